@@ -1,0 +1,43 @@
+# `make demo` and `make test` on a fresh machine; python3 >= 3.11 with pip is all that is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH_BACKEND ?=
+BACKEND := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
+READY := .venv/.ready
+
+.PHONY: setup demo test lint types slow crash bench gpu
+
+setup: $(READY)
+
+# pip -> uv -> torch with its matching torchvision -> the package; never `uv run` (writes uv.lock)
+$(READY): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) "torch==2.13.*" "torchvision==0.28.*"
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,dev]"
+	touch $@
+
+demo: setup
+	$(BIN)/python -m emo demo --out demo
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+test: lint types
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
+
+slow: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow
+
+crash: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m crash
+
+gpu: setup
+	$(BIN)/pytest -q -m gpu
+
+bench: setup
+	$(BIN)/python benchmarks/store.py

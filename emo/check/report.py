@@ -1,0 +1,79 @@
+"""The report of `emo check`: every finding in one table, the classes by split below it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from emo.check.finding import Finding, error
+from emo.check.media import media_findings
+from emo.check.splits import class_tables, row_findings
+from emo.manifest import inspect_manifest
+from emo.table import format_table
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What was found in a manifest and its files."""
+
+    path: Path
+    clips: int
+    """Rows that could be read."""
+    findings: tuple[Finding, ...]
+    """All kinds that were looked for, also those of which nothing was found."""
+    classes: tuple[list[dict[str, object]], ...]
+    """One table a target: clips of each class by split."""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether training on it would be wrong."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def table(self) -> str:
+        """For people to read."""
+        kinds = [finding.severity for finding in self.findings]
+        summary = (
+            f"{self.path}: {self.clips:,} clips; {_count(kinds.count('error'), 'error')}, "
+            f"{_count(kinds.count('warning'), 'warning')}"
+        )
+        rows = [finding.row() for finding in self.findings]
+        return "\n\n".join([format_table(rows), *map(format_table, self.classes), summary])
+
+
+def check(
+    path: Path,
+    *,
+    columns: Mapping[str, str] = MappingProxyType({}),
+    root: Path | None = None,
+    fast: bool = False,
+    workers: int = 2,
+    target: str = "label",
+) -> CheckReport:
+    """Look for everything that would spoil training.
+
+    Args:
+        path: the manifest.
+        columns: ``{ours: theirs}``, as in :func:`emo.manifest.read_manifest`.
+        root: folder of the media; None: the manifest's own.
+        fast: read the headers of files only, else decode every clip to its end.
+        workers: files at the same time.
+        target: the column that will be trained; a class of it that train lacks is an error, in
+            another column a warning.
+
+    Raises:
+        ManifestError: the file or its columns cannot be used at all. Rows that cannot be used are
+            findings.
+    """
+    manifest, problems = inspect_manifest(path, columns=columns, root=root)
+    findings = [
+        error("unreadable rows", [p.message for p in problems if p.kind == "row"]),
+        error("duplicate ids", [p.message for p in problems if p.kind == "duplicate"]),
+        *media_findings(manifest, fast=fast, workers=workers),
+        *row_findings(manifest.clips, target),
+    ]
+    tables = tuple(class_tables(manifest.clips))
+    return CheckReport(path, len(manifest.clips), tuple(findings), tables)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,153 @@
+"""What is wrong with the rows of a manifest: texts, turns, splits, classes, speakers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+
+from emo.check.finding import Finding, error, warning
+from emo.check.overlap import SPLITS, same_text
+from emo.manifest import COLUMNS, Clip
+
+CLASSES = 20
+"""A column with more values than this is no target."""
+
+
+def row_findings(clips: Sequence[Clip], target: str) -> list[Finding]:
+    """Everything that the rows tell without opening a file; ``target`` is what will be trained."""
+    return [
+        *_texts_and_names(clips),
+        *_dialogues(clips),
+        *_splits(clips),
+        *_classes(clips, target),
+        *_shared(clips),
+    ]
+
+
+def class_tables(clips: Sequence[Clip]) -> list[list[dict[str, object]]]:
+    """Clips of each class by split, one table for each column with 2 to 20 values."""
+    splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
+    tables = []
+    for target, counts in target_counts(clips).items():
+        rows: list[dict[str, object]] = []
+        for name in sorted({name for name, _ in counts}):
+            total = sum(n for (other, _), n in counts.items() if other == name)
+            row = {target: name, **{split: counts[name, split] for split in splits}}
+            rows.append({**row, "clips": total})
+        tables.append(rows)
+    return tables
+
+
+def target_counts(clips: Sequence[Clip]) -> dict[str, Counter[tuple[str, str | None]]]:
+    """``{column: {(class, split): clips}}`` of the columns that can be targets."""
+    counts: defaultdict[str, Counter[tuple[str, str | None]]] = defaultdict(Counter)
+    for clip in clips:
+        for target, name in clip.targets.items():
+            counts[target][name, clip.split] += 1
+    sizes = {target: len({name for name, _ in count}) for target, count in counts.items()}
+    return {target: counts[target] for target, size in sizes.items() if 1 < size <= CLASSES}
+
+
+def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
+    has_text = any(clip.text for clip in clips)
+    names = sorted({name for clip in clips for name in clip.targets})
+    near = [n for n in names if n not in COLUMNS and n.strip().lower().replace(" ", "_") in COLUMNS]
+    return [
+        warning("empty texts", [clip.id for clip in clips if has_text and not clip.text]),
+        warning(
+            "columns that look like ours",
+            [f"{name!r}: --column {name.lower().replace(' ', '_')}={name}" for name in near],
+        ),
+    ]
+
+
+def _dialogues(clips: Sequence[Clip]) -> list[Finding]:
+    turns: defaultdict[str, list[int]] = defaultdict(list)
+    for clip in clips:
+        if clip.dialogue is not None and clip.turn is not None:
+            turns[clip.dialogue].append(clip.turn)
+    gaps, twice = [], []
+    for dialogue, numbers in turns.items():
+        lacking = sorted(set(range(min(numbers), max(numbers))) - set(numbers))
+        if lacking:
+            gaps.append(f"{dialogue} (turn {', '.join(map(str, lacking))})")
+        doubled = sorted(turn for turn, count in Counter(numbers).items() if count > 1)
+        twice += [f"{dialogue} (turn {turn})" for turn in doubled]
+    return [
+        warning("dialogues with gaps in their turns", gaps),
+        warning("turns that stand twice in a dialogue", twice),
+    ]
+
+
+def _splits(clips: Sequence[Clip]) -> list[Finding]:
+    counts = Counter(clip.split for clip in clips)
+    has_splits = set(counts) != {None}
+    empty = ["no row has split train"] if has_splits and not counts["train"] else []
+    without = [clip.id for clip in clips if has_splits and clip.split is None]
+    return [error("empty train split", empty), warning("clips without a split", without)]
+
+
+def _classes(clips: Sequence[Clip], target: str) -> list[Finding]:
+    """An error in the target; in another column, which may never be a target, a warning."""
+    unseen: dict[str, list[str]] = {}
+    for column, counts in target_counts(clips).items():
+        trained = {name for name, split in counts if split == "train"}
+        unseen[column] = [
+            f"{name!r} of {column} in {split} ({count} clips)"
+            for (name, split), count in counts.items()
+            if trained and split in ("val", "test") and name not in trained
+        ]
+    labels = {clip.targets.get(target) for clip in clips if clip.split in ("train", None)}
+    named = labels - {None}
+    single = [f"{target} is {next(iter(named))!r} throughout"] if len(named) == 1 else []
+    unlabelled = [clip.id for clip in clips if named and target not in clip.targets]
+    others = [line for column, lines in unseen.items() if column != target for line in lines]
+    return [
+        error(f"classes of {target} that train lacks", unseen.get(target, [])),
+        error(f"train with one class of {target}", single),
+        warning("classes of other columns that train lacks", others),
+        warning(f"clips without {target}", unlabelled),
+    ]
+
+
+def _shared(clips: Sequence[Clip]) -> list[Finding]:
+    return [
+        finding
+        for split in ("val", "test")
+        for finding in (
+            _common("speakers", split, clips, lambda clip: clip.speaker, lambda clip: clip.speaker),
+            _common("files", split, clips, _stretch, lambda clip: clip.video or clip.audio),
+            _common("texts", split, clips, lambda clip: same_text(clip.text), _quoted),
+        )
+        if finding
+    ]
+
+
+def _common(
+    what: str,
+    split: str,
+    clips: Iterable[Clip],
+    key: Callable[[Clip], Hashable],
+    name: Callable[[Clip], str | None],
+) -> Finding | None:
+    """Keys of ``split`` that train has too, most frequent first."""
+    trained = {key(clip) for clip in clips if clip.split == "train"}
+    tested = [clip for clip in clips if clip.split == split and key(clip)]
+    if not tested or not trained - {None, ""}:
+        return None
+    frequent = Counter(key(clip) for clip in tested)
+    names = {key(clip): name(clip) or "" for clip in reversed(tested)}
+    both = [value for value, _ in frequent.most_common() if value in trained]
+    affected = sum(frequent[value] for value in both)
+    return warning(
+        f"{what} of {split} that train has too",
+        [names[value] for value in both],
+        f"of {len(frequent)}, in {affected} of {len(tested)} clips",
+    )
+
+
+def _stretch(clip: Clip) -> Hashable:
+    path = clip.video or clip.audio
+    return path and (path, clip.audio_channel, clip.start_seconds, clip.end_seconds)
+
+
+def _quoted(clip: Clip) -> str:
+    return repr(clip.text)

@@ -1,0 +1,62 @@
+"""`emo store …`: look into a store, verify it, clean it, list its failures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+store_app = typer.Typer(
+    help="Look into a store, verify it, clean it.", rich_markup_mode=None, no_args_is_help=True
+)
+Features = Annotated[Path, Argument(help="The store.")]
+
+
+@store_app.command("ls", epilog="Example: emo store ls features/")
+def ls(store: Features = Path("features")) -> None:
+    """Recipes, streams, clips, tokens, dims, bytes."""
+    from emo.store import Store
+    from emo.store.maintain import summary
+    from emo.table import format_table
+
+    rows = summary(Store(store))
+    print(format_table(rows))
+
+
+@store_app.command(epilog="Example: emo store verify features/ --quarantine")
+def verify(
+    store: Features = Path("features"),
+    quarantine: Annotated[
+        bool, Option("--quarantine", help="Set damaged parts aside; the next extract redoes them.")
+    ] = False,
+) -> None:
+    """Check every checksum, every clip once, finite, shapes as promised. Exit 1 on damage."""
+    from emo.store import Store
+    from emo.store.maintain import verify
+
+    report = verify(Store(store), quarantine=quarantine)
+    print(report.table())
+    raise typer.Exit(1 if report.problems and not quarantine else 0)
+
+
+@store_app.command(epilog="Example: emo store clean features/")
+def clean(store: Features = Path("features")) -> None:
+    """Remove what killed workers left behind."""
+    from emo.store import Store
+    from emo.store.maintain import clean
+
+    print(clean(Store(store)).table())
+
+
+@store_app.command(epilog="Example: emo store failures features/")
+def failures(store: Features = Path("features")) -> None:
+    """Clips that failed, each with its reason; `emo extract --retry-failed` does them again."""
+    from emo.store import Store
+    from emo.table import format_table
+
+    rows = [
+        {"recipe": name, "clip": clip_id, "reason": reason}
+        for name, folder in Store(store).recipes.items()
+        for clip_id, reason in sorted(folder.failures.items())
+    ]
+    print(format_table(rows) if rows else "no failed clips")

@@ -1,0 +1,1 @@
+"""The embedded synthetic data set: one warped photograph, made-up speech, template sentences."""

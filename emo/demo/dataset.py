@@ -1,0 +1,151 @@
+"""Writes the synthetic data set of `emo demo`: clips that anybody can make anywhere, offline.
+
+One photograph warped into four expressions and six speakers, speech without words, template
+sentences. It shows that the pipeline works; it says nothing about real emotions. In each modality
+three clips of four show their label, independently, so that only their fusion can do better.
+"""
+
+import csv
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from emo.demo.clip import FRAME_RATE, write_clip
+from emo.demo.expression import act
+from emo.demo.face import render
+from emo.demo.looks import LOOKS, MOODS
+from emo.demo.plan import CLASSES, SPEAKERS, PlannedClip, plan_clips, shuffled_labels
+from emo.demo.speech import SAMPLE_RATE, Speech, speak
+from emo.demo.text import sentence
+from emo.demo.voices import MANNERS, VOICES
+
+VERSION = 1
+"""Raised with every change of the clips' bytes."""
+SPLITS = ("train", "train", "train", "train", "val", "test")
+"""Of the speakers in order; the demo rotates them."""
+README = """# A synthetic data set
+
+Made by `emo demo`: no person said, felt or showed any of this. The face is one photograph (NASA,
+public domain, from scikit-image) under {classes} warps and six disguises; the speech is
+synthesised and has no words; the sentences are templates. `manifest.csv` holds the clips, and in
+`shown_face`, `shown_audio` and `shown_text` the class that each modality shows: the label in three
+clips of four. `manifest-shuffled.csv`, when it is there, has the labels permuted within speakers.
+"""
+
+
+def write_dataset(
+    folder: Path,
+    *,
+    seed: int = 0,
+    clips_per_class_and_speaker: int = 10,
+    shuffle_labels: bool = False,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Write the synthetic clips and their manifest; clips that are there already are kept.
+
+    Args:
+        folder: gets ``clips/``, ``manifest.csv`` and a README; made when missing.
+        seed: of everything random; the same seed gives the same bytes.
+        clips_per_class_and_speaker: 10 make 240 clips.
+        shuffle_labels: write ``manifest-shuffled.csv`` beside it instead, about the same clips.
+        workers: processes; None: one a processor.
+        progress: a bar on stderr; None: when stderr is a terminal.
+
+    Returns:
+        The path of the manifest written.
+    """
+    clips = plan_clips(seed, clips_per_class_and_speaker)
+    marker = {"version": VERSION, "seed": seed, "clips": len(clips)}
+    if not is_complete(folder, clips, marker):
+        _write_clips(folder, clips, seed, workers, progress)
+        _write(folder / "README.md", README.format(classes=len(CLASSES)))
+        _write(folder / "synthetic.json", json.dumps(marker))
+    labels = shuffled_labels(clips, seed) if shuffle_labels else [clip.label for clip in clips]
+    name = "manifest-shuffled.csv" if shuffle_labels else "manifest.csv"
+    return _write_manifest(folder / name, clips, labels, seed)
+
+
+def render_clip(clip: PlannedClip, seed: int) -> tuple[Iterator[np.ndarray], Speech, str]:
+    """One clip's frames (256, 256, 3) uint8, its speech, and its sentence."""
+    rng = clip.generator(seed)
+    text = sentence(rng, clip.text)
+    frames = int(rng.integers(2 * FRAME_RATE, 3 * FRAME_RATE + 1))  # 2 to 3 seconds
+    speech = speak(rng, VOICES[clip.speaker], MANNERS[CLASSES[clip.audio]], frames / FRAME_RATE)
+    seconds = np.arange(frames) / FRAME_RATE
+    opening = speech.envelope[np.round(seconds * SAMPLE_RATE).astype(int)]
+    expression = act(rng, clip.face, seconds)
+    look, mood = LOOKS[clip.speaker], MOODS[CLASSES[clip.face]]
+    return render(rng, look, expression, opening, mood), speech, text
+
+
+def render_to(clip: PlannedClip, *, folder: Path, seed: int) -> None:
+    """Write one clip as ``folder/<id>.mp4``."""
+    frames, speech, _ = render_clip(clip, seed)
+    write_clip(folder / f"{clip.id}.mp4", frames, speech.samples)
+
+
+def is_complete(folder: Path, clips: Sequence[PlannedClip], marker: Mapping[str, int]) -> bool:
+    """Whether ``folder`` holds these clips, written with this version, seed and number."""
+    try:
+        if json.loads((folder / "synthetic.json").read_text()) != marker:
+            return False
+    except (OSError, ValueError):
+        return False
+    return all((folder / "clips" / f"{clip.id}.mp4").is_file() for clip in clips)
+
+
+def _write_clips(
+    folder: Path,
+    clips: Sequence[PlannedClip],
+    seed: int,
+    workers: int | None,
+    progress: bool | None,
+) -> None:
+    """Into a folder beside ``clips/`` that takes its name when all are there."""
+    target, unfinished = folder / "clips", folder / "clips.unfinished"
+    (folder / "synthetic.json").unlink(missing_ok=True)
+    for old in (target, unfinished):
+        shutil.rmtree(old, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    work = partial(render_to, folder=unfinished, seed=seed)
+    hide = None if progress is None else not progress
+    bar = partial(tqdm, total=len(clips), desc="synthetic clips", unit="clip", disable=hide)
+    workers = min(workers or os.cpu_count() or 1, len(clips) // 8)  # one starts as 8 are made
+    if workers > 1:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            list(bar(pool.map(work, clips, chunksize=2)))
+    else:
+        list(bar(map(work, clips)))
+    unfinished.rename(target)
+
+
+def _write_manifest(
+    path: Path, clips: Sequence[PlannedClip], labels: Sequence[int], seed: int
+) -> Path:
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        shown = ("shown_face", "shown_audio", "shown_text")
+        table.writerow(("id", "video", "text", "label", "speaker", "split", *shown))
+        for clip, label in zip(clips, labels, strict=True):
+            text = sentence(clip.generator(seed), clip.text)  # the generator's first use
+            row = (clip.id, f"clips/{clip.id}.mp4", text, CLASSES[label], SPEAKERS[clip.speaker])
+            classes = (CLASSES[shown] for shown in (clip.face, clip.audio, clip.text))
+            table.writerow((*row, SPLITS[clip.speaker], *classes))
+    unfinished.replace(path)
+    return path
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)

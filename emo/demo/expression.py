@@ -1,0 +1,69 @@
+"""What an emotion does to a face: displacements of mouth corners, brows and lids over time."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from emo.demo.plan import CLASSES
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Displacements in pixels of the photograph, in which the face is 87 wide and smiles.
+
+    The values are scalars for one moment or (F,) arrays over the frames of a clip.
+    """
+
+    corners_up: np.ndarray | float = 0.0
+    """Of both mouth corners; the photograph's smile is 0."""
+    corners_out: np.ndarray | float = 0.0
+    closed: np.ndarray | float = 1.0
+    """1: the lips meet; 0: the teeth show as in the photograph."""
+    lips: np.ndarray | float = 0.0
+    """Fuller (+) or pressed (-)."""
+    brow_inner_up: np.ndarray | float = 0.0
+    brow_outer_up: np.ndarray | float = 0.0
+    brow_pinch: np.ndarray | float = 0.0
+    """Of the inner ends, towards each other."""
+    lids_open: np.ndarray | float = 0.0
+    """Wider (+) or narrower (-) eyes, each lid."""
+
+
+TYPICAL = {
+    "angry": Expression(-7.0, -2.5, 0.9, -1.6, -5.0, 1.5, 3.5, -1.0),
+    "happy": Expression(2.5, 3.0, 0.0, 0.3, 1.0, 1.0, 0.0, -0.8),
+    "neutral": Expression(-4.5, -1.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.4),
+    "sad": Expression(-11.0, -2.5, 1.0, 0.4, 4.5, -3.0, 1.0, -1.0),
+}
+"""After Ekman and Friesen 1978 (FACS): angry 4+7+24, happy 6+12+25, sad 1+4+15."""
+
+SCATTER = Expression(0.5, 0.3, 0.06, 0.15, 0.4, 0.3, 0.2, 0.15)
+"""Standard deviation of one clip around its class, same units."""
+
+
+def act(rng: np.random.Generator, shown: int, seconds: np.ndarray) -> Expression:
+    """One clip's expression over time: it rises from nearly neutral to its apex and lives there.
+
+    Args:
+        rng: the clip's generator.
+        shown: index into ``CLASSES``.
+        seconds: (F,) frame times from 0.
+
+    Returns:
+        An Expression of (F,) arrays.
+    """
+    neutral, typical = _vector(TYPICAL["neutral"]), _vector(TYPICAL[CLASSES[shown]])
+    strength = rng.uniform(0.85, 1.1)
+    apex = neutral + strength * (typical - neutral) + _vector(SCATTER) * rng.normal(size=8)
+    onset, speed = rng.uniform(0.0, 0.3), rng.uniform(0.15, 0.4)
+    rise = 0.3 + 0.7 / (1 + np.exp(-(seconds - onset) / (speed / 4)))
+    wave = 0.06 * np.sin(2 * np.pi * (rng.uniform(0.3, 0.8) * seconds + rng.uniform()))
+    level = (rise + wave)[:, None]  # (F, 1)
+    track = neutral + level * (apex - neutral)  # (F, 8)
+    values = dict(zip((field.name for field in fields(Expression)), track.T, strict=True))
+    values["closed"] = np.clip(values["closed"], 0.0, 1.0)
+    return Expression(**values)
+
+
+def _vector(expression: Expression) -> np.ndarray:
+    return np.array([getattr(expression, field.name) for field in fields(Expression)])

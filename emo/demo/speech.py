@@ -1,0 +1,160 @@
+"""Synthetic speech: glottal pulses and breath through vowel resonances, in syllables.
+
+Pitch, rate, loudness and voice quality depend on the class shown and on the speaker; there are no
+words in it. Source: the source-filter model of Fant 1960; resonators of Klatt 1980; vowels of
+Peterson and Barney 1952.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emo.demo.voices import SCATTER, Manner, Voice
+
+SAMPLE_RATE = 16000
+VOWELS = np.array([[730, 1090, 2440, 3500], [530, 1840, 2480, 3500], [390, 1990, 2550, 3600],
+                   [570, 840, 2410, 3300], [440, 1020, 2240, 3300], [490, 1350, 1690, 3200]],
+                  dtype=float)  # fmt: skip
+"""Hz of the first four resonances of /ɑ ɛ ɪ ɔ ʊ ɝ/."""
+BANDWIDTHS = np.array([70.0, 100.0, 150.0, 250.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """One clip's sound."""
+
+    samples: np.ndarray
+    """(S,) float32 in [-1, 1] at ``SAMPLE_RATE``."""
+    envelope: np.ndarray
+    """(S,) how far the mouth is open, 0 to 1; loudness is not in it."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Syllables:
+    """K syllables; all arrays (K,)."""
+
+    start: np.ndarray
+    """Seconds."""
+    length: np.ndarray
+    """Seconds."""
+    vowel: np.ndarray
+    stress: np.ndarray
+    """0.4 to 1."""
+
+
+def speak(rng: np.random.Generator, voice: Voice, shown: Manner, seconds: float) -> Speech:
+    """One clip of speech in a class's manner and a speaker's voice."""
+    manner = _scattered(rng, shown)
+    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    syllables = _syllables(rng, manner.rate * voice.rate, seconds)
+    envelope = _envelope(syllables, times)
+    source = _source(rng, manner, _pitch(rng, voice, manner, syllables, times))
+    voiced = _articulate(source * envelope, syllables, times, voice.tract)
+    voiced /= np.sqrt(np.mean(voiced**2) + 1e-12)
+    hiss = _consonants(rng, syllables, times)
+    level = 10 ** ((-23.0 + voice.loudness + manner.loudness) / 20)
+    room = rng.normal(size=len(times)) * 10 ** (voice.noise / 20)
+    samples = (voiced + 0.25 * hiss) * level + room
+    samples = 0.9 * np.tanh(samples / 0.9)  # a soft limit: never clipped
+    return Speech(samples.astype(np.float32), envelope)
+
+
+def _scattered(rng: np.random.Generator, manner: Manner) -> Manner:
+    noise = rng.normal(size=8).clip(-2, 2)
+    values = np.array(list(vars(manner).values())) + noise * list(vars(SCATTER).values())
+    pitch, melody, fall, rate, loudness, breath, tension, jitter = map(float, values)
+    return Manner(pitch, max(melody, 0.2), fall, max(rate, 2.0), loudness,
+                  float(np.clip(breath, 0.02, 0.8)), float(np.clip(tension, 0, 1)),
+                  max(jitter, 0.001))  # fmt: skip
+
+
+def _syllables(rng: np.random.Generator, rate: float, seconds: float) -> _Syllables:
+    """Syllables from the first tenth of a second to nearly the end, with pauses between words."""
+    start, length, time = [], [], 0.1
+    while time < seconds - 0.6 / rate:
+        start.append(time)
+        length.append(rng.uniform(0.75, 1.15) / rate)
+        time += length[-1] + (rng.uniform(0.2, 0.5) / rate if rng.random() < 0.25 else 0)
+    count = len(start)
+    vowel, stress = rng.integers(len(VOWELS), size=count), rng.uniform(0.4, 1.0, size=count)
+    return _Syllables(np.array(start), np.array(length), vowel, stress)
+
+
+def _envelope(syllables: _Syllables, times: np.ndarray) -> np.ndarray:
+    """(S,) from 0 to 1, one hump a syllable: quick to rise and slower to fall."""
+    coarse = np.arange(0, times[-1] + 0.002, 0.002)
+    place = (coarse - syllables.start[:, None]) / syllables.length[:, None]  # (K, coarse)
+    hump = np.sin(np.pi * np.clip(place, 0, 1) ** 0.8) ** 0.7
+    return np.asarray(np.interp(times, coarse, (hump * syllables.stress[:, None]).max(axis=0)))
+
+
+def _pitch(
+    rng: np.random.Generator,
+    voice: Voice,
+    manner: Manner,
+    syllables: _Syllables,
+    times: np.ndarray,
+) -> np.ndarray:
+    """(S,) Hz: a line from beginning to end with an accent on every syllable."""
+    middles = syllables.start + syllables.length / 2
+    accents = manner.melody * rng.normal(size=len(middles)).clip(-1.8, 1.8)
+    line = manner.pitch + manner.fall * (0.5 - times / times[-1])
+    semitones = line + np.interp(times, middles, accents)
+    return np.asarray(voice.pitch * 2 ** (semitones / 12))
+
+
+def _source(rng: np.random.Generator, manner: Manner, pitch: np.ndarray) -> np.ndarray:
+    """(S,) glottal flow derivative (Rosenberg 1971) with jitter, and breath in its open phase."""
+    periods = np.cumsum(pitch) / SAMPLE_RATE
+    jitter = 1 + manner.jitter * rng.normal(size=int(periods[-1]) + 2)
+    phase = np.cumsum(pitch * jitter[periods.astype(int)]) / SAMPLE_RATE % 1.0
+    rise, fall = 0.42, 0.30 - 0.24 * manner.tension  # shares of the period
+    opening = 0.5 * (1 - np.cos(np.pi * phase / rise))
+    closing = np.cos(np.pi / 2 * np.clip((phase - rise) / fall, 0, 1))
+    flow = np.where(phase < rise, opening, closing)
+    pulses = np.diff(flow, prepend=0.0)
+    breath = rng.normal(size=len(phase)) * (0.3 + flow)
+    return np.asarray(pulses / pulses.std() + manner.breath * breath / breath.std())
+
+
+def _articulate(
+    source: np.ndarray, syllables: _Syllables, times: np.ndarray, tract: float
+) -> np.ndarray:
+    """Each vowel's resonances over the whole source, faded from syllable to syllable."""
+    middles = syllables.start + syllables.length / 2
+    spectrum = np.fft.rfft(source, _padded(source))
+    output = np.zeros_like(source)
+    for index, hertz in enumerate(VOWELS):
+        weight = np.interp(times, middles, (syllables.vowel == index).astype(float))
+        if weight.any():
+            voiced = np.fft.irfft(spectrum * _resonance(hertz * tract, len(spectrum)))
+            output += weight * voiced[: len(source)]
+    return output
+
+
+def _resonance(hertz: np.ndarray, count: int) -> np.ndarray:
+    """Response (count,) from 0 to half the sample rate of second-order resonators in cascade."""
+    radius = np.exp(-np.pi * BANDWIDTHS / SAMPLE_RATE)
+    b, c = 2 * radius * np.cos(2 * np.pi * hertz / SAMPLE_RATE), -(radius**2)
+    delay = np.exp(-1j * np.linspace(0, np.pi, count))
+    response = np.ones(count, dtype=complex)
+    for section in range(len(hertz)):
+        response *= 1 - b[section] - c[section]  # unit gain at 0 Hz
+        response /= 1 - (b[section] + c[section] * delay) * delay
+    return response
+
+
+def _consonants(rng: np.random.Generator, syllables: _Syllables, times: np.ndarray) -> np.ndarray:
+    """(S,) short hisses, 2.5 to 6 kHz, at the beginning of half of the syllables."""
+    spectrum = np.fft.rfft(rng.normal(size=_padded(times)))
+    hertz = np.linspace(0, SAMPLE_RATE / 2, len(spectrum))
+    spectrum *= np.exp(-(((hertz - 4250) / 1500) ** 4))
+    spoken = rng.random(len(syllables.start)) < 0.5
+    centres = syllables.start[spoken]
+    shape = np.exp(-(((times - centres[:, None]) / 0.025) ** 2)).sum(axis=0)
+    return np.asarray(np.fft.irfft(spectrum)[: len(times)] * shape)
+
+
+def _padded(samples: np.ndarray) -> int:
+    """A length that is quick to transform and leaves room for the filters to ring out."""
+    return int(2 ** np.ceil(np.log2(len(samples) + 1600)))

@@ -1,0 +1,56 @@
+"""Synthetic sentences: neutral templates into which words typical of a class are put."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from emo.demo.plan import CLASSES
+
+SUBJECTS = ("the meeting", "my sister", "the train", "the match", "that film", "the dinner")
+EVENTS = ("is over", "was late", "starts again", "came back", "is here")
+FILLERS = ("well", "so", "you know", "anyway", "listen", "okay")
+
+OPENERS = {
+    "angry": ("damn it", "how dare they"),
+    "happy": ("hooray", "oh great"),
+    "neutral": ("as planned", "by the way"),
+    "sad": ("oh no", "sadly"),
+}
+REMARKS = {
+    "angry": ("I hate it", "I hate this stupid mess", "it makes me so angry",
+              "I am angry and sick of it", "what a stupid lie"),
+    "happy": ("I love it", "I love this lovely surprise", "it makes me so happy",
+              "I am happy and we laughed a lot", "what a lovely day"),
+    "neutral": ("it is on the list", "the list has not changed", "it takes about an hour",
+                "the usual time has not changed", "there are about ten of them as usual"),
+    "sad": ("I feel alone", "I cried alone all night", "I have lost all hope",
+            "I cried and nothing helps", "what a sad loss"),
+}  # fmt: skip
+ENDINGS = {
+    "angry": ("!", "!!", "?!"),
+    "happy": ("!", "!", " :)"),
+    "neutral": (".", ".", "."),
+    "sad": ("...", ".", "..."),
+}
+TYPICAL = 0.96
+"""Probability that a slot is filled from the shown class; otherwise from any class."""
+
+
+def sentence(rng: np.random.Generator, shown: int) -> str:
+    """One clip's sentence, in the words of class ``shown`` (an index into ``CLASSES``)."""
+    opener = _pick(rng, FILLERS) if rng.random() < 0.1 else _pick(rng, _slot(rng, OPENERS, shown))
+    remark = _pick(rng, _slot(rng, REMARKS, shown))
+    ending = _pick(rng, _slot(rng, ENDINGS, shown))
+    text = f"{opener}, {_pick(rng, SUBJECTS)} {_pick(rng, EVENTS)}, {remark}{ending}"
+    return text[0].upper() + text[1:]
+
+
+def _slot(
+    rng: np.random.Generator, pools: Mapping[str, tuple[str, ...]], shown: int
+) -> tuple[str, ...]:
+    typical = rng.random() < TYPICAL
+    return pools[CLASSES[shown if typical else int(rng.integers(len(CLASSES)))]]
+
+
+def _pick(rng: np.random.Generator, pool: tuple[str, ...]) -> str:
+    return pool[int(rng.integers(len(pool)))]

@@ -1,0 +1,63 @@
+"""How the classes are spoken, and the six synthetic speakers' voices."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a class is spoken, relative to the speaker's own voice."""
+
+    pitch: float
+    """Semitones above the speaker's."""
+    melody: float
+    """Standard deviation of the pitch accents, semitones."""
+    fall: float
+    """Semitones that the pitch falls from beginning to end."""
+    rate: float
+    """Syllables a second."""
+    loudness: float
+    """Decibels above the speaker's."""
+    breath: float
+    """Noise in the source, 0 to 1."""
+    tension: float
+    """Sharpness of the glottal closure, 0 to 1: more of it is a brighter voice."""
+    jitter: float
+    """Standard deviation of the period, share of it."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What tells one speaker's voice from another's."""
+
+    pitch: float
+    """Hz."""
+    tract: float
+    """Factor on the resonances; above 1 a shorter vocal tract."""
+    rate: float
+    """Factor."""
+    loudness: float
+    """Decibels."""
+    noise: float
+    """Level of the room, decibels below full scale."""
+
+
+MANNERS = {
+    "angry": Manner(4.0, 2.4, 3.5, 5.8, 9.0, 0.05, 0.95, 0.02),
+    "happy": Manner(9.0, 4.2, -2.5, 4.9, 3.0, 0.10, 0.50, 0.006),
+    "neutral": Manner(0.0, 1.2, 1.5, 4.2, -2.0, 0.10, 0.40, 0.006),
+    "sad": Manner(-3.0, 0.7, 2.5, 2.8, -10.0, 0.55, 0.05, 0.012),
+}
+"""After Scherer 2003 (Speech Communication 40), table 2: directions, not sizes."""
+
+VOICES = (
+    Voice(178.0, 1.02, 1.00, 0.0, -62.0),
+    Voice(165.0, 0.99, 1.03, 0.4, -61.0),
+    Voice(188.0, 1.04, 0.98, -0.4, -62.0),
+    Voice(160.0, 0.97, 0.98, 0.3, -61.0),
+    Voice(170.0, 1.01, 1.02, -0.3, -61.0),
+    Voice(184.0, 1.03, 1.00, 0.2, -62.0),
+)
+"""One a speaker; nearer to each other than people are, so that four of them are enough to learn."""
+
+SCATTER = Manner(0.5, 0.3, 0.6, 0.2, 0.8, 0.03, 0.05, 0.001)
+"""Standard deviation of one clip around its class."""

@@ -1,0 +1,31 @@
+"""The errors a user can cause and mend: one line with which, expected, found, and what to do."""
+
+
+class EmoError(Exception):
+    """Something the user can mend; the command prints the message and exits with ``exit_code``."""
+
+    exit_code = 1
+
+
+class ManifestError(EmoError):
+    """A manifest that cannot be read as one, or rows of it that contradict each other."""
+
+
+class OptionError(EmoError):
+    """An option of a command, backbone or head that does not exist or has an impossible value."""
+
+
+class PluginError(EmoError):
+    """A backbone, head, executor or format that does not exist or cannot be imported."""
+
+
+class StoreError(EmoError):
+    """A store that is missing, damaged, made by another recipe, or cannot be written."""
+
+
+class MediaError(EmoError):
+    """A file that cannot be decoded; in a job it becomes the recorded failure of its clip."""
+
+
+class FitError(EmoError):
+    """Features and labels from which no head can be fitted."""

@@ -1,0 +1,84 @@
+"""The Backbone contract: a frozen model that turns decoded clips into tokens.
+
+A new backbone is one file in ``emo/extract/backbones/`` with one public subclass. The pipeline
+calls, in this order and nothing else::
+
+    options = plugins.parse_options(MyBackbone.Options, {"frames": "8"}, "mine")
+    recipe = MyBackbone.recipe(options)          # on a login node: builds no model
+    backbone = MyBackbone.load(options, device="cpu")
+    prepared = backbone.prepare(media)           # CPU work, many clips in parallel threads
+    tokens = backbone.encode([prepared.inputs])  # device work, clips of one part in plan order
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from emo.extract.media import Media, Needs
+from emo.store.recipe import Recipe
+
+Inputs = Mapping[str, Any]
+"""What ``prepare`` hands to ``encode``: arrays or tensors by name, one clip, no batch axis."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One clip after ``prepare``."""
+
+    inputs: dict[str, Any]
+    """Arrays or tensors by name; empty when every stream is absent."""
+    absent: dict[str, str] = field(default_factory=dict)
+    """Streams this clip cannot have, each with a reason a person understands. A clip whose
+    streams are all absent is a failure with these reasons."""
+    notes: dict[str, float] = field(default_factory=dict)
+    """Numbers to keep beside the tokens, such as ``face_share``, the share of frames in which a
+    face was found."""
+
+
+class Backbone(ABC):
+    """A frozen model. It never opens a media file, sees a clip id, or decides a batch size."""
+
+    Options: ClassVar[type]
+    """A frozen dataclass of everything that changes the numbers; each field has a default and
+    ``metadata={"help": "…"}``."""
+    options: Any
+    """The instance of ``Options`` that this backbone was built with."""
+
+    @classmethod
+    @abstractmethod
+    def needs(cls, options: Any) -> Needs:
+        """What the decoder must deliver."""
+
+    @classmethod
+    @abstractmethod
+    def recipe(cls, options: Any) -> Recipe:
+        """The streams and the fingerprint, without building the model."""
+
+    @classmethod
+    @abstractmethod
+    def tokens(cls, options: Any, seconds: float) -> dict[str, float]:
+        """Tokens of a clip of that length in each stream, for the size forecast; no model built."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, options: Any, *, device: str) -> Self:
+        """Build the model with its real weights."""
+
+    @classmethod
+    @abstractmethod
+    def tiny(cls) -> Self:
+        """The same code path with small random weights, for tests; needs no file."""
+
+    @abstractmethod
+    def prepare(self, media: Media) -> Prepared:
+        """Decoded clip -> arrays ready for ``encode``; runs in threads, must not keep state."""
+
+    @abstractmethod
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """For each clip ``{stream: (T, D)}``, T >= 1, in float32 (or the stored integer type).
+
+        A clip's tokens must not depend on its neighbours in the batch.
+        """

@@ -1,0 +1,122 @@
+"""Opens a media file safely, picks its tracks, seeks, and says in words why it cannot be read."""
+
+import contextlib
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition
+
+from emo.errors import MediaError
+
+# Containers that hold media in themselves. Playlists (hls, dash, concat, image2) are left out: they
+# open other files and addresses that whoever wrote the clip has chosen.
+FORMATS = (
+    "3g2,3gp,aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,dv,eac3,f4v,flac,flv,gif,h264,"
+    "hevc,ivf,live_flv,m4a,m4v,matroska,mj2,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,mxf,nistsphere,"
+    "nut,obu,ogg,rm,tta,vob,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
+)
+# Without an index and timestamps of their own, seeking in these only guesses.
+_NEVER_SEEK = frozenset({"aac", "ac3", "amr", "dts", "eac3", "flv", "h264", "hevc", "m4v", "mp3"})
+_PREROLL_SECONDS = 1.0  # audio codecs need the packets before; tracks interleave loosely
+
+
+@contextlib.contextmanager
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """The opened container of ``path``; FFmpeg's errors inside the block become MediaErrors.
+
+    Raises:
+        MediaError: ``path`` does not exist, is empty, cut or no media file; or reading it failed.
+    """
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    try:
+        container = av.open(str(path), options=options)
+    except (av.error.FFmpegError, OSError) as error:
+        raise MediaError(_why_not_opened(path, error)) from error
+    with container:
+        try:
+            yield container
+        except av.error.FFmpegError as error:
+            raise MediaError(f"{path.name}: reading the file broke: {words_of(error)}") from error
+
+
+def pick(streams: Sequence[Any]) -> Any | None:
+    """The track marked as default, else the first; attached pictures (cover art) are not video."""
+    tracks = [
+        stream
+        for stream in streams
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+    ]
+    return next(
+        (t for t in tracks if t.disposition & Disposition.default), next(iter(tracks), None)
+    )
+
+
+def origin_seconds(container: InputContainer) -> float:
+    """Where the file's own clock starts; every time elsewhere is relative to it."""
+    return (container.start_time or 0) / av.time_base
+
+
+def packets_from(
+    container: InputContainer, stream: Any, start_seconds: float | None
+) -> Iterator["Packet[Any]"]:
+    """The packets of ``stream`` from a keyframe before ``start_seconds``, else from the first.
+
+    The last packet is empty: decoding it drains the decoder.
+    """
+    start = (start_seconds or 0.0) - _PREROLL_SECONDS
+    if start <= 0 or _NEVER_SEEK & set(container.format.name.split(",")):
+        yield from container.demux(stream)
+        return
+    target = start + origin_seconds(container)
+    with contextlib.suppress(av.error.FFmpegError):  # a file that cannot seek stays at its start
+        container.seek(int(target * av.time_base))
+    packets = container.demux(stream)
+    first = next(packets, None)
+    if first is None or first.pts is None or first.pts * first.time_base > target:
+        container.seek(container.start_time or 0)  # the index lied: read from the beginning
+        yield from container.demux(stream)
+        return
+    yield first
+    yield from packets
+
+
+def words_of(error: Exception) -> str:
+    """What FFmpeg says of an error, without its number and path."""
+    words = getattr(error, "strerror", None) or str(error)
+    return "the decoder gave up" if words.startswith("Error number") else words
+
+
+def _why_not_opened(path: Path, error: Exception) -> str:
+    if not path.exists():
+        return f"no such file: {path}"
+    if path.is_dir():
+        return f"{path} is a folder, not a media file"
+    if isinstance(error, PermissionError):
+        return f"{path.name}: no permission to read the file"
+    if path.stat().st_size == 0:
+        return f"{path.name}: the file is empty (0 bytes)"
+    boxes = _mp4_boxes(path)
+    if "ftyp" in boxes and "moov" not in boxes:
+        return f"{path.name}: the file is cut: its index (moov) is missing"
+    if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
+        return f"{path.name}: not a media file: no known container starts like this"
+    return f"{path.name}: the file cannot be opened: {words_of(error)}"
+
+
+def _mp4_boxes(path: Path) -> list[str]:
+    boxes: list[str] = []
+    with path.open("rb") as file:
+        while len(header := file.read(8)) == 8 and len(boxes) < 100:
+            size, name = struct.unpack(">I4s", header)
+            boxes.append(name.decode("latin-1"))
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big") - 8
+            if size < 8:  # 0: up to the end of the file
+                break
+            file.seek(size - 8, 1)
+    return boxes

@@ -1,0 +1,126 @@
+"""A job: which backbones were asked for, with which options, into which store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from emo import plugins
+from emo.errors import OptionError
+from emo.extract.backbone import Backbone
+from emo.store.recipe import Recipe
+
+BACKBONES = "emo.extract.backbones"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One backbone asked for; its tokens go to the recipe ``name`` of the store."""
+
+    name: str
+    """The recipe's name, a sub-folder of the store."""
+    plugin: str
+    """A file of ``emo/extract/backbones/``, or ``module:Class``."""
+    options: dict[str, Any]
+    """The backbone's options as JSON values, defaults included."""
+    recipe: Recipe
+
+    def load(self, device: str) -> Backbone:
+        """Build the model."""
+        kind = plugins.load(BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
+        return kind.load(kind.Options(**self.options), device=device)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs besides the clips of its parts; can be pickled."""
+
+    root: Path
+    """The folder that the clips' paths are relative to."""
+    store: Path
+    asks: tuple[Ask, ...]
+    device: str = "cpu"
+    batch_clips: int = 16
+    """Clips handed to ``encode`` together."""
+    threads: int = 1
+    """Clips decoded and prepared at the same time in one worker."""
+
+
+def asks_from_words(
+    words: Sequence[str], options: Sequence[str] = (), *, name: str | None = None
+) -> tuple[Ask, ...]:
+    """The command line's ``--backbone`` and ``-o`` words as asks.
+
+    Args:
+        words: ``classic``, ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``) or ``module:Class``.
+        options: ``name=value`` for the only backbone, ``recipe.name=value`` in general.
+        name: the recipe's name for the only backbone (``--as``).
+
+    Raises:
+        OptionError, PluginError: an unknown backbone or option, or a name used twice.
+    """
+    named = [_plugin_and_name(word) for word in words]
+    if name is not None:
+        if len(named) != 1:
+            raise OptionError(
+                f"--as names the recipe of the only backbone; with {len(named)} write "
+                "--backbone PLUGIN:NAME for each"
+            )
+        named = [(named[0][0], name)]
+    names = [recipe_name for _, recipe_name in named]
+    if len(set(names)) != len(names):
+        raise OptionError(
+            f"two backbones would write the recipe {_twice(names)!r}; name them apart"
+        )
+    for recipe_name in names:
+        _check_name(recipe_name)
+    pairs = plugins.split_options(options, names)
+    return tuple(ask(plugin, recipe_name, pairs[recipe_name]) for plugin, recipe_name in named)
+
+
+def ask(plugin: str, name: str, pairs: Mapping[str, str]) -> Ask:
+    """The Ask for one backbone with text options."""
+    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    options: Any = plugins.parse_options(kind.Options, pairs, name)
+    return Ask(name, plugin, asdict(options), kind.recipe(options))
+
+
+def ask_again(name: str, recipe: Recipe) -> Ask:
+    """The Ask that makes the numbers of an existing recipe once more (for ``emo predict``).
+
+    Raises:
+        OptionError: this machine's backbone would make other numbers; the differences are shown.
+    """
+    kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
+    try:
+        now = kind.recipe(kind.Options(**recipe.options))
+    except TypeError as error:
+        raise OptionError(f"recipe {name!r}: this version of {recipe.backbone} {error}") from error
+    if now.fingerprint != recipe.fingerprint:
+        raise OptionError(
+            f"recipe {name!r} cannot be repeated here, its numbers would differ: "
+            f"{'; '.join(recipe.differences(now))}. Use the weights and version it was made with."
+        )
+    return Ask(name, recipe.backbone, recipe.options, recipe)
+
+
+def _plugin_and_name(word: str) -> tuple[str, str]:
+    before, colon, after = word.partition(":")
+    if not colon:
+        return word, word
+    if before in plugins.available(BACKBONES):
+        return before, after
+    return word, after.lower()
+
+
+def _check_name(name: str) -> None:
+    if (
+        not name
+        or not all(letter.isalnum() or letter in "-_." for letter in name)
+        or name[0] == "."
+    ):
+        raise OptionError(f"recipe name {name!r}: expected letters, digits, '-', '_' and '.' only")
+
+
+def _twice(names: Sequence[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)

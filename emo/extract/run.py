@@ -1,0 +1,201 @@
+"""`emo extract`: plans what a store lacks, runs it, and says how it ended."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from emo import plugins
+from emo.errors import OptionError
+from emo.extract.backbone import Backbone
+from emo.extract.decode import probe_seconds
+from emo.extract.executor import EXIT_FAILED_CLIPS, EXIT_STOPPED, Executor, JobReport, Progress
+from emo.extract.job import BACKBONES, Ask, Job
+from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
+from emo.extract.source import source_of
+from emo.manifest import Manifest
+from emo.store.maintain import clean
+from emo.store.store import RecipeFolder, Store
+
+PART_CLIPS = 256
+PART_BYTES = 256 * 2**20
+LEAST_PART_CLIPS = 16
+SHARES = 8
+"""Parts that even a small manifest is cut into, so that several workers have something to do."""
+PROBED_CLIPS = 20
+"""Files looked into for the size forecast, spread evenly over the manifest."""
+
+
+@dataclass(frozen=True)
+class ExtractOptions:
+    """How a job runs; nothing here changes the numbers."""
+
+    executor: str = "local"
+    workers: int = 1
+    device: str = "auto"
+    """``cpu``, ``cuda`` or ``auto``."""
+    part_clips: int | None = None
+    """Clips a part; None: 256, fewer when they are few or would take more than 256 MiB."""
+    batch_clips: int = 16
+    retry_failed: bool = False
+    changed: Changed = "stop"
+
+
+@dataclass(frozen=True)
+class ExtractReport:
+    """What was asked, what was there, how it ended."""
+
+    plan: Plan
+    job: JobReport
+    forecast_bytes: float
+    store: Path
+
+    @property
+    def failures(self) -> dict[str, dict[str, str]]:
+        """By recipe: every clip of the manifest which stands as failed now."""
+        earlier, now = self.plan.failed, self.job.failures
+        return {
+            name: {**earlier.get(name, {}), **now.get(name, {})} for name in earlier.keys() | now
+        }
+
+    @property
+    def exit_code(self) -> int:
+        """0; 1 when parts were lost; 3 when clips failed; 75 when stopped by a signal."""
+        if self.job.is_stopped:
+            return EXIT_STOPPED
+        if self.job.lost:
+            return 1
+        return EXIT_FAILED_CLIPS if any(self.failures.values()) else 0
+
+
+def extract(
+    manifest: Manifest,
+    store_path: Path,
+    asks: Sequence[Ask],
+    options: ExtractOptions = ExtractOptions(),
+    *,
+    is_dry_run: bool = False,
+    progress: bool | None = None,
+) -> ExtractReport:
+    """Compute what the store lacks of the manifest's clips.
+
+    Args:
+        manifest: the clips.
+        store_path: the store's folder, created when missing (not by a dry run).
+        asks: the backbones, from :func:`emo.extract.job.asks_from_words`.
+        options: how to run.
+        is_dry_run: only plan.
+        progress: show a bar; None: when stderr is a terminal.
+
+    Raises:
+        EmoError: a store of another recipe, stale clips, a folder that cannot be written.
+    """
+    job = _job(manifest, store_path, asks, options)
+    tokens = typical_tokens(manifest, asks)
+    clip_bytes = forecast_bytes(asks, tokens, 1)
+    part_clips = options.part_clips or usual_part_clips(len(manifest.clips), clip_bytes)
+    folders = _folders(store_path, asks, is_dry_run)
+    redo = Redo(options.retry_failed, options.changed)
+    plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
+    report = JobReport()
+    if plan.parts and not is_dry_run:
+        workers = min(options.workers, len(plan.parts))
+        job = replace(job, threads=max(1, cores() // workers))
+        executor = plugins.load("emo.extract.executors", options.executor, Executor)  # type: ignore[type-abstract]
+        with _bar(plan, progress) as bar:
+            report = executor(workers).run(job, plan.parts, _progress(bar))
+    return ExtractReport(plan, report, clip_bytes * plan.clips, store_path)
+
+
+def usual_part_clips(clips: int, clip_bytes: float) -> int:
+    """Clips a part when nobody says: told by the manifest alone, so that two plans cut alike.
+
+    >>> [usual_part_clips(clips, 10_000) for clips in (24, 240, 1_000_000)]
+    [16, 30, 256]
+    >>> usual_part_clips(1_000_000, 5_000_000)  # parts hold at most 256 MiB
+    53
+    """
+    few = max(LEAST_PART_CLIPS, -(-clips // SHARES))
+    return max(1, min(few, PART_CLIPS, int(PART_BYTES / max(clip_bytes, 1))))
+
+
+def typical_tokens(manifest: Manifest, asks: Sequence[Ask]) -> dict[str, dict[str, float]]:
+    """Tokens of a typical clip by recipe and stream, from the headers of a few files."""
+    step = max(1, len(manifest.clips) // PROBED_CLIPS)
+    lengths = [probe_seconds(source_of(clip, manifest.root)) for clip in manifest.clips[::step]]
+    known = [seconds for seconds in lengths if seconds is not None] or [0.0]
+    seconds = sum(known) / len(known)
+    return {ask.name: _kind(ask).tokens(_kind(ask).Options(**ask.options), seconds) for ask in asks}
+
+
+def cores() -> int:
+    """Processors this process may use (a Slurm task sees only its own)."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+def _kind(ask: Ask) -> type[Backbone]:
+    return plugins.load(BACKBONES, ask.plugin, Backbone)  # type: ignore[type-abstract]
+
+
+def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: ExtractOptions) -> Job:
+    for name, value in (("--workers", options.workers), ("--part-clips", options.part_clips)):
+        if value is not None and value < 1:
+            raise OptionError(f"{name}: expected 1 or more, got {value}")
+    device = options.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Job(
+        root=manifest.root,
+        store=store_path,
+        asks=tuple(asks),
+        device=device,
+        batch_clips=options.batch_clips,
+    )
+
+
+def _folders(
+    store_path: Path, asks: Sequence[Ask], is_dry_run: bool
+) -> dict[str, RecipeFolder | None]:
+    """The recipes' folders, created when missing; a dry run creates nothing."""
+    if is_dry_run and not store_path.exists():
+        return {ask.name: None for ask in asks}
+    store = Store(store_path) if is_dry_run else Store.create(store_path)
+    folders = {
+        ask.name: None
+        if is_dry_run and ask.name not in store.recipes
+        else store.add_recipe(ask.name, ask.recipe)
+        for ask in asks
+    }
+    if not is_dry_run:
+        clean(store)
+    return folders
+
+
+def _bar(plan: Plan, progress: bool | None) -> "tqdm[Any]":
+    """Clips per second, time left and failures so far, on stderr."""
+    return tqdm(
+        total=plan.clips,
+        unit="clip",
+        desc="extract",
+        disable=None if progress is None else not progress,
+    )
+
+
+def _progress(bar: "tqdm[Any]") -> Progress:
+    failed = 0
+
+    def on_clip(is_failed: bool) -> None:
+        nonlocal failed
+        failed += is_failed
+        if is_failed:
+            bar.set_postfix(failed=failed, refresh=False)
+        bar.update()
+
+    return Progress(on_clip)

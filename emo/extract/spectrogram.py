@@ -1,0 +1,121 @@
+"""Log-mel spectrograms as librosa computes them, and the mono samples that they start from.
+
+Only numpy and soxr are imported: librosa costs seconds of import (numba) in every worker. The
+tests hold both to each other.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import soxr
+
+_ROWS_AT_ONCE = 4096  # bounds the memory of an hour of audio
+
+
+def log_mel(
+    samples: np.ndarray,
+    sample_rate: int,
+    *,
+    mels: int = 64,
+    hop_seconds: float = 0.01,
+    window_seconds: float = 0.025,
+    fmin: float = 0.0,
+    fmax: float | None = None,
+) -> np.ndarray:
+    """Log-mel spectrogram in decibels of full scale, so that loud and quiet clips stay different.
+
+    Row k is centred on ``k * hop_seconds``; before the first and after the last sample lie zeros,
+    so that even one sample gives a row.
+
+    Args:
+        samples: mono float32 in [-1, 1], shape (S,), S >= 1.
+        sample_rate: Hz; resample before calling, this function never does.
+        mels: bands between ``fmin`` and ``fmax``, Slaney scale and area.
+        hop_seconds: between rows, rounded to a sample.
+        window_seconds: Hann window, rounded to a sample; the FFT has the next power of two.
+        fmin: Hz.
+        fmax: Hz; None: half the sample rate.
+
+    Returns:
+        float32 (T, mels), T = 1 + S // hop; power re 1.0 in dB, floor -100 (digital silence).
+
+    Raises:
+        ValueError: ``samples`` is not 1-D, or is empty.
+
+    Source: librosa.feature.melspectrogram and power_to_db(ref=1, amin=1e-10, top_db=None); Slaney
+        1998 (Auditory Toolbox) for the scale.
+    """
+    if samples.ndim != 1 or not len(samples):
+        raise ValueError(f"expected samples (S,) with S >= 1, got {samples.shape}")
+    hop, window = (max(1, round(s * sample_rate)) for s in (hop_seconds, window_seconds))
+    size = 1 << max(1, window - 1).bit_length()
+    taper = np.zeros(size, np.float32)
+    low = (size - window) // 2
+    taper[low : low + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    bank = mel_filters(sample_rate, size, mels, fmin, fmax or sample_rate / 2)
+    rows = frames_of(samples, size, hop)  # (T, size), a view
+    blocks = range(0, len(rows), _ROWS_AT_ONCE)
+    return np.concatenate([_decibels(rows[b : b + _ROWS_AT_ONCE] * taper, bank) for b in blocks])
+
+
+def frames_of(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """(S,) -> (T, size), T = 1 + S // hop: row k is centred on sample ``k * hop``, 0 outside."""
+    padded = np.pad(samples, (size // 2, size - size // 2))
+    return np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) + 1 : hop]
+
+
+def to_mono(samples: np.ndarray) -> np.ndarray:
+    """(channels, S) -> (S,): the mean of the channels."""
+    mono: np.ndarray = samples.mean(axis=0, dtype=np.float32)
+    return mono
+
+
+def resample(samples: np.ndarray, sample_rate: int, to_sample_rate: int) -> np.ndarray:
+    """(S,) at one rate -> float32 at another, at least one sample; soxr, high quality."""
+    if sample_rate == to_sample_rate:
+        return samples
+    resampled: np.ndarray = soxr.resample(samples, sample_rate, to_sample_rate)
+    return resampled if len(resampled) else samples[:1]
+
+
+@lru_cache(maxsize=16)
+def mel_filters(
+    sample_rate: int, size: int, mels: int, fmin: float, fmax: float
+) -> tuple[tuple[int, np.ndarray], ...]:
+    """For each band the first FFT bin it hears and its weights from there on.
+
+    Raises:
+        ValueError: the band edges do not rise between 0 Hz and half the sample rate.
+    """
+    if not 0 <= fmin < fmax <= sample_rate / 2:
+        raise ValueError(f"expected 0 <= fmin < fmax <= {sample_rate / 2:g} Hz, got {fmin}, {fmax}")
+    edges = _hertz(np.linspace(_mel(fmin), _mel(fmax), mels + 2))
+    bins = np.arange(size // 2 + 1) * sample_rate / size
+    rising = (bins - edges[:-2, None]) / np.diff(edges)[:-1, None]
+    falling = (edges[2:, None] - bins) / np.diff(edges)[1:, None]
+    weights = np.clip(np.minimum(rising, falling), 0, None)
+    weights *= 2 / (edges[2:] - edges[:-2])[:, None]  # every band has the same area
+    bank = []
+    for band in weights.astype(np.float32):
+        heard = np.flatnonzero(band)
+        low, high = (heard[0], heard[-1] + 1) if len(heard) else (0, 1)
+        bank.append((int(low), band[low:high]))
+    return tuple(bank)
+
+
+def _decibels(rows: np.ndarray, bank: tuple[tuple[int, np.ndarray], ...]) -> np.ndarray:
+    power = np.abs(np.fft.rfft(rows, axis=1)).astype(np.float32) ** 2  # (T, bins)
+    mel = np.empty((len(rows), len(bank)), np.float32)
+    for index, (low, weights) in enumerate(bank):
+        # einsum, not @: BLAS may sum in another order when it has other threads
+        mel[:, index] = np.einsum("tb,b->t", power[:, low : low + len(weights)], weights)
+    return 10 * np.log10(np.maximum(mel, 1e-10))
+
+
+def _mel(hertz: float) -> float:
+    # Slaney: linear below 1 kHz, 27 steps to a factor of 6.4 above
+    return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
+
+
+def _hertz(mel: np.ndarray) -> np.ndarray:
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))

@@ -1,0 +1,132 @@
+"""The run folder: written under a temporary name, then renamed, so nothing half-written is read."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+import emo
+from emo.errors import FitError
+from emo.heads.plots import plot_confusion, plot_curves
+from emo.heads.report import FitResult
+from emo.heads.scale import scaling_tensors
+
+RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
+FORMAT_VERSION = 1
+"""Of the run folder."""
+
+
+@contextlib.contextmanager
+def run_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that becomes ``out`` when the block is left normally.
+
+    Raises:
+        FitError: ``out`` holds something that is not a run, or nothing can be written there.
+    """
+    out = out.absolute()
+    try:
+        is_foreign = out.exists() and not ((out / RUN_FILE).is_file() or _is_empty_folder(out))
+        if is_foreign:
+            raise FitError(f"{out} exists and holds no {RUN_FILE}; choose another --out")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".tmp-{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    try:
+        yield folder
+        folder.chmod(0o755)  # mkdtemp's is private
+        _replace(folder, out)
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_run(folder: Path, result: FitResult) -> None:
+    """Everything that is needed to judge, repeat and use the run.
+
+    ``run.json`` (what was asked, on what, and the scores), ``head.safetensors`` (weights of the
+    seed best on val, and scaling), ``predictions.csv``, ``history.csv``, two plots.
+    """
+    import pandas as pd  # a second to import
+
+    result.predictions.to_csv(folder / "predictions.csv", index=False)
+    history = [dataclasses.asdict(row) for done in result.outcomes for row in done.history]
+    pd.DataFrame(history).to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    plot_confusion(folder / "confusion.png", result)
+    plot_curves(folder / "curves.png", result)
+    tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
+    tensors |= scaling_tensors(result.data.scalings)
+    weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    (folder / WEIGHTS_FILE).write_bytes(weights)
+    text = json.dumps(_document(result), indent=2, ensure_ascii=False)
+    (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _document(result: FitResult) -> dict[str, Any]:
+    options = dataclasses.asdict(result.options)
+    best = result.best.best
+    return {
+        "format_version": FORMAT_VERSION,
+        "head": {"name": options.pop("head"), "options": dict(result.head_options)},
+        "target": options.pop("target"),
+        "classes": list(result.classes),
+        "streams": {
+            source.name: {"fingerprint": source.recipe.fingerprint, "dim": source.spec.dim}
+            for source in result.data.sources
+        },
+        "recipes": {
+            source.name.partition("/")[0]: source.recipe.to_json() for source in result.data.sources
+        },
+        "manifest": {
+            "path": str(result.manifest.path.absolute()), "sha256": result.manifest.sha256,
+        },
+        "features": [str(path.absolute()) for path in result.features],
+        "options": {name: value for name, value in options.items() if name != "head_options"},
+        "kept": {
+            "seed": best.seed, "round": best.round, "val_weighted_f1": best.val_weighted_f1,
+        },
+        "splits": {name: len(split.ids) for name, split in result.data.splits.items()},
+        "notes": list(result.data.notes),
+        "metrics": result.metrics,
+        "seconds": round(result.seconds, 3),
+        "versions": {
+            "emo": emo.__version__, "python": platform.python_version(),
+            "torch": torch.__version__, "numpy": np.__version__,
+            "threads": result.options.threads or torch.get_num_threads(),
+        },
+    }  # fmt: skip
+
+
+def _replace(folder: Path, out: Path) -> None:
+    """Rename, moving an older run out of the way first."""
+    if not out.exists():
+        os.rename(folder, out)
+        return
+    older = Path(tempfile.mkdtemp(prefix=f".old-{out.name}-", dir=out.parent))
+    os.rename(out, older / out.name)
+    try:
+        os.rename(folder, out)
+    except OSError:
+        os.rename(older / out.name, out)
+        raise
+    finally:
+        shutil.rmtree(older, ignore_errors=True)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _cannot_write(out: Path, error: OSError) -> FitError:
+    return FitError(f"{out} cannot be written: {error.strerror}; choose another --out")

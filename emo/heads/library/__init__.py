@@ -1,0 +1,1 @@
+"""One file a head; the file name is its name. Contract: `emo.heads.head`."""

@@ -1,0 +1,82 @@
+"""Attention pooling of each stream, then a small classifier on the fused clip vector."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emo.heads.head import Batch, Head
+from emo.heads.layers import (
+    AttentionPool,
+    Classifier,
+    is_present,
+    project,
+    segment_softmax,
+    segment_sum,
+)
+from emo.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class AttentionOptions:
+    """Of :class:`AttentionPoolHead`."""
+
+    hidden: int = field(default=128, metadata={"help": "Width of a projected stream."})
+    attention: int = field(default=128, metadata={"help": "Width of the layer scoring tokens."})
+    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+
+
+class ProjectedAttention(nn.Module):
+    """``AttentionPool(project(tokens))`` without projecting every token: (ΣT, D) -> (N, hidden).
+
+    Weights within a clip sum to 1, so projecting the pooled token is the same, and the scores
+    need only the product of both layers: for 768 -> 512 -> 128 a fifth of the multiplications.
+    """
+
+    def __init__(self, dim: int, options: AttentionOptions) -> None:
+        """D of the stream."""
+        super().__init__()
+        self.project = project(dim, options.hidden)
+        self.pool = AttentionPool(options.hidden, options.attention)
+
+    def forward(self, tokens: Ragged) -> Tensor:
+        """(ΣT, D) -> (N, hidden); absent: zeros."""
+        layer = self.pool.hidden
+        folded = layer.weight @ self.project.weight  # (attention, D)
+        bias = layer.weight @ self.project.bias + layer.bias
+        scores = self.pool.score(torch.tanh(functional.linear(tokens.values, folded, bias)))
+        weights = segment_softmax(scores.squeeze(-1), tokens.offsets)
+        pooled = segment_sum(tokens.values, tokens.offsets, weights)  # (N, D)
+        return functional.linear(pooled, self.project.weight) + (
+            is_present(tokens) * self.project.bias
+        )
+
+
+class AttentionPoolHead(Head):
+    """Projection and attention pool of each stream, concatenation, two layers.
+
+    A stream's bias is added only where the stream is present, which tells the classifier that a
+    modality is missing. Source: Yang et al. 2016 (HAN) for the attention.
+    """
+
+    Options = AttentionOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: AttentionOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.streams = tuple(dims)
+        self.pools = nn.ModuleList(ProjectedAttention(dim, options) for dim in dims.values())
+        fused = options.hidden * len(dims)
+        self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        pooled = [
+            pool(batch.streams[name]) for name, pool in zip(self.streams, self.pools, strict=True)
+        ]
+        logits: dict[str, Tensor] = self.classifier(torch.cat(pooled, dim=1))
+        return logits

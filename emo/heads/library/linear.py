@@ -1,0 +1,145 @@
+"""One linear layer on the pooled tokens of all streams, solved to its optimum: the linear probe."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from emo.heads.head import Batch, Head, Loss
+from emo.heads.layers import segment_mean, segment_std
+from emo.heads.solver import solve_path
+from emo.ragged import Ragged
+
+FUSED = "fused"
+"""The stream that :meth:`LinearHead.pool` makes."""
+MOSTLY_ZERO = 0.2
+"""Share of non-zeros below which columns are counts of rare things, not measurements."""
+
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """Of :class:`LinearHead`."""
+
+    std: bool = field(
+        default=True,
+        metadata={"help": "Read the standard deviation over tokens too; no effect if T = 1."},
+    )
+    solver: Literal["lbfgs", "adamw"] = field(
+        default="lbfgs",
+        metadata={"help": "lbfgs: the optimum at each penalty; adamw: the training loop."},
+    )
+    penalties: int = field(
+        default=11, metadata={"help": "Tried by lbfgs, from 1 to 1e-5; the best on val is kept."}
+    )
+    fusion: Literal["late", "early"] = field(
+        default="late",
+        metadata={"help": "late: each stream is solved alone, logits are added; early: together."},
+    )
+
+    def __post_init__(self) -> None:
+        if self.penalties < 1:
+            raise ValueError(f"expected penalties >= 1, got {self.penalties}")
+
+
+class LinearHead(Head):
+    """Logistic regression on the mean (and spread) of each stream's tokens.
+
+    Before solving, the means of a stream, and its standard deviations, are each brought to total
+    variance 1 over clips, so that one penalty suits all; the factors end up in the weights.
+
+    Streams are fused late by default: each gets a regression of its own and the logits are added
+    (the product rule, Kittler et al. 1998). With a few hundred clips one regression on everything
+    fits the labels of clips by any stream and does not gain from the others; with many clips
+    ``fusion=early`` may.
+    """
+
+    Options = LinearOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: LinearOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.options, self.classes = options, dict(classes)
+        self.streams = tuple(dims)
+        self.blocks = [dim for dim in dims.values() for _ in range(1 + options.std)]
+        self.linear = nn.Linear(sum(self.blocks), sum(classes.values()))
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def pool(self, batch: Batch) -> Batch:
+        """All streams as one token a clip: the mean and standard deviation of each."""
+        if FUSED in batch.streams:
+            return batch
+        columns = []
+        for tokens in (batch.streams[name] for name in self.streams):
+            columns.append(segment_mean(tokens.values, tokens.offsets))
+            if self.options.std:
+                columns.append(segment_std(tokens.values, tokens.offsets))
+        fused = torch.cat(columns, dim=1)  # (N, sum of blocks)
+        return replace(batch, streams={FUSED: Ragged(fused, torch.arange(len(fused) + 1))})
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        return self._by_target(self.linear(self.pool(batch).streams[FUSED].values))
+
+    def path(self, train: Batch, loss: Loss) -> Iterator[float] | None:
+        """The optimum at each penalty, from the strongest to the weakest."""
+        return self._solutions(train, loss) if self.options.solver == "lbfgs" else None
+
+    def _solutions(self, train: Batch, loss: Loss) -> Iterator[float]:
+        rows = self.pool(train).streams[FUSED].values
+        scale = _column_scale(rows, self.blocks)
+
+        def loss_of(logits: Tensor) -> Tensor:
+            return loss(self._by_target(logits), train.targets)
+
+        paths = [
+            solve_path(
+                part,
+                loss_of,
+                outputs=self.linear.out_features,
+                penalties=torch.logspace(0, -5, self.options.penalties).double().tolist(),
+            )
+            for part in torch.split(rows * scale, self._solved_together(), dim=1)
+        ]
+        for found in zip(*paths, strict=True):
+            with torch.no_grad():
+                weight = torch.cat([one.weight for one in found], dim=1)
+                self.linear.weight.copy_(weight * scale)
+                self.linear.bias.copy_(torch.stack([one.bias for one in found]).sum(0))
+                yield loss_of(self.linear(rows)).item()
+
+    def _solved_together(self) -> list[int]:
+        """Columns of each problem that the solver gets."""
+        if self.options.fusion == "early":
+            return [sum(self.blocks)]
+        step = 1 + self.options.std
+        return [sum(self.blocks[k : k + step]) for k in range(0, len(self.blocks), step)]
+
+    def _by_target(self, logits: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(logits, list(self.classes.values()), dim=1)
+        return dict(zip(self.classes, parts, strict=True))
+
+
+def _column_scale(rows: Tensor, blocks: list[int]) -> Tensor:
+    """(D,) factors that bring each block of columns to total variance 1; constant columns to 0.
+
+    Columns are scaled one by one, which costs .05 F1 on hashed words and gains .04 UAR on pooled
+    log-mel; so blocks that are mostly zeros are scaled together.
+    """
+    return torch.cat([_scale_of(part) for part in torch.split(rows, blocks, dim=1)])
+
+
+def _scale_of(block: Tensor) -> Tensor:
+    nonzero = int(block.count_nonzero())
+    if nonzero == 0:
+        return block.new_zeros(block.shape[1])
+    deviation = (block - block.mean(0)).square_().mean(0).sqrt()
+    typical = deviation.square().mean().sqrt()
+    varies = deviation > 1e-4 * typical
+    if nonzero < MOSTLY_ZERO * block.numel():
+        deviation = typical.expand_as(deviation)
+    return torch.where(varies, 1 / (deviation * varies.sum().sqrt()), 0.0)

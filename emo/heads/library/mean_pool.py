@@ -1,0 +1,53 @@
+"""Mean pooling of each stream, then a small classifier on the fused clip vector."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from emo.heads.head import Batch, Head
+from emo.heads.layers import Classifier, mean_tokens, project, segment_sum
+
+
+@dataclass(frozen=True)
+class MeanOptions:
+    """Of :class:`MeanPoolHead`."""
+
+    hidden: int = field(default=128, metadata={"help": "Width of a projected stream."})
+    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+
+
+class MeanPoolHead(Head):
+    """Projection of each stream's mean token, concatenation, two layers.
+
+    The mean of projected tokens is the projection of their mean, so tokens are averaged once,
+    before training.
+    """
+
+    Options = MeanOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: MeanOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.streams = tuple(dims)
+        self.projections = nn.ModuleList(project(dim, options.hidden) for dim in dims.values())
+        fused = options.hidden * len(dims)
+        self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
+
+    def pool(self, batch: Batch) -> Batch:
+        """One mean token a stream; an absent stream stays absent."""
+        streams = {name: mean_tokens(batch.streams[name]) for name in self.streams}
+        return replace(batch, streams=streams)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        tokens = self.pool(batch).streams
+        projected = [
+            segment_sum(layer(tokens[name].values), tokens[name].offsets)
+            for name, layer in zip(self.streams, self.projections, strict=True)
+        ]
+        logits: dict[str, Tensor] = self.classifier(torch.cat(projected, dim=1))
+        return logits

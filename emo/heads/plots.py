@@ -1,0 +1,104 @@
+"""The two pictures of a run: which classes are taken for which, and how training went."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:  # report does not need pictures
+    from emo.heads.report import FitResult
+
+DPI = 130
+
+
+def plot_confusion(path: Path, result: "FitResult") -> None:
+    """Shares of each true class (rows sum to 1) and counts, on test, or val if there is none."""
+    split = list(result.scores)[-1]
+    scores, classes = result.scores[split], result.classes
+    counts = scores.confusion / len(scores.seeds)  # (C, C)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = max(4.2, 1.6 + 0.78 * len(classes))
+    figure, axes = _figure(size + 0.8, size)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*shares.shape):
+        axes.text(
+            column,
+            row,
+            f"{shares[row, column]:.0%}\n{_count(float(counts[row, column]))}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if shares[row, column] > 0.55 else "black",
+        )
+    names = [_short(name) for name in classes]
+    clips = counts.sum(1).tolist()
+    totals = [f"{name} ({_count(count)})" for name, count in zip(names, clips, strict=True)]
+    axes.set_xticks(range(len(classes)), names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), totals)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true (clips)")
+    found = result.metrics[split]
+    seeds = f", mean of {len(scores.seeds)} seeds" if len(scores.seeds) > 1 else ""
+    axes.set_title(
+        f"{result.options.head} on {split}{seeds}\n"
+        f"weighted F1 {found['mean']['weighted_f1']:.3f}, UAR {found['mean']['uar']:.3f}",
+        fontsize=10,
+    )
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_curves(path: Path, result: "FitResult") -> None:
+    """Losses and val weighted F1 by round, one line a seed; the kept round of each is marked."""
+    figure, (left, right) = _figure(9.5, 3.8, columns=2)
+    outcomes = result.outcomes[:1] if result.best.is_exact else result.outcomes
+    for outcome in outcomes:
+        rounds = [row.round for row in outcome.history]
+        is_kept = outcome.seed == result.best.seed
+        faint = {"alpha": 1.0 if is_kept else 0.35, "lw": 1.4}
+        train = [row.train_loss for row in outcome.history]
+        val = [row.val_loss for row in outcome.history]
+        left.plot(rounds, train, color="C0", label="train" if is_kept else None, **faint)
+        left.plot(rounds, val, color="C1", label="val" if is_kept else None, **faint)
+        right.plot(rounds, [row.val_weighted_f1 for row in outcome.history], color="C1", **faint)
+        right.plot(
+            outcome.best.round,
+            outcome.best.val_weighted_f1,
+            "o",
+            color="C3",
+            label="kept round" if is_kept else None,
+            alpha=faint["alpha"],
+        )
+        left.axvline(outcome.best.round, color="C3", ls=":", lw=1, alpha=faint["alpha"])
+    baseline = result.metrics["val"]["majority"]["weighted_f1"]
+    right.axhline(baseline, color="grey", ls="--", lw=1, label="majority class")
+    what = "penalty, from strong to weak" if result.best.is_exact else "epoch"
+    for axes, name in ((left, "cross-entropy"), (right, "val weighted F1")):
+        axes.set_xlabel(what)
+        axes.set_ylabel(name)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize=8)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    right.set_ylim(0, 1.03)
+    seeds = f"{len(outcomes)} seeds, the kept one in full colour" if len(outcomes) > 1 else "1 seed"
+    how = "exact solutions" if result.best.is_exact else seeds
+    figure.suptitle(f"{result.options.head}: {how}", fontsize=10)
+    figure.savefig(path, dpi=DPI)
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """A figure without pyplot, which keeps global state and may want a screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a second to import
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns)
+
+
+def _count(clips: float) -> str:
+    return f"{clips:,.0f}" if float(clips).is_integer() else f"{clips:,.1f}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"

@@ -1,0 +1,84 @@
+"""Scaling of streams: fitted on the training split, kept in the run, applied to every clip.
+
+``dense`` streams are centred and divided per dimension, ``sparse`` ones (hashed counts) only
+divided by one number (per dimension cost .05 F1 on MELD text), ``image`` ones divided by 255.
+Dense and sparse streams end with the same total variance, so that none drowns another in a fusion.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emo.ragged import Ragged
+
+TOTAL_VARIANCE = 256.0
+"""Sum over dimensions of the variance of a scaled token: as of 256 standardised dimensions."""
+ROWS = 16_384
+"""Tokens at a time while statistics are taken in float64."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """``(token - centre) * scale`` of one stream."""
+
+    centre: Tensor
+    """(D,) float32."""
+    scale: Tensor
+    """(D,) float32, finite."""
+
+    def apply(self, tokens: Ragged) -> Ragged:
+        """Tokens as stored (numpy, any dtype) -> torch float32, scaled."""
+        values = torch.from_numpy(np.array(tokens.values, dtype=np.float32))
+        values.sub_(self.centre).mul_(self.scale)
+        return Ragged(values, torch.from_numpy(np.array(tokens.offsets, dtype=np.int64)))
+
+
+def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
+    """The scaling of one stream from the tokens of the training split.
+
+    Args:
+        tokens: numpy, as stored.
+        kind: ``dense``, ``sparse`` or ``image``, see :class:`emo.store.recipe.StreamSpec`.
+    """
+    mean, deviation = _statistics(tokens.values)
+    centre, scale = np.zeros_like(mean), np.ones_like(mean)
+    if kind == "image":
+        scale /= 255
+    elif kind == "sparse":
+        scale *= np.sqrt(TOTAL_VARIANCE / (np.square(deviation).sum() or TOTAL_VARIANCE))
+    else:
+        # a constant dimension has no spread but rounding; blown up it would be noise
+        typical = np.sqrt(np.square(deviation).mean())
+        varies = deviation > 1e-5 * np.maximum(np.abs(mean), typical)
+        centre = mean
+        scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0.0)
+        scale *= np.sqrt(TOTAL_VARIANCE / max(varies.sum(), 1))
+    return Scaling(torch.from_numpy(centre).float(), torch.from_numpy(scale).float())
+
+
+def scaling_tensors(scalings: Mapping[str, Scaling]) -> dict[str, Tensor]:
+    """As they are kept in ``head.safetensors``: ``scaling/<stream>/centre`` and ``…/scale``."""
+    return {
+        f"scaling/{stream}/{name}": tensor
+        for stream, scaling in scalings.items()
+        for name, tensor in (("centre", scaling.centre), ("scale", scaling.scale))
+    }
+
+
+def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(ΣT, D) of any dtype -> mean and standard deviation (D,), float64."""
+    if len(values) == 0:
+        return np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    mean = torch.stack([chunk.sum(0) for chunk in _chunks(values)]).sum(0) / len(values)
+    parts = [(chunk - mean).square().sum(0) for chunk in _chunks(values)]
+    squares = torch.stack(parts).sum(0)
+    return mean.numpy(), (squares / len(values)).sqrt().numpy()
+
+
+def _chunks(values: np.ndarray) -> Iterator[Tensor]:
+    for start in range(0, len(values), ROWS):
+        # a copy: torch warns about read-only memory, which mapped stores are
+        yield torch.from_numpy(values[start : start + ROWS].astype(np.float64))

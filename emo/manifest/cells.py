@@ -1,0 +1,141 @@
+"""The cells of a manifest as values: paths, splits, turns, times; each error says what is wrong."""
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+SPLITS = MappingProxyType(
+    {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+     "test": "test"}
+)  # fmt: skip
+"""The words of a ``split`` column and what they mean."""
+
+
+def parse_columns(
+    table: Mapping[str, list[str]], names: Iterable[str], *, count: int, root: str
+) -> tuple[dict[str, list[Any]], dict[int, str]]:
+    """The values of the columns ``names``, in this order, and ``{row: what is wrong}``.
+
+    Args:
+        table: columns of stripped cells; a column that is not there has the values None.
+        names: what to parse.
+        count: rows.
+        root: absolute path that media may not leave.
+    """
+    parsers: dict[str, Callable[[str], object]] = {
+        "id": one_line,
+        "video": lambda cell: inside(cell, root),
+        "audio": lambda cell: inside(cell, root),
+        "audio_channel": channel,
+        "split": split,
+        "turn": turn,
+        "start_seconds": lambda cell: seconds(cell, "start_seconds"),
+        "end_seconds": lambda cell: seconds(cell, "end_seconds"),
+    }
+    values: dict[str, list[Any]] = {}
+    errors: dict[int, str] = {}
+    for name in names:
+        column = table.get(name, [""] * count)
+        parsed, wrong = _parse_each(set(column), parsers.get(name, str))
+        values[name] = [parsed.get(cell) for cell in column]
+        if wrong:
+            found = {row: wrong[cell] for row, cell in enumerate(column) if cell in wrong}
+            errors = {**found, **errors}
+    values["audio_channel"] = [name or "mix" for name in values["audio_channel"]]
+    return values, errors
+
+
+def _parse_each(
+    distinct: set[str], parse: Callable[[str], object]
+) -> tuple[dict[str, object], dict[str, str]]:
+    parsed, wrong = {}, {}
+    for cell in distinct - {""}:
+        try:
+            parsed[cell] = parse(cell)
+        except ValueError as error:
+            wrong[cell] = str(error)
+    return parsed, wrong
+
+
+def inside(path: str, root: str) -> str:
+    """The path relative to ``root`` (absolute), without ``..``; links are not followed."""
+    if "://" in path:
+        raise ValueError(f"{path!r} is a URL; download the file and give its path")
+    full = os.path.normpath(os.path.join(root, path))
+    prefix = root.rstrip(os.sep) + os.sep
+    if full.startswith(prefix) and "\0" not in path:
+        return full[len(prefix) :]
+    raise ValueError(f"{path!r} leaves the folder of the media, {root}; {_other_root(full, root)}")
+
+
+def _other_root(full: str, root: str) -> str:
+    try:
+        common = os.path.commonpath([root, os.path.dirname(full)])
+    except ValueError:  # another drive
+        return "copy it there"
+    return (
+        f"name one that holds them all, such as --root {common}, and write the paths relative to "
+        "it or absolute"
+    )
+
+
+def split(word: str) -> str:
+    """``dev`` -> ``val``."""
+    if word.lower() not in SPLITS:
+        raise ValueError(f"split {word!r}; expected one of {', '.join(SPLITS)}")
+    return SPLITS[word.lower()]
+
+
+def channel(word: str) -> str:
+    """``Left`` -> ``left``."""
+    name = word.lower()
+    if name in {"mix", "left", "right"}:
+        return name
+    return str(_whole(name, "audio_channel", "mix, left, right or a number from 0"))
+
+
+def turn(cell: str) -> int:
+    """``3`` -> 3."""
+    return _whole(cell, "turn", "a whole number from 0")
+
+
+def seconds(cell: str, column: str) -> float:
+    """``1.5`` and ``00:00:01,500`` -> 1.5; ``column`` is named in errors."""
+    clock = re.fullmatch(r"(?:([0-9]+):)?([0-5]?[0-9]):([0-5]?[0-9](?:[.,][0-9]+)?)", cell)
+    if clock is not None:
+        hours, minutes, rest = clock.groups()
+        return int(hours or 0) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{column} {cell!r}; expected seconds such as 1.5, or 00:00:01,500")
+    return value
+
+
+def stretch(start: float | None, end: float | None, channel: str) -> str:
+    """What tells clips of one file apart: ``#1.5-3`` and ``#left``, or nothing."""
+    if start is None and end is None and channel == "mix":
+        return ""
+    numbers = ["" if t is None else repr(t).removesuffix(".0") for t in (start, end)]
+    return ("#" + "-".join(numbers) if any(numbers) else "") + (
+        "" if channel == "mix" else f"#{channel}"
+    )
+
+
+def one_line(name: str) -> str:
+    """The id itself, when it has no line break."""
+    if "\n" in name or "\r" in name:
+        raise ValueError(f"the id {name!r} holds a line break")
+    return name
+
+
+def _whole(cell: str, column: str, expected: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,9})(\.0+)?", cell)  # 3.0: an integer that passed by pandas
+    if match is None:
+        raise ValueError(f"{column} {cell!r}; expected {expected}")
+    return int(match[1])

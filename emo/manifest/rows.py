@@ -1,0 +1,188 @@
+"""Tables of text cells: reads CSV, TSV, JSONL and Parquet, chosen by extension."""
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emo import plugins
+from emo.errors import ManifestError
+
+EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """A table by columns, with the place of each row in its file."""
+
+    columns: dict[str, list[str]]
+    """Every cell as text, ``""`` when empty; all columns are equally long."""
+    places: list[str]
+    """``row 2`` is the first row below a header, as a spreadsheet counts."""
+    sha256: str = ""
+    """Of the file's bytes."""
+
+
+def read_rows(path: Path) -> Rows:
+    """The table in a file; wholly blank rows are left out, their numbers are not reused.
+
+    Raises:
+        ManifestError: no such file, an unknown extension, not UTF-8, two columns of one name, a
+            row with more or fewer cells than the header.
+    """
+    if path.is_dir():
+        raise ManifestError(
+            f"{path} is a folder, not a table; `emo manifest folder {path} --out m.csv` makes one"
+        )
+    if not path.exists():
+        raise ManifestError(
+            f"{path}: no such file; name a CSV, TSV, JSONL or Parquet file, or make one with "
+            "`emo manifest folder DIR --out m.csv`"
+        )
+    kind = extension(path)
+    data = path.read_bytes()
+    if kind == ".parquet":
+        columns, places = _parquet(data, path)
+    elif kind in (".jsonl", ".ndjson"):
+        columns, places = _json_lines(_decode(data, path), path)
+    else:
+        columns, places = _delimited(_decode(data, path), path, is_tsv=kind == ".tsv")
+    return Rows(columns, places, hashlib.sha256(data).hexdigest())
+
+
+def rename(rows: Rows, columns: Mapping[str, str], path: Path) -> Rows:
+    """The table with ``{ours: theirs}`` applied; ``path`` is named in errors.
+
+    Raises:
+        ManifestError: a column that does not exist (the nearest are offered), or a new name that
+            another column has already.
+    """
+    renamed = {name: cells for name, cells in rows.columns.items() if name not in columns.values()}
+    for ours, theirs in columns.items():
+        if theirs not in rows.columns:
+            raise ManifestError(plugins.unknown(f"column of {path}", theirs, rows.columns))
+        if ours in renamed:
+            raise ManifestError(
+                f"{path} has a column {ours!r} already; --column {ours}={theirs} would hide it. "
+                f"Give that one another name too: --column other={ours}"
+            )
+    renamed.update({ours: rows.columns[theirs] for ours, theirs in columns.items()})
+    return Rows(renamed, rows.places, rows.sha256)
+
+
+def extension(path: Path) -> str:
+    """The format of a file, one of ``EXTENSIONS``."""
+    kind = path.suffix.lower()
+    if kind not in EXTENSIONS:
+        raise ManifestError(f"{path}: expected one of {' '.join(EXTENSIONS)}; got {kind!r}")
+    return kind
+
+
+def _decode(data: bytes, path: Path) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ManifestError(
+            f"{path}: expected UTF-8, found byte 0x{data[error.start]:02x} in line {line}; save it "
+            f"as UTF-8 (from Windows-1252: iconv -f cp1252 -t utf-8 {path.name})"
+        ) from error
+
+
+def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[str]], list[str]]:
+    first = text.partition("\n")[0]
+    semicolons = ";" in first and "," not in first  # what Excel writes where 1,5 is a number
+    delimiter = "\t" if is_tsv else ";" if semicolons else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    number, lines, places = 0, [], []
+    try:
+        for number, line in enumerate(reader, start=1):
+            if number == 1 or any(line):
+                lines.append(line)
+                places.append(f"row {number}")
+    except csv.Error as error:
+        raise ManifestError(
+            f"{path}: row {number + 1}: {error}; a cell with a separator, a quote or a line break "
+            "stands in double quotes, a quote within it is doubled"
+        ) from error
+    header = [name.strip() for name in lines[0]] if lines else []
+    _check_header(header, path)
+    for line, place in zip(lines, places, strict=True):
+        if len(line) != len(header):
+            raise ManifestError(
+                f"{path}: {place}: expected {len(header)} cells as in the header, got {len(line)}"
+            )
+    cells = list(zip(*lines[1:], strict=True)) or [()] * len(header)
+    named = zip(header, cells, strict=True)
+    return {name: list(column) for name, column in named if name}, places[1:]
+
+
+def _check_header(header: Sequence[str], path: Path) -> None:
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise ManifestError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
+
+
+def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]:
+    documents, places = [], []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except ValueError as error:
+            raise ManifestError(f"{path}: line {number} is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise ManifestError(f"{path}: line {number}: expected {{…}}, got {line[:40]!r}")
+        documents.append(document)
+        places.append(f"line {number}")
+    names = dict.fromkeys(name for document in documents for name in document)
+    columns = {
+        name: [
+            _text(document.get(name), path, place, name)
+            for document, place in zip(documents, places, strict=True)
+        ]
+        for name in names
+    }
+    return columns, places
+
+
+def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+    except pyarrow.ArrowException as error:
+        raise ManifestError(f"{path}: not a Parquet file: {error}") from error
+    _check_header(table.column_names, path)
+    places = [f"row {number}" for number in range(1, len(table) + 1)]
+    columns = {
+        name: [_text(v, path, p, name) for v, p in zip(values, places, strict=True)]
+        for name, values in table.to_pydict().items()
+    }
+    return columns, places
+
+
+def _text(value: object, path: Path, place: str, column: str) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        # a column of integers with a gap becomes floats on its way through pandas
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, list | dict | tuple | bytes):
+        raise ManifestError(
+            f"{path}: {place}, column {column!r}: expected text or a number, "
+            f"got {type(value).__name__}"
+        )
+    return str(value)

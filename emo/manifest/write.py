@@ -1,0 +1,69 @@
+"""Writes a table of text cells as CSV, TSV, JSONL or Parquet, chosen by extension."""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from emo.errors import ManifestError
+from emo.manifest.rows import extension
+
+
+def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """Write a table, in the format that the extension names; the same table again is no change.
+
+    Raises:
+        ManifestError: the file exists with another content (it may have been edited by hand), or
+            its folder does not exist.
+    """
+    data = _render(extension(path), columns)
+    if path.exists():
+        if path.is_file() and path.read_bytes() == data:
+            return
+        raise ManifestError(
+            f"{path} exists and differs from what would be written (it may have been edited); "
+            "choose another --out, or delete it"
+        )
+    if not path.parent.is_dir():
+        raise ManifestError(f"{path}: the folder {path.parent} does not exist; make it first")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(handle, "wb") as file:
+            file.write(data)
+        umask = os.umask(0)  # mkstemp's files are private; ours shall be as any other file
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _render(kind: str, columns: Mapping[str, Sequence[str]]) -> bytes:
+    if kind == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        sink = pyarrow.BufferOutputStream()
+        text = {name: pyarrow.array(cells, pyarrow.string()) for name, cells in columns.items()}
+        pyarrow.parquet.write_table(pyarrow.table(text), sink)
+        return bytes(sink.getvalue().to_pybytes())
+    lines = list(zip(*columns.values(), strict=True))
+    if kind in (".jsonl", ".ndjson"):
+        documents = (dict(zip(columns, line, strict=True)) for line in lines)
+        return "".join(json.dumps(d, ensure_ascii=False) + "\n" for d in documents).encode()
+    text_file = io.StringIO(newline="")
+    # Python before 3.13 leaves a lone carriage return unquoted, and it reads back as a new row
+    has_returns = any("\r" in cell for line in lines for cell in line)
+    writer = csv.writer(
+        text_file,
+        delimiter="\t" if kind == ".tsv" else ",",
+        lineterminator="\n",
+        quoting=csv.QUOTE_ALL if has_returns else csv.QUOTE_MINIMAL,
+    )
+    writer.writerow(columns)
+    writer.writerows(lines)
+    return text_file.getvalue().encode()

@@ -1,0 +1,140 @@
+"""The file name is the registry: finds and loads backbones, heads, executors and formats.
+
+A plugin is one file in its package's folder; its one public subclass of the contract is the
+plugin. ``package.module:Class`` loads a class from anywhere on the Python path instead.
+Each plugin declares its options as a frozen dataclass called ``Options``; this file turns the
+command line's ``name=value`` into one.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import emo
+from emo.errors import OptionError, PluginError
+
+T = TypeVar("T")
+SHOWN_NAMES = 20
+
+
+def available(package: str) -> list[str]:
+    """Names of the plugins of ``package`` (``emo.heads.library`` …), sorted; imports none."""
+    folders = [Path(root, *package.split(".")[1:]) for root in emo.__path__]
+    files = (file for folder in folders for file in folder.glob("*.py"))
+    return sorted({file.stem for file in files if not file.stem.startswith("_")})
+
+
+def load(package: str, name: str, contract: type[T]) -> type[T]:
+    """The class of plugin ``name``: a file of ``package``, or ``module:Class`` from elsewhere.
+
+    Raises:
+        PluginError: there is no such plugin (the nearest names are offered), its library is not
+            installed, or the file holds no single subclass of ``contract``.
+    """
+    module_name, _, class_name = name.partition(":")
+    if not class_name:
+        if name not in available(package):
+            raise PluginError(unknown(contract.__name__.lower(), name, available(package)))
+        module_name = f"{package}.{name}"
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise PluginError(
+            f"{contract.__name__.lower()} {name!r} cannot be imported: {error}. "
+            "Install what it needs (most backbones: pip install 'emo-pipeline[extract]')."
+        ) from error
+    found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
+    if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], contract)):
+        raise PluginError(
+            f"{module_name}: expected one public subclass of {contract.__name__}, found {found}"
+        )
+    return found[0]
+
+
+def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
+    """Build the dataclass ``options`` from text values; ``owner`` is named in errors.
+
+    Raises:
+        OptionError: an unknown name (the nearest are offered) or a value of another type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
+    hints = typing.get_type_hints(options)
+    values = {}
+    for name, text in pairs.items():
+        if name not in fields:
+            raise OptionError(unknown(f"option of {owner}", name, fields))
+        values[name] = _convert(text, hints[name], f"option {owner}.{name}")
+    try:
+        return options(**values)
+    except ValueError as error:
+        raise OptionError(f"{owner}: {error}") from error
+
+
+def split_options(options: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """``["classic.frames=8"]`` -> ``{"classic": {"frames": "8"}}``; bare names need one owner.
+
+    Raises:
+        OptionError: no ``=``, an owner that is not among ``names``, or none where it is needed.
+    """
+    pairs: dict[str, dict[str, str]] = {name: {} for name in names}
+    for option in options:
+        key, equals, value = option.partition("=")
+        owner, dot, field = key.rpartition(".")
+        if not equals:
+            raise OptionError(f"-o {option}: expected name=value")
+        if not dot:
+            if len(names) != 1:
+                raise OptionError(f"-o {option}: say which of {', '.join(names)}: NAME.{option}")
+            owner = names[0]
+        if owner not in pairs:
+            raise OptionError(unknown("owner of option -o " + option, owner, names))
+        pairs[owner][field] = value
+    return pairs
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The error line for a name that does not exist, with the nearest and all existing ones."""
+    names = list(known)
+    nearest = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    shown = ", ".join(names[:SHOWN_NAMES]) + (" …" if len(names) > SHOWN_NAMES else "")
+    return f"unknown {what} {name!r}{hint} Available: {shown or 'none'}."
+
+
+def _leaves(module: types.ModuleType, contract: type) -> list[type]:
+    members = (member for _, member in inspect.getmembers(module, inspect.isclass))
+    return [
+        member
+        for member in members
+        if issubclass(member, contract)
+        and member.__module__ == module.__name__
+        and not member.__name__.startswith("_")
+    ]
+
+
+def _convert(text: str, hint: Any, where: str) -> object:
+    alternatives = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if types.NoneType in alternatives and text.lower() in {"none", ""}:
+        return None
+    if typing.get_origin(hint) is typing.Literal:
+        if text in typing.get_args(hint):
+            return text
+        raise OptionError(
+            f"{where}: expected one of {', '.join(typing.get_args(hint))}; got {text!r}"
+        )
+    kind = next(kind for kind in alternatives if kind is not types.NoneType)
+    if kind is bool:
+        if text.lower() in {"true", "yes", "1", "false", "no", "0"}:
+            return text.lower() in {"true", "yes", "1"}
+    else:
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    raise OptionError(f"{where}: expected {kind.__name__}; got {text!r}")

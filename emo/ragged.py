@@ -1,0 +1,85 @@
+"""Many clips' tokens with no padding: values (ΣT, D) and offsets (N+1), in numpy or torch alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Ragged:
+    """The tokens of N clips laid end to end; clip k is ``values[offsets[k]:offsets[k + 1]]``.
+
+    Both arrays are numpy (in ``emo.store``) or both torch (in ``emo.heads``); this file imports
+    only numpy. A clip of length 0 is absent, and nothing else is.
+    """
+
+    values: Any
+    """(ΣT, D), the tokens of all clips in order."""
+    offsets: Any
+    """(N+1,) int64, from 0 to ΣT, never falling."""
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.offsets.ndim != 1 or len(self.offsets) < 1:
+            raise ValueError(
+                f"expected values (ΣT, D) and offsets (N+1,), got {tuple(self.values.shape)} "
+                f"and {tuple(self.offsets.shape)}"
+            )
+        if int(self.offsets[0]) != 0 or int(self.offsets[-1]) != len(self.values):
+            raise ValueError(
+                f"expected offsets from 0 to {len(self.values)}, "
+                f"got {int(self.offsets[0])} to {int(self.offsets[-1])}"
+            )
+
+    @classmethod
+    def of(cls, arrays: Sequence[np.ndarray]) -> Ragged:
+        """Lay numpy arrays of shapes (T_k, D) end to end; at least one is needed to know D."""
+        lengths = [len(array) for array in arrays]
+        return cls(np.concatenate(list(arrays)), offsets_of(np.asarray(lengths)))
+
+    def __len__(self) -> int:
+        """Number of clips N."""
+        return len(self.offsets) - 1
+
+    def __getitem__(self, clip: int) -> Any:
+        """The (T, D) tokens of one clip, a view."""
+        if not -len(self) <= clip < len(self):
+            raise IndexError(f"clip {clip} of {len(self)}")
+        clip %= len(self)
+        return self.values[int(self.offsets[clip]) : int(self.offsets[clip + 1])]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The (T, D) tokens of each clip in order."""
+        return (self[clip] for clip in range(len(self)))
+
+    @property
+    def width(self) -> int:
+        """D, the length of one token."""
+        return int(self.values.shape[1])
+
+    @property
+    def lengths(self) -> Any:
+        """(N,) tokens of each clip."""
+        return self.offsets[1:] - self.offsets[:-1]
+
+    def select(self, clips: Sequence[int] | np.ndarray) -> Ragged:
+        """The given clips, in the given order, as a new Ragged (a copy)."""
+        index = np.asarray(clips, dtype=np.int64)
+        starts = np.asarray(self.offsets)[index]
+        lengths = np.asarray(self.offsets)[index + 1] - starts
+        offsets = offsets_of(lengths)
+        rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
+        if isinstance(self.values, np.ndarray):
+            return Ragged(self.values[rows], offsets)
+        like = self.offsets.new_tensor  # torch, without importing it
+        return Ragged(self.values.index_select(0, like(rows)), like(offsets))
+
+
+def offsets_of(lengths: np.ndarray) -> np.ndarray:
+    """(N,) lengths -> (N+1,) int64 offsets."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets

@@ -1,0 +1,142 @@
+"""Copies chosen clips out of many parts into one array, runs of neighbours at once."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+import numpy as np
+
+from emo.ragged import Ragged, offsets_of
+from emo.store.layout import stored_dtype
+from emo.store.mapped import Part
+from emo.store.recipe import StreamSpec
+
+OPEN_PARTS = 128
+"""Parts a recipe keeps mapped; a map costs a file descriptor, and often there are only 1024."""
+THREADED_BYTES = 2**26
+"""Reads of at least so many bytes use two threads: one copies while the other compares sums."""
+_PIECE_BYTES = 2**23
+
+_Run = tuple[int, int, int, int]
+"""Index of a part, first row and row past the last in it, row of the result."""
+
+
+class OpenParts:
+    """The parts of a recipe that are mapped now; of too many the oldest is released."""
+
+    def __init__(self) -> None:
+        """Nothing is mapped yet."""
+        self._parts: deque[Part] = deque()
+        self._lock = Lock()
+
+    def values(self, part: Part, stream: str) -> np.ndarray:
+        """(ΣT, D), the mapped tokens of a part."""
+        with self._lock:
+            if not part.opened:
+                self._parts.append(part)
+                while len(self._parts) > OPEN_PARTS:
+                    self._parts.popleft().release()
+            return part.values(stream)
+
+
+class StreamRows:
+    """The tokens of one stream in all parts of a recipe, by slot (see :mod:`emo.store.merge`)."""
+
+    def __init__(
+        self, parts: Sequence[Part], stream: str, spec: StreamSpec, opened: OpenParts
+    ) -> None:
+        """Read the offsets of all parts.
+
+        Args:
+            parts: in order of slots.
+            stream: its name.
+            spec: its width and type.
+            opened: shared by the recipe's streams.
+        """
+        self._parts, self._stream, self._opened = parts, stream, opened
+        self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
+        self._layouts = [part.layout(stream) for part in parts]
+        offsets = [layout.offsets for layout in self._layouts]
+        none = np.zeros(0, np.int64)
+        self._starts = np.concatenate([none, *(each[:-1] for each in offsets)])
+        self._stops = np.concatenate([none, *(each[1:] for each in offsets)])
+        counts = np.array([len(each) - 1 for each in offsets], np.int64)
+        self._part_of = np.repeat(np.arange(len(parts)), counts)
+        # indexing a memoryview makes a Python int in a third of the time
+        self._start, self._stop = self._starts.data, self._stops.data
+        self._part = self._part_of.data
+
+    def lengths(self, slots: np.ndarray) -> np.ndarray:
+        """(N,) int64, the tokens of each slot."""
+        lengths: np.ndarray = self._stops[slots] - self._starts[slots]
+        return lengths
+
+    def one(self, slot: int) -> Ragged:
+        """The tokens of one clip; the short way, for random access."""
+        start, stop, index = self._start[slot], self._stop[slot], self._part[slot]
+        values = self._values(index)
+        if not self._layouts[index].is_trusted:
+            self._parts[index].check(self._stream, start, stop)
+        ragged = object.__new__(Ragged)  # its checks would be a fifth of the time of a short read
+        offsets = np.array((0, stop - start), np.int64)
+        ragged.__dict__.update(values=values[start:stop].copy(), offsets=offsets)
+        return ragged
+
+    def many(self, slots: np.ndarray, *, threads: int | None = None) -> Ragged:
+        """The tokens of many clips; a slot of -1 is a clip of length 0.
+
+        Args:
+            slots: (N,) int64.
+            threads: that copy and verify; None: 2 when there is much to do, else 1.
+        """
+        lengths = np.zeros(len(slots), np.int64)
+        lengths[slots >= 0] = self.lengths(slots[slots >= 0])
+        offsets = offsets_of(lengths)
+        values = np.empty((int(offsets[-1]), self._dim), self._dtype)
+        runs = self._runs(slots[lengths > 0], offsets[:-1][lengths > 0])
+        if threads is None:
+            threads = 2 if values.nbytes >= THREADED_BYTES else 1
+        if threads == 1:
+            for run in runs:
+                self._copy(run, values)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                pieces = (piece for run in runs for piece in self._pieces(run))
+                for _ in pool.map(lambda piece: self._copy(piece, values), pieces):
+                    pass
+        return Ragged(values, offsets)
+
+    def _runs(self, slots: np.ndarray, rows: np.ndarray) -> Iterator[_Run]:
+        """Stretches of rows that lie end to end in a part as in the result."""
+        parts, starts, stops = self._part_of[slots], self._starts[slots], self._stops[slots]
+        is_break = np.ones(len(slots) + 1, dtype=bool)
+        is_break[1:-1] = (parts[1:] != parts[:-1]) | (starts[1:] != stops[:-1])
+        first = np.flatnonzero(is_break[:-1]) if len(slots) else np.zeros(0, np.int64)
+        last = np.flatnonzero(is_break[1:]) if len(slots) else first
+        columns = parts[first], starts[first], stops[last], rows[first]
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    def _pieces(self, run: _Run) -> Iterator[_Run]:
+        """A run cut into a few megabytes each, for the threads to share."""
+        part, start, stop, row = run
+        step = max(1, _PIECE_BYTES // (self._dim * self._dtype.itemsize))
+        for first in range(start, stop, step):
+            yield part, first, min(first + step, stop), row + first - start
+
+    def _copy(self, run: _Run, out: np.ndarray) -> None:
+        index, start, stop, row = run
+        part, layout, values = self._parts[index], self._layouts[index], self._values(index)
+        # unverified chunks one by one: each is copied while its checksum left it in the cache
+        step = stop - start if layout.is_trusted else layout.rows
+        first = start
+        while first < stop:
+            last = min(stop, (first // step + 1) * step) if step < stop - start else stop
+            part.check(self._stream, first, last)
+            out[row + first - start : row + last - start] = values[first:last]
+            first = last
+
+    def _values(self, index: int) -> np.ndarray:
+        part = self._parts[index]
+        values = part.opened.get(self._stream)
+        return self._opened.values(part, self._stream) if values is None else values

@@ -1,0 +1,57 @@
+"""The demo on other, smaller synthetic data: each modality alone is useful, and so is fusion."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from emo.demo.dataset import write_dataset
+from emo.demo.run import HEAD, MODALITIES, face_share, pooled, rotation_rows, rotations
+from emo.extract.job import asks_from_words
+from emo.extract.run import ExtractOptions, extract
+from emo.heads.fit import FitOptions
+from emo.manifest import read_manifest
+from emo.store import Store
+
+pytestmark = pytest.mark.slow  # minutes: make slow
+CLIPS = 5  # of each class and speaker: 120 clips
+PERMUTATIONS = 3
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=lambda seed: f"seed{seed}")
+def demo(request, tmp_path_factory):
+    """(manifest, store) of another data seed."""
+    folder = tmp_path_factory.mktemp(f"demo{request.param}")
+    path = write_dataset(folder, seed=request.param, clips_per_class_and_speaker=CLIPS)
+    manifest = read_manifest(path)
+    options = ExtractOptions(workers=2)
+    report = extract(manifest, folder / "features", asks_from_words(["classic"]), options)
+    assert report.exit_code == 0
+    return manifest, folder / "features"
+
+
+def test_each_alone_is_useful_and_fusion_beats_their_mean(demo):
+    manifest, features = demo
+    assert face_share(Store(features)) >= 0.95
+    found = {row["streams"]: row["weighted_f1"] for row in rotation_rows(manifest, features)}
+    alone = [found[name] for name in ("face", "audio", "text")]
+    assert min(alone) >= 0.45, found
+    assert max(alone) <= 0.76, found
+    assert found["fused"] > sum(alone) / 3, found
+
+
+def test_permuted_labels_are_at_chance(demo):
+    manifest, features = demo
+    options = FitOptions(head=HEAD, streams=MODALITIES["fused"])
+    found = []
+    for seed in range(PERMUTATIONS):
+        labels = [clip.targets["label"] for clip in manifest.clips]
+        random.Random(seed).shuffle(labels)
+        clips = tuple(
+            replace(clip, targets={"label": label})
+            for clip, label in zip(manifest.clips, labels, strict=True)
+        )
+        shuffled = replace(manifest, clips=clips)
+        together = pooled(rotations(shuffled, features, options))
+        found.append(together.scores["weighted_f1"])
+    assert sum(found) / PERMUTATIONS == pytest.approx(0.25, abs=0.10), found

@@ -1,0 +1,122 @@
+"""Tests of emo/extract/plan.py: what is missing, and how it is cut."""
+
+import numpy as np
+import pytest
+
+from emo.extract.job import Job, ask
+from emo.extract.plan import Redo, StaleClips, forecast_bytes, make_plan
+from emo.extract.source import source_hash
+from emo.manifest import Clip
+from emo.store.part import PartWriter
+from emo.store.store import Store
+from tests.make_backbone import LettersOptions
+
+LETTERS = ask("tests.make_backbone:Letters", "letters", {})
+
+
+@pytest.fixture
+def job(tmp_path):
+    return Job(root=tmp_path, store=tmp_path / "store", asks=(LETTERS,))
+
+
+@pytest.fixture
+def folder(job):
+    return Store.create(job.store).add_recipe("letters", LETTERS.recipe)
+
+
+def clips_of(count):
+    return [Clip(f"c{k}", text=f"text {k}") for k in range(count)]
+
+
+def commit(folder, clips, root, *, failed=(), attempt=0):
+    with PartWriter(folder.path, LETTERS.recipe, attempt=attempt) as part:
+        for clip in clips:
+            source = source_hash(clip, root)
+            if clip.id in failed:
+                part.fail(clip.id, "broken", source=source)
+            else:
+                part.add(clip.id, {"letters": np.ones((2, 3), np.float32)}, source=source)
+    folder.refresh()
+
+
+def ids(plan):
+    return [[clip.id for clip in part.clips] for part in plan.parts]
+
+
+def test_parts_are_cut_from_the_manifest_and_what_is_done_is_left_out(job, folder):
+    clips = clips_of(7)
+    assert ids(make_plan(job, {"letters": folder}, clips, part_clips=3)) == [
+        ["c0", "c1", "c2"], ["c3", "c4", "c5"], ["c6"],
+    ]  # fmt: skip
+    commit(folder, clips[1:4], job.root)
+    plan = make_plan(job, {"letters": folder}, clips, part_clips=3)
+    assert ids(plan) == [["c0", "c2"][:1], ["c4", "c5"], ["c6"]]
+    assert plan.done == {"letters": 3}
+
+
+def test_a_finished_manifest_leaves_nothing_and_a_grown_one_only_the_new(job, folder):
+    clips = clips_of(4)
+    commit(folder, clips, job.root)
+    assert make_plan(job, {"letters": folder}, clips, part_clips=2).parts == ()
+    assert ids(make_plan(job, {"letters": folder}, clips_of(5), part_clips=2)) == [["c4"]]
+
+
+def test_each_recipe_has_its_own_todo(job, folder):
+    clips = clips_of(3)
+    commit(folder, clips[:2], job.root)
+    plan = make_plan(job, {"letters": folder, "other": None}, clips, part_clips=8)
+    assert plan.parts[0].todo["letters"].ids == {"c2"}
+    assert plan.parts[0].todo["other"].ids == {"c0", "c1", "c2"}
+
+
+def test_failures_are_kept_until_they_are_asked_for(job, folder):
+    clips = clips_of(3)
+    commit(folder, clips, job.root, failed={"c1"})
+    plan = make_plan(job, {"letters": folder}, clips, part_clips=8)
+    assert plan.parts == ()
+    assert plan.failed == {"letters": {"c1": "broken"}}
+    again = make_plan(job, {"letters": folder}, clips, part_clips=8, redo=Redo(failed=True))
+    assert ids(again) == [["c1"]]
+    assert again.parts[0].todo["letters"].attempt == 1
+    assert again.failed == {"letters": {}}
+
+
+def test_a_changed_clip_stops_or_is_redone_or_kept(job, folder):
+    clips = clips_of(3)
+    commit(folder, clips, job.root)
+    changed = [clips[0], Clip("c1", text="another text"), clips[2]]
+    with pytest.raises(StaleClips, match=r"1 clips .* 'c1'.*--changed redo"):
+        make_plan(job, {"letters": folder}, changed, part_clips=8)
+    kept = make_plan(job, {"letters": folder}, changed, part_clips=8, redo=Redo(changed="keep"))
+    assert kept.parts == ()
+    redo = make_plan(job, {"letters": folder}, changed, part_clips=8, redo=Redo(changed="redo"))
+    assert ids(redo) == [["c1"]]
+    assert redo.parts[0].todo["letters"].attempt == 1
+
+
+def test_a_failed_clip_whose_file_changed_is_tried_again_unasked(job, folder):
+    missing = Clip("v", video="v.mp4")
+    commit(folder, [missing], job.root, failed={"v"})
+    assert make_plan(job, {"letters": folder}, [missing], part_clips=8).parts == ()
+    (job.root / "v.mp4").write_bytes(b"now it is there")
+    assert ids(make_plan(job, {"letters": folder}, [missing], part_clips=8)) == [["v"]]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Clip("v", video="w.mp4"),
+        Clip("v", video="v.mp4", text="x"),
+        Clip("v", video="v.mp4", start_seconds=1.0),
+        Clip("v", video="v.mp4", audio_channel="left"),
+    ],
+)
+def test_the_source_hash_sees_every_change_of_the_row(tmp_path, other):
+    clip = Clip("v", video="v.mp4")
+    assert source_hash(clip, tmp_path) != source_hash(other, tmp_path)
+    assert source_hash(clip, tmp_path) == source_hash(Clip("w", video="v.mp4"), tmp_path)
+
+
+def test_the_forecast_multiplies_tokens_width_and_bytes():
+    tokens = {"letters": {"letters": 10.0}}
+    assert forecast_bytes([LETTERS], tokens, 5) == 5 * 10 * LettersOptions().width * 4

@@ -1,0 +1,95 @@
+"""The linear head: what it reads, how columns are scaled, and the optimum it reaches."""
+
+import numpy as np
+import torch
+
+from emo.heads.head import Batch
+from emo.heads.library.linear import FUSED, LinearHead, LinearOptions
+from emo.heads.loop import logits_of, train_head
+from emo.heads.options import LoopOptions
+from emo.ragged import Ragged
+from tests.make_batches import make_batch, make_tokens
+
+
+def pooled_columns(batch, **options):
+    dims = {name: tokens.width for name, tokens in batch.streams.items()}
+    head = LinearHead(dims, {"emotion": 3}, options=LinearOptions(**options))
+    return head.pool(batch).streams[FUSED].values
+
+
+def test_reads_mean_and_standard_deviation_of_each_stream():
+    batch = make_batch({"s/a": [3, 1], "s/b": [0, 4]})
+    clips = [[tokens[row].numpy() for tokens in batch.streams.values()] for row in range(2)]
+    expected = [
+        np.concatenate([x for clip in row for x in ((clip.mean(0), clip.std(0)) if len(clip)
+                        else (np.zeros(clip.shape[1]),) * 2)])
+        for row in clips
+    ]  # fmt: skip
+    np.testing.assert_allclose(pooled_columns(batch), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        pooled_columns(batch, std=False)[:, :6], np.stack(expected)[:, :6], rtol=1e-4, atol=1e-5
+    )
+
+
+def reference(columns, labels, penalty):
+    """The optimum on columns that are standardised one by one, each stream to total variance 1."""
+    from sklearn.linear_model import LogisticRegression
+
+    scaled = columns / columns.std(0) / np.sqrt(columns.shape[1])
+    model = LogisticRegression(C=1 / (len(labels) * penalty), tol=1e-8, max_iter=5000)
+    return model.fit(scaled, labels).predict_proba(scaled)
+
+
+def test_dense_columns_are_solved_to_scikit_learns_optimum():
+    batch = make_batch([1] * 120)
+    batch.streams["s/a"].values[:, 2] *= 50
+    options = LinearOptions(penalties=1)  # 1 alone
+    build = lambda: LinearHead({"s/a": 6}, {"emotion": 3}, options=options)  # noqa: E731
+    outcome = train_head(build, batch, batch, LoopOptions(), seed=0)
+    head = build()
+    head.load_state_dict(outcome.state)
+    found = logits_of(head, batch)["emotion"].softmax(1).numpy()
+    columns = batch.streams["s/a"].values.double().numpy()
+    expected = reference(columns, batch.targets["emotion"].numpy(), 1.0)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_hashed_columns_keep_their_proportions():
+    counts = np.zeros((90, 40), np.float32)
+    counts[np.arange(90), np.arange(90) % 30] = 1
+    counts[0, 35] = 1  # one clip alone has it: by itself it would be blown up
+    tokens = Ragged(torch.from_numpy(counts), torch.arange(91))
+    labels = torch.arange(90) % 3
+    batch = Batch({"s/t": tokens}, targets={"emotion": labels})
+    options = LinearOptions(penalties=1)
+    build = lambda: LinearHead({"s/t": 40}, {"emotion": 3}, options=options)  # noqa: E731
+    weight = train_head(build, batch, batch, LoopOptions(), seed=0).state["linear.weight"]
+    assert weight[:, 35].abs().max() < weight[:, :30].abs().max(0).values.min()
+    assert (weight[:, 36:] == 0).all()
+
+
+def test_gradient_steps_come_near_the_optimum():
+    batch = make_batch([2] * 120)
+    losses = {}
+    for solver in ("lbfgs", "adamw"):
+        head = LinearHead({"s/a": 6}, {"emotion": 3}, options=LinearOptions(solver=solver))
+        loop = LoopOptions(epochs=60, learning_rate=3e-2, patience=60)
+        outcome = train_head(lambda head=head: head, batch, batch, loop, seed=0)
+        losses[solver] = min(row.val_loss for row in outcome.history)
+        assert outcome.is_exact == (solver == "lbfgs")
+    assert losses["lbfgs"] < losses["adamw"] + 1e-3
+    assert losses["adamw"] < losses["lbfgs"] + 0.1
+
+
+def test_a_wide_useless_stream_does_not_drown_a_narrow_one():
+    random = np.random.default_rng(0)
+    labels = torch.from_numpy(random.integers(0, 3, 240))
+    narrow = make_tokens([1] * 240, 2, seed=1)
+    narrow.values[:] = 0.8 * narrow.values + torch.tensor([[1, 0], [0, 1], [-1, -1.0]])[labels]
+    wide = make_tokens([1] * 240, 400, seed=2)
+    batch = Batch({"s/n": narrow, "s/w": wide}, targets={"emotion": labels})
+    train, val = batch.select(np.arange(120)), batch.select(np.arange(120, 240))
+    build = lambda: LinearHead(  # noqa: E731
+        {"s/n": 2, "s/w": 400}, {"emotion": 3}, options=LinearOptions(penalties=7)
+    )
+    assert train_head(build, train, val, LoopOptions(), seed=0).best.val_weighted_f1 > 0.6

@@ -1,0 +1,84 @@
+"""Scaling: what each kind of stream becomes, and that nothing is ever infinite."""
+
+import numpy as np
+import pytest
+import torch
+
+from emo.heads.scale import TOTAL_VARIANCE, fit_scaling
+from emo.ragged import Ragged
+
+
+def ragged(values):
+    return Ragged(values, np.array([0, len(values)]))
+
+
+@pytest.fixture
+def values():
+    random = np.random.default_rng(0)
+    return random.standard_normal((400, 5)) * [1, 10, 100, 1e-3, 2] + [0, 5, -50, 1e-3, 7]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_dense_streams_are_standardised_per_dimension(values, dtype):
+    tokens = ragged(values.astype(dtype))
+    scaled = fit_scaling(tokens, "dense").apply(tokens).values.double().numpy()
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(scaled.var(0), TOTAL_VARIANCE / 5, rtol=1e-3)
+
+
+def test_every_stream_ends_with_the_same_total_variance(values):
+    wide = np.random.default_rng(1).standard_normal((400, 300)) * 40
+    sparse = (np.random.default_rng(2).random((400, 50)) < 0.05).astype(np.float16)
+    for found, kind in ((values, "dense"), (wide, "dense"), (sparse, "sparse")):
+        scaled = fit_scaling(ragged(found), kind).apply(ragged(found)).values.double()
+        total = scaled.var(0, correction=0).sum()
+        assert total == pytest.approx(TOTAL_VARIANCE, rel=1e-3)
+
+
+def test_sparse_streams_keep_their_zeros_and_proportions():
+    counts = np.array([[0, 1, 2], [4, 0, 0]], np.float16)
+    scaled = fit_scaling(ragged(counts), "sparse").apply(ragged(counts)).values
+    assert (scaled[counts == 0] == 0).all()
+    np.testing.assert_allclose(scaled / scaled[0, 1], counts, rtol=1e-6)
+
+
+def test_images_are_divided_by_255():
+    pixels = np.array([[0, 51, 255]], np.uint8)
+    scaled = fit_scaling(ragged(pixels), "image").apply(ragged(pixels)).values
+    assert scaled.tolist() == [[0, pytest.approx(0.2), 1]]
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("constant", [0.0, 0.1, 6e4])
+def test_constant_dimensions_stay_finite_and_say_nothing(kind, constant):
+    tokens = ragged(np.full((50, 2), constant, np.float16))
+    tokens.values[:25, 1] = 3
+    new = ragged(np.full((2, 2), 7, np.float16))
+    scaled = fit_scaling(tokens, kind).apply(new).values
+    assert scaled.isfinite().all()
+    if kind == "dense":
+        assert (scaled[:, 0] == 0).all()
+
+
+def test_a_stream_without_training_tokens_stays_finite():
+    empty = ragged(np.zeros((0, 3), np.float16))
+    for kind in ("dense", "sparse"):
+        scaling = fit_scaling(empty, kind)
+        assert torch.isfinite(scaling.apply(ragged(np.ones((2, 3), np.float16))).values).all()
+
+
+def test_statistics_are_exact_where_float16_sums_overflow():
+    tokens = ragged(np.full((70_000, 1), 1000, np.float16))
+    tokens.values[::2] = 1002
+    scaling = fit_scaling(tokens, "dense")
+    assert scaling.centre.item() == 1001
+    assert scaling.scale.item() == pytest.approx(TOTAL_VARIANCE**0.5)
+
+
+def test_read_only_tokens_of_a_mapped_store_are_copied():
+    values = np.ones((3, 2), np.float32)
+    values[0] = 2
+    values.flags.writeable = False
+    scaled = fit_scaling(ragged(values), "dense").apply(ragged(values)).values
+    scaled += 1
+    assert values[1, 0] == 1

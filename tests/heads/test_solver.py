@@ -1,0 +1,99 @@
+"""The exact solver and AdamW, against the sources they cite."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from emo.heads.adamw import AdamW
+from emo.heads.lbfgs import lbfgs
+from emo.heads.solver import solve_path
+
+PENALTIES = [1e-1, 1e-2, 1e-3]
+
+
+@pytest.fixture(params=["dense", "sparse"])
+def rows(request):
+    random = np.random.default_rng(0)
+    values = random.standard_normal((200, 40)).astype(np.float32)
+    if request.param == "sparse":
+        values *= random.random((200, 40)) < 0.04
+    values[:, 7] = 0
+    return torch.from_numpy(values)
+
+
+@pytest.fixture
+def labels():
+    return torch.from_numpy(np.random.default_rng(1).integers(0, 3, 200))
+
+
+def test_solutions_are_scikit_learns_optima(rows, labels):
+    from sklearn.linear_model import LogisticRegression
+
+    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
+    found = list(solve_path(rows, loss, outputs=3, penalties=PENALTIES))
+    assert [solution.penalty for solution in found] == PENALTIES
+    for solution in found:
+        reference = LogisticRegression(C=1 / (200 * solution.penalty), tol=1e-8, max_iter=5000)
+        reference.fit(rows.numpy(), labels.numpy())
+        logits = rows @ solution.weight.T + solution.bias
+        np.testing.assert_allclose(
+            logits.softmax(1), reference.predict_proba(rows.numpy()), atol=2e-3
+        )
+        assert solution.loss == pytest.approx(loss(logits).item(), abs=1e-5)
+        assert (solution.weight[:, 7] == 0).all()
+
+
+def test_functions_of_very_different_scale_are_minimised_together():
+    centres = torch.tensor([[1.0, -2.0], [30.0, 4.0], [0.0, 0.0]])
+    strengths = torch.tensor([[1.0, 100.0], [1e-3, 1e-2], [1.0, 1.0]])
+
+    def objective(rows, which):
+        return (strengths[which] * (rows - centres[which]).square()).sum(1)
+
+    found = lbfgs(objective, torch.zeros(3, 2), tolerance=1e-5)
+    np.testing.assert_allclose(found, centres, atol=1e-2)
+
+
+def reference_adamw(start, gradients, *, rate, decay, longest):
+    """Loshchilov and Hutter 2019, algorithm 2, in float64."""
+    value, mean, square = start.astype(np.float64), 0.0, 0.0
+    for step, gradient in enumerate(gradients, 1):
+        gradient = gradient * min(1, longest / np.linalg.norm(gradient))
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        moved = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        value = value * (1 - rate * decay) - rate * moved
+    return value
+
+
+def test_adamw_is_the_published_algorithm():
+    random = np.random.default_rng(0)
+    start = random.standard_normal(10).astype(np.float32)
+    gradients = 3 * random.standard_normal((5, 10))
+    layers = [torch.nn.Parameter(torch.from_numpy(part.copy())) for part in np.split(start, [4])]
+    frozen = torch.nn.Parameter(torch.ones(2), requires_grad=False)
+    optimizer = AdamW([*layers, frozen], weight_decay=0.1, gradient_norm=2.0)
+    for gradient in gradients:
+        slope = torch.from_numpy(gradient).float()
+        loss = (torch.cat([layer.reshape(-1) for layer in layers]) * slope).sum()
+        optimizer.step(loss, 0.05)
+    expected = reference_adamw(start, gradients, rate=0.05, decay=0.1, longest=2.0)
+    np.testing.assert_allclose(torch.cat(list(layers)).detach(), expected, rtol=1e-4, atol=1e-5)
+    assert frozen.tolist() == [1, 1]
+
+
+@pytest.mark.slow
+def test_adamw_is_torchs():
+    torch.manual_seed(0)
+    ours, theirs = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+    theirs.load_state_dict(ours.state_dict())
+    mine = AdamW(ours.parameters(), weight_decay=0.05, gradient_norm=1.0)
+    other = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.05)
+    for inputs in torch.randn(20, 8, 4):
+        mine.step(ours(inputs).square().sum(), 0.01)
+        other.zero_grad()
+        theirs(inputs).square().sum().backward()
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        other.step()
+    np.testing.assert_allclose(ours.weight.detach(), theirs.weight.detach(), atol=1e-5)

@@ -1,0 +1,283 @@
+import shutil
+import wave
+
+import pytest
+
+from emo.check import check, overlap
+from emo.check.overlap import same_text
+from emo.errors import ManifestError
+from emo.manifest import read_manifest
+from emo.manifest.make import from_folder, join
+from tests.make import make_clip
+
+
+def write(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def found(report):
+    """What was found, without what was not."""
+    return {f.name: (f.severity, len(f.found)) for f in report.findings if f.found}
+
+
+def write_wav(path, seconds):
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\1\0" * round(seconds * 8000))
+
+
+@pytest.fixture
+def rows(tmp_path):
+    def rows(*lines, **options):
+        return check(write(tmp_path / "m.csv", *lines), **options)
+
+    return rows
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("clip") / "good.mp4", seconds=1.0)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_sound_manifest_has_no_finding(tmp_path, clip, fast):
+    shutil.copy(clip, tmp_path / "a.mp4")
+    shutil.copy(clip, tmp_path / "b.mp4")
+    manifest = write(tmp_path / "m.csv", "video,label,split", "a.mp4,joy,train", "b.mp4,sad,train")
+    report = check(manifest, fast=fast)
+    assert found(report) == {}
+    assert not report.is_wrong
+    assert report.table().endswith("m.csv: 2 clips; 0 errors, 0 warnings")
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_missing_and_unreadable_files_are_errors(tmp_path, clip, fast):
+    cut = clip.read_bytes()[:3000]
+    for name, data in {"zero.mp4": b"", "text.mp4": b"hello " * 99, "cut.mp4": cut}.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "folder.mp4").mkdir()
+    names = "zero.mp4", "text.mp4", "cut.mp4", "none.mp4", "folder.mp4"
+    report = check(write(tmp_path / "m.csv", "video", *names), fast=fast)
+    kind = "unreadable headers" if fast else "undecodable clips"
+    assert found(report) == {"missing files": ("error", 2), kind: ("error", 3)}
+    assert report.is_wrong
+    assert "zero.mp4: the file is empty (0 bytes)" in report.table()
+
+
+def test_only_decoding_to_the_end_shows_what_is_broken_there(tmp_path):
+    data = bytearray(make_clip(tmp_path / "a.mp4", seconds=2.0, audio=False).read_bytes())
+    start, end = data.index(b"mdat") + 4, data.index(b"moov") - 4
+    half = (start + end) // 2
+    data[half:end] = b"\xff" * (end - half)
+    (tmp_path / "a.mp4").write_bytes(data)
+    manifest = write(tmp_path / "m.csv", "video", "a.mp4")
+    assert found(check(manifest, fast=True)).keys() == {"clips without sound"}
+    assert found(check(manifest))["undecodable clips"] == ("error", 1)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_lengths_are_warned_about(tmp_path, fast):
+    write_wav(tmp_path / "long.wav", 61)
+    write_wav(tmp_path / "short.wav", 0.05)
+    lines = "long.wav,,", "short.wav,,", "long.wav,0,60", "long.wav,1,1.05", "short.wav,0,5"
+    report = check(write(tmp_path / "m.csv", "audio,start_seconds,end_seconds", *lines), fast=fast)
+    assert found(report) == {
+        "clips over 60 s": ("warning", 1),
+        "clips under 0.1 s": ("warning", 3),
+        "clips that end after their file": ("warning", 1),
+    }
+    assert "short.wav (0.050 s)" in report.table()
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_clip_that_starts_after_its_file_is_an_error(tmp_path, fast):
+    write_wav(tmp_path / "a.wav", 1)
+    report = check(write(tmp_path / "m.csv", "audio,start_seconds", "a.wav,2"), fast=fast)
+    assert report.is_wrong
+    assert list(found(report)) == ["unreadable headers" if fast else "undecodable clips"]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_lacking_tracks_are_warned_about_unless_another_file_has_the_audio(tmp_path, fast):
+    make_clip(tmp_path / "silent.mp4", seconds=0.5, audio=False)
+    make_clip(tmp_path / "blind.mp4", seconds=0.5, video=False)
+    write_wav(tmp_path / "a.wav", 0.5)
+    lines = "silent.mp4,", "blind.mp4,", "silent.mp4,a.wav", ",a.wav"
+    report = check(write(tmp_path / "m.csv", "video,audio", *lines, ""), fast=fast)
+    names = {"clips without sound", "clips without picture", "duplicate ids"}
+    assert set(found(report)) == names  # the third row has the first one's path
+    assert found(report)["clips without sound"] == ("warning", 1)
+    assert found(report)["clips without picture"] == ("warning", 1)
+
+
+def test_rows_at_fault_and_duplicate_ids_are_reported_together(rows):
+    report = rows("id,text,turn", "a,yes,0", "b,no,x", "a,maybe,1", "c,,")
+    assert found(report)["unreadable rows"] == ("error", 2)
+    assert found(report)["duplicate ids"] == ("error", 1)
+    assert "row 2 and row 4 have the same id 'a'" in report.table()
+    assert report.clips == 2
+
+
+def test_a_file_that_is_no_table_of_clips_is_an_error(rows):
+    with pytest.raises(ManifestError, match="--column video=NAME"):
+        rows("path", "a.mp4")
+
+
+def test_a_class_that_train_lacks_is_an_error_in_the_target_alone(rows):
+    lines = "a,train,joy,1", "b,train,sad,1", "c,test,fear,2", "d,test,joy,1", "e,val,fear,1"
+    report = rows("text,split,label,season", *lines)
+    assert found(report) == {
+        "classes of label that train lacks": ("error", 2),
+        "classes of other columns that train lacks": ("warning", 1),
+    }
+    assert rows("text,split,label,season", *lines, target="season").is_wrong
+    assert not rows("text,split,age,season", *lines).is_wrong
+
+
+def test_classes_are_counted_by_split(rows):
+    report = rows("text,split,label", "a,train,joy", "b,dev,sad", "c,train,sad", "d,train,sad")
+    assert report.classes == (
+        [
+            {"label": "joy", "train": 1, "val": 0, "clips": 1},
+            {"label": "sad", "train": 2, "val": 1, "clips": 3},
+        ],
+    )
+    assert "sad        2    1      3" in report.table()
+
+
+def test_train_must_exist_and_have_two_classes(rows):
+    assert found(rows("text,split,label", "a,test,joy", "b,val,sad"))["empty train split"] == (
+        "error",
+        1,
+    )
+    report = rows("text,split,label", "a,train,joy", "b,train,joy", "c,train,")
+    assert found(report) == {
+        "train with one class of label": ("error", 1),
+        "clips without label": ("warning", 1),
+    }
+
+
+def test_what_splits_share_is_a_warning(rows):
+    lines = ["Yes!,train,anna", "no,train,ben", "yes,test,anna", "yes?,test,cleo", "no,val,ben"]
+    report = rows("text,split,speaker", *lines)
+    assert found(report) == {
+        "speakers of val that train has too": ("warning", 1),
+        "texts of val that train has too": ("warning", 1),
+        "speakers of test that train has too": ("warning", 1),
+        "texts of test that train has too": ("warning", 1),
+    }
+    assert "of 2, in 1 of 2 clips: anna" in report.table()  # speakers
+    assert "of 1, in 2 of 2 clips: 'yes'" in report.table()  # texts
+    assert not report.is_wrong
+
+
+def test_one_stretch_in_two_splits_is_a_warning(tmp_path):
+    write_wav(tmp_path / "a.wav", 1)
+    lines = "1,a.wav,0,0.5,train", "2,a.wav,0,0.5,test", "3,a.wav,0.5,1,test"
+    header = "id,audio,start_seconds,end_seconds,split"
+    report = check(write(tmp_path / "m.csv", header, *lines))
+    assert found(report) == {"files of test that train has too": ("warning", 1)}
+
+
+def test_turns_and_texts_and_columns_are_looked_at(rows):
+    lines = "1,a,0,0,x", "2,b,0,3,y", "3,c,0,3,z", "4,d,1,2,x", "5,e,1,3,"
+    report = rows("id,text,dialogue,turn,Speaker", *lines, "6,,2,0,", fast=True)
+    assert found(report)["dialogues with gaps in their turns"] == ("warning", 1)
+    assert found(report)["turns that stand twice in a dialogue"] == ("warning", 1)
+    assert found(report)["columns that look like ours"] == ("warning", 1)
+    assert "0 (turn 1, 2)" in report.table()
+    assert "'Speaker': --column speaker=Speaker" in report.table()
+    assert found(report)["unreadable rows"] == ("error", 1)  # no words, no file
+
+
+def test_empty_texts_and_splits_count_where_others_have_them(tmp_path, clip):
+    shutil.copy(clip, tmp_path / "a.mp4")
+    lines = "1,a.mp4,yes,train", "2,a.mp4,,train", "3,a.mp4,no,"
+    report = check(write(tmp_path / "m.csv", "id,video,text,split", *lines), fast=True)
+    assert found(report) == {
+        "empty texts": ("warning", 1),
+        "clips without a split": ("warning", 1),
+    }
+
+
+def test_a_line_shows_five_examples_and_the_whole_count(rows):
+    lines = [f"{k},same words,0,{2 * k}" for k in range(8)]
+    report = rows("id,text,dialogue,turn", *lines, "x,,0,1", "y,,,", "z,,,", "v,,,", "w,,,", "u,,,")
+    (row,) = [f.row() for f in report.findings if f.name == "unreadable rows"]
+    assert row["count"] == 6
+    assert row["examples"].count("row ") == 5
+    assert row["examples"].endswith("; …")
+
+
+def test_texts_are_the_same_without_case_signs_and_contractions():
+    assert same_text("That’s Ross, isn't it?") == same_text("that is ross , is not it")
+    assert same_text("I cannot") == same_text("I can't")
+    assert same_text("?!") == "?!" != same_text("...")
+    assert same_text(None) == ""
+
+
+def test_overlap_counts_by_file_id_text_and_speaker(tmp_path):
+    a = write(
+        tmp_path / "a.csv",
+        "id,text,speaker,split",
+        "1,Yeah.,anna,train",
+        "2,That's what I told him yesterday.,anna,test",
+        "3,Something which stands nowhere else.,anna,test",
+        "4,Okay.,cleo,train",
+    )
+    b = write(
+        tmp_path / "b.csv",
+        "id,text,speaker",
+        "1,yeah,ben",
+        "x,that is what i told him yesterday !,Anna",
+        "y,that is what i told him yesterday !,anna",
+        "z,okay,cleo",
+    )
+    report = overlap(read_manifest(a), read_manifest(b))
+    assert [tuple(row.values()) for row in report.rows] == [
+        ("same file and times", 0, 0),
+        ("same id", 1, 1),
+        ("same text", 3, 4),
+        ("same text and speaker", 2, 3),
+        ("same text (5 words or more) and speaker", 1, 2),
+        ("all", 4, 4),
+    ]
+    assert report.by_split == ({"a": "test", "no split of b": 1},)
+    assert "same text (5 words or more) and speaker\na" in report.table()
+
+
+def test_overlap_knows_a_file_under_two_manifests(tmp_path):
+    (tmp_path / "sub").mkdir()
+    a = write(tmp_path / "a.csv", "video", "sub/x.mp4", "sub/y.mp4")
+    b = write(tmp_path / "sub" / "b.csv", "video", "x.mp4")
+    report = overlap(read_manifest(a), read_manifest(b))
+    assert report.rows[0] == {"clips": "same file and times", "a in b": 1, "b in a": 1}
+    assert report.rows[1]["a in b"] == 0
+
+
+def test_meld_shares_69_of_100_test_speakers(real_data, tmp_path):
+    folder = real_data / "text" / "MELD"
+    parts = {split: folder / f"{split}_sent_emo.csv" for split in ("train", "test")}
+    columns = {"text": "Utterance", "speaker": "Speaker", "label": "Emotion"}
+    join(parts, out=tmp_path / "meld.csv", columns=columns)
+    report = check(tmp_path / "meld.csv")
+    assert found(report) == {
+        "speakers of test that train has too": ("warning", 69),
+        "texts of test that train has too": ("warning", 159),
+    }
+    assert "of 100, in 2501 of 2610 clips: Joey; Chandler" in report.table()
+
+
+def test_real_hostile_files_are_told_from_good_ones(real_data, tmp_path):
+    bad = {"zero_byte.mp4", "text_named.mp4", "truncated_no_moov.mp4", "truncated_moov_first.mp4",
+           "wav_zero_samples.wav"}  # fmt: skip
+    good = {"one_frame.mp4", "mp4_named.avi", "wav_8bit_8khz_50ms.wav", "moviepy_1x1.mp4",
+            "audio_only.mp4", "decord_video_90.mov"}  # fmt: skip
+    for name in bad | good:
+        shutil.copy(real_data / "hostile" / name, tmp_path / name)
+    from_folder(tmp_path, out=tmp_path / "m.csv")
+    report = check(tmp_path / "m.csv")
+    (wrong,) = [f.found for f in report.findings if f.name == "undecodable clips"]
+    assert {line.split(":")[0].split(" (")[0] for line in wrong} == bad
+    assert found(report)["clips under 0.1 s"] == ("warning", 2)  # one frame; 50 ms of audio

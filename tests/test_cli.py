@@ -1,0 +1,159 @@
+"""Tests of the command `emo`: exit codes, one-line errors, and the whole way on texts."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+from emo.cli import main
+
+LETTERS = "tests.make_backbone:Letters"
+WORDS = {"happy": ["yes yes", "so good", "great day"], "sad": ["oh no", "so bad", "lost it"]}
+
+
+@pytest.fixture
+def emo(monkeypatch, tmp_path, capsys):
+    """Run the command in a scratch folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["emo", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leave:
+            code = leave.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    lines = ["text,label,split"]
+    for k in range(60):
+        label = ("happy", "sad")[k % 2]
+        split = ("train", "train", "train", "val", "test")[k % 5]
+        lines.append(f"{WORDS[label][k % 3]} {'ab'[k % 2] * (k % 7 + 1)},{label},{split}")
+    path = tmp_path / "manifest.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["extract"], ["fit-head"], ["predict"], ["check"], ["list"], ["demo"], ["manifest", "folder"],
+     ["manifest", "join"], ["store", "ls"], ["store", "verify"], ["store", "clean"],
+     ["store", "failures"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_every_command_shows_an_example(emo, words):
+    code, out, _ = emo(*words, "--help")
+    assert code == 0
+    assert "Example: emo " + " ".join(words) in " ".join(out.split())
+
+
+def test_extract_fit_and_predict_work_as_typed(emo, manifest):
+    code, out, _ = emo("extract", "--backbone", LETTERS)
+    assert code == 0, out
+    assert "did 60 of 60 clips" in out
+    code, out, err = emo("extract", "--backbone", LETTERS)
+    assert (code, "nothing to do" in out) == (0, True)
+    code, out, err = emo("fit-head", "--head", "mean_pool", "--out", "runs/x", "--seeds", 2)
+    assert code == 0, err
+    assert "weighted F1" in out
+    code, out, err = emo("predict", "runs/x", "--text", "so good aaa", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert set(document["probabilities"]) == {"happy", "sad"}
+    assert sum(document["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    code, out, err = emo("predict", "runs/x", "--manifest", manifest, "--features", "features")
+    assert code == 0, err
+    assert "wrote predictions.csv" in out
+
+
+def test_predictions_of_a_manifest_do_not_depend_on_the_way(emo, manifest, tmp_path):
+    emo("extract", "--backbone", LETTERS)
+    emo("fit-head", "--out", "runs/x")
+    emo("predict", "runs/x", "--manifest", manifest, "--features", "features", "--out", "a.csv")
+    emo("predict", "runs/x", "--manifest", manifest, "--out", "b.csv")
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+
+
+def test_predict_refuses_a_store_of_another_recipe(emo, manifest):
+    emo("extract", "--backbone", LETTERS)
+    emo("fit-head", "--out", "runs/x")
+    emo("extract", "--backbone", LETTERS, "-o", "scale=2", "--out", "other")
+    code, _, err = emo("predict", "runs/x", "--manifest", manifest, "--features", "other")
+    assert code == 1
+    assert "options.scale: 1.0 -> 2.0" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["extract", "nothing.csv"], "nothing.csv"),
+        (["extract", "--backbone", "clasic"], "did you mean 'classic'"),
+        (["extract", "--backbone", "logmel", "-o", "melz=3"], "did you mean 'mels'"),
+        (["extract", "--backbone", LETTERS, "--workers", "0"], "--workers: expected 1 or more"),
+        (["fit-head", "--features", "nowhere"], "nowhere"),
+        (["fit-head", "--head", "attention_pol"], "did you mean 'attention_pool'"),
+        (["fit-head", "--stream", "letters/leters"], "did you mean 'letters/letters'"),
+        (["fit-head", "--target", "lable"], "label"),
+        (["predict", "runs/none", "--text", "x"], "runs/none"),
+        (["store", "ls", "nowhere"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_is_one_line_that_helps(emo, manifest, words, said):
+    emo("extract", "--backbone", LETTERS)
+    code, _, err = emo(*words)
+    assert code == 1
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert err.startswith("emo: error: ")
+
+
+def test_failed_clips_end_with_3_and_are_listed(emo, tmp_path):
+    (tmp_path / "manifest.csv").write_text("id,text\na,fine\nb,!raise\n")
+    code, out, _ = emo("extract", "--backbone", LETTERS)
+    assert code == 3
+    assert "failed: b (letters): this clip asked to fail" in out
+    code, out, _ = emo("store", "failures")
+    assert "this clip asked to fail" in out
+
+
+def test_a_folder_without_permission_is_one_line(emo, manifest, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = emo("extract", "--backbone", LETTERS, "--out", "file")
+    assert code == 1
+    assert "file" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_dry_run_builds_no_model_and_says_the_size(emo, manifest):
+    code, out, _ = emo("extract", "--backbone", LETTERS, "--dry-run")
+    assert code == 0
+    assert "would do 60 clips in 4 parts, about 7.2 kB" in out
+
+
+def test_the_version_is_printed(emo):
+    code, out, _ = emo("--version")
+    assert (code, out.split()[0]) == (0, "emo-pipeline")
+
+
+@pytest.mark.bench
+def test_help_takes_at_most_300_milliseconds(capsys):
+    command = [sys.executable, "-m", "emo", "--help"]
+    seconds = []
+    for _ in range(9):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds.append(time.perf_counter() - began)
+    with capsys.disabled():
+        print(f"\nemo --help: median of 9: {statistics.median(seconds):.3f} s")
+    assert statistics.median(seconds) <= 0.3

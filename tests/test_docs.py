@@ -1,0 +1,113 @@
+"""Every code block of README and docs is executed, and what it prints is what the page shows.
+
+``python`` blocks of a page run in order in one namespace, ``console`` blocks run each ``$`` line
+in a shell; both in a scratch folder of the page. Words must be equal, digits may differ. A line
+``…`` stands for any lines. A ``sh`` block (installation, make) is checked, not run. A page that
+says ``<!-- scratch: clips -->`` finds 24 synthetic clips and their ``manifest.csv`` there.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from emo.demo.dataset import write_dataset
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RUN = {"python", "console", "sh"}
+SHOWN = {"text", "csv", "json", ""}  # results, not code
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    write_dataset(folder, seed=0, clips_per_class_and_speaker=1, progress=False)
+    return folder
+
+
+def _marked(page):
+    """Pages that extract clips and fit heads take minutes: make slow."""
+    is_slow = "<!-- scratch: clips -->" in page.read_text()
+    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] if is_slow else [])
+
+
+@pytest.mark.parametrize("page", [_marked(page) for page in PAGES])
+def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch):
+    text = page.read_text()
+    if "<!-- scratch: clips -->" in text:
+        shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    namespace = {"__name__": "page"}
+    for language, code in BLOCK.findall(text):
+        assert language in RUN | SHOWN, f"{page.name}: no rule for a block of {language!r}"
+        if language == "python":
+            _run_python(code, namespace, page)
+        elif language == "console":
+            _run_console(code)
+        elif language == "sh":
+            _check_install(code)
+
+
+def _run_python(code, namespace, page):
+    shown = re.findall(r"^# prints: (.*)$", code, re.MULTILINE)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, str(page), "exec"), namespace)
+    assert not shown or _words("\n".join(shown)) == _words(printed.getvalue())
+
+
+def _run_console(code):
+    for command, expected in re.findall(r"^\$ (.*?)\n(.*?)(?=^\$ |\Z)", code, re.M | re.S):
+        while command.endswith("\\"):
+            more, _, expected = expected.partition("\n")
+            command = command[:-1] + more.removeprefix("> ")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path}
+        )
+        assert done.returncode in {0, 3}, f"$ {command}\n{done.stdout}{done.stderr}"
+        shown, printed = _words(expected), _words(done.stdout)
+        if "…" in shown:
+            parts = re.split(r"^…$", expected, flags=re.M)
+            pattern = ".*".join(re.escape(_words(part)) for part in parts)
+            assert re.fullmatch(pattern, printed, re.S), f"$ {command}\n{shown}\n{printed}"
+        else:  # the order of classes that are ranked by a number may differ
+            assert sorted(shown.split()) == sorted(printed.split()), (
+                f"$ {command}\nshown:   {shown}\nprinted: {printed}"
+            )
+
+
+def _words(text):
+    """Digits, signs and the amount of white space do not count."""
+    return " ".join(re.sub(r"[-+]?[\d.,]*\d[\d.,]*", "#", text).split())
+
+
+def _check_install(code):
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for line in filter(None, map(str.strip, code.splitlines())):
+        line = line.split("#")[0].strip()
+        if line.startswith("make") or "=cpu make" in line:
+            target = line.split()[-1]
+            subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+        elif "pip install" in line:
+            for extra in re.findall(r"\[(.*?)\]", line):
+                assert set(extra.split(",")) <= set(extras), line
+        else:
+            assert re.match(r"(git clone|cd|python3? -m venv|emo --install-completion)", line), line
+
+
+def test_words_ignore_digits_but_not_words():
+    assert _words("weighted F1  .512 ± 0.01") == _words("weighted F1 .533 ± 0.02")
+    assert _words("weighted F1 .5") != _words("macro F1 .5")

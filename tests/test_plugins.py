@@ -1,0 +1,76 @@
+"""Tests of emo/plugins.py."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from emo import plugins
+from emo.errors import OptionError, PluginError
+from emo.extract.backbone import Backbone
+from emo.extract.executor import Executor
+
+
+@dataclass(frozen=True)
+class Options:
+    frames: int = 8
+    margin: float = 0.0
+    mode: Literal["a", "b"] = "a"
+    limit: int | None = None
+    is_fast: bool = False
+
+    def __post_init__(self):
+        if self.frames < 1:
+            raise ValueError(f"frames: expected 1 or more, got {self.frames}")
+
+
+def test_the_file_name_is_the_registry():
+    assert {"classic", "faces", "logmel"} <= set(plugins.available("emo.extract.backbones"))
+    assert plugins.load("emo.extract.executors", "local", Executor).__name__ == "Local"
+
+
+def test_an_unknown_name_offers_the_nearest():
+    with pytest.raises(PluginError, match=r"unknown backbone 'clasic'; did you mean 'classic'"):
+        plugins.load("emo.extract.backbones", "clasic", Backbone)
+
+
+def test_a_class_from_elsewhere_is_loaded_by_its_path():
+    kind = plugins.load("emo.extract.backbones", "tests.make_backbone:Letters", Backbone)
+    assert kind.__name__ == "Letters"
+
+
+def test_a_missing_library_says_what_to_install():
+    with pytest.raises(PluginError, match="emo-pipeline"):
+        plugins.load("emo.extract.backbones", "no_such_module:Thing", Backbone)
+
+
+def test_options_convert_by_their_type():
+    pairs = {"frames": "4", "margin": ".5", "mode": "b", "limit": "none", "is_fast": "yes"}
+    assert plugins.parse_options(Options, pairs, "x") == Options(4, 0.5, "b", None, True)
+    assert plugins.parse_options(Options, {"limit": "3"}, "x").limit == 3
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ({"frame": "4"}, "did you mean 'frames'"),
+        ({"frames": "four"}, r"option x.frames: expected int; got 'four'"),
+        ({"frames": "0"}, "expected 1 or more"),
+        ({"mode": "c"}, "expected one of a, b"),
+        ({"is_fast": "maybe"}, "expected bool"),
+    ],
+)
+def test_wrong_options_say_which_expected_found(pairs, message):
+    with pytest.raises(OptionError, match=message):
+        plugins.parse_options(Options, pairs, "x")
+
+
+def test_split_options_need_an_owner_when_there_are_several():
+    assert plugins.split_options(["frames=8"], ["a"]) == {"a": {"frames": "8"}}
+    assert plugins.split_options(["b.x=1=2"], ["a", "b"]) == {"a": {}, "b": {"x": "1=2"}}
+    with pytest.raises(OptionError, match="say which of a, b"):
+        plugins.split_options(["x=1"], ["a", "b"])
+    with pytest.raises(OptionError, match="expected name=value"):
+        plugins.split_options(["x"], ["a"])
+    with pytest.raises(OptionError, match="unknown owner"):
+        plugins.split_options(["c.x=1"], ["a"])
