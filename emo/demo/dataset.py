@@ -9,6 +9,7 @@ import csv
 import json
 import multiprocessing
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -26,11 +27,13 @@ from emo.demo.plan import CLASSES, SPEAKERS, PlannedClip, plan_clips, shuffled_l
 from emo.demo.speech import SAMPLE_RATE, Speech, speak
 from emo.demo.text import sentence
 from emo.demo.voices import MANNERS, VOICES
+from emo.errors import EmoError
 
 VERSION = 1
 """Raised with every change of the clips' bytes."""
 SPLITS = ("train", "train", "train", "train", "val", "test")
 """Of the speakers in order; the demo rotates them."""
+OWN_NAME = re.compile(r"synthetic-s\d-\d+\.mp4")
 README = """# A synthetic data set
 
 Made by `emo demo`: no person said, felt or showed any of this. The face is one photograph (NASA,
@@ -62,6 +65,9 @@ def write_dataset(
 
     Returns:
         The path of the manifest written.
+
+    Raises:
+        EmoError: ``folder/clips`` holds files that are not this data set's; they are left alone.
     """
     clips = plan_clips(seed, clips_per_class_and_speaker)
     marker = {"version": VERSION, "seed": seed, "clips": len(clips)}
@@ -112,6 +118,7 @@ def _write_clips(
 ) -> None:
     """Into a folder beside ``clips/`` that takes its name when all are there."""
     target, unfinished = folder / "clips", folder / "clips.unfinished"
+    _refuse_other_files(target)
     (folder / "synthetic.json").unlink(missing_ok=True)
     for old in (target, unfinished):
         shutil.rmtree(old, ignore_errors=True)
@@ -126,6 +133,18 @@ def _write_clips(
     else:
         list(bar(map(work, clips)))
     unfinished.rename(target)
+
+
+def _refuse_other_files(clips: Path) -> None:
+    if not clips.exists():
+        return
+    others = [path.name for path in clips.iterdir() if not OWN_NAME.fullmatch(path.name)]
+    if others:
+        named = ", ".join(sorted(others)[:3])
+        raise EmoError(
+            f"{clips} holds {len(others)} files that are not synthetic clips ({named}); "
+            "expected none but emo demo's own: choose another folder"
+        )
 
 
 def _write_manifest(

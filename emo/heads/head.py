@@ -79,7 +79,7 @@ class Head(nn.Module, ABC):
         """
         return batch
 
-    def path(self, train: Batch, loss: Loss) -> Iterator[float] | None:
+    def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """Candidates found by an exact solver; None (the default): gradient steps instead.
 
         After each yield of a training loss the head holds the next candidate's weights, and
@@ -87,6 +87,7 @@ class Head(nn.Module, ABC):
 
         Args:
             train: the pooled training clips with their targets.
+            val: those on which the head may choose among what it solved.
             loss: what to minimise, without the solver's own penalty.
         """
         return None

@@ -72,7 +72,7 @@ def train_head(
     with _seeded(seed):
         head = build()
         loss = _loss(train, options)
-        solved = head.path(train, loss)
+        solved = head.path(train, val, loss)
         rounds = _epochs(head, train, loss, options, seed) if solved is None else solved
         history: list[Round] = []
         best, state, waited = None, {}, 0

@@ -13,8 +13,7 @@ from emo.heads.fit import FitOptions
 from emo.manifest import read_manifest
 from emo.store import Store
 
-pytestmark = pytest.mark.slow  # minutes: make slow
-CLIPS = 5  # of each class and speaker: 120 clips
+CLIPS = 8  # of each class and speaker: 192 clips
 PERMUTATIONS = 3
 
 
@@ -30,14 +29,14 @@ def demo(request, tmp_path_factory):
     return manifest, folder / "features"
 
 
-def test_each_alone_is_useful_and_fusion_beats_their_mean(demo):
+def test_each_alone_is_useful_and_fusion_beats_the_best(demo):
     manifest, features = demo
     assert face_share(Store(features)) >= 0.95
     found = {row["streams"]: row["weighted_f1"] for row in rotation_rows(manifest, features)}
     alone = [found[name] for name in ("face", "audio", "text")]
     assert min(alone) >= 0.45, found
-    assert max(alone) <= 0.76, found
-    assert found["fused"] > sum(alone) / 3, found
+    assert max(alone) <= 0.75, found
+    assert found["fused"] >= max(alone) + 0.05, found
 
 
 def test_permuted_labels_are_at_chance(demo):

@@ -63,7 +63,7 @@ def test_hashed_columns_keep_their_proportions():
     batch = Batch({"s/t": tokens}, targets={"emotion": labels})
     options = LinearOptions(penalties=1)
     build = lambda: LinearHead({"s/t": 40}, {"emotion": 3}, options=options)  # noqa: E731
-    weight = train_head(build, batch, batch, LoopOptions(), seed=0).state["linear.weight"]
+    weight = train_head(build, batch, batch, LoopOptions(), seed=0).state["linears.0.weight"]
     assert weight[:, 35].abs().max() < weight[:, :30].abs().max(0).values.min()
     assert (weight[:, 36:] == 0).all()
 

@@ -25,7 +25,7 @@ class Scripted(Head):
     def forward(self, batch):
         return {"emotion": self.bias.expand(len(batch), 3)}
 
-    def path(self, train, loss):
+    def path(self, train, val, loss):
         for number, bias in enumerate(self.biases):
             with torch.no_grad():
                 self.bias.copy_(torch.tensor(bias))
