@@ -34,13 +34,7 @@ def clips(tmp_path_factory):
     return folder
 
 
-def _marked(page):
-    """Pages that extract clips and fit heads take minutes: make slow."""
-    is_slow = "<!-- scratch: clips -->" in page.read_text()
-    return pytest.param(page, id=page.name, marks=[pytest.mark.slow] if is_slow else [])
-
-
-@pytest.mark.parametrize("page", [_marked(page) for page in PAGES])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch):
     text = page.read_text()
     if "<!-- scratch: clips -->" in text:
