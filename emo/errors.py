@@ -29,3 +29,7 @@ class MediaError(EmoError):
 
 class FitError(EmoError):
     """Features and labels from which no head can be fitted."""
+
+
+class WeightsError(EmoError):
+    """A model file that is missing, damaged, or lacks a tensor that the model needs."""

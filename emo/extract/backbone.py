@@ -12,7 +12,7 @@ calls, in this order and nothing else::
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -38,12 +38,34 @@ class Prepared:
     face was found."""
 
 
+@dataclass(frozen=True)
+class Card:
+    """What a person wants to know before choosing a backbone."""
+
+    source: str = "ours"
+    """Repository or paper."""
+    licence: str = "Apache-2.0"
+    """Of code and weights; says so when they may not be used commercially."""
+    parameters: str = "none"
+    """At its usual size, such as ``304 M``."""
+    streams: str = ""
+    """Shown when the weights, and so the exact widths, are not there."""
+
+
+def recipe_options(options: Any) -> dict[str, Any]:
+    """The options that change the numbers: all fields but those with metadata ``recipe=False``."""
+    kept = [f.name for f in fields(options) if f.metadata.get("recipe", True)]
+    return {name: value for name, value in asdict(options).items() if name in kept}
+
+
 class Backbone(ABC):
     """A frozen model. It never opens a media file, sees a clip id, or decides a batch size."""
 
     Options: ClassVar[type]
     """A frozen dataclass of everything that changes the numbers; each field has a default and
-    ``metadata={"help": "…"}``."""
+    ``metadata={"help": "…"}``. A field that says where something lies, and changes no number, has
+    ``"recipe": False`` there too."""
+    card: ClassVar[Card] = Card()
     options: Any
     """The instance of ``Options`` that this backbone was built with."""
 

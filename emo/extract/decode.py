@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ from emo.extract.audio import Audio, read_audio
 from emo.extract.container import open_media
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 from emo.extract.tracks import Detections, main_face
-from emo.extract.video import frame_seconds, read_frames
+from emo.extract.video import Picture, frame_seconds, read_pictures
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,12 @@ def load_media(
         MediaError: a file is missing, damaged, or breaks while it is decoded.
     """
     pictures = _Pictures(source, detect) if any(need.frames for need in needs) else None
-    wanted = [pictures.want(need) if pictures else None for need in needs]
+    views = [pictures.view(need) for need in needs] if pictures else [None] * len(needs)
     if pictures:
-        pictures.decode()
+        pictures.decode([view for view in views if view])
     audio = _audio(source) if any(need.audio for need in needs) else None
     return [
-        _view(source, need, times, pictures, audio)
-        for need, times in zip(needs, wanted, strict=True)
+        _media(source, view, need, pictures, audio) for need, view in zip(needs, views, strict=True)
     ]
 
 
@@ -72,14 +72,49 @@ def probe_seconds(source: Source) -> float | None:
 
 
 @dataclass
+class _View:
+    """What one backbone gets of the frames it wants."""
+
+    need: Needs
+    times: tuple[float, ...]
+    shown: dict[float, float] = field(default_factory=dict)
+    """Wanted time -> time of the frame that was decoded for it."""
+    frames: dict[float, np.ndarray] = field(default_factory=dict)
+    """Squashed and transformed as asked."""
+    rgb: dict[float, np.ndarray] = field(default_factory=dict)
+    """Whole frames, for faces."""
+
+    def take(self, time: float, shown: float, picture: Picture) -> None:
+        """Convert a decoded frame, when this view wants it."""
+        if time not in self.wanted:
+            return
+        need, self.shown[time] = self.need, shown
+        if need.faces is not None:
+            self.rgb[time] = picture.rgb
+        if need.keep_frames:
+            image = picture.rgb if need.squash is None else picture.squashed(need.squash)
+            self.frames[time] = image if need.transform is None else need.transform(image)
+
+    @cached_property
+    def wanted(self) -> frozenset[float]:
+        return frozenset(self.times)
+
+    def stack(self, images: dict[float, np.ndarray]) -> np.ndarray:
+        return np.stack([images[time] for time in self.times])
+
+    @property
+    def seconds(self) -> np.ndarray:
+        return np.array([self.shown[time] for time in self.times])
+
+
+@dataclass
 class _Pictures:
-    """The frames that any backbone wants of one clip, decoded once, by their times."""
+    """The frames that any backbone wants of one clip, decoded once."""
 
     source: Source
     detect: DetectFaces | None
     absent: str | None = None
     _times: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    _frames: dict[float, tuple[np.ndarray, float]] = field(default_factory=dict)
     _detections: dict[tuple[float, ...], Detections] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,36 +131,30 @@ class _Pictures:
         else:
             self._times = times
 
-    def want(self, need: Needs) -> tuple[float, ...]:
-        """The times of the frames that ``need`` asks for, remembered for :meth:`decode`."""
+    def view(self, need: Needs) -> _View:
+        """Which frames ``need`` asks for."""
         if self.absent or need.frames is None:
-            return ()
-        times = tuple(self._times[need.frames.indices(self._times)].tolist())
-        self._frames.update({time: (np.zeros(0), time) for time in times})
-        return times
+            return _View(need, ())
+        return _View(need, tuple(self._times[need.frames.indices(self._times)].tolist()))
 
-    def decode(self) -> None:
-        """Read all wanted frames."""
-        if not self._frames or self.source.video is None:
+    def decode(self, views: Sequence[_View]) -> None:
+        """Read each wanted frame once and hand it to all views."""
+        wanted = np.array(sorted({time for view in views for time in view.times}))
+        if not len(wanted) or self.source.video is None:
             return
-        wanted = np.array(sorted(self._frames))
-        images, shown = read_frames(self.source.video, wanted)
-        pairs = zip(images, shown.tolist(), strict=True)
-        self._frames = dict(zip(wanted.tolist(), pairs, strict=True))
+        pictures = read_pictures(self.source.video, wanted)
+        for time, (shown, picture) in zip(wanted.tolist(), pictures, strict=True):
+            for view in views:
+                view.take(time, shown, picture)
 
-    def frames(self, times: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Frames (F, H, W, 3) wanted at ``times``, and the times (F,) at which they are shown."""
-        pairs = [self._frames[time] for time in times]
-        return np.stack([image for image, _ in pairs]), np.array([time for _, time in pairs])
-
-    def faces(self, times: tuple[float, ...], need: Needs) -> Faces | str:
-        """The main face in the frames at ``times``, or why there is none."""
-        if need.faces is None or self.detect is None:
+    def faces(self, view: _View) -> Faces | str:
+        """The main face in the frames of ``view``, or why there is none."""
+        if view.need.faces is None or self.detect is None:
             raise ValueError("faces are needed, but load_media was given no detector")
-        frames, seconds = self.frames(times)
-        if times not in self._detections:
-            self._detections[times] = self.detect(frames)
-        return main_face(frames, seconds, self._detections[times], need.faces)
+        frames = view.stack(view.rgb)
+        if view.times not in self._detections:
+            self._detections[view.times] = self.detect(frames)
+        return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 
 def _audio(source: Source) -> Audio | str:
@@ -140,21 +169,20 @@ def _audio(source: Source) -> Audio | str:
     )
 
 
-def _view(
-    source: Source,
-    need: Needs,
-    times: tuple[float, ...] | None,
-    pictures: _Pictures | None,
+def _media(
+    source: Source, view: _View | None, need: Needs, pictures: _Pictures | None,
     audio: Audio | str | None,
-) -> Media:
+) -> Media:  # fmt: skip
     absent: dict[str, str] = {}
     frames = seconds = faces = None
     if pictures is not None and pictures.absent:
         absent |= {"video": pictures.absent} if need.frames and need.keep_frames else {}
         absent |= {"face": pictures.absent} if need.faces else {}
-    elif pictures is not None and times:
-        frames, seconds = pictures.frames(times) if need.keep_frames else (None, None)
-        faces = pictures.faces(times, need) if need.faces else None
+    elif pictures is not None and view is not None and view.times:
+        frames, seconds = (
+            (view.stack(view.frames), view.seconds) if need.keep_frames else (None,) * 2
+        )
+        faces = pictures.faces(view) if need.faces else None
     if isinstance(faces, str):
         absent["face"], faces = faces, None
     if need.audio and isinstance(audio, str):

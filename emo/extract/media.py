@@ -11,7 +11,9 @@ class FrameRule(Protocol):
     """Which frames of a clip are wanted, told from their timestamps alone."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
-        """Timestamps of all frames (n,), rising -> indices (F,) of the wanted ones, rising."""
+        """Timestamps of all frames (n,), rising -> indices (F,) of the wanted ones; a frame may
+        be wanted more than once.
+        """
         ...
 
 
@@ -25,6 +27,78 @@ class Uniform:
         """As in :class:`FrameRule`."""
         steps = np.linspace(0, len(seconds) - 1, self.count) if len(seconds) else np.zeros(0)
         return np.unique(np.round(steps).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Linspace:
+    """Exactly ``count`` frames from the first to the last, rounded down; short clips repeat some.
+
+    Source: ``np.linspace(0, n - 1, count, dtype=int)`` of LanguageBind and others.
+    """
+
+    count: int
+
+    def indices(self, seconds: np.ndarray) -> np.ndarray:
+        """As in :class:`FrameRule`."""
+        return np.linspace(0, len(seconds) - 1, self.count, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Strided:
+    """``count`` frames (all, when there are fewer), the k-th at ``k * n // count``: Video-LLaMA."""
+
+    count: int
+
+    def indices(self, seconds: np.ndarray) -> np.ndarray:
+        """As in :class:`FrameRule`."""
+        count = min(self.count, len(seconds))
+        return np.arange(count) * len(seconds) // max(count, 1)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Exactly ``count`` frames from the first one on, ``per_second`` apart; the last repeats."""
+
+    count: int
+    per_second: float
+
+    def indices(self, seconds: np.ndarray) -> np.ndarray:
+        """As in :class:`FrameRule`: the frame that is shown at each moment."""
+        moments = seconds[0] + np.arange(self.count) / self.per_second
+        after: np.ndarray = np.searchsorted(seconds, moments + 0.5 / self.per_second)
+        return after - 1
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The frames of another rule in each window of a longer clip, window after window."""
+
+    rule: FrameRule
+    seconds: float
+    """Length of a window."""
+    hop_seconds: float
+    """From the start of a window to that of the next."""
+
+    def indices(self, seconds: np.ndarray) -> np.ndarray:
+        """As in :class:`FrameRule`; a window without frames has the frame before it."""
+        step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
+        length = float(seconds[-1] - seconds[0]) + step
+        found = []
+        for start in seconds[0] + window_starts(length, self.seconds, self.hop_seconds):
+            low, high = np.searchsorted(seconds, [start - 1e-6, start + self.seconds - 1e-6])
+            low = min(low, max(high - 1, 0))
+            found.append(low + self.rule.indices(seconds[low : max(high, low + 1)]))
+        return np.concatenate(found)
+
+
+def window_starts(length_seconds: float, seconds: float, hop_seconds: float) -> np.ndarray:
+    """(W,) starts of the windows that cover a clip, W >= 1; the last may reach past its end.
+
+    >>> window_starts(1.5, seconds=0.64, hop_seconds=0.64)
+    array([0.  , 0.64, 1.28])
+    """
+    more = int(np.ceil((length_seconds - seconds) / hop_seconds - 1e-3))
+    return np.arange(1 + max(0, more)) * hop_seconds
 
 
 @dataclass(frozen=True)
@@ -47,6 +121,12 @@ class Needs:
 
     frames: FrameRule | None = None
     """Which frames, as RGB; None: no frames. Also the frames on which faces are looked for."""
+    squash: int | None = None
+    """Pixels: ``Media.frames`` are (F, squash, squash, 3), scaled inside the decoder whatever
+    their shape (swscale, bilinear, bit-exact with decord); None: the frames' own size."""
+    transform: Callable[[np.ndarray], np.ndarray] | None = None
+    """Applied to each frame (H, W, 3) as soon as it is decoded, such as resizing, so that long
+    clips of large frames fit in memory; ``Media.frames`` holds the results."""
     faces: FaceRule | None = None
     """Crops of the main face on those frames; None: no faces. Without ``keep_frames`` the full
     frames are dropped once the crops are made."""
@@ -72,7 +152,7 @@ class Media:
     """One clip as one backbone sees it; what was not asked for, or does not exist, is None."""
 
     frames: np.ndarray | None = None
-    """(F, H, W, 3) uint8 RGB, rotation applied."""
+    """(F, H, W, 3) uint8 RGB, rotation applied; or what ``Needs.transform`` made of each."""
     frame_seconds: np.ndarray | None = None
     """(F,) float64, from the start of the file."""
     faces: Faces | None = None

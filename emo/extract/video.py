@@ -1,10 +1,14 @@
 """Decodes the wanted frames of a clip in one sequential pass, and keeps no others."""
 
 from collections.abc import Iterator
+from fractions import Fraction
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
 from av.video.frame import VideoFrame
 
@@ -52,11 +56,53 @@ def frame_seconds(
     return inside
 
 
-def read_frames(path: Path, wanted_seconds: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """The frames shown at the wanted times: F arrays (H, W, 3) uint8 RGB, and their times (F,).
+class Picture:
+    """One decoded frame, converted to what is asked and not before."""
+
+    def __init__(self, frame: VideoFrame, shape: tuple[int, int] | None) -> None:
+        """``shape``: (H, W) of the upright picture to bring it to; None: its own."""
+        self._turns = round(frame.rotation / 90) % 4
+        if shape is not None:
+            height, width = shape[::-1] if self._turns % 2 else shape
+            if (frame.height, frame.width) != (height, width):
+                frame = frame.reformat(width=width, height=height)
+        self._frame = frame
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W), upright."""
+        height, width = self._frame.height, self._frame.width
+        return (width, height) if self._turns % 2 else (height, width)
+
+    @cached_property
+    def rgb(self) -> np.ndarray:
+        """(H, W, 3) uint8, upright."""
+        return self._upright(self._frame.to_ndarray(format="rgb24"))
+
+    def squashed(self, size: int) -> np.ndarray:
+        """(size, size, 3) uint8, upright, whatever the shape; as decord's decoder scales."""
+        graph = av.filter.Graph()
+        source = graph.add_buffer(
+            width=self._frame.width, height=self._frame.height, format=self._frame.format,
+            time_base=Fraction(1, 1000),
+        )  # fmt: skip
+        scale = graph.add("scale", f"{size}:{size}:flags=bilinear")
+        rgb, sink = graph.add("format", "rgb24"), graph.add("buffersink")
+        graph.link_nodes(source, scale, rgb, sink).configure()
+        graph.push(self._frame)
+        scaled = graph.pull()
+        assert isinstance(scaled, VideoFrame)
+        return self._upright(scaled.to_ndarray())
+
+    def _upright(self, image: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(np.rot90(image, self._turns))
+
+
+def read_pictures(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[float, Picture]]:
+    """The frames shown at the wanted times, one for each, with the time of the frame.
 
     A wanted frame that the decoder leaves out is replaced by the nearest decoded one. Rotation in
-    the file's metadata is applied.
+    the file's metadata is applied. A stream that changes its picture size keeps its first.
 
     Args:
         path: a file with a video track.
@@ -65,25 +111,24 @@ def read_frames(path: Path, wanted_seconds: np.ndarray) -> tuple[list[np.ndarray
     Raises:
         MediaError: decoding broke before the last wanted frame; the message says at which second.
     """
-    images: list[np.ndarray] = []
-    times: list[float] = []
+    shape: tuple[int, int] | None = None
+    done = 0
     with open_media(path) as container:
         stream = pick(container.streams.video)
         before: tuple[float, VideoFrame] | None = None
-        for seconds, frame in _decoded(container, stream, float(wanted_seconds[0]), path):
-            while len(images) < len(wanted_seconds) and wanted_seconds[len(images)] <= seconds:
-                wanted = float(wanted_seconds[len(images)])
-                near = _nearest(wanted, before, (seconds, frame), path)
-                images.append(_rgb(near[1], images[0].shape if images else None))
-                times.append(near[0])
-            if len(images) == len(wanted_seconds):
-                break
-            before = (seconds, frame)
-        for wanted in wanted_seconds[len(images) :]:
-            near = _nearest(float(wanted), before, None, path)
-            images.append(_rgb(near[1], images[0].shape if images else None))
-            times.append(near[0])
-    return images, np.asarray(times)
+        decoded = _decoded(container, stream, float(wanted_seconds[0]), path)
+        for after in chain(decoded, [None]):
+            while done < len(wanted_seconds) and (
+                after is None or wanted_seconds[done] <= after[0]
+            ):
+                seconds, frame = _nearest(float(wanted_seconds[done]), before, after, path)
+                picture = Picture(frame, shape)
+                shape = shape or picture.shape
+                yield seconds, picture
+                done += 1
+            if done == len(wanted_seconds):
+                return
+            before = after
 
 
 def _packet_seconds(
@@ -155,13 +200,3 @@ def _nearest(
     if nearest is None or abs(nearest[0] - wanted) > _TOLERANCE_SECONDS:
         raise MediaError(f"{path.name}: decoding broke at {wanted:.2f} s: no frame came out there")
     return nearest
-
-
-def _rgb(frame: VideoFrame, shape: tuple[int, ...] | None) -> np.ndarray:
-    """Upright RGB; a stream that changes its picture size keeps that of the first frame."""
-    turns = round(frame.rotation / 90) % 4
-    if shape is not None:
-        height, width = shape[1::-1] if turns % 2 else shape[:2]
-        if (frame.height, frame.width) != (height, width):
-            frame = frame.reformat(width=width, height=height)
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))

@@ -8,8 +8,13 @@ from av.stream import Disposition
 
 from emo.errors import MediaError
 from emo.extract.media import Uniform
-from emo.extract.video import frame_seconds, read_frames
+from emo.extract.video import frame_seconds, read_pictures
 from tests.make import make_clip, number_of
+
+
+def read_frames(path, seconds):
+    pairs = list(read_pictures(path, seconds))
+    return [picture.rgb for _, picture in pairs], np.array([shown for shown, _ in pairs])
 
 
 def numbers(path, seconds):

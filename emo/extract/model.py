@@ -1,0 +1,165 @@
+"""Backbones with weights: what they share about loading, precision and batches."""
+
+import atexit
+import shutil
+import tempfile
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emo.extract.backbone import Backbone, recipe_options
+from emo.extract.weights import Found, Weights, locate
+from emo.store.recipe import Recipe, StreamSpec
+
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+StoredType = Literal["float16", "float32"]
+Forward = Callable[[Tensor], Tensor]
+"""Rows (n, …) on the device -> (n, …)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Of every backbone with weights."""
+
+    weights: str = field(
+        default="", metadata={"help": "folder, file or hub id of the weights", "recipe": False}
+    )
+    dtype: Literal["fp32", "bf16", "fp16"] = field(
+        default="fp32", metadata={"help": "precision of the forward pass (autocast below fp32)"}
+    )
+    stored: StoredType = field(default="float16", metadata={"help": "type of the stored tokens"})
+
+
+class Model(Backbone):
+    """A backbone with weights. A subclass writes ``weights``, ``streams``, ``build``, ``prepare``,
+    ``encode`` and ``write_tiny``.
+    """
+
+    options: ModelOptions
+    version: ClassVar[int] = 1
+    """Raised whenever the code changes the numbers."""
+    row_count: int = 32
+    """Rows (frames, windows, texts) that go through the model together; set by the pipeline,
+    halved when the device has no memory left."""
+
+    def __init__(self, options: Any, *, device: str) -> None:
+        """Keep what all methods need."""
+        self.options, self.device = options, torch.device(device)
+
+    @classmethod
+    @abstractmethod
+    def weights(cls, options: Any) -> Weights:
+        """The files."""
+
+    @classmethod
+    @abstractmethod
+    def streams(cls, options: Any, found: Found) -> dict[str, StreamSpec]:
+        """The streams, read from the configuration; builds no model."""
+
+    @classmethod
+    @abstractmethod
+    def build(cls, options: Any, found: Found, *, device: str) -> Self:
+        """The model with its weights, in eval mode, on ``device``."""
+
+    @classmethod
+    @abstractmethod
+    def write_tiny(cls, folder: Path) -> Any:
+        """Write small random weights as their authors would name them; returns the options."""
+
+    @classmethod
+    def recipe(cls, options: Any) -> Recipe:
+        """As in the contract; the weights are hashed, their place is not kept."""
+        found = locate(cls.weights(options))
+        name = cls.__module__.rpartition(".")[2]
+        return Recipe(
+            name, cls.streams(options, found), recipe_options(options),
+            weights=found.digest, version=cls.version,
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, options: Any, *, device: str) -> Self:
+        """As in the contract."""
+        return cls.build(options, locate(cls.weights(options)), device=device)
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """As in the contract: small random weights are written, then really loaded."""
+        return cls.load(_tiny_options(cls), device="cpu")
+
+    def run(self, forward: Forward, clips: Sequence[Tensor]) -> list[Tensor]:
+        """Rows of many clips through the model together, each clip's result as if it were alone.
+
+        Only rows of the same shape share a batch: nothing is ever padded. Halves the batch when
+        memory runs out, down to one row.
+
+        Args:
+            forward: without gradients, under autocast when ``dtype`` says so.
+            clips: (n_i, …) each, on the CPU; the rest of the shape may differ between clips.
+
+        Returns:
+            For each clip (n_i, …) float32 on the CPU.
+        """
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for index, rows in enumerate(clips):
+            groups.setdefault(tuple(rows.shape[1:]), []).append(index)
+        results: list[Tensor] = [torch.empty(0)] * len(clips)
+        for members in groups.values():
+            rows = torch.cat([clips[index] for index in members])
+            done = self._in_batches(forward, rows)
+            counts = [len(clips[index]) for index in members]
+            for index, part in zip(members, torch.split(done, counts), strict=True):
+                results[index] = part
+        return results
+
+    def _in_batches(self, forward: Forward, rows: Tensor) -> Tensor:
+        done: list[Tensor] = []
+        start = 0
+        while start < len(rows):
+            batch = rows[start : start + self.row_count]
+            try:
+                with torch.inference_mode(), self._autocast():
+                    moved = batch.to(self.device, non_blocking=True)
+                    done.append(forward(moved).float().cpu())
+            except (RuntimeError, MemoryError) as error:
+                if len(batch) == 1 or not _is_out_of_memory(error):
+                    raise
+                self.row_count = max(1, len(batch) // 2)
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                continue
+            start += len(batch)
+        return torch.cat(done)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.options.dtype == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=PRECISIONS[self.options.dtype])
+
+
+def to_numpy(tokens: Tensor) -> np.ndarray:
+    """(T, D) as ``encode`` returns it: float32."""
+    array: np.ndarray = tokens.float().numpy()
+    return array
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        "can't allocate memory" in str(error)
+    )
+
+
+@lru_cache
+def _tiny_options(kind: type[Model]) -> Any:
+    folder = Path(tempfile.mkdtemp(prefix="emo-tiny-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return kind.write_tiny(folder)

@@ -1,0 +1,257 @@
+"""Finds, hashes and reads the model files of a backbone; never downloads unless asked to.
+
+A source is a folder, a single file, or a hub id such as ``LanguageBind/LanguageBind_Video``. A hub
+id is looked for in ``$EMO_WEIGHTS/<id>``, then in Hugging Face's own cache, so that a compute node
+without internet finds what a login node fetched. Pickles are read with ``weights_only=True``.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from emo.errors import WeightsError
+
+FOLDER_VARIABLE = "EMO_WEIGHTS"
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One file, or all files that match one pattern, of a backbone's weights."""
+
+    names: tuple[str, ...]
+    """Names or glob patterns relative to the source; the first that is there is taken."""
+    is_optional: bool = False
+    origin: str | None = None
+    """Where it can be had when that is not the source: a hub id or an https URL."""
+
+    @property
+    def label(self) -> str:
+        """As errors and tables name it."""
+        return " or ".join(self.names)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a backbone needs on disk."""
+
+    owner: str
+    """The backbone's name, for errors."""
+    source: str
+    """A folder, a file or a hub id."""
+    files: tuple[WeightFile, ...]
+
+    @property
+    def fetch_command(self) -> str:
+        """What to run on a machine that has internet."""
+        return f"emo weights fetch {self.owner} -o weights={self.source}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files of one source that are there."""
+
+    folder: Path
+    """The source itself, or the folder of the file that it is."""
+    paths: dict[str, tuple[Path, ...]]
+    """By ``WeightFile.label``: one path, several for a pattern, none when optional and absent."""
+
+    def path(self, name: str) -> Path | None:
+        """The file called ``name`` (or whose entry offers ``name``), when it is there."""
+        for label, paths in self.paths.items():
+            if name in label.split(" or ") and paths:
+                return paths[0]
+        return None
+
+    def get(self, name: str) -> Path:
+        """The file called ``name``, which is there."""
+        path = self.path(name)
+        if path is None:
+            raise WeightsError(f"{self.folder}: no file {name}")
+        return path
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and contents of all files, whatever folder they lie in."""
+        total = hashlib.sha256()
+        every = {path for paths in self.paths.values() for path in paths}
+        for path in sorted(every, key=lambda path: path.name):
+            total.update(f"{path.name}\0{file_hash(path)}\n".encode())
+        return total.hexdigest()
+
+
+def locate(weights: Weights) -> Found:
+    """The files of ``weights``.
+
+    Raises:
+        WeightsError: some are not there; names them, where they were looked for, and what to run.
+    """
+    places = places_of(weights.source)
+    folder = next((place for place in places if place.exists()), None)
+    missing = [file.label for file in weights.files if not file.is_optional]
+    if folder is not None:
+        found = _match(folder, weights.files)
+        missing = [f.label for f in weights.files if not f.is_optional and not found.paths[f.label]]
+        if not missing:
+            return found
+    looked = ", ".join(str(place) for place in ([folder] if folder else places))
+    names = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+    raise WeightsError(
+        f"{weights.owner}: weights {weights.source!r} are not here: missing {names} "
+        f"(looked in {looked}). "
+        f"On a machine with internet: {weights.fetch_command}; or give -o weights=DIR"
+    )
+
+
+def places_of(source: str) -> list[Path]:
+    """Where a source may lie, in the order of looking; the paths need not exist."""
+    places = [Path(source).expanduser()]
+    if root := os.environ.get(FOLDER_VARIABLE):
+        places.append(Path(root).expanduser() / source)
+    if "/" not in source:
+        places.append(Path(torch.hub.get_dir()) / "checkpoints" / source)
+    elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
+        places.append(_snapshot(source))
+    return places
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file; remembered by size and time, because weights have gigabytes."""
+    status = path.stat()
+    facts = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+    known = _remembered()
+    if facts in known:
+        return known[facts]
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if status.st_size > 2**20:
+        _remember(facts, found)
+    return found
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a ``.safetensors`` file or of a pickle without code, on the CPU.
+
+    Raises:
+        WeightsError: the file is damaged, or is a pickle that would run code.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(f"{path} is not there") from error
+    except Exception as error:  # zip, pickle, safetensors and torch raise what they like
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path} cannot be read as weights: {reason}") from error
+    for key in ("model", "state_dict"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping):
+        raise WeightsError(f"{path}: expected a table of tensors, found {type(loaded).__name__}")
+    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+
+
+def fill(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    where: str,
+    may_lack: Callable[[str], bool] = lambda name: False,
+) -> None:
+    """Load ``tensors`` into ``module`` as float32; keys it does not know are ignored.
+
+    Args:
+        module: its parameters and persistent buffers must all be found.
+        tensors: under the module's own names.
+        where: the file, for errors.
+        may_lack: names that keep their initial values when they are absent.
+
+    Raises:
+        WeightsError: a tensor is missing or has another shape; names it.
+    """
+    wanted = module.state_dict()
+    missing = [name for name in wanted if name not in tensors and not may_lack(name)]
+    if missing:
+        dots = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise WeightsError(f"{where}: the tensor {missing[0]!r}{dots} is missing; other weights?")
+    for name, tensor in wanted.items():
+        if name in tensors and tensors[name].shape != tensor.shape:
+            raise WeightsError(
+                f"{where}: {name!r} has shape {tuple(tensors[name].shape)}, expected "
+                f"{tuple(tensor.shape)}"
+            )
+    known = {
+        name: tensors[name].float() if tensor.is_floating_point() else tensors[name]
+        for name, tensor in wanted.items()
+        if name in tensors
+    }
+    module.load_state_dict(known, strict=False)
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """A configuration file.
+
+    Raises:
+        WeightsError: it is not JSON.
+    """
+    try:
+        document: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WeightsError(f"{path} is not JSON: {error}") from error
+    return document
+
+
+def _match(place: Path, files: Iterable[WeightFile]) -> Found:
+    if place.is_file():
+        own = [f for f in files if any(Path(place.name).match(name) for name in f.names)]
+        own = own or [f for f in files if not f.is_optional][:1]
+        return Found(place.parent, {f.label: (place,) if f in own else () for f in files})
+    paths = {}
+    for file in files:
+        matches = (sorted(place.glob(name)) for name in file.names)
+        paths[file.label] = tuple(next((m for m in matches if m), []))
+    return Found(place, paths)
+
+
+def _snapshot(hub_id: str) -> Path:
+    """The folder of a hub id in Hugging Face's cache: its newest snapshot, or where it would be."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")).expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
+    folder = cache / f"models--{hub_id.replace('/', '--')}"
+    try:
+        return folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
+    except OSError:
+        return folder
+
+
+def _remembered() -> dict[str, str]:
+    try:
+        known: dict[str, str] = json.loads(_hash_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    return known
+
+
+def _remember(facts: str, found: str) -> None:
+    target = _hash_file()
+    unfinished = target.with_suffix(f".{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(json.dumps({**_remembered(), facts: found}))
+        unfinished.replace(target)
+    except OSError:
+        return  # a home that cannot be written costs time, nothing else
+
+
+def _hash_file() -> Path:
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")).expanduser()
+    return home / "emo" / "weights.json"

@@ -1,0 +1,1 @@
+"""Our backbones against the original code's own outputs on tiny random models."""
