@@ -15,8 +15,9 @@ import typer
 from typer import Argument, Option
 
 from emo.cli_manifest import manifest_app
-from emo.cli_options import Columns, Root, pairs
+from emo.cli_options import Columns, Options, Root, pairs, rows_of
 from emo.cli_store import store_app
+from emo.cli_weights import weights_app
 from emo.errors import EmoError
 
 app = typer.Typer(
@@ -27,9 +28,9 @@ app = typer.Typer(
 )
 app.add_typer(manifest_app, name="manifest")
 app.add_typer(store_app, name="store")
+app.add_typer(weights_app, name="weights")
 
 Manifests = Annotated[Path, Argument(help="The clips: CSV, TSV, JSONL or Parquet.")]
-Options = Annotated[list[str], Option("-o", help="NAME=VALUE, or RECIPE.NAME=VALUE; repeat.")]
 EXIT_CODES = (
     "Exit codes: 0 done, 1 error, 2 usage, 3 some clips failed, 75 stopped by a signal (run again)."
 )
@@ -41,6 +42,23 @@ class Changed(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
     stop = "stop"
     redo = "redo"
     keep = "keep"
+
+
+class Precision(str, Enum):  # noqa: UP042
+    """Of a forward pass."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+class FaceChoice(str, Enum):  # noqa: UP042
+    """Which faces of a frame are cropped."""
+
+    track = "track"
+    largest = "largest"
+    all = "all"
+    centre = "centre"
 
 
 class Plugins(str, Enum):  # noqa: UP042
@@ -100,7 +118,12 @@ def extract(
     part_clips: Annotated[
         int | None, Option(help="Clips committed together; default 256, fewer when few or large.")
     ] = None,
-    batch_clips: Annotated[int, Option(help="Clips the model sees at once.")] = 16,
+    batch_clips: Annotated[int, Option(help="Clips handed to the model together.")] = 16,
+    batch_size: Annotated[
+        str, Option(help="auto, or rows (frames, windows, texts) the model sees at once.")
+    ] = "auto",
+    dtype: Annotated[Precision | None, Option(help="Precision of the models.")] = None,
+    faces: Annotated[FaceChoice | None, Option(help="Which faces are cropped.")] = None,
     retry_failed: Annotated[bool, Option("--retry-failed", help="Do failed clips again.")] = False,
     changed: Annotated[Changed, Option(help="Clips changed under their id.")] = Changed.stop,
     dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be done.")] = False,
@@ -112,10 +135,14 @@ def extract(
     from emo.manifest import read_manifest
 
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
-    asks = asks_from_words(backbone, option, name=name)
-    options = ExtractOptions(
-        executor, workers, device, part_clips, batch_clips, retry_failed, changed.value
+    shared = {"dtype": dtype, "faces": faces}
+    asks = asks_from_words(
+        backbone, option, name=name, shared={k: v.value for k, v in shared.items() if v}
     )
+    options = ExtractOptions(
+        executor, workers, device, part_clips, batch_clips, rows_of(batch_size), retry_failed,
+        changed.value,
+    )  # fmt: skip
     report = extract(clips, out, asks, options, is_dry_run=dry_run)
     print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))
     raise typer.Exit(0 if dry_run else report.exit_code)
@@ -185,6 +212,7 @@ def predict(
     manifest: Annotated[Path | None, Option(help="Many clips instead of one.")] = None,
     features: Annotated[Path | None, Option(help="Their store, when already extracted.")] = None,
     out: Annotated[Path, Option(help="Where many predictions go.")] = Path("predictions.csv"),
+    option: Annotated[list[str], Option("-o", help="RECIPE.weights=DIR on this machine.")] = [],
     column: Columns = [],
     root: Root = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
@@ -195,11 +223,13 @@ def predict(
     if (clip is None and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
     if manifest is None:
-        prediction = predict_file(run, clip, text)
+        prediction = predict_file(run, clip, text, options=option)
         print(prediction.json() if json else prediction.table())
     else:
         columns = pairs(column, "--column")
-        report = predict_manifest(run, manifest, features, out, columns=columns, root=root)
+        report = predict_manifest(
+            run, manifest, features, out, columns=columns, root=root, options=option
+        )
         print(report.table())
         raise typer.Exit(report.exit_code)
 

@@ -9,6 +9,7 @@ from typer import Option
 Columns = Annotated[
     list[str], Option("--column", help="OURS=THEIRS: a column under another name; repeat.")
 ]
+Options = Annotated[list[str], Option("-o", help="NAME=VALUE, or RECIPE.NAME=VALUE; repeat.")]
 Root = Annotated[Path | None, Option(help="Folder of the media; default: the manifest's own.")]
 
 
@@ -21,3 +22,12 @@ def pairs(words: list[str], option: str) -> dict[str, str]:
     if len(table) < len(words):
         raise typer.BadParameter(f"{option} names one of {', '.join(table)} twice")
     return table
+
+
+def rows_of(batch_size: str) -> int | None:
+    """``--batch-size``: ``auto`` -> None."""
+    if batch_size == "auto":
+        return None
+    if not batch_size.isdecimal() or int(batch_size) < 1:
+        raise typer.BadParameter(f"--batch-size {batch_size}: expected auto or a number above 0")
+    return int(batch_size)

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,8 +70,16 @@ class PredictReport:
         return 3 if self.failures else 0
 
 
-def predict_file(run_path: Path, media: Path | None, text: str | None) -> Prediction:
+def predict_file(
+    run_path: Path, media: Path | None, text: str | None, *, options: Sequence[str] = ()
+) -> Prediction:
     """Class probabilities of one video or audio file, or of a text alone.
+
+    Args:
+        run_path: a folder from ``emo fit-head``.
+        media: the file.
+        text: what is said in it.
+        options: where weights lie on this machine: ``recipe.weights=DIR``.
 
     Raises:
         EmoError: no such file, it cannot be decoded, or the run's recipes cannot be repeated here.
@@ -84,7 +92,7 @@ def predict_file(run_path: Path, media: Path | None, text: str | None) -> Predic
     root = media.absolute().parent if media else Path.cwd()
     manifest = Manifest(path=root, root=root, clips=(clip,), sha256="")
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
-        failures = _extract(run, manifest, Path(folder), progress=False)
+        failures = _extract(run, manifest, Path(folder), options, progress=False)
         if failures:
             raise MediaError(f"{clip_id}: {failures[clip_id]}")
         table, absent = _apply(run, [clip_id], Store(folder))
@@ -100,13 +108,14 @@ def predict_manifest(
     *,
     columns: Mapping[str, str],
     root: Path | None,
+    options: Sequence[str] = (),
 ) -> PredictReport:
     """Predictions for every clip of a manifest, from its store or extracted on the way."""
     run = Run.load(run_path)
     manifest = read_manifest(manifest_path, columns=columns, root=root)
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         if features is None:
-            failures = _extract(run, manifest, Path(folder), progress=None)
+            failures = _extract(run, manifest, Path(folder), options, progress=None)
             store = Store(folder)
         else:
             store = Store(features)
@@ -122,13 +131,13 @@ def predict_manifest(
 
 
 def _extract(
-    run: Run, manifest: Manifest, folder: Path, *, progress: bool | None
+    run: Run, manifest: Manifest, folder: Path, options: Sequence[str], *, progress: bool | None
 ) -> dict[str, str]:
     """Extract with the run's recipes; returns clips that got no tokens at all, with reasons."""
-    from emo.extract.job import ask_again
+    from emo.extract.job import asks_again
     from emo.extract.run import extract
 
-    asks = [ask_again(name, recipe) for name, recipe in run.recipes.items()]
+    asks = asks_again(run.recipes, options)
     report = extract(manifest, folder, asks, progress=progress)
     return _in_all([report.failures.get(ask.name, {}) for ask in asks])
 

@@ -29,10 +29,11 @@ ARROWS = {
     "predict": ({"errors", "heads", "manifest", "store", "table"}, {"numpy", "pandas"}),
     "listing": ({"errors", "plugins", "table"}, set()),
     "demo": ({"*"}, set(HEAVY)),
-    "cli": ({"errors", "cli_manifest", "cli_options", "cli_store"}, set()),
+    "cli": ({"errors", "cli_manifest", "cli_options", "cli_store", "cli_weights"}, set()),
     "cli_manifest": ({"cli_options"}, set()),
     "cli_options": (set(), set()),
     "cli_store": ({"errors"}, set()),
+    "cli_weights": ({"cli_options"}, set()),
     "__main__": ({"cli"}, set()),
     "__init__": (set(), set()),
 }

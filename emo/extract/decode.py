@@ -149,9 +149,12 @@ class _Pictures:
 
     def faces(self, view: _View) -> Faces | str:
         """The main face in the frames of ``view``, or why there is none."""
-        if view.need.faces is None or self.detect is None:
-            raise ValueError("faces are needed, but load_media was given no detector")
+        assert view.need.faces is not None
         frames = view.stack(view.rgb)
+        if view.need.faces.mode == "centre":
+            return main_face(frames, view.seconds, [], view.need.faces)
+        if self.detect is None:
+            raise ValueError("faces are needed, but load_media was given no detector")
         if view.times not in self._detections:
             self._detections[view.times] = self.detect(frames)
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)

@@ -1,13 +1,13 @@
 """A job: which backbones were asked for, with which options, into which store."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from emo import plugins
 from emo.errors import OptionError
-from emo.extract.backbone import Backbone
+from emo.extract.backbone import Backbone, recipe_options
 from emo.store.recipe import Recipe
 
 BACKBONES = "emo.extract.backbones"
@@ -42,12 +42,19 @@ class Job:
     device: str = "cpu"
     batch_clips: int = 16
     """Clips handed to ``encode`` together."""
+    batch_size: int | None = None
+    """Rows (frames, windows, texts) that a model sees at once; None: many, and fewer when the
+    device's memory does not hold them."""
     threads: int = 1
     """Clips decoded and prepared at the same time in one worker."""
 
 
 def asks_from_words(
-    words: Sequence[str], options: Sequence[str] = (), *, name: str | None = None
+    words: Sequence[str],
+    options: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    shared: Mapping[str, str] = {},
 ) -> tuple[Ask, ...]:
     """The command line's ``--backbone`` and ``-o`` words as asks.
 
@@ -55,6 +62,7 @@ def asks_from_words(
         words: ``classic``, ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``) or ``module:Class``.
         options: ``name=value`` for the only backbone, ``recipe.name=value`` in general.
         name: the recipe's name for the only backbone (``--as``).
+        shared: options for every backbone that has them (``--dtype``, ``--faces``).
 
     Raises:
         OptionError, PluginError: an unknown backbone or option, or a name used twice.
@@ -75,7 +83,18 @@ def asks_from_words(
     for recipe_name in names:
         _check_name(recipe_name)
     pairs = plugins.split_options(options, names)
+    for key, value in shared.items():
+        having = [name for plugin, name in named if key in _option_names(plugin)]
+        if not having:
+            raise OptionError(f"--{key}: none of {', '.join(names)} has such an option")
+        for owner in having:
+            pairs[owner].setdefault(key, value)
     return tuple(ask(plugin, recipe_name, pairs[recipe_name]) for plugin, recipe_name in named)
+
+
+def _option_names(plugin: str) -> set[str]:
+    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    return {field.name for field in fields(kind.Options)}
 
 
 def ask(plugin: str, name: str, pairs: Mapping[str, str]) -> Ask:
@@ -85,15 +104,29 @@ def ask(plugin: str, name: str, pairs: Mapping[str, str]) -> Ask:
     return Ask(name, plugin, asdict(options), kind.recipe(options))
 
 
-def ask_again(name: str, recipe: Recipe) -> Ask:
-    """The Ask that makes the numbers of an existing recipe once more (for ``emo predict``).
+def asks_again(recipes: Mapping[str, Recipe], options: Sequence[str] = ()) -> tuple[Ask, ...]:
+    """The Asks that make the numbers of existing recipes once more (for ``emo predict``).
+
+    Args:
+        recipes: by name, what made the numbers.
+        options: those that change no number, such as where the weights lie on this machine.
 
     Raises:
         OptionError: this machine's backbone would make other numbers; the differences are shown.
     """
+    places = plugins.split_options(options, list(recipes))
+    return tuple(_ask_again(name, recipe, places[name]) for name, recipe in recipes.items())
+
+
+def _ask_again(name: str, recipe: Recipe, places: Mapping[str, str]) -> Ask:
     kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
+    given: Any = plugins.parse_options(kind.Options, places, name)
+    fixed = [option for option in places if option in recipe_options(given)]
+    if fixed:
+        raise OptionError(f"-o {name}.{fixed[0]}: the run keeps its own; only places can be given")
+    options = {key: getattr(given, key) for key in places} | recipe.options
     try:
-        now = kind.recipe(kind.Options(**recipe.options))
+        now = kind.recipe(kind.Options(**options))
     except TypeError as error:
         raise OptionError(f"recipe {name!r}: this version of {recipe.backbone} {error}") from error
     if now.fingerprint != recipe.fingerprint:
@@ -101,7 +134,7 @@ def ask_again(name: str, recipe: Recipe) -> Ask:
             f"recipe {name!r} cannot be repeated here, its numbers would differ: "
             f"{'; '.join(recipe.differences(now))}. Use the weights and version it was made with."
         )
-    return Ask(name, recipe.backbone, recipe.options, recipe)
+    return Ask(name, recipe.backbone, options, recipe)
 
 
 def _plugin_and_name(word: str) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -101,9 +101,14 @@ def window_starts(length_seconds: float, seconds: float, hop_seconds: float) -> 
     return np.arange(1 + max(0, more)) * hop_seconds
 
 
+FaceMode = Literal["track", "largest", "all", "centre"]
+"""``track``: the main face, followed through the clip; ``largest``: each frame's largest;
+``all``: every face, frame by frame from left to right; ``centre``: no detection, the middle."""
+
+
 @dataclass(frozen=True)
 class FaceRule:
-    """How the main face of each wanted frame is found and cropped."""
+    """How the faces of each wanted frame are found and cropped."""
 
     size: int = 160
     """Pixels, height and width of a crop."""
@@ -113,6 +118,7 @@ class FaceRule:
     """Detections of MTCNN below this are ignored (lower gave false faces on portraits)."""
     require_face: bool = False
     """A clip without a face in any frame has no faces; else centres of its frames stand in."""
+    mode: FaceMode = "track"
 
 
 @dataclass(frozen=True)
@@ -138,13 +144,14 @@ class Needs:
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Crops of the main face, one a frame."""
+    """Crops of the main face, one a frame (``all``: of every face)."""
 
     crops: np.ndarray
-    """(F, size, size, 3) uint8 RGB."""
+    """(F, size, size, 3) uint8 RGB; ``all``: any number a frame."""
     found: np.ndarray
-    """(F,) bool; False: nothing was detected there and the nearest crop of the track (within a
-    second) or else the centre of the frame stands in. All False: the clip shows no face."""
+    """(F,) bool a frame; False: nothing was detected there and the nearest crop of the track
+    (within a second) or else the centre of the frame stands in (``all``: the frame gives no crop).
+    All False: the clip shows no face, or nobody looked (``centre``)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,10 @@ from emo.store.recipe import Recipe, StreamSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 StoredType = Literal["float16", "float32"]
-Forward = Callable[[Tensor], Tensor]
-"""Rows (n, …) on the device -> (n, …)."""
+Rows = Tensor | tuple[Tensor, ...]
+"""(n, …): what n rows (frames, windows, texts) put into a model; several when it reads several."""
+Forward = Callable[..., Tensor]
+"""Rows (n, …) on the device, one argument each -> (n, …)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +83,13 @@ class Model(Backbone):
         name = cls.__module__.rpartition(".")[2]
         return Recipe(
             name, cls.streams(options, found), recipe_options(options),
-            weights=found.digest, version=cls.version,
+            weights=found.digest, version=cls.version, facts=cls.facts(options, found),
         )  # fmt: skip
+
+    @classmethod
+    def facts(cls, options: Any, found: Found) -> dict[str, Any]:
+        """What readers of the tokens may want to know (``Recipe.facts``); most have nothing."""
+        return {}
 
     @classmethod
     def load(cls, options: Any, *, device: str) -> Self:
@@ -94,7 +101,7 @@ class Model(Backbone):
         """As in the contract: small random weights are written, then really loaded."""
         return cls.load(_tiny_options(cls), device="cpu")
 
-    def run(self, forward: Forward, clips: Sequence[Tensor]) -> list[Tensor]:
+    def run(self, forward: Forward, clips: Sequence[Rows]) -> list[Tensor]:
         """Rows of many clips through the model together, each clip's result as if it were alone.
 
         Only rows of the same shape share a batch: nothing is ever padded. Halves the batch when
@@ -107,35 +114,36 @@ class Model(Backbone):
         Returns:
             For each clip (n_i, …) float32 on the CPU.
         """
-        groups: dict[tuple[int, ...], list[int]] = {}
-        for index, rows in enumerate(clips):
-            groups.setdefault(tuple(rows.shape[1:]), []).append(index)
+        tuples = [rows if isinstance(rows, tuple) else (rows,) for rows in clips]
+        groups: dict[tuple[torch.Size, ...], list[int]] = {}
+        for index, rows in enumerate(tuples):
+            groups.setdefault(tuple(part.shape[1:] for part in rows), []).append(index)
         results: list[Tensor] = [torch.empty(0)] * len(clips)
         for members in groups.values():
-            rows = torch.cat([clips[index] for index in members])
-            done = self._in_batches(forward, rows)
-            counts = [len(clips[index]) for index in members]
+            columns = zip(*(tuples[index] for index in members), strict=True)
+            done = self._in_batches(forward, [torch.cat(column) for column in columns])
+            counts = [len(tuples[index][0]) for index in members]
             for index, part in zip(members, torch.split(done, counts), strict=True):
                 results[index] = part
         return results
 
-    def _in_batches(self, forward: Forward, rows: Tensor) -> Tensor:
+    def _in_batches(self, forward: Forward, rows: Sequence[Tensor]) -> Tensor:
         done: list[Tensor] = []
         start = 0
-        while start < len(rows):
-            batch = rows[start : start + self.row_count]
+        while start < len(rows[0]):
+            batch = [part[start : start + self.row_count] for part in rows]
             try:
                 with torch.inference_mode(), self._autocast():
-                    moved = batch.to(self.device, non_blocking=True)
-                    done.append(forward(moved).float().cpu())
+                    moved = [part.to(self.device, non_blocking=True) for part in batch]
+                    done.append(forward(*moved).float().cpu())
             except (RuntimeError, MemoryError) as error:
-                if len(batch) == 1 or not _is_out_of_memory(error):
+                if len(batch[0]) == 1 or not _is_out_of_memory(error):
                     raise
-                self.row_count = max(1, len(batch) // 2)
+                self.row_count = max(1, len(batch[0]) // 2)
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
                 continue
-            start += len(batch)
+            start += len(batch[0])
         return torch.cat(done)
 
     def _autocast(self) -> AbstractContextManager[object]:

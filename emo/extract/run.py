@@ -41,6 +41,8 @@ class ExtractOptions:
     part_clips: int | None = None
     """Clips a part; None: 256, fewer when they are few or would take more than 256 MiB."""
     batch_clips: int = 16
+    batch_size: int | None = None
+    """Rows (frames, windows, texts) a model sees at once; None: as many as fit."""
     retry_failed: bool = False
     changed: Changed = "stop"
 
@@ -145,7 +147,11 @@ def _kind(ask: Ask) -> type[Backbone]:
 
 
 def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: ExtractOptions) -> Job:
-    for name, value in (("--workers", options.workers), ("--part-clips", options.part_clips)):
+    for name, value in (
+        ("--workers", options.workers),
+        ("--part-clips", options.part_clips),
+        ("--batch-size", options.batch_size),
+    ):
         if value is not None and value < 1:
             raise OptionError(f"{name}: expected 1 or more, got {value}")
     device = options.device
@@ -157,6 +163,7 @@ def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: Ext
         asks=tuple(asks),
         device=device,
         batch_clips=options.batch_clips,
+        batch_size=options.batch_size,
     )
 
 

@@ -1,5 +1,7 @@
 """Follows the main face through the frames of a clip and cuts out its crops."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from PIL import Image
 
@@ -16,7 +18,7 @@ _STAND_IN_SECONDS = 1.0
 def main_face(
     frames: np.ndarray, seconds: np.ndarray, detections: Detections, rule: FaceRule
 ) -> Faces | str:
-    """Crops of the main face, one a frame, or the reason why there are none.
+    """Crops of the wanted faces, or the reason why there are none.
 
     A track starts at a frame's largest face and is continued by overlap, forwards and backwards;
     the main one covers the largest area. A frame without it gets the nearest crop of the track
@@ -26,26 +28,44 @@ def main_face(
     Args:
         frames: (F, H, W, 3) uint8 RGB.
         seconds: (F,) times of the frames.
-        detections: what was found in each frame, at any probability.
-        rule: size, margin and least probability.
+        detections: what was found in each frame, at any probability; none for ``centre``.
+        rule: which faces, their size, margin and least probability.
     """
+    if rule.mode == "centre":
+        return Faces(_crops(frames, [_centre(frames.shape[1:3])] * len(frames), rule), _no(frames))
     boxes = [_valid(*found, rule.min_probability, frames.shape[1:3]) for found in detections]
-    track = _main_track(boxes)
-    found = np.array([box is not None for box in track])
-    if rule.require_face and not found.any():
+    if rule.require_face and not any(len(found) for found in boxes):
         return (
             f"no face found in {len(frames)} frame{'s' if len(frames) > 1 else ''} "
             f"(MTCNN at p >= {rule.min_probability:g})"
         )
-    crops = np.empty((len(frames), rule.size, rule.size, 3), np.uint8)
+    if rule.mode == "all" and any(len(found) for found in boxes):
+        rows = [index for index, found in enumerate(boxes) for _ in found]
+        ordered = [box for found in boxes for box in sorted(found, key=lambda box: float(box[0]))]
+        crops = _crops([frames[row] for row in rows], ordered, rule)
+        return Faces(crops, np.array([len(found) > 0 for found in boxes]))
+    track = _main_track(boxes) if rule.mode == "track" else _largest(boxes)
+    found = np.array([box is not None for box in track])
+    sources, chosen = [], []
     for index, box in enumerate(track):
-        source = index
-        if box is None:
-            source = _nearest_found(index, seconds, found)
-            box = _centre(frames.shape[1:3]) if source == index else track[source]
-        assert box is not None  # _nearest_found gives only frames with a face
-        crops[index] = crop(frames[source], box, rule)
-    return Faces(crops, found)
+        source = index if box is not None else _nearest_found(index, seconds, found)
+        near = track[source]
+        sources.append(source)
+        chosen.append(_centre(frames.shape[1:3]) if near is None else near)
+    return Faces(_crops([frames[source] for source in sources], chosen, rule), found)
+
+
+def _crops(frames: Iterable[np.ndarray], boxes: list[np.ndarray], rule: FaceRule) -> np.ndarray:
+    pairs = zip(frames, boxes, strict=True)
+    return np.stack([crop(frame, box, rule) for frame, box in pairs])
+
+
+def _no(frames: np.ndarray) -> np.ndarray:
+    return np.zeros(len(frames), dtype=bool)
+
+
+def _largest(boxes: list[np.ndarray]) -> list[np.ndarray | None]:
+    return [max(found, key=_area, default=None) for found in boxes]
 
 
 def crop(frame: np.ndarray, box: np.ndarray, rule: FaceRule) -> np.ndarray:

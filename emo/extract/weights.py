@@ -8,7 +8,7 @@ without internet finds what a login node fetched. Pickles are read with ``weight
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +30,16 @@ class WeightFile:
     is_optional: bool = False
     origin: str | None = None
     """Where it can be had when that is not the source: a hub id or an https URL."""
+    source: str | None = None
+    """A folder, file or hub id of its own; None: that of the weights."""
+    option: str = "weights"
+    """The backbone's option that gives this source; in the label when it is another."""
 
     @property
     def label(self) -> str:
         """As errors and tables name it."""
-        return " or ".join(self.names)
+        folder = "" if self.option == "weights" else f"{self.option}/"
+        return " or ".join(folder + name for name in self.names)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,13 @@ class Weights:
     @property
     def fetch_command(self) -> str:
         """What to run on a machine that has internet."""
-        return f"emo weights fetch {self.owner} -o weights={self.source}"
+        sources = {file.option: self.source_of(file) for file in self.files}
+        given = " ".join(f"-o {option}={source}" for option, source in sources.items())
+        return f"emo weights fetch {self.owner} {given}"
+
+    def source_of(self, file: WeightFile) -> str:
+        """Where this file is looked for."""
+        return file.source or self.source
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class Found:
     """Files of one source that are there."""
 
     folder: Path
-    """The source itself, or the folder of the file that it is."""
+    """The folder (or the only file) of the weights' own source."""
     paths: dict[str, tuple[Path, ...]]
     """By ``WeightFile.label``: one path, several for a pattern, none when optional and absent."""
 
@@ -81,8 +92,8 @@ class Found:
         """SHA-256 over the names and contents of all files, whatever folder they lie in."""
         total = hashlib.sha256()
         every = {path for paths in self.paths.values() for path in paths}
-        for path in sorted(every, key=lambda path: path.name):
-            total.update(f"{path.name}\0{file_hash(path)}\n".encode())
+        for line in sorted(f"{path.name}\0{file_hash(path)}\n" for path in every):
+            total.update(line.encode())
         return total.hexdigest()
 
 
@@ -92,21 +103,34 @@ def locate(weights: Weights) -> Found:
     Raises:
         WeightsError: some are not there; names them, where they were looked for, and what to run.
     """
-    places = places_of(weights.source)
-    folder = next((place for place in places if place.exists()), None)
-    missing = [file.label for file in weights.files if not file.is_optional]
-    if folder is not None:
-        found = _match(folder, weights.files)
-        missing = [f.label for f in weights.files if not f.is_optional and not found.paths[f.label]]
-        if not missing:
-            return found
-    looked = ", ".join(str(place) for place in ([folder] if folder else places))
-    names = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
-    raise WeightsError(
-        f"{weights.owner}: weights {weights.source!r} are not here: missing {names} "
-        f"(looked in {looked}). "
-        f"On a machine with internet: {weights.fetch_command}; or give -o weights=DIR"
-    )
+    paths = {file.label: find(weights.source_of(file), file) for file in weights.files}
+    missing = [f for f in weights.files if not f.is_optional and not paths[f.label]]
+    if missing:
+        sources = list(dict.fromkeys(weights.source_of(file) for file in missing))
+        names = ", ".join(file.label for file in missing[:_SHOWN])
+        names += " …" if len(missing) > _SHOWN else ""
+        looked = ", ".join(str(place) for source in sources for place in places_of(source))
+        raise WeightsError(
+            f"{weights.owner}: weights {' and '.join(map(repr, sources))} are not here: missing "
+            f"{names} (looked in {looked}). On a machine with internet: {weights.fetch_command}; "
+            f"or give {' and '.join(dict.fromkeys(f'-o {file.option}=DIR' for file in missing))}"
+        )
+    return Found(_place(weights.source) or Path(weights.source), paths)
+
+
+def find(source: str, file: WeightFile) -> tuple[Path, ...]:
+    """The paths of one file (or of one pattern), none when it is not there."""
+    place = _place(source)
+    if place is None:
+        return ()
+    if place.is_file():
+        return (place,)
+    matches = (tuple(sorted(place.glob(name))) for name in file.names)
+    return next((found for found in matches if found), ())
+
+
+def _place(source: str) -> Path | None:
+    return next((place for place in places_of(source) if place.exists()), None)
 
 
 def places_of(source: str) -> list[Path]:
@@ -208,18 +232,6 @@ def read_json(path: Path) -> dict[str, object]:
     except ValueError as error:
         raise WeightsError(f"{path} is not JSON: {error}") from error
     return document
-
-
-def _match(place: Path, files: Iterable[WeightFile]) -> Found:
-    if place.is_file():
-        own = [f for f in files if any(Path(place.name).match(name) for name in f.names)]
-        own = own or [f for f in files if not f.is_optional][:1]
-        return Found(place.parent, {f.label: (place,) if f in own else () for f in files})
-    paths = {}
-    for file in files:
-        matches = (sorted(place.glob(name)) for name in file.names)
-        paths[file.label] = tuple(next((m for m in matches if m), []))
-    return Found(place, paths)
 
 
 def _snapshot(hub_id: str) -> Path:

@@ -46,15 +46,21 @@ class Recipe:
     """SHA-256 of the weights, never their path; None: a backbone without weights."""
     version: int = 1
     """Raised by the backbone's author whenever its code changes the numbers."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What a reader of the tokens may want to know, JSON values, such as the temperature that the
+    weights were trained with. Not in the fingerprint: it follows from the rest."""
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits of SHA-256 over the canonical JSON of the recipe."""
-        return hashlib.sha256(_canonical(self.to_json()).encode()).hexdigest()[:16]
+        document = {name: value for name, value in self.to_json().items() if name != "facts"}
+        return hashlib.sha256(_canonical(document).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values from which :meth:`from_json` makes an equal recipe."""
         document: dict[str, Any] = json.loads(_canonical(asdict(self)))
+        if not self.facts:
+            del document["facts"]  # as in stores from before there were any
         return document
 
     @classmethod
@@ -69,7 +75,8 @@ class Recipe:
                 name: StreamSpec(**{**spec, "shape": spec["shape"] and tuple(spec["shape"])})
                 for name, spec in document["streams"].items()
             }
-            return cls(**{**{k: document[k] for k in _FIELDS}, "streams": streams})
+            facts = dict(document.get("facts", {}))
+            return cls(**{**{k: document[k] for k in _FIELDS}, "streams": streams, "facts": facts})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise StoreError(f"not a recipe: {error!r} in {str(document)[:200]}") from error
 

@@ -38,6 +38,29 @@ def test_a_frame_without_the_face_gets_the_nearest_crop_within_a_second_else_its
     assert sources(faces) == [0, 0, 0, 3]
 
 
+def test_every_face_of_every_frame_from_left_to_right():
+    images = frames(3)
+    images[0, :20, 40:60] = 250
+    found = [boxes((40, 0, 60, 20), (0, 0, 20, 20)), boxes(), boxes((0, 0, 20, 20))]
+    faces = main_face(images, np.arange(3.0), found, FaceRule(8, mode="all"))
+    assert sources(faces) == [0, 25, 2]
+    assert faces.found.tolist() == [True, False, True]
+
+
+def test_the_largest_face_of_each_frame_whoever_it_is():
+    images = frames(2)
+    images[1, 40:68, 60:88] = 200
+    found = [boxes((0, 0, 20, 20)), boxes((60, 40, 88, 68), (0, 0, 20, 20))]
+    faces = main_face(images, np.arange(2.0), found, FaceRule(8, mode="largest"))
+    assert sources(faces) == [0, 20]
+
+
+def test_the_centre_needs_no_detection():
+    faces = main_face(frames(2), np.arange(2.0), [], FaceRule(8, mode="centre"))
+    assert sources(faces) == [0, 1]
+    assert not faces.found.any()
+
+
 def test_a_clip_without_faces_gets_the_centres_of_its_frames():
     faces = main_face(frames(2), np.arange(2.0), [boxes(), boxes()], RULE)
     assert faces.found.tolist() == [False, False]

@@ -12,7 +12,7 @@ from skimage.feature import hog
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
 from emo.extract.hashing import hashed_grams
-from emo.extract.media import FaceRule, Media, Needs, Uniform
+from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
 from emo.extract.pitch import pitch
 from emo.extract.spectrogram import frames_of, log_mel, resample, to_mono
 from emo.store.recipe import Recipe, StreamSpec
@@ -31,6 +31,9 @@ class ClassicOptions:
     )
     face_size: int = field(default=60, metadata={"help": "pixels of a face crop, a multiple of 5"})
     margin: float = field(default=0.0, metadata={"help": "share of the face box added around it"})
+    faces: FaceMode = field(
+        default="track", metadata={"help": "track, largest, all, or centre (no detection)"}
+    )
     require_face: bool = field(
         default=False, metadata={"help": "no face stream for a clip without any face"}
     )
@@ -68,7 +71,10 @@ class Classic(Backbone):
     @classmethod
     def needs(cls, options: ClassicOptions) -> Needs:
         """Faces on evenly spread frames, audio and text."""
-        rule = FaceRule(options.face_size, options.margin, require_face=options.require_face)
+        rule = FaceRule(
+            options.face_size, options.margin,
+            require_face=options.require_face, mode=options.faces,
+        )  # fmt: skip
         return Needs(frames=Uniform(options.frames), faces=rule, audio=True, text=True)
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
-from emo.extract.media import FaceRule, Media, Needs, Uniform
+from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
 from emo.store.recipe import Recipe, StreamSpec
 
 
@@ -22,6 +22,9 @@ class FaceCropsOptions:
     size: int = field(default=160, metadata={"help": "pixels, height and width of a crop"})
     margin: float = field(default=0.0, metadata={"help": "share of the box added on each side"})
     min_probability: float = field(default=0.9, metadata={"help": "least certainty of a face"})
+    faces: FaceMode = field(
+        default="track", metadata={"help": "track, largest, all, or centre (no detection)"}
+    )
     require_face: bool = field(
         default=False, metadata={"help": "no face stream for a clip without any face"}
     )
@@ -53,7 +56,10 @@ class FaceCrops(Backbone):
     @classmethod
     def needs(cls, options: FaceCropsOptions) -> Needs:
         """Faces on evenly spread frames."""
-        rule = FaceRule(options.size, options.margin, options.min_probability, options.require_face)
+        rule = FaceRule(
+            options.size, options.margin, options.min_probability,
+            require_face=options.require_face, mode=options.faces,
+        )  # fmt: skip
         return Needs(frames=Uniform(options.frames), faces=rule)
 
     @classmethod

@@ -1,0 +1,258 @@
+"""LanguageBind: video, audio, images and text in one space, learnt from language.
+
+Source: Zhu et al. 2024 (arXiv:2310.01852); code and weights PKU-YuanGroup/LanguageBind.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emo.errors import WeightsError
+from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.clip_tokenizer import ClipTokenizer
+from emo.extract.kaldi import sinc_resample
+from emo.extract.media import FrameRule, Linspace, Media, Needs, Windows, window_starts
+from emo.extract.model import Model, to_numpy
+from emo.extract.networks.languagebind import TextTower, VisionTower
+from emo.extract.networks.languagebind_files import (
+    TOKENIZER,
+    Config,
+    checkpoint,
+    files_of,
+    read_all,
+    read_configs,
+    read_one,
+    text_tower,
+    vision_tower,
+)
+from emo.extract.networks.languagebind_inputs import audio_pixels, frame_pixels
+from emo.extract.networks.languagebind_options import OPTION_OF, LanguageBindOptions
+from emo.extract.weights import Found, WeightFile, Weights, locate
+from emo.store.recipe import StreamSpec
+
+_IMAGES = 8  # frames of a clip as images, when no video tower says how many
+_TEXT_TOKENS_A_SECOND = 3.3
+
+
+class LanguageBind(Model):
+    """Projections into the space that all modalities share, not normalised.
+
+    The original scales all but the text by exp(logit_scale) after normalising; the scales are in
+    the recipe's facts, so that a reader can do the same.
+
+    Streams: ``video``, ``audio`` (windows, D), ``image`` (frames, D), ``text`` (1, D); D is 768,
+    for Huge 1024.
+    """
+
+    Options: ClassVar[type] = LanguageBindOptions
+    options: LanguageBindOptions
+    card: ClassVar[Card] = Card(
+        source="PKU-YuanGroup/LanguageBind (arXiv:2310.01852)",
+        licence="MIT",
+        parameters="0.4 G video, 0.3 G audio, 0.1 G text",
+        streams="video (1, 768), audio (1, 768), text (1, 768)",
+    )
+
+    def __init__(
+        self,
+        options: LanguageBindOptions,
+        *,
+        device: str,
+        configs: Mapping[str, Config],
+        towers: Mapping[str, VisionTower],
+        text: TextTower | None,
+        tokenizer: ClipTokenizer | None,
+    ) -> None:
+        """Take the towers of the wanted streams and their configurations."""
+        super().__init__(options, device=device)
+        self.configs, self.tokenizer = configs, tokenizer
+        self.towers, self.text = torch.nn.ModuleDict(dict(towers)), text
+
+    @classmethod
+    def weights(cls, options: LanguageBindOptions) -> Weights:
+        """Those that the wanted streams need, each repository under its own option."""
+        files: dict[WeightFile, None] = {}
+        for stream in options.parts:
+            option = OPTION_OF[stream]
+            source = getattr(options, option)
+            for names in files_of(stream):
+                files[WeightFile(names, source=source, option=option)] = None
+        return Weights("languagebind", options.weights, tuple(files))
+
+    @classmethod
+    def streams(cls, options: LanguageBindOptions, found: Found) -> dict[str, StreamSpec]:
+        """Widths from the configurations, which must agree on the shared space."""
+        configs = read_configs(options, found)
+        specs = {}
+        for stream in options.parts:
+            sizes = configs[stream].sizes("text_config" if stream == "text" else "vision_config")
+            dim = sizes.projected if options.level == "pooled" else sizes.dim
+            specs[stream] = StreamSpec(dim, options.stored, level=_level_of(stream, options))
+        return specs
+
+    @classmethod
+    def facts(cls, options: LanguageBindOptions, found: Found) -> dict[str, Any]:
+        """The temperatures that the towers were trained with, and which crops of sound are seen."""
+        scales = {}
+        for stream in options.parts:
+            scale = read_one(checkpoint(found, OPTION_OF[stream]), "logit_scale")
+            scales[stream] = float(scale)
+        crops = {"audio_crops": "middle of each third"} if "audio" in options.parts else {}
+        return {"logit_scale": scales, **crops}
+
+    @classmethod
+    def build(cls, options: LanguageBindOptions, found: Found, *, device: str) -> Self:
+        """Each tower from its repository, which is read once."""
+        configs = read_configs(options, found)
+        towers: dict[str, VisionTower] = {}
+        text, tokenizer = None, None
+        for option in dict.fromkeys(OPTION_OF[stream] for stream in options.parts):
+            paths = checkpoint(found, option)
+            tensors, where = read_all(paths), ", ".join(map(str, paths))
+            for stream in options.parts:
+                if OPTION_OF[stream] == option and stream != "text":
+                    towers[stream] = vision_tower(configs[stream], tensors, where).to(device)
+                elif OPTION_OF[stream] == option:
+                    text = text_tower(configs[stream], tensors, where).to(device)
+                    vocabulary, merges = (found.get(name) for name in TOKENIZER)
+                    tokenizer = ClipTokenizer(vocabulary, merges, text.length)
+        return cls(
+            options, device=device, configs=configs, towers=towers, text=text, tokenizer=tokenizer
+        )
+
+    @classmethod
+    def needs(cls, options: LanguageBindOptions) -> Needs:
+        """Exactly as many frames as the video tower takes, from each window."""
+        audio, text = "audio" in options.parts, "text" in options.parts
+        if not options.pictures:
+            return Needs(audio=audio, text=text)
+        configs = read_configs(options, locate(cls.weights(options)))
+        rule: FrameRule = Linspace(_frames_of(configs))
+        if options.windows:
+            rule = Windows(rule, *options.windows)
+        sides = {configs[stream].picture.height for stream in options.pictures}
+        if len(sides) > 1:
+            raise WeightsError(f"languagebind: video and image towers of other sizes: {sides}")
+        transform = partial(frame_pixels, size=sides.pop(), kinds=tuple(options.pictures))
+        return Needs(frames=rule, keep_frames=True, transform=transform, audio=audio, text=text)
+
+    @classmethod
+    def tokens(cls, options: LanguageBindOptions, seconds: float) -> dict[str, float]:
+        """As many for each window; the text's length is guessed from the time."""
+        configs = read_configs(options, locate(cls.weights(options)))
+        windows = len(window_starts(seconds, *options.windows)) if options.windows else 1
+        frames = _frames_of(configs)
+        expected = {}
+        for stream in options.parts:
+            rows = {"video": frames, "image": frames}.get(stream, 1) * windows
+            if stream == "text":
+                count = 2 + _TEXT_TOKENS_A_SECOND * seconds if options.level == "tokens" else 1.0
+            elif options.level == "tokens":
+                count = float(rows * configs[stream].picture.tokens)
+            else:
+                is_mean = options.level == "pooled" and stream == "video"
+                count = float(windows if is_mean else rows)
+            expected[stream] = count
+        return expected
+
+    def prepare(self, media: Media) -> Prepared:
+        """Frames (windows, F, 3, H, W), images (frames, 1, 3, H, W), spectrograms
+        (windows, 1, 3, bands, rows), and the numbers of the text (1, L).
+        """
+        made = {**self._frames(media), "audio": self._sound(media), "text": self._ids(media)}
+        parts = self.options.parts
+        inputs = {name: made[name] for name in parts if made.get(name) is not None}
+        reasons = {"text": "the text has no words", **media.absent}
+        reasons["image"] = reasons.get("video", "the clip has no video")
+        lacking = [name for name in parts if name not in inputs]
+        return Prepared(inputs, {n: reasons.get(n, f"the clip has no {n}") for n in lacking})
+
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """Stream by stream, windows of all clips together."""
+        results: list[dict[str, np.ndarray]] = [{} for _ in batch]
+        for stream in self.options.parts:
+            having = [index for index, inputs in enumerate(batch) if stream in inputs]
+            rows = [batch[index][stream] for index in having]
+            forward = self._see_text if stream == "text" else partial(self._see, stream)
+            for index, own, tokens in zip(having, rows, self.run(forward, rows), strict=True):
+                if stream == "text" and self.options.level == "tokens":
+                    tokens = tokens[:, : int(own.argmax()) + 1]  # without padding
+                results[index][stream] = to_numpy(tokens.flatten(0, -2))
+        return results
+
+    def _see(self, stream: str, pixels: Tensor) -> Tensor:
+        tower = self.towers[stream]
+        assert isinstance(tower, VisionTower)
+        tokens = tower.tokens(pixels)
+        if self.options.level == "tokens":
+            return tokens
+        frames = tower.frames(tokens)
+        return frames if self.options.level == "frames" else tower.pooled(frames)
+
+    def _see_text(self, ids: Tensor) -> Tensor:
+        assert self.text is not None
+        tokens = self.text.tokens(ids)
+        if self.options.level == "tokens":
+            return tokens
+        last = self.text.last(tokens, ids)
+        return last if self.options.level == "frames" else self.text.pooled(last)
+
+    def _frames(self, media: Media) -> dict[str, Tensor]:
+        if media.frames is None or not len(media.frames):
+            return {}
+        frames = torch.from_numpy(media.frames)  # (windows * F, kinds, 3, H, W)
+        found = dict(zip(self.options.pictures, frames.unbind(1), strict=True))
+        count = _frames_of(self.configs)
+        sides = frames.shape[2:]
+        shapes = {"video": (-1, count, *sides), "image": (-1, 1, *sides)}
+        return {name: pixels.reshape(shapes[name]) for name, pixels in found.items()}
+
+    def _sound(self, media: Media) -> Tensor | None:
+        if "audio" not in self.options.parts or media.samples is None or not media.samples.size:
+            return None
+        assert media.sample_rate is not None
+        sound = self.configs["audio"].sound
+        samples = sinc_resample(media.samples, media.sample_rate, sound.sample_rate)
+        if self.options.windows is None:
+            return torch.from_numpy(audio_pixels(samples, sound))[None, None]
+        seconds = window_starts(samples.shape[1] / sound.sample_rate, *self.options.windows)
+        length = round(self.options.windows[0] * sound.sample_rate)
+        firsts = [round(start * sound.sample_rate) for start in seconds]
+        pieces = [audio_pixels(samples[:, first : first + length], sound) for first in firsts]
+        return torch.from_numpy(np.stack(pieces))[:, None]
+
+    def _ids(self, media: Media) -> Tensor | None:
+        if self.tokenizer is None or media.text is None or not media.text.strip():
+            return None
+        return torch.tensor([self.tokenizer(media.text)[0]])
+
+    @classmethod
+    def write_tiny(cls, folder: Path) -> LanguageBindOptions:
+        """Two repositories: video with LoRA and text, and audio."""
+        from emo.extract.networks.languagebind_tiny import write_repository
+
+        for stream in ("video", "audio"):
+            write_repository(folder / stream, stream)
+        return LanguageBindOptions(
+            weights=str(folder / "video"), audio_weights=str(folder / "audio")
+        )
+
+
+def _frames_of(configs: Mapping[str, Config]) -> int:
+    """Frames that a clip or window is looked at with."""
+    return configs["video"].sizes("vision_config").frames if "video" in configs else _IMAGES
+
+
+def _level_of(stream: str, options: LanguageBindOptions) -> str:
+    if stream == "text":
+        return "word" if options.level == "tokens" else "clip"
+    if options.level == "tokens":
+        return "patch"
+    if stream == "image" or (stream == "video" and options.level == "frames"):
+        return "frame"
+    return "window" if options.windows else "clip"

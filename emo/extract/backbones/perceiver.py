@@ -1,0 +1,231 @@
+"""Multimodal Perceiver: video and audio of 0.64 s windows together, as latents or one label token.
+
+Source: Jaegle et al. 2021 (arXiv:2107.14795), weights ``deepmind/multimodal-perceiver``; frames as
+in DeepMind's video autoencoding notebook.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from emo.errors import WeightsError
+from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.media import Media, Needs, Rate, Windows, window_starts
+from emo.extract.model import Model, ModelOptions, to_numpy
+from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
+from emo.extract.spectrogram import resample
+from emo.extract.weights import Found, WeightFile, Weights, fill, locate, read_json, read_tensors
+from emo.store.recipe import StreamSpec
+
+FRAMES_PER_SECOND = 25.0  # 1920 samples a frame at 48 kHz
+STREAMS = ("latents", "label", "logits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerceiverOptions(ModelOptions):
+    """What changes the tokens."""
+
+    weights: str = field(
+        default="deepmind/multimodal-perceiver",
+        metadata={"help": "folder or hub id with config.json and weights", "recipe": False},
+    )
+    streams: str = field(
+        default="label",
+        metadata={"help": "comma-separated: latents (784 tokens a window), label, logits"},
+    )
+    hop_seconds: float | None = field(
+        default=None, metadata={"help": "between windows; none: the length of one, 0.64 s"}
+    )
+
+    def __post_init__(self) -> None:
+        """Check the names of the streams and the range of the hop.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        if not set(self.names) <= set(STREAMS):
+            raise ValueError(f"expected streams among {', '.join(STREAMS)}, got {self.streams!r}")
+        if self.hop_seconds is not None and self.hop_seconds <= 0:
+            raise ValueError(f"expected hop_seconds above 0, got {self.hop_seconds}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The wanted streams."""
+        return tuple(name.strip() for name in str(self.streams).split(","))
+
+
+class Perceiver(Model):
+    """Perceiver IO tokens of consecutive windows of 16 frames at 25 a second and their audio.
+
+    Streams, for W windows: ``label`` (W, 512), ``logits`` (W, 700) and ``latents`` (W * 784, 512).
+    Only ``label`` is stored unless ``streams`` says so: it is what the emotion head of the
+    experiment reads, ``logits`` is a linear map of it, and ``latents`` is 784 times as large.
+
+    The last window may reach past the end: its last frame repeats, silence follows the audio. A
+    clip without video or without audio is absent: the model never saw one without the other
+    (its masks for them were not trained), and silence would change the tokens unnoticed.
+    """
+
+    Options: ClassVar[type] = PerceiverOptions
+    options: PerceiverOptions
+    card: ClassVar[Card] = Card(
+        source="deepmind/multimodal-perceiver (arXiv:2107.14795)",
+        parameters="20 M",
+        streams="label (T, 512); on request latents (784 T, 512), logits (T, 700)",
+    )
+    row_count: int = 2
+    """A window holds 52 097 inputs: about 1 GB of memory each."""
+
+    def __init__(
+        self, net: PerceiverWindow, sizes: PerceiverSizes, options: PerceiverOptions, *, device: str
+    ) -> None:
+        """``net`` is in eval mode, on ``device``."""
+        Model.__init__(self, options, device=device)
+        self.net, self.sizes = net, sizes
+
+    @classmethod
+    def weights(cls, options: PerceiverOptions) -> Weights:
+        """The configuration and the tensors, as transformers saves them."""
+        tensors = WeightFile(("model.safetensors", "pytorch_model.bin"))
+        return Weights("perceiver", options.weights, (WeightFile(("config.json",)), tensors))
+
+    @classmethod
+    def needs(cls, options: PerceiverOptions) -> Needs:
+        """Audio, and the square centre of the frames of each window."""
+        sizes = _sizes_or_usual(options)
+        rule = Rate(sizes.frames, FRAMES_PER_SECOND)
+        windows = Windows(rule, _window_seconds(sizes), _hop_seconds(options, sizes))
+        return Needs(
+            frames=windows,
+            keep_frames=True,
+            transform=lambda frame: square(frame, sizes.height, sizes.width),
+            audio=True,
+        )
+
+    @classmethod
+    def streams(cls, options: PerceiverOptions, found: Found) -> dict[str, StreamSpec]:
+        """The wanted ones, sizes from ``config.json``."""
+        sizes = read_sizes(read_json(found.get("config.json")))
+        every = {
+            "latents": StreamSpec(sizes.latent_width, options.stored, "latent"),
+            "label": StreamSpec(sizes.label_width, options.stored, "window"),
+            "logits": StreamSpec(sizes.labels, options.stored, "window"),
+        }
+        return {name: every[name] for name in options.names}
+
+    @classmethod
+    def tokens(cls, options: PerceiverOptions, seconds: float) -> dict[str, float]:
+        """One a window, or all latents of each."""
+        sizes = _sizes_or_usual(options)
+        starts = window_starts(seconds, _window_seconds(sizes), _hop_seconds(options, sizes))
+        every = {"latents": sizes.latents}
+        return {name: float(len(starts) * every.get(name, 1)) for name in options.names}
+
+    @classmethod
+    def build(cls, options: PerceiverOptions, found: Found, *, device: str) -> Self:
+        """As in the contract."""
+        config, path = read_json(found.get("config.json")), found.get("model.safetensors")
+        net = PerceiverWindow(config)
+        fill(net.whole, read_tensors(path), where=str(path))
+        return cls(net.eval().to(device), read_sizes(config), options, device=device)
+
+    @classmethod
+    def write_tiny(cls, folder: Path) -> PerceiverOptions:
+        """12 latents of 16; windows of 4 frames of 8 x 8 pixels."""
+        from transformers import PerceiverConfig, PerceiverForMultimodalAutoencoding
+
+        sizes: dict[str, Any] = dict(
+            num_frames=4, image_size=2, output_shape=[1, 4, 8, 8], audio_samples_per_frame=64,
+            num_latents=12, d_latents=16, num_self_attends_per_block=1, num_labels=5,
+            num_self_attention_heads=2, num_cross_attention_heads=1, output_num_channels=24,
+            _label_trainable_num_channels=8, initializer_range=0.1,
+        )  # fmt: skip
+        config = PerceiverConfig(**sizes)
+        PerceiverForMultimodalAutoencoding(config).save_pretrained(folder)
+        return PerceiverOptions(weights=str(folder), streams=",".join(STREAMS))
+
+    def prepare(self, media: Media) -> Prepared:
+        """Cut the audio as the frames are cut; both in one row of bytes a window."""
+        if media.frames is None or media.samples is None or media.sample_rate is None:
+            why = [media.absent.get(name) for name in ("video", "audio")]
+            reason = "needs video and audio: " + "; ".join(filter(None, why))
+            return Prepared({}, dict.fromkeys(self.options.names, reason))
+        images = media.frames.reshape(-1, self.sizes.pixels)  # (W, F*H*W*3)
+        rate = round(FRAMES_PER_SECOND * self.sizes.samples_per_frame)
+        samples = resample(media.samples[0], media.sample_rate, rate)
+        hop = _hop_seconds(self.options, self.sizes)
+        starts = np.round(np.arange(len(images)) * hop * rate).astype(int)
+        sounds = cut(samples, starts, self.sizes.samples)  # (W, S)
+        rows = np.concatenate([images, sounds.view(np.uint8)], axis=1)
+        return Prepared({"windows": torch.from_numpy(rows)})
+
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """Every window by itself; the tokens of a clip in time order."""
+        clips = self.run(self._forward, [inputs["windows"] for inputs in batch])
+        return [self._tokens(flat) for flat in clips]
+
+    def _forward(self, rows: Tensor) -> Tensor:
+        """(n, bytes) of :meth:`prepare` -> (n, all streams one after the other)."""
+        sizes = self.sizes
+        frames = rows[:, : sizes.pixels].reshape(-1, sizes.frames, sizes.height, sizes.width, 3)
+        audio = rows[:, sizes.pixels :].contiguous().view(torch.float32)
+        tokens = self.net(frames.permute(0, 1, 4, 2, 3).float() / 255, audio.unsqueeze(-1))
+        return torch.cat([tokens[name].flatten(1).float() for name in self.options.names], dim=1)
+
+    def _tokens(self, flat: Tensor) -> dict[str, np.ndarray]:
+        """(W, all streams) -> each stream (T, D)."""
+        sizes = self.sizes
+        shapes = {
+            "latents": (sizes.latents, sizes.latent_width),
+            "label": (1, sizes.label_width),
+            "logits": (1, sizes.labels),
+        }
+        names = self.options.names
+        parts = torch.split(flat, [int(np.prod(shapes[name])) for name in names], dim=1)
+        return {
+            name: to_numpy(part.reshape(-1, shapes[name][1]))
+            for name, part in zip(names, parts, strict=True)
+        }
+
+
+def square(frame: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8 -> (height, width, 3): the square centre, resized without antialiasing.
+
+    Source: ``crop_center_square`` and ``cv2.resize`` of DeepMind's notebook (OpenCV's integer
+    arithmetic differs by at most one grey level).
+    """
+    side = min(frame.shape[:2])
+    y, x = (length // 2 - side // 2 for length in frame.shape[:2])
+    centre = torch.from_numpy(frame[y : y + side, x : x + side]).permute(2, 0, 1)[None].float()
+    resized = interpolate(centre, size=(height, width), mode="bilinear", align_corners=False)
+    array: np.ndarray = resized[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    return array
+
+
+def cut(samples: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
+    """(S,) -> (W, length) float32 from each of ``starts``; silence after the end."""
+    padded = np.pad(samples, (0, max(0, int(starts[-1]) + length - len(samples))))
+    return np.stack([padded[start : start + length] for start in starts]).astype(np.float32)
+
+
+def _window_seconds(sizes: PerceiverSizes) -> float:
+    return sizes.frames / FRAMES_PER_SECOND
+
+
+def _hop_seconds(options: PerceiverOptions, sizes: PerceiverSizes) -> float:
+    return options.hop_seconds or _window_seconds(sizes)
+
+
+def _sizes_or_usual(options: PerceiverOptions) -> PerceiverSizes:
+    """Those of ``config.json``, or the published ones where no weights are (``emo list``)."""
+    try:
+        found = locate(Perceiver.weights(options))
+    except WeightsError:
+        return PerceiverSizes()
+    return read_sizes(read_json(found.get("config.json")))

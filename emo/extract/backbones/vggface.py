@@ -1,0 +1,140 @@
+"""VGGFace2 face embeddings: one token for the main face of each sampled frame.
+
+Source: facenet-pytorch's InceptionResnetV1 (Cao et al. 2018, arXiv:1710.08092).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.face_options import FaceModelOptions
+from emo.extract.media import Media, Needs, Uniform
+from emo.extract.model import Model, to_numpy
+from emo.extract.weights import Found, WeightFile, Weights, fill, read_tensors
+from emo.store.recipe import StreamSpec
+
+CHECKPOINT = "20180402-114759-vggface2.pt"
+ORIGIN = f"https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/{CHECKPOINT}"
+SIZE_PIXELS = 160
+WIDTH = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class VggFaceOptions(FaceModelOptions):
+    """What changes the embeddings."""
+
+    weights: str = field(
+        default=CHECKPOINT,
+        metadata={"help": "the file, or a folder with it", "recipe": False},
+    )
+    frames: int = field(default=8, metadata={"help": "frames a clip, spread evenly over it"})
+    normalise: bool = field(
+        default=True, metadata={"help": "length 1; false: the raw output of last_bn"}
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        self.check_faces()
+        if self.frames < 1:
+            raise ValueError(f"expected frames above 0, got {self.frames}")
+
+
+class VggFace(Model):
+    """InceptionResnetV1 embeddings of the main face, L2-normalised.
+
+    Streams: ``face`` (frames, 512).
+    """
+
+    Options: ClassVar[type] = VggFaceOptions
+    options: VggFaceOptions
+    card: ClassVar[Card] = Card(
+        source="facenet-pytorch 2.5.3 (InceptionResnetV1, VGGFace2)",
+        licence="MIT; trained on VGGFace2: check before commercial use",
+        parameters="23.5 M",
+        streams="face (T, 512)",
+    )
+
+    def __init__(self, net: nn.Module, options: VggFaceOptions, *, device: str) -> None:
+        """``net`` gives raw embeddings; it is in eval mode, on ``device``."""
+        Model.__init__(self, options, device=device)
+        self.net = net
+
+    @classmethod
+    def weights(cls, options: VggFaceOptions) -> Weights:
+        """One file."""
+        return Weights("vggface", options.weights, (WeightFile((CHECKPOINT,), origin=ORIGIN),))
+
+    @classmethod
+    def needs(cls, options: VggFaceOptions) -> Needs:
+        """Faces on evenly spread frames."""
+        return Needs(frames=Uniform(options.frames), faces=options.rule(SIZE_PIXELS))
+
+    @classmethod
+    def streams(cls, options: VggFaceOptions, found: Found) -> dict[str, StreamSpec]:
+        """One stream."""
+        return {"face": StreamSpec(WIDTH, options.stored, "frame")}
+
+    @classmethod
+    def tokens(cls, options: VggFaceOptions, seconds: float) -> dict[str, float]:
+        """A token a frame, however long the clip."""
+        return {"face": float(options.frames)}
+
+    @classmethod
+    def build(cls, options: VggFaceOptions, found: Found, *, device: str) -> Self:
+        """As in the contract; the classifier's ``logits.*`` are not read."""
+        net, path = raw_network(), found.get(CHECKPOINT)
+        fill(net, read_tensors(path), where=str(path), may_lack=_is_count)
+        return cls(net.eval().to(device), options, device=device)
+
+    @classmethod
+    def write_tiny(cls, folder: Path) -> VggFaceOptions:
+        """The only size there is, in half precision; variances stay near 1 through the layers."""
+        net = raw_network()
+        for weight in net.parameters():
+            if weight.dim() > 1:
+                nn.init.normal_(weight, std=1.2 / weight[0].numel() ** 0.5)
+        torch.save({name: value.half() for name, value in net.state_dict().items()},
+                   folder / CHECKPOINT)  # fmt: skip
+        return VggFaceOptions(weights=str(folder), frames=2)
+
+    def prepare(self, media: Media) -> Prepared:
+        """Hand on the crops and note the share of frames in which the face was found."""
+        if media.faces is None:
+            return Prepared({}, {"face": media.absent.get("face", "no faces were decoded")})
+        crops = torch.from_numpy(media.faces.crops).permute(0, 3, 1, 2)  # (F, 3, 160, 160) uint8
+        return Prepared({"face": crops}, notes={"face_share": float(media.faces.found.mean())})
+
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """One token a crop."""
+        clips = self.run(self._forward, [inputs["face"] for inputs in batch])
+        return [{"face": to_numpy(tokens)} for tokens in clips]
+
+    def _forward(self, crops: Tensor) -> Tensor:
+        """(n, 3, 160, 160) uint8 -> (n, 512)."""
+        raw: Tensor = self.net((crops.float() - 127.5) / 128)
+        return normalize(raw.float(), dim=1) if self.options.normalise else raw
+
+
+def raw_network() -> nn.Module:
+    """InceptionResnetV1 whose output is that of ``last_bn``, not normalised: (n, 512)."""
+    from facenet_pytorch import InceptionResnetV1
+
+    net = InceptionResnetV1(pretrained=None)
+    net.classify, net.logits = True, nn.Identity()  # the branch that does not normalise
+    module: nn.Module = net
+    return module
+
+
+def _is_count(name: str) -> bool:
+    return name.endswith("num_batches_tracked")  # unused in eval mode

@@ -1,0 +1,331 @@
+"""Video-LLaMA v1: what its language model sees of a clip; for comparison with earlier work.
+
+A compatibility backbone (experiment 001 of the team used it), not the recommended default: its
+audio branch was trained on ImageBind *images* only. Source: DAMO-NLP-SG/Video-LLaMA, Zhang et al.
+2023 (arXiv:2306.02858).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional as F
+
+from emo.errors import WeightsError
+from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.kaldi import sinc_resample
+from emo.extract.media import FrameRule, Media, Needs, Strided, Windows, window_starts
+from emo.extract.model import Forward, Model, ModelOptions, to_numpy
+from emo.extract.networks.imagebind_audio import SAMPLE_RATE, spectrograms
+from emo.extract.weights import Found, WeightFile, Weights, places_of, read_json, read_tensors
+from emo.store.recipe import StreamSpec
+
+if TYPE_CHECKING:
+    from emo.extract.networks.videollama import AudioBranch, VideoBranch
+
+STREAMS = ("video", "audio", "text")
+_QUERIES = {"video": 32, "audio": 8}
+_WORDS_A_SECOND = 3.3  # pieces of words, of fluent speech
+_LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
+_IMAGEBIND = "https://dl.fbaipublicfiles.com/imagebind"
+_BLIP2 = "blip2_pretrained_flant5xxl.pth"
+_FILES = {  # in the order in which the original loads them; the last one holds the projection
+    "video": (
+        WeightFile(("eva_vit_g.pth",), origin=f"{_LAVIS}/eva_vit_g.pth"),
+        WeightFile((_BLIP2,), origin=f"{_LAVIS}/{_BLIP2}"),
+        WeightFile(("VL_*.pth", "finetune-vicuna13b-v2.pth", "finetune-vicuna7b-v2.pth")),
+    ),
+    "audio": (
+        WeightFile(("imagebind_huge.pth",), origin=f"{_IMAGEBIND}/imagebind_huge.pth"),
+        WeightFile(("AL_*.pth", "finetune_vicuna7b_audiobranch.pth")),
+    ),
+}
+_PROJECTIONS = {"video": "llama_proj.weight", "audio": "audio_llama_proj.weight"}
+_CONFIG = WeightFile(("config.json",), is_optional=True)
+_TOKENIZER = WeightFile(("*/tokenizer.json",))
+_SHARDS = (  # those that begin with the word embeddings
+    "*/model.safetensors",
+    "*/model-00001-of-*.safetensors",
+    "*/pytorch_model.bin",
+    "*/pytorch_model-00001-of-*.bin",
+)
+_WORDS = "model.embed_tokens.weight"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoLlamaOptions(ModelOptions):
+    """What changes the tokens."""
+
+    weights: str = field(
+        default="DAMO-NLP-SG/Video-LLaMA-2-13B-Finetuned",
+        metadata={
+            "help": "folder or hub id with the files of Video-LLaMA, BLIP-2 and ImageBind",
+            "recipe": False,
+        },
+    )
+    streams: str = field(
+        default="video,audio,text", metadata={"help": "those wanted, with commas between"}
+    )
+    layer: Literal["qformer", "llama"] = field(
+        default="qformer",
+        metadata={"help": "before or after the (linear) projection to the language model"},
+    )
+    frames: int = field(default=8, metadata={"help": "frames of a clip or window, 1 to 32"})
+    size: int = field(
+        default=224, metadata={"help": "pixels, side of the frames; that of the weights"}
+    )
+    window_seconds: float | None = field(
+        default=None, metadata={"help": "seconds seen at once; none: the whole clip"}
+    )
+    hop_seconds: float | None = field(
+        default=None, metadata={"help": "seconds between windows; none: window_seconds"}
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        parts = str(self.streams).split(",")
+        if not set(parts) <= set(STREAMS) or len(set(parts)) < len(parts):
+            raise ValueError(f"streams: expected some of {','.join(STREAMS)}, got {self.streams!r}")
+        if not 1 <= self.frames <= 32 or self.size < 1:
+            raise ValueError(
+                f"expected frames 1 to 32 and size above 0, got {self.frames} and {self.size}"
+            )
+        window, hop = self.window_seconds, self.hop_seconds
+        if window is not None and window <= 0:
+            raise ValueError(f"expected window_seconds above 0, got {window}")
+        if hop is not None and (window is None or not 0 < hop <= window):
+            raise ValueError(f"expected 0 < hop_seconds <= window_seconds, got {hop} and {window}")
+
+    @property
+    def parts(self) -> list[str]:
+        """The streams wanted."""
+        return [stream for stream in STREAMS if stream in self.streams.split(",")]
+
+    @property
+    def windows(self) -> tuple[float, float] | None:
+        """Seconds of a window and between windows; None: the clip is one window."""
+        if self.window_seconds is None:
+            return None
+        return self.window_seconds, self.hop_seconds or self.window_seconds
+
+
+class VideoLlama(Model):
+    """The tokens of Video-LLaMA's video and audio branches, and the word embeddings of its LLaMA.
+
+    Streams: ``video`` (32, D), ``audio`` (8, D), D = 768 (``layer=llama``: 5120, or 4096 for 7B),
+    as many again for each further window; ``text`` (L, 5120), the same wherever a word stands.
+    """
+
+    Options: ClassVar[type] = VideoLlamaOptions
+    options: VideoLlamaOptions
+    card: ClassVar[Card] = Card(
+        source="DAMO-NLP-SG/Video-LLaMA (arXiv:2306.02858)",
+        licence="code BSD-3-Clause; weights non-commercial (ImageBind: CC BY-NC-SA 4.0)",
+        parameters="1.1 G video, 0.1 G audio",
+        streams="video (32, 768), audio (8, 768), text (L, 5120)",
+    )
+
+    def __init__(
+        self,
+        options: VideoLlamaOptions,
+        *,
+        device: str,
+        branches: "Mapping[str, VideoBranch | AudioBranch]",
+        words: Tensor | None,
+        tokenizer: Tokenizer | None,
+    ) -> None:
+        """Take the branches by stream, and what the text needs when it is wanted."""
+        super().__init__(options, device=device)
+        self.branches, self.words, self.tokenizer = branches, words, tokenizer
+
+    @classmethod
+    def weights(cls, options: VideoLlamaOptions) -> Weights:
+        """Those that the wanted streams need, all in one folder."""
+        files = [_CONFIG]
+        for stream in options.parts:
+            files += _FILES.get(stream, (_TOKENIZER, _shard(options.weights)))
+        return Weights("videollama", options.weights, tuple(files))
+
+    @classmethod
+    def streams(cls, options: VideoLlamaOptions, found: Found) -> dict[str, StreamSpec]:
+        """Widths from the shapes of the projections and of the word embeddings."""
+        specs = {}
+        for stream in options.parts:
+            if stream == "text":
+                width, level = _word_embeddings(options, found).shape[1], "word"
+            else:
+                after, before = _projection(found, stream).shape
+                width, level = after if options.layer == "llama" else before, "query"
+            specs[stream] = StreamSpec(width, options.stored, level=level)
+        return specs
+
+    @classmethod
+    def build(cls, options: VideoLlamaOptions, found: Found, *, device: str) -> Self:
+        """Each wanted part from its own files."""
+        from emo.extract.networks.videollama_files import load_branch
+
+        config = read_json(path) if (path := found.path("config.json")) else {}
+        branches = {}
+        for stream in [stream for stream in options.parts if stream in _FILES]:
+            paths = [_only(found, file) for file in _FILES[stream]]
+            branches[stream] = load_branch(stream, paths, config).to(device)
+            branches[stream].check(options.frames, options.size)
+        words = tokenizer = None
+        if "text" in options.parts:
+            words = _word_embeddings(options, found).to(device)
+            tokenizer = Tokenizer.from_file(str(_only(found, _TOKENIZER)))
+        return cls(options, device=device, branches=branches, words=words, tokenizer=tokenizer)
+
+    @classmethod
+    def write_tiny(cls, folder: Path) -> VideoLlamaOptions:
+        """As in the contract."""
+        from emo.extract.networks.videollama_tiny import IMAGE, write_branches, write_llama
+
+        write_branches(folder)
+        write_llama(folder / "llama-tiny")
+        return VideoLlamaOptions(weights=str(folder), frames=3, size=IMAGE)
+
+    @classmethod
+    def needs(cls, options: VideoLlamaOptions) -> Needs:
+        """Frames squashed inside the decoder, audio and text: those of the wanted streams."""
+        has_video = "video" in options.parts
+        rule: FrameRule = Strided(options.frames)
+        if options.windows:
+            rule = Windows(_Exactly(options.frames), *options.windows)
+        return Needs(
+            frames=rule if has_video else None,
+            squash=options.size if has_video else None,
+            keep_frames=has_video,
+            audio="audio" in options.parts,
+            text="text" in options.parts,
+        )
+
+    @classmethod
+    def tokens(cls, options: VideoLlamaOptions, seconds: float) -> dict[str, float]:
+        """All queries in each window; the words are guessed from the time."""
+        windows = len(window_starts(seconds, *options.windows)) if options.windows else 1
+        forecast = {stream: float(count * windows) for stream, count in _QUERIES.items()}
+        forecast["text"] = _WORDS_A_SECOND * seconds
+        return {stream: forecast[stream] for stream in options.parts}
+
+    def prepare(self, media: Media) -> Prepared:
+        """Frames (W, F, size, size, 3) uint8, spectrograms (W, 8, 1, mels, frames), ids (1, L)
+        of W windows.
+        """
+        made = {
+            "video": self._frames(media),
+            "audio": self._spectrograms(media),
+            "text": self._ids(media),
+        }
+        wanted = {stream: made[stream] for stream in self.options.parts}
+        inputs = {stream: made for stream, made in wanted.items() if made is not None}
+        absent = {
+            stream: media.absent.get(stream, f"the clip's {stream} is empty")
+            for stream in wanted.keys() - inputs.keys()
+        }
+        return Prepared(inputs, absent)
+
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """Stream by stream, all clips that have it."""
+        results: list[dict[str, np.ndarray]] = [{} for _ in batch]
+        for stream in self.options.parts:
+            having = [index for index, inputs in enumerate(batch) if stream in inputs]
+            clips = [batch[index][stream] for index in having]
+            done = self._text(clips) if stream == "text" else self._windows(stream, clips)
+            for index, tokens in zip(having, done, strict=True):
+                results[index][stream] = to_numpy(tokens.flatten(0, 1))  # (T, D)
+        return results
+
+    def _frames(self, media: Media) -> Tensor | None:
+        if media.frames is None or not len(media.frames):
+            return None
+        frames = torch.from_numpy(np.ascontiguousarray(media.frames))
+        count = self.options.frames if self.options.windows else len(frames)
+        return frames.reshape(-1, count, *frames.shape[1:])
+
+    def _spectrograms(self, media: Media) -> Tensor | None:
+        if media.samples is None or media.sample_rate is None or not media.samples.size:
+            return None
+        samples = sinc_resample(media.samples, media.sample_rate, SAMPLE_RATE)  # (channels, S)
+        if self.options.windows is None:
+            return spectrograms(samples)[None]
+        starts = window_starts(samples.shape[1] / SAMPLE_RATE, *self.options.windows)
+        length = round(self.options.windows[0] * SAMPLE_RATE)
+        firsts = [round(start * SAMPLE_RATE) for start in starts]
+        return torch.stack([spectrograms(samples[:, low : low + length]) for low in firsts])
+
+    def _ids(self, media: Media) -> Tensor | None:
+        if media.text is None or self.tokenizer is None:
+            return None
+        ids = self.tokenizer.encode(media.text, add_special_tokens=False).ids
+        return torch.tensor([ids]) if ids else None
+
+    def _windows(self, stream: str, clips: Sequence[Tensor]) -> list[Tensor]:
+        """(W, P, …) frames or spectrograms each -> (W, queries, D) each."""
+        branch = self.branches[stream]
+        pieces = self.run(branch.pieces, [clip.flatten(0, 1) for clip in clips])
+        windows = [
+            rows.reshape(*clip.shape[:2], *rows.shape[1:])
+            for rows, clip in zip(pieces, clips, strict=True)
+        ]
+        is_projected = self.options.layer == "llama"
+        forward: Forward = branch.projected if is_projected else branch.windows
+        return self.run(forward, windows)
+
+    def _text(self, clips: Sequence[Tensor]) -> list[Tensor]:
+        words = self.words
+        assert words is not None, "wanted, so built"
+        return self.run(lambda ids: F.embedding(ids, words), clips)
+
+
+@dataclass(frozen=True)
+class _Exactly:
+    """As ``Strided``, but a window with fewer frames repeats some."""
+
+    count: int
+
+    def indices(self, seconds: np.ndarray) -> np.ndarray:
+        return np.arange(self.count) * len(seconds) // self.count
+
+
+def _only(found: Found, file: WeightFile) -> Path:
+    paths = found.paths[file.label]
+    if len(paths) != 1:
+        names = ", ".join(path.name for path in paths)
+        raise WeightsError(f"{found.folder}: expected one of {file.label}, found {names}")
+    return paths[0]
+
+
+def _shard(source: str) -> WeightFile:
+    """The file of the language model that holds the word embeddings: as its index says."""
+    indices = [path for place in places_of(source) for path in sorted(place.glob("*/*.index.json"))]
+    named = []
+    for path in indices:
+        shards = read_json(path).get("weight_map")
+        if isinstance(shards, dict) and _WORDS in shards:
+            named.append(f"{path.parent.name}/{shards[_WORDS]}")
+    return WeightFile((*named, *_SHARDS))
+
+
+def _word_embeddings(options: VideoLlamaOptions, found: Found) -> Tensor:
+    from emo.extract.networks.videollama_files import read_one
+
+    return read_one(_only(found, _shard(options.weights)), _WORDS)
+
+
+def _projection(found: Found, stream: str) -> Tensor:
+    path = _only(found, _FILES[stream][-1])
+    tensors = read_tensors(path)
+    name = _PROJECTIONS[stream]
+    if name not in tensors:
+        raise WeightsError(f"{path}: the tensor {name!r} is missing; other weights?")
+    return tensors[name]

@@ -1,0 +1,55 @@
+"""CLIP's tokenizer: text to the numbers of its byte pairs, as the original code (with ftfy) does.
+
+Source: openai/CLIP simple_tokenizer.py; the pipeline of transformers' CLIPTokenizer.
+"""
+
+import json
+from pathlib import Path
+
+from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+from tokenizers.processors import RobertaProcessing
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+_WORDS = (
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+)
+
+
+class ClipTokenizer:
+    """Repairs the text, splits it, cuts it to ``length`` numbers, fills up with ``END``."""
+
+    def __init__(self, vocabulary: Path, merges: Path, length: int = 77) -> None:
+        """``vocabulary`` and ``merges``: vocab.json and merges.txt of the weights."""
+        numbers: dict[str, int] = json.loads(vocabulary.read_text(encoding="utf-8"))
+        lines = merges.read_text(encoding="utf-8").split("\n")
+        pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
+        self._tokenizer = _pipeline(numbers, pairs)
+        self._tokenizer.enable_truncation(length)
+        self._tokenizer.enable_padding(length=length, pad_id=numbers[END], pad_token=END)
+
+    def __call__(self, text: str) -> tuple[list[int], int]:
+        """The numbers (``length`` of them), and how many of them are not padding."""
+        import ftfy
+
+        encoded = self._tokenizer.encode(ftfy.fix_text(text))
+        return encoded.ids, sum(encoded.attention_mask)
+
+
+def _pipeline(numbers: dict[str, int], pairs: list[tuple[str, ...]]) -> Tokenizer:
+    model = BPE(numbers, pairs, end_of_word_suffix="</w>", unk_token=END)  # type: ignore[arg-type]
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.post_processor = RobertaProcessing(
+        (END, numbers[END]), (START, numbers[START]), add_prefix_space=False
+    )
+    tokenizer.add_special_tokens([AddedToken(word, normalized=False) for word in (START, END)])
+    return tokenizer

@@ -1,0 +1,1 @@
+"""Networks of backbones that no library has, built from their papers and key names."""

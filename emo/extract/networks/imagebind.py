@@ -1,0 +1,95 @@
+"""ImageBind's audio tower: a vision transformer over log-mel spectrograms of 2 s.
+
+Source: Girdhar et al. 2023 (arXiv:2305.05665); written from its description, not from its code.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_STRIDE = 10  # patches of 16 x 16 overlap
+_HEADS = 12
+_LARGEST_SCALE = 100.0
+
+
+@dataclass(frozen=True)
+class TowerSizes:
+    """Widths and counts of the tower."""
+
+    width: int
+    layers: int
+    heads: int
+    hidden: int
+    """Width inside a block's two-layer network."""
+    positions: int
+    """Patches and the class token."""
+    patch: int
+    """Side of a patch, mel bands and frames."""
+    dim: int
+    """Width of the embedding."""
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any]) -> Self:
+        """Read from the shapes of the checkpoint; ``config`` knows the heads of other models."""
+        stem = tensors[f"{prefix}modality_preprocessors.audio.rgbt_stem.proj.weight"]
+        positions = tensors[f"{prefix}modality_preprocessors.audio.pos_embedding_helper.pos_embed"]
+        trunk = f"{prefix}modality_trunks.audio.blocks."
+        layers = {name[len(trunk) :].split(".")[0] for name in tensors if name.startswith(trunk)}
+        return cls(
+            width=len(stem),
+            layers=len(layers),
+            heads=config.get("audio_num_heads", _HEADS),
+            hidden=len(tensors[f"{trunk}0.mlp.fc1.weight"]),
+            positions=positions.shape[1],
+            patch=stem.shape[-1],
+            dim=len(tensors[f"{prefix}modality_heads.audio.2.weight"]),
+        )
+
+
+class ImageBindAudio(nn.Module):
+    """(n, 1, mels, frames) -> (n, dim): embeddings of length ``exp(log_logit_scale)``."""
+
+    def __init__(self, sizes: TowerSizes) -> None:
+        """Random weights."""
+        super().__init__()
+        width = sizes.width
+        self.stem = nn.Conv2d(1, width, sizes.patch, _STRIDE, bias=False)
+        self.stem_norm = nn.LayerNorm(width, eps=1e-5)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(torch.zeros(1, sizes.positions, width))
+        self.blocks = nn.Sequential(*(_Block(sizes) for _ in range(sizes.layers)))
+        self.head_norm = nn.LayerNorm(width, eps=1e-6)
+        self.head = nn.Linear(width, sizes.dim, bias=False)
+        self.log_logit_scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """As the class says; the scale is at most 100."""
+        patches = self.stem(mels).flatten(2).transpose(1, 2)  # (n, patches, width), mel-major
+        classes = self.cls_token.expand(len(mels), -1, -1)
+        tokens = torch.cat([classes, self.stem_norm(patches)], 1) + self.positions
+        heard = self.head(self.head_norm(self.blocks(tokens))[:, 0])
+        scale = self.log_logit_scale.exp().clamp(max=_LARGEST_SCALE)
+        return F.normalize(heard, dim=-1) * scale
+
+
+class _Block(nn.Module):
+    def __init__(self, sizes: TowerSizes) -> None:
+        super().__init__()
+        width = sizes.width
+        self.norm_1 = nn.LayerNorm(width, eps=1e-6)
+        # one learned key and value more than there are tokens
+        self.attn = nn.MultiheadAttention(width, sizes.heads, add_bias_kv=True, batch_first=True)
+        self.norm_2 = nn.LayerNorm(width, eps=1e-6)
+        layers = (nn.Linear(width, sizes.hidden), nn.GELU(), nn.Linear(sizes.hidden, width))
+        self.mlp = nn.Sequential(OrderedDict(zip(("fc1", "gelu", "fc2"), layers, strict=True)))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        normed = self.norm_1(tokens)
+        tokens = tokens + self.attn(normed, normed, normed, need_weights=False)[0]
+        mixed: Tensor = tokens + self.mlp(self.norm_2(tokens))
+        return mixed

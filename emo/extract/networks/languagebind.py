@@ -1,0 +1,254 @@
+"""LanguageBind's towers: CLIP's vision transformer, with attention over time for video, and text.
+
+The module names are those of the checkpoints, their spelling (``pre_layrnorm``) included. Source:
+Zhu et al. 2024 (arXiv:2310.01852); PKU-YuanGroup/LanguageBind, languagebind/*/modeling_*.py.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of one transformer."""
+
+    dim: int
+    hidden: int
+    """Width inside the MLP."""
+    layers: int
+    heads: int
+    activation: str
+    epsilon: float
+    projected: int
+    """Width of the space that all modalities share."""
+    frames: int = 1
+    """Pictures of a clip."""
+    has_time: bool = False
+    """Each layer begins with attention over the frames."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a vision tower looks at."""
+
+    height: int
+    width: int
+    patch: int
+    has_class_a_frame: bool = False
+    """V1.5: each frame has its own class embedding."""
+
+    @property
+    def tokens(self) -> int:
+        """Patches and the class token."""
+        return (self.height // self.patch) * (self.width // self.patch) + 1
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        """Four square layers; ``heads`` divides ``dim``."""
+        super().__init__()
+        self.heads = heads
+        self.q_proj, self.k_proj = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.v_proj, self.out_proj = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(n, T, D) -> (n, T, D); ``mask`` (n, 1, T, T) is True where a token may look."""
+        query, key, value = (
+            project(x).reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )  # (n, heads, T, D / heads)
+        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        out: Tensor = self.out_proj(seen.transpose(1, 2).flatten(2))
+        return out
+
+
+class Mlp(nn.Module):
+    """Two linear layers."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        """Widths from ``sizes``."""
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(sizes.dim, sizes.hidden), nn.Linear(sizes.hidden, sizes.dim)
+        self.activation = ACTIVATIONS[sizes.activation]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) -> (…, D)."""
+        out: Tensor = self.fc2(self.activation(self.fc1(x)))
+        return out
+
+
+class Layer(nn.Module):
+    """CLIP's pre-norm layer; before it, for video, attention of each patch over the frames."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        """With attention over time when ``sizes.has_time``."""
+        super().__init__()
+        self.frames, self.has_time = sizes.frames, sizes.has_time
+        self.self_attn = Attention(sizes.dim, sizes.heads)
+        self.layer_norm1 = nn.LayerNorm(sizes.dim, sizes.epsilon)
+        self.mlp = Mlp(sizes)
+        self.layer_norm2 = nn.LayerNorm(sizes.dim, sizes.epsilon)
+        if sizes.has_time:
+            self.temporal_embedding = nn.Parameter(torch.zeros(1, sizes.frames, sizes.dim))
+            self.temporal_attn = Attention(sizes.dim, sizes.heads)
+            self.temporal_layer_norm1 = nn.LayerNorm(sizes.dim, sizes.epsilon)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(n * frames, T, D) -> the same."""
+        if self.has_time:
+            x = self._over_time(x)
+        x = x + self.self_attn(self.layer_norm1(x), mask)
+        out: Tensor = x + self.mlp(self.layer_norm2(x))
+        return out
+
+    def _over_time(self, x: Tensor) -> Tensor:
+        tokens, dim = x.shape[1:]
+        x = x.reshape(-1, self.frames, tokens, dim).transpose(1, 2)  # (n, T, frames, D)
+        x = x.reshape(-1, self.frames, dim)
+        x = x + self.temporal_embedding  # before the residual is taken, as in the original
+        x = x + self.temporal_attn(self.temporal_layer_norm1(x))
+        return x.reshape(-1, tokens, self.frames, dim).transpose(1, 2).reshape(-1, tokens, dim)
+
+
+class Encoder(nn.Module):
+    """The layers one after the other."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        """As many as ``sizes`` say."""
+        super().__init__()
+        self.layers = nn.ModuleList([Layer(sizes) for _ in range(sizes.layers)])
+
+
+class VisionEmbeddings(nn.Module):
+    """Patches, class token and positions."""
+
+    def __init__(self, sizes: Sizes, picture: Picture) -> None:
+        """As many positions as the picture has tokens."""
+        super().__init__()
+        self.frames = sizes.frames if picture.has_class_a_frame else 1
+        shape = (self.frames, sizes.dim) if picture.has_class_a_frame else (sizes.dim,)
+        self.class_embedding = nn.Parameter(torch.zeros(shape))
+        patch = picture.patch
+        self.patch_embedding = nn.Conv2d(3, sizes.dim, patch, stride=patch, bias=False)
+        self.position_embedding = nn.Embedding(picture.tokens, sizes.dim)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """(n * frames, 3, H, W) -> (n * frames, T, D)."""
+        patches = self.patch_embedding(frames).flatten(2).transpose(1, 2)
+        first = self.class_embedding.expand(self.frames, -1).repeat(len(frames) // self.frames, 1)
+        x = torch.cat([first[:, None].to(patches.dtype), patches], 1)
+        return x + self.position_embedding.weight
+
+
+class VisionModel(nn.Module):
+    """The vision transformer."""
+
+    def __init__(self, sizes: Sizes, picture: Picture) -> None:
+        """All random."""
+        super().__init__()
+        self.embeddings = VisionEmbeddings(sizes, picture)
+        self.pre_layrnorm = nn.LayerNorm(sizes.dim, sizes.epsilon)
+        self.encoder = Encoder(sizes)
+        self.post_layernorm = nn.LayerNorm(sizes.dim, sizes.epsilon)
+
+
+class VisionTower(nn.Module):
+    """Video, audio (its spectrogram is the picture) or image into the shared space."""
+
+    def __init__(self, sizes: Sizes, picture: Picture) -> None:
+        """All random."""
+        super().__init__()
+        self.sizes = sizes
+        self.vision_model = VisionModel(sizes, picture)
+        self.visual_projection = nn.Linear(sizes.dim, sizes.projected, bias=False)
+
+    def states(self, pixels: Tensor) -> Iterator[Tensor]:
+        """(n, frames, 3, H, W) -> (n * frames, T, D) before the first and after each layer."""
+        x = self.vision_model.pre_layrnorm(self.vision_model.embeddings(pixels.flatten(0, 1)))
+        yield x
+        for layer in self.vision_model.encoder.layers:
+            x = layer(x)
+            yield x
+
+    def tokens(self, pixels: Tensor) -> Tensor:
+        """(n, frames, 3, H, W) -> (n, frames, T, D): all tokens, class tokens first, no norm."""
+        *_, last = self.states(pixels)
+        return last.reshape(*pixels.shape[:2], *last.shape[1:])
+
+    def frames(self, tokens: Tensor) -> Tensor:
+        """(n, frames, T, D) -> (n, frames, D): the class tokens, normed."""
+        out: Tensor = self.vision_model.post_layernorm(tokens[:, :, 0])
+        return out
+
+    def pooled(self, frames: Tensor) -> Tensor:
+        """(n, frames, D) -> (n, projected)."""
+        out: Tensor = self.visual_projection(frames.mean(1))
+        return out
+
+
+class TextEmbeddings(nn.Module):
+    """Words and positions."""
+
+    def __init__(self, dim: int, vocabulary: int, length: int) -> None:
+        """``length`` is the longest text in tokens."""
+        super().__init__()
+        self.token_embedding = nn.Embedding(vocabulary, dim)
+        self.position_embedding = nn.Embedding(length, dim)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """(n, T) -> (n, T, D)."""
+        words: Tensor = self.token_embedding(ids)
+        return words + self.position_embedding.weight[: ids.shape[1]]
+
+
+class TextModel(nn.Module):
+    """The text transformer."""
+
+    def __init__(self, sizes: Sizes, vocabulary: int, length: int) -> None:
+        """All random."""
+        super().__init__()
+        self.embeddings = TextEmbeddings(sizes.dim, vocabulary, length)
+        self.encoder = Encoder(sizes)
+        self.final_layer_norm = nn.LayerNorm(sizes.dim, sizes.epsilon)
+
+
+class TextTower(nn.Module):
+    """Text into the shared space."""
+
+    def __init__(self, sizes: Sizes, vocabulary: int, length: int) -> None:
+        """All random."""
+        super().__init__()
+        self.sizes, self.length = sizes, length
+        self.text_model = TextModel(sizes, vocabulary, length)
+        self.text_projection = nn.Linear(sizes.dim, sizes.projected, bias=False)
+
+    def tokens(self, ids: Tensor) -> Tensor:
+        """(n, T) numbers, padded behind the first of the largest -> (n, T, D), normed."""
+        places = torch.arange(ids.shape[1], device=ids.device)
+        is_word = places <= ids.argmax(1)[:, None]  # (n, T)
+        mask = is_word[:, None, None] & (places <= places[:, None])  # (n, 1, T, T)
+        x = self.text_model.embeddings(ids)
+        for layer in self.text_model.encoder.layers:
+            x = layer(x, mask)
+        out: Tensor = self.text_model.final_layer_norm(x)
+        return out
+
+    def last(self, tokens: Tensor, ids: Tensor) -> Tensor:
+        """(n, T, D) -> (n, D): the state at the end of the text, which has the largest number."""
+        return tokens[torch.arange(len(ids), device=ids.device), ids.argmax(1)]
+
+    def pooled(self, last: Tensor) -> Tensor:
+        """(n, D) -> (n, projected)."""
+        out: Tensor = self.text_projection(last)
+        return out

@@ -1,0 +1,67 @@
+"""What every backbone with weights shares: batches of equal rows, and less when memory ends."""
+
+import pytest
+import torch
+
+from emo.extract.model import Model, ModelOptions
+
+
+class Toy(Model):
+    weights = streams = build = write_tiny = needs = tokens = prepare = encode = None
+
+
+Toy.__abstractmethods__ = frozenset()
+
+
+@pytest.fixture
+def model():
+    return Toy(ModelOptions(), device="cpu")
+
+
+def test_rows_come_back_to_their_clips_in_order(model):
+    clips = [torch.full((count, width), float(k)) for k, (count, width) in
+             enumerate([(3, 2), (1, 5), (40, 2), (2, 5)])]  # fmt: skip
+    seen = []
+
+    def forward(rows):
+        seen.append(tuple(rows.shape))
+        return rows.sum(1, keepdim=True)
+
+    found = model.run(forward, clips)
+    assert [len(rows) for rows in found] == [3, 1, 40, 2]
+    for k, rows in enumerate(found):
+        assert rows.eq(k * clips[k].shape[1]).all()
+    assert seen == [(32, 2), (11, 2), (3, 5)]  # rows of different shapes never share a batch
+
+
+def test_the_batch_is_halved_until_it_fits(model):
+    def forward(rows):
+        if len(rows) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return rows
+
+    (found,) = model.run(forward, [torch.arange(100.0)[:, None]])
+    assert found[:, 0].tolist() == list(range(100))
+    assert model.row_count == 8
+
+
+def test_one_row_that_does_not_fit_and_other_errors_are_raised(model):
+    def no_memory(rows):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def wrong(rows):
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        model.run(no_memory, [torch.ones(4, 1)])
+    with pytest.raises(RuntimeError, match="shapes"):
+        model.run(wrong, [torch.ones(4, 1)])
+
+
+def test_autocast_is_on_below_fp32():
+    seen = []
+    for dtype in ("fp32", "bf16"):
+        Toy(ModelOptions(dtype=dtype), device="cpu").run(
+            lambda rows: seen.append((rows @ rows.T).dtype) or rows, [torch.ones(2, 2)]
+        )
+    assert seen == [torch.float32, torch.bfloat16]

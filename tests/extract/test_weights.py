@@ -1,0 +1,105 @@
+"""Finding, hashing and reading weights; what an error says."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from emo.errors import WeightsError
+from emo.extract.weights import WeightFile, Weights, fill, locate, places_of, read_tensors
+
+FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
+
+
+def wanted(source, *more):
+    return Weights("toy", str(source), (*FILES, *more))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "toy"
+    place.mkdir()
+    save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, place / "model.safetensors")
+    (place / "config.json").write_text(json.dumps({"width": 3}))
+    return place
+
+
+def test_files_are_found_in_a_folder_whichever_name_they_have(folder):
+    found = locate(wanted(folder))
+    assert found.get("pytorch_model.bin") == folder / "model.safetensors"
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert locate(wanted(folder)).get("model.safetensors") == folder / "pytorch_model.bin"
+
+
+def test_what_is_missing_is_named_with_the_place_and_the_command(folder, monkeypatch, tmp_path):
+    (folder / "config.json").unlink()
+    with pytest.raises(
+        WeightsError, match=r"missing config.json \(looked in .*toy.*emo weights fet"
+    ):
+        locate(wanted(folder))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    with pytest.raises(WeightsError, match="models--lab--toy"):
+        locate(wanted("lab/toy"))
+
+
+def test_a_hub_id_is_found_in_the_own_folder_and_in_the_cache(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("EMO_WEIGHTS", str(tmp_path / "models"))
+    (tmp_path / "models" / "lab").mkdir(parents=True)
+    folder.rename(tmp_path / "models" / "lab" / "toy")
+    in_own = locate(wanted("lab/toy")).digest
+    monkeypatch.delenv("EMO_WEIGHTS")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    cache = tmp_path / "hub" / "models--lab--toy"
+    (cache / "refs").mkdir(parents=True)
+    (cache / "refs" / "main").write_text("abc\n")
+    (cache / "snapshots").mkdir()
+    (tmp_path / "models" / "lab" / "toy").rename(cache / "snapshots" / "abc")
+    assert locate(wanted("lab/toy")).digest == in_own
+    assert places_of("lab/toy")[-1] == cache / "snapshots" / "abc"
+
+
+def test_the_hash_is_of_the_contents_and_not_of_the_place(folder, tmp_path):
+    first = locate(wanted(folder)).digest
+    moved = folder.rename(tmp_path / "elsewhere")
+    assert locate(wanted(moved)).digest == first
+    (moved / "config.json").write_text("{}")
+    assert locate(wanted(moved)).digest != first
+
+
+def test_an_optional_file_may_lack_and_a_file_may_have_a_source_of_its_own(folder, tmp_path):
+    extra = tmp_path / "extra.pth"
+    torch.save({"a": torch.ones(1)}, extra)
+    lacking = WeightFile(("vocab.json",), is_optional=True)
+    found = locate(wanted(folder, lacking, WeightFile(("extra.pth",), source=str(extra))))
+    assert found.path("vocab.json") is None
+    assert found.get("extra.pth") == extra
+    with pytest.raises(WeightsError, match=r"nowhere.pth"):
+        locate(wanted(folder, WeightFile(("extra.pth",), source="nowhere.pth")))
+
+
+class Evil:
+    def __reduce__(self):
+        return print, ("this would have run",)
+
+
+def test_a_pickle_that_runs_code_and_a_damaged_file_are_refused(tmp_path, capsys):
+    torch.save({"x": Evil()}, tmp_path / "evil.bin")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    for name in ("evil.bin", "cut.safetensors"):
+        with pytest.raises(WeightsError, match=name):
+            read_tensors(tmp_path / name)
+    assert "would have run" not in capsys.readouterr().out
+
+
+def test_every_known_tensor_must_be_there_and_fit_and_others_are_ignored(folder):
+    tensors = read_tensors(folder / "model.safetensors")
+    module = nn.Linear(3, 2)
+    fill(module, {**tensors, "stray": torch.ones(1)}, where="toy.bin")
+    assert module.weight.eq(1).all()
+    with pytest.raises(WeightsError, match=r"toy.bin: the tensor 'bias' is missing"):
+        fill(module, {"weight": tensors["weight"]}, where="toy.bin")
+    with pytest.raises(WeightsError, match=r"'weight' has shape \(2, 3\), expected \(2, 4\)"):
+        fill(nn.Linear(4, 2), tensors, where="toy.bin")
