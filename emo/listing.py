@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from emo import plugins
-from emo.errors import PluginError
+from emo.errors import EmoError, PluginError
 from emo.table import format_table
 
 
@@ -28,17 +29,40 @@ def _backbones() -> tuple[str, type, Callable[[type], dict[str, object]]]:
     from emo.extract.job import BACKBONES
 
     def row(kind: type[Backbone]) -> dict[str, object]:
-        options = kind.Options()
-        needs, recipe = kind.needs(options), kind.recipe(options)
-        wanted = {"video": needs.frames, "audio": needs.audio, "text": needs.text}
         return {
-            "needs": ", ".join(modality for modality, is_needed in wanted.items() if is_needed),
-            "streams": ", ".join(f"{name} (T, {s.dim})" for name, s in recipe.streams.items()),
+            **_needs_and_streams(kind),
+            "parameters": kind.card.parameters,
+            "licence": kind.card.licence,
             "options": _options(kind.Options),
             "what it is": _first_sentence(kind),
         }
 
     return BACKBONES, Backbone, row
+
+
+def _needs_and_streams(kind: Any) -> dict[str, object]:
+    """What it reads and gives, and whether its weights are here, at its default options."""
+    options, weights = kind.Options(), "none"
+    if hasattr(kind, "weights"):
+        from emo.extract.weights import locate
+
+        weights = "here" if _tried(lambda: locate(kind.weights(options))) else "not here"
+    needs, recipe = _tried(lambda: kind.needs(options)), _tried(lambda: kind.recipe(options))
+    wanted = {"video": needs.frames, "audio": needs.audio, "text": needs.text} if needs else {}
+    streams = recipe.streams.items() if recipe else ()
+    return {
+        "needs": ", ".join(modality for modality, is_needed in wanted.items() if is_needed) or None,
+        "streams": ", ".join(f"{name} (T, {s.dim})" for name, s in streams) or kind.card.streams,
+        "weights": weights,
+    }
+
+
+def _tried(ask: Callable[[], Any]) -> Any:
+    """None where the answer is in weights that are not here."""
+    try:
+        return ask()
+    except EmoError:
+        return None
 
 
 def _heads() -> tuple[str, type, Callable[[type], dict[str, object]]]:

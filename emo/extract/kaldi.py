@@ -94,7 +94,7 @@ def sinc_resample(samples: np.ndarray, sample_rate: int, to_sample_rate: int) ->
     """(…, S) at one rate -> float32 (…, ceil(S * to / from)) at another, at least one sample.
 
     Source: torchaudio.functional.resample (Hann-windowed sinc over 6 zero crossings, roll-off
-        0.99), its kernel in float32 as there.
+        0.99), to the last bit: its kernel in float32 as there, in the same order.
     """
     if sample_rate == to_sample_rate:
         return samples.astype(np.float32, copy=False)
@@ -120,8 +120,9 @@ def _sinc_kernel(
     moments = torch.arange(0, -new, -1)[:, None, None] / new + taps
     moments = (moments * cutoff).clamp(-crossings, crossings)
     hann = torch.cos(moments * math.pi / crossings / 2) ** 2
-    kernel = torch.special.sinc(moments) * hann * (cutoff / old)
-    return kernel, width
+    angles = moments * math.pi
+    sinc = torch.where(angles == 0, 1.0, angles.sin() / angles)  # torch.sinc rounds otherwise
+    return sinc * (hann * (cutoff / old)), width
 
 
 def _fft_size(size: int) -> int:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,7 +125,8 @@ def find(source: str, file: WeightFile) -> tuple[Path, ...]:
     if place is None:
         return ()
     if place.is_file():
-        return (place,)
+        is_named = any(place.match(name) for name in file.names)
+        return (place,) if is_named or not file.is_optional else ()
     matches = (tuple(sorted(place.glob(name))) for name in file.names)
     return next((found for found in matches if found), ())
 
@@ -221,14 +223,14 @@ def fill(
     module.load_state_dict(known, strict=False)
 
 
-def read_json(path: Path) -> dict[str, object]:
+def read_json(path: Path) -> dict[str, Any]:
     """A configuration file.
 
     Raises:
         WeightsError: it is not JSON.
     """
     try:
-        document: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise WeightsError(f"{path} is not JSON: {error}") from error
     return document

@@ -1,7 +1,6 @@
 """LanguageBind's towers against the original code, from its own checkpoints on."""
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
@@ -11,13 +10,10 @@ from emo.errors import WeightsError
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.networks.languagebind_files import (
     Config,
-    read_all,
-    read_one,
     text_tower,
     vision_tower,
 )
 from emo.extract.networks.languagebind_options import OPTION_OF, LanguageBindOptions
-from emo.extract.networks.languagebind_tiny import write_repository
 from emo.extract.weights import read_tensors
 from tests.parity.conftest import fixtures, present
 from tests.parity.tolerances import TOLERANCES
@@ -54,7 +50,7 @@ def pictures(inputs):
 @torch.inference_mode()
 def stages(config, tensors, inputs):
     """All that the original gives out, by its names."""
-    vision, text = (make(config, tensors, "fixture") for make in (vision_tower, text_tower))
+    vision, text = load_both(config, tensors)
     pixels, ids = pictures(inputs), torch.from_numpy(inputs["input_ids"])
     states = torch.stack(list(vision.states(pixels)))
     frames = vision.frames(vision.tokens(pixels))
@@ -79,6 +75,10 @@ def stages(config, tensors, inputs):
         "logits_per_image": scale.exp() * unit @ text_unit.T,
         "logit_scale": scale,
     }
+
+
+def load_both(config, tensors):
+    return [make(config, tensors, "fixture") for make in (vision_tower, text_tower)]
 
 
 def read(folder, name="pytorch_model.bin"):
@@ -151,73 +151,4 @@ def test_a_missing_tensor_is_named(folder):
     name = next(name for name in tensors if name.endswith("layers.1.mlp.fc1.weight"))
     del tensors[name]
     with pytest.raises(WeightsError, match=r"layers\.1\.mlp\.fc1\.weight"):
-        stages_or_error = [make(config, tensors, "x") for make in (text_tower, vision_tower)]
-        assert not stages_or_error
-
-
-@pytest.fixture(scope="module")
-def repositories(tmp_path_factory):
-    """A tiny repository for each stream, and a video one of another width."""
-    root = tmp_path_factory.mktemp("languagebind")
-    torch.manual_seed(0)
-    for stream in ("video", "audio", "image"):
-        write_repository(root / stream, stream)
-    write_repository(root / "huge", "video", projected=12)
-    return root
-
-
-def options_of(root, streams, **more):
-    places = {"weights": "video", "audio_weights": "audio", "image_weights": "image"}
-    return LanguageBindOptions(
-        streams=streams, **{**{key: str(root / name) for key, name in places.items()}, **more}
-    )
-
-
-def test_huge_beside_audio_is_refused_before_anything_is_built(repositories):
-    options = options_of(repositories, "video,audio", weights=str(repositories / "huge"))
-    with pytest.raises(WeightsError, match=r"do not share one space.*'video': 12, 'audio': 8"):
-        LanguageBind.recipe(options)
-    alone = dataclasses.replace(options, streams="video,text")
-    assert {spec.dim for spec in LanguageBind.recipe(alone).streams.values()} == {12}
-
-
-def test_weights_of_another_kind_are_refused(repositories):
-    options = options_of(repositories, "video", weights=str(repositories / "audio"))
-    with pytest.raises(WeightsError, match="a tower for audio, not for video; see -o weights"):
-        LanguageBind.recipe(options)
-
-
-def test_only_the_wanted_streams_need_weights(repositories, tmp_path):
-    nowhere = {"weights": str(tmp_path / "none"), "image_weights": str(tmp_path / "none")}
-    LanguageBind.load(options_of(repositories, "audio", **nowhere), device="cpu")
-    with pytest.raises(WeightsError, match=r"-o audio_weights=DIR"):
-        LanguageBind.recipe(options_of(repositories, "audio", audio_weights="none/such"))
-
-
-def test_where_the_weights_lie_changes_no_fingerprint(repositories, tmp_path):
-    shutil.copytree(repositories / "audio", tmp_path / "moved")
-    here = options_of(repositories, "video,audio,text,image")
-    there = dataclasses.replace(here, audio_weights=str(tmp_path / "moved"))
-    assert LanguageBind.recipe(here).fingerprint == LanguageBind.recipe(there).fingerprint
-
-
-def test_one_tensor_read_alone_equals_the_whole_file(repositories):
-    path = repositories / "video" / "pytorch_model.bin"
-    assert read_one([path], "logit_scale") == read_all([path])["logit_scale"]
-    with pytest.raises(WeightsError, match="'none' is missing"):
-        read_one([path], "none")
-
-
-def test_a_newer_peft_and_a_merged_checkpoint_load_alike(repositories):
-    config = Config.read(repositories / "video" / "config.json")
-    tensors = read_all([repositories / "video" / "pytorch_model.bin"])
-    adapted = {name.partition(".lora_")[0] for name in tensors if ".lora_" in name}
-    newer = {}
-    for name, value in tensors.items():
-        module, _, kind = name.rpartition(".")
-        newer[f"{module}.base_layer.{kind}" if module in adapted else name] = value
-    once = vision_tower(config, tensors, "x")
-    merged = vision_tower(config, once.state_dict(), "x")
-    for other in (vision_tower(config, newer, "x"), merged):
-        for name, value in once.state_dict().items():
-            torch.testing.assert_close(other.state_dict()[name], value, rtol=0, atol=0)
+        load_both(config, tensors)

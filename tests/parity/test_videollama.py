@@ -41,7 +41,12 @@ IGNORED = (  # tensors of the checkpoints that the original does not use either
 KEYS = BESIDE.parent / "spec" / "videollama_checkpoint_keys.json"
 
 branch_fixtures = pytest.mark.parametrize(
-    "folder", fixtures("videollama_video") + fixtures("videollama_audio")
+    "folder",
+    [
+        pytest.param(*found.values, id=f"{stream}-{found.id}")
+        for stream in ("video", "audio")
+        for found in fixtures(f"videollama_{stream}")
+    ],
 )
 preprocess_fixtures = pytest.mark.parametrize("folder", fixtures("videollama_preprocess"))
 

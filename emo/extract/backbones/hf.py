@@ -17,9 +17,8 @@ from torch import Tensor
 
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import (
-    FaceMode,
-    FaceRule,
     Linspace,
     Media,
     Needs,
@@ -27,7 +26,7 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.model import Model, ModelOptions
+from emo.extract.model import Model
 from emo.extract.networks.hf_inputs import (
     AudioInputs,
     PictureInputs,
@@ -65,7 +64,7 @@ _FILES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class HFOptions(ModelOptions):
+class HFOptions(FaceModelOptions):
     """Of :class:`HF`."""
 
     model: str = field(
@@ -84,9 +83,6 @@ class HFOptions(ModelOptions):
         metadata={"help": "last, mean (of all layers), or numbers to average: -4,-3,-2,-1"},
     )
     frames: int = field(default=8, metadata={"help": "frames a clip for image and face models"})
-    faces: FaceMode = field(
-        default="track", metadata={"help": "track, largest, all, or centre (no detection)"}
-    )
     face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
     window_seconds: float | None = field(
         default=None, metadata={"help": "of sound or video; none: the clip, or what it reads"}
@@ -103,6 +99,7 @@ class HFOptions(ModelOptions):
         """
         if min(self.frames, self.face_size, self.window_seconds or 1, self.hop_seconds or 1) <= 0:
             raise ValueError(f"expected frames, face_size, window and hop above 0, got {self}")
+        self.check_faces()
         layer_numbers(self.layers)
         if Path(self.model).expanduser().is_dir():
             object.__setattr__(self, "weights", self.weights or self.model)
@@ -139,9 +136,7 @@ class HF(Model):
         if kind in {"audio", "spectrogram"}:
             return Needs(audio=True)
         if kind == "face":
-            return Needs(
-                Uniform(options.frames), faces=FaceRule(options.face_size, mode=options.faces)
-            )
+            return Needs(Uniform(options.frames), faces=options.rule(options.face_size))
         if kind == "image":
             return Needs(Uniform(options.frames), keep_frames=True)
         rule = Linspace(frames_of(_config(options)))

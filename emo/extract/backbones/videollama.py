@@ -6,116 +6,39 @@ audio branch was trained on ImageBind *images* only. Source: DAMO-NLP-SG/Video-L
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emo.errors import WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.kaldi import sinc_resample
 from emo.extract.media import FrameRule, Media, Needs, Strided, Windows, window_starts
-from emo.extract.model import Forward, Model, ModelOptions, to_numpy
+from emo.extract.model import Forward, Model, to_numpy
 from emo.extract.networks.imagebind_audio import SAMPLE_RATE, spectrograms
-from emo.extract.weights import Found, WeightFile, Weights, places_of, read_json, read_tensors
+from emo.extract.networks.videollama_options import VideoLlamaOptions
+from emo.extract.networks.videollama_weights import (
+    CONFIG,
+    FILES,
+    TOKENIZER,
+    files_of,
+    only,
+    projection,
+    word_embeddings,
+)
+from emo.extract.weights import Found, Weights, read_json
 from emo.store.recipe import StreamSpec
 
 if TYPE_CHECKING:
     from emo.extract.networks.videollama import AudioBranch, VideoBranch
 
-STREAMS = ("video", "audio", "text")
 _QUERIES = {"video": 32, "audio": 8}
 _WORDS_A_SECOND = 3.3  # pieces of words, of fluent speech
-_LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
-_IMAGEBIND = "https://dl.fbaipublicfiles.com/imagebind"
-_BLIP2 = "blip2_pretrained_flant5xxl.pth"
-_FILES = {  # in the order in which the original loads them; the last one holds the projection
-    "video": (
-        WeightFile(("eva_vit_g.pth",), origin=f"{_LAVIS}/eva_vit_g.pth"),
-        WeightFile((_BLIP2,), origin=f"{_LAVIS}/{_BLIP2}"),
-        WeightFile(("VL_*.pth", "finetune-vicuna13b-v2.pth", "finetune-vicuna7b-v2.pth")),
-    ),
-    "audio": (
-        WeightFile(("imagebind_huge.pth",), origin=f"{_IMAGEBIND}/imagebind_huge.pth"),
-        WeightFile(("AL_*.pth", "finetune_vicuna7b_audiobranch.pth")),
-    ),
-}
-_PROJECTIONS = {"video": "llama_proj.weight", "audio": "audio_llama_proj.weight"}
-_CONFIG = WeightFile(("config.json",), is_optional=True)
-_TOKENIZER = WeightFile(("*/tokenizer.json",))
-_SHARDS = (  # those that begin with the word embeddings
-    "*/model.safetensors",
-    "*/model-00001-of-*.safetensors",
-    "*/pytorch_model.bin",
-    "*/pytorch_model-00001-of-*.bin",
-)
-_WORDS = "model.embed_tokens.weight"
-
-
-@dataclass(frozen=True, kw_only=True)
-class VideoLlamaOptions(ModelOptions):
-    """What changes the tokens."""
-
-    weights: str = field(
-        default="DAMO-NLP-SG/Video-LLaMA-2-13B-Finetuned",
-        metadata={
-            "help": "folder or hub id with the files of Video-LLaMA, BLIP-2 and ImageBind",
-            "recipe": False,
-        },
-    )
-    streams: str = field(
-        default="video,audio,text", metadata={"help": "those wanted, with commas between"}
-    )
-    layer: Literal["qformer", "llama"] = field(
-        default="qformer",
-        metadata={"help": "before or after the (linear) projection to the language model"},
-    )
-    frames: int = field(default=8, metadata={"help": "frames of a clip or window, 1 to 32"})
-    size: int = field(
-        default=224, metadata={"help": "pixels, side of the frames; that of the weights"}
-    )
-    window_seconds: float | None = field(
-        default=None, metadata={"help": "seconds seen at once; none: the whole clip"}
-    )
-    hop_seconds: float | None = field(
-        default=None, metadata={"help": "seconds between windows; none: window_seconds"}
-    )
-
-    def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            ValueError: an option is out of its range.
-        """
-        parts = str(self.streams).split(",")
-        if not set(parts) <= set(STREAMS) or len(set(parts)) < len(parts):
-            raise ValueError(f"streams: expected some of {','.join(STREAMS)}, got {self.streams!r}")
-        if not 1 <= self.frames <= 32 or self.size < 1:
-            raise ValueError(
-                f"expected frames 1 to 32 and size above 0, got {self.frames} and {self.size}"
-            )
-        window, hop = self.window_seconds, self.hop_seconds
-        if window is not None and window <= 0:
-            raise ValueError(f"expected window_seconds above 0, got {window}")
-        if hop is not None and (window is None or not 0 < hop <= window):
-            raise ValueError(f"expected 0 < hop_seconds <= window_seconds, got {hop} and {window}")
-
-    @property
-    def parts(self) -> list[str]:
-        """The streams wanted."""
-        return [stream for stream in STREAMS if stream in self.streams.split(",")]
-
-    @property
-    def windows(self) -> tuple[float, float] | None:
-        """Seconds of a window and between windows; None: the clip is one window."""
-        if self.window_seconds is None:
-            return None
-        return self.window_seconds, self.hop_seconds or self.window_seconds
 
 
 class VideoLlama(Model):
@@ -145,14 +68,14 @@ class VideoLlama(Model):
     ) -> None:
         """Take the branches by stream, and what the text needs when it is wanted."""
         super().__init__(options, device=device)
-        self.branches, self.words, self.tokenizer = branches, words, tokenizer
+        self.branches, self.words, self.tokenizer = nn.ModuleDict(branches), words, tokenizer
 
     @classmethod
     def weights(cls, options: VideoLlamaOptions) -> Weights:
         """Those that the wanted streams need, all in one folder."""
-        files = [_CONFIG]
+        files = [CONFIG]
         for stream in options.parts:
-            files += _FILES.get(stream, (_TOKENIZER, _shard(options.weights)))
+            files += files_of(stream, options.weights)
         return Weights("videollama", options.weights, tuple(files))
 
     @classmethod
@@ -161,9 +84,9 @@ class VideoLlama(Model):
         specs = {}
         for stream in options.parts:
             if stream == "text":
-                width, level = _word_embeddings(options, found).shape[1], "word"
+                width, level = word_embeddings(options.weights, found).shape[1], "word"
             else:
-                after, before = _projection(found, stream).shape
+                after, before = projection(found, stream).shape
                 width, level = after if options.layer == "llama" else before, "query"
             specs[stream] = StreamSpec(width, options.stored, level=level)
         return specs
@@ -175,14 +98,14 @@ class VideoLlama(Model):
 
         config = read_json(path) if (path := found.path("config.json")) else {}
         branches = {}
-        for stream in [stream for stream in options.parts if stream in _FILES]:
-            paths = [_only(found, file) for file in _FILES[stream]]
+        for stream in [stream for stream in options.parts if stream in FILES]:
+            paths = [only(found, file) for file in FILES[stream]]
             branches[stream] = load_branch(stream, paths, config).to(device)
             branches[stream].check(options.frames, options.size)
         words = tokenizer = None
         if "text" in options.parts:
-            words = _word_embeddings(options, found).to(device)
-            tokenizer = Tokenizer.from_file(str(_only(found, _TOKENIZER)))
+            words = word_embeddings(options.weights, found).to(device)
+            tokenizer = Tokenizer.from_file(str(only(found, TOKENIZER)))
         return cls(options, device=device, branches=branches, words=words, tokenizer=tokenizer)
 
     @classmethod
@@ -271,7 +194,7 @@ class VideoLlama(Model):
 
     def _windows(self, stream: str, clips: Sequence[Tensor]) -> list[Tensor]:
         """(W, P, …) frames or spectrograms each -> (W, queries, D) each."""
-        branch = self.branches[stream]
+        branch: Any = self.branches[stream]
         pieces = self.run(branch.pieces, [clip.flatten(0, 1) for clip in clips])
         windows = [
             rows.reshape(*clip.shape[:2], *rows.shape[1:])
@@ -295,37 +218,3 @@ class _Exactly:
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
         return np.arange(self.count) * len(seconds) // self.count
-
-
-def _only(found: Found, file: WeightFile) -> Path:
-    paths = found.paths[file.label]
-    if len(paths) != 1:
-        names = ", ".join(path.name for path in paths)
-        raise WeightsError(f"{found.folder}: expected one of {file.label}, found {names}")
-    return paths[0]
-
-
-def _shard(source: str) -> WeightFile:
-    """The file of the language model that holds the word embeddings: as its index says."""
-    indices = [path for place in places_of(source) for path in sorted(place.glob("*/*.index.json"))]
-    named = []
-    for path in indices:
-        shards = read_json(path).get("weight_map")
-        if isinstance(shards, dict) and _WORDS in shards:
-            named.append(f"{path.parent.name}/{shards[_WORDS]}")
-    return WeightFile((*named, *_SHARDS))
-
-
-def _word_embeddings(options: VideoLlamaOptions, found: Found) -> Tensor:
-    from emo.extract.networks.videollama_files import read_one
-
-    return read_one(_only(found, _shard(options.weights)), _WORDS)
-
-
-def _projection(found: Found, stream: str) -> Tensor:
-    path = _only(found, _FILES[stream][-1])
-    tensors = read_tensors(path)
-    name = _PROJECTIONS[stream]
-    if name not in tensors:
-        raise WeightsError(f"{path}: the tensor {name!r} is missing; other weights?")
-    return tensors[name]

@@ -4,7 +4,7 @@ Source: Girdhar et al. 2023 (arXiv:2305.05665); written from its description, no
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -39,10 +39,9 @@ class TowerSizes:
         stem = tensors[f"{prefix}modality_preprocessors.audio.rgbt_stem.proj.weight"]
         positions = tensors[f"{prefix}modality_preprocessors.audio.pos_embedding_helper.pos_embed"]
         trunk = f"{prefix}modality_trunks.audio.blocks."
-        layers = {name[len(trunk) :].split(".")[0] for name in tensors if name.startswith(trunk)}
         return cls(
             width=len(stem),
-            layers=len(layers),
+            layers=config.get("audio_num_blocks", count_layers(tensors, trunk)),
             heads=config.get("audio_num_heads", _HEADS),
             hidden=len(tensors[f"{trunk}0.mlp.fc1.weight"]),
             positions=positions.shape[1],
@@ -75,6 +74,12 @@ class ImageBindAudio(nn.Module):
         heard = self.head(self.head_norm(self.blocks(tokens))[:, 0])
         scale = self.log_logit_scale.exp().clamp(max=_LARGEST_SCALE)
         return F.normalize(heard, dim=-1) * scale
+
+
+def count_layers(names: Iterable[str], prefix: str) -> int:
+    """One more than the highest number that follows ``prefix`` in a name."""
+    found = [name[len(prefix) :].split(".")[0] for name in names if name.startswith(prefix)]
+    return 1 + max(map(int, found), default=-1)
 
 
 class _Block(nn.Module):

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from emo.errors import WeightsError
-from emo.extract.networks.imagebind import ImageBindAudio, TowerSizes
+from emo.extract.networks.imagebind import ImageBindAudio, TowerSizes, count_layers
 from emo.extract.networks.imagebind_audio import PIECES
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -45,11 +45,12 @@ class VisionSizes:
         """Read from the shapes of the checkpoint; ``config`` knows the heads of other models."""
         patches, width = tensors["visual_encoder.pos_embed"].shape[1:]
         patch = tensors["visual_encoder.patch_embed.proj.weight"].shape[-1]
+        layers = min(_BLOCKS, count_layers(tensors, "visual_encoder.blocks."))
         return cls(
             image=isqrt(patches - 1) * patch,
             patch=patch,
             width=width,
-            layers=config.get("depth", min(_BLOCKS, _count(tensors, "visual_encoder.blocks."))),
+            layers=config.get("depth", layers),
             heads=config.get("num_heads", width // _VISION_HEAD),
             hidden=len(tensors["visual_encoder.blocks.0.mlp.fc1.weight"]),
         )
@@ -80,7 +81,7 @@ class QFormerSizes:
         return cls(
             queries=queries,
             width=width,
-            layers=_count(tensors, layers),
+            layers=config.get("num_hidden_layers", count_layers(tensors, layers)),
             heads=config.get("num_attention_heads", width // _QFORMER_HEAD),
             hidden=len(tensors[f"{layers}0.intermediate_query.dense.weight"]),
             memory=tensors[f"{layers}0.crossattention.self.key.weight"].shape[1],
@@ -223,7 +224,3 @@ def normalise(frames: Tensor) -> Tensor:
     """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 as CLIP's."""
     mean, std = (torch.tensor(numbers, device=frames.device) for numbers in (_MEAN, _STD))
     return ((frames.float() / 255 - mean) / std).permute(0, 3, 1, 2)
-
-
-def _count(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    return len({name[len(prefix) :].split(".")[0] for name in tensors if name.startswith(prefix)})

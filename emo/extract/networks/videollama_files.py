@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from emo.errors import WeightsError
@@ -89,23 +88,6 @@ def load_branch(
     tensors = {name: checkpoint_tensor(known, original(name)) for name in branch.state_dict()}
     fill(branch, tensors, where=known.where)
     return branch.eval()
-
-
-def read_one(path: Path, name: str) -> Tensor:
-    """One tensor as it is stored; nothing else of the file is read.
-
-    Raises:
-        WeightsError: the file is damaged or has no such tensor.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                found: Tensor = file.get_tensor(name)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)[name]
-    except Exception as error:  # zip, pickle, safetensors and torch raise what they like
-        raise WeightsError(f"{path}: the tensor {name!r} cannot be read: {error}") from error
-    return found
 
 
 def empty_branch(

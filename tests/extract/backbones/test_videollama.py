@@ -156,6 +156,21 @@ def test_two_checkpoints_in_one_folder_are_refused(copied):
         VideoLlama.recipe(options)
 
 
+def test_releases_beside_a_hub_id_lie_in_torchs_cache(copied, monkeypatch, tmp_path):
+    options, folder = copied
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "torch"))
+    monkeypatch.setenv("EMO_WEIGHTS", str(tmp_path / "models"))
+    (tmp_path / "torch" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "models" / "lab").mkdir(parents=True)
+    digest = VideoLlama.recipe(options).weights
+    for name in ("eva_vit_g.pth", "imagebind_huge.pth"):
+        shutil.move(folder / name, tmp_path / "torch" / "checkpoints")
+    shutil.move(folder, tmp_path / "models" / "lab" / "llama")
+    named = replace(options, weights="lab/llama")
+    assert VideoLlama.recipe(named).weights == digest
+    assert VideoLlama.load(named, device="cpu").branches.keys() == {"video", "audio"}
+
+
 @pytest.mark.parametrize("change", [{"size": 64}, {"frames": 32}])
 def test_frames_that_the_weights_cannot_take_are_refused(options, change):
     with pytest.raises(WeightsError, match="these weights take up to 8 frames of 32 pixels"):

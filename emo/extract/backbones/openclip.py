@@ -1,0 +1,216 @@
+"""OpenCLIP image and text embeddings, for any model that open_clip knows by name.
+
+Source: Radford et al. 2021 (arXiv:2103.00020), https://github.com/mlfoundations/open_clip.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from emo import plugins
+from emo.errors import OptionError
+from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.media import Media, Needs, Uniform
+from emo.extract.model import Model, ModelOptions, to_numpy
+from emo.extract.weights import Found, WeightFile, Weights, fill, read_json, read_tensors
+from emo.store.recipe import StreamSpec
+
+STREAMS = ("video", "text")
+_TENSORS = WeightFile(
+    (
+        "open_clip_model.safetensors", "open_clip_pytorch_model.bin",
+        "*.safetensors", "*.bin", "*.pt", "*.pth",
+    )
+)  # fmt: skip
+_CONFIG = WeightFile(("open_clip_config.json",), is_optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenClipOptions(ModelOptions):
+    """What changes the embeddings."""
+
+    weights: str = field(
+        default="laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+        metadata={"help": "checkpoint file, folder, or hub id of the weights", "recipe": False},
+    )
+    model: str = field(
+        default="",
+        metadata={"help": "open_clip's name, such as ViT-L-14; empty: as the weights' folder says"},
+    )
+    frames: int = field(default=8, metadata={"help": "frames a clip, spread evenly over it"})
+    streams: str = field(default="video,text", metadata={"help": "comma-separated: video, text"})
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        if self.frames < 1:
+            raise ValueError(f"expected frames above 0, got {self.frames}")
+        if not set(self.names) <= set(STREAMS):
+            raise ValueError(f"expected streams among {', '.join(STREAMS)}, got {self.streams!r}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The wanted streams."""
+        return tuple(name.strip() for name in str(self.streams).split(","))
+
+
+class OpenClip(Model):
+    """CLIP embeddings of evenly spread frames and of the text, raw (not normalised).
+
+    Streams: ``video`` (frames, D), ``text`` (1, D).
+    """
+
+    Options: ClassVar[type] = OpenClipOptions
+    options: OpenClipOptions
+    card: ClassVar[Card] = Card(
+        source="https://github.com/mlfoundations/open_clip",
+        licence="code MIT; weights: see their card (LAION's: MIT)",
+        parameters="151 M (ViT-B-32)",
+        streams="video (T, 512), text (1, 512)",
+    )
+
+    def __init__(
+        self, net: Any, transform: Any, tokenizer: Any, options: OpenClipOptions, *, device: str
+    ) -> None:
+        """``net`` is in eval mode, on ``device``; ``transform`` takes a Pillow image."""
+        super().__init__(options, device=device)
+        self.net, self.transform, self.tokenizer = net, transform, tokenizer
+
+    @classmethod
+    def weights(cls, options: OpenClipOptions) -> Weights:
+        """The tensors, and open_clip's configuration when it lies beside them."""
+        return Weights("openclip", options.weights, (_TENSORS, _CONFIG))
+
+    @classmethod
+    def needs(cls, options: OpenClipOptions) -> Needs:
+        """Frames and text, as wanted."""
+        is_seen = "video" in options.names
+        return Needs(
+            frames=Uniform(options.frames) if is_seen else None,
+            keep_frames=is_seen,
+            text="text" in options.names,
+        )
+
+    @classmethod
+    def streams(cls, options: OpenClipOptions, found: Found) -> dict[str, StreamSpec]:
+        """Both are as wide as the joint space."""
+        dim = int(architecture(options, found)["embed_dim"])
+        levels = {"video": "frame", "text": "clip"}
+        return {name: StreamSpec(dim, options.stored, levels[name]) for name in options.names}
+
+    @classmethod
+    def tokens(cls, options: OpenClipOptions, seconds: float) -> dict[str, float]:
+        """A token a frame, one a text."""
+        counts = {"video": float(options.frames), "text": 1.0}
+        return {name: counts[name] for name in options.names}
+
+    @classmethod
+    def build(cls, options: OpenClipOptions, found: Found, *, device: str) -> Self:
+        """The architecture by its name, then the tensors."""
+        import open_clip
+        from open_clip.convert import convert_state_dict
+        from open_clip.transform import PreprocessCfg, image_transform_v2
+
+        architecture(options, found)
+        name = options.model or f"local-dir:{found.folder}"
+        logging.disable(logging.WARNING)  # "no pretrained weights": they follow
+        net = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+        logging.disable(logging.NOTSET)
+        path = found.get(_TENSORS.names[0])
+        tensors = {k.removeprefix("module."): v for k, v in read_tensors(path).items()}
+        fill(net, convert_state_dict(net, tensors), where=str(path))
+        chosen = dict(net.visual.preprocess_cfg)
+        if config := found.path(_CONFIG.names[0]):
+            chosen |= _part(config, "preprocess_cfg")
+        transform = image_transform_v2(PreprocessCfg(**chosen), is_train=False)
+        tokenizer = open_clip.get_tokenizer(name)
+        return cls(net.eval().to(device), transform, tokenizer, options, device=device)
+
+    @classmethod
+    def write_tiny(cls, folder: Path) -> OpenClipOptions:
+        """A small model of one layer each, described as on the hub."""
+        import open_clip
+
+        document = {
+            "model_cfg": {
+                "embed_dim": 16,
+                "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 8},
+                "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 8, "heads": 1,
+                             "layers": 1},
+            },
+            "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+        }  # fmt: skip
+        (folder / _CONFIG.names[0]).write_text(json.dumps(document))
+        net = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+        torch.save(net.state_dict(), folder / "open_clip_pytorch_model.bin")
+        return OpenClipOptions(weights=str(folder), frames=2)
+
+    def prepare(self, media: Media) -> Prepared:
+        """open_clip's own transform and tokenizer."""
+        inputs: dict[str, Any] = {}
+        absent = {name: reason for name, reason in media.absent.items() if name in STREAMS}
+        if media.frames is not None:
+            images = [self.transform(Image.fromarray(frame)) for frame in media.frames]
+            inputs["video"] = torch.stack(images)
+        if media.text is not None:
+            inputs["text"] = self.tokenizer([media.text])
+        return Prepared(inputs, absent)
+
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """Frames of all clips together, texts of all clips together."""
+        found: list[dict[str, np.ndarray]] = [{} for _ in batch]
+        calls = {"video": self._seen, "text": self._read}
+        for name in self.options.names:
+            having = [index for index, inputs in enumerate(batch) if name in inputs]
+            done = self.run(calls[name], [batch[index][name] for index in having])
+            for index, tokens in zip(having, done, strict=True):
+                found[index][name] = to_numpy(tokens)
+        return found
+
+    def _seen(self, pixels: Tensor) -> Tensor:
+        embedded: Tensor = self.net.encode_image(pixels)
+        return embedded
+
+    def _read(self, ids: Tensor) -> Tensor:
+        embedded: Tensor = self.net.encode_text(ids)
+        return embedded
+
+
+def architecture(options: OpenClipOptions, found: Found) -> dict[str, Any]:
+    """What open_clip says of the named model, or the weights' folder of its own.
+
+    Raises:
+        OptionError: no such model (the nearest names are offered), or nothing says which.
+    """
+    if not options.model:
+        config = found.path(_CONFIG.names[0])
+        if config is None:
+            raise OptionError(
+                f"openclip: no {_CONFIG.names[0]} beside {found.get(_TENSORS.names[0])}; say which "
+                "model it is: -o openclip.model=ViT-B-32"
+            )
+        return _part(config, "model_cfg")
+    spec = find_spec("open_clip")
+    folder = Path(spec.origin or "").parent / "model_configs" if spec else Path()
+    path = folder / f"{options.model}.json"
+    if not path.is_file():
+        names = sorted(file.stem for file in folder.glob("*.json"))
+        raise OptionError(plugins.unknown("open_clip model", options.model, names))
+    return read_json(path)
+
+
+def _part(config: Path, name: str) -> dict[str, Any]:
+    part = read_json(config).get(name)
+    return dict(part) if isinstance(part, dict) else {}

@@ -1,0 +1,156 @@
+"""Any image model of timm, on frames or face crops: one pooled token each.
+
+Source: Wightman 2019 (https://github.com/huggingface/pytorch-image-models).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from emo import plugins
+from emo.errors import OptionError
+from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.face_options import FaceModelOptions
+from emo.extract.media import Media, Needs, Uniform
+from emo.extract.model import Model, to_numpy
+from emo.extract.weights import Found, WeightFile, Weights, fill, read_json, read_tensors
+from emo.store.recipe import StreamSpec
+
+_TENSORS = WeightFile(("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pth", "*.bin"))
+_CONFIG = WeightFile(("config.json",), is_optional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimmOptions(FaceModelOptions):
+    """What changes the embeddings."""
+
+    weights: str = field(
+        default="timm/efficientnet_b0.ra_in1k",
+        metadata={"help": "checkpoint file, folder, or hub id of the weights", "recipe": False},
+    )
+    model: str = field(default="efficientnet_b0", metadata={"help": "timm's name of the network"})
+    input: Literal["video", "face"] = field(
+        default="video", metadata={"help": "whole frames, or crops of faces"}
+    )
+    frames: int = field(default=8, metadata={"help": "frames a clip, spread evenly over it"})
+    face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        self.check_faces()
+        if min(self.frames, self.face_size) < 1:
+            raise ValueError(f"expected frames and face_size above 0, got {self}")
+
+
+class TimmModel(Model):
+    """Pooled features of any timm network, before its classifier.
+
+    Streams: ``video`` or ``face`` (frames, D).
+    """
+
+    Options: ClassVar[type] = TimmOptions
+    options: TimmOptions
+    card: ClassVar[Card] = Card(
+        source="https://github.com/huggingface/pytorch-image-models",
+        licence="code Apache-2.0; weights: see their card",
+        parameters="4.0 M (efficientnet_b0)",
+        streams="video or face (T, 1280)",
+    )
+
+    def __init__(self, net: Any, transform: Any, options: TimmOptions, *, device: str) -> None:
+        """``net`` is in eval mode, on ``device``; ``transform`` takes a Pillow image."""
+        super().__init__(options, device=device)
+        self.net, self.transform = net, transform
+
+    @classmethod
+    def weights(cls, options: TimmOptions) -> Weights:
+        """The tensors, and timm's configuration when it lies beside them."""
+        return Weights("timm", options.weights, (_TENSORS, _CONFIG))
+
+    @classmethod
+    def needs(cls, options: TimmOptions) -> Needs:
+        """Evenly spread frames, or the faces on them."""
+        if options.input == "face":
+            return Needs(Uniform(options.frames), faces=options.rule(options.face_size))
+        return Needs(Uniform(options.frames), keep_frames=True)
+
+    @classmethod
+    def streams(cls, options: TimmOptions, found: Found) -> dict[str, StreamSpec]:
+        """One stream; the network tells its width without allocating anything."""
+        with torch.device("meta"):
+            net = network(options.model)
+        return {options.input: StreamSpec(_width(net), options.stored, "frame")}
+
+    @classmethod
+    def tokens(cls, options: TimmOptions, seconds: float) -> dict[str, float]:
+        """A token a frame."""
+        return {options.input: float(options.frames)}
+
+    @classmethod
+    def build(cls, options: TimmOptions, found: Found, *, device: str) -> Self:
+        """The network by its name, then the tensors; the classifier's are not read."""
+        from timm.data.config import resolve_data_config
+        from timm.data.transforms_factory import create_transform
+
+        net, path = network(options.model), found.get(_TENSORS.names[0])
+        fill(net, read_tensors(path), where=str(path))
+        chosen = dict(net.pretrained_cfg)
+        if config := found.path(_CONFIG.names[0]):
+            chosen |= dict(read_json(config).get("pretrained_cfg") or {})
+        transform = create_transform(**resolve_data_config(chosen))  # type: ignore[no-untyped-call]
+        return cls(net.eval().to(device), transform, options, device=device)
+
+    @classmethod
+    def write_tiny(cls, folder: Path) -> TimmOptions:
+        """One of timm's own test networks."""
+        torch.save(network("test_efficientnet").state_dict(), folder / "pytorch_model.bin")
+        return TimmOptions(model="test_efficientnet", weights=str(folder), frames=2)
+
+    def prepare(self, media: Media) -> Prepared:
+        """timm's own transform for evaluation."""
+        wanted = self.options.input
+        images, notes = media.frames, {}
+        if wanted == "face":
+            images = None if media.faces is None else media.faces.crops
+            notes = {} if media.faces is None else {"face_share": float(media.faces.found.mean())}
+        if images is None:
+            return Prepared({}, {wanted: media.absent.get(wanted, f"no {wanted}")})
+        pixels = torch.stack([self.transform(Image.fromarray(image)) for image in images])
+        return Prepared({wanted: pixels}, notes=notes)
+
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """One token a frame."""
+        wanted = self.options.input
+        clips = self.run(self._forward, [inputs[wanted] for inputs in batch])
+        return [{wanted: to_numpy(tokens)} for tokens in clips]
+
+    def _forward(self, pixels: Tensor) -> Tensor:
+        pooled: Tensor = self.net.forward_head(self.net.forward_features(pixels), pre_logits=True)
+        return pooled
+
+
+def network(model: str) -> Any:
+    """The untrained network without its classifier.
+
+    Raises:
+        OptionError: timm has no such network; the nearest names are offered.
+    """
+    import timm
+
+    if model not in timm.list_models():
+        raise OptionError(plugins.unknown("timm model", model, timm.list_models()))
+    return timm.create_model(model, pretrained=False, num_classes=0)
+
+
+def _width(net: Any) -> int:
+    return int(getattr(net, "head_hidden_size", None) or net.num_features)
