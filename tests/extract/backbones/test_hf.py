@@ -26,8 +26,8 @@ WAV = (hf.Wav2Vec2FeatureExtractor, {})
 VIDEO = (hf.VideoMAEImageProcessor, CROP)
 TEXT = (None, {})
 CLAP_AUDIO = {
-    "patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [1, 1, 1, 1], "spec_size": 64,
-    "num_attention_heads": [1, 1, 1, 1], "num_mel_bins": 8, "window_size": 2, "patch_size": 2,
+    "patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [1, 1, 1, 1], "spec_size": 128,
+    "num_attention_heads": [1, 1, 1, 1], "num_mel_bins": 32, "window_size": 2, "patch_size": 2,
     "patch_stride": [2, 2], "intermediate_size": 16, "projection_dim": 16,
 }  # fmt: skip
 # type -> (model class, configuration, processor)
@@ -49,7 +49,7 @@ MODELS = {
     "clap": (hf.ClapModel, hf.ClapConfig(audio_config=CLAP_AUDIO, projection_dim=16,
         text_config={**SMALL, "vocab_size": 99, "projection_dim": 16}),
         (hf.ClapFeatureExtractor,
-         {"feature_size": 8, "max_length_s": 2, "truncation": "rand_trunc"})),
+         {"feature_size": 32, "max_length_s": 2, "truncation": "rand_trunc"})),
     "vit": (hf.ViTModel, hf.ViTConfig(**VISION), VIT),
     "clip": (hf.CLIPModel, hf.CLIPConfig(vision_config=VISION, projection_dim=12,
         text_config={**SMALL, "vocab_size": 99}), (hf.CLIPImageProcessor, CROP)),
