@@ -85,6 +85,15 @@ class Backbone(ABC):
         """Tokens of a clip of that length in each stream, for the size forecast; no model built."""
 
     @classmethod
+    def stretch_seconds(cls, options: Any) -> float | None:
+        """How much of a long clip ``prepare`` gets at once; None: always the whole clip.
+
+        A backbone that works in windows says so, and a clip of any length takes the same memory:
+        it comes in consecutive stretches of this length, whose tokens are joined in time order.
+        """
+        return None
+
+    @classmethod
     @abstractmethod
     def load(cls, options: Any, *, device: str) -> Self:
         """Build the model with its real weights."""

@@ -18,9 +18,9 @@ def prepare_one(backbone: Backbone, media: Media) -> Prepared | str:
 
 
 def encode_batch(
-    backbone: Backbone, prepared: Mapping[str, Prepared]
-) -> dict[str, dict[str, np.ndarray] | str]:
-    """Clip id -> tokens, or the reason why encoding failed; one bad clip spares its batch."""
+    backbone: Backbone, prepared: Mapping[int, Prepared]
+) -> dict[int, dict[str, np.ndarray] | str]:
+    """Place in the batch -> tokens, or why encoding failed; one bad clip spares its batch."""
     if not prepared:
         return {}
     try:
@@ -28,14 +28,14 @@ def encode_batch(
         return dict(zip(prepared, tokens, strict=True))
     except Exception as error:  # found alone below, recorded as a failure
         if len(prepared) == 1:
-            return {clip_id: reason_of(error) for clip_id in prepared}
-    alone = (encode_batch(backbone, {clip_id: item}) for clip_id, item in prepared.items())
-    return {clip_id: result for results in alone for clip_id, result in results.items()}
+            return {place: reason_of(error) for place in prepared}
+    alone = (encode_batch(backbone, {place: item}) for place, item in prepared.items())
+    return {place: result for results in alone for place, result in results.items()}
 
 
-def why_absent(item: Prepared) -> str:
+def why_absent(absent: Mapping[str, str]) -> str:
     """The reasons of a clip's absent streams in one line."""
-    return "; ".join(f"{stream}: {reason}" for stream, reason in item.absent.items())
+    return "; ".join(f"{stream}: {reason}" for stream, reason in absent.items())
 
 
 def reason_of(error: Exception) -> str:

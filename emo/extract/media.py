@@ -91,6 +91,10 @@ class Windows:
         return np.concatenate(found)
 
 
+WINDOWS_AT_ONCE = 8
+"""Windows in one stretch of a long clip, see ``Backbone.stretch_seconds``."""
+
+
 def window_starts(length_seconds: float, seconds: float, hop_seconds: float) -> np.ndarray:
     """(W,) starts of the windows that cover a clip, W >= 1; the last may reach past its end.
 

@@ -17,13 +17,14 @@ import torch
 
 from emo.errors import StoreError
 from emo.extract.backbone import Backbone, Prepared
-from emo.extract.decode import load_media
+from emo.extract.decode import Source, load_media
 from emo.extract.encode import encode_batch, prepare_one, reason_of, why_absent
 from emo.extract.job import Ask, Job
 from emo.extract.media import DetectFaces, Needs
 from emo.extract.model import Model
 from emo.extract.plan import PartPlan, Todo
 from emo.extract.source import source_hash, source_of
+from emo.extract.stretches import Piece, join, stretches_of
 from emo.manifest import Clip
 from emo.store.part import PartWriter
 from emo.store.store import RecipeFolder, Store
@@ -45,12 +46,25 @@ class PartReport:
     wall_seconds: float
 
 
-@dataclass(frozen=True)
-class _Ready:
-    """One clip after decoding and preparing."""
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    """A clip, or a stretch of a long one, for the backbones that read it so."""
 
     clip: Clip
-    source: str
+    asks: tuple[Ask, ...]
+    source: Source
+    is_last_stretch: bool
+    """The clip's tokens in these recipes are complete after it."""
+    is_last: bool
+    """Nothing of the clip follows."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """One unit after decoding and preparing."""
+
+    unit: _Unit
+    source_hash: str
     prepared: dict[str, Prepared | str]
     """By recipe: what ``prepare`` returned, or the reason why there is nothing."""
 
@@ -63,6 +77,8 @@ class Worker:
         self.job = job
         self.backbones: dict[str, Backbone] = {}
         self.detect: DetectFaces | None = None
+        self.pieces: dict[str, list[Piece]] = {}
+        """By recipe, the stretches so far of the clip that is being encoded."""
         self.store = Store(job.store)
         self.pool = ThreadPoolExecutor(
             job.threads, initializer=torch.set_num_threads, initargs=(1,)
@@ -101,6 +117,7 @@ class Worker:
         clips = [clip for clip in part.clips if any(clip.id in ids for ids in todo.values())]
         self._load(todo, clips)
         failures: dict[str, dict[str, str]] = {name: {} for name in todo}
+        self.pieces = {name: [] for name in todo}
         finished = 0
         with ExitStack() as stack:
             writers = {
@@ -111,14 +128,12 @@ class Worker:
                 )
                 for name in todo
             }
-            for batch in self._batches(clips, todo, is_stopping):
+            for batch in self._batches(self._units(clips, todo), is_stopping):
                 for name, writer in writers.items():
-                    self._finish(
-                        name, writer, [r for r in batch if r.clip.id in todo[name]], failures
-                    )
-                for ready in batch:
-                    on_clip(any(ready.clip.id in reasons for reasons in failures.values()))
-                finished += len(batch)
+                    self._finish(name, writer, [r for r in batch if name in r.prepared], failures)
+                for unit in (ready.unit for ready in batch if ready.unit.is_last):
+                    on_clip(any(unit.clip.id in reasons for reasons in failures.values()))
+                    finished += 1
         return PartReport(finished, failures, finished < len(clips), time.monotonic() - began)
 
     def _load(self, names: Mapping[str, object], clips: Sequence[Clip]) -> None:
@@ -144,25 +159,38 @@ class Worker:
             backbone.row_count = self.job.batch_size or backbone.row_count * more
         return backbone
 
+    def _units(self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]) -> Iterator[_Unit]:
+        """Clips in plan order; one decode for all backbones that cut a clip alike."""
+        for clip in clips:
+            source = source_of(clip, self.job.root)
+            alike: dict[float | None, list[Ask]] = {}
+            for ask in self.job.asks:
+                if clip.id in todo.get(ask.name, ()):
+                    alike.setdefault(_stretch_seconds(ask, self.backbones[ask.name]), []).append(
+                        ask
+                    )
+            cut = {seconds: stretches_of(source, seconds) for seconds in alike}
+            whole = [ask for seconds in alike if len(cut[seconds]) == 1 for ask in alike[seconds]]
+            groups = [(whole, [source])] if whole else []
+            groups += [(asks, cut[key]) for key, asks in alike.items() if len(cut[key]) > 1]
+            for number, (asks, parts) in enumerate(groups, 1):
+                for place, part in enumerate(parts, 1):
+                    is_end = place == len(parts)
+                    yield _Unit(clip, tuple(asks), part, is_end, is_end and number == len(groups))
+
     def _batches(
-        self,
-        clips: Sequence[Clip],
-        todo: Mapping[str, frozenset[str]],
-        is_stopping: Callable[[], bool],
+        self, units: Iterator[_Unit], is_stopping: Callable[[], bool]
     ) -> Iterator[list[_Ready]]:
-        """Prepared clips in plan order, ``batch_clips`` at a time, until a stop request."""
-        waiting = iter(clips)
+        """Prepared units in order, ``batch_clips`` at a time, until a stop request."""
         ahead = 2 * self.job.threads + self.job.batch_clips
         queue: deque[Future[_Ready]] = deque(
-            self.pool.submit(self._prepare, clip, todo) for clip in islice(waiting, ahead)
+            self.pool.submit(self._prepare, unit) for unit in islice(units, ahead)
         )
         while queue:
             batch: list[_Ready] = []
             while queue and len(batch) < self.job.batch_clips and not is_stopping():
                 batch.append(queue.popleft().result())
-                queue.extend(
-                    self.pool.submit(self._prepare, clip, todo) for clip in islice(waiting, 1)
-                )
+                queue.extend(self.pool.submit(self._prepare, unit) for unit in islice(units, 1))
             if batch:
                 yield batch
             if is_stopping():
@@ -170,20 +198,19 @@ class Worker:
                     future.cancel()
                 return
 
-    def _prepare(self, clip: Clip, todo: Mapping[str, frozenset[str]]) -> _Ready:
-        """Decode one clip once and prepare it for every backbone that lacks it; in a thread."""
-        source = source_hash(clip, self.job.root)
-        asks = [ask for ask in self.job.asks if clip.id in todo.get(ask.name, ())]
-        needs = [_needs(self.backbones[ask.name], ask.options) for ask in asks]
+    def _prepare(self, unit: _Unit) -> _Ready:
+        """Decode a unit once and prepare it for every backbone that wants it; in a thread."""
+        found = source_hash(unit.clip, self.job.root)
+        needs = [_needs(self.backbones[ask.name], ask.options) for ask in unit.asks]
         try:
-            views = load_media(source_of(clip, self.job.root), needs, detect=self.detect)
+            views = load_media(unit.source, needs, detect=self.detect)
         except Exception as error:  # whatever a file does, the job goes on
-            return _Ready(clip, source, {ask.name: reason_of(error) for ask in asks})
+            return _Ready(unit, found, {ask.name: reason_of(error) for ask in unit.asks})
         prepared = {
             ask.name: prepare_one(self.backbones[ask.name], media)
-            for ask, media in zip(asks, views, strict=True)
+            for ask, media in zip(unit.asks, views, strict=True)
         }
-        return _Ready(clip, source, prepared)
+        return _Ready(unit, found, prepared)
 
     def _finish(
         self,
@@ -192,28 +219,41 @@ class Worker:
         batch: Sequence[_Ready],
         failures: dict[str, dict[str, str]],
     ) -> None:
-        """Encode a batch for one recipe and hand its clips to the part, failed ones as failures."""
-        prepared = {
-            ready.clip.id: item
-            for ready in batch
-            if isinstance(item := ready.prepared[name], Prepared) and item.inputs
-        }
-        encoded = encode_batch(self.backbones[name], prepared)
-        for ready in batch:
-            item = ready.prepared[name]
-            tokens = encoded.get(ready.clip.id, item if isinstance(item, str) else why_absent(item))
-            reason = tokens if isinstance(tokens, str) else None
-            if not isinstance(tokens, str) and isinstance(item, Prepared):
+        """Encode a batch for one recipe and hand complete clips to the part."""
+        for ready, piece in zip(batch, self._encoded(name, batch), strict=True):
+            clip_id, waiting = ready.unit.clip.id, self.pieces[name]
+            waiting.append(piece)
+            if not ready.unit.is_last_stretch:
+                continue
+            whole = join(waiting)
+            waiting.clear()
+            reason = whole.failure or ("" if whole.tokens else why_absent(whole.absent))
+            if not reason:
                 try:
                     writer.add(
-                        ready.clip.id, tokens, source=ready.source,
-                        absent=item.absent, notes=item.notes,
+                        clip_id, dict(whole.tokens), source=ready.source_hash,
+                        absent=dict(whole.absent), notes=dict(whole.notes),
                     )  # fmt: skip
                 except StoreError as error:
                     reason = str(error)
-            if reason is not None:
-                writer.fail(ready.clip.id, reason, source=ready.source)
-                failures[name][ready.clip.id] = reason
+            if reason:
+                writer.fail(clip_id, reason, source=ready.source_hash)
+                failures[name][clip_id] = reason
+
+    def _encoded(self, name: str, batch: Sequence[_Ready]) -> Iterator[Piece]:
+        items = [ready.prepared[name] for ready in batch]
+        usable = {
+            place: item
+            for place, item in enumerate(items)
+            if isinstance(item, Prepared) and item.inputs
+        }
+        encoded = encode_batch(self.backbones[name], usable)
+        for place, item in enumerate(items):
+            tokens = encoded.get(place, {})
+            if isinstance(item, str) or isinstance(tokens, str):
+                yield Piece(failure=item if isinstance(item, str) else str(tokens))
+            else:
+                yield Piece(tokens, None, item.absent, item.notes)
 
 
 def _still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
@@ -226,3 +266,7 @@ def _still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
 
 def _needs(backbone: Backbone, options: Mapping[str, object]) -> Needs:
     return type(backbone).needs(type(backbone).Options(**options))
+
+
+def _stretch_seconds(ask: Ask, backbone: Backbone) -> float | None:
+    return type(backbone).stretch_seconds(type(backbone).Options(**ask.options))

@@ -19,6 +19,7 @@ from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import (
+    WINDOWS_AT_ONCE,
     Linspace,
     Media,
     Needs,
@@ -44,6 +45,8 @@ STREAMS: dict[Kind, str] = {
     "image": "video", "face": "face", "video": "video",
 }  # fmt: skip
 TWO_TOWERS = {"clip", "siglip", "siglip2", "clap", "chinese_clip", "altclip", "metaclip_2"}
+AUDIO_SECONDS = 30.0
+"""Of sound that a model without a length of its own reads at once, when nobody says."""
 PICTURE_SECONDS = 10.0
 """Of sound in one log-mel picture."""
 _DECLARED_FRAMES = ("num_frames", "frames_per_clip")
@@ -85,7 +88,8 @@ class HFOptions(FaceModelOptions):
     frames: int = field(default=8, metadata={"help": "frames a clip for image and face models"})
     face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
     window_seconds: float | None = field(
-        default=None, metadata={"help": "of sound or video; none: the clip, or what it reads"}
+        default=None,
+        metadata={"help": "of sound (none: 30, or what the model reads) or video (none: the clip)"},
     )
     hop_seconds: float | None = field(
         default=None, metadata={"help": "between windows; none: as window_seconds"}
@@ -162,15 +166,21 @@ class HF(Model):
         """Guesses: 20 tokens a text, 50 a second of sound, 1,500 a video window, 200 a picture."""
         config = _config(options)
         kind, is_all = kind_of(options, config), level_of(options, config) == "tokens"
-        windows = len(
-            window_starts(
-                seconds, options.window_seconds or max(seconds, 1e-3),
-                options.hop_seconds or options.window_seconds or 1.0,
-            )
-        )  # fmt: skip
+        length = options.window_seconds or {"audio": AUDIO_SECONDS}.get(kind, PICTURE_SECONDS)
+        windows = len(window_starts(seconds, length, options.hop_seconds or length))
+        if kind == "video" and options.window_seconds is None:
+            windows = 1
         each = {"text": 20, "audio": 50 * seconds / windows, "video": 1500}.get(kind, 200)
         units = options.frames if kind in {"image", "face"} else 1 if kind == "text" else windows
         return {STREAMS[kind]: units * (each if is_all else 1)}
+
+    @classmethod
+    def stretch_seconds(cls, options: HFOptions) -> float | None:
+        """Eight windows of sound, or of video when it comes in windows."""
+        kind = kind_of(options, _config(options))
+        usual = {"audio": AUDIO_SECONDS, "spectrogram": PICTURE_SECONDS}.get(kind)
+        hop = options.hop_seconds or options.window_seconds or usual
+        return WINDOWS_AT_ONCE * hop if hop and kind in {"audio", "spectrogram", "video"} else None
 
     @classmethod
     def build(cls, options: HFOptions, found: Found, *, device: str) -> Self:
@@ -238,7 +248,9 @@ class HF(Model):
             return None
         window, hop = self.options.window_seconds, self.options.hop_seconds
         if self.kind == "audio":
-            rows, heard = self.reader.rows(media.samples, media.sample_rate, window, hop)
+            rows, heard = self.reader.rows(
+                media.samples, media.sample_rate, window or AUDIO_SECONDS, hop
+            )
             return list(zip(rows, heard, strict=True)) if self._is_whisper else rows
         length = window or PICTURE_SECONDS
         starts = window_starts(media.samples.shape[1] / media.sample_rate, length, hop or length)

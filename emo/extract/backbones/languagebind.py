@@ -16,7 +16,15 @@ from emo.errors import WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.clip_tokenizer import ClipTokenizer
 from emo.extract.kaldi import sinc_resample
-from emo.extract.media import FrameRule, Linspace, Media, Needs, Windows, window_starts
+from emo.extract.media import (
+    WINDOWS_AT_ONCE,
+    FrameRule,
+    Linspace,
+    Media,
+    Needs,
+    Windows,
+    window_starts,
+)
 from emo.extract.model import Model, to_numpy
 from emo.extract.networks.languagebind import TextTower, VisionTower
 from emo.extract.networks.languagebind_files import (
@@ -104,6 +112,11 @@ class LanguageBind(Model):
             scales[stream] = float(scale)
         crops = {"audio_crops": "middle of each third"} if "audio" in options.parts else {}
         return {"logit_scale": scales, **crops}
+
+    @classmethod
+    def stretch_seconds(cls, options: LanguageBindOptions) -> float | None:
+        """Eight windows, when it works in windows."""
+        return WINDOWS_AT_ONCE * options.windows[1] if options.windows else None
 
     @classmethod
     def build(cls, options: LanguageBindOptions, found: Found, *, device: str) -> Self:

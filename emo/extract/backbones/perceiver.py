@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from emo.errors import WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
-from emo.extract.media import Media, Needs, Rate, Windows, window_starts
+from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.model import Model, ModelOptions, to_numpy
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
 from emo.extract.spectrogram import resample
@@ -126,6 +126,11 @@ class Perceiver(Model):
         starts = window_starts(seconds, _window_seconds(sizes), _hop_seconds(options, sizes))
         every = {"latents": sizes.latents}
         return {name: float(len(starts) * every.get(name, 1)) for name in options.names}
+
+    @classmethod
+    def stretch_seconds(cls, options: PerceiverOptions) -> float:
+        """Eight windows."""
+        return WINDOWS_AT_ONCE * _hop_seconds(options, _sizes_or_usual(options))
 
     @classmethod
     def build(cls, options: PerceiverOptions, found: Found, *, device: str) -> Self:

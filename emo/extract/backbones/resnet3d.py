@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.face_options import FaceModelOptions
-from emo.extract.media import Media, Needs, Rate, Windows, window_starts
+from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.model import Model, to_numpy
 from emo.extract.weights import Found, WeightFile, Weights, fill, read_tensors
 from emo.store.recipe import StreamSpec
@@ -132,6 +132,11 @@ class ResNet3d(Model):
         """One a window."""
         starts = window_starts(seconds, options.window_seconds, options.hop)
         return {options.input: float(len(starts))}
+
+    @classmethod
+    def stretch_seconds(cls, options: ResNet3dOptions) -> float | None:
+        """Eight windows."""
+        return WINDOWS_AT_ONCE * options.hop
 
     @classmethod
     def build(cls, options: ResNet3dOptions, found: Found, *, device: str) -> Self:

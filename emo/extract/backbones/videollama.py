@@ -18,7 +18,15 @@ from torch.nn import functional as F
 
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.kaldi import sinc_resample
-from emo.extract.media import FrameRule, Media, Needs, Strided, Windows, window_starts
+from emo.extract.media import (
+    WINDOWS_AT_ONCE,
+    FrameRule,
+    Media,
+    Needs,
+    Strided,
+    Windows,
+    window_starts,
+)
 from emo.extract.model import Forward, Model, to_numpy
 from emo.extract.networks.imagebind_audio import SAMPLE_RATE, spectrograms
 from emo.extract.networks.videollama_options import VideoLlamaOptions
@@ -90,6 +98,11 @@ class VideoLlama(Model):
                 width, level = after if options.layer == "llama" else before, "query"
             specs[stream] = StreamSpec(width, options.stored, level=level)
         return specs
+
+    @classmethod
+    def stretch_seconds(cls, options: VideoLlamaOptions) -> float | None:
+        """Eight windows, when it works in windows."""
+        return WINDOWS_AT_ONCE * options.windows[1] if options.windows else None
 
     @classmethod
     def build(cls, options: VideoLlamaOptions, found: Found, *, device: str) -> Self:
