@@ -155,7 +155,8 @@ class Faces:
     found: np.ndarray
     """(F,) bool a frame; False: nothing was detected there and the nearest crop of the track
     (within a second) or else the centre of the frame stands in (``all``: the frame gives no crop).
-    All False: the clip shows no face, or nobody looked (``centre``)."""
+    All False: the clip shows no face, or nobody looked (``centre``). Its mean is what counts; of
+    crops that come from a store it is all there is, (1,) float."""
 
 
 @dataclass(frozen=True, eq=False)

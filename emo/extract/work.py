@@ -10,17 +10,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
 
 from emo.errors import StoreError
 from emo.extract.backbone import Backbone, Prepared
+from emo.extract.cached_faces import CachedFaces
 from emo.extract.decode import Source, load_media
 from emo.extract.encode import encode_batch, prepare_one, reason_of, why_absent
 from emo.extract.job import Ask, Job
-from emo.extract.media import DetectFaces, Needs
+from emo.extract.media import DetectFaces, Faces, Needs
 from emo.extract.model import Model
 from emo.extract.plan import PartPlan, Todo
 from emo.extract.source import source_hash, source_of
@@ -109,6 +110,7 @@ class Worker:
         """
         began = time.monotonic()
         folders = self.store.recipes
+        self.cached = CachedFaces(self.store)
         todo = {
             name: ids
             for name, wanted in part.todo.items()
@@ -202,15 +204,25 @@ class Worker:
         """Decode a unit once and prepare it for every backbone that wants it; in a thread."""
         found = source_hash(unit.clip, self.job.root)
         needs = [_needs(self.backbones[ask.name], ask.options) for ask in unit.asks]
+        cached = [self._cached_faces(unit, need, found) for need in needs]
+        needs = [need if c is None else replace(need, frames=None, faces=None)
+                 for need, c in zip(needs, cached, strict=True)]  # fmt: skip
         try:
             views = load_media(unit.source, needs, detect=self.detect)
         except Exception as error:  # whatever a file does, the job goes on
             return _Ready(unit, found, {ask.name: reason_of(error) for ask in unit.asks})
         prepared = {
-            ask.name: prepare_one(self.backbones[ask.name], media)
-            for ask, media in zip(unit.asks, views, strict=True)
+            ask.name: prepare_one(
+                self.backbones[ask.name], media if faces is None else replace(media, faces=faces)
+            )
+            for ask, media, faces in zip(unit.asks, views, cached, strict=True)
         }
         return _Ready(unit, found, prepared)
+
+    def _cached_faces(self, unit: _Unit, need: Needs, source: str) -> Faces | None:
+        """Crops of an earlier job; only of whole clips, because that is what it stored."""
+        is_whole = unit.source == source_of(unit.clip, self.job.root)
+        return self.cached.get(need, unit.clip.id, source) if is_whole else None
 
     def _finish(
         self,

@@ -1,0 +1,66 @@
+"""Crops stored by `faces` serve face models later: the same bits, nothing decoded again."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+import emo.extract.work as work
+from emo.demo.dataset import write_dataset
+from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
+from emo.extract.backbones.vggface import VggFace
+from emo.extract.job import Ask
+from emo.extract.run import extract
+from emo.manifest import read_manifest
+from emo.store import Store
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    return read_manifest(write_dataset(folder, clips_per_class_and_speaker=1, progress=False))
+
+
+def asks():
+    crops = FaceCropsOptions(frames=2)
+    options = VggFace.tiny().options
+    return (
+        Ask("faces", "faces", asdict(crops), FaceCrops.recipe(crops)),
+        Ask("vggface", "vggface", asdict(options), VggFace.recipe(options)),
+    )
+
+
+def test_embeddings_of_stored_crops_are_those_of_the_video(manifest, tmp_path, monkeypatch):
+    faces, vggface = asks()
+    clips = manifest.__class__(manifest.path, manifest.root, manifest.clips[:4], "")
+    extract(clips, tmp_path / "video", [vggface], progress=False)
+    extract(clips, tmp_path / "crops", [faces], progress=False)
+    seen = []
+    real = work.load_media
+    monkeypatch.setattr(
+        work,
+        "load_media",
+        lambda s, needs, detect: seen.extend(needs) or real(s, needs, detect=detect),
+    )
+    report = extract(clips, tmp_path / "crops", [vggface], progress=False)
+    assert report.exit_code == 0
+    assert all(need.frames is None and need.faces is None for need in seen)
+    ids = [clip.id for clip in clips.clips]
+    direct, cached = (Store(tmp_path / name) for name in ("video", "crops"))
+    np.testing.assert_array_equal(
+        direct.read("vggface/face", ids).values, cached.read("vggface/face", ids).values
+    )
+    assert direct.recipes["vggface"].notes == cached.recipes["vggface"].notes
+
+
+def test_crops_of_another_rule_are_not_taken(manifest, tmp_path):
+    options = FaceCropsOptions(frames=3)
+    other = Ask("faces", "faces", asdict(options), FaceCrops.recipe(options))
+    clips = manifest.__class__(manifest.path, manifest.root, manifest.clips[:1], "")
+    extract(clips, tmp_path, [other], progress=False)
+    cached = work.CachedFaces(Store(tmp_path))
+    source = Store(tmp_path).recipes["faces"].sources[clips.clips[0].id]
+    need = VggFace.needs(VggFace.tiny().options)
+    assert cached.get(need, clips.clips[0].id, source) is None
+    assert cached.get(FaceCrops.needs(options), clips.clips[0].id, source) is not None
+    assert cached.get(FaceCrops.needs(options), clips.clips[0].id, "another") is None
