@@ -77,6 +77,8 @@ class Worker:
         """Build nothing yet; models are loaded when the first part needs them."""
         self.job = job
         self.backbones: dict[str, Backbone] = {}
+        self.needs: dict[str, Needs] = {}
+        self.stretch_seconds: dict[str, float | None] = {}
         self.detect: DetectFaces | None = None
         self.pieces: dict[str, list[Piece]] = {}
         """By recipe, the stretches so far of the clip that is being encoded."""
@@ -143,11 +145,10 @@ class Worker:
         for ask in self.job.asks:
             if ask.name in names and ask.name not in self.backbones:
                 self.backbones[ask.name] = self._built(ask)
-        rules = [
-            _needs(self.backbones[ask.name], ask.options).faces
-            for ask in self.job.asks
-            if ask.name in names
-        ]
+                kind, options = type(self.backbones[ask.name]), self.backbones[ask.name].options
+                self.needs[ask.name] = kind.needs(options)
+                self.stretch_seconds[ask.name] = kind.stretch_seconds(options)
+        rules = [self.needs[ask.name].faces for ask in self.job.asks if ask.name in names]
         is_face_wanted = any(rule is not None and rule.mode != "centre" for rule in rules)
         if self.detect is None and is_face_wanted and any(clip.video for clip in clips):
             from emo.extract.faces import FaceDetector  # seconds of imports that texts do not need
@@ -168,9 +169,7 @@ class Worker:
             alike: dict[float | None, list[Ask]] = {}
             for ask in self.job.asks:
                 if clip.id in todo.get(ask.name, ()):
-                    alike.setdefault(_stretch_seconds(ask, self.backbones[ask.name]), []).append(
-                        ask
-                    )
+                    alike.setdefault(self.stretch_seconds[ask.name], []).append(ask)
             cut = {seconds: stretches_of(source, seconds) for seconds in alike}
             whole = [ask for seconds in alike if len(cut[seconds]) == 1 for ask in alike[seconds]]
             groups = [(whole, [source])] if whole else []
@@ -203,7 +202,7 @@ class Worker:
     def _prepare(self, unit: _Unit) -> _Ready:
         """Decode a unit once and prepare it for every backbone that wants it; in a thread."""
         found = source_hash(unit.clip, self.job.root)
-        needs = [_needs(self.backbones[ask.name], ask.options) for ask in unit.asks]
+        needs = [self.needs[ask.name] for ask in unit.asks]
         cached = [self._cached_faces(unit, need, found) for need in needs]
         needs = [need if c is None else replace(need, frames=None, faces=None)
                  for need, c in zip(needs, cached, strict=True)]  # fmt: skip
@@ -274,11 +273,3 @@ def _still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
     return frozenset(
         clip_id for clip_id in wanted.ids if folder.attempts.get(clip_id, -1) < wanted.attempt
     )
-
-
-def _needs(backbone: Backbone, options: Mapping[str, object]) -> Needs:
-    return type(backbone).needs(type(backbone).Options(**options))
-
-
-def _stretch_seconds(ask: Ask, backbone: Backbone) -> float | None:
-    return type(backbone).stretch_seconds(type(backbone).Options(**ask.options))

@@ -1,9 +1,15 @@
 """The networks at their published sizes, on the meta device: parameters, shapes of tokens."""
 
+from pathlib import Path
+
+import open_clip
 import pytest
 import torch
+import transformers
 
 from emo.extract.backbones import resnet3d, vggface
+from emo.extract.networks.languagebind import VisionTower
+from emo.extract.networks.languagebind_files import Config
 from emo.extract.networks.perceiver import PerceiverWindow, read_sizes
 
 # config.json of deepmind/multimodal-perceiver
@@ -37,6 +43,52 @@ def test_perceiver_has_20_million_parameters_and_784_latents():
     assert sizes.samples == 30_720
     shapes = {name: tuple(value.shape) for name, value in tokens.items()}
     assert shapes == {"latents": (2, 784, 512), "label": (2, 1, 512), "logits": (2, 1, 700)}
+
+
+LARGE = {
+    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+    "num_attention_heads": 16, "patch_size": 14, "hidden_act": "gelu",
+}  # fmt: skip
+
+
+def test_languagebind_l_has_the_shapes_of_its_specification():
+    video = {**LARGE, "image_size": 224, "num_frames": 8, "add_time_attn": True}
+    audio = {**LARGE, "num_mel_bins": 112, "target_length": 1036}
+    expected = {"video": (1, 8, 257, 1024), "audio": (1, 1, 593, 1024)}
+    for name, vision in (("video", video), ("audio", audio)):
+        config = Config(Path("config.json"), {"projection_dim": 768, "vision_config": vision})
+        picture, frames = config.picture, vision.get("num_frames", 1)
+        with torch.device("meta"):
+            tower = VisionTower(config.sizes("vision_config"), picture).eval()
+            tokens = tower.tokens(torch.empty(1, frames, 3, picture.height, picture.width))
+            pooled = tower.pooled(tower.frames(tokens))
+        # ViT-L/14: 304 M at 336 px; the temporal attentions of video add 24 x 4.2 M
+        assert count(tower) / 1e6 == pytest.approx({"video": 405, "audio": 305}[name], abs=2)
+        assert tuple(tokens.shape) == expected[name]
+        assert tuple(pooled.shape) == (1, 768)
+
+
+@pytest.mark.parametrize(
+    ("config", "millions"),
+    [
+        (transformers.RobertaConfig(vocab_size=50265, max_position_embeddings=514), 124.6),
+        (transformers.WavLMConfig(), 94.4),
+        (transformers.ViTConfig(), 86.4),
+        (transformers.VideoMAEConfig(), 86.2),
+    ],
+    ids=lambda value: getattr(value, "model_type", ""),
+)
+def test_models_of_transformers_have_their_published_parameters(config, millions):
+    with torch.device("meta"):
+        net = transformers.AutoModel.from_config(config)
+    assert count(net) / 1e6 == pytest.approx(millions, abs=0.7)
+
+
+def test_openclip_vit_b_32_has_151_million_parameters():
+    with torch.device("meta"):
+        net = open_clip.create_model("ViT-B-32", load_weights=False, device="meta")
+    assert count(net) / 1e6 == pytest.approx(151.3, abs=0.1)
+    assert net.encode_image(torch.empty(2, 3, 224, 224, device="meta")).shape == (2, 512)
 
 
 def test_vggface_has_23_million_parameters_without_its_classifier():

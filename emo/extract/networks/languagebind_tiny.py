@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,28 @@ _VISION: dict[str, dict[str, Any]] = {
 }
 
 
-def write_repository(folder: Path, stream: str, *, projected: int = 8) -> None:
+def write_repository(
+    folder: Path,
+    stream: str,
+    *,
+    projected: int = 8,
+    vision: Mapping[str, Any] = {},
+    text: Mapping[str, Any] = {},
+) -> None:
     """``config.json``, ``pytorch_model.bin`` and the tokenizer's files; video has adapters.
 
     Args:
         folder: made here.
         stream: ``video``, ``audio`` or ``image``; each has a text tower beside it.
         projected: width of the shared space.
+        vision: sizes of the tower other than the tiny ones.
+        text: those of the text tower.
     """
     folder.mkdir(parents=True)
     words = _vocabulary()
-    vision = {"hidden_size": 16, "patch_size": 8, **_SIZES, **_VISION[stream]}
-    text = {"hidden_size": 12, "vocab_size": len(words), "max_position_embeddings": 77, **_SIZES}
-    document = {"projection_dim": projected, "vision_config": vision, "text_config": text}
+    tiny = {"hidden_size": 12, "vocab_size": len(words), "max_position_embeddings": 77, **_SIZES}
+    seen = {"hidden_size": 16, "patch_size": 8, **_SIZES, **_VISION[stream], **vision}
+    document = {"projection_dim": projected, "vision_config": seen, "text_config": {**tiny, **text}}
     (folder / "config.json").write_text(json.dumps(document))
     (folder / "vocab.json").write_text(json.dumps({word: k for k, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\nt h\nth e</w>\n")
@@ -55,7 +65,8 @@ def _tensors(config: Config, stream: str) -> dict[str, Tensor]:
     tensors = {"logit_scale": torch.tensor(2.6592)}
     for tower in towers:
         for name, value in tower.state_dict().items():
-            tensors[name] = value + torch.randn(value.shape) * 0.2
+            spread = 0.2 if value.ndim < 2 else 0.8 / value[0].numel() ** 0.5  # keeps its size
+            tensors[name] = value + torch.randn(value.shape) * spread
     return _with_adapters(tensors) if stream == "video" else tensors
 
 
