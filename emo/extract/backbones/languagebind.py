@@ -61,7 +61,7 @@ class LanguageBind(Model):
     options: LanguageBindOptions
     card: ClassVar[Card] = Card(
         source="PKU-YuanGroup/LanguageBind (arXiv:2310.01852)",
-        licence="MIT",
+        licence="MIT; its training data (VIDAL-10M) non-commercial: CC BY-NC 4.0",
         parameters="0.4 G video, 0.3 G audio, 0.1 G text",
         streams="video (1, 768), audio (1, 768), text (1, 768)",
     )

@@ -125,9 +125,7 @@ class OpenClip(Model):
 
         architecture(options, found)
         name = options.model or f"local-dir:{found.folder}"
-        logging.disable(logging.WARNING)  # "no pretrained weights": they follow
-        net = open_clip.create_model(name, load_weights=False, pretrained_text=False)
-        logging.disable(logging.NOTSET)
+        net = _untrained(name)
         path = found.get(_TENSORS.names[0])
         tensors = {k.removeprefix("module."): v for k, v in read_tensors(path).items()}
         fill(net, convert_state_dict(net, tensors), where=str(path))
@@ -141,8 +139,6 @@ class OpenClip(Model):
     @classmethod
     def write_tiny(cls, folder: Path) -> OpenClipOptions:
         """A small model of one layer each, described as on the hub."""
-        import open_clip
-
         document = {
             "model_cfg": {
                 "embed_dim": 16,
@@ -153,7 +149,7 @@ class OpenClip(Model):
             "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
         }  # fmt: skip
         (folder / _CONFIG.names[0]).write_text(json.dumps(document))
-        net = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+        net = _untrained(f"local-dir:{folder}")
         torch.save(net.state_dict(), folder / "open_clip_pytorch_model.bin")
         return OpenClipOptions(weights=str(folder), frames=2)
 
@@ -209,6 +205,16 @@ def architecture(options: OpenClipOptions, found: Found) -> dict[str, Any]:
         names = sorted(file.stem for file in folder.glob("*.json"))
         raise OptionError(plugins.unknown("open_clip model", options.model, names))
     return read_json(path)
+
+
+def _untrained(name: str) -> Any:
+    import open_clip
+
+    logging.disable(logging.WARNING)  # "no pretrained weights": they follow
+    try:
+        return open_clip.create_model(name, load_weights=False, pretrained_text=False)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _part(config: Path, name: str) -> dict[str, Any]:
