@@ -1,0 +1,133 @@
+"""Weights on the command line: found, missing, another place; options that all models share."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from emo.cli import main
+from emo.demo.dataset import write_dataset
+from emo.extract.backbones.openclip import OpenClip
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    write_dataset(folder, clips_per_class_and_speaker=1, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    folder.mkdir()
+    OpenClip.write_tiny(folder)
+    return folder
+
+
+@pytest.fixture
+def emo(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "no-hub"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-torch"))
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["emo", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leave:
+            code = leave.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+def test_a_job_without_weights_ends_with_one_line_that_tells_what_to_do(emo, clips):
+    code, out, err = emo("extract", clips / "manifest.csv", "--backbone", "vggface")
+    assert code == 1
+    assert out == ""
+    assert err.count("\n") == 1
+    for words in ("20180402-114759-vggface2.pt", "looked in", "emo weights fetch vggface"):
+        assert words in err
+
+
+def test_where_tells_what_is_missing_and_what_is_here(emo, weights):
+    code, out, _ = emo("weights", "where", "languagebind")
+    assert code == 1
+    assert out.count("missing") >= 4
+    assert "LanguageBind/LanguageBind_Audio_FT" in out
+    code, out, _ = emo("weights", "where", "openclip", "-o", f"weights={weights}")
+    assert code == 0
+    assert "missing" not in out
+
+
+def test_check_loads_the_model_and_names_a_damaged_file(emo, weights, tmp_path):
+    code, out, _ = emo("weights", "check", "openclip", "-o", f"weights={weights}")
+    assert code == 0
+    assert "video (T, 16)" in out
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "open_clip_config.json").write_bytes((weights / "open_clip_config.json").read_bytes())
+    (broken / "open_clip_pytorch_model.bin").write_bytes(b"not a checkpoint")
+    code, _, err = emo("weights", "check", "openclip", "-o", f"weights={broken}")
+    assert code == 1
+    assert "open_clip_pytorch_model.bin cannot be read as weights" in err
+
+
+def test_a_backbone_without_weights_says_so(emo):
+    code, _, err = emo("weights", "where", "classic")
+    assert code == 1
+    assert "classic has no weights" in err
+
+
+def test_the_recipe_keeps_no_path_and_predict_asks_where_the_weights_lie(emo, clips, weights):
+    words = ("--backbone", "openclip", "-o", f"weights={weights}", "--out", "features")
+    assert emo("extract", clips / "manifest.csv", *words)[0] == 0
+    recipe = next(Path("features").rglob("recipe.json")).read_text()
+    assert str(weights.parent) not in recipe
+    code, _, err = emo(
+        "fit-head",
+        clips / "manifest.csv",
+        "--features",
+        "features",
+        "--head",
+        "linear",
+        "--out",
+        "r",
+    )
+    assert code == 0, err
+    code, _, err = emo("predict", "r", "--text", "a fine day")
+    assert code == 1
+    assert "emo weights fetch openclip" in err
+    code, out, err = emo(
+        "predict", "r", "--text", "a fine day", "--json", "-o", f"weights={weights}"
+    )
+    assert code == 0, err
+    assert sum(json.loads(out)["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_dtype_goes_to_every_model_and_is_refused_where_there_is_none(emo, clips, weights):
+    words = ("--backbone", "openclip", "-o", f"weights={weights}", "--dtype", "bf16")
+    assert emo("extract", clips / "manifest.csv", *words, "--out", "f")[0] == 0
+    assert emo("store", "ls", "f")[0] == 0
+    recipe = json.loads(next(Path("f").rglob("recipe.json")).read_text())
+    assert "bf16" in json.dumps(recipe)
+    code, _, err = emo(
+        "extract", clips / "manifest.csv", "--backbone", "classic", "--dtype", "bf16"
+    )
+    assert code == 1
+    assert "--dtype: none of classic has such an option" in err
+    code, _, _ = emo("extract", clips / "manifest.csv", "--batch-size", "0")
+    assert code == 2
+
+
+def test_faces_is_another_recipe(emo, clips):
+    words = ("--backbone", "faces", "--faces", "centre", "--out", "f")
+    assert emo("extract", clips / "manifest.csv", *words)[0] == 0
+    code, _, err = emo("extract", clips / "manifest.csv", "--backbone", "faces", "--out", "f")
+    assert code == 1
+    assert "options.faces" in err
