@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from emo.heads.head import Batch, Head, Loss
+from emo.heads.head import Batch, Head, Loss, task_of
 from emo.heads.layers import segment_mean, segment_std
 from emo.heads.solver import Solution, solve_path
 from emo.ragged import Ragged
@@ -96,10 +96,16 @@ class LinearHead(Head):
             return self._by_target(logits[0])
         parts = [self._by_target(one) for one in logits]
         return {
-            target: torch.stack([part[target].log_softmax(1) for part in parts]).logsumexp(0)
-            - math.log(len(parts))
+            target: self._average([part[target] for part in parts], target)
             for target in self.classes
         }
+
+    def _average(self, parts: list[Tensor], target: str) -> Tensor:
+        """Of the probabilities of classes; of numbers and several labels, of the logits."""
+        if task_of(self.classes[target]) != "classify":
+            return torch.stack(parts).mean(0)
+        both = torch.stack([part.log_softmax(1) for part in parts]).logsumexp(0)
+        return both - math.log(len(parts))
 
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """The optimum at each penalty, strongest first; of late fusion one candidate."""
