@@ -67,6 +67,7 @@ class Plugins(str, Enum):  # noqa: UP042
     backbones = "backbones"
     heads = "heads"
     executors = "executors"
+    presets = "presets"
 
 
 def main() -> None:
@@ -157,8 +158,15 @@ def fit_head(
     features: Annotated[list[Path], Option(help="Store(s) from `emo extract`; repeat to fuse.")] = [
         Path("features")
     ],
-    head: Annotated[str, Option(help="See `emo list heads`.")] = "attention_pool",
-    target: Annotated[list[str], Option(help="The column to predict; repeat.")] = ["label"],
+    head: Annotated[
+        str | None, Option(help="See `emo list heads`; default: attention_pool.")
+    ] = None,
+    preset: Annotated[
+        str | None, Option(help="Features, head and options of one of `emo list presets`.")
+    ] = None,
+    target: Annotated[
+        list[str], Option(help="The column to predict; repeat; default: label.")
+    ] = [],
     task: Annotated[
         list[str],
         Option(help="[TARGET=]classify, multilabel, regress or pairs; default: by cells."),
@@ -213,7 +221,7 @@ def fit_head(
     }  # fmt: skip
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},
-        targets=target, tasks=task, weights=target_weight, option=option,
+        targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
     )  # fmt: skip
     result = fit_head(clips, features, out, options)
     print(result.table())

@@ -29,15 +29,22 @@ class RaggedConv(nn.Module):
         return Ragged(self.linear(windows.flatten(1)), offsets)
 
 
-class TokenNorm(nn.BatchNorm1d):
+class TokenNorm(nn.Module):
     """Batch normalisation over tokens; a batch of one token is normalised as in evaluation."""
+
+    def __init__(self, width: int) -> None:
+        """D of a token."""
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
 
     def forward(self, values: Tensor) -> Tensor:
         """(ΣT, D) -> (ΣT, D)."""
+        norm = self.norm
         if len(values) > 1:
-            return super().forward(values)
+            found: Tensor = norm(values)
+            return found
         return functional.batch_norm(
-            values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+            values, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
         )
 
 

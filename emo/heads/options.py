@@ -61,6 +61,8 @@ class FitOptions:
     """The manifest's column to predict, or several."""
     tasks: Mapping[str, str] = field(default_factory=dict)
     """By target: ``classify``, ``multilabel``, ``regress`` or ``pairs``; else told by its cells."""
+    preset: str = ""
+    """The name of the experiment that options were taken from; see ``emo/heads/presets.py``."""
     streams: tuple[str, ...] = ()
     """``recipe`` or ``recipe/stream``; none: everything in the stores."""
     seeds: int = 1

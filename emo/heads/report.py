@@ -11,6 +11,7 @@ from emo.heads.loop import Outcome
 from emo.heads.measures import HEADLINES
 from emo.heads.options import FitOptions
 from emo.heads.predictions import predictions_of
+from emo.heads.presets import find_preset
 from emo.heads.scores import Scores
 from emo.heads.targets import Target
 from emo.manifest import Manifest
@@ -92,11 +93,15 @@ class FitResult:
         return "\n".join(
             [
                 *parts,
-                *(["", *(f"- {note}" for note in self.data.notes)] if self.data.notes else []),
+                *(["", *(f"- {note}" for note in self._notes())] if self._notes() else []),
                 "",
                 f"{self.seconds:.1f} s" + (f"; run written to {self.out}" if self.out else ""),
             ]
         )
+
+    def _notes(self) -> list[str]:
+        name = self.options.preset
+        return [*([f"preset {name}: {find_preset(name).source}"] if name else []), *self.data.notes]
 
     def _target_lines(self, target: Target) -> list[str]:
         found = self.all_metrics[target.name]

@@ -39,7 +39,11 @@ class LinearOptions:
         metadata={"help": "late: streams solved alone, probabilities averaged; early: together."},
     )
 
+    bias: bool = field(default=True, metadata={"help": "Beside the weights; lbfgs needs it."})
+
     def __post_init__(self) -> None:
+        if not self.bias and self.solver == "lbfgs":
+            raise ValueError("expected bias with solver=lbfgs; solver=adamw can do without")
         if self.penalties < 1:
             raise ValueError(f"expected penalties >= 1, got {self.penalties}")
 
@@ -71,7 +75,7 @@ class LinearHead(Head):
         if options.fusion == "early":
             self.widths = [sum(self.widths)]
         self.linears = nn.ModuleList(
-            nn.Linear(width, sum(classes.values())) for width in self.widths
+            nn.Linear(width, sum(classes.values()), bias=options.bias) for width in self.widths
         )
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
