@@ -1,6 +1,7 @@
 """Every preset trains on tiny features of the shapes of its source."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from emo.heads.fit import fit_head
 from emo.heads.presets import PRESETS
 from tests.make_batches import make_manifest, make_store
 
+ROOT = Path(__file__).parents[2]
 CLIPS = 36
 SPLITS = ["train"] * 20 + ["val"] * 8 + ["test"] * 8
 
@@ -62,3 +64,13 @@ def test_what_is_typed_goes_before_the_preset():
     assert (other.head, other.head_options, other.streams) == ("linear", {}, ("x",))
     with pytest.raises(OptionError, match="unknown preset 'semeval-exp2'; did you mean"):
         fit_options({}, option=[], preset="semeval-exp2", **words)
+
+
+def test_the_page_shows_every_preset_with_what_its_source_reports():
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "docs" / "heads.md").read_text().splitlines()
+    ]
+    shown = {row[0].strip("`"): row[-1] for row in rows if len(row) == 4}
+    for name, preset in PRESETS.items():
+        assert shown[name] == preset.reported
