@@ -113,6 +113,16 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {**_QIA_STEPS, "batch_size": 128, "weight_decay": 1e-5, "warmup": 0.01},
             {"logmel/audio": 64, "words/text": 300, "vggface/face": 512},
         ),
+        "mosi-linear": Preset(
+            "MOSI features in shared/data/features/mosi: one regression on all modalities",
+            "linear", (), {"fusion": "early"}, {},
+            {"mosi/text": 100, "mosi/audio": 73, "mosi/video": 100},
+        ),
+        "mosi-dialogue": Preset(
+            "the same features, with the clips of a video as one dialogue",
+            "dialogue_bilstm", (), {}, {},
+            {"mosi/text": 100, "mosi/audio": 73, "mosi/video": 100},
+        ),
         "crossformer": Preset(
             "Trainer-based project (DeBERTa, audio MAE, VideoMAE): cross-modal transformer; here "
             "on frozen tokens, at a rate for heads instead of 2e-5",
