@@ -67,6 +67,7 @@ class Plugins(str, Enum):  # noqa: UP042
     backbones = "backbones"
     heads = "heads"
     executors = "executors"
+    presets = "presets"
 
 
 def main() -> None:
@@ -157,8 +158,20 @@ def fit_head(
     features: Annotated[list[Path], Option(help="Store(s) from `emo extract`; repeat to fuse.")] = [
         Path("features")
     ],
-    head: Annotated[str, Option(help="See `emo list heads`.")] = "attention_pool",
-    target: Annotated[str, Option(help="The column to predict.")] = "label",
+    head: Annotated[
+        str | None, Option(help="See `emo list heads`; default: attention_pool.")
+    ] = None,
+    preset: Annotated[
+        str | None, Option(help="Features, head and options of one of `emo list presets`.")
+    ] = None,
+    target: Annotated[
+        list[str], Option(help="The column to predict; repeat; default: label.")
+    ] = [],
+    task: Annotated[
+        list[str],
+        Option(help="[TARGET=]classify, multilabel, regress or pairs; default: by cells."),
+    ] = [],
+    target_weight: Annotated[list[str], Option(help="TARGET=factor in the loss; repeat.")] = [],
     stream: Annotated[
         list[str], Option(help="RECIPE or RECIPE/STREAM; repeat; default: all in the store.")
     ] = [],
@@ -176,30 +189,40 @@ def fit_head(
         bool, Option("--class-weights", help="Weight the loss by inverse class frequency.")
     ] = False,
     patience: Annotated[int | None, Option(help="Epochs without a better val score.")] = None,
+    warmup: Annotated[float | None, Option(help="Share of the steps with a rising rate.")] = None,
+    decay: Annotated[str | None, Option(help="constant, linear or cosine.")] = None,
+    focal: Annotated[float | None, Option(help="Exponent of the focal loss.")] = None,
+    mixup: Annotated[float | None, Option(help="Alpha of mixup.")] = None,
+    mixup_probability: Annotated[float | None, Option(help="Share of the steps with it.")] = None,
+    spec_augment: Annotated[list[str], Option(help="A log-mel stream to mask; repeat.")] = [],
+    modality_dropout: Annotated[float | None, Option(help="Share of streams dropped.")] = None,
+    accumulate: Annotated[int | None, Option(help="Batches a step.")] = None,
+    bf16: Annotated[bool, Option("--bf16", help="Run the head in bfloat16.")] = False,
+    max_samples: Annotated[int | None, Option(help="Clips of each split, for a look.")] = None,
     allow_missing: Annotated[
         float | None, Option(help="Share of clips that may lack features.")
     ] = None,
 ) -> None:
     """Fit a light head on cached features and report weighted F1 per split."""
-    from emo import plugins
-    from emo.heads.fit import FitOptions, fit_head
+    from emo.heads.asked import fit_options
+    from emo.heads.fit import fit_head
     from emo.manifest import read_manifest
 
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     given: dict[str, Any] = {
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
         "weight_decay": weight_decay, "label_smoothing": label_smoothing,
-        "patience": patience, "allow_missing": allow_missing,
+        "patience": patience, "allow_missing": allow_missing, "warmup": warmup, "decay": decay,
+        "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
+        "modality_dropout": modality_dropout, "accumulate": accumulate,
+        "max_samples": max_samples, "seeds": seeds, "class_weights": class_weights or None,
+        "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
+        "streams": tuple(stream) or None, "head": head,
     }  # fmt: skip
-    options = FitOptions(
-        head=head,
-        head_options=plugins.split_options(option, [head])[head],
-        target=target,
-        streams=tuple(stream),
-        seeds=seeds,
-        class_weights=class_weights,
-        **{key: value for key, value in given.items() if value is not None},
-    )
+    options = fit_options(
+        {name: value for name, value in given.items() if value is not None},
+        targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
+    )  # fmt: skip
     result = fit_head(clips, features, out, options)
     print(result.table())
 

@@ -60,6 +60,24 @@ def join(
 
 
 @manifest_app.command(
+    epilog="Example: emo manifest semeval --split train=Subtask_2_train.json --out m.csv"
+)
+def semeval(
+    split: Annotated[
+        list[str], Option(help="SPLIT=FILE, .json as SemEval or .txt as ECF; repeat.")
+    ],
+    out: Out = Path("manifest.csv"),
+) -> None:
+    """One clip for each utterance of SemEval-2024 Task 3 or ECF, with emotions and their causes."""
+    from emo.manifest.conversations import from_conversations
+
+    parts = {name: Path(file) for name, file in pairs(split, "--split").items()}
+    manifest = from_conversations(parts, out=out)
+    dialogues = len({clip.dialogue for clip in manifest.clips})
+    print(f"{len(manifest.clips):,} clips of {dialogues:,} dialogues -> {out}")
+
+
+@manifest_app.command(
     epilog="Example: emo manifest split m.csv --split-by speaker --val anna --test ben --out s.csv"
 )
 def split(

@@ -10,7 +10,9 @@ from emo.table import format_table
 
 
 def plugin_table(what: str) -> str:
-    """The table for ``backbones``, ``heads`` or ``executors``."""
+    """The table for ``backbones``, ``heads``, ``executors`` or ``presets``."""
+    if what == "presets":
+        return _presets()
     package, contract, row = _KINDS[what]()
     rows: list[dict[str, object]] = []
     for name in plugins.available(package):
@@ -72,6 +74,22 @@ def _heads() -> tuple[str, type, Callable[[type], dict[str, object]]]:
         return {"options": _options(kind.Options), "what it is": _first_sentence(kind)}
 
     return "emo.heads.library", Head, row
+
+
+def _presets() -> str:
+    from emo.heads.presets import PRESETS
+
+    rows: list[dict[str, object]] = [
+        {
+            "name": name,
+            "head": preset.head,
+            "streams": ", ".join(preset.streams) or "all",
+            "reported F1": preset.reported,
+            "where from": preset.source,
+        }
+        for name, preset in PRESETS.items()
+    ]
+    return format_table(rows)
 
 
 def _executors() -> tuple[str, type, Callable[[type], dict[str, object]]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emo.errors import EmoError, MediaError, StoreError
+from emo.heads.dialogues import turns_of
 from emo.heads.run import Run
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.store.store import Store
@@ -96,7 +97,7 @@ def predict_file(
         if failures:
             raise MediaError(f"{clip_id}: {failures[clip_id]}")
         table, absent = _apply(run, [clip_id], Store(folder))
-    shares = dict(zip(run.classes, table[0].tolist(), strict=True))
+    shares = dict(zip(run.classes or (run.target,), table[0].tolist(), strict=True))
     return Prediction(clip_id, run.target, shares, absent)
 
 
@@ -124,9 +125,9 @@ def predict_manifest(
         ids = [clip.id for clip in manifest.clips if clip.id not in failures]
         if not ids:
             raise EmoError(f"{manifest_path}: no clip has features; first: {_first(failures)}")
-        table, _ = _apply(run, ids, store)
-    _write(run, ids, table, out)
-    labels = [run.classes[k] for k in table.argmax(axis=1)]
+        clips = [clip for clip in manifest.clips if clip.id not in failures]
+        table, _ = _apply(run, ids, store, turns_of(clips))
+    labels = _write(run, ids, table, out)
     return PredictReport(out, {name: labels.count(name) for name in run.classes}, failures)
 
 
@@ -177,7 +178,9 @@ def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
     return {clip_id: reason for clip_id, reason in reasons[0].items() if clip_id in common}
 
 
-def _apply(run: Run, ids: list[str], store: Store) -> tuple[np.ndarray, dict[str, str]]:
+def _apply(
+    run: Run, ids: list[str], store: Store, turns: np.ndarray | None = None
+) -> tuple[np.ndarray, dict[str, str]]:
     """Probabilities (N, C), and the streams that the first clip lacks."""
     streams, absent = {}, {}
     for stream in run.streams:
@@ -188,14 +191,17 @@ def _apply(run: Run, ids: list[str], store: Store) -> tuple[np.ndarray, dict[str
             absent.update(
                 {f"{recipe}/{k}": v for k, v in folder.absent[ids[0]].items() if k == name}
             )
-    return run.predict(streams), absent
+    return run.predict(streams, turns), absent
 
 
-def _write(run: Run, ids: list[str], table: np.ndarray, out: Path) -> None:
-    frame = pd.DataFrame(table, columns=[f"p_{name}" for name in run.classes])
-    frame.insert(0, "prediction", [run.classes[k] for k in table.argmax(axis=1)])
+def _write(run: Run, ids: list[str], table: np.ndarray, out: Path) -> list[str]:
+    """Write the predictions; returns the most probable class of each clip, of numbers nothing."""
+    frame = pd.DataFrame(table[:, : len(run.classes)], columns=[f"p_{c}" for c in run.classes])
+    labels = [run.classes[k] for k in table.argmax(axis=1)] if run.classes else []
+    frame.insert(0, "prediction", labels or table[:, 0])
     frame.insert(0, "id", ids)
     frame.to_csv(out, index=False, float_format="%.6f")
+    return labels
 
 
 def _first(failures: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """Small batches, manifests and stores for the tests of heads."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,15 @@ def make_batch(
         },
         targets={"emotion": torch.from_numpy(labels)},
     )
+
+
+def in_dialogues(batch: Batch, name: str = "dialogue_bilstm") -> Batch:
+    """Dialogues of three turns, and the last of what is left, if the head reads them."""
+    if plugins.load(LIBRARY, name, Head).unit == "clip":
+        return batch
+    turns = torch.full((-(-len(batch) // 3), 3), -1)
+    turns.view(-1)[: len(batch)] = torch.arange(len(batch))
+    return replace(batch, turns=turns)
 
 
 def make_head(name: str, batch: Batch, *, seed: int = 0, **options: object) -> Head:

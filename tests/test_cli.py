@@ -76,6 +76,23 @@ def test_extract_fit_and_predict_work_as_typed(emo, manifest):
     assert "wrote predictions.csv" in out
 
 
+def test_several_targets_a_preset_and_what_is_listed(emo, manifest):
+    lines = manifest.read_text().splitlines()
+    score = [f"{line},{'score' if k == 0 else k % 2 * 1.5 - 0.5}" for k, line in enumerate(lines)]
+    manifest.write_text("\n".join(score) + "\n")
+    assert emo("extract", manifest, "--backbone", LETTERS)[0] == 0
+    words = ["fit-head", manifest, "--preset", "mlstm-fcn", "--epochs", 3]
+    words += ["--target", "label", "--target", "score", "--target-weight", "score=0.5"]
+    code, out, err = emo(*words, "--warmup", 0.1, "--decay", "cosine", "--max-samples", 30)
+    assert (code, err) == (0, "")
+    assert "mlstm_fcn on" in out
+    assert "-> score" in out
+    assert "preset mlstm-fcn: MLSTM-FCN" in out
+    code, out, _ = emo("list", "presets")
+    assert code == 0
+    assert "semeval-exp1" in out
+
+
 def test_predictions_of_a_manifest_do_not_depend_on_the_way(emo, manifest, tmp_path):
     emo("extract", "--backbone", LETTERS)
     emo("fit-head", "--out", "runs/x")

@@ -35,12 +35,18 @@ class AdamW:
             parameter.data = self.values[here].view_as(parameter)
             parameter.grad = self.gradient[here].view_as(parameter)
 
-    @torch.no_grad()
     def step(self, loss: Tensor, learning_rate: float) -> None:
         """One step down the gradient of ``loss``."""
-        self.gradient.zero_()
-        with torch.enable_grad():
-            loss.backward()  # type: ignore[no-untyped-call]
+        self.add(loss)
+        self.step_added(learning_rate)
+
+    def add(self, loss: Tensor) -> None:
+        """Add the gradient of ``loss`` to what the next step goes down."""
+        loss.backward()  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def step_added(self, learning_rate: float) -> None:
+        """One step down the gradients added since the last."""
         length = self.gradient.norm()
         self.gradient.mul_((self.gradient_norm / (length + 1e-6)).clamp(max=1.0))
         self.steps += 1
@@ -49,3 +55,4 @@ class AdamW:
         root = (self.square / (1 - BETAS[1] ** self.steps)).sqrt_().add_(EPSILON)
         self.values.mul_(1 - learning_rate * self.weight_decay)
         self.values.addcdiv_(self.mean, root, value=-learning_rate / (1 - BETAS[0] ** self.steps))
+        self.gradient.zero_()

@@ -1,20 +1,31 @@
-"""From stores and a manifest to batches in RAM: labels, splits, scaled tokens."""
+"""From stores and a manifest to batches in RAM: labels, splits, dialogues, scaled tokens."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import torch
 
 from emo import plugins
 from emo.errors import FitError
-from emo.heads.head import Batch
+from emo.heads.dialogues import numbers_of, pairs_of, turns_of
+from emo.heads.head import Batch, Width
+from emo.heads.present import drop_missing, fewer, labelled, partly_absent
 from emo.heads.scale import Scaling, fit_scaling
 from emo.heads.scores import ScoreOnce
-from emo.heads.splits import assign_splits
+from emo.heads.splits import assign_splits, check_classes
 from emo.heads.streams import Source, open_sources
+from emo.heads.targets import (
+    Target,
+    fit_target,
+    labels_of,
+    pair_labels,
+    strata_of,
+    task_of_cells,
+)
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
 
@@ -26,17 +37,16 @@ class Split:
     ids: tuple[str, ...]
     batch: Batch
     """Scaled tokens; targets for ``train`` and ``val`` only: the loop never sees test labels."""
-    answers: ScoreOnce
-    """Its labels, for the scores at the end."""
+    answers: dict[str, ScoreOnce]
+    """By target its labels, for the scores at the end."""
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
     """Everything that a fit needs."""
 
-    target: str
-    classes: tuple[str, ...]
-    """Sorted label names of the training split; the order of logits and probabilities."""
+    targets: tuple[Target, ...]
+    """At least one; the first is the one that tables and pictures show first."""
     sources: tuple[Source, ...]
     scalings: dict[str, Scaling]
     splits: dict[str, Split]
@@ -45,18 +55,36 @@ class Data:
     """What a reader of the scores must know: clips left out, splits that were cut."""
 
     @property
+    def target(self) -> str:
+        """The first target."""
+        return self.targets[0].name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Sorted names of the first target's classes; the order of logits and probabilities."""
+        return self.targets[0].classes
+
+    @property
     def dims(self) -> dict[str, int]:
         """D of each stream."""
         return {source.name: source.spec.dim for source in self.sources}
+
+    @property
+    def widths(self) -> dict[str, Width]:
+        """C of each target."""
+        return {target.name: target.width for target in self.targets}
 
 
 def read_data(
     manifest: Manifest,
     features: Sequence[Path],
     *,
-    target: str,
+    target: str | Sequence[str],
+    tasks: Mapping[str, str] = MappingProxyType({}),
     streams: Sequence[str] = (),
     allow_missing: float = 0.05,
+    max_samples: int | None = None,
+    unit: Literal["clip", "dialogue"] = "clip",
     seed: int = 0,
 ) -> Data:
     """Read labels and tokens, drop what cannot be used and say so, cut splits, scale.
@@ -64,9 +92,12 @@ def read_data(
     Args:
         manifest: the clips.
         features: stores.
-        target: the manifest's column to predict.
+        target: the manifest's column to predict, or several.
+        tasks: by target; those left out are told from their columns.
         streams: ``recipe`` or ``recipe/stream``; none: everything in the stores.
         allow_missing: share in [0, 1] of the labelled clips that may have no features at all.
+        max_samples: at most so many clips of each split, for a quick look.
+        unit: ``dialogue``: turns without a label stay, and dialogues are never cut.
         seed: of the splits that have to be cut.
 
     Raises:
@@ -74,31 +105,29 @@ def read_data(
             which nothing can be learnt.
     """
     sources, notes = open_sources(features, streams)
-    clips, label_notes = _labelled(manifest, target)
+    asked = _tasks(manifest, (target,) if isinstance(target, str) else tuple(target), tasks)
+    clips, label_notes = labelled(manifest, asked, unit)
+    if max_samples is not None:
+        clips = fewer(clips, max_samples, unit=unit, seed=seed)
+        label_notes.append(f"at most {max_samples} clips of each split: only a quick look")
     tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
-    clips, tokens, missing_notes = _present(clips, tokens, allow_missing)
-    labels = [clip.targets[target] for clip in clips]
-    splits = assign_splits(clips, labels, seed=seed)
-    train = splits.rows["train"]
-    classes = tuple(sorted({labels[row] for row in train}))
+    clips, tokens, missing_notes = drop_missing(clips, tokens, allow_missing)
+    name, task = next(iter(asked.items()))
+    strata = strata_of(task, [clip.targets.get(name) for clip in clips])
+    splits = assign_splits(clips, strata, seed=seed, unit=unit, are_classes=task == "classify")
+    targets = tuple(_target(name, task, clips, splits.rows) for name, task in asked.items())
     scalings = {
-        source.name: fit_scaling(tokens[source.name].select(train), source.spec.kind)
+        source.name: fit_scaling(tokens[source.name].select(splits.rows["train"]), source.spec.kind)
         for source in sources
     }
     found = {}
-    for name, rows in splits.rows.items():
-        numbers = np.array([classes.index(labels[row]) for row in rows], dtype=np.int64)
-        chosen = {stream: ragged.select(rows) for stream, ragged in tokens.items()}
-        found[name] = Split(
-            ids=tuple(clips[row].id for row in rows),
-            batch=Batch(
-                scale_streams(chosen, scalings),
-                targets={} if name == "test" else {target: torch.from_numpy(numbers)},
-            ),
-            answers=ScoreOnce(numbers, classes),
-        )
-    notes += [*label_notes, *missing_notes, *_partly_absent(tokens), *splits.notes]
-    return Data(target, classes, tuple(sources), scalings, found, tuple(notes))
+    for split, rows in splits.rows.items():
+        chosen = scale_streams({k: ragged.select(rows) for k, ragged in tokens.items()}, scalings)
+        found[split], lost = _split(split, [clips[row] for row in rows], chosen, targets, unit)
+        label_notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
+                        for name, count in lost.items() if count]  # fmt: skip
+    notes += [*label_notes, *missing_notes, *partly_absent(tokens), *splits.notes]
+    return Data(targets, tuple(sources), scalings, found, tuple(notes))
 
 
 def scale_streams(
@@ -108,48 +137,64 @@ def scale_streams(
     return {name: scaling.apply(tokens[name]) for name, scaling in scalings.items()}
 
 
-def _labelled(manifest: Manifest, target: str) -> tuple[list[Clip], list[str]]:
-    """Clips with a label (and a split, when any clip has one), and notes on the others."""
+def _tasks(manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str]) -> dict[str, str]:
+    """The task of each target, in the order asked for."""
     columns = dict.fromkeys(name for clip in manifest.clips for name in clip.targets)
-    if target not in columns:
-        raise FitError(f"{manifest.path}: {plugins.unknown('target column', target, columns)}")
-    clips = [clip for clip in manifest.clips if target in clip.targets]
-    notes = []
-    if len(clips) < len(manifest.clips):
-        notes.append(f"{len(manifest.clips) - len(clips)} clips have no {target}: not used")
-    if any(clip.split for clip in clips) and not all(clip.split for clip in clips):
-        unsplit = [clip.id for clip in clips if not clip.split]
-        notes.append(f"{_some(unsplit)} in no split: not used")
-        clips = [clip for clip in clips if clip.split]
-    return clips, notes
+    for name in names:
+        if name not in columns:
+            raise FitError(f"{manifest.path}: {plugins.unknown('target column', name, columns)}")
+    for name in tasks:
+        if name not in names:
+            raise FitError(plugins.unknown("target of a task", name, names))
+    return {
+        name: tasks.get(name) or task_of_cells([clip.targets.get(name) for clip in manifest.clips])
+        for name in names
+    }
 
 
-def _present(
-    clips: list[Clip], tokens: dict[str, Ragged], allowed: float
-) -> tuple[list[Clip], dict[str, Ragged], list[str]]:
-    """The clips with at least one stream, their tokens, and a note on the others."""
-    is_present = np.any([ragged.lengths > 0 for ragged in tokens.values()], axis=0)
-    if is_present.all():
-        return clips, tokens, []
-    missing = [clips[row] for row in np.flatnonzero(~is_present)]
-    some = _some([clip.id for clip in missing])
-    if len(missing) > allowed * len(clips):
-        raise FitError(
-            f"{some} of {len(clips)} without features, more than the allowed share of "
-            f"{allowed:g}. Run emo extract, see emo store failures, or raise --allow-missing."
+def _target(name: str, task: str, clips: list[Clip], rows: dict[str, np.ndarray]) -> Target:
+    """From the training split; the classes of val and test must be among its own."""
+    cells = [clip.targets.get(name) for clip in clips]
+    if task == "classify":
+        check_classes(rows, [cell or "" for cell in cells])
+    target = fit_target(name, task, [cells[row] for row in rows["train"]])
+    if task in ("multilabel", "pairs"):
+        everywhere = fit_target(name, task, cells)
+        unseen = set(everywhere.classes) - set(target.classes)
+        if unseen:
+            raise FitError(f"{name} {', '.join(sorted(unseen))}: does not occur in train")
+    return target
+
+
+def _split(
+    split: str, clips: list[Clip], tokens: dict[str, Ragged], targets: tuple[Target, ...], unit: str
+) -> tuple[Split, dict[str, int]]:
+    """Its batch and answers, and how many pairs of each target name a turn that is not there."""
+    turns = turns_of(clips)
+    of_pairs = frozenset(target.name for target in targets if target.task == "pairs")
+    pairs = pairs_of(turns) if of_pairs else None
+    dialogue = np.empty(len(clips), dtype=np.int64)
+    for number, rows in enumerate(turns):
+        dialogue[rows[rows >= 0]] = number
+    learnt, answers, lost = {}, {}, {}
+    for target in targets:
+        cells = [clip.targets.get(target.name) for clip in clips]
+        groups = dialogue if unit == "dialogue" else None
+        if pairs is not None and target.name in of_pairs:
+            numbers = numbers_of(clips, turns)
+            labels, lost[target.name] = pair_labels(target, cells, numbers, pairs)
+            groups = dialogue[pairs[:, 0]]
+        else:
+            labels = labels_of(target, cells)
+        learnt[target.name] = torch.from_numpy(target.scaled(labels))
+        answers[target.name] = ScoreOnce(
+            labels, target.classes, task=target.task, scale=target.scale, groups=groups
         )
-    by_split = Counter(clip.split or "all" for clip in missing)
-    where = ", ".join(f"{count} of {name}" for name, count in by_split.items())
-    rows = np.flatnonzero(is_present)
-    kept = {name: ragged.select(rows) for name, ragged in tokens.items()}
-    return [clips[row] for row in rows], kept, [f"{some} without features: left out ({where})"]
-
-
-def _partly_absent(tokens: Mapping[str, Ragged]) -> list[str]:
-    counts = {name: int((ragged.lengths == 0).sum()) for name, ragged in tokens.items()}
-    return [f"{name}: absent in {count} clips" for name, count in counts.items() if count]
-
-
-def _some(clip_ids: Sequence[str]) -> str:
-    dots = ", …" if len(clip_ids) > 3 else ""
-    return f"{len(clip_ids)} clips ({', '.join(clip_ids[:3])}{dots})"
+    batch = Batch(
+        tokens,
+        turns=torch.from_numpy(turns),
+        pairs=None if pairs is None else torch.from_numpy(pairs),
+        targets={} if split == "test" else learnt,
+        pair_targets=frozenset() if split == "test" else of_pairs,
+    )
+    return Split(tuple(clip.id for clip in clips), batch, answers), lost

@@ -13,11 +13,14 @@ import torch
 from tqdm import tqdm
 
 from emo import plugins
+from emo.errors import FitError
+from emo.heads import report
 from emo.heads.data import Data, read_data
 from emo.heads.folder import run_folder, write_run
 from emo.heads.head import LIBRARY, Head
-from emo.heads.loop import Outcome, Round, probabilities_of, train_head
+from emo.heads.loop import Outcome, Round, train_head
 from emo.heads.options import FitOptions
+from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
 from emo.manifest import Manifest
@@ -54,16 +57,21 @@ def fit_head(
         data = read_data(
             manifest,
             features,
-            target=options.target,
+            target=options.targets,
+            tasks=options.tasks,
             streams=options.streams,
             allow_missing=options.allow_missing,
+            max_samples=options.max_samples,
+            unit=kind.unit,
             seed=options.first_seed,
         )
 
-        def build() -> Head:
-            return kind(data.dims, {data.target: len(data.classes)}, options=head_options)
+        _check_served(kind, data, options)
 
-        outcomes, probabilities = _fit_seeds(build, data, options, _bar(options, progress))
+        def build() -> Head:
+            return kind(data.dims, data.widths, options=head_options)
+
+        outcomes, tables = _fit_seeds(build, data, options, _bar(options, progress))
         result = FitResult(
             options=options,
             head_options=dataclasses.asdict(head_options),
@@ -71,7 +79,7 @@ def fit_head(
             manifest=manifest,
             features=tuple(features),
             outcomes=outcomes,
-            scores=_score(data, options, probabilities),
+            all_scores=_score(data, options, tables),
             seconds=time.monotonic() - started,
             out=out,
         )
@@ -80,18 +88,35 @@ def fit_head(
     return result
 
 
+def _check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
+    """Refuse what the head cannot learn, before anything is trained."""
+    served = {target.name: target.task for target in data.targets}
+    for name, task in served.items():
+        if task not in kind.tasks:
+            raise FitError(
+                f"head {options.head} does not serve {task} targets ({name}); it serves "
+                f"{', '.join(kind.tasks)}. See emo list heads."
+            )
+    if options.mixup and kind.unit == "dialogue":
+        raise FitError(f"head {options.head} reads whole dialogues, which mixup cannot mix")
+    for stream in options.spec_augment:
+        if stream not in data.dims:
+            raise FitError(plugins.unknown("stream of --spec-augment", stream, data.dims))
+
+
 def _fit_seeds(
     build: Callable[[], Head], data: Data, options: FitOptions, bar: "tqdm[Any]"
-) -> tuple[tuple[Outcome, ...], dict[str, np.ndarray]]:
-    """Heads of all seeds, and the probabilities (S, N, C) they give each split."""
+) -> tuple[tuple[Outcome, ...], dict[str, dict[str, np.ndarray]]]:
+    """Heads of all seeds, and what (S, rows, C) they give each split for each target."""
     trained = build()
     with torch.no_grad():
         pooled = {name: trained.pool(split.batch) for name, split in data.splits.items()}
     outcomes: list[Outcome] = []
-    found: dict[str, list[np.ndarray]] = {name: [] for name in pooled}
+    found: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in pooled}
+    title = report.titles(data.targets)
 
     def watch(done: Round) -> None:
-        bar.set_postfix_str(f"seed {done.seed}, val weighted F1 {done.val_weighted_f1:.3f}")
+        bar.set_postfix_str(f"seed {done.seed}, val {title} {done.val_score:.3f}")
         bar.update()
 
     with bar:
@@ -107,23 +132,35 @@ def _fit_seeds(
             outcomes.append(outcome)
             trained.load_state_dict(outcome.state)
             for name, batch in pooled.items():
-                found[name].append(probabilities_of(trained, batch, data.target))
-    return tuple(outcomes), {name: np.stack(tables) for name, tables in found.items()}
+                found[name].append(outputs_of(trained, batch, data.targets))
+    return tuple(outcomes), {
+        name: {target: np.stack([table[target] for table in tables]) for target in data.widths}
+        for name, tables in found.items()
+    }
 
 
 def _score(
-    data: Data, options: FitOptions, probabilities: Mapping[str, np.ndarray]
-) -> dict[str, Scores]:
-    labels = data.splits["train"].batch.targets[data.target]
-    return {
-        name: data.splits[name].answers.score(
-            table,
-            seeds=options.all_seeds,
-            majority=int(labels.bincount().argmax()),
-            bootstrap_seed=None if name == "train" else options.first_seed,
-        )
-        for name, table in probabilities.items()
-    }
+    data: Data, options: FitOptions, tables: Mapping[str, Mapping[str, np.ndarray]]
+) -> dict[str, dict[str, Scores]]:
+    """By target, by split."""
+    found: dict[str, dict[str, Scores]] = {}
+    for target in data.targets:
+        labels = data.splits["train"].batch.targets[target.name]
+        majority = target.centre if target.task == "regress" else 0
+        if target.task == "classify":
+            majority = int(labels[labels >= 0].bincount().argmax())
+        found[target.name] = {
+            name: data.splits[name]
+            .answers[target.name]
+            .score(
+                table[target.name],
+                seeds=options.all_seeds,
+                majority=majority,
+                bootstrap_seed=None if name == "train" else options.first_seed,
+            )
+            for name, table in tables.items()
+        }
+    return found
 
 
 def _bar(options: FitOptions, progress: bool | None) -> "tqdm[Any]":

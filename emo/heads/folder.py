@@ -17,7 +17,8 @@ from safetensors.torch import save
 
 import emo
 from emo.errors import FitError
-from emo.heads.plots import plot_confusion, plot_curves
+from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
+from emo.heads.predictions import predictions_of
 from emo.heads.report import FitResult
 from emo.heads.scale import scaling_tensors
 
@@ -60,10 +61,18 @@ def write_run(folder: Path, result: FitResult) -> None:
     """
     import pandas as pd  # a second to import
 
-    result.predictions.to_csv(folder / "predictions.csv", index=False)
+    for target in result.data.targets:
+        scores = result.all_scores[target.name]
+        mark = "" if target.name == result.data.target else f"-{_file_name(target.name)}"
+        table = predictions_of(target, scores, result.data.splits)
+        table.to_csv(folder / f"predictions{mark}.csv", index=False)
+        if target.task in ("classify", "pairs"):
+            plot_confusion(folder / f"confusion{mark}.png", result, target)
+        elif target.task == "regress":
+            plot_numbers(folder / f"numbers{mark}.png", result, target)
     history = [dataclasses.asdict(row) for done in result.outcomes for row in done.history]
-    pd.DataFrame(history).to_csv(folder / "history.csv", index=False, float_format="%.6g")
-    plot_confusion(folder / "confusion.png", result)
+    frame = pd.DataFrame(history).rename(columns={"val_score": f"val_{result.headline}"})
+    frame.to_csv(folder / "history.csv", index=False, float_format="%.6g")
     plot_curves(folder / "curves.png", result)
     tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
     tensors |= scaling_tensors(result.data.scalings)
@@ -79,8 +88,12 @@ def _document(result: FitResult) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "head": {"name": options.pop("head"), "options": dict(result.head_options)},
-        "target": options.pop("target"),
+        "target": result.data.target,
         "classes": list(result.classes),
+        "targets": [
+            {**dataclasses.asdict(target), "classes": list(target.classes)}
+            for target in result.data.targets
+        ],
         "streams": {
             source.name: {"fingerprint": source.recipe.fingerprint, "dim": source.spec.dim}
             for source in result.data.sources
@@ -92,13 +105,18 @@ def _document(result: FitResult) -> dict[str, Any]:
             "path": str(result.manifest.path.absolute()), "sha256": result.manifest.sha256,
         },
         "features": [str(path.absolute()) for path in result.features],
-        "options": {name: value for name, value in options.items() if name != "head_options"},
+        "options": {
+            name: value for name, value in options.items() if name not in ("head_options", "target")
+        },
         "kept": {
-            "seed": best.seed, "round": best.round, "val_weighted_f1": best.val_weighted_f1,
+            "seed": best.seed, "round": best.round, f"val_{result.headline}": best.val_score,
         },
         "splits": {name: len(split.ids) for name, split in result.data.splits.items()},
         "notes": list(result.data.notes),
         "metrics": result.metrics,
+        "metrics_of_others": {
+            name: found for name, found in result.all_metrics.items() if name != result.data.target
+        },
         "seconds": round(result.seconds, 3),
         "versions": {
             "emo": emo.__version__, "python": platform.python_version(),
@@ -106,6 +124,10 @@ def _document(result: FitResult) -> dict[str, Any]:
             "threads": result.options.threads or torch.get_num_threads(),
         },
     }  # fmt: skip
+
+
+def _file_name(target: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in target)
 
 
 def _replace(folder: Path, out: Path) -> None:

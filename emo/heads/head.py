@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,10 @@ class Batch:
     pairs: Tensor | None = None
     """(P, 2) int64: rows (emotion turn, cause turn) of every pair within a dialogue."""
     targets: dict[str, Tensor] = field(default_factory=dict)
-    """``{target: (rows,)}`` int64 classes, one row a clip (or a pair); -1: unlabelled."""
+    """One row a clip (or a pair): ``(rows,)`` int64 classes, -1: unlabelled; several at once:
+    ``(rows, C)`` int64 0 and 1, unlabelled rows all -1; a number: ``(rows,)`` float32, NaN."""
+    pair_targets: frozenset[str] = frozenset()
+    """Those of the targets whose rows are pairs; their class 0 means no pair."""
 
     def __len__(self) -> int:
         """Number of clips N."""
@@ -37,8 +40,71 @@ class Batch:
         index = np.asarray(clips, dtype=np.int64)
         return Batch(
             {name: tokens.select(index) for name, tokens in self.streams.items()},
-            targets={name: rows[torch.from_numpy(index)] for name, rows in self.targets.items()},
+            targets={
+                name: rows[torch.from_numpy(index)]
+                for name, rows in self.targets.items()
+                if name not in self.pair_targets
+            },
         )
+
+    def in_dialogues(self) -> "Batch":
+        """Itself; where nothing is said about dialogues, each clip is its own."""
+        if self.turns is not None:
+            return self
+        return replace(self, turns=torch.arange(len(self))[:, None])
+
+    def rows_of(self, dialogues: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
+        """Rows (n,) of the clips of these dialogues, in their order, and (p,) of their pairs."""
+        turns = self._turns(dialogues)
+        rows = turns[turns >= 0]
+        if self.pairs is None:
+            return rows, rows.new_zeros(0)
+        is_chosen = torch.zeros(len(self), dtype=torch.bool)
+        is_chosen[rows] = True
+        return rows, is_chosen[self.pairs[:, 0]].nonzero().squeeze(1)
+
+    def select_dialogues(self, dialogues: Sequence[int] | np.ndarray) -> "Batch":
+        """The clips of these dialogues, turn after turn, with their pairs."""
+        turns = self._turns(dialogues)
+        rows, chosen = self.rows_of(dialogues)
+        place = torch.full((len(self),), -1)
+        place[rows] = torch.arange(len(rows))
+        pairs = None if self.pairs is None else place[self.pairs[chosen]]
+        of_pairs = {name: self.targets[name][chosen] for name in self.pair_targets}
+        found = self.select(rows)
+        return replace(
+            found,
+            turns=torch.where(turns >= 0, place[turns], -1),
+            pairs=pairs,
+            targets={name: {**found.targets, **of_pairs}[name] for name in self.targets},
+            pair_targets=self.pair_targets,
+        )
+
+    def _turns(self, dialogues: Sequence[int] | np.ndarray) -> Tensor:
+        """(g, U) rows of these dialogues, as wide as the longest."""
+        assert self.turns is not None
+        turns = self.turns[torch.as_tensor(np.asarray(dialogues, dtype=np.int64))]
+        return turns[:, : int((turns >= 0).sum(1).max())]
+
+
+Task = Literal["classify", "multilabel", "regress", "pairs"]
+
+
+class Width(int):
+    """C of a target, that also knows its task; a plain int is the C of classes of clips."""
+
+    task: Task
+
+    def __new__(cls, count: int, task: Task) -> "Width":
+        """C, and what the logits mean."""
+        width = super().__new__(cls, count)
+        width.task = task
+        return width
+
+
+def task_of(width: int) -> Task:
+    """What the logits of a target mean."""
+    return width.task if isinstance(width, Width) else "classify"
 
 
 Loss = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
@@ -50,6 +116,12 @@ class Head(nn.Module, ABC):
     (in dialogue heads: on its dialogue alone).
     """
 
+    pair_targets: frozenset[str] = frozenset()
+    """Targets whose logits have a row for each of ``batch.pairs``."""
+    unit: ClassVar[Literal["clip", "dialogue"]] = "clip"
+    """What is kept together in a batch; ``dialogue`` heads may read all turns of a dialogue."""
+    tasks: ClassVar[tuple[Task, ...]] = ("classify", "multilabel", "regress")
+    """The kinds of targets that it serves."""
     Options: ClassVar[type]
     """A frozen dataclass of the architecture's options; each field has a default and
     ``metadata={"help": "…"}``."""
@@ -62,10 +134,11 @@ class Head(nn.Module, ABC):
 
         Args:
             dims: D of each stream.
-            classes: C of each target.
+            classes: C of each target; see :class:`Width` for targets that are not classes.
             options: an instance of ``Options``.
         """
         super().__init__()
+        self.pair_targets = frozenset(name for name, c in classes.items() if task_of(c) == "pairs")
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:

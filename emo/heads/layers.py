@@ -21,6 +21,8 @@ def segment_sum(values: Tensor, offsets: Tensor, weights: Tensor | None = None) 
     if len(values) == 0:
         return values.new_zeros(len(offsets) - 1, values.shape[1])
     rows = torch.arange(len(values), device=values.device)
+    if weights is not None:
+        weights = weights.to(values.dtype)  # under autocast they are bfloat16
     return functional.embedding_bag(
         rows, values, offsets, mode="sum", per_sample_weights=weights, include_last_offset=True
     )
@@ -85,6 +87,21 @@ def shorten(tokens: Ragged, longest: int) -> Ragged:
     edges = torch.zeros(int(offsets[-1]) + 1, dtype=offsets.dtype, device=offsets.device)
     torch.cumsum(windows.bincount(), 0, out=edges[1:])
     return Ragged(segment_mean(tokens.values, edges), offsets)
+
+
+def resample(tokens: Ragged, places: int) -> Tensor:
+    """As many tokens for every clip, spread evenly over its length: (ΣT, D) -> (N, places, D).
+
+    Longer clips are averaged over windows, shorter ones repeat tokens; absent: zeros.
+    """
+    few = shorten(tokens, places)
+    if len(few.values) == 0:
+        zeros: Tensor = few.values.new_zeros(len(few), places, few.width)
+        return zeros
+    steps = torch.arange(places, device=few.offsets.device)
+    index = few.offsets[:-1, None] + steps * few.lengths[:, None] // places  # (N, places)
+    found: Tensor = few.values[index.clamp(max=len(few.values) - 1)]
+    return found * is_present(few)[:, :, None]
 
 
 class AttentionPool(nn.Module):

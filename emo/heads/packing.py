@@ -21,6 +21,18 @@ def run_packed(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
     return Ragged(outputs[inverse], tokens.offsets)
 
 
+def run_over_turns(lstm: nn.LSTM, clips: Tensor, turns: Tensor) -> Tensor:
+    """Every dialogue by itself, turn after turn: (N, D), (G, U) rows -> (N, outputs)."""
+    is_turn = turns >= 0
+    rows = turns[is_turn]
+    offsets = torch.zeros(len(turns) + 1, dtype=torch.int64, device=rows.device)
+    torch.cumsum(is_turn.sum(1), 0, out=offsets[1:])
+    outputs: Tensor = run_packed(lstm, Ragged(clips[rows], offsets)).values
+    inverse = torch.empty_like(rows)
+    inverse[rows] = torch.arange(len(rows), device=rows.device)
+    return outputs[inverse]
+
+
 def _packed_order(offsets: Tensor) -> tuple[Tensor, Tensor]:
     """Rows by turn within their clip, longest clip first: (ΣT,); and clips still going: (max T,).
 

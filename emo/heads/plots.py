@@ -7,14 +7,17 @@ import numpy as np
 
 if TYPE_CHECKING:  # report does not need pictures
     from emo.heads.report import FitResult
+    from emo.heads.targets import Target
 
 DPI = 130
+SHORT = {"weighted_f1": "weighted F1", "uar": "UAR", "micro_f1": "micro F1"}
 
 
-def plot_confusion(path: Path, result: "FitResult") -> None:
+def plot_confusion(path: Path, result: "FitResult", target: "Target") -> None:
     """Shares of each true class (rows sum to 1) and counts, on test, or val if there is none."""
-    split = list(result.scores)[-1]
-    scores, classes = result.scores[split], result.classes
+    all_scores = result.all_scores[target.name]
+    split = list(all_scores)[-1]
+    scores, classes = all_scores[split], target.classes
     counts = scores.confusion / len(scores.seeds)  # (C, C)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     size = max(4.2, 1.6 + 0.78 * len(classes))
@@ -37,14 +40,35 @@ def plot_confusion(path: Path, result: "FitResult") -> None:
     axes.set_yticks(range(len(classes)), totals)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true (clips)")
-    found = result.metrics[split]
+    found = result.all_metrics[target.name][split]["mean"]
+    second = "uar" if "uar" in found else "micro_f1"
     seeds = f", mean of {len(scores.seeds)} seeds" if len(scores.seeds) > 1 else ""
     axes.set_title(
         f"{result.options.head} on {split}{seeds}\n"
-        f"weighted F1 {found['mean']['weighted_f1']:.3f}, UAR {found['mean']['uar']:.3f}",
+        f"weighted F1 {found['weighted_f1']:.3f}, {SHORT[second]} {found[second]:.3f}",
         fontsize=10,
     )
     figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    figure.savefig(path, dpi=DPI)
+
+
+def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
+    """Predicted against true numbers of the first seed, on test, or val if there is none."""
+    all_scores = result.all_scores[target.name]
+    split = list(all_scores)[-1]
+    scores = all_scores[split]
+    figure, axes = _figure(5.2, 5.0)
+    axes.plot(scores.labels, scores.predictions[0], ".", alpha=0.4)
+    ends = [float(scores.labels.min()), float(scores.labels.max())]
+    axes.plot(ends, ends, color="grey", ls="--", lw=1)
+    axes.set_xlabel(f"true {target.name}")
+    axes.set_ylabel("predicted")
+    found = result.all_metrics[target.name][split]["mean"]
+    axes.set_title(
+        f"{result.options.head} on {split}\nMAE {found['mae']:.3f}, Pearson {found['pearson']:.3f}",
+        fontsize=10,
+    )
+    axes.grid(alpha=0.25)
     figure.savefig(path, dpi=DPI)
 
 
@@ -60,26 +84,30 @@ def plot_curves(path: Path, result: "FitResult") -> None:
         val = [row.val_loss for row in outcome.history]
         left.plot(rounds, train, color="C0", label="train" if is_kept else None, **faint)
         left.plot(rounds, val, color="C1", label="val" if is_kept else None, **faint)
-        right.plot(rounds, [row.val_weighted_f1 for row in outcome.history], color="C1", **faint)
+        right.plot(rounds, [row.val_score for row in outcome.history], color="C1", **faint)
         right.plot(
             outcome.best.round,
-            outcome.best.val_weighted_f1,
+            outcome.best.val_score,
             "o",
             color="C3",
             label="kept round" if is_kept else None,
             alpha=faint["alpha"],
         )
         left.axvline(outcome.best.round, color="C3", ls=":", lw=1, alpha=faint["alpha"])
-    baseline = result.metrics["val"]["majority"]["weighted_f1"]
-    right.axhline(baseline, color="grey", ls="--", lw=1, label="majority class")
+    if result.headline in result.metrics["val"]["majority"]:
+        baseline = result.metrics["val"]["majority"][result.headline]
+        right.axhline(baseline, color="grey", ls="--", lw=1, label="majority class")
+        right.set_ylim(0, 1.03)
     what = "penalty, from strong to weak" if result.best.is_exact else "epoch"
-    for axes, name in ((left, "cross-entropy"), (right, "val weighted F1")):
+    for axes, name in (
+        (left, "cross-entropy" if result.headline == "weighted_f1" else "loss"),
+        (right, f"val {SHORT.get(result.headline, result.headline)}"),
+    ):
         axes.set_xlabel(what)
         axes.set_ylabel(name)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize=8)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    right.set_ylim(0, 1.03)
     seeds = f"{len(outcomes)} seeds, the kept one in full colour" if len(outcomes) > 1 else "1 seed"
     how = "exact solutions" if result.best.is_exact else seeds
     figure.suptitle(f"{result.options.head}: {how}", fontsize=10)

@@ -1,18 +1,19 @@
 """What came of a fit: scores of every split, predictions, and the table for people."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from emo.heads.data import Data
 from emo.heads.loop import Outcome
-from emo.heads.metrics import METRICS
+from emo.heads.measures import HEADLINES
 from emo.heads.options import FitOptions
+from emo.heads.predictions import predictions_of
+from emo.heads.presets import find_preset
 from emo.heads.scores import Scores
+from emo.heads.targets import Target
 from emo.manifest import Manifest
 from emo.table import format_table
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 TITLES = {
     "weighted_f1": "weighted F1", "macro_f1": "macro F1", "uar": "UAR", "accuracy": "accuracy",
+    "micro_f1": "micro F1", "precision": "precision", "recall": "recall", "mae": "MAE",
+    "pearson": "Pearson", "has0_accuracy": "Has0 Acc-2", "has0_f1": "Has0 F1",
+    "non0_accuracy": "Non0 Acc-2", "non0_f1": "Non0 F1", "accuracy_7": "Acc-7",
+    "accuracy_5": "Acc-5", "accuracy_3": "Acc-3", "accuracy_2": "Acc-2", "f1": "F1",
 }  # fmt: skip
 
 
@@ -36,11 +41,22 @@ class FitResult:
     features: tuple[Path, ...]
     outcomes: tuple[Outcome, ...]
     """One a seed."""
-    scores: dict[str, Scores]
-    """By split, in the order train, val, test."""
+    all_scores: dict[str, dict[str, Scores]]
+    """By target, then by split in the order train, val, test."""
     seconds: float
     """Of the whole fit, reading included."""
     out: Path | None
+
+    @property
+    def scores(self) -> dict[str, Scores]:
+        """Of the first target, by split."""
+        return self.all_scores[self.data.target]
+
+    @property
+    def headline(self) -> str:
+        """What rounds were chosen by: ``weighted_f1`` …; ``score``: a mean over targets."""
+        tasks = [target.task for target in self.data.targets]
+        return HEADLINES[tasks[0]] if len(tasks) == 1 and tasks[0] != "regress" else "score"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -50,91 +66,101 @@ class FitResult:
     @property
     def best(self) -> Outcome:
         """The head that the run keeps: the best on ``val``, then the lowest loss there."""
-        return max(self.outcomes, key=lambda o: (o.best.val_weighted_f1, -o.best.val_loss))
+        return max(self.outcomes, key=lambda o: (o.best.val_score, -o.best.val_loss))
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
-        """JSON values by split, see :meth:`emo.heads.scores.Scores.to_json`."""
-        return {split: scores.to_json() for split, scores in self.scores.items()}
+        """Of the first target, by split; see :meth:`emo.heads.scores.Scores.to_json`."""
+        found: dict[str, Any] = self.all_metrics[self.data.target]
+        return found
+
+    @functools.cached_property
+    def all_metrics(self) -> dict[str, dict[str, Any]]:
+        """The same by target."""
+        return {
+            target: {split: scores.to_json() for split, scores in found.items()}
+            for target, found in self.all_scores.items()
+        }
 
     @functools.cached_property
     def predictions(self) -> "pd.DataFrame":
-        """``id, split, seed, label, prediction`` and ``p_<class>`` of every clip and seed.
-
-        Probabilities are rounded to 6 digits: as many as differ neither by neighbours nor threads.
-        """
-        import pandas as pd  # a second to import
-
-        tables = []
-        for split, scores in self.scores.items():
-            for place, seed in enumerate(scores.seeds):
-                rounded = scores.probabilities[place].astype(np.float64).round(6)
-                table = pd.DataFrame(rounded, columns=[f"p_{name}" for name in self.classes])
-                names = pd.Series(self.classes)
-                table.insert(0, "id", self.data.splits[split].ids)
-                table.insert(1, "split", split)
-                table.insert(2, "seed", seed)
-                table.insert(3, "label", names[scores.labels].to_numpy())
-                table.insert(4, "prediction", names[scores.predictions[place]].to_numpy())
-                tables.append(table)
-        return pd.concat(tables, ignore_index=True)
+        """Of the first target, see :func:`emo.heads.predictions.predictions_of`."""
+        return predictions_of(self.data.targets[0], self.scores, self.data.splits)
 
     def table(self) -> str:
-        """Scores by split, the classes of the last split, and what to know about them."""
-        last = list(self.scores)[-1]
+        """Scores by target and split, the classes of the last split, what to know about them."""
+        parts = [line for target in self.data.targets for line in self._target_lines(target)]
         return "\n".join(
             [
-                self._title(),
-                "",
-                format_table([row for split in self.metrics for row in self._rows(split)]),
-                self._legend(),
-                "",
-                f"classes on {last} (means over seeds):",
-                format_table(self._class_rows(last)),
-                *(["", *(f"- {note}" for note in self.data.notes)] if self.data.notes else []),
+                *parts,
+                *(["", *(f"- {note}" for note in self._notes())] if self._notes() else []),
                 "",
                 f"{self.seconds:.1f} s" + (f"; run written to {self.out}" if self.out else ""),
             ]
         )
 
-    def _title(self) -> str:
-        streams = ", ".join(self.data.dims)
-        return f"{self.options.head} on {streams} -> {self.data.target}"
+    def _notes(self) -> list[str]:
+        name = self.options.preset
+        return [*([f"preset {name}: {find_preset(name).source}"] if name else []), *self.data.notes]
 
-    def _rows(self, split: str) -> list[dict[str, object]]:
+    def _target_lines(self, target: Target) -> list[str]:
+        found = self.all_metrics[target.name]
+        last = list(found)[-1]
+        streams = ", ".join(self.data.dims)
+        lines = ["", ""] if target.name != self.data.target else []
+        lines += [
+            f"{self.options.head} on {streams} -> {target.name}",
+            "",
+            format_table([row for split in found for row in self._rows(split, found[split])]),
+            self._legend(),
+        ]
+        if target.classes:
+            rows = _class_rows(found[last]["classes"])
+            lines += ["", f"classes on {last} (means over seeds):", format_table(rows)]
+        return lines
+
+    def _rows(self, split: str, found: Mapping[str, Any]) -> list[dict[str, object]]:
         """The head's scores, their interval if there is one, and the majority class."""
-        found = self.metrics[split]
-        head = {name: f"{found['mean'][name]:.3f} ± {found['std'][name]:.3f}" for name in METRICS}
+        names = found["mean"]
+        head = {name: f"{found['mean'][name]:.3f} ± {found['std'][name]:.3f}" for name in names}
         interval = {
             name: "{:.3f} – {:.3f}".format(*ends) for name, ends in found["interval"].items()
         }
-        baseline = {name: f"{found['majority'][name]:.3f}" for name in METRICS}
+        baseline = {name: f"{found['majority'][name]:.3f}" for name in names}
         lines = [_line(split, f"{found['clips']:,}", "head", head)]
         if interval:
             lines.append(_line("", "", "  95 % interval", interval))
-        return [*lines, _line("", "", "majority class", baseline)]
+        return [*lines, _line("", "", "majority class" if found["classes"] else "mean", baseline)]
 
     def _legend(self) -> str:
         """How to read the numbers."""
         seeds = len(self.outcomes)
         same = " (an exact solution: every seed gives the same)" if self.best.is_exact else ""
-        interval = ", interval: bootstrap over clips" if self._has_interval() else ""
+        what = "dialogues" if self.scores["train"].groups is not None else "clips"
+        interval = f", interval: bootstrap over {what}" if self._has_interval() else ""
         return f"mean ± std over {seeds} seed{'s'[: seeds > 1]}{same}{interval}"
 
     def _has_interval(self) -> bool:
         return any(found["interval"] for found in self.metrics.values())
 
-    def _class_rows(self, split: str) -> list[dict[str, object]]:
-        found = self.metrics[split]["classes"]
-        return [
-            {
-                "class": label, "clips": int(row["clips"]), "predicted": round(row["predicted"]),
-                "precision": row["precision"], "recall": row["recall"], "F1": row["f1"],
-            }
-            for label, row in found.items()
-        ]  # fmt: skip
+
+def titles(targets: Sequence[Target]) -> str:
+    """What the loop's score on val is called."""
+    tasks = [target.task for target in targets]
+    name = TITLES[HEADLINES[tasks[0]]] if len(tasks) == 1 else "score"
+    return f"-{name}" if tasks == ["regress"] else name
+
+
+def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, object]]:
+    return [
+        {
+            "class": label, "clips": int(row["clips"]), "predicted": round(row["predicted"]),
+            "precision": row["precision"], "recall": row["recall"], "F1": row["f1"],
+        }
+        for label, row in classes.items()
+    ]  # fmt: skip
 
 
 def _line(split: str, clips: str, what: str, values: Mapping[str, str]) -> dict[str, object]:
-    scores = {TITLES[name]: values[name] for name in METRICS}
+    scores = {TITLES[name]: value for name, value in values.items()}
     return {"split": split, "clips": clips, "of": what, **scores}

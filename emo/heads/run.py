@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data import scale_streams
+from emo.heads.dialogues import pairs_of
 from emo.heads.folder import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE
 from emo.heads.head import LIBRARY, Batch, Head
-from emo.heads.loop import probabilities_of
+from emo.heads.outputs import outputs_of
 from emo.heads.scale import Scaling
+from emo.heads.targets import Target
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
 
@@ -39,6 +42,8 @@ class Run:
     """By name in the store, what made the tokens that the head was fitted on."""
     scalings: dict[str, Scaling]
     head: Head
+    targets: tuple[Target, ...]
+    """What the head predicts; the first is :attr:`target`."""
 
     @classmethod
     def load(cls, path: Path) -> "Run":
@@ -53,8 +58,9 @@ class Run:
             name, options = document["head"]["name"], document["head"]["options"]
             kind = plugins.load(LIBRARY, name, Head)  # type: ignore[type-abstract]
             dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
-            classes = {document["target"]: len(document["classes"])}
-            head = kind(dims, classes, options=kind.Options(**options))
+            targets = _targets(document)
+            widths = {target.name: target.width for target in targets}
+            head = kind(dims, widths, options=kind.Options(**options))
             weights = {
                 key.removeprefix("head/"): tensor
                 for key, tensor in tensors.items()
@@ -75,7 +81,7 @@ class Run:
                 f"{path}: damaged, or made by another version of its head: {error!r}. "
                 "Fit it again with emo fit-head."
             ) from error
-        return cls(path, document, recipes, scalings, head)
+        return cls(path, document, recipes, scalings, head, targets)
 
     @property
     def target(self) -> str:
@@ -92,11 +98,15 @@ class Run:
         """``{"classic/audio": {"fingerprint": …, "dim": …}}``, what :meth:`predict` reads."""
         return dict(self.document["streams"])
 
-    def predict(self, streams: Mapping[str, Ragged]) -> np.ndarray:
+    def predict(self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None) -> np.ndarray:
         """Class probabilities (N, C), float32; streams beyond the run's own are ignored.
+
+        Of the first target; of a number (N, 1), the prediction.
 
         Args:
             streams: tokens as stored, by stream, of the same N clips; length 0: absent.
+            turns: (G, U) rows of the turns of each dialogue, see
+                :func:`emo.heads.dialogues.turns_of`; None: each clip is its own dialogue.
 
         Raises:
             FitError: a stream is missing, or has another width or number of clips.
@@ -112,13 +122,32 @@ class Run:
                     f"{self.path}: stream {name!r}: expected tokens of width {spec['dim']}, "
                     f"got {streams[name].width}"
                 )
+        if self.targets[0].task == "pairs":
+            raise FitError(
+                f"{self.path}: its first target, {self.target}, is of pairs of turns; emo predict "
+                "gives classes of clips. Fit it with a target of clips before."
+            )
         counts = {name: len(streams[name]) for name in self.streams}
         if len(set(counts.values())) != 1:
             raise FitError(f"{self.path}: expected the same clips in every stream, got {counts}")
         if not next(iter(counts.values())):
-            return np.zeros((0, len(self.classes)), np.float32)
-        batch = Batch(scale_streams(streams, self.scalings))
-        return probabilities_of(self.head, batch, self.target)
+            return np.zeros((0, self.targets[0].width), np.float32)
+        turns = np.arange(next(iter(counts.values())))[:, None] if turns is None else turns
+        batch = Batch(
+            scale_streams(streams, self.scalings),
+            turns=torch.from_numpy(turns),
+            pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
+        )
+        return outputs_of(self.head, batch, self.targets)[self.target]
+
+
+def _targets(document: Mapping[str, Any]) -> tuple[Target, ...]:
+    """Runs of before there were several name one."""
+    if "targets" not in document:
+        return (Target(document["target"], "classify", tuple(document["classes"])),)
+    return tuple(
+        Target(**{**target, "classes": tuple(target["classes"])}) for target in document["targets"]
+    )
 
 
 def _read_document(path: Path) -> dict[str, Any]:

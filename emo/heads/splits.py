@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -24,8 +25,22 @@ class Splits:
     notes: tuple[str, ...]
 
 
-def assign_splits(clips: Sequence[Clip], labels: Sequence[str], *, seed: int) -> Splits:
+def assign_splits(
+    clips: Sequence[Clip],
+    labels: Sequence[str],
+    *,
+    seed: int,
+    unit: Literal["clip", "dialogue"] = "clip",
+    are_classes: bool = True,
+) -> Splits:
     """Cut ``val`` from ``train`` if there is none, and ``test`` too if no clip has a split.
+
+    Args:
+        clips: those that are used.
+        labels: of each clip, by which splits are cut alike; unlabelled: empty.
+        seed: of the cuts.
+        unit: ``dialogue``: dialogues are never cut.
+        are_classes: the labels are what is learnt; False: they only stratify.
 
     Raises:
         FitError: no clip to train on, a split with one class, or a label unseen in training.
@@ -39,18 +54,24 @@ def assign_splits(clips: Sequence[Clip], labels: Sequence[str], *, seed: int) ->
         raise FitError("split train has no clip with a label and features; check the split column")
     notes = []
     for name in missing:
-        held_out, how = _cut(clips, np.array(labels), split, seed=seed)
+        held_out, how = _cut(clips, np.array(labels), split, seed=seed, unit=unit)
         split[held_out] = name
         notes.append(f"{name}: {len(held_out)} clips cut from train, {how}")
     rows = {name: np.flatnonzero(split == name) for name in SPLITS}
     rows = {name: found for name, found in rows.items() if len(found)}
-    _check(rows, labels)
+    if are_classes:
+        check_classes(rows, labels)
     return Splits(rows, tuple(notes))
 
 
-def _check(rows: dict[str, np.ndarray], labels: Sequence[str]) -> None:
-    counts = {name: Counter(labels[row] for row in found) for name, found in rows.items()}
+def check_classes(rows: dict[str, np.ndarray], labels: Sequence[str]) -> None:
+    """Refuse splits from which nothing can be learnt; unlabelled (empty) rows do not count."""
+    counts = {
+        name: Counter(labels[row] for row in found if labels[row]) for name, found in rows.items()
+    }
     for name, found in counts.items():
+        if not found:
+            raise FitError(f"split {name} has no label; check the split and label columns")
         if len(found) < 2:
             raise FitError(
                 f"split {name} has one class, {next(iter(found))!r} ({found.total()} clips); "
@@ -66,12 +87,14 @@ def _check(rows: dict[str, np.ndarray], labels: Sequence[str]) -> None:
 
 
 def _cut(
-    clips: Sequence[Clip], labels: np.ndarray, split: np.ndarray, *, seed: int
+    clips: Sequence[Clip], labels: np.ndarray, split: np.ndarray, *, seed: int, unit: str
 ) -> tuple[np.ndarray, str]:
     """Rows of train to hold out, and how they were chosen."""
     train = np.flatnonzero(split == "train")
     if len(set(labels[train])) < 2:  # nothing to cut; the check says so
         return train[:0], "not possible"
+    if unit == "dialogue":
+        return train[_cut_dialogues(clips, labels, train, seed=seed)], "whole dialogues"
     tested = [clip for clip, name in zip(clips, split, strict=True) if name == "test"]
     tests_speakers = {clip.speaker for clip in tested} - {None}
     for column in ("speaker", "dialogue"):
@@ -82,6 +105,19 @@ def _cut(
         if held_out is not None:
             return train[held_out], f"whole {column}s, stratified by label"
     return train[_cut_clips(labels[train], seed=seed)], "stratified by label"
+
+
+def _cut_dialogues(
+    clips: Sequence[Clip], labels: np.ndarray, train: np.ndarray, *, seed: int
+) -> np.ndarray:
+    groups = np.array([clips[int(row)].dialogue or clips[int(row)].id for row in train])
+    held_out = _cut_groups(labels[train], groups, seed=seed)
+    if held_out is None:
+        raise FitError(
+            f"{len(set(groups))} dialogues of train: none can be held out without losing a class; "
+            "say in the split column which are val and test"
+        )
+    return held_out
 
 
 def _cut_groups(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from emo import plugins
 from emo.heads.head import LIBRARY, Head
 from emo.heads.loop import logits_of, train_head
 from emo.heads.options import LoopOptions
-from tests.make_batches import CLASSES, assert_close, make_batch, make_head
+from tests.make_batches import CLASSES, assert_close, in_dialogues, make_batch, make_head
 
 HEADS = plugins.available(LIBRARY)
 LENGTHS = [3, 5, 1, 0, 70]
@@ -42,13 +42,27 @@ def test_clip_order_permutes_logits(name, lengths):
 
 @STREAMS
 def test_gradient_reaches_every_weight(name, lengths):
-    batch = make_batch(lengths)
+    batch = in_dialogues(make_batch(lengths), name)
     head = make_head(name, batch)
     functional.cross_entropy(logits(head, batch), batch.targets["emotion"]).backward()
     assert list(head.parameters())
     for key, weight in head.named_parameters():
         assert weight.grad is not None, key
         assert weight.grad.abs().sum() > 0, key
+
+
+@STREAMS
+def test_other_dialogues_never_change_a_dialogues_logits(name, lengths):
+    batch = in_dialogues(make_batch(lengths), name)
+    head = make_head(name, batch)
+    if head.unit == "clip":
+        assert batch.turns is None
+        return
+    together = logits(head, batch)
+    for dialogue in ([1], [0], [1, 0]):
+        rows, _ = batch.rows_of(dialogue)
+        assert_close(logits(head, batch.select_dialogues(dialogue)), together[rows])
+    assert_close(logits_of(head, batch)["emotion"], together)
 
 
 def test_learns_32_clips_by_heart(name):

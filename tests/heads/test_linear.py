@@ -92,4 +92,4 @@ def test_a_wide_useless_stream_does_not_drown_a_narrow_one():
     build = lambda: LinearHead(  # noqa: E731
         {"s/n": 2, "s/w": 400}, {"emotion": 3}, options=LinearOptions(penalties=7)
     )
-    assert train_head(build, train, val, LoopOptions(), seed=0).best.val_weighted_f1 > 0.6
+    assert train_head(build, train, val, LoopOptions(), seed=0).best.val_score > 0.6

@@ -72,7 +72,7 @@ def test_training_stops_after_patience_rounds_without_a_better_one(val):
 def test_equal_scores_are_decided_by_the_lower_loss(val):
     surer, wrong = [1.0, 0.5, 0.3], [9.0, 0, 0]
     outcome, _ = run_scripted([wrong, surer, wrong, surer], val)
-    assert len({row.val_weighted_f1 for row in outcome.history}) == 1
+    assert len({row.val_score for row in outcome.history}) == 1
     assert outcome.best.round == 2
 
 
@@ -81,7 +81,7 @@ def test_losses_and_scores_on_val_are_those_of_the_formulas(val):
     logits = torch.tensor(GOOD).expand(10, 3)
     expected = functional.cross_entropy(logits, val.targets["emotion"]).item()
     assert outcome.best.val_loss == pytest.approx(expected)
-    assert outcome.best.val_weighted_f1 == pytest.approx(0.5 * 2 * 0.5 / 1.5)
+    assert outcome.best.val_score == pytest.approx(0.5 * 2 * 0.5 / 1.5)
 
 
 def first_loss(batch, **options):

@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from emo.heads.head import Batch, Head, Loss
+from emo.heads.head import Batch, Head, Loss, task_of
 from emo.heads.layers import segment_mean, segment_std
+from emo.heads.ridge import ridge_path, wanted_of
 from emo.heads.solver import Solution, solve_path
 from emo.ragged import Ragged
 
@@ -27,19 +28,29 @@ class LinearOptions:
         default=True,
         metadata={"help": "Read the standard deviation over tokens too; no effect if T = 1."},
     )
-    solver: Literal["lbfgs", "adamw"] = field(
+    solver: Literal["lbfgs", "ridge", "adamw"] = field(
         default="lbfgs",
-        metadata={"help": "lbfgs: the optimum at each penalty; adamw: the training loop."},
+        metadata={
+            "help": "lbfgs: the optimum at each penalty; ridge: least squares in closed form; "
+            "adamw: the training loop."
+        },
     )
     penalties: int = field(
-        default=11, metadata={"help": "Tried by lbfgs, from 1 to 1e-5; the best on val is kept."}
+        default=11,
+        metadata={"help": "Tried by lbfgs and ridge, from 1 to 1e-5; the best on val is kept."},
     )
     fusion: Literal["late", "early"] = field(
         default="late",
         metadata={"help": "late: streams solved alone, probabilities averaged; early: together."},
     )
 
+    bias: bool = field(
+        default=True, metadata={"help": "Beside the weights; only adamw can do without."}
+    )
+
     def __post_init__(self) -> None:
+        if not self.bias and self.solver != "adamw":
+            raise ValueError(f"expected bias with solver={self.solver}; adamw can do without")
         if self.penalties < 1:
             raise ValueError(f"expected penalties >= 1, got {self.penalties}")
 
@@ -55,6 +66,9 @@ class LinearHead(Head):
     with one overconfident stream; Kittler et al. 1998, doi:10.1109/34.667881). With a few hundred
     clips one regression on everything fits the labels of clips by any stream and does not gain
     from the others; with many clips ``fusion=early`` may.
+
+    ``solver=ridge`` regresses on 0 and 1: its logits rank classes well, but as probabilities they
+    are nearly even; label smoothing and class weights do not reach it.
     """
 
     Options = LinearOptions
@@ -71,7 +85,7 @@ class LinearHead(Head):
         if options.fusion == "early":
             self.widths = [sum(self.widths)]
         self.linears = nn.ModuleList(
-            nn.Linear(width, sum(classes.values())) for width in self.widths
+            nn.Linear(width, sum(classes.values()), bias=options.bias) for width in self.widths
         )
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
@@ -96,14 +110,20 @@ class LinearHead(Head):
             return self._by_target(logits[0])
         parts = [self._by_target(one) for one in logits]
         return {
-            target: torch.stack([part[target].log_softmax(1) for part in parts]).logsumexp(0)
-            - math.log(len(parts))
+            target: self._average([part[target] for part in parts], target)
             for target in self.classes
         }
 
+    def _average(self, parts: list[Tensor], target: str) -> Tensor:
+        """Of the probabilities of classes; of numbers and several labels, of the logits."""
+        if task_of(self.classes[target]) != "classify":
+            return torch.stack(parts).mean(0)
+        both = torch.stack([part.log_softmax(1) for part in parts]).logsumexp(0)
+        return both - math.log(len(parts))
+
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """The optimum at each penalty, strongest first; of late fusion one candidate."""
-        return self._candidates(train, val, loss) if self.options.solver == "lbfgs" else None
+        return self._candidates(train, val, loss) if self.options.solver != "adamw" else None
 
     def _candidates(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
         scale = _column_scale(self._rows(train), self.blocks)
@@ -125,12 +145,32 @@ class LinearHead(Head):
                 yield loss(self(train), train.targets).item()
 
     def _path_of(self, rows: Tensor, train: Batch, loss: Loss) -> Iterator[Solution]:
+        if self.options.solver == "ridge":
+            return self._ridge(rows, train)
         return solve_path(
             rows,
             lambda logits: loss(self._by_target(logits), train.targets),
             outputs=sum(self.classes.values()),
-            penalties=torch.logspace(0, -5, self.options.penalties).double().tolist(),
+            penalties=self._penalties(),
         )
+
+    def _ridge(self, rows: Tensor, train: Batch) -> Iterator[Solution]:
+        """Each target on the clips that have its label; they share the penalty."""
+        paths = []
+        for target, count in self.classes.items():
+            wanted, known = wanted_of(train.targets[target], count)
+            paths.append(ridge_path(rows[known], wanted, self._penalties()))
+        for found in zip(*paths, strict=True):
+            yield Solution(
+                found[0].penalty,
+                torch.cat([one.weight for one in found]),
+                torch.cat([one.bias for one in found]),
+                sum(one.loss for one in found),
+            )
+
+    def _penalties(self) -> list[float]:
+        found: list[float] = torch.logspace(0, -5, self.options.penalties).double().tolist()
+        return found
 
     def _loss_at(self, found: Solution, rows: Tensor, batch: Batch, loss: Loss) -> float:
         return loss(self._by_target(rows @ found.weight.T + found.bias), batch.targets).item()

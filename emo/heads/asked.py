@@ -1,0 +1,72 @@
+"""What was typed -> the options of a fit: targets with their tasks and weights, head options."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from emo import plugins
+from emo.errors import OptionError
+from emo.heads.options import FitOptions
+from emo.heads.presets import find_preset
+
+
+def fit_options(
+    given: Mapping[str, Any],
+    *,
+    targets: Sequence[str],
+    tasks: Sequence[str],
+    weights: Sequence[str],
+    option: Sequence[str],
+    preset: str | None = None,
+) -> FitOptions:
+    """The options of a fit: what was typed, else the preset's, else the defaults.
+
+    Args:
+        given: fields of :class:`FitOptions` that were typed.
+        targets: columns.
+        tasks: ``regress`` for all targets, or ``valence=regress`` for one.
+        weights: ``emotion=0.5``.
+        option: ``name=value`` of the head.
+        preset: see :mod:`emo.heads.presets`.
+    """
+    fields = {**(_fields(preset) if preset else {}), **given}
+    if targets:
+        fields["target"] = targets[0] if len(targets) == 1 else tuple(targets)
+    head = fields.get("head", FitOptions.head)
+    is_presets = preset is not None and head == find_preset(preset).head
+    own = find_preset(preset).head_options if preset and is_presets else {}
+    found = FitOptions(**fields)
+    return dataclasses.replace(
+        found,
+        tasks=_tasks(tasks, found.targets),
+        target_weights=_weights(weights),
+        head_options={**own, **plugins.split_options(option, [head])[head]},
+    )
+
+
+def _fields(name: str) -> dict[str, Any]:
+    """What a preset sets, beside the options of its head."""
+    preset = find_preset(name)
+    fields = {**preset.options, "head": preset.head, "preset": name}
+    return fields | ({"streams": preset.streams} if preset.streams else {})
+
+
+def _tasks(words: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for word in words:
+        target, equals, task = word.rpartition("=")
+        found.update({target: task} if equals else dict.fromkeys(targets, task))
+    return found
+
+
+def _weights(words: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for word in words:
+        target, _, factor = word.rpartition("=")
+        try:
+            found[target] = float(factor)
+        except ValueError:
+            found[target] = -1.0
+        if not target or not found[target] > 0:
+            raise OptionError(f"--target-weight {word}: expected TARGET=FACTOR above 0")
+    return found

@@ -1,0 +1,64 @@
+"""Attention over time on modalities that are aligned in time first."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from emo.heads.head import Batch, Head
+from emo.heads.layers import Classifier, is_present, project, resample, shorten
+
+
+@dataclass(frozen=True)
+class AlignedOptions:
+    """Of :class:`AlignedAttention`."""
+
+    places: int = field(default=16, metadata={"help": "In time, to which all streams are brought."})
+    hidden: int = field(default=128, metadata={"help": "Width of a projected stream."})
+    attention: int = field(default=128, metadata={"help": "Width of the layer scoring places."})
+    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+
+    def __post_init__(self) -> None:
+        if self.places < 1:
+            raise ValueError(f"expected places >= 1, got {self.places}")
+
+
+class AlignedAttention(Head):
+    """Every stream at the same places in time, joined place by place, one attention over places.
+
+    An absent stream is zero everywhere, its bias left out too.
+    Source: the team's QIA2020 project (aligned attention pooling over modalities).
+    """
+
+    Options = AlignedOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: AlignedOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.streams, self.places = tuple(dims), options.places
+        self.projections = nn.ModuleList(project(dim, options.hidden) for dim in dims.values())
+        fused = options.hidden * len(dims)
+        self.hidden = nn.Linear(fused, options.attention)
+        self.score = nn.Linear(options.attention, 1, bias=False)
+        self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
+
+    def pool(self, batch: Batch) -> Batch:
+        """Clips with more tokens than places get shorter."""
+        streams = {name: shorten(batch.streams[name], self.places) for name in self.streams}
+        return replace(batch, streams=streams)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        aligned = []
+        for name, layer in zip(self.streams, self.projections, strict=True):
+            tokens = batch.streams[name]
+            projected = layer(resample(tokens, self.places))  # (N, places, hidden)
+            aligned.append(projected * is_present(tokens)[:, :, None])
+        joined = torch.cat(aligned, dim=2)
+        scores = self.score(torch.tanh(self.hidden(joined)))  # (N, places, 1)
+        pooled = (scores.softmax(1) * joined).sum(1)
+        logits: dict[str, Tensor] = self.classifier(pooled)
+        return logits

@@ -1,0 +1,126 @@
+"""A transformer over the tokens of all modalities together; absent ones are masked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emo.heads.head import Batch, Head
+from emo.heads.layers import Classifier, project, segment_ids, shorten
+from emo.ragged import Ragged
+
+
+@dataclass(frozen=True)
+class CrossModalOptions:
+    """Of :class:`CrossModal`."""
+
+    width: int = field(default=128, metadata={"help": "Of a token, a multiple of heads."})
+    heads: int = field(default=4, metadata={"help": "Of attention, in each layer."})
+    layers: int = field(default=2, metadata={"help": "Of the transformer."})
+    longest: int = field(
+        default=32, metadata={"help": "Tokens; longer clips are averaged over so many windows."}
+    )
+    dropout: float = field(default=0.1, metadata={"help": "In layers, before logits, in [0, 1)."})
+
+    def __post_init__(self) -> None:
+        if self.longest < 1 or self.layers < 1 or self.width % self.heads:
+            raise ValueError(
+                f"expected longest and layers >= 1 and width a multiple of heads, got {self}"
+            )
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention and two layers, normalised before: (N, L, W), (N, L) bool -> (N, L, W).
+
+    Written out, because torch's own layer takes another path without gradients. Source: Vaswani
+    et al. 2017; Xiong et al. 2020 for the order of the normalisation.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        """W, attention heads."""
+        super().__init__()
+        self.heads, self.rate = heads, dropout
+        self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
+        self.queries = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.wide = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU())
+        self.narrow = nn.Linear(2 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor, is_token: Tensor) -> Tensor:
+        """Each row attends to the tokens of its own clip."""
+        clips, length, width = tokens.shape
+        parts = self.queries(self.norms[0](tokens)).view(clips, length, 3, self.heads, -1)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, L, W / heads)
+        found = functional.scaled_dot_product_attention(
+            query, key, value, attn_mask=is_token[:, None, None, :]
+        )
+        merged = found.transpose(1, 2).reshape(clips, length, width)
+        tokens = tokens + self.dropout(self.out(merged))
+        changed: Tensor = tokens + self.dropout(self.narrow(self.wide(self.norms[1](tokens))))
+        return changed
+
+
+class CrossModal(Head):
+    """Tokens of every stream, with their modality and place, and one more token that is read out.
+
+    Tokens attend within and across modalities; an absent stream has no tokens to attend to.
+    Source: Tsai et al. 2019 (MulT, arXiv:1906.00295), with one transformer for all pairs of
+    modalities as in the team's CrossFormer project.
+    """
+
+    Options = CrossModalOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: CrossModalOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.streams, self.longest = tuple(dims), options.longest
+        self.projections = nn.ModuleList(project(dim, options.width) for dim in dims.values())
+        self.modality = nn.Parameter(0.02 * torch.randn(len(dims), options.width))
+        self.place = nn.Parameter(0.02 * torch.randn(options.longest, options.width))
+        self.read_out = nn.Parameter(0.02 * torch.randn(options.width))
+        self.layers = nn.ModuleList(
+            TransformerLayer(options.width, options.heads, options.dropout)
+            for _ in range(options.layers)
+        )
+        self.norm = nn.LayerNorm(options.width)
+        self.classifier = Classifier(options.width, options.width, classes, options.dropout)
+
+    def pool(self, batch: Batch) -> Batch:
+        """Long clips become shorter."""
+        streams = {name: shorten(batch.streams[name], self.longest) for name in self.streams}
+        return replace(batch, streams=streams)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        streams = self.pool(batch).streams
+        parts = [self.read_out.expand(len(batch), 1, -1)]
+        masks = [torch.ones(len(batch), 1, dtype=torch.bool, device=self.read_out.device)]
+        for number, name in enumerate(self.streams):
+            padded, is_token = _padded(self._embedded(number, streams[name]))
+            parts.append(padded.to(self.read_out.dtype))
+            masks.append(is_token)
+        tokens, is_token = torch.cat(parts, dim=1), torch.cat(masks, dim=1)
+        for layer in self.layers:
+            tokens = layer(tokens, is_token)
+        logits: dict[str, Tensor] = self.classifier(self.norm(tokens[:, 0]))
+        return logits
+
+    def _embedded(self, number: int, tokens: Ragged) -> Ragged:
+        clips = segment_ids(tokens.offsets)
+        place = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
+        values = self.projections[number](tokens.values) + self.modality[number]
+        return Ragged(values + self.place[place], tokens.offsets)
+
+
+def _padded(tokens: Ragged) -> tuple[Tensor, Tensor]:
+    """(ΣT, W) -> (N, longest T, W) with zeros, and (N, longest T) bool: is a token."""
+    longest = int(tokens.lengths.max()) if len(tokens) else 0
+    is_token = torch.arange(longest, device=tokens.offsets.device) < tokens.lengths[:, None]
+    padded = tokens.values.new_zeros(len(tokens), longest, tokens.width)
+    padded[is_token] = tokens.values
+    return padded, is_token

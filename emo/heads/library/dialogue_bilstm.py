@@ -1,0 +1,55 @@
+"""A bidirectional LSTM over the turns of a dialogue, on each clip's pooled features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from emo.heads.head import Batch, Head
+from emo.heads.packing import run_over_turns
+from emo.heads.turns import ClipFeatures, apply_layers, pooled, target_layers
+
+
+@dataclass(frozen=True)
+class DialogueOptions:
+    """Of :class:`DialogueBiLSTM`."""
+
+    width: int = field(default=128, metadata={"help": "Of a projected stream."})
+    hidden: int = field(default=128, metadata={"help": "Of the LSTM, in each direction."})
+    dropout: float = field(default=0.3, metadata={"help": "Of features and logits, in [0, 1)."})
+
+
+class DialogueBiLSTM(Head):
+    """Mean token of each stream, projection, BiLSTM over the turns, two layers.
+
+    A turn's own features go around the LSTM too. Clips without a dialogue are one by themselves.
+    Source: Poria et al. 2017 (bc-LSTM, doi:10.18653/v1/P17-1081).
+    """
+
+    unit = "dialogue"
+    tasks = ("classify", "multilabel", "regress", "pairs")
+    Options = DialogueOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: DialogueOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.targets = tuple(classes)
+        self.features = ClipFeatures(dims, options.width, options.dropout)
+        self.lstm = nn.LSTM(self.features.width, options.hidden, bidirectional=True)
+        both = self.features.width + 2 * options.hidden
+        self.layers = target_layers(classes, both, options.hidden, options.dropout)
+
+    def pool(self, batch: Batch) -> Batch:
+        """One mean token a stream; an absent stream stays absent."""
+        return replace(batch, streams=pooled(batch.streams, self.features.streams))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        batch = batch.in_dialogues()
+        assert batch.turns is not None
+        features = self.features(batch)  # (N, width · streams)
+        context = run_over_turns(self.lstm, features, batch.turns)
+        return apply_layers(self.layers, self.targets, torch.cat([features, context], 1), batch)

@@ -1,0 +1,77 @@
+"""The first target from each clip alone; the others, and pairs, from its logits over a dialogue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from emo.errors import FitError
+from emo.heads.head import Batch, Head
+from emo.heads.packing import run_over_turns
+from emo.heads.turns import ClipFeatures, apply_layers, pooled, target_layers
+
+
+@dataclass(frozen=True)
+class JointOptions:
+    """Of :class:`JointHead`."""
+
+    width: int = field(default=128, metadata={"help": "Of a projected stream."})
+    hidden: int = field(default=64, metadata={"help": "Of the LSTM, in each direction."})
+    reads: Literal["logits", "both"] = field(
+        default="both",
+        metadata={"help": "logits: the LSTM reads those of the first target; both: features too."},
+    )
+    dropout: float = field(default=0.3, metadata={"help": "Of features and logits, in [0, 1)."})
+
+
+class JointHead(Head):
+    """Emotion of each utterance; its logits in dialogue order -> BiLSTM -> causes and pairs.
+
+    The first target is the emotion and sees one clip; with ``reads=logits`` the others see the
+    emotions' logits alone, as in the source. With one target there is no LSTM.
+    Source: the team's experiment semeval-joint0.
+    """
+
+    unit = "dialogue"
+    tasks = ("classify", "multilabel", "regress", "pairs")
+    Options = JointOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: JointOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.first, *self.others = classes
+        self.reads_features = options.reads == "both"
+        self.features = ClipFeatures(dims, options.width, options.dropout)
+        own = {self.first: classes[self.first]}
+        if self.first in self.pair_targets:
+            raise FitError(f"joint: expected a first target of clips, got {self.first}")
+        self.emotion = target_layers(own, self.features.width, options.width, options.dropout)
+        if self.others:
+            width = classes[self.first] + self.reads_features * self.features.width
+            self.lstm = nn.LSTM(width, options.hidden, bidirectional=True)
+            context = {name: classes[name] for name in self.others}
+            both = width + 2 * options.hidden
+            self.context = target_layers(context, both, options.hidden, options.dropout)
+
+    def pool(self, batch: Batch) -> Batch:
+        """One mean token a stream; an absent stream stays absent."""
+        return replace(batch, streams=pooled(batch.streams, self.features.streams))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        batch = batch.in_dialogues()
+        assert batch.turns is not None
+        features = self.features(batch)  # (N, width · streams)
+        found = apply_layers(self.emotion, [self.first], features, batch)
+        if not self.others:
+            return found
+        read = found[self.first]
+        if self.reads_features:
+            read = torch.cat([read, features], dim=1)
+        context = run_over_turns(self.lstm, read, batch.turns)
+        turns = torch.cat([read, context], dim=1)
+        return found | apply_layers(self.context, self.others, turns, batch)

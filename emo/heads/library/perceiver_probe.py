@@ -1,0 +1,51 @@
+"""A small probe of pooled features: one hidden layer with no activation but dropout."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from emo.heads.head import Batch, Head
+from emo.heads.layers import project, segment_sum
+from emo.heads.turns import pooled
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """Of :class:`PerceiverProbe`."""
+
+    hidden: int = field(default=256, metadata={"help": "Width between the layers."})
+    dropout: float = field(default=0.3, metadata={"help": "Between the layers, in [0, 1)."})
+
+
+class PerceiverProbe(Head):
+    """Mean token of each stream, concatenated -> Linear -> Dropout -> Linear.
+
+    Source: the team's CREMA-D experiment on Perceiver's ``label`` vectors (512 -> 256 -> 6).
+    """
+
+    Options = ProbeOptions
+
+    def __init__(
+        self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: ProbeOptions
+    ) -> None:
+        """As in the contract."""
+        super().__init__(dims, classes, options=options)
+        self.streams, self.targets = tuple(dims), tuple(classes)
+        self.hidden = project(sum(dims.values()), options.hidden)
+        self.dropout = nn.Dropout(options.dropout)
+        self.layers = nn.ModuleList(nn.Linear(options.hidden, count) for count in classes.values())
+
+    def pool(self, batch: Batch) -> Batch:
+        """One mean token a stream; an absent stream stays absent."""
+        return replace(batch, streams=pooled(batch.streams, self.streams))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """As in the contract."""
+        tokens = pooled(batch.streams, self.streams)
+        means = [segment_sum(tokens[name].values, tokens[name].offsets) for name in self.streams]
+        hidden = self.dropout(self.hidden(torch.cat(means, dim=1)))  # (N, hidden)
+        return {
+            target: layer(hidden) for target, layer in zip(self.targets, self.layers, strict=True)
+        }

@@ -1,0 +1,91 @@
+"""Which clips take part in a fit: labelled, in a split, with features; and notes on the rest."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from emo.errors import FitError
+from emo.manifest import Clip, Manifest
+from emo.ragged import Ragged
+
+
+def labelled(
+    manifest: Manifest, tasks: Mapping[str, str], unit: str
+) -> tuple[list[Clip], list[str]]:
+    """Clips with a label (and a split, when any clip has one), and notes on the others.
+
+    For a ``dialogue`` head the unlabelled turns of a dialogue with labels stay, as context.
+    """
+    clips = [clip for clip in manifest.clips if any(name in clip.targets for name in tasks)]
+    if unit == "dialogue":
+        spoken = {clip.dialogue for clip in clips if clip.dialogue}
+        has_pairs = "pairs" in tasks.values()  # a dialogue without any pair is labelled too
+        ids = {clip.id for clip in clips}
+        clips = [
+            clip
+            for clip in manifest.clips
+            if clip.id in ids or clip.dialogue in spoken or (has_pairs and clip.dialogue)
+        ]
+    notes = []
+    if len(clips) < len(manifest.clips):
+        count, names = len(manifest.clips) - len(clips), " or ".join(tasks)
+        notes.append(f"{count} clips have no {names}: not used")
+    for name, task in tasks.items():
+        count = sum(name not in clip.targets for clip in clips)
+        if count and task != "pairs":
+            notes.append(f"{count} of the clips used have no {name}: not scored on it")
+    if any(clip.split for clip in clips) and not all(clip.split for clip in clips):
+        unsplit = [clip.id for clip in clips if not clip.split]
+        notes.append(f"{_some(unsplit)} in no split: not used")
+        clips = [clip for clip in clips if clip.split]
+    return clips, notes
+
+
+def fewer(clips: list[Clip], most: int, *, unit: str, seed: int) -> list[Clip]:
+    """At most so many clips of each split, drawn at random, in their order; dialogues whole."""
+    order = np.random.default_rng(seed).permutation(len(clips)).tolist()
+    groups: dict[str, list[Clip]] = {}
+    for row in order:
+        clip = clips[row]
+        key = clip.dialogue if unit == "dialogue" and clip.dialogue else f"clip {clip.id}"
+        groups.setdefault(key, []).append(clip)
+    counts, kept = Counter[str | None](), set()
+    for group in groups.values():
+        split = group[0].split
+        if counts[split] == 0 or counts[split] + len(group) <= most:
+            counts[split] += len(group)
+            kept |= {clip.id for clip in group}
+    return [clip for clip in clips if clip.id in kept]
+
+
+def drop_missing(
+    clips: list[Clip], tokens: dict[str, Ragged], allowed: float
+) -> tuple[list[Clip], dict[str, Ragged], list[str]]:
+    """The clips with at least one stream, their tokens, and a note on the others."""
+    is_present = np.any([ragged.lengths > 0 for ragged in tokens.values()], axis=0)
+    if is_present.all():
+        return clips, tokens, []
+    missing = [clips[row] for row in np.flatnonzero(~is_present)]
+    some = _some([clip.id for clip in missing])
+    if len(missing) > allowed * len(clips):
+        raise FitError(
+            f"{some} of {len(clips)} without features, more than the allowed share of "
+            f"{allowed:g}. Run emo extract, see emo store failures, or raise --allow-missing."
+        )
+    by_split = Counter(clip.split or "all" for clip in missing)
+    where = ", ".join(f"{count} of {name}" for name, count in by_split.items())
+    rows = np.flatnonzero(is_present)
+    kept = {name: ragged.select(rows) for name, ragged in tokens.items()}
+    return [clips[row] for row in rows], kept, [f"{some} without features: left out ({where})"]
+
+
+def partly_absent(tokens: Mapping[str, Ragged]) -> list[str]:
+    """A note on each stream that some clips lack."""
+    counts = {name: int((ragged.lengths == 0).sum()) for name, ragged in tokens.items()}
+    return [f"{name}: absent in {count} clips" for name, count in counts.items() if count]
+
+
+def _some(clip_ids: Sequence[str]) -> str:
+    dots = ", …" if len(clip_ids) > 3 else ""
+    return f"{len(clip_ids)} clips ({', '.join(clip_ids[:3])}{dots})"

@@ -1,0 +1,139 @@
+"""Named experiments: features, head and hyperparameters of the projects `emo` takes up, at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from emo import plugins
+from emo.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One experiment. What is typed beside ``--preset`` goes before it."""
+
+    source: str
+    """Where it comes from, and in what it differs from there."""
+    head: str
+    streams: tuple[str, ...] = ()
+    """``recipe/stream``, as the recipes are called by default; none: everything in the store."""
+    head_options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of :class:`emo.heads.options.FitOptions`."""
+    dims: Mapping[str, int] = field(default_factory=dict)
+    """D of each stream in the source, for its tests."""
+    reported: str = "–"
+    """The source's F1, which does not say which average."""
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises:
+        OptionError: there is none; the nearest are offered.
+    """
+    if name not in PRESETS:
+        raise OptionError(plugins.unknown("preset", name, PRESETS))
+    return PRESETS[name]
+
+
+_LLAMA = {name: 5120 for name in ("videollama/video", "videollama/audio", "videollama/text")}
+_TWO = {name: 5120 for name in ("videollama/video", "videollama/text")}
+_BIND = {name: 768 for name in ("languagebind/video", "languagebind/text")}
+_SEMEVAL = "SemEval-2024 Task 3, Video-LLaMA experiments"
+_BOUND = "SemEval-2024 Task 3, LanguageBind experiments"
+_QIA = "QIA2020 (three modalities, separate labels)"
+_ATTENTION = {"hidden": "512", "attention": "128", "dropout": "0.3"}
+_LINEAR = {"solver": "adamw", "std": "no", "fusion": "early", "bias": "no"}
+_SIXTEEN = {"batch_size": 4, "accumulate": 16, "epochs": 10}
+_QIA_STEPS = {
+    "learning_rate": 4e-3, "weight_decay": 5e-5, "label_smoothing": 0.1, "epochs": 100,
+    "batch_size": 256, "warmup": 0.03,
+}  # fmt: skip
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "semeval-exp0": Preset(
+            f"{_SEMEVAL}, experiment 0: means of three modalities",
+            "mean_pool", tuple(_LLAMA), {"hidden": "1024", "dropout": "0.3"}, dims=_LLAMA,
+            reported="0.2372",
+        ),
+        "semeval-exp1": Preset(
+            f"{_SEMEVAL}, experiment 1: attention pooling of video and text",
+            "attention_pool", tuple(_TWO), _ATTENTION, dims=_TWO, reported="0.4307",
+        ),
+        "semeval-exp3": Preset(
+            f"{_SEMEVAL}, experiment 3: experiment 1 with audio",
+            "attention_pool", tuple(_LLAMA), _ATTENTION, dims=_LLAMA, reported="0.4139",
+        ),
+        "semeval-joint0": Preset(
+            f"{_SEMEVAL}, joint experiment 0: emotion, and cause from its logits over the "
+            "dialogue; here the streams are pooled by means",
+            "joint", tuple(_LLAMA), {"width": "512", "reads": "logits"},
+            {"target": ("emotion", "cause"), "batch_size": 8}, _LLAMA,
+            "emotion 0.3341, cause 0.3325",
+        ),
+        "languagebind-exp3": Preset(
+            f"{_BOUND}, experiment 3: frozen video and text, one linear layer; here video is not "
+            "multiplied by exp(logit_scale)",
+            "linear", tuple(_BIND), _LINEAR, _SIXTEEN, _BIND,
+            "below 0.3646 (experiment 1, fine-tuned)",
+        ),
+        "languagebind-exp2": Preset(
+            f"{_BOUND}, experiment 2: with audio; the source fine-tuned everything, here it is "
+            "frozen",
+            "linear", (*_BIND, "languagebind/audio"), _LINEAR, _SIXTEEN,
+            {**_BIND, "languagebind/audio": 768}, "0.3201; with LoRA 0.3375",
+        ),
+        "cremad-perceiver": Preset(
+            "CREMA-D on Perceiver's label vectors; the source's batch of 2 and learning rate of "
+            ".01 for 10 epochs",
+            "perceiver_probe", ("perceiver/label",), {"hidden": "256", "dropout": "0.3"},
+            {"batch_size": 2, "learning_rate": 0.01, "epochs": 10}, {"perceiver/label": 512},
+        ),
+        "qia-speech": Preset(
+            f"{_QIA}: EfficientNet on the log-mel spectrogram with mixup; a smaller network here",
+            "spectrogram_cnn", ("logmel/audio",), {},
+            {**_QIA_STEPS, "batch_size": 128, "mixup": 1.0, "spec_augment": ("logmel/audio",)},
+            {"logmel/audio": 64},
+        ),
+        "qia-text": Preset(
+            f"{_QIA}: attention LSTM on word vectors; here any text stream whose tokens are words",
+            "bilstm", (), {}, _QIA_STEPS, {"words/text": 300},
+        ),
+        "qia-face": Preset(
+            f"{_QIA}: attention LSTM on VGGFace vectors of frames",
+            "bilstm", ("vggface/face",), {}, _QIA_STEPS, {"vggface/face": 512},
+        ),
+        "qia-multimodal": Preset(
+            f"{_QIA}: modalities aligned in time, attention over them; here from scratch, all "
+            "streams of the stores",
+            "aligned_attention", (), {},
+            {**_QIA_STEPS, "batch_size": 128, "weight_decay": 1e-5, "warmup": 0.01},
+            {"logmel/audio": 64, "words/text": 300, "vggface/face": 512},
+        ),
+        "mosi-linear": Preset(
+            "MOSI features in shared/data/features/mosi: one regression on all modalities",
+            "linear", (), {"fusion": "early"}, {},
+            {"mosi/text": 100, "mosi/audio": 73, "mosi/video": 100},
+        ),
+        "mosi-dialogue": Preset(
+            "the same features, with the clips of a video as one dialogue",
+            "dialogue_bilstm", (), {}, {},
+            {"mosi/text": 100, "mosi/audio": 73, "mosi/video": 100},
+        ),
+        "crossformer": Preset(
+            "Trainer-based project (DeBERTa, audio MAE, VideoMAE): cross-modal transformer; here "
+            "on frozen tokens, at a rate for heads instead of 2e-5",
+            "cross_modal", (), {},
+            {"warmup": 0.1, "decay": "cosine", "epochs": 50, "batch_size": 4, "accumulate": 4,
+             "learning_rate": 3e-4},
+            {"text/text": 768, "mae/audio": 768, "videomae/video": 768},
+        ),
+        "mlstm-fcn": Preset(
+            "MLSTM-FCN (Karim et al. 2019), which the QIA2020 project refers to: any token stream",
+            "mlstm_fcn", dims={"any/video": 768},
+        ),
+    }
+)  # fmt: skip

@@ -1,0 +1,66 @@
+"""Scores of predicted numbers, as MMSA defines them for MOSI, MOSEI and SIMS; in numpy.
+
+Every function takes gold and predicted (…, N) and gives (…): many resamples at once.
+Source: Yu et al., MMSA (thuiar/MMSA, trains/utils/metricsTop.py), reimplemented.
+"""
+
+import numpy as np
+
+SIMS_ACCURACIES = {
+    "accuracy_2": (0.0,), "accuracy_3": (-0.1, 0.1), "accuracy_5": (-0.7, -0.1, 0.1, 0.7),
+}  # fmt: skip
+"""Upper edges, included, of the classes of SIMS."""
+
+
+def regression_scores(
+    gold: np.ndarray, predicted: np.ndarray, scale: str = "any"
+) -> dict[str, np.ndarray]:
+    """``mae`` and ``pearson``, and the corpus's own accuracies.
+
+    Args:
+        gold: (…, N).
+        predicted: (…, N).
+        scale: ``mosi`` (within ±3), ``sims`` (within ±1; both are clipped to it) or ``any``.
+    """
+    gold, predicted = np.broadcast_arrays(gold.astype(np.float64), predicted.astype(np.float64))
+    if scale == "sims":
+        gold, predicted = gold.clip(-1, 1), predicted.clip(-1, 1)
+        found = _mae_and_pearson(gold, predicted)
+        for name, edges in SIMS_ACCURACIES.items():
+            same = np.searchsorted(edges, gold) == np.searchsorted(edges, predicted)
+            found[name] = same.mean(-1)
+        return found | {"f1": _binary(gold > 0, predicted > 0, np.ones(gold.shape, bool))[1]}
+    found = _mae_and_pearson(gold, predicted)
+    if scale == "mosi":
+        everything, nonzero = np.ones(gold.shape, bool), gold != 0
+        has0 = _binary(gold >= 0, predicted >= 0, everything)
+        non0 = _binary(gold > 0, predicted > 0, nonzero)
+        found |= {"has0_accuracy": has0[0], "has0_f1": has0[1]}
+        found |= {"non0_accuracy": non0[0], "non0_f1": non0[1]}
+        for name, bound in (("accuracy_7", 3), ("accuracy_5", 2)):
+            same = gold.clip(-bound, bound).round() == predicted.clip(-bound, bound).round()
+            found[name] = same.mean(-1)
+    return found
+
+
+def _mae_and_pearson(gold: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    a = gold - gold.mean(-1, keepdims=True)
+    b = predicted - predicted.mean(-1, keepdims=True)
+    below = np.sqrt(np.square(a).sum(-1) * np.square(b).sum(-1))
+    pearson = (a * b).sum(-1) / np.where(below == 0, 1, below)  # a constant: 0
+    return {"mae": np.abs(gold - predicted).mean(-1), "pearson": pearson}
+
+
+def _binary(
+    gold: np.ndarray, predicted: np.ndarray, counted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracy and F1 weighted by the share of each of two classes, over the clips counted."""
+    total = np.maximum(counted.sum(-1), 1)
+    accuracy = ((gold == predicted) & counted).sum(-1) / total
+    f1 = np.zeros(total.shape)
+    for value in (True, False):
+        of_gold, of_predicted = (gold == value) & counted, (predicted == value) & counted
+        hits = 2 * (of_gold & of_predicted).sum(-1)
+        below = of_gold.sum(-1) + of_predicted.sum(-1)
+        f1 = f1 + of_gold.sum(-1) / total * hits / np.maximum(below, 1)
+    return accuracy, f1

@@ -1,0 +1,98 @@
+"""A manifest of conversations with emotions and their causes: SemEval-2024 Task 3, ECF."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emo.errors import ManifestError
+from emo.manifest.clips import Manifest, read_manifest
+from emo.manifest.write import write_rows
+
+COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
+
+
+def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
+    """One row an utterance; ``cause`` names the turns that cause its emotion, ``joy:1 joy:3``.
+
+    Args:
+        parts: ``{"train": Subtask_2_train.json, "val": dev.txt}``; JSON as SemEval's (either
+            subtask), text as ECF's.
+        out: where it is written.
+
+    Raises:
+        ManifestError: a file is none of the two.
+    """
+    rows = [row for split, path in parts.items() for row in _rows(path, split)]
+    write_rows(out, {name: [row[name] for row in rows] for name in COLUMNS})
+    return read_manifest(out)
+
+
+def _rows(path: Path, split: str) -> list[dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text) if path.suffix == ".json" else _from_ecf(text)
+        return [row for conversation in found for row in _conversation(conversation, split)]
+    except OSError as error:
+        raise ManifestError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, IndexError, StopIteration) as error:
+        raise ManifestError(
+            f"{path}: expected conversations as SemEval-2024 Task 3 (.json) or ECF (.txt) has "
+            f"them; {error!r}"
+        ) from error
+
+
+def _conversation(conversation: Mapping[str, Any], split: str) -> list[dict[str, str]]:
+    causes: dict[int, dict[str, None]] = {}
+    are_causes = set()
+    for first, second in conversation["emotion-cause_pairs"]:
+        utterance, _, emotion = str(first).partition("_")
+        cause = int(str(second).partition("_")[0])
+        causes.setdefault(int(utterance), {})[f"{emotion}:{cause}"] = None
+        are_causes.add(cause)
+    return [
+        {
+            "text": said["text"],
+            "split": split,
+            "dialogue": str(conversation["conversation_ID"]),
+            "turn": str(said["utterance_ID"]),
+            "speaker": said["speaker"],
+            "emotion": said["emotion"],
+            "is_cause": "yes" if said["utterance_ID"] in are_causes else "no",
+            "cause": " ".join(causes.get(said["utterance_ID"], ["none"])),
+        }
+        for said in conversation["conversation"]
+    ]
+
+
+def _from_ecf(text: str) -> list[dict[str, Any]]:
+    """``1 8``, the pairs ``(3,1),(3,3)``, eight lines ``number | speaker | emotion | text``."""
+    lines = iter(text.splitlines())
+    found = []
+    for head in lines:
+        if not head.strip():
+            continue
+        number, count = map(int, head.split())
+        pairs = re.findall(r"\((\d+),(\d+)\)", next(lines))
+        said = []
+        for _ in range(count):
+            place, speaker, emotion, rest = next(lines).split(" | ", 3)
+            words = rest.rpartition(" | ")[0] or rest
+            said.append(
+                {
+                    "utterance_ID": int(place),
+                    "speaker": speaker,
+                    "emotion": emotion,
+                    "text": words,
+                }
+            )
+        emotions = {row["utterance_ID"]: row["emotion"] for row in said}
+        found.append(
+            {
+                "conversation_ID": number,
+                "conversation": said,
+                "emotion-cause_pairs": [[f"{e}_{emotions[int(e)]}", cause] for e, cause in pairs],
+            }
+        )
+    return found

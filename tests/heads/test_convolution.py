@@ -1,0 +1,55 @@
+"""Ragged convolution, resampling and turns against what they stand for."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from emo.heads.convolution import RaggedConv, TokenNorm
+from emo.heads.layers import resample
+from emo.heads.packing import run_over_turns
+from tests.make_batches import assert_close, make_tokens
+
+LENGTHS = [4, 0, 1, 7]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_ragged_convolution_is_torchs_on_each_clip(size):
+    tokens = make_tokens(LENGTHS, 5)
+    layer = RaggedConv(5, 6, size)
+    found = layer(tokens)
+    weight = layer.linear.weight.view(6, size, 5).transpose(1, 2)
+    for ours, clip in zip(found, tokens, strict=True):
+        if len(clip):
+            expected = functional.conv1d(clip.T[None], weight, padding=size // 2)[0].T
+            assert_close(ours, expected)
+
+
+def test_a_norm_of_one_token_is_that_of_evaluation():
+    norm = TokenNorm(3)
+    one = torch.randn(1, 3)
+    assert_close(norm.train()(one), norm.eval()(one))
+    many = torch.randn(8, 3)
+    assert norm.train()(many).mean().abs() < 1e-5
+
+
+def test_resampling_averages_long_clips_and_repeats_short_ones():
+    tokens = make_tokens(LENGTHS, 2)
+    found = resample(tokens, 2)
+    assert found.shape == (4, 2, 2)
+    assert (found[1] == 0).all()
+    assert_close(found[2], tokens[2].expand(2, 2))
+    assert_close(found[0], torch.stack([tokens[0][:2].mean(0), tokens[0][2:].mean(0)]))
+
+
+def test_an_lstm_over_turns_is_torchs_on_each_dialogue():
+    torch.manual_seed(0)
+    lstm = nn.LSTM(3, 4, bidirectional=True)
+    clips = torch.randn(6, 3)
+    turns = torch.tensor([[5, 0, 2, -1], [1, 3, 4, -1]])
+    found = run_over_turns(lstm, clips, turns)
+    for dialogue in ([5, 0, 2], [1, 3, 4]):
+        np.testing.assert_allclose(
+            found[dialogue].detach(), lstm(clips[dialogue])[0].detach(), atol=1e-6
+        )

@@ -1,0 +1,185 @@
+"""What the cells of a column mean, and fits of several targets, several labels and numbers."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from emo.errors import FitError, OptionError
+from emo.heads.asked import fit_options
+from emo.heads.data import read_data
+from emo.heads.fit import FitOptions, fit_head
+from emo.heads.run import Run
+from emo.heads.targets import fit_target, labels_of, pair_labels, task_of_cells
+from emo.store.store import Store
+from tests.make_batches import learnable, make_manifest, make_store
+
+SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
+QUICK = FitOptions(head="mean_pool", epochs=15, learning_rate=5e-3, threads=1)
+NUMBERS = {"anger": -1.5, "calm": 0.25, "joy": 2.0}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    labels, tokens = learnable(120, streams=("a", "b"))
+    random = np.random.default_rng(0)
+    manifest = make_manifest(labels, split=SPLITS)
+    clips = tuple(
+        dataclasses.replace(
+            clip,
+            targets={
+                "label": label,
+                "valence": f"{NUMBERS[label] + random.normal(0, 0.1):.2f}",
+                "tags": {"anger": "loud", "calm": "none", "joy": "loud|kind"}[label],
+                **({"face": label} if row % 3 else {}),
+            },
+        )
+        for row, (clip, label) in enumerate(zip(manifest.clips, labels, strict=True))
+    )
+    store = make_store(tmp_path_factory.mktemp("targets") / "features", tokens)
+    return dataclasses.replace(manifest, clips=clips), store
+
+
+@pytest.mark.parametrize(
+    ("cells", "task"),
+    [
+        (["joy", "anger"], "classify"), (["0", "1", "2"], "classify"), (["1.5", "2"], "regress"),
+        (["-0.4", None], "regress"), (["joy|fear", "joy"], "multilabel"),
+    ],
+)  # fmt: skip
+def test_the_task_is_told_from_the_cells(cells, task):
+    assert task_of_cells(cells) == task
+
+
+def test_cells_become_labels():
+    tags = fit_target("tags", "multilabel", ["b|a", "none", None])
+    assert tags.classes == ("a", "b")
+    assert labels_of(tags, ["a | b", "none", None]).tolist() == [[1, 1], [0, 0], [-1, -1]]
+    number = fit_target("y", "regress", ["1", "3"])
+    assert (number.centre, number.spread, number.width) == (2, 1, 1)
+    np.testing.assert_equal(labels_of(number, ["2.5", None]), np.float32([2.5, np.nan]))
+    with pytest.raises(FitError, match="y 'low': expected a number"):
+        fit_target("y", "regress", ["low"])
+
+
+@pytest.mark.parametrize(("largest", "scale"), [("-0.9", "sims"), ("-2.8", "mosi"), ("7", "any")])
+def test_the_scale_of_numbers_is_told_from_train(largest, scale):
+    assert fit_target("y", "regress", [largest, "0.2"]).scale == scale
+
+
+def test_pairs_are_named_by_turns():
+    target = fit_target("cause", "pairs", ["joy:1 fear:2", "neutral:1"])
+    assert target.classes == ("none", "fear", "joy")
+    pairs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    labels, lost = pair_labels(target, ["joy:1,fear:2", "joy:7"], np.array([1, 2]), pairs)
+    assert labels.tolist() == [2, 1, 0, 0]
+    assert lost == 1
+    assert pair_labels(target, [None, None], np.array([1, 2]), pairs)[0].tolist() == [-1] * 4
+    assert fit_target("cause", "pairs", ["1 3"]).classes == ("none", "yes")
+    with pytest.raises(FitError, match="cause 'joy': expected turns such as"):
+        fit_target("cause", "pairs", ["joy"])
+
+
+@pytest.mark.parametrize("head", ["linear", "mean_pool"])
+def test_numbers_are_learnt_and_scored_as_mmsa_does(made, tmp_path, head):
+    manifest, store = made
+    options = dataclasses.replace(QUICK, head=head, target="valence")
+    result = fit_head(manifest, [store], tmp_path / "run", options)
+    found = result.metrics["test"]
+    assert list(found["mean"]) == [
+        "mae", "pearson", "has0_accuracy", "has0_f1", "non0_accuracy", "non0_f1", "accuracy_7",
+        "accuracy_5",
+    ]  # fmt: skip
+    assert found["mean"]["pearson"] > 0.7
+    assert found["mean"]["mae"] < 0.7 * found["majority"]["mae"]
+    low, high = found["interval"]["mae"]
+    assert low < found["mean"]["mae"] < high
+    for text in ("Has0 Acc-2", "Non0 F1", "Pearson", "mean_pool" if head != "linear" else head):
+        assert text in result.table()
+    assert (tmp_path / "run" / "numbers.png").exists()
+    assert not (tmp_path / "run" / "confusion.png").exists()
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert list(table) == ["id", "split", "seed", "label", "prediction"]
+    test = table[table["split"] == "test"]
+    assert (test["label"] - test["prediction"]).abs().mean() == pytest.approx(
+        found["mean"]["mae"], abs=1e-4
+    )
+    run = Run.load(tmp_path / "run")
+    tokens = {name: Store(store).read(name, list(test["id"])) for name in run.streams}
+    np.testing.assert_allclose(run.predict(tokens)[:, 0], test["prediction"], atol=1e-4)
+
+
+@pytest.mark.parametrize("head", ["linear", "mean_pool"])
+def test_several_labels_at_once_are_learnt(made, tmp_path, head):
+    manifest, store = made
+    options = dataclasses.replace(QUICK, head=head, target="tags")
+    result = fit_head(manifest, [store], tmp_path / "run", options)
+    found = result.metrics["test"]
+    assert found["mean"]["micro_f1"] > 0.7
+    assert found["majority"]["micro_f1"] == 0
+    assert found["classes"]["loud"]["clips"] == 20
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", keep_default_na=False)
+    assert set(table["label"]) == {"none", "loud", "kind|loud"}
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert "val_micro_f1" in history
+
+
+def test_several_targets_share_a_head_and_unlabelled_clips_count_nowhere(made, tmp_path):
+    manifest, store = made
+    options = dataclasses.replace(
+        QUICK, target=("label", "face", "valence"), target_weights={"face": 0.5}, seeds=2
+    )
+    result = fit_head(manifest, [store], tmp_path / "run", options)
+    assert {name: found["test"]["clips"] for name, found in result.all_metrics.items()} == {
+        "label": 30, "face": 20, "valence": 30,
+    }  # fmt: skip
+    assert result.metrics["test"]["mean"]["weighted_f1"] > 0.7
+    assert result.all_metrics["face"]["test"]["mean"]["weighted_f1"] > 0.6
+    assert "40 of the clips used have no face: not scored on it" in result.data.notes
+    document = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [target["name"] for target in document["targets"]] == ["label", "face", "valence"]
+    assert document["metrics_of_others"].keys() == {"face", "valence"}
+    files = {file.name for file in (tmp_path / "run").iterdir()}
+    assert {"predictions-face.csv", "confusion-face.png", "numbers-valence.png"} <= files
+    assert len(pd.read_csv(tmp_path / "run" / "predictions-face.csv")) == 2 * 80
+    run = Run.load(tmp_path / "run")
+    assert [target.task for target in run.targets] == ["classify", "classify", "regress"]
+
+
+def test_a_weight_changes_what_is_learnt(made):
+    manifest, store = made
+    both = dataclasses.replace(QUICK, target=("label", "valence"), epochs=3)
+    first = fit_head(manifest, [store], None, both)
+    second = fit_head(
+        manifest, [store], None, dataclasses.replace(both, target_weights={"valence": 5.0})
+    )
+    assert first.outcomes[0].history[0].train_loss < second.outcomes[0].history[0].train_loss
+
+
+def test_classes_that_train_lacks_are_named(made):
+    manifest, store = made
+    clips = [
+        dataclasses.replace(c, targets={"tags": "odd|x"}) if row > 118 else c
+        for row, c in enumerate(manifest.clips)
+    ]
+    with pytest.raises(FitError, match="tags odd, x: does not occur in train"):
+        read_data(dataclasses.replace(manifest, clips=tuple(clips)), [store], target="tags")
+
+
+def test_words_of_the_command_become_options():
+    found = fit_options(
+        {"head": "linear"}, targets=["a", "b"], tasks=["regress", "b=classify"],
+        weights=["a=2"], option=["std=no"],
+    )  # fmt: skip
+    assert found.targets == ("a", "b")
+    assert found.tasks == {"a": "regress", "b": "classify"}
+    assert found.target_weights == {"a": 2.0}
+    assert found.head_options == {"std": "no"}
+    with pytest.raises(OptionError, match="--target-weight a=x: expected TARGET=FACTOR above 0"):
+        fit_options({}, targets=["a"], tasks=[], weights=["a=x"], option=[])
+    with pytest.raises(OptionError, match="got c"):
+        fit_options({}, targets=["a"], tasks=["c=regress"], weights=[], option=[])
+    with pytest.raises(OptionError, match="expected each once"):
+        FitOptions(target=("a", "a"))
