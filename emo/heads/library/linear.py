@@ -25,7 +25,10 @@ class LinearOptions:
 
     std: bool = field(
         default=True,
-        metadata={"help": "Read the standard deviation over tokens too; no effect if T = 1."},
+        metadata={
+            "help": "Read the standard deviation over tokens too; no effect if T = 1.",
+            "search": (True, False),
+        },
     )
     solver: Literal["lbfgs", "adamw"] = field(
         default="lbfgs",
@@ -36,7 +39,10 @@ class LinearOptions:
     )
     fusion: Literal["late", "early"] = field(
         default="late",
-        metadata={"help": "late: streams solved alone, probabilities averaged; early: together."},
+        metadata={
+            "help": "late: streams solved alone, probabilities averaged; early: together.",
+            "search": ("late", "early"),
+        },
     )
 
     bias: bool = field(default=True, metadata={"help": "Beside the weights; lbfgs needs it."})
