@@ -199,6 +199,7 @@ def fit_head(
     accumulate: Annotated[int | None, Option(help="Batches a step.")] = None,
     bf16: Annotated[bool, Option("--bf16", help="Run the head in bfloat16.")] = False,
     max_samples: Annotated[int | None, Option(help="Clips of each split, for a look.")] = None,
+    search: Annotated[int | None, Option(help="Trials of options, judged on val.")] = None,
     allow_missing: Annotated[
         float | None, Option(help="Share of clips that may lack features.")
     ] = None,
@@ -215,7 +216,8 @@ def fit_head(
         "patience": patience, "allow_missing": allow_missing, "warmup": warmup, "decay": decay,
         "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
         "modality_dropout": modality_dropout, "accumulate": accumulate,
-        "max_samples": max_samples, "seeds": seeds, "class_weights": class_weights or None,
+        "max_samples": max_samples, "search": search, "seeds": seeds,
+        "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "head": head,
     }  # fmt: skip

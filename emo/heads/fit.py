@@ -23,6 +23,7 @@ from emo.heads.options import FitOptions
 from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
+from emo.heads.search import Search, search
 from emo.manifest import Manifest
 
 __all__ = ["FitOptions", "FitResult", "fit_head"]
@@ -68,6 +69,12 @@ def fit_head(
 
         _check_served(kind, data, options)
 
+        found: Search | None = None
+        if options.search:
+            found = search(kind, data, options, journal=_journal(out), progress=progress)
+            options = found.options
+            head_options = plugins.parse_options(kind.Options, options.head_options, options.head)
+
         def build() -> Head:
             return kind(data.dims, data.widths, options=head_options)
 
@@ -85,7 +92,16 @@ def fit_head(
         )
         if folder is not None:
             write_run(folder, result)
+            if found is not None:
+                found.table.to_csv(folder / "search.csv", index=False, float_format="%.6g")
+    if found is not None and found.journal is not None:
+        found.journal.unlink(missing_ok=True)  # its trials are in the run now
     return result
+
+
+def _journal(out: Path | None) -> Path | None:
+    """Where an interrupted search is found again: beside the run that it is for."""
+    return None if out is None else out.with_name(f".{out.name}.search")
 
 
 def _check_served(kind: type[Head], data: Data, options: FitOptions) -> None:

@@ -88,6 +88,8 @@ class FitOptions:
     accumulate: int = LoopOptions.accumulate
     bf16: bool = LoopOptions.bf16
     target_weights: Mapping[str, float] = field(default_factory=dict)
+    search: int = 0
+    """Trials over the head's and the loop's declared space, judged on val; 0: none."""
     max_samples: int | None = None
     """At most so many clips of each split, for a quick look."""
     allow_missing: float = 0.05
@@ -103,7 +105,9 @@ class FitOptions:
         )
         self._expect("more than 0", ("learning_rate", "gradient_norm"), lambda x: x > 0)
         self._expect(
-            "at least 0", ("weight_decay", "first_seed", "focal", "mixup"), lambda x: x >= 0
+            "at least 0",
+            ("weight_decay", "first_seed", "focal", "mixup", "search"),
+            lambda x: x >= 0,
         )
         self._expect(
             "from 0 to below 1",

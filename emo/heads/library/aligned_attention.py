@@ -15,9 +15,16 @@ class AlignedOptions:
     """Of :class:`AlignedAttention`."""
 
     places: int = field(default=16, metadata={"help": "In time, to which all streams are brought."})
-    hidden: int = field(default=128, metadata={"help": "Width of a projected stream."})
-    attention: int = field(default=128, metadata={"help": "Width of the layer scoring places."})
-    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+    hidden: int = field(
+        default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
+    )
+    attention: int = field(
+        default=128,
+        metadata={"search": (64, 128, 256), "help": "Width of the layer scoring places."},
+    )
+    dropout: float = field(
+        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+    )
 
     def __post_init__(self) -> None:
         if self.places < 1:

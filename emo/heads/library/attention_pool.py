@@ -23,9 +23,16 @@ from emo.ragged import Ragged
 class AttentionOptions:
     """Of :class:`AttentionPoolHead`."""
 
-    hidden: int = field(default=128, metadata={"help": "Width of a projected stream."})
-    attention: int = field(default=128, metadata={"help": "Width of the layer scoring tokens."})
-    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+    hidden: int = field(
+        default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
+    )
+    attention: int = field(
+        default=128,
+        metadata={"search": (64, 128, 256), "help": "Width of the layer scoring tokens."},
+    )
+    dropout: float = field(
+        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+    )
 
 
 class ProjectedAttention(nn.Module):

@@ -16,13 +16,21 @@ from emo.ragged import Ragged
 class BiLSTMOptions:
     """Of :class:`BiLSTMHead`."""
 
-    width: int = field(default=64, metadata={"help": "Of a token before the LSTM."})
-    hidden: int = field(default=64, metadata={"help": "Of the LSTM, in each direction."})
-    attention: int = field(default=64, metadata={"help": "Width of the layer scoring tokens."})
+    width: int = field(
+        default=64, metadata={"search": (32, 64, 128), "help": "Of a token before the LSTM."}
+    )
+    hidden: int = field(
+        default=64, metadata={"search": (32, 64, 128), "help": "Of the LSTM, in each direction."}
+    )
+    attention: int = field(
+        default=64, metadata={"search": (32, 64, 128), "help": "Width of the layer scoring tokens."}
+    )
     longest: int = field(
         default=64, metadata={"help": "Tokens; longer clips are averaged over so many windows."}
     )
-    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+    dropout: float = field(
+        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+    )
 
     def __post_init__(self) -> None:
         if self.longest < 1:

@@ -16,13 +16,18 @@ from emo.ragged import Ragged
 class CrossModalOptions:
     """Of :class:`CrossModal`."""
 
-    width: int = field(default=128, metadata={"help": "Of a token, a multiple of heads."})
+    width: int = field(
+        default=128, metadata={"search": (64, 128, 256), "help": "Of a token, a multiple of heads."}
+    )
     heads: int = field(default=4, metadata={"help": "Of attention, in each layer."})
-    layers: int = field(default=2, metadata={"help": "Of the transformer."})
+    layers: int = field(default=2, metadata={"search": (1, 2), "help": "Of the transformer."})
     longest: int = field(
         default=32, metadata={"help": "Tokens; longer clips are averaged over so many windows."}
     )
-    dropout: float = field(default=0.1, metadata={"help": "In layers, before logits, in [0, 1)."})
+    dropout: float = field(
+        default=0.1,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "In layers, before logits, in [0, 1)."},
+    )
 
     def __post_init__(self) -> None:
         if self.longest < 1 or self.layers < 1 or self.width % self.heads:

@@ -15,9 +15,16 @@ from emo.heads.turns import ClipFeatures, apply_layers, pooled, target_layers
 class DialogueOptions:
     """Of :class:`DialogueBiLSTM`."""
 
-    width: int = field(default=128, metadata={"help": "Of a projected stream."})
-    hidden: int = field(default=128, metadata={"help": "Of the LSTM, in each direction."})
-    dropout: float = field(default=0.3, metadata={"help": "Of features and logits, in [0, 1)."})
+    width: int = field(
+        default=128, metadata={"search": (64, 128, 256), "help": "Of a projected stream."}
+    )
+    hidden: int = field(
+        default=128, metadata={"search": (64, 128, 256), "help": "Of the LSTM, in each direction."}
+    )
+    dropout: float = field(
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Of features and logits, in [0, 1)."},
+    )
 
 
 class DialogueBiLSTM(Head):

@@ -17,13 +17,20 @@ from emo.heads.turns import ClipFeatures, apply_layers, pooled, target_layers
 class JointOptions:
     """Of :class:`JointHead`."""
 
-    width: int = field(default=128, metadata={"help": "Of a projected stream."})
-    hidden: int = field(default=64, metadata={"help": "Of the LSTM, in each direction."})
+    width: int = field(
+        default=128, metadata={"search": (64, 128, 256), "help": "Of a projected stream."}
+    )
+    hidden: int = field(
+        default=64, metadata={"search": (32, 64, 128), "help": "Of the LSTM, in each direction."}
+    )
     reads: Literal["logits", "both"] = field(
         default="both",
         metadata={"help": "logits: the LSTM reads those of the first target; both: features too."},
     )
-    dropout: float = field(default=0.3, metadata={"help": "Of features and logits, in [0, 1)."})
+    dropout: float = field(
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Of features and logits, in [0, 1)."},
+    )
 
 
 class JointHead(Head):

@@ -26,7 +26,10 @@ class LinearOptions:
 
     std: bool = field(
         default=True,
-        metadata={"help": "Read the standard deviation over tokens too; no effect if T = 1."},
+        metadata={
+            "help": "Read the standard deviation over tokens too; no effect if T = 1.",
+            "search": (True, False),
+        },
     )
     solver: Literal["lbfgs", "ridge", "adamw"] = field(
         default="lbfgs",
@@ -41,7 +44,10 @@ class LinearOptions:
     )
     fusion: Literal["late", "early"] = field(
         default="late",
-        metadata={"help": "late: streams solved alone, probabilities averaged; early: together."},
+        metadata={
+            "help": "late: streams solved alone, probabilities averaged; early: together.",
+            "search": ("late", "early"),
+        },
     )
 
     bias: bool = field(

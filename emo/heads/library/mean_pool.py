@@ -14,8 +14,12 @@ from emo.heads.layers import Classifier, mean_tokens, project, segment_sum
 class MeanOptions:
     """Of :class:`MeanPoolHead`."""
 
-    hidden: int = field(default=128, metadata={"help": "Width of a projected stream."})
-    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+    hidden: int = field(
+        default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
+    )
+    dropout: float = field(
+        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+    )
 
 
 class MeanPoolHead(Head):

@@ -20,13 +20,20 @@ SIZES = (7, 5, 3)
 class MLSTMFCNOptions:
     """Of :class:`MLSTMFCN`."""
 
-    width: int = field(default=64, metadata={"help": "Of a token before both branches."})
-    channels: int = field(default=64, metadata={"help": "Of the convolutions; twice between."})
-    hidden: int = field(default=64, metadata={"help": "Of the LSTM."})
+    width: int = field(
+        default=64, metadata={"search": (32, 64, 128), "help": "Of a token before both branches."}
+    )
+    channels: int = field(
+        default=64,
+        metadata={"search": (32, 64, 128), "help": "Of the convolutions; twice between."},
+    )
+    hidden: int = field(default=64, metadata={"search": (32, 64, 128), "help": "Of the LSTM."})
     longest: int = field(
         default=64, metadata={"help": "Tokens; longer clips are averaged over so many windows."}
     )
-    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+    dropout: float = field(
+        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+    )
 
     def __post_init__(self) -> None:
         if self.longest < 1:

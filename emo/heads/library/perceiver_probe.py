@@ -15,8 +15,12 @@ from emo.heads.turns import pooled
 class ProbeOptions:
     """Of :class:`PerceiverProbe`."""
 
-    hidden: int = field(default=256, metadata={"help": "Width between the layers."})
-    dropout: float = field(default=0.3, metadata={"help": "Between the layers, in [0, 1)."})
+    hidden: int = field(
+        default=256, metadata={"search": (128, 256, 512), "help": "Width between the layers."}
+    )
+    dropout: float = field(
+        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Between the layers, in [0, 1)."}
+    )
 
 
 class PerceiverProbe(Head):

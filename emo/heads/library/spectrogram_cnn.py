@@ -20,8 +20,13 @@ class SpectrogramOptions:
     """Of :class:`SpectrogramCNN`."""
 
     frames: int = field(default=96, metadata={"help": "In time, to which every clip is brought."})
-    hidden: int = field(default=128, metadata={"help": "Channels of the last convolution."})
-    dropout: float = field(default=0.3, metadata={"help": "Before the logits, in [0, 1)."})
+    hidden: int = field(
+        default=128,
+        metadata={"search": (64, 128, 256), "help": "Channels of the last convolution."},
+    )
+    dropout: float = field(
+        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+    )
 
     def __post_init__(self) -> None:
         if self.frames < 1:

@@ -1,0 +1,94 @@
+"""`--search`: judged on val, resumed as if uninterrupted, blind to test."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import emo.heads.search as searching
+from emo.errors import FitError
+from emo.heads.fit import FitOptions, fit_head
+from tests.make_batches import learnable, make_manifest, make_store
+
+SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
+OPTIONS = FitOptions(head="mean_pool", epochs=3, search=6, seeds=2, threads=1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    labels, tokens = learnable(80, streams=("a",))
+    store = make_store(tmp_path_factory.mktemp("search") / "features", tokens)
+    return make_manifest(labels, split=SPLITS), store
+
+
+def trials(run):
+    return pd.read_csv(run / "search.csv")
+
+
+def test_the_best_trial_on_val_is_what_is_fitted_and_recorded(made, tmp_path):
+    manifest, store = made
+    result = fit_head(manifest, [store], tmp_path / "run", OPTIONS)
+    table = trials(tmp_path / "run")
+    assert len(table) == 6
+    best = table.loc[table["val_score"].idxmax()]
+    assert result.options.learning_rate == pytest.approx(best["learning_rate"], rel=1e-4)
+    assert str(result.head_options["hidden"]) == str(int(best["head.hidden"]))
+    document = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert document["options"]["search"] == 6
+    assert document["options"]["learning_rate"] == result.options.learning_rate
+    assert len(document["metrics"]["test"]["seeds"]) == 2
+    assert not list(tmp_path.glob(".*search"))
+
+
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(made, tmp_path, monkeypatch):
+    manifest, store = made
+    fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
+    real, calls = searching.train_head, []
+
+    def killed(*words, **more):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*words, **more)
+
+    monkeypatch.setattr(searching, "train_head", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
+    assert not (tmp_path / "cut").exists()
+    fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
+    assert len(calls) == 4 + 3  # three finished trials were not done again
+    whole, cut = trials(tmp_path / "whole"), trials(tmp_path / "cut").dropna()
+    columns = [name for name in whole if name != "number"]
+    pd.testing.assert_frame_equal(
+        whole[columns], cut[columns].reset_index(drop=True), check_dtype=False
+    )
+
+
+def test_permuted_test_labels_change_no_hyperparameter(made, tmp_path):
+    manifest, store = made
+    order = np.random.default_rng(1).permutation(np.arange(60, 80))
+    clips = list(manifest.clips)
+    for row, other in zip(range(60, 80), order, strict=True):
+        clips[row] = dataclasses.replace(clips[row], targets=manifest.clips[other].targets)
+    permuted = dataclasses.replace(manifest, clips=tuple(clips))
+    first = fit_head(manifest, [store], None, OPTIONS)
+    second = fit_head(permuted, [store], None, OPTIONS)
+    assert first.options == second.options
+    assert first.metrics["val"] == second.metrics["val"]
+    assert first.metrics["test"] != second.metrics["test"]
+
+
+def test_a_solved_head_is_searched_over_its_own_options_only(made, tmp_path):
+    manifest, store = made
+    options = FitOptions(head="linear", search=3, threads=1)
+    fit_head(manifest, [store], tmp_path / "run", options)
+    assert set(trials(tmp_path / "run")) == {"number", "val_score", "head.fusion", "head.std"}
+
+
+def test_a_head_that_declares_nothing_says_so(made, monkeypatch):
+    manifest, store = made
+    monkeypatch.setattr(searching, "space_of", lambda kind, options: {})
+    with pytest.raises(FitError, match="declares nothing to search"):
+        fit_head(manifest, [store], None, OPTIONS)
