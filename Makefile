@@ -41,3 +41,4 @@ gpu: setup
 
 bench: setup
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/extract.py --quick
