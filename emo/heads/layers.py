@@ -66,6 +66,8 @@ def is_present(tokens: Ragged) -> Tensor:
 def mean_tokens(tokens: Ragged) -> Ragged:
     """The mean of each clip as its one token: (ΣT, D) -> (clips that are present, D)."""
     present = tokens.lengths > 0
+    if len(tokens) and int(tokens.lengths.max()) <= 1:
+        return tokens
     offsets = torch.zeros_like(tokens.offsets)
     torch.cumsum(present, 0, out=offsets[1:])
     return Ragged(segment_mean(tokens.values, tokens.offsets)[present], offsets)
