@@ -179,6 +179,10 @@ def fit_head(
     option: Options = [],
     column: Columns = [],
     root: Root = None,
+    cv: Annotated[
+        str | None,
+        Option(help="Cross-validate: a column, each value left out once; or a number of folds."),
+    ] = None,
     seeds: Annotated[int, Option(help="Fits; the table shows mean ± std.")] = 1,
     epochs: Annotated[int | None, Option(help="At most so many.")] = None,
     batch_size: Annotated[int | None, Option(help="Clips a step.")] = None,
@@ -223,6 +227,11 @@ def fit_head(
         {name: value for name, value in given.items() if value is not None},
         targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
     )  # fmt: skip
+    if cv is not None:
+        from emo.heads.cross import cross_validate
+
+        print(cross_validate(clips, features, out, options, by=cv).table())
+        return
     result = fit_head(clips, features, out, options)
     print(result.table())
 

@@ -93,6 +93,22 @@ def test_several_targets_a_preset_and_what_is_listed(emo, manifest):
     assert "semeval-exp1" in out
 
 
+def test_cross_validation_tests_every_clip(emo, manifest, tmp_path):
+    lines = manifest.read_text().splitlines()
+    sessions = [f"{line},{'session' if k == 0 else k % 3}" for k, line in enumerate(lines)]
+    manifest.write_text("\n".join(sessions) + "\n")
+    assert emo("extract", "--backbone", LETTERS)[0] == 0
+    for by, said in (("session", "one session left out"), ("4", "4 folds of whole clips")):
+        code, out, err = emo("fit-head", "--head", "linear", "--cv", by, "--out", f"runs/{by}")
+        assert (code, err) == (0, "")
+        assert said in out
+        assert len((tmp_path / "runs" / by / "predictions.csv").read_text().splitlines()) == 61
+    code, _, err = emo("predict", "runs/4", "--text", "so good")
+    assert (code, "is a cross-validation" in err) == (1, True)
+    code, _, err = emo("fit-head", "--cv", "sesion")
+    assert (code, "did you mean 'session'" in err) == (1, True)
+
+
 def test_predictions_of_a_manifest_do_not_depend_on_the_way(emo, manifest, tmp_path):
     emo("extract", "--backbone", LETTERS)
     emo("fit-head", "--out", "runs/x")
