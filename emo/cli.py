@@ -236,6 +236,24 @@ def fit_head(
     print(result.table())
 
 
+@app.command(epilog="Example: emo compare runs/*    emo compare runs/* --pair runs/a runs/b")
+def compare(
+    runs: Annotated[list[Path], Argument(help="Folders from `emo fit-head`.")] = [],
+    pair: Annotated[
+        tuple[Path, Path] | None,
+        Option(help="The two whose difference is tested; default: the runs, if there are two."),
+    ] = None,
+    target: Annotated[str | None, Option(help="Default: each run's first.")] = None,
+    seed: Annotated[int, Option(help="Of the resamples.")] = 0,
+) -> None:
+    """Rank runs by their scores, and test the difference of two on the clips of both."""
+    from emo.heads.compare import compare_runs
+
+    if not runs and pair is None:
+        raise typer.BadParameter("give the folders of runs, such as runs/*")
+    print(compare_runs(runs or list(pair or ()), pair=pair, target=target, seed=seed).table())
+
+
 @app.command(epilog='Example: emo predict runs/audio clip.mp4 --text "I am fine."')
 def predict(
     run: Annotated[Path, Argument(help="A folder from `emo fit-head`.")],

@@ -46,9 +46,9 @@ def manifest(tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [["extract"], ["fit-head"], ["predict"], ["check"], ["list"], ["demo"], ["manifest", "folder"],
-     ["manifest", "join"], ["store", "ls"], ["store", "verify"], ["store", "clean"],
-     ["store", "failures"]],
+    [["extract"], ["fit-head"], ["compare"], ["predict"], ["check"], ["list"], ["demo"],
+     ["manifest", "folder"], ["manifest", "join"], ["store", "ls"], ["store", "verify"],
+     ["store", "clean"], ["store", "failures"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_shows_an_example(emo, words):
@@ -107,6 +107,21 @@ def test_cross_validation_tests_every_clip(emo, manifest, tmp_path):
     assert (code, "is a cross-validation" in err) == (1, True)
     code, _, err = emo("fit-head", "--cv", "sesion")
     assert (code, "did you mean 'session'" in err) == (1, True)
+
+
+def test_runs_are_compared(emo, manifest):
+    emo("extract", "--backbone", LETTERS)
+    for head in ("linear", "mean_pool"):
+        assert emo("fit-head", "--head", head, "--out", f"runs/{head}", "--epochs", 3)[0] == 0
+    code, out, err = emo("compare", "runs/linear", "runs/mean_pool")
+    assert (code, err) == (0, "")
+    assert "runs/mean_pool − runs/linear on label" in out
+    code, out, _ = emo("compare", "--pair", "runs/linear", "runs/linear")
+    assert code == 0
+    assert "contains 0" in out
+    assert emo("compare")[0] == 2
+    code, _, err = emo("compare", "runs/none")
+    assert (code, len(err.strip().splitlines())) == (1, 1)
 
 
 def test_predictions_of_a_manifest_do_not_depend_on_the_way(emo, manifest, tmp_path):

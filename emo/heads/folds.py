@@ -121,7 +121,9 @@ def _numbered(
     folds = np.zeros(len(clips), dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # rare classes cannot be in every fold
-        cuts = cutter(count, shuffle=True, random_state=seed).split(strata, _common(strata), groups)
+        cuts = cutter(count, shuffle=True, random_state=seed).split(
+            strata, _common(strata, count), groups
+        )
         for number, (_, rows) in enumerate(cuts, start=1):
             folds[rows] = number
     if len(set(folds)) < count:
@@ -129,10 +131,10 @@ def _numbered(
     return f"{count} folds of whole {kind}, stratified by label", groups, folds
 
 
-def _common(strata: np.ndarray) -> np.ndarray:
-    """The strata, as one if there is hardly a label twice: scikit-learn would refuse them."""
-    _, counts = np.unique(strata, return_counts=True)
-    return strata if counts.max() >= min(len(strata), 2) else np.full_like(strata, "")
+def _common(strata: np.ndarray, count: int) -> np.ndarray:
+    """The strata; as one where none has a clip for each fold, which scikit-learn refuses."""
+    _, sizes = np.unique(strata, return_counts=True)
+    return strata if sizes.max() >= count else np.full_like(strata, "")
 
 
 def _grouped(clips: Sequence[Clip], count: int, unit: Unit) -> tuple[str, np.ndarray]:

@@ -119,6 +119,12 @@ def test_a_fold_may_test_one_class():
     assert len(found.folds) == 6
 
 
+def test_more_folds_than_clips_of_any_class_are_still_folds():
+    labels = ["joy", "calm"] * 5
+    found = cut_folds(clips_of(labels), labels, "8", seed=0)
+    assert_each_clip_is_tested_once(found, 10)
+
+
 def test_two_groups_take_val_from_the_clips_of_the_other():
     groups = ["a", "b"] * 60
     found = cut_folds(clips_of(speaker=groups), LABELS, "speaker", seed=0)
