@@ -183,6 +183,9 @@ def fit_head(
         str | None,
         Option(help="Cross-validate: a column, each value left out once; or a number of folds."),
     ] = None,
+    is_ablation: Annotated[
+        bool, Option("--ablate", help="Fit every subset of the streams, each to a folder in --out.")
+    ] = False,
     seeds: Annotated[int, Option(help="Fits; the table shows mean ± std.")] = 1,
     epochs: Annotated[int | None, Option(help="At most so many.")] = None,
     batch_size: Annotated[int | None, Option(help="Clips a step.")] = None,
@@ -227,6 +230,11 @@ def fit_head(
         {name: value for name, value in given.items() if value is not None},
         targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
     )  # fmt: skip
+    if is_ablation:
+        from emo.heads.ablate import ablate
+
+        print(ablate(clips, features, out, options, by=cv).table())
+        return
     if cv is not None:
         from emo.heads.cross import cross_validate
 

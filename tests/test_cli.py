@@ -103,6 +103,8 @@ def test_cross_validation_tests_every_clip(emo, manifest, tmp_path):
         assert (code, err) == (0, "")
         assert said in out
         assert len((tmp_path / "runs" / by / "predictions.csv").read_text().splitlines()) == 61
+    code, _, err = emo("fit-head", "--ablate", "--cv", "4", "--out", "runs/ablation")
+    assert (code, "--ablate: expected 2 to 6 streams" in err) == (1, True)
     code, _, err = emo("predict", "runs/4", "--text", "so good")
     assert (code, "is a cross-validation" in err) == (1, True)
     code, _, err = emo("fit-head", "--cv", "sesion")
