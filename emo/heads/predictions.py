@@ -42,11 +42,11 @@ def predictions_of(
 def _ids(target: Target, split: Split, found: Scores) -> dict[str, Any]:
     rows = np.arange(len(found.labels)) if found.rows is None else found.rows
     ids = np.array(split.ids, dtype=object)
-    found_ids = {"id": ids[rows]}
+    found_ids = {}
     if target.task == "pairs" and split.batch.pairs is not None:
         pairs = split.batch.pairs.numpy()[rows]
-        rows = pairs[:, 0]
-        found_ids = {"id": ids[rows], "cause_id": ids[pairs[:, 1]]}
+        rows, found_ids["cause_id"] = pairs[:, 0], ids[pairs[:, 1]]
+    found_ids = {"id": ids[rows], **found_ids}
     if split.dialogues:
         found_ids["dialogue"] = np.array(split.dialogues, dtype=object)[rows]
     return found_ids
