@@ -179,6 +179,13 @@ def fit_head(
     option: Options = [],
     column: Columns = [],
     root: Root = None,
+    cv: Annotated[
+        str | None,
+        Option(help="Cross-validate: a column, each value left out once; or a number of folds."),
+    ] = None,
+    is_ablation: Annotated[
+        bool, Option("--ablate", help="Fit every subset of the streams, each to a folder in --out.")
+    ] = False,
     seeds: Annotated[int, Option(help="Fits; the table shows mean ± std.")] = 1,
     epochs: Annotated[int | None, Option(help="At most so many.")] = None,
     batch_size: Annotated[int | None, Option(help="Clips a step.")] = None,
@@ -225,8 +232,36 @@ def fit_head(
         {name: value for name, value in given.items() if value is not None},
         targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
     )  # fmt: skip
+    if is_ablation:
+        from emo.heads.ablate import ablate
+
+        print(ablate(clips, features, out, options, by=cv).table())
+        return
+    if cv is not None:
+        from emo.heads.cross import cross_validate
+
+        print(cross_validate(clips, features, out, options, by=cv).table())
+        return
     result = fit_head(clips, features, out, options)
     print(result.table())
+
+
+@app.command(epilog="Example: emo compare runs/*    emo compare runs/* --pair runs/a runs/b")
+def compare(
+    runs: Annotated[list[Path], Argument(help="Folders from `emo fit-head`.")] = [],
+    pair: Annotated[
+        tuple[Path, Path] | None,
+        Option(help="The two whose difference is tested; default: the runs, if there are two."),
+    ] = None,
+    target: Annotated[str | None, Option(help="Default: each run's first.")] = None,
+    seed: Annotated[int, Option(help="Of the resamples.")] = 0,
+) -> None:
+    """Rank runs by their scores, and test the difference of two on the clips of both."""
+    from emo.heads.compare import compare_runs
+
+    if not runs and pair is None:
+        raise typer.BadParameter("give the folders of runs, such as runs/*")
+    print(compare_runs(runs or list(pair or ()), pair=pair, target=target, seed=seed).table())
 
 
 @app.command(epilog='Example: emo predict runs/audio clip.mp4 --text "I am fine."')

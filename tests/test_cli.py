@@ -46,9 +46,9 @@ def manifest(tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [["extract"], ["fit-head"], ["predict"], ["check"], ["list"], ["demo"], ["manifest", "folder"],
-     ["manifest", "join"], ["store", "ls"], ["store", "verify"], ["store", "clean"],
-     ["store", "failures"]],
+    [["extract"], ["fit-head"], ["compare"], ["predict"], ["check"], ["list"], ["demo"],
+     ["manifest", "folder"], ["manifest", "join"], ["store", "ls"], ["store", "verify"],
+     ["store", "clean"], ["store", "failures"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_shows_an_example(emo, words):
@@ -91,6 +91,39 @@ def test_several_targets_a_preset_and_what_is_listed(emo, manifest):
     code, out, _ = emo("list", "presets")
     assert code == 0
     assert "semeval-exp1" in out
+
+
+def test_cross_validation_tests_every_clip(emo, manifest, tmp_path):
+    lines = manifest.read_text().splitlines()
+    sessions = [f"{line},{'session' if k == 0 else k % 3}" for k, line in enumerate(lines)]
+    manifest.write_text("\n".join(sessions) + "\n")
+    assert emo("extract", "--backbone", LETTERS)[0] == 0
+    for by, said in (("session", "one session left out"), ("4", "4 folds of whole clips")):
+        code, out, err = emo("fit-head", "--head", "linear", "--cv", by, "--out", f"runs/{by}")
+        assert (code, err) == (0, "")
+        assert said in out
+        assert len((tmp_path / "runs" / by / "predictions.csv").read_text().splitlines()) == 61
+    code, _, err = emo("fit-head", "--ablate", "--cv", "4", "--out", "runs/ablation")
+    assert (code, "--ablate: expected 2 to 6 streams" in err) == (1, True)
+    code, _, err = emo("predict", "runs/4", "--text", "so good")
+    assert (code, "is a cross-validation" in err) == (1, True)
+    code, _, err = emo("fit-head", "--cv", "sesion")
+    assert (code, "did you mean 'session'" in err) == (1, True)
+
+
+def test_runs_are_compared(emo, manifest):
+    emo("extract", "--backbone", LETTERS)
+    for head in ("linear", "mean_pool"):
+        assert emo("fit-head", "--head", head, "--out", f"runs/{head}", "--epochs", 3)[0] == 0
+    code, out, err = emo("compare", "runs/linear", "runs/mean_pool")
+    assert (code, err) == (0, "")
+    assert "runs/mean_pool − runs/linear on label" in out
+    code, out, _ = emo("compare", "--pair", "runs/linear", "runs/linear")
+    assert code == 0
+    assert "contains 0" in out
+    assert emo("compare")[0] == 2
+    code, _, err = emo("compare", "runs/none")
+    assert (code, len(err.strip().splitlines())) == (1, 1)
 
 
 def test_predictions_of_a_manifest_do_not_depend_on_the_way(emo, manifest, tmp_path):

@@ -9,23 +9,15 @@ from typing import Literal
 import numpy as np
 import torch
 
-from emo import plugins
 from emo.errors import FitError
 from emo.heads.dialogues import numbers_of, pairs_of, turns_of
 from emo.heads.head import Batch, Width
-from emo.heads.present import drop_missing, fewer, labelled, partly_absent
+from emo.heads.loaded import Loaded, load_clips
 from emo.heads.scale import Scaling, fit_scaling
 from emo.heads.scores import ScoreOnce
-from emo.heads.splits import assign_splits, check_classes
-from emo.heads.streams import Source, open_sources
-from emo.heads.targets import (
-    Target,
-    fit_target,
-    labels_of,
-    pair_labels,
-    strata_of,
-    task_of_cells,
-)
+from emo.heads.splits import Splits, assign_splits, check_classes
+from emo.heads.streams import Source
+from emo.heads.targets import Target, fit_target, labels_of, pair_labels
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
 
@@ -39,6 +31,8 @@ class Split:
     """Scaled tokens; targets for ``train`` and ``val`` only: the loop never sees test labels."""
     answers: dict[str, ScoreOnce]
     """By target its labels, for the scores at the end."""
+    dialogues: tuple[str, ...] = ()
+    """Of each clip, ``""`` where it has none; empty if no clip has one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,30 +98,41 @@ def read_data(
         FitError: an unknown target or stream, too many clips without features, or splits from
             which nothing can be learnt.
     """
-    sources, notes = open_sources(features, streams)
-    asked = _tasks(manifest, (target,) if isinstance(target, str) else tuple(target), tasks)
-    clips, label_notes = labelled(manifest, asked, unit)
-    if max_samples is not None:
-        clips = fewer(clips, max_samples, unit=unit, seed=seed)
-        label_notes.append(f"at most {max_samples} clips of each split: only a quick look")
-    tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
-    clips, tokens, missing_notes = drop_missing(clips, tokens, allow_missing)
-    name, task = next(iter(asked.items()))
-    strata = strata_of(task, [clip.targets.get(name) for clip in clips])
-    splits = assign_splits(clips, strata, seed=seed, unit=unit, are_classes=task == "classify")
-    targets = tuple(_target(name, task, clips, splits.rows) for name, task in asked.items())
+    loaded = load_clips(
+        manifest,
+        features,
+        target=target,
+        tasks=tasks,
+        streams=streams,
+        allow_missing=allow_missing,
+        max_samples=max_samples,
+        unit=unit,
+        seed=seed,
+    )
+    splits = assign_splits(
+        loaded.clips, loaded.strata, seed=seed, unit=unit, are_classes=loaded.are_strata_classes
+    )
+    return split_data(loaded, splits, unit=unit)
+
+
+def split_data(loaded: Loaded, splits: Splits, *, unit: Literal["clip", "dialogue"]) -> Data:
+    """What was loaded, cut into these splits; classes and scaling are those of ``train``."""
+    targets = tuple(
+        _target(name, task, loaded.clips, splits) for name, task in loaded.tasks.items()
+    )
+    train = splits.rows["train"]
     scalings = {
-        source.name: fit_scaling(tokens[source.name].select(splits.rows["train"]), source.spec.kind)
-        for source in sources
+        source.name: fit_scaling(loaded.tokens[source.name].select(train), source.spec.kind)
+        for source in loaded.sources
     }
-    found = {}
+    found, notes = {}, list(loaded.notes)
     for split, rows in splits.rows.items():
-        chosen = scale_streams({k: ragged.select(rows) for k, ragged in tokens.items()}, scalings)
-        found[split], lost = _split(split, [clips[row] for row in rows], chosen, targets, unit)
-        label_notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
-                        for name, count in lost.items() if count]  # fmt: skip
-    notes += [*label_notes, *missing_notes, *partly_absent(tokens), *splits.notes]
-    return Data(targets, tuple(sources), scalings, found, tuple(notes))
+        tokens = {name: ragged.select(rows) for name, ragged in loaded.tokens.items()}
+        clips = [loaded.clips[row] for row in rows]
+        found[split], lost = _split(split, clips, scale_streams(tokens, scalings), targets, unit)
+        notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
+                  for name, count in lost.items() if count]  # fmt: skip
+    return Data(targets, loaded.sources, scalings, found, (*notes, *splits.notes))
 
 
 def scale_streams(
@@ -137,27 +142,12 @@ def scale_streams(
     return {name: scaling.apply(tokens[name]) for name, scaling in scalings.items()}
 
 
-def _tasks(manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str]) -> dict[str, str]:
-    """The task of each target, in the order asked for."""
-    columns = dict.fromkeys(name for clip in manifest.clips for name in clip.targets)
-    for name in names:
-        if name not in columns:
-            raise FitError(f"{manifest.path}: {plugins.unknown('target column', name, columns)}")
-    for name in tasks:
-        if name not in names:
-            raise FitError(plugins.unknown("target of a task", name, names))
-    return {
-        name: tasks.get(name) or task_of_cells([clip.targets.get(name) for clip in manifest.clips])
-        for name in names
-    }
-
-
-def _target(name: str, task: str, clips: list[Clip], rows: dict[str, np.ndarray]) -> Target:
+def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
     """From the training split; the classes of val and test must be among its own."""
     cells = [clip.targets.get(name) for clip in clips]
     if task == "classify":
-        check_classes(rows, [cell or "" for cell in cells])
-    target = fit_target(name, task, [cells[row] for row in rows["train"]])
+        check_classes(splits.rows, [cell or "" for cell in cells], is_fold=splits.is_fold)
+    target = fit_target(name, task, [cells[row] for row in splits.rows["train"]])
     if task in ("multilabel", "pairs"):
         everywhere = fit_target(name, task, cells)
         unseen = set(everywhere.classes) - set(target.classes)
@@ -197,4 +187,6 @@ def _split(
         targets={} if split == "test" else learnt,
         pair_targets=frozenset() if split == "test" else of_pairs,
     )
-    return Split(tuple(clip.id for clip in clips), batch, answers), lost
+    dialogues = tuple(clip.dialogue or "" for clip in clips)
+    ids = tuple(clip.id for clip in clips)
+    return Split(ids, batch, answers, dialogues if any(dialogues) else ()), lost

@@ -5,6 +5,7 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,10 @@ def fit_head(
         EmoError: options, manifest, stores and folder from which no run can be made.
     """
     started = time.monotonic()
-    kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
-    head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
+    asked = asked_of(manifest, features, out, options)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(run_folder(out)) if out is not None else None
-        stack.enter_context(_threads(options.threads))
+        stack.enter_context(threads(options.threads))
         data = read_data(
             manifest,
             features,
@@ -63,33 +63,16 @@ def fit_head(
             streams=options.streams,
             allow_missing=options.allow_missing,
             max_samples=options.max_samples,
-            unit=kind.unit,
+            unit=asked.kind.unit,
             seed=options.first_seed,
         )
 
-        _check_served(kind, data, options)
-
         found: Search | None = None
         if options.search:
-            found = search(kind, data, options, journal=_journal(out), progress=progress)
-            options = found.options
-            head_options = plugins.parse_options(kind.Options, options.head_options, options.head)
-
-        def build() -> Head:
-            return kind(data.dims, data.widths, options=head_options)
-
-        outcomes, tables = _fit_seeds(build, data, options, _bar(options, progress))
-        result = FitResult(
-            options=options,
-            head_options=dataclasses.asdict(head_options),
-            data=data,
-            manifest=manifest,
-            features=tuple(features),
-            outcomes=outcomes,
-            all_scores=_score(data, options, tables),
-            seconds=time.monotonic() - started,
-            out=out,
-        )
+            _check_served(asked.kind, data, options)
+            found = search(asked.kind, data, options, journal=_journal(out), progress=progress)
+            asked = asked_of(manifest, features, out, found.options)
+        result = fit_data(data, asked, started, progress=progress)
         if folder is not None:
             write_run(folder, result)
             if found is not None:
@@ -102,6 +85,49 @@ def fit_head(
 def _journal(out: Path | None) -> Path | None:
     """Where an interrupted search is found again: beside the run that it is for."""
     return None if out is None else out.with_name(f".{out.name}.search")
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a run is made from, beside the clips themselves."""
+
+    manifest: Manifest
+    features: tuple[Path, ...]
+    options: FitOptions
+    kind: type[Head]
+    head_options: Any
+    """An instance of ``kind.Options``."""
+    out: Path | None
+
+
+def asked_of(
+    manifest: Manifest, features: Sequence[Path], out: Path | None, options: FitOptions
+) -> Asked:
+    """With the head's class and its options, which are checked."""
+    kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
+    head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
+    return Asked(manifest, tuple(features), options, kind, head_options, out)
+
+
+def fit_data(data: Data, asked: Asked, started: float, *, progress: bool | None) -> FitResult:
+    """Fit and score the heads of all seeds; ``started`` is when the clock was, for ``seconds``."""
+    _check_served(asked.kind, data, asked.options)
+
+    def build() -> Head:
+        return asked.kind(data.dims, data.widths, options=asked.head_options)
+
+    outcomes, tables = _fit_seeds(build, data, asked.options, _bar(asked.options, progress))
+    return FitResult(
+        options=asked.options,
+        head_options=dataclasses.asdict(asked.head_options),
+        data=data,
+        manifest=asked.manifest,
+        features=asked.features,
+        outcomes=outcomes,
+        all_scores=_score(data, asked.options, tables),
+        seconds=time.monotonic() - started,
+        out=asked.out,
+    )
 
 
 def _check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
@@ -185,7 +211,7 @@ def _bar(options: FitOptions, progress: bool | None) -> "tqdm[Any]":
 
 
 @contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def threads(count: int | None) -> Iterator[None]:
     """Set torch's threads inside the block only."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)

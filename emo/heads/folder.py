@@ -63,7 +63,7 @@ def write_run(folder: Path, result: FitResult) -> None:
 
     for target in result.data.targets:
         scores = result.all_scores[target.name]
-        mark = "" if target.name == result.data.target else f"-{_file_name(target.name)}"
+        mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
         table = predictions_of(target, scores, result.data.splits)
         table.to_csv(folder / f"predictions{mark}.csv", index=False)
         if target.task in ("classify", "pairs"):
@@ -78,11 +78,12 @@ def write_run(folder: Path, result: FitResult) -> None:
     tensors |= scaling_tensors(result.data.scalings)
     weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     (folder / WEIGHTS_FILE).write_bytes(weights)
-    text = json.dumps(_document(result), indent=2, ensure_ascii=False)
+    text = json.dumps(document_of(result), indent=2, ensure_ascii=False)
     (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _document(result: FitResult) -> dict[str, Any]:
+def document_of(result: FitResult) -> dict[str, Any]:
+    """``run.json``."""
     options = dataclasses.asdict(result.options)
     best = result.best.best
     return {
@@ -126,7 +127,8 @@ def _document(result: FitResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _file_name(target: str) -> str:
+def file_name(target: str) -> str:
+    """The name of a target as a part of a file's name."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in target)
 
 

@@ -97,6 +97,24 @@ def bootstrap(
     """
     if groups is None and task == "classify":
         return metrics.bootstrap(gold, predicted, classes, seed=seed)
+    found = resampled(task, gold, predicted, classes=classes, scale=scale, groups=groups, seed=seed)
+    return {name: interval_of(values) for name, values in found.items()}
+
+
+def resampled(
+    task: Task,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    classes: int,
+    scale: str,
+    groups: np.ndarray | None,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Each score (RESAMPLES,), averaged over seeds; the arguments are those of :func:`bootstrap`.
+
+    The same ``seed`` and ``groups`` draw the same clips, whatever the predictions.
+    """
     random = np.random.default_rng(seed)
     if task in ("classify", "pairs"):
         tables = _resampled_counts(gold, predicted, classes, groups, random)
@@ -109,9 +127,7 @@ def bootstrap(
     else:
         rows = [_drawn(len(gold), groups, random) for _ in range(metrics.RESAMPLES)]
         found = [_measure_draws(task, gold, one, rows, classes, scale) for one in predicted]
-    return {
-        name: _interval(np.mean([values[name] for values in found], axis=0)) for name in found[0]
-    }
+    return {name: np.mean([values[name] for values in found], axis=0) for name in found[0]}
 
 
 def _resampled_counts(
@@ -153,5 +169,6 @@ def _measure_draws(
     return {name: np.array([values[name] for values in found]) for name in found[0]}
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def interval_of(values: np.ndarray) -> tuple[float, float]:
+    """95 % of the values lie within."""
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))

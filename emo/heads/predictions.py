@@ -18,7 +18,8 @@ def predictions_of(
 ) -> "pd.DataFrame":
     """``id, split, seed, label, prediction`` and ``p_<class>`` of every labelled row and seed.
 
-    Pairs have ``cause_id`` after ``id``, numbers no probabilities. Probabilities are rounded to 6
+    Pairs have ``cause_id`` after ``id``, numbers no probabilities; ``dialogue`` is there if any
+    clip has one. Probabilities are rounded to 6
     digits: as many as differ neither by neighbours nor threads.
     """
     import pandas as pd  # a second to import
@@ -41,10 +42,14 @@ def predictions_of(
 def _ids(target: Target, split: Split, found: Scores) -> dict[str, Any]:
     rows = np.arange(len(found.labels)) if found.rows is None else found.rows
     ids = np.array(split.ids, dtype=object)
-    if target.task != "pairs" or split.batch.pairs is None:
-        return {"id": ids[rows]}
-    pairs = split.batch.pairs.numpy()[rows]
-    return {"id": ids[pairs[:, 0]], "cause_id": ids[pairs[:, 1]]}
+    found_ids = {}
+    if target.task == "pairs" and split.batch.pairs is not None:
+        pairs = split.batch.pairs.numpy()[rows]
+        rows, found_ids["cause_id"] = pairs[:, 0], ids[pairs[:, 1]]
+    found_ids = {"id": ids[rows], **found_ids}
+    if split.dialogues:
+        found_ids["dialogue"] = np.array(split.dialogues, dtype=object)[rows]
+    return found_ids
 
 
 def _names(target: Target, labels: np.ndarray) -> np.ndarray:

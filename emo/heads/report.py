@@ -136,7 +136,7 @@ class FitResult:
         """How to read the numbers."""
         seeds = len(self.outcomes)
         same = " (an exact solution: every seed gives the same)" if self.best.is_exact else ""
-        what = "dialogues" if self.scores["train"].groups is not None else "clips"
+        what = "dialogues" if next(iter(self.scores.values())).groups is not None else "clips"
         interval = f", interval: bootstrap over {what}" if self._has_interval() else ""
         return f"mean ± std over {seeds} seed{'s'[: seeds > 1]}{same}{interval}"
 

@@ -52,13 +52,18 @@ class Run:
         Raises:
             FitError: there is none, or it is damaged or of a newer version.
         """
-        document = _read_document(path)
+        document = read_document(path)
+        if "folds" in document:
+            raise FitError(
+                f"{path} is a cross-validation: it has a head for each fold and keeps none. "
+                "Fit one on all clips with emo fit-head, without --cv."
+            )
         try:
             tensors = load_file(path / WEIGHTS_FILE)
             name, options = document["head"]["name"], document["head"]["options"]
             kind = plugins.load(LIBRARY, name, Head)  # type: ignore[type-abstract]
             dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
-            targets = _targets(document)
+            targets = targets_of(document)
             widths = {target.name: target.width for target in targets}
             head = kind(dims, widths, options=kind.Options(**options))
             weights = {
@@ -141,8 +146,8 @@ class Run:
         return outputs_of(self.head, batch, self.targets)[self.target]
 
 
-def _targets(document: Mapping[str, Any]) -> tuple[Target, ...]:
-    """Runs of before there were several name one."""
+def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
+    """What a run's head predicts. Runs of before there were several name one."""
     if "targets" not in document:
         return (Target(document["target"], "classify", tuple(document["classes"])),)
     return tuple(
@@ -150,7 +155,8 @@ def _targets(document: Mapping[str, Any]) -> tuple[Target, ...]:
     )
 
 
-def _read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path) -> dict[str, Any]:
+    """``run.json`` of a run folder."""
     try:
         document: dict[str, Any] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
     except OSError as error:

@@ -22,8 +22,9 @@ class Scores:
     """(N,) int classes; several labels (N, C) 0 and 1; numbers (N,). All are known."""
     probabilities: np.ndarray
     """(S, N, C) float32; of a number (S, N, 1) its prediction."""
-    majority: float
-    """Always predicting it is the baseline: train's most frequent class, or its mean."""
+    majority: float | np.ndarray
+    """Always predicting it is the baseline: train's most frequent class, or its mean. (N,) where
+    the rows come from several folds."""
     bootstrap_seed: int | None = 0
     """Of the resampling; None: no interval (train, where it would mean nothing)."""
     task: Task = "classify"

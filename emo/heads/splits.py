@@ -23,6 +23,9 @@ class Splits:
     rows: dict[str, np.ndarray]
     """``{split: (clips,) int64}``, rising; in the order train, val, test; no empty split."""
     notes: tuple[str, ...]
+    is_fold: bool = False
+    """``test`` is one fold of many: it may lack labels and classes, all folds are scored together.
+    """
 
 
 def assign_splits(
@@ -64,12 +67,16 @@ def assign_splits(
     return Splits(rows, tuple(notes))
 
 
-def check_classes(rows: dict[str, np.ndarray], labels: Sequence[str]) -> None:
+def check_classes(
+    rows: dict[str, np.ndarray], labels: Sequence[str], *, is_fold: bool = False
+) -> None:
     """Refuse splits from which nothing can be learnt; unlabelled (empty) rows do not count."""
     counts = {
         name: Counter(labels[row] for row in found if labels[row]) for name, found in rows.items()
     }
     for name, found in counts.items():
+        if is_fold and name == "test":
+            continue
         if not found:
             raise FitError(f"split {name} has no label; check the split and label columns")
         if len(found) < 2:
@@ -101,7 +108,7 @@ def _cut(
         groups = np.array([getattr(clips[int(row)], column) or "" for row in train])
         if column == "speaker" and tests_speakers & set(groups):
             continue  # the test shares speakers with train, so val may too
-        held_out = _cut_groups(labels[train], groups, seed=seed) if all(groups) else None
+        held_out = cut_groups(labels[train], groups, seed=seed) if all(groups) else None
         if held_out is not None:
             return train[held_out], f"whole {column}s, stratified by label"
     return train[_cut_clips(labels[train], seed=seed)], "stratified by label"
@@ -111,7 +118,7 @@ def _cut_dialogues(
     clips: Sequence[Clip], labels: np.ndarray, train: np.ndarray, *, seed: int
 ) -> np.ndarray:
     groups = np.array([clips[int(row)].dialogue or clips[int(row)].id for row in train])
-    held_out = _cut_groups(labels[train], groups, seed=seed)
+    held_out = cut_groups(labels[train], groups, seed=seed)
     if held_out is None:
         raise FitError(
             f"{len(set(groups))} dialogues of train: none can be held out without losing a class; "
@@ -120,7 +127,7 @@ def _cut_dialogues(
     return held_out
 
 
-def _cut_groups(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarray | None:
+def cut_groups(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarray | None:
     """Rows of whole groups, about ``CUT_SHARE`` of all; None where groups do not allow it."""
     folds = min(round(1 / CUT_SHARE), len(set(groups)))
     if folds < 3:

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from emo.errors import FitError
+from emo.heads.compare import compare_runs
+from emo.heads.cross import cross_validate
 from emo.heads.data import read_data
 from emo.heads.dialogues import pairs_of, turns_of
 from emo.heads.fit import FitOptions, fit_head
@@ -116,7 +118,7 @@ def test_emotions_and_pairs_are_learnt_together(spoken, tmp_path):
     assert pairs["majority"]["weighted_f1"] == 0
     assert pairs["interval"]["weighted_f1"][0] <= pairs["mean"]["weighted_f1"]
     table = pd.read_csv(tmp_path / "run" / "predictions-cause.csv", keep_default_na=False)
-    assert list(table)[:6] == ["id", "cause_id", "split", "seed", "label", "prediction"]
+    assert list(table)[:5] == ["id", "cause_id", "dialogue", "split", "seed"]
     assert json.loads((tmp_path / "run" / "run.json").read_text())["targets"][1]["task"] == "pairs"
     assert "joint on fake/a -> cause" in result.table()
     run = Run.load(tmp_path / "run")
@@ -124,6 +126,22 @@ def test_emotions_and_pairs_are_learnt_together(spoken, tmp_path):
     found = run.predict({"fake/a": Store(store).read("fake/a", ids)})
     expected = result.predictions[result.predictions["split"] == "test"].filter(like="p_")
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_pairs_of_all_folds_are_scored_and_compared_together(spoken, tmp_path):
+    manifest, store = spoken
+    options = dataclasses.replace(
+        QUICK, target=("label", "cause"), tasks={"cause": "pairs"}, epochs=2
+    )
+    found = cross_validate(manifest, [store], tmp_path / "run", options, by="2")
+    pairs = found.pooled.all_metrics["cause"]["test"]
+    table = pd.read_csv(tmp_path / "run" / "predictions-cause.csv", keep_default_na=False)
+    assert pairs["clips"] == len(table) == len(pairs_of(turns_of(manifest.clips)))
+    assert set(table["id"]) == {clip.id for clip in manifest.clips}
+    path = tmp_path / "run"
+    paired = compare_runs([path], pair=(path, path), target="cause").paired
+    assert paired.drawn == f"{len({clip.dialogue for clip in manifest.clips})} dialogues"
+    assert all(one.interval == (0, 0) for one in paired.differences.values())
 
 
 @pytest.mark.parametrize("head", ["dialogue_bilstm", "joint"])

@@ -1,0 +1,205 @@
+"""`emo fit-head --cv`: a head for each fold, the scores of all folds together, and each alone."""
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emo.errors import FitError, OptionError
+from emo.heads.cross_report import CrossResult, FoldResult
+from emo.heads.data import Data, split_data
+from emo.heads.fit import Asked, FitOptions, FitResult, asked_of, fit_data, threads
+from emo.heads.folder import RUN_FILE, document_of, file_name, run_folder
+from emo.heads.folds import Fold, Folds, cut_folds
+from emo.heads.head import Batch
+from emo.heads.loaded import Loaded, load_clips
+from emo.heads.plots import plot_confusion, plot_numbers
+from emo.heads.scores import Scores
+from emo.heads.targets import fit_target
+from emo.manifest import Manifest
+
+
+def cross_validate(
+    manifest: Manifest,
+    features: Sequence[Path],
+    out: Path | None,
+    options: FitOptions,
+    *,
+    by: str,
+    progress: bool | None = None,
+) -> CrossResult:
+    """Fit heads fold after fold, choose rounds by each fold's ``val``, score its ``test`` once.
+
+    Args:
+        manifest: the clips; its splits do not count.
+        features: stores from ``emo extract``.
+        out: the run's folder, with scores and predictions and without a head; None: not written.
+        options: what is asked.
+        by: a column, of which each value is left out once; or the number of folds.
+        progress: a bar on stderr; None: if that is a terminal.
+
+    Raises:
+        EmoError: as of :func:`emo.heads.fit.fit_head` and :func:`emo.heads.folds.cut_folds`.
+    """
+    if options.search:
+        raise OptionError(
+            "--search and --cv: each fold would choose other values; search on the manifest's own "
+            "val first, then give the values found to --cv"
+        )
+    started = time.monotonic()
+    asked = asked_of(manifest, features, out, options)
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(run_folder(out)) if out is not None else None
+        stack.enter_context(threads(options.threads))
+        loaded = _load(asked)
+        cut = cut_folds(
+            loaded.clips,
+            loaded.strata,
+            by,
+            seed=options.first_seed,
+            unit=asked.kind.unit,
+            are_classes=loaded.are_strata_classes,
+        )
+        first: FitResult | None = None
+        folds, notes = [], []
+        for fold in cut.folds:
+            with _named(by, fold):
+                data = split_data(loaded, fold.splits, unit=asked.kind.unit)
+                fitted = fit_data(data, asked, started, progress=progress)
+            known = {*loaded.notes, *fold.splits.notes}
+            notes += [f"fold {fold.name}: {note}" for note in data.notes if note not in known]
+            folds.append(_kept(fold, fitted))
+            first = first or fitted
+        assert first is not None  # there are at least two folds
+        notes = [*loaded.notes, *notes, *_notes_on(manifest, cut)]
+        pooled = dataclasses.replace(
+            first,
+            data=_data(loaded, first.data, notes),
+            all_scores={name: {"test": pool([f.scores[name] for f in folds])}
+                        for name in loaded.tasks},
+            seconds=time.monotonic() - started,
+        )  # fmt: skip
+        result = CrossResult(by, cut.how, pooled, tuple(folds))
+        if folder is not None:
+            _write(folder, result)
+    return result
+
+
+def pool(parts: Sequence[Scores]) -> Scores:
+    """The scores of several folds as those of one split; the dialogues of folds are others."""
+    groups, count = [], 0
+    for part in parts:
+        if part.groups is not None and len(part.groups):
+            groups.append(part.groups + count)
+            count += int(part.groups.max()) + 1
+    return dataclasses.replace(
+        parts[0],
+        labels=np.concatenate([part.labels for part in parts]),
+        probabilities=np.concatenate([part.probabilities for part in parts], axis=1),
+        majority=np.concatenate([np.full(len(part.labels), part.majority) for part in parts]),
+        rows=None,
+        groups=np.concatenate(groups) if groups else None,
+    )
+
+
+def _load(asked: Asked) -> Loaded:
+    """All labelled clips, those of the manifest's ``test`` too."""
+    clips = tuple(dataclasses.replace(clip, split=None) for clip in asked.manifest.clips)
+    return load_clips(
+        dataclasses.replace(asked.manifest, clips=clips),
+        asked.features,
+        target=asked.options.targets,
+        tasks=asked.options.tasks,
+        streams=asked.options.streams,
+        allow_missing=asked.options.allow_missing,
+        max_samples=asked.options.max_samples,
+        unit=asked.kind.unit,
+        seed=asked.options.first_seed,
+    )
+
+
+@contextlib.contextmanager
+def _named(by: str, fold: Fold) -> Iterator[None]:
+    """Name the fold in an error."""
+    try:
+        yield
+    except FitError as error:
+        raise FitError(f"--cv {by}, fold {fold.name}: {error}") from error
+
+
+def _kept(fold: Fold, fitted: FitResult) -> FoldResult:
+    test = fitted.data.splits["test"]
+    return FoldResult(
+        fold.name,
+        {name: len(rows) for name, rows in fold.splits.rows.items()},
+        dataclasses.replace(test, batch=Batch({}, pairs=test.batch.pairs)),
+        {name: found["test"] for name, found in fitted.all_scores.items()},
+        tuple(done for outcome in fitted.outcomes for done in outcome.history),
+    )
+
+
+def _notes_on(manifest: Manifest, cut: Folds) -> list[str]:
+    """What a reader of the scores must know about the folds."""
+    ways = dict.fromkeys(
+        note.rpartition("cut from train, ")[2] for fold in cut.folds for note in fold.splits.notes
+    )
+    notes = [f"val of each fold: cut from its train, {' or '.join(ways)}"]
+    if any(clip.split for clip in manifest.clips):
+        notes.append("the manifest's splits do not count: its test clips take part in training")
+    return notes
+
+
+def _data(loaded: Loaded, data: Data, notes: Sequence[str]) -> Data:
+    """Targets of all folds; the classes are the same in each, which was checked."""
+    targets = tuple(
+        fit_target(name, task, [clip.targets.get(name) for clip in loaded.clips])
+        for name, task in loaded.tasks.items()
+    )
+    return dataclasses.replace(data, targets=targets, splits={}, notes=tuple(notes))
+
+
+def _write(folder: Path, result: CrossResult) -> None:
+    """``run.json``, ``predictions.csv``, ``history.csv`` and a plot; there is no head to keep."""
+    import pandas as pd  # a second to import
+
+    for target in result.pooled.data.targets:
+        mark = "" if target.name == result.pooled.data.target else f"-{file_name(target.name)}"
+        result.predictions_of(target).to_csv(folder / f"predictions{mark}.csv", index=False)
+        if target.task in ("classify", "pairs"):
+            plot_confusion(folder / f"confusion{mark}.png", result.pooled, target)
+        elif target.task == "regress":
+            plot_numbers(folder / f"numbers{mark}.png", result.pooled, target)
+    history = [
+        {"fold": fold.name, **dataclasses.asdict(row)}
+        for fold in result.folds
+        for row in fold.history
+    ]
+    frame = pd.DataFrame(history).rename(columns={"val_score": f"val_{result.pooled.headline}"})
+    frame.to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    text = json.dumps(_document(result), indent=2, ensure_ascii=False)
+    (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _document(result: CrossResult) -> dict[str, Any]:
+    """As of a fit; ``folds`` instead of what was kept."""
+    document = document_of(result.pooled)
+    for name in ("kept", "splits"):
+        del document[name]
+    document["folds"] = {
+        "by": result.by,
+        "how": result.how,
+        "each": [
+            {
+                "name": fold.name,
+                "splits": fold.counts,
+                "metrics": {name: fold.metrics_of(name) for name in fold.scores},
+            }
+            for fold in result.folds
+        ],
+    }
+    return document

@@ -1,0 +1,82 @@
+"""The clips of a fit with their tokens, as stored: what is read once, before splits are cut."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from emo import plugins
+from emo.errors import FitError
+from emo.heads.present import drop_missing, fewer, labelled, partly_absent
+from emo.heads.streams import Source, open_sources
+from emo.heads.targets import strata_of, task_of_cells
+from emo.manifest import Clip, Manifest
+from emo.ragged import Ragged
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """Clips that have what a fit needs, before it is said who trains and who is tested."""
+
+    clips: list[Clip]
+    tokens: dict[str, Ragged]
+    """By stream, of all clips, unscaled."""
+    sources: tuple[Source, ...]
+    tasks: dict[str, str]
+    """By target, in the order asked for."""
+    notes: list[str]
+
+    @property
+    def strata(self) -> list[str]:
+        """A word for each clip by which splits and folds are cut alike: of the first target."""
+        name, task = next(iter(self.tasks.items()))
+        return strata_of(task, [clip.targets.get(name) for clip in self.clips])
+
+    @property
+    def are_strata_classes(self) -> bool:
+        """The strata are what is learnt, not only a way to cut."""
+        return next(iter(self.tasks.values())) == "classify"
+
+
+def load_clips(
+    manifest: Manifest,
+    features: Sequence[Path],
+    *,
+    target: str | Sequence[str],
+    tasks: Mapping[str, str] = MappingProxyType({}),
+    streams: Sequence[str] = (),
+    allow_missing: float = 0.05,
+    max_samples: int | None = None,
+    unit: Literal["clip", "dialogue"] = "clip",
+    seed: int = 0,
+) -> Loaded:
+    """Read labels and tokens, drop what cannot be used and say so.
+
+    The arguments and errors are those of :func:`emo.heads.data.read_data`.
+    """
+    sources, notes = open_sources(features, streams)
+    asked = _tasks(manifest, (target,) if isinstance(target, str) else tuple(target), tasks)
+    clips, label_notes = labelled(manifest, asked, unit)
+    if max_samples is not None:
+        clips = fewer(clips, max_samples, unit=unit, seed=seed)
+        label_notes.append(f"at most {max_samples} clips of each split: only a quick look")
+    tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
+    clips, tokens, missing_notes = drop_missing(clips, tokens, allow_missing)
+    notes += [*label_notes, *missing_notes, *partly_absent(tokens)]
+    return Loaded(clips, tokens, tuple(sources), asked, notes)
+
+
+def _tasks(manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str]) -> dict[str, str]:
+    """The task of each target, in the order asked for."""
+    columns = dict.fromkeys(name for clip in manifest.clips for name in clip.targets)
+    for name in names:
+        if name not in columns:
+            raise FitError(f"{manifest.path}: {plugins.unknown('target column', name, columns)}")
+    for name in tasks:
+        if name not in names:
+            raise FitError(plugins.unknown("target of a task", name, names))
+    return {
+        name: tasks.get(name) or task_of_cells([clip.targets.get(name) for clip in manifest.clips])
+        for name in names
+    }
