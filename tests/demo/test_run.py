@@ -14,7 +14,7 @@ from emo.manifest import read_manifest
 from emo.store import Store
 
 CLIPS = 8  # of each class and speaker: 192 clips
-PERMUTATIONS = 3
+PERMUTATIONS = 2
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=lambda seed: f"seed{seed}")
