@@ -68,6 +68,7 @@ def test_every_backbone_extracts_every_clip_and_a_head_fits_on_it(tmp_path, caps
                     f"\n{ask.name + '/' + stream:22} {len(tokens):3} clips of {tokens.width}",
                     end="",
                 )
-        options = FitOptions(head="linear", streams=(ask.name,), allow_missing=1.0)
+        streams = tuple(f"{ask.name}/{stream}" for stream in ask.recipe.streams)
+        options = FitOptions(head="linear", streams=streams, allow_missing=1.0)
         result = fit_head(clips, [tmp_path], None, options, progress=False)
         assert 0 <= result.scores["test"].to_json()["mean"]["weighted_f1"] <= 1
