@@ -5,10 +5,11 @@ id is looked for in ``$EMO_WEIGHTS/<id>``, then in Hugging Face's own cache, so 
 without internet finds what a login node fetched. Pickles are read with ``weights_only=True``.
 """
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,17 +168,48 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: the file is damaged, or is a pickle that would run code.
     """
-    try:
+    with _readable(path):
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        return _table_of(torch.load(path, map_location="cpu", weights_only=True), path)
+
+
+def read_tensor(path: Path, name: str) -> Tensor | None:
+    """One tensor, without reading the gigabytes around it where the format allows; None: not there.
+
+    Raises:
+        WeightsError: as of :func:`read_tensors`.
+    """
+    with _readable(path):
+        if path.suffix == ".safetensors":
+            from safetensors import safe_open
+
+            with safe_open(path, framework="pt") as file:
+                return file.get_tensor(name) if name in set(file.keys()) else None
+        try:
+            mapped = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except (RuntimeError, ValueError):  # written before torch 1.6: cannot be mapped
+            return read_tensors(path).get(name)
+        return _table_of(mapped, path).get(name)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except WeightsError:
+        raise
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is not there") from error
     except Exception as error:  # zip, pickle, safetensors and torch raise what they like
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path} cannot be read as weights: {reason}") from error
+
+
+def _table_of(loaded: object, path: Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, which may lie under ``model`` or ``state_dict``."""
     for key in ("model", "state_dict"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]

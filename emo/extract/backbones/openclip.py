@@ -20,7 +20,7 @@ from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.model import Model, ModelOptions, to_numpy
+from emo.extract.model import Model, ModelOptions, chosen_streams, to_numpy
 from emo.extract.weights import Found, WeightFile, Weights, fill, read_json, read_tensors
 from emo.store.recipe import StreamSpec
 
@@ -57,13 +57,12 @@ class OpenClipOptions(ModelOptions):
         """
         if self.frames < 1:
             raise ValueError(f"expected frames above 0, got {self.frames}")
-        if not set(self.names) <= set(STREAMS):
-            raise ValueError(f"expected streams among {', '.join(STREAMS)}, got {self.streams!r}")
+        chosen_streams(self.streams, STREAMS)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The wanted streams."""
-        return tuple(name.strip() for name in str(self.streams).split(","))
+    def parts(self) -> tuple[str, ...]:
+        """The streams wanted."""
+        return chosen_streams(self.streams, STREAMS)
 
 
 class OpenClip(Model):
@@ -96,11 +95,11 @@ class OpenClip(Model):
     @classmethod
     def needs(cls, options: OpenClipOptions) -> Needs:
         """Frames and text, as wanted."""
-        is_seen = "video" in options.names
+        is_seen = "video" in options.parts
         return Needs(
             frames=Uniform(options.frames) if is_seen else None,
             keep_frames=is_seen,
-            text="text" in options.names,
+            text="text" in options.parts,
         )
 
     @classmethod
@@ -108,13 +107,13 @@ class OpenClip(Model):
         """Both are as wide as the joint space."""
         dim = int(architecture(options, found)["embed_dim"])
         levels = {"video": "frame", "text": "clip"}
-        return {name: StreamSpec(dim, options.stored, levels[name]) for name in options.names}
+        return {name: StreamSpec(dim, options.stored, levels[name]) for name in options.parts}
 
     @classmethod
     def tokens(cls, options: OpenClipOptions, seconds: float) -> dict[str, float]:
         """A token a frame, one a text."""
         counts = {"video": float(options.frames), "text": 1.0}
-        return {name: counts[name] for name in options.names}
+        return {name: counts[name] for name in options.parts}
 
     @classmethod
     def build(cls, options: OpenClipOptions, found: Found, *, device: str) -> Self:
@@ -168,7 +167,7 @@ class OpenClip(Model):
         """Frames of all clips together, texts of all clips together."""
         found: list[dict[str, np.ndarray]] = [{} for _ in batch]
         calls = {"video": self._seen, "text": self._read}
-        for name in self.options.names:
+        for name in self.options.parts:
             having = [index for index, inputs in enumerate(batch) if name in inputs]
             done = self.run(calls[name], [batch[index][name] for index in having])
             for index, tokens in zip(having, done, strict=True):

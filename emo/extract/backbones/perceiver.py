@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from emo.errors import WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
-from emo.extract.model import Model, ModelOptions, to_numpy
+from emo.extract.model import Model, ModelOptions, chosen_streams, to_numpy
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
 from emo.extract.spectrogram import resample
 from emo.extract.weights import Found, WeightFile, Weights, fill, locate, read_json, read_tensors
@@ -49,15 +49,14 @@ class PerceiverOptions(ModelOptions):
         Raises:
             ValueError: an option is out of its range.
         """
-        if not set(self.names) <= set(STREAMS):
-            raise ValueError(f"expected streams among {', '.join(STREAMS)}, got {self.streams!r}")
+        chosen_streams(self.streams, STREAMS)
         if self.hop_seconds is not None and self.hop_seconds <= 0:
             raise ValueError(f"expected hop_seconds above 0, got {self.hop_seconds}")
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The wanted streams."""
-        return tuple(name.strip() for name in str(self.streams).split(","))
+    def parts(self) -> tuple[str, ...]:
+        """The streams wanted."""
+        return chosen_streams(self.streams, STREAMS)
 
 
 class Perceiver(Model):
@@ -117,7 +116,7 @@ class Perceiver(Model):
             "label": StreamSpec(sizes.label_width, options.stored, "window"),
             "logits": StreamSpec(sizes.labels, options.stored, "window"),
         }
-        return {name: every[name] for name in options.names}
+        return {name: every[name] for name in options.parts}
 
     @classmethod
     def tokens(cls, options: PerceiverOptions, seconds: float) -> dict[str, float]:
@@ -125,7 +124,7 @@ class Perceiver(Model):
         sizes = _sizes_or_usual(options)
         starts = window_starts(seconds, _window_seconds(sizes), _hop_seconds(options, sizes))
         every = {"latents": sizes.latents}
-        return {name: float(len(starts) * every.get(name, 1)) for name in options.names}
+        return {name: float(len(starts) * every.get(name, 1)) for name in options.parts}
 
     @classmethod
     def stretch_seconds(cls, options: PerceiverOptions) -> float:
@@ -160,7 +159,7 @@ class Perceiver(Model):
         if media.frames is None or media.samples is None or media.sample_rate is None:
             why = [media.absent.get(name) for name in ("video", "audio")]
             reason = "needs video and audio: " + "; ".join(filter(None, why))
-            return Prepared({}, dict.fromkeys(self.options.names, reason))
+            return Prepared({}, dict.fromkeys(self.options.parts, reason))
         images = media.frames.reshape(-1, self.sizes.pixels)  # (W, F*H*W*3)
         rate = round(FRAMES_PER_SECOND * self.sizes.samples_per_frame)
         samples = resample(media.samples[0], media.sample_rate, rate)
@@ -181,7 +180,7 @@ class Perceiver(Model):
         frames = rows[:, : sizes.pixels].reshape(-1, sizes.frames, sizes.height, sizes.width, 3)
         audio = rows[:, sizes.pixels :].contiguous().view(torch.float32)
         tokens = self.net(frames.permute(0, 1, 4, 2, 3).float() / 255, audio.unsqueeze(-1))
-        return torch.cat([tokens[name].flatten(1).float() for name in self.options.names], dim=1)
+        return torch.cat([tokens[name].flatten(1).float() for name in self.options.parts], dim=1)
 
     def _tokens(self, flat: Tensor) -> dict[str, np.ndarray]:
         """(W, all streams) -> each stream (T, D)."""
@@ -191,7 +190,7 @@ class Perceiver(Model):
             "label": (1, sizes.label_width),
             "logits": (1, sizes.labels),
         }
-        names = self.options.names
+        names = self.options.parts
         parts = torch.split(flat, [int(np.prod(shapes[name])) for name in names], dim=1)
         return {
             name: to_numpy(part.reshape(-1, shapes[name][1]))

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from emo.errors import WeightsError
 from emo.extract.networks.languagebind import Picture, Sizes, TextTower, VisionTower
 from emo.extract.networks.languagebind_inputs import Sound
 from emo.extract.networks.languagebind_options import OPTION_OF, LanguageBindOptions
-from emo.extract.weights import Found, WeightFile, fill, read_json, read_tensors
+from emo.extract.weights import Found, WeightFile, fill, read_json, read_tensor, read_tensors
 
 CHECKPOINT = ("pytorch_model.bin", "model.safetensors", "pytorch_model-*.bin")
 TOKENIZER = ("vocab.json", "merges.txt")
@@ -155,7 +154,7 @@ def read_one(paths: Sequence[Path], name: str) -> Tensor:
         WeightsError: no file has it.
     """
     for path in paths:
-        tensor = _one(path, name)
+        tensor = read_tensor(path, name)
         if tensor is not None:
             return tensor.float()
     raise WeightsError(f"{', '.join(map(str, paths))}: the tensor {name!r} is missing")
@@ -189,17 +188,3 @@ def _flat_patches(tensors: dict[str, Tensor], where: str) -> dict[str, Tensor]:
     if weight.shape[2] != 1:
         raise WeightsError(f"{where}: patches of {weight.shape[2]} frames; only 1 is known")
     return {**tensors, name: weight[:, :, 0]}  # V1.5: a Conv3d that looks at one frame
-
-
-def _one(path: Path, name: str) -> Tensor | None:
-    if path.suffix == ".safetensors":
-        from safetensors import safe_open
-
-        with safe_open(path, framework="pt") as file:
-            found: Tensor | None = file.get_tensor(name) if name in set(file.keys()) else None
-            return found
-    try:
-        mapped = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:  # written before torch 1.6, or damaged: the whole file says more
-        mapped = read_tensors(path)
-    return mapped.get(name) if isinstance(mapped, Mapping) else None

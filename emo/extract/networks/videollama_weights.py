@@ -8,12 +8,10 @@ A ``config.json`` beside them tells the numbers of heads of models unlike the pu
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.weights import Found, WeightFile, find, places_of, read_json, read_tensors
+from emo.extract.weights import Found, WeightFile, find, places_of, read_json, read_tensor
 
 _LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
 _IMAGEBIND = "https://dl.fbaipublicfiles.com/imagebind"
@@ -80,7 +78,7 @@ def shard(source: str) -> WeightFile:
 
 def word_embeddings(source: str, found: Found) -> Tensor:
     """(words, D) of the language model, as stored."""
-    return _read_one(only(found, shard(source)), _WORDS)
+    return _expected(only(found, shard(source)), _WORDS)
 
 
 def projection(found: Found, stream: str) -> Tensor:
@@ -89,22 +87,11 @@ def projection(found: Found, stream: str) -> Tensor:
     Raises:
         WeightsError: the checkpoint has no projection.
     """
-    path = only(found, FILES[stream][-1])
-    tensors = read_tensors(path)
-    name = _PROJECTIONS[stream]
-    if name not in tensors:
+    return _expected(only(found, FILES[stream][-1]), _PROJECTIONS[stream])
+
+
+def _expected(path: Path, name: str) -> Tensor:
+    tensor = read_tensor(path, name)
+    if tensor is None:
         raise WeightsError(f"{path}: the tensor {name!r} is missing; other weights?")
-    return tensors[name]
-
-
-def _read_one(path: Path, name: str) -> Tensor:
-    """One tensor; nothing else of the file is read."""
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as file:
-                found: Tensor = file.get_tensor(name)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)[name]
-    except Exception as error:  # zip, pickle, safetensors and torch raise what they like
-        raise WeightsError(f"{path}: the tensor {name!r} cannot be read: {error}") from error
-    return found
+    return tensor
