@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer import Option
+from typer import Argument, Option
 
+Manifests = Annotated[Path, Argument(help="The clips: CSV, TSV, JSONL or Parquet.")]
 Columns = Annotated[
     list[str], Option("--column", help="OURS=THEIRS: a column under another name; repeat.")
 ]

@@ -1,9 +1,12 @@
 """What all tests share: one intra-op thread, and where the real data is, if it is."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from emo.cli import main
 
 LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -20,6 +23,24 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"real data is not at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture
+def emo(monkeypatch, tmp_path, capsys):
+    """Run the command in a scratch folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["emo", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leave:
+            code = leave.code or 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
 
 
 def pytest_collection_modifyitems(items):

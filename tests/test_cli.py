@@ -8,28 +8,8 @@ import time
 
 import pytest
 
-from emo.cli import main
-
 LETTERS = "tests.make_backbone:Letters"
 WORDS = {"happy": ["yes yes", "so good", "great day"], "sad": ["oh no", "so bad", "lost it"]}
-
-
-@pytest.fixture
-def emo(monkeypatch, tmp_path, capsys):
-    """Run the command in a scratch folder; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["emo", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leave:
-            code = leave.code or 0
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture

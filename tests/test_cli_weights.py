@@ -1,12 +1,10 @@
 """Weights on the command line: found, missing, another place; options that all models share."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from emo.cli import main
 from emo.demo.dataset import write_dataset
 from emo.extract.backbones.openclip import OpenClip
 
@@ -26,24 +24,11 @@ def weights(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def emo(monkeypatch, tmp_path, capsys):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def _no_hub(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "no-hub"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-torch"))
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["emo", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leave:
-            code = leave.code or 0
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return run
 
 
 def test_a_job_without_weights_ends_with_one_line_that_tells_what_to_do(emo, clips):

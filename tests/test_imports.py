@@ -29,7 +29,11 @@ ARROWS = {
     "predict": ({"errors", "heads", "manifest", "store", "table"}, {"numpy", "pandas"}),
     "listing": ({"errors", "plugins", "table"}, set()),
     "demo": ({"*"}, set(HEAVY)),
-    "cli": ({"errors", "cli_manifest", "cli_options", "cli_store", "cli_weights"}, set()),
+    "cli": (
+        {"errors", "cli_heads", "cli_manifest", "cli_options", "cli_store", "cli_weights"},
+        set(),
+    ),
+    "cli_heads": ({"cli_options"}, set()),
     "cli_manifest": ({"cli_options"}, set()),
     "cli_options": (set(), set()),
     "cli_store": ({"errors"}, set()),
