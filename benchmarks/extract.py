@@ -3,8 +3,9 @@
     python benchmarks/extract.py [CLIPS] [--quick]
 
 Prints one JSON line a figure: what was measured, in which unit, the goal, and ok or short. CLIPS is
-a folder of media; without it synthetic clips are made. Both sides of a ratio are measured in turns
-in this run, with models loaded and files in the page cache; the value is the median over the pairs.
+a folder of media; without it synthetic clips of 720p are made. Both sides of a ratio are measured
+in turns in this run, with models loaded and files in the page cache; the value is the median over
+the pairs.
 ``cores`` is how much of the machine our side got: below the number of cores others were busy, and
 ``cpu``, the same ratio in processor seconds, says more than the value.
 """

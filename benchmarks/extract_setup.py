@@ -9,10 +9,10 @@ from unittest.mock import patch
 
 import av
 import torch
+from large_clips import large_clips
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
 from emo import plugins
-from emo.demo.dataset import write_dataset
 from emo.extract.backbone import Backbone
 from emo.extract.backbones.vggface import CHECKPOINT, VggFace
 from emo.extract.faces import FaceDetector
@@ -91,7 +91,7 @@ def make_setup(folder: Path, media: Path | None, most_clips: int, frames: int) -
         ask_of("logmel", {}),
     )
     backbones = {ask.name: ask.load("cpu") for ask in asks}
-    manifest = manifest_of(media or demo_clips(folder), most_clips)
+    manifest = manifest_of(media or large_clips(folder, most_clips), most_clips)
     return Setup(manifest, asks, backbones, FaceDetector(), frames, vggface / CHECKPOINT, vit)
 
 
@@ -113,13 +113,6 @@ def four_backbones() -> list[Backbone]:
 
 def _frames(options: Any) -> dict[str, int]:
     return {"frames": FRAMES} if hasattr(options, "frames") else {}
-
-
-def demo_clips(folder: Path) -> Path:
-    """Synthetic clips, when there are no real ones."""
-    target = folder / "demo"
-    write_dataset(target, clips_per_class_and_speaker=1, workers=1, progress=False)
-    return target / "clips"
 
 
 def manifest_of(media: Path, most_clips: int) -> Manifest:

@@ -110,17 +110,8 @@ def pool(parts: Sequence[Scores]) -> Scores:
 def _load(asked: Asked) -> Loaded:
     """All labelled clips, those of the manifest's ``test`` too."""
     clips = tuple(dataclasses.replace(clip, split=None) for clip in asked.manifest.clips)
-    return load_clips(
-        dataclasses.replace(asked.manifest, clips=clips),
-        asked.features,
-        target=asked.options.targets,
-        tasks=asked.options.tasks,
-        streams=asked.options.streams,
-        allow_missing=asked.options.allow_missing,
-        max_samples=asked.options.max_samples,
-        unit=asked.kind.unit,
-        seed=asked.options.first_seed,
-    )
+    manifest = dataclasses.replace(asked.manifest, clips=clips)
+    return load_clips(manifest, asked.features, asked.options, unit=asked.kind.unit)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from emo.errors import FitError
 from emo.heads.dialogues import numbers_of, pairs_of, turns_of
 from emo.heads.head import Batch, Width
 from emo.heads.loaded import Loaded, load_clips
+from emo.heads.options import FitOptions
 from emo.heads.scale import Scaling, fit_scaling
 from emo.heads.scores import ScoreOnce
 from emo.heads.splits import Splits, assign_splits, check_classes
@@ -72,45 +72,29 @@ class Data:
 def read_data(
     manifest: Manifest,
     features: Sequence[Path],
+    options: FitOptions,
     *,
-    target: str | Sequence[str],
-    tasks: Mapping[str, str] = MappingProxyType({}),
-    streams: Sequence[str] = (),
-    allow_missing: float = 0.05,
-    max_samples: int | None = None,
     unit: Literal["clip", "dialogue"] = "clip",
-    seed: int = 0,
 ) -> Data:
     """Read labels and tokens, drop what cannot be used and say so, cut splits, scale.
 
     Args:
         manifest: the clips.
         features: stores.
-        target: the manifest's column to predict, or several.
-        tasks: by target; those left out are told from their columns.
-        streams: ``recipe`` or ``recipe/stream``; none: everything in the stores.
-        allow_missing: share in [0, 1] of the labelled clips that may have no features at all.
-        max_samples: at most so many clips of each split, for a quick look.
+        options: as of :func:`emo.heads.loaded.load_clips`; splits are cut with ``first_seed``.
         unit: ``dialogue``: turns without a label stay, and dialogues are never cut.
-        seed: of the splits that have to be cut.
 
     Raises:
         FitError: an unknown target or stream, too many clips without features, or splits from
             which nothing can be learnt.
     """
-    loaded = load_clips(
-        manifest,
-        features,
-        target=target,
-        tasks=tasks,
-        streams=streams,
-        allow_missing=allow_missing,
-        max_samples=max_samples,
-        unit=unit,
-        seed=seed,
-    )
+    loaded = load_clips(manifest, features, options, unit=unit)
     splits = assign_splits(
-        loaded.clips, loaded.strata, seed=seed, unit=unit, are_classes=loaded.are_strata_classes
+        loaded.clips,
+        loaded.strata,
+        seed=options.first_seed,
+        unit=unit,
+        are_classes=loaded.are_strata_classes,
     )
     return split_data(loaded, splits, unit=unit)
 

@@ -55,18 +55,7 @@ def fit_head(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
-        data = read_data(
-            manifest,
-            features,
-            target=options.targets,
-            tasks=options.tasks,
-            streams=options.streams,
-            allow_missing=options.allow_missing,
-            max_samples=options.max_samples,
-            unit=asked.kind.unit,
-            seed=options.first_seed,
-        )
-
+        data = read_data(manifest, features, options, unit=asked.kind.unit)
         found: Search | None = None
         if options.search:
             _check_served(asked.kind, data, options)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 from emo import plugins
 from emo.errors import FitError
+from emo.heads.options import FitOptions
 from emo.heads.present import drop_missing, fewer, labelled, partly_absent
 from emo.heads.streams import Source, open_sources
 from emo.heads.targets import strata_of, task_of_cells
@@ -42,27 +42,29 @@ class Loaded:
 def load_clips(
     manifest: Manifest,
     features: Sequence[Path],
+    options: FitOptions,
     *,
-    target: str | Sequence[str],
-    tasks: Mapping[str, str] = MappingProxyType({}),
-    streams: Sequence[str] = (),
-    allow_missing: float = 0.05,
-    max_samples: int | None = None,
     unit: Literal["clip", "dialogue"] = "clip",
-    seed: int = 0,
 ) -> Loaded:
     """Read labels and tokens, drop what cannot be used and say so.
 
-    The arguments and errors are those of :func:`emo.heads.data.read_data`.
+    Args:
+        manifest: the clips.
+        features: stores.
+        options: its targets, tasks, streams, ``allow_missing`` and ``max_samples`` are read.
+        unit: ``dialogue``: turns without a label stay.
+
+    Raises:
+        FitError: an unknown target or stream, or too many clips without features.
     """
-    sources, notes = open_sources(features, streams)
-    asked = _tasks(manifest, (target,) if isinstance(target, str) else tuple(target), tasks)
+    sources, notes = open_sources(features, options.streams)
+    asked = _tasks(manifest, options.targets, options.tasks)
     clips, label_notes = labelled(manifest, asked, unit)
-    if max_samples is not None:
-        clips = fewer(clips, max_samples, unit=unit, seed=seed)
-        label_notes.append(f"at most {max_samples} clips of each split: only a quick look")
+    if options.max_samples is not None:
+        clips = fewer(clips, options.max_samples, unit=unit, seed=options.first_seed)
+        label_notes.append(f"at most {options.max_samples} clips of each split: only a quick look")
     tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
-    clips, tokens, missing_notes = drop_missing(clips, tokens, allow_missing)
+    clips, tokens, missing_notes = drop_missing(clips, tokens, options.allow_missing)
     notes += [*label_notes, *missing_notes, *partly_absent(tokens)]
     return Loaded(clips, tokens, tuple(sources), asked, notes)
 

@@ -7,6 +7,7 @@ import pytest
 
 from emo.errors import FitError, StoreError
 from emo.heads.data import read_data
+from emo.heads.options import FitOptions
 from emo.heads.scale import TOTAL_VARIANCE
 from emo.heads.streams import open_sources
 from emo.store.recipe import StreamSpec
@@ -23,7 +24,7 @@ def made(tmp_path):
 
 def test_splits_hold_their_clips_scaled_by_train(made):
     manifest, store, tokens = made
-    data = read_data(manifest, [store], target="label")
+    data = read_data(manifest, [store], FitOptions(target="label"))
     assert data.classes == ("anger", "calm", "joy")
     assert data.dims == {"fake/a": 8, "fake/b": 8}
     assert data.splits["val"].ids == tuple(f"c{row}" for row in range(30, 45))
@@ -40,7 +41,7 @@ def test_splits_hold_their_clips_scaled_by_train(made):
 
 def test_labels_of_test_are_not_in_its_batch(made):
     manifest, store, _ = made
-    data = read_data(manifest, [store], target="label")
+    data = read_data(manifest, [store], FitOptions(target="label"))
     assert data.splits["test"].batch.targets == {}
     assert set(data.splits["val"].batch.targets) == {"label"}
 
@@ -86,9 +87,11 @@ def test_clips_of_one_recipe_may_lie_in_two_stores(tmp_path):
     labels, tokens = learnable(60)
     halves = [dict(list(tokens.items())[part]) for part in (slice(0, 20), slice(20, None))]
     stores = [make_store(tmp_path / f"s{k}", half) for k, half in enumerate(halves)]
-    split = read_data(make_manifest(labels, split=SPLITS), stores, target="label").splits
+    split = read_data(
+        make_manifest(labels, split=SPLITS), stores, FitOptions(target="label")
+    ).splits
     one = make_store(tmp_path / "one", tokens)
-    whole = read_data(make_manifest(labels, split=SPLITS), [one], target="label").splits
+    whole = read_data(make_manifest(labels, split=SPLITS), [one], FitOptions(target="label")).splits
     for name in split:
         for ours, theirs in zip(
             split[name].batch.streams["fake/a"], whole[name].batch.streams["fake/a"], strict=True
@@ -102,7 +105,7 @@ def test_recipes_of_two_stores_are_fused(tmp_path):
         make_store(tmp_path / name, tokens, recipe_name=name, options={"of": name})
         for name in ("x", "y")
     ]
-    data = read_data(make_manifest(labels, split=SPLITS), stores, target="label")
+    data = read_data(make_manifest(labels, split=SPLITS), stores, FitOptions(target="label"))
     assert list(data.dims) == ["x/a", "y/a"]
 
 
@@ -112,20 +115,20 @@ def test_clips_without_features_are_named_and_left_out(tmp_path):
     del tokens["c59"]
     manifest = make_manifest(labels, split=SPLITS)
     store = make_store(tmp_path / "features", tokens)
-    data = read_data(manifest, [store], target="label")
+    data = read_data(manifest, [store], FitOptions(target="label"))
     assert "c3" not in data.splits["train"].ids
     assert len(data.splits["train"].ids) == 29
     assert len(data.splits["test"].ids) == 14
     assert data.notes == ("2 clips (c3, c59) without features: left out (1 of train, 1 of test)",)
     with pytest.raises(FitError, match=r"2 clips \(c3, c59\) of 60 without features, more than"):
-        read_data(manifest, [store], target="label", allow_missing=0.01)
+        read_data(manifest, [store], FitOptions(target="label", allow_missing=0.01))
 
 
 def test_a_clip_with_one_of_two_streams_stays(tmp_path):
     labels, tokens = learnable(60, streams=("a", "b"))
     del tokens["c3"]["b"]
     store = make_store(tmp_path / "features", tokens)
-    data = read_data(make_manifest(labels, split=SPLITS), [store], target="label")
+    data = read_data(make_manifest(labels, split=SPLITS), [store], FitOptions(target="label"))
     streams = data.splits["train"].batch.streams
     assert streams["fake/a"].lengths[3] > 0
     assert streams["fake/b"].lengths[3] == 0
@@ -137,7 +140,9 @@ def test_clips_without_label_or_split_are_counted(made):
     clips = list(manifest.clips)
     clips[0] = dataclasses.replace(clips[0], targets={})
     clips[1] = dataclasses.replace(clips[1], split=None)
-    data = read_data(dataclasses.replace(manifest, clips=tuple(clips)), [store], target="label")
+    data = read_data(
+        dataclasses.replace(manifest, clips=tuple(clips)), [store], FitOptions(target="label")
+    )
     assert len(data.splits["train"].ids) == 28
     assert data.notes == ("1 clips have no label: not used", "1 clips (c1) in no split: not used")
 
@@ -145,4 +150,4 @@ def test_clips_without_label_or_split_are_counted(made):
 def test_an_unknown_target_names_the_columns(made):
     manifest, store, _ = made
     with pytest.raises(FitError, match="unknown target column 'labels'; did you mean 'label'"):
-        read_data(manifest, [store], target="labels")
+        read_data(manifest, [store], FitOptions(target="labels"))

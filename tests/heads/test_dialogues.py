@@ -175,18 +175,20 @@ def test_dialogues_are_never_cut(spoken):
     manifest, store = spoken
     clips = tuple(dataclasses.replace(clip, split=None) for clip in manifest.clips)
     whole = dataclasses.replace(manifest, clips=clips)
-    splits = read_data(whole, [store], target="label", unit="dialogue").splits
+    splits = read_data(whole, [store], FitOptions(target="label"), unit="dialogue").splits
     assert list(splits) == ["train", "val", "test"]
     for split in splits.values():
         assert len(split.batch.turns) * 4 == len(split.ids)
     few = dataclasses.replace(manifest, clips=clips[:8])
     with pytest.raises(FitError, match="2 dialogues of train: none can be held out"):
-        read_data(few, [store], target="label", unit="dialogue")
+        read_data(few, [store], FitOptions(target="label"), unit="dialogue")
 
 
 def test_a_quick_look_keeps_dialogues_whole(spoken):
     manifest, store = spoken
-    found = read_data(manifest, [store], target="label", unit="dialogue", max_samples=22)
+    found = read_data(
+        manifest, [store], FitOptions(target="label", max_samples=22), unit="dialogue"
+    )
     assert {name: len(split.ids) for name, split in found.splits.items()} == {
         "train": 20, "val": 20, "test": 20,
     }  # fmt: skip
@@ -208,10 +210,8 @@ def test_causes_that_are_not_there_are_said(spoken):
     manifest, store = spoken
     first = dataclasses.replace(manifest.clips[0], targets={"label": "joy", "cause": "joy:9"})
     clips = (first, *manifest.clips[1:])
-    data = read_data(
-        dataclasses.replace(manifest, clips=clips), [store], target=["label", "cause"],
-        tasks={"cause": "pairs"}, unit="dialogue",
-    )  # fmt: skip
+    asked = FitOptions(target=("label", "cause"), tasks={"cause": "pairs"})
+    data = read_data(dataclasses.replace(manifest, clips=clips), [store], asked, unit="dialogue")
     assert "train: 1 cause pairs name a turn that is not there: not scored" in data.notes
 
 

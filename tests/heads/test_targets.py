@@ -165,7 +165,9 @@ def test_classes_that_train_lacks_are_named(made):
         for row, c in enumerate(manifest.clips)
     ]
     with pytest.raises(FitError, match="tags odd, x: does not occur in train"):
-        read_data(dataclasses.replace(manifest, clips=tuple(clips)), [store], target="tags")
+        read_data(
+            dataclasses.replace(manifest, clips=tuple(clips)), [store], FitOptions(target="tags")
+        )
 
 
 def test_words_of_the_command_become_options():
