@@ -5,17 +5,14 @@ of the transformers class in fp32, except where that would be random: ViT-MAE ge
 shuffling, CLAP no random cut.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import (
@@ -35,21 +32,26 @@ from emo.extract.networks.hf_inputs import (
     picture_of,
     tokens_of,
 )  # fmt: skip
+from emo.extract.networks.hf_kinds import (
+    Kind,
+    frames_of,
+    kind_of,
+    layer_numbers,
+    level_of,
+    width_of,
+)
+from emo.extract.networks.hf_models import forward_of, load_network
 from emo.extract.weights import Found, WeightFile, Weights, locate, read_json
 from emo.store.recipe import StreamSpec
 
-Kind = Literal["text", "audio", "image", "face", "video", "spectrogram"]
-Level = Literal["tokens", "mean", "first", "pooler", "projected"]
 STREAMS: dict[Kind, str] = {
     "text": "text", "audio": "audio", "spectrogram": "audio",
     "image": "video", "face": "face", "video": "video",
 }  # fmt: skip
-TWO_TOWERS = {"clip", "siglip", "siglip2", "clap", "chinese_clip", "altclip", "metaclip_2"}
 AUDIO_SECONDS = 30.0
 """Of sound that a model without a length of its own reads at once, when nobody says."""
 PICTURE_SECONDS = 10.0
 """Of sound in one log-mel picture."""
-_DECLARED_FRAMES = ("num_frames", "frames_per_clip")
 _FILES = (
     WeightFile(("config.json",)),
     WeightFile(
@@ -134,7 +136,7 @@ class HF(Model):
     @classmethod
     def needs(cls, options: HFOptions) -> Needs:
         """By what the model reads."""
-        kind = kind_of(options, _config(options))
+        kind = kind_of(options.input, _config(options))
         if kind == "text":
             return Needs(text=True)
         if kind in {"audio", "spectrogram"}:
@@ -155,7 +157,8 @@ class HF(Model):
         from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(found.folder, local_files_only=True)
-        kind, level = kind_of(options, config.to_dict()), level_of(options, config.to_dict())
+        kind = kind_of(options.input, config.to_dict())
+        level = level_of(options.level, kind, config.to_dict())
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
         dim = width_of(config, kind, level)
@@ -165,7 +168,8 @@ class HF(Model):
     def tokens(cls, options: HFOptions, seconds: float) -> dict[str, float]:
         """Guesses: 20 tokens a text, 50 a second of sound, 1,500 a video window, 200 a picture."""
         config = _config(options)
-        kind, is_all = kind_of(options, config), level_of(options, config) == "tokens"
+        kind = kind_of(options.input, config)
+        is_all = level_of(options.level, kind, config) == "tokens"
         length = options.window_seconds or {"audio": AUDIO_SECONDS}.get(kind, PICTURE_SECONDS)
         windows = len(window_starts(seconds, length, options.hop_seconds or length))
         if kind == "video" and options.window_seconds is None:
@@ -177,7 +181,7 @@ class HF(Model):
     @classmethod
     def stretch_seconds(cls, options: HFOptions) -> float | None:
         """Eight windows of sound, or of video when it comes in windows."""
-        kind = kind_of(options, _config(options))
+        kind = kind_of(options.input, _config(options))
         usual = {"audio": AUDIO_SECONDS, "spectrogram": PICTURE_SECONDS}.get(kind)
         hop = options.hop_seconds or options.window_seconds or usual
         return WINDOWS_AT_ONCE * hop if hop and kind in {"audio", "spectrogram", "video"} else None
@@ -191,12 +195,16 @@ class HF(Model):
         """Load model and processor."""
         super().__init__(options, device=device)
         config = read_json(found.get("config.json"))
-        self.kind, level = kind_of(options, config), level_of(options, config)
-        self.network, self._has_pooler = _network(found.folder, config, level)
-        self.network.to(self.device)
+        self.kind = kind_of(options.input, config)
+        level = level_of(options.level, self.kind, config)
+        network, has_pooler = load_network(found.folder, config, level)
+        self.network = network.to(self.device)
         readers = {"text": TextInputs, "audio": AudioInputs}
         self.reader: Any = readers.get(self.kind, PictureInputs)(found.folder, config)
-        self._forward = self._forward_of(str(config["model_type"]), level)
+        self._forward = forward_of(
+            self.network, self.kind, level, model_type=str(config["model_type"]),
+            layers=options.layers, has_pooler=has_pooler,
+        )  # fmt: skip
         self._is_whisper = config["model_type"] == "whisper"
         self._frames = frames_of(config) if self.kind == "video" else 1
 
@@ -286,103 +294,6 @@ class HF(Model):
             found[owner].append(tokens_of(tokens))
         return [{STREAMS[self.kind]: np.concatenate(parts)} for parts in found]
 
-    def _forward_of(self, model_type: str, level: Level) -> Callable[..., Tensor]:
-        """Rows of inputs -> (n, t, D)."""
-        call = _call_of(self.network, self.kind, model_type)
-        numbers = layer_numbers(self.options.layers)
-
-        def forward(*rows: Tensor) -> Any:
-            out = call(*rows, output_hidden_states=numbers is not None)
-            if level == "projected":
-                return out.pooler_output[:, None]
-            if numbers is None and level == "pooler":
-                if out.get("pooler_output") is not None and self._has_pooler:
-                    return out.pooler_output[:, None]
-                return _flat(out.last_hidden_state).mean(1, keepdim=True)
-            tokens = _flat(out.last_hidden_state) if numbers is None else _mixed(out, numbers)
-            if level == "tokens":
-                return tokens
-            return tokens[:, :1] if level == "first" else tokens.mean(1, keepdim=True)
-
-        return forward
-
-
-def kind_of(options: HFOptions, config: Mapping[str, Any]) -> Kind:
-    """What the model reads: as asked, else by its type."""
-    if options.input != "auto":
-        return options.input
-    from transformers.models.auto import modeling_auto as auto
-
-    name = config.get("model_type")
-    if name in auto.MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES:
-        return "video"
-    if name == "clap" or name in auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES:
-        return "audio"
-    if name in TWO_TOWERS or name in auto.MODEL_FOR_IMAGE_MAPPING_NAMES:
-        return "image"
-    return "image" if name in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES else "text"
-
-
-def level_of(options: HFOptions, config: Mapping[str, Any]) -> Level:
-    """What is kept: as asked, else the usual of such models.
-
-    Raises:
-        OptionError: a projection of a model that has none.
-    """
-    is_two = config.get("model_type") in TWO_TOWERS
-    if options.level == "projected" and not is_two:
-        raise OptionError(f"hf.level=projected: {config.get('model_type')} has no projection")
-    if options.level != "auto":
-        return options.level
-    if is_two:
-        return "projected"
-    is_sequence = kind_of(options, config) in {"text", "audio"}
-    is_spectral = config.get("model_type") == "audio-spectrogram-transformer"
-    return "tokens" if is_sequence and not is_spectral else "pooler"
-
-
-def frames_of(config: Mapping[str, Any]) -> int:
-    """Frames that a video model reads at once."""
-    return next((int(config[name]) for name in _DECLARED_FRAMES if config.get(name)), 16)
-
-
-def layer_numbers(layers: str) -> tuple[int, ...] | None:
-    """``last`` -> None; ``mean`` -> (); ``-2,-1`` -> (-2, -1).
-
-    Raises:
-        ValueError: something else.
-    """
-    if layers == "last":
-        return None
-    if layers == "mean":
-        return ()
-    try:
-        return tuple(int(word) for word in str(layers).split(","))
-    except ValueError:
-        raise ValueError(
-            f"layers: expected last, mean or numbers such as -2,-1; got {layers!r}"
-        ) from None
-
-
-def width_of(config: Any, kind: Kind, level: Level) -> int:
-    """D, from the configuration.
-
-    Raises:
-        WeightsError: the configuration does not say.
-    """
-    tower = {"text": "text_config", "audio": "audio_config"}.get(kind, "vision_config")
-    part = getattr(config, tower, None) or config
-    if level == "projected":
-        known = getattr(config, "projection_dim", None) or getattr(part, "projection_size", None)
-        if known and config.model_type not in {"siglip", "siglip2"}:
-            return int(known)
-    for name in ("hidden_size", "d_model", "embed_dim", "hidden_dim"):
-        if isinstance(getattr(part, name, None), int):
-            return int(getattr(part, name))
-    if getattr(part, "hidden_sizes", None):
-        return int(part.hidden_sizes[-1])
-    raise WeightsError(f"hf: the configuration of {config.model_type} does not tell its width")
-
 
 def _config(options: HFOptions) -> dict[str, Any]:
     found = locate(HF.weights(options))
@@ -392,85 +303,3 @@ def _config(options: HFOptions) -> dict[str, Any]:
 @lru_cache(maxsize=32)
 def _read_config(path: Path) -> dict[str, Any]:
     return read_json(path)
-
-
-def _network(folder: Path, config: Mapping[str, Any], level: Level) -> tuple[torch.nn.Module, bool]:
-    """The model in eval mode, and whether its pooler came with weights.
-
-    Raises:
-        WeightsError: a tensor is missing, or transformers cannot load the files.
-    """
-    from transformers import AutoModel
-
-    _quiet()
-    extra = {"mask_ratio": 0.0} if config.get("model_type") == "vit_mae" else {}
-    try:
-        network, info = AutoModel.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **extra
-        )
-    except Exception as error:  # transformers raises what it likes
-        raise WeightsError(f"{folder}: {str(error).splitlines()[0]}") from error
-    missing = sorted(info["missing_keys"])
-    lacking = [name for name in missing if "pooler" not in name]
-    if lacking or (missing and level == "projected"):
-        raise WeightsError(f"{folder}: the tensor {(lacking or missing)[0]!r} is missing")
-    if getattr(network.config, "is_encoder_decoder", False):
-        network = network.get_encoder()
-    return network.eval(), not missing
-
-
-def _quiet() -> None:
-    """No bars and tables of transformers between ours; what is missing becomes an error here."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-
-
-def _call_of(network: Any, kind: Kind, model_type: str) -> Callable[..., Any]:
-    """The part of the model that reads ``kind``, under the names of its arguments."""
-    if model_type == "vit_mae":
-        patches = (network.config.image_size // network.config.patch_size) ** 2
-
-        def unshuffled(pixels: Tensor, **more: Any) -> Any:
-            order = torch.arange(patches, device=pixels.device, dtype=torch.float32)
-            return network(pixels, noise=order.expand(len(pixels), -1), **more)
-
-        return unshuffled
-    if model_type == "vjepa2":
-        return lambda pixels, **more: network(pixels, skip_predictor=True, **more)
-    if model_type in TWO_TOWERS:
-        return _tower_of(network, kind)
-    return network  # type: ignore[no-any-return]
-
-
-def _tower_of(network: Any, kind: Kind) -> Callable[..., Any]:
-    if kind == "text":
-        return network.get_text_features  # type: ignore[no-any-return]
-    if kind == "audio":
-
-        def heard(features: Tensor, **more: Any) -> Any:
-            longer = torch.zeros(len(features), 1, dtype=torch.bool, device=features.device)
-            return network.get_audio_features(features, is_longer=longer, **more)
-
-        return heard
-
-    def seen(pixels: Tensor, shapes: Tensor | None = None, **more: Any) -> Any:
-        if shapes is None:
-            return network.get_image_features(pixels, **more)
-        mask = torch.ones(pixels.shape[:2], dtype=torch.int32, device=pixels.device)
-        return network.get_image_features(pixels, mask, shapes, **more)
-
-    return seen
-
-
-def _flat(hidden: Tensor) -> Tensor:
-    """(n, t, D) as it is; the (n, D, H, W) of convolutional models -> (n, H · W, D)."""
-    return hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden
-
-
-def _mixed(out: Any, numbers: tuple[int, ...]) -> Tensor:
-    """The mean of some layers' outputs; of none named: of all but the embeddings."""
-    every = out.hidden_states
-    chosen = [every[number] for number in numbers] if numbers else list(every[1:])
-    return torch.stack([_flat(hidden) for hidden in chosen]).mean(0)
