@@ -56,7 +56,9 @@ def fit_head(
     is_ablation: Annotated[
         bool, Option("--ablate", help="Fit every subset of the streams, each to a folder in --out.")
     ] = False,
-    seeds: Annotated[int, Option(help="Fits; the table shows mean ± std.")] = 1,
+    seeds: Annotated[
+        int | None, Option(help="Fits, default 1; the table shows mean ± std.")
+    ] = None,
     epochs: Annotated[int | None, Option(help="At most so many.")] = None,
     batch_size: Annotated[int | None, Option(help="Clips a step.")] = None,
     learning_rate: Annotated[float | None, Option(help="AdamW's.")] = None,

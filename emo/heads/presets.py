@@ -114,7 +114,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"logmel/audio": 64, "words/text": 300, "vggface/face": 512},
         ),
         "mosi-linear": Preset(
-            "MOSI features in shared/data/features/mosi: one regression on all modalities",
+            "CMU-MOSI's features as CSV files: one logistic regression on all modalities",
             "linear", (), {"fusion": "early"}, {},
             {"mosi/text": 100, "mosi/audio": 73, "mosi/video": 100},
         ),
