@@ -79,6 +79,9 @@ def fit_head(
     bf16: Annotated[bool, Option("--bf16", help="Run the head in bfloat16.")] = False,
     max_samples: Annotated[int | None, Option(help="Clips of each split, for a look.")] = None,
     search: Annotated[int | None, Option(help="Trials of options, judged on val.")] = None,
+    resume: Annotated[
+        bool, Option("--resume", help="Go on with what a killed fit of this --out left.")
+    ] = False,
     allow_missing: Annotated[
         float | None, Option(help="Share of clips that may lack features.")
     ] = None,
@@ -107,14 +110,14 @@ def fit_head(
     if is_ablation:
         from emo.heads.ablate import ablate
 
-        print(ablate(clips, features, out, options, by=cv).table())
+        print(ablate(clips, features, out, options, by=cv, resume=resume).table())
         return
     if cv is not None:
         from emo.heads.cross import cross_validate
 
-        print(cross_validate(clips, features, out, options, by=cv).table())
+        print(cross_validate(clips, features, out, options, by=cv, resume=resume).table())
         return
-    result = fit_head(clips, features, out, options)
+    result = fit_head(clips, features, out, options, resume=resume)
     print(result.table())
 
 

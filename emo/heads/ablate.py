@@ -8,8 +8,9 @@ from pathlib import Path
 from emo.errors import FitError
 from emo.heads.compare import Comparison, compare_runs
 from emo.heads.cross import cross_validate
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.folder import RUN_FILE
+from emo.heads.fit import Asked, FitOptions, asked_of, fit_head
+from emo.heads.folder import RUN_FILE, told
+from emo.heads.run import read_document
 from emo.heads.streams import open_sources
 from emo.manifest import Manifest
 
@@ -24,6 +25,7 @@ def ablate(
     options: FitOptions,
     *,
     by: str | None = None,
+    resume: bool = False,
     progress: bool | None = None,
 ) -> Comparison:
     """Fit a head on every subset of the streams; each run is a folder in ``out``.
@@ -34,6 +36,7 @@ def ablate(
         out: the folder of the runs, named ``audio+text`` and so on.
         options: what is asked of each run; its streams are those of which subsets are taken.
         by: as of :func:`emo.heads.cross.cross_validate`; None: the manifest's splits.
+        resume: keep the runs that are there, which an interrupted ablation wrote.
         progress: a bar on stderr; None: if that is a terminal.
 
     Raises:
@@ -53,11 +56,27 @@ def ablate(
         runs.append(out / "+".join(name.replace("/", "-") for name in subset))
         masked = tuple(name for name in options.spec_augment if name in subset)
         own = dataclasses.replace(options, streams=subset, spec_augment=masked)
+        if resume and _is_done(runs[-1], asked_of(manifest, features, None, own)):
+            continue
         if by is None:
-            fit_head(manifest, features, runs[-1], own, progress=progress)
+            fit_head(manifest, features, runs[-1], own, resume=resume, progress=progress)
         else:
-            cross_validate(manifest, features, runs[-1], own, by=by, progress=progress)
+            cross_validate(
+                manifest, features, runs[-1], own, by=by, resume=resume, progress=progress
+            )
     return compare_runs(runs)
+
+
+def _is_done(run: Path, asked: Asked) -> bool:
+    """The folder is a finished run of the same options on the same manifest."""
+    if not (run / RUN_FILE).is_file():
+        return False
+    found, wanted = read_document(run), told(asked.options, dataclasses.asdict(asked.head_options))
+    return (
+        all(found.get(name) == value for name, value in wanted.items())
+        and tuple(target["name"] for target in found["targets"]) == asked.options.targets
+        and found["manifest"]["sha256"] == asked.manifest.sha256
+    )
 
 
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -13,7 +13,16 @@ import numpy as np
 from emo.errors import FitError, OptionError
 from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, split_data
-from emo.heads.fit import Asked, FitOptions, FitResult, asked_of, fit_data, threads
+from emo.heads.fit import (
+    Asked,
+    FitOptions,
+    FitResult,
+    asked_of,
+    fit_data,
+    forget,
+    kept_beside,
+    threads,
+)
 from emo.heads.folder import RUN_FILE, document_of, file_name, run_folder
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
@@ -31,6 +40,7 @@ def cross_validate(
     options: FitOptions,
     *,
     by: str,
+    resume: bool = False,
     progress: bool | None = None,
 ) -> CrossResult:
     """Fit heads fold after fold, choose rounds by each fold's ``val``, score its ``test`` once.
@@ -41,6 +51,7 @@ def cross_validate(
         out: the run's folder, with scores and predictions and without a head; None: not written.
         options: what is asked.
         by: a column, of which each value is left out once; or the number of folds.
+        resume: go on with what an interrupted cross-validation of this run left.
         progress: a bar on stderr; None: if that is a terminal.
 
     Raises:
@@ -67,10 +78,13 @@ def cross_validate(
         )
         first: FitResult | None = None
         folds, notes = [], []
-        for fold in cut.folds:
+        if not resume:
+            forget(out)
+        for number, fold in enumerate(cut.folds):
             with _named(by, fold):
                 data = split_data(loaded, fold.splits, unit=asked.kind.unit)
-                fitted = fit_data(data, asked, started, progress=progress)
+                kept = kept_beside(out, data, options, resume=resume, part=f"fold-{number}")
+                fitted = fit_data(data, asked, started, checkpoints=kept, progress=progress)
             known = {*loaded.notes, *fold.splits.notes}
             notes += [f"fold {fold.name}: {note}" for note in data.notes if note not in known]
             folds.append(_kept(fold, fitted))
@@ -87,6 +101,7 @@ def cross_validate(
         result = CrossResult(by, cut.how, pooled, tuple(folds))
         if folder is not None:
             _write(folder, result)
+    forget(out)
     return result
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo.heads.data import Split
-from emo.heads.loop import Round
+from emo.heads.outcome import Round
 from emo.heads.predictions import predictions_of
 from emo.heads.report import TITLES, FitResult
 from emo.heads.scores import Scores

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +17,15 @@ from tqdm import tqdm
 from emo import plugins
 from emo.errors import FitError
 from emo.heads import report
+from emo.heads.checkpoint import Checkpoints, open_checkpoints
 from emo.heads.data import Data, read_data
 from emo.heads.folder import run_folder, write_run
 from emo.heads.head import LIBRARY, Head
-from emo.heads.loop import Outcome, Round, train_head
+from emo.heads.loop import train_head
 from emo.heads.options import FitOptions
+from emo.heads.outcome import Outcome, Round
 from emo.heads.outputs import outputs_of
+from emo.heads.question import question_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
 from emo.heads.search import Search, search
@@ -36,6 +40,7 @@ def fit_head(
     out: Path | None,
     options: FitOptions,
     *,
+    resume: bool = False,
     progress: bool | None = None,
 ) -> FitResult:
     """Fit a head with every seed, choose rounds by ``val``, score ``test`` once, write the run.
@@ -45,6 +50,7 @@ def fit_head(
         features: stores from ``emo extract``.
         out: the run's folder, replaced if it holds an older run; None: nothing is written.
         options: what is asked.
+        resume: go on with what an interrupted fit of this run left; without it, start anew.
         progress: a bar on stderr; None: if that is a terminal.
 
     Raises:
@@ -61,14 +67,36 @@ def fit_head(
             _check_served(asked.kind, data, options)
             found = search(asked.kind, data, options, journal=_journal(out), progress=progress)
             asked = asked_of(manifest, features, out, found.options)
-        result = fit_data(data, asked, started, progress=progress)
+        checkpoints = kept_beside(out, data, asked.options, resume=resume)
+        result = fit_data(data, asked, started, checkpoints=checkpoints, progress=progress)
         if folder is not None:
             write_run(folder, result)
             if found is not None:
                 found.table.to_csv(folder / "search.csv", index=False, float_format="%.6g")
     if found is not None and found.journal is not None:
         found.journal.unlink(missing_ok=True)  # its trials are in the run now
+    forget(out)
     return result
+
+
+def kept_beside(
+    out: Path | None, data: Data, options: FitOptions, *, resume: bool, part: str = ""
+) -> Checkpoints | None:
+    """The checkpoints of a run (of a fold, when ``part`` names one), in a folder beside it."""
+    if out is None:
+        return None
+    folder = _checkpoints(out) / part
+    return open_checkpoints(folder, question_of(data, options), resume=resume)
+
+
+def forget(out: Path | None) -> None:
+    """Remove the checkpoints of a run that is written."""
+    if out is not None:
+        shutil.rmtree(_checkpoints(out), ignore_errors=True)
+
+
+def _checkpoints(out: Path) -> Path:
+    return out.with_name(f".{out.name}.fit")
 
 
 def _journal(out: Path | None) -> Path | None:
@@ -98,14 +126,22 @@ def asked_of(
     return Asked(manifest, tuple(features), options, kind, head_options, out)
 
 
-def fit_data(data: Data, asked: Asked, started: float, *, progress: bool | None) -> FitResult:
+def fit_data(
+    data: Data,
+    asked: Asked,
+    started: float,
+    *,
+    checkpoints: Checkpoints | None,
+    progress: bool | None,
+) -> FitResult:
     """Fit and score the heads of all seeds; ``started`` is when the clock was, for ``seconds``."""
     _check_served(asked.kind, data, asked.options)
 
     def build() -> Head:
         return asked.kind(data.dims, data.widths, options=asked.head_options)
 
-    outcomes, tables = _fit_seeds(build, data, asked.options, _bar(asked.options, progress))
+    bar = _bar(asked.options, progress)
+    outcomes, tables = _fit_seeds(build, data, asked.options, checkpoints, bar)
     return FitResult(
         options=asked.options,
         head_options=dataclasses.asdict(asked.head_options),
@@ -136,7 +172,11 @@ def _check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
 
 
 def _fit_seeds(
-    build: Callable[[], Head], data: Data, options: FitOptions, bar: "tqdm[Any]"
+    build: Callable[[], Head],
+    data: Data,
+    options: FitOptions,
+    checkpoints: Checkpoints | None,
+    bar: "tqdm[Any]",
 ) -> tuple[tuple[Outcome, ...], dict[str, dict[str, np.ndarray]]]:
     """Heads of all seeds, and what (S, rows, C) they give each split for each target."""
     trained = build()
@@ -157,9 +197,14 @@ def _fit_seeds(
                 for tables in found.values():
                     tables.append(tables[0])
                 continue
-            outcome = train_head(
-                build, pooled["train"], pooled["val"], options.loop, seed=seed, watch=watch
-            )
+            outcome = checkpoints.finished(seed) if checkpoints else None
+            if outcome is None:
+                outcome = train_head(
+                    build, pooled["train"], pooled["val"], options.loop, seed=seed, watch=watch,
+                    checkpoints=checkpoints,
+                )  # fmt: skip
+                if checkpoints is not None:
+                    checkpoints.finish(outcome)
             outcomes.append(outcome)
             trained.load_state_dict(outcome.state)
             for name, batch in pooled.items():

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from safetensors.torch import save
 
 import emo
 from emo.errors import FitError
+from emo.heads.options import FitOptions
 from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.predictions import predictions_of
 from emo.heads.report import FitResult
@@ -84,11 +85,11 @@ def write_run(folder: Path, result: FitResult) -> None:
 
 def document_of(result: FitResult) -> dict[str, Any]:
     """``run.json``."""
-    options = dataclasses.asdict(result.options)
     best = result.best.best
+    asked = told(result.options, result.head_options)
     return {
         "format_version": FORMAT_VERSION,
-        "head": {"name": options.pop("head"), "options": dict(result.head_options)},
+        "head": asked["head"],
         "target": result.data.target,
         "classes": list(result.classes),
         "targets": [
@@ -106,9 +107,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
             "path": str(result.manifest.path.absolute()), "sha256": result.manifest.sha256,
         },
         "features": [str(path.absolute()) for path in result.features],
-        "options": {
-            name: value for name, value in options.items() if name not in ("head_options", "target")
-        },
+        "options": asked["options"],
         "kept": {
             "seed": best.seed, "round": best.round, f"val_{result.headline}": best.val_score,
         },
@@ -125,6 +124,16 @@ def document_of(result: FitResult) -> dict[str, Any]:
             "threads": result.options.threads or torch.get_num_threads(),
         },
     }  # fmt: skip
+
+
+def told(options: FitOptions, head_options: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of ``run.json`` that say what was asked: ``head`` and ``options``."""
+    fields = dataclasses.asdict(options)
+    head = {"name": fields.pop("head"), "options": dict(head_options)}
+    for name in ("head_options", "target"):  # said with the head, and by the targets
+        del fields[name]
+    found: dict[str, Any] = json.loads(json.dumps({"head": head, "options": fields}))
+    return found
 
 
 def file_name(target: str) -> str:

@@ -1,57 +1,23 @@
 """The one training loop: candidates from gradient steps or a solver, the best on ``val`` wins."""
 
 import contextlib
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emo.heads.adamw import AdamW
-from emo.heads.augment import augment, mix
-from emo.heads.head import Batch, Head, Loss, Task
+from emo.heads.checkpoint import Checkpoints, Running
+from emo.heads.head import Batch, Head, Task
 from emo.heads.losses import is_classes, known_rows, make_loss, plain_loss
 from emo.heads.measures import headline
 from emo.heads.options import LoopOptions
+from emo.heads.outcome import Outcome, Round
+from emo.heads.steps import Steps
 
 EVALUATED_CLIPS = 256
 """Clips at a time when nothing is learnt."""
 EVALUATED_DIALOGUES = 32
-
-
-@dataclass(frozen=True)
-class Round:
-    """One candidate: an epoch of gradient steps, or one solution of a solver."""
-
-    seed: int
-    round: int
-    """From 1."""
-    train_loss: float
-    val_loss: float
-    """Plain cross-entropy, without smoothing or weights; of numbers the smooth L1."""
-    val_score: float
-    """Weighted F1, or what :data:`emo.heads.measures.HEADLINES` says; the higher, the better."""
-    is_best: bool
-    """So far."""
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """One trained head."""
-
-    seed: int
-    state: dict[str, Tensor]
-    """Weights of the best round."""
-    history: tuple[Round, ...]
-    is_exact: bool
-    """Found by a solver: another seed would give the same."""
-
-    @property
-    def best(self) -> Round:
-        """The round whose weights were kept."""
-        return next(found for found in reversed(self.history) if found.is_best)
 
 
 def train_head(
@@ -62,6 +28,7 @@ def train_head(
     *,
     seed: int,
     watch: Callable[[Round], None] = lambda _: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train one head; the same seed and number of threads give the same bits.
 
@@ -72,27 +39,61 @@ def train_head(
         options: of the loop.
         seed: of weights, order of clips and dropout.
         watch: sees every round, for a progress bar.
+        checkpoints: where gradient steps are kept as they go, and gone on with; None: nowhere.
     """
     with _seeded(seed):
         head = build()
         loss = make_loss(train, options)
         solved = head.path(train, val, loss)
-        rounds = _epochs(head, train, loss, options, seed) if solved is None else solved
-        history: list[Round] = []
-        best, state, waited = None, {}, 0
-        for number, train_loss in enumerate(rounds, 1):
-            val_loss, val_score = _validate(head, val)
+        if solved is not None:
+            best = _Best(head, val, seed, options.patience)
+            best.take(solved, watch)
+            return Outcome(seed, best.state, tuple(best.history), is_exact=True)
+        steps = Steps(head, train, loss, options, seed=seed)
+        best = _Best(head, val, seed, options.patience)
+        earlier = checkpoints.running(seed) if checkpoints else None
+        if earlier is not None:
+            steps.load(earlier.tensors, earlier.line)
+            best.history, best.state = list(earlier.history), earlier.best
+
+        def seen(found: Round) -> None:
+            watch(found)
+            if checkpoints is not None:
+                checkpoints.keep(seed, Running(*steps.state(), best.state, tuple(best.history)))
+
+        epochs = (steps.epoch() for _ in range(options.epochs - len(best.history)))
+        best.take(epochs, seen)
+    return Outcome(seed, best.state, tuple(best.history), is_exact=False)
+
+
+class _Best:
+    """The rounds so far and the weights of the best, by the score on ``val``, then the loss."""
+
+    def __init__(self, head: Head, val: Batch, seed: int, patience: int) -> None:
+        self._head, self._val, self._seed, self._patience = head, val, seed, patience
+        self.history: list[Round] = []
+        self.state: dict[str, Tensor] = {}
+
+    def take(self, rounds: Iterator[float], watch: Callable[[Round], None]) -> None:
+        """Judge round after round of training losses, while there is patience."""
+        while self._waited() < self._patience:
+            train_loss = next(rounds, None)
+            if train_loss is None:
+                return
+            val_loss, val_score = _validate(self._head, self._val)
+            best = max(((each.val_score, -each.val_loss) for each in self.history), default=None)
             is_best = best is None or (val_score, -val_loss) > best
-            history.append(Round(seed, number, train_loss, val_loss, val_score, is_best))
-            watch(history[-1])
+            number = len(self.history) + 1
+            self.history.append(Round(self._seed, number, train_loss, val_loss, val_score, is_best))
             if is_best:
-                best, waited = (val_score, -val_loss), 0
-                state = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-            else:
-                waited += 1
-            if waited >= options.patience:
-                break
-    return Outcome(seed, state, tuple(history), is_exact=solved is not None)
+                state = self._head.state_dict().items()
+                self.state = {name: tensor.clone() for name, tensor in state}
+            watch(self.history[-1])
+
+    def _waited(self) -> int:
+        """Rounds since the best."""
+        best = [each.round for each in self.history if each.is_best]
+        return len(self.history) - best[-1] if best else 0
 
 
 @torch.inference_mode()
@@ -122,71 +123,6 @@ def _logits_by_dialogue(head: Head, batch: Batch) -> dict[str, Tensor]:
             table = found.setdefault(target, logits.new_zeros(count, logits.shape[1]))
             table[pairs if is_of_pairs else rows] = logits
     return found
-
-
-def _epochs(
-    head: Head, train: Batch, loss: Loss, options: LoopOptions, seed: int
-) -> Iterator[float]:
-    """AdamW over shuffled clips (or dialogues); yields the mean loss of each epoch."""
-    optimizer = AdamW(
-        head.parameters(), weight_decay=options.weight_decay, gradient_norm=options.gradient_norm
-    )
-    random = np.random.default_rng(seed)
-    changes = np.random.default_rng([seed, 1])  # apart: the order of clips stays the same
-    train = train.in_dialogues() if head.unit == "dialogue" else train
-    count = len(train) if head.unit == "clip" or train.turns is None else len(train.turns)
-    starts = range(0, count, options.batch_size)
-    rates = learning_rates(options, options.epochs * -(-len(starts) // options.accumulate))
-    for _ in range(options.epochs):
-        head.train()
-        order = random.permutation(count)
-        total = 0.0
-        for place, start in enumerate(starts):
-            chosen = order[start : start + options.batch_size]
-            batch = train.select(chosen) if head.unit == "clip" else train.select_dialogues(chosen)
-            value = _loss_at(head, augment(batch, options, changes), loss, options, changes)
-            first = place - place % options.accumulate
-            together = min(options.accumulate, len(starts) - first)
-            optimizer.add(value if together == 1 else value / together)
-            if place == first + together - 1:
-                optimizer.step_added(next(rates))
-            total += value.item() * len(batch)
-        yield total / len(train)
-
-
-def learning_rates(options: LoopOptions, steps: int) -> Iterator[float]:
-    """Of each step: a linear rise, then the decay; early stopping does not shorten it."""
-    rising = round(options.warmup * steps)
-    for step in range(steps):
-        factor = (step + 1) / rising if step < rising else 1.0
-        done = max(step - rising, 0) / max(steps - rising, 1)
-        if options.decay == "linear":
-            factor *= 1 - done
-        elif options.decay == "cosine":
-            factor *= (1 + math.cos(math.pi * done)) / 2
-        yield options.learning_rate * factor
-
-
-def _loss_at(
-    head: Head, batch: Batch, loss: Loss, options: LoopOptions, random: np.random.Generator
-) -> Tensor:
-    """Of one batch, with mixup where it is asked for and its turn."""
-    if not (options.mixup and random.random() < options.mixup_probability):
-        return loss(_forward(head, batch, options), batch.targets)
-    share = random.beta(options.mixup, options.mixup)
-    order = random.permutation(len(batch))
-    logits = _forward(head, mix(batch, order, share), options)
-    others = {target: labels[torch.from_numpy(order)] for target, labels in batch.targets.items()}
-    return share * loss(logits, batch.targets) + (1 - share) * loss(logits, others)
-
-
-def _forward(head: Head, batch: Batch, options: LoopOptions) -> dict[str, Tensor]:
-    if not options.bf16:
-        found: dict[str, Tensor] = head(batch)
-        return found
-    with torch.autocast("cpu", torch.bfloat16):
-        found = head(batch)
-    return {target: logits.float() for target, logits in found.items()}
 
 
 def _validate(head: Head, val: Batch) -> tuple[float, float]:

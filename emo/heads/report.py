@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emo.heads.data import Data
-from emo.heads.loop import Outcome
 from emo.heads.measures import HEADLINES
 from emo.heads.options import FitOptions
+from emo.heads.outcome import Outcome
 from emo.heads.predictions import predictions_of
 from emo.heads.presets import find_preset
 from emo.heads.scores import Scores

@@ -8,7 +8,6 @@ Source: Akiba et al. 2019 (Optuna); Bergstra et al. 2011 (tree-structured Parzen
 """
 
 import dataclasses
-import hashlib
 import sys
 import warnings
 from collections.abc import Mapping
@@ -23,8 +22,10 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data import Data
 from emo.heads.head import Batch, Head
-from emo.heads.loop import Outcome, train_head
+from emo.heads.loop import train_head
 from emo.heads.options import FitOptions
+from emo.heads.outcome import Outcome
+from emo.heads.question import name_of, question_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def search(
     space = space_of(kind, options)
     if not space:
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
-    study = _study(optuna, journal, _name(data, options))
+    study = _study(optuna, journal, name_of(question_of(data, options)))
     done = len(study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE]))
     is_shown = sys.stderr.isatty() if progress is None else progress
     bar = tqdm(total=options.search, initial=min(done, options.search), desc="search",
@@ -145,11 +146,3 @@ def _study(optuna: Any, journal: Path | None, name: str) -> Any:
     return optuna.create_study(
         study_name=name, storage=storage, direction="maximize", load_if_exists=True
     )
-
-
-def _name(data: Data, options: FitOptions) -> str:
-    """Another question, other data: another study, though the journal is the same."""
-    ids = {name: split.ids for name, split in data.splits.items()}
-    asked = dataclasses.replace(options, search=0, seeds=1)
-    facts = repr((asked, sorted(data.dims.items()), sorted(ids.items())))
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]

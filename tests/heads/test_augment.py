@@ -12,9 +12,10 @@ from emo.errors import FitError, OptionError
 from emo.heads.augment import drop_modalities, mix, spec_augment
 from emo.heads.fit import fit_head
 from emo.heads.head import LIBRARY
-from emo.heads.loop import learning_rates, train_head
+from emo.heads.loop import train_head
 from emo.heads.losses import make_loss
 from emo.heads.options import FitOptions, LoopOptions
+from emo.heads.steps import learning_rates
 from tests.make_batches import (
     assert_close,
     learnable,

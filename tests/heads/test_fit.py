@@ -199,7 +199,7 @@ def test_an_older_run_is_replaced_and_nothing_else(made, tmp_path):
     assert (foreign / "cat.png").exists()
 
 
-def test_a_failed_fit_leaves_the_older_run_and_no_rubbish(made, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_older_run_and_what_was_fitted(made, tmp_path, monkeypatch):
     manifest, store = made
     options = dataclasses.replace(QUICK, seeds=1, epochs=1)
     fit_head(manifest, [store], tmp_path / "run", options)
@@ -208,10 +208,15 @@ def test_a_failed_fit_leaves_the_older_run_and_no_rubbish(made, tmp_path, monkey
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("emo.heads.folder.plot_curves", full_disk)
-    with pytest.raises(FitError, match="cannot be written: No space left on device"):
-        fit_head(manifest, [store], tmp_path / "run", options)
+    with monkeypatch.context() as patched:
+        patched.setattr("emo.heads.folder.plot_curves", full_disk)
+        with pytest.raises(FitError, match="cannot be written: No space left on device"):
+            fit_head(manifest, [store], tmp_path / "run", options)
     assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".run.fit", "run"]
+
+    monkeypatch.setattr("emo.heads.fit.train_head", None)  # nothing is trained again
+    fit_head(manifest, [store], tmp_path / "run", options, resume=True)
     assert [file.name for file in tmp_path.iterdir()] == ["run"]
 
 

@@ -1,0 +1,170 @@
+"""A killed fit goes on where it was, and ends with the bits of one that was never killed."""
+
+import dataclasses
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from emo.errors import FitError
+from emo.heads import checkpoint
+from emo.heads.cross import cross_validate
+from emo.heads.fit import FitOptions, fit_head
+from tests.make_batches import learnable, make_manifest, make_store
+
+SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
+STEPPED = FitOptions(
+    head="mean_pool", seeds=3, epochs=6, batch_size=16, warmup=0.2, decay="cosine", mixup=0.5,
+    modality_dropout=0.3, accumulate=2, patience=3, threads=1,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    labels, tokens = learnable(80, streams=("a", "b"))
+    store = make_store(tmp_path_factory.mktemp("checkpoint") / "features", tokens)
+    return make_manifest(labels, split=SPLITS), store
+
+
+@pytest.fixture(autouse=True)
+def _every_epoch(monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+
+
+def killed_after(writes, fit):
+    """Run ``fit`` in a process of its own that is killed at its n-th write of a checkpoint."""
+    child = os.fork()
+    if child == 0:
+        real, seen = checkpoint.Checkpoints._write, []
+
+        def write(self, *words):
+            real(self, *words)
+            seen.append(1)
+            if len(seen) == writes:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        checkpoint.Checkpoints._write = write
+        try:
+            fit()
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+def same(ours, theirs):
+    for one, other in zip(ours.outcomes, theirs.outcomes, strict=True):
+        assert one.history == other.history
+        assert one.state.keys() == other.state.keys()
+        assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
+    for split, scores in ours.scores.items():
+        np.testing.assert_array_equal(scores.probabilities, theirs.scores[split].probabilities)
+
+
+@pytest.mark.parametrize("writes", [1, 9])
+def test_a_killed_fit_ends_with_the_same_bits(made, tmp_path, writes):
+    manifest, store = made
+    options = STEPPED
+    whole = fit_head(manifest, [store], tmp_path / "whole", options)
+    out = tmp_path / "cut"
+    assert killed_after(writes, lambda: fit_head(manifest, [store], out, options))
+    assert not out.exists()
+    found = fit_head(manifest, [store], out, options, resume=True, progress=False)
+    same(found, whole)
+    assert (out / "predictions.csv").read_bytes() == (
+        tmp_path / "whole" / "predictions.csv"
+    ).read_bytes()
+    assert not list(tmp_path.glob(".*.fit"))
+
+
+def test_running_statistics_go_on_too(made, tmp_path):
+    manifest, store = made
+    small = {"frames": "4", "hidden": "4"}
+    options = dataclasses.replace(
+        STEPPED, head="spectrogram_cnn", head_options=small, seeds=1, epochs=2, batch_size=40
+    )
+    whole = fit_head(manifest, [store], None, options)
+    assert any("running_mean" in name for name in whole.best.state)
+    assert killed_after(1, lambda: fit_head(manifest, [store], tmp_path / "cut", options))
+    same(fit_head(manifest, [store], tmp_path / "cut", options, resume=True), whole)
+
+
+def test_what_was_finished_is_not_trained_again(made, tmp_path, monkeypatch):
+    manifest, store = made
+    out = tmp_path / "run"
+    whole = fit_head(manifest, [store], None, STEPPED)
+    epochs = [len(outcome.history) for outcome in whole.outcomes]
+    assert killed_after(epochs[0] + 1, lambda: fit_head(manifest, [store], out, STEPPED))
+    from emo.heads.steps import Steps
+
+    real, run = Steps.epoch, []
+    monkeypatch.setattr(Steps, "epoch", lambda self: run.append(1) or real(self))
+    same(fit_head(manifest, [store], out, STEPPED, resume=True), whole)
+    assert len(run) == sum(epochs[1:])
+
+
+def test_another_question_is_refused_and_named(made, tmp_path):
+    manifest, store = made
+    out = tmp_path / "run"
+    killed_after(2, lambda: fit_head(manifest, [store], out, STEPPED))
+    other = dataclasses.replace(STEPPED, learning_rate=0.01)
+    with pytest.raises(FitError, match=r"learning_rate was 0.001, now 0.01"):
+        fit_head(manifest, [store], out, other, resume=True)
+    fewer = dataclasses.replace(manifest, clips=manifest.clips[2:])
+    with pytest.raises(FitError, match="clips was"):
+        fit_head(fewer, [store], out, STEPPED, resume=True)
+    again = fit_head(manifest, [store], out, other)  # anew
+    same(again, fit_head(manifest, [store], None, other))
+
+
+def test_more_seeds_are_the_same_question(made, tmp_path):
+    manifest, store = made
+    out = tmp_path / "run"
+    killed_after(3, lambda: fit_head(manifest, [store], out, STEPPED))
+    more = dataclasses.replace(STEPPED, seeds=4)
+    same(
+        fit_head(manifest, [store], out, more, resume=True),
+        fit_head(manifest, [store], None, more),
+    )
+
+
+def test_a_killed_cross_validation_goes_on(made, tmp_path):
+    manifest, store = made
+    options = dataclasses.replace(STEPPED, seeds=1, epochs=3)
+    whole = cross_validate(manifest, [store], None, options, by="3")
+    out = tmp_path / "folds"
+    cut = lambda: cross_validate(manifest, [store], out, options, by="3")  # noqa: E731
+    assert killed_after(6, cut)
+    found = cross_validate(manifest, [store], out, options, by="3", resume=True)
+    for ours, theirs in zip(found.folds, whole.folds, strict=True):
+        np.testing.assert_array_equal(
+            ours.scores["label"].probabilities, theirs.scores["label"].probabilities
+        )
+    assert not list(tmp_path.glob(".*.fit"))
+
+
+def test_a_damaged_checkpoint_is_named(made, tmp_path):
+    manifest, store = made
+    out = tmp_path / "run"
+    killed_after(2, lambda: fit_head(manifest, [store], out, STEPPED))
+    (damaged,) = (tmp_path / ".run.fit").glob("running-*.safetensors")
+    damaged.write_bytes(b"torn")
+    with pytest.raises(FitError, match=r"running-0.safetensors: damaged"):
+        fit_head(manifest, [store], out, STEPPED, resume=True)
+
+
+def test_writes_are_seconds_apart(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 60.0)
+    manifest, store = made
+    times = []
+    real = checkpoint.Checkpoints._write
+    monkeypatch.setattr(
+        checkpoint.Checkpoints, "_write",
+        lambda self, name, *more: times.append(name) or real(self, name, *more),
+    )  # fmt: skip
+    fit_head(manifest, [store], tmp_path / "run", STEPPED)
+    assert [name for name in times if name.startswith("running")] == [
+        f"running-{seed}" for seed in range(3)
+    ]
