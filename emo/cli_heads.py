@@ -78,6 +78,9 @@ def fit_head(
     accumulate: Annotated[int | None, Option(help="Batches a step.")] = None,
     bf16: Annotated[bool, Option("--bf16", help="Run the head in bfloat16.")] = False,
     max_samples: Annotated[int | None, Option(help="Clips of each split, for a look.")] = None,
+    init: Annotated[
+        list[str], Option(help="A run of this head on one stream, to start from; repeat.")
+    ] = [],
     search: Annotated[int | None, Option(help="Trials of options, judged on val.")] = None,
     resume: Annotated[
         bool, Option("--resume", help="Go on with what a killed fit of this --out left.")
@@ -101,7 +104,7 @@ def fit_head(
         "max_samples": max_samples, "search": search, "seeds": seeds,
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
-        "streams": tuple(stream) or None, "head": head,
+        "streams": tuple(stream) or None, "init": tuple(init) or None, "head": head,
     }  # fmt: skip
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},

@@ -82,7 +82,9 @@ def cross_validate(
             forget(out)
         for number, fold in enumerate(cut.folds):
             with _named(by, fold):
-                data = split_data(loaded, fold.splits, unit=asked.kind.unit)
+                data = split_data(
+                    loaded, fold.splits, unit=asked.kind.unit, scalings=asked.initials.scalings
+                )
                 kept = kept_beside(out, data, options, resume=resume, part=f"fold-{number}")
                 fitted = fit_data(data, asked, started, checkpoints=kept, progress=progress)
             known = {*loaded.notes, *fold.splits.notes}

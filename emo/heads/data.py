@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -75,6 +76,7 @@ def read_data(
     options: FitOptions,
     *,
     unit: Literal["clip", "dialogue"] = "clip",
+    scalings: Mapping[str, Scaling] = MappingProxyType({}),
 ) -> Data:
     """Read labels and tokens, drop what cannot be used and say so, cut splits, scale.
 
@@ -83,6 +85,7 @@ def read_data(
         features: stores.
         options: as of :func:`emo.heads.loaded.load_clips`; splits are cut with ``first_seed``.
         unit: ``dialogue``: turns without a label stay, and dialogues are never cut.
+        scalings: as of :func:`split_data`.
 
     Raises:
         FitError: an unknown target or stream, too many clips without features, or splits from
@@ -96,27 +99,37 @@ def read_data(
         unit=unit,
         are_classes=loaded.are_strata_classes,
     )
-    return split_data(loaded, splits, unit=unit)
+    return split_data(loaded, splits, unit=unit, scalings=scalings)
 
 
-def split_data(loaded: Loaded, splits: Splits, *, unit: Literal["clip", "dialogue"]) -> Data:
-    """What was loaded, cut into these splits; classes and scaling are those of ``train``."""
+def split_data(
+    loaded: Loaded,
+    splits: Splits,
+    *,
+    unit: Literal["clip", "dialogue"],
+    scalings: Mapping[str, Scaling] = MappingProxyType({}),
+) -> Data:
+    """What was loaded, cut into these splits; classes and scaling are those of ``train``.
+
+    Streams of ``scalings`` are scaled as it says instead.
+    """
     targets = tuple(
         _target(name, task, loaded.clips, splits) for name, task in loaded.tasks.items()
     )
     train = splits.rows["train"]
-    scalings = {
-        source.name: fit_scaling(loaded.tokens[source.name].select(train), source.spec.kind)
+    fitted = {
+        source.name: scalings.get(source.name)
+        or fit_scaling(loaded.tokens[source.name].select(train), source.spec.kind)
         for source in loaded.sources
     }
     found, notes = {}, list(loaded.notes)
     for split, rows in splits.rows.items():
         tokens = {name: ragged.select(rows) for name, ragged in loaded.tokens.items()}
         clips = [loaded.clips[row] for row in rows]
-        found[split], lost = _split(split, clips, scale_streams(tokens, scalings), targets, unit)
+        found[split], lost = _split(split, clips, scale_streams(tokens, fitted), targets, unit)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
-    return Data(targets, loaded.sources, scalings, found, (*notes, *splits.notes))
+    return Data(targets, loaded.sources, fitted, found, (*notes, *splits.notes))
 
 
 def scale_streams(

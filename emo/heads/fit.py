@@ -15,12 +15,13 @@ import torch
 from tqdm import tqdm
 
 from emo import plugins
-from emo.errors import FitError
+from emo.errors import FitError, OptionError
 from emo.heads import report
 from emo.heads.checkpoint import Checkpoints, open_checkpoints
 from emo.heads.data import Data, read_data
 from emo.heads.folder import run_folder, write_run
 from emo.heads.head import LIBRARY, Head
+from emo.heads.initial import Initials, read_initials
 from emo.heads.loop import train_head
 from emo.heads.options import FitOptions
 from emo.heads.outcome import Outcome, Round
@@ -61,7 +62,9 @@ def fit_head(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
-        data = read_data(manifest, features, options, unit=asked.kind.unit)
+        data = read_data(
+            manifest, features, options, unit=asked.kind.unit, scalings=asked.initials.scalings
+        )
         found: Search | None = None
         if options.search:
             _check_served(asked.kind, data, options)
@@ -114,16 +117,21 @@ class Asked:
     kind: type[Head]
     head_options: Any
     """An instance of ``kind.Options``."""
+    initials: Initials
+    """Weights that parts of the head start with."""
     out: Path | None
 
 
 def asked_of(
     manifest: Manifest, features: Sequence[Path], out: Path | None, options: FitOptions
 ) -> Asked:
-    """With the head's class and its options, which are checked."""
+    """With the head's class and its options, which are checked, and the runs to start from."""
+    if options.init and options.search:
+        raise OptionError("--init and --search: a search would choose other sizes than the runs'")
     kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
-    return Asked(manifest, tuple(features), options, kind, head_options, out)
+    initials = read_initials(options.init, kind, options.head)
+    return Asked(manifest, tuple(features), options, kind, head_options, initials, out)
 
 
 def fit_data(
@@ -136,9 +144,11 @@ def fit_data(
 ) -> FitResult:
     """Fit and score the heads of all seeds; ``started`` is when the clock was, for ``seconds``."""
     _check_served(asked.kind, data, asked.options)
+    asked.initials.check(data)
 
     def build() -> Head:
-        return asked.kind(data.dims, data.widths, options=asked.head_options)
+        head = asked.kind(data.dims, data.widths, options=asked.head_options)
+        return asked.initials.fill(head)
 
     bar = _bar(asked.options, progress)
     outcomes, tables = _fit_seeds(build, data, asked.options, checkpoints, bar)

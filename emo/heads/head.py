@@ -122,6 +122,11 @@ class Head(nn.Module, ABC):
     """What is kept together in a batch; ``dialogue`` heads may read all turns of a dialogue."""
     tasks: ClassVar[tuple[Task, ...]] = ("classify", "multilabel", "regress")
     """The kinds of targets that it serves."""
+    of_streams: ClassVar[str] = ""
+    """Where its ``nn.ModuleList`` with one module for each stream is, in the order of ``dims``;
+    these can start with the weights of other runs. Empty: it has none."""
+    streams: tuple[str, ...]
+    """The names of the streams it reads, in the order of ``dims``."""
     Options: ClassVar[type]
     """A frozen dataclass of the architecture's options; each field has a default and
     ``metadata={"help": "…"}``."""
@@ -138,6 +143,7 @@ class Head(nn.Module, ABC):
             options: an instance of ``Options``.
         """
         super().__init__()
+        self.streams = tuple(dims)
         self.pair_targets = frozenset(name for name, c in classes.items() if task_of(c) == "pairs")
 
     @abstractmethod

@@ -88,6 +88,8 @@ class FitOptions:
     accumulate: int = LoopOptions.accumulate
     bf16: bool = LoopOptions.bf16
     target_weights: Mapping[str, float] = field(default_factory=dict)
+    init: tuple[str, ...] = ()
+    """Runs with whose weights the parts that read one stream each start."""
     search: int = 0
     """Trials over the head's and the loop's declared space, judged on val; 0: none."""
     max_samples: int | None = None

@@ -107,8 +107,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "bilstm", ("vggface/face",), {}, _QIA_STEPS, {"vggface/face": 512},
         ),
         "qia-multimodal": Preset(
-            f"{_QIA}: modalities aligned in time, attention over them; here from scratch, all "
-            "streams of the stores",
+            f"{_QIA}: modalities aligned in time, attention over them; all streams of the stores; "
+            "the source starts from unimodal heads: give runs of this head on one stream to --init",
             "aligned_attention", (), {},
             {**_QIA_STEPS, "batch_size": 128, "weight_decay": 1e-5, "warmup": 0.01},
             {"logmel/audio": 64, "words/text": 300, "vggface/face": 512},

@@ -38,6 +38,7 @@ class AlignedAttention(Head):
     Source: the team's QIA2020 project (aligned attention pooling over modalities).
     """
 
+    of_streams = "projections"
     Options = AlignedOptions
 
     def __init__(
@@ -45,7 +46,7 @@ class AlignedAttention(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams, self.places = tuple(dims), options.places
+        self.places = options.places
         self.projections = nn.ModuleList(project(dim, options.hidden) for dim in dims.values())
         fused = options.hidden * len(dims)
         self.hidden = nn.Linear(fused, options.attention)

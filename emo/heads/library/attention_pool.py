@@ -68,6 +68,7 @@ class AttentionPoolHead(Head):
     modality is missing. Source: Yang et al. 2016 (HAN) for the attention.
     """
 
+    of_streams = "pools"
     Options = AttentionOptions
 
     def __init__(
@@ -75,7 +76,6 @@ class AttentionPoolHead(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams = tuple(dims)
         self.pools = nn.ModuleList(ProjectedAttention(dim, options) for dim in dims.values())
         fused = options.hidden * len(dims)
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)

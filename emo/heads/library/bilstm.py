@@ -61,6 +61,7 @@ class BiLSTMHead(Head):
     Source: Hochreiter and Schmidhuber 1997; Yang et al. 2016 (HAN) for the attention.
     """
 
+    of_streams = "pools"
     Options = BiLSTMOptions
 
     def __init__(
@@ -68,7 +69,7 @@ class BiLSTMHead(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams, self.longest = tuple(dims), options.longest
+        self.longest = options.longest
         self.pools = nn.ModuleList(RecurrentPool(dim, options) for dim in dims.values())
         fused = 2 * options.hidden * len(dims)
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)

@@ -76,6 +76,7 @@ class CrossModal(Head):
     modalities as in the team's CrossFormer project.
     """
 
+    of_streams = "projections"
     Options = CrossModalOptions
 
     def __init__(
@@ -83,7 +84,7 @@ class CrossModal(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams, self.longest = tuple(dims), options.longest
+        self.longest = options.longest
         self.projections = nn.ModuleList(project(dim, options.width) for dim in dims.values())
         self.modality = nn.Parameter(0.02 * torch.randn(len(dims), options.width))
         self.place = nn.Parameter(0.02 * torch.randn(options.longest, options.width))

@@ -36,6 +36,7 @@ class DialogueBiLSTM(Head):
 
     unit = "dialogue"
     tasks = ("classify", "multilabel", "regress", "pairs")
+    of_streams = "features.projections"
     Options = DialogueOptions
 
     def __init__(

@@ -43,6 +43,7 @@ class JointHead(Head):
 
     unit = "dialogue"
     tasks = ("classify", "multilabel", "regress", "pairs")
+    of_streams = "features.projections"
     Options = JointOptions
 
     def __init__(

@@ -85,7 +85,6 @@ class LinearHead(Head):
         """As in the contract."""
         super().__init__(dims, classes, options=options)
         self.options, self.classes = options, dict(classes)
-        self.streams = tuple(dims)
         self.blocks = [dim for dim in dims.values() for _ in range(1 + options.std)]
         self.widths = [dim * (1 + options.std) for dim in dims.values()]
         if options.fusion == "early":

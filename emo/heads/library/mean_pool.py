@@ -29,6 +29,7 @@ class MeanPoolHead(Head):
     before training.
     """
 
+    of_streams = "projections"
     Options = MeanOptions
 
     def __init__(
@@ -36,7 +37,6 @@ class MeanPoolHead(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams = tuple(dims)
         self.projections = nn.ModuleList(project(dim, options.hidden) for dim in dims.values())
         fused = options.hidden * len(dims)
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)

@@ -74,6 +74,7 @@ class MLSTMFCN(Head):
     Source: Karim et al. 2019 (Multivariate LSTM-FCNs, arXiv:1801.04503).
     """
 
+    of_streams = "branches"
     Options = MLSTMFCNOptions
 
     def __init__(
@@ -81,7 +82,7 @@ class MLSTMFCN(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams, self.longest = tuple(dims), options.longest
+        self.longest = options.longest
         self.branches = nn.ModuleList(StreamBranches(dim, options) for dim in dims.values())
         fused = (options.channels + options.hidden) * len(dims)
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)

@@ -36,7 +36,7 @@ class PerceiverProbe(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams, self.targets = tuple(dims), tuple(classes)
+        self.targets = tuple(classes)
         self.hidden = project(sum(dims.values()), options.hidden)
         self.dropout = nn.Dropout(options.dropout)
         self.layers = nn.ModuleList(nn.Linear(options.hidden, count) for count in classes.values())

@@ -63,6 +63,7 @@ class SpectrogramCNN(Head):
     head, about 0.1 M weights; the team's QIA2020 project reads speech so.
     """
 
+    of_streams = "networks"
     Options = SpectrogramOptions
 
     def __init__(
@@ -70,7 +71,7 @@ class SpectrogramCNN(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.streams, self.frames = tuple(dims), options.frames
+        self.frames = options.frames
         self.networks = nn.ModuleList(_network(options.hidden) for _ in dims)
         fused = options.hidden * len(dims)
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)

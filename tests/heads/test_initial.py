@@ -1,0 +1,77 @@
+"""`--init`: a multimodal head starts from unimodal ones, which know none of its test clips."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from emo.errors import FitError, OptionError
+from emo.heads.fit import FitOptions, fit_head
+from emo.heads.initial import read_initials
+from emo.heads.library.aligned_attention import AlignedAttention
+from tests.make_batches import learnable, make_manifest, make_store
+
+SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
+ONE = FitOptions(head="aligned_attention", epochs=3, threads=1, head_options={"hidden": "16"})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Manifest, store, and the runs of its two streams."""
+    folder = tmp_path_factory.mktemp("init")
+    labels, tokens = learnable(80, streams=("a", "b"))
+    store, manifest = make_store(folder / "features", tokens), make_manifest(labels, split=SPLITS)
+    from emo.heads.streams import open_sources
+
+    names = [source.name for source in open_sources([store], ())[0]]
+    runs = []
+    for place, name in enumerate(names):
+        runs.append(folder / f"run-{place}")
+        fit_head(manifest, [store], runs[-1], dataclasses.replace(ONE, streams=(name,)))
+    return manifest, store, [str(run) for run in runs]
+
+
+def test_parts_start_with_the_weights_and_the_scaling_of_the_runs(made):
+    manifest, store, runs = made
+    initials = read_initials(runs, AlignedAttention, "aligned_attention")
+    still = dataclasses.replace(ONE, init=tuple(runs), epochs=1, learning_rate=1e-12)
+    result = fit_head(manifest, [store], None, still)
+    for place, each in enumerate(initials.found):
+        ours = result.best.state[f"projections.{place}.weight"]
+        torch.testing.assert_close(ours, each.weights["weight"], rtol=1e-5, atol=1e-6)
+        assert torch.equal(result.data.scalings[each.stream].scale, each.scaling.scale)
+    anew = fit_head(manifest, [store], None, dataclasses.replace(still, init=()))
+    assert not torch.allclose(
+        anew.best.state["projections.0.weight"], initials.found[0].weights["weight"]
+    )
+
+
+def test_a_run_that_trained_on_our_test_clips_is_refused(made, tmp_path):
+    manifest, store, runs = made
+    other = ["test"] * 20 + ["val"] * 20 + ["train"] * 40
+    clips = tuple(
+        dataclasses.replace(clip, split=split)
+        for clip, split in zip(manifest.clips, other, strict=True)
+    )
+    turned = dataclasses.replace(manifest, clips=clips)
+    with pytest.raises(FitError, match=r"run-0: 20 clips of its train are in val here"):
+        fit_head(turned, [store], None, dataclasses.replace(ONE, init=tuple(runs)))
+
+
+def test_what_does_not_fit_is_named(made):
+    manifest, store, runs = made
+    wider = dataclasses.replace(ONE, init=tuple(runs), head_options={"hidden": "32"})
+    with pytest.raises(FitError, match=r"weight is \(16, .*\) there, \(32, .*\) here"):
+        fit_head(manifest, [store], None, wider)
+    with pytest.raises(FitError, match="expected a run of head mean_pool, found one of aligned"):
+        fit_head(manifest, [store], None, FitOptions(head="mean_pool", init=tuple(runs)))
+    with pytest.raises(FitError, match="head linear has no part of its own for each stream"):
+        fit_head(manifest, [store], None, FitOptions(head="linear", init=tuple(runs)))
+    with pytest.raises(FitError, match="both know"):
+        fit_head(manifest, [store], None, dataclasses.replace(ONE, init=(runs[0], runs[0])))
+    with pytest.raises(OptionError, match="--init and --search"):
+        fit_head(manifest, [store], None, dataclasses.replace(ONE, init=tuple(runs), search=2))
+    first = tuple(read_initials(runs[1:], AlignedAttention, "x").scalings)
+    alone = dataclasses.replace(ONE, init=(runs[0],), streams=first)
+    with pytest.raises(FitError, match="it reads"):
+        fit_head(manifest, [store], None, alone)
