@@ -56,6 +56,9 @@ def fit_head(
     is_ablation: Annotated[
         bool, Option("--ablate", help="Fit every subset of the streams, each to a folder in --out.")
     ] = False,
+    missing: Annotated[
+        bool, Option("--missing", help="Score with streams taken away, too.")
+    ] = False,
     seeds: Annotated[
         int | None, Option(help="Fits, default 1; the table shows mean ± std.")
     ] = None,
@@ -104,7 +107,8 @@ def fit_head(
         "max_samples": max_samples, "search": search, "seeds": seeds,
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
-        "streams": tuple(stream) or None, "init": tuple(init) or None, "head": head,
+        "streams": tuple(stream) or None, "init": tuple(init) or None,
+        "missing": missing or None, "head": head,
     }  # fmt: skip
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},

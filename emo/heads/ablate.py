@@ -8,9 +8,10 @@ from pathlib import Path
 from emo.errors import FitError
 from emo.heads.compare import Comparison, compare_runs
 from emo.heads.cross import cross_validate
-from emo.heads.fit import Asked, FitOptions, asked_of, fit_head
+from emo.heads.fit import FitOptions, fit_head
 from emo.heads.folder import RUN_FILE, told
 from emo.heads.run import read_document
+from emo.heads.seeds import Asked, asked_of
 from emo.heads.streams import open_sources
 from emo.manifest import Manifest
 
@@ -55,7 +56,8 @@ def ablate(
     for subset in _subsets(streams):
         runs.append(out / "+".join(name.replace("/", "-") for name in subset))
         masked = tuple(name for name in options.spec_augment if name in subset)
-        own = dataclasses.replace(options, streams=subset, spec_augment=masked)
+        missing = options.missing and len(subset) > 1
+        own = dataclasses.replace(options, streams=subset, spec_augment=masked, missing=missing)
         if resume and _is_done(runs[-1], asked_of(manifest, features, None, own)):
             continue
         if by is None:

@@ -1,6 +1,6 @@
 """`emo compare`: runs ranked by their scores, from their run.json and predictions.csv alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,15 +62,29 @@ class ScoredRun:
 
     def row(self) -> dict[str, object]:
         """Of the leaderboard."""
-        found, headline = self.metrics, HEADLINES[self.target.task]
-        mean, std, interval = (found[name] for name in ("mean", "std", "interval"))
-        others = [name for name in mean if name != headline][:3]
         folds = self.document.get("folds")
         return {
             "run": str(self.path),
             "head": self.document["head"]["name"],
             "streams": ", ".join(self.document["streams"]),
             "scored on": f"{len(folds['each'])} folds" if folds else self.split,
+            **self._scores_row(self.metrics),
+        }
+
+    def missing_rows(self) -> list[dict[str, object]]:
+        """Of the leaderboard: the same heads on clips whose streams were taken away."""
+        found = self.document.get("missing", {}).get(self.target.name, {})
+        shown = {"head": "", "scored on": self.split}
+        return [
+            {**self._scores_row(metrics[self.split]), "run": "", "streams": name, **shown}
+            for name, metrics in found.items()
+        ]
+
+    def _scores_row(self, found: Mapping[str, Any]) -> dict[str, object]:
+        headline = HEADLINES[self.target.task]
+        mean, std, interval = (found[name] for name in ("mean", "std", "interval"))
+        others = [name for name in mean if name != headline][:3]
+        return {
             "clips": found["clips"],
             "seeds": len(found["seeds"]),
             TITLES[headline]: f"{mean[headline]:.3f} ± {std[headline]:.3f}",
@@ -100,7 +114,8 @@ class Comparison:
         """One table for each target, then the difference, then what to know."""
         parts = []
         for target in dict.fromkeys(run.target.name for run in self.runs):
-            rows = [run.row() for run in self.runs if run.target.name == target]
+            runs = [run for run in self.runs if run.target.name == target]
+            rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
             names = dict.fromkeys(name for row in rows for name in row)
             table = format_table([{name: row.get(name) for name in names} for row in rows])
             parts.append(f"{target}\n\n{table}\nmean ± std over seeds, interval: bootstrap")

@@ -13,22 +13,14 @@ import numpy as np
 from emo.errors import FitError, OptionError
 from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, split_data
-from emo.heads.fit import (
-    Asked,
-    FitOptions,
-    FitResult,
-    asked_of,
-    fit_data,
-    forget,
-    kept_beside,
-    threads,
-)
+from emo.heads.fit import FitOptions, FitResult, forget, kept_beside, threads
 from emo.heads.folder import RUN_FILE, document_of, file_name, run_folder
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
 from emo.heads.loaded import Loaded, load_clips
 from emo.heads.plots import plot_confusion, plot_numbers
 from emo.heads.scores import Scores
+from emo.heads.seeds import Asked, asked_of, fit_data
 from emo.heads.targets import fit_target
 from emo.manifest import Manifest
 
@@ -98,6 +90,9 @@ def cross_validate(
             data=_data(loaded, first.data, notes),
             all_scores={name: {"test": pool([f.scores[name] for f in folds])}
                         for name in loaded.tasks},
+            missing={name: {variant: {"test": pool([f.missing[name][variant] for f in folds])}
+                            for variant in folds[0].missing[name]}
+                     for name in loaded.tasks},
             seconds=time.monotonic() - started,
         )  # fmt: skip
         result = CrossResult(by, cut.how, pooled, tuple(folds))
@@ -147,6 +142,10 @@ def _kept(fold: Fold, fitted: FitResult) -> FoldResult:
         {name: len(rows) for name, rows in fold.splits.rows.items()},
         dataclasses.replace(test, batch=Batch({}, pairs=test.batch.pairs)),
         {name: found["test"] for name, found in fitted.all_scores.items()},
+        {
+            name: {variant: found["test"] for variant, found in variants.items()}
+            for name, variants in fitted.missing.items()
+        },
         tuple(done for outcome in fitted.outcomes for done in outcome.history),
     )
 

@@ -30,6 +30,8 @@ class FoldResult:
     """Without its tokens."""
     scores: dict[str, Scores]
     """Of test, by target."""
+    missing: dict[str, dict[str, Scores]]
+    """The same with streams taken away, by target and variant."""
     history: tuple[Round, ...]
 
     def metrics_of(self, target: str) -> dict[str, Any]:

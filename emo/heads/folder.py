@@ -117,6 +117,8 @@ def document_of(result: FitResult) -> dict[str, Any]:
         "metrics_of_others": {
             name: found for name, found in result.all_metrics.items() if name != result.data.target
         },
+        "scored_before_by": list(result.earlier),
+        "missing": result.missing_metrics,
         "seconds": round(result.seconds, 3),
         "versions": {
             "emo": emo.__version__, "python": platform.python_version(),

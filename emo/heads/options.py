@@ -92,6 +92,8 @@ class FitOptions:
     """Runs with whose weights the parts that read one stream each start."""
     search: int = 0
     """Trials over the head's and the loop's declared space, judged on val; 0: none."""
+    missing: bool = False
+    """Score val and test with streams taken away, too."""
     max_samples: int | None = None
     """At most so many clips of each split, for a quick look."""
     allow_missing: float = 0.05

@@ -43,9 +43,13 @@ class FitResult:
     """One a seed."""
     all_scores: dict[str, dict[str, Scores]]
     """By target, then by split in the order train, val, test."""
+    missing: dict[str, dict[str, dict[str, Scores]]]
+    """By target, by variant (``without classic/audio`` …), by split val and test."""
     seconds: float
     """Of the whole fit, reading included."""
     out: Path | None
+    earlier: tuple[str, ...] = ()
+    """Runs that scored the same test clips before, under other options."""
 
     @property
     def scores(self) -> dict[str, Scores]:
@@ -87,6 +91,18 @@ class FitResult:
         """Of the first target, see :func:`emo.heads.predictions.predictions_of`."""
         return predictions_of(self.data.targets[0], self.scores, self.data.splits)
 
+    @functools.cached_property
+    def missing_metrics(self) -> dict[str, Any]:
+        """As :attr:`all_metrics`, by target and variant."""
+        return {
+            target: {
+                variant: {split: scores.to_json() for split, scores in found.items()}
+                for variant, found in variants.items()
+            }
+            for target, variants in self.missing.items()
+            if variants
+        }
+
     def table(self) -> str:
         """Scores by target and split, the classes of the last split, what to know about them."""
         parts = [line for target in self.data.targets for line in self._target_lines(target)]
@@ -114,10 +130,24 @@ class FitResult:
             format_table([row for split in found for row in self._rows(split, found[split])]),
             self._legend(),
         ]
+        if self.missing[target.name]:
+            lines += ["", f"on {last} with streams taken away:", self._missing_table(target, last)]
         if target.classes:
             rows = _class_rows(found[last]["classes"])
             lines += ["", f"classes on {last} (means over seeds):", format_table(rows)]
         return lines
+
+    def _missing_table(self, target: Target, split: str) -> str:
+        whole = {"": {split: self.all_metrics[target.name][split]}}
+        return format_table(
+            [
+                {"streams": name or "all", **{
+                    TITLES[score]: f"{value:.3f} ± {found[split]['std'][score]:.3f}"
+                    for score, value in found[split]["mean"].items()
+                }}
+                for name, found in (whole | self.missing_metrics[target.name]).items()
+            ]
+        )  # fmt: skip
 
     def _rows(self, split: str, found: Mapping[str, Any]) -> list[dict[str, object]]:
         """The head's scores, their interval if there is one, and the majority class."""

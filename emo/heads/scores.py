@@ -1,6 +1,6 @@
 """Scores of one split over all seeds, and the guard which lets ``test`` be scored only once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,24 +154,46 @@ class ScoreOnce:
         Raises:
             FitError: called a second time.
         """
+        tables = {"": probabilities}
+        found = self.score_all(
+            tables, seeds=seeds, majority=majority, bootstrap_seed=bootstrap_seed
+        )
+        return found[""]
+
+    def score_all(
+        self,
+        tables: Mapping[str, np.ndarray],
+        *,
+        seeds: Sequence[int],
+        majority: float,
+        bootstrap_seed: int | None,
+    ) -> dict[str, Scores]:
+        """The same for the outputs of the same heads under several conditions, by name.
+
+        Raises:
+            FitError: called a second time.
+        """
         if self._labels is None:
             raise FitError(
                 "this split was already scored in this run; choose by val, then fit anew"
             )
         labels, self._labels = self._labels, None
         rows = np.flatnonzero(is_known(labels))
-        return Scores(
-            self._classes,
-            tuple(seeds),
-            labels[rows],
-            probabilities[:, rows],
-            majority,
-            bootstrap_seed,
-            task=self._task,
-            scale=self._scale,
-            rows=rows,
-            groups=None if self._groups is None else self._groups[rows],
-        )
+        return {
+            name: Scores(
+                self._classes,
+                tuple(seeds),
+                labels[rows],
+                probabilities[:, rows],
+                majority,
+                bootstrap_seed,
+                task=self._task,
+                scale=self._scale,
+                rows=rows,
+                groups=None if self._groups is None else self._groups[rows],
+            )
+            for name, probabilities in tables.items()
+        }
 
 
 def _std(values: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import pytest
 
 from emo.errors import FitError, OptionError, PluginError
 from emo.heads.fit import FitOptions, fit_head
+from emo.heads.ledger import LEDGER
 from emo.heads.metrics import METRICS, scores
 from emo.heads.run import Run
 from emo.store.store import Store
@@ -62,7 +63,7 @@ def test_labels_that_mean_nothing_are_not_learnt(made):
 
 def test_the_run_folder_holds_everything(fitted):
     assert {file.name for file in fitted.out.iterdir()} == FILES
-    assert list(fitted.out.parent.iterdir()) == [fitted.out]
+    assert {path.name for path in fitted.out.parent.iterdir()} == {fitted.out.name, LEDGER}
     document = json.loads((fitted.out / "run.json").read_text())
     recipe = Store(fitted.features[0]).recipes["fake"].recipe
     assert document["streams"]["fake/a"] == {"fingerprint": recipe.fingerprint, "dim": 8}
@@ -190,7 +191,7 @@ def test_an_older_run_is_replaced_and_nothing_else(made, tmp_path):
     (out / "mine.txt").write_text("old")
     fit_head(manifest, [store], out, options)
     assert {file.name for file in out.iterdir()} == FILES
-    assert list(tmp_path.iterdir()) == [out]
+    assert {path.name for path in tmp_path.iterdir()} == {out.name, LEDGER}
     foreign = tmp_path / "photos"
     foreign.mkdir()
     (foreign / "cat.png").write_text("cat")
@@ -213,11 +214,11 @@ def test_a_full_disk_leaves_the_older_run_and_what_was_fitted(made, tmp_path, mo
         with pytest.raises(FitError, match="cannot be written: No space left on device"):
             fit_head(manifest, [store], tmp_path / "run", options)
     assert (tmp_path / "run" / "run.json").read_bytes() == before
-    assert sorted(file.name for file in tmp_path.iterdir()) == [".run.fit", "run"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".run.fit", LEDGER, "run"]
 
-    monkeypatch.setattr("emo.heads.fit.train_head", None)  # nothing is trained again
+    monkeypatch.setattr("emo.heads.seeds.train_head", None)  # nothing is trained again
     fit_head(manifest, [store], tmp_path / "run", options, resume=True)
-    assert [file.name for file in tmp_path.iterdir()] == ["run"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [LEDGER, "run"]
 
 
 def test_a_file_in_the_way_is_named(made, tmp_path):

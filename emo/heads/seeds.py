@@ -1,0 +1,200 @@
+"""Fits and scores the heads of all seeds, once clips are read and splits are cut."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from emo import plugins
+from emo.errors import FitError, OptionError
+from emo.heads import report
+from emo.heads.checkpoint import Checkpoints
+from emo.heads.data import Data
+from emo.heads.head import LIBRARY, Batch, Head
+from emo.heads.initial import Initials, read_initials
+from emo.heads.loop import train_head
+from emo.heads.missing import WHOLE, take_away, variants
+from emo.heads.options import FitOptions
+from emo.heads.outcome import Outcome, Round
+from emo.heads.outputs import outputs_of
+from emo.heads.report import FitResult
+from emo.heads.scores import Scores
+from emo.manifest import Manifest
+
+Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
+"""By split and variant (see ``emo/heads/missing.py``), by target: (S, rows, C)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a run is made from, beside the clips themselves."""
+
+    manifest: Manifest
+    features: tuple[Path, ...]
+    options: FitOptions
+    kind: type[Head]
+    head_options: Any
+    """An instance of ``kind.Options``."""
+    initials: Initials
+    """Weights that parts of the head start with."""
+    out: Path | None
+
+
+def asked_of(
+    manifest: Manifest, features: Sequence[Path], out: Path | None, options: FitOptions
+) -> Asked:
+    """With the head's class and its options, which are checked, and the runs to start from."""
+    if options.init and options.search:
+        raise OptionError("--init and --search: a search would choose other sizes than the runs'")
+    kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
+    head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
+    initials = read_initials(options.init, kind, options.head)
+    return Asked(manifest, tuple(features), options, kind, head_options, initials, out)
+
+
+def fit_data(
+    data: Data,
+    asked: Asked,
+    started: float,
+    *,
+    checkpoints: Checkpoints | None,
+    progress: bool | None,
+) -> FitResult:
+    """Fit and score the heads of all seeds; ``started`` is when the clock was, for ``seconds``."""
+    check_served(asked.kind, data, asked.options)
+    asked.initials.check(data)
+
+    def build() -> Head:
+        head = asked.kind(data.dims, data.widths, options=asked.head_options)
+        return asked.initials.fill(head)
+
+    bar = _bar(asked.options, progress)
+    outcomes, tables = _fit_seeds(build, data, asked.options, checkpoints, bar)
+    scores = _score(data, asked.options, tables)
+    return FitResult(
+        options=asked.options,
+        head_options=dataclasses.asdict(asked.head_options),
+        data=data,
+        manifest=asked.manifest,
+        features=asked.features,
+        outcomes=outcomes,
+        all_scores={target: of_variants[WHOLE] for target, of_variants in scores.items()},
+        missing={
+            target: {name: found for name, found in of_variants.items() if name != WHOLE}
+            for target, of_variants in scores.items()
+        },
+        seconds=time.monotonic() - started,
+        out=asked.out,
+    )
+
+
+def check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
+    """Refuse what the head cannot learn, before anything is trained."""
+    served = {target.name: target.task for target in data.targets}
+    for name, task in served.items():
+        if task not in kind.tasks:
+            raise FitError(
+                f"head {options.head} does not serve {task} targets ({name}); it serves "
+                f"{', '.join(kind.tasks)}. See emo list heads."
+            )
+    if options.mixup and kind.unit == "dialogue":
+        raise FitError(f"head {options.head} reads whole dialogues, which mixup cannot mix")
+    for stream in options.spec_augment:
+        if stream not in data.dims:
+            raise FitError(plugins.unknown("stream of --spec-augment", stream, data.dims))
+
+
+def _fit_seeds(
+    build: Callable[[], Head],
+    data: Data,
+    options: FitOptions,
+    checkpoints: Checkpoints | None,
+    bar: "tqdm[Any]",
+) -> tuple[tuple[Outcome, ...], Outputs]:
+    """Heads of all seeds, and what they give."""
+    trained = build()
+    with torch.no_grad():
+        pooled = {
+            (split, variant): trained.pool(batch)
+            for split, variant, batch in _conditions(data, options)
+        }
+    outcomes: list[Outcome] = []
+    found: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {key: [] for key in pooled}
+    title = report.titles(data.targets)
+
+    def watch(done: Round) -> None:
+        bar.set_postfix_str(f"seed {done.seed}, val {title} {done.val_score:.3f}")
+        bar.update()
+
+    with bar:
+        for seed in options.all_seeds:
+            if outcomes and outcomes[0].is_exact:  # another seed would give the same
+                outcomes.append(dataclasses.replace(outcomes[0], seed=seed))
+                for tables in found.values():
+                    tables.append(tables[0])
+                continue
+            outcome = checkpoints.finished(seed) if checkpoints else None
+            if outcome is None:
+                outcome = train_head(
+                    build, pooled["train", WHOLE], pooled["val", WHOLE], options.loop, seed=seed,
+                    watch=watch, checkpoints=checkpoints,
+                )  # fmt: skip
+                if checkpoints is not None:
+                    checkpoints.finish(outcome)
+            outcomes.append(outcome)
+            trained.load_state_dict(outcome.state)
+            for key, batch in pooled.items():
+                found[key].append(outputs_of(trained, batch, data.targets))
+    return tuple(outcomes), {
+        key: {target: np.stack([table[target] for table in tables]) for target in data.widths}
+        for key, tables in found.items()
+    }
+
+
+def _conditions(data: Data, options: FitOptions) -> Iterator[tuple[str, str, Batch]]:
+    """Split, variant, clips: all as they are, and with ``--missing`` without some streams."""
+    for split, found in data.splits.items():
+        yield split, WHOLE, found.batch
+        if options.missing and split != "train":
+            for variant, absent in variants(tuple(data.dims)).items():
+                yield split, variant, take_away(found.batch, absent)
+
+
+def _score(
+    data: Data, options: FitOptions, outputs: Outputs
+) -> dict[str, dict[str, dict[str, Scores]]]:
+    """By target, by variant, by split; each split is scored once."""
+    found: dict[str, dict[str, dict[str, Scores]]] = {}
+    for target in data.targets:
+        labels = data.splits["train"].batch.targets[target.name]
+        majority = target.centre if target.task == "regress" else 0
+        if target.task == "classify":
+            majority = int(labels[labels >= 0].bincount().argmax())
+        found[target.name] = {}
+        for split in data.splits:
+            tables = {key[1]: out[target.name] for key, out in outputs.items() if key[0] == split}
+            scores = (
+                data.splits[split]
+                .answers[target.name]
+                .score_all(
+                    tables,
+                    seeds=options.all_seeds,
+                    majority=majority,
+                    bootstrap_seed=None if split == "train" else options.first_seed,
+                )
+            )
+            for variant, each in scores.items():
+                found[target.name].setdefault(variant, {})[split] = each
+    return found
+
+
+def _bar(options: FitOptions, progress: bool | None) -> "tqdm[Any]":
+    is_shown = sys.stderr.isatty() if progress is None else progress
+    return tqdm(desc=f"fit {options.head}", unit=" rounds", disable=not is_shown, file=sys.stderr)
