@@ -45,6 +45,10 @@ def fit_head(
     stream: Annotated[
         list[str], Option(help="RECIPE or RECIPE/STREAM; repeat; default: all in the store.")
     ] = [],
+    scaling: Annotated[
+        list[str],
+        Option(help="STREAM=raw, unit, unit*FACTOR or unit*logit_scale, not standardised; repeat."),
+    ] = [],
     out: Annotated[Path, Option(help="The run's folder.")] = Path("runs/latest"),
     option: Options = [],
     column: Columns = [],
@@ -108,7 +112,7 @@ def fit_head(
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,
-        "missing": missing or None, "head": head,
+        "missing": missing or None, "scaling": pairs(scaling, "--scaling") or None, "head": head,
     }  # fmt: skip
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},

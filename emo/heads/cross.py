@@ -12,7 +12,7 @@ import numpy as np
 
 from emo.errors import FitError, OptionError
 from emo.heads.cross_report import CrossResult, FoldResult
-from emo.heads.data import Data, split_data
+from emo.heads.data import Data, asked_scalings, split_data
 from emo.heads.fit import FitOptions, FitResult, forget, kept_beside, threads
 from emo.heads.folder import RUN_FILE, document_of, file_name, run_folder
 from emo.heads.folds import Fold, Folds, cut_folds
@@ -72,11 +72,10 @@ def cross_validate(
         folds, notes = [], []
         if not resume:
             forget(out)
+        scalings = {**asked_scalings(loaded.sources, options), **asked.initials.scalings}
         for number, fold in enumerate(cut.folds):
             with _named(by, fold):
-                data = split_data(
-                    loaded, fold.splits, unit=asked.kind.unit, scalings=asked.initials.scalings
-                )
+                data = split_data(loaded, fold.splits, unit=asked.kind.unit, scalings=scalings)
                 kept = kept_beside(out, data, options, resume=resume, part=f"fold-{number}")
                 fitted = fit_data(data, asked, started, checkpoints=kept, progress=progress)
             known = {*loaded.notes, *fold.splits.notes}

@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 import torch
 
+from emo import plugins
 from emo.errors import FitError
 from emo.heads.dialogues import numbers_of, pairs_of, turns_of
 from emo.heads.head import Batch, Width
 from emo.heads.loaded import Loaded, load_clips
 from emo.heads.options import FitOptions
-from emo.heads.scale import Scaling, fit_scaling
+from emo.heads.scale import Scaling, asked_scaling, fit_scaling
 from emo.heads.scores import ScoreOnce
 from emo.heads.splits import Splits, assign_splits, check_classes
 from emo.heads.streams import Source
@@ -99,7 +100,9 @@ def read_data(
         unit=unit,
         are_classes=loaded.are_strata_classes,
     )
-    return split_data(loaded, splits, unit=unit, scalings=scalings)
+    return split_data(
+        loaded, splits, unit=unit, scalings={**asked_scalings(loaded.sources, options), **scalings}
+    )
 
 
 def split_data(
@@ -130,6 +133,26 @@ def split_data(
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
     return Data(targets, loaded.sources, fitted, found, (*notes, *splits.notes))
+
+
+def asked_scalings(sources: Sequence[Source], options: FitOptions) -> dict[str, Scaling]:
+    """Of the streams that shall not be standardised.
+
+    Raises:
+        FitError: an unknown stream, or a scaling that it cannot have.
+    """
+    known = {source.name: source for source in sources}
+    found = {}
+    for name, words in options.scaling.items():
+        if name not in known:
+            raise FitError(plugins.unknown("stream of --scaling", name, known))
+        source, stream = known[name], name.partition("/")[2]
+        logit_scale = source.recipe.facts.get("logit_scale", {}).get(stream)
+        try:
+            found[name] = asked_scaling(words, source.spec.dim, logit_scale)
+        except ValueError as error:
+            raise FitError(f"--scaling {name}={words}: {error}") from error
+    return found
 
 
 def scale_streams(

@@ -65,6 +65,8 @@ class FitOptions:
     """The name of the experiment that options were taken from; see ``emo/heads/presets.py``."""
     streams: tuple[str, ...] = ()
     """``recipe`` or ``recipe/stream``; none: everything in the stores."""
+    scaling: Mapping[str, str] = field(default_factory=dict)
+    """By stream, ``raw``, ``unit`` or ``unit*FACTOR`` instead of standardised; see scale.py."""
     seeds: int = 1
     """How many heads are fitted."""
     first_seed: int = 0

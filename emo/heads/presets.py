@@ -75,8 +75,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "emotion 0.3341, cause 0.3325",
         ),
         "languagebind-exp3": Preset(
-            f"{_BOUND}, experiment 3: frozen video and text, one linear layer; here video is not "
-            "multiplied by exp(logit_scale)",
+            f"{_BOUND}, experiment 3: frozen video and text, one linear layer; to scale as there: "
+            "--scaling languagebind/video=unit*logit_scale --scaling languagebind/text=unit",
             "linear", tuple(_BIND), _LINEAR, _SIXTEEN, _BIND,
             "below 0.3646 (experiment 1, fine-tuned)",
         ),

@@ -74,7 +74,9 @@ class Run:
             head.load_state_dict(weights)
             scalings = {
                 stream: Scaling(
-                    tensors[f"scaling/{stream}/centre"], tensors[f"scaling/{stream}/scale"]
+                    tensors[f"scaling/{stream}/centre"],
+                    tensors[f"scaling/{stream}/scale"],
+                    is_unit=f"scaling/{stream}/is_unit" in tensors,
                 )
                 for stream in dims
             }

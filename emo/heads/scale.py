@@ -5,6 +5,7 @@ divided by one number (per dimension cost .05 F1 on MELD text), ``image`` ones d
 Dense and sparse streams end with the same total variance, so that none drowns another in a fusion.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -28,10 +29,14 @@ class Scaling:
     """(D,) float32."""
     scale: Tensor
     """(D,) float32, finite."""
+    is_unit: bool = False
+    """Each token is brought to length 1 before."""
 
     def apply(self, tokens: Ragged) -> Ragged:
         """Tokens as stored (numpy, any dtype) -> torch float32, scaled."""
         values = torch.from_numpy(np.array(tokens.values, dtype=np.float32))
+        if self.is_unit:
+            values.div_(values.norm(dim=1, keepdim=True).clamp(min=1e-12))
         values.sub_(self.centre).mul_(self.scale)
         return Ragged(values, torch.from_numpy(np.array(tokens.offsets, dtype=np.int64)))
 
@@ -59,12 +64,41 @@ def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
     return Scaling(torch.from_numpy(centre).float(), torch.from_numpy(scale).float())
 
 
+def asked_scaling(words: str, width: int, logit_scale: float | None) -> Scaling:
+    """A scaling that is asked for instead of fitted.
+
+    Args:
+        words: ``raw``, ``unit`` (tokens of length 1), ``unit*100``, or ``unit*logit_scale``.
+        width: D of the stream.
+        logit_scale: of the recipe, if it tells it; the factor is its exponential.
+
+    Raises:
+        ValueError: something else, or the recipe does not tell.
+    """
+    how, _, factor = words.partition("*")
+    if how not in ("raw", "unit"):
+        raise ValueError(f"expected raw, unit or unit*FACTOR, got {words!r}")
+    if factor == "logit_scale":
+        if logit_scale is None:
+            raise ValueError("its recipe has no logit_scale; give a number: unit*100")
+        factor = str(math.exp(logit_scale))
+    scale = torch.full((width,), float(factor or 1))
+    if not bool(scale.isfinite().all()):
+        raise ValueError(f"expected a finite factor, got {words!r}")
+    return Scaling(torch.zeros(width), scale, is_unit=how == "unit")
+
+
 def scaling_tensors(scalings: Mapping[str, Scaling]) -> dict[str, Tensor]:
     """As they are kept in ``head.safetensors``: ``scaling/<stream>/centre`` and ``…/scale``."""
     return {
         f"scaling/{stream}/{name}": tensor
         for stream, scaling in scalings.items()
-        for name, tensor in (("centre", scaling.centre), ("scale", scaling.scale))
+        for name, tensor in (
+            ("centre", scaling.centre),
+            ("scale", scaling.scale),
+            ("is_unit", torch.tensor(scaling.is_unit)),
+        )
+        if name != "is_unit" or scaling.is_unit
     }
 
 

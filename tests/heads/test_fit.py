@@ -15,6 +15,7 @@ from emo.heads.fit import FitOptions, fit_head
 from emo.heads.ledger import LEDGER
 from emo.heads.metrics import METRICS, scores
 from emo.heads.run import Run
+from emo.heads.streams import open_sources
 from emo.store.store import Store
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -288,3 +289,18 @@ print([name for name in slow if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_asked_scaling_goes_with_the_run(made, tmp_path):
+    manifest, store = made
+    (name,) = [source.name for source in open_sources([store], ())[0]][:1]
+    options = dataclasses.replace(QUICK, seeds=1, streams=(name,), scaling={name: "unit*3"})
+    result = fit_head(manifest, [store], tmp_path / "run", options)
+    lengths = result.data.splits["test"].batch.streams[name].values.norm(dim=1)
+    np.testing.assert_allclose(lengths, 3, rtol=1e-5)
+    run = Run.load(tmp_path / "run")
+    assert run.scalings[name].is_unit
+    with pytest.raises(FitError, match=r"--scaling .*=log: expected raw"):
+        fit_head(manifest, [store], None, dataclasses.replace(options, scaling={name: "log"}))
+    with pytest.raises(FitError, match="stream of --scaling"):
+        fit_head(manifest, [store], None, dataclasses.replace(options, scaling={"x/y": "raw"}))

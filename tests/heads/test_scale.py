@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from emo.heads.scale import TOTAL_VARIANCE, fit_scaling
+from emo.heads.scale import TOTAL_VARIANCE, asked_scaling, fit_scaling
 from emo.ragged import Ragged
 
 
@@ -82,3 +82,27 @@ def test_read_only_tokens_of_a_mapped_store_are_copied():
     scaled = fit_scaling(ragged(values), "dense").apply(ragged(values)).values
     scaled += 1
     assert values[1, 0] == 1
+
+
+def test_a_scaling_can_be_asked_for(values):
+    tokens = ragged(values.astype(np.float32))
+    raw = asked_scaling("raw", 5, None).apply(tokens).values.numpy()
+    np.testing.assert_array_equal(raw, tokens.values)
+    unit = asked_scaling("unit", 5, None).apply(tokens).values
+    np.testing.assert_allclose(unit.norm(dim=1), 1, atol=1e-5)
+    scaled = asked_scaling("unit*logit_scale", 5, 2.6592).apply(tokens).values
+    np.testing.assert_allclose(scaled.norm(dim=1), 14.285, rtol=1e-3)  # exp(2.6592), as in CLIP
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        ("unit*logit_scale", "no logit_scale"),
+        ("unit*nan", "finite"),
+        ("log", "expected raw, unit"),
+        ("unit*x", "could not convert"),
+    ],
+)
+def test_a_scaling_that_cannot_be_is_refused(words, wrong):
+    with pytest.raises(ValueError, match=wrong):
+        asked_scaling(words, 5, None)
