@@ -3,15 +3,17 @@
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from emo.errors import EmoError, MediaError, StoreError
-from emo.heads.dialogues import turns_of
+from emo.errors import EmoError, FitError, MediaError, StoreError
+from emo.heads.dialogues import pairs_of, turns_of
+from emo.heads.folder import file_name
 from emo.heads.run import Run
+from emo.heads.targets import NONE, SEPARATOR, Target
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.store.store import Store
 from emo.table import format_table
@@ -23,27 +25,30 @@ class Prediction:
 
     clip_id: str
     target: str
+    label: str
+    """The most probable class; of several labels, those more probable than not."""
     probabilities: dict[str, float]
     absent: dict[str, str]
     """Streams which the clip lacks, with reasons."""
-
-    @property
-    def label(self) -> str:
-        """The most probable class."""
-        return max(self.probabilities, key=self.probabilities.__getitem__)
+    others: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The probabilities of the run's further targets of clips."""
 
     def table(self) -> str:
         """For people: classes from the most to the least probable."""
-        ranked = sorted(self.probabilities.items(), key=lambda item: -item[1])
-        rows = [{self.target: name, "probability": share} for name, share in ranked]
+        tables = []
+        for target, shares in {self.target: self.probabilities, **self.others}.items():
+            ranked = sorted(shares.items(), key=lambda item: -item[1])
+            tables.append(
+                format_table([{target: name, "probability": share} for name, share in ranked])
+            )
         notes = [f"without {stream}: {reason}" for stream, reason in self.absent.items()]
-        return "\n".join([format_table(rows), *notes])
+        return "\n".join(["\n\n".join(tables), *notes])
 
     def json(self) -> str:
-        """One line of JSON: id, target, label, probabilities, absent."""
+        """One line of JSON: id, target, label, probabilities, others, absent."""
         document = {
             "id": self.clip_id, "target": self.target, "label": self.label,
-            "probabilities": self.probabilities, "absent": self.absent,
+            "probabilities": self.probabilities, "others": self.others, "absent": self.absent,
         }  # fmt: skip
         return json.dumps(document, ensure_ascii=False)
 
@@ -96,9 +101,22 @@ def predict_file(
         failures = _extract(run, manifest, Path(folder), options, progress=False)
         if failures:
             raise MediaError(f"{clip_id}: {failures[clip_id]}")
-        table, absent = _apply(run, [clip_id], Store(folder))
-    shares = dict(zip(run.classes or (run.target,), table[0].tolist(), strict=True))
-    return Prediction(clip_id, run.target, shares, absent)
+        tables, absent = _apply(run, [clip_id], Store(folder))
+    shares = {
+        target.name: dict(
+            zip(target.classes or (target.name,), tables[target.name][0].tolist(), strict=True)
+        )
+        for target in run.targets
+        if target.task != "pairs"
+    }
+    if run.target not in shares:
+        raise FitError(
+            f"{run_path}: its first target, {run.target}, is of pairs of turns; give the whole "
+            "dialogue with --manifest"
+        )
+    first = run.targets[0]
+    label = _label(first, tables[first.name][0]) if first.classes else first.name
+    return Prediction(clip_id, run.target, label, shares.pop(run.target), absent, shares)
 
 
 def predict_manifest(
@@ -126,9 +144,15 @@ def predict_manifest(
         if not ids:
             raise EmoError(f"{manifest_path}: no clip has features; first: {_first(failures)}")
         clips = [clip for clip in manifest.clips if clip.id not in failures]
-        table, _ = _apply(run, ids, store, turns_of(clips))
-    labels = _write(run, ids, table, out)
-    return PredictReport(out, {name: labels.count(name) for name in run.classes}, failures)
+        tables, _ = _apply(run, ids, store, turns_of(clips))
+    counts = {}
+    for target in run.targets:
+        name = "" if target.name == run.target else f"-{file_name(target.name)}"
+        path = out.with_name(f"{out.stem}{name}{out.suffix}")
+        labels = _write(target, _keys(target, clips), tables[target.name], path)
+        if target.name == run.target:
+            counts = {label: labels.count(label) for label in target.classes}
+    return PredictReport(out, counts, failures)
 
 
 def _extract(
@@ -180,8 +204,8 @@ def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
 
 def _apply(
     run: Run, ids: list[str], store: Store, turns: np.ndarray | None = None
-) -> tuple[np.ndarray, dict[str, str]]:
-    """Probabilities (N, C), and the streams that the first clip lacks."""
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """By target its probabilities (rows, C), and the streams that the first clip lacks."""
     streams, absent = {}, {}
     for stream in run.streams:
         recipe, _, name = stream.partition("/")
@@ -191,17 +215,36 @@ def _apply(
             absent.update(
                 {f"{recipe}/{k}": v for k, v in folder.absent[ids[0]].items() if k == name}
             )
-    return run.predict(streams, turns), absent
+    return run.predict_all(streams, turns), absent
 
 
-def _write(run: Run, ids: list[str], table: np.ndarray, out: Path) -> list[str]:
-    """Write the predictions; returns the most probable class of each clip, of numbers nothing."""
-    frame = pd.DataFrame(table[:, : len(run.classes)], columns=[f"p_{c}" for c in run.classes])
-    labels = [run.classes[k] for k in table.argmax(axis=1)] if run.classes else []
+def _keys(target: Target, clips: Sequence[Clip]) -> dict[str, list[str]]:
+    """What names the rows of a target: ``id``, of pairs ``cause_id`` too."""
+    ids = [clip.id for clip in clips]
+    if target.task != "pairs":
+        return {"id": ids}
+    pairs = pairs_of(turns_of(clips))
+    return {"id": [ids[row] for row in pairs[:, 0]], "cause_id": [ids[row] for row in pairs[:, 1]]}
+
+
+def _write(target: Target, keys: dict[str, list[str]], table: np.ndarray, out: Path) -> list[str]:
+    """Write the predictions; returns the most probable class of each row, of numbers nothing."""
+    classes = target.classes
+    frame = pd.DataFrame(table[:, : len(classes)], columns=[f"p_{name}" for name in classes])
+    labels = [_label(target, row) for row in table] if classes else []
     frame.insert(0, "prediction", labels or table[:, 0])
-    frame.insert(0, "id", ids)
+    for place, (name, values) in enumerate(keys.items()):
+        frame.insert(place, name, values)
     frame.to_csv(out, index=False, float_format="%.6f")
     return labels
+
+
+def _label(target: Target, shares: np.ndarray) -> str:
+    """The most probable class; of several labels, those more probable than not."""
+    if target.task != "multilabel":
+        return target.classes[int(shares.argmax())]
+    chosen = [name for name, share in zip(target.classes, shares, strict=True) if share > 0.5]
+    return SEPARATOR.join(chosen) or NONE
 
 
 def _first(failures: Mapping[str, str]) -> str:

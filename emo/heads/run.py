@@ -106,9 +106,16 @@ class Run:
         return dict(self.document["streams"])
 
     def predict(self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None) -> np.ndarray:
-        """Class probabilities (N, C), float32; streams beyond the run's own are ignored.
+        """Class probabilities (N, C), float32, of the first target; see :meth:`predict_all`."""
+        return self.predict_all(streams, turns)[self.target]
 
-        Of the first target; of a number (N, 1), the prediction.
+    def predict_all(
+        self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """By target its class probabilities (N, C), float32; streams beyond the run's are ignored.
+
+        Of a number (N, 1), the prediction; of pairs of turns (P, C), a row for each of
+        :func:`emo.heads.dialogues.pairs_of`.
 
         Args:
             streams: tokens as stored, by stream, of the same N clips; length 0: absent.
@@ -129,23 +136,18 @@ class Run:
                     f"{self.path}: stream {name!r}: expected tokens of width {spec['dim']}, "
                     f"got {streams[name].width}"
                 )
-        if self.targets[0].task == "pairs":
-            raise FitError(
-                f"{self.path}: its first target, {self.target}, is of pairs of turns; emo predict "
-                "gives classes of clips. Fit it with a target of clips before."
-            )
         counts = {name: len(streams[name]) for name in self.streams}
         if len(set(counts.values())) != 1:
             raise FitError(f"{self.path}: expected the same clips in every stream, got {counts}")
         if not next(iter(counts.values())):
-            return np.zeros((0, self.targets[0].width), np.float32)
+            return {each.name: np.zeros((0, each.width), np.float32) for each in self.targets}
         turns = np.arange(next(iter(counts.values())))[:, None] if turns is None else turns
         batch = Batch(
             scale_streams(streams, self.scalings),
             turns=torch.from_numpy(turns),
             pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
         )
-        return outputs_of(self.head, batch, self.targets)[self.target]
+        return outputs_of(self.head, batch, self.targets)
 
 
 def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:

@@ -21,6 +21,7 @@ from emo.heads.measures import pair_scores
 from emo.heads.metrics import confusion
 from emo.heads.run import Run
 from emo.heads.semeval import score_pairs
+from emo.predict import predict_manifest
 from emo.store.store import Store
 from tests.make_batches import assert_close, learnable, make_batch, make_manifest, make_store
 
@@ -126,6 +127,25 @@ def test_emotions_and_pairs_are_learnt_together(spoken, tmp_path):
     found = run.predict({"fake/a": Store(store).read("fake/a", ids)})
     expected = result.predictions[result.predictions["split"] == "test"].filter(like="p_")
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_predictions_of_a_manifest_are_a_table_for_each_target(spoken, tmp_path):
+    manifest, store = spoken
+    options = dataclasses.replace(QUICK, target=("label", "cause"), tasks={"cause": "pairs"})
+    fit_head(manifest, [store], tmp_path / "run", options)
+    rows = [f"{c.id},x,{c.dialogue},{c.turn}" for c in manifest.clips if c.split == "test"]
+    path = tmp_path / "new.csv"
+    path.write_text("\n".join(["id,text,dialogue,turn", *rows]) + "\n")
+    predict_manifest(
+        tmp_path / "run", path, store, tmp_path / "found.csv", columns={}, root=None
+    )  # fmt: skip
+    for name in ("", "-cause"):
+        keys = ["id", "cause_id"] if name else ["id"]
+        ours = pd.read_csv(tmp_path / f"found{name}.csv", keep_default_na=False)
+        theirs = pd.read_csv(tmp_path / "run" / f"predictions{name}.csv", keep_default_na=False)
+        both = ours.merge(theirs[theirs["split"] == "test"], on=keys)
+        assert len(both) == len(ours) == (160 if name else 40)
+        assert (both["prediction_x"] == both["prediction_y"]).all()
 
 
 def test_pairs_of_all_folds_are_scored_and_compared_together(spoken, tmp_path):
