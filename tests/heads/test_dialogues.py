@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
+from emo import plugins
 from emo.errors import FitError
 from emo.heads.compare import compare_runs
 from emo.heads.cross import cross_validate
 from emo.heads.data import read_data
 from emo.heads.dialogues import pairs_of, turns_of
 from emo.heads.fit import FitOptions, fit_head
-from emo.heads.head import Batch, Width
+from emo.heads.head import LIBRARY, Batch, Head, Width
 from emo.heads.library.joint import JointHead, JointOptions
 from emo.heads.loop import logits_of
 from emo.heads.measures import pair_scores
@@ -251,3 +252,17 @@ def test_pair_scores_are_those_of_the_official_scorer():
     expected = {"weighted_f1": "w_f1", "micro_f1": "micro_f1", "precision": "micro_p"}
     for name, theirs in expected.items():
         assert float(ours[name]) == pytest.approx(official[theirs], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dialogue_bilstm", "joint"])
+def test_without_context_a_turn_depends_on_itself_alone(name):
+    lengths = [2, 3, 1, 4, 2, 5]
+    batch = dataclasses.replace(make_batch(lengths), turns=torch.tensor([[0, 1, 2], [3, 4, 5]]))
+    kind = plugins.load(LIBRARY, name, Head)
+    classes = {"emotion": 3, "cause": 2}
+    for context, is_same in (("none", True), ("lstm", False)):
+        torch.manual_seed(0)
+        head = kind({"s/a": 6}, classes, options=kind.Options(context=context)).eval()
+        whole = head(batch)["cause"]
+        alone = head(dataclasses.replace(batch, turns=torch.arange(6)[:, None]))["cause"]
+        assert torch.allclose(whole, alone, atol=1e-6) is is_same

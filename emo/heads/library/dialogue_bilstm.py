@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ class DialogueOptions:
     )
     hidden: int = field(
         default=128, metadata={"search": (64, 128, 256), "help": "Of the LSTM, in each direction."}
+    )
+    context: Literal["lstm", "none"] = field(
+        default="lstm", metadata={"help": "none: each turn alone, to see what context is worth."}
     )
     dropout: float = field(
         default=0.3,
@@ -46,8 +50,11 @@ class DialogueBiLSTM(Head):
         super().__init__(dims, classes, options=options)
         self.targets = tuple(classes)
         self.features = ClipFeatures(dims, options.width, options.dropout)
-        self.lstm = nn.LSTM(self.features.width, options.hidden, bidirectional=True)
-        both = self.features.width + 2 * options.hidden
+        both = self.features.width
+        self.has_context = options.context == "lstm"
+        if self.has_context:
+            self.lstm = nn.LSTM(self.features.width, options.hidden, bidirectional=True)
+            both += 2 * options.hidden
         self.layers = target_layers(classes, both, options.hidden, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
@@ -58,6 +65,7 @@ class DialogueBiLSTM(Head):
         """As in the contract."""
         batch = batch.in_dialogues()
         assert batch.turns is not None
-        features = self.features(batch)  # (N, width · streams)
-        context = run_over_turns(self.lstm, features, batch.turns)
-        return apply_layers(self.layers, self.targets, torch.cat([features, context], 1), batch)
+        turns = self.features(batch)  # (N, width · streams)
+        if self.has_context:
+            turns = torch.cat([turns, run_over_turns(self.lstm, turns, batch.turns)], dim=1)
+        return apply_layers(self.layers, self.targets, turns, batch)

@@ -27,6 +27,9 @@ class JointOptions:
         default="both",
         metadata={"help": "logits: the LSTM reads those of the first target; both: features too."},
     )
+    context: Literal["lstm", "none"] = field(
+        default="lstm", metadata={"help": "none: each turn alone, to see what context is worth."}
+    )
     dropout: float = field(
         default=0.3,
         metadata={"search": (0.1, 0.3, 0.5), "help": "Of features and logits, in [0, 1)."},
@@ -60,9 +63,12 @@ class JointHead(Head):
         self.emotion = target_layers(own, self.features.width, options.width, options.dropout)
         if self.others:
             width = classes[self.first] + self.reads_features * self.features.width
-            self.lstm = nn.LSTM(width, options.hidden, bidirectional=True)
             context = {name: classes[name] for name in self.others}
-            both = width + 2 * options.hidden
+            both = width
+            self.has_context = options.context == "lstm"
+            if self.has_context:
+                self.lstm = nn.LSTM(width, options.hidden, bidirectional=True)
+                both += 2 * options.hidden
             self.context = target_layers(context, both, options.hidden, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
@@ -80,6 +86,6 @@ class JointHead(Head):
         read = found[self.first]
         if self.reads_features:
             read = torch.cat([read, features], dim=1)
-        context = run_over_turns(self.lstm, read, batch.turns)
-        turns = torch.cat([read, context], dim=1)
-        return found | apply_layers(self.context, self.others, turns, batch)
+        if self.has_context:
+            read = torch.cat([read, run_over_turns(self.lstm, read, batch.turns)], dim=1)
+        return found | apply_layers(self.context, self.others, read, batch)
