@@ -124,6 +124,27 @@ def test_the_same_seed_and_threads_give_the_same_bits(made, fitted, tmp_path):
         assert (again.out / name).read_bytes() == (fitted.out / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("head", ["attention_pool", "linear"])
+def test_another_number_of_threads_changes_no_score_by_more_than_1e_4(tmp_path, head):
+    random = np.random.default_rng(0)
+    labels = [f"class {k}" for k in random.integers(0, 3, 300)]
+    tokens = {
+        f"c{row}": {"a": (random.standard_normal((random.integers(1, 9), 256))
+                          + int(label[-1]) / 9).astype(np.float32)}
+        for row, label in enumerate(labels)
+    }  # fmt: skip
+    splits = [("train", "train", "val", "test")[row % 4] for row in range(300)]
+    manifest, store = make_manifest(labels, split=splits), make_store(tmp_path / "store", tokens)
+    found = [
+        fit_head(manifest, [store], None, FitOptions(head=head, epochs=4, threads=threads))
+        for threads in (1, 2)
+    ]
+    tables = [each.scores["test"].probabilities for each in found]
+    np.testing.assert_allclose(*tables, atol=1e-4)
+    means = [each.metrics["test"]["mean"] for each in found]
+    assert means[0] == pytest.approx(means[1], abs=1e-4)
+
+
 def test_an_exact_head_is_solved_once_for_all_seeds(made):
     manifest, store = made
     options = dataclasses.replace(QUICK, head="linear", seeds=3)
