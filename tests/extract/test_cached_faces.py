@@ -1,6 +1,6 @@
 """Crops stored by `faces` serve face models later: the same bits, nothing decoded again."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_embeddings_of_stored_crops_are_those_of_the_video(manifest, tmp_path, m
     assert direct.recipes["vggface"].notes == cached.recipes["vggface"].notes
 
 
-def test_crops_of_another_rule_are_not_taken(manifest, tmp_path):
+def test_crops_of_other_frames_another_rule_or_another_source_are_not_taken(manifest, tmp_path):
     options = FaceCropsOptions(frames=3)
     other = Ask("faces", "faces", asdict(options), FaceCrops.recipe(options))
     clips = manifest.__class__(manifest.path, manifest.root, manifest.clips[:1], "")
@@ -62,5 +62,10 @@ def test_crops_of_another_rule_are_not_taken(manifest, tmp_path):
     source = Store(tmp_path).recipes["faces"].sources[clips.clips[0].id]
     need = VggFace.needs(VggFace.tiny().options)
     assert cached.get(need, clips.clips[0].id, source) is None
-    assert cached.get(FaceCrops.needs(options), clips.clips[0].id, source) is not None
+    own = FaceCrops.needs(options)
+    assert own.faces is not None
+    assert cached.get(own, clips.clips[0].id, source) is not None
+    for changed in ({"margin": 0.2}, {"mode": "largest"}, {"min_probability": 0.5}, {"size": 96}):
+        rule = replace(own, faces=replace(own.faces, **changed))
+        assert cached.get(rule, clips.clips[0].id, source) is None, changed
     assert cached.get(FaceCrops.needs(options), clips.clips[0].id, "another") is None
