@@ -93,3 +93,15 @@ def test_a_wide_useless_stream_does_not_drown_a_narrow_one():
         {"s/n": 2, "s/w": 400}, {"emotion": 3}, options=LinearOptions(penalties=7)
     )
     assert train_head(build, train, val, LoopOptions(), seed=0).best.val_score > 0.6
+
+
+def test_late_fusion_averages_the_probabilities_of_the_streams():
+    batch = make_batch({"s/a": [3, 1, 2, 4], "s/b": [2, 4, 1, 1]})
+    head = LinearHead({"s/a": 6, "s/b": 7}, {"emotion": 3}, options=LinearOptions(fusion="late"))
+    torch.manual_seed(0)
+    for weight in head.parameters():
+        weight.data.normal_(std=3.0)
+    columns = torch.split(head.pool(batch).streams[FUSED].values, [12, 14], dim=1)
+    alone = [linear(part).softmax(1) for linear, part in zip(head.linears, columns, strict=True)]
+    found = head(batch)["emotion"].softmax(1)
+    np.testing.assert_allclose(found.detach(), torch.stack(alone).mean(0).detach(), atol=1e-6)
