@@ -1,6 +1,9 @@
 """Decodes the audio of a clip: float32, every channel, at the file's own rate."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,14 @@ import numpy as np
 from av.audio.frame import AudioFrame
 
 from emo.errors import MediaError
-from emo.extract.container import open_media, origin_seconds, packets_from, pick, words_of
+from emo.extract.container import (
+    always_from_start,
+    open_media,
+    origin_seconds,
+    packets_from,
+    pick,
+    words_of,
+)
 
 Audio = tuple[np.ndarray, int]
 """(channels, S) float32 samples, sample rate in Hz."""
@@ -34,44 +44,109 @@ def read_audio(
         MediaError: decoding broke, the channel does not exist, a sample is not finite, or a mere
             audio file holds no samples.
     """
-    with open_media(path) as container:
+    with AudioPass(path, channel=channel, start_seconds=start_seconds) as audio:
+        return audio.read(start_seconds, end_seconds)
+
+
+class AudioPass(AbstractContextManager["AudioPass"]):
+    """One pass over a file's audio that gives stretch after stretch; see :func:`read_audio`."""
+
+    def __init__(self, path: Path, *, channel: str, start_seconds: float | None) -> None:
+        """Open the file; nothing before ``start_seconds`` will be asked for."""
+        self._path, self._channel = path, channel
+        self._stack = ExitStack()
+        container = self._stack.enter_context(open_media(path))
+        self.is_from_start = always_from_start(container)
+        """Each stretch of such a file is decoded from the file's start, also when read alone."""
         stream = pick(container.streams.audio)
-        if stream is None:
+        self._has_video = bool(container.streams.video)
+        self._frames: Iterator[tuple[AudioFrame, float]] | None = None
+        if stream is not None:
+            stream.thread_count = 1
+            self._frames = _frames(container, stream, start_seconds, path)
+        self._kept: deque[_Heard] = deque()
+        """What was decoded and may reach into this stretch or a later one."""
+        self._end: float | None = None
+        """Seconds, of what was decoded."""
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def read(self, start_seconds: float | None, end_seconds: float | None) -> Audio | str:
+        """The samples of a stretch that starts no earlier than the one before it."""
+        if self._frames is None:
             return "the file has no audio track"
-        stream.thread_count = 1
-        pieces: list[np.ndarray] = []
-        rate, last = 0, 0.0
-        for frame, seconds in _frames(container, stream, start_seconds, path):
-            if end_seconds is not None and seconds >= end_seconds:
-                break
-            piece = _samples(frame)
-            if rate not in {0, frame.rate} or (pieces and len(pieces[0]) != len(piece)):
-                raise MediaError(f"{path.name}: the audio's format changes at {seconds:.2f} s")
-            rate, last = frame.rate, seconds + piece.shape[1] / frame.rate
-            pieces.append(_cut(piece, rate, seconds, start_seconds, end_seconds))
-        if not rate and not container.streams.video:
-            raise MediaError(f"{path.name}: the audio has no samples")
-    if not rate:
-        return "the audio track has no samples"
-    samples = np.concatenate(pieces, axis=1)
-    if not samples.shape[1]:
-        return f"no audio between {start_seconds or 0:.2f} s and the end: it ends at {last:.2f} s"
-    if not np.isfinite(samples).all():
-        moment = np.argmin(np.isfinite(samples).all(axis=0)) / rate + (start_seconds or 0)
-        raise MediaError(
-            f"{path.name}: the audio holds values that are not numbers at {moment:.2f} s"
-        )
-    return _channel(samples, channel), rate
+        self._decode(start_seconds or -np.inf, np.inf if end_seconds is None else end_seconds)
+        if self._end is None:
+            if not self._has_video:
+                raise MediaError(f"{self._path.name}: the audio has no samples")
+            return "the audio track has no samples"
+        pieces = [
+            _cut(each.samples, each.rate, each.start, start_seconds, end_seconds)
+            for each in self._kept
+        ]
+        if not sum(piece.shape[1] for piece in pieces):
+            return (
+                f"no audio between {start_seconds or 0:.2f} s and the end: "
+                f"it ends at {self._end:.2f} s"
+            )
+        rate = self._expect_one_format()
+        samples = np.concatenate(pieces, axis=1)
+        if not np.isfinite(samples).all():
+            moment = np.argmin(np.isfinite(samples).all(axis=0)) / rate + (start_seconds or 0)
+            raise MediaError(
+                f"{self._path.name}: the audio holds values that are not numbers at {moment:.2f} s"
+            )
+        return _channel(samples, self._channel), rate
+
+    def _decode(self, start: float, end: float) -> None:
+        """Forget what ended before ``start``, decode until something starts at ``end``."""
+        assert self._frames is not None
+        while self._kept and self._kept[0].end <= start:
+            self._kept.popleft()
+        while not self._kept or self._kept[-1].start < end:
+            found = next(self._frames, None)
+            if found is None:
+                return
+            frame, seconds = found
+            samples = _samples(frame)
+            self._end = seconds + samples.shape[1] / frame.rate
+            self._kept.append(_Heard(seconds, self._end, frame.rate, samples))
+            if self._end <= start and seconds < end:
+                self._kept.popleft()
+
+    def _expect_one_format(self) -> int:
+        first = self._kept[0]
+        for each in self._kept:
+            if (each.rate, len(each.samples)) != (first.rate, len(first.samples)):
+                raise MediaError(
+                    f"{self._path.name}: the audio's format changes at {each.start:.2f} s"
+                )
+        return first.rate
+
+
+@dataclass(frozen=True, eq=False)
+class _Heard:
+    """One decoded frame of audio."""
+
+    start: float
+    """Seconds."""
+    end: float
+    rate: int
+    samples: np.ndarray
 
 
 def _frames(
     container: Any, stream: Any, start_seconds: float | None, path: Path
 ) -> Iterator[tuple[AudioFrame, float]]:
     origin, following, broken = origin_seconds(container), 0.0, None
+    may_begin_within = not always_from_start(container) and bool(start_seconds)
     for packet in packets_from(container, stream, start_seconds):
         try:
             frames: Sequence[Any] = packet.decode()
         except av.error.FFmpegError as error:
+            if may_begin_within and not following:
+                continue  # after a seek the first packet may begin within a frame
             broken = (
                 broken or error
             )  # fatal only when more audio follows: a cut file ends like this

@@ -20,8 +20,11 @@ FORMATS = (
     "hevc,ivf,live_flv,m4a,m4v,matroska,mj2,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,mxf,nistsphere,"
     "nut,obu,ogg,rm,tta,vob,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
 )
-# Without an index and timestamps of their own, seeking in these only guesses.
-_NEVER_SEEK = frozenset({"aac", "ac3", "amr", "dts", "eac3", "flv", "h264", "hevc", "m4v", "mp3"})
+_NEVER_SEEK = frozenset(
+    {"aac", "ac3", "amr", "dts", "eac3", "flv", "h264", "hevc", "m4v", "mp3", "mpeg", "vob"}
+)
+# Streams without an index are sought by time, which may end behind a keyframe: then farther back.
+_EARLIER_SECONDS = (0.0, 5.0, 30.0)
 _PREROLL_SECONDS = 1.0  # audio codecs need the packets before; tracks interleave loosely
 
 
@@ -61,6 +64,11 @@ def origin_seconds(container: InputContainer) -> float:
     return (container.start_time or 0) / av.time_base
 
 
+def always_from_start(container: InputContainer) -> bool:
+    """Without an index and times of its own: a seek would only guess."""
+    return bool(_NEVER_SEEK & set(container.format.name.split(",")))
+
+
 def packets_from(
     container: InputContainer, stream: Any, start_seconds: float | None
 ) -> Iterator["Packet[Any]"]:
@@ -69,20 +77,21 @@ def packets_from(
     The last packet is empty: decoding it drains the decoder.
     """
     start = (start_seconds or 0.0) - _PREROLL_SECONDS
-    if start <= 0 or _NEVER_SEEK & set(container.format.name.split(",")):
+    if start <= 0 or always_from_start(container):
         yield from container.demux(stream)
         return
     target = start + origin_seconds(container)
-    with contextlib.suppress(av.error.FFmpegError):  # a file that cannot seek stays at its start
-        container.seek(int(target * av.time_base))
-    packets = container.demux(stream)
-    first = next(packets, None)
-    if first is None or first.pts is None or first.pts * first.time_base > target:
-        container.seek(container.start_time or 0)  # the index lied: read from the beginning
-        yield from container.demux(stream)
-        return
-    yield first
-    yield from packets
+    for earlier in _EARLIER_SECONDS:
+        with contextlib.suppress(av.error.FFmpegError):  # what cannot seek stays at its start
+            container.seek(int((target - earlier) * av.time_base))
+        packets = container.demux(stream)
+        first = next((packet for packet in packets if packet.is_keyframe), None)
+        if first is not None and first.pts is not None and first.pts * first.time_base <= target:
+            yield first
+            yield from packets
+            return
+    container.seek(container.start_time or 0)  # the index lies: read from the beginning
+    yield from container.demux(stream)
 
 
 def words_of(error: Exception) -> str:

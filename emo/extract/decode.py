@@ -15,6 +15,8 @@ from emo.extract.media import DetectFaces, Faces, Media, Needs
 from emo.extract.tracks import Detections, main_face
 from emo.extract.video import Picture, frame_seconds, read_pictures
 
+NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -47,13 +49,16 @@ def load_media(
     Raises:
         MediaError: a file is missing, damaged, or breaks while it is decoded.
     """
-    pictures = _Pictures(source, detect) if any(need.frames for need in needs) else None
+    pictures = None
+    if any(need.frames for need in needs):
+        pictures = Pictures(source, _times_of(source), detect)
     views = [pictures.view(need) for need in needs] if pictures else [None] * len(needs)
     if pictures:
         pictures.decode([view for view in views if view])
-    audio = _audio(source) if any(need.audio for need in needs) else None
+    audio = audio_of(source) if any(need.audio for need in needs) else None
     return [
-        _media(source, view, need, pictures, audio) for need, view in zip(needs, views, strict=True)
+        media_of(source, view, need, pictures, audio)
+        for need, view in zip(needs, views, strict=True)
     ]
 
 
@@ -72,7 +77,7 @@ def probe_seconds(source: Source) -> float | None:
 
 
 @dataclass
-class _View:
+class View:
     """What one backbone gets of the frames it wants."""
 
     need: Needs
@@ -97,47 +102,41 @@ class _View:
 
     @cached_property
     def wanted(self) -> frozenset[float]:
+        """The times without order."""
         return frozenset(self.times)
 
     def stack(self, images: dict[float, np.ndarray]) -> np.ndarray:
+        """One image for each wanted time, (F, …)."""
         return np.stack([images[time] for time in self.times])
 
     @property
     def seconds(self) -> np.ndarray:
+        """(F,) of the frames that were shown."""
         return np.array([self.shown[time] for time in self.times])
 
 
 @dataclass
-class _Pictures:
+class Pictures:
     """The frames that any backbone wants of one clip, decoded once."""
 
     source: Source
+    times: np.ndarray | str
+    """Of all its frames, or why there are none."""
     detect: DetectFaces | None
-    absent: str | None = None
-    _times: np.ndarray = field(default_factory=lambda: np.zeros(0))
     _detections: dict[tuple[float, ...], Detections] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if self.source.video is None:
-            self.absent = "the clip has no video file"
-            return
-        times = frame_seconds(
-            self.source.video,
-            start_seconds=self.source.start_seconds,
-            end_seconds=self.source.end_seconds,
-        )
-        if isinstance(times, str):
-            self.absent = times
-        else:
-            self._times = times
+    @property
+    def absent(self) -> str | None:
+        """Why there are no frames."""
+        return self.times if isinstance(self.times, str) else None
 
-    def view(self, need: Needs) -> _View:
+    def view(self, need: Needs) -> View:
         """Which frames ``need`` asks for."""
-        if self.absent or need.frames is None:
-            return _View(need, ())
-        return _View(need, tuple(self._times[need.frames.indices(self._times)].tolist()))
+        if isinstance(self.times, str) or need.frames is None:
+            return View(need, ())
+        return View(need, tuple(self.times[need.frames.indices(self.times)].tolist()))
 
-    def decode(self, views: Sequence[_View]) -> None:
+    def decode(self, views: Sequence[View]) -> None:
         """Read each wanted frame once and hand it to all views."""
         wanted = np.array(sorted({time for view in views for time in view.times}))
         if not len(wanted) or self.source.video is None:
@@ -147,7 +146,7 @@ class _Pictures:
             for view in views:
                 view.take(time, shown, picture)
 
-    def faces(self, view: _View) -> Faces | str:
+    def faces(self, view: View) -> Faces | str:
         """The main face in the frames of ``view``, or why there is none."""
         assert view.need.faces is not None
         frames = view.stack(view.rgb)
@@ -160,10 +159,19 @@ class _Pictures:
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 
-def _audio(source: Source) -> Audio | str:
+def _times_of(source: Source) -> np.ndarray | str:
+    if source.video is None:
+        return NO_VIDEO
+    return frame_seconds(
+        source.video, start_seconds=source.start_seconds, end_seconds=source.end_seconds
+    )
+
+
+def audio_of(source: Source) -> Audio | str:
+    """The samples of a clip, or why there are none."""
     path = source.audio or source.video
     if path is None:
-        return "the clip has no audio or video file"
+        return NO_AUDIO
     return read_audio(
         path,
         channel=source.audio_channel,
@@ -172,10 +180,11 @@ def _audio(source: Source) -> Audio | str:
     )
 
 
-def _media(
-    source: Source, view: _View | None, need: Needs, pictures: _Pictures | None,
+def media_of(
+    source: Source, view: View | None, need: Needs, pictures: Pictures | None,
     audio: Audio | str | None,
 ) -> Media:  # fmt: skip
+    """What one backbone gets of a clip, once everything is decoded."""
     absent: dict[str, str] = {}
     frames = seconds = faces = None
     if pictures is not None and pictures.absent:

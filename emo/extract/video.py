@@ -45,15 +45,21 @@ def frame_seconds(
             seconds = [time for time, _ in frames]
     if not seconds:
         return "the video has no frames"
-    times = np.unique(seconds)
+    return inside(np.unique(seconds), start_seconds=start_seconds, end_seconds=end_seconds)
+
+
+def inside(
+    times: np.ndarray, *, start_seconds: float | None, end_seconds: float | None
+) -> np.ndarray | str:
+    """Those of the times (F,), rising, that lie in a stretch, or the reason why none does."""
     low = -np.inf if start_seconds is None else start_seconds
-    inside = times[(times >= low) & (times < (np.inf if end_seconds is None else end_seconds))]
-    if not len(inside):
+    found = times[(times >= low) & (times < (np.inf if end_seconds is None else end_seconds))]
+    if not len(found):
         return (
             f"no frame between {start_seconds or 0:.2f} s and {end_seconds or np.inf:.2f} s: "
             f"the last is at {times[-1]:.2f} s"
         )
-    return inside
+    return found
 
 
 class Picture:
@@ -112,6 +118,14 @@ def read_pictures(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[floa
         MediaError: decoding broke before the last wanted frame; the message says at which second.
     """
     shape: tuple[int, int] | None = None
+    for seconds, frame in shown_frames(path, wanted_seconds):
+        picture = Picture(frame, shape)
+        shape = shape or picture.shape
+        yield seconds, picture
+
+
+def shown_frames(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[float, VideoFrame]]:
+    """As :func:`read_pictures`, before anything is converted."""
     done = 0
     with open_media(path) as container:
         stream = pick(container.streams.video)
@@ -121,10 +135,7 @@ def read_pictures(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[floa
             while done < len(wanted_seconds) and (
                 after is None or wanted_seconds[done] <= after[0]
             ):
-                seconds, frame = _nearest(float(wanted_seconds[done]), before, after, path)
-                picture = Picture(frame, shape)
-                shape = shape or picture.shape
-                yield seconds, picture
+                yield _nearest(float(wanted_seconds[done]), before, after, path)
                 done += 1
             if done == len(wanted_seconds):
                 return

@@ -58,6 +58,18 @@ def test_a_run_that_trained_on_our_test_clips_is_refused(made, tmp_path):
         fit_head(turned, [store], None, dataclasses.replace(ONE, init=tuple(runs)))
 
 
+def test_a_run_that_was_chosen_on_our_test_clips_is_refused(made):
+    manifest, store, runs = made
+    other = ["train"] * 40 + ["test"] * 20 + ["val"] * 20
+    clips = tuple(
+        dataclasses.replace(clip, split=split)
+        for clip, split in zip(manifest.clips, other, strict=True)
+    )
+    turned = dataclasses.replace(manifest, clips=clips)
+    with pytest.raises(FitError, match=r"run-0: 20 clips of its val are in test here"):
+        fit_head(turned, [store], None, dataclasses.replace(ONE, init=tuple(runs)))
+
+
 def test_what_does_not_fit_is_named(made):
     manifest, store, runs = made
     wider = dataclasses.replace(ONE, init=tuple(runs), head_options={"hidden": "32"})
