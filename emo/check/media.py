@@ -37,7 +37,7 @@ class Probe:
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
     """Look into every file; ``fast`` reads headers only, else each clip is decoded to its end."""
     clips = [clip for clip in manifest.clips if clip.video or clip.audio]
-    probes = _probe_all(clips, manifest.root, fast=fast, workers=workers)
+    probes = probe_all(clips, manifest.root, fast=fast, workers=workers)
     pairs = list(zip(clips, probes, strict=True))
     timed = [(clip, probe.seconds) for clip, probe in pairs if probe.seconds is not None]
     return [
@@ -82,7 +82,8 @@ def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
     ]
 
 
-def _probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) -> list[Probe]:
+def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) -> list[Probe]:
+    """Open (``fast``) or decode each clip's media once; one Probe a clip, in their order."""
     keys = [_key(clip) for clip in clips]
     distinct = dict(zip(keys, clips, strict=True))  # two rows may name one stretch of one file
     with ThreadPoolExecutor(max(1, workers)) as pool:

@@ -1,6 +1,6 @@
 """Decodes a clip once for several backbones: a Source and their Needs in, Media out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ import av
 import numpy as np
 
 from emo.errors import MediaError
+from emo.extract.arrays import read_array
 from emo.extract.audio import Audio, read_audio
 from emo.extract.container import open_media
 from emo.extract.media import DetectFaces, Faces, Media, Needs
@@ -29,6 +30,10 @@ class Source:
     start_seconds: float | None = None
     """Of the stretch, from the start of each file; None: from the first frame and sample."""
     end_seconds: float | None = None
+    root: Path = Path()
+    """What the paths in ``cells`` are relative to and never leave."""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """The manifest's other columns, some of which may name arrays."""
 
 
 def load_media(
@@ -194,4 +199,7 @@ def _media(
     text = source.text if need.text and source.text and source.text.strip() else None
     if need.text and text is None:
         absent["text"] = "the clip has no text" if source.text is None else "the text is empty"
-    return Media(frames, seconds, faces, heard[0], heard[1], text, absent)
+    array = read_array(source.cells, source.root, need) if need.array else None
+    if isinstance(array, str):
+        absent["array"], array = array, None
+    return Media(frames, seconds, faces, heard[0], heard[1], text, array, absent)
