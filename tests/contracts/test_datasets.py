@@ -1,6 +1,7 @@
 """What every data set must do; a new file in emo/datasets/library/ is tested by itself."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,11 @@ def test_labels_are_there_and_the_report_counts_them(made, tmp_path):
     assert len(labelled) >= tree.clips - 1  # a test split may hide its labels
     assert any(row["what"] == "clips" for row in report.comparison)
     assert f"{tree.clips:,} clips -> " in report.text()
+
+
+def test_the_page_of_data_sets_has_its_clips_and_licence(kind, name):
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text()
+    (line,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
+    clips = sum(kind.stated(kind.Options()).get("clips", {}).values())
+    assert f"| {clips:,} |" in line or (name == "folder" and "| – |" in line)
+    assert line.endswith(f"| {kind.card.licence} |")
