@@ -37,10 +37,10 @@ def read_array(cells: Mapping[str, str], root: Path, need: Needs) -> np.ndarray 
 
 
 def _load(path: Path, key: str | None) -> np.ndarray:
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
+    with path.open("rb") as file:  # np.load leaves the file of a broken archive open
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
         names = loaded.files
         if key is None and len(names) != 1:
             raise ValueError(f"holds {', '.join(names) or 'no array'}; say which: -o key=NAME")

@@ -88,6 +88,51 @@ def test_paths_are_of_files_below_the_root(made, tmp_path):
     assert all((tmp_path / path).is_file() and path.startswith("down/") for path in paths)
 
 
+def first_file(tmp_path):
+    """A media file that the manifest names, and its path below the download."""
+    clips = read_manifest(tmp_path / "m.csv").clips
+    path = next(path for clip in clips for path in (clip.video, clip.audio) if path)
+    (tmp_path / "m.csv").unlink()
+    return tmp_path / path, path.removeprefix("down/")
+
+
+def again(name, tmp_path, **wish):
+    return make_manifest(name, tmp_path / "down", out=tmp_path / "m.csv", wish=Wish(**wish))
+
+
+def test_a_broken_clip_is_listed_and_left_out_of_a_partial_manifest(name, made, tmp_path):
+    file, path = first_file(tmp_path)
+    file.write_bytes(b"\0" * 500)
+    report = again(name, tmp_path)
+    assert [line for line in report.missing if line.startswith(f"{path} (")]
+    assert report.root is None
+    assert not (tmp_path / "m.csv").exists()
+    assert again(name, tmp_path, is_partial=True).clips == made[0].clips - 1
+    assert path not in (tmp_path / "m.csv").read_text()
+
+
+def test_a_missing_clip_is_listed_and_left_out_of_a_partial_manifest(name, made, tmp_path):
+    if name == "folder":
+        pytest.skip("nothing is stated of a folder, so nothing can be missing")
+    file, path = first_file(tmp_path)
+    file.unlink()
+    report = again(name, tmp_path)
+    named = file.name if name != "emodb" else "529 of 535 recordings"  # names that follow no rule
+    assert [line for line in report.missing if named in line], path
+    assert report.root is None
+    assert again(name, tmp_path, is_partial=True).clips == made[0].clips - 1
+
+
+def test_a_stray_is_named_and_not_a_clip(name, made, media, tmp_path):  # noqa: F811
+    if name == "folder":
+        pytest.skip("every file of a folder is a clip")
+    (tmp_path / "m.csv").unlink()
+    media.put(tmp_path / "down" / "zz_stray.mp4")
+    report = again(name, tmp_path, is_partial=True)
+    assert report.clips == made[0].clips
+    assert "zz_stray.mp4" in "".join(report.notes)
+
+
 def test_turns_of_a_dialogue_are_unique_and_dialogues_keep_to_one_split(made, tmp_path):
     clips = [clip for clip in read_manifest(tmp_path / "m.csv").clips if clip.dialogue]
     assert len({(clip.dialogue, clip.turn) for clip in clips}) == len(clips)

@@ -165,7 +165,7 @@ def test_ravdess_joins_the_video_and_the_wav_of_a_performance(make):
     assert row["audio"].endswith("Actor_01/03-01-06-02-01-01-01.wav")
     assert (row["label"], row["level"], row["sex"]) == ("fearful", "strong", "male")
     assert "pictures without sound: 1: Actor_01/02-01" in report.text()
-    assert len(report.missing) == 2 * (1440 - 61)
+    assert len(report.missing) == 2 * (1440 - 5)
 
 
 def test_iemocap_turns_follow_their_times_and_keep_all_ratings(make):

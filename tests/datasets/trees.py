@@ -63,10 +63,10 @@ def meld(folder: Path, media: Media) -> Made:
 
 
 def ecf(folder: Path, media: Media) -> Made:
-    for name in ("train", "dev", "test"):
-        (folder / f"{name}.txt").write_text(ECF)
-    for k in (1, 2):
-        media.put(folder / "clips" / f"dia1utt{k}.mp4")
+    for number, name in enumerate(("train", "dev", "test"), 1):
+        (folder / f"{name}.txt").write_text(f"{number}{ECF[1:]}")
+        for k in (1, 2):
+            media.put(folder / "clips" / f"dia{number}utt{k}.mp4")
     return Made(6)
 
 
@@ -110,18 +110,13 @@ def cremad(folder: Path, media: Media) -> Made:
 
 
 def ravdess(folder: Path, media: Media) -> Made:
-    """All spoken performances of actor 1 and one of actor 2."""
-    from emo.datasets.library.ravdess import Ravdess, RavdessOptions
-    from emo.datasets.tree import Tree
-
-    media.put(folder / "Actor_01" / "03-01-01-01-01-01-01.wav")
-    tree = Tree(folder, ("Actor_01/03-01-01-01-01-01-01.wav",))
-    names = [row["id"] for row in Ravdess.read(tree, RavdessOptions()).rows]
-    for name in [name for name in names if name.endswith("-01")] + ["01-01-01-01-01-02"]:
+    """Five of 1,440 performances."""
+    names = ["01-01-01-01-01-01", "01-02-01-02-01-01", "01-06-02-01-01-01", "01-08-01-01-02-01"]
+    for name in [*names, "01-01-01-01-01-05"]:
         media.put(folder / f"Actor_{name[-2:]}" / f"03-{name}.wav")
         media.put(folder / f"Actor_{name[-2:]}" / f"01-{name}.mp4")
     media.put(folder / "Actor_01" / "02-01-01-01-01-01-01.mp4")
-    return Made(61, ("--partial",))
+    return Made(5, ("--partial",))
 
 
 def iemocap(folder: Path, media: Media) -> Made:
