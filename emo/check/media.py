@@ -109,17 +109,19 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 
 def _headers(clip: Clip, root: Path) -> Probe:
-    from emo.extract.container import open_media, pick
-    from emo.extract.decode import Source, probe_seconds
+    from emo.extract.container import declared_seconds, open_media, pick
 
-    absent, lengths = {}, []
+    tracks: dict[str, list[str]] = {}
     for path, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
-        if path is None:
-            continue
+        if path is not None:
+            tracks.setdefault(path, []).append(is_for)
+    absent, lengths = {}, []
+    for path, wanted in tracks.items():
         with open_media(root / path) as container:
-            if pick([s for s in container.streams if s.type == is_for]) is None:
-                absent[is_for] = f"the file has no {is_for} track"
-        lengths.append(probe_seconds(Source(video=root / path)))
+            for is_for in wanted:
+                if pick([s for s in container.streams if s.type == is_for]) is None:
+                    absent[is_for] = f"the file has no {is_for} track"
+            lengths.append(declared_seconds(container))
     file_seconds = max((length for length in lengths if length is not None), default=None)
     return _judge(clip, absent, file_seconds)
 

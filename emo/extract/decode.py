@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import av
 import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.arrays import read_array
 from emo.extract.audio import Audio, read_audio
-from emo.extract.container import open_media
+from emo.extract.container import declared_seconds, open_media
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 from emo.extract.tracks import Detections, main_face
 from emo.extract.video import Picture, frame_seconds, read_pictures
@@ -69,7 +68,7 @@ def probe_seconds(source: Source) -> float | None:
         return None
     try:
         with open_media(path) as container:
-            declared = container.duration / av.time_base if container.duration else None
+            declared = declared_seconds(container)
     except MediaError:
         return None
     end = declared if source.end_seconds is None else source.end_seconds
