@@ -52,19 +52,23 @@ class Report:
 
     def text(self) -> str:
         """For people to read."""
-        lines = [f"{self.title} in {self.folder}", "", format_table(self.comparison), ""]
-        lines += self.notes
-        lines += [f"missing: {line}" for line in self.missing[:SHOWN_MISSING]]
+        details = [*self.notes, *(f"missing: {line}" for line in self.missing[:SHOWN_MISSING])]
         if len(self.missing) > SHOWN_MISSING:
-            lines.append(f"… and {len(self.missing) - SHOWN_MISSING:,} more (--missing FILE: all)")
+            more = len(self.missing) - SHOWN_MISSING
+            details.append(f"… and {more:,} more (--missing FILE: all)")
+        parts = [f"{self.title} in {self.folder}", format_table(self.comparison)]
+        return "\n\n".join([*parts, *filter(None, ["\n".join(details)]), self._end()])
+
+    def _end(self) -> str:
+        count = len(self.missing)
+        lack = f"{count:,} {'file is' if count == 1 else 'files are'} missing or broken"
         if self.root is None:
-            return "\n".join(
-                [*lines, "", f"{_files(len(self.missing))} missing or broken; no manifest was "
-                 "written. Complete the download, or add --partial for what is there"]
-            )  # fmt: skip
-        if self.missing:
-            lines.append(f"partial: {_files(len(self.missing))} missing or broken")
-        lines += ["", f"{self.clips:,} clips -> {self.out}"]
+            return (
+                f"{lack}; no manifest was written. Complete the download, or add --partial for "
+                "what is there"
+            )
+        lines = [f"partial: {lack}"] if self.missing else []
+        lines.append(f"{self.clips:,} clips -> {self.out}")
         if self.root != Path(os.path.abspath(self.out.parent)):
             lines.append(
                 f"the media lie elsewhere: add --root {self.root} to the commands that read it"
@@ -111,7 +115,3 @@ def _table(rows: list[Row], folder: Path, paths: tuple[str, ...]) -> Rows:
     for name in names.keys() & set(paths):
         columns[name] = [cell and os.path.join(base, cell) for cell in columns[name]]
     return Rows(columns, [f"clip {number}" for number in range(1, len(rows) + 1)])
-
-
-def _files(count: int) -> str:
-    return f"{count:,} {'file is' if count == 1 else 'files are'}"

@@ -8,6 +8,7 @@ from emo.datasets.dataset import Download, Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest import Clip
+from emo.manifest.make import AUDIO
 
 LONG_SECONDS = 60.0
 MEDIA = ("video", "audio")
@@ -46,23 +47,18 @@ def settle(download: Download, tree: Tree, *, is_opened: bool, workers: int = 2)
         DatasetError: not one file is there, and the rows have no text.
     """
     rows, notes = _without_absent(download, tree)
-    names = [name for name in download.paths if any(row.get(name) for row in rows)]
     faults = _Faults()
-    for path in dict.fromkeys(row[name] for row in rows for name in names if row.get(name)):
+    for path in dict.fromkeys(row[n] for row in rows for n in download.paths if row.get(n)):
         if path not in tree.all:
             faults.missing[path] = "missing"
     if is_opened:
         _open(rows, tree, faults, workers)
     kept, lacking, emptied = [], list(download.missing), []
     for row in rows:
-        wrong = [name for name in names if row.get(name) and faults.reason(row[name])]
-        blocking = [row[name] for name in wrong if row[name] not in download.tolerated]
-        lacking += [f"{path} ({faults.reason(path)})" for path in blocking]
-        if blocking:
-            continue
-        emptied += [f"{row[name]} ({faults.reason(row[name])})" for name in wrong]
-        rest = {name: "" if name in wrong else cell for name, cell in row.items()}
-        if any(rest.get(name) for name in (*MEDIA, "text")):
+        rest, blocking, known = _judge(row, download, faults)
+        lacking += blocking
+        emptied += known
+        if not blocking and any(rest.get(name) for name in (*MEDIA, "text")):
             kept.append(rest)
     notes += _summary("wrong in the published data too, their rows go without", emptied)
     for why, paths in {**download.left_out, "no row names them": _strays(download, tree)}.items():
@@ -70,6 +66,16 @@ def settle(download: Download, tree: Tree, *, is_opened: bool, workers: int = 2)
     long = [f"{path} ({why})" for path, why in faults.long.items()]
     notes += _summary(f"clips over {LONG_SECONDS:g} s", long)
     return Settled(kept, tuple(dict.fromkeys(lacking)), (*notes, *download.notes))
+
+
+def _judge(row: Row, download: Download, faults: _Faults) -> tuple[Row, list[str], list[str]]:
+    """The row without what is wrong with it; the faults that are not tolerated; those that are."""
+    wrong = {n: why for n in download.paths if (why := faults.reason(row.get(n, "")))}
+    named = {name: f"{row[name]} ({why})" for name, why in wrong.items()}
+    blocking = [text for name, text in named.items() if row[name] not in download.tolerated]
+    known = [text for name, text in named.items() if row[name] in download.tolerated]
+    rest = {name: "" if name in wrong else cell for name, cell in row.items()}
+    return rest, blocking, known
 
 
 def _without_absent(download: Download, tree: Tree) -> tuple[list[Row], list[str]]:
@@ -105,8 +111,6 @@ def _open(rows: Sequence[Row], tree: Tree, faults: _Faults, workers: int) -> Non
 
 
 def _is_sound(path: str) -> bool:
-    from emo.manifest.make import AUDIO
-
     return path.lower().endswith(AUDIO)
 
 
