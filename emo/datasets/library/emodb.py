@@ -33,7 +33,7 @@ class EmoDb(Dataset):
     card: ClassVar[Card] = Card(
         title="EmoDB",
         where="http://emodb.bilderbar.info (download.zip)",
-        licence="free for research; CC0 in the edition of the audEERING group",
+        licence="none stated; free to use, cite the paper",
         source="Burkhardt et al. 2005 (10.21437/Interspeech.2005-446)",
         layout="wav/03a01Fa.wav (speaker 03, sentence a01, F: happiness, take a)",
         faults=(
