@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo import cli_heads
+from emo import cli_dataset, cli_heads
 from emo.cli_manifest import manifest_app
 from emo.cli_options import Columns, Manifests, Options, Root, pairs, rows_of
 from emo.cli_store import store_app
@@ -65,6 +65,7 @@ class Plugins(str, Enum):  # noqa: UP042
     """What `emo list` can list."""
 
     backbones = "backbones"
+    datasets = "datasets"
     heads = "heads"
     executors = "executors"
     presets = "presets"
@@ -138,7 +139,11 @@ def extract(
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     shared = {"dtype": dtype, "faces": faces}
     asks = asks_from_words(
-        backbone, option, name=name, shared={k: v.value for k, v in shared.items() if v}
+        backbone,
+        option,
+        name=name,
+        shared={k: v.value for k, v in shared.items() if v},
+        manifest=clips,
     )
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size), retry_failed,
@@ -150,6 +155,7 @@ def extract(
 
 
 cli_heads.register(app)
+cli_dataset.register(app)
 
 
 @app.command(epilog="Example: emo check m.csv    emo check train.csv other.csv")

@@ -33,3 +33,7 @@ class FitError(EmoError):
 
 class WeightsError(EmoError):
     """A model file that is missing, damaged, or lacks a tensor that the model needs."""
+
+
+class DatasetError(EmoError):
+    """A download of a data set that is not there, or not in its published layout."""

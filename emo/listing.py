@@ -10,9 +10,11 @@ from emo.table import format_table
 
 
 def plugin_table(what: str) -> str:
-    """The table for ``backbones``, ``heads``, ``executors`` or ``presets``."""
+    """The table for ``backbones``, ``datasets``, ``heads``, ``executors`` or ``presets``."""
     if what == "presets":
         return _presets()
+    if what == "datasets":
+        return _datasets()
     package, contract, row = _KINDS[what]()
     rows: list[dict[str, object]] = []
     for name in plugins.available(package):
@@ -51,7 +53,11 @@ def _needs_and_streams(kind: Any) -> dict[str, object]:
     if issubclass(kind, Model):
         weights = "here" if _tried(lambda: locate(kind.weights(options))) else "not here"
     needs, recipe = _tried(lambda: kind.needs(options)), _tried(lambda: kind.recipe(options))
-    wanted = {"video": needs.frames, "audio": needs.audio, "text": needs.text} if needs else {}
+    wanted = (
+        {"video": needs.frames, "audio": needs.audio, "text": needs.text, "array": needs.array}
+        if needs
+        else {}
+    )
     streams = recipe.streams.items() if recipe else ()
     return {
         "needs": ", ".join(modality for modality, is_needed in wanted.items() if is_needed) or None,
@@ -91,6 +97,29 @@ def _presets() -> str:
         for name, preset in PRESETS.items()
     ]
     return format_table(rows)
+
+
+def _datasets() -> str:
+    """What there is, then the known faults of each."""
+    from emo.datasets.dataset import Dataset
+    from emo.datasets.make import LIBRARY
+
+    rows: list[dict[str, object]] = []
+    faults: list[dict[str, object]] = []
+    for name in plugins.available(LIBRARY):
+        kind: type[Dataset] = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
+        clips = sum(kind.stated(kind.Options()).get("clips", {}).values())
+        rows.append(
+            {
+                "name": name,
+                "clips": clips or None,
+                "licence": kind.card.licence,
+                "options": _options(kind.Options),
+                "where": kind.card.where,
+            }
+        )
+        faults += [{"name": name, "known fault": fault} for fault in kind.card.faults]
+    return f"{format_table(rows)}\n\n{format_table(faults)}"
 
 
 def _executors() -> tuple[str, type, Callable[[type], dict[str, object]]]:

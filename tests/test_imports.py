@@ -17,6 +17,7 @@ ARROWS = {
     "table": (set(), set()),
     "manifest": ({"errors", "plugins", "manifest"}, set()),
     "check": ({"errors", "manifest", "table", "check"}, {"numpy"}),
+    "datasets": ({"errors", "plugins", "table", "manifest", "check", "datasets"}, set()),
     "store": ({"errors", "plugins", "ragged", "table", "store"}, {"numpy", "zarr"}),
     "extract": (
         {"errors", "plugins", "ragged", "table", "manifest", "store", "extract"},
@@ -30,9 +31,18 @@ ARROWS = {
     "listing": ({"errors", "plugins", "table"}, set()),
     "demo": ({"*"}, set(HEAVY)),
     "cli": (
-        {"errors", "cli_heads", "cli_manifest", "cli_options", "cli_store", "cli_weights"},
+        {
+            "errors",
+            "cli_dataset",
+            "cli_heads",
+            "cli_manifest",
+            "cli_options",
+            "cli_store",
+            "cli_weights",
+        },
         set(),
     ),
+    "cli_dataset": ({"cli_options"}, set()),
     "cli_heads": ({"cli_options"}, set()),
     "cli_manifest": ({"cli_options"}, set()),
     "cli_options": (set(), set()),

@@ -37,7 +37,7 @@ class Probe:
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
     """Look into every file; ``fast`` reads headers only, else each clip is decoded to its end."""
     clips = [clip for clip in manifest.clips if clip.video or clip.audio]
-    probes = _probe_all(clips, manifest.root, fast=fast, workers=workers)
+    probes = probe_all(clips, manifest.root, fast=fast, workers=workers)
     pairs = list(zip(clips, probes, strict=True))
     timed = [(clip, probe.seconds) for clip, probe in pairs if probe.seconds is not None]
     return [
@@ -82,7 +82,8 @@ def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
     ]
 
 
-def _probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) -> list[Probe]:
+def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) -> list[Probe]:
+    """Open (``fast``) or decode each clip's media once; one Probe a clip, in their order."""
     keys = [_key(clip) for clip in clips]
     distinct = dict(zip(keys, clips, strict=True))  # two rows may name one stretch of one file
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -108,17 +109,19 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 
 def _headers(clip: Clip, root: Path) -> Probe:
-    from emo.extract.container import open_media, pick
-    from emo.extract.decode import Source, probe_seconds
+    from emo.extract.container import declared_seconds, open_media, pick
 
-    absent, lengths = {}, []
+    tracks: dict[str, list[str]] = {}
     for path, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
-        if path is None:
-            continue
+        if path is not None:
+            tracks.setdefault(path, []).append(is_for)
+    absent, lengths = {}, []
+    for path, wanted in tracks.items():
         with open_media(root / path) as container:
-            if pick([s for s in container.streams if s.type == is_for]) is None:
-                absent[is_for] = f"the file has no {is_for} track"
-        lengths.append(probe_seconds(Source(video=root / path)))
+            for is_for in wanted:
+                if pick([s for s in container.streams if s.type == is_for]) is None:
+                    absent[is_for] = f"the file has no {is_for} track"
+            lengths.append(declared_seconds(container))
     file_seconds = max((length for length in lengths if length is not None), default=None)
     return _judge(clip, absent, file_seconds)
 

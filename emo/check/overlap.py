@@ -2,9 +2,11 @@
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from emo.manifest import Clip, Manifest
@@ -13,10 +15,16 @@ from emo.table import format_table
 SPLITS = ("train", "val", "test")
 LONG_WORDS = 5
 """From this length on, the same words by the same speaker are hardly chance."""
-_CONTRACTIONS = (
+BEGINNING_LETTERS = 15
+"""From this length on, a text that begins as another is hardly chance: one of them is cut."""
+_BEGINNING = "same beginning of the text and speaker"
+_SPELLINGS = (  # one spelling of what transcripts of the same words write in several ways
+    (r"\[[^\]]*\]|\([^)]*\)", " "),  # what is seen, not said
+    (r"\by'?know\b|\bya know\b", "you know"), (r"\bya\b", "you"),
     (r"\bwon't\b", "will not"), (r"\bcan't\b", "can not"), (r"\bcannot\b", "can not"),
     (r"n't\b", " not"), (r"'m\b", " am"), (r"'re\b", " are"), (r"'ve\b", " have"),
-    (r"'ll\b", " will"), (r"'d\b", " would"), (r"'s\b", " is"),
+    (r"'ll\b", " will"), (r"'d\b", " would"), (r"'s\b", " "),
+    (r"\bis\b", " "),  # some spell "what's" out, some drop its 's: both are "what"
 )  # fmt: skip
 
 
@@ -28,12 +36,18 @@ class OverlapReport:
     b: Path
     rows: tuple[dict[str, object], ...]
     """One a rule: how many clips of ``a`` stand in ``b`` by it, and the other way round."""
+    splits: tuple[dict[str, object], ...]
+    """One a split of either: how many of its clips stand in the other manifest, by rule."""
     by_split: tuple[dict[str, object], ...]
     """Clips of each split of ``a`` by the split of ``b`` in which their long text stands."""
 
     def table(self) -> str:
         """For people to read."""
         parts = [f"a = {self.a}\nb = {self.b}", format_table(self.rows)]
+        if self.splits:
+            parts.append(
+                f"clips of each split that stand in the other\n{format_table(self.splits)}"
+            )
         if self.by_split:
             parts.append(
                 f"same text ({LONG_WORDS} words or more) and speaker\n{format_table(self.by_split)}"
@@ -54,16 +68,20 @@ def overlap(a: Manifest, b: Manifest) -> OverlapReport:
         "same text and speaker": _text_and_speaker,
         f"same text ({LONG_WORDS} words or more) and speaker": _long_text_and_speaker,
     }
-    rows = []
+    found: dict[str, tuple[list[bool], list[bool]]] = {}
     for name, key in rules.items():
         ours, theirs = ([key(m, clip) for clip in m.clips] for m in (a, b))
         common = {value for value in ours if value} & {value for value in theirs if value}
-        in_b, in_a = (sum(value in common for value in values) for values in (ours, theirs))
-        rows.append({"clips": name, "a in b": in_b, "b in a": in_a})
+        found[name] = [value in common for value in ours], [value in common for value in theirs]
+    found[_BEGINNING] = _begins(a, b), _begins(b, a)
+    rows = [{"clips": k, "a in b": sum(x), "b in a": sum(y)} for k, (x, y) in found.items()]
     sizes: dict[str, object] = {"clips": "all", "a in b": len(a.clips), "b in a": len(b.clips)}
-    return OverlapReport(a.path, b.path, (*rows, sizes), tuple(_by_split(a, b)))
+    return OverlapReport(
+        a.path, b.path, (*rows, sizes), tuple(_splits(a, b, found)), tuple(_by_split(a, b))
+    )
 
 
+@lru_cache(maxsize=2**17)
 def same_text(text: str | None) -> str:
     """What texts are compared by: ``Oh, that's 5!`` -> ``ohthatis5``; ``""`` when nothing is left.
 
@@ -71,9 +89,8 @@ def same_text(text: str | None) -> str:
     True
     """
     plain = unicodedata.normalize("NFKC", text or "").casefold().replace("’", "'")
-    if "'" in plain:
-        for pattern, words in _CONTRACTIONS:
-            plain = re.sub(pattern, words, plain)
+    for pattern, words in _SPELLINGS:
+        plain = re.sub(pattern, words, plain)
     letters = "".join(letter for letter in plain if letter.isalnum())
     return letters or "".join(plain.split())  # "?!" is a text too
 
@@ -93,6 +110,45 @@ def _text_and_speaker(_: Manifest, clip: Clip) -> Hashable:
 def _long_text_and_speaker(manifest: Manifest, clip: Clip) -> Hashable:
     is_long = len((clip.text or "").split()) >= LONG_WORDS
     return _text_and_speaker(manifest, clip) if is_long else None
+
+
+def _begins(ours: Manifest, theirs: Manifest) -> list[bool]:
+    """For each clip: a text of its speaker equals its text, begins with it, or begins it."""
+    known = sorted({key for clip in theirs.clips if (key := _said(clip))})
+    all_known, found = set(known), []
+    for clip in ours.clips:
+        key = _said(clip)
+        after = bisect_left(known, key)
+        shortest = len(key) - len(same_text(clip.text)) + BEGINNING_LETTERS
+        found.append(
+            key in all_known
+            or (shortest <= len(key) and after < len(known) and known[after].startswith(key))
+            or any(key[:end] in all_known for end in range(shortest, len(key)))
+        )
+    return found
+
+
+def _said(clip: Clip) -> str:
+    """``anna\\nohthatis5``; ``""`` without text or speaker."""
+    text = same_text(clip.text)
+    return f"{clip.speaker.casefold()}\n{text}" if text and clip.speaker else ""
+
+
+def _splits(
+    a: Manifest, b: Manifest, found: dict[str, tuple[list[bool], list[bool]]]
+) -> list[dict[str, object]]:
+    """By split of either; nothing for manifests without splits."""
+    rows = []
+    for side, (name, manifest) in enumerate({"a": a, "b": b}.items()):
+        for split in SPLITS:
+            places = [k for k, clip in enumerate(manifest.clips) if clip.split == split]
+            if not places:
+                continue
+            row: dict[str, object] = {"clips": f"{split} of {name}", "all": len(places)}
+            for rule in ("same text", "same text and speaker", _BEGINNING):
+                row[rule] = sum(found[rule][side][place] for place in places)
+            rows.append(row)
+    return rows
 
 
 def _by_split(a: Manifest, b: Manifest) -> list[dict[str, object]]:

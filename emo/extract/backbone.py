@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from emo.extract.media import Media, Needs
+from emo.manifest import Manifest
 from emo.store.recipe import Recipe
 
 Inputs = Mapping[str, Any]
@@ -68,6 +69,15 @@ class Backbone(ABC):
     card: ClassVar[Card] = Card()
     options: Any
     """The instance of ``Options`` that this backbone was built with."""
+
+    @classmethod
+    def fill(cls, options: Any, manifest: Manifest) -> Any:
+        """The options with what only the manifest can tell, such as the width of its arrays.
+
+        Raises:
+            EmoError: the manifest does not tell.
+        """
+        return options
 
     @classmethod
     @abstractmethod

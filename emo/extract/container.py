@@ -47,6 +47,11 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             raise MediaError(f"{path.name}: reading the file broke: {words_of(error)}") from error
 
 
+def declared_seconds(container: InputContainer) -> float | None:
+    """How long the file lasts, as its headers say (they may lie); None: they say nothing."""
+    return container.duration / av.time_base if container.duration else None
+
+
 def pick(streams: Sequence[Any]) -> Any | None:
     """The track marked as default, else the first; attached pictures (cover art) are not video."""
     tracks = [

@@ -1,16 +1,16 @@
 """Decodes a clip once for several backbones: a Source and their Needs in, Media out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import av
 import numpy as np
 
 from emo.errors import MediaError
+from emo.extract.arrays import read_array
 from emo.extract.audio import Audio, read_audio
-from emo.extract.container import open_media
+from emo.extract.container import declared_seconds, open_media
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 from emo.extract.tracks import Detections, main_face
 from emo.extract.video import Picture, frame_seconds, read_pictures
@@ -31,6 +31,10 @@ class Source:
     start_seconds: float | None = None
     """Of the stretch, from the start of each file; None: from the first frame and sample."""
     end_seconds: float | None = None
+    root: Path = Path()
+    """What the paths in ``cells`` are relative to and never leave."""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """The manifest's other columns, some of which may name arrays."""
 
 
 def load_media(
@@ -69,7 +73,7 @@ def probe_seconds(source: Source) -> float | None:
         return None
     try:
         with open_media(path) as container:
-            declared = container.duration / av.time_base if container.duration else None
+            declared = declared_seconds(container)
     except MediaError:
         return None
     end = declared if source.end_seconds is None else source.end_seconds
@@ -203,4 +207,7 @@ def media_of(
     text = source.text if need.text and source.text and source.text.strip() else None
     if need.text and text is None:
         absent["text"] = "the clip has no text" if source.text is None else "the text is empty"
-    return Media(frames, seconds, faces, heard[0], heard[1], text, absent)
+    array = read_array(source.cells, source.root, need) if need.array else None
+    if isinstance(array, str):
+        absent["array"], array = array, None
+    return Media(frames, seconds, faces, heard[0], heard[1], text, array, absent)

@@ -8,6 +8,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Backbone, recipe_options
+from emo.manifest import Manifest
 from emo.store.recipe import Recipe
 
 BACKBONES = "emo.extract.backbones"
@@ -55,6 +56,7 @@ def asks_from_words(
     *,
     name: str | None = None,
     shared: Mapping[str, str] = {},
+    manifest: Manifest | None = None,
 ) -> tuple[Ask, ...]:
     """The command line's ``--backbone`` and ``-o`` words as asks.
 
@@ -63,6 +65,7 @@ def asks_from_words(
         options: ``name=value`` for the only backbone, ``recipe.name=value`` in general.
         name: the recipe's name for the only backbone (``--as``).
         shared: options for every backbone that has them (``--dtype``, ``--faces``).
+        manifest: tells the options that follow from the clips.
 
     Raises:
         OptionError, PluginError: an unknown backbone or option, or a name used twice.
@@ -89,7 +92,7 @@ def asks_from_words(
             raise OptionError(f"--{key}: none of {', '.join(names)} has such an option")
         for owner in having:
             pairs[owner].setdefault(key, value)
-    return tuple(ask(plugin, recipe_name, pairs[recipe_name]) for plugin, recipe_name in named)
+    return tuple(ask(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
 
 
 def _option_names(plugin: str) -> set[str]:
@@ -97,10 +100,12 @@ def _option_names(plugin: str) -> set[str]:
     return {field.name for field in fields(kind.Options)}
 
 
-def ask(plugin: str, name: str, pairs: Mapping[str, str]) -> Ask:
+def ask(plugin: str, name: str, pairs: Mapping[str, str], manifest: Manifest | None = None) -> Ask:
     """The Ask for one backbone with text options."""
     kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, pairs, name)
+    if manifest is not None:
+        options = kind.fill(options, manifest)
     return Ask(name, plugin, asdict(options), kind.recipe(options))
 
 

@@ -144,6 +144,10 @@ class Needs:
     """The backbone reads ``Media.frames`` itself (and not only the face crops)."""
     audio: bool = False
     text: bool = False
+    array: str | None = None
+    """The column of the manifest that names a file of numbers (.npy, .npz); None: no array."""
+    array_key: str | None = None
+    """The name of the array in an .npz; None: its only one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,9 +178,11 @@ class Media:
     sample_rate: int | None = None
     """Hz."""
     text: str | None = None
+    array: np.ndarray | None = None
+    """(T, D) of the file that the column ``Needs.array`` names, in the file's own dtype."""
     absent: dict[str, str] = field(default_factory=dict)
     """Why a modality asked for is None: ``{"audio": "the file has no audio track"}``; the keys
-    are ``video``, ``face``, ``audio``, ``text``."""
+    are ``video``, ``face``, ``audio``, ``text``, ``array``."""
 
 
 DetectFaces = Callable[[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]

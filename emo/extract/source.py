@@ -5,6 +5,7 @@ from pathlib import Path
 
 from emo.extract.decode import Source
 from emo.manifest import Clip
+from emo.manifest.cells import ARRAYS
 
 
 def source_of(clip: Clip, root: Path) -> Source:
@@ -16,18 +17,23 @@ def source_of(clip: Clip, root: Path) -> Source:
         text=clip.text,
         start_seconds=clip.start_seconds,
         end_seconds=clip.end_seconds,
+        root=root,
+        cells=clip.targets,
     )
 
 
 def source_hash(clip: Clip, root: Path) -> str:
-    """16 hex digits over path, size and mtime of the media, times, channel and text.
+    """16 hex digits over path, size and mtime of media and arrays, times, channel and text.
 
     A file that is not there counts as size -1, so that its return changes the hash.
     """
-    facts = [
+    facts: list[object] = [
         *(fact for path in (clip.video, clip.audio) for fact in _file_facts(path, root)),
         clip.start_seconds, clip.end_seconds, clip.audio_channel, clip.text,
     ]  # fmt: skip
+    for cell in clip.targets.values():
+        if cell.endswith(ARRAYS):
+            facts += _file_facts(cell, root)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 

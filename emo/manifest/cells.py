@@ -12,6 +12,8 @@ SPLITS = MappingProxyType(
      "test": "test"}
 )  # fmt: skip
 """The words of a ``split`` column and what they mean."""
+ARRAYS = (".npy", ".npz")
+"""How a cell ends that names a file of numbers."""
 
 
 def parse_columns(

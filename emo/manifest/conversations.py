@@ -24,12 +24,17 @@ def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
     Raises:
         ManifestError: a file is none of the two.
     """
-    rows = [row for split, path in parts.items() for row in _rows(path, split)]
+    rows = [row for split, path in parts.items() for row in conversation_rows(path, split)]
     write_rows(out, {name: [row[name] for row in rows] for name in COLUMNS})
     return read_manifest(out)
 
 
-def _rows(path: Path, split: str) -> list[dict[str, str]]:
+def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:
+    """One row an utterance: ``COLUMNS``, and ``video``, the name of its clip.
+
+    Raises:
+        ManifestError: the file is neither SemEval's JSON nor ECF's text.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         found = json.loads(text) if path.suffix == ".json" else _from_ecf(text)
@@ -61,9 +66,14 @@ def _conversation(conversation: Mapping[str, Any], split: str) -> list[dict[str,
             "emotion": said["emotion"],
             "is_cause": "yes" if said["utterance_ID"] in are_causes else "no",
             "cause": " ".join(causes.get(said["utterance_ID"], ["none"])),
+            "video": str(said.get("video_name") or _clip_name(conversation, said)),
         }
         for said in conversation["conversation"]
     ]
+
+
+def _clip_name(conversation: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    return f"dia{conversation['conversation_ID']}utt{said['utterance_ID']}.mp4"
 
 
 def _from_ecf(text: str) -> list[dict[str, Any]]:

@@ -47,6 +47,15 @@ def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
     Raises:
         ManifestError: no such folder, no media in it, or ``out`` exists with another content.
     """
+    return save(_absolute(folder_rows(folder), folder), out, base=folder, cut=cut)
+
+
+def folder_rows(folder: Path) -> Rows:
+    """The clips below ``folder``, paths relative to it; see :func:`from_folder`.
+
+    Raises:
+        ManifestError: no such folder, or no media in it.
+    """
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder; name the one that holds the media")
     files = sorted(_files(folder))
@@ -68,8 +77,7 @@ def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
         table["audio"].append(own_audio.get(stem, "") if is_video else file)
         table["folder"].append(Path(file).parent.as_posix().removeprefix("."))
     columns = {name: column for name, column in table.items() if any(column)}
-    rows = _absolute(Rows(columns, clips), folder)
-    return _save(rows, out, base=folder, cut=cut)
+    return Rows(columns, clips)
 
 
 def join(
@@ -105,7 +113,7 @@ def join(
         tables.append(Rows({**rows.columns, "split": split_column}, rows.places))
     folders = [os.path.abspath(path.parent) for path in parts.values()]
     base = root or Path(os.path.commonpath(folders))
-    return _save(_stack(tables), out, base=base)
+    return save(_stack(tables), out, base=base)
 
 
 def split_by(
@@ -125,7 +133,7 @@ def split_by(
             two splits, a row without a value, or nothing left for train.
     """
     rows = _read(path, columns, root, is_pinned=True)
-    return _save(rows, out, base=root or path.parent, cut=cut)
+    return save(rows, out, base=root or path.parent, cut=cut)
 
 
 def _files(folder: Path) -> Iterator[str]:
@@ -166,10 +174,18 @@ def _absolute(rows: Rows, root: Path) -> Rows:
     """With stripped cells and absolute paths of media."""
     folder = os.path.abspath(root)
     columns = {name: [cell.strip() for cell in column] for name, column in rows.columns.items()}
-    for name in MEDIA:
-        if name in columns:
-            columns[name] = [c and os.path.join(folder, c) for c in columns[name]]
+    for name in path_columns(columns):
+        columns[name] = [c and os.path.join(folder, c) for c in columns[name]]
     return Rows(columns, rows.places)
+
+
+def path_columns(columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """``video``, ``audio``, and columns of which every cell names an array file or is empty."""
+    return [
+        name
+        for name, column in columns.items()
+        if name in MEDIA or (any(column) and all(not c or c.endswith(cells.ARRAYS) for c in column))
+    ]
 
 
 def _stack(tables: Sequence[Rows]) -> Rows:
@@ -182,25 +198,45 @@ def _stack(tables: Sequence[Rows]) -> Rows:
     return Rows(columns, [place for rows in tables for place in rows.places])
 
 
-def _save(rows: Rows, out: Path, *, base: Path, cut: Cut | None = None) -> Manifest:
-    """Check, cut, then write; paths become relative to ``out``'s folder, or else to ``base``."""
-    media = [cell for name in MEDIA for cell in rows.columns.get(name, ()) if cell]
+def save(rows: Rows, out: Path, *, base: Path, cut: Cut | None = None) -> Manifest:
+    """Check, cut, then write; paths become relative to ``out``'s folder, or else to ``base``.
+
+    Args:
+        rows: with absolute paths.
+        out: the file, in a format that its extension names.
+        base: the manifest's root when a path does not lie below ``out``'s folder.
+        cut: splits to cut.
+
+    Raises:
+        ManifestError: a row cannot be used, or ``out`` exists with another content.
+    """
+    names = path_columns(rows.columns)
+    media = [cell for name in names for cell in rows.columns[name] if cell]
     folder = os.path.abspath(out.parent)
     is_below = all(_is_below(cell, folder) for cell in media)
     root = Path(folder if is_below else os.path.abspath(base))
     columns = dict(rows.columns)
-    for name in set(MEDIA) & columns.keys():
+    for name in names:
         columns[name] = [
             cell and os.path.relpath(cell, root).replace(os.sep, "/") for cell in columns[name]
         ]
     manifest, problems = parse_rows(Rows(columns, rows.places), out, root=root)
     if problems:
         raise ManifestError(problems[0].message)
+    _check_inside([c for name in names for c in columns[name] if c and name not in MEDIA], root)
     if cut is not None:
         columns = {**_pinned(columns, manifest), "split": _cut(rows, cut)}
     order = [name for name in COLUMNS if name in columns]
     write_rows(out, {name: columns[name] for name in dict.fromkeys([*order, *columns])})
     return read_manifest(out, root=root)
+
+
+def _check_inside(arrays: Sequence[str], root: Path) -> None:
+    for cell in arrays:
+        try:
+            cells.inside(cell, str(root))
+        except ValueError as error:
+            raise ManifestError(str(error)) from error
 
 
 def _is_below(path: str, folder: str) -> bool:

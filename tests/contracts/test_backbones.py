@@ -24,7 +24,7 @@ def backbone(request):
 def media(backbone, *, seconds=1.3, seed=0):
     """What the decoder would hand to this backbone for a clip of random content."""
     needs, random = type(backbone).needs(backbone.options), np.random.default_rng(seed)
-    frames = moments = faces = samples = None
+    frames = moments = faces = samples = array = None
     if needs.frames is not None:
         times = np.arange(round(seconds * 25)) / 25
         moments = times[needs.frames.indices(times)]
@@ -36,6 +36,9 @@ def media(backbone, *, seconds=1.3, seed=0):
         shape = (len(moments), needs.faces.size, needs.faces.size, 3)
         crops = random.integers(0, 256, shape, dtype=np.uint8)
         faces = Faces(crops, np.arange(len(moments)) % 2 == 0)
+    if needs.array:
+        (dim,) = {spec.dim for spec in recipe_of(backbone).streams.values()}
+        array = random.normal(size=(1 + round(2 * seconds), dim))
     if needs.audio:
         samples = random.normal(0, 0.1, (2, round(seconds * 22050))).astype(np.float32)
     return Media(
@@ -45,6 +48,7 @@ def media(backbone, *, seconds=1.3, seed=0):
         samples=samples,
         sample_rate=22050 if needs.audio else None,
         text=f"What is this, number {seed}?!" if needs.text else None,
+        array=array,
     )
 
 
@@ -102,7 +106,7 @@ def test_the_forecast_of_tokens_is_near_the_truth(backbone):
 def test_a_clip_of_nothing_is_absent_in_every_stream_with_a_reason(backbone):
     needs = type(backbone).needs(backbone.options)
     asked = {"video": needs.keep_frames, "face": needs.faces, "audio": needs.audio}
-    asked["text"] = needs.text
+    asked |= {"text": needs.text, "array": needs.array}
     absent = {modality: REASON for modality, is_asked in asked.items() if is_asked}
     prepared = backbone.prepare(Media(absent=absent))
     assert prepared.inputs == {}
@@ -110,9 +114,9 @@ def test_a_clip_of_nothing_is_absent_in_every_stream_with_a_reason(backbone):
     assert all(prepared.absent.values())
 
 
-@pytest.mark.parametrize("modality", ["face", "audio", "text"])
+@pytest.mark.parametrize("modality", ["face", "audio", "text", "array"])
 def test_each_stream_is_made_or_absent_when_a_modality_is_missing(backbone, modality):
-    parts = {"face": ["faces"], "audio": ["samples", "sample_rate"], "text": ["text"]}[modality]
+    parts = {"face": ["faces"], "audio": ["samples", "sample_rate"]}.get(modality, [modality])
     clip = media(backbone)
     if getattr(clip, parts[0]) is None:
         return  # this backbone never asks for it

@@ -188,3 +188,14 @@ def test_nemo_is_cut_into_its_six_rotations(real_data, tmp_path):
         assert len(manifest.clips) == 210
         assert sum(clip.split == "test" for clip in manifest.clips) == 36
         assert manifest.media_path(manifest.clips[0].audio).is_file()
+
+
+def test_paths_of_arrays_follow_the_manifest_and_may_not_leave_its_root(tmp_path):
+    (tmp_path / "sub").mkdir()
+    part = tmp_path / "sub" / "a.csv"
+    part.write_text("id,text,vectors,label\n1,yes,v/1.npz,joy\n2,no,,sad\n")
+    made = join({"train": part}, out=tmp_path / "m.csv")
+    assert [clip.targets.get("vectors") for clip in made.clips] == ["sub/v/1.npz", None]
+    part.write_text("id,text,vectors\n1,yes,../../secret.npy\n")
+    with pytest.raises(ManifestError, match="leaves the folder of the media"):
+        join({"train": part}, out=tmp_path / "n.csv")

@@ -1,0 +1,1 @@
+"""Data-set recipes: a download in its published layout in, a manifest out."""

@@ -1,0 +1,68 @@
+"""The table of what was found in a download beside what the data set's authors state."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from emo.datasets.dataset import Row, Stated
+
+SPLITS = ("train", "val", "test")
+BY_SPLIT = ("clips", "dialogues", "speakers", "pairs")
+CLASSES = 20
+"""A column with more values than this is shown only where the authors count its classes."""
+
+
+def comparison(rows: Sequence[Row], stated: Stated) -> list[dict[str, object]]:
+    """One line a number, ``differs`` where the two are not equal."""
+    lines: list[dict[str, object]] = []
+    for what, found in counted(rows, stated).items():
+        told = stated.get(what, {})
+        for of in _keys(what, found, told):
+            number, claim = found.get(of, 0), told.get(of)
+            mark = "" if claim is None or claim == number else "differs"
+            lines.append({"what": what, "of": of, "found": number, "stated": claim, "": mark})
+    return lines
+
+
+def counted(rows: Sequence[Row], stated: Stated) -> dict[str, dict[str, int]]:
+    """As :data:`Stated`, of the rows."""
+    values = {
+        "clips": [str(number) for number in range(len(rows))],
+        "dialogues": [row.get("dialogue", "") for row in rows],
+        "speakers": [row.get("speaker", "") for row in rows] if "speakers" in stated else [],
+    }
+    found = {what: _by_split(rows, cells) for what, cells in values.items() if any(cells)}
+    if "speakers" in found:  # a number in two splits is two dialogues, a name is one speaker
+        found["speakers"]["all"] = len({name for name in values["speakers"] if name})
+    if any(row.get("cause") for row in rows):
+        found["pairs"] = _pairs(rows)
+    for column in dict.fromkeys([*stated, "label", "emotion"]):
+        classes = Counter(row[column] for row in rows if row.get(column))
+        if column not in BY_SPLIT and (column in stated or 0 < len(classes) <= CLASSES):
+            found[column] = dict(sorted(classes.items()))
+    return found
+
+
+def _by_split(rows: Sequence[Row], cells: Sequence[str]) -> dict[str, int]:
+    """Different cells by split, and over all; a dialogue's number may start again in each."""
+    pairs = {(row.get("split", ""), cell) for row, cell in zip(rows, cells, strict=True) if cell}
+    counts = Counter(split for split, _ in pairs)
+    return {**{split: counts[split] for split in SPLITS if counts[split]}, "all": len(pairs)}
+
+
+def _pairs(rows: Sequence[Row]) -> dict[str, int]:
+    counts = Counter[str]()
+    for row in rows:
+        number = sum(word != "none" for word in row.get("cause", "").split())
+        counts.update({row.get("split", ""): number, "all": number})
+    return dict(counts)
+
+
+def _keys(what: str, found: Mapping[str, int], told: Mapping[str, int]) -> list[str]:
+    keys = list(dict.fromkeys([*told, *found]))
+    if what not in BY_SPLIT:
+        return keys if len(keys) <= CLASSES else list(told)
+    if told.keys() == {"all"}:
+        keys = [key for key in keys if key == "all"] if what == "speakers" else keys
+    elif "all" not in told and len(keys) > 1:
+        keys.remove("all")
+    return [key for key in (*SPLITS, "all") if key in keys]

@@ -1,0 +1,32 @@
+"""CH-SIMS as MMSA publishes it."""
+
+from typing import Any, ClassVar
+
+from emo.datasets.dataset import Card, Dataset, Download, Stated
+from emo.datasets.mmsa import LAYOUT, WHERE, read_labels
+from emo.datasets.tree import Tree
+
+
+class Sims(Dataset):
+    """2,281 Chinese segments with a label for each modality; from -1 to 1."""
+
+    card: ClassVar[Card] = Card(
+        title="CH-SIMS",
+        where=WHERE,
+        licence="research only, ask the authors",
+        source="Yu et al. 2020 (2020.acl-main.343)",
+        layout=LAYOUT,
+        faults=(
+            "a spreadsheet that saved label.csv turned clip_id 0001 into 1; both are looked for",
+        ),
+    )
+
+    @classmethod
+    def stated(cls, options: Any) -> Stated:
+        """MMSA's splits."""
+        return {"clips": {"train": 1368, "val": 456, "test": 457}, "dialogues": {"all": 60}}
+
+    @classmethod
+    def read(cls, tree: Tree, options: Any) -> Download:
+        """Columns label, label_T, label_A, label_V and annotation, as far as they are filled."""
+        return read_labels(tree, cls.card)

@@ -1,0 +1,53 @@
+"""MMSA's layout of MOSI, MOSEI and SIMS: label.csv and Raw/<video_id>/<clip_id>.mp4."""
+
+from pathlib import PurePosixPath
+
+from emo.datasets.dataset import Card, Download, Row, not_here
+from emo.datasets.tree import Tree
+from emo.errors import DatasetError
+from emo.manifest.cells import split
+
+TABLE, RAW = "label.csv", "Raw"
+COLUMNS = ("video_id", "clip_id", "text", "label", "mode")
+KEPT = ("label", "label_T", "label_A", "label_V", "annotation")
+LAYOUT = f"{TABLE} and {RAW}/<video_id>/<clip_id>.mp4"
+WHERE = "https://github.com/thuiar/MMSA (its README links Google Drive and Baidu)"
+
+
+def read_labels(tree: Tree, card: Card) -> Download:
+    """One row a segment; the segments of one video are a dialogue.
+
+    Ids are MMSA's, ``video_id$_$clip_id``, so that its feature files fit.
+
+    Raises:
+        DatasetError: no label.csv, or not MMSA's.
+    """
+    table = tree.find(TABLE)
+    if table is None:
+        raise not_here(card, tree)
+    folder = (PurePosixPath(table).parent / RAW).as_posix()
+    rows: list[Row] = []
+    for line in tree.records(table, COLUMNS):
+        video, clip = line["video_id"], line["clip_id"]
+        try:
+            mode = split(line["mode"])
+        except ValueError as error:
+            raise DatasetError(f"{tree.root / table}: {video}, {clip}: {error}") from error
+        rows.append(
+            {
+                "id": f"{video}$_${clip}",
+                "video": _path(tree, folder, video, clip),
+                "text": line["text"],
+                "split": mode,
+                "dialogue": video,
+                "turn": str(int(clip)) if clip.isdecimal() else "",
+                **{name: line[name] for name in KEPT if line.get(name)},
+            }
+        )
+    return Download(rows)
+
+
+def _path(tree: Tree, folder: str, video: str, clip: str) -> str:
+    """A spreadsheet that saved the table made 1 of 0001: both names are looked for."""
+    names = [f"{folder}/{video}/{clip}.mp4", f"{folder}/{video}/{clip.zfill(4)}.mp4"]
+    return next((name for name in names if name in tree.all), names[0])

@@ -1,0 +1,130 @@
+"""Which of the media that the rows call for are there and can be opened."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from emo.check.media import probe_all
+from emo.datasets.dataset import Download, Row
+from emo.datasets.tree import Tree
+from emo.errors import DatasetError
+from emo.manifest import Clip
+from emo.manifest.make import AUDIO
+
+LONG_SECONDS = 60.0
+MEDIA = ("video", "audio")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The rows of which everything is there, and what is wrong with the others."""
+
+    rows: list[Row]
+    lacking: tuple[str, ...]
+    """What is missing or cannot be opened, each with its path."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Faults:
+    """Paths that cannot be used, with the reason."""
+
+    missing: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    long: dict[str, str] = field(default_factory=dict)
+
+    def reason(self, path: str) -> str | None:
+        return self.missing.get(path) or self.broken.get(path)
+
+
+def settle(download: Download, tree: Tree, *, is_opened: bool, workers: int = 2) -> Settled:
+    """Look for every file that a row names; with ``is_opened`` also read its header.
+
+    A column of which no file at all is there (the videos were not downloaded) is left out with a
+    note. A row that lacks a file is left out and the file listed, unless the published data lack
+    it too: then the row keeps what it has.
+
+    Raises:
+        DatasetError: not one file is there, and the rows have no text.
+    """
+    rows, notes = _without_absent(download, tree)
+    faults = _Faults()
+    for path in dict.fromkeys(row[n] for row in rows for n in download.paths if row.get(n)):
+        if path not in tree.all:
+            faults.missing[path] = "missing"
+    if is_opened:
+        _open(rows, tree, faults, workers)
+    kept, lacking, emptied = [], list(download.missing), []
+    for row in rows:
+        rest, blocking, known = _judge(row, download, faults)
+        lacking += blocking
+        emptied += known
+        if not blocking and any(rest.get(name) for name in (*MEDIA, "text")):
+            kept.append(rest)
+    notes += _summary("wrong in the published data too, their rows go without", emptied)
+    for why, paths in {**download.left_out, "no row names them": _strays(download, tree)}.items():
+        notes += _summary(f"left out, {why}", paths)
+    long = [f"{path} ({why})" for path, why in faults.long.items()]
+    notes += _summary(f"clips over {LONG_SECONDS:g} s", long)
+    return Settled(kept, tuple(dict.fromkeys(lacking)), (*notes, *download.notes))
+
+
+def _judge(row: Row, download: Download, faults: _Faults) -> tuple[Row, list[str], list[str]]:
+    """The row without what is wrong with it; the faults that are not tolerated; those that are."""
+    wrong = {n: why for n in download.paths if (why := faults.reason(row.get(n, "")))}
+    named = {name: f"{row[name]} ({why})" for name, why in wrong.items()}
+    blocking = [text for name, text in named.items() if row[name] not in download.tolerated]
+    known = [text for name, text in named.items() if row[name] in download.tolerated]
+    rest = {name: "" if name in wrong else cell for name, cell in row.items()}
+    return rest, blocking, known
+
+
+def _without_absent(download: Download, tree: Tree) -> tuple[list[Row], list[str]]:
+    """The rows without the columns of which no file is there, and a line about each."""
+    notes, absent = [], set()
+    for name in download.paths:
+        wanted = [row[name] for row in download.rows if row.get(name)]
+        if wanted and not any(path in tree.all for path in wanted):
+            absent.add(name)
+            notes.append(
+                f"no {name}: none of {len(wanted):,} files such as {wanted[0]} is there; "
+                "the manifest goes without"
+            )
+    left = {name for row in download.rows for name, cell in row.items() if cell} - absent
+    if not left & {*MEDIA, "text"}:
+        raise DatasetError(f"{tree.root}: {'; '.join(notes) or 'no rows'}, and there is no text")
+    rows = [{k: v for k, v in row.items() if k not in absent} for row in download.rows]
+    return rows, notes
+
+
+def _open(rows: Sequence[Row], tree: Tree, faults: _Faults, workers: int) -> None:
+    paths = dict.fromkeys(
+        row[name] for row in rows for name in MEDIA
+        if row.get(name) and row[name] not in faults.missing
+    )  # fmt: skip
+    clips = [Clip(path, audio=path) if _is_sound(path) else Clip(path, path) for path in paths]
+    probes = probe_all(clips, tree.root, fast=True, workers=workers)
+    for path, probe in zip(paths, probes, strict=True):
+        if probe.fault or probe.missing:
+            faults.broken[path] = _without_name(probe.fault or "not a file", path)
+        elif probe.seconds is not None and probe.seconds > LONG_SECONDS:
+            faults.long[path] = f"{probe.seconds:.0f} s"
+
+
+def _is_sound(path: str) -> bool:
+    return path.lower().endswith(AUDIO)
+
+
+def _without_name(fault: str, path: str) -> str:
+    return fault.removeprefix(f"{path.rpartition('/')[2]}: ")
+
+
+def _strays(download: Download, tree: Tree) -> list[str]:
+    named = {row.get(name, "") for row in download.rows for name in download.paths}
+    named |= {path for paths in download.left_out.values() for path in paths}
+    return [path for path in tree.media if path not in named]
+
+
+def _summary(what: str, paths: Iterable[str]) -> list[str]:
+    found = list(paths)
+    shown = ", ".join(found[:3]) + (" …" if len(found) > 3 else "")
+    return [f"{what}: {len(found):,}: {shown}"] if found else []

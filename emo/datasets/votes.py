@@ -1,0 +1,100 @@
+"""CREMA-D's votes: what raters heard in the voice, saw in the face, and took from both."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from emo.datasets.dataset import Row
+from emo.datasets.tree import Tree
+from emo.errors import DatasetError
+
+SUMMARY, TABULATED = "summaryTable.csv", "tabulatedVotes.csv"
+EMOTIONS = {
+    "A": "anger", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad",
+}  # fmt: skip
+KINDS = {"voice": "VoiceVote", "face": "FaceVote", "multimodal": "MultiModalVote"}
+SEPARATOR = "|"
+"""Between the winners of a tie."""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """By clip and kind of vote."""
+
+    winners: Mapping[str, Mapping[str, list[str]]]
+    """The emotions with the most votes."""
+    shares: Mapping[str, Mapping[str, Mapping[str, float]]]
+    """Of each emotion among all votes; empty: the table of all votes is not there."""
+
+    @classmethod
+    def of(cls, tree: Tree) -> "Votes":
+        """Read the two tables, as far as they are there.
+
+        Raises:
+            DatasetError: a table is not as published.
+        """
+        summary, tabulated = tree.find(SUMMARY), tree.find(TABULATED)
+        return cls(
+            _winners(tree, summary) if summary else {},
+            _shares(tree, tabulated) if tabulated else {},
+        )
+
+    def row(self, stem: str) -> Row:
+        """Hard votes, ``anger|fear`` for a tie, and soft ones, a share for each emotion."""
+        row: Row = {}
+        for kind, winners in self.winners.get(stem, {}).items():
+            row[f"{kind}_vote"] = SEPARATOR.join(winners)
+            even = {e: float(e in winners) / max(len(winners), 1) for e in EMOTIONS.values()}
+            shares = self.shares.get(stem, {}).get(kind, even)
+            row |= {f"{kind}_{emotion}": f"{share:.4g}" for emotion, share in shares.items()}
+        return row
+
+    def notes(self, rows: Sequence[Row]) -> list[str]:
+        """How many ties there are, and where the soft labels come from."""
+        if not self.winners:
+            return []
+        ties = {k: sum(SEPARATOR in row.get(f"{k}_vote", "") for row in rows) for k in KINDS}
+        soft = "shares of all votes"
+        if not self.shares:
+            soft = f"{TABULATED} is not there, so the winners of {SUMMARY} share evenly"
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in ties.items())
+        return [f"ties of the most votes: {counts}", f"soft labels: {soft}"]
+
+
+def majority(row: Row, kind: str) -> str:
+    """The one emotion with the most votes; ``""`` for a tie."""
+    winners = row.get(f"{kind}_vote", "")
+    return "" if SEPARATOR in winners else winners
+
+
+def _winners(tree: Tree, file: str) -> dict[str, dict[str, list[str]]]:
+    return {
+        line["FileName"]: {
+            kind: [EMOTIONS[letter] for letter in line[column].split(":") if letter in EMOTIONS]
+            for kind, column in KINDS.items()
+        }
+        for line in tree.records(file, ["FileName", *KINDS.values()])
+    }
+
+
+def _shares(tree: Tree, file: str) -> dict[str, dict[str, dict[str, float]]]:
+    """The table's first column has no name: 100001 is the voice of clip 1, 200001 its face, 300001
+    both (the README's queryType).
+    """
+    kinds = dict(enumerate(KINDS, 1))
+    shares: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
+    with (tree.root / file).open(encoding="utf-8-sig", newline="") as lines:
+        for line in csv.DictReader(lines):
+            try:
+                kind = kinds[int(line[""]) // 100_000]
+                counts = {name: float(line[letter]) for letter, name in EMOTIONS.items()}
+                stem, total = line["fileName"], sum(counts.values())
+            except (KeyError, ValueError, TypeError) as error:
+                raise DatasetError(
+                    f"{tree.root / file}: expected the columns '' (100001 …), A to S and "
+                    f"fileName; {error!r}. Is it the published table?"
+                ) from error
+            if total:
+                shares[stem][kind] = {name: count / total for name, count in counts.items()}
+    return shares
