@@ -8,8 +8,8 @@ from pathlib import Path
 from emo.errors import FitError
 from emo.heads.compare import Comparison, compare_runs
 from emo.heads.cross import cross_validate
+from emo.heads.files import RUN_FILE
 from emo.heads.fit import FitOptions, fit_head
-from emo.heads.folder import RUN_FILE
 from emo.heads.streams import open_sources
 from emo.manifest import Manifest
 

@@ -17,14 +17,11 @@ from safetensors.torch import save
 
 import emo
 from emo.errors import FitError
+from emo.heads.files import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE, file_name
 from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.predictions import predictions_of
 from emo.heads.report import FitResult
 from emo.heads.scale import scaling_tensors
-
-RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
-FORMAT_VERSION = 1
-"""Of the run folder."""
 
 
 @contextlib.contextmanager
@@ -125,11 +122,6 @@ def document_of(result: FitResult) -> dict[str, Any]:
             "threads": result.options.threads or torch.get_num_threads(),
         },
     }  # fmt: skip
-
-
-def file_name(target: str) -> str:
-    """The name of a target as a part of a file's name."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in target)
 
 
 def _replace(folder: Path, out: Path) -> None:
