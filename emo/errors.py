@@ -33,3 +33,7 @@ class FitError(EmoError):
 
 class WeightsError(EmoError):
     """A model file that is missing, damaged, or lacks a tensor that the model needs."""
+
+
+class ScoreError(EmoError):
+    """Predictions that cannot be scored, or submitted, as they are."""

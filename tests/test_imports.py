@@ -33,7 +33,12 @@ ARROWS = {
     "demo": ({"*"}, set(HEAVY)),
     "cli": (
         {
-            "errors", "cli_heads", "cli_manifest", "cli_options", "cli_scores", "cli_store",
+            "errors",
+            "cli_heads",
+            "cli_manifest",
+            "cli_options",
+            "cli_scores",
+            "cli_store",
             "cli_weights",
         },
         set(),

@@ -18,7 +18,7 @@ from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_doc
 
 
 class Hdf5(Format):
-    """``/ids``, and for each stream ``/X/values`` (ΣT, D) and ``/X/offsets`` (N+1)."""
+    """Ids, and for each stream a group X with values (ΣT, D) and offsets (N+1)."""
 
     extension = ".h5"
     ReadOptions = ArrayOptions

@@ -44,7 +44,7 @@ class MertoolsWriteOptions:
 
 
 class Mertools(Format):
-    """``features/X-FRA/CLIP.npy`` (T, D) or ``features/X-UTT/CLIP.npy`` (D,), and ``label.npz``."""
+    """Files features/X-FRA/CLIP.npy (T, D) or X-UTT (D,) a clip, and label.npz."""
 
     extension = ""
     WriteOptions = MertoolsWriteOptions

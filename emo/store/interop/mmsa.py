@@ -44,7 +44,7 @@ class MmsaWriteOptions:
 
 
 class Mmsa(Format):
-    """``{train, valid, test}`` -> ``id``, ``raw_text``, ``X`` (N, L, D), ``X_lengths``, labels."""
+    """For train, valid and test: id, raw_text, X (N, L, D), X_lengths, labels."""
 
     extension = ".pkl"
     is_pickle = True

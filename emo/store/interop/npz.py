@@ -17,7 +17,7 @@ from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_doc
 
 
 class Npz(Format):
-    """``ids``, and for each stream ``X/values`` (ΣT, D) and ``X/offsets`` (N+1)."""
+    """Ids, and for each stream X/values (ΣT, D) and X/offsets (N+1)."""
 
     extension = ".npz"
     ReadOptions = ArrayOptions

@@ -28,7 +28,7 @@ class ParquetReadOptions:
 
 
 class Parquet(Format):
-    """``id``, and for each stream ``X``: T lists of D numbers, or null where it is absent."""
+    """A row a clip: id, and for each stream X a list of T lists of D, null where absent."""
 
     extension = ".parquet"
     ReadOptions = ParquetReadOptions

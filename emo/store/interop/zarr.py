@@ -21,7 +21,7 @@ _CHUNK_BYTES = BLOCK_BYTES // 4
 
 
 class Zarr(Format):
-    """``clip`` (the ids), and for each stream ``X`` (ΣT, D) and ``X_length`` (N)."""
+    """The ids as clip (N), and for each stream X (ΣT, D) and X_length (N)."""
 
     extension = ""
     ReadOptions = ArrayOptions
