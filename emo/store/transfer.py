@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ import numpy as np
 from tqdm import tqdm
 
 from emo import plugins
-from emo.errors import StoreError
+from emo.errors import EmoError, StoreError
 from emo.store.commit import cannot_write
 from emo.store.contents import Contents, cuts, of_folder, recipe_of
-from emo.store.folder import RecipeFolder
+from emo.store.folder import RECIPE_FILE, RecipeFolder
 from emo.store.format import FORMATS, Format
 from emo.store.part import PartWriter
 from emo.store.store import Store
@@ -86,7 +86,8 @@ def import_file(
         made = recipe_of(contents, backbone=f"import-{name}", options=facts)
         made = replace(made, facts={**made.facts, "file": path.name})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
-        before, failures = write_parts(contents, folder)
+        with _no_empty_recipe(folder):
+            before, failures = write_parts(contents, folder)
         done = len(contents.ids) - before - len(failures.keys() & set(contents.ids))
         lines = [f"{done:,} clips of {path} -> {folder.path}"]
         lines += [f"{before:,} were there before"] * bool(before)
@@ -207,6 +208,20 @@ def content_hash(path: Path) -> str:
     for each in sorted(file for file in path.rglob("*") if file.is_file()):
         total.update(f"{each.relative_to(path).as_posix()}\n{content_hash(each)}\n".encode())
     return total.hexdigest()
+
+
+@contextmanager
+def _no_empty_recipe(folder: RecipeFolder) -> Iterator[None]:
+    """Take a recipe away whose first clips were refused: other options make another recipe."""
+    try:
+        yield
+    except EmoError:
+        folder.refresh()
+        if not folder.part_paths:
+            (folder.path / RECIPE_FILE).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.path.rmdir()
+        raise
 
 
 def _add(

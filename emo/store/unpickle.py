@@ -71,7 +71,7 @@ class _Reader(pickle.Unpickler):
     """Resolves the names of numpy's own pickles to the functions below, and no others."""
 
     def __init__(self, file: io.BytesIO, path: Path) -> None:
-        super().__init__(file)
+        super().__init__(file, encoding="latin1")  # Python 2 kept arrays in its text
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
@@ -107,6 +107,10 @@ def _scalar(dtype: Any, data: Any = b"") -> _Array:
     return array
 
 
+def _encode(text: str, *_: Any) -> bytes:
+    return text.encode("latin1")
+
+
 def _no_call(*_: Any) -> Any:
     raise ValueError("calls numpy.ndarray")
 
@@ -114,6 +118,8 @@ def _no_call(*_: Any) -> Any:
 _NAMES: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _no_call,  # named as an argument only
     ("numpy", "dtype"): _new_dtype,
+    ("_codecs", "encode"): _encode,  # how protocols before 3 write bytes
+    **{(module, "bytes"): lambda: b"" for module in ("builtins", "__builtin__")},
     **{(module, "_reconstruct"): _new_array for module in _MODULES},
     **{(module, "scalar"): _scalar for module in _MODULES},
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
