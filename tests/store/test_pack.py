@@ -147,7 +147,7 @@ def test_a_damaged_part_with_the_right_sum_is_found_too(packed, tmp_path):
             data = json.dumps(index).encode()
         yield name, data
 
-    with pytest.raises(StoreError, match="is damaged: .*nothing was unpacked"):
+    with pytest.raises(StoreError, match=r"is damaged: .*nothing was unpacked"):
         unpack(rewritten(packed, change), tmp_path / "there")
     assert not (tmp_path / "there").exists()
 

@@ -41,7 +41,7 @@ def test_padding_is_cut_off_and_never_read_as_tokens(tmp_path):
 
 def test_padding_in_front_is_said_by_option(tmp_path):
     arrays = {"ids": IDS, "audio": padded(front=True), "audio_lengths": LENGTHS}
-    with pytest.raises(StoreError, match="clip 0 has numbers beyond its 2 tokens.*padding=front"):
+    with pytest.raises(StoreError, match=r"clip 0 has numbers beyond its 2 tokens.*padding=front"):
         brought(tmp_path, arrays)
     folder, _ = brought(tmp_path, arrays, "padding=front")
     assert (folder.read("audio", ["b"]).values == 2).all()
@@ -92,7 +92,7 @@ def test_numbers_that_are_not_finite_are_failures_of_their_clips(tmp_path, emo):
 
 def test_a_pickle_inside_an_npz_is_not_opened(tmp_path):
     np.savez(tmp_path / "old.npz", ids=np.array(["a", None], dtype=object))
-    with pytest.raises(StoreError, match="not an .npz of plain arrays: .*allow_pickle=False"):
+    with pytest.raises(StoreError, match=r"not an .npz of plain arrays: .*allow_pickle=False"):
         import_file("npz", tmp_path / "old.npz", tmp_path / "store")
 
 

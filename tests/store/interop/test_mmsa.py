@@ -66,7 +66,7 @@ def test_ids_that_collide_between_splits_need_the_split_in_them(tmp_path):
 
 def test_a_pickle_is_read_only_when_asked_for(tmp_path):
     path = write(tmp_path, {"train": split(["a"])})
-    with pytest.raises(StoreError, match="can be made to run code. --allow-pickle"):
+    with pytest.raises(StoreError, match=r"can be made to run code. --allow-pickle"):
         import_file("mmsa", path, tmp_path / "store")
     with pytest.raises(StoreError, match="npz holds no pickles"):
         import_file("npz", path, tmp_path / "store", allow_pickle=True)
@@ -112,10 +112,8 @@ def test_a_pickle_that_wants_more_than_numbers_is_refused_and_runs_nothing(
 )  # fmt: skip
 def test_broken_pickles_are_one_line(data, tmp_path):
     (tmp_path / "x.pkl").write_bytes(data)
-    with pytest.raises(StoreError, match="x.pkl") as caught:
-        found = read_pickle(tmp_path / "x.pkl")
-        assert not isinstance(found, type(None)), found
-        raise StoreError(f"x.pkl: {type(found)}")
+    with pytest.raises(StoreError, match=r"x\.pkl") as caught:
+        import_file("mmsa", tmp_path / "x.pkl", tmp_path / "store", allow_pickle=True)
     assert "\n" not in str(caught.value)
 
 
@@ -145,7 +143,8 @@ def test_arrays_of_every_kind_come_back(order, tmp_path):
         "f2": np.arange(6, dtype=np.float16), "big": np.arange(3, dtype=">i4"),
         "text": np.array(["a", "bé"]), "bool": np.array([True, False]),
         "table": np.array([[1.5, 2], [3, 4]], order=order), "none": np.zeros((0, 3)),
-        "words": np.array(["a", 1, None], dtype=object), "number": np.float32(1.5), "list": [1, "x"],
+        "words": np.array(["a", 1, None], dtype=object), "number": np.float32(1.5),
+        "list": [1, "x"],
     }  # fmt: skip
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(arrays))
     found = read_pickle(tmp_path / "x.pkl")

@@ -1,4 +1,4 @@
-"""What other people's tools find in our exports: xarray, MERBench's loader, MMSA's, pandas, h5py."""
+"""What others find in our exports: xarray, MERBench's loader, MMSA's, pandas, h5py."""
 
 import os
 import pickle
@@ -110,7 +110,7 @@ def test_mmsa_reads_padded_arrays_lengths_and_labels(folder, export):
 
 
 def test_mmsa_without_splits_is_refused(export):
-    with pytest.raises(StoreError, match="9 clips are in no split.*give --manifest"):
+    with pytest.raises(StoreError, match=r"9 clips are in no split.*give --manifest"):
         export("mmsa", cells=None)
 
 
