@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 _IMPORT = (
     "Example: emo store import hdf5 old.h5 --out features/    "
-    "emo store import mmsa unaligned.pkl --allow-pickle --as mosi"
+    "emo store import mmsa unaligned.pkl --allow-pickle --as mosi --manifest mosi.csv"
 )
 _EXPORT = (
     "Example: emo store export zarr features/ --recipe classic --out classic.zarr    "
@@ -51,17 +51,25 @@ def import_file(
     ] = None,
     stream: Streams = [],
     option: FormatOptions = [],
+    manifest: Annotated[
+        Path | None, Option(help="Write the splits and labels that an mmsa file tells.")
+    ] = None,
     allow_pickle: Annotated[
         bool, Option("--allow-pickle", help="Read a pickle, of numbers, text and arrays only.")
     ] = False,
 ) -> None:
     """Put somebody's features into a store, under a recipe that says where they are from."""
+    from emo.exchange import write_manifest
     from emo.store.transfer import import_file
 
     report = import_file(
-        form, file, out, options=option, recipe=name, streams=stream, allow_pickle=allow_pickle
-    )
+        form, file, out, options=option, recipe=name, streams=stream, allow_pickle=allow_pickle,
+        wants_labels=manifest is not None,
+    )  # fmt: skip
     print(report.table())
+    if manifest is not None:
+        write_manifest(manifest, report.cells)
+        print(f"labels: {manifest}")
     raise typer.Exit(3 if report.failures else 0)
 
 

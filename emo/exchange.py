@@ -1,13 +1,14 @@
-"""Manifests meet stores: which clips are exported or packed, and their labels."""
+"""Manifests meet stores: which clips are exported or packed, and labels that a file brings."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from emo.manifest import Clip, read_manifest
-from emo.manifest.write import render_rows
+from emo.manifest import COLUMNS, Clip, read_manifest
+from emo.manifest.write import render_rows, write_rows
 
-_OURS = ("text", "split", "dialogue", "turn", "speaker")
+NO_TEXT = "(no text in the file)"
+"""A row of a manifest needs a video, an audio or a text."""
 
 
 def cells_of(
@@ -32,17 +33,32 @@ def cells_of(
 
 
 def manifest_bytes(cells: Mapping[str, Mapping[str, str]] | None) -> bytes | None:
-    """The CSV of these cells, without media paths, which mean nothing to somebody else."""
-    if cells is None:
-        return None
+    """The CSV of these cells."""
+    return None if cells is None else render_rows(".csv", _columns(cells))
+
+
+def write_manifest(path: Path, cells: Mapping[str, Mapping[str, str]]) -> None:
+    """A manifest of the labels that an imported file held.
+
+    Raises:
+        ManifestError: it exists with another content, or cannot be written.
+    """
+    texts = {clip_id: {"text": NO_TEXT, **row} for clip_id, row in cells.items()}
+    write_rows(path, _columns(texts))
+
+
+def _columns(cells: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    """Ours in their order, then all others."""
     names = dict.fromkeys(name for row in cells.values() for name in row)
-    rest = [name for name in names if name not in _OURS]
-    columns: dict[str, list[str]] = {"id": list(cells)}
-    for name in ["text", *(name for name in _OURS[1:] if name in names), *rest]:
-        columns[name] = [row.get(name, "") for row in cells.values()]
-    return render_rows(".csv", columns)
+    ordered = [name for name in COLUMNS if name in names]
+    ordered += [name for name in names if name not in COLUMNS]
+    columns = {"id": list(cells)}
+    return columns | {name: [row.get(name, "") for row in cells.values()] for name in ordered}
 
 
 def _cells(clip: Clip) -> dict[str, str]:
-    found = {name: getattr(clip, name) for name in _OURS}
-    return {k: str(v) for k, v in found.items() if v is not None} | clip.targets
+    found = {name: getattr(clip, name) for name in COLUMNS if name != "id"}
+    known = {name: str(value) for name, value in found.items() if value is not None}
+    if known["audio_channel"] == "mix":
+        del known["audio_channel"]
+    return known | clip.targets

@@ -27,12 +27,19 @@ def predictions_of(path: Path, target: str | None) -> tuple[str, Rows]:
         EmoError: no run, or no such target.
     """
     document = read_document(path)
-    tasks = {each["name"]: each["task"] for each in document["targets"]}
+    tasks = {each["name"]: each["task"] for each in _targets(document)}
     of_clips = [name for name, task in tasks.items() if task != "pairs"]
     if target is not None and target not in tasks:
         raise ScoreError(f"{path}: {unknown('target', target, tasks)}")
     name = target or next(iter(of_clips or tasks))
     return name, read_rows(path / predictions_file(name, is_first=name == document["target"]))
+
+
+def _targets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a run predicts. Runs of before there were several name one."""
+    one = {"name": document["target"], "task": "classify", "classes": document["classes"]}
+    found: list[dict[str, Any]] = document.get("targets", [one])
+    return found
 
 
 def kept_seed(path: Path) -> str:
@@ -55,7 +62,7 @@ def conversations_of(
         EmoError: the run predicts no pairs, or none of that split.
     """
     document = read_document(path)
-    target = next((each for each in document["targets"] if each["task"] == "pairs"), None)
+    target = next((each for each in _targets(document) if each["task"] == "pairs"), None)
     if target is None:
         raise ScoreError(
             f"{path} predicts no emotion–cause pairs; fit it with --head joint --target emotion "
@@ -130,7 +137,7 @@ def _rows(table: Rows, split: str, seed: str) -> list[dict[str, str]]:
 
 def _emotions(path: Path, document: Mapping[str, Any], split: str, seed: str) -> dict[str, str]:
     """Clip id -> emotion, of the first target that has such classes; of a run without: nothing."""
-    for target in document["targets"]:
+    for target in _targets(document):
         if target["task"] == "classify" and set(EMOTIONS) & set(target["classes"]):
             rows = _rows(predictions_of(path, target["name"])[1], split, seed)
             return {row["id"]: row["prediction"] for row in rows}

@@ -23,6 +23,8 @@ class Format(ABC):
     """``.h5``; empty: a folder."""
     is_pickle: ClassVar[bool] = False
     """Reading it means to unpickle; only behind ``--allow-pickle``."""
+    has_labels: ClassVar[bool] = False
+    """Its files tell splits and labels, in :attr:`emo.store.contents.Contents.cells`."""
     ReadOptions: ClassVar[type] = NoOptions
     """Frozen dataclass of what ``emo store import -o`` takes."""
     WriteOptions: ClassVar[type] = NoOptions

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class TransferReport:
     """Clips without tokens, with reasons."""
     lines: tuple[str, ...]
     """What else to know."""
+    cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of an import: clip id -> column of a manifest -> cell, as far as the file tells."""
 
     def table(self) -> str:
         """For people."""
@@ -60,6 +62,7 @@ def import_file(
     recipe: str | None = None,
     streams: Sequence[str] = (),
     allow_pickle: bool = False,
+    wants_labels: bool = False,
 ) -> TransferReport:
     """Commit the clips of a file to a store, under a recipe that names file, hash and options.
 
@@ -71,12 +74,15 @@ def import_file(
         recipe: its name in the store; None: the file's name.
         streams: to take; none: all.
         allow_pickle: take formats that are pickles.
+        wants_labels: only a format whose files tell labels will do.
 
     Raises:
         EmoError: an unknown format or option, a file that is not of it, another recipe there.
     """
     form, chosen = _format(name, options, writes=False)
     _check_pickle(name, form, allow_pickle)
+    if wants_labels and not form.has_labels:
+        raise StoreError(f"--manifest: {name} files tell no labels; leave it out")
     if not path.exists():
         raise StoreError(f"{path}: no such file; name what {name} wrote")
     with form.read(path, chosen) as found:
@@ -92,7 +98,7 @@ def import_file(
         lines = [f"{done:,} clips of {path} -> {folder.path}"]
         lines += [f"{before:,} were there before"] * bool(before)
         lines += [f"no tokens, left out: {', '.join(contents.ignored)}"] * bool(contents.ignored)
-        return TransferReport(_rows(contents), done, before, failures, tuple(lines))
+        return TransferReport(_rows(contents), done, before, failures, tuple(lines), contents.cells)
 
 
 def export_file(

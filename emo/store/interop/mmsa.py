@@ -7,7 +7,7 @@ import json
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,13 @@ from emo.store.unpickle import read_pickle
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
 """MMSA's name of a split -> ours."""
-_LABELS = ("regression_labels", "classification_labels", "annotations")
+_LABELS = {
+    "regression_labels": "label", "regression_labels_T": "label_T",
+    "regression_labels_A": "label_A", "regression_labels_V": "label_V",
+    "label_T": "label_T", "label_A": "label_A", "label_V": "label_V",
+    "annotations": "annotation", "classification_labels": "class",
+}  # fmt: skip
+"""MMSA's keys of labels -> our columns."""
 _NOT_TOKENS = ("text_bert", "raw_text")
 
 
@@ -48,6 +54,7 @@ class Mmsa(Format):
 
     extension = ".pkl"
     is_pickle = True
+    has_labels = True
     ReadOptions = MmsaReadOptions
     WriteOptions = MmsaWriteOptions
 
@@ -62,9 +69,12 @@ class Mmsa(Format):
         if isinstance(data.get(DOCUMENT), str):
             document = parse_document(data[DOCUMENT], path)
         parts = [
-            find_clips(
-                _arrays(data[split], split, options), Path(f"{path}[{split}]"), options,
-                document=document,
+            replace(
+                find_clips(
+                    _arrays(data[split], split, options), Path(f"{path}[{split}]"), options,
+                    document=document,
+                ),
+                cells=_cells(data[split], split, options),
             )
             for split in SPLITS
             if split in data and len(data[split].get(options.ids or "id", ()))
@@ -107,11 +117,23 @@ def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:
     if "text" in found and "text_lengths" not in found and "text_bert" in found:
         mask = found["text_bert"][:, 1]  # (N, L): ids, mask, segments
         found["text_lengths"] = (mask != 0).sum(axis=1)
-    ids = texts(found[options.ids or "id"])
-    found[options.ids or "id"] = np.array(
-        [f"{SPLITS[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
-    )
+    found[options.ids or "id"] = np.array(_ids(part, split, options))
     return {key: value for key, value in found.items() if key not in _NOT_TOKENS}
+
+
+def _ids(part: Any, split: str, options: MmsaReadOptions) -> list[str]:
+    ids = texts(np.array(part[options.ids or "id"]))
+    return [f"{SPLITS[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
+
+
+def _cells(part: Any, split: str, options: MmsaReadOptions) -> dict[str, dict[str, str]]:
+    """Splits, texts and labels of the clips, as a manifest has them."""
+    rows = [{"split": SPLITS[split]} for _ in part[options.ids or "id"]]
+    for key, column in {"raw_text": "text", **_LABELS}.items():
+        if key in part and len(part[key]) == len(rows):
+            for row, value in zip(rows, np.asarray(part[key]).reshape(-1).tolist(), strict=True):
+                row |= {column: str(value)} if str(value).strip() else {}
+    return dict(zip(_ids(part, split, options), rows, strict=True))
 
 
 def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> Contents:
@@ -133,7 +155,7 @@ def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> C
         [ids[k] for k in places] if places else ids,
         {name: _resident(*stream, places) for name, stream in streams.items()},
         absent=first.absent, failures=first.failures, notes=first.notes, made_by=first.made_by,
-        ignored=first.ignored,
+        ignored=first.ignored, cells={k: row for part in parts for k, row in part.cells.items()},
     )  # fmt: skip
 
 

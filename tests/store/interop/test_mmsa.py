@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from emo.errors import StoreError
+from emo.manifest import read_manifest
 from emo.store import Store
 from emo.store.transfer import import_file
 from emo.store.unpickle import read_pickle
@@ -46,6 +47,26 @@ def test_published_layout_is_read_in_every_protocol(tmp_path, protocol):
     assert folder.read("audio").lengths.tolist() == [3, 3, 3]
     assert (folder.read("audio").values == 2).all()
     assert set(folder.recipe.streams) == {"text", "audio"}
+
+
+def test_labels_and_splits_become_a_manifest(tmp_path, emo):
+    labels = np.array([[-1.5], [0.25]], np.float32)
+    part = split(["v$_$1", "v$_$2"], regression_labels=labels, annotations=["Negative", "Positive"])
+    part["raw_text"] = np.array(["so, so", ""])
+    write(tmp_path, {"train": part, "test": split(["w$_$1"])})
+    words = ("store", "import", "mmsa", "mosi.pkl", "--allow-pickle", "--manifest", "m.csv")
+    code, out, err = emo(*words)
+    assert (code, "labels: m.csv" in out) == (0, True), err
+    clips = read_manifest(tmp_path / "m.csv").clips
+    assert [(c.id, c.split) for c in clips] == [
+        ("v$_$1", "train"), ("v$_$2", "train"), ("w$_$1", "test")
+    ]  # fmt: skip
+    assert clips[0].text == "so, so"
+    assert [c.targets["label"] for c in clips] == ["-1.5", "0.25", "0.0"]
+    assert clips[1].targets["annotation"] == "Positive"
+    np.savez(tmp_path / "x.npz", ids=["a"], x=np.ones((1, 2)))
+    code, _, err = emo("store", "import", "npz", "x.npz", "--manifest", "n.csv")
+    assert (code, "npz files tell no labels" in err) == (1, True)
 
 
 def test_padding_without_lengths_is_refused(tmp_path):
