@@ -185,6 +185,11 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
     if metric.kind in ("pairs", "spans"):
         return Scored(name, _score_conversations(path, gold, metric, options))
     rows = predictions_of(path, options.target)[1] if is_run(path) else read_table(path)
+    if is_run(path) and "cause_id" in rows.columns:
+        raise ScoreError(
+            f"{path}: what it predicts is of pairs: give the JSON of conversations as --gold, or "
+            "another target with --target"
+        )
     columns = options.columns or {}
     id_column = find_column(rows, path, IDS, given=columns.get("id"), option="id")
     column = find_column(

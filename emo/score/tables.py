@@ -129,7 +129,7 @@ def check_cells(answers: Answers, gold: Mapping[str, str], allowed: Sequence[str
     if missing:
         raise ScoreError(
             f"{answers.path}: {len(missing):,} of {len(gold):,} clips are not predicted, "
-            f"the first: {missing[0]!r}{_nearest(missing, answers)}"
+            f"the first: {missing[0]!r}{_stray(answers, gold)}"
         )
     known = None if allowed is None else set(allowed)
     for clip_id in gold:
@@ -150,9 +150,10 @@ def split_of(cell: str) -> str:
     return manifest_cells.SPLITS.get(word, word)
 
 
-def _nearest(missing: Sequence[str], answers: Answers) -> str:
-    extra = next((clip_id for clip_id in answers.cells if clip_id not in set(missing)), None)
-    return f"; the file has ids such as {extra!r}" if extra is not None else "; the file is empty"
+def _stray(answers: Answers, gold: Mapping[str, str]) -> str:
+    """An id that gold does not have: often both name the same clip in two ways."""
+    extra = next((clip_id for clip_id in answers.cells if clip_id not in gold), None)
+    return "" if extra is None else f"; gold does not have {extra!r}, which the file has"
 
 
 def _is_number(cell: str) -> bool:

@@ -73,6 +73,8 @@ def find_clips(
             f"(N, D); found {_shapes(arrays)}"
         )
     ignored = tuple(f"{name} {tuple(arrays[name].shape)}" for name in arrays if name not in used)
+    order = [name for name in document.get("streams", ()) if name in streams]
+    streams = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
     return Contents(ids, streams, ignored=ignored, **known(document))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emo import plugins
 from emo.errors import StoreError
-from emo.store import PartWriter, Recipe, Store, StreamSpec
+from emo.store import PartWriter, Recipe, Store, StreamSpec, transfer
 from emo.store.format import FORMATS, Format
 from emo.store.maintain import verify
 from emo.store.transfer import export_file, import_file
@@ -155,6 +155,30 @@ def test_many_tokens_become_several_parts_and_a_second_import_does_nothing(name,
     back = Store(tmp_path / "back").recipes["back"]
     assert len(back.part_paths) > 2
     assert_same(back, folder)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_import_that_breaks_off_goes_on_from_there(name, folder, tmp_path):
+    export_file(name, tmp_path / "store", tmp_path / "out", cells=cells_of(folder))
+    options = {"recipe": "back", "allow_pickle": is_pickle(name)}
+    calls, add = [], transfer._add
+
+    def breaks(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return add(*arguments)
+
+    with patch("emo.store.transfer.PART_BYTES", 200):
+        with patch("emo.store.transfer._add", breaks), pytest.raises(KeyboardInterrupt):
+            import_file(name, tmp_path / "out", tmp_path / "back", **options)
+        done = len(Store(tmp_path / "back").recipes["back"].ids)
+        assert 0 < done < 9
+        report = import_file(name, tmp_path / "out", tmp_path / "back", **options)
+    assert (report.before, report.clips) == (done, 9 - done)
+    back = Store(tmp_path / "back").recipes["back"]
+    assert_same(back, folder)
+    assert back.failures == folder.failures
 
 
 @pytest.mark.parametrize("name", NAMES)

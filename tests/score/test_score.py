@@ -46,7 +46,7 @@ def test_json_is_a_mapping_or_a_list(emo, gold, tmp_path, document):
 
 BROKEN = {
     "missing": ("id,prediction\na,joy\nc,joy\n", "1 of 3 clips are not predicted, the first: 'b'"),
-    "other ids": ("id,prediction\nx1,joy\n", "the first: 'a'; the file has ids such as 'x1'"),
+    "other ids": ("id,prediction\nx1,joy\n", "the first: 'a'; gold does not have 'x1'"),
     "twice": ("id,prediction\na,joy\nb,joy\na,joy\nc,joy\n", "'a' stands twice: row 2 and row 4"),
     "class": ("id,prediction\na,happy\nb,fear\nc,joy\n",
               "row 2, clip 'a': unknown class 'happy'; expected one of fear, joy"),

@@ -97,6 +97,8 @@ def test_a_run_is_scored_on_its_clips_by_its_manifest(fitted, emo):
 def test_what_cannot_be_submitted_says_why(fitted, emo):
     code, _, err = emo("score", "run", "--gold", "test.json", "--metric", "semeval2024-1")
     assert (code, "which utterance is the cause, not which words" in err) == (1, True)
+    code, _, err = emo("score", "run", "--gold", "m.csv", "--target", "cause")
+    assert (code, "what it predicts is of pairs" in err) == (1, True)
     code, _, err = emo("submit", "semeval2024", "run", "--seed", 7)
     assert (code, "no pairs of split test and seed 7" in err) == (1, True)
     code, _, err = emo("submit", "semeval2024", "run", "--manifest", "gone.csv")

@@ -35,7 +35,7 @@ class Hdf5(Format):
             _collect(file, "", arrays, path)
             text = arrays.pop(DOCUMENT, None)
             document: Mapping[str, Any] = {}
-            if text is not None and text.shape == ():
+            if text is not None and text.shape == () and h5py.check_string_dtype(text.dtype):
                 document = parse_document(text.asstr()[()], path)
             yield find_clips(arrays, path, options, document=document)
 
