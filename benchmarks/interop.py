@@ -19,10 +19,11 @@ import numpy as np
 
 from emo import plugins
 from emo.store import PartWriter, Recipe, Store, StreamSpec
+from emo.store.appear import content_hash
 from emo.store.folder import RecipeFolder
 from emo.store.format import FORMATS, Format
 from emo.store.pack import pack, unpack
-from emo.store.transfer import content_hash, export_file, import_file
+from emo.store.transfer import export_file, import_file
 
 RECIPE = Recipe(
     "bench",

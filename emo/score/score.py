@@ -1,6 +1,5 @@
 """`emo score`: scores of a file, of a run, or of a whole folder of them, ranked."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,13 @@ import numpy as np
 
 from emo.errors import EmoError, FitError, ScoreError
 from emo.heads.semeval import score_pairs, score_spans
-from emo.heads.titles import TITLES
 from emo.manifest.rows import Rows
+from emo.score.check import check_conversations, check_gold
 from emo.score.gold import Gold, read_gold
 from emo.score.metrics import Metric, find_metric, score_cells
+from emo.score.report import Scored, ScoreReport
 from emo.score.run_folder import conversations_of, is_run, predictions_of
 from emo.score.tables import (
-    ALL,
     IDS,
     PREDICTIONS,
     answers_of,
@@ -24,87 +23,8 @@ from emo.score.tables import (
     read_json,
     read_table,
 )
-from emo.table import format_table
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
-_SEMEVAL = {
-    "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
-    "micro_p": "micro P", "micro_r": "micro R", "proportional_w_f1": "proportional F1",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What one file, or one run, came to."""
-
-    name: str
-    scores: Mapping[str, float]
-    """Means over seeds, the headline first; empty: it cannot be scored."""
-    seeds: int = 1
-    std: float = 0.0
-    """Of the headline over seeds."""
-    error: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreReport:
-    """All that was scored, the best first, then what is broken."""
-
-    metric: str
-    headline: str
-    sign: int
-    gold: Path
-    clips: int
-    """Or conversations."""
-    split: str
-    results: tuple[Scored, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """3 when some cannot be scored."""
-        return 3 if any(one.error for one in self.results) else 0
-
-    def table(self) -> str:
-        """For people."""
-        names = next((list(one.scores) for one in self.results if one.scores), [])
-        rows: list[dict[str, object]] = []
-        for one in self.results:
-            row: dict[str, object] = {"rank": self._rank(one), "predictions": one.name}
-            for name in names:
-                row[_title(name)] = one.scores.get(name)
-            if any(each.seeds > 1 for each in self.results):
-                row["seeds"] = one.seeds if one.scores else None
-                row["± std"] = one.std if one.scores else None
-            if any(each.error for each in self.results):
-                row["why not"] = one.error or ""
-            if len(self.results) == 1:
-                del row["rank"]
-            rows.append(row)
-        where = "" if self.split == ALL else f" of split {self.split}"
-        return f"{format_table(rows)}\n\n{self.metric} on {self.clips:,}{where} in {self.gold}"
-
-    def json(self) -> str:
-        """One JSON document."""
-        results = [
-            {
-                "predictions": one.name, "rank": self._rank(one), "scores": dict(one.scores),
-                "seeds": one.seeds, "std": one.std, "error": one.error,
-            }
-            for one in self.results
-        ]  # fmt: skip
-        document = {
-            "metric": self.metric, "headline": self.headline, "gold": str(self.gold),
-            "split": self.split, "clips": self.clips, "results": results,
-        }  # fmt: skip
-        return json.dumps(document, indent=2, ensure_ascii=False)
-
-    def _rank(self, one: Scored) -> int | None:
-        """Equal scores share a rank."""
-        if not one.scores:
-            return None
-        score = self.sign * one.scores[self.headline]
-        others = [self.sign * each.scores[self.headline] for each in self.results if each.scores]
-        return 1 + sum(other > score for other in others)
 
 
 @dataclass(frozen=True)
@@ -138,7 +58,7 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     gold = read_gold(gold_path, columns=options.columns or {}, split=options.split, target=target)
     name = options.metric or gold.metric
     metric = find_metric(name)
-    _check_gold(gold, metric, name, options)
+    check_gold(gold, metric, name, options.classes)
     if path.is_file() or is_run(path):
         results = [_scored(path, str(path), gold, metric, options)]
     else:
@@ -151,10 +71,25 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
             one.name,
         ),
     )
-    clips = len(gold.conversations) or len(gold.cells)
+    unit = "conversations" if gold.conversations else "clips"
+    count = len(gold.conversations) or len(gold.cells)
     return ScoreReport(
-        name, metric.headline, metric.sign, gold_path, clips, gold.split, tuple(ranked)
+        name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked)
     )
+
+
+def classes_of(text: str | None) -> tuple[str, ...]:
+    """``joy, fear`` -> ``("joy", "fear")``.
+
+    Raises:
+        ScoreError: a class twice, or only one.
+    """
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ScoreError(f"--classes {text}: expected several different classes, such as joy,fear")
+    return names
 
 
 def _inside(folder: Path, gold: Path) -> list[Path]:
@@ -231,7 +166,7 @@ def _score_conversations(
         document = conversations_of(path, split=options.split or "test")
     else:
         document = read_json(path)
-    _check_conversations(document, path)
+    check_conversations(document, path)
     try:
         if metric.kind == "pairs":
             found = score_pairs(gold.conversations, document)
@@ -244,61 +179,3 @@ def _score_conversations(
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ScoreError(f'{path}: a pair is not like ["3_joy", "2"]: {error!r}') from error
     return {metric.headline: found[metric.headline]} | found
-
-
-def _check_conversations(document: object, path: Path) -> None:
-    if not isinstance(document, list) or not all(
-        isinstance(one, dict) and {"conversation_ID", "emotion-cause_pairs"} <= one.keys()
-        for one in document
-    ):
-        raise ScoreError(
-            f'{path}: expected [{{"conversation_ID": 1, "emotion-cause_pairs": [["3_joy", "2"]]}}, '
-            "…] as SemEval-2024 Task 3 takes it"
-        )
-    numbers = [one["conversation_ID"] for one in document]
-    twice = next((number for number in numbers if numbers.count(number) > 1), None)
-    if twice is not None:
-        raise ScoreError(f"{path}: conversation {twice} stands {numbers.count(twice)} times")
-
-
-def _check_gold(gold: Gold, metric: Metric, name: str, options: ScoreOptions) -> None:
-    if (metric.kind in ("pairs", "spans")) != bool(gold.conversations):
-        raise ScoreError(
-            f"{gold.path}: --metric {name} needs "
-            + ("labels of clips" if gold.conversations else "the JSON of conversations")
-        )
-    if options.classes and metric.kind != "classes":
-        raise ScoreError(f"--classes: --metric {name} is not of classes; leave it out")
-    for clip_id, cell in gold.cells.items():
-        if metric.kind == "numbers":
-            _check_number(cell, f"{gold.path}: clip {clip_id!r}")
-        elif options.classes and cell not in options.classes:
-            raise ScoreError(
-                f"{gold.path}: clip {clip_id!r} is labelled {cell!r}, which is none of --classes "
-                f"{','.join(options.classes)}"
-            )
-
-
-def _check_number(cell: str, where: str) -> None:
-    try:
-        float(cell)
-    except ValueError as error:
-        raise ScoreError(f"{where}: expected a number as its label, got {cell!r}") from error
-
-
-def _title(name: str) -> str:
-    return _SEMEVAL.get(name) or TITLES.get(name, name.replace("_", " "))
-
-
-def classes_of(text: str | None) -> tuple[str, ...]:
-    """``joy, fear`` -> ``("joy", "fear")``.
-
-    Raises:
-        ScoreError: a class twice, or only one.
-    """
-    if text is None:
-        return ()
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise ScoreError(f"--classes {text}: expected several different classes, such as joy,fear")
-    return names

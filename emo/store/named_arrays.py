@@ -37,6 +37,17 @@ class ArrayOptions:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _File:
+    """What the functions below read."""
+
+    arrays: Mapping[str, Any]
+    path: Path
+    options: ArrayOptions
+    document: Mapping[str, Any]
+    clips: int
+
+
 def find_clips(
     arrays: Mapping[str, Any],
     path: Path,
@@ -55,27 +66,28 @@ def find_clips(
     Raises:
         StoreError: no ids, no streams, padded tokens without lengths, or shapes that disagree.
     """
-    document = document or {}
     id_name = _id_name(arrays, path, options)
     ids = texts(arrays[id_name])
+    file = _File(arrays, path, options, document or {}, len(ids))
     used = {id_name, options.lengths or id_name}
-    streams = {}
-    for name in list(arrays):
+    streams: dict[str, Rows] = {}
+    for name in arrays:
         stream, lengths_name = _stream_of(name, arrays)
         if stream is None or name == id_name:
             continue
-        lengths = _lengths(arrays, lengths_name, len(ids), f"{path}: {stream}")
-        streams[stream] = _rows(name, stream, arrays, lengths, len(ids), path, options, document)
-        used |= {name, *(() if lengths_name is None else (lengths_name,))}
+        if stream in streams:
+            raise StoreError(f"{path}: two arrays hold the tokens of {stream!r}, one is {name}")
+        streams[stream] = _rows(file, name, stream, _lengths(file, lengths_name, stream))
+        used |= {name, lengths_name or name}
     if not streams:
         raise StoreError(
             f"{path}: no tokens: expected arrays (ΣT, D) with offsets, (N, L, D) with lengths or "
             f"(N, D); found {_shapes(arrays)}"
         )
     ignored = tuple(f"{name} {tuple(arrays[name].shape)}" for name in arrays if name not in used)
-    order = [name for name in document.get("streams", ()) if name in streams]
+    order = [name for name in file.document.get("streams", ()) if name in streams]
     streams = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
-    return Contents(ids, streams, ignored=ignored, **known(document))
+    return Contents(ids, streams, ignored=ignored, **known(file.document))
 
 
 def texts(array: Any) -> list[str]:
@@ -121,54 +133,49 @@ def _stream_of(name: str, arrays: Mapping[str, Any]) -> tuple[str | None, str | 
         stem = name.removesuffix(ending)
         offsets = stem + ending.replace("values", "offsets")
         if name.endswith(ending) and offsets in arrays:
-            return stem, offsets
+            return stem.replace("/", "-"), offsets
     stem = name.removesuffix("/values")
     found = (stem + ending for ending in LENGTH_ENDINGS)
     return stem.replace("/", "-"), next((each for each in found if each in arrays), None)
 
 
-def _lengths(
-    arrays: Mapping[str, Any], name: str | None, clips: int, where: str
-) -> np.ndarray | None:
+def _lengths(file: _File, name: str | None, where: str) -> np.ndarray | None:
     """(N,) int64, from offsets or lengths."""
     if name is None:
         return None
-    numbers = np.asarray(arrays[name][...]).reshape(-1)
+    where = f"{file.path}: {where}: {name}"
+    if name not in file.arrays:
+        raise StoreError(f"{where}: no such array; found {_shapes(file.arrays)}")
+    numbers = np.asarray(file.arrays[name][...]).reshape(-1)
     if numbers.dtype.kind == "f" and (numbers == np.floor(numbers)).all():
         numbers = numbers.astype(np.int64)
     is_offsets = name.endswith("offsets")
-    if numbers.dtype.kind not in "iu" or len(numbers) != clips + is_offsets:
+    expected = file.clips + is_offsets
+    if numbers.dtype.kind not in "iu" or len(numbers) != expected:
         raise StoreError(
-            f"{where}: {name}: expected {clips + is_offsets} whole numbers for {clips} clips, got "
+            f"{where}: expected {expected} whole numbers for {file.clips} clips, got "
             f"{numbers.dtype} {numbers.shape}"
         )
     lengths = np.diff(numbers.astype(np.int64)) if is_offsets else numbers.astype(np.int64)
     if (lengths < 0).any() or (is_offsets and numbers[0] != 0):
-        raise StoreError(f"{where}: {name}: expected lengths >= 0 from 0 on")
+        raise StoreError(f"{where}: expected lengths >= 0 from 0 on")
     return lengths
 
 
-def _rows(
-    name: str,
-    stream: str,
-    arrays: Mapping[str, Any],
-    lengths: np.ndarray | None,
-    clips: int,
-    path: Path,
-    options: ArrayOptions,
-    document: Mapping[str, Any],
-) -> Rows:
-    array, where = arrays[name], f"{path}: {name} {tuple(arrays[name].shape)}"
+def _rows(file: _File, name: str, stream: str, lengths: np.ndarray | None) -> Rows:
+    array, where = file.arrays[name], f"{file.path}: {name} {tuple(file.arrays[name].shape)}"
     dtype = np.dtype(array.dtype).newbyteorder("=")
-    spec = spec_of(document, stream, int(array.shape[-1]), dtype.name)
+    spec = spec_of(file.document, stream, int(array.shape[-1]), dtype.name)
     if len(array.shape) == 3:
-        if lengths is None and options.lengths:
-            lengths = _lengths(arrays, options.lengths, clips, where)
-        return Rows(spec, *_padded(array, lengths, clips, where, options))
+        if lengths is None:
+            lengths = _lengths(file, file.options.lengths, stream)
+        return Rows(spec, *_padded(array, lengths, file, name, where))
     if lengths is None:
-        if array.shape[0] != clips:
-            raise StoreError(f"{where}: expected {clips} rows, one a clip, or offsets beside it")
-        lengths = np.ones(clips, np.int64)
+        if array.shape[0] != file.clips:
+            raise StoreError(
+                f"{where}: expected {file.clips} rows, one a clip, or offsets beside it"
+            )
+        lengths = np.ones(file.clips, np.int64)
     offsets = offsets_of(lengths)
     if int(offsets[-1]) != array.shape[0]:
         raise StoreError(f"{where}: expected {int(offsets[-1])} rows, as its lengths sum up to")
@@ -181,16 +188,16 @@ def _rows(
 
 
 def _padded(
-    array: Any, lengths: np.ndarray | None, clips: int, where: str, options: ArrayOptions
+    array: Any, lengths: np.ndarray | None, file: _File, name: str, where: str
 ) -> tuple[np.ndarray, Callable[[int, int], Ragged]]:
     """The lengths, cut to L, and a reader that takes the padding away."""
-    longest = array.shape[1]
+    longest, clips, options = array.shape[1], file.clips, file.options
     if array.shape[0] != clips:
         raise StoreError(f"{where}: expected {clips} clips, as there are ids")
     if lengths is None and longest > 1:
         raise StoreError(
             f"{where}: padded tokens without lengths: expected an array of {clips} lengths called "
-            f"{where.split(': ')[-1].split()[0]}_lengths; -o lengths=NAME names another"
+            f"{name}_lengths; -o lengths=NAME names another"
         )
     # tools that cut long clips at L keep the length before the cut
     kept = np.ones(clips, np.int64) if lengths is None else np.minimum(lengths, longest)

@@ -19,10 +19,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from emo.errors import StoreError
+from emo.store.appear import appearing, content_hash
 from emo.store.contents import LEFT_OUT, Contents, of_folder
 from emo.store.maintain import verify
+from emo.store.parts import write_parts
 from emo.store.store import Store
-from emo.store.transfer import appearing, content_hash, lost_lines, only_recipe, write_parts
+from emo.store.transfer import lost_lines, only_recipe
 from emo.table import format_bytes
 
 INDEX, MANIFEST, FEATURES = "emo-pack.json", "manifest.csv", "features"

@@ -1,31 +1,20 @@
 """`emo store import` and `export`: clips between a store and files of other formats."""
 
-import hashlib
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
 from emo import plugins
-from emo.errors import EmoError, StoreError
-from emo.store.commit import cannot_write
-from emo.store.contents import Contents, cuts, of_folder, recipe_of
-from emo.store.folder import RECIPE_FILE, RecipeFolder
+from emo.errors import StoreError
+from emo.store.appear import appearing, content_hash
+from emo.store.contents import Contents, of_folder, recipe_of
+from emo.store.folder import RecipeFolder
 from emo.store.format import FORMATS, Format
-from emo.store.part import PartWriter
+from emo.store.parts import no_empty_recipe, progress, write_parts
 from emo.store.store import Store
 from emo.table import format_bytes, format_table
-
-PART_BYTES = 2**28
-"""Tokens committed together."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +81,7 @@ def import_file(
         made = recipe_of(contents, backbone=f"import-{name}", options=facts)
         made = replace(made, facts={**made.facts, "file": path.name})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
-        with _no_empty_recipe(folder):
+        with no_empty_recipe(folder):
             before, failures = write_parts(contents, folder)
         done = len(contents.ids) - before - len(failures.keys() & set(contents.ids))
         lines = [f"{done:,} clips of {path} -> {folder.path}"]
@@ -128,45 +117,12 @@ def export_file(
     form, chosen = _format(name, options, writes=True)
     folder = only_recipe(Store(store), recipe)
     contents = of_folder(folder, streams=streams, cells=cells)
-    with appearing(out) as temporary, _bar(contents, "export") as bar:
+    with appearing(out) as temporary, progress(contents, "export") as bar:
         form.write(contents.watched(bar.update), temporary, chosen)
         size = _size(temporary)
     lines = [f"{len(contents.ids):,} clips of {folder.path} -> {out} ({format_bytes(size)})"]
     lines += lost_lines(contents, folder)
     return TransferReport(_rows(contents), len(contents.ids), 0, {}, tuple(lines))
-
-
-def lost_lines(contents: Contents, folder: RecipeFolder) -> list[str]:
-    """How many of the clips that were asked for are not among the contents."""
-    lost = len(contents.cells or folder.ids) - len(contents.ids)
-    return [f"{lost:,} clips have no tokens in these streams: not in it"] * bool(lost)
-
-
-def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str, str]]:
-    """Commit the clips that the folder lacks; returns how many it had, and failures.
-
-    A clip whose numbers are not finite is a recorded failure, as in `emo extract`.
-    """
-    there = {*folder.ids, *folder.failures}
-    todo = np.array([clip_id not in there for clip_id in contents.ids], dtype=bool)
-    sizes = np.sum([rows.lengths * rows.token_bytes for rows in contents.streams.values()], axis=0)
-    failures = {k: why for k, why in contents.failures.items() if k not in there}
-    left = dict(failures)
-    with _bar(contents, "import") as bar:
-        watched = contents.watched(bar.update)
-        for first, last in cuts(sizes, PART_BYTES):
-            if todo[first:last].any():
-                with PartWriter(folder.path, folder.recipe) as part:
-                    failures |= _add(part, watched, first, last, todo)
-                    for clip_id, why in left.items():
-                        part.fail(clip_id, why)
-                    left = {}
-    if left:
-        with PartWriter(folder.path, folder.recipe) as part:
-            for clip_id, why in left.items():
-                part.fail(clip_id, why)
-    folder.refresh()
-    return int((~todo).sum()), failures
 
 
 def only_recipe(store: Store, name: str | None) -> RecipeFolder:
@@ -181,75 +137,10 @@ def only_recipe(store: Store, name: str | None) -> RecipeFolder:
     return store.recipes[name]
 
 
-@contextmanager
-def appearing(out: Path) -> Iterator[Path]:
-    """A temporary path beside ``out`` that becomes ``out`` when the block is left normally.
-
-    Raises:
-        StoreError: ``out`` exists, or nothing can be written there.
-    """
-    out = out.absolute()
-    if out.exists() or out.is_symlink():
-        raise StoreError(f"{out} exists; choose another --out, or remove it")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".tmp-{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise cannot_write(out.parent, error) from error
-    try:
-        yield folder / out.name
-        os.rename(folder / out.name, out)
-    except OSError as error:
-        raise cannot_write(out.parent, error) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a file; of a folder that over the names and hashes of its files, sorted."""
-    if path.is_file():
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    total = hashlib.sha256()
-    for each in sorted(file for file in path.rglob("*") if file.is_file()):
-        total.update(f"{each.relative_to(path).as_posix()}\n{content_hash(each)}\n".encode())
-    return total.hexdigest()
-
-
-@contextmanager
-def _no_empty_recipe(folder: RecipeFolder) -> Iterator[None]:
-    """Take a recipe away whose first clips were refused: other options make another recipe."""
-    try:
-        yield
-    except EmoError:
-        folder.refresh()
-        if not folder.part_paths:
-            (folder.path / RECIPE_FILE).unlink(missing_ok=True)
-            with suppress(OSError):
-                folder.path.rmdir()
-        raise
-
-
-def _add(
-    part: PartWriter, contents: Contents, first: int, last: int, todo: np.ndarray
-) -> dict[str, str]:
-    tokens = {name: rows.read(first, last) for name, rows in contents.streams.items()}
-    failures = {}
-    for place in np.flatnonzero(todo[first:last]).tolist():
-        clip_id = contents.ids[first + place]
-        arrays = {name: ragged[place] for name, ragged in tokens.items() if len(ragged[place])}
-        reasons = {k: why for k, why in contents.absent.get(clip_id, {}).items() if k not in arrays}
-        source = contents.sources.get(clip_id, "")
-        try:
-            part.add(
-                clip_id, arrays, source=source,
-                absent={name: why for name, why in reasons.items() if name in part.recipe.streams},
-                notes=contents.notes.get(clip_id, {}),
-            )  # fmt: skip
-        except StoreError as error:
-            failures[clip_id] = str(error)
-            part.fail(clip_id, str(error), source=source)
-    return failures
+def lost_lines(contents: Contents, folder: RecipeFolder) -> list[str]:
+    """How many of the clips that were asked for are not among the contents."""
+    lost = len(contents.cells or folder.ids) - len(contents.ids)
+    return [f"{lost:,} clips have no tokens in these streams: not in it"] * bool(lost)
 
 
 def _format(name: str, options: Sequence[str], *, writes: bool) -> tuple[Format, Any]:
@@ -288,11 +179,6 @@ def _rows(contents: Contents) -> tuple[dict[str, object], ...]:
         }
         for name, rows in contents.streams.items()
     )  # fmt: skip
-
-
-def _bar(contents: Contents, what: str) -> "tqdm[Any]":
-    steps = len(contents.ids) * len(contents.streams)
-    return tqdm(total=steps, desc=what, unit="clip", disable=None, delay=2)
 
 
 def _name_of(path: Path) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emo import plugins
 from emo.errors import StoreError
-from emo.store import PartWriter, Recipe, Store, StreamSpec, transfer
+from emo.store import PartWriter, Recipe, Store, StreamSpec, parts
 from emo.store.format import FORMATS, Format
 from emo.store.maintain import verify
 from emo.store.transfer import export_file, import_file
@@ -147,7 +147,7 @@ def test_a_manifest_chooses_clips_and_their_order(name, folder, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_many_tokens_become_several_parts_and_a_second_import_does_nothing(name, folder, tmp_path):
     export_file(name, tmp_path / "store", tmp_path / "out", cells=cells_of(folder))
-    with patch("emo.store.transfer.PART_BYTES", 200), patch("emo.store.contents.BLOCK_BYTES", 100):
+    with patch("emo.store.parts.PART_BYTES", 200), patch("emo.store.contents.BLOCK_BYTES", 100):
         for before in (0, 9):
             options = {"recipe": "back", "allow_pickle": is_pickle(name)}
             report = import_file(name, tmp_path / "out", tmp_path / "back", **options)
@@ -161,7 +161,7 @@ def test_many_tokens_become_several_parts_and_a_second_import_does_nothing(name,
 def test_an_import_that_breaks_off_goes_on_from_there(name, folder, tmp_path):
     export_file(name, tmp_path / "store", tmp_path / "out", cells=cells_of(folder))
     options = {"recipe": "back", "allow_pickle": is_pickle(name)}
-    calls, add = [], transfer._add
+    calls, add = [], parts._add
 
     def breaks(*arguments):
         calls.append(arguments)
@@ -169,8 +169,8 @@ def test_an_import_that_breaks_off_goes_on_from_there(name, folder, tmp_path):
             raise KeyboardInterrupt
         return add(*arguments)
 
-    with patch("emo.store.transfer.PART_BYTES", 200):
-        with patch("emo.store.transfer._add", breaks), pytest.raises(KeyboardInterrupt):
+    with patch("emo.store.parts.PART_BYTES", 200):
+        with patch("emo.store.parts._add", breaks), pytest.raises(KeyboardInterrupt):
             import_file(name, tmp_path / "out", tmp_path / "back", **options)
         done = len(Store(tmp_path / "back").recipes["back"].ids)
         assert 0 < done < 9

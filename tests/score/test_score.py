@@ -75,7 +75,7 @@ def test_numbers_must_be_numbers(emo, tmp_path):
     assert "row 3, clip 'b': expected a number in 'prediction', got 'nan'" in err
     write(tmp_path / "p.csv", "id,prediction", ("a", "0.5"), ("b", "-2"))
     code, out, _ = emo("score", "p.csv", "--gold", "gold.csv")
-    expected = "predictions MAE Pearson p.csv 0.500 1.000 regression on 2 in gold.csv"
+    expected = "predictions MAE Pearson p.csv 0.500 1.000 regression on 2 clips in gold.csv"
     assert " ".join(out.split()) == expected
 
 

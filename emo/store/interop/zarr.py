@@ -4,6 +4,7 @@ Contiguous ragged arrays as in the CF conventions: ``X`` (X_token, X_dim) and ``
 """
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +56,9 @@ class Zarr(Format):
             "clip", shape=ids.shape, dtype=str, dimension_names=["clip"], chunks=(len(ids),)
         )
         clip[:] = ids
+        with warnings.catch_warnings():  # not in Zarr's specification yet, but xarray looks for it
+            warnings.simplefilter("ignore", UserWarning)
+            zarr.consolidate_metadata(group.store)
 
 
 class _Array:

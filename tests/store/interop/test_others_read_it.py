@@ -33,7 +33,7 @@ def export(folder, tmp_path):
 
 
 def test_xarray_opens_the_zarr_with_named_dimensions(folder, export):
-    with xarray.open_zarr(export("zarr"), consolidated=False) as data:
+    with xarray.open_zarr(export("zarr")) as data:
         assert data["clip"].values.tolist() == list(folder.ids)
         assert data["audio"].dims == ("audio_token", "audio_dim")
         assert data["audio_length"].dims == ("clip",)
