@@ -108,9 +108,23 @@ def parse_document(text: str, path: Path) -> Mapping[str, Any]:
         raise StoreError(
             f"{path}: what is called {DOCUMENT!r} in it is no JSON: {error}"
         ) from error
-    if not isinstance(document, dict):
-        raise StoreError(f"{path}: what is called {DOCUMENT!r} in it: expected {{…}}")
+    if not isinstance(document, dict) or not all(map(_is_as_written, document.items())):
+        raise StoreError(f"{path}: what is called {DOCUMENT!r} in it is not what emo writes there")
     return document
+
+
+def _is_as_written(entry: tuple[str, Any]) -> bool:
+    """Whether an entry has the shape that :meth:`emo.store.contents.Contents.document` gives it."""
+    name, value = entry
+    if name in ("absent", "notes", "streams"):
+        kinds = (int, float) if name == "notes" else (str, list, type(None))
+        return isinstance(value, dict) and all(
+            isinstance(inner, dict) and all(isinstance(each, kinds) for each in inner.values())
+            for inner in value.values()
+        )
+    if name in ("failures", "folders", "names"):
+        return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+    return isinstance(value, dict | list | type(None))
 
 
 def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> str:

@@ -82,7 +82,10 @@ def import_file(
         made = replace(made, facts={**made.facts, "file": path.name})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
         with no_empty_recipe(folder):
-            before, failures = write_parts(contents, folder)
+            try:
+                before, failures = write_parts(contents, folder)
+            except OSError as error:
+                raise StoreError(f"{path}: cannot be read: {error}") from error
         done = len(contents.ids) - before - len(failures.keys() & set(contents.ids))
         lines = [f"{done:,} clips of {path} -> {folder.path}"]
         lines += [f"{before:,} were there before"] * bool(before)
@@ -164,9 +167,9 @@ def _check_pickle(name: str, form: Format, allow_pickle: bool) -> None:
 def _check_ids(ids: Sequence[str], path: Path) -> None:
     seen: set[str] = set()
     for clip_id in ids:
-        if not clip_id or clip_id in seen:
-            what = f"clip {clip_id!r} twice" if clip_id else "a clip without id"
-            raise StoreError(f"{path} holds {what}; ids are unique and not empty")
+        if not clip_id or clip_id in seen or "\n" in clip_id:
+            what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
+            raise StoreError(f"{path} holds {what}; ids are unique, not empty, and of one line")
         seen.add(clip_id)
 
 

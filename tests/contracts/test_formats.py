@@ -74,15 +74,19 @@ def noise(rng, spec, length):
 def test_any_lengths_types_and_absences_come_back(name, data):
     kinds = st.sampled_from(["float16", "float32", "float64", "uint8", "int32", "bool"])
     dtypes = data.draw(st.lists(kinds, min_size=1, max_size=3))
-    streams = {f"s{k}": StreamSpec(2 + k, dtype) for k, dtype in enumerate(dtypes)}
+    names = ["video", "audio", "text"][: len(dtypes)]
+    streams = {
+        name: StreamSpec(2 + k, dtype, level="clip" if k else "word")
+        for k, (name, dtype) in enumerate(zip(names, dtypes, strict=True))
+    }
     lengths = st.lists(st.integers(0, 6), min_size=len(dtypes), max_size=len(dtypes)).filter(any)
     rows = data.draw(st.lists(lengths, min_size=1, max_size=5))
     present = [k for k in range(len(dtypes)) if any(row[k] for row in rows)]
-    recipe = Recipe("toy", {f"s{k}": streams[f"s{k}"] for k in present})
+    recipe = Recipe("toy", {names[k]: streams[names[k]] for k in present})
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     clips = {
         f"train/clip {place}: é": {
-            f"s{k}": noise(rng, streams[f"s{k}"], row[k]) for k in present if row[k]
+            names[k]: noise(rng, streams[names[k]], row[k]) for k in present if row[k]
         }
         for place, row in enumerate(rows)
     }

@@ -65,23 +65,11 @@ class Mmsa(Format):
         if not isinstance(data, dict) or not set(SPLITS) & data.keys():
             keys = list(data)[:8] if isinstance(data, dict) else type(data).__name__
             raise StoreError(f"{path}: expected a dict of {', '.join(SPLITS)}; found {keys}")
-        document: Mapping[str, Any] = {}
-        if isinstance(data.get(DOCUMENT), str):
-            document = parse_document(data[DOCUMENT], path)
-        parts = [
-            replace(
-                find_clips(
-                    _arrays(data[split], split, options), Path(f"{path}[{split}]"), options,
-                    document=document,
-                ),
-                cells=_cells(data[split], split, options),
-            )
-            for split in SPLITS
-            if split in data and len(data[split].get(options.ids or "id", ()))
-        ]  # fmt: skip
-        if not parts:
-            raise StoreError(f"{path}: no clips in any split")
-        yield _joined(parts, path, document)
+        try:
+            contents = _contents(data, path, options)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{path}: not laid out as MMSA lays it out: {error!r}") from error
+        yield contents
 
     def write(self, contents: Contents, path: Path, options: MmsaWriteOptions) -> None:
         """As in the contract; needs a manifest with splits. ``video`` is called ``vision``."""
@@ -105,6 +93,24 @@ class Mmsa(Format):
         data[DOCUMENT] = json.dumps({**contents.document(), **extra}, ensure_ascii=False)
         with open(path, "wb") as file:
             pickle.dump(data, file, protocol=4)
+
+
+def _contents(data: dict[str, Any], path: Path, options: MmsaReadOptions) -> Contents:
+    document: Mapping[str, Any] = {}
+    if isinstance(data.get(DOCUMENT), str):
+        document = parse_document(data[DOCUMENT], path)
+        specs, names = document.get("streams", {}), document.get("names", {})
+        theirs = {new: specs.get(old, {}) for new, old in names.items()}
+        document = {**document, "streams": theirs or specs}
+    parts = []
+    for split in SPLITS:
+        if split in data and len(data[split].get(options.ids or "id", ())):
+            arrays, where = _arrays(data[split], split, options), Path(f"{path}[{split}]")
+            part = find_clips(arrays, where, options, document=document)
+            parts.append(replace(part, cells=_cells(data[split], split, options)))
+    if not parts:
+        raise StoreError(f"{path}: no clips in any split")
+    return _joined(parts, path, document)
 
 
 def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:

@@ -36,7 +36,10 @@ class Zarr(Format):
         except (OSError, ValueError, KeyError) as error:
             raise StoreError(f"{path}: not a Zarr group: {error!r}") from error
         text = group.attrs.get(DOCUMENT)
-        document: Mapping[str, Any] = parse_document(text, path) if isinstance(text, str) else {}
+        document: Mapping[str, Any] = {}
+        if isinstance(text, str):
+            document = parse_document(text, path)
+            _check_chunks(group, document, path)
         yield find_clips(arrays, path, options, document=document)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
@@ -72,6 +75,14 @@ class _Array:
         return np.asarray(self._array[key])
 
 
+def _check_chunks(group: zarr.Group, document: Mapping[str, Any], path: Path) -> None:
+    """Zarr reads a chunk that was lost as zeros; we write every one."""
+    for name in document.get("streams", {}):
+        array: Any = group.get(name)
+        if array is None or array.nchunks_initialized < array.nchunks:
+            raise StoreError(f"{path}: chunks of stream {name!r} are missing; copy it once more")
+
+
 def _write_stream(group: zarr.Group, name: str, rows: Rows) -> None:
     spec = rows.spec
     length = group.create_array(
@@ -81,6 +92,7 @@ def _write_stream(group: zarr.Group, name: str, rows: Rows) -> None:
     length.attrs["sample_dimension"] = f"{name}_token"
     values = group.create_array(
         name, shape=(rows.tokens, spec.dim), dtype=np.dtype(spec.dtype), compressors=None,
+        config={"write_empty_chunks": True},
         chunks=(max(1, min(rows.tokens, _CHUNK_BYTES // rows.token_bytes)), spec.dim),
         dimension_names=[f"{name}_token", f"{name}_dim"],
     )  # fmt: skip

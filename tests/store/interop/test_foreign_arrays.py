@@ -113,6 +113,25 @@ def test_hdf5_that_leads_into_other_files_is_refused(tmp_path):
         import_file("hdf5", tmp_path / "virtual.h5", tmp_path / "store")
 
 
+def test_a_cut_hdf5_is_one_line(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["ids"] = [f"c{k}" for k in range(2000)]
+        file["x"] = np.ones((2000, 50))
+    data = (tmp_path / "x.h5").read_bytes()
+    (tmp_path / "x.h5").write_bytes(data[: len(data) // 2])
+    with pytest.raises(StoreError, match=r"not an HDF5 file|cannot be read"):
+        import_file("hdf5", tmp_path / "x.h5", tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"absent": {"a": 1}}', '{"notes": {"a": {"b": "c"}}}']
+)
+def test_a_document_that_emo_did_not_write_is_refused(text, tmp_path):
+    np.savez(tmp_path / "x.npz", ids=IDS, x=np.ones((3, 2)), emo=text)
+    with pytest.raises(StoreError, match="what is called 'emo' in it"):
+        import_file("npz", tmp_path / "x.npz", tmp_path / "store")
+
+
 def test_hdf5_of_others_with_groups_is_read(tmp_path):
     with h5py.File(tmp_path / "old.h5", "w") as file:
         file["names"] = ["a", "b", "c"]

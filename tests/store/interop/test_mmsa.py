@@ -138,6 +138,14 @@ def test_broken_pickles_are_one_line(data, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "part", [[1], {"id": ["a"], "x": 1.5}, {"id": ["a"], "audio": [[1], [1, 2]]}]
+)
+def test_other_layouts_are_one_line(part, tmp_path):
+    with pytest.raises(StoreError, match=r"mosi\.pkl"):
+        bring(write(tmp_path, {"train": part}))
+
+
 def test_an_array_that_claims_more_than_its_bytes_is_refused(tmp_path):
     data = pickle.dumps(np.zeros(3), protocol=2)
     shape = b"K\x03\x85"  # (3,)

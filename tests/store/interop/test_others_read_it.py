@@ -42,6 +42,13 @@ def test_xarray_opens_the_zarr_with_named_dimensions(folder, export):
         assert data["audio_length"].attrs["sample_dimension"] == "audio_token"
 
 
+def test_a_zarr_chunk_that_was_lost_is_not_read_as_zeros(export, tmp_path):
+    out = export("zarr")
+    (out / "audio" / "c" / "0" / "0").unlink()
+    with pytest.raises(StoreError, match="chunks of stream 'audio' are missing"):
+        import_file("zarr", out, tmp_path / "back")
+
+
 def read_as_merbench(root, name):
     """What func_read_one_feat of MERBench does with a clip."""
     feature = np.array([np.load(os.path.join(root, name + ".npy")).squeeze()]).squeeze()
