@@ -198,6 +198,12 @@ def test_an_export_that_breaks_off_leaves_nothing(name, folder, tmp_path):
     assert list((tmp_path / "sub").iterdir()) == []
 
 
+def test_every_format_is_listed_with_its_options(emo):
+    code, out, _ = emo("list", "formats")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == NAMES
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_there_is_never_overwritten(name, folder, tmp_path):
     (tmp_path / "out").write_text("mine")
