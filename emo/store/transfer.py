@@ -13,6 +13,7 @@ from emo.store.contents import Contents, of_folder, recipe_of
 from emo.store.folder import RecipeFolder
 from emo.store.format import FORMATS, Format
 from emo.store.parts import no_empty_recipe, progress, write_parts
+from emo.store.recipe import IMPORTED
 from emo.store.store import Store
 from emo.table import format_bytes, format_table
 
@@ -78,7 +79,7 @@ def import_file(
         contents = found.choose(list(streams)) if streams else found
         _check_ids(contents.ids, path)
         facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
-        made = recipe_of(contents, backbone=f"import-{name}", options=facts)
+        made = recipe_of(contents, backbone=f"{IMPORTED}{name}", options=facts)
         made = replace(made, facts={**made.facts, "file": path.name})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
         with no_empty_recipe(folder):

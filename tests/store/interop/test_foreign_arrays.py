@@ -4,7 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from emo.errors import StoreError
+from emo.errors import OptionError, StoreError
+from emo.extract.job import asks_again
 from emo.store import Store
 from emo.store.transfer import import_file
 
@@ -88,6 +89,12 @@ def test_numbers_that_are_not_finite_are_failures_of_their_clips(tmp_path, emo):
     assert code == 3
     assert "2 clips of old.npz -> features/old" in out
     assert "failed: b: clip 'b', stream 'x': token 0 of 1 is not finite" in out
+
+
+def test_new_clips_cannot_have_the_numbers_of_an_imported_recipe(tmp_path):
+    folder, _ = brought(tmp_path, {"ids": IDS, "x": np.ones((3, 2))})
+    with pytest.raises(OptionError, match=r"recipe 'old' was imported from old\.npz"):
+        asks_again({"old": folder.recipe})
 
 
 def test_a_pickle_inside_an_npz_is_not_opened(tmp_path):
