@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo import cli_dataset, cli_heads
+from emo import cli_dataset, cli_heads, cli_scores
 from emo.cli_manifest import manifest_app
 from emo.cli_options import Columns, Manifests, Options, Root, pairs, rows_of
 from emo.cli_store import store_app
@@ -69,6 +69,8 @@ class Plugins(str, Enum):  # noqa: UP042
     heads = "heads"
     executors = "executors"
     presets = "presets"
+    formats = "formats"
+    metrics = "metrics"
 
 
 def main() -> None:
@@ -156,6 +158,7 @@ def extract(
 
 cli_heads.register(app)
 cli_dataset.register(app)
+cli_scores.register(app)
 
 
 @app.command(epilog="Example: emo check m.csv    emo check train.csv other.csv")

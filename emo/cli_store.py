@@ -1,4 +1,4 @@
-"""`emo store …`: look into a store, verify it, clean it, list its failures."""
+"""`emo store …`: look into a store, verify it, clean it, list its failures, exchange clips."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,8 +6,12 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from emo import cli_interchange
+
 store_app = typer.Typer(
-    help="Look into a store, verify it, clean it.", rich_markup_mode=None, no_args_is_help=True
+    help="Look into a store, verify it, clean it, exchange it.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
 )
 Features = Annotated[Path, Argument(help="The store.")]
 
@@ -60,3 +64,6 @@ def failures(store: Features = Path("features")) -> None:
         for clip_id, reason in sorted(folder.failures.items())
     ]
     print(format_table(rows) if rows else "no failed clips")
+
+
+cli_interchange.register(store_app)

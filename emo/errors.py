@@ -37,3 +37,7 @@ class WeightsError(EmoError):
 
 class DatasetError(EmoError):
     """A download of a data set that is not there, or not in its published layout."""
+
+
+class ScoreError(EmoError):
+    """Predictions that cannot be scored, or submitted, as they are."""

@@ -10,11 +10,9 @@ from emo.table import format_table
 
 
 def plugin_table(what: str) -> str:
-    """The table for ``backbones``, ``datasets``, ``heads``, ``executors`` or ``presets``."""
-    if what == "presets":
-        return _presets()
-    if what == "datasets":
-        return _datasets()
+    """The table for ``backbones``, ``heads``, ``executors``, ``formats`` and others."""
+    if what in _TABLES:
+        return _TABLES[what]()
     package, contract, row = _KINDS[what]()
     rows: list[dict[str, object]] = []
     for name in plugins.available(package):
@@ -128,7 +126,31 @@ def _executors() -> tuple[str, type, Callable[[type], dict[str, object]]]:
     return "emo.extract.executors", Executor, lambda kind: {"what it is": _first_sentence(kind)}
 
 
-_KINDS = {"backbones": _backbones, "heads": _heads, "executors": _executors}
+def _formats() -> tuple[str, type, Callable[[type], dict[str, object]]]:
+    from emo.store.format import FORMATS, Format
+
+    def row(kind: type[Format]) -> dict[str, object]:
+        return {
+            "is a": f"{kind.extension} file" if kind.extension else "folder",
+            "import -o": _options(kind.ReadOptions),
+            "export -o": _options(kind.WriteOptions),
+            "what it is": _first_sentence(kind),
+        }
+
+    return FORMATS, Format, row
+
+
+def _metrics() -> str:
+    from emo.score.metrics import METRICS
+
+    rows = [{"name": name, "of": m.kind, "what it is": m.what} for name, m in METRICS.items()]
+    return format_table(rows)
+
+
+_TABLES = {"presets": _presets, "metrics": _metrics, "datasets": _datasets}
+_KINDS = {
+    "backbones": _backbones, "heads": _heads, "executors": _executors, "formats": _formats,
+}  # fmt: skip
 
 
 def _options(options: type) -> str:

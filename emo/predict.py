@@ -11,7 +11,7 @@ import pandas as pd
 
 from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.dialogues import pairs_of, turns_of
-from emo.heads.folder import file_name
+from emo.heads.files import file_name
 from emo.heads.run import Run
 from emo.heads.targets import NONE, SEPARATOR, Target
 from emo.manifest import Clip, Manifest, read_manifest

@@ -28,7 +28,8 @@ def manifest(tmp_path):
     "words",
     [["extract"], ["fit-head"], ["compare"], ["predict"], ["check"], ["list"], ["demo"],
      ["manifest", "folder"], ["manifest", "join"], ["store", "ls"], ["store", "verify"],
-     ["store", "clean"], ["store", "failures"]],
+     ["store", "clean"], ["store", "failures"], ["store", "import"], ["store", "export"],
+     ["store", "pack"], ["store", "unpack"], ["score"], ["submit"]],
     ids=" ".join,
 )  # fmt: skip
 def test_every_command_shows_an_example(emo, words):

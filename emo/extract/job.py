@@ -9,7 +9,7 @@ from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Backbone, recipe_options
 from emo.manifest import Manifest
-from emo.store.recipe import Recipe
+from emo.store.recipe import IMPORTED, Recipe
 
 BACKBONES = "emo.extract.backbones"
 
@@ -124,6 +124,11 @@ def asks_again(recipes: Mapping[str, Recipe], options: Sequence[str] = ()) -> tu
 
 
 def _ask_again(name: str, recipe: Recipe, places: Mapping[str, str]) -> Ask:
+    if recipe.backbone.startswith(IMPORTED):
+        raise OptionError(
+            f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}: emo cannot "
+            "make its numbers for other clips. Import those too, and give their store: --features"
+        )
     kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
     given: Any = plugins.parse_options(kind.Options, places, name)
     fixed = [option for option in places if option in recipe_options(given)]

@@ -8,9 +8,9 @@ from pathlib import Path
 from emo.errors import FitError
 from emo.heads.compare import Comparison, compare_runs
 from emo.heads.cross import cross_validate
+from emo.heads.files import RUN_FILE, read_document
 from emo.heads.fit import FitOptions, fit_head
-from emo.heads.folder import RUN_FILE, told
-from emo.heads.run import read_document
+from emo.heads.folder import told
 from emo.heads.seeds import Asked, asked_of
 from emo.heads.streams import open_sources
 from emo.manifest import Manifest

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from emo import plugins
 from emo.errors import FitError
-from emo.heads.folder import RUN_FILE, file_name
+from emo.heads.files import RUN_FILE, predictions_file, read_document
 from emo.heads.measures import HEADLINES
 from emo.heads.paired import Paired, paired_bootstrap
-from emo.heads.report import TITLES
-from emo.heads.run import read_document, targets_of
+from emo.heads.run import targets_of
 from emo.heads.targets import Target
+from emo.heads.titles import TITLES
 from emo.table import format_table
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ class ScoredRun:
         import pandas as pd  # a second to import
 
         is_first = self.target.name == self.document["target"]
-        mark = "" if is_first else f"-{file_name(self.target.name)}"
-        path = self.path / f"predictions{mark}.csv"
+        path = self.path / predictions_file(self.target.name, is_first=is_first)
         if not path.is_file():
             raise FitError(f"{path}: no such file; fit the run again")
         table = pd.read_csv(path, dtype=str, keep_default_na=False)

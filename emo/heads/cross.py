@@ -13,8 +13,9 @@ import numpy as np
 from emo.errors import FitError, OptionError
 from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, asked_scalings, split_data
+from emo.heads.files import RUN_FILE, file_name
 from emo.heads.fit import FitOptions, FitResult, forget, kept_beside, threads
-from emo.heads.folder import RUN_FILE, document_of, file_name, run_folder
+from emo.heads.folder import document_of, run_folder
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
 from emo.heads.loaded import Loaded, load_clips

@@ -10,9 +10,10 @@ import numpy as np
 from emo.heads.data import Split
 from emo.heads.outcome import Round
 from emo.heads.predictions import predictions_of
-from emo.heads.report import TITLES, FitResult
+from emo.heads.report import FitResult
 from emo.heads.scores import Scores
 from emo.heads.targets import Target
+from emo.heads.titles import TITLES
 from emo.table import format_table
 
 if TYPE_CHECKING:

@@ -17,15 +17,12 @@ from safetensors.torch import save
 
 import emo
 from emo.errors import FitError
+from emo.heads.files import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE, file_name
 from emo.heads.options import FitOptions
 from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.predictions import predictions_of
 from emo.heads.report import FitResult
 from emo.heads.scale import scaling_tensors
-
-RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
-FORMAT_VERSION = 1
-"""Of the run folder."""
 
 
 @contextlib.contextmanager
@@ -136,11 +133,6 @@ def told(options: FitOptions, head_options: Mapping[str, Any]) -> dict[str, Any]
         del fields[name]
     found: dict[str, Any] = json.loads(json.dumps({"head": head, "options": fields}))
     return found
-
-
-def file_name(target: str) -> str:
-    """The name of a target as a part of a file's name."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in target)
 
 
 def _replace(folder: Path, out: Path) -> None:

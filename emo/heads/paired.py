@@ -10,8 +10,8 @@ import numpy as np
 
 from emo.errors import FitError
 from emo.heads.measures import HEADLINES, interval_of, measure, resampled
-from emo.heads.report import TITLES
 from emo.heads.targets import Target, parts
+from emo.heads.titles import TITLES
 from emo.table import format_table
 
 if TYPE_CHECKING:

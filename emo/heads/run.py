@@ -1,6 +1,5 @@
 """A finished run, read back: its head with its scaling, ready to predict."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data import scale_streams
 from emo.heads.dialogues import pairs_of
-from emo.heads.folder import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE
+from emo.heads.files import WEIGHTS_FILE, read_document
 from emo.heads.head import LIBRARY, Batch, Head
 from emo.heads.outputs import outputs_of
 from emo.heads.scale import Scaling
@@ -157,21 +156,3 @@ def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
     return tuple(
         Target(**{**target, "classes": tuple(target["classes"])}) for target in document["targets"]
     )
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """``run.json`` of a run folder."""
-    try:
-        document: dict[str, Any] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FitError(
-            f"{path} is no run folder ({RUN_FILE}: {error.strerror}); emo fit-head --out makes one"
-        ) from error
-    except ValueError as error:
-        raise FitError(f"{path / RUN_FILE}: damaged: {error}. Fit it again.") from error
-    if document.get("format_version") != FORMAT_VERSION:
-        raise FitError(
-            f"{path}: expected a run of format {FORMAT_VERSION}, got "
-            f"{document.get('format_version')}; update emo, or fit again"
-        )
-    return document

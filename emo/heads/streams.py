@@ -40,6 +40,11 @@ class Source:
         return first
 
     @property
+    def is_empty(self) -> bool:
+        """No clip has this stream, such as one that was left out of a pack."""
+        return not any(folder.lengths(self._stream).any() for folder in self.folders)
+
+    @property
     def _stream(self) -> str:
         return self.name.partition("/")[2]
 
@@ -66,7 +71,12 @@ def open_sources(features: Sequence[Path], names: Sequence[str]) -> tuple[list[S
             f"{', '.join(map(str, features))}: no streams for a head; found: "
             f"{', '.join(known) or 'nothing'}; run emo extract"
         )
-    return kept, [f"{name}: left out, raw pixels (--stream {name} takes it)" for name in images]
+    notes = [f"{name}: left out, raw pixels (--stream {name} takes it)" for name in images]
+    empty = [source.name for source in kept if source.name not in names and source.is_empty]
+    if len(empty) < len(kept):
+        kept = [source for source in kept if source.name not in empty]
+        notes += [f"{name}: left out, no clip has tokens in it" for name in empty]
+    return kept, notes
 
 
 def _folders_by_recipe(features: Sequence[Path]) -> dict[str, list[RecipeFolder]]:

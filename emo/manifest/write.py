@@ -19,7 +19,7 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
         ManifestError: the file exists with another content (it may have been edited by hand), or
             its folder does not exist.
     """
-    data = _render(extension(path), columns)
+    data = render_rows(extension(path), columns)
     if path.exists():
         if path.is_file() and path.read_bytes() == data:
             return
@@ -42,7 +42,8 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
         raise
 
 
-def _render(kind: str, columns: Mapping[str, Sequence[str]]) -> bytes:
+def render_rows(kind: str, columns: Mapping[str, Sequence[str]]) -> bytes:
+    """The bytes of a table, in the format of an extension such as ``.csv``."""
     if kind == ".parquet":
         import pyarrow
         import pyarrow.parquet

@@ -10,6 +10,9 @@ import numpy as np
 
 from emo.errors import StoreError
 
+IMPORTED = "import-"
+"""How the backbone of numbers from a file is called, before the file's format."""
+
 
 @dataclass(frozen=True)
 class StreamSpec:

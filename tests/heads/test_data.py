@@ -75,6 +75,16 @@ def test_image_streams_are_left_out_unless_named(tmp_path):
     assert notes == ["fake/face: left out, raw pixels (--stream fake/face takes it)"]
 
 
+def test_streams_that_no_clip_has_are_left_out_unless_named(tmp_path):
+    tokens = {f"c{row}": {"a": np.ones((1, 2), np.float32)} for row in range(3)}
+    specs = {"a": StreamSpec(2, "float32"), "b": StreamSpec(3)}
+    store = make_store(tmp_path / "features", tokens, specs=specs)
+    sources, notes = open_sources([store], [])
+    assert [source.name for source in sources] == ["fake/a"]
+    assert notes == ["fake/b: left out, no clip has tokens in it"]
+    assert [source.name for source in open_sources([store], ["fake/b"])[0]] == ["fake/b"]
+
+
 def test_one_recipe_name_for_two_recipes_is_an_error(tmp_path):
     _, tokens = learnable(3)
     first = make_store(tmp_path / "first", tokens)

@@ -1,0 +1,64 @@
+"""Manifests meet stores: which clips are exported or packed, and labels that a file brings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from emo.manifest import COLUMNS, Clip, read_manifest
+from emo.manifest.write import render_rows, write_rows
+
+NO_TEXT = "(no text in the file)"
+"""A row of a manifest needs a video, an audio or a text."""
+
+
+def cells_of(
+    path: Path | None,
+    *,
+    columns: Mapping[str, str] = MappingProxyType({}),
+    root: Path | None = None,
+) -> dict[str, dict[str, str]] | None:
+    """Clip id -> column -> cell, empty cells left out, in the order of the manifest.
+
+    Args:
+        path: of the manifest; None: none is given.
+        columns: ``{ours: theirs}``.
+        root: of the media.
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
+    if path is None:
+        return None
+    return {clip.id: _cells(clip) for clip in read_manifest(path, columns=columns, root=root).clips}
+
+
+def manifest_bytes(cells: Mapping[str, Mapping[str, str]] | None) -> bytes | None:
+    """The CSV of these cells."""
+    return None if cells is None else render_rows(".csv", _columns(cells))
+
+
+def write_manifest(path: Path, cells: Mapping[str, Mapping[str, str]]) -> None:
+    """A manifest of the labels that an imported file held.
+
+    Raises:
+        ManifestError: it exists with another content, or cannot be written.
+    """
+    texts = {clip_id: {"text": NO_TEXT, **row} for clip_id, row in cells.items()}
+    write_rows(path, _columns(texts))
+
+
+def _columns(cells: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    """Ours in their order, then all others."""
+    names = dict.fromkeys(name for row in cells.values() for name in row)
+    ordered = [name for name in COLUMNS if name in names]
+    ordered += [name for name in names if name not in COLUMNS]
+    columns = {"id": list(cells)}
+    return columns | {name: [row.get(name, "") for row in cells.values()] for name in ordered}
+
+
+def _cells(clip: Clip) -> dict[str, str]:
+    found = {name: getattr(clip, name) for name in COLUMNS if name != "id"}
+    known = {name: str(value) for name, value in found.items() if value is not None}
+    if known["audio_channel"] == "mix":
+        del known["audio_channel"]
+    return known | clip.targets

@@ -1,0 +1,39 @@
+"""What the files of a run folder are called, and its run.json read back; without torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from emo.errors import FitError
+
+RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
+FORMAT_VERSION = 1
+"""Of the run folder."""
+
+
+def predictions_file(target: str, *, is_first: bool) -> str:
+    """The name of a target's table of predictions; that of the run's first target is short."""
+    return "predictions.csv" if is_first else f"predictions-{file_name(target)}.csv"
+
+
+def file_name(target: str) -> str:
+    """The name of a target as a part of a file's name."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in target)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """``run.json`` of a run folder."""
+    try:
+        document: dict[str, Any] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FitError(
+            f"{path} is no run folder ({RUN_FILE}: {error.strerror}); emo fit-head --out makes one"
+        ) from error
+    except ValueError as error:
+        raise FitError(f"{path / RUN_FILE}: damaged: {error}. Fit it again.") from error
+    if document.get("format_version") != FORMAT_VERSION:
+        raise FitError(
+            f"{path}: expected a run of format {FORMAT_VERSION}, got "
+            f"{document.get('format_version')}; update emo, or fit again"
+        )
+    return document

@@ -1,0 +1,144 @@
+"""What a run of `emo fit-head` predicted: cells of clips, or pairs as SemEval writes them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from emo.errors import EmoError, ScoreError
+from emo.heads.files import RUN_FILE, predictions_file, read_document
+from emo.heads.semeval import EMOTIONS
+from emo.manifest import Clip, read_manifest
+from emo.manifest.rows import Rows, read_rows
+from emo.plugins import unknown
+from emo.score.tables import split_of
+
+NEUTRAL, NONE = "neutral", "none"
+
+
+def is_run(path: Path) -> bool:
+    """Whether it is the folder of a run."""
+    return (path / RUN_FILE).is_file()
+
+
+def predictions_of(path: Path, target: str | None) -> tuple[str, Rows]:
+    """The name of a target of a run (its first of clips by default) and its predictions.
+
+    Raises:
+        EmoError: no run, or no such target.
+    """
+    document = read_document(path)
+    tasks = {each["name"]: each["task"] for each in _targets(document)}
+    of_clips = [name for name, task in tasks.items() if task != "pairs"]
+    if target is not None and target not in tasks:
+        raise ScoreError(f"{path}: {unknown('target', target, tasks)}")
+    name = target or next(iter(of_clips or tasks))
+    return name, read_rows(path / predictions_file(name, is_first=name == document["target"]))
+
+
+def _targets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a run predicts. Runs of before there were several name one."""
+    one = {"name": document["target"], "task": "classify", "classes": document["classes"]}
+    found: list[dict[str, Any]] = document.get("targets", [one])
+    return found
+
+
+def kept_seed(path: Path) -> str:
+    """The seed whose head the run kept."""
+    return str(read_document(path).get("kept", {}).get("seed", 0))
+
+
+def conversations_of(
+    path: Path, *, split: str, seed: str | None = None, manifest: Path | None = None
+) -> list[dict[str, Any]]:
+    """The predicted pairs of every conversation of a split, as SemEval-2024 Task 3 wants them.
+
+    Args:
+        path: of the run.
+        split: ``train``, ``val`` or ``test``.
+        seed: of the run; None: the one it kept.
+        manifest: it was fitted on; None: where ``run.json`` says.
+
+    Raises:
+        EmoError: the run predicts no pairs, or none of that split.
+    """
+    document = read_document(path)
+    target = next((each for each in _targets(document) if each["task"] == "pairs"), None)
+    if target is None:
+        raise ScoreError(
+            f"{path} predicts no emotion–cause pairs; fit it with --head joint --target emotion "
+            "--target cause --task cause=pairs"
+        )
+    clips = _clips(manifest or Path(document["manifest"]["path"]), split, path)
+    numbers = _utterances(clips, split)
+    seed = seed or kept_seed(path)
+    rows = _rows(predictions_of(path, target["name"])[1], split, seed)
+    if not rows:
+        raise ScoreError(
+            f"{path}: no pairs of split {split} and seed {seed} among its predictions: the split "
+            "needs a pair column in the manifest, `none` where nothing is known"
+        )
+    emotions = _emotions(path, document, split, seed)
+    pairs: dict[int, list[list[str]]] = {number: [] for number, _ in numbers.values()}
+    for row in rows:
+        emotion = row["prediction"]
+        if emotion not in (NONE, *EMOTIONS, NEUTRAL):
+            emotion = emotions.get(row["id"], emotion) if emotion == "yes" else emotion
+        if emotion in (NONE, NEUTRAL):
+            continue
+        (conversation, utterance), (_, cause) = numbers[row["id"]], numbers[row["cause_id"]]
+        pairs[conversation].append([f"{utterance}_{emotion}", str(cause)])
+    return [
+        {"conversation_ID": number, "emotion-cause_pairs": found} for number, found in pairs.items()
+    ]
+
+
+def utterances_of(path: Path, *, split: str, manifest: Path | None = None) -> dict[int, set[int]]:
+    """Conversation -> the numbers of its utterances, as the manifest has them."""
+    document = read_document(path)
+    clips = _clips(manifest or Path(document["manifest"]["path"]), split, path)
+    found: dict[int, set[int]] = {}
+    for conversation, utterance in _utterances(clips, split).values():
+        found.setdefault(conversation, set()).add(utterance)
+    return found
+
+
+def _clips(manifest: Path, split: str, run: Path) -> list[Clip]:
+    try:
+        clips = [clip for clip in read_manifest(manifest).clips if clip.split == split]
+    except EmoError as error:
+        raise ScoreError(f"{run}: its manifest is needed: {error}; name it: --manifest") from error
+    if not clips:
+        raise ScoreError(f"{manifest}: no clip is in split {split}")
+    return clips
+
+
+def _utterances(clips: Sequence[Clip], split: str) -> dict[str, tuple[int, int]]:
+    """Clip id -> numbers of conversation and utterance, which count from 1."""
+    first = 1 if any(clip.turn == 0 for clip in clips) else 0
+    found = {}
+    for clip in clips:
+        name = (clip.dialogue or "").removeprefix(f"{split}/")
+        if not name.isdecimal() or clip.turn is None:
+            raise ScoreError(
+                f"clip {clip.id!r}: dialogue {clip.dialogue!r}, turn {clip.turn}: expected the "
+                "numbers of a conversation and an utterance"
+            )
+        found[clip.id] = (int(name), clip.turn + first)
+    return found
+
+
+def _rows(table: Rows, split: str, seed: str) -> list[dict[str, str]]:
+    names = list(table.columns)
+    rows = (
+        dict(zip(names, line, strict=True)) for line in zip(*table.columns.values(), strict=True)
+    )
+    return [row for row in rows if split_of(row["split"]) == split and row["seed"] == seed]
+
+
+def _emotions(path: Path, document: Mapping[str, Any], split: str, seed: str) -> dict[str, str]:
+    """Clip id -> emotion, of the first target that has such classes; of a run without: nothing."""
+    for target in _targets(document):
+        if target["task"] == "classify" and set(EMOTIONS) & set(target["classes"]):
+            rows = _rows(predictions_of(path, target["name"])[1], split, seed)
+            return {row["id"]: row["prediction"] for row in rows}
+    return {}

@@ -1,0 +1,181 @@
+"""`emo score`: scores of a file, of a run, or of a whole folder of them, ranked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emo.errors import EmoError, FitError, ScoreError
+from emo.heads.semeval import score_pairs, score_spans
+from emo.manifest.rows import Rows
+from emo.score.check import check_conversations, check_gold
+from emo.score.gold import Gold, read_gold
+from emo.score.metrics import Metric, find_metric, score_cells
+from emo.score.report import Scored, ScoreReport
+from emo.score.run_folder import conversations_of, is_run, predictions_of
+from emo.score.tables import (
+    IDS,
+    PREDICTIONS,
+    answers_of,
+    check_cells,
+    find_column,
+    read_json,
+    read_table,
+)
+
+ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """How files are read, and by what they are scored."""
+
+    metric: str | None = None
+    """None: as such labels usually are."""
+    classes: tuple[str, ...] = ()
+    columns: Mapping[str, str] | None = None
+    """``id`` and ``prediction`` of the predictions, ``gold_id`` and ``label`` of the gold."""
+    split: str | None = None
+    target: str | None = None
+    """Of a run; None: its first."""
+
+
+def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
+    """Score one file or run, or every one of a folder.
+
+    Args:
+        path: predictions, the folder of a run, or a folder of either.
+        gold_path: the labels.
+        options: how.
+
+    Raises:
+        EmoError: the gold cannot be read; the one file cannot be scored; a folder without files.
+    """
+    if not path.exists():
+        raise ScoreError(f"{path}: no such file or folder")
+    target = options.target or (predictions_of(path, None)[0] if is_run(path) else None)
+    gold = read_gold(gold_path, columns=options.columns or {}, split=options.split, target=target)
+    name = options.metric or gold.metric
+    metric = find_metric(name)
+    check_gold(gold, metric, name, options.classes)
+    if path.is_file() or is_run(path):
+        results = [_scored(path, str(path), gold, metric, options)]
+    else:
+        results = [_tried(each, gold, metric, options) for each in _inside(path, gold_path)]
+    ranked = sorted(
+        results,
+        key=lambda one: (
+            one.error is not None,
+            -metric.sign * one.scores[metric.headline] if one.scores else 0.0,
+            one.name,
+        ),
+    )
+    unit = "conversations" if gold.conversations else "clips"
+    count = len(gold.conversations) or len(gold.cells)
+    return ScoreReport(
+        name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked)
+    )
+
+
+def classes_of(text: str | None) -> tuple[str, ...]:
+    """``joy, fear`` -> ``("joy", "fear")``.
+
+    Raises:
+        ScoreError: a class twice, or only one.
+    """
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ScoreError(f"--classes {text}: expected several different classes, such as joy,fear")
+    return names
+
+
+def _inside(folder: Path, gold: Path) -> list[Path]:
+    found = [
+        each
+        for each in sorted(folder.iterdir())
+        if (each.suffix.lower() in ENDINGS and each.is_file() and not _is_same(each, gold))
+        or (each.is_dir() and is_run(each))
+    ]
+    if not found:
+        raise ScoreError(f"{folder}: no predictions ({' '.join(ENDINGS)}) and no run in it")
+    return found
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.exists() and one.samefile(other)
+
+
+def _tried(path: Path, gold: Gold, metric: Metric, options: ScoreOptions) -> Scored:
+    try:
+        return _scored(path, path.name, gold, metric, options)
+    except (EmoError, OSError, ValueError, KeyError, TypeError) as error:
+        text = str(error) if isinstance(error, EmoError) else repr(error)
+        return Scored(path.name, {}, error=text.removeprefix(f"{path}: "))
+
+
+def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOptions) -> Scored:
+    if metric.kind in ("pairs", "spans"):
+        return Scored(name, _score_conversations(path, gold, metric, options))
+    rows = predictions_of(path, options.target)[1] if is_run(path) else read_table(path)
+    if is_run(path) and "cause_id" in rows.columns:
+        raise ScoreError(
+            f"{path}: what it predicts is of pairs: give the JSON of conversations as --gold, or "
+            "another target with --target"
+        )
+    columns = options.columns or {}
+    id_column = find_column(rows, path, IDS, given=columns.get("id"), option="id")
+    column = find_column(
+        rows, path, PREDICTIONS, given=columns.get("prediction"), option="prediction",
+        but=(id_column,),
+    )  # fmt: skip
+    found = []
+    for part in _by_seed(rows):
+        answers = answers_of(part, path, id_column=id_column, column=column, split=gold.split)
+        allowed = options.classes or sorted(set(gold.cells.values()))
+        check_cells(answers, gold.cells, None if metric.kind == "numbers" else allowed)
+        predicted = [answers.cells[clip_id] for clip_id in gold.cells]
+        found.append(score_cells(metric, [*gold.cells.values()], predicted, options.classes))
+    means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+    values = [one[metric.headline] for one in found]
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return Scored(name, means, len(found), std)
+
+
+def _by_seed(rows: Rows) -> list[Rows]:
+    """A table of several seeds, as `emo fit-head` writes it, one by one."""
+    seeds = rows.columns.get("seed", [])
+    if len(set(seeds)) < 2:
+        return [rows]
+    parts = []
+    for seed in dict.fromkeys(seeds):
+        kept = [k for k, each in enumerate(seeds) if each == seed]
+        columns = {name: [cells[k] for k in kept] for name, cells in rows.columns.items()}
+        parts.append(Rows(columns, [rows.places[k] for k in kept]))
+    return parts
+
+
+def _score_conversations(
+    path: Path, gold: Gold, metric: Metric, options: ScoreOptions
+) -> dict[str, float]:
+    if is_run(path) and metric.kind == "spans":
+        raise ScoreError(f"{path}: a run predicts which utterance is the cause, not which words")
+    if is_run(path):
+        document = conversations_of(path, split=options.split or "test")
+    else:
+        document = read_json(path)
+    check_conversations(document, path)
+    try:
+        if metric.kind == "pairs":
+            found = score_pairs(gold.conversations, document)
+        else:
+            both = score_spans(gold.conversations, document)
+            overlap = both["proportional"].items()
+            found = both["strict"] | {f"proportional_{name}": value for name, value in overlap}
+    except FitError as error:
+        raise ScoreError(f"{path}: {error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ScoreError(f'{path}: a pair is not like ["3_joy", "2"]: {error!r}') from error
+    return {metric.headline: found[metric.headline]} | found

@@ -1,0 +1,108 @@
+"""`emo submit semeval2024`: the files that SemEval-2024 Task 3 takes, checked by its rules."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emo.errors import ScoreError
+from emo.heads.semeval import EMOTIONS
+from emo.score.run_folder import conversations_of, utterances_of
+
+PAIRS_FILE = "Subtask_2_pred.json"
+NO_SPANS = (
+    "Subtask_1_pred.json: not written; subtask 1 asks for the words of the cause, and this run "
+    "predicts which utterance it is"
+)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What was written."""
+
+    path: Path
+    conversations: int
+    pairs: int
+
+    def table(self) -> str:
+        """For people."""
+        return (
+            f"{self.pairs:,} pairs in {self.conversations:,} conversations -> {self.path}\n"
+            "checked: conversations complete, emotions known, utterances in range\n" + NO_SPANS
+        )
+
+
+def submit_semeval(
+    run: Path, out: Path, *, split: str = "test", seed: str | None = None,
+    manifest: Path | None = None,
+) -> Submission:  # fmt: skip
+    """Write the predicted pairs of a run.
+
+    Args:
+        run: of `emo fit-head` with a target of pairs.
+        out: folder, made when it does not exist.
+        split: whose conversations.
+        seed: of the run; None: the one it kept.
+        manifest: it was fitted on; None: where ``run.json`` says.
+
+    Raises:
+        EmoError: the run has no pairs, or they break a rule of the task.
+    """
+    found = conversations_of(run, split=split, seed=seed, manifest=manifest)
+    check_pairs(found, utterances_of(run, split=split, manifest=manifest), str(run))
+    path = out / PAIRS_FILE
+    _write(path, json.dumps(found, indent=1) + "\n")
+    return Submission(path, len(found), sum(len(one["emotion-cause_pairs"]) for one in found))
+
+
+def check_pairs(
+    found: Sequence[Mapping[str, Any]], utterances: Mapping[int, set[int]], where: str
+) -> None:
+    """The rules of the task's scorer.
+
+    Args:
+        found: conversations with their pairs.
+        utterances: conversation -> the numbers of its utterances.
+        where: named in errors.
+
+    Raises:
+        ScoreError: a conversation is missing, unknown or there twice, an emotion is unknown, or
+            an utterance does not exist.
+    """
+    numbers = [one["conversation_ID"] for one in found]
+    for number in utterances:
+        if numbers.count(number) != 1:
+            raise ScoreError(f"{where}: conversation {number} stands {numbers.count(number)} times")
+    for one in found:
+        number = one["conversation_ID"]
+        if number not in utterances:
+            raise ScoreError(f"{where}: conversation {number} is none of the split")
+        for first, second in one["emotion-cause_pairs"]:
+            utterance, _, emotion = first.partition("_")
+            if emotion not in EMOTIONS:
+                raise ScoreError(
+                    f"{where}: conversation {number}: emotion {emotion!r}; expected one of "
+                    f"{', '.join(EMOTIONS)}"
+                )
+            if not {int(utterance), int(second)} <= utterances[number]:
+                raise ScoreError(
+                    f"{where}: conversation {number}: pair {first}, {second}: it has utterances "
+                    f"{min(utterances[number])} to {max(utterances[number])}"
+                )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ScoreError(
+            f"{path} cannot be written: {error.strerror}; choose another --out"
+        ) from error

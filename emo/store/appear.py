@@ -1,0 +1,47 @@
+"""Files and folders that appear whole under their name or not at all, and what they hash to."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from emo.errors import StoreError
+from emo.store.commit import cannot_write
+
+
+@contextmanager
+def appearing(out: Path) -> Iterator[Path]:
+    """A temporary path beside ``out`` that becomes ``out`` when the block is left normally.
+
+    Raises:
+        StoreError: ``out`` exists, or nothing can be written there.
+    """
+    out = out.absolute()
+    if out.exists() or out.is_symlink():
+        raise StoreError(f"{out} exists; choose another --out, or remove it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".tmp-{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise cannot_write(out.parent, error) from error
+    try:
+        yield folder / out.name
+        os.rename(folder / out.name, out)
+    except OSError as error:
+        raise cannot_write(out.parent, error) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file; of a folder that over the names and hashes of its files, sorted."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    total = hashlib.sha256()
+    for each in sorted(file for file in path.rglob("*") if file.is_file()):
+        total.update(f"{each.relative_to(path).as_posix()}\n{content_hash(each)}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,76 @@
+"""hdf5: one group a stream, ragged by offsets; readable from Matlab, R, Julia and C."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+import emo
+from emo.errors import StoreError
+from emo.ragged import offsets_of
+from emo.store.contents import Contents
+from emo.store.format import Format
+from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
+
+
+class Hdf5(Format):
+    """Ids, and for each stream a group X with values (ΣT, D) and offsets (N+1)."""
+
+    extension = ".h5"
+    ReadOptions = ArrayOptions
+
+    @contextmanager
+    def read(self, path: Path, options: ArrayOptions) -> Iterator[Contents]:
+        """As in the contract; links and data in other files are refused."""
+        try:
+            file = h5py.File(path, "r")
+        except OSError as error:
+            raise StoreError(f"{path}: not an HDF5 file: {error}") from error
+        with file:
+            arrays: dict[str, Any] = {}
+            _collect(file, "", arrays, path)
+            text = arrays.pop(DOCUMENT, None)
+            document: Mapping[str, Any] = {}
+            if text is not None and text.shape == () and h5py.check_string_dtype(text.dtype):
+                document = parse_document(text.asstr()[()], path)
+            yield find_clips(arrays, path, options, document=document)
+
+    def write(self, contents: Contents, path: Path, options: Any) -> None:
+        """As in the contract."""
+        text = h5py.string_dtype("utf-8")
+        with h5py.File(path, "w", libver=("v110", "latest")) as file:
+            file.attrs["writer"] = f"emo {emo.__version__}"
+            file.create_dataset("ids", data=np.array(contents.ids, dtype=object), dtype=text)
+            document = json.dumps(contents.document(), ensure_ascii=False)
+            file.create_dataset(DOCUMENT, data=document, dtype=text)
+            for name, rows in contents.streams.items():
+                group = file.create_group(name)
+                group.attrs["level"], group.attrs["kind"] = rows.spec.level, rows.spec.kind
+                group.create_dataset("offsets", data=offsets_of(rows.lengths))
+                shape, dtype = (rows.tokens, rows.spec.dim), np.dtype(rows.spec.dtype)
+                values = group.create_dataset("values", shape, dtype)
+                row = 0
+                for _, ragged in rows.blocks():
+                    if len(ragged.values):
+                        values[row : row + len(ragged.values)] = ragged.values
+                    row += len(ragged.values)
+
+
+def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path) -> None:
+    for name in group:
+        where = f"{prefix}{name}"
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise StoreError(f"{path}: {where} is a link; it may lead out of the file: refused")
+        found = group[name]
+        if isinstance(found, h5py.Group):
+            if prefix.count("/") > 8:
+                raise StoreError(f"{path}: groups within groups too deep at {where}")
+            _collect(found, f"{where}/", arrays, path)
+        elif isinstance(found, h5py.Dataset):
+            if found.is_virtual or found.external:
+                raise StoreError(f"{path}: {where} keeps its data in another file: refused")
+            arrays[where] = found

@@ -1,0 +1,200 @@
+"""mertools: a folder ``X-FRA`` or ``X-UTT`` of .npy files a stream, and label.npz, as MERBench has.
+
+Source: zeroQiaoba/MERTools, MERBench/toolkit (utils/read_data.py, preprocess/meld.py).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from emo.errors import StoreError
+from emo.ragged import Ragged, offsets_of
+from emo.store.contents import Contents, Rows, known, spec_of
+from emo.store.format import Format
+from emo.store.named_arrays import parse_document
+
+UTT, FRA = "-UTT", "-FRA"
+CORPORA = ("train", "val", "test")
+NO_VALENCE = -10
+"""What MERBench writes where a clip has no valence."""
+_SAFE = " ()[]+,;=@~-_."
+_DOCUMENT = "emo.json"
+
+
+@dataclass(frozen=True)
+class MertoolsWriteOptions:
+    """Of writing the folders."""
+
+    emo: str = field(default="label", metadata={"help": "The manifest's column of emotions."})
+    val: str = field(default="valence", metadata={"help": "Its column of valence, if any."})
+    classes: str | None = field(
+        default=None,
+        metadata={"help": "a,b,c: emotions become these numbers, as its MELD loader wants."},
+    )
+    means: bool = field(
+        default=False, metadata={"help": "Beside each X-FRA its mean over tokens as X-UTT."}
+    )
+
+
+class Mertools(Format):
+    """Files features/X-FRA/CLIP.npy (T, D) or X-UTT (D,) a clip, and label.npz."""
+
+    extension = ""
+    WriteOptions = MertoolsWriteOptions
+
+    @contextmanager
+    def read(self, path: Path, options: Any) -> Iterator[Contents]:
+        """As in the contract; ``label.npz``, which is a pickle, is left alone."""
+        root = path / "features" if (path / "features").is_dir() else path
+        folders = sorted(f for f in root.glob("*") if f.is_dir() and f.name[-4:] in (UTT, FRA))
+        if not folders:
+            raise StoreError(f"{path}: no folder in it is called NAME{UTT} or NAME{FRA}")
+        document: Mapping[str, Any] = {}
+        if (path / _DOCUMENT).is_file():
+            text = (path / _DOCUMENT).read_text(encoding="utf-8")
+            document = parse_document(text, path / _DOCUMENT)
+        names = _stream_names(folders, document)
+        files = {stream: _files(folder, bool(document)) for stream, folder in names.items()}
+        ids = _order({clip_id for each in files.values() for clip_id in each}, document)
+        streams = {name: _rows(name, files[name], ids, document) for name in names}
+        yield Contents(ids, streams, **known(document))
+
+    def write(self, contents: Contents, path: Path, options: MertoolsWriteOptions) -> None:
+        """As in the contract; characters that a file name cannot have become %XX."""
+        names = {clip_id: quote(clip_id, safe=_SAFE) for clip_id in contents.ids}
+        written = {}
+        for stream, rows in contents.streams.items():
+            if rows.spec.dim == 1 and rows.lengths.max() > 1:
+                raise StoreError(f"stream {stream!r}: MERBench reads (T, 1) as one token of T")
+            ending = UTT if rows.lengths.max(initial=0) <= 1 else FRA
+            written[f"{stream}{ending}"] = stream
+            _write_stream(path / "features", f"{stream}{ending}", contents, rows, names)
+            if ending == FRA and options.means:
+                _write_stream(path / "features", f"{stream}{UTT}", contents, rows, names)
+        document = contents.document() | {"folders": written, "order": list(contents.ids)}
+        text = json.dumps(document, ensure_ascii=False)
+        (path / _DOCUMENT).write_text(text, encoding="utf-8")
+        if contents.cells:
+            np.savez_compressed(path / "label.npz", **_corpora(contents, names, options))
+
+
+def _write_stream(
+    root: Path, folder: str, contents: Contents, rows: Rows, names: Mapping[str, str]
+) -> None:
+    (root / folder).mkdir(parents=True)
+    for first, ragged in rows.blocks():
+        for place, tokens in enumerate(ragged, start=first):
+            if not len(tokens):
+                continue
+            array = tokens
+            if folder.endswith(UTT):
+                is_mean = len(tokens) > 1
+                array = tokens.mean(axis=0, dtype=np.float32) if is_mean else tokens[0]
+            np.save(
+                root / folder / f"{names[contents.ids[place]]}.npy", np.ascontiguousarray(array)
+            )
+
+
+def _corpora(
+    contents: Contents, names: Mapping[str, str], options: MertoolsWriteOptions
+) -> dict[str, Any]:
+    """``train_corpus``, ``val_corpus``, ``test_corpus``: name -> ``{"emo": …, "val": …}``."""
+    numbers = {name: k for k, name in enumerate((options.classes or "").split(",")) if name}
+    corpora: dict[str, dict[str, Any]] = {name: {} for name in CORPORA}
+    for clip_id in contents.ids:
+        cells = contents.cells[clip_id]
+        split, emotion = cells.get("split", ""), cells.get(options.emo)
+        if split not in CORPORA or emotion is None:
+            raise StoreError(
+                f"clip {clip_id!r}: expected a split and a {options.emo} in the manifest, got "
+                f"{split or 'no split'} and {emotion or 'none'}; -o emo=COLUMN names another"
+            )
+        if numbers and emotion not in numbers:
+            raise StoreError(
+                f"clip {clip_id!r}: {emotion!r} is not among -o classes={list(numbers)}"
+            )
+        valence = cells.get(options.val)
+        corpora[split][names[clip_id]] = {
+            "emo": numbers.get(emotion, emotion),
+            "val": float(valence) if valence else NO_VALENCE,
+        }
+    return {f"{name}_corpus": np.array(corpus, dtype=object) for name, corpus in corpora.items()}
+
+
+def _stream_names(folders: list[Path], document: Mapping[str, Any]) -> dict[str, Path]:
+    """Our own export says which folder is which stream; else the name without its ending."""
+    ours = document.get("folders", {})
+    if ours:
+        return {ours[folder.name]: folder for folder in folders if folder.name in ours}
+    stems = [folder.name[:-4] for folder in folders]
+    found = {}
+    for folder, stem in zip(folders, stems, strict=True):
+        name = folder.name if stems.count(stem) > 1 else stem
+        found[re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip("-_.") or name] = folder
+    return found
+
+
+def _files(folder: Path, is_ours: bool) -> dict[str, Path]:
+    """Clip id -> its file, or its folder of one file a frame."""
+    found = {}
+    for each in sorted(folder.iterdir()):
+        if each.is_dir() or each.suffix == ".npy":
+            name = each.name if each.is_dir() else each.stem
+            found[unquote(name) if is_ours else name] = each
+    return found
+
+
+def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
+    places = {clip_id: k for k, clip_id in enumerate(document.get("order", []))}
+    return sorted(ids, key=lambda clip_id: (places.get(clip_id, len(places)), clip_id))
+
+
+def _rows(
+    stream: str, files: Mapping[str, Path], ids: list[str], document: Mapping[str, Any]
+) -> Rows:
+    if not files:
+        raise StoreError(f"stream {stream!r}: its folder holds no .npy")
+    shapes = {clip_id: _shape(file) for clip_id, file in files.items()}
+    _, dim, dtype = next(iter(shapes.values()))
+    for clip_id, (_, found, kind) in shapes.items():
+        if (found, kind) != (dim, dtype):
+            raise StoreError(f"{files[clip_id]}: expected (T, {dim}) {dtype}, got {found} {kind}")
+    lengths = np.array([shapes[each][0] if each in shapes else 0 for each in ids], np.int64)
+
+    def read(first: int, last: int) -> Ragged:
+        arrays = [_tokens(files[clip_id]) for clip_id in ids[first:last] if clip_id in files]
+        values = np.concatenate([np.zeros((0, dim), dtype), *arrays])
+        return Ragged(values, offsets_of(lengths[first:last]))
+
+    return Rows(spec_of(document, stream, dim, dtype), lengths, read)
+
+
+def _shape(file: Path) -> tuple[int, int, str]:
+    """(T, D, dtype) of a clip, without reading its numbers where it is one file."""
+    tokens = _tokens(file, is_mapped=True)
+    return len(tokens), int(tokens.shape[1]), np.dtype(tokens.dtype).newbyteorder("=").name
+
+
+def _tokens(file: Path, *, is_mapped: bool = False) -> np.ndarray:
+    """(T, D); ``(D,)`` is one token, and a folder's files are one token each, by name."""
+    if file.is_dir():
+        frames = [_tokens(each) for each in sorted(file.glob("*.npy"))]
+        return np.concatenate(frames) if frames else np.zeros((0, 1), np.float32)
+    try:
+        array: np.ndarray = np.load(file, allow_pickle=False, mmap_mode="r" if is_mapped else None)
+    except (OSError, ValueError, EOFError) as error:
+        raise StoreError(f"{file}: not an .npy of numbers: {error}") from error
+    if array.ndim == 1:
+        array = array[None]
+    while array.ndim > 2 and 1 in array.shape[:-1]:
+        array = array.squeeze(axis=array.shape.index(1))
+    if array.ndim != 2:
+        raise StoreError(f"{file}: expected (T, D) or (D,), got {array.shape}")
+    return array

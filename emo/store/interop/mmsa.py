@@ -1,0 +1,211 @@
+"""mmsa: the pickle of MMSA and MMSA-FET: padded arrays by split, with ids, texts and labels.
+
+Source: thuiar/MMSA, data_loader.py; thuiar/MMSA-FET, main.py.
+"""
+
+import json
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emo.errors import StoreError
+from emo.ragged import Ragged, offsets_of
+from emo.store.contents import Contents, Rows
+from emo.store.format import Format
+from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document, texts
+from emo.store.unpickle import read_pickle
+
+SPLITS = {"train": "train", "valid": "val", "test": "test"}
+"""MMSA's name of a split -> ours."""
+_LABELS = {
+    "regression_labels": "label", "regression_labels_T": "label_T",
+    "regression_labels_A": "label_A", "regression_labels_V": "label_V",
+    "label_T": "label_T", "label_A": "label_A", "label_V": "label_V",
+    "annotations": "annotation", "classification_labels": "class",
+}  # fmt: skip
+"""MMSA's keys of labels -> our columns."""
+_NOT_TOKENS = ("text_bert", "raw_text")
+
+
+@dataclass(frozen=True)
+class MmsaReadOptions(ArrayOptions):
+    """Of reading the pickle."""
+
+    ids: str | None = field(default="id", metadata={"help": "The key of the clip ids."})
+    split_in_id: bool = field(
+        default=False, metadata={"help": "Put the split before each id: for ids that collide."}
+    )
+
+
+@dataclass(frozen=True)
+class MmsaWriteOptions:
+    """Of writing the pickle."""
+
+    label: str = field(default="label", metadata={"help": "The column of the labels."})
+
+
+class Mmsa(Format):
+    """For train, valid and test: id, raw_text, X (N, L, D), X_lengths, labels."""
+
+    extension = ".pkl"
+    is_pickle = True
+    has_labels = True
+    ReadOptions = MmsaReadOptions
+    WriteOptions = MmsaWriteOptions
+
+    @contextmanager
+    def read(self, path: Path, options: MmsaReadOptions) -> Iterator[Contents]:
+        """As in the contract; text without lengths takes those of BERT's mask in the file."""
+        data = read_pickle(path)
+        if not isinstance(data, dict) or not set(SPLITS) & data.keys():
+            keys = list(data)[:8] if isinstance(data, dict) else type(data).__name__
+            raise StoreError(f"{path}: expected a dict of {', '.join(SPLITS)}; found {keys}")
+        try:
+            contents = _contents(data, path, options)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{path}: not laid out as MMSA lays it out: {error!r}") from error
+        yield contents
+
+    def write(self, contents: Contents, path: Path, options: MmsaWriteOptions) -> None:
+        """As in the contract; needs a manifest with splits. ``video`` is called ``vision``."""
+        rows = _rows_by_split(contents)
+        padded = {name: _padded(stream) for name, stream in contents.streams.items()}
+        names = {name: name for name in padded}
+        if "video" in names and "vision" not in names:
+            names["video"] = "vision"
+        data: dict[str, Any] = {}
+        for split, index in rows.items():
+            ids = [contents.ids[k] for k in index]
+            cells = [contents.cells[clip_id] for clip_id in ids]
+            part: dict[str, Any] = {"id": ids, "raw_text": [c.get("text", "") for c in cells]}
+            for name, array in padded.items():
+                part[names[name]] = array[index]
+                lengths = contents.streams[name].lengths[index]
+                part[f"{names[name]}_lengths"] = lengths.tolist()
+            data[split] = part | _labels(ids, cells, options.label)
+        order = {clip_id: k for k, clip_id in enumerate(contents.ids)}
+        extra = {"names": {new: old for old, new in names.items()}, "order": order}
+        data[DOCUMENT] = json.dumps({**contents.document(), **extra}, ensure_ascii=False)
+        with open(path, "wb") as file:
+            pickle.dump(data, file, protocol=4)
+
+
+def _contents(data: dict[str, Any], path: Path, options: MmsaReadOptions) -> Contents:
+    document: Mapping[str, Any] = {}
+    if isinstance(data.get(DOCUMENT), str):
+        document = parse_document(data[DOCUMENT], path)
+        specs, names = document.get("streams", {}), document.get("names", {})
+        theirs = {new: specs.get(old, {}) for new, old in names.items()}
+        document = {**document, "streams": theirs or specs}
+    parts = []
+    for split in SPLITS:
+        if split in data and len(data[split].get(options.ids or "id", ())):
+            arrays, where = _arrays(data[split], split, options), Path(f"{path}[{split}]")
+            part = find_clips(arrays, where, options, document=document)
+            parts.append(replace(part, cells=_cells(data[split], split, options)))
+    if not parts:
+        raise StoreError(f"{path}: no clips in any split")
+    return _joined(parts, path, document)
+
+
+def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:
+    """The arrays of a split, with lengths of the text if only BERT's mask tells them."""
+    found = {
+        key: value if isinstance(value, np.ndarray) else np.array(value)
+        for key, value in part.items()
+        if key not in _LABELS and len(value)
+    }
+    if "text" in found and "text_lengths" not in found and "text_bert" in found:
+        mask = found["text_bert"][:, 1]  # (N, L): ids, mask, segments
+        found["text_lengths"] = (mask != 0).sum(axis=1)
+    found[options.ids or "id"] = np.array(_ids(part, split, options))
+    return {key: value for key, value in found.items() if key not in _NOT_TOKENS}
+
+
+def _ids(part: Any, split: str, options: MmsaReadOptions) -> list[str]:
+    ids = texts(np.array(part[options.ids or "id"]))
+    return [f"{SPLITS[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
+
+
+def _cells(part: Any, split: str, options: MmsaReadOptions) -> dict[str, dict[str, str]]:
+    """Splits, texts and labels of the clips, as a manifest has them."""
+    rows = [{"split": SPLITS[split]} for _ in part[options.ids or "id"]]
+    for key, column in {"raw_text": "text", **_LABELS}.items():
+        if key in part and len(part[key]) == len(rows):
+            for row, value in zip(rows, np.asarray(part[key]).reshape(-1).tolist(), strict=True):
+                row |= {column: str(value)} if str(value).strip() else {}
+    return dict(zip(_ids(part, split, options), rows, strict=True))
+
+
+def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> Contents:
+    """One after the other, in the order of the store they came from if the file says it."""
+    ids = [clip_id for part in parts for clip_id in part.ids]
+    first = parts[0]
+    streams = {}
+    for name, rows in first.streams.items():
+        for part in parts:
+            if name not in part.streams or part.streams[name].spec != rows.spec:
+                raise StoreError(f"{path}: stream {name!r} differs from one split to another")
+        read = [part.streams[name].read(0, len(part.ids)) for part in parts]
+        values = np.concatenate([each.values for each in read])
+        lengths = np.concatenate([part.streams[name].lengths for part in parts])
+        streams[document.get("names", {}).get(name, name)] = (rows.spec, values, lengths)
+    order = document.get("order", {})
+    places = sorted(range(len(ids)), key=lambda k: order.get(ids[k], k)) if order else None
+    return Contents(
+        [ids[k] for k in places] if places else ids,
+        {name: _resident(*stream, places) for name, stream in streams.items()},
+        absent=first.absent, failures=first.failures, notes=first.notes, made_by=first.made_by,
+        ignored=first.ignored, cells={k: row for part in parts for k, row in part.cells.items()},
+    )  # fmt: skip
+
+
+def _resident(spec: Any, values: np.ndarray, lengths: np.ndarray, places: Any) -> Rows:
+    """Rows of tokens that are in memory, in another order."""
+    ragged = Ragged(values, offsets_of(lengths))
+    if places is not None:
+        ragged = ragged.select(places)
+    return Rows(spec, ragged.lengths, lambda first, last: ragged.select(range(first, last)))
+
+
+def _rows_by_split(contents: Contents) -> dict[str, np.ndarray]:
+    found = {}
+    ours = [contents.cells.get(clip_id, {}).get("split", "") for clip_id in contents.ids]
+    for theirs, name in SPLITS.items():
+        found[theirs] = np.array([k for k, split in enumerate(ours) if split == name], np.int64)
+    without = [contents.ids[k] for k, split in enumerate(ours) if split not in SPLITS.values()]
+    if without:
+        raise StoreError(
+            f"{len(without)} clips are in no split, the first: {without[0]!r}; an mmsa file has "
+            "train, valid and test: give --manifest with a column split"
+        )
+    return found
+
+
+def _padded(rows: Rows) -> np.ndarray:
+    """(N, L, D), zeros after the tokens of each clip."""
+    longest = max(1, int(rows.lengths.max(initial=1)))
+    padded = np.zeros((len(rows.lengths), longest, rows.spec.dim), rows.spec.dtype)
+    for first, ragged in rows.blocks():
+        for place, tokens in enumerate(ragged, start=first):
+            padded[place, : len(tokens)] = tokens
+    return padded
+
+
+def _labels(ids: list[str], cells: list[Mapping[str, str]], column: str) -> dict[str, Any]:
+    """Numbers as ``regression_labels``; words as ``annotations``."""
+    words = [row.get(column) for row in cells]
+    if not any(words):
+        return {}
+    for clip_id, word in zip(ids, words, strict=True):
+        if not word:
+            raise StoreError(f"clip {clip_id!r} has no {column}; an mmsa file labels every clip")
+    try:
+        return {"regression_labels": np.array([float(str(word)) for word in words], np.float32)}
+    except ValueError:
+        return {"annotations": [str(word) for word in words]}

@@ -1,0 +1,69 @@
+"""npz: one uncompressed zip of .npy arrays, ragged by offsets; numpy alone reads it."""
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emo.errors import StoreError
+from emo.ragged import offsets_of
+from emo.store.contents import Contents, Rows
+from emo.store.format import Format
+from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
+
+
+class Npz(Format):
+    """Ids, and for each stream X/values (ΣT, D) and X/offsets (N+1)."""
+
+    extension = ".npz"
+    ReadOptions = ArrayOptions
+
+    @contextmanager
+    def read(self, path: Path, options: ArrayOptions) -> Iterator[Contents]:
+        """As in the contract; arrays are read whole, never unpickled."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                if not isinstance(file, np.lib.npyio.NpzFile):
+                    raise StoreError(f"{path}: a single array; expected several in an .npz")
+                arrays = {name: file[name] for name in file.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path}: not an .npz of plain arrays: {error}") from error
+        yield find_clips(arrays, path, options, document=_document(arrays, path))
+
+    def write(self, contents: Contents, path: Path, options: Any) -> None:
+        """As in the contract; tokens go through memory a few clips at a time."""
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+            _member(archive, "ids", np.array(contents.ids))
+            text = json.dumps(contents.document(), ensure_ascii=False)
+            _member(archive, DOCUMENT, np.array(text))
+            for name, rows in contents.streams.items():
+                _member(archive, f"{name}/offsets", offsets_of(rows.lengths))
+                with archive.open(f"{name}/values.npy", "w", force_zip64=True) as member:
+                    _values(member, rows)
+
+
+def _document(arrays: dict[str, Any], path: Path) -> Mapping[str, Any]:
+    """Our own JSON, taken out of the arrays; of other people's files nothing."""
+    if DOCUMENT not in arrays or arrays[DOCUMENT].shape != () or arrays[DOCUMENT].dtype.kind != "U":
+        return {}
+    return parse_document(str(arrays.pop(DOCUMENT)), path)
+
+
+def _member(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array(member, array, allow_pickle=False)
+
+
+def _values(member: Any, rows: Rows) -> None:
+    dtype = np.dtype(rows.spec.dtype).newbyteorder("<")
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False,
+        "shape": (rows.tokens, rows.spec.dim),
+    }  # fmt: skip
+    np.lib.format.write_array_header_2_0(member, header)
+    for _, ragged in rows.blocks():
+        member.write(np.ascontiguousarray(ragged.values, dtype).data)

@@ -1,0 +1,133 @@
+"""parquet: one row a clip, a column of lists a stream; pandas, DuckDB, Spark and R read it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from emo.errors import StoreError
+from emo.ragged import Ragged, offsets_of
+from emo.store.contents import BLOCK_BYTES, Contents, Rows, cuts, known, spec_of
+from emo.store.format import Format
+from emo.store.named_arrays import DOCUMENT, ID_NAMES, parse_document
+
+_NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
+
+
+@dataclass(frozen=True)
+class ParquetReadOptions:
+    """Of reading."""
+
+    id: str | None = field(default=None, metadata={"help": "The column of clip ids."})
+
+
+class Parquet(Format):
+    """A row a clip: id, and for each stream X a list of T lists of D, null where absent."""
+
+    extension = ".parquet"
+    ReadOptions = ParquetReadOptions
+
+    @contextmanager
+    def read(self, path: Path, options: ParquetReadOptions) -> Iterator[Contents]:
+        """As in the contract; a column of plain lists is one token a clip."""
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise StoreError(f"{path}: not a Parquet file: {error}") from error
+        text = (table.schema.metadata or {}).get(DOCUMENT.encode(), b"{}")
+        document = parse_document(text.decode(), path)
+        names = (options.id,) if options.id else ID_NAMES
+        id_name = next((name for name in names if name in table.column_names), None)
+        if id_name is None:
+            found = ", ".join(table.column_names)
+            raise StoreError(f"{path}: no column {' or '.join(names)}; found {found}; -o id=NAME")
+        lists = [f.name for f in table.schema if pa.types.is_list(f.type) or _is_other_list(f.type)]
+        if not lists:
+            raise StoreError(f"{path}: no column of lists of numbers; found {table.schema.names}")
+        ids = [str(value) for value in table[id_name].to_pylist()]
+        streams = {name: _rows(name, table[name], f"{path}: {name}", document) for name in lists}
+        others = [name for name in table.column_names if name not in (id_name, *lists)]
+        yield Contents(ids, streams, ignored=tuple(others), **known(document))
+
+    def write(self, contents: Contents, path: Path, options: Any) -> None:
+        """As in the contract."""
+        if "id" in contents.streams:
+            raise StoreError("stream 'id': the column of clip ids has that name")
+        kinds = {
+            name: pa.list_(pa.list_(pa.from_numpy_dtype(np.dtype(rows.spec.dtype)), rows.spec.dim))
+            for name, rows in contents.streams.items()
+        }
+        document = json.dumps(contents.document(), ensure_ascii=False)
+        schema = pa.schema(
+            [("id", pa.string()), *kinds.items()], metadata={DOCUMENT: document.encode()}
+        )
+        sizes = np.sum([r.lengths * r.token_bytes for r in contents.streams.values()], axis=0)
+        with pq.ParquetWriter(path, schema, compression="none", use_dictionary=["id"]) as writer:
+            for first, last in cuts(sizes, BLOCK_BYTES):
+                columns = [pa.array(contents.ids[first:last], pa.string())]
+                for name, rows in contents.streams.items():
+                    columns.append(_column(rows.read(first, last), kinds[name]))
+                writer.write_table(pa.table(columns, schema=schema))
+
+
+def _column(ragged: Ragged, kind: pa.DataType) -> pa.Array:
+    """Lists of lists over the same memory; null for a clip of length 0."""
+    values = pa.array(np.ascontiguousarray(ragged.values).reshape(-1), kind.value_type.value_type)
+    tokens = pa.FixedSizeListArray.from_arrays(values, type=kind.value_type)
+    is_absent = ragged.lengths == 0
+    offsets = pa.array(
+        ragged.offsets.astype(np.int32), mask=np.append(is_absent, False), type=pa.int32()
+    )
+    return pa.ListArray.from_arrays(offsets, tokens, type=kind)
+
+
+def _is_other_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _rows(stream: str, column: pa.ChunkedArray, where: str, document: Mapping[str, Any]) -> Rows:
+    pieces = [_ragged(chunk, where) for chunk in column.chunks if len(chunk)]
+    dims = {piece.width for piece in pieces if len(piece.values)}
+    if len(dims) != 1:
+        raise StoreError(f"{where}: expected tokens of one width, got {sorted(dims) or 'none'}")
+    kept = [piece.values for piece in pieces if len(piece.values)]
+    lengths = np.concatenate([piece.lengths for piece in pieces])
+    ragged = Ragged(np.concatenate(kept), offsets_of(lengths))
+    spec = spec_of(document, stream, ragged.width, ragged.values.dtype.name)
+
+    def read(first: int, last: int) -> Ragged:
+        start, stop = int(ragged.offsets[first]), int(ragged.offsets[last])
+        return Ragged(ragged.values[start:stop], ragged.offsets[first : last + 1] - start)
+
+    return Rows(spec, lengths, read)
+
+
+def _ragged(chunk: pa.Array, where: str) -> Ragged:
+    """(T, D) of each row: of lists of lists, or of plain lists, which are one token."""
+    inner = chunk.type.value_type
+    is_nested = pa.types.is_list(inner) or _is_other_list(inner)
+    lengths = _counts(chunk) if is_nested else np.array(chunk.is_valid(), dtype=np.int64)
+    tokens = chunk.flatten() if is_nested else chunk.drop_null()
+    widths = np.unique(_counts(tokens))
+    if len(widths) > 1 or tokens.null_count:
+        raise StoreError(f"{where}: expected tokens of one width, got {widths.tolist()}")
+    flat = tokens.flatten()
+    if flat.null_count or not any(is_kind(flat.type) for is_kind in _NUMBERS):
+        raise StoreError(f"{where}: expected lists of numbers without gaps, got {flat.type}")
+    width = int(widths[0]) if len(widths) else 1
+    return Ragged(flat.to_numpy(zero_copy_only=False).reshape(-1, width), offsets_of(lengths))
+
+
+def _counts(lists: pa.Array) -> np.ndarray:
+    """(rows,) int64, how long each list is; null: 0."""
+    if pa.types.is_fixed_size_list(lists.type):
+        counts: np.ndarray = np.asarray(lists.is_valid(), np.int64) * lists.type.list_size
+    else:
+        counts = np.asarray(lists.value_lengths().fill_null(0), np.int64)
+    return counts

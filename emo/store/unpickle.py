@@ -1,0 +1,161 @@
+"""Reads a pickle of numbers, text, lists, dicts and numpy arrays, and nothing else.
+
+No class or function that a pickle names is ever called: the few names that numpy's arrays need
+stand for functions of this file, which copy bytes whose count was checked; any other name is
+refused. Left open is only size: a file can ask for as much memory as a few times its own bytes.
+"""
+
+import io
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emo.errors import StoreError
+
+ALLOWED = "numbers, text, lists, tuples, dicts and numpy arrays of numbers or text"
+_DTYPE = re.compile(r"([fiubUSO])(\d{1,6})|bool")
+_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
+
+
+def read_pickle(path: Path) -> Any:
+    """What a pickle holds.
+
+    Raises:
+        StoreError: it is none, is cut off, or names anything but what stands at the head.
+    """
+    try:
+        loaded = _Reader(io.BytesIO(path.read_bytes()), path).load()
+        return _plain(loaded, {}, path)
+    except StoreError:
+        raise
+    except RecursionError as error:
+        raise StoreError(f"{path}: lists or dicts within one another too deep") from error
+    except MemoryError as error:
+        raise StoreError(f"{path}: asks for more memory than there is") from error
+    except Exception as error:  # a pickle's bytes can raise whatever its opcodes can
+        raise StoreError(f"{path}: not a pickle of {ALLOWED}: {error!r}") from error
+
+
+class _DType:
+    """Stands for a numpy type until its state is known."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.order = name, "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = ">" if state[1] == ">" else "<"
+
+    def made(self) -> np.dtype[Any]:
+        if not isinstance(self.name, str) or not _DTYPE.fullmatch(self.name):
+            raise ValueError(f"numpy type {self.name!r}; expected {ALLOWED}")
+        return np.dtype(self.name).newbyteorder(self.order)  # type: ignore[arg-type]
+
+
+class _Array:
+    """Stands for a numpy array until its state is known."""
+
+    shape: tuple[int, ...] = ()
+    dtype: _DType
+    is_fortran = False
+    data: Any = b""
+
+    def __setstate__(self, state: Any) -> None:
+        _, self.shape, self.dtype, self.is_fortran, self.data = state
+
+
+class _Reader(pickle.Unpickler):
+    """Resolves the names of numpy's own pickles to the functions below, and no others."""
+
+    def __init__(self, file: io.BytesIO, path: Path) -> None:
+        super().__init__(file, encoding="latin1")  # Python 2 kept arrays in its text
+        self._path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = _NAMES.get((module, name))
+        if found is None:
+            raise StoreError(
+                f"{self._path}: refused: the pickle asks for {module}.{name}, and only {ALLOWED} "
+                "are read. Whoever made it can write an .npz or .h5 instead"
+            )
+        return found
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise StoreError(f"{self._path}: refused: the pickle refers to objects outside of it")
+
+
+def _new_array(*_: Any) -> _Array:
+    return _Array()
+
+
+def _new_dtype(name: Any, *_: Any) -> _DType:
+    return _DType(name)
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", bytes(data)))
+    return array
+
+
+def _scalar(dtype: Any, data: Any = b"") -> _Array:
+    array = _Array()
+    array.__setstate__((1, (), dtype, False, data))
+    return array
+
+
+def _encode(text: str, *_: Any) -> bytes:
+    return text.encode("latin1")
+
+
+def _no_call(*_: Any) -> Any:
+    raise ValueError("calls numpy.ndarray")
+
+
+_NAMES: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy", "ndarray"): _no_call,  # named as an argument only
+    ("numpy", "dtype"): _new_dtype,
+    ("_codecs", "encode"): _encode,  # how protocols before 3 write bytes
+    **{(module, "bytes"): lambda: b"" for module in ("builtins", "__builtin__")},
+    **{(module, "_reconstruct"): _new_array for module in _MODULES},
+    **{(module, "scalar"): _scalar for module in _MODULES},
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
+}
+
+
+def _plain(value: Any, done: dict[int, Any], path: Path) -> Any:
+    """Lists, dicts and arrays; each object once, so that nothing is multiplied."""
+    if isinstance(value, bool | int | float | str | bytes | type(None)):
+        return value
+    if id(value) in done:
+        return done[id(value)]
+    if isinstance(value, _Array):
+        found: Any = _array(value, done, path)
+    elif isinstance(value, list | tuple):
+        found = done[id(value)] = []
+        found.extend(_plain(each, done, path) for each in value)
+    elif isinstance(value, dict):
+        found = done[id(value)] = {}
+        found.update((_plain(k, done, path), _plain(v, done, path)) for k, v in value.items())
+    else:
+        raise StoreError(f"{path}: refused: holds a {type(value).__name__}; expected {ALLOWED}")
+    done[id(value)] = found
+    return found
+
+
+def _array(value: _Array, done: dict[int, Any], path: Path) -> Any:
+    dtype, shape = value.dtype.made(), tuple(int(size) for size in value.shape)
+    if dtype.kind == "O":
+        cells = _plain(value.data, done, path)
+        array: Any = np.empty(len(cells), dtype=object)
+        array[:] = cells
+        return array.reshape(shape)
+    data = value.data.encode("latin1") if isinstance(value.data, str) else value.data
+    if min(shape, default=0) < 0:
+        raise StoreError(f"{path}: an array of shape {shape}")
+    array = np.frombuffer(data, dtype).reshape(shape, order="F" if value.is_fortran else "C")
+    return array.item() if shape == () else array

@@ -1,0 +1,161 @@
+"""Anybody's predictions, a teacher's folder, and what is said of files that cannot be scored."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.score.make import write
+
+GOLD = [("a", "joy"), ("b", "fear"), ("c", "joy")]
+RIGHT = {"a": "joy", "b": "fear", "c": "joy"}
+
+
+@pytest.fixture
+def gold(tmp_path):
+    return write(tmp_path / "gold.csv", "id,label", *GOLD)
+
+
+def accuracy(emo, *words):
+    code, out, err = emo("score", *words, "--metric", "accuracy", "--json")
+    assert code == 0, err
+    return json.loads(out)["results"][0]["scores"]["accuracy"]
+
+
+def test_columns_are_found_by_usual_names_order_and_extra_clips_do_not_matter(emo, gold, tmp_path):
+    rows = [("c", "joy"), ("z", "sad"), ("a", "joy"), ("b", "joy")]
+    for header in ("id,prediction", "Clip_ID,Predicted", "file,emotion", "key,whatever"):
+        write(tmp_path / "p.csv", header, *rows)
+        assert accuracy(emo, "p.csv", "--gold", gold) == pytest.approx(2 / 3)
+    write(tmp_path / "p.csv", "who,x,y", *[(i, 0, v) for i, v in rows])
+    columns = ("--column", "id=who", "--column", "prediction=y")
+    assert accuracy(emo, "p.csv", "--gold", gold, *columns) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [RIGHT, [{"id": k, "prediction": v} for k, v in RIGHT.items()],
+     [{"name": k, "pred": v, "p": 0.5} for k, v in RIGHT.items()]],
+)  # fmt: skip
+def test_json_is_a_mapping_or_a_list(emo, gold, tmp_path, document):
+    (tmp_path / "p.json").write_text(json.dumps(document))
+    assert accuracy(emo, "p.json", "--gold", gold) == 1
+
+
+BROKEN = {
+    "missing": ("id,prediction\na,joy\nc,joy\n", "1 of 3 clips are not predicted, the first: 'b'"),
+    "other ids": ("id,prediction\nx1,joy\n", "the first: 'a'; gold does not have 'x1'"),
+    "twice": ("id,prediction\na,joy\nb,joy\na,joy\nc,joy\n", "'a' stands twice: row 2 and row 4"),
+    "class": ("id,prediction\na,happy\nb,fear\nc,joy\n",
+              "row 2, clip 'a': unknown class 'happy'; expected one of fear, joy"),
+    "column": ("id,x,y\na,1,2\n", "expected a column prediction or predicted"),
+    "no id": ("id,prediction\n,joy\n", "row 2: no id"),
+    "torn": ("id,prediction\na\n", "row 2: expected 2 cells"),
+    "empty": ("", "expected a column id"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_wrong_is_named_in_one_line(name, emo, gold, tmp_path):
+    text, message = BROKEN[name]
+    (tmp_path / "p.csv").write_text(text)
+    code, out, err = emo("score", "p.csv", "--gold", gold)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_numbers_must_be_numbers(emo, tmp_path):
+    write(tmp_path / "gold.csv", "id,label", ("a", "0.5"), ("b", "-1"))
+    write(tmp_path / "p.csv", "id,prediction", ("a", "0.5"), ("b", "nan"))
+    code, _, err = emo("score", "p.csv", "--gold", "gold.csv")
+    assert code == 1
+    assert "row 3, clip 'b': expected a number in 'prediction', got 'nan'" in err
+    write(tmp_path / "p.csv", "id,prediction", ("a", "0.5"), ("b", "-2"))
+    code, out, _ = emo("score", "p.csv", "--gold", "gold.csv")
+    expected = "predictions MAE Pearson p.csv 0.500 1.000 regression on 2 clips in gold.csv"
+    assert " ".join(out.split()) == expected
+
+
+def test_wrong_options_are_named(emo, gold, tmp_path):
+    write(tmp_path / "p.csv", "id,prediction", *GOLD)
+    for words, message in [
+        (("--metric", "wf1"), "unknown metric 'wf1'"),
+        (("--metric", "mosi"), "expected a number as its label, got 'joy'"),
+        (("--metric", "semeval2024-2"), "needs the JSON of conversations"),
+        (("--classes", "joy,sad"), "'b' is labelled 'fear', which is none of --classes"),
+        (("--classes", "joy"), "expected several different classes"),
+        (("--split", "test"), ""),
+    ]:
+        code, _, err = emo("score", "p.csv", "--gold", gold, *words)
+        assert (code == 0) == (not message)
+        assert message in err
+    code, _, err = emo("score", "p.csv", "--gold", gold, "--column", "x=y")
+    assert code == 2
+
+
+def test_a_manifest_is_gold_of_its_test_split_by_its_own_ids(emo, tmp_path):
+    rows = [("hi", "test", 1, 0, "joy"), ("no", "test", 1, 1, "fear"), ("so", "train", 2, 0, "joy")]
+    write(tmp_path / "m.csv", "text,split,dialogue,turn,Emotion", *rows)
+    write(tmp_path / "p.csv", "id,prediction", ("test/1/0", "joy"), ("test/1/1", "joy"))
+    assert accuracy(emo, "p.csv", "--gold", "m.csv") == 0.5
+    _, _, err = emo("score", "p.csv", "--gold", "m.csv", "--split", "all")
+    assert "1 of 3 clips are not predicted, the first: 'train/2/0'" in err
+
+
+def test_a_teachers_folder_is_ranked_and_broken_files_say_why(emo, gold, tmp_path):
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    for k in range(28):
+        rows = [(i, v if k % 4 > place else "joy") for place, (i, v) in enumerate(GOLD)]
+        write(folder / f"team{k:02}.csv", "id,prediction", *rows)
+    (folder / "late.csv").write_text(BROKEN["class"][0])
+    (folder / "torn.json").write_text('{"a": "joy", ')
+    (folder / "report.pdf").write_bytes(b"%PDF")
+    code, out, err = emo("score", folder, "--gold", gold)
+    assert code == 3, err
+    lines = out.splitlines()
+    assert "why not" in lines[0]
+    ranks = [line.split()[0] for line in lines[1:31]]
+    assert ranks == ["1"] * 14 + ["15"] * 14 + ["–"] * 2
+    assert lines[1].split()[1] == "team02.csv"
+    assert "late.csv" in lines[29]
+    assert "row 2, clip 'a': unknown class 'happy'" in lines[29]
+    assert "not JSON" in lines[30]
+    assert "report.pdf" not in out
+    document = json.loads(emo("score", folder, "--gold", gold, "--json")[1])
+    assert [one["rank"] for one in document["results"]] == [1] * 14 + [15] * 14 + [None] * 2
+
+
+def test_broken_conversations_are_one_line(emo, tmp_path):
+    gold = [{"conversation_ID": 1, "conversation": [], "emotion-cause_pairs": [["1_joy", "1"]]}]
+    (tmp_path / "gold.json").write_text(json.dumps(gold))
+    pair = {"conversation_ID": 1, "emotion-cause_pairs": [["1_joy", "1"]]}
+    for document, message in [
+        ({}, "expected [{"),
+        ([pair, pair], "conversation 1 stands 2 times"),
+        ([{**pair, "emotion-cause_pairs": [["1_happy", "1"]]}], "unknown emotion 'happy'"),
+        ([{**pair, "emotion-cause_pairs": [["joy", "x"]]}], "joy"),
+        ([{**pair, "emotion-cause_pairs": [[1]]}], "a pair is not like"),
+        ([{**pair, "conversation_ID": 2}], "1 conversations are not predicted"),
+    ]:
+        (tmp_path / "p.json").write_text(json.dumps(document))
+        code, _, err = emo("score", "p.json", "--gold", "gold.json")
+        assert code == 1
+        assert message in err
+
+
+def test_score_imports_neither_torch_nor_pandas_and_starts_fast(gold, tmp_path):
+    write(tmp_path / "p.csv", "id,prediction", *GOLD)
+    words = ["score", str(tmp_path / "p.csv"), "--gold", str(gold)]
+    code = (
+        f"import sys; from emo.cli import app; app({words!r}, standalone_mode=False);"
+        "print([m for m in ('torch', 'pandas', 'zarr', 'sklearn') if m in sys.modules])"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert time.monotonic() - began < 5
