@@ -63,9 +63,11 @@ class Resources:
         known = {field.name for field in fields(self)}
         if unknown := sorted(set(given) - known):
             raise OptionError(f"resources: unknown {', '.join(unknown)}; made by another version?")
-        return replace(
-            self, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
-        )
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in given.items()
+        }
+        return replace(self, **values)
 
     def check(self, executor: str, uses: frozenset[str]) -> None:
         """Refuse what ``executor`` would not heed.
