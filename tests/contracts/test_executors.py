@@ -21,15 +21,25 @@ from emo.store.store import Store
 from tests import fake_slurm
 
 LETTERS = ask("tests.make_backbone:Letters", "letters", {})
-MARKS = {"ray": pytest.mark.ray}
+MARKS = {"ray": [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]}  # Ray's own warnings
 NAMES = [pytest.param(n, marks=MARKS.get(n, ())) for n in plugins.available(EXECUTORS)]
 SLOW = MARKS | {"slurm": pytest.mark.slow}  # a task's imports take seconds; one test runs always
 SOMETIMES = [pytest.param(n, marks=SLOW.get(n, ())) for n in plugins.available(EXECUTORS)]
 RESOURCES = {"slurm": Resources(parts_per_task=100)}
 
 
+@pytest.fixture(scope="module")
+def ray_here():
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture
-def job(tmp_path, monkeypatch):
+def job(tmp_path, monkeypatch, request):
+    if "ray" in request.node.name:
+        request.getfixturevalue("ray_here")
     monkeypatch.setenv("PATH", f"{fake_slurm.install(tmp_path)}{os.pathsep}{os.environ['PATH']}")
     Store.create(tmp_path / "store").add_recipe("letters", LETTERS.recipe)
     return Job(root=tmp_path, store=tmp_path / "store", asks=(LETTERS,), batch_clips=2)
