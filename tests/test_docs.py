@@ -2,7 +2,8 @@
 
 ``python`` blocks of a page run in order in one namespace, ``console`` blocks run each ``$`` line
 in a shell; both in a scratch folder of the page. Words must be equal, digits may differ. A line
-``…`` stands for any lines. A ``sh`` block (installation, make) is checked, not run. A page that
+``…`` stands for any lines. A ``sh`` block (installation, make) is checked, not run; so is ``yaml``, a
+Kubernetes job. A page that
 says ``<!-- scratch: clips -->`` finds 24 synthetic clips and their ``manifest.csv`` there.
 """
 
@@ -17,13 +18,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from emo.demo.dataset import write_dataset
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = {"python", "console", "sh"}
+RUN = {"python", "console", "sh", "yaml"}
 SHOWN = {"text", "csv", "json", ""}  # results, not code
 
 
@@ -50,6 +52,8 @@ def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch):
             _run_console(code)
         elif language == "sh":
             _check_install(code)
+        elif language == "yaml":
+            _check_job(code)
 
 
 def _run_python(code, namespace, page):
@@ -100,6 +104,20 @@ def _check_install(code):
                 assert set(extra.split(",")) <= set(extras), line
         else:
             assert re.match(r"(git clone|cd|python3? -m venv|emo --install-completion)", line), line
+
+
+def _check_job(code):
+    """A Kubernetes job whose container runs a command of ours with options that exist."""
+    document = yaml.safe_load(code)
+    assert (document["kind"], document["spec"]["completionMode"]) == ("Job", "Indexed")
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    program, command, *words = container["command"]
+    assert program == "emo"
+    shown = subprocess.run(
+        [sys.executable, "-m", "emo", command, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for word in words:
+        assert not word.startswith("--") or re.search(rf"{word}\b", shown), word
 
 
 def test_words_ignore_digits_but_not_words():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from emo.errors import EmoError
 from emo.extract.executor import JobReport, Progress
-from emo.extract.job_folder import JobFolder
+from emo.extract.job_folder import JobFolder, short
 from emo.extract.work import PartReport
 
 RETRIES = 16
@@ -174,5 +174,5 @@ def _lost(folder: JobFolder, part: int, deaths: int, how: str | None) -> str:
     return (
         f"{deaths} workers died (the last: {how or 'nobody saw how'}) in part {part} of "
         f"{len(clips)} clips that begins with {clips[0].id!r}; what they had not committed is "
-        f"undone. emo extract --resume {folder.path} goes on"
+        f"undone. emo extract --resume {short(folder.path)} goes on"
     )

@@ -12,6 +12,7 @@ What is done is never written here: it is the set of clip ids in committed parts
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -161,6 +162,14 @@ def latest_job(store: Path) -> Path | None:
     return found[-1].parent if found else None
 
 
+def short(path: Path) -> Path:
+    """As a person here would write it: relative to the current folder when it lies below."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
 def part_numbers(words: str, parts: range) -> list[int]:
     """The parts that ``--part`` names.
 
@@ -172,10 +181,10 @@ def part_numbers(words: str, parts: range) -> list[int]:
     """
     numbers: list[int] = []
     for word in words.split(","):
-        first, _, last = word.strip().partition("-")
-        if not first.isdigit() or not (last or first).isdigit():
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", word.strip())
+        if not found:
             raise JobError(f"--part {words}: expected numbers such as 3 or 0-7,9")
-        numbers += range(int(first), int(last or first) + 1)
+        numbers += range(int(found[1]), int(found[2] or found[1]) + 1)
     if not numbers or not set(numbers) <= set(parts):
         raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")
     return list(dict.fromkeys(numbers))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from emo.extract.executor import JobReport
 from emo.extract.job import Ask
-from emo.extract.job_folder import JobFolder
+from emo.extract.job_folder import JobFolder, short
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
 from emo.table import format_bytes, format_table
@@ -20,7 +20,7 @@ def report_lines(report: ExtractReport, asks: Sequence[Ask], *, is_dry_run: bool
         size = format_bytes(report.forecast_bytes)
         parts = len(report.plan.parts)
         lines.append(f"would do {report.plan.clips:,} clips in {parts:,} parts, about {size}")
-        return lines + ([f"wrote {report.folder.path}"] if report.folder else [])
+        return lines + ([f"wrote {short(report.folder.path)}"] if report.folder else [])
     if not report.plan.parts:
         lines.append(f"nothing to do; store: {report.store}")
     elif report.folder and report.job.submitted:
@@ -35,23 +35,25 @@ def report_lines(report: ExtractReport, asks: Sequence[Ask], *, is_dry_run: bool
 
 def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     """The lines for stdout after ``--resume`` and ``--plan``."""
-    job, parts = report.job, len(report.parts)
+    job, parts, store = report.job, len(report.parts), short(report.folder.job.store)
     if is_dry_run:
-        return [f"would do {parts:,} of {len(report.folder.parts):,} parts: {report.folder.path}"]
+        return [
+            f"would do {parts:,} of {len(report.folder.parts):,} parts: {short(report.folder.path)}"
+        ]
     if not parts:
-        return [f"nothing to do; store: {report.folder.job.store}"]
+        return [f"nothing to do; store: {store}"]
     if job.submitted or job.queued:
         lines = _submitted_lines(report.folder, job)
     else:
-        lines = [f"did {job.clips:,} clips of {parts:,} parts; store: {report.folder.job.store}"]
-    return lines + _failure_lines(job.failures, report.folder.job.store) + _end_lines(job)
+        lines = [f"did {job.clips:,} clips of {parts:,} parts; store: {store}"]
+    return lines + _failure_lines(job.failures, store) + _end_lines(job)
 
 
 def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
     queued = f"; {job.queued} tasks are in Slurm's queue already" if job.queued else ""
     return [
         f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",
-        f"how far it is: emo extract --status {folder.path}",
+        f"how far it is: emo extract --status {short(folder.path)}",
     ]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from emo.extract.job_folder import JobFolder, open_job
+from emo.extract.job_folder import JobFolder, open_job, short
 from emo.extract.journal import is_alive
 from emo.extract.resume import missing_parts
 from emo.extract.scheduler import task_states
@@ -88,13 +88,16 @@ class Status:
             rows.append(("a clip takes", self._stages()))
         if self.deaths:
             rows.append(("dead workers", f"{self.deaths} with clips in hand, see journal/"))
-        rows.append(("store", str(self.folder.job.store)))
+        rows.append(("store", str(short(self.folder.job.store))))
         width = max(len(name) for name, _ in rows)
-        lines = [f"job {self.folder.path}", *(f"  {name:<{width}}  {text}" for name, text in rows)]
+        lines = [
+            f"job {short(self.folder.path)}",
+            *(f"  {name:<{width}}  {text}" for name, text in rows),
+        ]
         if self.logs.reasons:
             lines += ["", self._failures()]
         if self.is_over and not self.is_done:
-            lines += ["", f"go on with: emo extract --resume {self.folder.path}"]
+            lines += ["", f"go on with: emo extract --resume {short(self.folder.path)}"]
         return "\n".join(lines)
 
     def _stages(self) -> str:
