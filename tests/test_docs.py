@@ -2,8 +2,8 @@
 
 ``python`` blocks of a page run in order in one namespace, ``console`` blocks run each ``$`` line
 in a shell; both in a scratch folder of the page. Words must be equal, digits may differ. A line
-``…`` stands for any lines. A ``sh`` block (installation, make) is checked, not run; so is ``yaml``, a
-Kubernetes job. A page that
+``…`` stands for any lines. Blocks of ``sh`` (installation, make) and ``yaml`` (a Kubernetes job)
+are checked, not run. A page that
 says ``<!-- scratch: clips -->`` finds 24 synthetic clips and their ``manifest.csv`` there.
 """
 

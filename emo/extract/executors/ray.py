@@ -5,6 +5,7 @@ gives the part to another actor, and hires as many as the cluster has room for a
 nodes may come and go. Job folder, store and media must be on a file system that all nodes share.
 """
 
+import logging
 import math
 import socket
 import warnings
@@ -104,7 +105,7 @@ class _Actors(Staff):
             max_task_retries=0, max_concurrency=2,
         )  # fmt: skip
         actor = kind.remote(str(self.folder.path), max(1, int(self.share["CPU"])))
-        self.hands[self.hired] = _Hand(actor, actor.sign.remote())
+        self.hands[self.hired] = _Hand(actor, actor.sign.remote())  # type: ignore[attr-defined]
         return self.hired
 
     def give(self, key: Hashable, part: int | None) -> None:
@@ -169,7 +170,7 @@ class _Actor:
 
 def _connect(address: str | None) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR",
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR,
                  include_dashboard=False if address is None else None)  # fmt: skip
     except (RayError, ConnectionError, ValueError, RuntimeError) as error:
         raise JobError(
@@ -179,7 +180,8 @@ def _connect(address: str | None) -> None:
 
 
 def _total(kind: str) -> float:
-    return float(ray.cluster_resources().get(kind, 0.0))
+    totals: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return totals.get(kind, 0.0)
 
 
 def _meaning(error: RayError) -> Message:
