@@ -1,26 +1,17 @@
 """Goes on with a job folder: its missing parts by any executor, or some parts right here."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emo.extract.executor import JobReport, make_executor
 from emo.extract.executors.local import run_supervised
 from emo.extract.job_folder import JobFolder, open_job, part_numbers
-from emo.extract.journal import Death
-from emo.extract.plan import PartPlan, still_missing
+from emo.extract.missing import missing_clips, missing_parts
 from emo.extract.progress import clip_bar
 from emo.extract.resources import NOTHING_ASKED
-from emo.store.store import RecipeFolder, Store
-
-
-@dataclass(frozen=True)
-class Missing:
-    """What the store lacks of one part of a job."""
-
-    part: int
-    clips: int
+from emo.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -93,42 +84,3 @@ def run_parts(
                 folder, missing, heard, workers=workers, retries=folder.resources.retries
             )
     return ResumeReport(folder, missing, report)
-
-
-def missing_parts(folder: JobFolder) -> Iterator[Missing]:
-    """Parts with clips that no committed part of the store holds."""
-    store = Store(folder.job.store)
-    for number, part in enumerate(folder.all_parts()):
-        clips = len(missing_clips(store, part))
-        if clips:
-            yield Missing(number, clips)
-
-
-def missing_clips(store: Store, part: PartPlan) -> frozenset[str]:
-    """Clips of a part that at least one recipe lacks."""
-    return frozenset().union(
-        *(still_missing(store.recipes[name], wanted) for name, wanted in part.todo.items())
-    )
-
-
-def carry_deaths(
-    before: JobFolder, now: JobFolder, folders: Mapping[str, RecipeFolder | None]
-) -> None:
-    """What the journals of an earlier job know of clips that nobody has finished since.
-
-    So that the same command, run again after its only process died, goes on narrowing.
-    """
-    each = [frozenset(folder.attempts) if folder else frozenset() for folder in folders.values()]
-    known = frozenset.intersection(*each)
-    deaths = [
-        replace(death, clips=death.clips - known)
-        for journal in before.journals().values()
-        for death in journal.deaths()
-    ]
-    deaths = [death for death in deaths if death.clips]
-    if not deaths:
-        return
-    for number, part in enumerate(now.all_parts()):
-        ids = {clip.id for clip in part.clips}
-        here = [Death(death.clips & ids, death.how) for death in deaths]
-        now.journal(number).carry(death for death in here if death.clips)

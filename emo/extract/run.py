@@ -11,10 +11,10 @@ from emo.extract.decode import probe_seconds
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, make_executor
 from emo.extract.job import BACKBONES, Ask, Job
 from emo.extract.job_folder import JobFolder, latest_job, open_job, write_job
+from emo.extract.missing import carry_deaths
 from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.progress import clip_bar
 from emo.extract.resources import NOTHING_ASKED, Resources
-from emo.extract.resume import carry_deaths
 from emo.extract.source import source_of
 from emo.manifest import Manifest
 from emo.store.maintain import clean

@@ -11,7 +11,7 @@ from typing import Any
 
 from emo.extract.job_folder import JobFolder, open_job, short
 from emo.extract.journal import is_alive
-from emo.extract.resume import missing_parts
+from emo.extract.missing import missing_parts
 from emo.extract.scheduler import task_states
 from emo.extract.task_log import log_name, read_logs
 from emo.store.commit import host

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emo.extract.job_folder import open_job
-from emo.extract.resume import missing_parts
+from emo.extract.missing import missing_parts
 from emo.extract.scheduler import submissions, task_states
 from emo.store.maintain import verify
 from emo.store.store import Store
