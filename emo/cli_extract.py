@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 def extract(
+    context: typer.Context,
     manifest: Annotated[Path, Argument(help="The clips: CSV, TSV, JSONL or Parquet.")] = Path(
         "manifest.csv"
     ),
@@ -125,12 +126,17 @@ def extract(
         "env_setup": tuple(env_setup), "address": address,
     }  # fmt: skip
     resources = {key: value for key, value in given.items() if value not in (None, ())}
-    _check_modes(resume, status, plan, part=part, watch=watch)
+    _check_mode(
+        context,
+        {
+            "status": {"watch"},
+            "plan": {"part", "workers"},
+            "resume": {"executor", "workers", "dry_run", *given},
+        },
+    )
     if status is not None:
         _status(status, watch=watch)
     elif plan is not None:
-        if resources or executor:
-            raise typer.BadParameter("--plan runs parts right here; of the others only --workers")
         from emo.extract.resume import run_parts
 
         _leave(run_parts(plan, part, workers=workers), is_dry_run=False)
@@ -162,15 +168,23 @@ def extract(
     raise typer.Exit(0 if dry_run else report.exit_code)
 
 
-def _check_modes(
-    resume: Path | None, status: Path | None, plan: Path | None, *, part: str | None, watch: bool
-) -> None:
-    if sum(mode is not None for mode in (resume, status, plan)) > 1:
+def _check_mode(context: typer.Context, allowed: dict[str, set[str]]) -> None:
+    """Options of another way to use the command are refused instead of being passed over."""
+    given = {
+        name
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
+    modes = sorted(given & allowed.keys())
+    if len(modes) > 1:
         raise typer.BadParameter("give one of --resume, --status and --plan")
-    if part is not None and plan is None:
-        raise typer.BadParameter("--part needs --plan JOB")
-    if watch and status is None:
-        raise typer.BadParameter("--watch needs --status JOB")
+    for name, words in (("part", "--plan JOB"), ("watch", "--status JOB")):
+        if name in given and words.split()[0][2:] not in given:
+            raise typer.BadParameter(f"--{name} needs {words}")
+    for mode in modes:
+        if others := sorted(given - allowed[mode] - {mode}):
+            names = ", ".join("--" + name.replace("_", "-") for name in others)
+            raise typer.BadParameter(f"--{mode} goes by the job's own options, not by {names}")
 
 
 def _status(path: Path, *, watch: bool) -> None:

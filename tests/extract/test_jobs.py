@@ -129,6 +129,11 @@ def test_options_that_an_executor_would_not_heed_are_refused(emo, tmp_path):
     assert emo("extract", "--part", "3")[0] == 2
     assert emo("extract", "--status", "x", "--resume", "x")[0] == 2
     assert emo("extract", "--plan", "x", "--partition", "y")[0] == 2
+    code, _, err = emo("extract", manifest, "--resume", "x", "--backbone", "logmel")
+    assert (code, "own options, not by --backbone, --manifest" in " ".join(err.split())) == (
+        2,
+        True,
+    )
 
 
 def test_local_jobs_can_be_looked_at_and_resumed_too(emo, tmp_path):

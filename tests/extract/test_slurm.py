@@ -63,10 +63,10 @@ def slurm_id(folder, task):
     return f"{owner.id}_{task - owner.offset}"
 
 
-def kill_task(task):
+def kill_task(task, each=PARTS_PER_TASK):
     """SIGKILL to the process that Slurm started for a task."""
-    first = task * PARTS_PER_TASK
-    words = f"--part\0{first}-{first + PARTS_PER_TASK - 1}\0".encode()
+    first = task * each
+    words = f"--part\0{first}-{first + each - 1}\0".encode()
     pids = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -97,7 +97,7 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
     manifest = tmp_path / "m.csv"
     rows = [f"c{k:02},!nap clip {k}" for k in range(CLIPS)]
     manifest.write_text("\n".join(["id,text", *rows]) + "\n")
-    out = tmp_path / "features"
+    out = tmp_path / "my features"
     printed = emo(
         manifest, "--backbone", "tests.make_backbone:Letters", "--out", out, "--executor", "slurm",
         "--part-clips", PART_CLIPS, "--parts-per-task", PARTS_PER_TASK, "--partition", "low",
@@ -155,3 +155,22 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
         print(again.strip())
         print(checked.table())
         print(f"{time.monotonic() - began:.0f} s")
+
+
+def test_retries_submit_what_is_missing_without_anybody_there(cluster, tmp_path, capsys):
+    manifest, out = tmp_path / "m.csv", tmp_path / "features"
+    manifest.write_text("id,text\n" + "".join(f"c{k},!nap {k}\n" for k in range(8)))
+    emo(
+        manifest, "--backbone", "tests.make_backbone:Letters", "--out", out, "--executor", "slurm",
+        "--part-clips", 4, "--partition", "low", "--time", 10, "--retries", 1,
+    )  # fmt: skip
+    folder = open_job(out)
+    wait_until(lambda: len(folder.journals()) == 2, "not every task is at a part")
+    kill_task(1, each=1)
+    wait_until(lambda: not raw_ids(), "jobs are still in the queue", seconds=120)
+    (recipe,) = Store(out).recipes.values()
+    assert sorted(recipe.ids) == [f"c{k}" for k in range(8)]
+    assert not (folder.path / "slurm-retry.sh").read_text().count("--retries 1")
+    with capsys.disabled():
+        said = [path.read_text().strip() for path in folder.logs.glob("slurm-retry-*.out")]
+        print(f"\ntask 1 killed -9; the retry task said: {said}")

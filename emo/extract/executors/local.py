@@ -35,7 +35,7 @@ class Local(Executor):
     uses = frozenset({"retries"})
 
     def __init__(self, workers: int | None, resources: Resources = NOTHING_ASKED) -> None:
-        """``workers``: processes; 1 runs everything in this one; None: one a GPU, or 1."""
+        """``workers``: processes; one without retries is this one; None: one a GPU, or 1."""
         self.workers, self.retries = workers, resources.retries
 
     def run(
@@ -49,7 +49,7 @@ class Local(Executor):
         """As in :class:`Executor`."""
         devices = devices_of(folder.job.device)
         workers = min(self.workers or len(devices), len(parts))
-        if workers > 1:
+        if workers > 1 or self.retries is not None:
             return run_supervised(folder, parts, progress, workers=workers, retries=self.retries)
         with stop_on_signals() as is_stopping:
             return _run_here(folder, parts, progress, devices[0], is_stopping)

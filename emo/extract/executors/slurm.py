@@ -1,6 +1,5 @@
 """Hands parts to Slurm as an array of tasks, by one readable script kept in the job folder."""
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -110,7 +109,7 @@ class Slurm(Executor):
     def _task_script(self, folder: JobFolder) -> str:
         tasks = -(-len(folder.parts) // self._each)
         lines = [
-            f"--output={folder.logs}/slurm-%A_%a.out",
+            f"--output={_quoted(folder.logs)}/slurm-%A_%a.out",
             "--open-mode=append",
             "--signal=B:USR1@90",
             "--requeue",
@@ -129,7 +128,7 @@ class Slurm(Executor):
         )
 
     def _retry_script(self, folder: JobFolder, retries: int) -> str:
-        lines = [f"--output={folder.logs}/slurm-retry-%j.out"]
+        lines = [f"--output={_quoted(folder.logs)}/slurm-retry-%j.out"]
         return _RETRY.format(
             retries=retries,
             directives=self._directives(folder, lines, for_tasks=False),
@@ -141,7 +140,7 @@ class Slurm(Executor):
 
     def _directives(self, folder: JobFolder, lines: list[str], *, for_tasks: bool) -> str:
         asked = self.resources
-        lines = [f"--job-name=emo-{folder.path.name}", f"--chdir={os.getcwd()}", *lines]
+        lines = [f"--job-name=emo-{folder.path.name}", f"--chdir={_quoted(Path.cwd())}", *lines]
         lines += [f"{flag(k)}={v}" for k in _DIRECT if (v := getattr(asked, k)) is not None]
         if for_tasks:
             cpus, gpus = asked.cpus_per_task, asked.gpus_per_task
@@ -170,6 +169,11 @@ def arrays(tasks: Sequence[int], limit: int) -> Iterator[tuple[int, list[int]]]:
     for task in tasks:
         by_offset.setdefault(task // limit * limit, []).append(task % limit)
     yield from by_offset.items()
+
+
+def _quoted(path: Path) -> str:
+    """As sbatch reads a path in a script's ``#SBATCH`` lines."""
+    return f'"{path}"' if " " in str(path) else str(path)
 
 
 def _write(path: Path, text: str) -> Path:
