@@ -217,7 +217,7 @@ def _duration(seconds: float) -> str:
     """``95`` -> ``2 min``.
 
     >>> [_duration(seconds) for seconds in (20, 95, 7300, 200_000)]
-    ['20 s', '2 min', '2 h 2 min', '2 d 8 h']
+    ['20 s', '2 min', '2 h 2 min', '2 d 7 h']
     """
     minutes = round(seconds / 60)
     if seconds < 60:
