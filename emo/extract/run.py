@@ -1,6 +1,7 @@
 """`emo extract`: plans what a store lacks, runs it, and says how it ended."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from emo.extract.backbone import Backbone
 from emo.extract.decode import probe_seconds
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, make_executor
 from emo.extract.job import BACKBONES, Ask, Job
-from emo.extract.job_folder import JobFolder, latest_job, open_job, write_job
+from emo.extract.job_folder import JobError, JobFolder, latest_job, open_job, write_job
 from emo.extract.missing import carry_deaths
 from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.progress import clip_bar
@@ -113,7 +114,8 @@ def extract(
             resources=options.resources,
         )  # fmt: skip
         if before is not None:
-            carry_deaths(open_job(before), folder, folders)
+            with suppress(JobError):  # what another version wrote is no obstacle
+                carry_deaths(open_job(before), folder, folders)
         with clip_bar(plan.clips, progress) as heard:
             report = executor.run(folder, folder.parts, heard, is_dry_run=is_dry_run)
     return ExtractReport(plan, report, clip_bytes * plan.clips, store_path, folder)

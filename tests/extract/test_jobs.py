@@ -153,6 +153,15 @@ def test_local_jobs_can_be_looked_at_and_resumed_too(emo, tmp_path):
     assert "did 2 clips of 1 parts" in out
 
 
+def test_a_damaged_earlier_job_is_no_obstacle(emo, tmp_path):
+    manifest = write_manifest(tmp_path / "m.csv", ["a", "b"])
+    emo("extract", manifest, "--backbone", LETTERS)
+    (tmp_path / "features" / ".jobs" / "0001" / "job.json").write_text('{"format": 99}')
+    write_manifest(tmp_path / "m.csv", ["a", "b", "c"])
+    code, out, err = emo("extract", manifest, "--backbone", LETTERS)
+    assert (code, "did 1 of 1 clips" in out) == (0, True), err
+
+
 def forked(manifest, store, part_clips):
     """`emo extract` in one process, forked after its imports; returns how it ended."""
     pid = os.fork()
