@@ -5,7 +5,7 @@ TORCH_BACKEND ?=
 BACKEND := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 READY := .venv/.ready
 
-.PHONY: setup demo test lint types slow crash bench gpu
+.PHONY: setup demo test lint types slow crash slurm ray bench gpu
 
 setup: $(READY)
 
@@ -35,6 +35,13 @@ slow: setup
 
 crash: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m crash
+
+slurm: setup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slurm -rs
+
+ray: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[ray]"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m ray -rs
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu

@@ -37,7 +37,8 @@ from emo.extract import work
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode import load_media
 from emo.extract.encode import encode_batch, prepare_one
-from emo.extract.run import ExtractOptions, cores, extract
+from emo.extract.executors.local import cores
+from emo.extract.run import ExtractOptions, extract
 from emo.extract.source import source_of
 from emo.manifest import Clip
 from emo.store.part import PartWriter
@@ -103,12 +104,12 @@ def figures(folder: Path, setup: Setup, size: Size) -> Iterator[Figure]:
 
 def end_to_end(folder: Path, setup: Setup, size: Size) -> Figure:
     """`extract` against decoding alone and the forward passes alone; all three use all cores."""
-    clips, loaded, rows = setup.manifest.clips, setup.loaded_asks(), []
+    clips, rows = setup.manifest.clips, []
     options = ExtractOptions(device="cpu", part_clips=len(clips), batch_clips=BATCH_CLIPS)
 
     def whole(store: Path) -> None:
-        with setup.detector():
-            extract(setup.manifest, store, loaded, options, progress=False)
+        with setup.loaded():
+            extract(setup.manifest, store, setup.asks, options, progress=False)
 
     for number in range(size.rounds):
         prepared: list[dict[str, Any]] = []

@@ -1,7 +1,8 @@
 """What benchmarks/extract.py works on: clips, two backbones with a real forward, four tiny ones."""
 
 import tempfile
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from transformers import ViTConfig, ViTImageProcessor, ViTModel
 from emo import plugins
 from emo.extract.backbone import Backbone
 from emo.extract.backbones.vggface import CHECKPOINT, VggFace
+from emo.extract.executors.local import cores
 from emo.extract.faces import FaceDetector
 from emo.extract.job import BACKBONES, Ask, Job
 from emo.extract.plan import make_plan
-from emo.extract.run import cores
 from emo.extract.work import PartReport, Worker
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
@@ -26,17 +27,6 @@ from emo.store.store import Store
 FRAMES = 8
 FOUR = ("languagebind", "videollama", "openclip", "timm")
 """Of the issue's table: all read frames of the clip, two its audio."""
-
-
-@dataclass(frozen=True)
-class LoadedAsk(Ask):
-    """An Ask whose model was loaded before."""
-
-    def load(self, device: str) -> Backbone:
-        return _LOADED[self.recipe.fingerprint]
-
-
-_LOADED: dict[str, Backbone] = {}
 
 
 @dataclass(frozen=True)
@@ -56,18 +46,19 @@ class Setup:
         folders = {
             ask.name: Store.create(store).add_recipe(ask.name, ask.recipe) for ask in self.asks
         }
-        job = Job(self.manifest.root, store, self.loaded_asks(), threads=cores())
+        job = Job(self.manifest.root, store, self.asks, threads=cores())
         (part,) = make_plan(job, folders, clips, part_clips=len(clips)).parts
-        with Worker(job) as worker, self.detector():
+        with Worker(job) as worker, self.loaded():
             return worker.run_part(part)
 
-    def loaded_asks(self) -> tuple[Ask, ...]:
-        _LOADED.update({ask.recipe.fingerprint: self.backbones[ask.name] for ask in self.asks})
-        return tuple(LoadedAsk(**vars(ask)) for ask in self.asks)
-
-    def detector(self) -> AbstractContextManager[object]:
-        """Inside, whoever loads MTCNN gets ours."""
-        return patch("emo.extract.faces.FaceDetector", lambda **_: self.detect)
+    @contextmanager
+    def loaded(self) -> Iterator[None]:
+        """Inside, whoever loads MTCNN or one of the backbones gets ours."""
+        with (
+            patch("emo.extract.faces.FaceDetector", lambda **_: self.detect),
+            patch.object(Ask, "load", lambda ask, device: self.backbones[ask.name]),
+        ):
+            yield
 
     def path(self, clip: Clip) -> Path:
         assert clip.video is not None

@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo import cli_dataset, cli_heads, cli_scores
+from emo import cli_dataset, cli_extract, cli_heads, cli_scores
 from emo.cli_manifest import manifest_app
-from emo.cli_options import Columns, Manifests, Options, Root, pairs, rows_of
+from emo.cli_options import Columns, Manifests, Root, pairs
 from emo.cli_store import store_app
 from emo.cli_weights import weights_app
 from emo.errors import EmoError
@@ -30,35 +30,6 @@ app = typer.Typer(
 app.add_typer(manifest_app, name="manifest")
 app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")
-
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 error, 2 usage, 3 some clips failed, 75 stopped by a signal (run again)."
-)
-
-
-class Changed(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
-    """What to do with clips whose row or file changed since they were extracted."""
-
-    stop = "stop"
-    redo = "redo"
-    keep = "keep"
-
-
-class Precision(str, Enum):  # noqa: UP042
-    """Of a forward pass."""
-
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-class FaceChoice(str, Enum):  # noqa: UP042
-    """Which faces of a frame are cropped."""
-
-    track = "track"
-    largest = "largest"
-    all = "all"
-    centre = "centre"
 
 
 class Plugins(str, Enum):  # noqa: UP042
@@ -105,57 +76,7 @@ def emo(
         raise typer.Exit
 
 
-@app.command(epilog="Example: emo extract m.csv --backbone classic --workers 2   " + EXIT_CODES)
-def extract(
-    manifest: Manifests = Path("manifest.csv"),
-    backbone: Annotated[
-        list[str], Option(help="PLUGIN, PLUGIN:RECIPE or module:Class; repeat.")
-    ] = ["classic"],
-    out: Annotated[Path, Option(help="The store.")] = Path("features"),
-    option: Options = [],
-    name: Annotated[str | None, Option("--as", help="Name the only backbone's recipe.")] = None,
-    column: Columns = [],
-    root: Root = None,
-    executor: Annotated[str, Option(help="See `emo list executors`.")] = "local",
-    workers: Annotated[int, Option(help="Processes.")] = 1,
-    device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
-    part_clips: Annotated[
-        int | None, Option(help="Clips committed together; default 256, fewer when few or large.")
-    ] = None,
-    batch_clips: Annotated[int, Option(help="Clips handed to the model together.")] = 16,
-    batch_size: Annotated[
-        str, Option(help="auto, or rows (frames, windows, texts) the model sees at once.")
-    ] = "auto",
-    dtype: Annotated[Precision | None, Option(help="Precision of the models.")] = None,
-    faces: Annotated[FaceChoice | None, Option(help="Which faces are cropped.")] = None,
-    retry_failed: Annotated[bool, Option("--retry-failed", help="Do failed clips again.")] = False,
-    changed: Annotated[Changed, Option(help="Clips changed under their id.")] = Changed.stop,
-    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be done.")] = False,
-) -> None:
-    """Write frozen embeddings of every clip into a store; what is there already is kept."""
-    from emo.extract.job import asks_from_words
-    from emo.extract.report import report_lines
-    from emo.extract.run import ExtractOptions, extract
-    from emo.manifest import read_manifest
-
-    clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
-    shared = {"dtype": dtype, "faces": faces}
-    asks = asks_from_words(
-        backbone,
-        option,
-        name=name,
-        shared={k: v.value for k, v in shared.items() if v},
-        manifest=clips,
-    )
-    options = ExtractOptions(
-        executor, workers, device, part_clips, batch_clips, rows_of(batch_size), retry_failed,
-        changed.value,
-    )  # fmt: skip
-    report = extract(clips, out, asks, options, is_dry_run=dry_run)
-    print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))
-    raise typer.Exit(0 if dry_run else report.exit_code)
-
-
+cli_extract.register(app)
 cli_heads.register(app)
 cli_dataset.register(app)
 cli_scores.register(app)

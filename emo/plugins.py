@@ -47,7 +47,8 @@ def load(package: str, name: str, contract: type[T]) -> type[T]:
     except ImportError as error:
         raise PluginError(
             f"{contract.__name__.lower()} {name!r} cannot be imported: {error}. "
-            "Install what it needs (most backbones: pip install 'emo-pipeline[extract]')."
+            "Install what it needs: pip install 'emo-pipeline[extract]' for most backbones, "
+            "'emo-pipeline[ray]' for the executor ray."
         ) from error
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
     if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], contract)):

@@ -1,5 +1,6 @@
 """A backbone for tests of the pipeline: text becomes letter codes, so that no media is needed."""
 
+import ctypes
 import os
 import signal
 import time
@@ -22,7 +23,7 @@ class LettersOptions:
 
 
 class Letters(Backbone):
-    """One token a letter: its code. The words !raise, !encode, !nan, !kill, !sleep misbehave."""
+    """One token a letter: its code. Words that begin with ! misbehave, see below."""
 
     Options = LettersOptions
 
@@ -57,8 +58,14 @@ class Letters(Backbone):
             raise MediaError("this clip asked to fail")
         if "!kill" in media.text:
             os.kill(os.getpid(), signal.SIGKILL)
+        if "!segv" in media.text:
+            ctypes.string_at(0)
+        if "!exit" in media.text:
+            os._exit(7)
         if "!sleep" in media.text:
             time.sleep(0.02)
+        if "!nap" in media.text:
+            time.sleep(2)
         codes = np.frombuffer(media.text.encode(), np.uint8).astype(np.float32)
         return Prepared({"codes": codes}, notes={"letters": float(len(codes))})
 

@@ -2,9 +2,10 @@
 
 ``python`` blocks of a page run in order in one namespace, ``console`` blocks run each ``$`` line
 in a shell; both in a scratch folder of the page. Words must be equal, digits may differ. A line
-``…`` stands for any lines. A ``sh`` block (installation, make) is checked, not run. A page that
-says ``<!-- scratch: clips -->`` finds 24 synthetic clips and their ``manifest.csv`` there. The
-quickstart finds MELD's tables: a part of them, whose output is not compared, or all (``-m slow``).
+``…`` stands for any lines. Blocks of ``sh`` (installation, make) and ``yaml`` (a Kubernetes job)
+are checked, not run. A page that says ``<!-- scratch: clips -->`` finds 24 synthetic clips and
+their ``manifest.csv`` there. The quickstart finds MELD's tables: a part of them, whose output is
+not compared, or all (``-m slow``).
 """
 
 import contextlib
@@ -19,6 +20,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from emo.demo.dataset import write_dataset
 
@@ -28,7 +30,7 @@ PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {QUICKSTA
 PART = {"train": 25, "dev": 6, "test": 6}
 """Dialogues of MELD that the quickstart is run on unless ``-m slow`` asks for all."""
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = {"python", "console", "sh"}
+RUN = {"python", "console", "sh", "yaml"}
 SHOWN = {"text", "csv", "json", ""}  # results, not code
 
 
@@ -80,6 +82,8 @@ def _run_page(page, *, is_compared=True):
             _run_console(code, is_compared=is_compared)
         elif language == "sh":
             _check_install(code)
+        elif language == "yaml":
+            _check_job(code)
 
 
 def _run_python(code, namespace, page):
@@ -132,6 +136,20 @@ def _check_install(code):
                 assert set(extra.split(",")) <= set(extras), line
         else:
             assert re.match(r"(git clone|cd|python3? -m venv|emo --install-completion)", line), line
+
+
+def _check_job(code):
+    """A Kubernetes job whose container runs a command of ours with options that exist."""
+    document = yaml.safe_load(code)
+    assert (document["kind"], document["spec"]["completionMode"]) == ("Job", "Indexed")
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    program, command, *words = container["command"]
+    assert program == "emo"
+    shown = subprocess.run(
+        [sys.executable, "-m", "emo", command, "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for word in words:
+        assert not word.startswith("--") or re.search(rf"{word}\b", shown), word
 
 
 def test_words_ignore_digits_but_not_words():

@@ -36,6 +36,7 @@ ARROWS = {
         {
             "errors",
             "cli_dataset",
+            "cli_extract",
             "cli_heads",
             "cli_manifest",
             "cli_options",
@@ -46,6 +47,7 @@ ARROWS = {
         set(),
     ),
     "cli_dataset": ({"cli_options"}, set()),
+    "cli_extract": ({"cli_options"}, set()),
     "cli_heads": ({"cli_options"}, set()),
     "cli_manifest": ({"cli_options"}, set()),
     "cli_options": (set(), set()),

@@ -1,12 +1,15 @@
 """The Executor contract: where the parts of a job run, and what is reported back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from emo.extract.job import Job
-from emo.extract.plan import PartPlan
+from emo import plugins
+from emo.extract.job_folder import JobFolder
+from emo.extract.resources import Resources
 
+EXECUTORS = "emo.extract.executors"
 EXIT_FAILED_CLIPS = 3
 """Finished, but some clips failed; `emo store failures` lists them."""
 EXIT_STOPPED = 75
@@ -30,15 +33,65 @@ class JobReport:
     is_stopped: bool = False
     lost: list[str] = field(default_factory=list)
     """One line for each part whose worker died again and again; its clips are still undone."""
+    submitted: list[str] = field(default_factory=list)
+    """Ids that a scheduler gave; the work is done in its own time."""
+    queued: int = 0
+    """Tasks with missing parts that the scheduler had in its queue already."""
+
+    def add(self, clips: int, failures: Mapping[str, Mapping[str, str]]) -> None:
+        """Count what a worker committed."""
+        self.clips += clips
+        for name, reasons in failures.items():
+            self.failures.setdefault(name, {}).update(reasons)
+
+    @property
+    def exit_code(self) -> int:
+        """0; 1 when parts were lost; 3 when clips failed; 75 when stopped by a signal."""
+        if self.is_stopped:
+            return EXIT_STOPPED
+        if self.lost:
+            return 1
+        return EXIT_FAILED_CLIPS if any(self.failures.values()) else 0
 
 
 class Executor(ABC):
     """Runs every part once, or says which it could not; two runs of one part are harmless."""
 
-    @abstractmethod
-    def __init__(self, workers: int) -> None:
-        """``workers``: how many parts may run at the same time."""
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """The fields of :class:`Resources` that it heeds; any other is refused."""
+    is_scheduler: ClassVar[bool] = False
+    """It hands the job over and returns: a dry run writes all files and submits nothing."""
 
     @abstractmethod
-    def run(self, job: Job, parts: Sequence[PartPlan], progress: Progress) -> JobReport:
-        """Run the parts; returns when all are committed, lost, or a stop request was served."""
+    def __init__(self, workers: int | None, resources: Resources) -> None:
+        """``workers``: how many parts may run at the same time; None: as many as fit."""
+
+    @abstractmethod
+    def run(
+        self,
+        folder: JobFolder,
+        parts: Sequence[int],
+        progress: Progress,
+        *,
+        is_dry_run: bool = False,
+    ) -> JobReport:
+        """Run the parts of a job; returns when all are committed, lost, or a stop was served.
+
+        Args:
+            folder: the job.
+            parts: numbers of the parts to run.
+            progress: told after every clip, where the executor hears of it.
+            is_dry_run: of a scheduler: write what would be submitted, and submit nothing.
+        """
+
+
+def make_executor(name: str, workers: int | None, resources: Resources) -> Executor:
+    """The executor of a file in ``emo/extract/executors/``, or ``module:Class``.
+
+    Raises:
+        PluginError: there is none of that name, or its library is missing.
+        OptionError: something was asked for that it does not heed.
+    """
+    kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+    resources.check(name, kind.uses)
+    return kind(workers, resources)

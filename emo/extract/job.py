@@ -27,14 +27,24 @@ class Ask:
     recipe: Recipe
 
     def load(self, device: str) -> Backbone:
-        """Build the model."""
+        """Build the model.
+
+        Raises:
+            OptionError: this machine's weights or version would make other numbers than planned.
+        """
         kind = plugins.load(BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
-        return kind.load(kind.Options(**self.options), device=device)
+        options = kind.Options(**self.options)
+        if differences := self.recipe.differences(kind.recipe(options)):
+            raise OptionError(
+                f"recipe {self.name!r}: this machine's {self.plugin} would make other numbers than "
+                f"planned: {'; '.join(differences)}. Use the same weights and version everywhere."
+            )
+        return kind.load(options, device=device)
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs besides the clips of its parts; can be pickled."""
+    """Everything a worker needs besides the clips of its parts."""
 
     root: Path
     """The folder that the clips' paths are relative to."""

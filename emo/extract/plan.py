@@ -4,8 +4,8 @@ What is done is the set of clip ids in committed parts, and nothing else. Parts 
 manifest alone, so that two plans of one manifest cut alike; what is done is then left out.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,14 @@ class PartPlan:
     """In manifest order; those that at least one recipe lacks."""
     todo: dict[str, Todo]
     """By recipe name."""
+
+    def only(self, ids: Collection[str]) -> "PartPlan":
+        """The same work for some of the clips."""
+        todo = {
+            name: replace(wanted, ids=wanted.ids & set(ids)) for name, wanted in self.todo.items()
+        }
+        kept = tuple(clip for clip in self.clips if clip.id in ids)
+        return PartPlan(kept, {name: wanted for name, wanted in todo.items() if wanted.ids})
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,14 @@ def make_plan(
         tuple(parts),
         done={name: len(facts.done) for name, facts in known.items()},
         failed={name: facts.failed for name, facts in known.items()},
+    )
+
+
+def still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
+    """What of ``wanted`` no committed part of ``folder`` holds, as it was last refreshed."""
+    attempts = folder.attempts
+    return frozenset(
+        clip_id for clip_id in wanted.ids if attempts.get(clip_id, -1) < wanted.attempt
     )
 
 

@@ -1,8 +1,12 @@
 """What `emo extract` prints: the plan of a dry run, or how a job ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from emo.extract.executor import JobReport
 from emo.extract.job import Ask
+from emo.extract.job_folder import JobFolder, short
+from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
 from emo.table import format_bytes, format_table
 
@@ -15,16 +19,47 @@ def report_lines(report: ExtractReport, asks: Sequence[Ask], *, is_dry_run: bool
     if is_dry_run:
         size = format_bytes(report.forecast_bytes)
         parts = len(report.plan.parts)
-        return [*lines, f"would do {report.plan.clips:,} clips in {parts:,} parts, about {size}"]
+        lines.append(f"would do {report.plan.clips:,} clips in {parts:,} parts, about {size}")
+        return lines + ([f"wrote {short(report.folder.path)}"] if report.folder else [])
     if not report.plan.parts:
         lines.append(f"nothing to do; store: {report.store}")
+    elif report.folder and report.job.submitted:
+        lines += _submitted_lines(report.folder, report.job)
     else:
         lines.append(
             f"did {report.job.clips:,} of {report.plan.clips:,} clips; store: {report.store}"
         )
-    lines += _failure_lines(report)
-    lines += [f"lost: {line}" for line in report.job.lost]
-    if report.job.is_stopped:
+    lines += _failure_lines(report.failures, report.store)
+    return lines + _end_lines(report.job)
+
+
+def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
+    """The lines for stdout after ``--resume`` and ``--plan``."""
+    job, parts, store = report.job, len(report.parts), short(report.folder.job.store)
+    if is_dry_run:
+        return [
+            f"would do {parts:,} of {len(report.folder.parts):,} parts: {short(report.folder.path)}"
+        ]
+    if not parts:
+        return [f"nothing to do; store: {store}"]
+    if job.submitted or job.queued:
+        lines = _submitted_lines(report.folder, job)
+    else:
+        lines = [f"did {job.clips:,} clips of {parts:,} parts; store: {store}"]
+    return lines + _failure_lines(job.failures, store) + _end_lines(job)
+
+
+def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
+    queued = f"; {job.queued} tasks are in Slurm's queue already" if job.queued else ""
+    return [
+        f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",
+        f"how far it is: emo extract --status {short(folder.path)}",
+    ]
+
+
+def _end_lines(job: JobReport) -> list[str]:
+    lines = [f"lost: {line}" for line in job.lost]
+    if job.is_stopped:
         lines.append(
             "stopped by a signal; finished clips are committed: run the same command again"
         )
@@ -44,14 +79,14 @@ def _row(ask: Ask, report: ExtractReport) -> dict[str, object]:
     }
 
 
-def _failure_lines(report: ExtractReport) -> list[str]:
+def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Path) -> list[str]:
     reasons = [
         (name, clip_id, reason)
-        for name, failures in report.failures.items()
+        for name, failures in by_recipe.items()
         for clip_id, reason in sorted(failures.items())
     ]
     lines = [f"failed: {clip_id} ({name}): {reason}" for name, clip_id, reason in reasons]
     if len(lines) > SHOWN_FAILURES:
         rest = len(lines) - SHOWN_FAILURES
-        lines = [*lines[:SHOWN_FAILURES], f"… and {rest} more: emo store failures {report.store}"]
+        lines = [*lines[:SHOWN_FAILURES], f"… and {rest} more: emo store failures {store}"]
     return lines

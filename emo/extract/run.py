@@ -1,21 +1,21 @@
 """`emo extract`: plans what a store lacks, runs it, and says how it ended."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
-from tqdm import tqdm
 
 from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Backbone
 from emo.extract.decode import probe_seconds
-from emo.extract.executor import EXIT_FAILED_CLIPS, EXIT_STOPPED, Executor, JobReport, Progress
+from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, make_executor
 from emo.extract.job import BACKBONES, Ask, Job
+from emo.extract.job_folder import JobError, JobFolder, latest_job, open_job, write_job
+from emo.extract.missing import carry_deaths
 from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
+from emo.extract.progress import clip_bar
+from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.source import source_of
 from emo.manifest import Manifest
 from emo.store.maintain import clean
@@ -35,9 +35,10 @@ class ExtractOptions:
     """How a job runs; nothing here changes the numbers."""
 
     executor: str = "local"
-    workers: int = 1
+    workers: int | None = None
+    """Processes here or of each Slurm task, or Ray workers; None: one a GPU, or what fits."""
     device: str = "auto"
-    """``cpu``, ``cuda`` or ``auto``."""
+    """``cpu``, ``cuda`` or ``auto``, which each worker answers for its own machine."""
     part_clips: int | None = None
     """Clips a part; None: 256, fewer when they are few or would take more than 256 MiB."""
     batch_clips: int = 16
@@ -45,6 +46,7 @@ class ExtractOptions:
     """Rows (frames, windows, texts) a model sees at once; None: as many as fit."""
     retry_failed: bool = False
     changed: Changed = "stop"
+    resources: Resources = NOTHING_ASKED
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class ExtractReport:
     job: JobReport
     forecast_bytes: float
     store: Path
+    folder: JobFolder | None = None
+    """None: nothing was missing, or a dry run that writes nothing."""
 
     @property
     def failures(self) -> dict[str, dict[str, str]]:
@@ -67,11 +71,8 @@ class ExtractReport:
     @property
     def exit_code(self) -> int:
         """0; 1 when parts were lost; 3 when clips failed; 75 when stopped by a signal."""
-        if self.job.is_stopped:
-            return EXIT_STOPPED
-        if self.job.lost:
-            return 1
-        return EXIT_FAILED_CLIPS if any(self.failures.values()) else 0
+        is_failed = any(self.failures.values()) and not self.job.submitted
+        return self.job.exit_code or (EXIT_FAILED_CLIPS if is_failed else 0)
 
 
 def extract(
@@ -97,20 +98,27 @@ def extract(
         EmoError: a store of another recipe, stale clips, a folder that cannot be written.
     """
     job = _job(manifest, store_path, asks, options)
+    executor = make_executor(options.executor, options.workers, options.resources)
+    writes = executor.is_scheduler or not is_dry_run
     tokens = typical_tokens(manifest, asks)
     clip_bytes = forecast_bytes(asks, tokens, 1)
     part_clips = options.part_clips or usual_part_clips(len(manifest.clips), clip_bytes)
-    folders = _folders(store_path, asks, is_dry_run)
+    folders = _folders(store_path, asks, is_dry_run=not writes)
     redo = Redo(options.retry_failed, options.changed)
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
-    report = JobReport()
-    if plan.parts and not is_dry_run:
-        workers = min(options.workers, len(plan.parts))
-        job = replace(job, threads=max(1, cores() // workers))
-        executor = plugins.load("emo.extract.executors", options.executor, Executor)  # type: ignore[type-abstract]
-        with _bar(plan, progress) as bar:
-            report = executor(workers).run(job, plan.parts, _progress(bar))
-    return ExtractReport(plan, report, clip_bytes * plan.clips, store_path)
+    report, folder = JobReport(), None
+    if plan.parts and writes:
+        before = latest_job(store_path)
+        folder = write_job(
+            job, plan.parts, executor=options.executor, workers=options.workers,
+            resources=options.resources,
+        )  # fmt: skip
+        if before is not None:
+            with suppress(JobError):  # what another version wrote is no obstacle
+                carry_deaths(open_job(before), folder, folders)
+        with clip_bar(plan.clips, progress) as heard:
+            report = executor.run(folder, folder.parts, heard, is_dry_run=is_dry_run)
+    return ExtractReport(plan, report, clip_bytes * plan.clips, store_path, folder)
 
 
 def usual_part_clips(clips: int, clip_bytes: float) -> int:
@@ -134,14 +142,6 @@ def typical_tokens(manifest: Manifest, asks: Sequence[Ask]) -> dict[str, dict[st
     return {ask.name: _kind(ask).tokens(_kind(ask).Options(**ask.options), seconds) for ask in asks}
 
 
-def cores() -> int:
-    """Processors this process may use (a Slurm task sees only its own)."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
-
-
 def _kind(ask: Ask) -> type[Backbone]:
     return plugins.load(BACKBONES, ask.plugin, Backbone)  # type: ignore[type-abstract]
 
@@ -154,14 +154,11 @@ def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: Ext
     ):
         if value is not None and value < 1:
             raise OptionError(f"{name}: expected 1 or more, got {value}")
-    device = options.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     return Job(
         root=manifest.root,
         store=store_path,
         asks=tuple(asks),
-        device=device,
+        device=options.device,
         batch_clips=options.batch_clips,
         batch_size=options.batch_size,
     )
@@ -183,26 +180,3 @@ def _folders(
     if not is_dry_run:
         clean(store)
     return folders
-
-
-def _bar(plan: Plan, progress: bool | None) -> "tqdm[Any]":
-    """Clips per second, time left and failures so far, on stderr."""
-    return tqdm(
-        total=plan.clips,
-        unit="clip",
-        desc="extract",
-        disable=None if progress is None else not progress,
-    )
-
-
-def _progress(bar: "tqdm[Any]") -> Progress:
-    failed = 0
-
-    def on_clip(is_failed: bool) -> None:
-        nonlocal failed
-        failed += is_failed
-        if is_failed:
-            bar.set_postfix(failed=failed, refresh=False)
-        bar.update()
-
-    return Progress(on_clip)

@@ -6,7 +6,7 @@ part goes on; a stop request finishes the batch in hand and commits what is fini
 """
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,15 +23,26 @@ from emo.extract.encode import encode_batch, prepare_one, reason_of, why_absent
 from emo.extract.job import Ask, Job
 from emo.extract.media import DetectFaces, Faces, Needs
 from emo.extract.model import Model
-from emo.extract.plan import PartPlan, Todo
+from emo.extract.plan import PartPlan, still_missing
 from emo.extract.source import source_hash, source_of
 from emo.extract.stretches import Piece, join, stretches_of
 from emo.manifest import Clip
 from emo.store.part import PartWriter
-from emo.store.store import RecipeFolder, Store
+from emo.store.store import Store
 
 MORE_ROWS_ON_A_GPU = 8
 """Times the rows that a model sees at once on a CPU, when nobody says; halved until they fit."""
+
+
+@dataclass(frozen=True)
+class ClipDone:
+    """A clip after the last backbone."""
+
+    clip_id: str
+    failures: dict[str, str]
+    """Recipe name -> reason."""
+    seconds: dict[str, float]
+    """Of one core in ``decode`` (faces included) and ``prepare``, and its share of ``encode``."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,8 @@ class _Ready:
     source_hash: str
     prepared: dict[str, Prepared | str]
     """By recipe: what ``prepare`` returned, or the reason why there is nothing."""
+    seconds: dict[str, float]
+    """Spent on it, by stage."""
 
 
 class Worker:
@@ -98,47 +111,67 @@ class Worker:
         part: PartPlan,
         *,
         is_stopping: Callable[[], bool] = lambda: False,
-        on_clip: Callable[[bool], None] = lambda failed: None,
+        on_clip: Callable[[ClipDone], None] = lambda done: None,
+        on_loaded: Callable[[], None] = lambda: None,
     ) -> PartReport:
         """Do what the store still lacks of ``part`` and commit it.
 
         Args:
             part: the clips.
             is_stopping: asked between batches; True commits what is finished and returns.
-            on_clip: told after each clip whether any recipe failed on it.
+            on_clip: told after each clip.
+            on_loaded: told when the models are there and the first clip comes next.
 
         Raises:
             StoreError: the store cannot be written.
         """
         began = time.monotonic()
-        folders = self.store.recipes
         self.cached = CachedFaces(self.store)
-        todo = {
-            name: ids
-            for name, wanted in part.todo.items()
-            if (ids := _still_missing(folders[name], wanted))
-        }
+        todo = self.missing(part)
         clips = [clip for clip in part.clips if any(clip.id in ids for ids in todo.values())]
         self._load(todo, clips)
+        on_loaded()
         failures: dict[str, dict[str, str]] = {name: {} for name in todo}
         self.pieces = {name: [] for name in todo}
-        finished = 0
+        finished, seconds = 0, Counter[str]()
         with ExitStack() as stack:
-            writers = {
-                name: stack.enter_context(
-                    PartWriter(
-                        folders[name].path, folders[name].recipe, attempt=part.todo[name].attempt
-                    )
-                )
-                for name in todo
-            }
+            writers = {name: stack.enter_context(self._writer(part, name)) for name in todo}
             for batch in self._batches(self._units(clips, todo), is_stopping):
+                encode_began = time.monotonic()
                 for name, writer in writers.items():
                     self._finish(name, writer, [r for r in batch if name in r.prepared], failures)
-                for unit in (ready.unit for ready in batch if ready.unit.is_last):
-                    on_clip(any(unit.clip.id in reasons for reasons in failures.values()))
-                    finished += 1
+                share = (time.monotonic() - encode_began) / len(batch)
+                for ready in batch:
+                    seconds.update(ready.seconds | {"encode": share})
+                    if ready.unit.is_last:
+                        on_clip(_clip_done(ready.unit.clip.id, failures, seconds))
+                        seconds.clear()
+                        finished += 1
         return PartReport(finished, failures, finished < len(clips), time.monotonic() - began)
+
+    def missing(self, part: PartPlan) -> dict[str, frozenset[str]]:
+        """By recipe, the clips of ``part`` that nobody has committed since it was planned."""
+        found = {}
+        for name, wanted in part.todo.items():
+            self.store.recipes[name].refresh()
+            if ids := still_missing(self.store.recipes[name], wanted):
+                found[name] = ids
+        return found
+
+    def record(self, part: PartPlan, reason: str) -> PartReport:
+        """Commit every missing clip of ``part`` as failed, without trying it."""
+        todo = self.missing(part)
+        sources = {clip.id: source_hash(clip, self.job.root) for clip in part.clips}
+        for name, ids in todo.items():
+            with self._writer(part, name) as writer:
+                for clip_id in sorted(ids):
+                    writer.fail(clip_id, reason, source=sources[clip_id])
+        failures = {name: dict.fromkeys(sorted(ids), reason) for name, ids in todo.items()}
+        return PartReport(len(frozenset().union(*todo.values())), failures, False, 0.0)
+
+    def _writer(self, part: PartPlan, name: str) -> PartWriter:
+        folder = self.store.recipes[name]
+        return PartWriter(folder.path, folder.recipe, attempt=part.todo[name].attempt)
 
     def _load(self, names: Mapping[str, object], clips: Sequence[Clip]) -> None:
         """Build what these recipes and clips need and what is not built yet."""
@@ -206,17 +239,21 @@ class Worker:
         cached = [self._cached_faces(unit, need, found) for need in needs]
         needs = [need if c is None else replace(need, frames=None, faces=None)
                  for need, c in zip(needs, cached, strict=True)]  # fmt: skip
+        began = time.monotonic()
         try:
             views = load_media(unit.source, needs, detect=self.detect)
         except Exception as error:  # whatever a file does, the job goes on
-            return _Ready(unit, found, {ask.name: reason_of(error) for ask in unit.asks})
+            reasons: dict[str, Prepared | str] = {a.name: reason_of(error) for a in unit.asks}
+            return _Ready(unit, found, reasons, {"decode": time.monotonic() - began})
+        decoded = time.monotonic()
         prepared = {
             ask.name: prepare_one(
                 self.backbones[ask.name], media if faces is None else replace(media, faces=faces)
             )
             for ask, media, faces in zip(unit.asks, views, cached, strict=True)
         }
-        return _Ready(unit, found, prepared)
+        seconds = {"decode": decoded - began, "prepare": time.monotonic() - decoded}
+        return _Ready(unit, found, prepared, seconds)
 
     def _cached_faces(self, unit: _Unit, need: Needs, source: str) -> Faces | None:
         """Crops of an earlier job; only of whole clips, because that is what it stored."""
@@ -267,9 +304,8 @@ class Worker:
                 yield Piece(tokens, None, item.absent, item.notes)
 
 
-def _still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
-    """Subtract what other workers committed since the plan was made."""
-    folder.refresh()
-    return frozenset(
-        clip_id for clip_id in wanted.ids if folder.attempts.get(clip_id, -1) < wanted.attempt
-    )
+def _clip_done(
+    clip_id: str, failures: Mapping[str, Mapping[str, str]], seconds: Mapping[str, float]
+) -> ClipDone:
+    reasons = {name: found[clip_id] for name, found in failures.items() if clip_id in found}
+    return ClipDone(clip_id, reasons, {stage: round(spent, 4) for stage, spent in seconds.items()})

@@ -9,86 +9,114 @@ import time
 import pytest
 
 from emo import plugins
-from emo.extract.executor import Executor, Progress
+from emo.extract.executor import EXECUTORS, Progress, make_executor
 from emo.extract.job import Job, ask
+from emo.extract.job_folder import write_job
 from emo.extract.plan import make_plan
+from emo.extract.resources import Resources
+from emo.extract.status import status
 from emo.manifest import Clip
 from emo.store.maintain import verify
 from emo.store.store import Store
+from tests import fake_slurm
 
 LETTERS = ask("tests.make_backbone:Letters", "letters", {})
-NAMES = plugins.available("emo.extract.executors")
+MARKS = {"ray": [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]}  # Ray's own warnings
+NAMES = [pytest.param(n, marks=MARKS.get(n, ())) for n in plugins.available(EXECUTORS)]
+SLOW = MARKS | {"slurm": pytest.mark.slow}  # a task's imports take seconds; one test runs always
+SOMETIMES = [pytest.param(n, marks=SLOW.get(n, ())) for n in plugins.available(EXECUTORS)]
+RESOURCES = {"slurm": Resources(parts_per_task=100)}
+
+
+@pytest.fixture(scope="module")
+def ray_here():
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture
-def job(tmp_path):
+def job(tmp_path, monkeypatch, request):
+    if "ray" in request.node.name:
+        request.getfixturevalue("ray_here")
+    monkeypatch.setenv("PATH", f"{fake_slurm.install(tmp_path)}{os.pathsep}{os.environ['PATH']}")
     Store.create(tmp_path / "store").add_recipe("letters", LETTERS.recipe)
     return Job(root=tmp_path, store=tmp_path / "store", asks=(LETTERS,), batch_clips=2)
 
 
-def plan_of(job, texts, part_clips=3):
+def job_of(job, texts, part_clips=3):
     clips = [Clip(f"c{k:03}", text=text) for k, text in enumerate(texts)]
     folders = Store(job.store).recipes
-    return make_plan(job, folders, clips, part_clips=part_clips).parts
+    return write_job(job, make_plan(job, folders, clips, part_clips=part_clips).parts)
 
 
-def make(name, workers):
-    return plugins.load("emo.extract.executors", name, Executor)(workers)
+def run(name, workers, folder, progress=None):
+    executor = make_executor(name, workers, RESOURCES.get(name, Resources()))
+    return executor.run(folder, folder.parts, progress or Progress())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOMETIMES)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_clip_once_and_failures_reported(name, workers, job):
     heard = []
-    texts = [f"text {k}" for k in range(10)] + ["!raise"]
-    report = make(name, workers).run(job, plan_of(job, texts), Progress(heard.append))
-    folder = Store(job.store).recipes["letters"]
-    assert sorted(folder.ids) == [f"c{k:03}" for k in range(10)]
-    assert report.failures["letters"] == {"c010": "this clip asked to fail"}
-    assert (report.clips, len(heard), sum(heard)) == (11, 11, 1)
-    assert not report.is_stopped
-    assert not report.lost
+    folder = job_of(job, [f"text {k}" for k in range(10)] + ["!raise"])
+    report = run(name, workers, folder, Progress(heard.append))
+    recipe = Store(job.store).recipes["letters"]
+    assert sorted(recipe.ids) == [f"c{k:03}" for k in range(10)]
+    assert recipe.failures == {"c010": "this clip asked to fail"}
     assert not verify(Store(job.store)).problems
+    seen = status(folder.path)
+    assert (seen.is_done, seen.clips, seen.failed, seen.logs.clips) == (True, 11, 1, 11)
+    assert "c010 (letters): this clip asked to fail" in seen.table()
+    if not report.submitted:  # a scheduler hears of clips through the logs alone
+        assert report.failures["letters"] == recipe.failures
+        assert (report.clips, len(heard), sum(heard), report.lost) == (11, 11, 1, [])
+    assert not report.is_stopped
+
+
+@pytest.mark.parametrize("name", SOMETIMES)
+def test_two_runs_of_one_job_are_harmless(name, job):
+    folder = job_of(job, ["a", "b", "c", "d"])
+    run(name, 1, folder)
+    before = status(folder.path).logs.clips
+    assert run(name, 1, folder).clips == 0
+    assert status(folder.path).logs.clips == before == 4
+    assert len(list((job.store / "letters").glob("part-*"))) == len(folder.parts)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_runs_of_one_plan_are_harmless(name, job):
-    parts = plan_of(job, ["a", "b", "c", "d"])
-    make(name, 1).run(job, parts, Progress())
-    report = make(name, 1).run(job, parts, Progress())
-    assert report.clips == 0
-    assert len(list((job.store / "letters").glob("part-*"))) == len(parts)
+def test_a_clip_that_kills_its_worker_is_found_and_its_neighbours_are_done(name, job):
+    texts = ["a", "b", "c", "d", "!segv", "e", "f", "g", "h"]
+    folder = job_of(job, texts, part_clips=6)
+    run(name, 2, folder)
+    recipe = Store(job.store).recipes["letters"]
+    assert sorted(recipe.ids) == [f"c{k:03}" for k in range(9) if k != 4]
+    assert list(recipe.failures) == ["c004"]
+    assert "its worker died" in recipe.failures["c004"]
+    assert name == "ray" or "SIGSEGV" in recipe.failures["c004"]
+    assert status(folder.path).deaths >= 2
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_killed_worker_loses_no_clip(name, job):
-    """A clip that kills its worker is reported, the others are done."""
-    texts = ["a", "b", "c", "!kill", "d", "e", "f", "g", "h"]
-    report = make(name, 2).run(job, plan_of(job, texts), Progress())
-    folder = Store(job.store).recipes["letters"]
-    assert sorted(folder.ids) == [f"c{k:03}" for k in (0, 1, 2, 6, 7, 8)]
-    assert len(report.lost) == 1
-    assert "c003" in report.lost[0]
-
-
-def _stop_soon(job, texts, seconds, answers):
-    thread = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+def _stop_soon(job, texts, seconds, number, answers):
+    thread = threading.Timer(seconds, os.kill, (os.getpid(), number))
     thread.start()
-    report = make("local", 1).run(job, plan_of(job, texts, part_clips=1000), Progress())
+    report = run("local", 1, job_of(job, texts, part_clips=1000))
     thread.join()
-    answers.put((report.is_stopped, report.clips))
+    answers.put((report.exit_code, report.clips))
 
 
-def test_a_stop_signal_commits_what_is_finished(job):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_stop_signal_commits_what_is_finished(number, job):
     texts = ["!sleep"] * 200
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
-    process = context.Process(target=_stop_soon, args=(job, texts, 0.5, answers))
+    process = context.Process(target=_stop_soon, args=(job, texts, 0.5, number, answers))
     began = time.monotonic()
     process.start()
-    is_stopped, clips = answers.get(timeout=30)
+    code, clips = answers.get(timeout=30)
     process.join()
-    assert is_stopped
+    assert code == 75
     assert time.monotonic() - began < 5
     assert 0 < clips < 200
     assert len(Store(job.store).recipes["letters"].ids) == clips

@@ -1,217 +1,223 @@
 """Runs parts on this machine: in this process, or in several worker processes.
 
 Each worker has a pipe of its own to the parent, so a worker killed at any moment can block no
-other; its part is given once more to a fresh worker. Workers start from a fork server which has
-imported torch already (``spawn`` where there is none), so none inherits a used thread pool.
+other; its part is given to a fresh worker. Workers start from a fork server which has imported
+torch already (``spawn`` where there is none), so none inherits a used thread pool.
 """
 
 import multiprocessing
+import os
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
+import torch
+
 from emo.errors import EmoError
+from emo.extract import careful
+from emo.extract.crew import RETRIES, Crew, Died, Message, Ready, Staff
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.job import Job
-from emo.extract.plan import PartPlan
-from emo.extract.work import PartReport, Worker
-
-TRIES = 2
-"""Workers that may die on one part before it is given up."""
+from emo.extract.job_folder import JobFolder, open_job
+from emo.extract.journal import me
+from emo.extract.resources import NOTHING_ASKED, Resources
+from emo.extract.stop import stop_on_signals
+from emo.extract.task_log import TaskLog
+from emo.extract.work import Worker
 
 
 class Local(Executor):
-    """Worker processes on this machine."""
+    """Worker processes on this machine: one, or one a GPU."""
 
-    def __init__(self, workers: int = 1) -> None:
-        """``workers``: processes; 1 runs everything in this one."""
-        self.workers = workers
+    uses = frozenset({"retries"})
 
-    def run(self, job: Job, parts: Sequence[PartPlan], progress: Progress) -> JobReport:
+    def __init__(self, workers: int | None, resources: Resources = NOTHING_ASKED) -> None:
+        """``workers``: processes; one without retries is this one; None: one a GPU, or 1."""
+        self.workers, self.retries = workers, resources.retries
+
+    def run(
+        self,
+        folder: JobFolder,
+        parts: Sequence[int],
+        progress: Progress,
+        *,
+        is_dry_run: bool = False,
+    ) -> JobReport:
         """As in :class:`Executor`."""
-        report = JobReport()
+        devices = devices_of(folder.job.device)
+        workers = min(self.workers or len(devices), len(parts))
+        if workers > 1 or self.retries is not None:
+            return run_supervised(folder, parts, progress, workers=workers, retries=self.retries)
         with stop_on_signals() as is_stopping:
-            if min(self.workers, len(parts)) <= 1:
-                _run_here(job, parts, progress, report, is_stopping)
-            else:
-                _Crew(job, parts, progress, report, is_stopping).run(self.workers)
-        return report
+            return _run_here(folder, parts, progress, devices[0], is_stopping)
 
 
-@contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """While open, SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 ask for a stop; yields the question.
+def run_supervised(
+    folder: JobFolder,
+    parts: Sequence[int],
+    progress: Progress,
+    *,
+    workers: int | None = None,
+    retries: int | None = None,
+) -> JobReport:
+    """Run parts in worker processes, which may die: the parent sees how and goes on.
 
-    A second SIGINT interrupts at once. Outside the main thread no signal arrives and none is set.
+    Args:
+        folder: the job.
+        parts: numbers of parts.
+        progress: told after every clip.
+        workers: processes; None: one a GPU, or one.
+        retries: deaths in one part that are borne.
     """
-    stop = threading.Event()
+    devices = devices_of(folder.job.device)
+    workers = min(workers or len(devices), max(1, len(parts)))
+    with stop_on_signals() as is_stopping:
+        staff = _Processes(folder.path, workers, devices)
+        bearable = RETRIES if retries is None else retries
+        return Crew(folder, staff, progress, is_stopping, bearable).run(parts)
 
-    def request(number: int, _frame: object) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
 
-    names = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")  # Windows lacks the last two
-    numbers = [getattr(signal, name) for name in names if name in signal.Signals.__members__]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    before = {number: signal.signal(number, request) for number in numbers}
+def devices_of(device: str) -> list[str]:
+    """What ``--device`` means on this machine: each GPU by its name, or the CPU.
+
+    >>> devices_of("cpu")
+    ['cpu']
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device != "cuda":
+        return [device]
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cuda"]
+
+
+def cores() -> int:
+    """Processors this process may use (a Slurm task sees only its own)."""
     try:
-        yield stop.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
 
 
 def _run_here(
-    job: Job,
-    parts: Sequence[PartPlan],
+    folder: JobFolder,
+    parts: Sequence[int],
     progress: Progress,
-    report: JobReport,
+    device: str,
     is_stopping: Callable[[], bool],
-) -> None:
-    with Worker(job) as worker:
-        for part in parts:
+) -> JobReport:
+    report = JobReport()
+    job = replace(folder.job, device=device, threads=cores())
+    with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
+        for number in parts:
             if is_stopping():
                 report.is_stopped = True
-                return
-            done = worker.run_part(part, is_stopping=is_stopping, on_clip=progress.on_clip)
-            _add(report, done)
-
-
-def _add(report: JobReport, done: PartReport) -> None:
-    report.clips += done.clips
-    report.is_stopped |= done.is_stopped
-    for name, reasons in done.failures.items():
-        report.failures.setdefault(name, {}).update(reasons)
+                break
+            for done in careful.run_part(
+                worker, folder, number, log, is_stopping=is_stopping, on_clip=progress.on_clip
+            ):
+                report.add(done.clips, done.failures)
+                report.is_stopped |= done.is_stopped
+    return report
 
 
 @dataclass
-class _Member:
-    """One worker process as the parent sees it."""
-
+class _Process:
     process: Any
     pipe: Connection
-    part: int | None = None
-    """Index of the part in hand."""
+    device: str
 
 
-class _Crew:
-    """The parent's side of several worker processes."""
+class _Processes(Staff):
+    """Workers that are processes of this machine, spread over its devices."""
 
-    def __init__(
-        self,
-        job: Job,
-        parts: Sequence[PartPlan],
-        progress: Progress,
-        report: JobReport,
-        is_stopping: Callable[[], bool],
-    ) -> None:
-        self.job, self.parts, self.progress, self.report = job, parts, progress, report
-        self.is_stopping = is_stopping
-        self.waiting = list(reversed(range(len(parts))))
-        self.deaths = [0] * len(parts)
-        self.members: list[_Member] = []
-        self.error: EmoError | None = None
+    def __init__(self, path: Path, workers: int, devices: Sequence[str]) -> None:
+        self.path, self.workers, self.devices = path, workers, devices
+        self.alive: dict[Hashable, _Process] = {}
         self.context = _context()
 
-    def run(self, workers: int) -> None:
-        """Serve until nothing is waiting and nobody works."""
-        told = False
-        try:
-            while True:
-                if (self.is_stopping() or self.error) and not told:
-                    told = True
-                    self.waiting.clear()
-                    for member in self.members:
-                        member.process.terminate()
-                while self.waiting and len(self.members) < workers:
-                    self._hire()
-                if not self.members:
-                    break
-                for pipe in wait([m.pipe for m in self.members], timeout=0.2):
-                    self._hear(next(m for m in self.members if m.pipe is pipe))
-        finally:
-            for member in self.members:
-                member.process.kill()
-                member.process.join()
-        self.report.is_stopped |= told and self.error is None
-        if self.error:
-            raise self.error
+    def places(self) -> int:
+        return self.workers
 
-    def _hire(self) -> None:
+    def hire(self) -> Hashable:
+        used = [one.device for one in self.alive.values()]
+        device = min(self.devices, key=used.count)
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=_serve, args=(self.job, theirs), daemon=True)
+        threads = max(1, cores() // self.workers)
+        process = self.context.Process(
+            target=_serve, args=(self.path, device, threads, theirs), daemon=True
+        )
         process.start()
         theirs.close()
-        member = _Member(process, ours)
-        self.members.append(member)
-        self._give(member)
+        self.alive[process.pid] = _Process(process, ours, device)
+        return int(process.pid)
 
-    def _give(self, member: _Member) -> None:
-        """Hand out the next part, or send the worker home."""
-        member.part = self.waiting.pop() if self.waiting else None
+    def give(self, key: Hashable, part: int | None) -> None:
         try:
-            member.pipe.send(None if member.part is None else self.parts[member.part])
+            self.alive[key].pipe.send(part)
         except OSError:
             return  # it died; the pipe's end is heard next
 
-    def _hear(self, member: _Member) -> None:
-        try:
-            message = member.pipe.recv()
-        except (EOFError, OSError):
-            self._bury(member)
-            return
-        if isinstance(message, bool):
-            self.progress.on_clip(message)
-        elif isinstance(message, EmoError):
-            self.error = message
-        elif isinstance(message, PartReport):
-            _add(self.report, message)
-            self._give(member)
+    def hear(self, seconds: float) -> list[tuple[Hashable, Message]]:
+        keys = {one.pipe: key for key, one in self.alive.items()}
+        heard: list[tuple[Hashable, Message]] = []
+        for pipe in wait(list(keys), timeout=seconds):
+            key = keys[pipe]  # type: ignore[index]
+            try:
+                heard.append((key, self.alive[key].pipe.recv()))
+            except (EOFError, OSError):
+                heard.append((key, Died(self._bury(key))))
+        return heard
 
-    def _bury(self, member: _Member) -> None:
-        """A worker ended; if it had a part in hand and was not told to stop, it died."""
-        member.process.join()
-        self.members.remove(member)
-        part, code = member.part, member.process.exitcode
-        if part is None or self.is_stopping() or self.error:
-            return
-        self.deaths[part] += 1
-        if self.deaths[part] < TRIES:
-            self.waiting.append(part)
-            return
-        clips = self.parts[part].clips
-        self.report.lost.append(
-            f"a worker died {TRIES} times (exit code {code}) in the part of {len(clips)} clips "
-            f"that begins with {clips[0].id!r}; they are undone. Run the same command again, with "
-            "a smaller --part-clips to close in on the clip"
-        )
+    def stop(self) -> None:
+        for one in self.alive.values():
+            one.process.terminate()
+
+    def close(self) -> None:
+        for one in self.alive.values():
+            one.process.kill()
+            one.process.join()
+            one.pipe.close()
+
+    def _bury(self, key: Hashable) -> str:
+        one = self.alive.pop(key)
+        one.process.join()
+        one.pipe.close()
+        return _how(one.process.exitcode)
+
+
+def _how(code: int) -> str:
+    """``SIGSEGV`` or ``exit code 1``."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def _context() -> Any:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["emo.extract.work"])
+    context.set_forkserver_preload(["emo.extract.executors.local"])
     return context
 
 
-def _serve(job: Job, pipe: Connection) -> None:
-    """A worker process: parts in, one bool a clip and one report a part out."""
-    with stop_on_signals() as is_stopping, Worker(job) as worker:
-        while not is_stopping():
-            try:
-                part = pipe.recv()
-                if part is None:
-                    return
-                pipe.send(worker.run_part(part, is_stopping=is_stopping, on_clip=pipe.send))
-            except EmoError as error:
-                pipe.send(error)
-                return
-            except (EOFError, BrokenPipeError):
-                return  # the parent is gone; what was finished is committed
+def _serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
+    """A worker process: parts in; a bool a clip, reports, and Ready out."""
+    with stop_on_signals() as is_stopping:
+        try:
+            folder = open_job(path)
+            job: Job = replace(folder.job, device=device, threads=threads)
+            with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
+                while not is_stopping():
+                    pipe.send(Ready(me()))
+                    part = pipe.recv()
+                    if part is None:
+                        return
+                    for report in careful.run_part(
+                        worker, folder, part, log, is_stopping=is_stopping, on_clip=pipe.send
+                    ):
+                        pipe.send(report)
+        except EmoError as error:
+            pipe.send(error)
+        except (EOFError, BrokenPipeError):
+            return  # the parent is gone; what was finished is committed

@@ -1,0 +1,194 @@
+"""Runs parts on a Ray cluster: actors that load the models once and take part after part.
+
+An actor is never restarted by Ray, and no call is repeated by it: the crew here sees each death,
+gives the part to another actor, and hires as many as the cluster has room for at that moment, so
+nodes may come and go. Job folder, store and media must be on a file system that all nodes share.
+"""
+
+import logging
+import math
+import socket
+import warnings
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from emo.errors import EmoError
+from emo.extract import careful
+from emo.extract.crew import RETRIES, Crew, Died, Message, Ready, Staff
+from emo.extract.executor import Executor, JobReport, Progress
+from emo.extract.executors.local import devices_of
+from emo.extract.job_folder import JobError, JobFolder, open_job
+from emo.extract.journal import me
+from emo.extract.resources import Resources
+from emo.extract.stop import stop_on_signals
+from emo.extract.task_log import TaskLog
+from emo.extract.work import PartReport, Worker
+
+
+class Ray(Executor):
+    """Actors on a Ray cluster, as many as it has room for."""
+
+    uses = frozenset({"retries", "cpus_per_task", "gpus_per_task", "address"})
+
+    def __init__(self, workers: int | None, resources: Resources) -> None:
+        """``workers``: actors at most; None: as many as the cluster has room for."""
+        self.workers, self.resources = workers, resources
+
+    def run(
+        self,
+        folder: JobFolder,
+        parts: Sequence[int],
+        progress: Progress,
+        *,
+        is_dry_run: bool = False,
+    ) -> JobReport:
+        """As in :class:`Executor`; a Ray that runs in this process already is used.
+
+        Raises:
+            JobError: the cluster cannot be reached.
+        """
+        is_ours = not ray.is_initialized()
+        if is_ours:
+            _connect(self.resources.address)
+        retries = RETRIES if self.resources.retries is None else self.resources.retries
+        try:
+            with stop_on_signals() as is_stopping:
+                staff = _Actors(folder, self.workers or len(parts), self._share(folder))
+                return Crew(folder, staff, progress, is_stopping, retries).run(parts)
+        finally:
+            if is_ours:
+                ray.shutdown()
+
+    def _share(self, folder: JobFolder) -> dict[str, float]:
+        """What one actor takes of a node."""
+        gpus = self.resources.gpus_per_task
+        if gpus is None:
+            is_on_gpu = folder.job.device.startswith("cuda")
+            is_on_gpu |= folder.job.device == "auto" and _total("GPU") > 0
+            gpus = 1.0 if is_on_gpu else 0.0
+        if gpus and not _total("GPU"):
+            warnings.warn("no node of the Ray cluster has a GPU yet; waiting for one", stacklevel=2)
+        return {"CPU": float(self.resources.cpus_per_task or 1), "GPU": gpus}
+
+
+@dataclass
+class _Hand:
+    """One actor, and the answers it still owes."""
+
+    actor: Any
+    part: Any = None
+    """Of the call that runs a part, or of the first call, which says that it is ready."""
+    inbox: list[Message] = field(default_factory=list)
+
+
+class _Actors(Staff):
+    """Workers that are actors."""
+
+    def __init__(self, folder: JobFolder, most: int, share: dict[str, float]) -> None:
+        self.folder, self.most, self.share = folder, most, share
+        self.hands: dict[Hashable, _Hand] = {}
+        self.hired = 0
+
+    def places(self) -> int:
+        room = [_total(kind) / share for kind, share in self.share.items() if share]
+        return max(1, min(self.most, math.floor(min(room) + 1e-6)))
+
+    def hire(self) -> Hashable:
+        self.hired += 1
+        kind = ray.remote(_Actor).options(
+            num_cpus=self.share["CPU"], num_gpus=self.share["GPU"], max_restarts=0,
+            max_task_retries=0, max_concurrency=2,
+        )  # fmt: skip
+        actor = kind.remote(str(self.folder.path), max(1, int(self.share["CPU"])))
+        self.hands[self.hired] = _Hand(actor, actor.sign.remote())  # type: ignore[attr-defined]
+        return self.hired
+
+    def give(self, key: Hashable, part: int | None) -> None:
+        hand = self.hands[key]
+        if part is None:
+            ray.kill(hand.actor)
+            del self.hands[key]
+        else:
+            hand.part = hand.actor.run.remote(part)
+
+    def hear(self, seconds: float) -> list[tuple[Hashable, Message]]:
+        owed = {hand.part: key for key, hand in self.hands.items()}
+        done, _ = ray.wait(list(owed), timeout=seconds) if owed else ([], [])
+        heard: list[tuple[Hashable, Message]] = []
+        for answer in done:
+            key = owed[answer]
+            try:
+                heard += [(key, message) for message in ray.get(answer)]
+            except RayError as error:
+                heard.append((key, _meaning(error)))
+                ray.kill(self.hands.pop(key).actor)  # it may be out of reach only
+        return heard
+
+    def stop(self) -> None:
+        for hand in self.hands.values():
+            hand.actor.stop.remote()
+
+    def close(self) -> None:
+        for hand in self.hands.values():
+            ray.kill(hand.actor)
+
+
+class _Actor:
+    """A worker on a node; ``stop`` is served while ``run`` is at work."""
+
+    def __init__(self, path: str, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.is_stopping = False
+        self.folder = open_job(Path(path))
+        device = devices_of(self.folder.job.device)[0]
+        self.worker = Worker(replace(self.folder.job, device=device, threads=threads))
+        self.log = TaskLog(self.folder.logs, device=device, node=socket.gethostname())
+
+    def sign(self) -> list[Message]:
+        return [Ready(me())]
+
+    def run(self, part: int) -> list[Message]:
+        clips: list[Message] = []
+        reports: list[PartReport] = list(
+            careful.run_part(
+                self.worker, self.folder, part, self.log,
+                is_stopping=lambda: self.is_stopping, on_clip=clips.append,
+            )
+        )  # fmt: skip
+        return [*clips, *reports, Ready(me())]
+
+    def stop(self) -> None:
+        self.is_stopping = True
+
+
+def _connect(address: str | None) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR,
+                 include_dashboard=False if address is None else None)  # fmt: skip
+    except (RayError, ConnectionError, ValueError, RuntimeError) as error:
+        raise JobError(
+            f"--address {address or '(none)'}: no Ray cluster answers: {error}. Start one with "
+            "`ray start --head`, or leave --address away to start one here"
+        ) from error
+
+
+def _total(kind: str) -> float:
+    totals: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return totals.get(kind, 0.0)
+
+
+def _meaning(error: RayError) -> Message:
+    """An error of ours that crossed the cluster, or a death; no clip is guilty of a node's."""
+    if isinstance(error, RayTaskError):
+        cause = error.cause
+        return cause if isinstance(cause, EmoError) else Died(f"{type(cause).__name__}: {cause}")
+    if "process has died" in str(error):
+        return Died("Ray: its process crashed or ran out of memory")
+    return Died(None)

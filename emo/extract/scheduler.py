@@ -1,0 +1,119 @@
+"""What is asked of Slurm, and of its answers what is needed; nothing where there is no Slurm."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from emo.errors import EmoError
+
+SUBMISSIONS = "submissions.jsonl"
+"""In the job folder: a line for every array that was submitted."""
+DEFAULT_ARRAY_SIZE = 1001  # Slurm's own MaxArraySize
+_PATIENCE_SECONDS = 30
+
+
+class SchedulerError(EmoError):
+    """Slurm is not there, or refuses."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One array of tasks that Slurm took."""
+
+    id: str
+    offset: int
+    """Task number of the job = offset + index in the array."""
+
+
+def submit(script: Path, indexes: Sequence[int], offset: int, max_parallel: int | None) -> str:
+    """Submit an array of a script; returns Slurm's id.
+
+    Raises:
+        SchedulerError: in Slurm's own words.
+    """
+    limit = f"%{max_parallel}" if max_parallel else ""
+    array = f"--array={ranges(indexes)}{limit}"
+    return _ask("sbatch", "--parsable", array, str(script), str(offset)).split(";")[0].strip()
+
+
+def submit_after(script: Path, ids: Sequence[str]) -> str:
+    """Submit a script that runs when all tasks of these arrays have ended, however they did."""
+    dependency = f"--dependency=afterany:{':'.join(ids)}"
+    return _ask("sbatch", "--parsable", dependency, str(script)).split(";")[0].strip()
+
+
+def max_array_size() -> int:
+    """The site's MaxArraySize."""
+    try:
+        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _ask("scontrol", "show", "config"), re.M)
+    except SchedulerError:
+        return DEFAULT_ARRAY_SIZE
+    return int(found[1]) if found else DEFAULT_ARRAY_SIZE
+
+
+def remember(folder: Path, submission: Submission) -> None:
+    """Add a line to the job folder."""
+    line = {"id": submission.id, "offset": submission.offset}
+    with (folder / SUBMISSIONS).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def submissions(folder: Path) -> list[Submission]:
+    """All that were remembered, oldest first."""
+    path = folder / SUBMISSIONS
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [Submission(**json.loads(line)) for line in lines]
+
+
+def task_states(folder: Path) -> dict[int, str] | None:
+    """Task of the job -> ``RUNNING``, ``PENDING`` …, of those that Slurm still has in its queue.
+
+    None: nothing was submitted, or Slurm does not answer here.
+    """
+    known = {each.id: each.offset for each in submissions(folder)}
+    if not known:
+        return None
+    try:
+        # a job that ended long ago is an error to `squeue -j`, so all of the user's are asked for
+        answer = _ask("squeue", "--me", "-h", "-r", "-o", "%F %K %T")
+    except SchedulerError:
+        return None
+    lines = (line.split() for line in answer.splitlines())
+    return {
+        known[fields[0]] + int(fields[1]): fields[2]
+        for fields in lines
+        if len(fields) == 3 and fields[0] in known and fields[1].isdigit()
+    }
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Ascending numbers as Slurm writes them.
+
+    >>> ranges([0, 1, 2, 5, 7, 8])
+    '0-2,5,7-8'
+    """
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)
+
+
+def _ask(program: str, *words: str) -> str:
+    if shutil.which(program) is None:
+        raise SchedulerError(f"{program} is not on this machine; run this where Slurm is installed")
+    try:
+        done = subprocess.run(
+            [program, *words], capture_output=True, text=True, timeout=_PATIENCE_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SchedulerError(f"{program} did not answer in {_PATIENCE_SECONDS} s") from error
+    if done.returncode:
+        raise SchedulerError(f"{program} refused: {(done.stderr or done.stdout).strip()}")
+    return done.stdout

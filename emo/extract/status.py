@@ -1,0 +1,229 @@
+"""`emo extract --status`: how far a job is, by its store, the scheduler and the workers' logs."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from emo.extract.job_folder import JobFolder, open_job, short
+from emo.extract.journal import is_alive
+from emo.extract.missing import missing_parts
+from emo.extract.scheduler import task_states
+from emo.extract.task_log import log_name, read_logs
+from emo.store.commit import host
+from emo.store.store import Store
+from emo.table import format_table
+
+RECENT_SECONDS = 300
+"""The rate is that of the last five minutes in which anything was done."""
+FRESH_SECONDS = 120
+"""A worker of another machine whose log is older counts as gone."""
+SHOWN_REASONS = 8
+WATCH_SECONDS = 5.0
+
+
+@dataclass
+class LogFacts:
+    """What the workers' logs tell, summed up."""
+
+    clips: int = 0
+    """Clips that went through a worker, repeated ones too."""
+    clips_per_second: float | None = None
+    """Of all workers together; None: too little is known."""
+    stage_seconds: Counter[str] = field(default_factory=Counter)
+    """Core seconds by stage."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Failures by kind; file names, numbers and quoted words are left out."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """Kind of failure -> a clip and its reason in full."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """A look at a job."""
+
+    folder: JobFolder
+    clips: int
+    missing: dict[int, int]
+    """Part -> clips of it that nobody has committed."""
+    running: frozenset[int]
+    """Parts that are being worked on, as far as can be told."""
+    queued: Counter[str]
+    """Slurm's tasks by state; empty where it does not answer."""
+    failed: int
+    """Clips recorded as failed."""
+    deaths: int
+    """Workers that died with clips in hand."""
+    logs: LogFacts
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing is missing."""
+        return not self.missing
+
+    @property
+    def is_over(self) -> bool:
+        """Done, or nobody works on it or waits to."""
+        return self.is_done or not (self.running or self.queued)
+
+    def table(self) -> str:
+        """For people."""
+        parts, left = len(self.folder.parts), sum(self.missing.values())
+        waiting = len(self.missing) - len(self.running)
+        rows = [
+            ("parts", f"{parts:,}: {parts - len(self.missing):,} done, "
+             f"{len(self.running):,} running, {waiting:,} to do"),
+            ("clips", f"{self.clips:,}: {self.clips - left:,} done ({self.failed:,} of them "
+             f"failed), {left:,} to do"),
+            ("rate", _rate(self.logs.clips_per_second, left, bool(self.running or self.queued))),
+        ]  # fmt: skip
+        if self.queued:
+            states = ", ".join(f"{count} {state}" for state, count in sorted(self.queued.items()))
+            rows.append(("Slurm tasks", states))
+        if self.logs.stage_seconds:
+            rows.append(("a clip takes", self._stages()))
+        if self.deaths:
+            rows.append(("dead workers", f"{self.deaths} with clips in hand, see journal/"))
+        rows.append(("store", str(short(self.folder.job.store))))
+        width = max(len(name) for name, _ in rows)
+        lines = [
+            f"job {short(self.folder.path)}",
+            *(f"  {name:<{width}}  {text}" for name, text in rows),
+        ]
+        if self.logs.reasons:
+            lines += ["", self._failures()]
+        if self.is_over and not self.is_done:
+            lines += ["", f"go on with: emo extract --resume {short(self.folder.path)}"]
+        return "\n".join(lines)
+
+    def _stages(self) -> str:
+        seconds = self.logs.stage_seconds
+        count = max(1, self.logs.clips)
+        return ", ".join(f"{k} {1000 * v / count:.0f} ms" for k, v in seconds.items())
+
+    def _failures(self) -> str:
+        rows: list[dict[str, object]] = [
+            {"failed": count, "for example": self.logs.examples[kind]}
+            for kind, count in self.logs.reasons.most_common(SHOWN_REASONS)
+        ]
+        return format_table(rows)
+
+
+def status(path: Path) -> Status:
+    """Look at a job.
+
+    Args:
+        path: its folder, or a store: its newest job.
+
+    Raises:
+        EmoError: no job folder, or its store is gone.
+    """
+    folder = open_job(path)
+    missing = {each.part: each.clips for each in missing_parts(folder)}
+    ids: set[str] = set()
+    for part in folder.all_parts():
+        ids.update(clip.id for clip in part.clips)
+    recipes = Store(folder.job.store).recipes
+    names = [ask.name for ask in folder.job.asks]
+    failed = {clip_id for name in names for clip_id in recipes[name].failures if clip_id in ids}
+    states = task_states(folder.path)
+    journals = folder.journals()
+    return Status(
+        folder,
+        clips=len(ids),
+        missing=missing,
+        running=_running(folder, states) & missing.keys(),
+        queued=Counter((states or {}).values()),
+        failed=len(failed),
+        deaths=sum(journal.seen() for journal in journals.values()),
+        logs=log_facts(folder.logs),
+    )
+
+
+def watch(path: Path, show: Callable[[Status], None], *, seconds: float = WATCH_SECONDS) -> Status:
+    """Show a job again and again until it is done, or nobody works on it any more."""
+    while True:
+        found = status(path)
+        show(found)
+        if found.is_over:
+            return found
+        time.sleep(seconds)
+
+
+def log_facts(folder: Path) -> LogFacts:
+    """Sum up the logs."""
+    facts, times = LogFacts(), []
+    for line in read_logs(folder):
+        if line.get("event") != "clip":
+            continue
+        facts.clips += 1
+        facts.stage_seconds.update(line["seconds"])
+        times.append(datetime.fromisoformat(line["time"]).timestamp())
+        _count_reasons(facts, line)
+    facts.clips_per_second = _clips_per_second(times)
+    return facts
+
+
+def _count_reasons(facts: LogFacts, line: Mapping[str, Any]) -> None:
+    for recipe, reason in line.get("failed", {}).items():
+        kind = re.sub(r"'[^']*'|\S*[/\\]\S*|\d+", "…", reason)
+        facts.reasons[kind] += 1
+        facts.examples.setdefault(kind, f"{line['clip']} ({recipe}): {reason}")
+
+
+def _clips_per_second(times: list[float]) -> float | None:
+    recent = [moment for moment in times if moment > max(times) - RECENT_SECONDS]
+    if len(recent) < 2 or max(recent) == min(recent):
+        return None
+    return (len(recent) - 1) / (max(recent) - min(recent))
+
+
+def _running(folder: JobFolder, states: Mapping[int, str] | None) -> frozenset[int]:
+    """By the journals of parts in hand, and by Slurm where it answers."""
+    holders = {number: journal.in_hand() for number, journal in folder.journals().items()}
+    working = {number for number, by in holders.items() if any(_is_at_work(folder, b) for b in by)}
+    each = folder.resources.parts_per_task or 1
+    tasks = [task for task, state in (states or {}).items() if state == "RUNNING"]
+    by_slurm = {part for task in tasks for part in range(task * each, (task + 1) * each)}
+    return frozenset(working | (by_slurm if each == 1 else by_slurm & holders.keys()))
+
+
+def _is_at_work(folder: JobFolder, by: str) -> bool:
+    """A living process of this machine, or one elsewhere whose log is being written."""
+    if is_alive(by):
+        return True
+    log = folder.logs / log_name(by)
+    try:
+        age_seconds = time.time() - log.stat().st_mtime
+    except OSError:
+        return False
+    return not by.startswith(f"{host()}/") and age_seconds < FRESH_SECONDS
+
+
+def _rate(rate: float | None, left: int, is_running: bool) -> str:
+    if rate is None:
+        return "not known yet"
+    text = f"{rate:.1f} clips/s"
+    if left and is_running:
+        text += f", {_duration(left / rate)} left"
+    return text
+
+
+def _duration(seconds: float) -> str:
+    """``95`` -> ``2 min``.
+
+    >>> [_duration(seconds) for seconds in (20, 95, 7300, 200_000)]
+    ['20 s', '2 min', '2 h 2 min', '2 d 7 h']
+    """
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 60 * 24:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

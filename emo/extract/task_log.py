@@ -1,0 +1,54 @@
+"""Logs of a job: one file a worker, a JSON line for every clip and part; reading them again."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from emo.extract.journal import me
+from emo.store.commit import cannot_write
+
+
+class TaskLog:
+    """One worker's; every line is written out at once, so that a killed worker leaves it whole."""
+
+    def __init__(self, folder: Path, **facts: object) -> None:
+        """Start ``<machine>-<pid>-<word>.jsonl`` with a line of ``facts``."""
+        self.path = folder / log_name(me())
+        try:
+            self._file = self.path.open("a", buffering=1, encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        self.write("start", **facts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, event: str, **facts: object) -> None:
+        """One line."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"time": now, "event": event, **facts}
+        try:
+            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise cannot_write(self.path.parent, error) from error
+
+
+def log_name(by: str) -> str:
+    """The file of the worker that signs so."""
+    return by.replace("/", "-") + ".jsonl"
+
+
+def read_logs(folder: Path) -> Iterator[dict[str, Any]]:
+    """All lines of all workers, file by file; a line that was cut is left out."""
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue

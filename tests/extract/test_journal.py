@@ -1,0 +1,103 @@
+"""Tests of emo/extract/journal.py: what a journal tells, and how killers are closed in on."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emo.extract.journal import PIECES, Death, Journal, me
+
+LETTERS = tuple("abcdefgh")
+
+
+@pytest.fixture
+def journal(tmp_path):
+    return Journal(tmp_path / "000003.jsonl")
+
+
+def dies(journal, clips, how="SIGSEGV"):
+    journal.begin(clips)
+    assert journal.died(me(), how)
+
+
+def test_a_part_that_ends_well_leaves_no_file(journal):
+    journal.begin(LETTERS)
+    assert journal.in_hand() == {me(): list(LETTERS)}
+    assert journal.deaths() == []  # its worker, this process, lives
+    journal.end()
+    assert not journal.path.exists()
+
+
+def test_a_worker_that_vanished_died_unseen(journal):
+    journal.path.write_text('{"begin": ["a", "b"], "by": "another-machine/12/abcdef"}\n{"beg')
+    assert journal.deaths() == [Death(frozenset("ab"), None)]
+    journal.begin(["c"])
+    journal.end()
+    assert journal.deaths() == [Death(frozenset("ab"), None)]  # kept beside a good end
+
+
+def test_who_had_nothing_in_hand_did_not_die_at_it(journal):
+    assert not journal.died("here/1/abcdef", "SIGKILL")
+    assert not journal.path.exists()
+
+
+def test_the_unsuspected_go_first_then_the_suspects_in_quarters(journal):
+    dies(journal, "cdefgh")
+    groups = [group.clips for group in journal.groups(LETTERS)]
+    assert groups == [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")]
+    dies(journal, "ef")
+    groups = [group.clips for group in journal.groups(["e", "f", "g", "h"])]
+    assert groups == [("g",), ("h",), ("e",), ("f",)]
+
+
+def test_a_clip_is_condemned_only_alone_and_by_two_deaths(journal):
+    dies(journal, "ab", None)
+    dies(journal, "a", None)
+    assert [group.verdict for group in journal.groups("a")] == [None]  # once alone, unseen
+    dies(journal, "a", None)
+    (group,) = journal.groups("a")
+    assert "died 3 times with it in hand, alone in the end: killed, nobody saw by what" in (
+        group.verdict
+    )
+
+
+def test_the_verdict_names_the_signal_that_was_seen(journal):
+    dies(journal, "ab")
+    dies(journal, "a")
+    assert journal.groups("a")[0].verdict.endswith("alone in the end: SIGSEGV")
+    assert journal.groups("b")[0].verdict is None
+
+
+def test_deaths_can_be_carried_from_an_earlier_job(journal):
+    journal.carry([Death(frozenset("ab"), None), Death(frozenset("a"), "SIGBUS")])
+    assert journal.deaths() == [Death(frozenset("ab"), None), Death(frozenset("a"), "SIGBUS")]
+
+
+@settings(max_examples=40, deadline=None)
+@given(clips=st.integers(1, 300), killers=st.sets(st.integers(0, 299), max_size=3))
+def test_killers_and_only_they_are_condemned_in_few_deaths(tmp_path_factory, clips, killers):
+    """The whole dance, with workers that die exactly at the killers."""
+    journal = Journal(tmp_path_factory.mktemp("dance") / "j.jsonl")
+    missing, condemned, deaths = list(range(clips)), set(), 0
+    bad = killers & set(missing)
+    while missing:
+        names = [f"c{k}" for k in missing]
+        whole = [names] if not journal.path.exists() else None
+        groups = [(g.clips, g.verdict) for g in journal.groups(names)] if not whole else [
+            (tuple(names), None)
+        ]  # fmt: skip
+        for group, verdict in groups:
+            ids = {int(name[1:]) for name in group}
+            if verdict:
+                condemned |= ids
+            elif ids & bad:
+                dies(journal, group)
+                deaths += 1
+                break
+            missing = [k for k in missing if k not in ids]
+        else:
+            missing = [k for k in missing if k not in condemned]
+        missing = [k for k in missing if k not in condemned]
+    assert condemned == bad
+    assert deaths <= len(bad) * (math.ceil(math.log(max(clips, 2), PIECES)) + 2)

@@ -1,0 +1,85 @@
+"""A real Ray cluster of three nodes: one dies in mid-job, one joins; every clip exactly once."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emo.extract.job_folder import latest_job, open_job
+from emo.store.maintain import verify
+from emo.store.store import Store
+
+pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
+ROOT = Path(__file__).parents[2]
+CLIPS, PART_CLIPS = 45, 3
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed")
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    made = utils.Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
+    yield made, [made.add_node(**node), made.add_node(**node)], node
+    made.shutdown()
+
+
+def wait_until(is_so, what, process, seconds=120):
+    end = time.monotonic() + seconds
+    while not (found := is_so()):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+    return found
+
+
+def in_hand(out):
+    """Worker -> the part that it is at."""
+    path = latest_job(out)
+    journals = open_job(path).journals().items() if path else ()
+    return {by: number for number, journal in journals for by in journal.in_hand()}
+
+
+def test_a_node_that_dies_and_one_that_joins_lose_and_double_nothing(cluster, tmp_path, capsys):
+    nodes, others, node = cluster
+    began = time.monotonic()
+    manifest, out = tmp_path / "m.csv", tmp_path / "features"
+    rows = [f"c{k:02},!nap clip {k}" for k in range(CLIPS)]
+    manifest.write_text("\n".join(["id,text", *rows]) + "\n")
+    command = [
+        sys.executable, "-m", "emo", "extract", manifest, "--backbone",
+        "tests.make_backbone:Letters", "--out", out, "--executor", "ray", "--address",
+        nodes.address, "--part-clips", PART_CLIPS, "--batch-clips", 1,
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        before = wait_until(lambda: len(in_hand(out)) == 3 and in_hand(out), "3 at work", process)
+        nodes.remove_node(others[0], allow_graceful=False)
+        nodes.add_node(**node)
+        printed, _ = process.communicate(timeout=150)
+    finally:
+        process.kill()
+    assert process.returncode == 0, printed
+
+    folder = open_job(out)
+    (recipe,) = Store(out).recipes.values()
+    assert sorted(recipe.ids) == [f"c{k:02}" for k in range(CLIPS)]
+    checked = verify(Store(out))
+    assert (checked.problems, checked.recipes[0].overlaps) == ([], 0)
+    deaths = {number: journal.deaths() for number, journal in folder.journals().items()}
+    assert len(deaths) == 1  # of the part that the lost node had in hand
+    (lost,) = deaths
+    assert lost in before.values()
+    workers = {path.name: path.read_text().splitlines() for path in folder.logs.glob("*.jsonl")}
+    done = {name: sum('"clip"' in line for line in lines[1:]) for name, lines in workers.items()}
+    assert len(done) >= 4  # three, and one on the node that joined
+    assert all(json.loads(lines[0])["event"] == "start" for lines in workers.values())
+    with capsys.disabled():
+        print(f"\n{printed.strip()}\nat work when the node died: parts {sorted(before.values())};")
+        print(f"part {lost} was lost with it and redone; clips by worker: {sorted(done.values())}")
+        print(f"{checked.table()}\n{time.monotonic() - began:.0f} s")
