@@ -24,8 +24,8 @@ from emo.extract.job import Ask, Job
 from emo.extract.journal import Journal
 from emo.extract.plan import PartPlan, Todo
 from emo.extract.resources import NOTHING_ASKED, Resources
-from emo.manifest import Clip
-from emo.manifest.cells import ARRAYS, Manifest
+from emo.manifest import Clip, Manifest
+from emo.manifest.cells import ARRAYS
 from emo.store.commit import cannot_write
 from emo.store.recipe import Recipe
 
