@@ -342,7 +342,7 @@ def linear(bench: Bench) -> Iterator[Figure]:
         cpu=found.cpu / factor, cores=found.cpu / found.wall,
         clips_measured=workload.clips["train"],
         f1=test_f1(data, workload, classes_of(data, options, outcomes[0])),
-        f1_of_sklearn=test_f1(data, workload, answers), penalty=penalty,
+        f1_of_sklearn=test_f1(data, workload, answers), penalty_millionths=penalty * 1e6,
     )  # fmt: skip
 
 

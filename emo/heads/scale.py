@@ -33,7 +33,7 @@ class Scaling:
         """Tokens as stored (numpy, any dtype) -> torch float32, scaled."""
         # of numpy, whose large arrays lie in large pages; torch's take ten times longer to touch
         values = torch.from_numpy(np.empty(tokens.values.shape, np.float32))
-        for chunk, scaled in zip(_chunks(tokens.values), values.split(ROWS), strict=False):
+        for chunk, scaled in zip(_chunks(tokens.values), torch.split(values, ROWS), strict=False):
             torch.sub(chunk, self.centre, out=scaled).mul_(self.scale)
         return Ragged(values, torch.from_numpy(np.array(tokens.offsets, dtype=np.int64)))
 

@@ -58,7 +58,9 @@ class TransformerLayer(nn.Module):
         """Each row attends to the tokens of its own clip; only ``wanted`` first ones are made."""
         clips, length, width = tokens.shape
         normed = self.norms[0](tokens)
-        weights, biases = (part.split([width, 2 * width]) for part in self.queries.parameters())
+        weights, biases = (
+            torch.split(part, [width, 2 * width]) for part in self.queries.parameters()
+        )
         tokens = tokens[:, :wanted]
         query = functional.linear(normed[:, :wanted], weights[0], biases[0])
         query = query.view(clips, tokens.shape[1], self.heads, -1).transpose(1, 2)
