@@ -49,3 +49,4 @@ gpu: setup
 bench: setup
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/extract.py --quick
+	$(BIN)/python benchmarks/heads.py --quick

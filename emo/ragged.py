@@ -66,15 +66,17 @@ class Ragged:
         return self.offsets[1:] - self.offsets[:-1]
 
     def select(self, clips: Sequence[int] | np.ndarray) -> Ragged:
-        """The given clips, in the given order, as a new Ragged (a copy)."""
+        """The given clips, in the given order: a copy, or a view where they are one stretch."""
         index = np.asarray(clips, dtype=np.int64)
         starts = np.asarray(self.offsets)[index]
         lengths = np.asarray(self.offsets)[index + 1] - starts
         offsets = offsets_of(lengths)
+        like = self.offsets.new_tensor if not isinstance(self.offsets, np.ndarray) else np.asarray
+        if len(index) and (np.diff(index) == 1).all():
+            return Ragged(self.values[starts[0] : starts[0] + offsets[-1]], like(offsets))
         rows = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-        if isinstance(self.values, np.ndarray):
+        if like is np.asarray:
             return Ragged(self.values[rows], offsets)
-        like = self.offsets.new_tensor  # torch, without importing it
         return Ragged(self.values.index_select(0, like(rows)), like(offsets))
 
 

@@ -1,7 +1,8 @@
 """AdamW with gradient clipping, over all parameters of a head as one vector.
 
 ``torch.optim`` does the same, but its first optimizer imports torch's compiler: 900 modules and
-3 to 10 seconds, more than a whole fit takes.
+3 to 10 seconds, more than a whole fit takes. The step is torch's own fused one, which reads every
+number once.
 """
 
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ class AdamW:
         self.values = torch.cat([parameter.detach().reshape(-1) for parameter in chosen])
         self.gradient = torch.zeros_like(self.values)
         self.mean, self.square = torch.zeros_like(self.values), torch.zeros_like(self.values)
-        self.steps = 0
+        self.steps = torch.zeros(())
         start = 0
         for parameter in chosen:
             here = slice(start, start := start + parameter.numel())
@@ -47,12 +48,11 @@ class AdamW:
     @torch.no_grad()
     def step_added(self, learning_rate: float) -> None:
         """One step down the gradients added since the last."""
-        length = self.gradient.norm()
-        self.gradient.mul_((self.gradient_norm / (length + 1e-6)).clamp(max=1.0))
+        too_long = ((self.gradient.norm() + 1e-6) / self.gradient_norm).clamp(min=1.0)
         self.steps += 1
-        self.mean.lerp_(self.gradient, 1 - BETAS[0])
-        self.square.mul_(BETAS[1]).addcmul_(self.gradient, self.gradient, value=1 - BETAS[1])
-        root = (self.square / (1 - BETAS[1] ** self.steps)).sqrt_().add_(EPSILON)
-        self.values.mul_(1 - learning_rate * self.weight_decay)
-        self.values.addcdiv_(self.mean, root, value=-learning_rate / (1 - BETAS[0] ** self.steps))
+        torch._fused_adamw_(
+            [self.values], [self.gradient], [self.mean], [self.square], [], [self.steps],
+            lr=learning_rate, beta1=BETAS[0], beta2=BETAS[1], weight_decay=self.weight_decay,
+            eps=EPSILON, amsgrad=False, maximize=False, grad_scale=too_long,
+        )  # fmt: skip
         self.gradient.zero_()

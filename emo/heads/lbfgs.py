@@ -40,7 +40,7 @@ def lbfgs(
     start: Tensor,
     *,
     steps: int = 300,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-4,
     memory: int = 10,
 ) -> Tensor:
     """Minimise P functions together, each in its own row: (P, K) -> (P, K).

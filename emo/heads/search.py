@@ -2,15 +2,18 @@
 
 The space is what the head's options declare (``metadata={"search": (…)}``) and, for heads that
 are trained by steps, the loop's below. Each trial's proposals depend on the trials before it and
-its own number only, so that an interrupted search goes on as if it had not been.
+its own number only, so that an interrupted search goes on as if it had not been. A trial whose best
+round is behind the median of the trials before it, as they stood at that round, ends there.
 
 Source: Akiba et al. 2019 (Optuna); Bergstra et al. 2011 (tree-structured Parzen estimator).
 """
 
+import contextlib
 import dataclasses
+import statistics
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +27,7 @@ from emo.heads.data import Data
 from emo.heads.head import Batch, Head
 from emo.heads.loop import train_head
 from emo.heads.options import FitOptions
-from emo.heads.outcome import Outcome
+from emo.heads.outcome import Round
 from emo.heads.question import name_of, question_of
 
 if TYPE_CHECKING:
@@ -34,7 +37,10 @@ RATES = {"learning_rate": (1e-4, 1e-2), "weight_decay": (1e-4, 0.3)}
 """Of the loop, drawn on a logarithmic scale."""
 CHOICES: dict[str, tuple[Any, ...]] = {"batch_size": (32, 64, 128), "label_smoothing": (0.0, 0.1)}
 """Of the loop."""
+PATIENT_ROUNDS, PATIENT_TRIALS = 5, 5
+"""Before a trial can be behind: its own rounds, and trials before it."""
 _HEAD = "head."
+_CURVE = "val_scores"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +82,9 @@ def search(
     if not space:
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
     study = _study(optuna, journal, name_of(question_of(data, options)))
-    done = len(study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE]))
+    is_trained = "learning_rate" in space
+    complete = (optuna.trial.TrialState.COMPLETE,)
+    done = len(study.get_trials(deepcopy=False, states=complete))
     is_shown = sys.stderr.isatty() if progress is None else progress
     bar = tqdm(total=options.search, initial=min(done, options.search), desc="search",
                unit=" trials", disable=not is_shown, file=sys.stderr)  # fmt: skip
@@ -85,8 +93,11 @@ def search(
             study.sampler = optuna.samplers.TPESampler(seed=options.first_seed * 100_003 + number)
             trial = study.ask()
             values = {name: _drawn(trial, name, choices) for name, choices in space.items()}
-            outcome = _tried(kind, data, with_values(options, values))
-            study.tell(trial, outcome.best.val_score)
+            others = study.get_trials(deepcopy=False, states=complete)
+            before = [other.user_attrs[_CURVE] for other in others]
+            curve = _tried(kind, data, with_values(options, values), before if is_trained else [])
+            trial.set_user_attr(_CURVE, curve)
+            study.tell(trial, max(curve))
             bar.set_postfix_str(f"best on val {study.best_value:.3f}")
             bar.update()
     table = study.trials_dataframe(attrs=("number", "value", "params"))
@@ -122,7 +133,14 @@ def _drawn(trial: Any, name: str, choices: tuple[Any, ...] | None) -> Any:
     return trial.suggest_float(name, low, high, log=True)
 
 
-def _tried(kind: type[Head], data: Data, options: FitOptions) -> Outcome:
+class _BehindError(Exception):
+    """Ends a trial."""
+
+
+def _tried(
+    kind: type[Head], data: Data, options: FitOptions, before: Sequence[Sequence[float]]
+) -> list[float]:
+    """The scores on val, round by round, up to where it is behind the trials ``before``."""
     own: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
 
     def build() -> Head:
@@ -132,7 +150,29 @@ def _tried(kind: type[Head], data: Data, options: FitOptions) -> Outcome:
         pooled: dict[str, Batch] = {
             name: build().pool(data.splits[name].batch) for name in ("train", "val")
         }
-    return train_head(build, pooled["train"], pooled["val"], options.loop, seed=options.first_seed)
+    curve: list[float] = []
+
+    def watch(done: Round) -> None:
+        curve.append(done.val_score)
+        if is_behind(curve, before):
+            raise _BehindError
+
+    with contextlib.suppress(_BehindError):
+        train_head(
+            build, pooled["train"], pooled["val"], options.loop,
+            seed=options.first_seed, watch=watch,
+        )  # fmt: skip
+    return curve
+
+
+def is_behind(curve: Sequence[float], before: Sequence[Sequence[float]]) -> bool:
+    """Its best so far is below the median of the others' best in as many rounds.
+
+    Source: the median stopping rule of Golovin et al. 2017 (Vizier), section 3.2.1.
+    """
+    if len(curve) < PATIENT_ROUNDS or len(before) < PATIENT_TRIALS:
+        return False
+    return max(curve) < statistics.median(max(other[: len(curve)]) for other in before)
 
 
 def _study(optuna: Any, journal: Path | None, name: str) -> Any:

@@ -55,7 +55,7 @@ class Steps:
             together = min(options.accumulate, len(starts) - first)
             self._optimizer.add(value if together == 1 else value / together)
             if place == first + together - 1:
-                self._optimizer.step_added(self._rates[self._optimizer.steps])
+                self._optimizer.step_added(self._rates[int(self._optimizer.steps)])
             total += value.item() * len(batch)
         return total / len(self._train)
 
@@ -66,7 +66,7 @@ class Steps:
         tensors |= {"torch": torch.get_rng_state()}
         tensors |= {f"head/{name}": value for name, value in self._head.state_dict().items()}
         generators = [generator.bit_generator.state for generator in (self._order, self._changes)]
-        return tensors, json.dumps({"steps": optimizer.steps, "generators": generators})
+        return tensors, json.dumps({"steps": int(optimizer.steps), "generators": generators})
 
     def load(self, tensors: dict[str, Tensor], line: str) -> None:
         """Go on where :meth:`state` was taken."""
@@ -75,7 +75,7 @@ class Steps:
         self._head.load_state_dict(own)  # into the optimizer's vector, of which they are views
         self._optimizer.mean.copy_(tensors["mean"])
         self._optimizer.square.copy_(tensors["square"])
-        self._optimizer.steps = known["steps"]
+        self._optimizer.steps.fill_(known["steps"])
         for generator, found in zip((self._order, self._changes), known["generators"], strict=True):
             generator.bit_generator.state = found
         torch.set_rng_state(tensors["torch"])

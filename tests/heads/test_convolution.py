@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from emo.heads.convolution import RaggedConv, TokenNorm
 from emo.heads.layers import resample
-from emo.heads.packing import run_over_turns
+from emo.heads.recurrent import run_over_turns
 from tests.make_batches import assert_close, make_tokens
 
 LENGTHS = [4, 0, 1, 7]

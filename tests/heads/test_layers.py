@@ -17,7 +17,8 @@ from emo.heads.layers import (
     shorten,
 )
 from emo.heads.library.attention_pool import AttentionOptions, ProjectedAttention
-from emo.heads.packing import run_packed
+from emo.heads.library.cross_modal import TransformerLayer
+from emo.heads.recurrent import run_lstm
 from emo.ragged import Ragged
 from tests.make_batches import assert_close, make_tokens
 
@@ -129,13 +130,33 @@ def test_attention_prefers_the_token_it_scores_highest():
     assert_close(pool(tokens), torch.tensor([[2.0, 3.0]]))
 
 
-@pytest.mark.parametrize("lengths", [[4], [2, 0, 5, 1, 5], [0, 0]])
-def test_packed_lstm_reads_each_clip_by_itself(lengths):
+@pytest.mark.parametrize("bidirectional", [False, True])
+@given(LENGTHS)
+@settings(deadline=None, max_examples=20)
+def test_an_lstm_over_ragged_clips_is_torchs_on_each_clip(bidirectional, lengths):
     torch.manual_seed(0)
-    lstm = nn.LSTM(3, 2, bidirectional=True)
+    lstm = nn.LSTM(3, 2, bidirectional=bidirectional)
     tokens = make_tokens(lengths, 3)
-    together = run_packed(lstm, tokens)
-    assert together.values.shape == (sum(lengths), 4)
-    for clip, outputs in zip(tokens, together, strict=True):
-        if len(clip):
-            assert_close(outputs, lstm(clip)[0])
+    tokens.values.requires_grad_()
+    alone = [lstm(clip)[0] for clip in tokens if len(clip)]
+    theirs = torch.cat([*alone, tokens.values.new_zeros(0, 2 * (1 + bidirectional))])
+    ours = run_lstm(lstm, tokens).values
+    assert_close(ours, theirs)
+    if sum(lengths):
+        learnt = [tokens.values, *lstm.parameters()]
+        gradients = [torch.autograd.grad(found.sin().sum(), learnt) for found in (ours, theirs)]
+        for found, expected in zip(*gradients, strict=True):
+            assert_close(found, expected)
+
+
+def test_a_layer_that_makes_only_the_first_token_makes_the_same():
+    torch.manual_seed(0)
+    layer = TransformerLayer(8, 2, 0.0)
+    tokens, is_token = torch.randn(3, 5, 8), torch.arange(5) < torch.tensor([[5], [2], [1]])
+    ours, theirs = layer(tokens, is_token, wanted=1), layer(tokens, is_token)[:, :1]
+    assert_close(ours, theirs)
+    gradients = [
+        torch.autograd.grad(found.sin().sum(), list(layer.parameters())) for found in (ours, theirs)
+    ]
+    for found, expected in zip(*gradients, strict=True):
+        assert_close(found, expected)

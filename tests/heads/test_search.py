@@ -92,3 +92,11 @@ def test_a_head_that_declares_nothing_says_so(made, monkeypatch):
     monkeypatch.setattr(searching, "space_of", lambda kind, options: {})
     with pytest.raises(FitError, match="declares nothing to search"):
         fit_head(manifest, [store], None, OPTIONS)
+
+
+def test_a_trial_behind_the_median_of_the_others_at_its_round_ends():
+    before = [[0.1 * k, 0.2, 0.3, 0.4, 0.5, 0.9] for k in range(5)]
+    assert searching.is_behind([0.1, 0.2, 0.49, 0.3, 0.2], before)
+    assert not searching.is_behind([0.1, 0.2, 0.5, 0.3, 0.2], before)  # 0.9 came later
+    assert not searching.is_behind([0.0] * 4, before)
+    assert not searching.is_behind([0.0] * 5, before[:4])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
 from emo.heads.layers import AttentionPool, Classifier, project, shorten
-from emo.heads.packing import run_packed
+from emo.heads.recurrent import run_lstm
 from emo.ragged import Ragged
 
 
@@ -50,7 +50,7 @@ class RecurrentPool(nn.Module):
     def forward(self, tokens: Ragged) -> Tensor:
         """(ΣT, D) -> (N, 2 hidden); absent: zeros."""
         projected = Ragged(torch.tanh(self.project(tokens.values)), tokens.offsets)
-        pooled: Tensor = self.pool(run_packed(self.lstm, projected))
+        pooled: Tensor = self.pool(run_lstm(self.lstm, projected))
         return pooled
 
 

@@ -54,15 +54,22 @@ class TransformerLayer(nn.Module):
         self.narrow = nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens: Tensor, is_token: Tensor) -> Tensor:
-        """Each row attends to the tokens of its own clip."""
+    def forward(self, tokens: Tensor, is_token: Tensor, *, wanted: int | None = None) -> Tensor:
+        """Each row attends to the tokens of its own clip; only ``wanted`` first ones are made."""
         clips, length, width = tokens.shape
-        parts = self.queries(self.norms[0](tokens)).view(clips, length, 3, self.heads, -1)
-        query, key, value = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, L, W / heads)
+        normed = self.norms[0](tokens)
+        weights, biases = (
+            torch.split(part, [width, 2 * width]) for part in self.queries.parameters()
+        )
+        tokens = tokens[:, :wanted]
+        query = functional.linear(normed[:, :wanted], weights[0], biases[0])
+        query = query.view(clips, tokens.shape[1], self.heads, -1).transpose(1, 2)
+        both = functional.linear(normed, weights[1], biases[1])
+        key, value = both.view(clips, length, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
         found = functional.scaled_dot_product_attention(
             query, key, value, attn_mask=is_token[:, None, None, :]
-        )
-        merged = found.transpose(1, 2).reshape(clips, length, width)
+        )  # (N, heads, wanted, W / heads)
+        merged = found.transpose(1, 2).reshape(tokens.shape)
         tokens = tokens + self.dropout(self.out(merged))
         changed: Tensor = tokens + self.dropout(self.narrow(self.wide(self.norms[1](tokens))))
         return changed
@@ -111,8 +118,9 @@ class CrossModal(Head):
             parts.append(padded.to(self.read_out.dtype))
             masks.append(is_token)
         tokens, is_token = torch.cat(parts, dim=1), torch.cat(masks, dim=1)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             tokens = layer(tokens, is_token)
+        tokens = self.layers[-1](tokens, is_token, wanted=1)  # nothing reads the others
         logits: dict[str, Tensor] = self.classifier(self.norm(tokens[:, 0]))
         return logits
 

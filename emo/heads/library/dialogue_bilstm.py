@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.packing import run_over_turns
+from emo.heads.recurrent import run_over_turns
 from emo.heads.turns import ClipFeatures, apply_layers, pooled, target_layers
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emo.errors import FitError
 from emo.heads.head import Batch, Head
-from emo.heads.packing import run_over_turns
+from emo.heads.recurrent import run_over_turns
 from emo.heads.turns import ClipFeatures, apply_layers, pooled, target_layers
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from emo.heads.convolution import RaggedConv, SqueezeExcite, TokenNorm
 from emo.heads.head import Batch, Head
 from emo.heads.layers import Classifier, project, segment_mean, shorten
-from emo.heads.packing import run_packed
+from emo.heads.recurrent import run_lstm
 from emo.ragged import Ragged
 
 SIZES = (7, 5, 3)
@@ -59,7 +59,7 @@ class StreamBranches(nn.Module):
     def forward(self, tokens: Ragged) -> Tensor:
         """(ΣT, D) -> (N, channels + hidden); absent: zeros."""
         read = Ragged(self.project(tokens.values), tokens.offsets)
-        states = run_packed(self.lstm, read)
+        states = run_lstm(self.lstm, read)
         for k, (convolve, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             found = convolve(read)
             read = Ragged(torch.relu(norm(found.values)), found.offsets)
