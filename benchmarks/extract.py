@@ -33,7 +33,7 @@ from extract_setup import Setup, four_backbones, make_setup
 from naive_loop import NaiveLoop
 from store import Figure, figure
 
-from emo.extract import work
+from emo.extract import segments, work
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode import load_media
 from emo.extract.encode import encode_batch, prepare_one
@@ -221,7 +221,7 @@ def shares(folder: Path, setup: Setup) -> Iterator[Figure]:
     detect = type(setup.detect).__call__
     with ExitStack() as stack:
         for place, name, function in (
-            (work, "load_media", load_media),
+            (segments, "load_media", load_media),
             (work, "prepare_one", prepare_one),
             (work, "encode_batch", encode_batch),
             (PartWriter, "add", PartWriter.add),
@@ -271,7 +271,8 @@ def overhead(folder: Path, setup: Setup) -> Spent:
     }
     with ExitStack() as stack:
         for name, answer in answers.items():
-            stack.enter_context(patch.object(work, name, answer))
+            place = segments if name == "load_media" else work
+            stack.enter_context(patch.object(place, name, answer))
         setup.run_part(folder / "kept", clips)
         runs = [spent(partial(setup.run_part, folder / f"idle-{run}", clips)) for run in range(3)]
     return min(runs, key=lambda each: each.wall)

@@ -49,7 +49,7 @@ def load_segments(
     """
     done = 0
     try:
-        for views in _one_pass(sources, needs, detect):
+        for views in _one_pass(sources, needs, detect) if len(sources) > 1 else ():
             yield views
             done += 1
     except Exception:

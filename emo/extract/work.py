@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import torch
 
 from emo.errors import StoreError
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.cached_faces import CachedFaces
-from emo.extract.decode import Source, load_media
+from emo.extract.decode import Source
 from emo.extract.encode import encode_batch, prepare_one, reason_of, why_absent
 from emo.extract.job import Ask, Job
 from emo.extract.media import DetectFaces, Faces, Needs
 from emo.extract.model import Model
 from emo.extract.plan import PartPlan, still_missing
+from emo.extract.segments import continues, load_segments
 from emo.extract.source import source_hash, source_of
 from emo.extract.stretches import Piece, join, stretches_of
 from emo.manifest import Clip
@@ -217,43 +217,65 @@ class Worker:
     ) -> Iterator[list[_Ready]]:
         """Prepared units in order, ``batch_clips`` at a time, until a stop request."""
         ahead = 2 * self.job.threads + self.job.batch_clips
-        queue: deque[Future[_Ready]] = deque(
-            self.pool.submit(self._prepare, unit) for unit in islice(units, ahead)
-        )
-        while queue:
+        groups = _groups(units, self.job.batch_clips)
+        queue: deque[tuple[int, Future[list[_Ready]]]] = deque()
+        ready: deque[_Ready] = deque()
+
+        def submit() -> None:
+            while len(ready) + sum(count for count, _ in queue) < ahead:
+                group = next(groups, None)
+                if group is None:
+                    return
+                queue.append((len(group), self.pool.submit(self._prepare, group)))
+
+        submit()
+        while queue or ready:
             batch: list[_Ready] = []
-            while queue and len(batch) < self.job.batch_clips and not is_stopping():
-                batch.append(queue.popleft().result())
-                queue.extend(self.pool.submit(self._prepare, unit) for unit in islice(units, 1))
+            while (queue or ready) and len(batch) < self.job.batch_clips and not is_stopping():
+                if not ready:
+                    ready.extend(queue.popleft()[1].result())
+                batch.append(ready.popleft())
+                submit()
             if batch:
                 yield batch
             if is_stopping():
-                for future in queue:
+                for _, future in queue:
                     future.cancel()
                 return
 
-    def _prepare(self, unit: _Unit) -> _Ready:
-        """Decode a unit once and prepare it for every backbone that wants it; in a thread."""
-        found = source_hash(unit.clip, self.job.root)
-        needs = [self.needs[ask.name] for ask in unit.asks]
-        cached = [self._cached_faces(unit, need, found) for need in needs]
+    def _prepare(self, units: Sequence[_Unit]) -> list[_Ready]:
+        """Decode units once and prepare them for every backbone that wants them; in a thread."""
+        hashes = [source_hash(unit.clip, self.job.root) for unit in units]
+        needs = [self.needs[ask.name] for ask in units[0].asks]
+        cached = [
+            [self._cached_faces(unit, need, found) for need in needs]
+            for unit, found in zip(units, hashes, strict=True)
+        ]
+        if len(units) > 1 and any(found is not None for row in cached for found in row):
+            return [ready for unit in units for ready in self._prepare([unit])]
         needs = [need if c is None else replace(need, frames=None, faces=None)
-                 for need, c in zip(needs, cached, strict=True)]  # fmt: skip
+                 for need, c in zip(needs, cached[0], strict=True)]  # fmt: skip
+        found = []
         began = time.monotonic()
-        try:
-            views = load_media(unit.source, needs, detect=self.detect)
-        except Exception as error:  # whatever a file does, the job goes on
-            reasons: dict[str, Prepared | str] = {a.name: reason_of(error) for a in unit.asks}
-            return _Ready(unit, found, reasons, {"decode": time.monotonic() - began})
-        decoded = time.monotonic()
-        prepared = {
-            ask.name: prepare_one(
-                self.backbones[ask.name], media if faces is None else replace(media, faces=faces)
-            )
-            for ask, media, faces in zip(unit.asks, views, cached, strict=True)
-        }
-        seconds = {"decode": decoded - began, "prepare": time.monotonic() - decoded}
-        return _Ready(unit, found, prepared, seconds)
+        loaded = load_segments([unit.source for unit in units], needs, detect=self.detect)
+        for unit, views, known, faces in zip(units, loaded, hashes, cached, strict=True):
+            decoded = time.monotonic()
+            prepared: dict[str, Prepared | str]
+            if isinstance(views, Exception):  # whatever a file does, the job goes on
+                prepared = {ask.name: reason_of(views) for ask in unit.asks}
+            else:
+                prepared = {
+                    ask.name: prepare_one(
+                        self.backbones[ask.name],
+                        media if crops is None else replace(media, faces=crops),
+                    )
+                    for ask, media, crops in zip(unit.asks, views, faces, strict=True)
+                }
+            ended = time.monotonic()
+            seconds = {"decode": decoded - began, "prepare": ended - decoded}
+            found.append(_Ready(unit, known, prepared, seconds))
+            began = ended
+        return found
 
     def _cached_faces(self, unit: _Unit, need: Needs, source: str) -> Faces | None:
         """Crops of an earlier job; only of whole clips, because that is what it stored."""
@@ -302,6 +324,27 @@ class Worker:
                 yield Piece(failure=item if isinstance(item, str) else str(tokens))
             else:
                 yield Piece(tokens, None, item.absent, item.notes)
+
+
+def _groups(units: Iterator[_Unit], most: int) -> Iterator[list[_Unit]]:
+    """Clips of one file, stretch after stretch, that one pass decodes; others alone.
+
+    The stretches of a long clip stay apart, so that it takes constant memory.
+    """
+    group: list[_Unit] = []
+    for unit in units:
+        last = group[-1] if group else None
+        if last is not None and not (
+            len(group) < most
+            and last.is_last
+            and last.asks == unit.asks
+            and continues(last.source, unit.source)
+        ):
+            yield group
+            group = []
+        group.append(unit)
+    if group:
+        yield group
 
 
 def _clip_done(

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+import emo.extract.segments as segments
 import emo.extract.work as work
 from emo.demo.dataset import write_dataset
 from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
@@ -36,9 +37,9 @@ def test_embeddings_of_stored_crops_are_those_of_the_video(manifest, tmp_path, m
     extract(clips, tmp_path / "video", [vggface], progress=False)
     extract(clips, tmp_path / "crops", [faces], progress=False)
     seen = []
-    real = work.load_media
+    real = segments.load_media
     monkeypatch.setattr(
-        work,
+        segments,
         "load_media",
         lambda s, needs, detect: seen.extend(needs) or real(s, needs, detect=detect),
     )

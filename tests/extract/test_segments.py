@@ -9,8 +9,12 @@ import pytest
 from emo.errors import MediaError
 from emo.extract import segments
 from emo.extract.decode import Source, load_media
+from emo.extract.job import asks_from_words
 from emo.extract.media import Linspace, Needs, Rate, Uniform, Windows
+from emo.extract.run import ExtractOptions, extract
 from emo.extract.segments import continues, load_segments
+from emo.manifest import Clip, Manifest
+from emo.store import Store
 from tests.make import make_clip
 
 NEEDS = (
@@ -132,3 +136,34 @@ def test_an_audio_file_that_cannot_be_sought_is_read_once(tmp_path, monkeypatch)
     monkeypatch.setattr(segments, "audio_of", None)
     for ours, theirs in zip(load_segments(every, NEEDS[3:]), alone, strict=True):
         same(ours, theirs)
+
+
+def test_a_store_of_segments_is_that_of_the_clips_alone(tmp_path, monkeypatch):
+    film = make_clip(tmp_path / "film.mp4", seconds=20)
+    other = make_clip(tmp_path / "other.mp4", seconds=2)
+    clips = [
+        Clip(f"s{k}", video=film.name, start_seconds=k * 0.8, end_seconds=(k + 1) * 0.8)
+        for k in range(24)
+    ]
+    clips.insert(7, Clip("between", video=other.name))
+    manifest = Manifest(tmp_path / "m.csv", tmp_path, tuple(clips), "")
+    groups = []
+    real = segments.load_segments
+    monkeypatch.setattr(
+        "emo.extract.work.load_segments",
+        lambda sources, *more, **named: (
+            groups.append(len(sources)) or real(sources, *more, **named)
+        ),
+    )
+    asks = asks_from_words(["classic", "logmel"], [])
+    together = ExtractOptions(part_clips=40, batch_clips=8)
+    assert extract(manifest, tmp_path / "together", asks, together, progress=False).exit_code == 0
+    assert groups == [7, 1, 8, 8, 1]
+    alone = ExtractOptions(part_clips=1)
+    assert extract(manifest, tmp_path / "alone", asks, alone, progress=False).exit_code == 0
+    ours, theirs = Store(tmp_path / "together"), Store(tmp_path / "alone")
+    ids = [clip.id for clip in clips]
+    for stream in ("classic/audio", "classic/face", "logmel/audio"):
+        mine, wanted = ours.read(stream, ids), theirs.read(stream, ids)
+        np.testing.assert_array_equal(mine.offsets, wanted.offsets)
+        np.testing.assert_array_equal(mine.values, wanted.values)
