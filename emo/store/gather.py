@@ -4,11 +4,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 
 from emo.ragged import Ragged, offsets_of
 from emo.store.layout import stored_dtype
+from emo.store.locate import Layout
 from emo.store.mapped import Part
 from emo.store.recipe import StreamSpec
 
@@ -20,6 +22,21 @@ _PIECE_BYTES = 2**23
 
 _Run = tuple[int, int, int, int]
 """Index of a part, first row and row past the last in it, row of the result."""
+
+
+class Clips(Protocol):
+    """What all parts of a recipe hold: merged from them, or told by their index."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """In order of slots."""
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(P,) finished clips of each part."""
+
+    def lengths(self, stream: str) -> np.ndarray:
+        """(slots,) int64, the tokens of each."""
 
 
 class OpenParts:
@@ -43,26 +60,23 @@ class OpenParts:
 class StreamRows:
     """The tokens of one stream in all parts of a recipe, by slot (see :mod:`emo.store.merge`)."""
 
-    def __init__(
-        self, parts: Sequence[Part], stream: str, spec: StreamSpec, opened: OpenParts
-    ) -> None:
-        """Read the offsets of all parts.
+    def __init__(self, clips: Clips, stream: str, spec: StreamSpec, opened: OpenParts) -> None:
+        """Learn where each slot lies; parts are opened when tokens are read of them.
 
         Args:
-            parts: in order of slots.
+            clips: of the recipe.
             stream: its name.
             spec: its width and type.
             opened: shared by the recipe's streams.
         """
-        self._parts, self._stream, self._opened = parts, stream, opened
+        self._parts, self._stream, self._opened = clips.parts, stream, opened
         self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
-        self._layouts = [part.layout(stream) for part in parts]
-        offsets = [layout.offsets for layout in self._layouts]
-        none = np.zeros(0, np.int64)
-        self._starts = np.concatenate([none, *(each[:-1] for each in offsets)])
-        self._stops = np.concatenate([none, *(each[1:] for each in offsets)])
-        counts = np.array([len(each) - 1 for each in offsets], np.int64)
-        self._part_of = np.repeat(np.arange(len(parts)), counts)
+        self._layouts: dict[int, Layout] = {}
+        ends = offsets_of(clips.lengths(stream))
+        first = offsets_of(clips.counts)[:-1]  # the first slot of each part
+        base = np.repeat(ends[first], clips.counts)
+        self._starts, self._stops = ends[:-1] - base, ends[1:] - base
+        self._part_of = np.repeat(np.arange(len(first)), clips.counts)
         # indexing a memoryview makes a Python int in a third of the time
         self._start, self._stop = self._starts.data, self._stops.data
         self._part = self._part_of.data
@@ -76,7 +90,7 @@ class StreamRows:
         """The tokens of one clip; the short way, for random access."""
         start, stop, index = self._start[slot], self._stop[slot], self._part[slot]
         values = self._values(index)
-        if not self._layouts[index].is_trusted:
+        if not self._layout(index).is_trusted:
             self._parts[index].check(self._stream, start, stop)
         ragged = object.__new__(Ragged)  # its checks would be a fifth of the time of a short read
         offsets = np.array((0, stop - start), np.int64)
@@ -126,7 +140,7 @@ class StreamRows:
 
     def _copy(self, run: _Run, out: np.ndarray) -> None:
         index, start, stop, row = run
-        part, layout, values = self._parts[index], self._layouts[index], self._values(index)
+        part, layout, values = self._parts[index], self._layout(index), self._values(index)
         # unverified chunks one by one: each is copied while its checksum left it in the cache
         step = stop - start if layout.is_trusted else layout.rows
         first = start
@@ -135,6 +149,12 @@ class StreamRows:
             part.check(self._stream, first, last)
             out[row + first - start : row + last - start] = values[first:last]
             first = last
+
+    def _layout(self, index: int) -> Layout:
+        layout = self._layouts.get(index)
+        if layout is None:
+            layout = self._layouts[index] = self._parts[index].layout(self._stream)
+        return layout
 
     def _values(self, index: int) -> np.ndarray:
         part = self._parts[index]

@@ -38,7 +38,7 @@ class Merged:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         """Merge ``parts``, in order of their file names."""
-        self.parts = parts
+        self.parts: Sequence[Part] = parts
         finished = list(chain.from_iterable(part.clip_ids for part in parts))
         self._finished = finished
         self.slots: dict[str, int] = dict(zip(finished, range(len(finished)), strict=True))
@@ -49,6 +49,20 @@ class Merged:
         """The winning entry of each clip that stands in several parts."""
         if several or not self.slots.keys().isdisjoint(failed):
             self._resolve(chain(finished, failed))
+
+    def __len__(self) -> int:
+        """Finished clips."""
+        return len(self.slots)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(P,) finished clips of each part."""
+        return np.array([len(part.clip_ids) for part in self.parts], np.int64)
+
+    def lengths(self, stream: str) -> np.ndarray:
+        """(slots,) int64, the tokens of each."""
+        each = [np.diff(part.layout(stream).offsets) for part in self.parts]
+        return np.concatenate([np.zeros(0, np.int64), *each])
 
     @cached_property
     def ids(self) -> list[str]:

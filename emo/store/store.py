@@ -108,6 +108,14 @@ class Store:
         """Finished clips of a recipe, each once."""
         return self._recipe(recipe).ids
 
+    def chosen(self, recipe: str | None) -> list[RecipeFolder]:
+        """The folder of a recipe, or those of all.
+
+        Raises:
+            StoreError: there is none of this name.
+        """
+        return list(self.recipes.values()) if recipe is None else [self._recipe(recipe)]
+
     def _recipe(self, name: str) -> RecipeFolder:
         if name not in self.recipes:
             raise StoreError(f"{self.path}: {unknown('recipe', name, self.recipes)}")
