@@ -59,6 +59,16 @@ def index(store: Features = Path("features"), recipe: OneRecipe = None) -> None:
         print(make_index(folder).line())
 
 
+@store_app.command("compact", epilog="Example: emo store compact features/ --recipe classic")
+def compact(store: Features = Path("features"), recipe: OneRecipe = None) -> None:
+    """Merge small parts into few and drop what nobody reads; safe at any time, and to kill."""
+    from emo.store import Store
+    from emo.store.compact import compact
+
+    for folder in Store(store).chosen(recipe):
+        print(compact(folder).line())
+
+
 @store_app.command(epilog="Example: emo store failures features/")
 def failures(store: Features = Path("features")) -> None:
     """Clips that failed, each with its reason; `emo extract --retry-failed` does them again."""

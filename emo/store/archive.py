@@ -8,7 +8,7 @@ import errno
 import os
 import struct
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,8 +52,8 @@ class ArchiveWriter:
         self._position = 0
         self._directory: list[bytes] = []
 
-    def write(self, name: str, blocks: Sequence[bytes | memoryview]) -> None:
-        """One member, its data the ``blocks`` laid end to end."""
+    def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
+        """One member, its data the ``blocks`` laid end to end; they are iterated over twice."""
         crc, size = 0, 0
         for block in blocks:
             crc, size = zlib.crc32(block, crc), size + len(block)

@@ -53,7 +53,7 @@ class RecipeFolder:
     @property
     def ids(self) -> Sequence[str]:
         """Finished clips, each once, in order of part file name, then position."""
-        clips = self.merged
+        clips = self._ask(lambda clips: clips)
         if isinstance(clips, Merged):
             return clips.ids
         return LazyIds(len(clips), lambda: self._ask(lambda clips: clips.ids))
@@ -166,7 +166,7 @@ class RecipeFolder:
 
     def _indexed(self) -> Indexed | None:
         for path in index_paths(self.path) if self._may_use_index else ():
-            columns = open_index(path, self._fingerprint)
+            columns = open_index(path, self._fingerprint, set(self._names))
             if columns is not None:
                 try:
                     return Indexed(columns, self._names, self.recipe.streams, self._open_named)

@@ -8,7 +8,7 @@ always be deleted.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,14 +96,20 @@ def remove(paths: list[Path]) -> None:
             continue
 
 
-def open_index(path: Path, fingerprint: str) -> Columns | None:
-    """The table of an index, when every part that it lists is there unchanged; else None."""
+def open_index(path: Path, fingerprint: str, names: Set[str]) -> Columns | None:
+    """The table of an index, when every part that it lists is there unchanged; else None.
+
+    Args:
+        path: of the index.
+        fingerprint: of the recipe.
+        names: the parts that the reader has seen.
+    """
     try:
         part = Part(path)
         if (part.fingerprint, part.clip_ids) != (fingerprint, _CONTENT):
             return None
         columns = MappedColumns(part)
-        is_current = _is_current(path, columns)
+        is_current = names >= set(part_names(columns)) and _is_current(path, columns)
     except (DamagedPart, GoneError, DamagedIndexError, OSError):
         return None
     return columns if is_current else None

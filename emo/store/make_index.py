@@ -48,5 +48,8 @@ def make_index(folder: RecipeFolder, *, progress: bool | None = None) -> IndexRe
 
 def has_index(folder: RecipeFolder) -> bool:
     """Whether readers find an index that lists only parts which are there."""
-    paths = index_paths(folder.path)
-    return any(open_index(path, folder.recipe.fingerprint) is not None for path in paths)
+    names = {path.name for path in folder.part_paths}
+    return any(
+        open_index(path, folder.recipe.fingerprint, names) is not None
+        for path in index_paths(folder.path)
+    )

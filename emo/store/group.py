@@ -1,0 +1,113 @@
+"""Which clips of a recipe's parts `emo store compact` puts together, and which parts stay."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+
+from emo.store.mapped import Part
+from emo.store.merge import Merged
+from emo.store.part import MAX_PART_BYTES
+from emo.store.recipe import Recipe
+
+MAX_CLIPS = 16_384
+"""In a part; 62 files hold a million clips, and one is still opened in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The entry of a clip that is read."""
+
+    clip_id: str
+    part: int
+    """Index among the parts."""
+    place: int | None
+    """Among the part's finished clips; None: a failure."""
+    size_bytes: int
+
+
+@dataclass
+class Group:
+    """Clips that become one part; all of them were tried ``attempt`` times again at most."""
+
+    attempt: int
+    winners: list[Winner] = field(default_factory=list)
+    size_bytes: int = 0
+
+    @property
+    def ids(self) -> list[str]:
+        """Its clips, finished and failed."""
+        return [winner.clip_id for winner in self.winners]
+
+    def has_room_for(self, winner: Winner) -> bool:
+        """Whether the part stays readable fast and below 2 GiB."""
+        return (
+            len(self.winners) < MAX_CLIPS and self.size_bytes + winner.size_bytes <= MAX_PART_BYTES
+        )
+
+    def take(self, winner: Winner) -> None:
+        """One more clip."""
+        self.winners.append(winner)
+        self.size_bytes += winner.size_bytes
+
+
+def groups_of(clips: Merged, recipe: Recipe) -> list[Group]:
+    """All clips that are to move, each once, in order of attempt, part file name and position.
+
+    A part stays when it is at least half full and every entry in it wins; so does one that would
+    be moved alone. The attempt of a group is the highest one at its clips, so that its part wins
+    over all that it replaces while some of these are still there.
+    """
+    attempts = clips.attempts
+    moving: dict[int, list[Winner]] = {}
+    for index, part in enumerate(clips.parts):
+        winners = list(_winners(clips, index, recipe))
+        if not (_is_whole(part, winners, attempts) and _is_large(winners)):
+            for winner in winners:
+                moving.setdefault(attempts[winner.clip_id], []).append(winner)
+    groups = [group for attempt in sorted(moving) for group in _packed(attempt, moving[attempt])]
+    return [group for group in groups if not _is_one_part(group, clips.parts, attempts)]
+
+
+def _packed(attempt: int, winners: Sequence[Winner]) -> Iterator[Group]:
+    group = Group(attempt)
+    for winner in winners:
+        if not group.has_room_for(winner):
+            yield group
+            group = Group(attempt)
+        group.take(winner)
+    yield group
+
+
+def _winners(clips: Merged, index: int, recipe: Recipe) -> Iterator[Winner]:
+    """The entries of a part that are read."""
+    part = clips.parts[index]
+    sizes = np.zeros(len(part.clip_ids), np.int64)
+    for name, spec in recipe.streams.items():
+        row_bytes = spec.dim * np.dtype(spec.dtype).itemsize
+        sizes += np.diff(part.layout(name).offsets) * row_bytes
+    places = zip(part.clip_ids, range(len(sizes)), sizes.tolist(), strict=True)
+    for clip_id, place, size_bytes in chain(
+        places, ((failed, None, 0) for failed in part.failures)
+    ):
+        winner = clips.winners.get(clip_id)
+        if winner is None or winner.part == index:
+            yield Winner(clip_id, index, place, size_bytes)
+
+
+def _is_whole(part: Part, winners: Sequence[Winner], attempts: dict[str, int]) -> bool:
+    """Every entry of the part is read, and as of the attempt that the part is of."""
+    is_all = len(winners) == len(part.clip_ids) + len(part.failures)
+    return is_all and all(attempts[winner.clip_id] == part.attempt for winner in winners)
+
+
+def _is_large(winners: Sequence[Winner]) -> bool:
+    size_bytes = sum(winner.size_bytes for winner in winners)
+    return 2 * len(winners) >= MAX_CLIPS or 2 * size_bytes >= MAX_PART_BYTES
+
+
+def _is_one_part(group: Group, parts: Sequence[Part], attempts: dict[str, int]) -> bool:
+    index = group.winners[0].part
+    is_alone = all(winner.part == index for winner in group.winners)
+    return is_alone and _is_whole(parts[index], group.winners, attempts)
