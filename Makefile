@@ -41,4 +41,5 @@ gpu: setup
 
 bench: setup
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/scale.py --quick
 	$(BIN)/python benchmarks/extract.py --quick

@@ -57,7 +57,7 @@ def test_parts_are_cut_from_the_manifest_and_what_is_done_is_left_out(job, folde
 def test_a_finished_manifest_leaves_nothing_and_a_grown_one_only_the_new(job, folder):
     clips = clips_of(4)
     commit(folder, clips, job.root)
-    assert make_plan(job, {"letters": folder}, clips, part_clips=2).parts == ()
+    assert not make_plan(job, {"letters": folder}, clips, part_clips=2).parts
     assert ids(make_plan(job, {"letters": folder}, clips_of(5), part_clips=2)) == [["c4"]]
 
 
@@ -73,7 +73,7 @@ def test_failures_are_kept_until_they_are_asked_for(job, folder):
     clips = clips_of(3)
     commit(folder, clips, job.root, failed={"c1"})
     plan = make_plan(job, {"letters": folder}, clips, part_clips=8)
-    assert plan.parts == ()
+    assert not plan.parts
     assert plan.failed == {"letters": {"c1": "broken"}}
     again = make_plan(job, {"letters": folder}, clips, part_clips=8, redo=Redo(failed=True))
     assert ids(again) == [["c1"]]
@@ -88,7 +88,7 @@ def test_a_changed_clip_stops_or_is_redone_or_kept(job, folder):
     with pytest.raises(StaleClips, match=r"1 clips .* 'c1'.*--changed redo"):
         make_plan(job, {"letters": folder}, changed, part_clips=8)
     kept = make_plan(job, {"letters": folder}, changed, part_clips=8, redo=Redo(changed="keep"))
-    assert kept.parts == ()
+    assert not kept.parts
     redo = make_plan(job, {"letters": folder}, changed, part_clips=8, redo=Redo(changed="redo"))
     assert ids(redo) == [["c1"]]
     assert redo.parts[0].todo["letters"].attempt == 1
@@ -97,7 +97,7 @@ def test_a_changed_clip_stops_or_is_redone_or_kept(job, folder):
 def test_a_failed_clip_whose_file_changed_is_tried_again_unasked(job, folder):
     missing = Clip("v", video="v.mp4")
     commit(folder, [missing], job.root, failed={"v"})
-    assert make_plan(job, {"letters": folder}, [missing], part_clips=8).parts == ()
+    assert not make_plan(job, {"letters": folder}, [missing], part_clips=8).parts
     (job.root / "v.mp4").write_bytes(b"now it is there")
     assert ids(make_plan(job, {"letters": folder}, [missing], part_clips=8)) == [["v"]]
 
