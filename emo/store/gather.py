@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Protocol
 
@@ -18,6 +20,8 @@ OPEN_PARTS = 128
 """Parts a recipe keeps mapped; a map costs a file descriptor, and often there are only 1024."""
 THREADED_BYTES = 2**26
 """Reads of at least so many bytes use two threads: one copies while the other compares sums."""
+FEW_READS = 64
+"""Single clips that are looked up one by one before a table of all clips is made."""
 _PIECE_BYTES = 2**23
 
 _Run = tuple[int, int, int, int]
@@ -38,6 +42,9 @@ class Clips(Protocol):
     def lengths(self, stream: str) -> np.ndarray:
         """(slots,) int64, the tokens of each."""
 
+    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
+        """Index of the part of a slot, its first row and the row past its last."""
+
 
 class OpenParts:
     """The parts of a recipe that are mapped now; of too many the oldest is released."""
@@ -57,11 +64,34 @@ class OpenParts:
             return part.values(stream)
 
 
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Where each slot lies; the memoryviews make Python ints in a third of the time."""
+
+    starts: np.ndarray
+    """(slots,) the first row, in its part."""
+    stops: np.ndarray
+    part_of: np.ndarray
+    start: memoryview
+    stop: memoryview
+    part: memoryview
+
+    @classmethod
+    def of(cls, clips: Clips, stream: str) -> "_Table":
+        """Add up the lengths of all clips."""
+        ends = offsets_of(clips.lengths(stream))
+        first = offsets_of(clips.counts)[:-1]  # the first slot of each part
+        base = np.repeat(ends[first], clips.counts)
+        starts, stops = ends[:-1] - base, ends[1:] - base
+        part_of = np.repeat(np.arange(len(first)), clips.counts)
+        return cls(starts, stops, part_of, starts.data, stops.data, part_of.data)
+
+
 class StreamRows:
     """The tokens of one stream in all parts of a recipe, by slot (see :mod:`emo.store.merge`)."""
 
     def __init__(self, clips: Clips, stream: str, spec: StreamSpec, opened: OpenParts) -> None:
-        """Learn where each slot lies; parts are opened when tokens are read of them.
+        """Parts are opened when tokens are read of them.
 
         Args:
             clips: of the recipe.
@@ -72,23 +102,21 @@ class StreamRows:
         self._parts, self._stream, self._opened = clips.parts, stream, opened
         self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
         self._layouts: dict[int, Layout] = {}
-        ends = offsets_of(clips.lengths(stream))
-        first = offsets_of(clips.counts)[:-1]  # the first slot of each part
-        base = np.repeat(ends[first], clips.counts)
-        self._starts, self._stops = ends[:-1] - base, ends[1:] - base
-        self._part_of = np.repeat(np.arange(len(first)), clips.counts)
-        # indexing a memoryview makes a Python int in a third of the time
-        self._start, self._stop = self._starts.data, self._stops.data
-        self._part = self._part_of.data
+        self._clips, self._left = clips, FEW_READS
 
     def lengths(self, slots: np.ndarray) -> np.ndarray:
         """(N,) int64, the tokens of each slot."""
-        lengths: np.ndarray = self._stops[slots] - self._starts[slots]
+        lengths: np.ndarray = self._table.stops[slots] - self._table.starts[slots]
         return lengths
 
     def one(self, slot: int) -> Ragged:
         """The tokens of one clip; the short way, for random access."""
-        start, stop, index = self._start[slot], self._stop[slot], self._part[slot]
+        if self._left:
+            self._left -= 1
+            index, start, stop = self._clips.span(self._stream, slot)
+        else:
+            table = self._table
+            index, start, stop = table.part[slot], table.start[slot], table.stop[slot]
         values = self._values(index)
         if not self._layout(index).is_trusted:
             self._parts[index].check(self._stream, start, stop)
@@ -123,7 +151,8 @@ class StreamRows:
 
     def _runs(self, slots: np.ndarray, rows: np.ndarray) -> Iterator[_Run]:
         """Stretches of rows that lie end to end in a part as in the result."""
-        parts, starts, stops = self._part_of[slots], self._starts[slots], self._stops[slots]
+        table = self._table
+        parts, starts, stops = table.part_of[slots], table.starts[slots], table.stops[slots]
         is_break = np.ones(len(slots) + 1, dtype=bool)
         is_break[1:-1] = (parts[1:] != parts[:-1]) | (starts[1:] != stops[:-1])
         first = np.flatnonzero(is_break[:-1]) if len(slots) else np.zeros(0, np.int64)
@@ -149,6 +178,11 @@ class StreamRows:
             part.check(self._stream, first, last)
             out[row + first - start : row + last - start] = values[first:last]
             first = last
+
+    @cached_property
+    def _table(self) -> "_Table":
+        self._left = 0
+        return _Table.of(self._clips, self._stream)
 
     def _layout(self, index: int) -> Layout:
         layout = self._layouts.get(index)

@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from emo.ragged import offsets_of
 from emo.store.index import DamagedIndexError, part_names
 from emo.store.mapped import Part
-from emo.store.merge import Entry, Merged, choose
+from emo.store.merge import Entry, Merged, choose, place_of
 from emo.store.table import (
     LENGTHS,
     PART_FACTS,
@@ -98,7 +99,7 @@ class Indexed:
         """(P,) finished clips of each part."""
         self.parts = LazyParts([*listed, *newer], self._checked(open_part))
         self.slots = Slots(self)
-        self._wins = columns.whole("wins").astype(bool)
+        self._wins = columns.whole("wins").view(bool)
         self._slot_count = int(self.counts.sum())
         self._count = int(np.count_nonzero(self._wins[: self._slot_count]))
 
@@ -120,6 +121,18 @@ class Indexed:
     def lengths(self, stream: str) -> np.ndarray:
         """(slots,) int64, the tokens of each."""
         return self._columns.whole(LENGTHS + stream).astype(np.int64)
+
+    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
+        """Index of the part of a slot, its first row and the row past its last."""
+        index, place = place_of(slot, self._firsts)
+        first = int(self._firsts[index])
+        lengths = self._columns.rows(LENGTHS + stream, first, first + place + 1)
+        stop = int(lengths.sum(dtype=np.int64))
+        return index, stop - int(lengths[-1]), stop
+
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        return offsets_of(self.counts)
 
     @cached_property
     def ids(self) -> list[str]:
