@@ -6,7 +6,6 @@ first, because among entries that are equal in all else the lowest name is read.
 the store holds every clip, and the next run goes on.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from tqdm import tqdm
 from emo.store.commit import cannot_write, commit
 from emo.store.folder import RecipeFolder
 from emo.store.gather import OpenParts
-from emo.store.group import Group, Winner, groups_of
+from emo.store.group import Group, Moved, Winner, groups_of
 from emo.store.index import index_paths
 from emo.store.make_index import make_index
 from emo.store.mapped import Part
@@ -64,7 +63,7 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
     clips = folder.merge()
     before = len(clips.parts)
     groups = groups_of(clips, folder.recipe)
-    moved = _Moved(clips, groups)
+    moved = Moved(clips, groups)
     hidden = None if progress is None else not progress
     bar = tqdm(total=sum(len(group.ids) for group in groups), unit="clip", disable=hidden)
     with bar:
@@ -83,53 +82,6 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
         clips=len(folder.ids),
         overlaps=len(clips.winners) - len(folder.merge().winners),
     )
-
-
-class _Moved:
-    """Which entries stand in a new part by now, and so which parts can go."""
-
-    def __init__(self, clips: Merged, groups: Sequence[Group]) -> None:
-        self._parts = clips.parts
-        self._several = clips.winners.keys()
-        self._to_move = Counter(winner.part for group in groups for winner in group.winners)
-        self._staying = [
-            index
-            for index, part in enumerate(clips.parts)
-            if not self._to_move[index] and len(_lost(clips, index)) < len(_clips_of(part))
-        ]
-        self._new: set[str] = set()
-
-    def add(self, group: Group) -> None:
-        """The clips of ``group`` are committed."""
-        self._new.add(part_name(group.ids, group.attempt))
-        self._to_move.subtract(winner.part for winner in group.winners)
-
-    def emptied(self) -> list[Path]:
-        """Parts of which nothing is read any more, the highest name first.
-
-        Where a clip could not be moved, all parts with entries of it stay, and so on: to remove
-        some of them could change which of the others is read.
-        """
-        staying = [index for index, left in self._to_move.items() if left]
-        for index in staying:  # which grows meanwhile
-            shared = self._several & set(_clips_of(self._parts[index]))
-            for other, part in enumerate(self._parts if shared else ()):
-                if other not in staying and not shared.isdisjoint(_clips_of(part)):
-                    staying.append(other)
-        kept = {self._parts[index].path.name for index in [*staying, *self._staying]} | self._new
-        return sorted((p.path for p in self._parts if p.path.name not in kept), reverse=True)
-
-
-def _clips_of(part: Part) -> list[str]:
-    return [*part.clip_ids, *part.failures]
-
-
-def _lost(clips: Merged, index: int) -> list[str]:
-    """The clips of a part that are read from another one."""
-    won = clips.winners
-    if not won:
-        return []
-    return [id_ for id_ in _clips_of(clips.parts[index]) if id_ in won and won[id_].part != index]
 
 
 def _commit(folder: RecipeFolder, clips: Merged, group: Group) -> Iterator[Group]:

@@ -2,7 +2,6 @@
 
 import bisect
 import difflib
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,16 +14,15 @@ from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.archive import DamagedPart, GoneError
 from emo.store.gather import OpenParts, StreamRows
-from emo.store.ids import LazyIds
 from emo.store.index import DamagedIndexError, index_paths, open_index
 from emo.store.indexed import Indexed
+from emo.store.lazy import LazyIds
 from emo.store.mapped import Part
 from emo.store.merge import Merged
-from emo.store.recipe import Recipe
+from emo.store.recipe import read_recipe
 
 V = TypeVar("V")
 
-RECIPE_FILE = "recipe.json"
 _NEAR_IDS = 1000
 """Ids among which the nearest to an unknown one is looked for; a million would take a minute."""
 
@@ -230,25 +228,3 @@ class RecipeFolder:
 
 def _is_part(name: str) -> bool:
     return name.startswith("part-") and name.endswith(".zarr.zip")
-
-
-def read_recipe(folder: Path) -> Recipe:
-    """The recipe of a folder.
-
-    Raises:
-        StoreError: there is none, or it is no recipe.
-    """
-    file = folder / RECIPE_FILE
-    try:
-        document = json.loads(file.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{file} is no JSON ({error}); restore it from a copy") from error
-    recipe = Recipe.from_json(document)
-    if document.get("fingerprint") != recipe.fingerprint:
-        raise StoreError(
-            f"{file}: its fingerprint is {document.get('fingerprint')}, but what it says makes "
-            f"{recipe.fingerprint}. It was edited by hand; restore it."
-        )
-    return recipe

@@ -1,14 +1,16 @@
 """Which clips of a recipe's parts `emo store compact` puts together, and which parts stay."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 
 from emo.store.mapped import Part
 from emo.store.merge import Merged
-from emo.store.part import MAX_PART_BYTES
+from emo.store.part import MAX_PART_BYTES, part_name
 from emo.store.recipe import Recipe
 
 MAX_CLIPS = 16_384
@@ -68,6 +70,54 @@ def groups_of(clips: Merged, recipe: Recipe) -> list[Group]:
                 moving.setdefault(attempts[winner.clip_id], []).append(winner)
     groups = [group for attempt in sorted(moving) for group in _packed(attempt, moving[attempt])]
     return [group for group in groups if not _is_one_part(group, clips.parts, attempts)]
+
+
+class Moved:
+    """Which entries stand in a new part by now, and so which parts can go."""
+
+    def __init__(self, clips: Merged, groups: Sequence[Group]) -> None:
+        """Nothing of ``groups`` is committed yet."""
+        self._parts = clips.parts
+        self._several = clips.winners.keys()
+        self._to_move = Counter(winner.part for group in groups for winner in group.winners)
+        self._staying = [
+            index
+            for index, part in enumerate(clips.parts)
+            if not self._to_move[index] and len(_lost(clips, index)) < len(_clips_of(part))
+        ]
+        self._new: set[str] = set()
+
+    def add(self, group: Group) -> None:
+        """The clips of ``group`` are committed."""
+        self._new.add(part_name(group.ids, group.attempt))
+        self._to_move.subtract(winner.part for winner in group.winners)
+
+    def emptied(self) -> list[Path]:
+        """Parts of which nothing is read any more, the highest name first.
+
+        Where a clip could not be moved, all parts with entries of it stay, and so on: to remove
+        some of them could change which of the others is read.
+        """
+        staying = [index for index, left in self._to_move.items() if left]
+        for index in staying:  # which grows meanwhile
+            shared = self._several & set(_clips_of(self._parts[index]))
+            for other, part in enumerate(self._parts if shared else ()):
+                if other not in staying and not shared.isdisjoint(_clips_of(part)):
+                    staying.append(other)
+        kept = {self._parts[index].path.name for index in [*staying, *self._staying]} | self._new
+        return sorted((p.path for p in self._parts if p.path.name not in kept), reverse=True)
+
+
+def _clips_of(part: Part) -> list[str]:
+    return [*part.clip_ids, *part.failures]
+
+
+def _lost(clips: Merged, index: int) -> list[str]:
+    """The clips of a part that are read from another one."""
+    won = clips.winners
+    if not won:
+        return []
+    return [id_ for id_ in _clips_of(clips.parts[index]) if id_ in won and won[id_].part != index]
 
 
 def _packed(attempt: int, winners: Sequence[Winner]) -> Iterator[Group]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from emo.ragged import offsets_of
 from emo.store.index import DamagedIndexError, part_names
+from emo.store.lazy import LazyParts
 from emo.store.mapped import Part
 from emo.store.merge import Entry, Merged, choose, place_of
 from emo.store.table import (
@@ -26,20 +27,6 @@ from emo.store.table import (
 
 _LOOKUPS_SHARE = 64
 """A dict of all ids costs as much as looking up one clip in so many."""
-
-
-class LazyParts(Sequence[Part]):
-    """Parts that are opened when they are asked for."""
-
-    def __init__(self, names: Sequence[str], open_part: Callable[[str], Part]) -> None:
-        """Open each of ``names`` by ``open_part``."""
-        self.names, self._open = names, open_part
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, place: int) -> Part:  # type: ignore[override]
-        return self._open(self.names[place])
 
 
 class Slots(Mapping[str, int]):

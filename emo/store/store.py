@@ -10,8 +10,8 @@ from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.commit import cannot_write, commit
-from emo.store.folder import RECIPE_FILE, RecipeFolder, read_recipe
-from emo.store.recipe import Recipe
+from emo.store.folder import RecipeFolder
+from emo.store.recipe import RECIPE_FILE, Recipe, read_recipe
 
 __all__ = ["RecipeFolder", "Store"]
 

@@ -1,5 +1,7 @@
 """Tests of emo/extract/plan.py: what is missing, and how it is cut."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,20 @@ def test_a_finished_manifest_leaves_nothing_and_a_grown_one_only_the_new(job, fo
     commit(folder, clips, job.root)
     assert not make_plan(job, {"letters": folder}, clips, part_clips=2).parts
     assert ids(make_plan(job, {"letters": folder}, clips_of(5), part_clips=2)) == [["c4"]]
+
+
+def test_a_plan_holds_no_clips_but_cuts_them_when_asked(job):
+    clips = clips_of(20_000)
+    tracemalloc.start()
+    try:
+        plan = make_plan(job, {"letters": None}, clips, part_clips=256)
+        held_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 100_000
+    assert plan.clips == 20_000
+    assert plan.parts[78].clips == tuple(clips[78 * 256 :])
+    assert len(plan.parts) == 79
 
 
 def test_each_recipe_has_its_own_todo(job, folder):

@@ -1,7 +1,23 @@
-"""Clip ids that are counted before they are made: a million strings take a quarter of a second."""
+"""Sequences whose length is known before what is in them: ids are made, parts opened, on demand."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
+
+from emo.store.mapped import Part
+
+
+class LazyParts(Sequence[Part]):
+    """Parts that are opened when they are asked for."""
+
+    def __init__(self, names: Sequence[str], open_part: Callable[[str], Part]) -> None:
+        """Open each of ``names`` by ``open_part``."""
+        self.names, self._open = names, open_part
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, place: int) -> Part:  # type: ignore[override]
+        return self._open(self.names[place])
 
 
 class LazyIds(Sequence[str]):
