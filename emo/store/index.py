@@ -6,6 +6,7 @@ every part it lists is there unchanged; parts it does not list are read on top o
 always be deleted.
 """
 
+import mmap
 import os
 import re
 from collections.abc import Mapping, Set
@@ -25,7 +26,9 @@ from emo.store.table import DTYPES, LENGTHS, PART_FACTS, Columns, HeldColumns
 
 INDEX = "index-"
 """How the name of an index starts; six digits follow, and the highest is the newest."""
+_CHUNK_BYTES = 2**16  # one clip's id, length and place are each a chunk to read
 _CONTENT = ["index of a recipe, version 1"]
+_RANDOM: int | None = getattr(mmap, "MADV_RANDOM", None)  # not on Windows
 _NAME = re.compile(rf"{INDEX}(\d{{6,}})\.zarr\.zip")
 
 
@@ -52,11 +55,24 @@ class MappedColumns:
         try:
             values = self._part.values(name)
             stop = len(values) if stop is None else stop
+            self._fetch(name, start, stop)
             self._part.check(name, start, stop)
         except StoreError as error:
             raise DamagedIndexError(str(error)) from error
         rows = values[start:stop]
         return rows if name == "parts" else rows[:, 0]
+
+    def _fetch(self, name: str, start: int, stop: int) -> None:
+        """Have the system read the chunks of these rows, and not megabytes around each of them."""
+        layout, whole = self._part.layout(name), self._part.mapped()
+        if _RANDOM is None or layout.start is None or layout.is_trusted or start >= stop:
+            return
+        chunk_bytes = layout.chunk_bytes
+        first = layout.start + start // layout.rows * chunk_bytes
+        last = layout.start + -(-stop // layout.rows) * chunk_bytes
+        first -= first % mmap.PAGESIZE
+        whole.madvise(_RANDOM)
+        whole.madvise(mmap.MADV_WILLNEED, first, last - first)
 
 
 def write_index(folder: Path, fingerprint: str, columns: HeldColumns) -> Path | None:
@@ -171,7 +187,7 @@ def _write(file: BinaryIO, fingerprint: str, columns: HeldColumns) -> None:
         "absent": {},
         "notes": {},
     }
-    write_members(file, streams, attributes)
+    write_members(file, streams, attributes, chunk_bytes=_CHUNK_BYTES)
 
 
 def _generation(name: str) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from emo.ragged import offsets_of
 from emo.store.archive import ArchiveWriter
 from emo.store.layout import (
+    CHUNK_BYTES,
     array_document,
     chunk_rows,
     dump_document,
@@ -22,6 +23,8 @@ def write_members(
     file: BinaryIO,
     streams: Mapping[str, tuple[Iterable[np.ndarray], Sequence[int]]],
     attributes: Mapping[str, Any],
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
 ) -> None:
     """Write a whole part: the tokens first, all that is small behind them, the root last of all.
 
@@ -31,6 +34,7 @@ def write_members(
             array a clip or fewer; and the length of every clip, 0 where it is absent. The tokens
             are iterated over several times and never all in memory because of it.
         attributes: of the root group, JSON values.
+        chunk_bytes: about so many share a checksum; whoever reads one row reads them all.
     """
     archive = ArchiveWriter(file)
     small: dict[str, bytes] = {}
@@ -38,7 +42,7 @@ def write_members(
         small[f"{name}/zarr.json"] = group_document({})
         small |= _plain(f"{name}/offsets", offsets_of(np.asarray(lengths, dtype=np.int64)))
         if any(lengths):
-            small |= _sharded(archive, name, tokens, sum(lengths))
+            small |= _sharded(archive, name, tokens, sum(lengths), chunk_bytes)
     for name, data in small.items():
         archive.write(name, [data])
     archive.write("zarr.json", [group_document(attributes)])
@@ -46,12 +50,12 @@ def write_members(
 
 
 def _sharded(
-    archive: ArchiveWriter, name: str, tokens: Iterable[np.ndarray], count: int
+    archive: ArchiveWriter, name: str, tokens: Iterable[np.ndarray], count: int, chunk_bytes: int
 ) -> dict[str, bytes]:
     """Write the shard of a stream's tokens; returns the members that describe it."""
     first = next(iter(tokens))
     row_bytes = first.dtype.itemsize * first.shape[1]
-    rows = chunk_rows(count, row_bytes)
+    rows = chunk_rows(count, row_bytes, chunk_bytes)
     padding = bytes(-count % rows * row_bytes)
     crcs = _checksums(tokens, rows * row_bytes, padding)
     index = shard_index(len(crcs), rows * row_bytes)
