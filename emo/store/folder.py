@@ -102,7 +102,10 @@ class RecipeFolder:
         Raises:
             StoreError: an unknown stream or clip (the nearest is offered), or a damaged part.
         """
-        return self._ask(lambda clips: self._read(clips, stream, ids, threads))
+        try:  # at once: a call more is a tenth of the time of a short read
+            return self._read(self.merged, stream, ids, threads)
+        except (DamagedIndexError, GoneError):
+            return self._ask(lambda clips: self._read(clips, stream, ids, threads))
 
     def read_present(self, stream: str, ids: Sequence[str]) -> Ragged:
         """As :meth:`read`, but a clip the recipe has no tokens of has length 0."""

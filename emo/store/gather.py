@@ -118,7 +118,7 @@ class StreamRows:
             table = self._table
             index, start, stop = table.part[slot], table.start[slot], table.stop[slot]
         values = self._values(index)
-        if not self._layout(index).is_trusted:
+        if not (self._layouts.get(index) or self._layout(index)).is_trusted:
             self._parts[index].check(self._stream, start, stop)
         ragged = object.__new__(Ragged)  # its checks would be a fifth of the time of a short read
         offsets = np.array((0, stop - start), np.int64)

@@ -10,7 +10,6 @@ import numpy as np
 from emo.ragged import offsets_of
 from emo.store.archive import ArchiveWriter
 from emo.store.layout import (
-    CHUNK_BYTES,
     array_document,
     chunk_rows,
     dump_document,
@@ -24,7 +23,7 @@ def write_members(
     streams: Mapping[str, tuple[Iterable[np.ndarray], Sequence[int]]],
     attributes: Mapping[str, Any],
     *,
-    chunk_bytes: int = CHUNK_BYTES,
+    chunk_bytes: int | None = None,
 ) -> None:
     """Write a whole part: the tokens first, all that is small behind them, the root last of all.
 
@@ -34,7 +33,7 @@ def write_members(
             array a clip or fewer; and the length of every clip, 0 where it is absent. The tokens
             are iterated over several times and never all in memory because of it.
         attributes: of the root group, JSON values.
-        chunk_bytes: about so many share a checksum; whoever reads one row reads them all.
+        chunk_bytes: about so many share a checksum; None: as many as suit tokens.
     """
     archive = ArchiveWriter(file)
     small: dict[str, bytes] = {}
@@ -50,7 +49,11 @@ def write_members(
 
 
 def _sharded(
-    archive: ArchiveWriter, name: str, tokens: Iterable[np.ndarray], count: int, chunk_bytes: int
+    archive: ArchiveWriter,
+    name: str,
+    tokens: Iterable[np.ndarray],
+    count: int,
+    chunk_bytes: int | None,
 ) -> dict[str, bytes]:
     """Write the shard of a stream's tokens; returns the members that describe it."""
     first = next(iter(tokens))
