@@ -66,15 +66,12 @@ class OpenParts:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Where each slot lies; the memoryviews make Python ints in a third of the time."""
+    """Where each slot lies."""
 
     starts: np.ndarray
     """(slots,) the first row, in its part."""
     stops: np.ndarray
     part_of: np.ndarray
-    start: memoryview
-    stop: memoryview
-    part: memoryview
 
     @classmethod
     def of(cls, clips: Clips, stream: str) -> "_Table":
@@ -84,7 +81,7 @@ class _Table:
         base = np.repeat(ends[first], clips.counts)
         starts, stops = ends[:-1] - base, ends[1:] - base
         part_of = np.repeat(np.arange(len(first)), clips.counts)
-        return cls(starts, stops, part_of, starts.data, stops.data, part_of.data)
+        return cls(starts, stops, part_of)
 
 
 class StreamRows:
@@ -103,6 +100,7 @@ class StreamRows:
         self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
         self._layouts: dict[int, Layout] = {}
         self._clips, self._left = clips, FEW_READS
+        self._short: tuple[memoryview, memoryview, memoryview] | None = None
 
     def lengths(self, slots: np.ndarray) -> np.ndarray:
         """(N,) int64, the tokens of each slot."""
@@ -111,12 +109,11 @@ class StreamRows:
 
     def one(self, slot: int) -> Ragged:
         """The tokens of one clip; the short way, for random access."""
-        if self._left:
-            self._left -= 1
-            index, start, stop = self._clips.span(self._stream, slot)
+        if self._short is None:
+            index, start, stop = self._span(slot)
         else:
-            table = self._table
-            index, start, stop = table.part[slot], table.start[slot], table.stop[slot]
+            parts, starts, stops = self._short
+            index, start, stop = parts[slot], starts[slot], stops[slot]
         values = self._values(index)
         if not (self._layouts.get(index) or self._layout(index)).is_trusted:
             self._parts[index].check(self._stream, start, stop)
@@ -179,9 +176,16 @@ class StreamRows:
             out[row + first - start : row + last - start] = values[first:last]
             first = last
 
+    def _span(self, slot: int) -> tuple[int, int, int]:
+        self._left -= 1
+        if not self._left:
+            table = self._table
+            # indexing a memoryview makes a Python int in a third of the time
+            self._short = table.part_of.data, table.starts.data, table.stops.data
+        return self._clips.span(self._stream, slot)
+
     @cached_property
     def _table(self) -> "_Table":
-        self._left = 0
         return _Table.of(self._clips, self._stream)
 
     def _layout(self, index: int) -> Layout:
