@@ -48,5 +48,6 @@ gpu: setup
 
 bench: setup
 	$(BIN)/python benchmarks/store.py
+	$(BIN)/python benchmarks/scale.py --quick
 	$(BIN)/python benchmarks/extract.py --quick
 	$(BIN)/python benchmarks/heads.py --quick

@@ -1,4 +1,4 @@
-"""`emo store …`: look into a store, verify it, clean it, list its failures, exchange clips."""
+"""`emo store …`: look into a store, verify, clean, index, compact it, exchange clips."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ store_app = typer.Typer(
     no_args_is_help=True,
 )
 Features = Annotated[Path, Argument(help="The store.")]
+OneRecipe = Annotated[str | None, Option("--recipe", help="Of this recipe alone.")]
 
 
 @store_app.command("ls", epilog="Example: emo store ls features/")
@@ -50,6 +51,26 @@ def clean(store: Features = Path("features")) -> None:
     from emo.store.maintain import clean
 
     print(clean(Store(store)).table())
+
+
+@store_app.command("index", epilog="Example: emo store index features/")
+def index(store: Features = Path("features"), recipe: OneRecipe = None) -> None:
+    """Write down where every clip lies, so that a store of a million clips opens at once."""
+    from emo.store import Store
+    from emo.store.make_index import make_index
+
+    for folder in Store(store).chosen(recipe):
+        print(make_index(folder).line())
+
+
+@store_app.command("compact", epilog="Example: emo store compact features/ --recipe classic")
+def compact(store: Features = Path("features"), recipe: OneRecipe = None) -> None:
+    """Merge small parts into few and drop what nobody reads; safe at any time, and to kill."""
+    from emo.store import Store
+    from emo.store.compact import compact
+
+    for folder in Store(store).chosen(recipe):
+        print(compact(folder).line())
 
 
 @store_app.command(epilog="Example: emo store failures features/")

@@ -6,6 +6,7 @@ manifest alone, so that two plans of one manifest cut alike; what is done is the
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -54,7 +55,8 @@ class PartPlan:
 class Plan:
     """All that is missing, and what was found on the way."""
 
-    parts: tuple[PartPlan, ...]
+    parts: Sequence[PartPlan]
+    """Cut when they are asked for: a plan of ten million clips holds none of them."""
     done: dict[str, int]
     """Clips of the manifest which each recipe has already."""
     failed: dict[str, dict[str, str]]
@@ -96,14 +98,10 @@ def make_plan(
     Raises:
         StaleClips: clips changed under the same id and ``redo.changed`` is ``stop``.
     """
+    clips = by_file(clips)
     known = {name: _Known.of(folder, clips, job, redo) for name, folder in folders.items()}
-    parts = []
-    for start in range(0, len(clips), part_clips):
-        part = _cut(clips[start : start + part_clips], known)
-        if part is not None:
-            parts.append(part)
     return Plan(
-        tuple(parts),
+        _Parts(clips, known, part_clips),
         done={name: len(facts.done) for name, facts in known.items()},
         failed={name: facts.failed for name, facts in known.items()},
     )
@@ -115,6 +113,25 @@ def still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
     return frozenset(
         clip_id for clip_id in wanted.ids if attempts.get(clip_id, -1) < wanted.attempt
     )
+
+
+def by_file(clips: Sequence[Clip]) -> Sequence[Clip]:
+    """Stretches of one file one after the other, where the first of them was: one worker decodes
+    them in one pass. Other clips stay in the manifest's order.
+    """
+    if all(clip.start_seconds is None for clip in clips):  # no lists of ten million
+        return clips
+    first: dict[str, int] = {}
+    places = []
+    for place, clip in enumerate(clips):
+        file = clip.video or clip.audio
+        if clip.start_seconds is None or file is None:
+            places.append((place, 0.0, place))
+        else:
+            places.append((first.setdefault(file, place), clip.start_seconds, place))
+    if all(low < high for low, high in pairwise(places)):
+        return clips
+    return [clips[place] for _, _, place in sorted(places)]
 
 
 @dataclass(frozen=True)
@@ -132,7 +149,7 @@ class _Known:
     ) -> "_Known":
         if folder is None:
             return cls(frozenset(), {}, {})
-        sources, failures, attempts = folder.sources, folder.failures, folder.attempts
+        sources, failures = folder.sources, folder.failures
         tried = [clip for clip in clips if clip.id in sources]
         stale = [
             clip.id
@@ -143,6 +160,7 @@ class _Known:
         if stale_done and redo.changed == "stop":
             raise StaleClips(_stale_message(folder.name, stale_done))
         retried = {clip.id for clip in tried if redo.failed and clip.id in failures}
+        attempts = folder.attempts if retried or stale else {}  # 100 bytes a clip
         again = {clip_id: attempts[clip_id] + 1 for clip_id in retried | set(stale)}
         kept = {clip.id for clip in tried} - set(again)
         return cls(
@@ -150,6 +168,26 @@ class _Known:
             failed={clip_id: failures[clip_id] for clip_id in sorted(kept & failures.keys())},
             again=again,
         )
+
+
+class _Parts(Sequence[PartPlan]):
+    """The parts that are not wholly done, each cut from the manifest anew when it is asked for."""
+
+    def __init__(self, clips: Sequence[Clip], known: dict[str, _Known], part_clips: int) -> None:
+        self._clips, self._known, self._part_clips = clips, known, part_clips
+        starts = range(0, len(clips), part_clips)
+        self._starts = [start for start in starts if self._at(start) is not None]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, part: int) -> PartPlan:  # type: ignore[override]
+        found = self._at(self._starts[part])
+        assert found is not None  # or it were none of the starts
+        return found
+
+    def _at(self, start: int) -> PartPlan | None:
+        return _cut(self._clips[start : start + self._part_clips], self._known)
 
 
 def _cut(clips: Sequence[Clip], known: dict[str, _Known]) -> PartPlan | None:

@@ -4,10 +4,11 @@ Only what parts need of zip: members stored as they are, sizes below 4 GiB, name
 reader also takes members that another tool has deflated, so that a re-zipped part stays readable.
 """
 
+import errno
 import os
 import struct
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _DATE_1980 = 33  # 1 January 1980, the same bytes whenever a part is written
 _STORED, _DEFLATED = 0, 8
+_GONE = {errno.ENOENT, errno.ESTALE}
 
 
 class DamagedPart(StoreError):
@@ -50,8 +52,8 @@ class ArchiveWriter:
         self._position = 0
         self._directory: list[bytes] = []
 
-    def write(self, name: str, blocks: Sequence[bytes | memoryview]) -> None:
-        """One member, its data the ``blocks`` laid end to end."""
+    def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
+        """One member, its data the ``blocks`` laid end to end; they are iterated over twice."""
         crc, size = 0, 0
         for block in blocks:
             crc, size = zlib.crc32(block, crc), size + len(block)
@@ -91,6 +93,20 @@ class Member:
     crc32: int
 
 
+def root_crc(path: Path) -> int:
+    """The CRC-32 that the directory of a part names for its root, which differs as its clips do.
+
+    Raises:
+        DamagedPart: the file is torn.
+    """
+    with Archive(path) as archive:
+        return archive.member("zarr.json").crc32
+
+
+class GoneError(StoreError):
+    """A file of the store was there when the folder was listed, and is not any more."""
+
+
 class Archive:
     """A zip file, open for the length of a ``with`` block."""
 
@@ -102,7 +118,8 @@ class Archive:
         try:
             self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
-            raise StoreError(f"{self.path} cannot be opened: {error.strerror}") from error
+            kind = GoneError if error.errno in _GONE else StoreError
+            raise kind(f"{self.path} cannot be opened: {error.strerror}") from error
         self.size = os.lseek(self._file, 0, os.SEEK_END)
         self._tail_start = max(0, self.size - TAIL_BYTES)
         self._tail = self._read_file(self._tail_start, self.size - self._tail_start)

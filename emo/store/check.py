@@ -18,7 +18,7 @@ _ROWS_BYTES = 2**24
 def problems(part: Part) -> list[str]:
     """What is wrong with ``part``, a line each; none: it is as it was committed."""
     found: list[str] = []
-    for check in (_names, _members, _streams):
+    for check in (_names, damaged_members, _streams):
         try:
             found.extend(check(part))
         except DamagedPart as error:
@@ -39,7 +39,7 @@ def _names(part: Part) -> Iterator[str]:
         yield f"its clips belong into a file called {part_name(ids, part.attempt)}"
 
 
-def _members(part: Part) -> Iterator[str]:
+def damaged_members(part: Part) -> Iterator[str]:
     """Zip's own checksum of every member, metadata included."""
     file = memoryview(part.mapped())
     with Archive(part.path) as archive:

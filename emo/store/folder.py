@@ -2,23 +2,27 @@
 
 import bisect
 import difflib
-import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
-from emo.store.archive import DamagedPart
+from emo.store.archive import DamagedPart, GoneError
 from emo.store.gather import OpenParts, StreamRows
+from emo.store.index import DamagedIndexError, index_paths, open_index
+from emo.store.indexed import Indexed
+from emo.store.lazy import LazyIds
 from emo.store.mapped import Part
 from emo.store.merge import Merged
-from emo.store.recipe import Recipe
+from emo.store.recipe import read_recipe
 
-RECIPE_FILE = "recipe.json"
+V = TypeVar("V")
+
 _NEAR_IDS = 1000
 """Ids among which the nearest to an unknown one is looked for; a million would take a minute."""
 
@@ -38,7 +42,8 @@ class RecipeFolder:
         self._fingerprint = self.recipe.fingerprint
         self._parts: dict[str, Part] = {}
         self._names: list[str] = []
-        self._merged: Merged | None = None
+        self._merged: Merged | Indexed | None = None
+        self._may_use_index = True
         self._rows: dict[str, StreamRows] = {}
         self._opened = OpenParts()
         self.refresh()
@@ -46,32 +51,35 @@ class RecipeFolder:
     @property
     def ids(self) -> Sequence[str]:
         """Finished clips, each once, in order of part file name, then position."""
-        return self.merged.ids
+        clips = self._ask(lambda clips: clips)
+        if isinstance(clips, Merged):
+            return clips.ids
+        return LazyIds(len(clips), lambda: self._ask(lambda clips: clips.ids))
 
     @property
     def failures(self) -> dict[str, str]:
         """Clips without tokens -> reason; the winner rule is that of :mod:`emo.store.merge`."""
-        return self.merged.failures
+        return self._ask(lambda clips: clips.failures)
 
     @property
     def sources(self) -> dict[str, str]:
         """Clip id -> source hash of the winning entry, failed clips included."""
-        return self.merged.sources
+        return self._ask(lambda clips: clips.sources)
 
     @property
     def attempts(self) -> dict[str, int]:
         """Clip id -> the highest attempt made at it."""
-        return self.merged.attempts
+        return self._ask(lambda clips: clips.attempts)
 
     @property
     def absent(self) -> dict[str, dict[str, str]]:
         """Clip id -> stream -> why the clip lacks it."""
-        return self.merged.absent
+        return self._ask(lambda clips: clips.absent)
 
     @property
     def notes(self) -> dict[str, dict[str, float]]:
         """Clip id -> numbers kept beside its tokens."""
-        return self.merged.notes
+        return self._ask(lambda clips: clips.notes)
 
     @property
     def part_paths(self) -> list[Path]:
@@ -94,27 +102,25 @@ class RecipeFolder:
         Raises:
             StoreError: an unknown stream or clip (the nearest is offered), or a damaged part.
         """
-        rows = self._rows.get(stream) or self._stream(stream)
-        slots = self.merged.slots
-        if ids is None:
-            return rows.many(self.merged.order, threads=threads)
         try:
-            if len(ids) == 1:
-                return rows.one(slots[ids[0]])
-            return rows.many(np.array([slots[clip_id] for clip_id in ids], np.int64))
-        except KeyError as error:
-            raise StoreError(self._unknown_clip(error.args[0])) from None
+            if ids is not None and len(ids) == 1 and stream in self._rows:  # the short way
+                return self._rows[stream].one(self.merged.slots[ids[0]])
+        except (KeyError, DamagedIndexError, GoneError):
+            pass  # the long way says what it is
+        return self._ask(lambda clips: self._read(clips, stream, ids, threads))
 
     def read_present(self, stream: str, ids: Sequence[str]) -> Ragged:
         """As :meth:`read`, but a clip the recipe has no tokens of has length 0."""
-        slots = self.merged.slots
-        return self._stream(stream).many(
-            np.array([slots.get(clip_id, -1) for clip_id in ids], np.int64)
-        )
+
+        def read(clips: Merged | Indexed) -> Ragged:
+            slots = np.array([clips.slots.get(clip_id, -1) for clip_id in ids], np.int64)
+            return self._stream(stream).many(slots)
+
+        return self._ask(read)
 
     def lengths(self, stream: str) -> np.ndarray:
         """(N,) int64, tokens of each clip of :attr:`ids` in a stream; 0 where it is absent."""
-        return self._stream(stream).lengths(self.merged.order)
+        return self._ask(lambda clips: self._stream(stream).lengths(clips.order))
 
     def refresh(self) -> None:
         """See parts that were committed, and forget those set aside, since the last look."""
@@ -123,7 +129,14 @@ class RecipeFolder:
         except OSError as error:
             raise StoreError(f"{self.path} cannot be read: {error.strerror}") from error
         if names != self._names:
-            self._names, self._merged, self._rows = names, None, {}
+            self._names = names
+            self._forget()
+
+    def reopen(self) -> None:
+        """As :meth:`refresh`, and look for an index again."""
+        self._may_use_index = True
+        self._forget()
+        self.refresh()
 
     def open_part(self, path: Path) -> Part:
         """One part, opened once.
@@ -141,13 +154,62 @@ class RecipeFolder:
         return part
 
     @property
-    def merged(self) -> Merged:
-        """All parts as one."""
+    def merged(self) -> Merged | Indexed:
+        """All parts as one: as the index tells when there is a usable one, else from them."""
         if self._merged is None:
-            parts = [self.open_part(path) for path in self.part_paths]
-            self._parts = dict(zip(self._names, parts, strict=True))
-            self._merged = Merged(parts)
+            indexed = self._indexed()
+            self._merged = self.merge() if indexed is None else indexed
         return self._merged
+
+    def merge(self) -> Merged:
+        """All parts as one, read from themselves whatever an index says."""
+        parts = [self.open_part(path) for path in self.part_paths]
+        self._parts = dict(zip(self._names, parts, strict=True))
+        return Merged(parts)
+
+    def _indexed(self) -> Indexed | None:
+        for path in index_paths(self.path) if self._may_use_index else ():
+            columns = open_index(path, self._fingerprint, set(self._names))
+            if columns is not None:
+                try:
+                    return Indexed(columns, self._names, self.recipe.streams, self._open_named)
+                except DamagedIndexError:
+                    continue
+        return None
+
+    def _open_named(self, name: str) -> Part:
+        return self.open_part(self.path / name)
+
+    def _ask(self, question: Callable[[Merged | Indexed], V]) -> V:
+        """Answer from all parts, also when an index fails or parts are replaced meanwhile."""
+        while True:
+            try:
+                return question(self.merged)
+            except DamagedIndexError:
+                self._may_use_index = False
+                self._forget()
+            except GoneError:
+                names = self._names
+                self.refresh()  # `emo store compact` may have put their clips elsewhere
+                if names == self._names:
+                    raise
+
+    def _forget(self) -> None:
+        self._merged, self._rows = None, {}
+
+    def _read(
+        self, clips: Merged | Indexed, stream: str, ids: Sequence[str] | None, threads: int | None
+    ) -> Ragged:
+        rows = self._rows.get(stream) or self._stream(stream)
+        if ids is None:
+            return rows.many(clips.order, threads=threads)
+        slots = clips.slots
+        try:
+            if len(ids) == 1:
+                return rows.one(slots[ids[0]])
+            return rows.many(np.array([slots[clip_id] for clip_id in ids], np.int64))
+        except KeyError as error:
+            raise StoreError(self._unknown_clip(error.args[0])) from None
 
     def _stream(self, stream: str) -> StreamRows:
         rows = self._rows.get(stream)
@@ -155,8 +217,7 @@ class RecipeFolder:
             if stream not in self.recipe.streams:
                 raise StoreError(f"{self.path}: {unknown('stream', stream, self.recipe.streams)}")
             spec = self.recipe.streams[stream]
-            rows = StreamRows(self.merged.parts, stream, spec, self._opened)
-            self._rows[stream] = rows
+            rows = self._rows[stream] = StreamRows(self.merged, stream, spec, self._opened)
         return rows
 
     def _unknown_clip(self, clip_id: str) -> str:
@@ -172,25 +233,3 @@ class RecipeFolder:
 
 def _is_part(name: str) -> bool:
     return name.startswith("part-") and name.endswith(".zarr.zip")
-
-
-def read_recipe(folder: Path) -> Recipe:
-    """The recipe of a folder.
-
-    Raises:
-        StoreError: there is none, or it is no recipe.
-    """
-    file = folder / RECIPE_FILE
-    try:
-        document = json.loads(file.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{file} is no JSON ({error}); restore it from a copy") from error
-    recipe = Recipe.from_json(document)
-    if document.get("fingerprint") != recipe.fingerprint:
-        raise StoreError(
-            f"{file}: its fingerprint is {document.get('fingerprint')}, but what it says makes "
-            f"{recipe.fingerprint}. It was edited by hand; restore it."
-        )
-    return recipe

@@ -3,12 +3,16 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
+from typing import Protocol
 
 import numpy as np
 
 from emo.ragged import Ragged, offsets_of
 from emo.store.layout import stored_dtype
+from emo.store.locate import Layout
 from emo.store.mapped import Part
 from emo.store.recipe import StreamSpec
 
@@ -16,10 +20,30 @@ OPEN_PARTS = 128
 """Parts a recipe keeps mapped; a map costs a file descriptor, and often there are only 1024."""
 THREADED_BYTES = 2**26
 """Reads of at least so many bytes use two threads: one copies while the other compares sums."""
+FEW_READS = 64
+"""Single clips that are looked up one by one before a table of all clips is made."""
 _PIECE_BYTES = 2**23
 
 _Run = tuple[int, int, int, int]
 """Index of a part, first row and row past the last in it, row of the result."""
+
+
+class Clips(Protocol):
+    """What all parts of a recipe hold: merged from them, or told by their index."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """In order of slots."""
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(P,) finished clips of each part."""
+
+    def lengths(self, stream: str) -> np.ndarray:
+        """(slots,) int64, the tokens of each."""
+
+    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
+        """Index of the part of a slot, its first row and the row past its last."""
 
 
 class OpenParts:
@@ -40,43 +64,58 @@ class OpenParts:
             return part.values(stream)
 
 
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Where each slot lies."""
+
+    starts: np.ndarray
+    """(slots,) the first row, in its part."""
+    stops: np.ndarray
+    part_of: np.ndarray
+
+    @classmethod
+    def of(cls, clips: Clips, stream: str) -> "_Table":
+        """Add up the lengths of all clips."""
+        ends = offsets_of(clips.lengths(stream))
+        first = offsets_of(clips.counts)[:-1]  # the first slot of each part
+        base = np.repeat(ends[first], clips.counts)
+        starts, stops = ends[:-1] - base, ends[1:] - base
+        part_of = np.repeat(np.arange(len(first)), clips.counts)
+        return cls(starts, stops, part_of)
+
+
 class StreamRows:
     """The tokens of one stream in all parts of a recipe, by slot (see :mod:`emo.store.merge`)."""
 
-    def __init__(
-        self, parts: Sequence[Part], stream: str, spec: StreamSpec, opened: OpenParts
-    ) -> None:
-        """Read the offsets of all parts.
+    def __init__(self, clips: Clips, stream: str, spec: StreamSpec, opened: OpenParts) -> None:
+        """Parts are opened when tokens are read of them.
 
         Args:
-            parts: in order of slots.
+            clips: of the recipe.
             stream: its name.
             spec: its width and type.
             opened: shared by the recipe's streams.
         """
-        self._parts, self._stream, self._opened = parts, stream, opened
+        self._parts, self._stream, self._opened = clips.parts, stream, opened
         self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
-        self._layouts = [part.layout(stream) for part in parts]
-        offsets = [layout.offsets for layout in self._layouts]
-        none = np.zeros(0, np.int64)
-        self._starts = np.concatenate([none, *(each[:-1] for each in offsets)])
-        self._stops = np.concatenate([none, *(each[1:] for each in offsets)])
-        counts = np.array([len(each) - 1 for each in offsets], np.int64)
-        self._part_of = np.repeat(np.arange(len(parts)), counts)
-        # indexing a memoryview makes a Python int in a third of the time
-        self._start, self._stop = self._starts.data, self._stops.data
-        self._part = self._part_of.data
+        self._layouts: dict[int, Layout] = {}
+        self._clips, self._left = clips, FEW_READS
+        self._short: tuple[memoryview, memoryview, memoryview] | None = None
 
     def lengths(self, slots: np.ndarray) -> np.ndarray:
         """(N,) int64, the tokens of each slot."""
-        lengths: np.ndarray = self._stops[slots] - self._starts[slots]
+        lengths: np.ndarray = self._table.stops[slots] - self._table.starts[slots]
         return lengths
 
     def one(self, slot: int) -> Ragged:
         """The tokens of one clip; the short way, for random access."""
-        start, stop, index = self._start[slot], self._stop[slot], self._part[slot]
+        if self._short is None:
+            index, start, stop = self._span(slot)
+        else:
+            parts, starts, stops = self._short
+            index, start, stop = parts[slot], starts[slot], stops[slot]
         values = self._values(index)
-        if not self._layouts[index].is_trusted:
+        if not (self._layouts.get(index) or self._layout(index)).is_trusted:
             self._parts[index].check(self._stream, start, stop)
         ragged = object.__new__(Ragged)  # its checks would be a fifth of the time of a short read
         offsets = np.array((0, stop - start), np.int64)
@@ -109,7 +148,8 @@ class StreamRows:
 
     def _runs(self, slots: np.ndarray, rows: np.ndarray) -> Iterator[_Run]:
         """Stretches of rows that lie end to end in a part as in the result."""
-        parts, starts, stops = self._part_of[slots], self._starts[slots], self._stops[slots]
+        table = self._table
+        parts, starts, stops = table.part_of[slots], table.starts[slots], table.stops[slots]
         is_break = np.ones(len(slots) + 1, dtype=bool)
         is_break[1:-1] = (parts[1:] != parts[:-1]) | (starts[1:] != stops[:-1])
         first = np.flatnonzero(is_break[:-1]) if len(slots) else np.zeros(0, np.int64)
@@ -126,7 +166,7 @@ class StreamRows:
 
     def _copy(self, run: _Run, out: np.ndarray) -> None:
         index, start, stop, row = run
-        part, layout, values = self._parts[index], self._layouts[index], self._values(index)
+        part, layout, values = self._parts[index], self._layout(index), self._values(index)
         # unverified chunks one by one: each is copied while its checksum left it in the cache
         step = stop - start if layout.is_trusted else layout.rows
         first = start
@@ -135,6 +175,24 @@ class StreamRows:
             part.check(self._stream, first, last)
             out[row + first - start : row + last - start] = values[first:last]
             first = last
+
+    def _span(self, slot: int) -> tuple[int, int, int]:
+        self._left -= 1
+        if not self._left:
+            table = self._table
+            # indexing a memoryview makes a Python int in a third of the time
+            self._short = table.part_of.data, table.starts.data, table.stops.data
+        return self._clips.span(self._stream, slot)
+
+    @cached_property
+    def _table(self) -> "_Table":
+        return _Table.of(self._clips, self._stream)
+
+    def _layout(self, index: int) -> Layout:
+        layout = self._layouts.get(index)
+        if layout is None:
+            layout = self._layouts[index] = self._parts[index].layout(self._stream)
+        return layout
 
     def _values(self, index: int) -> np.ndarray:
         part = self._parts[index]

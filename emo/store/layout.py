@@ -38,7 +38,7 @@ def stored_dtype(name: str) -> np.dtype[Any]:
     return dtype.newbyteorder("<")
 
 
-def chunk_rows(rows: int, row_bytes: int) -> int:
+def chunk_rows(rows: int, row_bytes: int, chunk_bytes: int | None = None) -> int:
     """Rows of an inner chunk: about a MiB, balanced so that padding costs next to nothing.
 
     Equal chunks of ``ceil(rows / chunks)`` rows leave less than one row each to pad. Rows of many
@@ -47,7 +47,7 @@ def chunk_rows(rows: int, row_bytes: int) -> int:
     >>> chunk_rows(43_690, 1536)  # 64 MiB of 768 float16: 66 chunks, 2 rows of padding
     662
     """
-    chunks = max(1, round(rows * row_bytes / CHUNK_BYTES))
+    chunks = max(1, round(rows * row_bytes / (chunk_bytes or CHUNK_BYTES)))
     most = -(-rows // chunks)
     tried = np.arange(max(1, most - 64), most + 1)[::-1]
     overhead = -rows % tried * row_bytes + -(-rows // tried) * _ENTRY_BYTES

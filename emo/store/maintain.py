@@ -10,6 +10,7 @@ from emo.errors import StoreError
 from emo.store.archive import DamagedPart
 from emo.store.commit import LOCK, TEMPORARY, cannot_write, is_abandoned
 from emo.store.folder import RecipeFolder
+from emo.store.index import index_paths, index_problem, remove
 from emo.store.mapped import Part
 from emo.store.merge import Merged
 from emo.store.recipe import Recipe
@@ -171,6 +172,11 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
             quarantined.append(_set_aside(path))
         elif part is not None:
             parts.append(part)
+    for path in index_paths(folder.path):
+        found = [text for text in [index_problem(path)] if text]
+        problems += [Problem(path, text) for text in found]
+        if quarantine and (found or quarantined):  # a part may come back under the same name
+            remove([path])
     count = len(folder.part_paths)
     folder.refresh()
     merged = Merged(parts)

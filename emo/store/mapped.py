@@ -11,7 +11,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
-from emo.store.archive import Archive, DamagedPart
+from emo.store.archive import Archive, DamagedPart, GoneError
 from emo.store.layout import FORMAT_VERSION
 from emo.store.locate import Layout, locate, parse, read_by_zarr
 
@@ -130,6 +130,8 @@ class Part:
             try:
                 with open(self.path, "rb") as file:
                     whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except FileNotFoundError as error:
+                raise GoneError(f"{self.path} cannot be mapped: it is gone") from error
             except OSError as error:
                 raise StoreError(f"{self.path} cannot be mapped: {error.strerror}") from error
             self._bytes = whole

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from emo.ragged import offsets_of
 from emo.store.mapped import Part
 
 V = TypeVar("V")
@@ -38,7 +39,7 @@ class Merged:
 
     def __init__(self, parts: Sequence[Part]) -> None:
         """Merge ``parts``, in order of their file names."""
-        self.parts = parts
+        self.parts: Sequence[Part] = parts
         finished = list(chain.from_iterable(part.clip_ids for part in parts))
         self._finished = finished
         self.slots: dict[str, int] = dict(zip(finished, range(len(finished)), strict=True))
@@ -49,6 +50,30 @@ class Merged:
         """The winning entry of each clip that stands in several parts."""
         if several or not self.slots.keys().isdisjoint(failed):
             self._resolve(chain(finished, failed))
+
+    def __len__(self) -> int:
+        """Finished clips."""
+        return len(self.slots)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(P,) finished clips of each part."""
+        return np.array([len(part.clip_ids) for part in self.parts], np.int64)
+
+    def lengths(self, stream: str) -> np.ndarray:
+        """(slots,) int64, the tokens of each."""
+        each = [np.diff(part.layout(stream).offsets) for part in self.parts]
+        return np.concatenate([np.zeros(0, np.int64), *each])
+
+    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
+        """Index of the part of a slot, its first row and the row past its last."""
+        index, place = place_of(slot, self._firsts)
+        offsets = self.parts[index].layout(stream).offsets
+        return index, int(offsets[place]), int(offsets[place + 1])
+
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        return offsets_of(self.counts)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -124,6 +149,17 @@ class Merged:
                 self.slots.pop(clip_id, None)
             else:
                 self.slots[clip_id] = winner.slot
+
+
+def place_of(slot: int, firsts: np.ndarray) -> tuple[int, int]:
+    """Index of the part of a slot, and its place there.
+
+    Args:
+        slot: of a clip.
+        firsts: (P+1,) the first slot of each part, then the number of slots.
+    """
+    index = int(np.searchsorted(firsts, slot, side="right")) - 1
+    return index, slot - int(firsts[index])
 
 
 def choose(entries: Sequence[Entry]) -> Entry:

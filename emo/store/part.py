@@ -3,7 +3,8 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -20,10 +21,41 @@ from emo.store.mapped import Part
 from emo.store.members import write_members
 from emo.store.recipe import Recipe, StreamSpec
 
-__all__ = ["MAX_PART_BYTES", "Part", "PartWriter", "part_name"]
+__all__ = ["MAX_PART_BYTES", "Part", "PartFacts", "PartWriter", "part_name"]
 
 MAX_PART_BYTES = 2**31 - 2**24
 """Tokens in a part; a zip of less than 2 GiB needs no zip64 headers."""
+
+
+@dataclass(frozen=True)
+class PartFacts:
+    """What a part says of its clips beside their tokens."""
+
+    attempt: int
+    clip_ids: Sequence[str]
+    failures: Mapping[str, str]
+    sources: Mapping[str, str]
+    """Of all clips, finished and failed."""
+    absent: Mapping[str, Mapping[str, str]]
+    notes: Mapping[str, Mapping[str, float]]
+
+    def attributes(self, recipe: Recipe) -> dict[str, Any]:
+        """Those of the part's root group."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "fingerprint": recipe.fingerprint,
+            "streams": {
+                name: {"dim": spec.dim, "dtype": spec.dtype}
+                for name, spec in recipe.streams.items()
+            },
+            "attempt": self.attempt,
+            "clip_ids": self.clip_ids,
+            "failures": self.failures,
+            "sources": [self.sources[each] for each in (*self.clip_ids, *self.failures)],
+            "absent": self.absent,
+            "notes": self.notes,
+            "versions": _versions(),
+        }
 
 
 class PartWriter:
@@ -127,24 +159,10 @@ class PartWriter:
 
     def _write(self, file: BinaryIO) -> None:
         streams = {name: (self._tokens[name], self._lengths[name]) for name in self._tokens}
-        write_members(file, streams, self._attributes())
-
-    def _attributes(self) -> dict[str, Any]:
-        return {
-            "format_version": FORMAT_VERSION,
-            "fingerprint": self.recipe.fingerprint,
-            "streams": {
-                name: {"dim": spec.dim, "dtype": spec.dtype}
-                for name, spec in self.recipe.streams.items()
-            },
-            "attempt": self.attempt,
-            "clip_ids": self._clip_ids,
-            "failures": self._failures,
-            "sources": [self._sources[each] for each in (*self._clip_ids, *self._failures)],
-            "absent": self._absent,
-            "notes": self._notes,
-            "versions": _versions(),
-        }
+        facts = PartFacts(
+            self.attempt, self._clip_ids, self._failures, self._sources, self._absent, self._notes
+        )
+        write_members(file, streams, facts.attributes(self.recipe))
 
     def _check_new(self, clip_id: str) -> None:
         if clip_id in self._sources:

@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from emo.errors import EmoError, StoreError
 from emo.store.contents import Contents, cuts
-from emo.store.folder import RECIPE_FILE, RecipeFolder
+from emo.store.folder import RecipeFolder
 from emo.store.part import PartWriter
+from emo.store.recipe import RECIPE_FILE
 
 PART_BYTES = 2**28
 """Tokens committed together."""

@@ -10,8 +10,8 @@ from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.commit import cannot_write, commit
-from emo.store.folder import RECIPE_FILE, RecipeFolder, read_recipe
-from emo.store.recipe import Recipe
+from emo.store.folder import RecipeFolder
+from emo.store.recipe import RECIPE_FILE, Recipe, read_recipe
 
 __all__ = ["RecipeFolder", "Store"]
 
@@ -107,6 +107,14 @@ class Store:
     def ids(self, recipe: str) -> Sequence[str]:
         """Finished clips of a recipe, each once."""
         return self._recipe(recipe).ids
+
+    def chosen(self, recipe: str | None) -> list[RecipeFolder]:
+        """The folder of a recipe, or those of all.
+
+        Raises:
+            StoreError: there is none of this name.
+        """
+        return list(self.recipes.values()) if recipe is None else [self._recipe(recipe)]
 
     def _recipe(self, name: str) -> RecipeFolder:
         if name not in self.recipes:

@@ -1,10 +1,12 @@
 """Tests of emo/extract/plan.py: what is missing, and how it is cut."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from emo.extract.job import Job, ask
-from emo.extract.plan import Redo, StaleClips, forecast_bytes, make_plan
+from emo.extract.plan import Redo, StaleClips, by_file, forecast_bytes, make_plan
 from emo.extract.source import source_hash
 from emo.manifest import Clip
 from emo.store.part import PartWriter
@@ -57,8 +59,22 @@ def test_parts_are_cut_from_the_manifest_and_what_is_done_is_left_out(job, folde
 def test_a_finished_manifest_leaves_nothing_and_a_grown_one_only_the_new(job, folder):
     clips = clips_of(4)
     commit(folder, clips, job.root)
-    assert make_plan(job, {"letters": folder}, clips, part_clips=2).parts == ()
+    assert not make_plan(job, {"letters": folder}, clips, part_clips=2).parts
     assert ids(make_plan(job, {"letters": folder}, clips_of(5), part_clips=2)) == [["c4"]]
+
+
+def test_a_plan_holds_no_clips_but_cuts_them_when_asked(job):
+    clips = clips_of(20_000)
+    tracemalloc.start()
+    try:
+        plan = make_plan(job, {"letters": None}, clips, part_clips=256)
+        held_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 100_000
+    assert plan.clips == 20_000
+    assert plan.parts[78].clips == tuple(clips[78 * 256 :])
+    assert len(plan.parts) == 79
 
 
 def test_each_recipe_has_its_own_todo(job, folder):
@@ -73,7 +89,7 @@ def test_failures_are_kept_until_they_are_asked_for(job, folder):
     clips = clips_of(3)
     commit(folder, clips, job.root, failed={"c1"})
     plan = make_plan(job, {"letters": folder}, clips, part_clips=8)
-    assert plan.parts == ()
+    assert not plan.parts
     assert plan.failed == {"letters": {"c1": "broken"}}
     again = make_plan(job, {"letters": folder}, clips, part_clips=8, redo=Redo(failed=True))
     assert ids(again) == [["c1"]]
@@ -88,7 +104,7 @@ def test_a_changed_clip_stops_or_is_redone_or_kept(job, folder):
     with pytest.raises(StaleClips, match=r"1 clips .* 'c1'.*--changed redo"):
         make_plan(job, {"letters": folder}, changed, part_clips=8)
     kept = make_plan(job, {"letters": folder}, changed, part_clips=8, redo=Redo(changed="keep"))
-    assert kept.parts == ()
+    assert not kept.parts
     redo = make_plan(job, {"letters": folder}, changed, part_clips=8, redo=Redo(changed="redo"))
     assert ids(redo) == [["c1"]]
     assert redo.parts[0].todo["letters"].attempt == 1
@@ -97,7 +113,7 @@ def test_a_changed_clip_stops_or_is_redone_or_kept(job, folder):
 def test_a_failed_clip_whose_file_changed_is_tried_again_unasked(job, folder):
     missing = Clip("v", video="v.mp4")
     commit(folder, [missing], job.root, failed={"v"})
-    assert make_plan(job, {"letters": folder}, [missing], part_clips=8).parts == ()
+    assert not make_plan(job, {"letters": folder}, [missing], part_clips=8).parts
     (job.root / "v.mp4").write_bytes(b"now it is there")
     assert ids(make_plan(job, {"letters": folder}, [missing], part_clips=8)) == [["v"]]
 
@@ -120,3 +136,18 @@ def test_the_source_hash_sees_every_change_of_the_row(tmp_path, other):
 def test_the_forecast_multiplies_tokens_width_and_bytes():
     tokens = {"letters": {"letters": 10.0}}
     assert forecast_bytes([LETTERS], tokens, 5) == 5 * 10 * LettersOptions().width * 4
+
+
+def test_stretches_of_one_file_are_planned_together():
+    def clip(name, video, start=None):
+        return Clip(name, video=video, start_seconds=start)
+
+    mixed = [
+        clip("a2", "a.mp4", 4.0), clip("x", "x.mp4"), clip("b1", "b.mp4", 0.0),
+        clip("a1", "a.mp4", 1.0), clip("b2", "b.mp4", 3.0), clip("a0", "a.mp4", 0.0),
+    ]  # fmt: skip
+    assert [found.id for found in by_file(mixed)] == ["a0", "a1", "a2", "x", "b1", "b2"]
+    in_order = by_file(mixed)
+    assert by_file(in_order) is in_order
+    whole = [clip("x", "a.mp4"), clip("y", "a.mp4")]
+    assert by_file(whole) is whole

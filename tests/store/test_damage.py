@@ -146,9 +146,16 @@ def test_a_part_of_a_later_format_says_so(commit, monkeypatch):
 
 
 def test_a_part_that_vanished_is_no_crash(folder, commit):
-    commit({"a": audio(1)}).unlink()
-    with pytest.raises(StoreError, match="cannot be opened"):
-        _ = folder.ids
+    """The reader looks again, and tells what any new reader would."""
+    gone = commit({"a": audio(1)})
+    commit({"b": audio(2)})
+    gone.unlink()
+    assert list(folder.ids) == ["b"]
+    with pytest.raises(StoreError, match="no clip 'a' among its 1"):
+        folder.read("audio", ["a"])
+    shutil.rmtree(folder.path)
+    with pytest.raises(StoreError, match="cannot be read"):
+        folder.refresh()
 
 
 def rezipped(path, compression):

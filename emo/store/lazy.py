@@ -1,0 +1,44 @@
+"""Sequences whose length is known before what is in them: ids are made, parts opened, on demand."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import overload
+
+from emo.store.mapped import Part
+
+
+class LazyParts(Sequence[Part]):
+    """Parts that are opened when they are asked for."""
+
+    def __init__(self, names: Sequence[str], open_part: Callable[[str], Part]) -> None:
+        """Open each of ``names`` by ``open_part``."""
+        self.names, self._open = names, open_part
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, place: int) -> Part:  # type: ignore[override]
+        return self._open(self.names[place])
+
+
+class LazyIds(Sequence[str]):
+    """Clip ids of which the number is known; they are made when somebody looks at them."""
+
+    def __init__(self, count: int, load: Callable[[], list[str]]) -> None:
+        """``load`` makes the ``count`` ids."""
+        self._count, self._load = count, load
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        return self._load()[place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def __contains__(self, clip_id: object) -> bool:
+        return clip_id in self._load()
