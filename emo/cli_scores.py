@@ -74,11 +74,15 @@ def submit(
     split: Annotated[str, Option(help="Whose conversations.")] = "test",
     seed: Annotated[int | None, Option(help="Of the run; default: the one it kept.")] = None,
     manifest: Annotated[Path | None, Option(help="The run's, if it is not where it was.")] = None,
+    predictions: Annotated[
+        Path | None, Option(help="From `emo predict --manifest`: of clips without known labels.")
+    ] = None,
 ) -> None:
     """Write the files that a shared task takes, and check them by its rules."""
     from emo.score.submit import submit_semeval
 
     report = submit_semeval(
-        run, out, split=split, seed=None if seed is None else str(seed), manifest=manifest
-    )
+        run, out, split=split, seed=None if seed is None else str(seed), manifest=manifest,
+        predictions=predictions,
+    )  # fmt: skip
     print(report.table())

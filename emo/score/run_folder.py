@@ -1,11 +1,11 @@
 """What a run of `emo fit-head` predicted: cells of clips, or pairs as SemEval writes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from emo.errors import EmoError, ScoreError
-from emo.heads.files import RUN_FILE, predictions_file, read_document
+from emo.heads.files import RUN_FILE, file_name, predictions_file, read_document
 from emo.heads.semeval import EMOTIONS
 from emo.manifest import Clip, read_manifest
 from emo.manifest.rows import Rows, read_rows
@@ -48,8 +48,9 @@ def kept_seed(path: Path) -> str:
 
 
 def conversations_of(
-    path: Path, *, split: str, seed: str | None = None, manifest: Path | None = None
-) -> list[dict[str, Any]]:
+    path: Path, *, split: str, seed: str | None = None, manifest: Path | None = None,
+    predictions: Path | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """The predicted pairs of every conversation of a split, as SemEval-2024 Task 3 wants them.
 
     Args:
@@ -57,6 +58,7 @@ def conversations_of(
         split: ``train``, ``val`` or ``test``.
         seed: of the run; None: the one it kept.
         manifest: it was fitted on; None: where ``run.json`` says.
+        predictions: what `emo predict` wrote for ``manifest``, of which nobody knows the labels.
 
     Raises:
         EmoError: the run predicts no pairs, or none of that split.
@@ -68,16 +70,23 @@ def conversations_of(
             f"{path} predicts no emotion–cause pairs; fit it with --head joint --target emotion "
             "--target cause --task cause=pairs"
         )
-    clips = _clips(manifest or Path(document["manifest"]["path"]), split, path)
-    numbers = _utterances(clips, split)
+    numbers = _utterances(_clips(_manifest_of(document, manifest), split, path), split)
     seed = seed or kept_seed(path)
-    rows = _rows(predictions_of(path, target["name"])[1], split, seed)
+
+    def rows_of(name: str) -> list[dict[str, str]]:
+        if predictions is None:
+            return _rows(predictions_of(path, name)[1], split, seed)
+        mark = "" if name == document["target"] else f"-{file_name(name)}"
+        found = read_rows(predictions.with_name(f"{predictions.stem}{mark}{predictions.suffix}"))
+        return [row for row in _lines(found) if row["id"] in numbers]
+
+    rows = rows_of(target["name"])
     if not rows:
         raise ScoreError(
             f"{path}: no pairs of split {split} and seed {seed} among its predictions: the split "
             "needs a pair column in the manifest, `none` where nothing is known"
         )
-    emotions = _emotions(path, document, split, seed)
+    emotions = _emotions(document, rows_of)
     pairs: dict[int, list[list[str]]] = {number: [] for number, _ in numbers.values()}
     for row in rows:
         emotion = row["prediction"]
@@ -94,17 +103,23 @@ def conversations_of(
 
 def utterances_of(path: Path, *, split: str, manifest: Path | None = None) -> dict[int, set[int]]:
     """Conversation -> the numbers of its utterances, as the manifest has them."""
-    document = read_document(path)
-    clips = _clips(manifest or Path(document["manifest"]["path"]), split, path)
+    clips = _clips(_manifest_of(read_document(path), manifest), split, path)
     found: dict[int, set[int]] = {}
     for conversation, utterance in _utterances(clips, split).values():
         found.setdefault(conversation, set()).add(utterance)
     return found
 
 
+def _manifest_of(document: Mapping[str, Any], manifest: Path | None) -> Path:
+    return manifest or Path(document["manifest"]["path"])
+
+
 def _clips(manifest: Path, split: str, run: Path) -> list[Clip]:
+    """Those of the split; of a manifest without splits all."""
     try:
-        clips = [clip for clip in read_manifest(manifest).clips if clip.split == split]
+        every = read_manifest(manifest).clips
+        clips = [clip for clip in every if clip.split == split]
+        clips = clips or [clip for clip in every if clip.split is None]
     except EmoError as error:
         raise ScoreError(f"{run}: its manifest is needed: {error}; name it: --manifest") from error
     if not clips:
@@ -128,17 +143,21 @@ def _utterances(clips: Sequence[Clip], split: str) -> dict[str, tuple[int, int]]
 
 
 def _rows(table: Rows, split: str, seed: str) -> list[dict[str, str]]:
-    names = list(table.columns)
-    rows = (
-        dict(zip(names, line, strict=True)) for line in zip(*table.columns.values(), strict=True)
-    )
+    rows = _lines(table)
     return [row for row in rows if split_of(row["split"]) == split and row["seed"] == seed]
 
 
-def _emotions(path: Path, document: Mapping[str, Any], split: str, seed: str) -> dict[str, str]:
+def _lines(table: Rows) -> Iterator[dict[str, str]]:
+    names = list(table.columns)
+    for line in zip(*table.columns.values(), strict=True):
+        yield dict(zip(names, line, strict=True))
+
+
+def _emotions(
+    document: Mapping[str, Any], rows_of: Callable[[str], list[dict[str, str]]]
+) -> dict[str, str]:
     """Clip id -> emotion, of the first target that has such classes; of a run without: nothing."""
     for target in _targets(document):
         if target["task"] == "classify" and set(EMOTIONS) & set(target["classes"]):
-            rows = _rows(predictions_of(path, target["name"])[1], split, seed)
-            return {row["id"]: row["prediction"] for row in rows}
+            return {row["id"]: row["prediction"] for row in rows_of(target["name"])}
     return {}

@@ -37,7 +37,7 @@ class Submission:
 
 def submit_semeval(
     run: Path, out: Path, *, split: str = "test", seed: str | None = None,
-    manifest: Path | None = None,
+    manifest: Path | None = None, predictions: Path | None = None,
 ) -> Submission:  # fmt: skip
     """Write the predicted pairs of a run.
 
@@ -47,11 +47,14 @@ def submit_semeval(
         split: whose conversations.
         seed: of the run; None: the one it kept.
         manifest: it was fitted on; None: where ``run.json`` says.
+        predictions: what `emo predict` wrote for ``manifest``, of which nobody knows the labels.
 
     Raises:
         EmoError: the run has no pairs, or they break a rule of the task.
     """
-    found = conversations_of(run, split=split, seed=seed, manifest=manifest)
+    found = conversations_of(
+        run, split=split, seed=seed, manifest=manifest, predictions=predictions
+    )
     check_pairs(found, utterances_of(run, split=split, manifest=manifest), str(run))
     path = out / PAIRS_FILE
     _write(path, json.dumps(found, indent=1) + "\n")

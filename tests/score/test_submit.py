@@ -83,6 +83,22 @@ def test_the_file_is_complete_and_scores_as_the_run_does(fitted, emo):
     assert scores[0]["w_f1"] == pytest.approx(ours["weighted_f1"], abs=1e-6)
 
 
+def test_conversations_without_labels_are_predicted_and_submitted(fitted, emo):
+    labelled = (fitted / "m.csv").read_text().splitlines()
+    wanted = [line.split(",") for line in labelled]
+    kept = [wanted[0].index(name) for name in ("text", "split", "dialogue", "turn")]
+    hidden = [[row[k] for k in kept] for row in wanted if "split" in row or "test" in row]
+    (fitted / "hidden.csv").write_text("\n".join(",".join(row) for row in hidden) + "\n")
+    predicted = emo("predict", "run", "--manifest", "hidden.csv", "--features", "features")
+    assert predicted[0] == 0, predicted[2]
+    words = ("submit", "semeval2024", "run", "--manifest", "hidden.csv")
+    code, _, err = emo(*words, "--predictions", "predictions.csv", "--out", "blind")
+    assert code == 0, err
+    assert emo("submit", "semeval2024", "run", "--out", "sub")[0] == 0
+    files = [(fitted / name / "Subtask_2_pred.json").read_text() for name in ("blind", "sub")]
+    assert json.loads(files[0]) == json.loads(files[1])
+
+
 def test_a_run_is_scored_on_its_clips_by_its_manifest(fitted, emo):
     code, out, err = emo("score", "run", "--gold", "m.csv", "--json")
     assert code == 0, err
