@@ -93,7 +93,7 @@ class _Curvature:
         bound = (rows.T @ rows / len(rows) - centre[:, None] * centre) * self._share
         self._decade = penalties.clamp(min=1e-7).log10().round().long()  # (P,)
         self._factors = {}
-        for decade in self._decade.unique().tolist():
+        for decade in sorted(set(self._decade.tolist())):
             factor, failed = torch.linalg.cholesky_ex(bound + 10.0**decade * torch.eye(len(bound)))
             self._factors[decade] = factor if not failed else None
 
