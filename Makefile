@@ -28,7 +28,7 @@ types: setup
 	$(BIN)/mypy
 
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist loadfile
 
 slow: setup
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow
