@@ -66,7 +66,7 @@ class Size:
     """Of the others."""
 
 
-QUICK = Size(4, 3, 2, 1)
+QUICK = Size(2, 3, 1, 1)
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Spent:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("clips", nargs="?", type=Path, help="a folder of media; default: made")
-    parser.add_argument("--quick", action="store_true", help="four small clips, under a minute")
+    parser.add_argument("--quick", action="store_true", help="two clips, under a minute")
     arguments = parser.parse_args()
     size = QUICK if arguments.quick else Size()
     if "OMP_WAIT_POLICY" not in os.environ:  # threads that spin while others work cost both sides
