@@ -17,15 +17,15 @@ import torch
 from emo.errors import StoreError
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.cached_faces import CachedFaces
-from emo.extract.decode import Source
 from emo.extract.encode import encode_batch, prepare_one, reason_of, why_absent
 from emo.extract.job import Ask, Job
 from emo.extract.media import DetectFaces, Faces, Needs
 from emo.extract.model import Model
 from emo.extract.plan import PartPlan, still_missing
-from emo.extract.segments import continues, load_segments
+from emo.extract.segments import load_segments
 from emo.extract.source import source_hash, source_of
-from emo.extract.stretches import Piece, join, stretches_of
+from emo.extract.stretches import Piece, join
+from emo.extract.units import Unit, groups_of, units_of
 from emo.manifest import Clip
 from emo.store.part import PartWriter
 from emo.store.store import Store
@@ -59,23 +59,10 @@ class PartReport:
 
 
 @dataclass(frozen=True, eq=False)
-class _Unit:
-    """A clip, or a stretch of a long one, for the backbones that read it so."""
-
-    clip: Clip
-    asks: tuple[Ask, ...]
-    source: Source
-    is_last_stretch: bool
-    """The clip's tokens in these recipes are complete after it."""
-    is_last: bool
-    """Nothing of the clip follows."""
-
-
-@dataclass(frozen=True, eq=False)
 class _Ready:
     """One unit after decoding and preparing."""
 
-    unit: _Unit
+    unit: Unit
     source_hash: str
     prepared: dict[str, Prepared | str]
     """By recipe: what ``prepare`` returned, or the reason why there is nothing."""
@@ -195,29 +182,17 @@ class Worker:
             backbone.row_count = self.job.batch_size or backbone.row_count * more
         return backbone
 
-    def _units(self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]) -> Iterator[_Unit]:
-        """Clips in plan order; one decode for all backbones that cut a clip alike."""
+    def _units(self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]) -> Iterator[Unit]:
         for clip in clips:
-            source = source_of(clip, self.job.root)
-            alike: dict[float | None, list[Ask]] = {}
-            for ask in self.job.asks:
-                if clip.id in todo.get(ask.name, ()):
-                    alike.setdefault(self.stretch_seconds[ask.name], []).append(ask)
-            cut = {seconds: stretches_of(source, seconds) for seconds in alike}
-            whole = [ask for seconds in alike if len(cut[seconds]) == 1 for ask in alike[seconds]]
-            groups = [(whole, [source])] if whole else []
-            groups += [(asks, cut[key]) for key, asks in alike.items() if len(cut[key]) > 1]
-            for number, (asks, parts) in enumerate(groups, 1):
-                for place, part in enumerate(parts, 1):
-                    is_end = place == len(parts)
-                    yield _Unit(clip, tuple(asks), part, is_end, is_end and number == len(groups))
+            asks = [ask for ask in self.job.asks if clip.id in todo.get(ask.name, ())]
+            yield from units_of(clip, source_of(clip, self.job.root), asks, self.stretch_seconds)
 
     def _batches(
-        self, units: Iterator[_Unit], is_stopping: Callable[[], bool]
+        self, units: Iterator[Unit], is_stopping: Callable[[], bool]
     ) -> Iterator[list[_Ready]]:
         """Prepared units in order, ``batch_clips`` at a time, until a stop request."""
         ahead = 2 * self.job.threads + self.job.batch_clips
-        groups = _groups(units, self.job.batch_clips)
+        groups = groups_of(units, self.job.batch_clips)
         queue: deque[tuple[int, Future[list[_Ready]]]] = deque()
         ready: deque[_Ready] = deque()
 
@@ -243,7 +218,7 @@ class Worker:
                     future.cancel()
                 return
 
-    def _prepare(self, units: Sequence[_Unit]) -> list[_Ready]:
+    def _prepare(self, units: Sequence[Unit]) -> list[_Ready]:
         """Decode units once and prepare them for every backbone that wants them; in a thread."""
         hashes = [source_hash(unit.clip, self.job.root) for unit in units]
         needs = [self.needs[ask.name] for ask in units[0].asks]
@@ -277,7 +252,7 @@ class Worker:
             began = ended
         return found
 
-    def _cached_faces(self, unit: _Unit, need: Needs, source: str) -> Faces | None:
+    def _cached_faces(self, unit: Unit, need: Needs, source: str) -> Faces | None:
         """Crops of an earlier job; only of whole clips, because that is what it stored."""
         is_whole = unit.source == source_of(unit.clip, self.job.root)
         return self.cached.get(need, unit.clip.id, source) if is_whole else None
@@ -324,27 +299,6 @@ class Worker:
                 yield Piece(failure=item if isinstance(item, str) else str(tokens))
             else:
                 yield Piece(tokens, None, item.absent, item.notes)
-
-
-def _groups(units: Iterator[_Unit], most: int) -> Iterator[list[_Unit]]:
-    """Clips of one file, stretch after stretch, that one pass decodes; others alone.
-
-    The stretches of a long clip stay apart, so that it takes constant memory.
-    """
-    group: list[_Unit] = []
-    for unit in units:
-        last = group[-1] if group else None
-        if last is not None and not (
-            len(group) < most
-            and last.is_last
-            and last.asks == unit.asks
-            and continues(last.source, unit.source)
-        ):
-            yield group
-            group = []
-        group.append(unit)
-    if group:
-        yield group
 
 
 def _clip_done(

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from emo.errors import WeightsError
 from emo.extract.backbones.videollama import VideoLlama, VideoLlamaOptions
+from emo.extract.model_files import read_json
 from emo.extract.networks.videollama_files import (
     PREFIXES,
     checkpoint_tensor,
@@ -17,7 +18,7 @@ from emo.extract.networks.videollama_files import (
     original,
     read_merged,
 )
-from emo.extract.weights import locate, read_json
+from emo.extract.weights import locate
 from tests.parity.conftest import BESIDE, fixtures, present
 from tests.parity.tolerances import TOLERANCES
 

@@ -10,9 +10,9 @@ from emo.extract.audio import read_audio
 from emo.extract.decode import Source, load_media
 from emo.extract.kaldi import sinc_resample
 from emo.extract.media import Needs, Strided
+from emo.extract.model_files import read_json
 from emo.extract.networks.imagebind_audio import SAMPLE_RATE, log_mel, piece_starts, spectrograms
 from emo.extract.networks.videollama import normalise
-from emo.extract.weights import read_json
 from tests.parity.conftest import fixtures, present
 
 FOLDERS = pytest.mark.parametrize("folder", fixtures("videollama_preprocess"))

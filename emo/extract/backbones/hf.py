@@ -25,6 +25,7 @@ from emo.extract.media import (
     window_starts,
 )
 from emo.extract.model import Model
+from emo.extract.model_files import read_json
 from emo.extract.networks.hf_inputs import (
     AudioInputs,
     PictureInputs,
@@ -41,7 +42,7 @@ from emo.extract.networks.hf_kinds import (
     width_of,
 )
 from emo.extract.networks.hf_models import forward_of, load_network
-from emo.extract.weights import Found, WeightFile, Weights, locate, read_json
+from emo.extract.weights import Found, WeightFile, Weights, locate
 from emo.store.recipe import StreamSpec
 
 STREAMS: dict[Kind, str] = {

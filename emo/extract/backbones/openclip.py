@@ -21,7 +21,8 @@ from emo.errors import OptionError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.model import Model, ModelOptions, chosen_streams, to_numpy
-from emo.extract.weights import Found, WeightFile, Weights, fill, read_json, read_tensors
+from emo.extract.model_files import fill, read_json, read_tensors
+from emo.extract.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 
 STREAMS = ("video", "text")

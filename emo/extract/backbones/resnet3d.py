@@ -17,7 +17,8 @@ from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.model import Model, to_numpy
-from emo.extract.weights import Found, WeightFile, Weights, fill, read_tensors
+from emo.extract.model_files import fill, read_tensors
+from emo.extract.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 
 CHECKPOINTS = {

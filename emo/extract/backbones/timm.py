@@ -19,7 +19,8 @@ from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.model import Model, to_numpy
-from emo.extract.weights import Found, WeightFile, Weights, fill, read_json, read_tensors
+from emo.extract.model_files import fill, read_json, read_tensors
+from emo.extract.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 
 _TENSORS = WeightFile(("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pth", "*.bin"))

@@ -28,6 +28,7 @@ from emo.extract.media import (
     window_starts,
 )
 from emo.extract.model import Forward, Model, to_numpy
+from emo.extract.model_files import read_json
 from emo.extract.networks.imagebind_audio import SAMPLE_RATE, spectrograms
 from emo.extract.networks.videollama_options import VideoLlamaOptions
 from emo.extract.networks.videollama_weights import (
@@ -39,7 +40,7 @@ from emo.extract.networks.videollama_weights import (
     projection,
     word_embeddings,
 )
-from emo.extract.weights import Found, Weights, read_json
+from emo.extract.weights import Found, Weights
 from emo.store.recipe import StreamSpec
 
 if TYPE_CHECKING:

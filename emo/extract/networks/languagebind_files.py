@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from emo.errors import WeightsError
+from emo.extract.model_files import fill, read_json, read_tensor, read_tensors
 from emo.extract.networks.languagebind import Picture, Sizes, TextTower, VisionTower
 from emo.extract.networks.languagebind_inputs import Sound
 from emo.extract.networks.languagebind_options import OPTION_OF, LanguageBindOptions
-from emo.extract.weights import Found, WeightFile, fill, read_json, read_tensor, read_tensors
+from emo.extract.weights import Found, WeightFile
 
 CHECKPOINT = ("pytorch_model.bin", "model.safetensors", "pytorch_model-*.bin")
 TOKENIZER = ("vocab.json", "merges.txt")

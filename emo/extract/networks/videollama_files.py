@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from emo.errors import WeightsError
+from emo.extract.model_files import fill, read_tensors
 from emo.extract.networks.imagebind import TowerSizes
 from emo.extract.networks.videollama import AudioBranch, QFormerSizes, VideoBranch, VisionSizes
-from emo.extract.weights import fill, read_tensors
 
 PREFIXES = {"eva_vit_g.pth": "visual_encoder.", "imagebind_huge.pth": "audio_encoder."}
 _AUDIO = "audio_encoder.modality_"

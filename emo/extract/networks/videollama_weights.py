@@ -11,7 +11,8 @@ from pathlib import Path
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.weights import Found, WeightFile, find, places_of, read_json, read_tensor
+from emo.extract.model_files import read_json, read_tensor
+from emo.extract.weights import Found, WeightFile, find, places_of
 
 _LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
 _IMAGEBIND = "https://dl.fbaipublicfiles.com/imagebind"
