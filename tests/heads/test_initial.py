@@ -46,27 +46,23 @@ def test_parts_start_with_the_weights_and_the_scaling_of_the_runs(made):
     )
 
 
-def test_a_run_that_trained_on_our_test_clips_is_refused(made, tmp_path):
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (("test", "val", "train"), "20 clips of its train are in val here"),
+        (("train", "test", "val"), "20 clips of its val are in test here"),
+    ],
+    ids=["trained on them", "chosen on them"],
+)
+def test_a_run_that_knows_our_val_or_test_clips_is_refused(made, order, said):
     manifest, store, runs = made
-    other = ["test"] * 20 + ["val"] * 20 + ["train"] * 40
+    other = [split for split in order for _ in range(40 if split == "train" else 20)]
     clips = tuple(
         dataclasses.replace(clip, split=split)
         for clip, split in zip(manifest.clips, other, strict=True)
     )
     turned = dataclasses.replace(manifest, clips=clips)
-    with pytest.raises(FitError, match=r"run-0: 20 clips of its train are in val here"):
-        fit_head(turned, [store], None, dataclasses.replace(ONE, init=tuple(runs)))
-
-
-def test_a_run_that_was_chosen_on_our_test_clips_is_refused(made):
-    manifest, store, runs = made
-    other = ["train"] * 40 + ["test"] * 20 + ["val"] * 20
-    clips = tuple(
-        dataclasses.replace(clip, split=split)
-        for clip, split in zip(manifest.clips, other, strict=True)
-    )
-    turned = dataclasses.replace(manifest, clips=clips)
-    with pytest.raises(FitError, match=r"run-0: 20 clips of its val are in test here"):
+    with pytest.raises(FitError, match=f"run-0: {said}"):
         fit_head(turned, [store], None, dataclasses.replace(ONE, init=tuple(runs)))
 
 
