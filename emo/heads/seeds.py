@@ -53,6 +53,8 @@ def asked_of(
     """With the head's class and its options, which are checked, and the runs to start from."""
     if options.init and options.search:
         raise OptionError("--init and --search: a search would choose other sizes than the runs'")
+    if out is not None and not out.name:
+        raise OptionError(f"--out {out}: expected a folder of the run's own, such as runs/first")
     kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
     initials = read_initials(options.init, kind, options.head)
@@ -191,7 +193,9 @@ def _score(
                 )
             )
             for variant, each in scores.items():
-                found[target.name].setdefault(variant, {})[split] = each
+                of_splits = found[target.name].setdefault(variant, {})
+                if len(each.labels):  # of a target that nobody labelled there, there is no score
+                    of_splits[split] = each
     return found
 
 

@@ -73,10 +73,12 @@ def test_pairs_are_named_by_turns():
     target = fit_target("cause", "pairs", ["joy:1 fear:2", "neutral:1"])
     assert target.classes == ("none", "fear", "joy")
     pairs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    labels, lost = pair_labels(target, ["joy:1,fear:2", "joy:7"], np.array([1, 2]), pairs)
+    turns, both = np.array([1, 2]), np.array([True, True])
+    labels, lost = pair_labels(target, ["joy:1,fear:2", "joy:7"], turns, pairs, both)
     assert labels.tolist() == [2, 1, 0, 0]
     assert lost == 1
-    assert pair_labels(target, [None, None], np.array([1, 2]), pairs)[0].tolist() == [-1] * 4
+    labels, _ = pair_labels(target, ["joy:1", None], turns, pairs, np.array([True, False]))
+    assert labels.tolist() == [2, 0, -1, -1]
     assert fit_target("cause", "pairs", ["1 3"]).classes == ("none", "yes")
     with pytest.raises(FitError, match="cause 'joy': expected turns such as"):
         fit_target("cause", "pairs", ["joy"])
