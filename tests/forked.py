@@ -1,6 +1,6 @@
 """Processes forked after their imports, which tell when they come to a phase and wait there.
 
-The waiting one can be killed at exactly that place; nothing of it runs afterwards.
+The waiting one can be killed at exactly that place, or go on in a world that was changed meanwhile.
 """
 
 import io
@@ -8,12 +8,11 @@ import itertools
 import os
 import pkgutil
 import signal
-import time
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-
-FOREVER = 600.0
-"""Seconds that a process waits for its death."""
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,18 @@ class Forked:
     """A child and what it has to say."""
 
     pid: int
-    pipe: int
+    heard: int
+    """The pipe by which it says that it is in its phase."""
+    told: int
+    """The pipe by which it is told to go on."""
 
     def waits(self) -> bool:
         """Return when it is in its phase (True) or has ended without coming there (False)."""
-        return os.read(self.pipe, 1) == b"x"
+        return os.read(self.heard, 1) == b"x"
+
+    def go_on(self) -> None:
+        """Let it leave the phase."""
+        os.write(self.told, b"x")
 
     def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -46,26 +52,30 @@ class Forked:
     def end(self) -> int:
         """Wait for its end; how it ended, as :func:`os.waitstatus_to_exitcode`."""
         status = os.waitpid(self.pid, 0)[1]
-        os.close(self.pipe)
+        os.close(self.heard)
+        os.close(self.told)
         return os.waitstatus_to_exitcode(status)
 
 
 def forked(run: Callable[[], int], phase: Phase | None = None, nth: int = 1) -> Forked:
-    """Start ``run`` in a child; it waits for its death at the ``nth`` call of ``phase``."""
-    ours, theirs = os.pipe()
+    """Start ``run`` in a child; it stops at the ``nth`` call of ``phase`` until it may go on."""
+    heard, saying = os.pipe()
+    hearing, told = os.pipe()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            os.close(ours)
+            os.close(heard)
+            os.close(told)
             if phase:
                 calls = itertools.count(1)
-                _intercept(phase, lambda: _wait(theirs) if next(calls) == nth else None)
+                _intercept(phase, lambda: _wait(saying, hearing) if next(calls) == nth else None)
             code = run()
         finally:
             os._exit(code)
-    os.close(theirs)
-    return Forked(pid, ours)
+    os.close(saying)
+    os.close(hearing)
+    return Forked(pid, heard, told)
 
 
 def calls_of(run: Callable[[], int], phase: Phase) -> int:
@@ -83,9 +93,29 @@ def calls_of(run: Callable[[], int], phase: Phase) -> int:
         return len(pipe.read())
 
 
-def _wait(pipe: int) -> None:
-    os.write(pipe, b"x")
-    time.sleep(FOREVER)
+def emo_command(printed: Path, *words: object) -> Callable[[], int]:
+    """`emo WORDS` for a child; what it prints, a traceback too, goes to a file."""
+    from emo.cli import main
+
+    def run() -> int:
+        sys.argv = ["emo", *map(str, words)]
+        with printed.open("w") as file:
+            sys.stdout = sys.stderr = file
+            try:
+                main()
+            except SystemExit as leave:
+                return int(leave.code or 0)
+            except BaseException:
+                traceback.print_exc()
+                return 1
+        return 0
+
+    return run
+
+
+def _wait(saying: int, hearing: int) -> None:
+    os.write(saying, b"x")
+    os.read(hearing, 1)
 
 
 def _intercept(phase: Phase, arrive: Callable[[], object]) -> None:
