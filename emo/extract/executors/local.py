@@ -201,23 +201,41 @@ def _context() -> Any:
     return context
 
 
+class _Parent:
+    """The side that hands out parts; when it is killed, its workers commit what is finished."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe, self.is_gone = pipe, False
+
+    def tell(self, message: Message) -> None:
+        try:
+            self.pipe.send(message)
+        except OSError:
+            self.is_gone = True
+
+
 def _serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
     """A worker process: parts in; a bool a clip, reports, and Ready out."""
-    with stop_on_signals() as is_stopping:
+    parent = _Parent(pipe)
+    with stop_on_signals() as is_told:
+
+        def is_stopping() -> bool:
+            return is_told() or parent.is_gone
+
         try:
             folder = open_job(path)
             job: Job = replace(folder.job, device=device, threads=threads)
             with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
                 while not is_stopping():
-                    pipe.send(Ready(me()))
+                    parent.tell(Ready(me()))
                     part = pipe.recv()
                     if part is None:
                         return
                     for report in careful.run_part(
-                        worker, folder, part, log, is_stopping=is_stopping, on_clip=pipe.send
+                        worker, folder, part, log, is_stopping=is_stopping, on_clip=parent.tell
                     ):
-                        pipe.send(report)
+                        parent.tell(report)
         except EmoError as error:
-            pipe.send(error)
-        except (EOFError, BrokenPipeError):
-            return  # the parent is gone; what was finished is committed
+            parent.tell(error)
+        except (EOFError, ConnectionResetError):
+            return  # the parent is gone, and nothing was in hand
