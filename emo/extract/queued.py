@@ -39,10 +39,9 @@ def _submitted(store: Path) -> Iterator[JobFolder]:
             yield open_job(path.parent)
 
 
-def _in_queue(folder: JobFolder, tasks: Iterable[int]) -> dict[tuple[str, str], int]:
+def _in_queue(folder: JobFolder, tasks: Iterable[range]) -> dict[tuple[str, str], int]:
     """Recipe and clip -> attempt, of the parts that these tasks hold."""
-    each = folder.resources.parts_per_task or 1
-    numbers = {part for task in tasks for part in range(task * each, (task + 1) * each)}
+    numbers = {part for task in tasks for part in task}
     parts = (folder.part(number) for number in sorted(numbers & set(folder.parts)))
     return {
         (name, clip_id): wanted.attempt

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emo.errors import EmoError
@@ -26,7 +26,14 @@ class Submission:
 
     id: str
     offset: int
-    """Task number of the job = offset + index in the array."""
+    """Task number = offset + index in the array."""
+    parts_per_task: int = 1
+    """As it was then; `--resume` may ask for another."""
+
+    def parts(self, index: int) -> range:
+        """The parts that a task of the array holds; the last one's may be beyond the job's end."""
+        first = (self.offset + index) * self.parts_per_task
+        return range(first, first + self.parts_per_task)
 
 
 def submit(script: Path, indexes: Sequence[int], offset: int, max_parallel: int | None) -> str:
@@ -61,10 +68,9 @@ def remember(folder: Path, submission: Submission) -> None:
     Raises:
         SchedulerError: it cannot be written; names the array that nobody else knows of.
     """
-    line = {"id": submission.id, "offset": submission.offset}
     try:
         with (folder / SUBMISSIONS).open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(asdict(submission)) + "\n")
     except OSError as error:
         raise SchedulerError(
             f"Slurm took array {submission.id}, but {folder / SUBMISSIONS} cannot be written "
@@ -106,8 +112,8 @@ def queue() -> list[Queued] | None:
     ]
 
 
-def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[int, str] | None:
-    """Task of the job -> its state, of those that Slurm still has in its queue.
+def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[range, str] | None:
+    """Parts of each task of the job that Slurm still has in its queue -> the task's state.
 
     Args:
         folder: of the job.
@@ -116,10 +122,10 @@ def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[int
     Returns:
         None: nothing was submitted, or Slurm does not answer here.
     """
-    known = {each.id: each.offset for each in submissions(folder)}
+    known = {each.id: each for each in submissions(folder)}
     if not known or (tasks is None and (tasks := queue()) is None):
         return None
-    return {known[task.id] + task.index: task.state for task in tasks if task.id in known}
+    return {known[task.id].parts(task.index): task.state for task in tasks if task.id in known}
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -58,8 +58,8 @@ def parts_in_hand(folder):
 
 
 def running(folder):
-    states = task_states(folder.path)
-    return {task for task, state in states.items() if state == "RUNNING"}
+    states = task_states(folder.path).items()
+    return {parts.start // PARTS_PER_TASK for parts, state in states if state == "RUNNING"}
 
 
 def slurm_id(folder, task):
@@ -131,9 +131,9 @@ class Fault:
 def fault(folder, what, task):
     """What is true of a task now, at the moment of its fault."""
     part = wait_until(lambda: parts_in_hand(folder).get(task, -1) + 1, "it is at no part") - 1
-    found = Fault(what, task, part, task_states(folder.path)[task])
-    assert found.state == "RUNNING"
-    return found
+    (state,) = (s for parts, s in task_states(folder.path).items() if part in parts)
+    assert state == "RUNNING"
+    return Fault(what, task, part, state)
 
 
 def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, tmp_path, capsys):
