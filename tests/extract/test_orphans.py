@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from emo.extract.executors import local
 from emo.extract.job import Job, ask
 from emo.extract.job_folder import write_job
 from emo.extract.plan import make_plan
+from emo.extract.serve import serve
 from emo.manifest import Clip
 from emo.store.maintain import verify
 from emo.store.store import Store
@@ -26,12 +26,12 @@ def test_a_worker_whose_parent_is_gone_commits_what_it_has(tmp_path):
     folder = write_job(job, make_plan(job, {"letters": recipe}, clips, part_clips=CLIPS).parts)
     ours, theirs = multiprocessing.Pipe()
 
-    def serve():
+    def run():
         ours.close()
-        local._serve(folder.path, "cpu", 1, theirs)
+        serve(folder.path, "cpu", 1, theirs)
         return 0
 
-    worker = forked(serve)
+    worker = forked(run)
     theirs.close()
     assert ours.recv().by  # it is ready
     ours.send(0)

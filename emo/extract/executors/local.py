@@ -16,14 +16,12 @@ from typing import Any
 
 import torch
 
-from emo.errors import EmoError
 from emo.extract import careful
-from emo.extract.crew import RETRIES, Crew, Died, Message, Ready, Staff
+from emo.extract.crew import RETRIES, Crew, Died, Message, Staff
 from emo.extract.executor import Executor, JobReport, Progress
-from emo.extract.job import Job
-from emo.extract.job_folder import JobFolder, open_job
-from emo.extract.journal import me
+from emo.extract.job_folder import JobFolder
 from emo.extract.resources import NOTHING_ASKED, Resources
+from emo.extract.serve import serve
 from emo.extract.stop import stop_on_signals
 from emo.extract.task_log import TaskLog
 from emo.extract.work import Worker
@@ -147,7 +145,7 @@ class _Processes(Staff):
         ours, theirs = self.context.Pipe()
         threads = max(1, cores() // self.workers)
         process = self.context.Process(
-            target=_serve, args=(self.path, device, threads, theirs), daemon=True
+            target=serve, args=(self.path, device, threads, theirs), daemon=True
         )
         process.start()
         theirs.close()
@@ -199,43 +197,3 @@ def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["emo.extract.executors.local"])
     return context
-
-
-class _Parent:
-    """The side that hands out parts; when it is killed, its workers commit what is finished."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self.pipe, self.is_gone = pipe, False
-
-    def tell(self, message: Message) -> None:
-        try:
-            self.pipe.send(message)
-        except OSError:
-            self.is_gone = True
-
-
-def _serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
-    """A worker process: parts in; a bool a clip, reports, and Ready out."""
-    parent = _Parent(pipe)
-    with stop_on_signals() as is_told:
-
-        def is_stopping() -> bool:
-            return is_told() or parent.is_gone
-
-        try:
-            folder = open_job(path)
-            job: Job = replace(folder.job, device=device, threads=threads)
-            with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
-                while not is_stopping():
-                    parent.tell(Ready(me()))
-                    part = pipe.recv()
-                    if part is None:
-                        return
-                    for report in careful.run_part(
-                        worker, folder, part, log, is_stopping=is_stopping, on_clip=parent.tell
-                    ):
-                        parent.tell(report)
-        except EmoError as error:
-            parent.tell(error)
-        except (EOFError, ConnectionResetError):
-            return  # the parent is gone, and nothing was in hand
