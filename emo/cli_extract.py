@@ -102,6 +102,9 @@ def extract(
     env_setup: Annotated[
         list[str], Option(help="Slurm: a shell line before python, 'module load cuda'; repeat.")
     ] = [],
+    anyway: Annotated[
+        bool, Option("--anyway", help="Slurm: submit clips that an earlier job has in the queue.")
+    ] = False,
     address: Annotated[str | None, Option(help="Ray: auto or HOST:PORT of a cluster.")] = None,
     resume: Annotated[
         Path | None, Option(help="A job folder or store: run what is missing of the job.")
@@ -162,7 +165,7 @@ def extract(
     )  # fmt: skip
     options = ExtractOptions(
         executor or "local", workers, device, part_clips, batch_clips, rows_of(batch_size),
-        retry_failed, changed.value, Resources(**resources),
+        retry_failed, changed.value, anyway, Resources(**resources),
     )  # fmt: skip
     report = run(clips, out, asks, options, is_dry_run=dry_run)
     print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))

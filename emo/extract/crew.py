@@ -132,21 +132,24 @@ class Crew:
             self.progress.on_clip(message)
         elif isinstance(message, EmoError):
             self._error = message
+            del self._members[key]  # its last word
         elif isinstance(message, PartReport):
             self.report.add(message.clips, message.failures)
             self.report.is_stopped |= message.is_stopped
         elif isinstance(message, Ready):
             member.by = message.by
             member.part = self._waiting.pop() if self._waiting else None
+            if member.part is None:
+                del self._members[key]  # sent home; it may never be heard of again
             self.staff.give(key, member.part)
         else:
             del self._members[key]
             self._bury(member, message.how)
 
     def _bury(self, member: _Member, how: str | None) -> None:
-        """A worker ended; if it had a part in hand and was not told to stop, it died."""
+        """A worker died; where all were told to stop, that is how they end."""
         part = member.part
-        if self.is_stopping() or self._error or (part is None and member.by):
+        if self.is_stopping() or self._error:
             return
         if part is None:
             self._die_before_work(how)

@@ -15,6 +15,7 @@ from emo.extract.job_folder import JobError, JobFolder, latest_job, open_job, wr
 from emo.extract.missing import carry_deaths
 from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.progress import clip_bar
+from emo.extract.queued import refuse_queued
 from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.source import source_of
 from emo.manifest import Manifest
@@ -46,6 +47,8 @@ class ExtractOptions:
     """Rows (frames, windows, texts) a model sees at once; None: as many as fit."""
     retry_failed: bool = False
     changed: Changed = "stop"
+    is_anyway: bool = False
+    """Hand clips to a scheduler that has them in its queue already, of an earlier job."""
     resources: Resources = NOTHING_ASKED
 
 
@@ -95,7 +98,8 @@ def extract(
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
-        EmoError: a store of another recipe, stale clips, a folder that cannot be written.
+        EmoError: a store of another recipe, stale clips, a folder that cannot be written, clips
+            that an earlier job has in a scheduler's queue.
     """
     job = _job(manifest, store_path, asks, options)
     executor = make_executor(options.executor, options.workers, options.resources)
@@ -107,6 +111,8 @@ def extract(
     redo = Redo(options.retry_failed, options.changed)
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
     report, folder = JobReport(), None
+    if executor.is_scheduler and not is_dry_run and not options.is_anyway:
+        refuse_queued(store_path, plan.parts)
     if plan.parts and writes:
         before = latest_job(store_path)
         folder = write_job(

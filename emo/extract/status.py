@@ -182,14 +182,13 @@ def _clips_per_second(times: list[float]) -> float | None:
     return (len(recent) - 1) / (max(recent) - min(recent))
 
 
-def _running(folder: JobFolder, states: Mapping[int, str] | None) -> frozenset[int]:
+def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:
     """By the journals of parts in hand, and by Slurm where it answers."""
     holders = {number: journal.in_hand() for number, journal in folder.journals().items()}
     working = {number for number, by in holders.items() if any(_is_at_work(folder, b) for b in by)}
-    each = folder.resources.parts_per_task or 1
-    tasks = [task for task, state in (states or {}).items() if state == "RUNNING"]
-    by_slurm = {part for task in tasks for part in range(task * each, (task + 1) * each)}
-    return frozenset(working | (by_slurm if each == 1 else by_slurm & holders.keys()))
+    tasks = [parts for parts, state in (states or {}).items() if state == "RUNNING"]
+    by_slurm = {part for parts in tasks for part in parts if len(parts) == 1 or part in holders}
+    return frozenset(working | by_slurm)
 
 
 def _is_at_work(folder: JobFolder, by: str) -> bool:

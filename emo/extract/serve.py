@@ -1,0 +1,62 @@
+"""A worker process: takes parts from its parent by a pipe, and outlives it by one commit."""
+
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from emo.errors import EmoError
+from emo.extract import careful
+from emo.extract.crew import Message, Ready
+from emo.extract.job import Job
+from emo.extract.job_folder import open_job
+from emo.extract.journal import me
+from emo.extract.stop import stop_on_signals
+from emo.extract.task_log import TaskLog
+from emo.extract.work import Worker
+
+
+def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
+    """Do parts as they come until the parent sends None, asks for a stop, or is gone.
+
+    Args:
+        path: the job folder.
+        device: for the models.
+        threads: that decode.
+        pipe: parts come in; a bool a clip, reports, errors and Ready go out.
+    """
+    parent = _Parent(pipe)
+    with stop_on_signals() as is_told:
+
+        def is_stopping() -> bool:
+            return is_told() or parent.is_gone
+
+        try:
+            folder = open_job(path)
+            job: Job = replace(folder.job, device=device, threads=threads)
+            with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
+                while not is_stopping():
+                    parent.tell(Ready(me()))
+                    part = pipe.recv()
+                    if part is None:
+                        return
+                    for report in careful.run_part(
+                        worker, folder, part, log, is_stopping=is_stopping, on_clip=parent.tell
+                    ):
+                        parent.tell(report)
+        except EmoError as error:
+            parent.tell(error)
+        except (EOFError, ConnectionResetError):
+            return  # the parent is gone, and nothing was in hand
+
+
+class _Parent:
+    """The side that hands out parts; when it is killed, its workers commit what is finished."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe, self.is_gone = pipe, False
+
+    def tell(self, message: Message) -> None:
+        try:
+            self.pipe.send(message)
+        except OSError:
+            self.is_gone = True
