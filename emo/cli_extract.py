@@ -1,5 +1,6 @@
 """The command `emo extract`: new jobs, parts of a job, going on with one, and how far it is."""
 
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -166,6 +167,7 @@ def extract(
     )  # fmt: skip
     report = run(clips, out, asks, options, is_dry_run=dry_run)
     print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))
+    _show_stages(report.job)
     raise typer.Exit(0 if dry_run else report.exit_code)
 
 
@@ -203,4 +205,13 @@ def _leave(report: Any, *, is_dry_run: bool) -> None:
     from emo.extract.report import resume_lines
 
     print("\n".join(resume_lines(report, is_dry_run=is_dry_run)))
+    _show_stages(report.job)
     raise typer.Exit(0 if is_dry_run else report.job.exit_code)
+
+
+def _show_stages(job: Any) -> None:
+    """Where the time went, on stderr; nothing after a short job."""
+    from emo.extract.stage_report import stage_lines
+
+    for line in stage_lines(job.work):
+        print(line, file=sys.stderr)

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from emo.extract.areas import Areas
 from emo.extract.memory import keep_freed_memory
-from emo.extract.mtcnn import CpuMtcnn
+from emo.extract.mtcnn import BatchedMtcnn
 from emo.extract.row_layers import RowHalving, RowPReLU
 
 sides = st.integers(1, 70)
@@ -82,7 +82,7 @@ def test_boxes_are_facenet_pytorchs_to_the_bit(mtcnn, side):
     two = np.concatenate([image, image[:, ::-1]], axis=1)
     frames = np.stack([two, np.roll(two, 9, axis=0), np.zeros_like(two)])
     with torch.inference_mode():
-        theirs, ours = mtcnn().detect(frames), CpuMtcnn(mtcnn()).detect(frames)
+        theirs, ours = mtcnn().detect(frames), BatchedMtcnn(mtcnn()).detect(frames)
     for kind in range(2):
         for a, b in zip(ours[kind], theirs[kind], strict=True):
             if a is None:
