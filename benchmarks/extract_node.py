@@ -46,7 +46,7 @@ def parts_flow(folder: Path, parts: int) -> Iterator[Figure]:
         write_share=write.busy_share, parts=parts,
     ) | {"what limits": limiting(ahead)}  # fmt: skip
     yield figure(
-        "parts that flow against parts apart", apart / seconds, "of clips/s apart", 1.03,
+        "parts that flow against parts apart", apart / seconds, "of clips/s apart", 1.02,
         clips_per_second_apart=clips / apart,
     )  # fmt: skip
 

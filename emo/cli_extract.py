@@ -71,7 +71,9 @@ def extract(
     part_clips: Annotated[
         int | None, Option(help="Clips committed together; default 256, fewer when few or large.")
     ] = None,
-    batch_clips: Annotated[int, Option(help="Clips handed to the model together.")] = 16,
+    batch_clips: Annotated[
+        int | None, Option(help="Clips the models get together; default 16, GPU 64, texts 256.")
+    ] = None,
     batch_size: Annotated[
         str, Option(help="auto, or rows (frames, windows, texts) the model sees at once.")
     ] = "auto",

@@ -1,17 +1,25 @@
 """The models of one worker, each built when the first part needs it, then kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from emo.extract.backbone import Backbone
 from emo.extract.face_stage import FaceStage
 from emo.extract.job import Ask, Job
 from emo.extract.media import Needs
 from emo.extract.model import Model
+from emo.extract.pipeline import BatchLimits
 from emo.extract.stage_meter import StageMeter
 from emo.manifest import Clip
 
 MORE_ROWS_ON_A_GPU = 8
 """Times the rows that a model sees at once on a CPU, when nobody says; halved until they fit."""
+BATCH_CLIPS = 16
+"""Handed to the models together, when nobody says; and clips of one file that one pass decodes at
+most, so that a long film is shared by several threads."""
+MORE_CLIPS_ON_A_GPU = 4
+TEXTS = BatchLimits(256, 2**18)
+"""Where texts alone are read: rows of equal length find each other among many. A few hundred words
+each, and a stop request need not wait for all 256."""
 
 
 class Loaded:
@@ -47,6 +55,19 @@ class Loaded:
     def is_on_gpu(self) -> bool:
         """The models, and the finding of faces, run there."""
         return self._job.device.startswith("cuda")
+
+    def limits(self, names: Iterable[str]) -> BatchLimits:
+        """Of the batches of a part for these recipes; told by the job alone, never by timing."""
+        needs = [self.needs[name] for name in names]
+        if self._job.batch_clips is None and not any(each.frames or each.audio for each in needs):
+            return TEXTS
+        return BatchLimits(self.batch_clips)
+
+    @property
+    def batch_clips(self) -> int:
+        """What was asked for, or the usual number for the device."""
+        usual = BATCH_CLIPS * (MORE_CLIPS_ON_A_GPU if self.is_on_gpu else 1)
+        return self._job.batch_clips or usual
 
     def _built(self, ask: Ask) -> Backbone:
         backbone = ask.load(self._job.device)

@@ -21,8 +21,6 @@ from emo.extract.units import Unit
 
 MOST_BYTES = 2 * 2**30
 """Of prepared clips that wait for the model, when more than one does."""
-BATCH_BYTES = 2**29
-"""Of prepared clips that the model is handed together, when more than one is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +41,16 @@ class Ready:
         return sum(map(size_of, items))
 
 
+@dataclass(frozen=True)
+class BatchLimits:
+    """What the models are handed together; one clip at least."""
+
+    clips: int
+    """At most."""
+    size_bytes: int = 2**29
+    """Of them after preparing, at most."""
+
+
 Work = Callable[[Sequence[Unit]], list[Ready]]
 """What a thread does with units that are decoded in one pass."""
 
@@ -53,6 +61,7 @@ class Line:
 
     groups: Iterator[Sequence[Unit]]
     work: Work
+    limits: BatchLimits
     is_submitted: bool = False
     """No group is left to hand to a thread."""
     under_way: deque[tuple[int, Future[list[Ready]]]] = field(default_factory=deque)
@@ -68,18 +77,17 @@ class Pipeline:
     """Threads that decode and prepare, and what they have done and nobody has taken."""
 
     def __init__(
-        self, threads: int, batch_clips: int, meter: StageMeter, *, most_bytes: int = MOST_BYTES
+        self, threads: int, most_units: int, meter: StageMeter, *, most_bytes: int = MOST_BYTES
     ) -> None:
         """Start the threads.
 
         Args:
             threads: that decode and prepare, each one clip (or several of one file) at a time.
-            batch_clips: units that the model is handed together.
+            most_units: that are under way or wait, when they are small.
             meter: told of queues.
             most_bytes: see :data:`MOST_BYTES`.
         """
-        self.threads, self.batch_clips = threads, batch_clips
-        self.most_units = 2 * threads + batch_clips
+        self.threads, self.most_units = threads, most_units
         self.most_bytes, self.meter = most_bytes, meter
         self.lines: deque[Line] = deque()
         self._sizes: deque[int] = deque(maxlen=2 * threads)
@@ -90,9 +98,9 @@ class Pipeline:
         """End the threads; what waits is dropped."""
         self._pool.shutdown(cancel_futures=True)
 
-    def open(self, groups: Iterator[Sequence[Unit]], work: Work) -> Line:
+    def open(self, groups: Iterator[Sequence[Unit]], work: Work, limits: BatchLimits) -> Line:
         """Queue the units of a part behind those of the parts before."""
-        line = Line(groups, work)
+        line = Line(groups, work, limits)
         self.lines.append(line)
         self.fill()
         return line
@@ -128,10 +136,10 @@ class Pipeline:
             while not line.is_empty and not is_stopping():
                 batch: list[Ready] = []
                 size_bytes = 0
-                while not line.is_empty and len(batch) < self.batch_clips and not is_stopping():
+                while not line.is_empty and len(batch) < line.limits.clips and not is_stopping():
                     ready = self._first(line)
                     size_bytes += ready.size_bytes
-                    if batch and size_bytes > BATCH_BYTES:
+                    if batch and size_bytes > line.limits.size_bytes:
                         break
                     batch.append(line.ready.popleft())
                     self.meter.queue("encode", -1)

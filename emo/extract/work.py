@@ -19,7 +19,7 @@ from emo.extract.collect import ClipDone, Collector
 from emo.extract.encode import encode_batch, prepare_one, reason_of
 from emo.extract.face_stage import StageClock
 from emo.extract.job import Job
-from emo.extract.loaded import Loaded
+from emo.extract.loaded import BATCH_CLIPS, Loaded
 from emo.extract.media import Faces, Needs
 from emo.extract.pipeline import Line, Pipeline, Ready
 from emo.extract.plan import PartPlan, still_missing
@@ -72,7 +72,8 @@ class Worker:
         self.store = Store(job.store)
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))
         self.loaded = Loaded(job, self.meter)
-        self.pipeline = Pipeline(job.threads, job.batch_clips, self.meter)
+        most = 2 * job.threads + self.loaded.batch_clips
+        self.pipeline = Pipeline(job.threads, most, self.meter)
 
     def __enter__(self) -> "Worker":
         return self
@@ -110,8 +111,10 @@ class Worker:
         self.loaded.load(todo, clips)
         on_loaded()
         cached = CachedFaces(Store(self.job.store))  # its own view: threads read it
-        groups = groups_of(self._units(clips, todo), self.job.batch_clips)
-        line = self.pipeline.open(groups, lambda units: self._prepare(units, cached))
+        most = min(self.loaded.batch_clips, BATCH_CLIPS)
+        groups = groups_of(self._units(clips, todo), most)
+        limits = self.loaded.limits(todo)
+        line = self.pipeline.open(groups, lambda units: self._prepare(units, cached), limits)
         return Started(part, tuple(todo), len(clips), line)
 
     def finish(

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emo.extract import pipeline
 from emo.extract.backbone import Prepared
 from emo.extract.decode import Source
-from emo.extract.pipeline import Pipeline, Ready, size_of
+from emo.extract.pipeline import BatchLimits, Pipeline, Ready, size_of
 from emo.extract.stage_meter import StageMeter
 from emo.extract.units import Unit
 from emo.manifest import Clip
@@ -45,8 +44,8 @@ class Threads:
 def make(request):
     made = []
 
-    def one(threads=2, batch_clips=3, **more):
-        made.append(Pipeline(threads, batch_clips, StageMeter(threads), **more))
+    def one(threads=2, **more):
+        made.append(Pipeline(threads, MOST_UNITS, StageMeter(threads), **more))
         return made[-1]
 
     yield one
@@ -54,8 +53,11 @@ def make(request):
         each.close()
 
 
-def all_of(pipe, work, prefix, count):
-    line = pipe.open(iter(units(prefix, count)), work)
+THREE, MOST_UNITS = BatchLimits(3), 7
+
+
+def all_of(pipe, work, prefix, count, limits=THREE):
+    line = pipe.open(iter(units(prefix, count)), work, limits)
     return ids(pipe.batches(line, lambda: False, lambda: None))
 
 
@@ -66,7 +68,7 @@ def all_of(pipe, work, prefix, count):
 )
 @settings(max_examples=25, deadline=None)
 def test_batches_are_the_same_however_long_each_clip_takes(seconds, threads, count):
-    pipe = Pipeline(threads, 3, StageMeter(threads))
+    pipe = Pipeline(threads, MOST_UNITS, StageMeter(threads))
     try:
         found = all_of(pipe, Threads(seconds), "c", count)
     finally:
@@ -77,7 +79,7 @@ def test_batches_are_the_same_however_long_each_clip_takes(seconds, threads, cou
 
 def test_a_stop_gives_what_is_in_hand_and_begins_nothing_more(make):
     pipe, work = make(), Threads([0.005])
-    line = pipe.open(iter(units("c", 100)), work)
+    line = pipe.open(iter(units("c", 100)), work, THREE)
     batches = pipe.batches(line, lambda: len(work.begun) >= 12, lambda: None)
     found = [name for batch in ids(batches) for name in batch]
     assert found == [f"c{k}" for k in range(len(found))]
@@ -90,7 +92,7 @@ def test_a_stop_gives_what_is_in_hand_and_begins_nothing_more(make):
 
 def most_waiting(pipe, work, count):
     """Clips begun and not taken, at most, with a model that is slow."""
-    line, taken, most = pipe.open(iter(units("c", count)), work), 0, 0
+    line, taken, most = pipe.open(iter(units("c", count)), work, THREE), 0, 0
     for batch in pipe.batches(line, lambda: False, lambda: None):
         for _ in range(5):
             time.sleep(0.004)
@@ -100,32 +102,33 @@ def most_waiting(pipe, work, count):
 
 
 def test_clips_under_way_are_bounded(make):
-    pipe = make(threads=2, batch_clips=3)
-    assert most_waiting(pipe, Threads(), 40) == pipe.most_units == 7
+    pipe = make(threads=2)
+    assert most_waiting(pipe, Threads(), 40) == MOST_UNITS
 
 
 def test_large_clips_are_few_at_a_time(make):
-    pipe = make(threads=2, batch_clips=3, most_bytes=2500)
+    pipe = make(threads=2, most_bytes=2500)
     most = most_waiting(pipe, Threads(size_bytes=1000), 40)
     assert most <= 2, "2 x 1000 bytes fit, a third would not"
-    pipe = make(threads=2, batch_clips=1, most_bytes=10)
+    pipe = make(threads=2, most_bytes=10)
     assert most_waiting(pipe, Threads(size_bytes=1000), 10) <= 2, "only the first are begun blindly"
 
 
-def test_a_batch_is_cut_where_it_would_hold_too_much(make, monkeypatch):
-    monkeypatch.setattr(pipeline, "BATCH_BYTES", 2500)
-    assert all_of(make(), Threads(size_bytes=1000), "c", 5) == [["c0", "c1"], ["c2", "c3"], ["c4"]]
-    assert all_of(make(), Threads(size_bytes=9000), "c", 2) == [["c0"], ["c1"]]
+def test_a_batch_is_cut_where_it_would_hold_too_much(make):
+    few = BatchLimits(3, 2500)
+    found = all_of(make(), Threads(size_bytes=1000), "c", 5, few)
+    assert found == [["c0", "c1"], ["c2", "c3"], ["c4"]]
+    assert all_of(make(), Threads(size_bytes=9000), "c", 2, few) == [["c0"], ["c1"]]
 
 
 def test_the_next_part_is_begun_before_this_one_ends_and_shares_no_batch(make):
-    pipe, work, opened = make(threads=2, batch_clips=2), Threads(), []
+    pipe, work, opened, two = make(threads=2), Threads(), [], BatchLimits(2)
 
     def more():
         if not opened:
-            opened.append(pipe.open(iter(units("b", 5)), work))
+            opened.append(pipe.open(iter(units("b", 5)), work, two))
 
-    line = pipe.open(iter(units("a", 5)), work)
+    line = pipe.open(iter(units("a", 5)), work, two)
     first = []
     for batch in pipe.batches(line, lambda: False, more):
         first += ids([batch])
@@ -142,7 +145,7 @@ def test_every_clip_in_a_queue_leaves_it(make):
     pipe = make()
     with pipe.meter.working():
         all_of(pipe, Threads(), "a", 7)
-        line = pipe.open(iter(units("b", 7)), Threads([0.01]))
+        line = pipe.open(iter(units("b", 7)), Threads([0.01]), THREE)
         pipe.drop(line)
         pipe.close()
     pipe.meter.take()
