@@ -3,8 +3,8 @@
 from emo.extract.stage_totals import CLIP_THREADS, MAIN_THREAD, WorkTotals
 from emo.table import format_table
 
-SHOWN_SECONDS = 5.0
-"""Jobs whose workers were at work for less, together, are not worth a table."""
+SHOWN_SECONDS = 20.0
+"""Of work of all workers together; shorter jobs are not worth a table."""
 LIMITING_SHARE = 0.5
 """Threads that are busy for less of their time hold nobody up."""
 

@@ -147,6 +147,12 @@ def test_every_clip_in_a_queue_leaves_it(make):
         all_of(pipe, Threads(), "a", 7)
         line = pipe.open(iter(units("b", 7)), Threads([0.01]), THREE)
         pipe.drop(line)
+        several = [[unit for (unit,) in units("c", 3)], *units("d", 7)]
+        batches = pipe.batches(
+            pipe.open(iter(several), Threads(), BatchLimits(2)), lambda: False, lambda: None
+        )
+        assert len(next(batches)) == 2
+        batches.close()
         pipe.close()
     pipe.meter.take()
     with pipe.meter.working():
