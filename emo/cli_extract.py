@@ -1,5 +1,6 @@
 """The command `emo extract`: new jobs, parts of a job, going on with one, and how far it is."""
 
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,7 +71,9 @@ def extract(
     part_clips: Annotated[
         int | None, Option(help="Clips committed together; default 256, fewer when few or large.")
     ] = None,
-    batch_clips: Annotated[int, Option(help="Clips handed to the model together.")] = 16,
+    batch_clips: Annotated[
+        int | None, Option(help="Clips the models get together; default 16, GPU 64, texts 256.")
+    ] = None,
     batch_size: Annotated[
         str, Option(help="auto, or rows (frames, windows, texts) the model sees at once.")
     ] = "auto",
@@ -169,6 +172,7 @@ def extract(
     )  # fmt: skip
     report = run(clips, out, asks, options, is_dry_run=dry_run)
     print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))
+    _show_stages(report.job)
     raise typer.Exit(0 if dry_run else report.exit_code)
 
 
@@ -206,4 +210,13 @@ def _leave(report: Any, *, is_dry_run: bool) -> None:
     from emo.extract.report import resume_lines
 
     print("\n".join(resume_lines(report, is_dry_run=is_dry_run)))
+    _show_stages(report.job)
     raise typer.Exit(0 if is_dry_run else report.job.exit_code)
+
+
+def _show_stages(job: Any) -> None:
+    """Where the time went, on stderr; nothing after a short job."""
+    from emo.extract.stage_report import stage_lines
+
+    for line in stage_lines(job.work):
+        print(line, file=sys.stderr)

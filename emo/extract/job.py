@@ -51,8 +51,9 @@ class Job:
     store: Path
     asks: tuple[Ask, ...]
     device: str = "cpu"
-    batch_clips: int = 16
-    """Clips handed to ``encode`` together."""
+    batch_clips: int | None = None
+    """Clips handed to ``encode`` together, where rows of equal shape share a batch; None: 16, on a
+    GPU 64, and of texts alone 256."""
     batch_size: int | None = None
     """Rows (frames, windows, texts) that a model sees at once; None: many, and fewer when the
     device's memory does not hold them."""

@@ -42,7 +42,8 @@ class ExtractOptions:
     """``cpu``, ``cuda`` or ``auto``, which each worker answers for its own machine."""
     part_clips: int | None = None
     """Clips a part; None: 256, fewer when they are few or would take more than 256 MiB."""
-    batch_clips: int = 16
+    batch_clips: int | None = None
+    """Clips handed to the models together; None: 16, on a GPU 64, of texts 256."""
     batch_size: int | None = None
     """Rows (frames, windows, texts) a model sees at once; None: as many as fit."""
     retry_failed: bool = False
@@ -156,6 +157,7 @@ def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: Ext
     for name, value in (
         ("--workers", options.workers),
         ("--part-clips", options.part_clips),
+        ("--batch-clips", options.batch_clips),
         ("--batch-size", options.batch_size),
     ):
         if value is not None and value < 1:

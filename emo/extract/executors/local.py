@@ -8,6 +8,7 @@ torch already (``spawn`` where there is none), so none inherits a used thread po
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -24,7 +25,7 @@ from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.serve import serve
 from emo.extract.stop import stop_on_signals
 from emo.extract.task_log import TaskLog
-from emo.extract.work import Worker
+from emo.extract.work import PartReport, Worker
 
 
 class Local(Executor):
@@ -108,16 +109,18 @@ def _run_here(
 ) -> JobReport:
     report = JobReport()
     job = replace(folder.job, device=device, threads=cores())
+    left, parts_done = deque(parts), 0
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
-        for number in parts:
-            if is_stopping():
-                report.is_stopped = True
-                break
-            for done in careful.run_part(
-                worker, folder, number, log, is_stopping=is_stopping, on_clip=progress.on_clip
-            ):
-                report.add(done.clips, done.failures)
+        for done in careful.run_parts(
+            worker, folder, lambda is_ahead: left.popleft() if left else None, log,
+            is_stopping=is_stopping, on_clip=progress.on_clip,
+        ):  # fmt: skip
+            if isinstance(done, PartReport):
+                report.add(done.clips, done.failures, done.work)
                 report.is_stopped |= done.is_stopped
+            else:
+                parts_done += 1
+    report.is_stopped |= is_stopping() and parts_done < len(parts)
     return report
 
 
