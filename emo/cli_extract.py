@@ -55,7 +55,10 @@ def extract(
     backbone: Annotated[
         list[str], Option(help="PLUGIN, PLUGIN:RECIPE or module:Class; repeat.")
     ] = ["classic"],
-    out: Annotated[Path, Option(help="The store.")] = Path("features"),
+    out: Annotated[
+        str,
+        Option(metavar="PLACE", help="The store: a folder, or s3://bucket/name, gs://, az://."),
+    ] = "features",
     option: Options = [],
     name: Annotated[str | None, Option("--as", help="Name the only backbone's recipe.")] = None,
     column: Columns = [],
@@ -103,11 +106,16 @@ def extract(
         list[str], Option(help="Slurm: a shell line before python, 'module load cuda'; repeat.")
     ] = [],
     address: Annotated[str | None, Option(help="Ray: auto or HOST:PORT of a cluster.")] = None,
+    jobs: Annotated[
+        Path | None,
+        Option(help="Of a store in a bucket: folder for its jobs, seen by all workers [emo-jobs]."),
+    ] = None,
     resume: Annotated[
-        Path | None, Option(help="A job folder or store: run what is missing of the job.")
+        str | None,
+        Option(metavar="PLACE", help="A job folder or store: run what is missing of the job."),
     ] = None,
     status: Annotated[
-        Path | None, Option(help="A job folder or store: how far the job is.")
+        str | None, Option(metavar="PLACE", help="A job folder or store: how far the job is.")
     ] = None,
     watch: Annotated[bool, Option("--watch", help="With --status: until the job is over.")] = False,
     plan: Annotated[
@@ -129,13 +137,13 @@ def extract(
     _check_mode(
         context,
         {
-            "status": {"watch"},
+            "status": {"watch", "jobs"},
             "plan": {"part", "workers"},
-            "resume": {"executor", "workers", "dry_run", *given},
+            "resume": {"executor", "workers", "dry_run", "jobs", *given},
         },
     )
     if status is not None:
-        _status(status, watch=watch)
+        _status(status, jobs, watch=watch)
     elif plan is not None:
         from emo.extract.resume import run_parts
 
@@ -144,8 +152,9 @@ def extract(
         from emo.extract.resume import resume as go_on
 
         again = go_on(
-            resume, executor=executor, workers=workers, resources=resources, is_dry_run=dry_run
-        )
+            resume, jobs=jobs, executor=executor, workers=workers, resources=resources,
+            is_dry_run=dry_run,
+        )  # fmt: skip
         _leave(again, is_dry_run=dry_run)
     from emo.extract.job import asks_from_words
     from emo.extract.report import report_lines
@@ -162,7 +171,7 @@ def extract(
     )  # fmt: skip
     options = ExtractOptions(
         executor or "local", workers, device, part_clips, batch_clips, rows_of(batch_size),
-        retry_failed, changed.value, Resources(**resources),
+        retry_failed, changed.value, Resources(**resources), jobs,
     )  # fmt: skip
     report = run(clips, out, asks, options, is_dry_run=dry_run)
     print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))
@@ -188,14 +197,14 @@ def _check_mode(context: typer.Context, allowed: dict[str, set[str]]) -> None:
             raise typer.BadParameter(f"--{mode} goes by the job's own options, not by {names}")
 
 
-def _status(path: Path, *, watch: bool) -> None:
+def _status(path: str, jobs: Path | None, *, watch: bool) -> None:
     from emo.extract.status import status as look
     from emo.extract.status import watch as look_often
 
     if watch:
-        look_often(path, lambda found: print(found.table() + "\n", flush=True))
+        look_often(path, lambda found: print(found.table() + "\n", flush=True), jobs=jobs)
     else:
-        print(look(path).table())
+        print(look(path, jobs).table())
     raise typer.Exit
 
 

@@ -11,6 +11,7 @@ from emo.extract.job_folder import JobFolder, open_job, part_numbers
 from emo.extract.missing import missing_clips, missing_parts
 from emo.extract.progress import clip_bar
 from emo.extract.resources import NOTHING_ASKED
+from emo.store.place import Place
 from emo.store.store import Store
 
 
@@ -24,8 +25,9 @@ class ResumeReport:
 
 
 def resume(
-    path: Path,
+    path: Place | str,
     *,
+    jobs: Path | None = None,
     executor: str | None = None,
     workers: int | None = None,
     resources: Mapping[str, Any] = {},
@@ -36,6 +38,7 @@ def resume(
 
     Args:
         path: the job folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
         executor: None: the one the job was made for.
         workers: None: as then.
         resources: what is asked for now instead of then, by field of ``Resources``.
@@ -45,7 +48,7 @@ def resume(
     Raises:
         EmoError: no job folder, a refusing scheduler, a store that cannot be written.
     """
-    folder = open_job(path)
+    folder = open_job(path, jobs)
     name = executor or folder.executor
     before = folder.resources if name == folder.executor else NOTHING_ASKED
     runner = make_executor(name, workers or folder.workers, before.changed(resources))

@@ -19,6 +19,7 @@ from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.source import source_of
 from emo.manifest import Manifest
 from emo.store.maintain import clean
+from emo.store.place import Place, place
 from emo.store.store import RecipeFolder, Store
 
 PART_CLIPS = 256
@@ -47,6 +48,8 @@ class ExtractOptions:
     retry_failed: bool = False
     changed: Changed = "stop"
     resources: Resources = NOTHING_ASKED
+    jobs: Path | None = None
+    """Of a store in a bucket: the folder for its job folders, which all workers see."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class ExtractReport:
     plan: Plan
     job: JobReport
     forecast_bytes: float
-    store: Path
+    store: Place
     folder: JobFolder | None = None
     """None: nothing was missing, or a dry run that writes nothing."""
 
@@ -77,7 +80,7 @@ class ExtractReport:
 
 def extract(
     manifest: Manifest,
-    store_path: Path,
+    store: Place | str,
     asks: Sequence[Ask],
     options: ExtractOptions = ExtractOptions(),
     *,
@@ -88,7 +91,7 @@ def extract(
 
     Args:
         manifest: the clips.
-        store_path: the store's folder, created when missing (not by a dry run).
+        store: its folder, created when missing (not by a dry run), or the URL of one in a bucket.
         asks: the backbones, from :func:`emo.extract.job.asks_from_words`.
         options: how to run.
         is_dry_run: only plan.
@@ -97,6 +100,7 @@ def extract(
     Raises:
         EmoError: a store of another recipe, stale clips, a folder that cannot be written.
     """
+    store_path = place(store)
     job = _job(manifest, store_path, asks, options)
     executor = make_executor(options.executor, options.workers, options.resources)
     writes = executor.is_scheduler or not is_dry_run
@@ -108,10 +112,10 @@ def extract(
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
     report, folder = JobReport(), None
     if plan.parts and writes:
-        before = latest_job(store_path)
+        before = latest_job(store_path, options.jobs)
         folder = write_job(
             job, plan.parts, executor=options.executor, workers=options.workers,
-            resources=options.resources,
+            resources=options.resources, jobs=options.jobs,
         )  # fmt: skip
         if before is not None:
             with suppress(JobError):  # what another version wrote is no obstacle
@@ -146,7 +150,9 @@ def _kind(ask: Ask) -> type[Backbone]:
     return plugins.load(BACKBONES, ask.plugin, Backbone)  # type: ignore[type-abstract]
 
 
-def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: ExtractOptions) -> Job:
+def _job(
+    manifest: Manifest, store_path: Place, asks: Sequence[Ask], options: ExtractOptions
+) -> Job:
     for name, value in (
         ("--workers", options.workers),
         ("--part-clips", options.part_clips),
@@ -165,7 +171,7 @@ def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: Ext
 
 
 def _folders(
-    store_path: Path, asks: Sequence[Ask], is_dry_run: bool
+    store_path: Place, asks: Sequence[Ask], is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
     """The recipes' folders, created when missing; a dry run creates nothing."""
     if is_dry_run and not store_path.exists():

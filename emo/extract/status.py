@@ -15,6 +15,7 @@ from emo.extract.missing import missing_parts
 from emo.extract.scheduler import task_states
 from emo.extract.task_log import log_name, read_logs
 from emo.store.commit import host
+from emo.store.place import Place
 from emo.store.store import Store
 from emo.table import format_table
 
@@ -113,16 +114,17 @@ class Status:
         return format_table(rows)
 
 
-def status(path: Path) -> Status:
+def status(path: Place | str, jobs: Path | None = None) -> Status:
     """Look at a job.
 
     Args:
         path: its folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
 
     Raises:
         EmoError: no job folder, or its store is gone.
     """
-    folder = open_job(path)
+    folder = open_job(path, jobs)
     missing = {each.part: each.clips for each in missing_parts(folder)}
     ids: set[str] = set()
     for part in folder.all_parts():
@@ -144,10 +146,16 @@ def status(path: Path) -> Status:
     )
 
 
-def watch(path: Path, show: Callable[[Status], None], *, seconds: float = WATCH_SECONDS) -> Status:
+def watch(
+    path: Place | str,
+    show: Callable[[Status], None],
+    *,
+    jobs: Path | None = None,
+    seconds: float = WATCH_SECONDS,
+) -> Status:
     """Show a job again and again until it is done, or nobody works on it any more."""
     while True:
-        found = status(path)
+        found = status(path, jobs)
         show(found)
         if found.is_over:
             return found

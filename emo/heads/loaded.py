@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from emo import plugins
@@ -13,6 +12,7 @@ from emo.heads.streams import Source, open_sources
 from emo.heads.targets import strata_of, task_of_cells
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
+from emo.store.place import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Loaded:
 
 def load_clips(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     options: FitOptions,
     *,
     unit: Literal["clip", "dialogue"] = "clip",
