@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import emo
-from emo.errors import OptionError
 from emo.extract.job import Ask, Job, JobError
+from emo.extract.job_place import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.journal import Journal
 from emo.extract.part_lines import PARTS_FILE, part_of, write_lines
 from emo.extract.plan import PartPlan
@@ -29,12 +29,8 @@ from emo.store.commit import cannot_write
 from emo.store.place import Place, place
 from emo.store.recipe import Recipe
 
-__all__ = ["JobError", "JobFolder", "open_job", "write_job"]
+__all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
 
-JOBS = ".jobs"
-"""The folder in a store that holds its job folders."""
-JOBS_HERE = "emo-jobs"
-"""The folder in the current one that holds those of stores in buckets, which take no appends."""
 FORMAT = 1
 
 
@@ -114,7 +110,7 @@ def write_job(
     home = jobs_home(job.store, jobs)
     try:
         home.mkdir(exist_ok=True, parents=not isinstance(job.store, Path))
-        path = _next_folder(home)
+        path = next_folder(home)
         for name in ("journal", "logs"):
             (path / name).mkdir()
         offsets = write_lines(path / PARTS_FILE, parts)
@@ -166,40 +162,6 @@ def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
         raise JobError(f"{path}: damaged job folder: {error!r}") from error
 
 
-def jobs_home(store: Place, jobs: Path | None = None) -> Path:
-    """The folder of a store's job folders: in the store, or for one in a bucket below ``jobs``.
-
-    Args:
-        store: whose.
-        jobs: None: ``emo-jobs`` in the current folder.
-
-    Raises:
-        OptionError: ``jobs`` is named for a local store.
-    """
-    if isinstance(store, Path):
-        if jobs is not None:
-            raise OptionError(f"--jobs: those of a local store lie in {store / JOBS}; leave it out")
-        return Path(os.path.abspath(store)) / JOBS
-    name = str(store).partition("://")[2].replace("/", "+")
-    return Path(os.path.abspath(jobs or JOBS_HERE)) / name
-
-
-def latest_job(store: Place, jobs: Path | None = None) -> Path | None:
-    """The newest whole job folder of a store; see :func:`jobs_home`."""
-    found = jobs_home(store, jobs).glob("[0-9]*/job.json")
-    return max((file.parent for file in found), key=lambda path: int(path.name), default=None)
-
-
-def short(path: Place) -> Place:
-    """As a person here would write it: relative to the current folder when it lies below."""
-    if not isinstance(path, Path):
-        return path
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
-
-
 def part_numbers(words: str, parts: range) -> list[int]:
     """The parts that ``--part`` names.
 
@@ -218,17 +180,6 @@ def part_numbers(words: str, parts: range) -> list[int]:
     if not numbers or not set(numbers) <= set(parts):
         raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")
     return list(dict.fromkeys(numbers))
-
-
-def _next_folder(home: Path) -> Path:
-    number = max((int(p.name) for p in home.iterdir() if p.name.isdigit()), default=0)
-    while True:
-        number += 1
-        try:
-            (home / f"{number:04}").mkdir()
-        except FileExistsError:
-            continue  # another planner was quicker
-        return home / f"{number:04}"
 
 
 def _document(job: Job, parts: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from emo.extract.executor import JobReport
 from emo.extract.job import Ask
-from emo.extract.job_folder import JobFolder, short
+from emo.extract.job_folder import JobFolder
+from emo.extract.job_place import short
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
 from emo.store.place import Place

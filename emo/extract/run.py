@@ -11,7 +11,8 @@ from emo.extract.backbone import Backbone
 from emo.extract.decode import probe_seconds
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, make_executor
 from emo.extract.job import BACKBONES, Ask, Job
-from emo.extract.job_folder import JobError, JobFolder, latest_job, open_job, write_job
+from emo.extract.job_folder import JobError, JobFolder, open_job, write_job
+from emo.extract.job_place import latest_job
 from emo.extract.missing import carry_deaths
 from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.progress import clip_bar

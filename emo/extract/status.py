@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from emo.extract.job_folder import JobFolder, open_job, short
+from emo.extract.job_folder import JobFolder, open_job
+from emo.extract.job_place import short
 from emo.extract.journal import is_alive
 from emo.extract.missing import missing_parts
 from emo.extract.scheduler import task_states

@@ -18,6 +18,7 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
         root: ``s3://bucket``.
         answer: what obstore raised, of many lines.
     """
+    answer = answer.partition("Debug source")[0]
     code, status = _first(_CODE, answer), _first(_STATUS, answer)
     said = " ".join(filter(None, (status, code))) or answer.splitlines()[0]
     server = next(iter(_REQUEST.findall(answer)), root)
@@ -26,7 +27,9 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
             f"{root}: no such bucket at {server}. Create it, or correct the name or the endpoint "
             "(AWS_ENDPOINT_URL)."
         )
-    if "169.254.169.254" in answer or "redential" in answer or "MissingAccount" in answer:
+    if status.startswith(("301", "307")) or "AuthorizationHeaderMalformed" in answer:
+        return StoreError(f"{root}: the bucket is in another region ({said}); set AWS_REGION.")
+    if "/latest/" in answer or "redential" in answer or "Account must be" in answer:
         return StoreError(
             f"{root}: no credentials. Set those that the service's own tool reads: "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE, with boto3 installed), "
@@ -37,8 +40,6 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
             f"{url}: permission denied by {server} ({said}). Check the credentials and what they "
             "may do: stores need to list, get and put, and to delete for compact and quarantine."
         )
-    if status.startswith(("301", "307")) or "AuthorizationHeaderMalformed" in answer:
-        return StoreError(f"{root}: the bucket is in another region ({said}); set AWS_REGION.")
     if status.startswith("501"):
         return no_conditions(root)
     if "error sending request" in answer or "timed out" in answer or "builder error" in answer:
