@@ -119,7 +119,8 @@ def extract(
     ] = None,
     watch: Annotated[bool, Option("--watch", help="With --status: until the job is over.")] = False,
     plan: Annotated[
-        Path | None, Option(help="A job folder: run parts of it here; see --part.")
+        str | None,
+        Option(metavar="PLACE", help="A job folder or store: run parts of it here; see --part."),
     ] = None,
     part: Annotated[
         str | None, Option(help="With --plan: 3, 0-7 or 1,5-6; default: all parts.")
@@ -138,7 +139,7 @@ def extract(
         context,
         {
             "status": {"watch", "jobs"},
-            "plan": {"part", "workers"},
+            "plan": {"part", "workers", "jobs"},
             "resume": {"executor", "workers", "dry_run", "jobs", *given},
         },
     )
@@ -147,7 +148,7 @@ def extract(
     elif plan is not None:
         from emo.extract.resume import run_parts
 
-        _leave(run_parts(plan, part, workers=workers), is_dry_run=False)
+        _leave(run_parts(plan, part, jobs=jobs, workers=workers), is_dry_run=False)
     elif resume is not None:
         from emo.extract.resume import resume as go_on
 

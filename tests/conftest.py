@@ -69,7 +69,8 @@ def object_server(_object_server, monkeypatch, tmp_path):
     monkeypatch.setenv("EMO_CACHE", str(tmp_path / "cache"))
     forget_connections()
     yield _object_server
-    _object_server.is_deaf, _object_server.refuses, _object_server.pauses = False, "", ""
+    _object_server.is_deaf, _object_server.conflicts = False, 0
+    _object_server.refuses = _object_server.pauses = ""
     forget_connections()
 
 

@@ -42,6 +42,8 @@ class ObjectServer:
         """Drops conditions, as servers do that do not know them."""
         self.refuses = ""
         """Methods that are answered by 403."""
+        self.conflicts = 0
+        """PUTs that are answered by 409, as S3 may when two meet."""
         self.pauses = ""
         """PUTs of keys with this in them stop after 64 kB until :attr:`goes_on`."""
         self.is_paused, self.goes_on = Event(), Event()
@@ -78,6 +80,11 @@ class ObjectServer:
         if method in self.refuses.split():
             start("403 Forbidden", [("Content-Type", "text/xml")])
             return [b"<Error><Code>AccessDenied</Code></Error>"]
+        if method == "PUT" and self.conflicts and environ.get("HTTP_IF_NONE_MATCH"):
+            self.conflicts -= 1
+            environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            start("409 Conflict", [("Content-Type", "text/xml")])
+            return [b"<Error><Code>ConditionalRequestConflict</Code></Error>"]
         if method != "PUT":
             return self._app(environ, start)
         if self.is_deaf:

@@ -62,12 +62,18 @@ def resume(
 
 
 def run_parts(
-    path: Path, words: str | None, *, workers: int | None = None, progress: bool | None = None
+    path: Place | str,
+    words: str | None,
+    *,
+    jobs: Path | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
 ) -> ResumeReport:
     """Run some parts of a job on this machine, in worker processes.
 
     Args:
-        path: the job folder.
+        path: the job folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
         words: such as ``3`` or ``0-7,9``; None: all parts.
         workers: processes; None: one a GPU, or one.
         progress: show a bar; None: when stderr is a terminal.
@@ -75,7 +81,7 @@ def run_parts(
     Raises:
         EmoError: no job folder, no such part, a store that cannot be written.
     """
-    folder = open_job(path)
+    folder = open_job(path, jobs)
     parts = list(folder.parts) if words is None else part_numbers(words, folder.parts)
     store = Store(folder.job.store)
     missing = [each for each in parts if missing_clips(store, folder.part(each))]

@@ -6,8 +6,9 @@ Credentials and endpoint come from the environment variables that the services' 
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -16,14 +17,17 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
+from emo.errors import StoreError
 from emo.store.objects import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
-from emo.store.refusals import no_conditions, refusal
+from emo.store.refusals import KEPT, no_conditions, refusal
 
 QUICK: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "20s", "timeout": "10m"}
 """Of requests that ask; a server that says nothing for 20 s is not there."""
 SLOW: dict[str, Any] = {"connect_timeout": "5s", "timeout": "20m"}
 """Of requests that send a part, 2 GiB at most: there is no answer before all of it is sent."""
+TRIES = 5
+"""Of a PUT that is refused although nothing is there."""
 RETRY: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(seconds=20)}
 
 
@@ -122,12 +126,18 @@ class Bucket:
 
     def _put(self, key: str, data: memoryview) -> bool:
         self._known.pop(key, None)
-        with self._told(key):
-            try:
-                obstore.put(self._slow, key, data, mode="create", use_multipart=False)
-            except AlreadyExistsError:
-                return False
-        return True
+        for _ in range(TRIES):
+            with self._told(key):
+                try:
+                    obstore.put(self._slow, key, data, mode="create", use_multipart=False)
+                    return True
+                except AlreadyExistsError:
+                    pass
+            # two requests at a time may be told of a conflict, after which nothing need be there
+            with suppress(FileNotFoundError):
+                return not self.facts(key, is_known=False)
+            time.sleep(0.1)
+        raise StoreError(f"{self.root}/{key}: refused {TRIES} times as if it were there; {KEPT}")
 
     def _get(self, key: str, options: Any) -> bytes:
         with self._told(key):

@@ -18,7 +18,7 @@ from emo.store.evict import hold
 from emo.store.objects import ObjectPath
 from emo.store.place import Place
 
-GET_BYTES = 2**23
+GET_BYTES = 2**22
 """Of one request for tokens."""
 REQUESTS = 4
 """At the same time, of one part."""

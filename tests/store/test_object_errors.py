@@ -50,6 +50,22 @@ def test_denied(bucket, object_server, method, act):
         act(bucket)
 
 
+def test_a_conflict_is_not_taken_for_a_part_that_is_there(bucket, object_server):
+    object_server.conflicts = 2
+    folder = filled(bucket)
+    object_server.conflicts = 1
+    with PartWriter(folder.path, RECIPE) as part:
+        part.add("another", audio(2))
+    assert not part.was_second
+    assert sorted(Store(bucket).ids("toy")) == ["a clip", "another"]
+    object_server.conflicts = 9
+    with (
+        pytest.raises(StoreError, match="refused 5 times"),
+        PartWriter(folder.path, RECIPE) as part,
+    ):
+        part.add("a third", audio(2))
+
+
 def test_no_such_bucket(object_server):
     for act in (Store, Store.create, filled):
         with pytest.raises(
