@@ -100,8 +100,9 @@ def fit_head(
     from emo.heads.asked import fit_options
     from emo.heads.fit import fit_head
     from emo.manifest import read_manifest
-    from emo.store.place import place
+    from emo.store.place import local, place
 
+    local(out, "a run")
     stores = [place(each) for each in features]
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     given: dict[str, Any] = {

@@ -20,11 +20,13 @@ def hold(handle: int) -> None:
 
 def evict(folder: Path, limit_bytes: int) -> None:
     """Delete entries, the longest unused first, until all together are within the limit."""
+    files: dict[str, list[Path]] = {}
     sizes: dict[str, int] = {}
     used: dict[str, float] = {}
     try:
         for file in os.scandir(folder):
             status, stem = file.stat(), file.name.partition(".")[0]
+            files.setdefault(stem, []).append(Path(file))
             sizes[stem] = sizes.get(stem, 0) + _stored(status)
             used[stem] = max(used.get(stem, 0), status.st_mtime)
     except OSError:
@@ -34,7 +36,8 @@ def evict(folder: Path, limit_bytes: int) -> None:
         if total <= limit_bytes:
             return
         if _delete(folder / f"{stem}.part"):
-            (folder / f"{stem}.small").unlink(missing_ok=True)
+            for other in files[stem]:
+                other.unlink(missing_ok=True)
             total -= sizes[stem]
 
 

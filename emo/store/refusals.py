@@ -7,6 +7,9 @@ from emo.errors import StoreError
 KEPT = "Parts committed so far are kept; the same command goes on from there."
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d+ [A-Za-z ]+)")
+_OWN_MACHINE = re.compile(r"169\.254\.169\.254|/latest/api/token|/computeMetadata/")
+"""Of addresses at which a machine in the cloud asks for its own credentials: it had no others."""
+_NO_KEYS = re.compile("[Cc]redential|Account must be specified")
 _REQUEST = re.compile(r"https?://[^\s/]+")
 
 
@@ -29,7 +32,7 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
         )
     if status.startswith(("301", "307")) or "AuthorizationHeaderMalformed" in answer:
         return StoreError(f"{root}: the bucket is in another region ({said}); set AWS_REGION.")
-    if "/latest/" in answer or "redential" in answer or "Account must be" in answer:
+    if _OWN_MACHINE.search(answer) or _NO_KEYS.search(re.sub(r"\S*/\S*", "", answer)):
         return StoreError(
             f"{root}: no credentials. Set those that the service's own tool reads: "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE, with boto3 installed), "

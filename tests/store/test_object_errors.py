@@ -13,6 +13,7 @@ from emo.errors import StoreError
 from emo.store import PartWriter, Store
 from emo.store.bucket import forget_connections
 from emo.store.evict import evict
+from emo.store.refusals import refusal
 from tests.make_store import RECIPE, audio
 
 
@@ -93,13 +94,22 @@ def test_no_server(monkeypatch, object_server):
 def test_no_credentials(monkeypatch, object_server):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/nowhere")
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", object_server.url)
     object_server.refuses = "PUT"  # by which a machine in the cloud asks for its own
     forget_connections()
-    with pytest.raises(StoreError, match=r"s3://bucket: no credentials. Set .*AWS_ACCESS_KEY_ID"):
-        Store("s3://bucket/features")
+    for url in ("s3://bucket/latest", "az://bucket/latest"):
+        with pytest.raises(StoreError, match=r"//bucket: no credentials. Set .*AWS_ACCESS_KEY_ID"):
+            Store(url)
+
+
+def test_a_name_is_not_taken_for_the_reason():
+    url = "s3://bucket/latest/credentials"
+    said = (
+        f"Error performing GET http://host/{url[5:]} - status code: 403 Forbidden: <Code>No</Code>"
+    )
+    assert "permission denied by http://host (403 Forbidden No)" in str(refusal(url, url, said))
 
 
 def test_credentials_of_a_profile_are_read(bucket, monkeypatch, tmp_path):

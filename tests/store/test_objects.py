@@ -168,6 +168,19 @@ def test_damage_in_the_bucket_is_found_and_set_aside(bucket):
     assert len(Store(bucket).ids("toy")) == 6
 
 
+def test_a_part_that_was_replaced_is_not_mixed_with_what_it_was(bucket):
+    folder = fill_large(Store.create(bucket))
+    reader = Store(bucket).recipes["large"]
+    reader.read("video", ["c0"])
+    path = folder.part_paths[0]
+    data = bytearray(path.read_bytes())
+    data[200] ^= 1
+    path.unlink()
+    assert path.bucket.put(path.key, memoryview(data))
+    with pytest.raises(StoreError, match="cannot be read: it was replaced meanwhile"):
+        reader.read("video", ["c63"])
+
+
 def test_readers_of_old_parts_go_on_after_a_compaction(bucket, tmp_path):
     fill(Store.create(bucket))
     reader = Store(bucket).recipes["toy"]
