@@ -16,7 +16,7 @@ $(READY): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) "torch==2.13.*" "torchvision==0.28.*"
-	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,dev]"
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,s3,dev]"
 	touch $@
 
 demo: setup

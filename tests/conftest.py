@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,33 @@ def pytest_collection_modifyitems(items):
     """Files that take a minute start first, so that two processes end together."""
     names = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: names.get(item.path.name, len(names)))
+
+
+@pytest.fixture(scope="session")
+def _object_server():
+    from tests.object_server import ObjectServer  # a second of imports that few tests need
+
+    server = ObjectServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def object_server(_object_server, monkeypatch, tmp_path):
+    """An S3 server to which the environment points, and an empty cache folder."""
+    from emo.store.bucket import forget_connections
+
+    for name, value in _object_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EMO_CACHE", str(tmp_path / "cache"))
+    forget_connections()
+    yield _object_server
+    _object_server.is_deaf, _object_server.conflicts = False, 0
+    _object_server.refuses = _object_server.pauses = ""
+    forget_connections()
+
+
+@pytest.fixture
+def bucket(object_server):
+    """The URL of a bucket of this test alone."""
+    return object_server.make_bucket(f"test-{uuid.uuid4().hex[:12]}")

@@ -5,7 +5,8 @@ in a shell; both in a scratch folder of the page. The README's commands are proc
 own, those of the other pages forks of a warm one. Words must be equal, digits may differ. A line
 ``…`` stands for any lines. Blocks of ``sh`` (installation, make) and ``yaml`` (a Kubernetes job)
 are checked, not run. A page that says ``<!-- scratch: clips -->`` finds 24 synthetic clips and
-their ``manifest.csv`` there. The quickstart finds MELD's tables: a part of them, whose output is
+their ``manifest.csv`` there; one that says ``<!-- service: s3://bucket -->`` an S3 server with that
+bucket in its environment. The quickstart finds MELD's tables: a part of them, whose output is
 not compared, or all (``-m slow``).
 """
 
@@ -59,6 +60,8 @@ def quick_emo(real_emo, warm_emo, monkeypatch):
 def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch, request):
     text = page.read_text()
     request.getfixturevalue("real_emo" if page.name == "README.md" else "quick_emo")
+    if named := re.search(r"<!-- service: s3://([\w-]+) -->", text):
+        request.getfixturevalue("object_server").make_bucket(named[1])
     if "<!-- scratch: clips -->" in text:
         shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)

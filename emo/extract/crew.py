@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from emo.errors import EmoError
 from emo.extract.careful import PartDone
 from emo.extract.executor import JobReport, Progress
-from emo.extract.job_folder import JobFolder, short
+from emo.extract.job_folder import JobFolder
+from emo.extract.job_place import short
 from emo.extract.work import PartReport
 
 RETRIES = 16

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import OptionError
+from emo.errors import EmoError, OptionError
 from emo.extract.backbone import Backbone, recipe_options
 from emo.manifest import Manifest
+from emo.store.place import Place
 from emo.store.recipe import IMPORTED, Recipe
 
 BACKBONES = "emo.extract.backbones"
+
+
+class JobError(EmoError):
+    """A job folder that is missing, damaged or made by another version."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Job:
 
     root: Path
     """The folder that the clips' paths are relative to."""
-    store: Path
+    store: Place
     asks: tuple[Ask, ...]
     device: str = "cpu"
     batch_clips: int | None = None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from emo.extract.job_folder import JobFolder, open_job, short
+from emo.extract.job_folder import JobFolder, open_job
+from emo.extract.job_place import short
 from emo.extract.journal import is_alive
 from emo.extract.log_facts import LogFacts, log_facts
 from emo.extract.missing import missing_parts
@@ -14,6 +15,7 @@ from emo.extract.scheduler import task_states
 from emo.extract.stage_report import stage_lines
 from emo.extract.task_log import log_name
 from emo.store.commit import host
+from emo.store.place import Place
 from emo.store.store import Store
 from emo.table import format_table
 
@@ -96,16 +98,17 @@ class Status:
         return format_table(rows)
 
 
-def status(path: Path) -> Status:
+def status(path: Place | str, jobs: Path | None = None) -> Status:
     """Look at a job.
 
     Args:
         path: its folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
 
     Raises:
         EmoError: no job folder, or its store is gone.
     """
-    folder = open_job(path)
+    folder = open_job(path, jobs)
     missing = {each.part: each.clips for each in missing_parts(folder)}
     ids: set[str] = set()
     for part in folder.all_parts():
@@ -127,10 +130,16 @@ def status(path: Path) -> Status:
     )
 
 
-def watch(path: Path, show: Callable[[Status], None], *, seconds: float = WATCH_SECONDS) -> Status:
+def watch(
+    path: Place | str,
+    show: Callable[[Status], None],
+    *,
+    jobs: Path | None = None,
+    seconds: float = WATCH_SECONDS,
+) -> Status:
     """Show a job again and again until it is done, or nobody works on it any more."""
     while True:
-        found = status(path)
+        found = status(path, jobs)
         show(found)
         if found.is_over:
             return found

@@ -24,11 +24,12 @@ from emo.heads.scores import Scores
 from emo.heads.seeds import asked_of, fit_data
 from emo.heads.targets import fit_target
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 
 def cross_validate(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     out: Path | None,
     options: FitOptions,
     *,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -22,6 +21,7 @@ from emo.heads.streams import Source
 from emo.heads.targets import Target, fit_target, labels_of, pair_labels
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
+from emo.store.place import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Data:
 
 def read_data(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     options: FitOptions,
     *,
     unit: Literal["clip", "dialogue"] = "clip",

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ from emo.heads.streams import Source, open_sources
 from emo.heads.targets import labelled_with_pairs, strata_of, task_of_cells
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
+from emo.store.place import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Loaded:
 
 def load_clips(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     options: FitOptions,
     *,
     unit: Literal["clip", "dialogue"] = "clip",

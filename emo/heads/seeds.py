@@ -27,6 +27,7 @@ from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
 """By split and variant (see ``emo/heads/missing.py``), by target: (S, rows, C)."""
@@ -37,7 +38,7 @@ class Asked:
     """What a run is made from, beside the clips themselves."""
 
     manifest: Manifest
-    features: tuple[Path, ...]
+    features: tuple[Place, ...]
     options: FitOptions
     kind: type[Head]
     head_options: Any
@@ -48,7 +49,7 @@ class Asked:
 
 
 def asked_of(
-    manifest: Manifest, features: Sequence[Path], out: Path | None, options: FitOptions
+    manifest: Manifest, features: Sequence[Place], out: Path | None, options: FitOptions
 ) -> Asked:
     """With the head's class and its options, which are checked, and the runs to start from."""
     if options.init and options.search:
