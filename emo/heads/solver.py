@@ -16,6 +16,8 @@ SPARSE_BELOW = 0.05
 
 WIDEST_COVARIANCE = 4096
 """Columns; of more, their covariance costs more than it saves, and variances must do."""
+WIDE = 1.3
+"""Columns a clip from which the clips' own coordinates are worth finding."""
 COVARIANCE_BLOCK = 256
 """Columns multiplied at a time."""
 TOLERANCE, LEAST = 3e-4, 1e-4
@@ -57,6 +59,7 @@ def solve_path(
     width = rows.shape[1]
     used = rows.any(0).nonzero().squeeze(1)
     rows = rows if len(used) == rows.shape[1] else rows[:, used]
+    rows, axes = _few_columns(rows)
     centre = rows.mean(0, dtype=torch.float64).float()
     multiply, strengths = _product(rows), rows.new_tensor(penalties)
     is_square = isinstance(multiply, _Dense) and rows.shape[1] <= WIDEST_COVARIANCE
@@ -80,8 +83,20 @@ def solve_path(
     losses = [loss(logits.T).item() for logits in logits_of(weights, biases)]
     for penalty, solved, bias, value in zip(penalties, weights, biases, losses, strict=True):
         weight = rows.new_zeros(outputs, width)
-        weight[:, used] = solved
+        weight[:, used] = solved if axes is None else solved @ axes.T
         yield Solution(penalty, weight, bias - solved @ centre, value)
+
+
+def _few_columns(rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Of more columns than clips, the clips' coordinates (N, N) and their axes (D, N).
+
+    The best weights lie in the span of the clips, where they are as long in either coordinates.
+    """
+    is_wide = rows.shape[1] >= WIDE * rows.shape[0]
+    if not is_wide or int(rows.count_nonzero()) < SPARSE_BELOW * rows.numel():
+        return rows, None
+    axes, coordinates = torch.linalg.qr(rows.T)
+    return coordinates.T.contiguous(), axes
 
 
 def _covariance(rows: Tensor, centre: Tensor) -> Tensor:

@@ -63,6 +63,19 @@ def test_rare_classes_and_weak_penalties_are_solved_as_far(rows):
         assert ours <= theirs + 2e-6  # the same least value, as well as float32 sees it
 
 
+def test_more_columns_than_clips_are_solved_to_the_same_optimum():
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(4)
+    rows = torch.from_numpy(random.standard_normal((30, 80)).astype(np.float32))
+    labels = torch.from_numpy(random.integers(0, 3, 30))
+    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
+    for solution in solve_path(rows, loss, outputs=3, penalties=[1.0, 0.1]):
+        reference = LogisticRegression(C=1 / (30 * solution.penalty), tol=1e-9, max_iter=9999)
+        reference.fit(rows.double().numpy(), labels.numpy())
+        np.testing.assert_allclose(solution.weight, reference.coef_, atol=5e-4)
+
+
 def test_the_loss_is_round_in_its_coordinates():
     random = np.random.default_rng(3)
     spread = np.geomspace(1, 1e-2, 12)
