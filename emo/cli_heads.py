@@ -1,5 +1,6 @@
 """The commands of stage 2: fit-head, compare, predict."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,11 +100,15 @@ def fit_head(
     """Fit a light head on cached features and report weighted F1 per split."""
     from emo.heads.asked import fit_options
     from emo.heads.fit import fit_head
+    from emo.heads.processor import lacks_bfloat16
     from emo.manifest import read_manifest
     from emo.store.place import local, place
 
     local(out, "a run")
     stores = [place(each) for each in features]
+    if bf16 and lacks_bfloat16():
+        print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
+              "so that it only costs time here", file=sys.stderr)  # fmt: skip
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     given: dict[str, Any] = {
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,

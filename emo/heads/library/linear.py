@@ -164,7 +164,10 @@ class LinearHead(Head):
                 for linear, found, factors in zip(self.linears, together, scales, strict=True):
                     weights = {"weight": found.weight * factors, "bias": found.bias}
                     linear.load_state_dict(weights)
-                yield loss(self(train), train.targets).item()
+                if len(together) == 1:
+                    yield together[0].loss
+                else:
+                    yield loss(self(train), train.targets).item()
 
     def _path_of(self, rows: Tensor, train: Batch, loss: Loss) -> Iterator[Solution]:
         if self.options.solver == "ridge":
