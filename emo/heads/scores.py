@@ -1,5 +1,6 @@
 """Scores of one split over all seeds, and the guard which lets ``test`` be scored only once."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,6 +138,8 @@ class ScoreOnce:
     ) -> None:
         """Labels (unlabelled rows are ignored), their names, and as in :class:`Scores`."""
         self._labels: np.ndarray | None = labels
+        self.labels_hash = hashlib.sha256(labels.tobytes()).hexdigest()[:16]
+        """Tells these labels from others, and nothing else about them."""
         self._classes, self._groups = classes, groups
         self._task: Task = task
         self._scale = scale
