@@ -102,7 +102,8 @@ def predict_file(
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         failures = _extract(run, manifest, Path(folder), options, progress=False)
         store = Store(folder)
-        streams, failures = stored_tokens(run, [clip_id], store)
+        if not failures:
+            streams, failures = stored_tokens(run, [clip_id], store)
         if failures:
             raise MediaError(f"{clip_id}: {failures[clip_id]}")
         tables = run.predict_all(streams)

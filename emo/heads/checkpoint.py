@@ -22,7 +22,7 @@ from torch import Tensor
 
 from emo.errors import FitError
 from emo.heads.outcome import Outcome, Round
-from emo.heads.question import name_of
+from emo.heads.question import HASHED, name_of
 from emo.store.commit import sync_folder
 
 QUESTION = "question.json"
@@ -170,7 +170,11 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
 
 def _told(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     differ = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
-    return ", ".join(f"{name} was {earlier.get(name)}, now {now.get(name)}" for name in differ)
+    return ", ".join(
+        f"other {name}" if name in HASHED
+        else f"{name} was {earlier.get(name)}, now {now.get(name)}"
+        for name in differ
+    )  # fmt: skip
 
 
 def _rows(history: Iterable[Round]) -> list[dict[str, Any]]:

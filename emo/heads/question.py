@@ -13,6 +13,8 @@ from emo.heads.options import FitOptions
 
 _APART = ("search", "seeds", "threads")
 """More trials, seeds or threads are the same question."""
+HASHED = ("clips", "labels", "dialogues", "tokens", "recipes")
+"""What of a question is a hash."""
 
 
 def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
@@ -27,6 +29,8 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
     facts = {name: value for name, value in asked.items() if name not in _APART}
     found = {
         **facts,
+        "target": options.targets,
+        "streams": tuple(data.dims),  # named or taken as all there are
         "clips": _hash({name: split.ids for name, split in splits}),
         "labels": _hash([targets, {name: _labels(split) for name, split in splits}]),
         "dialogues": _hash({name: _dialogues(split) for name, split in splits}),

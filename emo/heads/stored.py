@@ -29,7 +29,7 @@ def stored_tokens(
     if is_present.all():
         return streams, {}
     kept = np.flatnonzero(is_present)
-    bare = [ids[row] for row in np.flatnonzero(~is_present)]
+    bare = [ids[row] for row in np.flatnonzero(~is_present).tolist()]
     return (
         {name: tokens.select(kept) for name, tokens in streams.items()},
         {clip_id: _told(run, absent_of(run, clip_id, store)) for clip_id in bare},
