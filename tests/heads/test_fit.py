@@ -1,7 +1,6 @@
 """From manifest and store to a run: what is learnt, printed, written and refused."""
 
 import dataclasses
-import itertools
 import json
 import os
 import subprocess
@@ -15,7 +14,6 @@ from emo.errors import FitError, OptionError, PluginError
 from emo.heads.fit import FitOptions, fit_head
 from emo.heads.ledger import LEDGER
 from emo.heads.metrics import METRICS, scores
-from emo.heads.outcome import Outcome, Round
 from emo.heads.run import Run
 from emo.heads.streams import open_sources
 from emo.store.store import Store
@@ -79,15 +77,6 @@ def test_the_run_folder_holds_everything(fitted):
     assert document["notes"] == ["fake/b: absent in 2 clips"]
     for name in ("confusion.png", "curves.png"):
         assert (fitted.out / name).read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_head_that_is_kept_is_the_best_on_val_then_the_surest(fitted):
-    def outcome(seed, score, loss):
-        return Outcome(seed, {}, (Round(seed, 1, 0.0, loss, score, True),), is_exact=False)
-
-    found = [outcome(0, 0.5, 0.1), outcome(1, 0.7, 2.0), outcome(2, 0.7, 1.0), outcome(3, 0.6, 0.0)]
-    for outcomes in itertools.permutations(found):
-        assert dataclasses.replace(fitted, outcomes=outcomes).best.seed == 2
 
 
 def test_predictions_give_the_scores_that_were_reported(fitted):
