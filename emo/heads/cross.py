@@ -15,13 +15,15 @@ from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, asked_scalings, split_data
 from emo.heads.files import RUN_FILE, file_name
 from emo.heads.fit import FitOptions, FitResult, forget, kept_beside, threads
-from emo.heads.folder import document_of, run_folder
+from emo.heads.folder import document_of, run_folder, writing
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
+from emo.heads.ledger import record
 from emo.heads.loaded import Loaded, load_clips
 from emo.heads.plots import plot_confusion, plot_numbers
+from emo.heads.question import name_of_folds, name_of_run, question_of
 from emo.heads.scores import Scores
-from emo.heads.seeds import asked_of, fit_data
+from emo.heads.seeds import Asked, asked_of, fit_data
 from emo.heads.targets import fit_target
 from emo.manifest import Manifest
 from emo.store.place import Place
@@ -34,6 +36,7 @@ def cross_validate(
     options: FitOptions,
     *,
     by: str,
+    within: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
 ) -> CrossResult:
@@ -45,6 +48,7 @@ def cross_validate(
         out: the run's folder, with scores and predictions and without a head; None: not written.
         options: what is asked.
         by: a column, of which each value is left out once; or the number of folds.
+        within: as of :func:`emo.heads.ledger.record`.
         resume: go on with what an interrupted cross-validation of this run left.
         progress: a bar on stderr; None: if that is a terminal.
 
@@ -61,23 +65,15 @@ def cross_validate(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
-        loaded = load_clips(manifest, features, options, unit=asked.kind.unit, uses_splits=False)
-        cut = cut_folds(
-            loaded.clips,
-            loaded.strata,
-            by,
-            seed=options.first_seed,
-            unit=asked.kind.unit,
-            are_classes=loaded.are_strata_classes,
-        )
+        loaded = _load(asked)
+        cut = _cut(loaded, asked, by)
         first: FitResult | None = None
-        folds, notes = [], []
+        folds, notes, questions = [], [], []
         if not resume:
             forget(out)
-        scalings = {**asked_scalings(loaded.sources, options), **asked.initials.scalings}
-        for number, fold in enumerate(cut.folds):
+        for number, (fold, data) in enumerate(_data_of_folds(loaded, cut, asked, by)):
+            questions.append(question_of(data, options))
             with _named(by, fold):
-                data = split_data(loaded, fold.splits, unit=asked.kind.unit, scalings=scalings)
                 kept = kept_beside(out, data, options, resume=resume, part=f"fold-{number}")
                 fitted = fit_data(data, asked, started, checkpoints=kept, progress=progress)
             known = {*loaded.notes, *fold.splits.notes}
@@ -94,12 +90,27 @@ def cross_validate(
             missing={name: _pool_variants([f.missing[name] for f in folds if name in f.scores])
                      for name in loaded.tasks},
             seconds=time.monotonic() - started,
+            question=name_of_run(name_of_folds(questions, by), options),
         )  # fmt: skip
         result = CrossResult(by, cut.how, pooled, tuple(folds))
-        if folder is not None:
-            _write(folder, result)
+        if folder is not None and out is not None:
+            with writing(out):
+                tested = [clip_id for fold in folds for clip_id in fold.test.ids]
+                question = name_of_folds(questions, by)
+                earlier = record(out, tested, list(loaded.tasks), question, within=within)
+                pooled = dataclasses.replace(pooled, earlier=earlier)
+                result = dataclasses.replace(result, pooled=pooled)
+                _write(folder, result)
     forget(out)
     return result
+
+
+def question_of_folds(asked: Asked, by: str) -> str:
+    """What a cross-validation of this writes as ``question`` into its ``run.json``."""
+    loaded = _load(asked)
+    folds = _data_of_folds(loaded, _cut(loaded, asked, by), asked, by)
+    questions = [question_of(data, asked.options) for _, data in folds]
+    return name_of_run(name_of_folds(questions, by), asked.options)
 
 
 def pool(parts: Sequence[Scores]) -> Scores:
@@ -122,6 +133,34 @@ def pool(parts: Sequence[Scores]) -> Scores:
 def _pool_variants(folds: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str, Scores]]:
     """By variant of ``--missing``, as of a fit."""
     return {variant: {"test": pool([fold[variant] for fold in folds])} for variant in folds[0]}
+
+
+def _load(asked: Asked) -> Loaded:
+    """All labelled clips, those of the manifest's ``test`` too."""
+    kind, options = asked.kind, asked.options
+    return load_clips(asked.manifest, asked.features, options, unit=kind.unit, uses_splits=False)
+
+
+def _cut(loaded: Loaded, asked: Asked, by: str) -> Folds:
+    return cut_folds(
+        loaded.clips,
+        loaded.strata,
+        by,
+        seed=asked.options.first_seed,
+        unit=asked.kind.unit,
+        are_classes=loaded.are_strata_classes,
+    )
+
+
+def _data_of_folds(
+    loaded: Loaded, cut: Folds, asked: Asked, by: str
+) -> Iterator[tuple[Fold, Data]]:
+    """Fold after fold, each with the classes and the scaling of its own train."""
+    scalings = {**asked_scalings(loaded.sources, asked.options), **asked.initials.scalings}
+    for fold in cut.folds:
+        with _named(by, fold):
+            data = split_data(loaded, fold.splits, unit=asked.kind.unit, scalings=scalings)
+        yield fold, data
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 from emo.errors import FitError
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
+CLIPS_FILE = "clips.csv"
 FORMAT_VERSION = 1
 """Of the run folder."""
 

@@ -26,6 +26,7 @@ from emo.heads.outcome import Outcome, Round
 from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
+from emo.heads.streams import open_sources
 from emo.manifest import Manifest
 from emo.store.place import Place
 
@@ -59,6 +60,8 @@ def asked_of(
     kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
     initials = read_initials(options.init, kind, options.head)
+    if initials.found:
+        initials.check_streams(open_sources(features, options.streams)[0])
     return Asked(manifest, tuple(features), options, kind, head_options, initials, out)
 
 
@@ -95,6 +98,7 @@ def fit_data(
         },
         seconds=time.monotonic() - started,
         out=asked.out,
+        inherited=asked.initials.known,
     )
 
 
@@ -112,6 +116,16 @@ def check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
     for stream in options.spec_augment:
         if stream not in data.dims:
             raise FitError(plugins.unknown("stream of --spec-augment", stream, data.dims))
+    changes = {
+        "--spec-augment": options.spec_augment,
+        "--modality-dropout": options.modality_dropout,
+    }
+    asked = [name for name, value in changes.items() if value]
+    if kind.joins_streams and asked:
+        raise FitError(
+            f"head {options.head} joins its streams once, before training: "
+            f"{' and '.join(asked)} would change nothing. Leave it out, or choose another head."
+        )
 
 
 def _fit_seeds(

@@ -58,7 +58,7 @@ def commit(folder: Place, name: str, write: Callable[[BinaryIO], None]) -> bool:
             is_first = _publish(temporary, folder / name)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
     return is_first
@@ -144,7 +144,7 @@ def _take(lock: Path, final: Path, *, owner: str) -> bool:
         time.sleep(0.02)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name durable, where a folder can be synced at all (not on Windows)."""
     if os.name == "nt":
         return

@@ -22,3 +22,11 @@ def made(tmp_path_factory):
 def fitted(made, tmp_path_factory):
     manifest, store = made
     return fit_head(manifest, [store], tmp_path_factory.mktemp("runs") / "x" / "y", QUICK)
+
+
+@pytest.fixture
+def without_plots(monkeypatch):
+    """Pictures are half of the time of a small run, and tested elsewhere."""
+    for module in ("folder", "cross"):
+        for name in ("plot_confusion", "plot_numbers", "plot_curves"):
+            monkeypatch.setattr(f"emo.heads.{module}.{name}", lambda *_: None, raising=False)

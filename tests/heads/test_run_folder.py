@@ -18,6 +18,7 @@ from tests.heads.conftest import QUICK
 
 FILES = {
     "run.json", "head.safetensors", "predictions.csv", "history.csv", "confusion.png", "curves.png",
+    "clips.csv",
 }  # fmt: skip
 
 

@@ -80,6 +80,7 @@ class LinearHead(Head):
     """
 
     Options = LinearOptions
+    joins_streams = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: LinearOptions
