@@ -70,6 +70,7 @@ class Worker:
         """Build nothing yet; models are loaded when the first part needs them."""
         self.job = job
         self.store = Store(job.store)
+        self.cached = CachedFaces(Store(job.store))  # its own view, that threads may read
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))
         self.loaded = Loaded(job, self.meter)
         most = 2 * job.threads + self.loaded.batch_clips
@@ -110,11 +111,10 @@ class Worker:
         clips = [clip for clip in part.clips if any(clip.id in ids for ids in todo.values())]
         self.loaded.load(todo, clips)
         on_loaded()
-        cached = CachedFaces(Store(self.job.store))  # its own view: threads read it
         most = min(self.loaded.batch_clips, BATCH_CLIPS)
         groups = groups_of(self._units(clips, todo), most)
         limits = self.loaded.limits(todo)
-        line = self.pipeline.open(groups, lambda units: self._prepare(units, cached), limits)
+        line = self.pipeline.open(groups, self._prepare, limits)
         return Started(part, tuple(todo), len(clips), line)
 
     def finish(
@@ -186,16 +186,16 @@ class Worker:
                 clip, source_of(clip, self.job.root), asks, self.loaded.stretch_seconds
             )
 
-    def _prepare(self, units: Sequence[Unit], cached: CachedFaces) -> list[Ready]:
+    def _prepare(self, units: Sequence[Unit]) -> list[Ready]:
         """Decode units once and prepare them for every backbone that wants them; in a thread."""
         hashes = [source_hash(unit.clip, self.job.root) for unit in units]
         needs = [self.loaded.needs[ask.name] for ask in units[0].asks]
         crops = [
-            [self._cached_faces(cached, unit, need, found) for need in needs]
+            [self._cached_faces(unit, need, found) for need in needs]
             for unit, found in zip(units, hashes, strict=True)
         ]
         if len(units) > 1 and any(found is not None for row in crops for found in row):
-            return [ready for unit in units for ready in self._prepare([unit], cached)]
+            return [ready for unit in units for ready in self._prepare([unit])]
         needs = [need if c is None else replace(need, frames=None, faces=None)
                  for need, c in zip(needs, crops[0], strict=True)]  # fmt: skip
         found = []
@@ -220,12 +220,10 @@ class Worker:
             found.append(Ready(unit, known, prepared, seconds))
         return found
 
-    def _cached_faces(
-        self, cached: CachedFaces, unit: Unit, need: Needs, source: str
-    ) -> Faces | None:
+    def _cached_faces(self, unit: Unit, need: Needs, source: str) -> Faces | None:
         """Crops of an earlier job; only of whole clips, because that is what it stored."""
         is_whole = unit.source == source_of(unit.clip, self.job.root)
-        return cached.get(need, unit.clip.id, source) if is_whole else None
+        return self.cached.get(need, unit.clip.id, source) if is_whole else None
 
     def _encode(self, batch: Sequence[Ready], collector: Collector) -> Iterator[ClipDone]:
         """A batch through every model; its clips that are complete."""

@@ -53,9 +53,9 @@ def events(monkeypatch):
 
     prepare, encode, leave = Worker._prepare, Worker._encoded, PartWriter.__exit__
 
-    def prepared(self, units, cached):
+    def prepared(self, units):
         note("decode", [unit.clip.id for unit in units])
-        return prepare(self, units, cached)
+        return prepare(self, units)
 
     def encoded(self, name, batch):
         note("encode", [ready.unit.clip.id for ready in batch])

@@ -75,6 +75,19 @@ def test_what_is_reported_is_what_the_log_holds(tmp_path):
     assert [logged.stage(name).items for name in ("decode", "encode", "write")] == [CLIPS, CLIPS, 2]
 
 
+def test_the_command_shows_it_on_stderr_and_status_sums_it_up(emo, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage_report, "SHOWN_SECONDS", 0.0)
+    (tmp_path / "m.csv").write_text("id,text\na,one\nb,two\n")
+    code, out, err = emo("extract", "m.csv", "--backbone", "tests.make_backbone:Letters")
+    assert (code, "waiting before it" in out) == (0, False)
+    lines = err.splitlines()
+    assert [line.split()[0] for line in lines[-7:-1]] == [
+        "stage", "load", "decode", "prepare", "encode", "write",
+    ]  # fmt: skip
+    _, out, _ = emo("extract", "--status", "features")
+    assert err.strip() in out
+
+
 def totals_of(wall=40.0, is_on_gpu=False, threads=4, **busy):
     """``busy``: seconds of each ten."""
     totals = WorkTotals(wall, wall if is_on_gpu else 0.0)
