@@ -5,11 +5,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from pathlib import Path
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from emo.cli import main
 from emo.heads import plots
@@ -42,6 +44,12 @@ def _sketches():
 def drawn(monkeypatch):
     """In this test pictures are drawn."""
     monkeypatch.setattr(plots, "_figure", DRAW)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _bars_of_forked_children_are_their_own():
+    """tqdm's lock is one semaphore for all forks: a child killed while it holds it blocks us."""
+    tqdm.set_lock(threading.RLock())
 
 
 @pytest.fixture(scope="session")
