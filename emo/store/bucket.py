@@ -46,7 +46,8 @@ class Bucket:
         names = []
         for each in found["objects"]:
             self._known[each["path"]] = _facts(each)
-            names.append(each["path"][skipped:])
+            if name := each["path"][skipped:]:  # some tools make an empty object for a folder
+                names.append(name)
         return sorted(path[skipped:] for path in found["common_prefixes"]), sorted(names)
 
     def facts(self, key: str, *, is_known: bool = True) -> ObjectFacts:
