@@ -1,34 +1,27 @@
 """Requests to one bucket of an object store: S3 and what speaks like it, Google's, Azure's.
 
 Only single requests whose effect is whole or none: one PUT an object, never an upload in pieces.
-Credentials and endpoint come from the environment variables that the services' own tools read.
 """
 
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-from obstore.store import ObjectStore, from_url
 
 from emo.errors import StoreError
+from emo.store.connect import QUICK, SLOW, connected
 from emo.store.objects import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
 from emo.store.refusals import KEPT, no_conditions, refusal
 
-QUICK: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "20s", "timeout": "10m"}
-"""Of requests that ask; a server that says nothing for 20 s is not there."""
-SLOW: dict[str, Any] = {"connect_timeout": "5s", "timeout": "20m"}
-"""Of requests that send a part, 2 GiB at most: there is no answer before all of it is sent."""
 TRIES = 5
 """Of a PUT that is refused although nothing is there."""
-RETRY: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(seconds=20)}
 
 
 class Bucket:
@@ -41,7 +34,7 @@ class Bucket:
             StoreError: the settings make no connection.
         """
         self.root = root
-        self._quick, self._slow = _connected(root, QUICK), _connected(root, SLOW)
+        self._quick, self._slow = connected(root, QUICK), connected(root, SLOW)
         self._known: dict[str, ObjectFacts] = {}
         self._is_proved = False
 
@@ -53,7 +46,8 @@ class Bucket:
         names = []
         for each in found["objects"]:
             self._known[each["path"]] = _facts(each)
-            names.append(each["path"][skipped:])
+            if name := each["path"][skipped:]:  # some tools make an empty object for a folder
+                names.append(name)
         return sorted(path[skipped:] for path in found["common_prefixes"]), sorted(names)
 
     def facts(self, key: str, *, is_known: bool = True) -> ObjectFacts:
@@ -178,42 +172,6 @@ def _bucket(root: str, _pid: int) -> Bucket:
 def forget_connections() -> None:
     """Look at the environment anew."""
     _bucket.cache_clear()
-
-
-def _connected(root: str, timeouts: dict[str, Any]) -> "ObjectStore":
-    endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
-    given: dict[str, Any] = {
-        "client_options": timeouts | {"allow_http": endpoint.startswith("http://")},
-        "retry_config": RETRY,
-    }
-    try:
-        if root.startswith("s3://") and (provider := _profile()):
-            given["credential_provider"] = provider()
-        store: ObjectStore = from_url(root, **given)
-    except (BaseError, ValueError) as error:
-        raise refusal(root, root, str(error)) from error
-    return store
-
-
-_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-_OWN_CREDENTIALS = (
-    "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_SKIP_SIGNATURE",
-)  # fmt: skip
-
-
-def _profile() -> Callable[[], Any] | None:
-    """boto3, when it is there and a file of profiles must be read, which obstore does not."""
-    if any(os.environ.get(name) for name in _OWN_CREDENTIALS):
-        return None
-    files = os.environ.get("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"), "~/.aws/config"
-    if not any(os.path.isfile(os.path.expanduser(file)) for file in files):
-        return None
-    try:
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError:
-        return None
-    return Boto3CredentialProvider
 
 
 def _facts(meta: Any) -> ObjectFacts:

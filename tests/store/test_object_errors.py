@@ -123,6 +123,10 @@ def test_credentials_of_a_profile_are_read(bucket, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_PROFILE", "work")
     forget_connections()
     assert list(Store(bucket).ids("toy")) == ["a clip"]
+    monkeypatch.setenv("AWS_PROFILE", "play")
+    forget_connections()
+    with pytest.raises(StoreError, match=r"no credentials by the files in ~/.aws: .*play"):
+        Store(bucket)
 
 
 def test_the_library_is_missing(monkeypatch):
