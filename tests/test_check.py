@@ -1,4 +1,5 @@
 import shutil
+import time
 import wave
 
 import pytest
@@ -172,12 +173,31 @@ def test_what_splits_share_is_a_warning(rows):
     assert not report.is_wrong
 
 
-def test_one_stretch_in_two_splits_is_a_warning(tmp_path):
-    write_wav(tmp_path / "a.wav", 1)
-    lines = "1,a.wav,0,0.5,train", "2,a.wav,0,0.5,test", "3,a.wav,0.5,1,test"
-    header = "id,audio,start_seconds,end_seconds,split"
-    report = check(write(tmp_path / "m.csv", header, *lines))
-    assert found(report) == {"files of test that train has too": ("warning", 1)}
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("v.wav,,mix,0,5", "v.wav,,mix,1,5"),
+        ("v.wav,,mix,0,1", "v.wav,,mix,2,3"),
+        ("v.wav,,left,,", "v.wav,,right,,"),
+        ("v.wav,,mix,,", "v.wav,,right,0,5"),
+        ("v.wav,,mix,,", "v.wav,sound.wav,mix,,"),
+        ("a.wav,sound.wav,mix,,", "b.wav,sound.wav,mix,,"),
+    ],
+)
+def test_a_file_in_two_splits_is_a_warning_whatever_stretch_of_it(rows, train, test):
+    header = "id,video,audio,audio_channel,start_seconds,end_seconds,split,label"
+    lines = f"1,{train},train,a", f"2,{test},test,b", "3,other.wav,,mix,0,1,test,b"
+    report = rows(header, *lines, "4,own.wav,,mix,,,train,b", fast=True)
+    (shared,) = [f for f in report.findings if f.name == "files of test that train has too"]
+    assert shared.found == ("sound.wav" if "a.wav" in train else "v.wav",)
+    assert "in 1 of 2 clips" in shared.note
+
+
+def test_turns_millions_apart_take_no_time(rows):
+    began = time.process_time()
+    report = rows("text,dialogue,turn", "a,0,0", "b,0,20000000", "c,0,20000002", "d,0,20000003")
+    assert "0 (turn 1–19999999, 20000001)" in report.table()
+    assert time.process_time() - began < 2
 
 
 def test_turns_and_texts_and_columns_are_looked_at(rows):
@@ -186,7 +206,7 @@ def test_turns_and_texts_and_columns_are_looked_at(rows):
     assert found(report)["dialogues with gaps in their turns"] == ("warning", 1)
     assert found(report)["turns that stand twice in a dialogue"] == ("warning", 1)
     assert found(report)["columns that look like ours"] == ("warning", 1)
-    assert "0 (turn 1, 2)" in report.table()
+    assert "0 (turn 1–2)" in report.table()
     assert "'Speaker': --column speaker=Speaker" in report.table()
     assert found(report)["unreadable rows"] == ("error", 1)  # no words, no file
 
@@ -247,6 +267,17 @@ def test_overlap_counts_by_file_id_text_and_speaker(tmp_path):
     ]
     assert report.by_split == ({"a": "test", "no split of b": 1},)
     assert "same text (5 words or more) and speaker\na" in report.table()
+
+
+def test_a_text_in_several_splits_of_the_other_manifest_counts_in_each(tmp_path):
+    said = "I told him so yesterday evening,anna"
+    a = write(tmp_path / "a.csv", "text,speaker,split", f"{said},test")
+    b = write(
+        tmp_path / "b.csv", "id,text,speaker,split",
+        f"1,{said},train", f"2,{said},test", f"3,{said},train", "4,It stands nowhere,anna,val",
+    )  # fmt: skip
+    report = overlap(read_manifest(a), read_manifest(b))
+    assert report.by_split == ({"a": "test", "train of b": 1, "test of b": 1},)
 
 
 def test_a_text_that_was_cut_is_found_by_its_beginning_and_counted_by_split(tmp_path):
