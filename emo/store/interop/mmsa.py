@@ -128,7 +128,7 @@ def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:
 
 
 def _ids(part: Any, split: str, options: MmsaReadOptions) -> list[str]:
-    ids = texts(np.array(part[options.ids or "id"]))
+    ids = texts(np.array(part[options.ids or "id"]).reshape(-1).tolist())
     return [f"{SPLITS[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
 
 
