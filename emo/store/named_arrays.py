@@ -6,7 +6,7 @@ and refused when there are none: averaged into a mean it is what spoils features
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,10 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
+from emo.store.clip_ids import ID_NAMES, texts
 from emo.store.contents import Contents, Rows, known, spec_of
 from emo.store.lazy_dict import LazyDict
 
-ID_NAMES = ("ids", "id", "clip", "clips", "clip_ids", "names", "name", "keys")
 _IDS = "OSTUiu"
 """Kinds of numpy's dtypes that ids can have."""
 LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
@@ -95,26 +95,6 @@ def find_clips(
     order = [name for name in file.document.get("streams", ()) if name in streams]
     made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
     return Contents(ids, LazyDict(made), ignored=ignored, **known(file.document))
-
-
-def texts(cells: Iterable[object]) -> list[str]:
-    """Ids as text, whether they are text, whole numbers or bytes of UTF-8.
-
-    Raises:
-        ValueError: one is something else, or lacks.
-    """
-    return [_text(cell, place) for place, cell in enumerate(cells)]
-
-
-def _text(cell: object, place: int) -> str:
-    if isinstance(cell, bytes):
-        try:
-            return cell.decode()
-        except UnicodeDecodeError:
-            raise ValueError(f"the id of clip {place}, {cell[:40]!r}, is not UTF-8") from None
-    if isinstance(cell, str) or (isinstance(cell, int) and not isinstance(cell, bool)):
-        return str(cell)
-    raise ValueError(f"the id of clip {place}: expected text or a whole number, got {cell!r}")
 
 
 def parse_document(text: str, path: Path) -> Mapping[str, Any]:
