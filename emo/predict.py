@@ -15,6 +15,7 @@ from emo.heads.files import file_name
 from emo.heads.run import Run
 from emo.heads.targets import NONE, SEPARATOR, Target
 from emo.manifest import Clip, Manifest, read_manifest
+from emo.store.place import Place
 from emo.store.store import Store
 from emo.table import format_table
 
@@ -122,7 +123,7 @@ def predict_file(
 def predict_manifest(
     run_path: Path,
     manifest_path: Path,
-    features: Path | None,
+    features: Place | str | None,
     out: Path,
     *,
     columns: Mapping[str, str],
@@ -167,7 +168,7 @@ def _extract(
     return _in_all([report.failures.get(ask.name, {}) for ask in asks])
 
 
-def _check_recipes(run: Run, store: Store, path: Path) -> None:
+def _check_recipes(run: Run, store: Store, path: Place | str) -> None:
     for name, recipe in run.recipes.items():
         found = store.recipes.get(name)
         if found is None:

@@ -1,8 +1,8 @@
 """Starts a real Slurm of one node on this machine, without systemd; needs root, as slurmd does.
 
 Debian: ``apt-get install slurm-wlm munge``. Everything lies in one scratch folder; jobs that have
-ended are written to ``completed.txt`` there (jobcomp/filetxt: `sacct` would need a database, since
-accounting_storage/filetxt no longer exists).
+ended are written to ``completed.txt`` there (jobcomp/filetxt), which `sacct -c` reads; without -c
+it would need a database.
 """
 
 import os
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo", "sacct")
 START_SECONDS = 30
 
 _CONF = """\

@@ -6,6 +6,7 @@ committed by itself, until the clip that kills its worker is alone, dies once mo
 as failed. (Quarters rather than halves: loading a model again costs more than a small part.)
 """
 
+import errno
 import json
 import os
 import uuid
@@ -129,11 +130,13 @@ class Journal:
         return [entry for line in lines if (entry := _parsed(line))]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        data = (json.dumps(entry, ensure_ascii=False) + "\n").encode()
+        # a line of its own even after one that was cut
+        data = ("\n" + json.dumps(entry, ensure_ascii=False) + "\n").encode()
         try:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                os.write(handle, data)
+                if os.write(handle, data) < len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
         except OSError as error:

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emo.errors import EmoError
@@ -26,7 +26,14 @@ class Submission:
 
     id: str
     offset: int
-    """Task number of the job = offset + index in the array."""
+    """Task number = offset + index in the array."""
+    parts_per_task: int = 1
+    """As it was then; `--resume` may ask for another."""
+
+    def parts(self, index: int) -> range:
+        """The parts that a task of the array holds; the last one's may be beyond the job's end."""
+        first = (self.offset + index) * self.parts_per_task
+        return range(first, first + self.parts_per_task)
 
 
 def submit(script: Path, indexes: Sequence[int], offset: int, max_parallel: int | None) -> str:
@@ -56,10 +63,20 @@ def max_array_size() -> int:
 
 
 def remember(folder: Path, submission: Submission) -> None:
-    """Add a line to the job folder."""
-    line = {"id": submission.id, "offset": submission.offset}
-    with (folder / SUBMISSIONS).open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    """Add a line to the job folder.
+
+    Raises:
+        SchedulerError: it cannot be written; names the array that nobody else knows of.
+    """
+    try:
+        with (folder / SUBMISSIONS).open("a") as file:
+            file.write(json.dumps(asdict(submission)) + "\n")
+    except OSError as error:
+        raise SchedulerError(
+            f"Slurm took array {submission.id}, but {folder / SUBMISSIONS} cannot be written "
+            f"({error.strerror}), so that --status and --resume would not know of it: scancel "
+            f"{submission.id}, make room, then emo extract --resume {folder}"
+        ) from error
 
 
 def submissions(folder: Path) -> list[Submission]:
@@ -69,25 +86,46 @@ def submissions(folder: Path) -> list[Submission]:
     return [Submission(**json.loads(line)) for line in lines]
 
 
-def task_states(folder: Path) -> dict[int, str] | None:
-    """Task of the job -> ``RUNNING``, ``PENDING`` …, of those that Slurm still has in its queue.
+@dataclass(frozen=True)
+class Queued:
+    """One task in Slurm's queue."""
 
-    None: nothing was submitted, or Slurm does not answer here.
-    """
-    known = {each.id: each.offset for each in submissions(folder)}
-    if not known:
-        return None
+    id: str
+    """Of its array."""
+    index: int
+    state: str
+    """``RUNNING``, ``PENDING`` …"""
+
+
+def queue() -> list[Queued] | None:
+    """The user's array tasks that Slurm still has in its queue; None: it does not answer here."""
     try:
         # a job that ended long ago is an error to `squeue -j`, so all of the user's are asked for
         answer = _ask("squeue", "--me", "-h", "-r", "-o", "%F %K %T")
     except SchedulerError:
         return None
     lines = (line.split() for line in answer.splitlines())
-    return {
-        known[fields[0]] + int(fields[1]): fields[2]
+    return [
+        Queued(fields[0], int(fields[1]), fields[2])
         for fields in lines
-        if len(fields) == 3 and fields[0] in known and fields[1].isdigit()
-    }
+        if len(fields) == 3 and fields[1].isdigit()
+    ]
+
+
+def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[range, str] | None:
+    """Parts of each task of the job that Slurm still has in its queue -> the task's state.
+
+    Args:
+        folder: of the job.
+        tasks: the queue, if it was asked for already.
+
+    Returns:
+        None: nothing was submitted, or Slurm does not answer here.
+    """
+    known = {each.id: each for each in submissions(folder)}
+    if not known or (tasks is None and (tasks := queue()) is None):
+        return None
+    return {known[task.id].parts(task.index): task.state for task in tasks if task.id in known}
 
 
 def ranges(numbers: Iterable[int]) -> str:

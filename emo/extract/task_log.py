@@ -17,7 +17,8 @@ class TaskLog:
         """Start ``<machine>-<pid>-<word>.jsonl`` with a line of ``facts``."""
         self.path = folder / log_name(me())
         try:
-            self._file = self.path.open("a", buffering=1, encoding="utf-8")
+            # unbuffered: what a full disk refused must not be tried again when the file is closed
+            self._file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise cannot_write(folder, error) from error
         self.write("start", **facts)
@@ -33,7 +34,7 @@ class TaskLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": now, "event": event, **facts}
         try:
-            self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
         except OSError as error:
             raise cannot_write(self.path.parent, error) from error
 

@@ -14,6 +14,7 @@ from emo.heads.folder import told
 from emo.heads.seeds import Asked, asked_of
 from emo.heads.streams import open_sources
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 MOST_STREAMS = 6
 """More would be over 63 runs."""
@@ -21,7 +22,7 @@ MOST_STREAMS = 6
 
 def ablate(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     out: Path,
     options: FitOptions,
     *,

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,15 @@ from emo.heads.head import Batch
 from emo.heads.loaded import Loaded, load_clips
 from emo.heads.plots import plot_confusion, plot_numbers
 from emo.heads.scores import Scores
-from emo.heads.seeds import Asked, asked_of, fit_data
+from emo.heads.seeds import asked_of, fit_data
 from emo.heads.targets import fit_target
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 
 def cross_validate(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     out: Path | None,
     options: FitOptions,
     *,
@@ -60,7 +61,7 @@ def cross_validate(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
-        loaded = _load(asked)
+        loaded = load_clips(manifest, features, options, unit=asked.kind.unit, uses_splits=False)
         cut = cut_folds(
             loaded.clips,
             loaded.strata,
@@ -88,10 +89,9 @@ def cross_validate(
         pooled = dataclasses.replace(
             first,
             data=_data(loaded, first.data, notes),
-            all_scores={name: {"test": pool([f.scores[name] for f in folds])}
+            all_scores={name: {"test": pool([f.scores[name] for f in folds if name in f.scores])}
                         for name in loaded.tasks},
-            missing={name: {variant: {"test": pool([f.missing[name][variant] for f in folds])}
-                            for variant in folds[0].missing[name]}
+            missing={name: _pool_variants([f.missing[name] for f in folds if name in f.scores])
                      for name in loaded.tasks},
             seconds=time.monotonic() - started,
         )  # fmt: skip
@@ -119,11 +119,9 @@ def pool(parts: Sequence[Scores]) -> Scores:
     )
 
 
-def _load(asked: Asked) -> Loaded:
-    """All labelled clips, those of the manifest's ``test`` too."""
-    clips = tuple(dataclasses.replace(clip, split=None) for clip in asked.manifest.clips)
-    manifest = dataclasses.replace(asked.manifest, clips=clips)
-    return load_clips(manifest, asked.features, asked.options, unit=asked.kind.unit)
+def _pool_variants(folds: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str, Scores]]:
+    """By variant of ``--missing``, as of a fit."""
+    return {variant: {"test": pool([fold[variant] for fold in folds])} for variant in folds[0]}
 
 
 @contextlib.contextmanager
@@ -141,9 +139,9 @@ def _kept(fold: Fold, fitted: FitResult) -> FoldResult:
         fold.name,
         {name: len(rows) for name, rows in fold.splits.rows.items()},
         dataclasses.replace(test, batch=Batch({}, pairs=test.batch.pairs)),
-        {name: found["test"] for name, found in fitted.all_scores.items()},
+        {name: found["test"] for name, found in fitted.all_scores.items() if "test" in found},
         {
-            name: {variant: found["test"] for variant, found in variants.items()}
+            name: {variant: found["test"] for variant, found in variants.items() if "test" in found}
             for name, variants in fitted.missing.items()
         },
         tuple(done for outcome in fitted.outcomes for done in outcome.history),
@@ -204,7 +202,10 @@ def _document(result: CrossResult) -> dict[str, Any]:
             {
                 "name": fold.name,
                 "splits": fold.counts,
-                "metrics": {name: fold.metrics_of(name) for name in fold.scores},
+                "metrics": {
+                    target.name: fold.metrics_of(target.name)
+                    for target in result.pooled.data.targets
+                },
             }
             for fold in result.folds
         ],

@@ -19,13 +19,14 @@ from emo.heads.report import FitResult
 from emo.heads.search import Search, search
 from emo.heads.seeds import asked_of, check_served, fit_data
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 __all__ = ["FitOptions", "FitResult", "fit_head"]
 
 
 def fit_head(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     out: Path | None,
     options: FitOptions,
     *,

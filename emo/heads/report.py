@@ -16,6 +16,7 @@ from emo.heads.scores import Scores
 from emo.heads.targets import Target
 from emo.heads.titles import TITLES
 from emo.manifest import Manifest
+from emo.store.place import Place
 from emo.table import format_table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class FitResult:
     """The head's options, defaults included."""
     data: Data
     manifest: Manifest
-    features: tuple[Path, ...]
+    features: tuple[Place, ...]
     outcomes: tuple[Outcome, ...]
     """One a seed."""
     all_scores: dict[str, dict[str, Scores]]

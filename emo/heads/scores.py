@@ -137,9 +137,15 @@ class ScoreOnce:
     ) -> None:
         """Labels (unlabelled rows are ignored), their names, and as in :class:`Scores`."""
         self._labels: np.ndarray | None = labels
+        self._is_labelled = bool(is_known(labels).any())
         self._classes, self._groups = classes, groups
         self._task: Task = task
         self._scale = scale
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether any row has a label; nothing more is told of them before they are scored."""
+        return self._is_labelled
 
     def score(
         self,

@@ -27,6 +27,7 @@ from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
 """By split and variant (see ``emo/heads/missing.py``), by target: (S, rows, C)."""
@@ -37,7 +38,7 @@ class Asked:
     """What a run is made from, beside the clips themselves."""
 
     manifest: Manifest
-    features: tuple[Path, ...]
+    features: tuple[Place, ...]
     options: FitOptions
     kind: type[Head]
     head_options: Any
@@ -48,11 +49,13 @@ class Asked:
 
 
 def asked_of(
-    manifest: Manifest, features: Sequence[Path], out: Path | None, options: FitOptions
+    manifest: Manifest, features: Sequence[Place], out: Path | None, options: FitOptions
 ) -> Asked:
     """With the head's class and its options, which are checked, and the runs to start from."""
     if options.init and options.search:
         raise OptionError("--init and --search: a search would choose other sizes than the runs'")
+    if out is not None and not out.name:
+        raise OptionError(f"--out {out}: expected a folder of the run's own, such as runs/first")
     kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
     initials = read_initials(options.init, kind, options.head)
@@ -191,7 +194,9 @@ def _score(
                 )
             )
             for variant, each in scores.items():
-                found[target.name].setdefault(variant, {})[split] = each
+                of_splits = found[target.name].setdefault(variant, {})
+                if len(each.labels):  # of a target that nobody labelled there, there is no score
+                    of_splits[split] = each
     return found
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emo.errors import StoreError
+from emo.store.place import local
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def appearing(out: Path) -> Iterator[Path]:
     Raises:
         StoreError: ``out`` exists, or nothing can be written there.
     """
-    out = out.absolute()
+    out = local(out, "what is written here").absolute()
     if out.exists() or out.is_symlink():
         raise StoreError(f"{out} exists; choose another --out, or remove it")
     try:

@@ -8,7 +8,6 @@ the store holds every clip, and the next run goes on.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -24,6 +23,7 @@ from emo.store.mapped import Part
 from emo.store.members import write_members
 from emo.store.merge import Merged
 from emo.store.part import PartFacts, part_name
+from emo.store.place import Place
 from emo.store.recipe import Recipe
 
 
@@ -198,7 +198,7 @@ _Streams = dict[str, tuple[_Tokens, list[int]]]
 """By name, the tokens and the length of each finished clip."""
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def _remove(paths: Iterable[Place]) -> None:
     for path in paths:
         try:
             path.unlink(missing_ok=True)

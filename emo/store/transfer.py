@@ -14,6 +14,7 @@ from emo.store.contents import Contents, of_folder, recipe_of
 from emo.store.folder import RecipeFolder
 from emo.store.format import FORMATS, Format
 from emo.store.parts import no_empty_recipe, progress, write_parts
+from emo.store.place import Place
 from emo.store.recipe import IMPORTED
 from emo.store.store import Store
 from emo.table import format_bytes, format_table
@@ -50,7 +51,7 @@ class TransferReport:
 def import_file(
     name: str,
     path: Path,
-    store: Path,
+    store: Place | str,
     *,
     options: Sequence[str] = (),
     recipe: str | None = None,
@@ -106,7 +107,7 @@ def import_file(
 
 def export_file(
     name: str,
-    store: Path,
+    store: Place | str,
     out: Path,
     *,
     recipe: str | None = None,

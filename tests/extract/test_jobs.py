@@ -31,10 +31,7 @@ def write_manifest(path, texts):
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
     """A Slurm that takes every array and runs nothing; ``queue`` is what squeue prints."""
-    commands = fake_slurm.install(tmp_path)
-    (commands / "sbatch").write_text(
-        (commands / "sbatch").read_text().replace("case", "exit 0; case")
-    )
+    commands = fake_slurm.install(tmp_path, runs=False)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     return tmp_path
 

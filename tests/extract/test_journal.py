@@ -1,11 +1,13 @@
 """Tests of emo/extract/journal.py: what a journal tells, and how killers are closed in on."""
 
 import math
+import os
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emo.errors import StoreError
 from emo.extract.journal import PIECES, Death, Journal, me
 
 LETTERS = tuple("abcdefgh")
@@ -35,6 +37,19 @@ def test_a_worker_that_vanished_died_unseen(journal):
     journal.begin(["c"])
     journal.end()
     assert journal.deaths() == [Death(frozenset("ab"), None)]  # kept beside a good end
+
+
+def test_a_line_that_was_cut_costs_only_itself(journal):
+    journal.path.write_text('{"begin": ["a"], "by": "another-machine/12/abcdef"}\n{"beg')
+    journal.begin(["c"])
+    assert journal.in_hand() == {"another-machine/12/abcdef": ["a"], me(): ["c"]}
+
+
+def test_a_line_that_does_not_fit_is_an_error(journal, monkeypatch):
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[:5]))
+    with pytest.raises(StoreError, match="no space left"):
+        journal.begin(LETTERS)
 
 
 def test_who_had_nothing_in_hand_did_not_die_at_it(journal):

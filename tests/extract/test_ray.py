@@ -11,6 +11,8 @@ import pytest
 from emo.extract.job_folder import latest_job, open_job
 from emo.store.maintain import verify
 from emo.store.store import Store
+from tests.extract import letters_job
+from tests.mounts import mount, small_disk
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
 ROOT = Path(__file__).parents[2]
@@ -83,3 +85,19 @@ def test_a_node_that_dies_and_one_that_joins_lose_and_double_nothing(cluster, tm
         print(f"\n{printed.strip()}\nat work when the node died: parts {sorted(before.values())};")
         print(f"part {lost} was lost with it and redone; clips by worker: {sorted(done.values())}")
         print(f"{checked.table()}\n{time.monotonic() - began:.0f} s")
+
+
+def test_a_full_disk_ends_the_job_with_its_line_and_more_room_completes_it(cluster, tmp_path, emo):
+    nodes, *_ = cluster
+    with small_disk(tmp_path / "disk", 27 * 4096) as disk:
+        store = disk / "features"
+        words = letters_job.words(letters_job.write_manifest(tmp_path), store)
+        command = [sys.executable, "-m", "emo", *words, "--executor", "ray", "--address"]
+        command = [*map(str, command), nodes.address]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 1
+        assert "no space left to write" in ended.stderr.splitlines()[-1]
+        assert 0 < len(letters_job.hashes(store)) < letters_job.CLIPS
+        mount("-o", "remount,size=1m", disk)
+        assert emo(*words)[0] == 0  # by the local executor: Ray takes half a minute to start
+        assert len(letters_job.hashes(store)) == letters_job.CLIPS

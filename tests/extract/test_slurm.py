@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,10 @@ import pytest
 from emo.extract.job_folder import open_job
 from emo.extract.missing import missing_parts
 from emo.extract.scheduler import submissions, task_states
+from emo.extract.task_log import read_logs
 from emo.store.maintain import verify
 from emo.store.store import Store
+from emo.table import format_table
 from tests.real_slurm import CannotStart, slurm
 
 pytestmark = pytest.mark.slurm
@@ -54,17 +58,19 @@ def parts_in_hand(folder):
 
 
 def running(folder):
-    states = task_states(folder.path)
-    return {task for task, state in states.items() if state == "RUNNING"}
+    states = task_states(folder.path).items()
+    return {parts.start // PARTS_PER_TASK for parts, state in states if state == "RUNNING"}
 
 
 def slurm_id(folder, task):
-    owner = max((s for s in submissions(folder.path) if s.offset <= task), key=lambda s: s.offset)
+    """Slurm's name of a task as it was submitted last."""
+    owners = [each for each in submissions(folder.path) if each.offset <= task]
+    owner = max(owners, key=lambda each: (each.offset, int(each.id)))
     return f"{owner.id}_{task - owner.offset}"
 
 
 def kill_task(task, each=PARTS_PER_TASK):
-    """SIGKILL to the process that Slurm started for a task."""
+    """SIGKILL to all processes of a task, as when a node runs out of memory."""
     first = task * each
     words = f"--part\0{first}-{first + each - 1}\0".encode()
     pids = []
@@ -74,8 +80,9 @@ def kill_task(task, each=PARTS_PER_TASK):
                 pids.append(int(path.parent.name))
         except OSError:
             continue
-    assert len(pids) == 1
-    os.kill(pids[0], signal.SIGKILL)
+    (pid,) = pids
+    assert os.getpgid(pid) != os.getpgid(0)
+    os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
 def raw_ids():
@@ -86,10 +93,48 @@ def raw_ids():
     return dict(line.split() for line in printed.splitlines())
 
 
-def end_of(site, raw_id):
-    """Slurm's own word for how a task ended."""
-    text = (site / "completed.txt").read_text()
-    return re.search(rf"^JobId={raw_id} .*?JobState=(\w+)", text, re.M)[1]
+def accounts(raw):
+    """What sacct tells of ended tasks: Slurm's name -> state, exit code, start, end."""
+    columns = "JobIDRaw,State,ExitCode,Start,End"
+    words = ["sacct", "-c", "-n", "-P", "-S", "2020-01-01", "-o", columns]
+
+    def rows():
+        told = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+        found = {row[0]: row[1:] for line in told.splitlines() if len(row := line.split("|")) == 5}
+        return {key: found[number] for key, number in raw.items() if number in found}
+
+    wait_until(lambda: len(rows()) == len(raw), "sacct does not tell of all tasks")
+    return rows()
+
+
+@dataclass(frozen=True)
+class Fault:
+    what: str
+    task: int
+    part: int
+    """In hand at that moment, by its journal."""
+    state: str
+    """By squeue, just before."""
+
+    def row(self, lacking, first, second):
+        """For people; ``first`` and ``second`` run of the task are sacct's."""
+        name, (state, exit_code, start, end) = first
+        again, (state_again, *_) = second
+        parts = {part: n for part, n in lacking.items() if part // PARTS_PER_TASK == self.task}
+        return {
+            "fault": self.what, "Slurm task": name, "squeue before": self.state,
+            "in part": self.part, "sacct after": f"{state} {exit_code}",
+            "ran": f"{start[11:]}-{end[11:]}", "clips lacking by part": str(parts)[1:-1],
+            "redone by": f"{again} {state_again}",
+        }  # fmt: skip
+
+
+def fault(folder, what, task):
+    """What is true of a task now, at the moment of its fault."""
+    part = wait_until(lambda: parts_in_hand(folder).get(task, -1) + 1, "it is at no part") - 1
+    (state,) = (s for parts, s in task_states(folder.path).items() if part in parts)
+    assert state == "RUNNING"
+    return Fault(what, task, part, state)
 
 
 def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, tmp_path, capsys):
@@ -107,33 +152,32 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
     assert re.search(r"submitted \d+ \d+\n", printed)  # four tasks, arrays of three at most
     wait_until(lambda: len(parts_in_hand(folder)) == TASKS, "not every task is at a part")
     assert running(folder) == set(range(TASKS))
-    raw, note = raw_ids(), {}
+    raw = raw_ids()
+    first = {task: slurm_id(folder, task) for task in range(TASKS)}
 
-    at = parts_in_hand(folder)
+    candidates = [fault(folder, "preempted", task) for task in range(TASKS)]
     subprocess.run(["sbatch", "-p", "high", "-o", "/dev/null", "--wrap", "sleep 1"], check=True)
-    gone = wait_until(lambda: set(range(TASKS)) - running(folder), "nobody was preempted")
-    (preempted,) = gone
-    note["preempted"] = (preempted, at[preempted])
-    killed, cancelled = sorted(set(range(TASKS)) - gone)[:2]
-    at = parts_in_hand(folder)
-    assert {killed, cancelled} <= running(folder)
+    (gone,) = wait_until(lambda: set(range(TASKS)) - running(folder), "nobody was preempted")
+    killed, cancelled = sorted(set(range(TASKS)) - {gone})[:2]
+    faults = [candidates[gone], fault(folder, "kill -9", killed)]
     kill_task(killed)
-    note["killed -9"] = (killed, at[killed])
-    at = parts_in_hand(folder)
-    assert cancelled in running(folder)
-    subprocess.run(["scancel", slurm_id(folder, cancelled)], check=True)
-    note["scancelled"] = (cancelled, at[cancelled])
+    faults.append(fault(folder, "scancel", cancelled))
+    subprocess.run(["scancel", first[cancelled]], check=True)
 
     wait_until(lambda: not task_states(folder.path), "tasks are still in the queue")
-    ended = {task: end_of(cluster, raw[slurm_id(folder, task)]) for task in range(TASKS)}
-    assert ended[preempted] == "PREEMPTED"
-    assert ended[cancelled] == "CANCELLED"
+    told = accounts({name: raw[name] for name in first.values()})
+    assert told[first[gone]][0] == "PREEMPTED"
+    assert told[first[cancelled]][0] == "CANCELLED"
+    assert told[first[killed]][:2] == ["FAILED", "0:9"]
     lacking = {each.part: each.clips for each in missing_parts(folder)}
-    lost = {part // PARTS_PER_TASK for part in lacking}
-    assert lost == {preempted, killed, cancelled}
+    assert {part // PARTS_PER_TASK for part in lacking} == {gone, killed, cancelled}
     before = emo("--status", out)
-    again = emo("--resume", out)
+    printed += emo("--resume", out)
+    second = {task: slurm_id(folder, task) for task in (gone, killed, cancelled)}
+    raw = raw_ids()
     wait_until(lambda: not task_states(folder.path), "the second run does not end")
+    told |= accounts({name: raw[name] for name in second.values()})
+    assert {told[name][0] for name in second.values()} == {"COMPLETED"}
 
     (recipe,) = Store(out).recipes.values()
     assert sorted(recipe.ids) == [f"c{k:02}" for k in range(CLIPS)]
@@ -142,19 +186,18 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
     assert checked.problems == []
     assert checked.recipes[0].overlaps == 0
     assert "16 done" in emo("--status", out)
+    times = Counter(line["clip"] for line in read_logs(folder.logs) if line["event"] == "clip")
+    twice = sorted(clip for clip, count in times.items() if count > 1)
+    assert len(twice) <= PART_CLIPS  # of the killed worker's part; who is told commits
+    table = [
+        each.row(lacking, *((run[each.task], told[run[each.task]]) for run in (first, second)))
+        for each in faults
+    ]
     with capsys.disabled():
-        print(f"\n{CLIPS} clips in {CLIPS // PART_CLIPS} parts; {printed.splitlines()[-2]}")
-        for what, (task, part) in note.items():
-            first = task * PARTS_PER_TASK
-            redone = {p: n for p, n in lacking.items() if p // PARTS_PER_TASK == task}
-            print(
-                f"{what}: task {task} (parts {first}-{first + PARTS_PER_TASK - 1}) RUNNING, in "
-                f"part {part}; then {ended[task]}; clips missing then, by part: {redone}"
-            )
-        print(before)
-        print(again.strip())
-        print(checked.table())
-        print(f"{time.monotonic() - began:.0f} s")
+        print(f"\n{CLIPS} clips in {CLIPS // PART_CLIPS} parts, {TASKS} tasks")
+        print(f"{printed}\n{before}\n{format_table(table)}")
+        print(f"clips done twice: {twice}; of {len(recipe.ids)} in the store each is there once")
+        print(f"{checked.table()}\n{time.monotonic() - began:.0f} s")
 
 
 def test_retries_submit_what_is_missing_without_anybody_there(cluster, tmp_path, capsys):
@@ -171,6 +214,7 @@ def test_retries_submit_what_is_missing_without_anybody_there(cluster, tmp_path,
     (recipe,) = Store(out).recipes.values()
     assert sorted(recipe.ids) == [f"c{k}" for k in range(8)]
     assert not (folder.path / "slurm-retry.sh").read_text().count("--retries 1")
+    said = [path.read_text().strip() for path in folder.logs.glob("slurm-retry-*.out")]
+    assert said[0].startswith("submitted")
     with capsys.disabled():
-        said = [path.read_text().strip() for path in folder.logs.glob("slurm-retry-*.out")]
         print(f"\ntask 1 killed -9; the retry task said: {said}")

@@ -8,6 +8,7 @@ torch already (``spawn`` where there is none), so none inherits a used thread po
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -16,17 +17,15 @@ from typing import Any
 
 import torch
 
-from emo.errors import EmoError
 from emo.extract import careful
-from emo.extract.crew import RETRIES, Crew, Died, Message, Ready, Staff
+from emo.extract.crew import RETRIES, Crew, Died, Message, Staff
 from emo.extract.executor import Executor, JobReport, Progress
-from emo.extract.job import Job
-from emo.extract.job_folder import JobFolder, open_job
-from emo.extract.journal import me
+from emo.extract.job_folder import JobFolder
 from emo.extract.resources import NOTHING_ASKED, Resources
+from emo.extract.serve import serve
 from emo.extract.stop import stop_on_signals
 from emo.extract.task_log import TaskLog
-from emo.extract.work import Worker
+from emo.extract.work import PartReport, Worker
 
 
 class Local(Executor):
@@ -110,16 +109,18 @@ def _run_here(
 ) -> JobReport:
     report = JobReport()
     job = replace(folder.job, device=device, threads=cores())
+    left, parts_done = deque(parts), 0
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
-        for number in parts:
-            if is_stopping():
-                report.is_stopped = True
-                break
-            for done in careful.run_part(
-                worker, folder, number, log, is_stopping=is_stopping, on_clip=progress.on_clip
-            ):
-                report.add(done.clips, done.failures)
+        for done in careful.run_parts(
+            worker, folder, lambda is_ahead: left.popleft() if left else None, log,
+            is_stopping=is_stopping, on_clip=progress.on_clip,
+        ):  # fmt: skip
+            if isinstance(done, PartReport):
+                report.add(done.clips, done.failures, done.work)
                 report.is_stopped |= done.is_stopped
+            else:
+                parts_done += 1
+    report.is_stopped |= is_stopping() and parts_done < len(parts)
     return report
 
 
@@ -147,7 +148,7 @@ class _Processes(Staff):
         ours, theirs = self.context.Pipe()
         threads = max(1, cores() // self.workers)
         process = self.context.Process(
-            target=_serve, args=(self.path, device, threads, theirs), daemon=True
+            target=serve, args=(self.path, device, threads, theirs), daemon=True
         )
         process.start()
         theirs.close()
@@ -199,25 +200,3 @@ def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["emo.extract.executors.local"])
     return context
-
-
-def _serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
-    """A worker process: parts in; a bool a clip, reports, and Ready out."""
-    with stop_on_signals() as is_stopping:
-        try:
-            folder = open_job(path)
-            job: Job = replace(folder.job, device=device, threads=threads)
-            with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
-                while not is_stopping():
-                    pipe.send(Ready(me()))
-                    part = pipe.recv()
-                    if part is None:
-                        return
-                    for report in careful.run_part(
-                        worker, folder, part, log, is_stopping=is_stopping, on_clip=pipe.send
-                    ):
-                        pipe.send(report)
-        except EmoError as error:
-            pipe.send(error)
-        except (EOFError, BrokenPipeError):
-            return  # the parent is gone; what was finished is committed

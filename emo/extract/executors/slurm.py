@@ -81,7 +81,7 @@ class Slurm(Executor):
     ) -> JobReport:
         """Write the scripts and submit the tasks that hold ``parts``.
 
-        A task that is in Slurm's queue already, waiting or running, is not submitted again.
+        Parts of a task that is in Slurm's queue already, waiting or running, ask for no other.
         """
         script = _write(folder.path / SCRIPT, self._task_script(folder))
         retries = self.resources.retries or 0
@@ -90,13 +90,14 @@ class Slurm(Executor):
         if is_dry_run:
             return JobReport()
         queued = task_states(folder.path) or {}
-        wanted = {part // self._each for part in parts}
-        tasks = sorted(wanted - queued.keys())
+        held = {part for task in queued for part in task}
+        tasks = sorted({part // self._each for part in parts if part not in held})
         limit = self.resources.max_array_size or max_array_size()
-        report = JobReport(queued=len(wanted & queued.keys()))
+        wanted = set(parts)
+        report = JobReport(queued=sum(not wanted.isdisjoint(task) for task in queued))
         for offset, indexes in arrays(tasks, limit):
             taken = submit(script, indexes, offset, self.resources.max_parallel)
-            remember(folder.path, Submission(taken, offset))
+            remember(folder.path, Submission(taken, offset, self._each))
             report.submitted.append(taken)
         if retries and report.submitted:
             submit_after(retry_script, report.submitted)

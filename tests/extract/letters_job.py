@@ -1,0 +1,43 @@
+"""A small job of texts, the hashes of its tokens, and what holds of a store that it made."""
+
+import hashlib
+from pathlib import Path
+
+from emo.store.maintain import verify
+from emo.store.store import Store
+
+CLIPS = 12
+LETTERS = "tests.make_backbone:Letters"
+
+
+def write_manifest(folder: Path) -> Path:
+    """Twelve texts."""
+    path = folder / "m.csv"
+    path.write_text("id,text\n" + "".join(f"c{k:02},abcdefgh{k}\n" for k in range(CLIPS)))
+    return path
+
+
+def words(manifest: Path, out: Path | str) -> list[object]:
+    """The command that extracts them into six parts of some 30 kB."""
+    return [
+        "extract", manifest, "--backbone", LETTERS, "-o", "width=400", "--out", out,
+        "--part-clips", 2,
+    ]  # fmt: skip
+
+
+def hashes(store: Path) -> dict[str, str]:
+    """Clip id -> SHA-256 of its tokens, of what is there; every byte of every part is checked."""
+    if not store.exists() or not Store(store, may_be_empty=True).recipes:
+        return {}
+    assert verify(Store(store)).problems == []
+    recipe = Store(store).recipes["letters"]
+    ids = list(recipe.ids)
+    tokens = recipe.read("letters", ids)
+    return {k: hashlib.sha256(t.tobytes()).hexdigest() for k, t in zip(ids, tokens, strict=True)}
+
+
+def check_whole(store: Path, expected: dict[str, str]) -> None:
+    """Everything is there once, as expected, and nothing is left over."""
+    assert hashes(store) == expected
+    assert verify(Store(store)).recipes[0].overlaps == 0
+    assert not list(store.glob("*/.tmp-*"))

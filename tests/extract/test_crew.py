@@ -1,0 +1,124 @@
+"""Tests of emo/extract/crew.py: workers that come, go home and die in any order, and no hang."""
+
+from itertools import count
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emo.errors import StoreError
+from emo.extract.careful import PartDone
+from emo.extract.crew import Crew, Died, Ready, Staff
+from emo.extract.executor import Progress
+from emo.extract.job_folder import JobFolder
+from emo.extract.journal import Journal
+from emo.extract.work import PartReport
+
+MOST_LOOKS = 1000
+"""A crew that has looked so often without an end would look forever."""
+
+
+class Actors(Staff):
+    """Workers as Ray's are: who was sent home, or failed, is never heard of again."""
+
+    def __init__(self, places, fates, chance=None):
+        """``chance``: who is heard now; None: whoever has something to say."""
+        self.rooms, self.fates, self.chance = places, fates, chance
+        self.numbers, self.looks, self.done = count(), 0, []
+        self.said, self.held, self.told_to_stop = {}, {}, False
+
+    def places(self):
+        return self.rooms
+
+    def hire(self):
+        key = next(self.numbers)
+        self.said[key] = [Ready(str(key))]
+        return key
+
+    def give(self, key, part):
+        held = self.held.pop(key, [])
+        parts = held if part is None else [*held, part]
+        self.said[key] = []
+        if not parts:
+            return
+        fate = next(self.fates, "does it")
+        if fate == "dies":
+            self.said[key] = [Died("SIGKILL")]
+        elif fate == "full disk":
+            self.said[key] = [StoreError("no space left")]
+        elif fate == "asks ahead" and not held:
+            self.held[key] = parts
+            self.said[key] = [Ready(str(key), is_ahead=True)]
+        else:
+            self.done += parts
+            done = [(PartReport(1, {}, False, 0.1), PartDone(number)) for number in parts]
+            self.said[key] = [*(message for both in done for message in both), Ready(str(key))]
+
+    def hear(self, seconds):
+        self.looks += 1
+        assert self.looks < MOST_LOOKS, "it hangs"
+        ready = [key for key, said in self.said.items() if said]
+        if self.chance and ready:
+            ready = self.chance.sample(ready, self.chance.randint(1, len(ready)))
+        heard = [(key, message) for key in ready for message in self.said[key]]
+        for key in ready:
+            self.said[key] = []
+        return heard
+
+    def stop(self):
+        self.told_to_stop = True
+
+    def close(self):
+        self.said.clear()
+
+
+class Folder(JobFolder):
+    """Of a job of which only the journals are there."""
+
+    def __init__(self, path):
+        object.__setattr__(self, "path", path)
+
+    def journal(self, number):
+        return Journal(self.path / f"{number}.jsonl")
+
+
+def crew(staff, folder, is_stopping=lambda: False):
+    return Crew(Folder(folder), staff, Progress(), is_stopping)
+
+
+def test_a_part_given_back_after_others_went_home_is_done(tmp_path):
+    staff = Actors(2, iter(["does it", "dies"]))
+    (tmp_path / "1.jsonl").write_text('{"begin": ["c"], "by": "1"}\n')
+    report = crew(staff, tmp_path).run([0, 1])
+    assert sorted(staff.done) == [0, 1]
+    assert report.clips == 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    places=st.integers(1, 4),
+    parts=st.integers(0, 8),
+    fates=st.lists(st.sampled_from(["does it", "asks ahead", "dies"]), max_size=20),
+    chance=st.randoms(use_true_random=False),
+)
+def test_every_part_is_done_once_however_workers_die(
+    tmp_path_factory, places, parts, fates, chance
+):
+    folder = tmp_path_factory.mktemp("crew")
+    for part in range(parts):  # every worker died with clips in hand
+        lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
+        (folder / f"{part}.jsonl").write_text("".join(lines))
+    staff = Actors(places, iter(fates), chance)
+    report = crew(staff, folder).run(range(parts))
+    assert sorted(staff.done) == list(range(parts)) or report.lost
+    assert len(staff.done) == len(set(staff.done))
+    if fates.count("dies") <= 16:
+        assert report.lost == []
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_what_a_worker_raised_ends_the_job(tmp_path, places):
+    staff = Actors(places, iter(["does it", "full disk"]))
+    with pytest.raises(StoreError, match="no space left"):
+        crew(staff, tmp_path).run(range(6))
+    assert staff.told_to_stop

@@ -1,0 +1,127 @@
+"""Clips that a job has in Slurm's queue are not submitted a second time unless asked for."""
+
+import os
+import stat
+
+import pytest
+
+from emo.extract.job_folder import latest_job
+from tests import fake_slurm
+
+LETTERS = "tests.make_backbone:Letters"
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A Slurm that takes every array and runs nothing; ``queue`` is what squeue prints."""
+    commands = fake_slurm.install(tmp_path, runs=False)
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
+@pytest.fixture
+def submit(emo, slurm):
+    """`emo extract` of the clips ``first`` to ``last`` by Slurm, two a part, two parts a task."""
+
+    def run(first, last, *words):
+        rows = [f"c{k},text {k}\n" for k in range(first, last + 1)]
+        (slurm / "m.csv").write_text("id,text\n" + "".join(rows))
+        return emo(
+            "extract", "m.csv", "--backbone", LETTERS, "--executor", "slurm", "--part-clips", 2,
+            "--parts-per-task", 2, *words,
+        )  # fmt: skip
+
+    return run
+
+
+def queue(folder, *lines):
+    (folder / "queue").write_text("".join(line + "\n" for line in lines))
+
+
+def submitted(folder):
+    return len(list((folder / "calls").iterdir()))
+
+
+def test_the_same_command_again_names_the_job_and_submits_nothing(submit, slurm):
+    assert submit(0, 9)[0] == 0
+    queue(slurm, "100 0 RUNNING", "100 1 PENDING", "100 2 PENDING")
+    code, out, err = submit(0, 9)
+    assert (code, out) == (1, "")
+    assert "10 of these clips are in Slurm's queue already" in err
+    for said in (
+        "job features/.jobs/0001, Slurm's 100, tasks 2 PENDING, 1 RUNNING",
+        "emo extract --status features/.jobs/0001", "emo extract --resume features/.jobs/0001",
+        "--anyway",
+    ):  # fmt: skip
+        assert said in err
+    assert submitted(slurm) == 1
+    assert latest_job(slurm / "features").name == "0001"  # no second job folder
+
+
+def test_clips_of_tasks_that_are_no_longer_queued_are_submitted(submit, slurm):
+    submit(0, 9)
+    queue(slurm, "100 2 PENDING", "7 0 RUNNING")  # clips 8 and 9; 7 is somebody else's
+    assert submit(0, 7)[0] == 0
+    code, _, err = submit(0, 9)
+    assert (code, "4 of these" in err, "2 of these" in err) == (1, False, True)
+
+
+def test_what_another_recipe_or_manifest_wants_is_submitted(submit, slurm):
+    submit(0, 9)
+    queue(slurm, "100 0 RUNNING", "100 1 PENDING", "100 2 PENDING")
+    assert submit(0, 9, "--as", "other", "-o", "width=5")[0] == 0
+    assert submit(10, 12)[0] == 0
+
+
+def test_anyway_and_a_dry_run_are_not_refused(submit, slurm):
+    submit(0, 9)
+    queue(slurm, "100 0 RUNNING")
+    assert submit(0, 9, "--dry-run")[0] == 0
+    assert submitted(slurm) == 1
+    assert submit(0, 9, "--anyway")[0] == 0
+    assert submitted(slurm) == 2
+
+
+def test_failed_clips_are_done_again_beside_a_job_that_tried_them(emo, submit, slurm):
+    (slurm / "bad.csv").write_text("id,text\nc0,!raise\nc1,text 1\n")
+    words = ["extract", "bad.csv", "--backbone", LETTERS, "--part-clips", 2]
+    emo(*words, "--executor", "slurm")
+    assert emo(*words)[0] == 3
+    queue(slurm, "100 0 RUNNING")  # it has committed, and is at its last breath
+    assert emo(*words, "--executor", "slurm", "--retry-failed")[0] == 0
+    assert submitted(slurm) == 2
+
+
+def test_where_slurm_does_not_answer_submitting_says_why(submit, slurm):
+    submit(0, 3)
+    for name, text in (("squeue", "exit 1"), ("sbatch", "echo down >&2; exit 1")):
+        file = slurm / "bin" / name
+        file.write_text(f"#!/bin/bash\n{text}\n")
+        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    code, _, err = submit(0, 3)
+    assert (code, "sbatch refused: down" in err) == (1, True)
+
+
+def test_an_array_that_cannot_be_written_down_is_named(submit, slurm):
+    sbatch = slurm / "bin" / "sbatch"
+    lines = sbatch.read_text().splitlines()  # while it is asked, its job's note becomes a folder
+    lines.insert(2, 'mkdir "$(dirname "$3")/submissions.jsonl"')
+    sbatch.write_text("\n".join(lines))
+    code, _, err = submit(0, 3)
+    assert code == 1
+    assert "Slurm took array 100" in err
+    assert "scancel 100" in err
+
+
+def test_resume_with_other_parts_per_task_knows_what_the_queued_tasks_hold(emo, submit, slurm):
+    submit(0, 9)  # parts 0 to 4 in tasks of two
+    queue(slurm, "100 1 RUNNING")  # parts 2 and 3
+    code, out, _ = emo("extract", "--resume", "features", "--parts-per-task", 1)
+    assert (code, "submitted 101; 1 tasks are in Slurm's queue already" in out) == (0, True)
+    assert "--array=0-1,4 " in (slurm / "calls" / "call-101").read_text()
+    queue(slurm, "100 1 RUNNING", "101 4 RUNNING", "101 0 PENDING")
+    code, out, _ = emo("extract", "--resume", "features")
+    assert "submitted 102; 3 tasks are in Slurm's queue already" in out
+    assert "--array=0 " in (slurm / "calls" / "call-102").read_text()  # for part 1
+    _, out, _ = emo("extract", "--status", "features")
+    assert "5: 0 done, 1 running, 4 to do" in " ".join(out.split())  # 4: a task of one part

@@ -1,0 +1,32 @@
+"""Tests of emo/extract/task_log.py: lines that a killed worker leaves whole, and a full disk."""
+
+import os
+
+import pytest
+
+from emo.errors import StoreError
+from emo.extract.task_log import TaskLog, read_logs
+
+
+def test_every_line_is_there_at_once_and_a_cut_one_is_left_out(tmp_path):
+    with TaskLog(tmp_path, device="cpu") as log:
+        log.write("clip", clip="é")
+        with log.path.open("ab") as file:
+            file.write(b'{"event": "cl')
+        assert [(line["event"], line.get("clip")) for line in read_logs(tmp_path)] == [
+            ("start", None),
+            ("clip", "é"),
+        ]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_disk_that_is_full_is_named_and_closing_tries_no_second_time(tmp_path):
+    def run():
+        with TaskLog(tmp_path) as log:
+            full = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(full, log._file.fileno())
+            os.close(full)
+            log.write("clip")
+
+    with pytest.raises(StoreError, match="no space left"):
+        run()
