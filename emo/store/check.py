@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from emo.errors import StoreError
-from emo.store.archive import Archive, DamagedPart
+from emo.store.archive import Archive, DamagedPart, GoneError
 from emo.store.mapped import Part
 from emo.store.part import part_name
 
@@ -16,13 +16,19 @@ _ROWS_BYTES = 2**24
 
 
 def problems(part: Part) -> list[str]:
-    """What is wrong with ``part``, a line each; none: it is as it was committed."""
+    """What is wrong with ``part``, a line each; none: it is as it was committed.
+
+    Raises:
+        GoneError: the file is not there any more.
+    """
     found: list[str] = []
     for check in (_names, damaged_members, _streams):
         try:
             found.extend(check(part))
         except DamagedPart as error:
             found.append(error.what)
+        except GoneError:
+            raise
         except StoreError as error:
             found.append(str(error))
     return found

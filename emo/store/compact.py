@@ -134,7 +134,7 @@ def _is_same(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
     """Whether a part holds just what was to be written, to the bit."""
     if (part.clip_ids, part.failures) != (facts.clip_ids, facts.failures):
         return False
-    if part.sources != facts.sources:
+    if (part.sources, part.absent, part.notes) != (facts.sources, facts.absent, facts.notes):
         return False
     for name, (tokens, lengths) in streams.items():
         there, row = part.read(name), 0

@@ -1,5 +1,6 @@
 """Looks after a store: verifies every byte, sets damaged parts aside, sweeps leftovers, sums up."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emo.errors import StoreError
-from emo.store.archive import DamagedPart
+from emo.store.archive import DamagedPart, GoneError
 from emo.store.cached_part import local_copy
 from emo.store.commit import LOCK, TEMPORARY, cannot_write, is_abandoned
 from emo.store.folder import RecipeFolder
@@ -167,33 +168,49 @@ def summary(store: Store) -> list[dict[str, object]]:
 
 def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> RecipeReport:
     folder.refresh()
-    parts: list[Part] = []
+    parts: dict[Place, Part] = {}
     problems: list[Problem] = []
     quarantined: list[Place] = []
-    for path in tqdm(folder.part_paths, desc=folder.name, unit="part", disable=is_hidden):
-        part, found = _look(path, folder.recipe)
+    for path in _each_part(folder, is_hidden):
+        try:
+            part, found = _look(path, folder.recipe)
+        except (GoneError, FileNotFoundError):
+            continue  # compacted meanwhile: its clips stand in a part that is still to come
         problems += [Problem(path, text) for text in found]
         if found and quarantine:
             quarantined.append(_set_aside(path))
         elif part is not None:
-            parts.append(part)
+            parts[path] = part
+    at_fault = {problem.part for problem in problems}
     for path in index_paths(folder.path):
         found = [text for text in [index_problem(path)] if text]
         problems += [Problem(path, text) for text in found]
         if quarantine and (found or quarantined):  # a part may come back under the same name
             remove([path])
-    count = len(folder.part_paths)
     folder.refresh()
-    merged = Merged(parts)
+    there = set(folder.part_paths)
+    parts = {path: part for path, part in parts.items() if path in there}
+    merged = Merged([*parts.values()])
     return RecipeReport(
         folder.name,
-        count,
+        len(parts.keys() | at_fault),
         clips=len(merged.ids),
         failures=len(merged.failures),
         overlaps=len(merged.winners),
         problems=tuple(problems),
         quarantined=tuple(quarantined),
     )
+
+
+def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Place]:
+    """All parts; when some go meanwhile, also those that `emo store compact` made of them."""
+    seen: set[Place] = set()
+    while todo := [path for path in folder.part_paths if path not in seen]:
+        seen.update(todo)
+        yield from tqdm(todo, desc=folder.name, unit="part", disable=is_hidden)
+        folder.refresh()
+        if seen <= set(folder.part_paths):
+            break
 
 
 def _look(path: Place, recipe: Recipe) -> tuple[Part | None, list[str]]:

@@ -226,7 +226,9 @@ def _cast(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.n
             f"{where}: expected shape (T, {spec.dim}) with T >= 1, got {tuple(array.shape)}"
         )
     dtype = stored_dtype(spec.dtype)
-    if array.dtype.kind not in "fiub" or (dtype.kind != "f" and array.dtype != dtype):
+    if array.dtype.kind not in "fiub" or (
+        dtype.kind != "f" and array.dtype.newbyteorder("=") != dtype
+    ):
         raise StoreError(f"{where}: expected {dtype.name}, got {array.dtype.name}")
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is caught just below
         stored = np.array(array, dtype=dtype, order="C")
