@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from emo.extract.broken_device import BrokenDevice
 from emo.extract.job_folder import JobFolder
 from emo.extract.journal import Group, Journal
 from emo.extract.plan import PartPlan
@@ -30,6 +31,7 @@ def run_part(
 
     Raises:
         StoreError: store or job folder cannot be written.
+        BrokenDevice: the worker can do no more clips; the journal tells which it was at.
     """
     part, journal = folder.part(number), folder.journal(number)
 
@@ -71,7 +73,8 @@ def _run(
     is_stopping: Callable[[], bool],
     on_done: Callable[[ClipDone], None],
 ) -> PartReport:
-    """An exception is no death: only a worker that vanished leaves the journal open."""
+    """Only a worker that vanished, or whose device broke, leaves the journal open."""
+    is_death = False
     try:
         return worker.run_part(
             piece,
@@ -79,5 +82,9 @@ def _run(
             on_clip=on_done,
             on_loaded=lambda: journal.begin(clip.id for clip in piece.clips),
         )
+    except BrokenDevice:
+        is_death = True
+        raise
     finally:
-        journal.end()
+        if not is_death:
+            journal.end()

@@ -21,7 +21,7 @@ from typing import Any
 import emo
 from emo.errors import EmoError
 from emo.extract.job import Ask, Job
-from emo.extract.journal import Journal
+from emo.extract.journal import LOGS, Journal
 from emo.extract.plan import PartPlan, Todo
 from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.manifest import Clip, Manifest
@@ -59,7 +59,7 @@ class JobFolder:
     @property
     def logs(self) -> Path:
         """The folder of the workers' logs."""
-        return self.path / "logs"
+        return self.path / LOGS
 
     def part(self, number: int) -> PartPlan:
         """Read one part.
@@ -112,7 +112,7 @@ def write_job(
     try:
         home.mkdir(exist_ok=True)
         path = _next_folder(home)
-        for name in ("journal", "logs"):
+        for name in ("journal", LOGS):
             (path / name).mkdir()
         offsets = _write_parts(path / "parts.jsonl", parts)
         (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
@@ -139,7 +139,7 @@ def open_job(path: Path) -> JobFolder:
         document = json.loads((path / "job.json").read_bytes())
         offsets = json.loads((path / "offsets.json").read_bytes())
         if document["format"] != FORMAT:
-            raise JobError(f"{path}: format {document['format']}, this emo reads {FORMAT}")
+            raise JobError(f"format {document['format']}, this emo reads {FORMAT}")
         return JobFolder(
             path,
             _job_of(document),
@@ -155,12 +155,14 @@ def open_job(path: Path) -> JobFolder:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise JobError(f"{path}: damaged job folder: {error!r}") from error
+    except EmoError as error:
+        raise JobError(f"{path}: {error}") from error
 
 
 def latest_job(store: Path) -> Path | None:
     """The newest whole job folder of a store."""
-    found = sorted((store / JOBS).glob("[0-9]*/job.json"), key=lambda file: int(file.parent.name))
-    return found[-1].parent if found else None
+    found = [file.parent for file in (store / JOBS).glob("[0-9]*/job.json")]
+    return max((p for p in found if p.name.isdigit()), key=lambda p: int(p.name), default=None)
 
 
 def short(path: Path) -> Path:

@@ -154,8 +154,8 @@ def _kind(ask: Ask) -> type[Backbone]:
 
 def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: ExtractOptions) -> Job:
     for name, value in (
-        ("--workers", options.workers),
         ("--part-clips", options.part_clips),
+        ("--batch-clips", options.batch_clips),
         ("--batch-size", options.batch_size),
     ):
         if value is not None and value < 1:

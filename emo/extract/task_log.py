@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from emo.extract.journal import me
+from emo.extract.journal import log_name, me
 from emo.store.commit import cannot_write
 
 
@@ -39,17 +39,12 @@ class TaskLog:
             raise cannot_write(self.path.parent, error) from error
 
 
-def log_name(by: str) -> str:
-    """The file of the worker that signs so."""
-    return by.replace("/", "-") + ".jsonl"
-
-
 def read_logs(folder: Path) -> Iterator[dict[str, Any]]:
     """All lines of all workers, file by file; a line that was cut is left out."""
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for line in file:
                 try:
                     yield json.loads(line)
-                except ValueError:
+                except ValueError:  # cut, perhaps inside a letter
                     continue

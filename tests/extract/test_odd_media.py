@@ -49,7 +49,7 @@ def test_a_box_of_any_declared_size_is_a_reason(tmp_path, size):
 def test_a_name_that_no_file_can_have_is_a_reason(tmp_path, name):
     path = tmp_path / name
     assert probe_seconds(Source(video=path)) is None
-    with pytest.raises(MediaError, match="no such file|cannot be opened"):
+    with pytest.raises(MediaError, match=r"no such file|cannot be opened"):
         load_media(Source(video=path), SOUND)
     assert source_hash(Clip("a", video=name), tmp_path)
 

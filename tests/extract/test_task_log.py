@@ -30,3 +30,10 @@ def test_a_disk_that_is_full_is_named_and_closing_tries_no_second_time(tmp_path)
 
     with pytest.raises(StoreError, match="no space left"):
         run()
+
+
+def test_a_line_that_was_cut_inside_a_letter_is_left_out(tmp_path):
+    with TaskLog(tmp_path) as log:
+        log._file.write('{"event": "é'.encode()[:-1] + b"\n")
+        log.write("clip")
+    assert [line["event"] for line in read_logs(tmp_path)] == ["start", "clip"]

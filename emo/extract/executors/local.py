@@ -16,10 +16,13 @@ from typing import Any
 
 import torch
 
+from emo.errors import EmoError
 from emo.extract import careful
+from emo.extract.broken_device import BrokenDevice
 from emo.extract.crew import RETRIES, Crew, Died, Message, Staff
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.job_folder import JobFolder
+from emo.extract.journal import me
 from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.serve import serve
 from emo.extract.stop import stop_on_signals
@@ -113,11 +116,19 @@ def _run_here(
             if is_stopping():
                 report.is_stopped = True
                 break
-            for done in careful.run_part(
-                worker, folder, number, log, is_stopping=is_stopping, on_clip=progress.on_clip
-            ):
-                report.add(done.clips, done.failures)
-                report.is_stopped |= done.is_stopped
+            try:
+                for done in careful.run_part(
+                    worker, folder, number, log, is_stopping=is_stopping, on_clip=progress.on_clip
+                ):
+                    report.add(done.clips, done.failures)
+                    report.is_stopped |= done.is_stopped
+            except BrokenDevice as error:
+                folder.journal(number).died(me(), str(error))
+                raise EmoError(
+                    f"the device {device} broke in part {number} ({error}). What was committed "
+                    "stays: the same command again goes on, and records a clip that breaks it "
+                    "again and again as failed; with --retries 16 it does so by itself"
+                ) from error
     return report
 
 
