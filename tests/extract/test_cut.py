@@ -60,3 +60,9 @@ def test_a_stretch_that_reaches_beyond_the_end_of_a_whole_file_is_no_cut(files):
     whole, _ = files
     assert len(frame_seconds(whole, start_seconds=11.0, end_seconds=99.0)) == 12
     assert sounds(whole, start_seconds=11.0, end_seconds=99.0).shape[1] > 0.9 * 16000
+
+
+def test_a_whole_file_is_no_cut_one_however_long_its_last_frame_stands(tmp_path):
+    path = make_clip(tmp_path / "a.mp4", seconds=5, fps=1, audio=False)
+    assert len(frame_seconds(path)) == 5
+    assert len(frame_seconds(path, start_seconds=3.0, end_seconds=5.0)) == 2
