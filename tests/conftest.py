@@ -1,10 +1,12 @@
 """What all tests share: one intra-op thread, and where the real data is, if it is."""
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
+from tqdm import tqdm
 
 from emo.cli import main
 
@@ -15,6 +17,12 @@ REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _bars_of_forked_children_are_their_own():
+    """tqdm's lock is one semaphore for all forks: a child killed while it holds it blocks us."""
+    tqdm.set_lock(threading.RLock())
 
 
 @pytest.fixture(scope="session")

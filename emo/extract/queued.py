@@ -1,7 +1,7 @@
 """Clips that an earlier job of the store has in Slurm's queue: no new job submits them again."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from emo.extract.plan import PartPlan
 from emo.extract.scheduler import SUBMISSIONS, SchedulerError, queue, submissions, task_states
 
 
-def refuse_queued(store: Path, parts: Iterable[PartPlan]) -> None:
+def refuse_queued(store: Path, parts: Sequence[PartPlan]) -> None:
     """Refuse parts with clips that a job of the store waits for or works on.
 
     Where Slurm does not answer nothing is refused; submitting will say why.

@@ -89,7 +89,7 @@ def test_a_node_that_dies_and_one_that_joins_lose_and_double_nothing(cluster, tm
         print(f"{checked.table()}\n{time.monotonic() - began:.0f} s")
 
 
-def test_a_full_disk_ends_the_job_with_its_line_and_more_room_completes_it(cluster, tmp_path):
+def test_a_full_disk_ends_the_job_with_its_line_and_more_room_completes_it(cluster, tmp_path, emo):
     nodes, *_ = cluster
     with small_disk(tmp_path / "disk", 27 * 4096) as disk:
         store = disk / "features"
@@ -101,8 +101,7 @@ def test_a_full_disk_ends_the_job_with_its_line_and_more_room_completes_it(clust
         assert "no space left to write" in ended.stderr.splitlines()[-1]
         assert 0 < len(letters_job.hashes(store)) < letters_job.CLIPS
         mount("-o", "remount,size=1m", disk)
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-        assert ended.returncode == 0, ended.stderr
+        assert emo(*words)[0] == 0  # by the local executor: Ray takes half a minute to start
         assert len(letters_job.hashes(store)) == letters_job.CLIPS
 
 

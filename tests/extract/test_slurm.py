@@ -70,7 +70,7 @@ def slurm_id(folder, task):
 
 
 def kill_task(task, each=PARTS_PER_TASK):
-    """SIGKILL to the process that Slurm started for a task."""
+    """SIGKILL to all processes of a task, as when a node runs out of memory."""
     first = task * each
     words = f"--part\0{first}-{first + each - 1}\0".encode()
     pids = []
@@ -80,8 +80,9 @@ def kill_task(task, each=PARTS_PER_TASK):
                 pids.append(int(path.parent.name))
         except OSError:
             continue
-    assert len(pids) == 1
-    os.kill(pids[0], signal.SIGKILL)
+    (pid,) = pids
+    assert os.getpgid(pid) != os.getpgid(0)
+    os.killpg(os.getpgid(pid), signal.SIGKILL)
 
 
 def raw_ids():
@@ -213,6 +214,7 @@ def test_retries_submit_what_is_missing_without_anybody_there(cluster, tmp_path,
     (recipe,) = Store(out).recipes.values()
     assert sorted(recipe.ids) == [f"c{k}" for k in range(8)]
     assert not (folder.path / "slurm-retry.sh").read_text().count("--retries 1")
+    said = [path.read_text().strip() for path in folder.logs.glob("slurm-retry-*.out")]
+    assert said[0].startswith("submitted")
     with capsys.disabled():
-        said = [path.read_text().strip() for path in folder.logs.glob("slurm-retry-*.out")]
         print(f"\ntask 1 killed -9; the retry task said: {said}")
