@@ -26,6 +26,8 @@ class Letters(Backbone):
     """One token a letter: its code. Words that begin with ! misbehave, see below."""
 
     Options = LettersOptions
+    is_device_broken = False
+    """Of this process, for the rest of its life."""
 
     def __init__(self, options: LettersOptions) -> None:
         self.options = options
@@ -70,6 +72,11 @@ class Letters(Backbone):
         return Prepared({"codes": codes}, notes={"letters": float(len(codes))})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        Letters.is_device_broken |= any(
+            b"!device" in bytes(clip["codes"].astype(np.uint8)) for clip in batch
+        )
+        if Letters.is_device_broken:
+            raise RuntimeError("CUDA error: unspecified launch failure\nSearch for it")
         if any(b"!encode" in bytes(clip["codes"].astype(np.uint8)) for clip in batch):
             raise RuntimeError("the model stumbled")
         return [{"letters": self._one(clip["codes"])} for clip in batch]

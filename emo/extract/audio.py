@@ -20,6 +20,7 @@ from emo.extract.container import (
     pick,
     words_of,
 )
+from emo.extract.cut import expect_whole
 
 Audio = tuple[np.ndarray, int]
 """(channels, S) float32 samples, sample rate in Hz."""
@@ -55,10 +56,10 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         """Open the file; nothing before ``start_seconds`` will be asked for."""
         self._path, self._channel = path, channel
         self._stack = ExitStack()
-        container = self._stack.enter_context(open_media(path))
+        self._container = container = self._stack.enter_context(open_media(path))
         self.is_from_start = always_from_start(container)
         """Each stretch of such a file is decoded from the file's start, also when read alone."""
-        stream = pick(container.streams.audio)
+        self._stream = stream = pick(container.streams.audio)
         self._has_video = bool(container.streams.video)
         self._frames: Iterator[tuple[AudioFrame, float]] | None = None
         if stream is not None:
@@ -76,7 +77,13 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         """The samples of a stretch that starts no earlier than the one before it."""
         if self._frames is None:
             return "the file has no audio track"
-        self._decode(start_seconds or -np.inf, np.inf if end_seconds is None else end_seconds)
+        if not self._decode(
+            start_seconds or -np.inf, np.inf if end_seconds is None else end_seconds
+        ):
+            expect_whole(
+                self._path, self._container, self._stream, self._end or 0.0,
+                start_seconds=start_seconds, end_seconds=end_seconds,
+            )  # fmt: skip
         if self._end is None:
             if not self._has_video:
                 raise MediaError(f"{self._path.name}: the audio has no samples")
@@ -99,21 +106,24 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             )
         return _channel(samples, self._channel), rate
 
-    def _decode(self, start: float, end: float) -> None:
-        """Forget what ended before ``start``, decode until something starts at ``end``."""
+    def _decode(self, start: float, end: float) -> bool:
+        """Forget what ended before ``start``, decode until something starts at ``end``; False: the
+        file ended before that.
+        """
         assert self._frames is not None
         while self._kept and self._kept[0].end <= start:
             self._kept.popleft()
         while not self._kept or self._kept[-1].start < end:
             found = next(self._frames, None)
             if found is None:
-                return
+                return False
             frame, seconds = found
             samples = _samples(frame)
             self._end = seconds + samples.shape[1] / frame.rate
             self._kept.append(_Heard(seconds, self._end, frame.rate, samples))
             if self._end <= start and seconds < end:
                 self._kept.popleft()
+        return True
 
     def _expect_one_format(self) -> int:
         first = self._kept[0]

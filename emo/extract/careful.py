@@ -7,6 +7,7 @@ journal tells of dead workers is done alone, so that no clip of another part com
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from emo.extract.broken_device import BrokenDevice
 from emo.extract.job_folder import JobFolder
 from emo.extract.journal import Group, Journal
 from emo.extract.plan import PartPlan
@@ -46,11 +47,15 @@ def run_parts(
 
     Raises:
         StoreError: store or job folder cannot be written.
+        BrokenDevice: the worker can do no more clips; the journal tells which it was at.
     """
     desk = _Desk(worker, folder, take, log, is_stopping, on_clip)
     try:
         while desk.take_next():
             yield from desk.run()
+    except BrokenDevice:
+        desk.clear(is_death=True)
+        raise
     finally:
         desk.clear()
 
@@ -98,12 +103,15 @@ class _Desk:
         yield PartDone(number)
         self._now = None
 
-    def clear(self) -> None:
-        """Give back what was begun and not finished; an exception is no death."""
+    def clear(self, *, is_death: bool = False) -> None:
+        """Give back what was begun and not finished; an exception is no death, a device's end is.
+
+        After a death the journal of the part in hand stays open, as a vanished worker's would.
+        """
         for begun in (self._now, self._ahead):
             if begun and begun.started:
                 self._worker.drop(begun.started)
-            if begun and begun.is_in_journal:
+            if begun and begun.is_in_journal and not (is_death and begun is self._now):
                 self._folder.journal(begun.number).end()
         self._now = self._ahead = None
 
@@ -158,7 +166,8 @@ class _Desk:
                 return
 
     def _run_piece(self, number: int, piece: PartPlan, journal: Journal) -> PartReport:
-        """An exception is no death: only a worker that vanished leaves the journal open."""
+        """Only a worker that vanished, or whose device broke, leaves the journal open."""
+        is_death = False
         try:
             return self._worker.run_part(
                 piece,
@@ -166,8 +175,12 @@ class _Desk:
                 on_clip=lambda done: self._tell(number, done),
                 on_loaded=lambda: journal.begin(clip.id for clip in piece.clips),
             )
+        except BrokenDevice:
+            is_death = True
+            raise
         finally:
-            journal.end()
+            if not is_death:
+                journal.end()
 
     def _groups(self, part: PartPlan, journal: Journal) -> list[Group]:
         missing = {clip_id for ids in self._worker.missing(part).values() for clip_id in ids}

@@ -35,16 +35,23 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     Raises:
         MediaError: ``path`` does not exist, is empty, cut or no media file; or reading it failed.
     """
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
-        container = av.open(str(path), options=options)
-    except (av.error.FFmpegError, OSError) as error:
+        container = _opened(path)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_not_opened(path, error)) from error
     with container:
         try:
             yield container
         except av.error.FFmpegError as error:
             raise MediaError(f"{path.name}: reading the file broke: {words_of(error)}") from error
+
+
+def _opened(path: Path) -> InputContainer:
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    try:
+        return av.open(str(path), options=options)
+    except UnicodeDecodeError:  # tags in another encoding; PyAV 19 reads them without being told
+        return av.open(str(path), options=options, metadata_errors="replace")
 
 
 def declared_seconds(container: InputContainer) -> float | None:
@@ -106,6 +113,13 @@ def words_of(error: Exception) -> str:
 
 
 def _why_not_opened(path: Path, error: Exception) -> str:
+    try:
+        return _looked_into(path, error)
+    except (OSError, ValueError) as worse:  # a name that no file can have, a file that went away
+        return f"{path.name}: the file cannot be opened: {words_of(worse)}"
+
+
+def _looked_into(path: Path, error: Exception) -> str:
     if not path.exists():
         return f"no such file: {path}"
     if path.is_dir():
@@ -124,13 +138,15 @@ def _why_not_opened(path: Path, error: Exception) -> str:
 
 def _mp4_boxes(path: Path) -> list[str]:
     boxes: list[str] = []
+    size_bytes = path.stat().st_size
     with path.open("rb") as file:
         while len(header := file.read(8)) == 8 and len(boxes) < 100:
             size, name = struct.unpack(">I4s", header)
             boxes.append(name.decode("latin-1"))
             if size == 1:
                 size = int.from_bytes(file.read(8), "big") - 8
-            if size < 8:  # 0: up to the end of the file
+            after = file.tell() + size - 8
+            if size < 8 or after > size_bytes:  # 0: up to the end of the file
                 break
-            file.seek(size - 8, 1)
+            file.seek(after)
     return boxes

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from emo import plugins
+from emo.errors import OptionError
 from emo.extract.job_folder import JobFolder
 from emo.extract.resources import Resources
 from emo.extract.stage_totals import WorkTotals
@@ -89,13 +90,24 @@ class Executor(ABC):
         """
 
 
+def check_workers(workers: int | None) -> None:
+    """Refuse a number that would never do anything.
+
+    Raises:
+        OptionError: it is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise OptionError(f"--workers: expected 1 or more, got {workers}")
+
+
 def make_executor(name: str, workers: int | None, resources: Resources) -> Executor:
     """The executor of a file in ``emo/extract/executors/``, or ``module:Class``.
 
     Raises:
         PluginError: there is none of that name, or its library is missing.
-        OptionError: something was asked for that it does not heed.
+        OptionError: something was asked for that it does not heed, or no workers at all.
     """
+    check_workers(workers)
     kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
     resources.check(name, kind.uses)
     return kind(workers, resources)

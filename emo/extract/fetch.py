@@ -56,7 +56,12 @@ def fetch_missing(weights: Weights) -> Iterator[str]:
             yield f"here:    {file.label}"
             continue
         try:
-            yield f"fetched: {_fetch(file, source)}"
+            place = _fetch(file, source)
+            if not find(source, file):  # the hub's client is content with what it had before
+                raise WeightsError(
+                    f"{file.origin or source} gave nothing; is it out of reach from here?"
+                )
+            yield f"fetched: {place}"
         except Exception as error:  # the hub's and urllib's many kinds
             if file.is_optional:
                 yield f"not had: {file.label} (optional)"

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import emo
+from emo.errors import EmoError
 from emo.extract.job import Ask, Job, JobError
 from emo.extract.job_place import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
-from emo.extract.journal import Journal
+from emo.extract.journal import LOGS, Journal
 from emo.extract.part_lines import PARTS_FILE, part_of, write_lines
 from emo.extract.plan import PartPlan
 from emo.extract.resources import NOTHING_ASKED, Resources
@@ -54,7 +55,7 @@ class JobFolder:
     @property
     def logs(self) -> Path:
         """The folder of the workers' logs."""
-        return self.path / "logs"
+        return self.path / LOGS
 
     def part(self, number: int) -> PartPlan:
         """Read one part.
@@ -111,7 +112,7 @@ def write_job(
     try:
         home.mkdir(exist_ok=True, parents=not isinstance(job.store, Path))
         path = next_folder(home)
-        for name in ("journal", "logs"):
+        for name in ("journal", LOGS):
             (path / name).mkdir()
         offsets = write_lines(path / PARTS_FILE, parts)
         (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
@@ -144,7 +145,7 @@ def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
         document = json.loads((path / "job.json").read_bytes())
         offsets = json.loads((path / "offsets.json").read_bytes())
         if document["format"] != FORMAT:
-            raise JobError(f"{path}: format {document['format']}, this emo reads {FORMAT}")
+            raise JobError(f"format {document['format']}, this emo reads {FORMAT}")
         return JobFolder(
             path,
             _job_of(document),
@@ -160,6 +161,8 @@ def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise JobError(f"{path}: damaged job folder: {error!r}") from error
+    except EmoError as error:
+        raise JobError(f"{path}: {error}") from error
 
 
 def part_numbers(words: str, parts: range) -> list[int]:

@@ -35,8 +35,8 @@ def jobs_home(store: Place, jobs: Path | None = None) -> Path:
 
 def latest_job(store: Place, jobs: Path | None = None) -> Path | None:
     """The newest whole job folder of a store; see :func:`jobs_home`."""
-    found = jobs_home(store, jobs).glob("[0-9]*/job.json")
-    return max((file.parent for file in found), key=lambda path: int(path.name), default=None)
+    found = [file.parent for file in jobs_home(store, jobs).glob("[0-9]*/job.json")]
+    return max((p for p in found if p.name.isdigit()), key=lambda p: int(p.name), default=None)
 
 
 def short(path: Place) -> Place:

@@ -9,6 +9,7 @@ as failed. (Quarters rather than halves: loading a model again costs more than a
 import errno
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from typing import Any
 
 from emo.store.commit import cannot_write, host
 
+LOGS = "logs"
+"""The folder of the workers' logs, beside that of the journals."""
 PIECES = 4
+FRESH_SECONDS = 120
+"""A worker of another machine whose log is older counts as gone."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ class Journal:
         return sum("died" in entry for entry in self._entries())
 
     def deaths(self) -> list[Death]:
-        """In the order seen; those that nobody saw come last."""
+        """In the order seen; those that nobody saw come last. Who may be at work has not died."""
         found: list[Death] = []
         open_: dict[str, list[str]] = {}
         for entry in self._entries():
@@ -97,7 +102,8 @@ class Journal:
                 open_[by] = entry["begin"]
             elif "end" in entry:
                 open_.pop(by, None)
-        gone = (clips for by, clips in open_.items() if not is_alive(by))
+        logs = self.path.parents[1] / LOGS
+        gone = (clips for by, clips in open_.items() if not is_at_work(logs, by))
         return found + [Death(frozenset(clips), None) for clips in gone]
 
     def groups(self, missing: Sequence[str]) -> list[Group]:
@@ -124,7 +130,7 @@ class Journal:
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            lines = self.path.read_text().splitlines()
+            lines = self.path.read_bytes().split(b"\n")  # str knows other line ends
         except FileNotFoundError:
             return []
         return [entry for line in lines if (entry := _parsed(line))]
@@ -148,6 +154,22 @@ def me() -> str:
     return f"{host()}/{os.getpid()}/{_word(os.getpid())}"
 
 
+def log_name(by: str) -> str:
+    """The file in the folder of logs of the worker that signs so."""
+    return by.replace("/", "-") + ".jsonl"
+
+
+def is_at_work(logs: Path, by: str) -> bool:
+    """Whether that worker lives on this machine, or elsewhere and its log is being written."""
+    if is_alive(by):
+        return True
+    try:
+        age_seconds = time.time() - (logs / log_name(by)).stat().st_mtime
+    except OSError:
+        return False
+    return not by.startswith(f"{host()}/") and age_seconds < FRESH_SECONDS
+
+
 def is_alive(by: str) -> bool:
     """Whether that worker is this process or another living one of this machine."""
     if by == me():
@@ -168,8 +190,8 @@ def _word(_pid: int) -> str:
     return uuid.uuid4().hex[:6]
 
 
-def _parsed(line: str) -> dict[str, Any] | None:
-    """A line that was cut by a crash is nothing."""
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """A line that was cut by a crash, perhaps inside a letter, is nothing."""
     try:
         entry = json.loads(line)
     except ValueError:

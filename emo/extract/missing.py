@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from emo.errors import StoreError
 from emo.extract.job_folder import JobFolder
 from emo.extract.journal import Death
 from emo.extract.plan import PartPlan, still_missing
@@ -29,8 +30,22 @@ def missing_parts(folder: JobFolder) -> Iterator[Missing]:
 def missing_clips(store: Store, part: PartPlan) -> frozenset[str]:
     """Clips of a part that at least one recipe lacks."""
     return frozenset().union(
-        *(still_missing(store.recipes[name], wanted) for name, wanted in part.todo.items())
+        *(still_missing(recipe_of(store, name), wanted) for name, wanted in part.todo.items())
     )
+
+
+def recipe_of(store: Store, name: str) -> RecipeFolder:
+    """A recipe's folder that was there when the job was planned.
+
+    Raises:
+        StoreError: it is gone.
+    """
+    if name not in store.recipes:
+        raise StoreError(
+            f"{store.path}: the recipe {name!r}, which this job writes to, is gone. The same `emo "
+            "extract` again makes it anew, in a job of its own."
+        )
+    return store.recipes[name]
 
 
 def carry_deaths(
@@ -38,8 +53,11 @@ def carry_deaths(
 ) -> None:
     """What the journals of an earlier job know of clips that nobody has finished since.
 
-    So that the same command, run again after its only process died, goes on narrowing.
+    So that the same command, run again after its only process died, goes on narrowing. A job with
+    other recipes tells nothing: what kills one backbone is no clip's fault for another.
     """
+    if {ask.name for ask in before.job.asks} != {ask.name for ask in now.job.asks}:
+        return
     each = [frozenset(folder.attempts) if folder else frozenset() for folder in folders.values()]
     known = frozenset.intersection(*each)
     deaths = [

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.extract.executor import JobReport, make_executor
+from emo.extract.executor import JobReport, check_workers, make_executor
 from emo.extract.executors.local import run_supervised
 from emo.extract.job_folder import JobFolder, open_job, part_numbers
 from emo.extract.missing import missing_clips, missing_parts
 from emo.extract.progress import clip_bar
 from emo.extract.resources import NOTHING_ASKED
+from emo.extract.update_job import update_job
 from emo.store.place import Place
 from emo.store.store import Store
 
@@ -46,16 +47,20 @@ def resume(
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
-        EmoError: no job folder, a refusing scheduler, a store that cannot be written.
+        EmoError: no job folder, no workers, a refusing scheduler, a store that cannot be written.
     """
     folder = open_job(path, jobs)
     name = executor or folder.executor
     before = folder.resources if name == folder.executor else NOTHING_ASKED
-    runner = make_executor(name, workers or folder.workers, before.changed(resources))
+    workers = folder.workers if workers is None else workers
+    asked = before.changed(resources)
+    runner = make_executor(name, workers, asked)
     missing = list(missing_parts(folder))
     parts = [each.part for each in missing]
     if not parts or (is_dry_run and not runner.is_scheduler):
         return ResumeReport(folder, parts, JobReport())
+    if runner.is_scheduler:  # its tasks start later, and go by the job folder
+        folder = update_job(folder, executor=name, workers=workers, resources=asked)
     with clip_bar(sum(each.clips for each in missing), progress) as heard:
         report = runner.run(folder, parts, heard, is_dry_run=is_dry_run)
     return ResumeReport(folder, parts, report)
@@ -79,8 +84,9 @@ def run_parts(
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
-        EmoError: no job folder, no such part, a store that cannot be written.
+        EmoError: no job folder, no such part, no workers, a store that cannot be written.
     """
+    check_workers(workers)
     folder = open_job(path, jobs)
     parts = list(folder.parts) if words is None else part_numbers(words, folder.parts)
     store = Store(folder.job.store)

@@ -162,7 +162,6 @@ def _job(
     manifest: Manifest, store_path: Place, asks: Sequence[Ask], options: ExtractOptions
 ) -> Job:
     for name, value in (
-        ("--workers", options.workers),
         ("--part-clips", options.part_clips),
         ("--batch-clips", options.batch_clips),
         ("--batch-size", options.batch_size),

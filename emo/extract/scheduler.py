@@ -54,12 +54,22 @@ def submit_after(script: Path, ids: Sequence[str]) -> str:
 
 
 def max_array_size() -> int:
-    """The site's MaxArraySize."""
+    """The site's MaxArraySize.
+
+    Raises:
+        SchedulerError: the site allows no arrays.
+    """
     try:
         found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _ask("scontrol", "show", "config"), re.M)
     except SchedulerError:
         return DEFAULT_ARRAY_SIZE
-    return int(found[1]) if found else DEFAULT_ARRAY_SIZE
+    size = int(found[1]) if found else DEFAULT_ARRAY_SIZE
+    if size < 1:
+        raise SchedulerError(
+            "this Slurm takes no job arrays (MaxArraySize = 0): submit jobs of your own that run "
+            "emo extract --plan JOB --part K"
+        )
+    return size
 
 
 def remember(folder: Path, submission: Submission) -> None:

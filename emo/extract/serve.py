@@ -6,7 +6,8 @@ from pathlib import Path
 
 from emo.errors import EmoError
 from emo.extract import careful
-from emo.extract.crew import Message, Ready
+from emo.extract.broken_device import BrokenDevice
+from emo.extract.crew import Died, Message, Ready
 from emo.extract.job import Job
 from emo.extract.job_folder import open_job
 from emo.extract.journal import me
@@ -40,6 +41,8 @@ def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
                     parent.tell(done)
         except EmoError as error:
             parent.tell(error)
+        except BrokenDevice as error:
+            parent.tell(Died(str(error)))
 
 
 class _Parent:

@@ -42,6 +42,6 @@ def _file_facts(path: str | None, root: Path) -> tuple[str | None, int, int]:
         return None, 0, 0
     try:
         status = (root / path).stat()
-    except OSError:
+    except (OSError, ValueError):  # not there, or a name that no file can have
         return path, -1, 0
     return path, status.st_size, status.st_mtime_ns

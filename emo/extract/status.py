@@ -8,19 +8,15 @@ from pathlib import Path
 
 from emo.extract.job_folder import JobFolder, open_job
 from emo.extract.job_place import short
-from emo.extract.journal import is_alive
+from emo.extract.journal import is_at_work
 from emo.extract.log_facts import LogFacts, log_facts
-from emo.extract.missing import missing_parts
+from emo.extract.missing import missing_parts, recipe_of
 from emo.extract.scheduler import task_states
 from emo.extract.stage_report import stage_lines
-from emo.extract.task_log import log_name
-from emo.store.commit import host
 from emo.store.place import Place
 from emo.store.store import Store
 from emo.table import format_table
 
-FRESH_SECONDS = 120
-"""A worker of another machine whose log is older counts as gone."""
 SHOWN_REASONS = 8
 WATCH_SECONDS = 5.0
 
@@ -113,9 +109,9 @@ def status(path: Place | str, jobs: Path | None = None) -> Status:
     ids: set[str] = set()
     for part in folder.all_parts():
         ids.update(clip.id for clip in part.clips)
-    recipes = Store(folder.job.store).recipes
-    names = [ask.name for ask in folder.job.asks]
-    failed = {clip_id for name in names for clip_id in recipes[name].failures if clip_id in ids}
+    store = Store(folder.job.store)
+    recipes = [recipe_of(store, ask.name) for ask in folder.job.asks]
+    failed = {clip_id for recipe in recipes for clip_id in recipe.failures if clip_id in ids}
     states = task_states(folder.path)
     journals = folder.journals()
     return Status(
@@ -149,22 +145,12 @@ def watch(
 def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:
     """By the journals of parts in hand, and by Slurm where it answers."""
     holders = {number: journal.in_hand() for number, journal in folder.journals().items()}
-    working = {number for number, by in holders.items() if any(_is_at_work(folder, b) for b in by)}
+    working = {
+        number for number, by in holders.items() if any(is_at_work(folder.logs, b) for b in by)
+    }
     tasks = [parts for parts, state in (states or {}).items() if state == "RUNNING"]
     by_slurm = {part for parts in tasks for part in parts if len(parts) == 1 or part in holders}
     return frozenset(working | by_slurm)
-
-
-def _is_at_work(folder: JobFolder, by: str) -> bool:
-    """A living process of this machine, or one elsewhere whose log is being written."""
-    if is_alive(by):
-        return True
-    log = folder.logs / log_name(by)
-    try:
-        age_seconds = time.time() - log.stat().st_mtime
-    except OSError:
-        return False
-    return not by.startswith(f"{host()}/") and age_seconds < FRESH_SECONDS
 
 
 def _rate(rate: float | None, left: int, is_running: bool) -> str:

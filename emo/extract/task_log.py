@@ -1,13 +1,18 @@
 """Logs of a job: one file a worker, a JSON line for every clip and part; reading them again."""
 
 import json
+import os
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from emo.extract.journal import me
+from emo.extract.journal import FRESH_SECONDS, log_name, me
 from emo.store.commit import cannot_write
+
+BEAT_SECONDS = FRESH_SECONDS / 4
 
 
 class TaskLog:
@@ -22,12 +27,21 @@ class TaskLog:
         except OSError as error:
             raise cannot_write(folder, error) from error
         self.write("start", **facts)
+        self._is_closed = threading.Event()
+        threading.Thread(target=self._stay_fresh, daemon=True).start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_closed.set()
         self._file.close()
+
+    def _stay_fresh(self) -> None:
+        """By the file's time other machines know that its worker lives, however long a clip is."""
+        while not self._is_closed.wait(BEAT_SECONDS):
+            with suppress(OSError):  # the folder is out of reach; writing to it will tell
+                os.utime(self.path)
 
     def write(self, event: str, **facts: object) -> None:
         """One line."""
@@ -39,17 +53,12 @@ class TaskLog:
             raise cannot_write(self.path.parent, error) from error
 
 
-def log_name(by: str) -> str:
-    """The file of the worker that signs so."""
-    return by.replace("/", "-") + ".jsonl"
-
-
 def read_logs(folder: Path) -> Iterator[dict[str, Any]]:
     """All lines of all workers, file by file; a line that was cut is left out."""
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open(encoding="utf-8") as file:
+        with path.open("rb") as file:
             for line in file:
                 try:
                     yield json.loads(line)
-                except ValueError:
+                except ValueError:  # cut, perhaps inside a letter
                     continue

@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from emo.errors import MediaError
 from emo.extract.container import open_media, origin_seconds, packets_from, pick, words_of
+from emo.extract.cut import expect_whole
 
 _TOLERANCE_SECONDS = 1.0  # how far the frame that stands in for an undecoded one may lie
 
@@ -145,32 +146,21 @@ def shown_frames(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[float
 def _packet_seconds(
     path: Path, container: Any, stream: Any, start: float | None, end: float | None
 ) -> list[float] | None:
-    origin, seconds, packets = origin_seconds(container), [], 0
+    origin, seconds = origin_seconds(container), []
     for packet in packets_from(container, stream, start):
         if packet.size == 0:
             continue
         if packet.pts is None:
             return None
-        packets += 1
         if not packet.is_discard:
             seconds.append(float(packet.pts * packet.time_base) - origin)
         reached = packet.pts if packet.dts is None else packet.dts
         if end is not None and float(reached * packet.time_base) - origin >= end:
             return seconds
-    if start is None and seconds:
-        _check_complete(path, container, stream, packets, max(seconds) - min(seconds))
+    expect_whole(
+        path, container, stream, max(seconds, default=0.0), start_seconds=start, end_seconds=end
+    )
     return seconds
-
-
-def _check_complete(path: Path, container: Any, stream: Any, packets: int, seconds: float) -> None:
-    """An mp4 whose index is at its front opens and plays until the cut; say so instead."""
-    if "mov" not in container.format.name or not stream.duration or packets >= stream.frames:
-        return
-    declared = float(stream.duration * stream.time_base)
-    if seconds < 0.8 * declared - 1:
-        raise MediaError(
-            f"{path.name}: the file is cut: decoding broke at {seconds:.2f} s of {declared:.2f} s"
-        )
 
 
 def _decoded(

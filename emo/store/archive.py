@@ -40,7 +40,10 @@ class DamagedPart(StoreError):
             f"{path} is damaged: {what}. `emo store verify {path.parent.parent} --quarantine` sets "
             "it aside, and the next `emo extract` redoes its clips."
         )
-        self.what = what
+        self.path, self.what = path, what
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Place, str]]:  # to cross processes
+        return type(self), (self.path, self.what)
 
 
 class ArchiveWriter:

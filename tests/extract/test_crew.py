@@ -10,6 +10,7 @@ from emo.errors import StoreError
 from emo.extract.careful import PartDone
 from emo.extract.crew import Crew, Died, Ready, Staff
 from emo.extract.executor import Progress
+from emo.extract.job import Job
 from emo.extract.job_folder import JobFolder
 from emo.extract.journal import Journal
 from emo.extract.work import PartReport
@@ -122,3 +123,20 @@ def test_what_a_worker_raised_ends_the_job(tmp_path, places):
     with pytest.raises(StoreError, match="no space left"):
         crew(staff, tmp_path).run(range(6))
     assert staff.told_to_stop
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+@pytest.mark.parametrize("deaths", [0, 1, 2, 3, 4])
+def test_a_part_bears_as_many_deaths_as_retries(tmp_path, retries, deaths):
+    lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
+    (tmp_path / "0.jsonl").write_text("".join(lines))
+    (tmp_path / "parts.jsonl").write_text('{"rows": [{"id": "c"}], "todo": {}}\n')
+    staff = Actors(1, iter(["dies"] * deaths))
+    made = crew(staff, tmp_path)
+    object.__setattr__(made.folder, "offsets", (0,))
+    object.__setattr__(made.folder, "job", Job(tmp_path, tmp_path, ()))
+    made.retries = retries
+    report = made.run([0])
+    is_borne = deaths <= retries
+    assert (staff.done, len(report.lost)) == ([0] if is_borne else [], 0 if is_borne else 1)
+    assert next(staff.numbers) == min(deaths, retries) + 1

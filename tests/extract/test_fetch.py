@@ -70,3 +70,14 @@ def test_no_internet_is_one_error_that_names_the_file(hub):
 def test_a_folder_that_nobody_serves_is_said(hub, tmp_path):
     with pytest.raises(WeightsError, match="is a folder"):
         list(fetch_missing(Weights("toy", str(tmp_path), (CONFIG,))))
+
+
+def test_a_hub_out_of_reach_that_gives_an_old_folder_is_no_success(hub, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path / "hub")
+    )
+    weights = Weights("toy", "lab/toy", (EXTRA, CONFIG))
+    lines = fetch_missing(weights)
+    assert next(lines).startswith("not had: vocab.json")
+    with pytest.raises(WeightsError, match=r"config.json could not be had: lab/toy gave nothing"):
+        next(lines)

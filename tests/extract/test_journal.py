@@ -116,3 +116,17 @@ def test_killers_and_only_they_are_condemned_in_few_deaths(tmp_path_factory, cli
         missing = [k for k in missing if k not in condemned]
     assert condemned == bad
     assert deaths <= len(bad) * (math.ceil(math.log(max(clips, 2), PIECES)) + 2)
+
+
+@pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\n", "\r", "é"])
+def test_a_clip_id_with_any_letter_is_known_again(journal, letter):
+    clips = [f"a{letter}b", letter]
+    dies(journal, clips)
+    assert journal.deaths() == [Death(frozenset(clips), "SIGSEGV")]
+
+
+def test_a_line_that_was_cut_inside_a_letter_is_nothing(journal):
+    dies(journal, "a")
+    whole = journal.path.read_bytes()
+    journal.path.write_bytes(whole + '{"begin": ["é'.encode()[:-1])
+    assert journal.deaths() == [Death(frozenset("a"), "SIGSEGV")]

@@ -122,6 +122,6 @@ def test_resume_with_other_parts_per_task_knows_what_the_queued_tasks_hold(emo, 
     queue(slurm, "100 1 RUNNING", "101 4 RUNNING", "101 0 PENDING")
     code, out, _ = emo("extract", "--resume", "features")
     assert "submitted 102; 3 tasks are in Slurm's queue already" in out
-    assert "--array=0 " in (slurm / "calls" / "call-102").read_text()  # for part 1
+    assert "--array=1 " in (slurm / "calls" / "call-102").read_text()  # one a task, as was told
     _, out, _ = emo("extract", "--status", "features")
     assert "5: 0 done, 1 running, 4 to do" in " ".join(out.split())  # 4: a task of one part

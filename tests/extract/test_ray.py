@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from emo.errors import StoreError
+from emo.extract.crew import Died
 from emo.extract.job_folder import latest_job, open_job
 from emo.store.maintain import verify
 from emo.store.store import Store
@@ -101,3 +103,19 @@ def test_a_full_disk_ends_the_job_with_its_line_and_more_room_completes_it(clust
         mount("-o", "remount,size=1m", disk)
         assert emo(*words)[0] == 0  # by the local executor: Ray takes half a minute to start
         assert len(letters_job.hashes(store)) == letters_job.CLIPS
+
+
+def test_a_worker_that_could_not_be_made_says_why():
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    from emo.extract.executors.ray import _meaning
+
+    traceback = (
+        "\x1b[36mray::_Actor.__init__()\x1b[39m (pid=7, ip=10.0.0.3, actor_id=00ff)\n"
+        '  File "emo/extract/work.py", line 9, in __init__\n    self.store = Store(job.store)\n'
+        "FileNotFoundError: [Errno 2] No such file\n\nDuring handling of it, another:\n\n"
+        "emo.errors.StoreError: /data/features is no store (No such file or directory)"
+    )
+    cause = ray.exceptions.RayTaskError("__init__", traceback, StoreError("x"), "worker", 7, "ip")
+    meant = _meaning(ray.exceptions.ActorDiedError(cause))
+    assert meant == Died("StoreError: /data/features is no store (No such file or directory)")
+    assert _meaning(ray.exceptions.ActorDiedError()) == Died(None)

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from emo.errors import WeightsError
-from emo.extract.model_files import fill, read_tensors
+from emo.extract.model_files import fill, read_tensor, read_tensors
 from emo.extract.weights import WeightFile, Weights, locate, places_of
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
@@ -92,6 +92,8 @@ def test_a_pickle_that_runs_code_and_a_damaged_file_are_refused(tmp_path, capsys
     for name in ("evil.bin", "cut.safetensors"):
         with pytest.raises(WeightsError, match=name):
             read_tensors(tmp_path / name)
+        with pytest.raises(WeightsError, match=name):
+            read_tensor(tmp_path / name, "x")
     assert "would have run" not in capsys.readouterr().out
 
 
@@ -104,3 +106,11 @@ def test_every_known_tensor_must_be_there_and_fit_and_others_are_ignored(folder)
         fill(module, {"weight": tensors["weight"]}, where="toy.bin")
     with pytest.raises(WeightsError, match=r"'weight' has shape \(2, 3\), expected \(2, 4\)"):
         fill(nn.Linear(4, 2), tensors, where="toy.bin")
+
+
+def test_the_same_contents_under_other_names_are_other_weights(folder):
+    before = locate(wanted(folder)).digest
+    contents = [path.read_bytes() for path in sorted(folder.iterdir())]
+    for path, content in zip(sorted(folder.iterdir()), reversed(contents), strict=True):
+        path.write_bytes(content)
+    assert locate(wanted(folder)).digest != before

@@ -17,10 +17,13 @@ from typing import Any
 
 import torch
 
+from emo.errors import EmoError
 from emo.extract import careful
+from emo.extract.broken_device import BrokenDevice
 from emo.extract.crew import RETRIES, Crew, Died, Message, Staff
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.job_folder import JobFolder
+from emo.extract.journal import me
 from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.serve import serve
 from emo.extract.stop import stop_on_signals
@@ -109,18 +112,32 @@ def _run_here(
 ) -> JobReport:
     report = JobReport()
     job = replace(folder.job, device=device, threads=cores())
-    left, parts_done = deque(parts), 0
+    left, in_hand = deque(parts), deque[int]()
+
+    def take(is_ahead: bool) -> int | None:
+        if not left:
+            return None
+        in_hand.append(left.popleft())
+        return in_hand[-1]
+
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
-        for done in careful.run_parts(
-            worker, folder, lambda is_ahead: left.popleft() if left else None, log,
-            is_stopping=is_stopping, on_clip=progress.on_clip,
-        ):  # fmt: skip
-            if isinstance(done, PartReport):
-                report.add(done.clips, done.failures, done.work)
-                report.is_stopped |= done.is_stopped
-            else:
-                parts_done += 1
-    report.is_stopped |= is_stopping() and parts_done < len(parts)
+        try:
+            for done in careful.run_parts(
+                worker, folder, take, log, is_stopping=is_stopping, on_clip=progress.on_clip
+            ):
+                if isinstance(done, PartReport):
+                    report.add(done.clips, done.failures, done.work)
+                    report.is_stopped |= done.is_stopped
+                else:
+                    in_hand.popleft()
+        except BrokenDevice as error:
+            folder.journal(in_hand[0]).died(me(), str(error))
+            raise EmoError(
+                f"the device {device} broke in part {in_hand[0]} ({error}). What was committed "
+                "stays: the same command again goes on, and records a clip that breaks it "
+                "again and again as failed; with --retries 16 it does so by itself"
+            ) from error
+    report.is_stopped |= is_stopping() and bool(left or in_hand)
     return report
 
 

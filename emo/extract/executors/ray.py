@@ -7,6 +7,7 @@ nodes may come and go. Job folder, store and media must be on a file system that
 
 import logging
 import math
+import re
 import socket
 import warnings
 from collections.abc import Hashable, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from emo.errors import EmoError
 from emo.extract import careful
@@ -190,6 +191,14 @@ def _meaning(error: RayError) -> Message:
     if isinstance(error, RayTaskError):
         cause = error.cause
         return cause if isinstance(cause, EmoError) else Died(f"{type(cause).__name__}: {cause}")
+    if isinstance(error, RayActorError) and error.actor_init_failed:
+        return Died(_raised(str(error)))
     if "process has died" in str(error):
         return Died("Ray: its process crashed or ran out of memory")
     return Died(None)
+
+
+def _raised(traceback: str) -> str | None:
+    """``StoreError: features is no store …``: the last error in a traceback."""
+    lines = re.findall(r"^(?:\w+\.)*(\w+: .*)$", traceback, re.MULTILINE)
+    return lines[-1] if lines else None

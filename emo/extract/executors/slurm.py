@@ -152,7 +152,9 @@ class Slurm(Executor):
 
     @property
     def _setup(self) -> str:
-        return "".join(line + "\n" for line in self.resources.env_setup)
+        lines = self.resources.env_setup
+        free = "set +u  # what follows may read variables that are not set\n" if lines else ""
+        return free + "".join(line + "\n" for line in lines)
 
     @property
     def _python(self) -> str:

@@ -1,0 +1,65 @@
+"""Who is dead: a journal and --status give the same answer, also about other machines."""
+
+import os
+import time
+
+import pytest
+
+import emo.extract.journal as journal_file
+from emo.extract.job import Job, ask
+from emo.extract.job_folder import write_job
+from emo.extract.journal import FRESH_SECONDS, is_at_work, log_name, me
+from emo.extract.plan import PartPlan, Todo
+from emo.extract.status import status
+from emo.manifest import Clip
+from emo.store.commit import host
+from emo.store.store import Store
+
+ELSEWHERE = "another-machine/12/abcdef"
+GONE = f"{host()}/{2**22 + 1}/abcdef"  # more than Linux gives out
+
+
+@pytest.fixture
+def folder(tmp_path):
+    letters = ask("tests.make_backbone:Letters", "letters", {})
+    Store.create(tmp_path / "store").add_recipe("letters", letters.recipe)
+    part = PartPlan((Clip("x", text="x"),), {"letters": Todo(frozenset("x"))})
+    return write_job(Job(tmp_path, tmp_path / "store", (letters,)), [part])
+
+
+def write_log(folder, by, age_seconds):
+    log = folder.logs / log_name(by)
+    log.write_text("{}\n")
+    then = time.time() - age_seconds
+    os.utime(log, (then, then))
+
+
+@pytest.mark.parametrize(
+    ("by", "age_seconds", "is_there"),
+    [
+        (ELSEWHERE, 1, True), (ELSEWHERE, FRESH_SECONDS + 9, False), (ELSEWHERE, None, False),
+        (GONE, 1, False), (GONE, None, False), (me(), 1, True), (me(), None, True),
+    ],
+)  # fmt: skip
+def test_journal_and_status_agree_on_who_is_at_work(folder, by, age_seconds, is_there):
+    if age_seconds is not None:
+        write_log(folder, by, age_seconds)
+    journal = folder.journal(0)
+    journal.path.write_text(f'{{"begin": ["x"], "by": "{by}"}}\n')
+    assert is_at_work(folder.logs, by) == is_there
+    assert (journal.deaths() == []) == is_there
+    assert (status(folder.path).running == frozenset([0])) == is_there
+
+
+def test_three_machines_at_one_clip_condemn_it_only_when_two_of_them_are_gone(folder, monkeypatch):
+    journal, machines = folder.journal(0), ["one", "two", "three"]
+    for machine in machines:
+        monkeypatch.setattr(journal_file, "host", lambda machine=machine: machine)
+        assert [group.verdict for group in journal.groups("x")] == [None]
+        journal.begin("x")
+        write_log(folder, me(), 1)
+    monkeypatch.undo()
+    assert journal.groups("x")[0].verdict is None
+    for by in journal.in_hand():
+        write_log(folder, by, FRESH_SECONDS + 9)
+    assert journal.groups("x")[0].verdict

@@ -1,0 +1,132 @@
+"""A device that breaks is its worker's death: the clip that broke it is found, no other is lost."""
+
+import os
+from multiprocessing import Pipe
+
+import numpy as np
+import pytest
+import torch
+
+from emo.errors import EmoError
+from emo.extract.backbone import Prepared
+from emo.extract.broken_device import BrokenDevice
+from emo.extract.crew import Died, Ready
+from emo.extract.encode import encode_batch, prepare_one, reason_of
+from emo.extract.job import asks_from_words
+from emo.extract.job_folder import open_job
+from emo.extract.run import ExtractOptions, extract
+from emo.extract.serve import serve
+from emo.manifest import Clip, Manifest
+from emo.store.store import Store
+from tests.make_backbone import Letters
+
+ASKS = asks_from_words(["tests.make_backbone:Letters"])
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+BROKEN = getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: illegal memory access")
+
+
+def manifest_of(folder, clips=12, bad=7):
+    texts = ["!device" if k == bad else f"text {k}" for k in range(clips)]
+    made = tuple(Clip(f"c{k:02}", text=text) for k, text in enumerate(texts))
+    return Manifest(folder / "m.csv", folder, made, "")
+
+
+def forked(manifest, store):
+    """`emo extract` in a process of its own; returns what it said when it gave up, or ''."""
+    read, write = os.pipe()
+    if os.fork() == 0:
+        said = "a traceback"
+        try:
+            options = ExtractOptions(part_clips=12, batch_clips=2)
+            extract(manifest, store, ASKS, options, progress=False)
+            said = ""
+        except EmoError as error:
+            said = str(error)
+        finally:
+            os.write(write, said.encode())
+            os._exit(0)
+    os.close(write)
+    os.wait()
+    with os.fdopen(read) as file:
+        return file.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked here; no fork on Windows")
+def test_the_same_command_again_condemns_only_the_clip_that_breaks_the_device(tmp_path):
+    said = [forked(manifest_of(tmp_path), tmp_path / "store")]
+    while said[-1]:
+        assert "the device cpu broke in part 0 (RuntimeError: CUDA error: unspec" in said[-1]
+        said.append(forked(manifest_of(tmp_path), tmp_path / "store"))
+        assert len(said) < 8
+    recipe = Store(tmp_path / "store").recipes["letters"]
+    assert sorted(recipe.ids) == [f"c{k:02}" for k in range(12) if k != 7]
+    assert "alone in the end: RuntimeError: CUDA error" in recipe.failures["c07"]
+
+
+def test_a_worker_process_says_that_it_died_and_leaves_its_clips_in_the_journal(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Letters, "is_device_broken", False)
+    manifest = manifest_of(tmp_path)
+    options = ExtractOptions("slurm", part_clips=12)
+    extract(manifest, tmp_path / "store", ASKS, options, is_dry_run=True, progress=False)
+    folder = open_job(tmp_path / "store")
+    ours, theirs = Pipe()
+    ours.send(0)
+    serve(folder.path, "cpu", 1, theirs)
+    theirs.close()
+    heard = []
+    while ours.poll():
+        try:
+            heard.append(ours.recv())
+        except EOFError:
+            break
+    assert [type(message) for message in heard] == [Ready, Died]
+    assert heard[1].how == "RuntimeError: CUDA error: unspecified launch failure"
+    assert folder.journal(0).in_hand() == {heard[0].by: [clip.id for clip in manifest.clips]}
+    assert len(Store(tmp_path / "store").recipes["letters"].failures) == 0
+
+
+class Stub:
+    """Raises, for a clip whose value is listed; memory for ``room`` clips at once."""
+
+    def __init__(self, errors, room=99):
+        self.errors, self.room = errors, room
+
+    def encode(self, batch):
+        if len(batch) > self.room:
+            raise FULL
+        for clip in batch:
+            if error := self.errors.get(int(clip["value"][0])):
+                raise error
+        return [{"out": clip["value"]} for clip in batch]
+
+    def prepare(self, media):
+        raise BROKEN
+
+
+def batch(count):
+    return {place: Prepared({"value": np.array([place])}) for place in range(count)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_broken_device_is_no_failure_of_a_clip(count):
+    with pytest.raises(BrokenDevice, match="illegal memory access"):
+        encode_batch(Stub({0: BROKEN}), batch(count))
+    with pytest.raises(BrokenDevice):
+        reason_of(BROKEN)
+    with pytest.raises(BrokenDevice):
+        prepare_one(Stub({}), None)
+
+
+def test_a_clip_too_large_for_the_memory_is_at_fault_where_its_neighbours_fit():
+    found = encode_batch(Stub({1: FULL}), batch(3))
+    assert [type(found[place]) for place in range(3)] == [dict, str, dict]
+    assert "OutOfMemoryError" in found[1]
+    assert "OutOfMemoryError" in encode_batch(Stub({0: FULL}), batch(1))[0]
+    assert all(isinstance(one, dict) for one in encode_batch(Stub({}, room=1), batch(3)).values())
+
+
+def test_where_no_clip_fits_the_device_is_at_fault():
+    with pytest.raises(BrokenDevice, match="no memory for any of 3 clips"):
+        encode_batch(Stub(dict.fromkeys(range(3), FULL)), batch(3))

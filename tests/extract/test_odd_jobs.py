@@ -1,0 +1,113 @@
+"""Stores and job folders that somebody copied, removed or damaged: one line, or no obstacle."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+
+from emo.errors import EmoError, OptionError, StoreError
+from emo.extract.careful import run_part
+from emo.extract.job import Ask, ask
+from emo.extract.job_folder import JobError, latest_job, open_job
+from emo.extract.journal import Death
+from emo.extract.resume import resume, run_parts
+from emo.extract.run import ExtractOptions, extract
+from emo.extract.status import status
+from emo.extract.task_log import TaskLog
+from emo.extract.work import Worker
+from emo.manifest import Clip, Manifest
+from emo.store.archive import DamagedPart
+from emo.store.commit import host
+
+LETTERS = "tests.make_backbone:Letters"
+ASKS = [ask(LETTERS, name, {}) for name in ("a", "b")]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    clips = tuple(Clip(f"c{k}", text=f"text {k}") for k in range(4))
+    return Manifest(tmp_path / "m.csv", tmp_path, clips, "")
+
+
+@pytest.fixture
+def planned(manifest, tmp_path):
+    """A job of which nothing is done."""
+    options = ExtractOptions("slurm", part_clips=4)
+    extract(manifest, tmp_path / "store", ASKS, options, is_dry_run=True, progress=False)
+    return open_job(tmp_path / "store")
+
+
+def test_a_copy_of_a_job_folder_is_passed_over(planned, manifest, tmp_path):
+    for name in ("0001.bak", "0009-old"):
+        shutil.copytree(planned.path, planned.path.with_name(name))
+    assert latest_job(tmp_path / "store") == planned.path
+    assert status(tmp_path / "store").folder.path == planned.path
+    assert extract(manifest, tmp_path / "store", ASKS, progress=False).exit_code == 0
+    assert latest_job(tmp_path / "store").name == "0002"
+
+
+def test_a_recipe_that_was_removed_is_named(planned, tmp_path):
+    shutil.rmtree(tmp_path / "store" / "b")
+    for look in (status, resume, lambda path: run_parts(path, "0")):
+        with pytest.raises(StoreError, match=r"the recipe 'b', which this job writes to, is gone"):
+            look(planned.path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"resources": {"warp": 9}}, {"backbones": [{"recipe": {}}]}, {"format": 99}, {}]
+)
+def test_a_job_of_another_version_is_no_obstacle(planned, manifest, tmp_path, change):
+    path = planned.path / "job.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    if change:
+        with pytest.raises(JobError, match="0001"):
+            open_job(planned.path)
+    assert extract(manifest, tmp_path / "store", ASKS, progress=False).exit_code == 0
+
+
+def test_an_error_about_a_part_crosses_processes(tmp_path):
+    error = DamagedPart(tmp_path / "a" / "part.zip", "its tail is missing")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.what) == (DamagedPart, str(error), error.what)
+    assert isinstance(again, EmoError)
+
+
+def test_what_a_dead_owner_left_in_a_recipe_is_swept_at_the_start(planned, manifest, tmp_path):
+    left = tmp_path / "store" / "a" / f".tmp-{host()}-{2**22 + 1}-abcdef12"
+    left.touch()
+    extract(manifest, tmp_path / "store", ASKS, progress=False)
+    assert not left.exists()
+
+
+def test_a_worker_whose_weights_differ_from_the_plan_stops():
+    other = ask(LETTERS, "a", {"scale": "2"})
+    with pytest.raises(OptionError, match=r"would make other numbers.*scale"):
+        Ask("a", LETTERS, ASKS[0].options, other.recipe).load("cpu")
+
+
+def test_a_worker_sees_what_others_committed_while_it_was_there(planned, tmp_path):
+    with Worker(planned.job) as first, Worker(planned.job) as second:
+        part = planned.part(0)
+        assert first.missing(part)
+        second.run_part(part)
+        assert first.missing(part) == {}
+
+
+def test_a_stop_ends_a_part_that_is_done_in_pieces(planned):
+    planned.journal(0).carry([Death(frozenset({"c0", "c1"}), "SIGSEGV")])
+    with Worker(planned.job) as worker, TaskLog(planned.logs) as log:
+        pieces = run_part(
+            worker, planned, 0, log, is_stopping=lambda: True, on_clip=lambda failed: None
+        )
+        assert [report.is_stopped for report in pieces] == [True]
+
+
+def test_the_paths_of_every_medium_are_checked_when_a_part_is_read(planned, tmp_path):
+    path = planned.path / "parts.jsonl"
+    line = json.loads(path.read_text())
+    for medium in ("video", "audio"):
+        line["rows"][0] = {"id": "c0", medium: "../../etc/passwd"}
+        path.write_text(json.dumps(line) + "\n")
+        with pytest.raises(EmoError, match="leaves the folder"):
+            planned.part(0)
