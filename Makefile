@@ -4,6 +4,8 @@ BIN := .venv/bin
 TORCH_BACKEND ?=
 BACKEND := $(if $(TORCH_BACKEND),--torch-backend $(TORCH_BACKEND))
 READY := .venv/.ready
+# bytecode is kept: a test run starts many processes; OpenMP's idle threads sleep instead of spinning
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q
 
 .PHONY: setup demo test lint types slow crash slurm ray bench gpu
 
@@ -14,7 +16,7 @@ $(READY): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) "torch==2.13.*" "torchvision==0.28.*"
-	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,dev]"
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,s3,dev]"
 	touch $@
 
 demo: setup
@@ -28,20 +30,20 @@ types: setup
 	$(BIN)/mypy
 
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist loadfile
+	$(PYTEST) -n 3 --dist loadfile
 
 slow: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slow
+	$(PYTEST) -m slow
 
 crash: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m crash
+	$(PYTEST) -m crash
 
 slurm: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m slurm -rs
+	$(PYTEST) -m slurm -rs
 
 ray: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[ray]"
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m ray -rs
+	$(PYTEST) -m ray -rs
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu

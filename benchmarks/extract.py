@@ -6,6 +6,7 @@ Prints one JSON line a figure: what was measured, in which unit, the goal, and o
 a folder of media; without it synthetic clips of 720p are made. Both sides of a ratio are measured
 in turns in this run, with models loaded and files in the page cache; the value is the median over
 the pairs.
+"two workers" and the node that is acted have files of their own, which say what they measure.
 ``cores`` is how much of the machine our side got: below the number of cores others were busy, and
 ``cpu``, the same ratio in processor seconds, says more than the value.
 """
@@ -13,27 +14,25 @@ the pairs.
 import argparse
 import json
 import os
-import statistics
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
+from extract_node import parts_flow
 from extract_setup import Setup, four_backbones, make_setup
+from extract_shares import shares
+from extract_workers import two_workers
 from naive_loop import NaiveLoop
+from spent import Spent, cores_of, median, spent
 from store import Figure, figure
 
-from emo.extract import segments, work
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode import load_media
 from emo.extract.encode import encode_batch, prepare_one
@@ -41,13 +40,10 @@ from emo.extract.executors.local import cores
 from emo.extract.run import ExtractOptions, extract
 from emo.extract.source import source_of
 from emo.manifest import Clip
-from emo.store.part import PartWriter
 from emo.store.store import Store
 
 BATCH_CLIPS = 4
 """Clips encoded together: few, so that few clips make several batches."""
-PART_CLIPS = 64
-"""A fair part; usual ones hold 16 to 256 clips."""
 TOLERANCE = 1e-3
 QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "TQDM_DISABLE": "1"}
 
@@ -64,17 +60,13 @@ class Size:
     """Against the naive loop."""
     rounds: int = 3
     """Of the others."""
+    worker_clips: int = 48
+    """Of one worker and of two."""
+    node_parts: int = 6
+    """Of a node with a GPU, which is acted."""
 
 
-QUICK = Size(2, 3, 1, 1)
-
-
-@dataclass
-class Spent:
-    """Wall and processor seconds of one side."""
-
-    wall: float
-    cpu: float
+QUICK = Size(2, 3, 1, 1, 8, 3)
 
 
 def main() -> int:
@@ -100,6 +92,8 @@ def figures(folder: Path, setup: Setup, size: Size) -> Iterator[Figure]:
     yield one_pass(setup, size)
     yield naive(folder, setup, size)
     yield from shares(folder, setup)
+    yield two_workers(folder, setup, size.worker_clips)
+    yield from parts_flow(folder, size.node_parts)
 
 
 def end_to_end(folder: Path, setup: Setup, size: Size) -> Figure:
@@ -190,110 +184,6 @@ def check_equal(path: Path, found: dict[str, dict[str, np.ndarray]]) -> None:
                 raise AssertionError(f"{clip_id} {name}: {is_equal.mean():.3f} of values are equal")
 
 
-@dataclass
-class Clock:
-    """Sums what wrapped functions take, each in its own thread's processor time."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def timed(*args: Any, **named: Any) -> Any:
-            began = time.thread_time()
-            try:
-                return function(*args, **named)
-            finally:
-                with self.lock:
-                    more = time.thread_time() - began
-                    self.seconds[name] = self.seconds.get(name, 0.0) + more
-
-        return timed
-
-
-def shares(folder: Path, setup: Setup) -> Iterator[Figure]:
-    """Where the processor time of a part goes, and what is not the work itself.
-
-    One intra-op thread, so that a thread's own time is all of its work.
-    """
-    clock = Clock()
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    detect = type(setup.detect).__call__
-    with ExitStack() as stack:
-        for place, name, function in (
-            (segments, "load_media", load_media),
-            (work, "prepare_one", prepare_one),
-            (work, "encode_batch", encode_batch),
-            (PartWriter, "add", PartWriter.add),
-            (PartWriter, "__exit__", PartWriter.__exit__),
-            (type(setup.detect), "__call__", detect),
-        ):
-            stack.enter_context(patch.object(place, name, _method(clock.wrap(name, function))))
-        part = spent(lambda: setup.run_part(folder / "shares", setup.manifest.clips))
-    torch.set_num_threads(before)
-    took = clock.seconds
-    seconds = {
-        "decode": took["load_media"] - took.get("__call__", 0.0),
-        "faces": took.get("__call__", 0.0),
-        "prepare": took["prepare_one"],
-        "forward": took["encode_batch"],
-        "commit": took["add"] + took["__exit__"],
-    }
-    seconds["other"] = max(0.0, part.cpu - sum(seconds.values()))
-    whole = sum(seconds.values())
-    largest = max(seconds, key=lambda name: seconds[name])
-    yield {
-        "figure": "what limits", "value": largest, "unit": "of processor seconds",
-        **{name: round(value / whole, 4) for name, value in seconds.items()},
-        "clips": len(setup.manifest.clips), "cpu_seconds": round(whole, 2),
-    }  # fmt: skip
-    idle, more = overhead(folder, setup), PART_CLIPS / len(setup.manifest.clips)
-    yield figure(
-        "scheduling and store", idle.wall / (part.wall * more), "x a part's time", 0.01,
-        cpu=idle.cpu / (part.cpu * more), overhead_seconds=idle.wall,
-        part_seconds=part.wall * more, clips=PART_CLIPS,
-    )  # fmt: skip
-
-
-def overhead(folder: Path, setup: Setup) -> Spent:
-    """A part whose decoding, preparing and encoding return at once what they once returned."""
-    files = setup.manifest.clips
-    clips = tuple(
-        replace(files[number % len(files)], id=f"clip-{number}") for number in range(PART_CLIPS)
-    )
-    memory = Memory()
-    answers = {
-        "load_media": memory.wrap(load_media, lambda source, needs: source),
-        "prepare_one": memory.wrap(prepare_one, lambda bone, media: (bone, id(media))),
-        "encode_batch": memory.wrap(
-            encode_batch, lambda bone, batch: (bone, *map(id, batch.values()))
-        ),
-    }
-    with ExitStack() as stack:
-        for name, answer in answers.items():
-            place = segments if name == "load_media" else work
-            stack.enter_context(patch.object(place, name, answer))
-        setup.run_part(folder / "kept", clips)
-        runs = [spent(partial(setup.run_part, folder / f"idle-{run}", clips)) for run in range(3)]
-    return min(runs, key=lambda each: each.wall)
-
-
-@dataclass
-class Memory:
-    """Results of functions, by what tells their arguments apart."""
-
-    kept: dict[tuple[str, object], Any] = field(default_factory=dict)
-
-    def wrap(self, function: Callable[..., Any], key: Callable[..., object]) -> Callable[..., Any]:
-        def answer(*args: Any, **_: Any) -> Any:
-            name = (function.__name__, key(*args))
-            if name not in self.kept:
-                self.kept[name] = function(*args, **_)
-            return self.kept[name]
-
-        return answer
-
-
 def decoded(
     setup: Setup, backbones: dict[str, Backbone], into: list[dict[str, Prepared | str]]
 ) -> None:
@@ -317,25 +207,6 @@ def encoded(backbones: dict[str, Backbone], prepared: list[dict[str, Any]]) -> N
         for name, backbone in backbones.items():
             items = {place: each[name] for place, each in enumerate(batch)}
             encode_batch(backbone, {p: i for p, i in items.items() if getattr(i, "inputs", None)})
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A plain function, which a class binds to its instances."""
-    return lambda *args, **named: function(*args, **named)
-
-
-def spent(action: Callable[[], object]) -> Spent:
-    cpu, began = time.process_time(), time.perf_counter()
-    action()
-    return Spent(time.perf_counter() - began, time.process_time() - cpu)
-
-
-def median(values: list[float]) -> float:
-    return float(statistics.median(values))
-
-
-def cores_of(sides: list[Spent]) -> float:
-    return sum(side.cpu for side in sides) / sum(side.wall for side in sides)
 
 
 if __name__ == "__main__":

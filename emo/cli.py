@@ -6,6 +6,7 @@ committing what was finished (run the same command again); 130 interrupted.
 """
 
 import errno
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -46,6 +47,8 @@ class Plugins(str, Enum):  # noqa: UP042
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr."""
+    # torch's threads would spin while they wait, which costs a shared machine ten times the work
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
     try:
         app()
     except EmoError as error:

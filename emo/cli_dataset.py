@@ -45,9 +45,7 @@ def dataset(
     if sys.argv.count("--map") > 1:  # typer would silently keep the last
         raise typer.BadParameter("--map can be given once; write OLD=NEW,OLD=NEW for one column")
     maps = parse_maps([label_map] if label_map else [])
-    wish = Wish(pairs(option, "-o"), maps, is_partial, not is_fast, workers)
+    wish = Wish(pairs(option, "-o"), maps, is_partial, not is_fast, workers, missing)
     report = make_manifest(name, folder, out=out, wish=wish)
     print(report.text())
-    if missing is not None:
-        missing.write_text("".join(f"{line}\n" for line in report.missing), encoding="utf-8")
     raise typer.Exit(1 if report.root is None else 0)

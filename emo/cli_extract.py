@@ -1,5 +1,6 @@
 """The command `emo extract`: new jobs, parts of a job, going on with one, and how far it is."""
 
+import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +56,10 @@ def extract(
     backbone: Annotated[
         list[str], Option(help="PLUGIN, PLUGIN:RECIPE or module:Class; repeat.")
     ] = ["classic"],
-    out: Annotated[Path, Option(help="The store.")] = Path("features"),
+    out: Annotated[
+        str,
+        Option(metavar="PLACE", help="The store: a folder, or s3://bucket/name, gs://, az://."),
+    ] = "features",
     option: Options = [],
     name: Annotated[str | None, Option("--as", help="Name the only backbone's recipe.")] = None,
     column: Columns = [],
@@ -70,7 +74,9 @@ def extract(
     part_clips: Annotated[
         int | None, Option(help="Clips committed together; default 256, fewer when few or large.")
     ] = None,
-    batch_clips: Annotated[int, Option(help="Clips handed to the model together.")] = 16,
+    batch_clips: Annotated[
+        int | None, Option(help="Clips the models get together; default 16, GPU 64, texts 256.")
+    ] = None,
     batch_size: Annotated[
         str, Option(help="auto, or rows (frames, windows, texts) the model sees at once.")
     ] = "auto",
@@ -106,15 +112,21 @@ def extract(
         bool, Option("--anyway", help="Slurm: submit clips that an earlier job has in the queue.")
     ] = False,
     address: Annotated[str | None, Option(help="Ray: auto or HOST:PORT of a cluster.")] = None,
+    jobs: Annotated[
+        Path | None,
+        Option(help="Of a store in a bucket: folder for its jobs, seen by all workers [emo-jobs]."),
+    ] = None,
     resume: Annotated[
-        Path | None, Option(help="A job folder or store: run what is missing of the job.")
+        str | None,
+        Option(metavar="PLACE", help="A job folder or store: run what is missing of the job."),
     ] = None,
     status: Annotated[
-        Path | None, Option(help="A job folder or store: how far the job is.")
+        str | None, Option(metavar="PLACE", help="A job folder or store: how far the job is.")
     ] = None,
     watch: Annotated[bool, Option("--watch", help="With --status: until the job is over.")] = False,
     plan: Annotated[
-        Path | None, Option(help="A job folder: run parts of it here; see --part.")
+        str | None,
+        Option(metavar="PLACE", help="A job folder or store: run parts of it here; see --part."),
     ] = None,
     part: Annotated[
         str | None, Option(help="With --plan: 3, 0-7 or 1,5-6; default: all parts.")
@@ -132,23 +144,24 @@ def extract(
     _check_mode(
         context,
         {
-            "status": {"watch"},
-            "plan": {"part", "workers"},
-            "resume": {"executor", "workers", "dry_run", *given},
+            "status": {"watch", "jobs"},
+            "plan": {"part", "workers", "jobs"},
+            "resume": {"executor", "workers", "dry_run", "jobs", *given},
         },
     )
     if status is not None:
-        _status(status, watch=watch)
+        _status(status, jobs, watch=watch)
     elif plan is not None:
         from emo.extract.resume import run_parts
 
-        _leave(run_parts(plan, part, workers=workers), is_dry_run=False)
+        _leave(run_parts(plan, part, jobs=jobs, workers=workers), is_dry_run=False)
     elif resume is not None:
         from emo.extract.resume import resume as go_on
 
         again = go_on(
-            resume, executor=executor, workers=workers, resources=resources, is_dry_run=dry_run
-        )
+            resume, jobs=jobs, executor=executor, workers=workers, resources=resources,
+            is_dry_run=dry_run,
+        )  # fmt: skip
         _leave(again, is_dry_run=dry_run)
     from emo.extract.job import asks_from_words
     from emo.extract.report import report_lines
@@ -165,10 +178,11 @@ def extract(
     )  # fmt: skip
     options = ExtractOptions(
         executor or "local", workers, device, part_clips, batch_clips, rows_of(batch_size),
-        retry_failed, changed.value, anyway, Resources(**resources),
+        retry_failed, changed.value, anyway, Resources(**resources), jobs,
     )  # fmt: skip
     report = run(clips, out, asks, options, is_dry_run=dry_run)
     print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))
+    _show_stages(report.job)
     raise typer.Exit(0 if dry_run else report.exit_code)
 
 
@@ -191,14 +205,14 @@ def _check_mode(context: typer.Context, allowed: dict[str, set[str]]) -> None:
             raise typer.BadParameter(f"--{mode} goes by the job's own options, not by {names}")
 
 
-def _status(path: Path, *, watch: bool) -> None:
+def _status(path: str, jobs: Path | None, *, watch: bool) -> None:
     from emo.extract.status import status as look
     from emo.extract.status import watch as look_often
 
     if watch:
-        look_often(path, lambda found: print(found.table() + "\n", flush=True))
+        look_often(path, lambda found: print(found.table() + "\n", flush=True), jobs=jobs)
     else:
-        print(look(path).table())
+        print(look(path, jobs).table())
     raise typer.Exit
 
 
@@ -206,4 +220,13 @@ def _leave(report: Any, *, is_dry_run: bool) -> None:
     from emo.extract.report import resume_lines
 
     print("\n".join(resume_lines(report, is_dry_run=is_dry_run)))
+    _show_stages(report.job)
     raise typer.Exit(0 if is_dry_run else report.job.exit_code)
+
+
+def _show_stages(job: Any) -> None:
+    """Where the time went, on stderr; nothing after a short job."""
+    from emo.extract.stage_report import stage_lines
+
+    for line in stage_lines(job.work):
+        print(line, file=sys.stderr)

@@ -1,5 +1,6 @@
 """The commands of stage 2: fit-head, compare, predict."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,9 +26,9 @@ _PREDICT = 'Example: emo predict runs/audio clip.mp4 --text "I am fine."'
 
 def fit_head(
     manifest: Manifests = Path("manifest.csv"),
-    features: Annotated[list[Path], Option(help="Store(s) from `emo extract`; repeat to fuse.")] = [
-        Path("features")
-    ],
+    features: Annotated[
+        list[str], Option(metavar="PLACE", help="Store(s) from `emo extract`; repeat to fuse.")
+    ] = ["features"],
     head: Annotated[
         str | None, Option(help="See `emo list heads`; default: attention_pool.")
     ] = None,
@@ -99,8 +100,15 @@ def fit_head(
     """Fit a light head on cached features and report weighted F1 per split."""
     from emo.heads.asked import fit_options
     from emo.heads.fit import fit_head
+    from emo.heads.processor import lacks_bfloat16
     from emo.manifest import read_manifest
+    from emo.store.place import local, place
 
+    local(out, "a run")
+    stores = [place(each) for each in features]
+    if bf16 and lacks_bfloat16():
+        print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
+              "so that it only costs time here", file=sys.stderr)  # fmt: skip
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     given: dict[str, Any] = {
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
@@ -121,14 +129,14 @@ def fit_head(
     if is_ablation:
         from emo.heads.ablate import ablate
 
-        print(ablate(clips, features, out, options, by=cv, resume=resume).table())
+        print(ablate(clips, stores, out, options, by=cv, resume=resume).table())
         return
     if cv is not None:
         from emo.heads.cross import cross_validate
 
-        print(cross_validate(clips, features, out, options, by=cv, resume=resume).table())
+        print(cross_validate(clips, stores, out, options, by=cv, resume=resume).table())
         return
-    result = fit_head(clips, features, out, options, resume=resume)
+    result = fit_head(clips, stores, out, options, resume=resume)
     print(result.table())
 
 
@@ -154,7 +162,9 @@ def predict(
     clip: Annotated[Path | None, Argument(help="A video or audio file.")] = None,
     text: Annotated[str | None, Option(help="What is said in the clip.")] = None,
     manifest: Annotated[Path | None, Option(help="Many clips instead of one.")] = None,
-    features: Annotated[Path | None, Option(help="Their store, when already extracted.")] = None,
+    features: Annotated[
+        str | None, Option(metavar="PLACE", help="Their store, when already extracted.")
+    ] = None,
     out: Annotated[Path, Option(help="Where many predictions go.")] = Path("predictions.csv"),
     option: Annotated[list[str], Option("-o", help="RECIPE.weights=DIR on this machine.")] = [],
     column: Columns = [],

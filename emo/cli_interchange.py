@@ -31,7 +31,7 @@ _PACK = (
 )
 _UNPACK = "Example: emo store unpack meld-lb.zip meld-lb"
 Formats = Annotated[str, Argument(metavar="FORMAT", help="See `emo list formats`.")]
-Stores = Annotated[Path, Argument(help="The store.")]
+Stores = Annotated[str, Argument(metavar="PLACE", help="The store.")]
 Recipe = Annotated[str | None, Option(help="Which; default: the only one.")]
 Streams = Annotated[list[str], Option("--stream", help="Of the recipe; repeat; default: all.")]
 Clips = Annotated[
@@ -45,7 +45,7 @@ FormatOptions = Annotated[
 def import_file(
     form: Formats,
     file: Annotated[Path, Argument(help="A file or folder of that format.")],
-    out: Annotated[Path, Option(help="The store.")] = Path("features"),
+    out: Annotated[str, Option(metavar="PLACE", help="The store.")] = "features",
     name: Annotated[
         str | None, Option("--as", help="Name of the recipe; default: the file's.")
     ] = None,

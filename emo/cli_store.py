@@ -1,6 +1,5 @@
 """`emo store …`: look into a store, verify, clean, index, compact it, exchange clips."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,12 +12,14 @@ store_app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
-Features = Annotated[Path, Argument(help="The store.")]
+Features = Annotated[
+    str, Argument(metavar="PLACE", help="The store: a folder, or s3://, gs:// or az://.")
+]
 OneRecipe = Annotated[str | None, Option("--recipe", help="Of this recipe alone.")]
 
 
 @store_app.command("ls", epilog="Example: emo store ls features/")
-def ls(store: Features = Path("features")) -> None:
+def ls(store: Features = "features") -> None:
     """Recipes, streams, clips, tokens, dims, bytes."""
     from emo.store import Store
     from emo.store.maintain import summary
@@ -30,7 +31,7 @@ def ls(store: Features = Path("features")) -> None:
 
 @store_app.command(epilog="Example: emo store verify features/ --quarantine")
 def verify(
-    store: Features = Path("features"),
+    store: Features = "features",
     quarantine: Annotated[
         bool, Option("--quarantine", help="Set damaged parts aside; the next extract redoes them.")
     ] = False,
@@ -45,7 +46,7 @@ def verify(
 
 
 @store_app.command(epilog="Example: emo store clean features/")
-def clean(store: Features = Path("features")) -> None:
+def clean(store: Features = "features") -> None:
     """Remove what killed workers left behind."""
     from emo.store import Store
     from emo.store.maintain import clean
@@ -54,7 +55,7 @@ def clean(store: Features = Path("features")) -> None:
 
 
 @store_app.command("index", epilog="Example: emo store index features/")
-def index(store: Features = Path("features"), recipe: OneRecipe = None) -> None:
+def index(store: Features = "features", recipe: OneRecipe = None) -> None:
     """Write down where every clip lies, so that a store of a million clips opens at once."""
     from emo.store import Store
     from emo.store.make_index import make_index
@@ -64,7 +65,7 @@ def index(store: Features = Path("features"), recipe: OneRecipe = None) -> None:
 
 
 @store_app.command("compact", epilog="Example: emo store compact features/ --recipe classic")
-def compact(store: Features = Path("features"), recipe: OneRecipe = None) -> None:
+def compact(store: Features = "features", recipe: OneRecipe = None) -> None:
     """Merge small parts into few and drop what nobody reads; safe at any time, and to kill."""
     from emo.store import Store
     from emo.store.compact import compact
@@ -74,7 +75,7 @@ def compact(store: Features = Path("features"), recipe: OneRecipe = None) -> Non
 
 
 @store_app.command(epilog="Example: emo store failures features/")
-def failures(store: Features = Path("features")) -> None:
+def failures(store: Features = "features") -> None:
     """Clips that failed, each with its reason; `emo extract --retry-failed` does them again."""
     from emo.store import Store
     from emo.table import format_table

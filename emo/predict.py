@@ -13,8 +13,10 @@ from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.dialogues import pairs_of, turns_of
 from emo.heads.files import file_name
 from emo.heads.run import Run
+from emo.heads.stored import absent_of, stored_tokens
 from emo.heads.targets import NONE, SEPARATOR, Target
 from emo.manifest import Clip, Manifest, read_manifest
+from emo.store.place import Place
 from emo.store.store import Store
 from emo.table import format_table
 
@@ -61,7 +63,8 @@ class PredictReport:
     counts: dict[str, int]
     """Clips by predicted class."""
     failures: dict[str, str]
-    """Clips without features, with reasons; they are not in the file."""
+    """Clips without tokens in any stream that the run reads, with reasons; they are not in the
+    file."""
 
     def table(self) -> str:
         """For people."""
@@ -99,9 +102,13 @@ def predict_file(
     manifest = Manifest(path=root, root=root, clips=(clip,), sha256="")
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         failures = _extract(run, manifest, Path(folder), options, progress=False)
+        store = Store(folder)
+        if not failures:
+            streams, failures = stored_tokens(run, [clip_id], store)
         if failures:
             raise MediaError(f"{clip_id}: {failures[clip_id]}")
-        tables, absent = _apply(run, [clip_id], Store(folder))
+        tables = run.predict_all(streams)
+        absent = absent_of(run, clip_id, store)
     shares = {
         target.name: dict(
             zip(target.classes or (target.name,), tables[target.name][0].tolist(), strict=True)
@@ -122,15 +129,21 @@ def predict_file(
 def predict_manifest(
     run_path: Path,
     manifest_path: Path,
-    features: Path | None,
+    features: Place | str | None,
     out: Path,
     *,
     columns: Mapping[str, str],
     root: Path | None,
     options: Sequence[str] = (),
 ) -> PredictReport:
-    """Predictions for every clip of a manifest, from its store or extracted on the way."""
+    """Predictions for every clip of a manifest, from its store or extracted on the way.
+
+    Raises:
+        EmoError: a run, manifest or store that cannot be read, no clip with features, or nothing
+            can be written at ``out``.
+    """
     run = Run.load(run_path)
+    _expect_writable(out)
     manifest = read_manifest(manifest_path, columns=columns, root=root)
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         if features is None:
@@ -141,10 +154,12 @@ def predict_manifest(
             _check_recipes(run, store, features)
             failures = _without_features(run, manifest, store)
         ids = [clip.id for clip in manifest.clips if clip.id not in failures]
-        if not ids:
-            raise EmoError(f"{manifest_path}: no clip has features; first: {_first(failures)}")
+        streams, bare = stored_tokens(run, ids, store)
+        failures |= bare
         clips = [clip for clip in manifest.clips if clip.id not in failures]
-        tables, _ = _apply(run, ids, store, turns_of(clips))
+        if not clips:
+            raise EmoError(f"{manifest_path}: no clip has features; first: {_first(failures)}")
+        tables = run.predict_all(streams, turns_of(clips))
     counts = {}
     for target in run.targets:
         name = "" if target.name == run.target else f"-{file_name(target.name)}"
@@ -167,7 +182,7 @@ def _extract(
     return _in_all([report.failures.get(ask.name, {}) for ask in asks])
 
 
-def _check_recipes(run: Run, store: Store, path: Path) -> None:
+def _check_recipes(run: Run, store: Store, path: Place | str) -> None:
     for name, recipe in run.recipes.items():
         found = store.recipes.get(name)
         if found is None:
@@ -202,20 +217,16 @@ def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
     return {clip_id: reason for clip_id, reason in reasons[0].items() if clip_id in common}
 
 
-def _apply(
-    run: Run, ids: list[str], store: Store, turns: np.ndarray | None = None
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """By target its probabilities (rows, C), and the streams that the first clip lacks."""
-    streams, absent = {}, {}
-    for stream in run.streams:
-        recipe, _, name = stream.partition("/")
-        folder = store.recipes[recipe]
-        streams[stream] = folder.read_present(name, ids)
-        if ids[0] in folder.absent:
-            absent.update(
-                {f"{recipe}/{k}": v for k, v in folder.absent[ids[0]].items() if k == name}
-            )
-    return run.predict_all(streams, turns), absent
+def _expect_writable(out: Path) -> None:
+    """Before hours of extraction."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FitError(
+            f"{out} cannot be written: {error.strerror}; choose another --out"
+        ) from error
+    if out.is_dir():
+        raise FitError(f"{out} is a folder; --out is the CSV file of predictions")
 
 
 def _keys(target: Target, clips: Sequence[Clip]) -> dict[str, list[str]]:

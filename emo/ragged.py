@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -65,9 +66,16 @@ class Ragged:
         """(N,) tokens of each clip."""
         return self.offsets[1:] - self.offsets[:-1]
 
+    @cached_property
+    def is_single(self) -> bool:
+        """Every clip has one token: values are rows of clips, as after pooling."""
+        return len(self.values) == len(self) and bool((self.lengths == 1).all())
+
     def select(self, clips: Sequence[int] | np.ndarray) -> Ragged:
         """The given clips, in the given order: a copy, or a view where they are one stretch."""
         index = np.asarray(clips, dtype=np.int64)
+        if self.is_single and len(index) <= len(self):
+            return self._select_rows(index)
         starts = np.asarray(self.offsets)[index]
         lengths = np.asarray(self.offsets)[index + 1] - starts
         offsets = offsets_of(lengths)
@@ -78,6 +86,18 @@ class Ragged:
         if like is np.asarray:
             return Ragged(self.values[rows], offsets)
         return Ragged(self.values.index_select(0, like(rows)), like(offsets))
+
+    def _select_rows(self, index: np.ndarray) -> Ragged:
+        """The same where every clip is one row; it is done at each step of a training."""
+        offsets = self.offsets[: len(index) + 1]  # 0, 1, 2 …
+        if len(index) and (index[1:] - index[:-1] == 1).all():
+            found = Ragged(self.values[index[0] : index[0] + len(index)], offsets)
+        elif isinstance(self.values, np.ndarray):
+            found = Ragged(self.values[index], offsets)
+        else:
+            found = Ragged(self.values.index_select(0, self.offsets.new_tensor(index)), offsets)
+        found.__dict__["is_single"] = True  # so that it is not asked again
+        return found
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:

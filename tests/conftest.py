@@ -1,7 +1,12 @@
 """What all tests share: one intra-op thread, and where the real data is, if it is."""
 
+import os
+import socket
+import subprocess
 import sys
+import tempfile
 import threading
+import uuid
 from pathlib import Path
 
 import pytest
@@ -9,14 +14,36 @@ import torch
 from tqdm import tqdm
 
 from emo.cli import main
+from emo.heads import plots
 
 LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
+DRAW, PNG = plots._figure, b"\x89PNG\r\n\x1a\n"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _sketches():
+    """Runs get pictures of one byte pattern: all is put in a figure, but drawing takes 0.5 s."""
+
+    def sketch(*size, **columns):
+        figure, axes = DRAW(*size, **columns)
+        figure.savefig = lambda path, **_: Path(path).write_bytes(PNG)
+        return figure, axes
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(plots, "_figure", sketch)
+        yield
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """In this test pictures are drawn."""
+    monkeypatch.setattr(plots, "_figure", DRAW)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -31,6 +58,34 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"real data is not at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def warm_emo():
+    """A folder for ``PATH`` whose `emo` runs in a fork of one warm process: see warm_server.py.
+
+    None where forks of a process with torch are not safe.
+    """
+    if sys.platform != "linux":
+        yield None
+        return
+    tests = Path(__file__).parent
+    with tempfile.TemporaryDirectory(prefix="emo-") as folder:  # a socket's path must be short
+        script, door = Path(folder, "emo"), Path(folder, "door")
+        client = f'"{sys.executable}" -I -S "{tests / "warm_client.py"}" "{door}"'
+        script.write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+        script.chmod(0o755)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(door))
+            listening.listen(64)
+            server = subprocess.Popen(
+                [sys.executable, str(tests / "warm_server.py"), str(listening.fileno())],
+                stdin=subprocess.PIPE,
+                pass_fds=[listening.fileno()],
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+        with server:
+            yield Path(folder)
 
 
 @pytest.fixture
@@ -55,3 +110,33 @@ def pytest_collection_modifyitems(items):
     """Files that take a minute start first, so that two processes end together."""
     names = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: names.get(item.path.name, len(names)))
+
+
+@pytest.fixture(scope="session")
+def _object_server():
+    from tests.object_server import ObjectServer  # a second of imports that few tests need
+
+    server = ObjectServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def object_server(_object_server, monkeypatch, tmp_path):
+    """An S3 server to which the environment points, and an empty cache folder."""
+    from emo.store.bucket import forget_connections
+
+    for name, value in _object_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EMO_CACHE", str(tmp_path / "cache"))
+    forget_connections()
+    yield _object_server
+    _object_server.is_deaf, _object_server.conflicts = False, 0
+    _object_server.refuses = _object_server.pauses = ""
+    forget_connections()
+
+
+@pytest.fixture
+def bucket(object_server):
+    """The URL of a bucket of this test alone."""
+    return object_server.make_bucket(f"test-{uuid.uuid4().hex[:12]}")

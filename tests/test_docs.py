@@ -1,10 +1,12 @@
 """Every code block of README and docs is executed, and what it prints is what the page shows.
 
 ``python`` blocks of a page run in order in one namespace, ``console`` blocks run each ``$`` line
-in a shell; both in a scratch folder of the page. Words must be equal, digits may differ. A line
+in a shell; both in a scratch folder of the page. The README's commands are processes of their
+own, those of the other pages forks of a warm one. Words must be equal, digits may differ. A line
 ``…`` stands for any lines. Blocks of ``sh`` (installation, make) and ``yaml`` (a Kubernetes job)
 are checked, not run. A page that says ``<!-- scratch: clips -->`` finds 24 synthetic clips and
-their ``manifest.csv`` there. The quickstart finds MELD's tables: a part of them, whose output is
+their ``manifest.csv`` there; one that says ``<!-- service: s3://bucket -->`` an S3 server with that
+bucket in its environment. The quickstart finds MELD's tables: a part of them, whose output is
 not compared, or all (``-m slow``).
 """
 
@@ -41,9 +43,25 @@ def clips(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def real_emo(monkeypatch):
+    """Shells find the `emo` that is installed beside this Python."""
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+
+
+@pytest.fixture
+def quick_emo(real_emo, warm_emo, monkeypatch):
+    """Shells find the `emo` that has imported everything already."""
+    if warm_emo is not None:
+        monkeypatch.setenv("PATH", str(warm_emo), prepend=os.pathsep)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch):
+def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch, request):
     text = page.read_text()
+    request.getfixturevalue("real_emo" if page.name == "README.md" else "quick_emo")
+    if named := re.search(r"<!-- service: s3://([\w-]+) -->", text):
+        request.getfixturevalue("object_server").make_bucket(named[1])
     if "<!-- scratch: clips -->" in text:
         shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -51,7 +69,7 @@ def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch):
     _run_page(page)
 
 
-def test_the_quickstart_runs_on_a_part_of_meld(real_data, tmp_path, monkeypatch):
+def test_the_quickstart_runs_on_a_part_of_meld(real_data, quick_emo, tmp_path, monkeypatch):
     (tmp_path / "MELD").mkdir()
     for split, dialogues in PART.items():
         name = f"{split}_sent_emo.csv"
@@ -66,7 +84,7 @@ def test_the_quickstart_runs_on_a_part_of_meld(real_data, tmp_path, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_quickstart_shows_what_meld_gives(real_data, tmp_path, monkeypatch):
+def test_the_quickstart_shows_what_meld_gives(real_data, real_emo, tmp_path, monkeypatch):
     (tmp_path / "MELD").symlink_to(real_data / "text" / "MELD")
     monkeypatch.chdir(tmp_path)
     _run_page(QUICKSTART)
@@ -99,10 +117,7 @@ def _run_console(code, *, is_compared=True):
         while command.endswith("\\"):
             more, _, expected = expected.partition("\n")
             command = command[:-1] + more.removeprefix("> ")
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            command, shell=True, capture_output=True, text=True, env={**os.environ, "PATH": path}
-        )
+        done = subprocess.run(command, shell=True, capture_output=True, text=True)
         assert done.returncode in {0, 3}, f"$ {command}\n{done.stdout}{done.stderr}"
         if not is_compared:
             continue

@@ -27,6 +27,25 @@ def test_select_gives_the_same_clips_in_numpy_and_torch(lengths, data):
     assert list(chosen.lengths) == [lengths[clip] for clip in index]
 
 
+@given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 6), st.booleans())
+def test_single_tokens_are_selected_as_any_others(index, clips, is_torch):
+    """Of pooled clips values are rows, which is a path of its own."""
+    index = [clip % clips for clip in index]
+    tokens = ragged_of([1] * clips)
+    assert tokens.is_single
+    if is_torch:
+        tokens = Ragged(torch.from_numpy(tokens.values), torch.from_numpy(tokens.offsets))
+    chosen = tokens.select(index)
+    np.testing.assert_array_equal(np.asarray(chosen.values), np.asarray(tokens.values)[index])
+    assert list(chosen.offsets) == list(range(len(index) + 1))
+    assert chosen.is_single == Ragged(chosen.values, chosen.offsets).is_single
+
+
+@pytest.mark.parametrize("lengths", [[0, 2], [2], [0], [1, 1, 0]])
+def test_absent_and_longer_clips_are_not_single(lengths):
+    assert not ragged_of(lengths).is_single
+
+
 def test_of_lays_arrays_end_to_end():
     arrays = [np.ones((2, 3)), np.zeros((0, 3)), np.full((1, 3), 2.0)]
     tokens = Ragged.of(arrays)

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -152,11 +152,15 @@ def _splits(
 
 
 def _by_split(a: Manifest, b: Manifest) -> list[dict[str, object]]:
-    splits = {_long_text_and_speaker(b, clip): clip.split for clip in b.clips}
+    """A text that stands in several splits of ``b`` counts in each."""
+    splits: defaultdict[Hashable, set[str | None]] = defaultdict(set)
+    for clip in b.clips:
+        splits[_long_text_and_speaker(b, clip)].add(clip.split)
     counts = Counter(
-        (clip.split, splits[key])
+        (clip.split, of_b)
         for clip in a.clips
-        if (key := _long_text_and_speaker(a, clip)) and key in splits
+        if (key := _long_text_and_speaker(a, clip))
+        for of_b in splits.get(key, ())
     )
     columns = [split for split in (*SPLITS, None) if split in {split for _, split in counts}]
     return [

@@ -1,7 +1,8 @@
 """What is wrong with the rows of a manifest: texts, turns, splits, classes, speakers."""
 
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from emo.check.finding import Finding, error, warning
 from emo.check.overlap import SPLITS, same_text
@@ -66,14 +67,23 @@ def _dialogues(clips: Sequence[Clip]) -> list[Finding]:
             turns[clip.dialogue].append(clip.turn)
     gaps, twice = [], []
     for dialogue, numbers in turns.items():
-        lacking = sorted(set(range(min(numbers), max(numbers))) - set(numbers))
+        lacking = _gaps(sorted(set(numbers)))
         if lacking:
-            gaps.append(f"{dialogue} (turn {', '.join(map(str, lacking))})")
+            gaps.append(f"{dialogue} (turn {', '.join(lacking)})")
         doubled = sorted(turn for turn, count in Counter(numbers).items() if count > 1)
         twice += [f"{dialogue} (turn {turn})" for turn in doubled]
     return [
         warning("dialogues with gaps in their turns", gaps),
         warning("turns that stand twice in a dialogue", twice),
+    ]
+
+
+def _gaps(turns: Sequence[int]) -> list[str]:
+    """What lacks between sorted turns: ``[0, 2, 7]`` -> ``["1", "3–6"]``."""
+    return [
+        f"{before + 1}" if after == before + 2 else f"{before + 1}–{after - 1}"
+        for before, after in itertools.pairwise(turns)
+        if after > before + 1
     ]
 
 
@@ -113,9 +123,9 @@ def _shared(clips: Sequence[Clip]) -> list[Finding]:
         finding
         for split in ("val", "test")
         for finding in (
-            _common("speakers", split, clips, lambda clip: clip.speaker, lambda clip: clip.speaker),
-            _common("files", split, clips, _stretch, lambda clip: clip.video or clip.audio),
-            _common("texts", split, clips, lambda clip: same_text(clip.text), _quoted),
+            _common("speakers", split, clips, lambda clip: (clip.speaker,)),
+            _common("files", split, clips, lambda clip: (clip.video, clip.audio)),
+            _common("texts", split, clips, lambda clip: (same_text(clip.text),), _quoted),
         )
         if finding
     ]
@@ -124,29 +134,25 @@ def _shared(clips: Sequence[Clip]) -> list[Finding]:
 def _common(
     what: str,
     split: str,
-    clips: Iterable[Clip],
-    key: Callable[[Clip], Hashable],
-    name: Callable[[Clip], str | None],
+    clips: Sequence[Clip],
+    keys: Callable[[Clip], Iterable[str | None]],
+    name: Callable[[Clip], str] | None = None,
 ) -> Finding | None:
-    """Keys of ``split`` that train has too, most frequent first."""
-    trained = {key(clip) for clip in clips if clip.split == "train"}
-    tested = [clip for clip in clips if clip.split == split and key(clip)]
-    if not tested or not trained - {None, ""}:
+    """Keys of ``split`` that train has too, most frequent first; ``name`` shows what has a key."""
+    trained = {key for clip in clips if clip.split == "train" for key in keys(clip) if key}
+    tested = [(clip, [key for key in keys(clip) if key]) for clip in clips if clip.split == split]
+    tested = [(clip, found) for clip, found in tested if found]
+    if not tested or not trained:
         return None
-    frequent = Counter(key(clip) for clip in tested)
-    names = {key(clip): name(clip) or "" for clip in reversed(tested)}
-    both = [value for value, _ in frequent.most_common() if value in trained]
-    affected = sum(frequent[value] for value in both)
+    frequent = Counter(key for _, found in tested for key in found)
+    names = {key: name(clip) if name else key for clip, found in tested[::-1] for key in found}
+    both = [key for key, _ in frequent.most_common() if key in trained]
+    affected = sum(not trained.isdisjoint(found) for _, found in tested)
     return warning(
         f"{what} of {split} that train has too",
-        [names[value] for value in both],
+        [names[key] for key in both],
         f"of {len(frequent)}, in {affected} of {len(tested)} clips",
     )
-
-
-def _stretch(clip: Clip) -> Hashable:
-    path = clip.video or clip.audio
-    return path and (path, clip.audio_channel, clip.start_seconds, clip.end_seconds)
 
 
 def _quoted(clip: Clip) -> str:

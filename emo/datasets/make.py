@@ -1,7 +1,7 @@
 """`emo dataset`: reads a download, checks it, writes its manifest, says what it found."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from emo.datasets.dataset import Dataset, Row
 from emo.datasets.labels import mapped, mapped_counts
 from emo.datasets.settle import settle
 from emo.datasets.tree import look
+from emo.errors import DatasetError
 from emo.manifest.make import save
 from emo.manifest.rows import Rows
 from emo.table import format_table
@@ -33,6 +34,8 @@ class Wish:
     is_opened: bool = True
     """Read the header of every file."""
     workers: int = 2
+    list_path: Path | None = None
+    """Where the whole list of what is missing is written."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def make_manifest(name: str, folder: Path, *, out: Path, wish: Wish = Wish()) ->
 
     Raises:
         EmoError: no such data set or option, a folder that holds nothing of it, a table that is
-            not as published, or ``out`` exists with another content.
+            not as published, a list that cannot be written, or ``out`` exists with another content.
     """
     kind = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, wish.options, name)
@@ -98,6 +101,8 @@ def make_manifest(name: str, folder: Path, *, out: Path, wish: Wish = Wish()) ->
     download = kind.read(tree, options)
     settled = settle(download, tree, is_opened=wish.is_opened, workers=wish.workers)
     rows = mapped(settled.rows, wish.maps, stated)
+    if wish.list_path is not None:
+        _write_list(wish.list_path, settled.lacking)
     root = None
     if rows and (wish.is_partial or not settled.lacking):
         root = save(_table(rows, folder, download.paths), out, base=folder).root
@@ -105,6 +110,16 @@ def make_manifest(name: str, folder: Path, *, out: Path, wish: Wish = Wish()) ->
     return Report(
         kind.card.title, folder, table, settled.notes, settled.lacking, len(rows), out, root
     )
+
+
+def _write_list(path: Path, lines: Sequence[str]) -> None:
+    try:
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(
+            f"--missing {path} cannot be written: {error.strerror}; nothing else was written. "
+            "Choose another file"
+        ) from error
 
 
 def _table(rows: list[Row], folder: Path, paths: tuple[str, ...]) -> Rows:

@@ -31,8 +31,8 @@ class Areas:
 
     def resized(self, height: int, width: int) -> np.ndarray:
         """(F, height, width, 3) float32."""
-        tops, bottoms = _edges(self.height, height)
-        lefts, rights = _edges(self.width, width)
+        tops, bottoms = edges(self.height, height)
+        lefts, rights = edges(self.width, width)
         rows = self._sums.take(bottoms, 1)
         rows -= self._sums.take(tops, 1)
         sums = rows.take(rights, 2)
@@ -48,8 +48,8 @@ class Areas:
             size: pixels.
         """
         x0, y0, x1, y1 = boxes.T[:, :, None].astype(np.int64)
-        tops, bottoms = _edges(y1 - y0, size)
-        lefts, rights = _edges(x1 - x0, size)
+        tops, bottoms = edges(y1 - y0, size)
+        lefts, rights = edges(x1 - x0, size)
         flat = self._sums.reshape(-1, self._sums.shape[-1])
         first = frames[:, None].astype(np.int64) * (self.height + 1)
         upper, lower = ((first + y0 + edge) * (self.width + 1) for edge in (tops, bottoms))
@@ -61,7 +61,7 @@ class Areas:
         return _means(sums, (bottoms - tops)[:, :, None, None], (rights - lefts)[:, None, :, None])
 
 
-def _edges(length: np.ndarray | int, count: int) -> tuple[np.ndarray, np.ndarray]:
+def edges(length: np.ndarray | int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Starts and ends (…, count) of the areas that ``length`` pixels are cut into; they overlap."""
     steps = np.arange(count)
     return steps * length // count, -(-(steps + 1) * length // count)

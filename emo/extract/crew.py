@@ -8,8 +8,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from emo.errors import EmoError
+from emo.extract.careful import PartDone
 from emo.extract.executor import JobReport, Progress
-from emo.extract.job_folder import JobFolder, short
+from emo.extract.job_folder import JobFolder
+from emo.extract.job_place import short
 from emo.extract.work import PartReport
 
 RETRIES = 16
@@ -24,6 +26,8 @@ class Ready:
 
     by: str
     """How it signs in journals."""
+    is_ahead: bool = False
+    """It has one in hand still; it gets another only where there is enough for all."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Died:
     """``SIGSEGV``; None: unknown."""
 
 
-Message = Ready | Died | PartReport | EmoError | bool
+Message = Ready | Died | PartReport | PartDone | EmoError | bool
 """A bool is a clip, true when it failed."""
 
 
@@ -51,7 +55,7 @@ class Staff(ABC):
 
     @abstractmethod
     def give(self, key: Hashable, part: int | None) -> None:
-        """Hand a part to a worker that is ready; None sends it home."""
+        """Hand a part to a worker that wants one; None sends it home, if it has nothing in hand."""
 
     @abstractmethod
     def hear(self, seconds: float) -> list[tuple[Hashable, Message]]:
@@ -69,8 +73,8 @@ class Staff(ABC):
 @dataclass
 class _Member:
     by: str = ""
-    part: int | None = None
-    """The part in hand."""
+    parts: list[int] = field(default_factory=list)
+    """In hand, in the order in which they are done."""
 
 
 @dataclass
@@ -116,10 +120,10 @@ class Crew:
         return self.report
 
     def _has_work(self) -> bool:
-        return any(member.part is not None for member in self._members.values())
+        return any(member.parts for member in self._members.values())
 
     def _hire(self) -> None:
-        idle = sum(member.part is None for member in self._members.values())
+        idle = sum(not member.parts for member in self._members.values())
         room = self.staff.places() - len(self._members)
         for _ in range(min(room, len(self._waiting) - idle)):
             self._members[self.staff.hire()] = _Member()
@@ -134,29 +138,46 @@ class Crew:
             self._error = message
             del self._members[key]  # its last word
         elif isinstance(message, PartReport):
-            self.report.add(message.clips, message.failures)
+            self.report.add(message.clips, message.failures, message.work)
             self.report.is_stopped |= message.is_stopped
         elif isinstance(message, Ready):
             member.by = message.by
-            member.part = self._waiting.pop() if self._waiting else None
-            if member.part is None:
+            part = self._next(is_ahead=message.is_ahead)
+            if part is not None:
+                member.parts.append(part)
+            elif not message.is_ahead:
                 del self._members[key]  # sent home; it may never be heard of again
-            self.staff.give(key, member.part)
+            self.staff.give(key, part)
+        elif isinstance(message, PartDone):
+            member.parts.remove(message.part)
         else:
             del self._members[key]
             self._bury(member, message.how)
 
+    def _next(self, *, is_ahead: bool) -> int | None:
+        """Ahead of time only while one is left for every other worker."""
+        if len(self._waiting) < (self.staff.places() if is_ahead else 1):
+            return None
+        return self._waiting.pop()
+
     def _bury(self, member: _Member, how: str | None) -> None:
         """A worker died; where all were told to stop, that is how they end."""
-        part = member.part
-        if self.is_stopping() or self._error:
+        if self.is_stopping() or self._error or (member.by and not member.parts):
             return
-        if part is None:
+        if not member.parts:
             self._die_before_work(how)
             return
-        was_at_clips = self.folder.journal(part).died(member.by, how)
+        guilty = [part for part in member.parts if self.folder.journal(part).died(member.by, how)]
+        for part in reversed(member.parts):  # the first is taken first again
+            if part in guilty or (part == member.parts[0] and not guilty):
+                self._charge(part, how, is_bare=not guilty)
+            else:
+                self._waiting.append(part)
+
+    def _charge(self, part: int, how: str | None, *, is_bare: bool) -> None:
+        """One death more in a part, which is done again unless there were too many."""
         self._deaths[part] = self._deaths.get(part, 0) + 1
-        self._bare[part] = self._bare.get(part, 0) + (not was_at_clips)
+        self._bare[part] = self._bare.get(part, 0) + is_bare
         if self._deaths[part] <= self.retries and self._bare[part] < BARE_DEATHS:
             self._waiting.append(part)
         else:

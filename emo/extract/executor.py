@@ -9,6 +9,7 @@ from emo import plugins
 from emo.errors import OptionError
 from emo.extract.job_folder import JobFolder
 from emo.extract.resources import Resources
+from emo.extract.stage_totals import WorkTotals
 
 EXECUTORS = "emo.extract.executors"
 EXIT_FAILED_CLIPS = 3
@@ -38,10 +39,13 @@ class JobReport:
     """Ids that a scheduler gave; the work is done in its own time."""
     queued: int = 0
     """Tasks with missing parts that the scheduler had in its queue already."""
+    work: WorkTotals = field(default_factory=WorkTotals)
+    """Where the workers' time went."""
 
-    def add(self, clips: int, failures: Mapping[str, Mapping[str, str]]) -> None:
+    def add(self, clips: int, failures: Mapping[str, Mapping[str, str]], work: WorkTotals) -> None:
         """Count what a worker committed."""
         self.clips += clips
+        self.work.add(work)
         for name, reasons in failures.items():
             self.failures.setdefault(name, {}).update(reasons)
 

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import OptionError
+from emo.errors import EmoError, OptionError
 from emo.extract.backbone import Backbone, recipe_options
 from emo.manifest import Manifest
+from emo.store.place import Place
 from emo.store.recipe import IMPORTED, Recipe
 
 BACKBONES = "emo.extract.backbones"
+
+
+class JobError(EmoError):
+    """A job folder that is missing, damaged or made by another version."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,12 @@ class Job:
 
     root: Path
     """The folder that the clips' paths are relative to."""
-    store: Path
+    store: Place
     asks: tuple[Ask, ...]
     device: str = "cpu"
-    batch_clips: int = 16
-    """Clips handed to ``encode`` together."""
+    batch_clips: int | None = None
+    """Clips handed to ``encode`` together, where rows of equal shape share a batch; None: 16, on a
+    GPU 64, and of texts alone 256."""
     batch_size: int | None = None
     """Rows (frames, windows, texts) that a model sees at once; None: many, and fewer when the
     device's memory does not hold them."""

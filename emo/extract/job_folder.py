@@ -1,6 +1,6 @@
 """The job folder: a plan on disk that any worker on any machine can take parts of.
 
-    features/.jobs/0001/
+    features/.jobs/0001/        of a store in a bucket: emo-jobs/bucket+features/0001/
       job.json        backbones with options and recipes, store, root, executor: readable
       parts.jsonl     one line a part: ids to do by recipe, and a copy of the manifest's rows
       offsets.json    where each line of parts.jsonl begins
@@ -14,29 +14,25 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import emo
 from emo.errors import EmoError
-from emo.extract.job import Ask, Job
+from emo.extract.job import Ask, Job, JobError
+from emo.extract.job_place import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.journal import LOGS, Journal
-from emo.extract.plan import PartPlan, Todo
+from emo.extract.part_lines import PARTS_FILE, part_of, write_lines
+from emo.extract.plan import PartPlan
 from emo.extract.resources import NOTHING_ASKED, Resources
-from emo.manifest import Clip, Manifest
-from emo.manifest.cells import ARRAYS
 from emo.store.commit import cannot_write
+from emo.store.place import Place, place
 from emo.store.recipe import Recipe
 
-JOBS = ".jobs"
-"""The folder in a store that holds its job folders."""
+__all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
+
 FORMAT = 1
-_NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}
-
-
-class JobError(EmoError):
-    """A job folder that is missing, damaged or made by another version."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +65,15 @@ class JobFolder:
         """
         if number not in self.parts:
             raise JobError(f"{self.path}: no part {number}; it has 0 to {len(self.parts) - 1}")
-        with self._file("parts.jsonl").open("rb") as file:
+        with self._file(PARTS_FILE).open("rb") as file:
             file.seek(self.offsets[number])
-            return _part_of(file.readline(), self, number)
+            return self._part(file.readline(), number)
 
     def all_parts(self) -> Iterator[PartPlan]:
         """Every part in order, one at a time in memory."""
-        with self._file("parts.jsonl").open("rb") as file:
+        with self._file(PARTS_FILE).open("rb") as file:
             for number, line in enumerate(file):
-                yield _part_of(line, self, number)
+                yield self._part(line, number)
 
     def journal(self, number: int) -> Journal:
         """The journal of a part."""
@@ -87,6 +83,9 @@ class JobFolder:
         """Those that exist, by part."""
         found = sorted((self.path / "journal").glob("*.jsonl"))
         return {int(path.stem): Journal(path) for path in found if path.stem.isdigit()}
+
+    def _part(self, line: bytes, number: int) -> PartPlan:
+        return part_of(line, self.path, self.job.root, number)
 
     def _file(self, name: str) -> Path:
         path = self.path / name
@@ -102,19 +101,20 @@ def write_job(
     executor: str = "local",
     workers: int | None = None,
     resources: Resources = NOTHING_ASKED,
+    jobs: Path | None = None,
 ) -> JobFolder:
-    """Write the job folder of a plan into its store.
+    """Write the job folder of a plan into its store, or below ``jobs`` (see :func:`jobs_home`).
 
     Raises:
         StoreError: the store cannot be written.
     """
-    home = Path(os.path.abspath(job.store)) / JOBS
+    home = jobs_home(job.store, jobs)
     try:
-        home.mkdir(exist_ok=True)
-        path = _next_folder(home)
+        home.mkdir(exist_ok=True, parents=not isinstance(job.store, Path))
+        path = next_folder(home)
         for name in ("journal", LOGS):
             (path / name).mkdir()
-        offsets = _write_parts(path / "parts.jsonl", parts)
+        offsets = write_lines(path / PARTS_FILE, parts)
         (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
         document = _document(job, len(offsets)) | {
             "executor": executor, "workers": workers, "resources": resources.given,
@@ -126,15 +126,21 @@ def write_job(
     return open_job(path)
 
 
-def open_job(path: Path) -> JobFolder:
+def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
     """Open a job folder, or the newest one of a store.
+
+    Args:
+        job: a job folder, or a store.
+        jobs: of a store in a bucket: see :func:`jobs_home`.
 
     Raises:
         JobError: there is none, or it was made by another version.
     """
-    path = Path(os.path.abspath(path))
-    if not (path / "job.json").is_file():
-        path = latest_job(path) or path
+    job = place(job)
+    if isinstance(job, Path) and (job / "job.json").is_file():
+        path = Path(os.path.abspath(job))
+    else:
+        path = latest_job(job, jobs) or (job if isinstance(job, Path) else jobs_home(job, jobs))
     try:
         document = json.loads((path / "job.json").read_bytes())
         offsets = json.loads((path / "offsets.json").read_bytes())
@@ -151,26 +157,12 @@ def open_job(path: Path) -> JobFolder:
     except OSError as error:
         raise JobError(
             f"{path} is no job folder ({error.strerror}); `emo extract` writes them to "
-            f"STORE/{JOBS}/"
+            f"STORE/{JOBS}/, those of a store in a bucket to {JOBS_HERE}/ here, or to --jobs"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise JobError(f"{path}: damaged job folder: {error!r}") from error
     except EmoError as error:
         raise JobError(f"{path}: {error}") from error
-
-
-def latest_job(store: Path) -> Path | None:
-    """The newest whole job folder of a store."""
-    found = [file.parent for file in (store / JOBS).glob("[0-9]*/job.json")]
-    return max((p for p in found if p.name.isdigit()), key=lambda p: int(p.name), default=None)
-
-
-def short(path: Path) -> Path:
-    """As a person here would write it: relative to the current folder when it lies below."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
 
 
 def part_numbers(words: str, parts: range) -> list[int]:
@@ -193,71 +185,12 @@ def part_numbers(words: str, parts: range) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
-def _next_folder(home: Path) -> Path:
-    number = max((int(p.name) for p in home.iterdir() if p.name.isdigit()), default=0)
-    while True:
-        number += 1
-        try:
-            (home / f"{number:04}").mkdir()
-        except FileExistsError:
-            continue  # another planner was quicker
-        return home / f"{number:04}"
-
-
-def _write_parts(path: Path, parts: Iterable[PartPlan]) -> list[int]:
-    offsets, at = [], 0
-    with path.open("wb") as file:
-        for number, part in enumerate(parts):
-            line = json.dumps(_line(number, part), ensure_ascii=False).encode() + b"\n"
-            offsets.append(at)
-            at += file.write(line)
-    return offsets
-
-
-def _line(number: int, part: PartPlan) -> dict[str, Any]:
-    todo = {
-        name: {
-            "attempt": wanted.attempt,
-            "clips": [clip.id for clip in part.clips if clip.id in wanted.ids],
-        }
-        for name, wanted in part.todo.items()
-    }
-    return {"part": number, "todo": todo, "rows": [_row(clip) for clip in part.clips]}
-
-
-def _row(clip: Clip) -> dict[str, Any]:
-    row = {field.name: getattr(clip, field.name) for field in fields(Clip)}
-    arrays = {name: cell for name, cell in clip.targets.items() if cell.endswith(ARRAYS)}
-    row["targets"] = arrays or None  # the other columns are no business of a worker
-    return {
-        name: value
-        for name, value in row.items()
-        if name not in _NOT_FOR_WORKERS and value is not None
-    }
-
-
-def _part_of(line: bytes, folder: JobFolder, number: int) -> PartPlan:
-    try:
-        document = json.loads(line)
-        clips = tuple(Clip(**row) for row in document["rows"])
-        todo = {
-            name: Todo(frozenset(wanted["clips"]), wanted["attempt"])
-            for name, wanted in document["todo"].items()
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise JobError(f"{folder.path}/parts.jsonl: part {number} is damaged: {error!r}") from error
-    media = Manifest(folder.path, folder.job.root, (), "")
-    for relative in (path for clip in clips for path in (clip.video, clip.audio) if path):
-        media.media_path(relative)  # a path that leaves the root is refused here too
-    return PartPlan(clips, todo)
-
-
 def _document(job: Job, parts: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "emo": emo.__version__,
         "parts": parts,
-        "store": os.path.abspath(job.store),
+        "store": str(job.store.absolute()),
         "root": os.path.abspath(job.root),
         "device": job.device,
         "batch_clips": job.batch_clips,
@@ -269,7 +202,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
 def _job_of(document: Mapping[str, Any]) -> Job:
     return Job(
         root=Path(document["root"]),
-        store=Path(document["store"]),
+        store=place(document["store"]),
         asks=tuple(
             Ask(**{**backbone, "recipe": Recipe.from_json(backbone["recipe"])})
             for backbone in document["backbones"]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from emo.extract.backbone import Backbone, recipe_options
+from emo.extract.device_copies import DeviceCopies
 from emo.extract.weights import Found, Weights, locate
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -98,6 +99,7 @@ class Model(Backbone):
     def __init__(self, options: Any, *, device: str) -> None:
         """Keep what all methods need."""
         self.options, self.device = options, torch.device(device)
+        self.copies = DeviceCopies(self.device)
 
     @classmethod
     @abstractmethod
@@ -177,8 +179,8 @@ class Model(Backbone):
             batch = [part[start : start + self.row_count] for part in rows]
             try:
                 with torch.inference_mode(), self._autocast():
-                    moved = [part.to(self.device, non_blocking=True) for part in batch]
-                    done.append(forward(*moved).float().cpu())
+                    moved = [self.copies.send(part) for part in batch]
+                    done.append(self.copies.fetch(forward(*moved)))
             except (RuntimeError, MemoryError) as error:
                 if len(batch[0]) == 1 or not _is_out_of_memory(error):
                     raise
@@ -187,6 +189,7 @@ class Model(Backbone):
                     torch.cuda.empty_cache()
                 continue
             start += len(batch[0])
+        self.copies.wait()
         return torch.cat(done)
 
     def _autocast(self) -> AbstractContextManager[object]:

@@ -5,24 +5,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from emo.extract.job_folder import JOBS, JobError, JobFolder, open_job, short
+from emo.extract.job_folder import JobError, JobFolder, open_job
+from emo.extract.job_place import short
 from emo.extract.plan import PartPlan
 from emo.extract.scheduler import SUBMISSIONS, SchedulerError, queue, submissions, task_states
 
 
-def refuse_queued(store: Path, parts: Sequence[PartPlan]) -> None:
+def refuse_queued(home: Path, parts: Sequence[PartPlan]) -> None:
     """Refuse parts with clips that a job of the store waits for or works on.
 
     Where Slurm does not answer nothing is refused; submitting will say why.
 
     Args:
-        store: its folder; it need not exist.
+        home: the folder of the store's jobs; it need not exist.
         parts: what a new job would do.
 
     Raises:
         SchedulerError: names the job, its arrays, and what to do instead.
     """
-    jobs = list(_submitted(store))
+    jobs = list(_submitted(home))
     tasks = queue() if jobs else None
     if not tasks:
         return
@@ -32,9 +33,9 @@ def refuse_queued(store: Path, parts: Sequence[PartPlan]) -> None:
             raise SchedulerError(_message(folder, Counter(states.values()), clips))
 
 
-def _submitted(store: Path) -> Iterator[JobFolder]:
+def _submitted(home: Path) -> Iterator[JobFolder]:
     """Jobs that were handed to Slurm, the newest first."""
-    for path in sorted((store / JOBS).glob(f"[0-9]*/{SUBMISSIONS}"), reverse=True):
+    for path in sorted(home.glob(f"[0-9]*/{SUBMISSIONS}"), reverse=True):
         with suppress(JobError):  # what another version wrote is no obstacle
             yield open_job(path.parent)
 

@@ -1,13 +1,14 @@
 """What `emo extract` prints: the plan of a dry run, or how a job ended."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from emo.extract.executor import JobReport
 from emo.extract.job import Ask
-from emo.extract.job_folder import JobFolder, short
+from emo.extract.job_folder import JobFolder
+from emo.extract.job_place import short
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
+from emo.store.place import Place
 from emo.table import format_bytes, format_table
 
 SHOWN_FAILURES = 10
@@ -79,7 +80,7 @@ def _row(ask: Ask, report: ExtractReport) -> dict[str, object]:
     }
 
 
-def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Path) -> list[str]:
+def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Place) -> list[str]:
     reasons = [
         (name, clip_id, reason)
         for name, failures in by_recipe.items()

@@ -12,6 +12,7 @@ from emo.extract.missing import missing_clips, missing_parts
 from emo.extract.progress import clip_bar
 from emo.extract.resources import NOTHING_ASKED
 from emo.extract.update_job import update_job
+from emo.store.place import Place
 from emo.store.store import Store
 
 
@@ -25,8 +26,9 @@ class ResumeReport:
 
 
 def resume(
-    path: Path,
+    path: Place | str,
     *,
+    jobs: Path | None = None,
     executor: str | None = None,
     workers: int | None = None,
     resources: Mapping[str, Any] = {},
@@ -37,6 +39,7 @@ def resume(
 
     Args:
         path: the job folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
         executor: None: the one the job was made for.
         workers: None: as then.
         resources: what is asked for now instead of then, by field of ``Resources``.
@@ -46,7 +49,7 @@ def resume(
     Raises:
         EmoError: no job folder, no workers, a refusing scheduler, a store that cannot be written.
     """
-    folder = open_job(path)
+    folder = open_job(path, jobs)
     name = executor or folder.executor
     before = folder.resources if name == folder.executor else NOTHING_ASKED
     workers = folder.workers if workers is None else workers
@@ -64,12 +67,18 @@ def resume(
 
 
 def run_parts(
-    path: Path, words: str | None, *, workers: int | None = None, progress: bool | None = None
+    path: Place | str,
+    words: str | None,
+    *,
+    jobs: Path | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
 ) -> ResumeReport:
     """Run some parts of a job on this machine, in worker processes.
 
     Args:
-        path: the job folder.
+        path: the job folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
         words: such as ``3`` or ``0-7,9``; None: all parts.
         workers: processes; None: one a GPU, or one.
         progress: show a bar; None: when stderr is a terminal.
@@ -78,7 +87,7 @@ def run_parts(
         EmoError: no job folder, no such part, no workers, a store that cannot be written.
     """
     check_workers(workers)
-    folder = open_job(path)
+    folder = open_job(path, jobs)
     parts = list(folder.parts) if words is None else part_numbers(words, folder.parts)
     store = Store(folder.job.store)
     missing = [each for each in parts if missing_clips(store, folder.part(each))]

@@ -11,7 +11,8 @@ from emo.extract.backbone import Backbone
 from emo.extract.decode import probe_seconds
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, make_executor
 from emo.extract.job import BACKBONES, Ask, Job
-from emo.extract.job_folder import JobError, JobFolder, latest_job, open_job, write_job
+from emo.extract.job_folder import JobError, JobFolder, open_job, write_job
+from emo.extract.job_place import jobs_home, latest_job
 from emo.extract.missing import carry_deaths
 from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.progress import clip_bar
@@ -20,6 +21,7 @@ from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.source import source_of
 from emo.manifest import Manifest
 from emo.store.maintain import clean
+from emo.store.place import Place, place
 from emo.store.store import RecipeFolder, Store
 
 PART_CLIPS = 256
@@ -42,7 +44,8 @@ class ExtractOptions:
     """``cpu``, ``cuda`` or ``auto``, which each worker answers for its own machine."""
     part_clips: int | None = None
     """Clips a part; None: 256, fewer when they are few or would take more than 256 MiB."""
-    batch_clips: int = 16
+    batch_clips: int | None = None
+    """Clips handed to the models together; None: 16, on a GPU 64, of texts 256."""
     batch_size: int | None = None
     """Rows (frames, windows, texts) a model sees at once; None: as many as fit."""
     retry_failed: bool = False
@@ -50,6 +53,8 @@ class ExtractOptions:
     is_anyway: bool = False
     """Hand clips to a scheduler that has them in its queue already, of an earlier job."""
     resources: Resources = NOTHING_ASKED
+    jobs: Path | None = None
+    """Of a store in a bucket: the folder for its job folders, which all workers see."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class ExtractReport:
     plan: Plan
     job: JobReport
     forecast_bytes: float
-    store: Path
+    store: Place
     folder: JobFolder | None = None
     """None: nothing was missing, or a dry run that writes nothing."""
 
@@ -80,7 +85,7 @@ class ExtractReport:
 
 def extract(
     manifest: Manifest,
-    store_path: Path,
+    store: Place | str,
     asks: Sequence[Ask],
     options: ExtractOptions = ExtractOptions(),
     *,
@@ -91,7 +96,7 @@ def extract(
 
     Args:
         manifest: the clips.
-        store_path: the store's folder, created when missing (not by a dry run).
+        store: its folder, created when missing (not by a dry run), or the URL of one in a bucket.
         asks: the backbones, from :func:`emo.extract.job.asks_from_words`.
         options: how to run.
         is_dry_run: only plan.
@@ -101,6 +106,7 @@ def extract(
         EmoError: a store of another recipe, stale clips, a folder that cannot be written, clips
             that an earlier job has in a scheduler's queue.
     """
+    store_path = place(store)
     job = _job(manifest, store_path, asks, options)
     executor = make_executor(options.executor, options.workers, options.resources)
     writes = executor.is_scheduler or not is_dry_run
@@ -112,12 +118,12 @@ def extract(
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
     report, folder = JobReport(), None
     if executor.is_scheduler and not is_dry_run and not options.is_anyway:
-        refuse_queued(store_path, plan.parts)
+        refuse_queued(jobs_home(store_path, options.jobs), plan.parts)
     if plan.parts and writes:
-        before = latest_job(store_path)
+        before = latest_job(store_path, options.jobs)
         folder = write_job(
             job, plan.parts, executor=options.executor, workers=options.workers,
-            resources=options.resources,
+            resources=options.resources, jobs=options.jobs,
         )  # fmt: skip
         if before is not None:
             with suppress(JobError):  # what another version wrote is no obstacle
@@ -152,7 +158,9 @@ def _kind(ask: Ask) -> type[Backbone]:
     return plugins.load(BACKBONES, ask.plugin, Backbone)  # type: ignore[type-abstract]
 
 
-def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: ExtractOptions) -> Job:
+def _job(
+    manifest: Manifest, store_path: Place, asks: Sequence[Ask], options: ExtractOptions
+) -> Job:
     for name, value in (
         ("--part-clips", options.part_clips),
         ("--batch-clips", options.batch_clips),
@@ -171,7 +179,7 @@ def _job(manifest: Manifest, store_path: Path, asks: Sequence[Ask], options: Ext
 
 
 def _folders(
-    store_path: Path, asks: Sequence[Ask], is_dry_run: bool
+    store_path: Place, asks: Sequence[Ask], is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
     """The recipes' folders, created when missing; a dry run creates nothing."""
     if is_dry_run and not store_path.exists():

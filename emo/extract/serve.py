@@ -23,7 +23,7 @@ def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
         path: the job folder.
         device: for the models.
         threads: that decode.
-        pipe: parts come in; a bool a clip, reports, errors and Ready go out.
+        pipe: parts come in; a bool a clip, reports, PartDone, errors and Ready go out.
     """
     parent = _Parent(pipe)
     with stop_on_signals() as is_told:
@@ -35,21 +35,14 @@ def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
             folder = open_job(path)
             job: Job = replace(folder.job, device=device, threads=threads)
             with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
-                while not is_stopping():
-                    parent.tell(Ready(me()))
-                    part = pipe.recv()
-                    if part is None:
-                        return
-                    for report in careful.run_part(
-                        worker, folder, part, log, is_stopping=is_stopping, on_clip=parent.tell
-                    ):
-                        parent.tell(report)
+                for done in careful.run_parts(
+                    worker, folder, parent.take, log, is_stopping=is_stopping, on_clip=parent.tell
+                ):
+                    parent.tell(done)
         except EmoError as error:
             parent.tell(error)
         except BrokenDevice as error:
             parent.tell(Died(str(error)))
-        except (EOFError, ConnectionResetError):
-            return  # the parent is gone, and nothing was in hand
 
 
 class _Parent:
@@ -57,6 +50,16 @@ class _Parent:
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe, self.is_gone = pipe, False
+
+    def take(self, is_ahead: bool) -> int | None:
+        """The next part; None: there is none."""
+        self.tell(Ready(me(), is_ahead))
+        try:
+            part: int | None = self.pipe.recv()
+        except (EOFError, OSError):
+            self.is_gone = True
+            return None
+        return part
 
     def tell(self, message: Message) -> None:
         try:

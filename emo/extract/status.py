@@ -1,42 +1,24 @@
 """`emo extract --status`: how far a job is, by its store, the scheduler and the workers' logs."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from emo.extract.job_folder import JobFolder, open_job, short
+from emo.extract.job_folder import JobFolder, open_job
+from emo.extract.job_place import short
 from emo.extract.journal import is_at_work
+from emo.extract.log_facts import LogFacts, log_facts
 from emo.extract.missing import missing_parts, recipe_of
 from emo.extract.scheduler import task_states
-from emo.extract.task_log import read_logs
+from emo.extract.stage_report import stage_lines
+from emo.store.place import Place
 from emo.store.store import Store
 from emo.table import format_table
 
-RECENT_SECONDS = 300
-"""The rate is that of the last five minutes in which anything was done."""
 SHOWN_REASONS = 8
 WATCH_SECONDS = 5.0
-
-
-@dataclass
-class LogFacts:
-    """What the workers' logs tell, summed up."""
-
-    clips: int = 0
-    """Clips that went through a worker, repeated ones too."""
-    clips_per_second: float | None = None
-    """Of all workers together; None: too little is known."""
-    stage_seconds: Counter[str] = field(default_factory=Counter)
-    """Core seconds by stage."""
-    reasons: Counter[str] = field(default_factory=Counter)
-    """Failures by kind; file names, numbers and quoted words are left out."""
-    examples: dict[str, str] = field(default_factory=dict)
-    """Kind of failure -> a clip and its reason in full."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +73,8 @@ class Status:
             f"job {short(self.folder.path)}",
             *(f"  {name:<{width}}  {text}" for name, text in rows),
         ]
+        if stages := stage_lines(self.logs.work):
+            lines += ["", *stages]
         if self.logs.reasons:
             lines += ["", self._failures()]
         if self.is_over and not self.is_done:
@@ -110,16 +94,17 @@ class Status:
         return format_table(rows)
 
 
-def status(path: Path) -> Status:
+def status(path: Place | str, jobs: Path | None = None) -> Status:
     """Look at a job.
 
     Args:
         path: its folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
 
     Raises:
         EmoError: no job folder, or its store is gone.
     """
-    folder = open_job(path)
+    folder = open_job(path, jobs)
     missing = {each.part: each.clips for each in missing_parts(folder)}
     ids: set[str] = set()
     for part in folder.all_parts():
@@ -141,42 +126,20 @@ def status(path: Path) -> Status:
     )
 
 
-def watch(path: Path, show: Callable[[Status], None], *, seconds: float = WATCH_SECONDS) -> Status:
+def watch(
+    path: Place | str,
+    show: Callable[[Status], None],
+    *,
+    jobs: Path | None = None,
+    seconds: float = WATCH_SECONDS,
+) -> Status:
     """Show a job again and again until it is done, or nobody works on it any more."""
     while True:
-        found = status(path)
+        found = status(path, jobs)
         show(found)
         if found.is_over:
             return found
         time.sleep(seconds)
-
-
-def log_facts(folder: Path) -> LogFacts:
-    """Sum up the logs."""
-    facts, times = LogFacts(), []
-    for line in read_logs(folder):
-        if line.get("event") != "clip":
-            continue
-        facts.clips += 1
-        facts.stage_seconds.update(line["seconds"])
-        times.append(datetime.fromisoformat(line["time"]).timestamp())
-        _count_reasons(facts, line)
-    facts.clips_per_second = _clips_per_second(times)
-    return facts
-
-
-def _count_reasons(facts: LogFacts, line: Mapping[str, Any]) -> None:
-    for recipe, reason in line.get("failed", {}).items():
-        kind = re.sub(r"'[^']*'|\S*[/\\]\S*|\d+", "…", reason)
-        facts.reasons[kind] += 1
-        facts.examples.setdefault(kind, f"{line['clip']} ({recipe}): {reason}")
-
-
-def _clips_per_second(times: list[float]) -> float | None:
-    recent = [moment for moment in times if moment > max(times) - RECENT_SECONDS]
-    if len(recent) < 2 or max(recent) == min(recent):
-        return None
-    return (len(recent) - 1) / (max(recent) - min(recent))
 
 
 def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:

@@ -5,15 +5,17 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from emo import plugins
 from emo.errors import FitError
 from emo.heads.compare import Comparison, compare_runs
-from emo.heads.cross import cross_validate
+from emo.heads.cross import cross_validate, question_of_folds
 from emo.heads.files import RUN_FILE, read_document
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.folder import told
-from emo.heads.seeds import Asked, asked_of
+from emo.heads.fit import FitOptions, asked_data, fit_head
+from emo.heads.question import name_of, name_of_run, question_of
+from emo.heads.seeds import asked_of
 from emo.heads.streams import open_sources
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 MOST_STREAMS = 6
 """More would be over 63 runs."""
@@ -21,7 +23,7 @@ MOST_STREAMS = 6
 
 def ablate(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     out: Path,
     options: FitOptions,
     *,
@@ -41,7 +43,8 @@ def ablate(
         progress: a bar on stderr; None: if that is a terminal.
 
     Raises:
-        EmoError: as of a fit; and fewer than 2 or more than ``MOST_STREAMS`` streams.
+        EmoError: as of a fit; fewer than 2 or more than ``MOST_STREAMS`` streams; and options of
+            a stream that is not among them.
     """
     sources, _ = open_sources(features, options.streams)
     streams = [source.name for source in sources]
@@ -52,33 +55,49 @@ def ablate(
         )
     if (out / RUN_FILE).exists():
         raise FitError(f"{out} is a run; --ablate makes a folder of runs: choose another --out")
-    runs = []
+    for option, names in (("spec-augment", options.spec_augment), ("scaling", options.scaling)):
+        for name in set(names) - set(streams):
+            raise FitError(plugins.unknown(f"stream of --{option}", name, streams))
+    runs, notes = [], []
     for subset in _subsets(streams):
-        runs.append(out / "+".join(name.replace("/", "-") for name in subset))
-        masked = tuple(name for name in options.spec_augment if name in subset)
-        missing = options.missing and len(subset) > 1
-        own = dataclasses.replace(options, streams=subset, spec_augment=masked, missing=missing)
-        if resume and _is_done(runs[-1], asked_of(manifest, features, None, own)):
-            continue
+        run = out / "+".join(name.replace("/", "-") for name in subset)
+        runs.append(run)
+        own = _of_subset(options, subset)
+        if resume and (run / RUN_FILE).is_file():
+            found = read_document(run).get("question")
+            if found == _question(manifest, features, own, by):
+                continue
+            why = "was asked something else" if found else "does not say what it was asked"
+            notes.append(f"{run} {why}: fitted again")
         if by is None:
-            fit_head(manifest, features, runs[-1], own, resume=resume, progress=progress)
+            fit_head(manifest, features, run, own, within=out, resume=resume, progress=progress)
         else:
             cross_validate(
-                manifest, features, runs[-1], own, by=by, resume=resume, progress=progress
+                manifest, features, run, own, by=by, within=out, resume=resume, progress=progress
             )
-    return compare_runs(runs)
+    compared = compare_runs(runs)
+    return dataclasses.replace(compared, notes=(*notes, *compared.notes))
 
 
-def _is_done(run: Path, asked: Asked) -> bool:
-    """The folder is a finished run of the same options on the same manifest."""
-    if not (run / RUN_FILE).is_file():
-        return False
-    found, wanted = read_document(run), told(asked.options, dataclasses.asdict(asked.head_options))
-    return (
-        all(found.get(name) == value for name, value in wanted.items())
-        and tuple(target["name"] for target in found["targets"]) == asked.options.targets
-        and found["manifest"]["sha256"] == asked.manifest.sha256
+def _of_subset(options: FitOptions, subset: tuple[str, ...]) -> FitOptions:
+    """What is asked of one run: nothing about other streams than its own."""
+    return dataclasses.replace(
+        options,
+        streams=subset,
+        spec_augment=tuple(name for name in options.spec_augment if name in subset),
+        scaling={name: words for name, words in options.scaling.items() if name in subset},
+        missing=options.missing and len(subset) > 1,
     )
+
+
+def _question(
+    manifest: Manifest, features: Sequence[Place], options: FitOptions, by: str | None
+) -> str:
+    """What a run of this writes as ``question`` into its ``run.json``."""
+    asked = asked_of(manifest, features, None, options)
+    if by is not None:
+        return question_of_folds(asked, by)
+    return name_of_run(name_of(question_of(asked_data(asked), options)), options)
 
 
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

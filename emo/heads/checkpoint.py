@@ -1,15 +1,17 @@
 """What a fit has done so far, kept beside its run so that a killed one goes on where it was.
 
-One file for each finished seed and one for the seed at work, written under a temporary name and
-renamed. A fit that goes on gives the bits of one that was never stopped.
+One file for each finished seed and one for the seed at work, written under a temporary name,
+synced and renamed; each names the question it answers, since two fits of one ``--out`` share the
+folder. A fit that goes on gives the bits of one that was never stopped.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from torch import Tensor
 
 from emo.errors import FitError
 from emo.heads.outcome import Outcome, Round
+from emo.heads.question import HASHED, name_of
+from emo.store.commit import sync_folder
 
 QUESTION = "question.json"
 EVERY_SECONDS = 2.0
@@ -31,6 +35,8 @@ class Checkpoints:
     """Of one fit; see :func:`open_checkpoints`."""
 
     folder: Path
+    question: str
+    """The name of what was asked, see :func:`emo.heads.question.name_of`."""
     _written: dict[int, float] = field(default_factory=dict)
     """When the file of a seed was written last."""
 
@@ -74,12 +80,9 @@ class Checkpoints:
         return self.folder / f"{name}.safetensors"
 
     def _write(self, name: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(name)
-        part = path.with_suffix(".tmp")
+        text = json.dumps({**facts, "question": self.question})
         ours = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
-        save_file(ours, part, metadata={"facts": json.dumps(facts)})
-        os.replace(part, path)
+        _put(self._path(name), lambda part: save_file(ours, part, metadata={"facts": text}))
 
     def _read(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         path = self._path(name)
@@ -88,9 +91,15 @@ class Checkpoints:
         try:
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                return tensors, json.loads(file.metadata()["facts"])
+                facts = json.loads(file.metadata()["facts"])
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise FitError(f"{path}: damaged: {error}. Fit without --resume.") from error
+        if facts.get("question") != self.question:
+            raise FitError(
+                f"{path} was written by a fit that was asked something else, perhaps at the same "
+                "time for the same --out. Choose another --out, or fit without --resume."
+            )
+        return tensors, facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,26 +124,57 @@ def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) ->
         resume: go on with what an interrupted fit left, if it left anything.
 
     Raises:
-        FitError: it was asked something else.
+        FitError: it was asked something else, or nothing can be written there.
     """
     path = folder / QUESTION
     if resume and path.is_file():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = _read_question(path)
         if earlier != question:
             raise FitError(
                 f"--resume: the interrupted fit was asked another question: "
                 f"{_told(earlier, question)}. Repeat its options, or start anew without --resume."
             )
-        return Checkpoints(folder)
+        return Checkpoints(folder, name_of(question))
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    path.write_text(json.dumps(question, default=str), encoding="utf-8")
-    return Checkpoints(folder)
+    text = json.dumps(question, default=str)
+    _put(path, lambda part: part.write_text(text, encoding="utf-8"))
+    return Checkpoints(folder, name_of(question))
+
+
+def _read_question(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FitError(f"{path}: damaged: {error}. Fit without --resume.") from error
+    return found
+
+
+def _put(path: Path, write: Callable[[Path], object]) -> None:
+    """Write the file under a temporary name, sync it to the disk and rename it."""
+    part = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        sync_folder(path.parent)
+    except (SafetensorError, OSError) as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise FitError(
+            f"{path} cannot be written: {error}. Free space there, then repeat the command with "
+            "--resume."
+        ) from error
 
 
 def _told(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     differ = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
-    return ", ".join(f"{name} was {earlier.get(name)}, now {now.get(name)}" for name in differ)
+    return ", ".join(
+        f"other {name}" if name in HASHED
+        else f"{name} was {earlier.get(name)}, now {now.get(name)}"
+        for name in differ
+    )  # fmt: skip
 
 
 def _rows(history: Iterable[Round]) -> list[dict[str, Any]]:

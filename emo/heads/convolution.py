@@ -48,6 +48,18 @@ class TokenNorm(nn.Module):
         )
 
 
+class ImageNorm(nn.BatchNorm2d):
+    """The same over pictures: (N, C, H, W); one single value a channel has no spread, either."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The same shape."""
+        if input.numel() > input.shape[1]:
+            return super().forward(input)
+        return functional.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
+        )
+
+
 class SqueezeExcite(nn.Module):
     """Scales each channel by what the whole clip holds of all. Source: Hu et al. 2018."""
 

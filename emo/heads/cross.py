@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,28 @@ from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, asked_scalings, split_data
 from emo.heads.files import RUN_FILE, file_name
 from emo.heads.fit import FitOptions, FitResult, forget, kept_beside, threads
-from emo.heads.folder import document_of, run_folder
+from emo.heads.folder import document_of, run_folder, writing
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
+from emo.heads.ledger import record
 from emo.heads.loaded import Loaded, load_clips
 from emo.heads.plots import plot_confusion, plot_numbers
+from emo.heads.question import name_of_folds, name_of_run, question_of
 from emo.heads.scores import Scores
 from emo.heads.seeds import Asked, asked_of, fit_data
 from emo.heads.targets import fit_target
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 
 def cross_validate(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     out: Path | None,
     options: FitOptions,
     *,
     by: str,
+    within: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
 ) -> CrossResult:
@@ -44,6 +48,7 @@ def cross_validate(
         out: the run's folder, with scores and predictions and without a head; None: not written.
         options: what is asked.
         by: a column, of which each value is left out once; or the number of folds.
+        within: as of :func:`emo.heads.ledger.record`.
         resume: go on with what an interrupted cross-validation of this run left.
         progress: a bar on stderr; None: if that is a terminal.
 
@@ -61,22 +66,14 @@ def cross_validate(
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
         loaded = _load(asked)
-        cut = cut_folds(
-            loaded.clips,
-            loaded.strata,
-            by,
-            seed=options.first_seed,
-            unit=asked.kind.unit,
-            are_classes=loaded.are_strata_classes,
-        )
+        cut = _cut(loaded, asked, by)
         first: FitResult | None = None
-        folds, notes = [], []
+        folds, notes, questions = [], [], []
         if not resume:
             forget(out)
-        scalings = {**asked_scalings(loaded.sources, options), **asked.initials.scalings}
-        for number, fold in enumerate(cut.folds):
+        for number, (fold, data) in enumerate(_data_of_folds(loaded, cut, asked, by)):
+            questions.append(question_of(data, options))
             with _named(by, fold):
-                data = split_data(loaded, fold.splits, unit=asked.kind.unit, scalings=scalings)
                 kept = kept_beside(out, data, options, resume=resume, part=f"fold-{number}")
                 fitted = fit_data(data, asked, started, checkpoints=kept, progress=progress)
             known = {*loaded.notes, *fold.splits.notes}
@@ -88,18 +85,32 @@ def cross_validate(
         pooled = dataclasses.replace(
             first,
             data=_data(loaded, first.data, notes),
-            all_scores={name: {"test": pool([f.scores[name] for f in folds])}
+            all_scores={name: {"test": pool([f.scores[name] for f in folds if name in f.scores])}
                         for name in loaded.tasks},
-            missing={name: {variant: {"test": pool([f.missing[name][variant] for f in folds])}
-                            for variant in folds[0].missing[name]}
+            missing={name: _pool_variants([f.missing[name] for f in folds if name in f.scores])
                      for name in loaded.tasks},
             seconds=time.monotonic() - started,
+            question=name_of_run(name_of_folds(questions, by), options),
         )  # fmt: skip
         result = CrossResult(by, cut.how, pooled, tuple(folds))
-        if folder is not None:
-            _write(folder, result)
+        if folder is not None and out is not None:
+            with writing(out):
+                tested = [clip_id for fold in folds for clip_id in fold.test.ids]
+                question = name_of_folds(questions, by)
+                earlier = record(out, tested, list(loaded.tasks), question, within=within)
+                pooled = dataclasses.replace(pooled, earlier=earlier)
+                result = dataclasses.replace(result, pooled=pooled)
+                _write(folder, result)
     forget(out)
     return result
+
+
+def question_of_folds(asked: Asked, by: str) -> str:
+    """What a cross-validation of this writes as ``question`` into its ``run.json``."""
+    loaded = _load(asked)
+    folds = _data_of_folds(loaded, _cut(loaded, asked, by), asked, by)
+    questions = [question_of(data, asked.options) for _, data in folds]
+    return name_of_run(name_of_folds(questions, by), asked.options)
 
 
 def pool(parts: Sequence[Scores]) -> Scores:
@@ -119,11 +130,37 @@ def pool(parts: Sequence[Scores]) -> Scores:
     )
 
 
+def _pool_variants(folds: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str, Scores]]:
+    """By variant of ``--missing``, as of a fit."""
+    return {variant: {"test": pool([fold[variant] for fold in folds])} for variant in folds[0]}
+
+
 def _load(asked: Asked) -> Loaded:
     """All labelled clips, those of the manifest's ``test`` too."""
-    clips = tuple(dataclasses.replace(clip, split=None) for clip in asked.manifest.clips)
-    manifest = dataclasses.replace(asked.manifest, clips=clips)
-    return load_clips(manifest, asked.features, asked.options, unit=asked.kind.unit)
+    kind, options = asked.kind, asked.options
+    return load_clips(asked.manifest, asked.features, options, unit=kind.unit, uses_splits=False)
+
+
+def _cut(loaded: Loaded, asked: Asked, by: str) -> Folds:
+    return cut_folds(
+        loaded.clips,
+        loaded.strata,
+        by,
+        seed=asked.options.first_seed,
+        unit=asked.kind.unit,
+        are_classes=loaded.are_strata_classes,
+    )
+
+
+def _data_of_folds(
+    loaded: Loaded, cut: Folds, asked: Asked, by: str
+) -> Iterator[tuple[Fold, Data]]:
+    """Fold after fold, each with the classes and the scaling of its own train."""
+    scalings = {**asked_scalings(loaded.sources, asked.options), **asked.initials.scalings}
+    for fold in cut.folds:
+        with _named(by, fold):
+            data = split_data(loaded, fold.splits, unit=asked.kind.unit, scalings=scalings)
+        yield fold, data
 
 
 @contextlib.contextmanager
@@ -141,9 +178,9 @@ def _kept(fold: Fold, fitted: FitResult) -> FoldResult:
         fold.name,
         {name: len(rows) for name, rows in fold.splits.rows.items()},
         dataclasses.replace(test, batch=Batch({}, pairs=test.batch.pairs)),
-        {name: found["test"] for name, found in fitted.all_scores.items()},
+        {name: found["test"] for name, found in fitted.all_scores.items() if "test" in found},
         {
-            name: {variant: found["test"] for variant, found in variants.items()}
+            name: {variant: found["test"] for variant, found in variants.items() if "test" in found}
             for name, variants in fitted.missing.items()
         },
         tuple(done for outcome in fitted.outcomes for done in outcome.history),
@@ -204,7 +241,10 @@ def _document(result: CrossResult) -> dict[str, Any]:
             {
                 "name": fold.name,
                 "splits": fold.counts,
-                "metrics": {name: fold.metrics_of(name) for name in fold.scores},
+                "metrics": {
+                    target.name: fold.metrics_of(target.name)
+                    for target in result.pooled.data.targets
+                },
             }
             for fold in result.folds
         ],

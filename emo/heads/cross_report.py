@@ -30,17 +30,16 @@ class FoldResult:
     test: Split
     """Without its tokens."""
     scores: dict[str, Scores]
-    """Of test, by target."""
+    """Of test, by target of which it has a label."""
     missing: dict[str, dict[str, Scores]]
     """The same with streams taken away, by target and variant."""
     history: tuple[Round, ...]
 
     def metrics_of(self, target: str) -> dict[str, Any]:
         """See :meth:`Scores.to_json`, without an interval; empty: nothing in it has a label."""
-        scores = self.scores[target]
-        if not len(scores.labels):
+        if target not in self.scores:
             return {}
-        found = dataclasses.replace(scores, bootstrap_seed=None).to_json()
+        found = dataclasses.replace(self.scores[target], bootstrap_seed=None).to_json()
         return {name: found[name] for name in ("clips", "seeds", "mean", "std")}
 
 
@@ -65,7 +64,7 @@ class CrossResult:
         import pandas as pd  # a second to import
 
         tables = []
-        for fold in self.folds:
+        for fold in (fold for fold in self.folds if target.name in fold.scores):
             scores = fold.scores[target.name]
             table = predictions_of(target, {"test": scores}, {"test": fold.test})
             table.insert(list(table).index("split") + 1, "fold", fold.name)

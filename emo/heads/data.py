@@ -1,8 +1,7 @@
 """From stores and a manifest to batches in RAM: labels, splits, dialogues, scaled tokens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -22,6 +21,7 @@ from emo.heads.streams import Source
 from emo.heads.targets import Target, fit_target, labels_of, pair_labels
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
+from emo.store.place import Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Data:
 
 def read_data(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     options: FitOptions,
     *,
     unit: Literal["clip", "dialogue"] = "clip",
@@ -129,7 +129,11 @@ def split_data(
     for split, rows in splits.rows.items():
         tokens = {name: ragged.select(rows) for name, ragged in loaded.tokens.items()}
         clips = [loaded.clips[row] for row in rows]
-        found[split], lost = _split(split, clips, scale_streams(tokens, fitted), targets, unit)
+        is_labelled = {name: known[rows] for name, known in loaded.is_labelled.items()}
+        found[split], lost = _split(
+            split, clips, scale_streams(tokens, fitted), targets, unit, is_labelled
+        )
+        notes += _unlabelled(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
     return Data(targets, loaded.sources, fitted, found, (*notes, *splits.notes))
@@ -168,6 +172,8 @@ def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
     if task == "classify":
         check_classes(splits.rows, [cell or "" for cell in cells], is_fold=splits.is_fold)
     target = fit_target(name, task, [cells[row] for row in splits.rows["train"]])
+    if task == "regress":  # a corpus has one scale, whatever numbers a fold's train happens to hold
+        return replace(target, scale=fit_target(name, task, cells).scale)
     if task in ("multilabel", "pairs"):
         everywhere = fit_target(name, task, cells)
         unseen = set(everywhere.classes) - set(target.classes)
@@ -177,7 +183,12 @@ def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
 
 
 def _split(
-    split: str, clips: list[Clip], tokens: dict[str, Ragged], targets: tuple[Target, ...], unit: str
+    split: str,
+    clips: list[Clip],
+    tokens: dict[str, Ragged],
+    targets: tuple[Target, ...],
+    unit: str,
+    is_labelled: Mapping[str, np.ndarray],
 ) -> tuple[Split, dict[str, int]]:
     """Its batch and answers, and how many pairs of each target name a turn that is not there."""
     turns = turns_of(clips)
@@ -192,7 +203,8 @@ def _split(
         groups = dialogue if unit == "dialogue" else None
         if pairs is not None and target.name in of_pairs:
             numbers = numbers_of(clips, turns)
-            labels, lost[target.name] = pair_labels(target, cells, numbers, pairs)
+            known = is_labelled[target.name]
+            labels, lost[target.name] = pair_labels(target, cells, numbers, pairs, known)
             groups = dialogue[pairs[:, 0]]
         else:
             labels = labels_of(target, cells)
@@ -210,3 +222,17 @@ def _split(
     dialogues = tuple(clip.dialogue or "" for clip in clips)
     ids = tuple(clip.id for clip in clips)
     return Split(ids, batch, answers, dialogues if any(dialogues) else ()), lost
+
+
+def _unlabelled(split: str, found: Split, *, is_fold: bool) -> list[str]:
+    """Notes on targets of which no clip of the split has a label.
+
+    Raises:
+        FitError: it is ``val``, and has a label of no target: nothing could be chosen by it.
+    """
+    names = [name for name, answers in found.answers.items() if not answers.is_labelled]
+    if split == "val" and len(names) == len(found.answers):
+        raise FitError(
+            f"split val has no label of {' or '.join(names)}; check the split and label columns"
+        )
+    return [] if is_fold else [f"{split}: no {name} is known: not scored on it" for name in names]

@@ -1,6 +1,7 @@
 """Dialogues as an index: which row is which turn, and every pair of turns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,6 +22,15 @@ def turns_of(clips: Sequence[Clip]) -> np.ndarray:
     for number, found in enumerate(dialogues.values()):
         turns[number, : len(found)] = [row for _, row in sorted(found)]
     return turns
+
+
+def with_turns(clips: Sequence[Clip]) -> tuple[Clip, ...]:
+    """The same clips; turns of dialogues have numbers, which leaving one out does not change."""
+    numbers = numbers_of(clips, turns_of(clips))
+    return tuple(
+        replace(clip, turn=int(number)) if clip.dialogue and clip.turn is None else clip
+        for clip, number in zip(clips, numbers, strict=True)
+    )
 
 
 def pairs_of(turns: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 from emo.errors import FitError
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
+CLIPS_FILE = "clips.csv"
 FORMAT_VERSION = 1
 """Of the run folder."""
 
@@ -17,8 +18,11 @@ def predictions_file(target: str, *, is_first: bool) -> str:
 
 
 def file_name(target: str) -> str:
-    """The name of a target as a part of a file's name."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in target)
+    """The name of a target as a part of a file's name; two targets never share one."""
+    return "".join(
+        letter if letter.isalnum() or letter in "-_." else f"%{ord(letter):02X}"
+        for letter in target
+    )
 
 
 def read_document(path: Path) -> dict[str, Any]:

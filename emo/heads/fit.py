@@ -11,24 +11,26 @@ import torch
 
 from emo.heads.checkpoint import Checkpoints, open_checkpoints
 from emo.heads.data import Data, read_data
-from emo.heads.folder import run_folder, write_run
-from emo.heads.ledger import note_on, record
+from emo.heads.folder import run_folder, write_run, writing
+from emo.heads.ledger import record
 from emo.heads.options import FitOptions
-from emo.heads.question import question_of
+from emo.heads.question import name_of, name_of_run, question_of
 from emo.heads.report import FitResult
 from emo.heads.search import Search, search
-from emo.heads.seeds import asked_of, check_served, fit_data
+from emo.heads.seeds import Asked, asked_of, check_served, fit_data
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 __all__ = ["FitOptions", "FitResult", "fit_head"]
 
 
 def fit_head(
     manifest: Manifest,
-    features: Sequence[Path],
+    features: Sequence[Place],
     out: Path | None,
     options: FitOptions,
     *,
+    within: Path | None = None,
     resume: bool = False,
     progress: bool | None = None,
 ) -> FitResult:
@@ -39,6 +41,7 @@ def fit_head(
         features: stores from ``emo extract``.
         out: the run's folder, replaced if it holds an older run; None: nothing is written.
         options: what is asked.
+        within: as of :func:`emo.heads.ledger.record`.
         resume: go on with what an interrupted fit of this run left; without it, start anew.
         progress: a bar on stderr; None: if that is a terminal.
 
@@ -50,9 +53,8 @@ def fit_head(
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
-        data = read_data(
-            manifest, features, options, unit=asked.kind.unit, scalings=asked.initials.scalings
-        )
+        data = asked_data(asked)
+        run = name_of_run(name_of(question_of(data, options)), options)
         found: Search | None = None
         if options.search:
             check_served(asked.kind, data, options)
@@ -60,25 +62,28 @@ def fit_head(
             asked = asked_of(manifest, features, out, found.options)
         checkpoints = kept_beside(out, data, asked.options, resume=resume)
         result = fit_data(data, asked, started, checkpoints=checkpoints, progress=progress)
+        result = dataclasses.replace(result, question=run)
         if folder is not None and out is not None:
-            result = _with_earlier(result, record(out, data, asked.options))
-            write_run(folder, result)
-            if found is not None:
-                found.table.to_csv(folder / "search.csv", index=False, float_format="%.6g")
+            with writing(out):
+                tested = data.splits["test"].ids if "test" in data.splits else ()
+                question = name_of(question_of(data, asked.options))
+                earlier = record(out, tested, list(data.widths), question, within=within)
+                result = dataclasses.replace(result, earlier=earlier)
+                write_run(folder, result)
+                if found is not None:
+                    found.table.to_csv(folder / "search.csv", index=False, float_format="%.6g")
     if found is not None and found.journal is not None:
         found.journal.unlink(missing_ok=True)  # its trials are in the run now
     forget(out)
     return result
 
 
-def _with_earlier(result: FitResult, earlier: tuple[str, ...]) -> FitResult:
-    """With a note on the runs that scored the same test clips before."""
-    if not earlier:
-        return result
-    notes = (*result.data.notes, note_on(earlier))
-    return dataclasses.replace(
-        result, data=dataclasses.replace(result.data, notes=notes), earlier=earlier
-    )
+def asked_data(asked: Asked) -> Data:
+    """The clips of a fit, by the manifest's splits."""
+    return read_data(
+        asked.manifest, asked.features, asked.options,
+        unit=asked.kind.unit, scalings=asked.initials.scalings,
+    )  # fmt: skip
 
 
 def kept_beside(

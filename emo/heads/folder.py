@@ -18,6 +18,7 @@ from safetensors.torch import save
 import emo
 from emo.errors import FitError
 from emo.heads.files import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE, file_name
+from emo.heads.known import write_known
 from emo.heads.options import FitOptions
 from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.predictions import predictions_of
@@ -28,6 +29,8 @@ from emo.heads.scale import scaling_tensors
 @contextlib.contextmanager
 def run_folder(out: Path) -> Iterator[Path]:
     """A temporary folder beside ``out`` that becomes ``out`` when the block is left normally.
+
+    What goes wrong inside the block is its own; see :func:`writing`.
 
     Raises:
         FitError: ``out`` holds something that is not a run, or nothing can be written there.
@@ -43,22 +46,35 @@ def run_folder(out: Path) -> Iterator[Path]:
         raise _cannot_write(out, error) from error
     try:
         yield folder
-        folder.chmod(0o755)  # mkdtemp's is private
-        _replace(folder, out)
-    except OSError as error:
-        raise _cannot_write(out, error) from error
+        with writing(out):
+            folder.chmod(0o755)  # mkdtemp's is private
+            _replace(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Name the run that is being written, in an error.
+
+    Raises:
+        FitError: the disk is full or gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(out, error) from error
 
 
 def write_run(folder: Path, result: FitResult) -> None:
     """Everything that is needed to judge, repeat and use the run.
 
     ``run.json`` (what was asked, on what, and the scores), ``head.safetensors`` (weights of the
-    seed best on val, and scaling), ``predictions.csv``, ``history.csv``, two plots.
+    seed best on val, and scaling), ``clips.csv``, ``predictions.csv``, ``history.csv``, two plots.
     """
     import pandas as pd  # a second to import
 
+    write_known(folder, result.data, result.inherited)
     for target in result.data.targets:
         scores = result.all_scores[target.name]
         mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
@@ -105,16 +121,18 @@ def document_of(result: FitResult) -> dict[str, Any]:
         },
         "features": [str(path.absolute()) for path in result.features],
         "options": asked["options"],
+        "question": result.question,
         "kept": {
             "seed": best.seed, "round": best.round, f"val_{result.headline}": best.val_score,
         },
         "splits": {name: len(split.ids) for name, split in result.data.splits.items()},
-        "notes": list(result.data.notes),
+        "notes": result.notes,
         "metrics": result.metrics,
         "metrics_of_others": {
             name: found for name, found in result.all_metrics.items() if name != result.data.target
         },
-        "scored_before_by": list(result.earlier),
+        "scored_before_by": list(result.earlier.runs),
+        "settings_before": result.earlier.settings,
         "missing": result.missing_metrics,
         "seconds": round(result.seconds, 3),
         "versions": {

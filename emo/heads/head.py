@@ -125,6 +125,8 @@ class Head(nn.Module, ABC):
     of_streams: ClassVar[str] = ""
     """Where its ``nn.ModuleList`` with one module for each stream is, in the order of ``dims``;
     these can start with the weights of other runs. Empty: it has none."""
+    joins_streams: ClassVar[bool] = False
+    """:meth:`pool` makes one stream of all, so that none can be dropped or masked in training."""
     streams: tuple[str, ...]
     """The names of the streams it reads, in the order of ``dims``."""
     Options: ClassVar[type]

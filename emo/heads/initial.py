@@ -3,9 +3,8 @@
 So a multimodal head starts from unimodal ones, as the team's QIA2020 project does.
 """
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -14,8 +13,11 @@ from torch import Tensor
 from emo.errors import FitError
 from emo.heads.data import Data
 from emo.heads.head import Head
+from emo.heads.known import Known, read_known
 from emo.heads.run import Run
 from emo.heads.scale import Scaling
+from emo.heads.streams import Source
+from emo.store.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,8 @@ class Initial:
     """Of the part of the head that reads the stream."""
     scaling: Scaling
     """With which those weights were trained; it goes with them."""
+    recipe: Recipe
+    """Of the tokens on which they were trained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,28 +39,42 @@ class Initials:
     """Of all runs given, at most one a stream."""
 
     found: tuple[Initial, ...] = ()
-    splits: tuple[tuple[Path, dict[str, frozenset[str]]], ...] = ()
-    """Of each run, the ids of the clips by split."""
+    known: Mapping[Path, Known] = field(default_factory=dict)
+    """Of each run, the ids of the clips by split, those of its own ``--init`` too."""
 
     @property
     def scalings(self) -> dict[str, Scaling]:
         """By stream."""
         return {each.stream: each.scaling for each in self.found}
 
-    def check(self, data: Data) -> None:
-        """Refuse runs that know clips on which this one will be judged, or other streams.
+    def check_streams(self, sources: Sequence[Source]) -> None:
+        """Refuse runs of other streams, or of streams that another recipe made.
 
         Raises:
             FitError: as said.
         """
+        recipes = {source.name: source.recipe for source in sources}
         for each in self.found:
-            if each.stream not in data.dims:
+            ours = recipes.get(each.stream)
+            if ours is None:
                 raise FitError(
-                    f"--init {each.run}: it reads {each.stream}, this fit {', '.join(data.dims)}"
+                    f"--init {each.run}: it reads {each.stream}, this fit {', '.join(recipes)}"
                 )
-        known = {"train": ("val", "test"), "val": ("test",)}
-        for run, ids in self.splits:
-            for theirs, ours in known.items():
+            if ours.fingerprint != each.recipe.fingerprint:
+                raise FitError(
+                    f"--init {each.run}: another recipe made its {each.stream}: "
+                    f"{'; '.join(each.recipe.differences(ours))}. Give the store it was fitted on."
+                )
+
+    def check(self, data: Data) -> None:
+        """Refuse runs that know clips on which this one will be judged.
+
+        Raises:
+            FitError: as said.
+        """
+        judged = {"train": ("val", "test"), "val": ("test",)}
+        for run, ids in self.known.items():
+            for theirs, ours in judged.items():
                 for split in ours:
                     _expect_apart(run, theirs, ids.get(theirs, frozenset()), split, data)
 
@@ -89,12 +107,13 @@ def read_initials(runs: Sequence[str], kind: type[Head], name: str) -> Initials:
         name: what it is called.
 
     Raises:
-        FitError: a run of another head, a head without a part for each stream, or a stream twice.
+        FitError: a run of another head, a head without a part for each stream, a stream twice, or
+            a run that does not say which clips it knows.
     """
     if runs and not kind.of_streams:
         raise FitError(f"--init: head {name} has no part of its own for each stream")
     found: dict[str, Initial] = {}
-    splits = []
+    known = {}
     for path in map(Path, runs):
         run = Run.load(path)
         if type(run.head) is not kind:
@@ -103,9 +122,10 @@ def read_initials(runs: Sequence[str], kind: type[Head], name: str) -> Initials:
         for stream, part in zip(run.streams, _parts(run.head), strict=True):
             if stream in found:
                 raise FitError(f"--init: {found[stream].run} and {path} both know {stream}")
-            found[stream] = Initial(path, stream, part.state_dict(), run.scalings[stream])
-        splits.append((path, _splits_of(path)))
-    return Initials(tuple(found.values()), tuple(splits))
+            recipe = run.recipes[stream.partition("/")[0]]
+            found[stream] = Initial(path, stream, part.state_dict(), run.scalings[stream], recipe)
+        known[path] = read_known(path)
+    return Initials(tuple(found.values()), known)
 
 
 def _parts(head: Head) -> torch.nn.ModuleList:
@@ -113,14 +133,6 @@ def _parts(head: Head) -> torch.nn.ModuleList:
     found = head.get_submodule(head.of_streams)
     assert isinstance(found, torch.nn.ModuleList)
     return found
-
-
-def _splits_of(run: Path) -> dict[str, frozenset[str]]:
-    ids: dict[str, set[str]] = {}
-    with (run / "predictions.csv").open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            ids.setdefault(row["split"], set()).add(row["id"])
-    return {split: frozenset(known) for split, known in ids.items()}
 
 
 def _expect_apart(run: Path, theirs: str, ids: frozenset[str], split: str, data: Data) -> None:

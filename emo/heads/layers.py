@@ -28,6 +28,11 @@ def segment_sum(values: Tensor, offsets: Tensor, weights: Tensor | None = None) 
     )
 
 
+def sum_tokens(values: Tensor, tokens: Ragged) -> Tensor:
+    """Sum over each clip's values (ΣT, H), one for each of its tokens -> (N, H); absent: zeros."""
+    return values if tokens.is_single else segment_sum(values, tokens.offsets)
+
+
 def segment_mean(values: Tensor, offsets: Tensor) -> Tensor:
     """Mean over each clip's tokens: (ΣT, D) -> (N, D); absent: zeros."""
     lengths = (offsets[1:] - offsets[:-1]).clamp(min=1)
@@ -65,9 +70,9 @@ def is_present(tokens: Ragged) -> Tensor:
 
 def mean_tokens(tokens: Ragged) -> Ragged:
     """The mean of each clip as its one token: (ΣT, D) -> (clips that are present, D)."""
-    present = tokens.lengths > 0
-    if len(tokens) and int(tokens.lengths.max()) <= 1:
+    if tokens.is_single or (len(tokens) and int(tokens.lengths.max()) <= 1):
         return tokens
+    present = tokens.lengths > 0
     offsets = torch.zeros_like(tokens.offsets)
     torch.cumsum(present, 0, out=offsets[1:])
     return Ragged(segment_mean(tokens.values, tokens.offsets)[present], offsets)

@@ -12,8 +12,6 @@ from torch import Tensor
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """rows (p, K), which (p,) -> (p,): the value of function ``which[i]`` at row i."""
-Precondition = Callable[[Tensor, Tensor], Tensor]
-"""gradients (p, K), which (p,) -> (p, K): times a guess at each function's inverse Hessian."""
 Pair = tuple[Tensor, Tensor, Tensor]
 """A step (p, K), the change of gradient over it, and 1 / their product (p,); 0: no use."""
 HALVINGS = 12
@@ -43,8 +41,9 @@ def lbfgs(
     *,
     steps: int = 300,
     tolerance: float = 1e-4,
+    least: float = 0.0,
+    first_scale: float | None = None,
     memory: int = 10,
-    precondition: Precondition = lambda gradient, which: gradient,
 ) -> Tensor:
     """Minimise P functions together, each in its own row: (P, K) -> (P, K).
 
@@ -53,19 +52,23 @@ def lbfgs(
         start: (P, K).
         steps: at most.
         tolerance: a row is done when its gradient is shorter than this share of its first one.
+        least: or shorter than this.
+        first_scale: of the first step, times the gradient; None: a step of length 1.
         memory: pairs of steps and gradient changes kept.
-        precondition: where every direction starts; linear and positive definite.
 
     Source: Nocedal and Wright 2006, algorithms 7.4 and 7.5, with Armijo backtracking.
     """
     solved, which = start.clone(), torch.arange(len(start))
     value, gradient = _evaluate(objective, start, which)
     lengths = gradient.norm(dim=1)
-    first = precondition(gradient, which).norm(dim=1)
-    state = _State(which, start, value, gradient, tolerance * lengths, 1 / first.clamp(min=1e-12))
+    scale = 1 / lengths.clamp(min=1e-12)
+    if first_scale is not None:
+        scale = torch.full_like(lengths, first_scale)
+    goal = (tolerance * lengths).clamp(min=least)
+    state = _State(which, start, value, gradient, goal, scale)
     pairs: list[Pair] = []
     for _ in range(steps):
-        state, pair = _step(objective, precondition, state, pairs)
+        state, pair = _step(objective, state, pairs)
         pairs = [*pairs, pair][-memory:]
         solved[state.which] = state.rows
         is_open = (state.gradient.norm(dim=1) > state.goal) & (pair[0] != 0).any(1)
@@ -77,14 +80,12 @@ def lbfgs(
     return solved
 
 
-def _step(
-    objective: Objective, precondition: Precondition, state: _State, pairs: list[Pair]
-) -> tuple[_State, Pair]:
-    direction = -_direction(precondition, state, pairs)
+def _step(objective: Objective, state: _State, pairs: list[Pair]) -> tuple[_State, Pair]:
+    direction = -_direction(state, pairs)
     rows, value, gradient = _search(objective, state, direction)
     step, change = rows - state.rows, gradient - state.gradient
     curvature = (step * change).sum(1)
-    squares = (change * precondition(change, state.which)).sum(1)
+    squares = change.square().sum(1)
     is_good = curvature > 1e-10 * squares
     inverse = torch.where(is_good, 1 / curvature, 0.0)
     scale = torch.where(is_good, curvature / squares, state.scale)
@@ -109,13 +110,13 @@ def _search(
     return rows, *_evaluate(objective, rows, state.which)
 
 
-def _direction(precondition: Precondition, state: _State, pairs: list[Pair]) -> Tensor:
+def _direction(state: _State, pairs: list[Pair]) -> Tensor:
     """The two-loop recursion, every row by itself: (p, K)."""
     direction, factors = state.gradient.clone(), []
     for step, change, inverse in reversed(pairs):
         factors.append(inverse * (step * direction).sum(1))
         direction -= factors[-1][:, None] * change
-    direction = precondition(direction, state.which) * state.scale[:, None]
+    direction *= state.scale[:, None]
     for (step, change, inverse), factor in zip(pairs, reversed(factors), strict=True):
         back = inverse * (change * direction).sum(1)
         direction += (factor - back)[:, None] * step

@@ -1,6 +1,7 @@
 """The one training loop: candidates from gradient steps or a solver, the best on ``val`` wins."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -46,7 +47,7 @@ def train_head(
         loss = make_loss(train, options)
         solved = head.path(train, val, loss)
         if solved is not None:
-            best = _Best(head, val, seed, options.patience)
+            best = _Best(head, val, seed, math.inf)  # a path is short: all of it is judged
             best.take(solved, watch)
             return Outcome(seed, best.state, tuple(best.history), is_exact=True)
         steps = Steps(head, train, loss, options, seed=seed)
@@ -69,7 +70,7 @@ def train_head(
 class _Best:
     """The rounds so far and the weights of the best, by the score on ``val``, then the loss."""
 
-    def __init__(self, head: Head, val: Batch, seed: int, patience: int) -> None:
+    def __init__(self, head: Head, val: Batch, seed: int, patience: float) -> None:
         self._head, self._val, self._seed, self._patience = head, val, seed, patience
         self.history: list[Round] = []
         self.state: dict[str, Tensor] = {}

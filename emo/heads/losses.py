@@ -12,15 +12,21 @@ from emo.heads.options import LoopOptions
 
 def make_loss(train: Batch, options: LoopOptions) -> Loss:
     """The weighted sum over targets; rows without a label count nowhere."""
-    class_weights = {
-        target: _class_weights(labels) if options.class_weights and is_classes(labels) else None
-        for target, labels in train.targets.items()
-    }
+    class_weights: dict[str, Tensor] = {}
+
+    def weights_of(target: str, classes: int) -> Tensor | None:
+        learnt = train.targets[target]
+        if not (options.class_weights and is_classes(learnt)):
+            return None
+        if target not in class_weights:
+            class_weights[target] = _class_weights(learnt, classes)
+        return class_weights[target]
 
     def loss(logits: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
         losses = []
         for target, labels in targets.items():
-            one = _loss_of(logits[target], labels, class_weights[target], options)
+            found = logits[target]
+            one = _loss_of(found, labels, weights_of(target, found.shape[1]), options)
             weight = options.target_weights.get(target, 1.0)
             losses.append(one if weight == 1 else weight * one)
         return torch.stack(losses).sum()
@@ -84,7 +90,7 @@ def _focal(
     return ((1 - sure) ** options.focal * each).sum() / below
 
 
-def _class_weights(classes: Tensor) -> Tensor:
-    """(rows,) -> (C,): rows ÷ (C × rows of the class)."""
-    counts = torch.bincount(classes[classes >= 0])
+def _class_weights(labels: Tensor, classes: int) -> Tensor:
+    """(rows,) -> (C,): rows ÷ (C × rows of the class); a class without rows counts as with one."""
+    counts = torch.bincount(labels[labels >= 0], minlength=classes)
     return counts.sum() / (len(counts) * counts.clamp(min=1))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 RESAMPLES = 1_000
+DRAWN_CELLS = 1 << 21
+"""Clips drawn at a time, over resamples: memory stays below 100 MB however many there are."""
 
 
 def confusion(gold: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -90,8 +92,13 @@ def bootstrap(
         classes: C.
         seed: of the draws.
     """
-    drawn = np.random.default_rng(seed).integers(0, len(gold), (RESAMPLES, len(gold)))
-    counts = np.stack([confusion(gold[drawn], row[drawn], classes) for row in predicted])
+    random, together = np.random.default_rng(seed), max(1, DRAWN_CELLS // len(gold))
+    parts = []
+    for start in range(0, RESAMPLES, together):
+        shape = min(together, RESAMPLES - start), len(gold)
+        drawn = random.integers(0, len(gold), shape)
+        parts.append(np.stack([confusion(gold[drawn], row[drawn], classes) for row in predicted]))
+    counts = np.concatenate(parts, axis=1)  # (S, RESAMPLES, C, C)
     scores = {name: metric(counts).mean(0) for name, metric in METRICS.items()}  # (RESAMPLES,)
     return {
         name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))

@@ -111,6 +111,11 @@ def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) 
         raise FitError(f"{names[0]} and {names[1]} were tested on no clip in common")
     _expect_same_labels(names, ours.loc[common], theirs.loc[common])
     notes = []
+    if first.split != second.split:
+        notes.append(
+            f"{names[0]} scored these clips as {first.split}, {names[1]} as {second.split}: what "
+            "is chosen on val scores too well there"
+        )
     if len(common) < max(len(ours), len(theirs)):
         notes.append(
             f"{names[0]} scored {len(ours):,} rows, {names[1]} {len(theirs):,}; "

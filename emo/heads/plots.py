@@ -94,8 +94,9 @@ def plot_curves(path: Path, result: "FitResult") -> None:
             alpha=faint["alpha"],
         )
         left.axvline(outcome.best.round, color="C3", ls=":", lw=1, alpha=faint["alpha"])
-    if result.headline in result.metrics["val"]["majority"]:
-        baseline = result.metrics["val"]["majority"][result.headline]
+    of_val = result.metrics.get("val", {"majority": {}})  # of the first target, which may lack it
+    if result.headline in of_val["majority"]:
+        baseline = of_val["majority"][result.headline]
         right.axhline(baseline, color="grey", ls="--", lw=1, label="majority class")
         right.set_ylim(0, 1.03)
     what = "penalty, from strong to weak" if result.best.is_exact else "epoch"

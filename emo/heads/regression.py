@@ -26,8 +26,10 @@ def regression_scores(
     if scale == "sims":
         gold, predicted = gold.clip(-1, 1), predicted.clip(-1, 1)
         found = _mae_and_pearson(gold, predicted)
+        one, other = gold.astype(np.float32), predicted.astype(np.float32)
         for name, edges in SIMS_ACCURACIES.items():
-            same = np.searchsorted(edges, gold) == np.searchsorted(edges, predicted)
+            ends = np.array(edges, np.float32)  # as in the source; 0.1 lies on its edge, not above
+            same = np.searchsorted(ends, one) == np.searchsorted(ends, other)
             found[name] = same.mean(-1)
         return found | {"f1": _binary(gold > 0, predicted > 0, np.ones(gold.shape, bool))[1]}
     found = _mae_and_pearson(gold, predicted)

@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emo.heads.data import Data
+from emo.heads.known import Known
+from emo.heads.ledger import Earlier
 from emo.heads.measures import HEADLINES
 from emo.heads.options import FitOptions
 from emo.heads.outcome import Outcome
@@ -16,6 +18,7 @@ from emo.heads.scores import Scores
 from emo.heads.targets import Target
 from emo.heads.titles import TITLES
 from emo.manifest import Manifest
+from emo.store.place import Place
 from emo.table import format_table
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ class FitResult:
     """The head's options, defaults included."""
     data: Data
     manifest: Manifest
-    features: tuple[Path, ...]
+    features: tuple[Place, ...]
     outcomes: tuple[Outcome, ...]
     """One a seed."""
     all_scores: dict[str, dict[str, Scores]]
@@ -41,8 +44,12 @@ class FitResult:
     seconds: float
     """Of the whole fit, reading included."""
     out: Path | None
-    earlier: tuple[str, ...] = ()
-    """Runs that scored the same test clips before, under other options."""
+    question: str = ""
+    """A name of all that was asked, see :func:`emo.heads.question.name_of_run`."""
+    earlier: Earlier = field(default_factory=Earlier)
+    """Looks at any of the same test clips before, under other settings."""
+    inherited: Mapping[Path, Known] = field(default_factory=dict)
+    """What the runs of ``--init`` knew."""
 
     @property
     def scores(self) -> dict[str, Scores]:
@@ -108,9 +115,14 @@ class FitResult:
             ]
         )
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the scores must know."""
+        return [*self.data.notes, *([self.earlier.note()] if self.earlier.settings else [])]
+
     def _notes(self) -> list[str]:
         name = self.options.preset
-        return [*([f"preset {name}: {find_preset(name).source}"] if name else []), *self.data.notes]
+        return [*([f"preset {name}: {find_preset(name).source}"] if name else []), *self.notes]
 
     def _target_lines(self, target: Target) -> list[str]:
         found = self.all_metrics[target.name]

@@ -1,5 +1,6 @@
 """Scores of one split over all seeds, and the guard which lets ``test`` be scored only once."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,9 +138,17 @@ class ScoreOnce:
     ) -> None:
         """Labels (unlabelled rows are ignored), their names, and as in :class:`Scores`."""
         self._labels: np.ndarray | None = labels
+        self._is_labelled = bool(is_known(labels).any())
+        self.labels_hash = hashlib.sha256(labels.tobytes()).hexdigest()[:16]
+        """Tells these labels from others, and nothing else about them."""
         self._classes, self._groups = classes, groups
         self._task: Task = task
         self._scale = scale
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether any row has a label; nothing more is told of them before they are scored."""
+        return self._is_labelled
 
     def score(
         self,

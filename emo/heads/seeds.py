@@ -26,7 +26,9 @@ from emo.heads.outcome import Outcome, Round
 from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
+from emo.heads.streams import open_sources
 from emo.manifest import Manifest
+from emo.store.place import Place
 
 Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
 """By split and variant (see ``emo/heads/missing.py``), by target: (S, rows, C)."""
@@ -37,7 +39,7 @@ class Asked:
     """What a run is made from, beside the clips themselves."""
 
     manifest: Manifest
-    features: tuple[Path, ...]
+    features: tuple[Place, ...]
     options: FitOptions
     kind: type[Head]
     head_options: Any
@@ -48,14 +50,18 @@ class Asked:
 
 
 def asked_of(
-    manifest: Manifest, features: Sequence[Path], out: Path | None, options: FitOptions
+    manifest: Manifest, features: Sequence[Place], out: Path | None, options: FitOptions
 ) -> Asked:
     """With the head's class and its options, which are checked, and the runs to start from."""
     if options.init and options.search:
         raise OptionError("--init and --search: a search would choose other sizes than the runs'")
+    if out is not None and not out.name:
+        raise OptionError(f"--out {out}: expected a folder of the run's own, such as runs/first")
     kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
     initials = read_initials(options.init, kind, options.head)
+    if initials.found:
+        initials.check_streams(open_sources(features, options.streams)[0])
     return Asked(manifest, tuple(features), options, kind, head_options, initials, out)
 
 
@@ -92,6 +98,7 @@ def fit_data(
         },
         seconds=time.monotonic() - started,
         out=asked.out,
+        inherited=asked.initials.known,
     )
 
 
@@ -109,6 +116,16 @@ def check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
     for stream in options.spec_augment:
         if stream not in data.dims:
             raise FitError(plugins.unknown("stream of --spec-augment", stream, data.dims))
+    changes = {
+        "--spec-augment": options.spec_augment,
+        "--modality-dropout": options.modality_dropout,
+    }
+    asked = [name for name, value in changes.items() if value]
+    if kind.joins_streams and asked:
+        raise FitError(
+            f"head {options.head} joins its streams once, before training: "
+            f"{' and '.join(asked)} would change nothing. Leave it out, or choose another head."
+        )
 
 
 def _fit_seeds(
@@ -191,7 +208,9 @@ def _score(
                 )
             )
             for variant, each in scores.items():
-                found[target.name].setdefault(variant, {})[split] = each
+                of_splits = found[target.name].setdefault(variant, {})
+                if len(each.labels):  # of a target that nobody labelled there, there is no score
+                    of_splits[split] = each
     return found
 
 

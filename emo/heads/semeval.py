@@ -141,10 +141,10 @@ def _spans_of_gold(conversations: Sequence[Mapping[str, Any]]) -> Iterable[Pair]
     One span of the public test ends within a word; as in the official scorer it is empty then.
     """
     for conversation in conversations:
-        texts = {u["utterance_ID"]: u["text"].split() for u in conversation["conversation"]}
+        texts = {int(u["utterance_ID"]): u["text"].split() for u in conversation["conversation"]}
         for first, second in conversation["emotion-cause_pairs"]:
             utterance, emotion = _emotion(conversation, first)
-            number, _, words = second.partition("_")
+            number, _, words = str(second).partition("_")
             span, text = _trimmed(words.split()), texts[int(number)]
             places = range(len(text) - len(span) + 1)
             begin = next((k for k in places if text[k : k + len(span)] == span), None)

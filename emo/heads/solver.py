@@ -8,13 +8,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from emo.heads.curvature import RoundCoordinates
 from emo.heads.lbfgs import lbfgs
 
 SPARSE_BELOW = 0.05
 """Share of non-zeros under which products skip the zeros (hashed text has 0.5 %)."""
 
-WIDEST_GRAM = 4096
-"""Columns; of more, their covariance costs more than it saves."""
+WIDEST_COVARIANCE = 4096
+"""Columns; of more, their covariance costs more than it saves, and variances must do."""
+WIDE = 1.3
+"""Columns a clip from which the clips' own coordinates are worth finding."""
+COVARIANCE_BLOCK = 256
+"""Columns multiplied at a time."""
+TOLERANCE, LEAST = 3e-4, 1e-4
+"""Of the gradient's length in round coordinates, where half its square is about what is left to
+gain; it is more where classes have become sure, which bends the loss less."""
 
 _Bags = tuple[Tensor, Tensor, Tensor]
 """Which rows of a table each bag adds, the offsets of the bags, and the factors."""
@@ -49,64 +57,64 @@ def solve_path(
         penalties: P of them.
     """
     width = rows.shape[1]
-    used = (rows != 0).any(0).nonzero().squeeze(1)
+    used = rows.any(0).nonzero().squeeze(1)
     rows = rows if len(used) == rows.shape[1] else rows[:, used]
-    centre = rows.double().mean(0).float()
+    rows, axes = _few_columns(rows)
+    centre = rows.mean(0, dtype=torch.float64).float()
     multiply, strengths = _product(rows), rows.new_tensor(penalties)
+    is_square = isinstance(multiply, _Dense) and rows.shape[1] <= WIDEST_COVARIANCE
+    covariance = _covariance(rows, centre) if is_square else _variances(rows, centre)
+    shape = len(rows), outputs
+    coordinates = RoundCoordinates(loss, covariance, penalties, shape=shape)
 
-    def logits_of(flat: Tensor) -> Tensor:
-        """(P, K) -> (P, C, N): cross-entropy is five times faster with the clips last."""
-        both = flat.view(len(flat), outputs, -1)  # (P, C, D + 1), the last column is the bias
-        weight = both[..., :-1].flatten(0, 1)  # (P · C, D)
-        shift = both[..., -1].reshape(-1) - weight @ centre
-        return (multiply(weight) + shift[:, None]).view(len(flat), outputs, -1)
+    def logits_of(weight: Tensor, bias: Tensor) -> Tensor:
+        """(p, C, D), (p, C) -> (p, C, N): cross-entropy is five times faster with clips last."""
+        flat = weight.flatten(0, 1)  # (p · C, D)
+        shift = bias.flatten() - flat @ centre
+        return (multiply(flat) + shift[:, None]).view(*bias.shape, -1)
 
     def objective(flat: Tensor, which: Tensor) -> Tensor:
-        squares = flat.view(len(flat), outputs, -1)[..., :-1].square().sum((1, 2))
-        losses = torch.stack([loss(logits.T) for logits in logits_of(flat)])
-        return losses + strengths[which] / 2 * squares
+        weight, bias = coordinates(flat, which)
+        losses = torch.stack([loss(logits.T) for logits in logits_of(weight, bias)])
+        return losses + strengths[which] / 2 * weight.square().sum((1, 2))
 
-    start = rows.new_zeros(len(penalties), outputs * (len(used) + 1))
-    if isinstance(multiply, _Dense) and rows.shape[1] <= WIDEST_GRAM:
-        guess = _Curvature(rows, centre, outputs, strengths)
-        found = lbfgs(objective, start, precondition=guess)
-    else:
-        found = lbfgs(objective, start)
-    losses = [loss(logits.T).item() for logits in logits_of(found)]
-    for penalty, flat, value in zip(penalties, found, losses, strict=True):
-        solved = flat.view(outputs, -1)
+    found = lbfgs(objective, coordinates.start(), tolerance=TOLERANCE, least=LEAST, first_scale=1.0)
+    weights, biases = coordinates(found, torch.arange(len(penalties)))
+    losses = [loss(logits.T).item() for logits in logits_of(weights, biases)]
+    for penalty, solved, bias, value in zip(penalties, weights, biases, losses, strict=True):
         weight = rows.new_zeros(outputs, width)
-        weight[:, used] = solved[:, :-1]
-        yield Solution(penalty, weight, solved[:, -1] - solved[:, :-1] @ centre, value)
+        weight[:, used] = solved if axes is None else solved @ axes.T
+        yield Solution(penalty, weight, bias - solved @ centre, value)
 
 
-class _Curvature:
-    """The inverse of a bound on the Hessian of the mean cross-entropy, for each penalty.
+def _few_columns(rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Of more columns than clips, the clips' coordinates (N, N) and their axes (D, N).
 
-    (1 - 1/C) / 2 times the columns' covariance, plus the penalty: with it L-BFGS needs a tenth of
-    the passes over the data. Penalties within a factor of ten share one factorisation. Source:
-    Böhning 1992 (Multinomial logistic regression algorithm), theorem 2.
+    The best weights lie in the span of the clips, where they are as long in either coordinates.
     """
+    is_wide = rows.shape[1] >= WIDE * rows.shape[0]
+    if not is_wide or int(rows.count_nonzero()) < SPARSE_BELOW * rows.numel():
+        return rows, None
+    axes, coordinates = torch.linalg.qr(rows.T)
+    return coordinates.T.contiguous(), axes
 
-    def __init__(self, rows: Tensor, centre: Tensor, outputs: int, penalties: Tensor) -> None:
-        self._outputs, self._share = outputs, (1 - 1 / max(outputs, 2)) / 2
-        bound = (rows.T @ rows / len(rows) - centre[:, None] * centre) * self._share
-        self._decade = penalties.clamp(min=1e-7).log10().round().long()  # (P,)
-        self._factors = {}
-        for decade in sorted(set(self._decade.tolist())):
-            factor, failed = torch.linalg.cholesky_ex(bound + 10.0**decade * torch.eye(len(bound)))
-            self._factors[decade] = factor if not failed else None
 
-    def __call__(self, gradient: Tensor, which: Tensor) -> Tensor:
-        both = gradient.view(len(gradient), self._outputs, -1)  # (p, C, D + 1)
-        found = both / self._share
-        for decade, factor in self._factors.items():
-            mine = self._decade[which] == decade
-            if factor is not None and mine.any():
-                flat = both[mine][..., :-1].flatten(0, 1)  # (p · C, D)
-                solved = torch.cholesky_solve(flat.T.contiguous(), factor).T
-                found[mine, :, :-1] = solved.view(-1, *both.shape[1:2], both.shape[2] - 1)
-        return found.flatten(1)
+def _covariance(rows: Tensor, centre: Tensor) -> Tensor:
+    """(N, D) -> (D, D), of which only blocks on and above the diagonal are multiplied."""
+    products = rows.new_empty(rows.shape[1], rows.shape[1])
+    for first in range(0, rows.shape[1], COVARIANCE_BLOCK):
+        end = min(first + COVARIANCE_BLOCK, rows.shape[1])
+        above = rows[:, :end].T @ rows[:, first:end]
+        products[:end, first:end] = above
+        products[first:end, :end] = above.T
+    found: Tensor = products.div_(len(rows)).addr_(centre, centre, alpha=-1)
+    return found
+
+
+def _variances(rows: Tensor, centre: Tensor) -> Tensor:
+    """(N, D) -> (D,)."""
+    squares: Tensor = torch.linalg.vector_norm(rows, dim=0).square() / len(rows)
+    return (squares - centre.square()).clamp(min=0)
 
 
 class _Dense:
@@ -121,9 +129,9 @@ class _Dense:
 
 def _product(rows: Tensor) -> Callable[[Tensor], Tensor]:
     """``weight (C, D) -> (C, N)``, by the non-zeros alone when they are few."""
-    clips, columns = rows.nonzero(as_tuple=True)
-    if len(columns) >= SPARSE_BELOW * rows.numel():
+    if int(rows.count_nonzero()) >= SPARSE_BELOW * rows.numel():
         return _Dense(rows)
+    clips, columns = rows.nonzero(as_tuple=True)
     values = rows[clips, columns]
     by_column = columns.argsort(stable=True)
     across = (columns, _offsets(clips, rows.shape[0]), values)

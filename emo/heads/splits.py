@@ -57,7 +57,14 @@ def assign_splits(
         raise FitError("split train has no clip with a label and features; check the split column")
     notes = []
     for name in missing:
-        held_out, how = _cut(clips, np.array(labels), split, seed=seed, unit=unit)
+        held_out, how = _cut(
+            clips, np.array(labels), split, seed=seed, unit=unit, are_classes=are_classes
+        )
+        if not len(held_out) and not are_classes:
+            raise FitError(
+                f"no clip of train can be held out for {name}: {len(clips)} clips are too few; "
+                "say in the split column which are val and test"
+            )
         split[held_out] = name
         notes.append(f"{name}: {len(held_out)} clips cut from train, {how}")
     rows = {name: np.flatnonzero(split == name) for name in SPLITS}
@@ -70,12 +77,15 @@ def assign_splits(
 def check_classes(
     rows: dict[str, np.ndarray], labels: Sequence[str], *, is_fold: bool = False
 ) -> None:
-    """Refuse splits from which nothing can be learnt; unlabelled (empty) rows do not count."""
+    """Refuse splits from which nothing can be learnt; unlabelled (empty) rows do not count.
+
+    A ``test`` without any label is no such split: the head's classes of its clips may be wanted.
+    """
     counts = {
         name: Counter(labels[row] for row in found if labels[row]) for name, found in rows.items()
     }
     for name, found in counts.items():
-        if is_fold and name == "test":
+        if name == "test" and (is_fold or not found):
             continue
         if not found:
             raise FitError(f"split {name} has no label; check the split and label columns")
@@ -94,11 +104,17 @@ def check_classes(
 
 
 def _cut(
-    clips: Sequence[Clip], labels: np.ndarray, split: np.ndarray, *, seed: int, unit: str
+    clips: Sequence[Clip],
+    labels: np.ndarray,
+    split: np.ndarray,
+    *,
+    seed: int,
+    unit: str,
+    are_classes: bool,
 ) -> tuple[np.ndarray, str]:
     """Rows of train to hold out, and how they were chosen."""
     train = np.flatnonzero(split == "train")
-    if len(set(labels[train])) < 2:  # nothing to cut; the check says so
+    if are_classes and len(set(labels[train])) < 2:  # nothing to cut; the check says so
         return train[:0], "not possible"
     if unit == "dialogue":
         return train[_cut_dialogues(clips, labels, train, seed=seed)], "whole dialogues"
@@ -157,7 +173,7 @@ def _leaves_all_classes(labels: np.ndarray, held_out: np.ndarray) -> bool:
     share = len(held_out) / len(labels)
     return (
         set(rest) == set(labels)
-        and len(set(labels[held_out])) > 1
+        and len(set(labels[held_out])) >= min(2, len(set(labels)))
         and share <= 0.4  # one group that holds most clips
     )
 

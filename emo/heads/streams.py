@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from emo import plugins
 from emo.errors import FitError, StoreError
 from emo.ragged import Ragged, offsets_of
+from emo.store.place import Place
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.store import RecipeFolder, Store
 
@@ -49,7 +49,7 @@ class Source:
         return self.name.partition("/")[2]
 
 
-def open_sources(features: Sequence[Path], names: Sequence[str]) -> tuple[list[Source], list[str]]:
+def open_sources(features: Sequence[Place], names: Sequence[str]) -> tuple[list[Source], list[str]]:
     """The streams asked for, and notes on what was left out.
 
     Args:
@@ -79,7 +79,7 @@ def open_sources(features: Sequence[Path], names: Sequence[str]) -> tuple[list[S
     return kept, notes
 
 
-def _folders_by_recipe(features: Sequence[Path]) -> dict[str, list[RecipeFolder]]:
+def _folders_by_recipe(features: Sequence[Place]) -> dict[str, list[RecipeFolder]]:
     folders: dict[str, list[RecipeFolder]] = {}
     for path in features:
         for name, folder in Store(path).recipes.items():

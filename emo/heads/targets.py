@@ -70,7 +70,10 @@ def fit_target(name: str, task: str, cells: Sequence[str | None]) -> Target:
             name, "regress", (), float(values.mean()), spread, scale if is_signed else "any"
         )
     if task == "multilabel":
-        return Target(name, "multilabel", tuple(sorted({c for cell in known for c in parts(cell)})))
+        classes = tuple(sorted({c for cell in known for c in parts(cell)}))
+        if not classes:
+            raise FitError(f"split train has no clip of any class of {name}: every cell is none")
+        return Target(name, "multilabel", classes)
     if task == "pairs":
         found = {emotion for cell in known for emotion, _ in causes(cell, name)} - {NEUTRAL}
         return Target(name, "pairs", (NONE, *sorted(found)))
@@ -92,27 +95,40 @@ def labels_of(target: Target, cells: Sequence[str | None]) -> np.ndarray:
 
 
 def pair_labels(
-    target: Target, cells: Sequence[str | None], numbers: np.ndarray, pairs: np.ndarray
+    target: Target,
+    cells: Sequence[str | None],
+    numbers: np.ndarray,
+    pairs: np.ndarray,
+    is_labelled: np.ndarray,
 ) -> tuple[np.ndarray, int]:
-    """(P,) classes of the pairs of one split, and how many pairs name a turn that is not there.
+    """(P,) classes of pairs, -1 where unlabelled, and how many name a turn that is not there.
 
     Args:
         target: of pairs.
-        cells: of each clip, the turns that cause its emotion; empty: none. A split without any
-            such cell is unlabelled.
+        cells: of each clip, the turns that cause its emotion; empty: none, if it is labelled.
         numbers: (N,) the number of each clip's turn, by which cells name them.
         pairs: (P, 2) rows.
+        is_labelled: (N,) bool, see :func:`labelled_with_pairs`.
     """
-    if not any(cells):
-        return np.full(len(pairs), -1, dtype=np.int64), 0
     known = {(int(e), int(numbers[c])): place for place, (e, c) in enumerate(pairs)}
-    labels, lost = np.zeros(len(pairs), dtype=np.int64), 0
+    labels, lost = np.where(is_labelled[pairs[:, 0]], 0, -1).astype(np.int64), 0
     for row, cell in enumerate(cells):
         for emotion, turn in causes(cell, target.name) if cell else []:
             if emotion != NEUTRAL and (row, turn) in known:
                 labels[known[row, turn]] = target.classes.index(emotion)
             lost += emotion != NEUTRAL and (row, turn) not in known
     return labels, lost
+
+
+def labelled_with_pairs(cells: Sequence[str | None], splits: Sequence[str | None]) -> np.ndarray:
+    """(N,) bool: a clip whose cell is empty has no causes, unless no cell of its split is filled.
+
+    Args:
+        cells: of each clip of the manifest.
+        splits: the manifest's own; folds and cuts say nothing about who was annotated.
+    """
+    filled = {split for cell, split in zip(cells, splits, strict=True) if cell}
+    return np.array([split in filled for split in splits], dtype=bool)
 
 
 def causes(cell: str, name: str) -> list[tuple[str, int]]:
@@ -159,7 +175,8 @@ def strata_of(task: str, cells: Sequence[str | None]) -> list[str]:
         values = np.array([_number(cell) if cell else np.nan for cell in cells])
         edges = np.nanquantile(values, [0.25, 0.5, 0.75])
         return [
-            "" if np.isnan(value) else str(np.digitize(value, edges)) for value in values.tolist()
+            "" if np.isnan(value) else str(np.digitize(value, edges, right=True))
+            for value in values.tolist()
         ]
     if task == "multilabel":
         return [(parts(cell) or [NONE])[0] if cell else "" for cell in cells]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, task_of
-from emo.heads.layers import is_present, mean_tokens, project, segment_sum
+from emo.heads.layers import is_present, mean_tokens, project, sum_tokens
 from emo.ragged import Ragged
 
 FARTHEST = 10
@@ -29,8 +29,8 @@ class ClipFeatures(nn.Module):
         found = []
         for name, layer in zip(self.streams, self.projections, strict=True):
             tokens = mean_tokens(batch.streams[name])
-            mean = segment_sum(tokens.values, tokens.offsets)  # (N, D)
-            found.append(layer(mean) * is_present(tokens))
+            projected = layer(sum_tokens(tokens.values, tokens))  # (N, hidden)
+            found.append(projected if tokens.is_single else projected * is_present(tokens))
         features: Tensor = self.dropout(torch.relu(torch.cat(found, dim=1)))
         return features
 

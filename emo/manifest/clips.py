@@ -203,12 +203,15 @@ def _contradiction(clip: Clip) -> str | None:
 
 def _duplicates(clips: list[Clip], places: list[str]) -> list[Problem]:
     first: dict[str, str] = {}
-    return [
-        Problem(
-            "duplicate",
-            f"{first[clip.id]} and {place} have the same id {clip.id!r}; "
-            "give each row another one in the column id",
-        )
-        for clip, place in zip(clips, places, strict=True)
-        if first.setdefault(clip.id, place) != place
-    ]
+    problems = []
+    for clip, place in zip(clips, places, strict=True):
+        if clip.id in first:
+            problems.append(
+                Problem(
+                    "duplicate",
+                    f"{first[clip.id]} and {place} have the same id {clip.id!r}; "
+                    "give each row another one in the column id",
+                )
+            )
+        first.setdefault(clip.id, place)
+    return problems

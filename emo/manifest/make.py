@@ -66,7 +66,8 @@ def folder_rows(folder: Path) -> Rows:
         for file in files
         if _kind(file) == ".wav" and os.path.splitext(file)[0] in stems
     }
-    clips = [file for file in files if file not in own_audio.values()]
+    joined = set(own_audio.values())
+    clips = [file for file in files if file not in joined]
     if not clips:
         raise ManifestError(f"{folder}: no media; expected files such as {' '.join(VIDEO + AUDIO)}")
     table = {"video": [], "audio": [], "folder": []}  # type: dict[str, list[str]]

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from emo import plugins
 from emo.errors import ManifestError
@@ -82,6 +83,24 @@ def extension(path: Path) -> str:
     return kind
 
 
+def parse_json(text: str) -> Any:
+    """A JSON document, every text in it one that a file can hold.
+
+    Raises:
+        ValueError: it is none, or holds half of a letter (``\\ud83d`` alone: an emoji was cut).
+    """
+    document = json.loads(text)
+    if "\\ud" in text.lower():
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = error.object[error.start : error.start + 1].encode("ascii", "backslashreplace")
+            raise ValueError(
+                f"{half.decode()} is half of a letter; its other half was cut off"
+            ) from error
+    return document
+
+
 def _decode(data: bytes, path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
@@ -133,7 +152,7 @@ def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]
         if not line.strip():
             continue
         try:
-            document = json.loads(line)
+            document = parse_json(line)
         except ValueError as error:
             raise ManifestError(f"{path}: line {number} is not JSON: {error}") from error
         if not isinstance(document, dict):

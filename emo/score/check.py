@@ -1,6 +1,6 @@
-"""Whether gold and predictions are what a metric takes, said before anything is counted."""
+"""Whether gold is what a metric takes, said before anything is counted."""
 
-from pathlib import Path
+import math
 
 from emo.errors import ScoreError
 from emo.score.gold import Gold
@@ -36,28 +36,13 @@ def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) 
             )
 
 
-def check_conversations(document: object, path: Path) -> None:
-    """Whether a JSON document is conversations with pairs, each once.
-
-    Raises:
-        ScoreError: it is not.
-    """
-    if not isinstance(document, list) or not all(
-        isinstance(one, dict) and {"conversation_ID", "emotion-cause_pairs"} <= one.keys()
-        for one in document
-    ):
-        raise ScoreError(
-            f'{path}: expected [{{"conversation_ID": 1, "emotion-cause_pairs": [["3_joy", "2"]]}}, '
-            "…] as SemEval-2024 Task 3 takes it"
-        )
-    numbers = [one["conversation_ID"] for one in document]
-    twice = next((number for number in numbers if numbers.count(number) > 1), None)
-    if twice is not None:
-        raise ScoreError(f"{path}: conversation {twice} stands {numbers.count(twice)} times")
-
-
 def _check_number(cell: str, where: str) -> None:
     try:
-        float(cell)
-    except ValueError as error:
-        raise ScoreError(f"{where}: expected a number as its label, got {cell!r}") from error
+        is_number = math.isfinite(float(cell))
+    except ValueError:
+        is_number = False
+    if not is_number:
+        raise ScoreError(
+            f"{where}: expected a number as its label, got {cell!r}; leave it empty where "
+            "nobody knows"
+        )

@@ -26,6 +26,8 @@ class Scored:
     std: float = 0.0
     """Of the headline over seeds."""
     error: str | None = None
+    label: str | None = None
+    """The column of gold that it was scored against; None: conversations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,9 +52,12 @@ class ScoreReport:
     def table(self) -> str:
         """For people."""
         names = next((list(one.scores) for one in self.results if one.scores), [])
+        labels = {one.label for one in self.results if one.label}
         rows: list[dict[str, object]] = []
         for one in self.results:
             row: dict[str, object] = {"rank": self._rank(one), "predictions": one.name}
+            if len(labels) > 1:
+                row["label"] = one.label or ""
             for name in names:
                 row[_title(name)] = one.scores.get(name)
             if any(each.seeds > 1 for each in self.results):
@@ -71,8 +76,9 @@ class ScoreReport:
         """One JSON document."""
         results = [
             {
-                "predictions": one.name, "rank": self._rank(one), "scores": dict(one.scores),
-                "seeds": one.seeds, "std": one.std, "error": one.error,
+                "predictions": one.name, "label": one.label, "rank": self._rank(one),
+                "scores": dict(one.scores), "seeds": one.seeds, "std": one.std,
+                "error": one.error,
             }
             for one in self.results
         ]  # fmt: skip

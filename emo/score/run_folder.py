@@ -26,13 +26,21 @@ def predictions_of(path: Path, target: str | None) -> tuple[str, Rows]:
     Raises:
         EmoError: no run, or no such target.
     """
-    document = read_document(path)
-    tasks = {each["name"]: each["task"] for each in _targets(document)}
+    document, name = read_document(path), target_of(path, target)
+    return name, read_rows(path / predictions_file(name, is_first=name == document["target"]))
+
+
+def target_of(path: Path, target: str | None) -> str:
+    """The name of a target of a run, its first of clips by default.
+
+    Raises:
+        EmoError: no run, or no such target.
+    """
+    tasks = {each["name"]: each["task"] for each in _targets(read_document(path))}
     of_clips = [name for name, task in tasks.items() if task != "pairs"]
     if target is not None and target not in tasks:
         raise ScoreError(f"{path}: {unknown('target', target, tasks)}")
-    name = target or next(iter(of_clips or tasks))
-    return name, read_rows(path / predictions_file(name, is_first=name == document["target"]))
+    return target or next(iter(of_clips or tasks))
 
 
 def _targets(document: Mapping[str, Any]) -> list[dict[str, Any]]:

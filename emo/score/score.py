@@ -1,30 +1,30 @@
 """`emo score`: scores of a file, of a run, or of a whole folder of them, ranked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from emo.errors import EmoError, FitError, ScoreError
-from emo.heads.semeval import score_pairs, score_spans
+from emo.errors import EmoError, ScoreError
 from emo.manifest.rows import Rows
-from emo.score.check import check_conversations, check_gold
+from emo.score.check import check_gold
+from emo.score.conversations import score_conversations
 from emo.score.gold import Gold, read_gold
 from emo.score.metrics import Metric, find_metric, score_cells
 from emo.score.report import Scored, ScoreReport
-from emo.score.run_folder import conversations_of, is_run, predictions_of
+from emo.score.run_folder import is_run, predictions_of, target_of
 from emo.score.tables import (
     IDS,
     PREDICTIONS,
     answers_of,
     check_cells,
     find_column,
-    read_json,
     read_table,
 )
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+_UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,19 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     """
     if not path.exists():
         raise ScoreError(f"{path}: no such file or folder")
-    target = options.target or (predictions_of(path, None)[0] if is_run(path) else None)
-    gold = read_gold(gold_path, columns=options.columns or {}, split=options.split, target=target)
+    is_one = path.is_file() or is_run(path)
+    paths = [path] if is_one else _inside(path, gold_path)
+    golds = _golds_of(paths, gold_path, options)
+    gold = next((each for each in golds.values() if isinstance(each, Gold)), None)
+    if gold is None:
+        raise next(each for each in golds.values() if isinstance(each, EmoError))
     name = options.metric or gold.metric
     metric = find_metric(name)
     check_gold(gold, metric, name, options.classes)
-    if path.is_file() or is_run(path):
+    if is_one:
         results = [_scored(path, str(path), gold, metric, options)]
     else:
-        results = [_tried(each, gold, metric, options) for each in _inside(path, gold_path)]
+        results = [_tried(each, golds[each], metric, name, options) for each in paths]
     ranked = sorted(
         results,
         key=lambda one: (
@@ -108,17 +112,48 @@ def _is_same(one: Path, other: Path) -> bool:
     return other.exists() and one.samefile(other)
 
 
-def _tried(path: Path, gold: Gold, metric: Metric, options: ScoreOptions) -> Scored:
+def _golds_of(
+    paths: Sequence[Path], gold_path: Path, options: ScoreOptions
+) -> dict[Path, Gold | EmoError]:
+    """What each is scored against, or why it cannot be: runs on the columns that they predict."""
+    read: dict[tuple[bool, str | None], Gold | EmoError] = {}
+    golds: dict[Path, Gold | EmoError] = {}
+    for path in paths:
+        try:
+            target = target_of(path, options.target) if is_run(path) else options.target
+        except _UNREADABLE as error:
+            golds[path] = error if isinstance(error, EmoError) else ScoreError(repr(error))
+            continue
+        key = is_run(path), target
+        if key not in read:
+            try:
+                read[key] = read_gold(
+                    gold_path, columns=options.columns or {}, split=options.split, target=target,
+                    has_our_ids=is_run(path),
+                )  # fmt: skip
+            except EmoError as error:
+                read[key] = error
+        golds[path] = read[key]
+    return golds
+
+
+def _tried(
+    path: Path, gold: Gold | EmoError, metric: Metric, metric_name: str, options: ScoreOptions
+) -> Scored:
     try:
+        if isinstance(gold, EmoError):
+            raise gold
+        check_gold(gold, metric, metric_name, options.classes)
         return _scored(path, path.name, gold, metric, options)
-    except (EmoError, OSError, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         text = str(error) if isinstance(error, EmoError) else repr(error)
         return Scored(path.name, {}, error=text.removeprefix(f"{path}: "))
 
 
 def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOptions) -> Scored:
     if metric.kind in ("pairs", "spans"):
-        return Scored(name, _score_conversations(path, gold, metric, options))
+        split = options.split or "test"
+        return Scored(name, score_conversations(path, gold, metric, split=split))
     rows = predictions_of(path, options.target)[1] if is_run(path) else read_table(path)
     if is_run(path) and "cause_id" in rows.columns:
         raise ScoreError(
@@ -141,7 +176,7 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
     means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
     values = [one[metric.headline] for one in found]
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return Scored(name, means, len(found), std)
+    return Scored(name, means, len(found), std, label=gold.column)
 
 
 def _by_seed(rows: Rows) -> list[Rows]:
@@ -155,27 +190,3 @@ def _by_seed(rows: Rows) -> list[Rows]:
         columns = {name: [cells[k] for k in kept] for name, cells in rows.columns.items()}
         parts.append(Rows(columns, [rows.places[k] for k in kept]))
     return parts
-
-
-def _score_conversations(
-    path: Path, gold: Gold, metric: Metric, options: ScoreOptions
-) -> dict[str, float]:
-    if is_run(path) and metric.kind == "spans":
-        raise ScoreError(f"{path}: a run predicts which utterance is the cause, not which words")
-    if is_run(path):
-        document = conversations_of(path, split=options.split or "test")
-    else:
-        document = read_json(path)
-    check_conversations(document, path)
-    try:
-        if metric.kind == "pairs":
-            found = score_pairs(gold.conversations, document)
-        else:
-            both = score_spans(gold.conversations, document)
-            overlap = both["proportional"].items()
-            found = both["strict"] | {f"proportional_{name}": value for name, value in overlap}
-    except FitError as error:
-        raise ScoreError(f"{path}: {error}") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ScoreError(f'{path}: a pair is not like ["3_joy", "2"]: {error!r}') from error
-    return {metric.headline: found[metric.headline]} | found

@@ -22,6 +22,8 @@ GOLDS = (
     "label", "gold", "truth", "ground_truth", "true", "y_true", "target", "emotion", "sentiment",
     "class", "answer", "score",
 )  # fmt: skip
+TRUTHS = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answer")
+"""Those of ``GOLDS`` that can be of any target."""
 ALL = "all"
 
 
@@ -93,7 +95,15 @@ def find_column(
     rows: Rows, path: Path, names: Sequence[str], *, given: str | None, option: str,
     but: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """The column of that name, else the first of the usual ones, whatever its capitals.
+    """The column of that name, else the first usual one, as spelled or whatever its capitals.
+
+    Args:
+        rows: the table.
+        path: named in errors.
+        names: the usual ones, the likeliest first.
+        given: the one that the user names; None: a usual one.
+        option: what of ``--column`` names it.
+        but: columns that are something else; when one is left beside them, it is that.
 
     Raises:
         ScoreError: none of them is there.
@@ -102,12 +112,13 @@ def find_column(
         if given in rows.columns:
             return given
         names = (given,)
-    found = {name.lower(): name for name in reversed(rows.columns) if name not in but}
-    for name in names:
-        if given is None and name in found:
-            return found[name]
-    if given is None and len(found) == 1 and but:
-        return next(iter(found.values()))
+    left = [name for name in rows.columns if name not in but]
+    found = {name.lower(): name for name in reversed(left)}
+    for name in names if given is None else ():
+        if name in left or name.lower() in found:
+            return name if name in left else found[name.lower()]
+    if given is None and len(left) == 1 and but:
+        return left[0]
     raise ScoreError(
         f"{path}: expected a column {' or '.join(names[:4])}; found "
         f"{', '.join(rows.columns) or 'none'}. Name it with --column {option}=NAME"

@@ -1,5 +1,6 @@
 """Files and folders that appear whole under their name or not at all, and what they hash to."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emo.errors import StoreError
-from emo.store.commit import cannot_write
+from emo.store.place import local
 
 
 @contextmanager
@@ -19,21 +20,31 @@ def appearing(out: Path) -> Iterator[Path]:
     Raises:
         StoreError: ``out`` exists, or nothing can be written there.
     """
-    out = out.absolute()
+    out = local(out, "what is written here").absolute()
     if out.exists() or out.is_symlink():
         raise StoreError(f"{out} exists; choose another --out, or remove it")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".tmp-{out.name}-", dir=out.parent))
     except OSError as error:
-        raise cannot_write(out.parent, error) from error
+        raise _failed(out, error) from error
     try:
         yield folder / out.name
         os.rename(folder / out.name, out)
     except OSError as error:
-        raise cannot_write(out.parent, error) from error
+        raise _failed(out, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _failed(out: Path, error: OSError) -> StoreError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return StoreError(
+            f"{out}: no space left to write; nothing is kept. Free some, then repeat."
+        )
+    is_in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
+    why = "a file is where its folder should be" if is_in_the_way else error.strerror or error
+    return StoreError(f"{out} cannot be written: {why}; nothing is kept. Choose another place.")
 
 
 def content_hash(path: Path) -> str:

@@ -5,16 +5,16 @@ reader also takes members that another tool has deflated, so that a re-zipped pa
 """
 
 import errno
-import os
 import struct
 import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import BinaryIO, Self
 
 from emo.errors import StoreError
+from emo.store.part_file import opened
+from emo.store.place import Place
 
 ALIGNMENT = 64
 """Bytes; every member's data starts at a multiple of it."""
@@ -34,7 +34,7 @@ _GONE = {errno.ENOENT, errno.ESTALE}
 class DamagedPart(StoreError):
     """A part whose bytes are not what was committed."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Place, what: str) -> None:
         """Say what is wrong with the part ``path``, and how to mend the store."""
         super().__init__(
             f"{path} is damaged: {what}. `emo store verify {path.parent.parent} --quarantine` sets "
@@ -42,7 +42,7 @@ class DamagedPart(StoreError):
         )
         self.path, self.what = path, what
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path, str]]:  # to cross processes
+    def __reduce__(self) -> tuple[type[Self], tuple[Place, str]]:  # to cross processes
         return type(self), (self.path, self.what)
 
 
@@ -96,7 +96,7 @@ class Member:
     crc32: int
 
 
-def root_crc(path: Path) -> int:
+def root_crc(path: Place) -> int:
     """The CRC-32 that the directory of a part names for its root, which differs as its clips do.
 
     Raises:
@@ -113,27 +113,29 @@ class GoneError(StoreError):
 class Archive:
     """A zip file, open for the length of a ``with`` block."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         """Name the file; entering the block opens it."""
         self.path = path
 
     def __enter__(self) -> Self:
         try:
-            self._file = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._file = opened(self.path)
         except OSError as error:
-            kind = GoneError if error.errno in _GONE else StoreError
-            raise kind(f"{self.path} cannot be opened: {error.strerror}") from error
-        self.size = os.lseek(self._file, 0, os.SEEK_END)
-        self._tail_start = max(0, self.size - TAIL_BYTES)
-        self._tail = self._read_file(self._tail_start, self.size - self._tail_start)
-        self._end = self._tail_start + self._tail.rfind(b"PK\5\6")
-        if self._end < self._tail_start or self._end + _END.size > self.size:
-            os.close(self._file)
-            raise DamagedPart(self.path, f"its {self.size} bytes do not end as a zip file does")
+            raise self._unread(error) from error
+        self.size = self._file.size
+        try:
+            self._tail_start = max(0, self.size - TAIL_BYTES)
+            self._tail = self._read_file(self._tail_start, self.size - self._tail_start)
+            self._end = self._tail_start + self._tail.rfind(b"PK\5\6")
+            if self._end < self._tail_start or self._end + _END.size > self.size:
+                raise DamagedPart(self.path, f"its {self.size} bytes do not end as a zip file does")
+        except StoreError:
+            self._file.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._file)
+        self._file.close()
 
     def bytes_at(self, start: int, size: int) -> bytes:
         """``size`` bytes of the file from ``start``.
@@ -219,14 +221,17 @@ class Archive:
         return member.header + _LOCAL.size + int(label) + int(extra)
 
     def _read_file(self, start: int, size: int) -> bytes:
-        os.lseek(self._file, start, os.SEEK_SET)  # lseek + read, for Windows has no pread
-        data = os.read(self._file, size)
-        while len(data) < size:
-            more = os.read(self._file, size - len(data))
-            if not more:
-                raise DamagedPart(self.path, f"it ends at byte {start + len(data)}")
-            data += more
+        try:
+            data = self._file.read(start, size)
+        except OSError as error:
+            raise self._unread(error) from error
+        if len(data) < size:
+            raise DamagedPart(self.path, f"it ends at byte {start + len(data)}")
         return data
+
+    def _unread(self, error: OSError) -> StoreError:
+        kind = GoneError if error.errno in _GONE else StoreError
+        return kind(f"{self.path} cannot be opened: {error.strerror}")
 
 
 def _member(entry: bytes) -> Member:

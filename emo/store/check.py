@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from emo.errors import StoreError
-from emo.store.archive import Archive, DamagedPart
+from emo.store.archive import Archive, DamagedPart, GoneError
 from emo.store.mapped import Part
 from emo.store.part import part_name
 
@@ -16,13 +16,19 @@ _ROWS_BYTES = 2**24
 
 
 def problems(part: Part) -> list[str]:
-    """What is wrong with ``part``, a line each; none: it is as it was committed."""
+    """What is wrong with ``part``, a line each; none: it is as it was committed.
+
+    Raises:
+        GoneError: the file is not there any more.
+    """
     found: list[str] = []
     for check in (_names, damaged_members, _streams):
         try:
             found.extend(check(part))
         except DamagedPart as error:
             found.append(error.what)
+        except GoneError:
+            raise
         except StoreError as error:
             found.append(str(error))
     return found
@@ -77,7 +83,7 @@ def _values(part: Part, stream: str) -> Iterator[str]:
         yield f"stream {stream!r}: expected {expected}, got {values.dtype} {values.shape}"
         return
     if len(layout.crcs):
-        layout.is_verified, layout.is_trusted = bytearray(len(layout.crcs)), False
+        layout.distrust()
         part.check(stream, 0, len(values))
     step = max(1, _ROWS_BYTES // (layout.dim * layout.dtype.itemsize))
     for start in range(0, len(values) if layout.dtype.kind == "f" else 0, step):

@@ -2,7 +2,8 @@
 
 Write ``.tmp-<host>-<pid>-…``, fsync, ``link()`` to the final name, unlink, fsync the folder. The
 name is the commit; whoever finds it taken was second and drops its copy. Where hard links do not
-exist (exFAT, some network mounts) an exclusive lock and a rename do the same.
+exist (exFAT, some network mounts) an exclusive lock and a rename do the same. In a bucket it is one
+PUT of the whole file on the condition that the name is free.
 """
 
 import errno
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emo.errors import StoreError
+from emo.store.objects import ObjectPath
+from emo.store.place import Place
 
 TEMPORARY = ".tmp-"
 """How the name of a file that is being written starts."""
@@ -34,7 +37,7 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.EBADF, errno.E
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def commit(folder: Path, name: str, write: Callable[[BinaryIO], None]) -> bool:
+def commit(folder: Place, name: str, write: Callable[[BinaryIO], None]) -> bool:
     """Make ``folder/name`` appear with what ``write`` puts into the file it is given.
 
     Returns:
@@ -43,6 +46,8 @@ def commit(folder: Path, name: str, write: Callable[[BinaryIO], None]) -> bool:
     Raises:
         StoreError: the disk is full, the folder cannot be written or is gone.
     """
+    if isinstance(folder, ObjectPath):
+        return folder.commit(name, write)
     temporary = folder / f"{TEMPORARY}{host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         try:
@@ -53,13 +58,13 @@ def commit(folder: Path, name: str, write: Callable[[BinaryIO], None]) -> bool:
             is_first = _publish(temporary, folder / name)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
     return is_first
 
 
-def cannot_write(folder: Path, error: OSError) -> StoreError:
+def cannot_write(folder: Place, error: OSError) -> StoreError:
     """The error line for what the file system answered to a write into ``folder``."""
     kept = "Parts committed so far are kept; the same command goes on from there."
     if error.errno in _FULL:
@@ -76,12 +81,14 @@ def host() -> str:
     return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()) or "unknown"
 
 
-def is_abandoned(path: Path) -> bool:
+def is_abandoned(path: Place) -> bool:
     """Whether the owner of a temporary file or lock is dead: its process here, or by its age.
 
     Raises:
         OSError: the file is gone or cannot be looked at.
     """
+    if isinstance(path, ObjectPath):
+        return False  # nothing is ever half written there
     if time.time() - path.stat().st_mtime > STALE_SECONDS:
         return True
     owner = path.read_text() if path.name.startswith(LOCK) else path.name.removeprefix(TEMPORARY)
@@ -137,7 +144,7 @@ def _take(lock: Path, final: Path, *, owner: str) -> bool:
         time.sleep(0.02)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name durable, where a folder can be synced at all (not on Windows)."""
     if os.name == "nt":
         return

@@ -8,7 +8,6 @@ the store holds every clip, and the next run goes on.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -24,6 +23,7 @@ from emo.store.mapped import Part
 from emo.store.members import write_members
 from emo.store.merge import Merged
 from emo.store.part import PartFacts, part_name
+from emo.store.place import Place
 from emo.store.recipe import Recipe
 
 
@@ -134,7 +134,7 @@ def _is_same(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
     """Whether a part holds just what was to be written, to the bit."""
     if (part.clip_ids, part.failures) != (facts.clip_ids, facts.failures):
         return False
-    if part.sources != facts.sources:
+    if (part.sources, part.absent, part.notes) != (facts.sources, facts.absent, facts.notes):
         return False
     for name, (tokens, lengths) in streams.items():
         there, row = part.read(name), 0
@@ -198,7 +198,7 @@ _Streams = dict[str, tuple[_Tokens, list[int]]]
 """By name, the tokens and the length of each finished clip."""
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def _remove(paths: Iterable[Place]) -> None:
     for path in paths:
         try:
             path.unlink(missing_ok=True)

@@ -50,7 +50,7 @@ class Contents:
 
     ids: Sequence[str]
     """N clips that have tokens in at least one stream."""
-    streams: dict[str, Rows]
+    streams: Mapping[str, Rows]
     absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip id -> stream -> why it has none."""
     failures: Mapping[str, str] = field(default_factory=dict)

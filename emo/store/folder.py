@@ -2,9 +2,7 @@
 
 import bisect
 import difflib
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -13,12 +11,15 @@ from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.archive import DamagedPart, GoneError
+from emo.store.at_once import at_once
 from emo.store.gather import OpenParts, StreamRows
 from emo.store.index import DamagedIndexError, index_paths, open_index
 from emo.store.indexed import Indexed
 from emo.store.lazy import LazyIds
 from emo.store.mapped import Part
 from emo.store.merge import Merged
+from emo.store.objects import ObjectPath
+from emo.store.place import Place, file_names
 from emo.store.recipe import read_recipe
 
 V = TypeVar("V")
@@ -30,7 +31,7 @@ _NEAR_IDS = 1000
 class RecipeFolder:
     """The sub-folder of one recipe; parts are opened when something is first asked of them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         """Open the folder ``path``.
 
         Raises:
@@ -38,6 +39,7 @@ class RecipeFolder:
         """
         self.path = path
         self.name = path.name
+        self._is_remote = isinstance(path, ObjectPath)
         self.recipe = read_recipe(path)
         self._fingerprint = self.recipe.fingerprint
         self._parts: dict[str, Part] = {}
@@ -82,7 +84,7 @@ class RecipeFolder:
         return self._ask(lambda clips: clips.notes)
 
     @property
-    def part_paths(self) -> list[Path]:
+    def part_paths(self) -> list[Place]:
         """The committed parts, in order of their names; none of them is opened."""
         return [self.path / name for name in self._names]
 
@@ -125,7 +127,7 @@ class RecipeFolder:
     def refresh(self) -> None:
         """See parts that were committed, and forget those set aside, since the last look."""
         try:
-            names = sorted(name for name in os.listdir(self.path) if _is_part(name))
+            names = sorted(name for name in file_names(self.path) if _is_part(name))
         except OSError as error:
             raise StoreError(f"{self.path} cannot be read: {error.strerror}") from error
         if names != self._names:
@@ -138,7 +140,7 @@ class RecipeFolder:
         self._forget()
         self.refresh()
 
-    def open_part(self, path: Path) -> Part:
+    def open_part(self, path: Place) -> Part:
         """One part, opened once.
 
         Raises:
@@ -163,7 +165,7 @@ class RecipeFolder:
 
     def merge(self) -> Merged:
         """All parts as one, read from themselves whatever an index says."""
-        parts = [self.open_part(path) for path in self.part_paths]
+        parts = at_once(self._is_remote, self.open_part, self.part_paths)
         self._parts = dict(zip(self._names, parts, strict=True))
         return Merged(parts)
 
@@ -217,7 +219,9 @@ class RecipeFolder:
             if stream not in self.recipe.streams:
                 raise StoreError(f"{self.path}: {unknown('stream', stream, self.recipe.streams)}")
             spec = self.recipe.streams[stream]
-            rows = self._rows[stream] = StreamRows(self.merged, stream, spec, self._opened)
+            rows = self._rows[stream] = StreamRows(
+                self.merged, stream, spec, self._opened, is_remote=self._is_remote
+            )
         return rows
 
     def _unknown_clip(self, clip_id: str) -> str:

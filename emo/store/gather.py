@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from emo.ragged import Ragged, offsets_of
+from emo.store.at_once import at_once
 from emo.store.layout import stored_dtype
 from emo.store.locate import Layout
 from emo.store.mapped import Part
@@ -87,7 +88,15 @@ class _Table:
 class StreamRows:
     """The tokens of one stream in all parts of a recipe, by slot (see :mod:`emo.store.merge`)."""
 
-    def __init__(self, clips: Clips, stream: str, spec: StreamSpec, opened: OpenParts) -> None:
+    def __init__(
+        self,
+        clips: Clips,
+        stream: str,
+        spec: StreamSpec,
+        opened: OpenParts,
+        *,
+        is_remote: bool = False,
+    ) -> None:
         """Parts are opened when tokens are read of them.
 
         Args:
@@ -95,11 +104,12 @@ class StreamRows:
             stream: its name.
             spec: its width and type.
             opened: shared by the recipe's streams.
+            is_remote: what is not in the local copies of parts yet is fetched many at a time.
         """
         self._parts, self._stream, self._opened = clips.parts, stream, opened
         self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
         self._layouts: dict[int, Layout] = {}
-        self._clips, self._left = clips, FEW_READS
+        self._clips, self._left, self._is_remote = clips, FEW_READS, is_remote
         self._short: tuple[memoryview, memoryview, memoryview] | None = None
 
     def lengths(self, slots: np.ndarray) -> np.ndarray:
@@ -134,6 +144,8 @@ class StreamRows:
         offsets = offsets_of(lengths)
         values = np.empty((int(offsets[-1]), self._dim), self._dtype)
         runs = self._runs(slots[lengths > 0], offsets[:-1][lengths > 0])
+        if self._is_remote:
+            runs = self._fetched(list(runs))
         if threads is None:
             threads = 2 if values.nbytes >= THREADED_BYTES else 1
         if threads == 1:
@@ -156,6 +168,20 @@ class StreamRows:
         last = np.flatnonzero(is_break[1:]) if len(slots) else first
         columns = parts[first], starts[first], stops[last], rows[first]
         return zip(*(column.tolist() for column in columns), strict=True)
+
+    def _fetched(self, runs: list[_Run]) -> Iterator[_Run]:
+        """The runs, once their tokens are here."""
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for index, start, stop, _ in runs:
+            spans.setdefault(index, []).append((start, stop))
+
+        def fetch(index: int) -> None:
+            self._layout(index)  # which waits, so not inside the lock of what comes next
+            self._values(index)
+            self._parts[index].check_all(self._stream, spans[index])
+
+        at_once(True, fetch, list(spans))
+        return iter(runs)
 
     def _pieces(self, run: _Run) -> Iterator[_Run]:
         """A run cut into a few megabytes each, for the threads to share."""

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
 from emo.store.mapped import Part
 from emo.store.merge import Merged
 from emo.store.part import MAX_PART_BYTES, part_name
+from emo.store.place import Place
 from emo.store.recipe import Recipe
 
 MAX_CLIPS = 16_384
@@ -92,7 +92,7 @@ class Moved:
         self._new.add(part_name(group.ids, group.attempt))
         self._to_move.subtract(winner.part for winner in group.winners)
 
-    def emptied(self) -> list[Path]:
+    def emptied(self) -> list[Place]:
         """Parts of which nothing is read any more, the highest name first.
 
         Where a clip could not be moved, all parts with entries of it stay, and so on: to remove

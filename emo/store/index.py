@@ -7,21 +7,21 @@ always be deleted.
 """
 
 import mmap
-import os
 import re
 from collections.abc import Mapping, Set
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from emo.errors import StoreError
 from emo.store.archive import DamagedPart, GoneError, root_crc
+from emo.store.cached_part import local_copy
 from emo.store.check import damaged_members
 from emo.store.commit import commit
 from emo.store.layout import FORMAT_VERSION
 from emo.store.mapped import Part
 from emo.store.members import write_members
+from emo.store.place import Place, file_names, files
 from emo.store.table import DTYPES, LENGTHS, PART_FACTS, Columns, HeldColumns
 
 INDEX = "index-"
@@ -75,7 +75,7 @@ class MappedColumns:
         whole.madvise(mmap.MADV_WILLNEED, first, last - first)
 
 
-def write_index(folder: Path, fingerprint: str, columns: HeldColumns) -> Path | None:
+def write_index(folder: Place, fingerprint: str, columns: HeldColumns) -> Place | None:
     """Commit an index above the newest there is, then remove all older ones.
 
     Returns:
@@ -97,13 +97,13 @@ def write_index(folder: Path, fingerprint: str, columns: HeldColumns) -> Path | 
     return path
 
 
-def index_paths(folder: Path) -> list[Path]:
+def index_paths(folder: Place) -> list[Place]:
     """The indices of a recipe, newest first."""
-    names = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]
+    names = [name for name in file_names(folder) if _NAME.fullmatch(name)]
     return [folder / name for name in sorted(names, key=_generation, reverse=True)]
 
 
-def remove(paths: list[Path]) -> None:
+def remove(paths: list[Place]) -> None:
     """Delete files, where the system lets us (Windows keeps those that somebody has mapped)."""
     for path in paths:
         try:
@@ -112,7 +112,7 @@ def remove(paths: list[Path]) -> None:
             continue
 
 
-def open_index(path: Path, fingerprint: str, names: Set[str]) -> Columns | None:
+def open_index(path: Place, fingerprint: str, names: Set[str]) -> Columns | None:
     """The table of an index, when every part that it lists is there unchanged; else None.
 
     Args:
@@ -131,10 +131,11 @@ def open_index(path: Path, fingerprint: str, names: Set[str]) -> Columns | None:
     return columns if is_current else None
 
 
-def index_problem(path: Path) -> str | None:
+def index_problem(path: Place) -> str | None:
     """What is wrong with the bytes of an index; None: nothing (it may still be stale)."""
     try:
-        return next(damaged_members(Part(path)), None)
+        with local_copy(path) as file:
+            return next(damaged_members(Part(file)), None)
     except DamagedPart as error:
         return error.what
     except GoneError:
@@ -147,20 +148,20 @@ def part_names(columns: Columns) -> list[str]:
     return joined.split("\n") if joined else []
 
 
-def _is_current(path: Path, columns: Columns) -> bool:
+def _is_current(path: Place, columns: Columns) -> bool:
     """No listed part is gone or was replaced.
 
     A part of another size is another one. So may be one that is younger than the index, which in
     a copied store all are: the checksum of its root tells.
     """
-    files = {file.name: file for file in os.scandir(path.parent)}
+    there = files(path.parent)
     written = path.stat().st_mtime_ns
     facts: Mapping[str, np.ndarray] = dict(zip(PART_FACTS, columns.whole("parts").T, strict=True))
     sizes, crcs = facts["size_bytes"].tolist(), facts["root_crc"].tolist()
     for name, size_bytes, crc in zip(part_names(columns), sizes, crcs, strict=True):
-        if name not in files:
+        if name not in there:
             return False
-        status = files[name].stat()
+        status = there[name].stat()
         if status.st_size != size_bytes:
             return False
         if status.st_mtime_ns >= written and root_crc(path.parent / name) != crc:

@@ -3,14 +3,16 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
 import numpy as np
 
+from emo.errors import StoreError
 from emo.store.archive import Archive, DamagedPart
+from emo.store.cached_part import local_copy
 from emo.store.layout import inner_rows, is_plain, shard_index, stored_dtype
+from emo.store.place import Place
 
 
 @dataclass(eq=False)
@@ -44,6 +46,11 @@ class Layout:
         self.is_verified[chunk] = 1
         self.is_trusted = 0 not in self.is_verified
         return True
+
+    def distrust(self) -> None:
+        """Verify every chunk again."""
+        if len(self.crcs):
+            self.is_verified, self.is_trusted = bytearray(len(self.crcs)), False
 
 
 def locate(archive: Archive, stream: str, spec: Mapping[str, Any], clips: int) -> Layout:
@@ -79,7 +86,7 @@ def locate(archive: Archive, stream: str, spec: Mapping[str, Any], clips: int) -
     return Layout(offsets, dim, dtype, start, rows, crcs, bytearray(len(crcs)), False)
 
 
-def parse(data: bytes, path: Path) -> dict[str, Any]:
+def parse(data: bytes, path: Place) -> dict[str, Any]:
     """A ``zarr.json``.
 
     Raises:
@@ -92,16 +99,19 @@ def parse(data: bytes, path: Path) -> dict[str, Any]:
     return document
 
 
-def read_by_zarr(path: Path, name: str) -> np.ndarray:
+def read_by_zarr(path: Place, name: str) -> np.ndarray:
     """One whole array, however it is stored."""
     import zarr  # here: 1.7 s that nobody pays whose parts are mapped
 
     try:
-        store = zarr.storage.ZipStore(path, mode="r")
-        try:
-            return np.asarray(zarr.open_array(store, path=name, mode="r")[...])
-        finally:
-            store.close()
+        with local_copy(path) as file:
+            store = zarr.storage.ZipStore(file, mode="r")
+            try:
+                return np.asarray(zarr.open_array(store, path=name, mode="r")[...])
+            finally:
+                store.close()
+    except StoreError:
+        raise
     except Exception as error:  # whatever Zarr or zip say of bytes that they cannot read
         raise DamagedPart(path, f"{name}: {type(error).__name__}: {error}") from error
 

@@ -1,5 +1,6 @@
 """Looks after a store: verifies every byte, sets damaged parts aside, sweeps leftovers, sums up."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +8,14 @@ import numpy as np
 from tqdm import tqdm
 
 from emo.errors import StoreError
-from emo.store.archive import DamagedPart
+from emo.store.archive import DamagedPart, GoneError
+from emo.store.cached_part import local_copy
 from emo.store.commit import LOCK, TEMPORARY, cannot_write, is_abandoned
 from emo.store.folder import RecipeFolder
 from emo.store.index import index_paths, index_problem, remove
 from emo.store.mapped import Part
 from emo.store.merge import Merged
+from emo.store.place import Place, file_names
 from emo.store.recipe import Recipe
 from emo.store.store import Store
 
@@ -24,7 +27,7 @@ QUARANTINED = "quarantined-"
 class Problem:
     """Something wrong with a part."""
 
-    part: Path
+    part: Place
     text: str
 
 
@@ -41,7 +44,7 @@ class RecipeReport:
     overlaps: int
     """Clips in several of these parts, of which the winning entry is read: no problem."""
     problems: tuple[Problem, ...]
-    quarantined: tuple[Path, ...]
+    quarantined: tuple[Place, ...]
     """Where damaged parts went."""
 
     def line(self) -> str:
@@ -60,7 +63,7 @@ class VerifyReport:
     recipes: tuple[RecipeReport, ...]
 
     @property
-    def problems(self) -> list[tuple[Path, str]]:
+    def problems(self) -> list[tuple[Place, str]]:
         """Of all recipes: the part, and what is wrong with it."""
         return [(one.part, one.text) for report in self.recipes for one in report.problems]
 
@@ -80,9 +83,9 @@ class VerifyReport:
 class CleanReport:
     """What stopped writers had left behind."""
 
-    removed: tuple[tuple[Path, int], ...]
+    removed: tuple[tuple[Place, int], ...]
     """Files and their sizes in bytes."""
-    kept: tuple[Path, ...]
+    kept: tuple[Place, ...]
     """Files whose owner may be at work."""
 
     def table(self) -> str:
@@ -119,7 +122,10 @@ def clean(store: Store) -> CleanReport:
     """
     removed, kept = [], []
     for folder in store.recipes.values():
-        for path in [*folder.path.glob(TEMPORARY + "*"), *folder.path.glob(LOCK + "*")]:
+        for name in file_names(folder.path):
+            if not name.startswith((TEMPORARY, LOCK)):
+                continue
+            path = folder.path / name
             try:
                 if is_abandoned(path):
                     removed.append((path, path.stat().st_size))
@@ -162,27 +168,32 @@ def summary(store: Store) -> list[dict[str, object]]:
 
 def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> RecipeReport:
     folder.refresh()
-    parts: list[Part] = []
+    parts: dict[Place, Part] = {}
     problems: list[Problem] = []
-    quarantined: list[Path] = []
-    for path in tqdm(folder.part_paths, desc=folder.name, unit="part", disable=is_hidden):
-        part, found = _look(path, folder.recipe)
+    quarantined: list[Place] = []
+    for path in _each_part(folder, is_hidden):
+        try:
+            part, found = _look(path, folder.recipe)
+        except (GoneError, FileNotFoundError):
+            continue  # compacted meanwhile: its clips stand in a part that is still to come
         problems += [Problem(path, text) for text in found]
         if found and quarantine:
             quarantined.append(_set_aside(path))
         elif part is not None:
-            parts.append(part)
+            parts[path] = part
+    at_fault = {problem.part for problem in problems}
     for path in index_paths(folder.path):
         found = [text for text in [index_problem(path)] if text]
         problems += [Problem(path, text) for text in found]
         if quarantine and (found or quarantined):  # a part may come back under the same name
             remove([path])
-    count = len(folder.part_paths)
     folder.refresh()
-    merged = Merged(parts)
+    there = set(folder.part_paths)
+    parts = {path: part for path, part in parts.items() if path in there}
+    merged = Merged([*parts.values()])
     return RecipeReport(
         folder.name,
-        count,
+        len(parts.keys() | at_fault),
         clips=len(merged.ids),
         failures=len(merged.failures),
         overlaps=len(merged.winners),
@@ -191,10 +202,26 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
     )
 
 
-def _look(path: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
+def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Place]:
+    """All parts; when some go meanwhile, also those that `emo store compact` made of them."""
+    seen: set[Place] = set()
+    while todo := [path for path in folder.part_paths if path not in seen]:
+        seen.update(todo)
+        yield from tqdm(todo, desc=folder.name, unit="part", disable=is_hidden)
+        folder.refresh()
+        if seen <= set(folder.part_paths):
+            break
+
+
+def _look(path: Place, recipe: Recipe) -> tuple[Part | None, list[str]]:
     """The part, freshly opened, if it can be, and what is wrong with it."""
+    with local_copy(path) as file:  # of a bucket its bytes are meant, and not those in the cache
+        return _judged(file, recipe)
+
+
+def _judged(file: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
     try:
-        part = Part(path)
+        part = Part(file)
     except DamagedPart as error:
         return None, [error.what]
     promised = {name: {"dim": s.dim, "dtype": s.dtype} for name, s in recipe.streams.items()}
@@ -205,12 +232,12 @@ def _look(path: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
     return part, found
 
 
-def _set_aside(path: Path) -> Path:
+def _set_aside(path: Place) -> Place:
     target, copies = path.with_name(QUARANTINED + path.name), 1
     while target.exists():
         copies += 1
         target = path.with_name(f"{QUARANTINED}{copies}-{path.name}")
     try:
-        return path.rename(target)
+        return path.rename(target)  # type: ignore[arg-type] # of the same kind
     except OSError as error:
         raise StoreError(f"{path} cannot be set aside: {error.strerror}") from error

@@ -1,10 +1,10 @@
 """Makes the index of a recipe anew from its parts, and says whether one can be trusted."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from emo.store.folder import RecipeFolder
 from emo.store.index import index_paths, open_index, write_index
+from emo.store.place import Place
 from emo.store.table import columns_of
 
 
@@ -13,7 +13,7 @@ class IndexReport:
     """An index that was made."""
 
     recipe: str
-    path: Path | None
+    path: Place | None
     """None: another process made one meanwhile."""
     parts: int
     clips: int

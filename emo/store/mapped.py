@@ -1,9 +1,9 @@
 """Reads one committed part through a memory map, its checksums verified as chunks are touched."""
 
 import mmap
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.archive import Archive, DamagedPart, GoneError
+from emo.store.cached_part import CachedPart
 from emo.store.layout import FORMAT_VERSION
 from emo.store.locate import Layout, locate, parse, read_by_zarr
+from emo.store.objects import ObjectPath
+from emo.store.place import Place
 
 _ROOT = b'{"zarr_format":3,"node_type":"group","attributes":{'
 _DETAILS = b',"sources":['
@@ -25,7 +28,7 @@ class Part:
     Opening reads the last kilobytes of the file; tokens are mapped when they are first asked for.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         """Open a part.
 
         Raises:
@@ -34,6 +37,7 @@ class Part:
         """
         self.path = path
         with Archive(path) as archive:
+            self.size_bytes = archive.size
             head, self._rest = _split(archive.read_last("zarr.json"))
         facts = parse(head, path).get("attributes", {})
         if facts.get("format_version", 0) > FORMAT_VERSION:
@@ -54,6 +58,7 @@ class Part:
         self.opened: dict[str, np.ndarray] = {}
         """The streams whose tokens are mapped now; see :meth:`values`."""
         self._bytes: mmap.mmap | None = None
+        self._copy = CachedPart(path) if isinstance(path, ObjectPath) else None
 
     @property
     def sources(self) -> dict[str, str]:
@@ -113,23 +118,22 @@ class Part:
             DamagedPart: a checksum differs.
         """
         layout = self.layout(stream)
-        if layout.is_trusted or start >= stop:
-            return
-        for chunk in range(start // layout.rows, -(-stop // layout.rows)):
-            if not layout.is_verified[chunk] and not layout.verify(
-                chunk, self._chunk(layout, chunk)
-            ):
-                raise DamagedPart(
-                    self.path, f"stream {stream!r}: checksum of chunk {chunk} differs"
-                )
+        if not layout.is_trusted and start < stop:
+            self._verify(stream, range(start // layout.rows, -(-stop // layout.rows)))
+
+    def check_all(self, stream: str, spans: Iterable[tuple[int, int]]) -> None:
+        """As :meth:`check` for many spans of rows, fetched together when they are in a bucket."""
+        layout = self.layout(stream)
+        if not layout.is_trusted:
+            ranges = (range(start // layout.rows, -(-stop // layout.rows)) for start, stop in spans)
+            self._verify(stream, sorted(set(chain.from_iterable(ranges))))
 
     def mapped(self) -> mmap.mmap:
-        """The whole file; one map serves every stream."""
+        """The whole file; one map serves every stream. Of a part in a bucket its local copy."""
         whole = self._bytes  # another thread may release the part meanwhile
         if whole is None:
             try:
-                with open(self.path, "rb") as file:
-                    whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                whole = self._map()
             except FileNotFoundError as error:
                 raise GoneError(f"{self.path} cannot be mapped: it is gone") from error
             except OSError as error:
@@ -140,6 +144,8 @@ class Part:
     def release(self) -> None:
         """Forget the map; it closes with the last array that looks into it."""
         self.opened, self._bytes = {}, None
+        if self._copy is not None:
+            self._copy.release()
 
     def problems(self) -> list[str]:
         """What is wrong with the part, a line each; every byte is read."""
@@ -165,6 +171,42 @@ class Part:
             return read_by_zarr(self.path, f"{stream}/values")
         cells = np.frombuffer(self.mapped(), layout.dtype, tokens * layout.dim, layout.start)
         return cells.reshape(tokens, layout.dim)
+
+    def _map(self) -> mmap.mmap:
+        if isinstance(self.path, ObjectPath):
+            assert self._copy is not None
+            whole = self._copy.map()
+            for layout in self._layouts.values():
+                layout.distrust()  # it may be another copy than the one that was verified
+            return whole
+        with open(self.path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def _verify(self, stream: str, chunks: Sequence[int]) -> None:
+        layout = self.layout(stream)
+        wrong = self._wrong(layout, chunks)
+        if wrong and self._copy is not None:  # mostly because they were not fetched yet
+            self._fetch(self._copy, layout, wrong)
+            wrong = self._wrong(layout, wrong)
+        if wrong:
+            raise DamagedPart(self.path, f"stream {stream!r}: checksum of chunk {wrong[0]} differs")
+
+    def _wrong(self, layout: Layout, chunks: Iterable[int]) -> list[int]:
+        """Those of ``chunks`` whose bytes do not have their checksum."""
+        return [
+            chunk
+            for chunk in chunks
+            if not layout.is_verified[chunk]
+            and not layout.verify(chunk, self._chunk(layout, chunk))
+        ]
+
+    def _fetch(self, copy: CachedPart, layout: Layout, chunks: Sequence[int]) -> None:
+        assert layout.start is not None
+        starts = [layout.start + chunk * layout.chunk_bytes for chunk in chunks]
+        try:
+            copy.fetch([(start, start + layout.chunk_bytes) for start in starts])
+        except FileNotFoundError as error:
+            raise GoneError(f"{self.path} cannot be read: {error.strerror}") from error
 
     def _chunk(self, layout: Layout, chunk: int) -> np.ndarray:
         """The bytes of an inner chunk, padding included."""

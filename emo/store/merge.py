@@ -17,7 +17,9 @@ from typing import TypeVar
 import numpy as np
 
 from emo.ragged import offsets_of
+from emo.store.at_once import at_once
 from emo.store.mapped import Part
+from emo.store.objects import ObjectPath
 
 V = TypeVar("V")
 
@@ -62,7 +64,9 @@ class Merged:
 
     def lengths(self, stream: str) -> np.ndarray:
         """(slots,) int64, the tokens of each."""
-        each = [np.diff(part.layout(stream).offsets) for part in self.parts]
+        is_remote = any(isinstance(part.path, ObjectPath) for part in self.parts[:1])
+        layouts = at_once(is_remote, lambda part: part.layout(stream), self.parts)
+        each = [np.diff(layout.offsets) for layout in layouts]
         return np.concatenate([np.zeros(0, np.int64), *each])
 
     def span(self, stream: str, slot: int) -> tuple[int, int, int]:

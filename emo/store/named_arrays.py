@@ -8,6 +8,7 @@ and refused when there are none: averaged into a mean it is what spoils features
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,9 +16,12 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
+from emo.store.clip_ids import ID_NAMES, texts
 from emo.store.contents import Contents, Rows, known, spec_of
+from emo.store.lazy_dict import LazyDict
 
-ID_NAMES = ("ids", "id", "clip", "clips", "clip_ids", "names", "name", "keys")
+_IDS = "OSTUiu"
+"""Kinds of numpy's dtypes that ids can have."""
 LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
 DOCUMENT = "emo"
 """The name of the JSON that our own files carry beside the arrays."""
@@ -67,17 +71,20 @@ def find_clips(
         StoreError: no ids, no streams, padded tokens without lengths, or shapes that disagree.
     """
     id_name = _id_name(arrays, path, options)
-    ids = texts(arrays[id_name])
+    try:
+        ids = texts(np.asarray(arrays[id_name][...]).reshape(-1).tolist())
+    except ValueError as error:
+        raise StoreError(f"{path}: {id_name}: {error}") from error
     file = _File(arrays, path, options, document or {}, len(ids))
     used = {id_name, options.lengths or id_name}
-    streams: dict[str, Rows] = {}
+    streams: dict[str, Callable[[], Rows]] = {}
     for name in arrays:
         stream, lengths_name = _stream_of(name, arrays)
         if stream is None or name == id_name:
             continue
         if stream in streams:
             raise StoreError(f"{path}: two arrays hold the tokens of {stream!r}, one is {name}")
-        streams[stream] = _rows(file, name, stream, _lengths(file, lengths_name, stream))
+        streams[stream] = partial(_rows, file, name, stream, lengths_name)
         used |= {name, lengths_name or name}
     if not streams:
         raise StoreError(
@@ -86,14 +93,8 @@ def find_clips(
         )
     ignored = tuple(f"{name} {tuple(arrays[name].shape)}" for name in arrays if name not in used)
     order = [name for name in file.document.get("streams", ()) if name in streams]
-    streams = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
-    return Contents(ids, streams, ignored=ignored, **known(file.document))
-
-
-def texts(array: Any) -> list[str]:
-    """Ids as text, whether they are bytes, text or whole numbers."""
-    cells = np.asarray(array[...]).reshape(-1).tolist()
-    return [cell.decode() if isinstance(cell, bytes) else str(cell) for cell in cells]
+    made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
+    return Contents(ids, LazyDict(made), ignored=ignored, **known(file.document))
 
 
 def parse_document(text: str, path: Path) -> Mapping[str, Any]:
@@ -130,10 +131,11 @@ def _is_as_written(entry: tuple[str, Any]) -> bool:
 def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> str:
     names = (options.ids,) if options.ids else ID_NAMES
     for name in names:
-        if name in arrays and len(arrays[name].shape) == 1:
+        if name in arrays and len(arrays[name].shape) == 1 and arrays[name].dtype.kind in _IDS:
             return name
     raise StoreError(
-        f"{path}: no clip ids: expected (N,) {' or '.join(names)}; found {_shapes(arrays)}. "
+        f"{path}: no clip ids: expected (N,) text or whole numbers {' or '.join(names)}; "
+        f"found {_shapes(arrays)}. "
         "Name the array with -o ids=NAME"
     )
 
@@ -176,8 +178,9 @@ def _lengths(file: _File, name: str | None, where: str) -> np.ndarray | None:
     return lengths
 
 
-def _rows(file: _File, name: str, stream: str, lengths: np.ndarray | None) -> Rows:
+def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Rows:
     array, where = file.arrays[name], f"{file.path}: {name} {tuple(file.arrays[name].shape)}"
+    lengths = _lengths(file, lengths_name, stream)
     dtype = np.dtype(array.dtype).newbyteorder("=")
     spec = spec_of(file.document, stream, int(array.shape[-1]), dtype.name)
     if len(array.shape) == 3:

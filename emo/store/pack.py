@@ -23,6 +23,7 @@ from emo.store.appear import appearing, content_hash
 from emo.store.contents import LEFT_OUT, Contents, of_folder
 from emo.store.maintain import verify
 from emo.store.parts import write_parts
+from emo.store.place import Place
 from emo.store.store import Store
 from emo.store.transfer import lost_lines, only_recipe
 from emo.table import format_bytes
@@ -57,7 +58,7 @@ class PackReport:
 
 
 def pack(
-    store: Path,
+    store: Place | str,
     out: Path,
     *,
     recipe: str | None = None,

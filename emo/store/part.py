@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -19,6 +18,7 @@ from emo.store.commit import commit
 from emo.store.layout import FORMAT_VERSION, stored_dtype
 from emo.store.mapped import Part
 from emo.store.members import write_members
+from emo.store.place import Place, place
 from emo.store.recipe import Recipe, StreamSpec
 
 __all__ = ["MAX_PART_BYTES", "Part", "PartFacts", "PartWriter", "part_name"]
@@ -69,7 +69,7 @@ class PartWriter:
         # one link made them visible; an exception inside would have left nothing
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, *, attempt: int = 0) -> None:
+    def __init__(self, folder: Place | str, recipe: Recipe, *, attempt: int = 0) -> None:
         """Start an empty part.
 
         Args:
@@ -77,10 +77,10 @@ class PartWriter:
             recipe: what made the tokens.
             attempt: K for the K-th time that these clips are done again.
         """
-        self.folder = Path(folder)
+        self.folder = place(folder)
         self.recipe = recipe
         self.attempt = attempt
-        self.committed: Path | None = None
+        self.committed: Place | None = None
         """The part's file, once the block was left; also when somebody else had written it."""
         self.was_second = False
         """The same clips had been committed already; what was collected here was dropped."""
@@ -226,7 +226,9 @@ def _cast(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.n
             f"{where}: expected shape (T, {spec.dim}) with T >= 1, got {tuple(array.shape)}"
         )
     dtype = stored_dtype(spec.dtype)
-    if array.dtype.kind not in "fiub" or (dtype.kind != "f" and array.dtype != dtype):
+    if array.dtype.kind not in "fiub" or (
+        dtype.kind != "f" and array.dtype.newbyteorder("=") != dtype
+    ):
         raise StoreError(f"{where}: expected {dtype.name}, got {array.dtype.name}")
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is caught just below
         stored = np.array(array, dtype=dtype, order="C")

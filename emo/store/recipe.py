@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from emo.errors import StoreError
+from emo.store.place import Place
 
 IMPORTED = "import-"
 """How the backbone of numbers from a file is called, before the file's format."""
@@ -95,7 +95,7 @@ class Recipe:
         ]
 
 
-def read_recipe(folder: Path) -> Recipe:
+def read_recipe(folder: Place) -> Recipe:
     """The recipe of a folder.
 
     Raises:

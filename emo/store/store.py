@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO
 
 from emo.errors import StoreError
@@ -11,6 +10,8 @@ from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.commit import cannot_write, commit
 from emo.store.folder import RecipeFolder
+from emo.store.objects import ObjectPath
+from emo.store.place import Place, place
 from emo.store.recipe import RECIPE_FILE, Recipe, read_recipe
 
 __all__ = ["RecipeFolder", "Store"]
@@ -26,19 +27,19 @@ class Store:
         first = tokens[0]  # (T, D)
     """
 
-    def __init__(self, path: Path | str, *, may_be_empty: bool = False) -> None:
+    def __init__(self, path: Place | str, *, may_be_empty: bool = False) -> None:
         """Open a store.
 
         Args:
-            path: its folder.
+            path: its folder, or a URL such as ``s3://bucket/features``.
             may_be_empty: no recipe in a folder with other things in it is no error.
 
         Raises:
             StoreError: there is none.
         """
-        self.path = Path(path)
+        self.path = place(path)
         try:
-            inside = sorted(self.path.iterdir())
+            inside: list[Place] = sorted(self.path.iterdir(), key=str)
         except OSError as error:
             raise StoreError(
                 f"{self.path} is no store ({error.strerror}); `emo extract --out {self.path}` "
@@ -49,20 +50,20 @@ class Store:
             for folder in inside
             if (folder / RECIPE_FILE).is_file() and not folder.name.startswith(".")
         }
-        if not may_be_empty and not self.recipes and not all(map(_is_unfinished, inside)):
+        if not may_be_empty and not self.recipes and not _is_unfinished(self.path, inside):
             raise StoreError(
                 f"{self.path} is no store: no folder in it holds a {RECIPE_FILE}. "
                 "`emo extract` makes stores"
             )
 
     @classmethod
-    def create(cls, path: Path | str) -> "Store":
+    def create(cls, path: Place | str) -> "Store":
         """Open a store, made when it does not exist.
 
         Raises:
             StoreError: the folder cannot be made.
         """
-        path = Path(path)
+        path = place(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -122,12 +123,18 @@ class Store:
         return self.recipes[name]
 
 
-def _is_unfinished(folder: Path) -> bool:
-    """Left by a process that was killed while it made its first recipe."""
+def _is_unfinished(store: Place, inside: Sequence[Place]) -> bool:
+    """Empty, or left so by a process that was killed while it made its first recipe."""
+    if isinstance(store, ObjectPath):
+        return False  # a name below which there is nothing was never made a store
+    return all(map(_holds_nothing, inside))
+
+
+def _holds_nothing(folder: Place) -> bool:
     return folder.is_dir() and all(file.name.startswith(".tmp-") for file in folder.iterdir())
 
 
-def _compare(folder: Path, ours: Recipe, asked: Recipe) -> None:
+def _compare(folder: Place, ours: Recipe, asked: Recipe) -> None:
     differences = ours.differences(asked)
     if differences:
         raise StoreError(

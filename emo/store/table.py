@@ -85,7 +85,7 @@ def columns_of(
         for name, found in lengths.items():
             found.append(np.diff(part.layout(name).offsets))
         facts[place] = (
-            part.path.stat().st_size, root_crc(part.path), part.attempt,
+            part.size_bytes, root_crc(part.path), part.attempt,
             len(part.clip_ids), len(part.failures),
         )  # fmt: skip
     ids = [clip_id for part in parts for clip_id in part.clip_ids]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ from emo.store.contents import Contents, of_folder, recipe_of
 from emo.store.folder import RecipeFolder
 from emo.store.format import FORMATS, Format
 from emo.store.parts import no_empty_recipe, progress, write_parts
+from emo.store.place import Place
 from emo.store.recipe import IMPORTED
 from emo.store.store import Store
 from emo.table import format_bytes, format_table
+
+_FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+"""What libraries raise at files that are not what they seem."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class TransferReport:
     before: int
     """Clips that the store had already."""
     failures: Mapping[str, str]
-    """Clips without tokens, with reasons."""
+    """Clips without tokens, with reasons, whether they failed now or before."""
     lines: tuple[str, ...]
     """What else to know."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -46,7 +51,7 @@ class TransferReport:
 def import_file(
     name: str,
     path: Path,
-    store: Path,
+    store: Place | str,
     *,
     options: Sequence[str] = (),
     recipe: str | None = None,
@@ -75,19 +80,25 @@ def import_file(
         raise StoreError(f"--manifest: {name} files tell no labels; leave it out")
     if not path.exists():
         raise StoreError(f"{path}: no such file; name what {name} wrote")
-    with form.read(path, chosen) as found:
-        contents = found.choose(list(streams)) if streams else found
-        _check_ids(contents.ids, path)
-        facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
-        made = recipe_of(contents, backbone=f"{IMPORTED}{name}", options=facts)
+    with ExitStack() as file:
+        try:
+            contents = file.enter_context(form.read(path, chosen))
+            contents = contents.choose(list(streams)) if streams else contents
+            _check_ids(contents.ids, path)
+            facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
+            made = recipe_of(contents, backbone=f"{IMPORTED}{name}", options=facts)
+        except _FOREIGN as error:
+            raise StoreError(f"{path}: cannot be read as {name}: {error!r}") from error
         made = replace(made, facts={**made.facts, "file": path.name})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
         with no_empty_recipe(folder):
             try:
-                before, failures = write_parts(contents, folder)
+                before, new_failures = write_parts(contents, folder)
             except OSError as error:
                 raise StoreError(f"{path}: cannot be read: {error}") from error
-        done = len(contents.ids) - before - len(failures.keys() & set(contents.ids))
+        done = len(contents.ids) - before - len(new_failures.keys() & set(contents.ids))
+        named, failed = {*contents.ids, *contents.failures}, folder.failures
+        failures = {clip_id: why for clip_id, why in failed.items() if clip_id in named}
         lines = [f"{done:,} clips of {path} -> {folder.path}"]
         lines += [f"{before:,} were there before"] * bool(before)
         lines += [f"no tokens, left out: {', '.join(contents.ignored)}"] * bool(contents.ignored)
@@ -96,7 +107,7 @@ def import_file(
 
 def export_file(
     name: str,
-    store: Path,
+    store: Place | str,
     out: Path,
     *,
     recipe: str | None = None,
@@ -121,6 +132,7 @@ def export_file(
     form, chosen = _format(name, options, writes=True)
     folder = only_recipe(Store(store), recipe)
     contents = of_folder(folder, streams=streams, cells=cells)
+    _check_letters(contents.ids)
     with appearing(out) as temporary, progress(contents, "export") as bar:
         form.write(contents.watched(bar.update), temporary, chosen)
         size = _size(temporary)
@@ -172,6 +184,17 @@ def _check_ids(ids: Sequence[str], path: Path) -> None:
             what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
             raise StoreError(f"{path} holds {what}; ids are unique, not empty, and of one line")
         seen.add(clip_id)
+
+
+def _check_letters(ids: Sequence[str]) -> None:
+    for clip_id in ids:
+        try:
+            clip_id.encode()
+        except UnicodeEncodeError:
+            raise StoreError(
+                f"clip {clip_id!a} has half of a letter in its id, which no other tool reads; "
+                "leave it out with --manifest"
+            ) from None
 
 
 def _rows(contents: Contents) -> tuple[dict[str, object], ...]:

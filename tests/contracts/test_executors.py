@@ -69,9 +69,12 @@ def test_every_clip_once_and_failures_reported(name, workers, job):
     seen = status(folder.path)
     assert (seen.is_done, seen.clips, seen.failed, seen.logs.clips) == (True, 11, 1, 11)
     assert "c010 (letters): this clip asked to fail" in seen.table()
+    stages = seen.logs.work.stages
+    assert [stages[name].items for name in ("decode", "encode", "write")] == [11, 11, 4]
     if not report.submitted:  # a scheduler hears of clips through the logs alone
         assert report.failures["letters"] == recipe.failures
         assert (report.clips, len(heard), sum(heard), report.lost) == (11, 11, 1, [])
+        assert report.work.stage("encode").items == 11
     assert not report.is_stopped
 
 

@@ -87,6 +87,12 @@ def test_pooling_before_training_changes_nothing(name, lengths):
     assert_close(logits(head, once.select(part)), logits(head, batch)[part])
 
 
+def test_a_head_says_whether_pooling_joins_its_streams(name):
+    batch = make_batch(THREE)
+    head = make_head(name, batch)
+    assert head.joins_streams == (head.pool(batch).streams.keys() != batch.streams.keys())
+
+
 def test_absent_streams_give_finite_logits_and_gradients(name):
     batch = make_batch({"s/a": [0, 0, 2], "s/b": [0, 3, 0]})
     head = make_head(name, batch)

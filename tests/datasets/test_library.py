@@ -5,7 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from emo.datasets.library.folder import Folder, FolderOptions
 from emo.datasets.make import Wish, make_manifest
+from emo.datasets.tree import look
 from emo.manifest import read_manifest
 from emo.store import Store
 from tests.datasets.trees import TREES, hostile_npz, rows_of, table
@@ -241,6 +243,23 @@ def test_a_folder_tells_label_and_split_or_a_pattern_does(make, tmp_path):
     assert column(rows, "label") == ["sad", "sad"]
     assert column(rows, "speaker") == ["anna", "anna"]
     assert "the pattern does not fit: 2: dev/joy/c.wav, test/joy/d.mp4" in report.text()
+
+
+@pytest.mark.parametrize(
+    ("path", "split", "label"),
+    [
+        ("angry/train/1.wav", "train", "angry"),
+        ("train/angry/1.wav", "train", "angry"),
+        ("anna/angry/Dev/1.wav", "val", "angry"),
+        ("test/1.wav", "test", None),
+        ("1.wav", None, None),
+    ],
+)
+def test_the_label_is_the_nearest_folder_that_is_no_split(tmp_path, path, split, label):
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).touch()
+    (row,) = Folder.read(look(tmp_path), FolderOptions()).rows
+    assert (row["split"] or None, row["label"] or None) == (split, label)
 
 
 def test_arrays_of_a_manifest_come_into_the_store_bit_by_bit(make, emo, tmp_path):

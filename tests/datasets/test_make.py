@@ -33,6 +33,14 @@ def test_an_incomplete_download_is_listed_and_nothing_is_written(emo, down, tmp_
     assert len((tmp_path / "list.txt").read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("name", ["no/list.txt", "down"])
+def test_a_list_that_cannot_be_written_is_said_before_anything_is(emo, down, tmp_path, name):
+    code, out, err = emo("dataset", "meld", "down", "--out", "m.csv", "--missing", name)
+    assert (code, out) == (1, "")
+    assert f"--missing {name} cannot be written" in err
+    assert not (tmp_path / "m.csv").exists()
+
+
 def test_partial_writes_what_is_there(emo, down, tmp_path):
     (down / "train_splits/dia0_utt1.mp4").unlink()
     code, out, _ = emo("dataset", "meld", "down", "--out", "m.csv", "--partial")

@@ -17,7 +17,11 @@ CLIPS = 8  # of each class and speaker: 192 clips
 PERMUTATIONS = 2
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=lambda seed: f"seed{seed}")
+@pytest.fixture(
+    scope="module",
+    params=[1, pytest.param(2, marks=pytest.mark.slow)],
+    ids=lambda seed: f"seed{seed}",
+)
 def demo(request, tmp_path_factory):
     """(manifest, store) of another data seed."""
     folder = tmp_path_factory.mktemp(f"demo{request.param}")

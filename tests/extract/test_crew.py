@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import StoreError
+from emo.extract.careful import PartDone
 from emo.extract.crew import Crew, Died, Ready, Staff
 from emo.extract.executor import Progress
 from emo.extract.job import Job
@@ -25,7 +26,7 @@ class Actors(Staff):
         """``chance``: who is heard now; None: whoever has something to say."""
         self.rooms, self.fates, self.chance = places, fates, chance
         self.numbers, self.looks, self.done = count(), 0, []
-        self.said, self.told_to_stop = {}, False
+        self.said, self.held, self.told_to_stop = {}, {}, False
 
     def places(self):
         return self.rooms
@@ -36,17 +37,23 @@ class Actors(Staff):
         return key
 
     def give(self, key, part):
+        held = self.held.pop(key, [])
+        parts = held if part is None else [*held, part]
         self.said[key] = []
-        if part is None:
+        if not parts:
             return
         fate = next(self.fates, "does it")
         if fate == "dies":
             self.said[key] = [Died("SIGKILL")]
         elif fate == "full disk":
             self.said[key] = [StoreError("no space left")]
+        elif fate == "asks ahead" and not held:
+            self.held[key] = parts
+            self.said[key] = [Ready(str(key), is_ahead=True)]
         else:
-            self.done.append(part)
-            self.said[key] = [PartReport(1, {}, False, 0.1), Ready(str(key))]
+            self.done += parts
+            done = [(PartReport(1, {}, False, 0.1), PartDone(number)) for number in parts]
+            self.said[key] = [*(message for both in done for message in both), Ready(str(key))]
 
     def hear(self, seconds):
         self.looks += 1
@@ -92,7 +99,7 @@ def test_a_part_given_back_after_others_went_home_is_done(tmp_path):
 @given(
     places=st.integers(1, 4),
     parts=st.integers(0, 8),
-    fates=st.lists(st.sampled_from(["does it", "dies"]), max_size=20),
+    fates=st.lists(st.sampled_from(["does it", "asks ahead", "dies"]), max_size=20),
     chance=st.randoms(use_true_random=False),
 )
 def test_every_part_is_done_once_however_workers_die(

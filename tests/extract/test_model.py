@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from emo.extract.device_copies import DeviceCopies
 from emo.extract.model import Model, ModelOptions
 
 
@@ -56,6 +57,43 @@ def test_one_row_that_does_not_fit_and_other_errors_are_raised(model):
         model.run(no_memory, [torch.ones(4, 1)])
     with pytest.raises(RuntimeError, match="shapes"):
         model.run(wrong, [torch.ones(4, 1)])
+
+
+class LateCopies:
+    """Of a device whose results are there only when one has waited, as on CUDA."""
+
+    def __init__(self):
+        self.sent, self.late = [], []
+
+    def send(self, rows):
+        self.sent.append(len(rows))
+        return rows
+
+    def fetch(self, result):
+        self.late.append((torch.full_like(result, float("nan")), result))
+        return self.late[-1][0]
+
+    @torch.inference_mode()
+    def wait(self):
+        for there, result in self.late:
+            there.copy_(result)
+
+
+def test_results_are_read_after_all_batches_were_sent_and_waited_for(model):
+    model.copies = LateCopies()
+    clips = [torch.arange(40.0)[:, None], torch.arange(5.0)[:, None]]
+    found = model.run(lambda rows: rows * 2, clips)
+    assert model.copies.sent == [32, 13]
+    for clip, rows in zip(clips, found, strict=True):
+        torch.testing.assert_close(rows, clip * 2)
+
+
+def test_copies_on_a_processor_are_float32_and_need_no_waiting():
+    copies = DeviceCopies(torch.device("cpu"))
+    rows = torch.arange(4.0, dtype=torch.bfloat16)
+    assert copies.send(rows) is rows
+    assert copies.fetch(rows).dtype == torch.float32
+    copies.wait()
 
 
 def test_autocast_is_on_below_fp32():

@@ -14,8 +14,9 @@ from skimage import data
 from torch.nn.functional import interpolate
 
 from emo.extract.areas import Areas
+from emo.extract.device_areas import DeviceAreas
 from emo.extract.memory import keep_freed_memory
-from emo.extract.mtcnn import CpuMtcnn
+from emo.extract.mtcnn import BatchedMtcnn
 from emo.extract.row_layers import RowHalving, RowPReLU
 
 sides = st.integers(1, 70)
@@ -53,9 +54,29 @@ def test_many_crops_at_once_are_torchs_to_the_bit():
         assert equal(crop[None], interpolate(picture, size=(24, 24), mode="area"))
 
 
-def test_a_white_frame_larger_than_int32_counts_is_white():
+def on_device(frames):
+    """The way of a GPU, on the processor."""
+    return DeviceAreas(frames, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("areas", [Areas, on_device])
+def test_a_white_frame_larger_than_int32_counts_is_white(areas):
     frames = np.full((1, 3000, 3000, 3), 255, np.uint8)  # sums of 2.3e9 wrap around
-    assert (Areas(frames).resized(20, 20) == 255).all()
+    assert (np.asarray(areas(frames).resized(20, 20)) == 255).all()
+
+
+@given(height=sides, width=sides, to_height=sides, to_width=sides)
+@settings(max_examples=30, deadline=None)
+def test_the_areas_of_a_gpu_are_the_same_bits(height, width, to_height, to_width):
+    frames = drawn(height * 73 + width, 2, height, width)
+    ours, theirs = on_device(frames), Areas(frames)
+    wanted = theirs.resized(to_height, to_width)
+    assert np.array_equal(ours.resized(to_height, to_width).numpy(), wanted)
+    rng = np.random.default_rng(height)
+    corners = rng.integers(0, [width, height], (9, 2, 2))
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1) + 1], axis=1)
+    owners = rng.integers(0, 2, 9)
+    assert np.array_equal(ours.crops(owners, boxes, 24).numpy(), theirs.crops(owners, boxes, 24))
 
 
 @pytest.mark.parametrize("shape", [(1, 10, 2, 2), (2, 10, 31, 17), (3, 4, 1, 1), (1, 10, 8, 1)])
@@ -75,14 +96,17 @@ def mtcnn():
     return lambda: MTCNN(keep_all=True).eval().to(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("areas", [Areas, on_device])
 @pytest.mark.parametrize("side", [64, 150, 256])
-def test_boxes_are_facenet_pytorchs_to_the_bit(mtcnn, side):
+def test_boxes_are_facenet_pytorchs_to_the_bit(mtcnn, side, areas):
     face = Image.fromarray(data.astronaut()).crop((100, 0, 356, 256)).resize((side, side))
     image = np.asarray(face)
     two = np.concatenate([image, image[:, ::-1]], axis=1)
     frames = np.stack([two, np.roll(two, 9, axis=0), np.zeros_like(two)])
+    batched = BatchedMtcnn(mtcnn())
+    batched._areas = areas
     with torch.inference_mode():
-        theirs, ours = mtcnn().detect(frames), CpuMtcnn(mtcnn()).detect(frames)
+        theirs, ours = mtcnn().detect(frames), batched.detect(frames)
     for kind in range(2):
         for a, b in zip(ours[kind], theirs[kind], strict=True):
             if a is None:

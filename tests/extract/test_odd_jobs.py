@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from emo.errors import EmoError, OptionError, StoreError
-from emo.extract.careful import run_part
+from emo.extract.careful import run_parts as run_parts_of
 from emo.extract.job import Ask, ask
 from emo.extract.job_folder import JobError, latest_job, open_job
 from emo.extract.journal import Death
@@ -15,7 +15,7 @@ from emo.extract.resume import resume, run_parts
 from emo.extract.run import ExtractOptions, extract
 from emo.extract.status import status
 from emo.extract.task_log import TaskLog
-from emo.extract.work import Worker
+from emo.extract.work import PartReport, Worker
 from emo.manifest import Clip, Manifest
 from emo.store.archive import DamagedPart
 from emo.store.commit import host
@@ -96,11 +96,14 @@ def test_a_worker_sees_what_others_committed_while_it_was_there(planned, tmp_pat
 
 def test_a_stop_ends_a_part_that_is_done_in_pieces(planned):
     planned.journal(0).carry([Death(frozenset({"c0", "c1"}), "SIGSEGV")])
+    parts, answers = iter([0]), iter([False, False])  # asked twice before the first piece
     with Worker(planned.job) as worker, TaskLog(planned.logs) as log:
-        pieces = run_part(
-            worker, planned, 0, log, is_stopping=lambda: True, on_clip=lambda failed: None
-        )
-        assert [report.is_stopped for report in pieces] == [True]
+        pieces = run_parts_of(
+            worker, planned, lambda is_ahead: next(parts, None), log,
+            is_stopping=lambda: next(answers, True), on_clip=lambda failed: None,
+        )  # fmt: skip
+        reports = [report for report in pieces if isinstance(report, PartReport)]
+    assert [report.is_stopped for report in reports] == [True]
 
 
 def test_the_paths_of_every_medium_are_checked_when_a_part_is_read(planned, tmp_path):

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from emo.errors import OptionError, StoreError
-from emo.extract.job import asks_from_words
+from emo.extract import work
+from emo.extract.job import Job, asks_from_words
+from emo.extract.loaded import TEXTS, Loaded
+from emo.extract.media import Needs
 from emo.extract.run import ExtractOptions, extract
+from emo.extract.stage_meter import StageMeter
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
 
@@ -94,3 +98,27 @@ def test_a_plugin_can_be_asked_for_under_two_names():
     assert [(one.name, one.plugin, one.options["mels"]) for one in asks] == [
         ("a", "logmel", 32), ("b", "logmel", 40),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "most"), [(None, 40), (16, 16), (3, 3)])
+def test_texts_alone_come_in_large_batches_unless_somebody_says(asked, most, tmp_path, monkeypatch):
+    sizes, real = [], work.encode_batch
+    monkeypatch.setattr(
+        work, "encode_batch", lambda bone, batch: sizes.append(len(batch)) or real(bone, batch)
+    )
+    run(tmp_path, ["ab"] * 40, part_clips=40, batch_clips=asked)
+    assert max(sizes) == most
+    assert sum(sizes) == 40
+
+
+@pytest.mark.parametrize(("device", "asked", "clips"), [
+    ("cpu", None, 16), ("cuda:0", None, 64), ("cuda:0", 5, 5),
+])  # fmt: skip
+def test_batches_that_need_decoding_are_larger_on_a_gpu(device, asked, clips, tmp_path):
+    job = Job(tmp_path, tmp_path, asks_from_words(["logmel"]), device, asked)
+    loaded = Loaded(job, StageMeter(1))
+    loaded.load({}, ())
+    loaded.needs["logmel"] = Needs(audio=True)
+    loaded.needs["letters"] = Needs(text=True)
+    assert loaded.limits(["logmel", "letters"]).clips == clips
+    assert loaded.limits(["letters"]).clips == (asked or TEXTS.clips)

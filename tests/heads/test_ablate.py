@@ -1,7 +1,11 @@
 """Ablations: a run for every subset of streams, and what is refused."""
 
+import dataclasses
+import json
+
 import pytest
 
+import emo.heads.ablate as ablating
 from emo.errors import FitError
 from emo.heads.ablate import ablate
 from emo.heads.compare import compare_runs
@@ -9,6 +13,7 @@ from emo.heads.fit import FitOptions, fit_head
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 24 + ["test"] * 36
+pytestmark = pytest.mark.usefixtures("without_plots")
 QUICK = FitOptions(head="mean_pool", epochs=2, threads=1)
 
 
@@ -39,6 +44,56 @@ def test_folds_and_named_streams(made, tmp_path):
     found = ablate(manifest, [store], tmp_path / "runs", options, by="2")
     assert len(found.runs) == 3
     assert "2 folds" in found.table()
+
+
+def test_resume_keeps_the_runs_that_answer_the_same_question(made, tmp_path, monkeypatch):
+    manifest, store = made
+    out, fitted = tmp_path / "runs", []
+
+    def counted(name):
+        real = getattr(ablating, name)
+        return lambda *words, **more: fitted.append(words[2].name) or real(*words, **more)
+
+    for name in ("fit_head", "cross_validate"):
+        monkeypatch.setattr(ablating, name, counted(name))
+
+    def again(options, by=None):
+        fitted.clear()
+        notes = ablate(manifest, [store], out, options, by=by, resume=True).notes
+        return len(fitted), notes
+
+    quick = dataclasses.replace(QUICK, epochs=1, streams=("fake/a", "fake/b"))
+    options = dataclasses.replace(quick, scaling={"fake/a": "unit"})
+    assert again(options)[0] == 3
+    assert again(options) == (0, ())
+    count, notes = again(quick)
+    assert count == 2  # fake/b alone is the same
+    assert "fake-a was asked something else: fitted again" in notes[0]
+    count, notes = again(quick, by="2")
+    assert (count, len(notes)) == (3, 3)
+    assert again(quick, by="2")[0] == 0
+    file = out / "fake-a" / "run.json"
+    document = json.loads(file.read_text())
+    del document["question"]
+    file.write_text(json.dumps(document))
+    count, notes = again(quick, by="2")
+    assert count == 1
+    assert "fake-a does not say what it was asked: fitted again" in notes[0]
+
+
+def test_a_finished_search_is_not_done_again(made, tmp_path, monkeypatch):
+    manifest, store = made
+    searched = FitOptions(head="linear", streams=("fake/a", "fake/b"), search=2, threads=1)
+    ablate(manifest, [store], tmp_path / "runs", searched)
+    monkeypatch.setattr(ablating, "fit_head", lambda *words, **more: pytest.fail("fitted again"))
+    ablate(manifest, [store], tmp_path / "runs", searched, resume=True)
+
+
+@pytest.mark.parametrize("option", [{"scaling": {"fake/x": "unit"}}, {"spec_augment": ("fake/x",)}])
+def test_options_of_a_stream_that_is_not_there_are_refused(made, tmp_path, option):
+    manifest, store = made
+    with pytest.raises(FitError, match=r"unknown stream of --s.* 'fake/x'"):
+        ablate(manifest, [store], tmp_path / "runs", dataclasses.replace(QUICK, **option))
 
 
 def test_one_stream_or_a_run_in_the_way_are_refused(made, tmp_path):

@@ -159,3 +159,20 @@ def test_a_quick_look_and_an_unknown_stream(tmp_path):
     wrong = dataclasses.replace(options, spec_augment=("fake/b",))
     with pytest.raises(FitError, match="unknown stream of --spec-augment 'fake/b'; did you mean"):
         fit_head(manifest, [store], None, wrong)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"spec_augment": ("fake/a",)}, "--spec-augment would change nothing"),
+        ({"modality_dropout": 0.5}, "--modality-dropout would change nothing"),
+    ],
+)
+@pytest.mark.parametrize("solver", ["adamw", "lbfgs"])
+def test_what_a_head_that_joins_its_streams_cannot_do_is_refused(tmp_path, option, said, solver):
+    labels, tokens = learnable(30, streams=("a", "b"))
+    store = make_store(tmp_path / "features", tokens)
+    manifest = make_manifest(labels, split=["train"] * 20 + ["val"] * 10)
+    options = FitOptions("linear", {"solver": solver}, threads=1, **option)
+    with pytest.raises(FitError, match=f"head linear joins its streams once.*{said}"):
+        fit_head(manifest, [store], None, options)

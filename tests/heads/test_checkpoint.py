@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import resource
 import signal
 
 import numpy as np
@@ -12,6 +13,7 @@ from emo.errors import FitError
 from emo.heads import checkpoint
 from emo.heads.cross import cross_validate
 from emo.heads.fit import FitOptions, fit_head
+from emo.heads.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
@@ -113,8 +115,12 @@ def test_another_question_is_refused_and_named(made, tmp_path):
     with pytest.raises(FitError, match=r"learning_rate was 0.001, now 0.01"):
         fit_head(manifest, [store], out, other, resume=True)
     fewer = dataclasses.replace(manifest, clips=manifest.clips[2:])
-    with pytest.raises(FitError, match="clips was"):
+    with pytest.raises(FitError, match="other clips"):
         fit_head(fewer, [store], out, STEPPED, resume=True)
+    words = [clip.targets["label"] for clip in manifest.clips[1:]]
+    relabelled = make_manifest([*words, "anger"], split=SPLITS)
+    with pytest.raises(FitError, match="question: other labels"):
+        fit_head(relabelled, [store], out, STEPPED, resume=True)
     again = fit_head(manifest, [store], out, other)  # anew
     same(again, fit_head(manifest, [store], None, other))
 
@@ -153,6 +159,69 @@ def test_a_damaged_checkpoint_is_named(made, tmp_path):
     damaged.write_bytes(b"torn")
     with pytest.raises(FitError, match=r"running-0.safetensors: damaged"):
         fit_head(manifest, [store], out, STEPPED, resume=True)
+
+
+ROUND = Round(0, 1, 0.0, 0.0, 0.0, True)
+
+
+def outcome_of(size):
+    return Outcome(0, {"weight": torch.zeros(size)}, (ROUND,), is_exact=False)
+
+
+def test_two_fits_of_one_out_never_take_each_others_heads(tmp_path):
+    one = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=False)
+    two = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 2}, resume=False)
+    one.finish(outcome_of(3))
+    assert one.finished(0) is not None
+    for reader in (two, checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 2}, resume=True)):
+        with pytest.raises(FitError, match=r"finished-0.safetensors was written by a fit that was"):
+            reader.finished(0)
+
+
+def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path):
+    kept = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=False)
+    kept.finish(outcome_of(3))
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(FitError, match=r"finished-0.safetensors cannot be written"):
+            kept.finish(outcome_of(1_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert len(kept.finished(0).state["weight"]) == 3
+    names = {path.name for path in (tmp_path / "fit").iterdir()}
+    assert names == {"question.json", "finished-0.safetensors"}
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    done, sync, rename = [], os.fsync, os.replace
+
+    def synced(handle):
+        done.append(os.fstat(handle).st_ino)
+        sync(handle)
+
+    def renamed(part, path):
+        assert os.stat(part).st_ino in done
+        rename(part, path)
+        done.append(path.name)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    folder = tmp_path / "fit"
+    checkpoint.open_checkpoints(folder, {"rate": 1}, resume=False).finish(outcome_of(3))
+    assert [name for name in done if isinstance(name, str)] == [
+        "question.json", "finished-0.safetensors",
+    ]  # fmt: skip
+    assert done[-1] == folder.stat().st_ino  # and so is the name
+
+
+def test_a_damaged_question_is_named(tmp_path):
+    checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=False)
+    (tmp_path / "fit" / "question.json").write_text("")
+    with pytest.raises(FitError, match=r"question.json: damaged.*without --resume"):
+        checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=True)
 
 
 def test_writes_are_seconds_apart(made, tmp_path, monkeypatch):

@@ -44,6 +44,7 @@ def runs(tmp_path_factory):
     fit_head(manifest, [store], folder / "bad", bad)
     fit_head(spoken, [store], folder / "spoken", good)
     fit_head(manifest, [store], folder / "both", both)
+    fit_head(manifest, [store], folder / "far", dataclasses.replace(bad, target="points", seeds=1))
     cross_validate(manifest, [store], folder / "folds", FitOptions(head="linear"), by="3")
     return folder
 
@@ -124,6 +125,10 @@ def test_numbers_are_better_when_lower(runs):
     found = compare_runs([runs / "both"], target="points")
     assert "MAE" in found.table()
     assert paired(runs, "both", "both", target="points").differences["mae"].interval == (0, 0)
+    for names in (("both", "far"), ("far", "both")):
+        two = compare_runs([runs / name for name in names], target="points")
+        assert [run.path.name for run in two.runs] == ["both", "far"]
+        assert f"does not contain 0; {runs / 'both'} is better" in two.paired.table()
 
 
 def test_what_cannot_be_compared_is_said(runs, tmp_path):

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from emo.errors import FitError
-from emo.heads.cross import cross_validate
+from emo.heads.cross import cross_validate, pool
 from emo.heads.fit import FitOptions, fit_head
 from emo.heads.metrics import scores
 from emo.heads.run import Run
+from emo.heads.scores import Scores
 from tests.heads.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -147,6 +148,16 @@ def test_whole_dialogues_numbers_and_several_targets(made, tmp_path):
     pooled = found.pooled.all_scores["label"]["test"]
     assert len(set(pooled.groups)) == 20
     assert "mae" in found.pooled.all_metrics["score"]["test"]["mean"]
+
+
+def test_the_baseline_of_each_clip_is_that_of_its_fold():
+    parts = [
+        Scores(("x", "y"), (0,), np.full(count, 0), np.zeros((1, count, 2)), majority)
+        for count, majority in ((2, 0), (3, 1))
+    ]
+    pooled = pool(parts)
+    assert pooled.majority.tolist() == [0, 0, 1, 1, 1]
+    assert pooled.to_json()["majority"]["accuracy"] == 0.4
 
 
 def test_a_cross_validation_has_no_head_to_predict_from(crossed):

@@ -1,6 +1,7 @@
 """`--init`: a multimodal head starts from unimodal ones, which know none of its test clips."""
 
 import dataclasses
+import shutil
 
 import pytest
 import torch
@@ -35,12 +36,15 @@ def test_parts_start_with_the_weights_and_the_scaling_of_the_runs(made):
     manifest, store, runs = made
     initials = read_initials(runs, AlignedAttention, "aligned_attention")
     still = dataclasses.replace(ONE, init=tuple(runs), epochs=1, learning_rate=1e-12)
-    result = fit_head(manifest, [store], None, still)
+    fewer = dataclasses.replace(manifest, clips=manifest.clips[10:])  # which it would scale apart
+    result = fit_head(fewer, [store], None, still)
     for place, each in enumerate(initials.found):
         ours = result.best.state[f"projections.{place}.weight"]
         torch.testing.assert_close(ours, each.weights["weight"], rtol=1e-5, atol=1e-6)
         assert torch.equal(result.data.scalings[each.stream].scale, each.scaling.scale)
-    anew = fit_head(manifest, [store], None, dataclasses.replace(still, init=()))
+    anew = fit_head(fewer, [store], None, dataclasses.replace(still, init=()))
+    for name, scaling in initials.scalings.items():
+        assert not torch.equal(anew.data.scalings[name].scale, scaling.scale)
     assert not torch.allclose(
         anew.best.state["projections.0.weight"], initials.found[0].weights["weight"]
     )
@@ -64,6 +68,58 @@ def test_a_run_that_knows_our_val_or_test_clips_is_refused(made, order, said):
     turned = dataclasses.replace(manifest, clips=clips)
     with pytest.raises(FitError, match=f"run-0: {said}"):
         fit_head(turned, [store], None, dataclasses.replace(ONE, init=tuple(runs)))
+
+
+def test_clips_of_a_second_target_and_those_of_its_own_init_runs_are_known(made, tmp_path):
+    manifest, store, _ = made
+    two = [
+        dataclasses.replace(
+            clip, targets={"other": "xy"[row % 2], **({} if row < 10 else clip.targets)}
+        )
+        for row, clip in enumerate(manifest.clips)
+    ]
+    first = tmp_path / "first, of both"  # its clips 0 to 9 have only the second target
+    a = dataclasses.replace(ONE, epochs=1, streams=("fake/a",))
+    fit_head(
+        dataclasses.replace(manifest, clips=tuple(two)), [store], first,
+        dataclasses.replace(a, target=("label", "other")),
+    )  # fmt: skip
+    later = [
+        dataclasses.replace(clip, split="val" if row >= 70 else "train")
+        for row, clip in enumerate(manifest.clips)
+        if row >= 60
+    ]
+    second = tmp_path / "second"  # knows 60 to 79, and what the first knew
+    fit_head(
+        dataclasses.replace(manifest, clips=tuple(later)), [store], second,
+        dataclasses.replace(a, init=(str(first),)),
+    )  # fmt: skip
+    turned = [
+        dataclasses.replace(clip, split="test" if row < 10 else "train" if row < 70 else "val")
+        for row, clip in enumerate(manifest.clips)
+    ]
+    for run in (first, second):
+        with pytest.raises(FitError, match="10 clips of its train are in test here"):
+            fit_head(
+                dataclasses.replace(manifest, clips=tuple(turned)), [store], None,
+                dataclasses.replace(ONE, init=(str(run),)),
+            )  # fmt: skip
+
+
+def test_another_recipe_of_the_same_name_is_refused(made, tmp_path):
+    manifest, _, runs = made
+    _, tokens = learnable(80, streams=("a", "b"))
+    other = make_store(tmp_path / "features", tokens, options={"layer": 9})
+    with pytest.raises(FitError, match=r"another recipe made its fake/a: options.layer: None -> 9"):
+        fit_head(manifest, [other], None, dataclasses.replace(ONE, init=tuple(runs)))
+
+
+def test_a_run_that_does_not_say_what_it_knows_is_refused(made, tmp_path):
+    manifest, store, runs = made
+    shutil.copytree(runs[0], tmp_path / "old")
+    (tmp_path / "old" / "clips.csv").unlink()
+    with pytest.raises(FitError, match=r"old: clips.csv, which says what clips it knows"):
+        fit_head(manifest, [store], None, dataclasses.replace(ONE, init=(str(tmp_path / "old"),)))
 
 
 def test_what_does_not_fit_is_named(made):

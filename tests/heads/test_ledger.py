@@ -1,12 +1,14 @@
-"""A run says which runs beside it scored the same test clips under other options."""
+"""A run says how many settings were scored on any of its test clips before, and by which runs."""
 
 import dataclasses
 import json
 
 import pytest
 
+from emo.heads.ablate import ablate
+from emo.heads.cross import cross_validate
 from emo.heads.fit import FitOptions, fit_head
-from emo.heads.ledger import LEDGER
+from emo.heads.ledger import LEDGER, Earlier, record
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
@@ -15,44 +17,63 @@ OPTIONS = FitOptions(head="mean_pool", epochs=1, threads=1)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    labels, tokens = learnable(80, streams=("a",))
+    labels, tokens = learnable(80, streams=("a", "b"))
     store = make_store(tmp_path_factory.mktemp("ledger") / "features", tokens)
     return make_manifest(labels, split=SPLITS), store
 
 
-def before(run):
-    return json.loads((run / "run.json").read_text())["scored_before_by"]
+def test_settings_are_counted_and_runs_named_once(tmp_path):
+    for asked in ("1", "2", "3", "3"):
+        record(tmp_path / "latest", ["a", "b"], ["label"], asked)
+    record(tmp_path / "again", ["a", "b"], ["label"], "2")
+    found = record(tmp_path / "latest", ["a", "b"], ["label"], "4")
+    assert found == Earlier(3, ("latest", "again"))
+    assert "before under 3 other settings (by latest, again)" in found.note()
+    assert record(tmp_path / "x", ["a", "b"], ["label"], "4") == found  # the same as just now
 
 
-def test_other_options_on_the_same_test_clips_are_recorded(made, tmp_path):
+@pytest.mark.parametrize(
+    ("tested", "targets", "is_seen"),
+    [
+        (["a", "b"], ["label"], True),
+        (["b", "c", "d"], ["cause", "label"], True),
+        (["c", "d"], ["label"], False),
+        (["a", "b"], ["cause"], False),
+        ([], ["label"], False),
+    ],
+)
+def test_any_clip_and_any_target_in_common_count(tmp_path, tested, targets, is_seen):
+    record(tmp_path / "a", ["a", "b"], ["label"], "1")
+    assert record(tmp_path / "b", tested, targets, "2").settings == is_seen
+
+
+def test_runs_in_a_folder_of_runs_count_beside_it(tmp_path):
+    record(tmp_path / "runs" / "one", ["a"], ["label"], "1", within=tmp_path / "runs")
+    assert record(tmp_path / "final", ["a"], ["label"], "2") == Earlier(1, ("runs/one",))
+
+
+@pytest.mark.parametrize("cut", ['{"clips": "12', '{"test": "12", "asked": "1", "run": "a"}', "[]"])
+def test_a_cut_or_foreign_line_is_no_trouble(tmp_path, cut):
+    (tmp_path / LEDGER).write_text(cut)
+    assert record(tmp_path / "a", ["a"], ["label"], "1") == Earlier()
+    assert record(tmp_path / "b", ["a"], ["label"], "2") == Earlier(1, ("a",))
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_fits_folds_and_ablations_are_looks_at_the_same_clips(made, tmp_path):
     manifest, store = made
     fit_head(manifest, [store], tmp_path / "a", OPTIONS)
     fit_head(manifest, [store], tmp_path / "again", dataclasses.replace(OPTIONS, seeds=2))
-    other = fit_head(manifest, [store], tmp_path / "b", dataclasses.replace(OPTIONS, epochs=2))
-    assert before(tmp_path / "a") == before(tmp_path / "again") == []
-    assert before(tmp_path / "b") == ["a", "again"]
-    assert "test was scored before under other options (2: a, again)" in other.table()
-
-
-def test_other_test_clips_another_target_and_no_test_are_none(made, tmp_path):
-    manifest, store = made
-    fit_head(manifest, [store], tmp_path / "a", OPTIONS)
-    clips = tuple(clip for clip in manifest.clips if clip.id != "c79")
-    fewer = dataclasses.replace(manifest, clips=clips)
-    fit_head(fewer, [store], tmp_path / "b", dataclasses.replace(OPTIONS, epochs=2))
-    assert before(tmp_path / "b") == []
-    untested = tuple(clip for clip in manifest.clips if clip.split != "test")
-    fit_head(
-        dataclasses.replace(manifest, clips=untested), [store], tmp_path / "c",
-        dataclasses.replace(OPTIONS, epochs=2),
-    )  # fmt: skip
-    assert before(tmp_path / "c") == []
-
-
-def test_a_cut_line_is_no_trouble(made, tmp_path):
-    manifest, store = made
-    (tmp_path / LEDGER).write_text('{"test": "12')
-    fit_head(manifest, [store], tmp_path / "a", OPTIONS)
-    fit_head(manifest, [store], tmp_path / "b", dataclasses.replace(OPTIONS, epochs=2))
-    assert before(tmp_path / "a") == []
-    assert before(tmp_path / "b") == ["a"]
+    for run in ("a", "again"):
+        document = json.loads((tmp_path / run / "run.json").read_text())
+        assert (document["scored_before_by"], document["settings_before"]) == ([], 0)
+    crossed = cross_validate(manifest, [store], tmp_path / "folds", OPTIONS, by="2")
+    assert "before under 1 other setting (by a, again)" in crossed.table()
+    ablate(manifest, [store], tmp_path / "parts", OPTIONS)
+    last = fit_head(manifest, [store], tmp_path / "b", dataclasses.replace(OPTIONS, epochs=2))
+    document = json.loads((tmp_path / "b" / "run.json").read_text())
+    runs = ["a", "again", "folds", "parts/fake-a", "parts/fake-b", "parts/fake-a+fake-b"]
+    assert document["scored_before_by"] == runs
+    assert document["settings_before"] == 4  # both streams together were asked by a, too
+    assert last.earlier.note() in last.table()
+    assert last.earlier.note() in document["notes"]

@@ -1,14 +1,16 @@
 """The linear head: what it reads, how columns are scaled, and the optimum it reaches."""
 
 import numpy as np
+import pytest
 import torch
 
 from emo.heads.head import Batch
 from emo.heads.library.linear import FUSED, LinearHead, LinearOptions
 from emo.heads.loop import logits_of, train_head
+from emo.heads.missing import take_away
 from emo.heads.options import LoopOptions
 from emo.ragged import Ragged
-from tests.make_batches import make_batch, make_tokens
+from tests.make_batches import assert_close, make_batch, make_tokens
 
 
 def pooled_columns(batch, **options):
@@ -105,3 +107,51 @@ def test_late_fusion_averages_the_probabilities_of_the_streams():
     alone = [linear(part).softmax(1) for linear, part in zip(head.linears, columns, strict=True)]
     found = head(batch)["emotion"].softmax(1)
     np.testing.assert_allclose(found.detach(), torch.stack(alone).mean(0).detach(), atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def steady():
+    """Two streams that tell the class by their means; the spread of the second tells nothing."""
+    random = np.random.default_rng(0)
+    labels = torch.from_numpy(random.integers(0, 2, 240))
+    made = {}
+    for name, length, weight in (("s/a", 1, 1.5), ("s/b", 20, 0.5)):
+        noise = torch.from_numpy(random.standard_normal((240, length, 8)).astype(np.float32))
+        values = (noise + weight * (labels[:, None, None] - 0.5)).flatten(0, 1)  # as if scaled
+        made[name] = Ragged(values, length * torch.arange(241))
+    return Batch(made, targets={"emotion": labels})
+
+
+@pytest.mark.parametrize("fusion", ["late", "early"])
+@pytest.mark.parametrize("absent", ["s/a", "s/b"])
+def test_a_stream_that_is_absent_casts_no_vote(steady, fusion, absent):
+    dims, options = {"s/a": 8, "s/b": 8}, LinearOptions(fusion=fusion)
+    build = lambda: LinearHead(dims, {"emotion": 2}, options=options)  # noqa: E731
+    head = build()
+    head.load_state_dict(train_head(build, steady, steady, LoopOptions(), seed=0).state)
+    labels = steady.targets["emotion"]
+    whole = (logits_of(head, steady)["emotion"].argmax(1) == labels).float().mean()
+    without = logits_of(head, take_away(steady, frozenset([absent])))["emotion"]
+    accuracy = (without.argmax(1) == labels).float().mean()
+    assert accuracy > (0.9 if absent == "s/b" else 0.75)
+    assert whole > 0.95
+    if fusion == "late":  # what is left decides alone
+        place = 1 - list(dims).index(absent)
+        rows = torch.split(head._rows(steady), head.widths, dim=1)[place]
+        alone = head.linears[place](rows).log_softmax(1)
+        assert_close(without.log_softmax(1), alone, tolerance=1e-4)
+
+
+def test_one_token_among_longer_clips_has_a_typical_spread(steady):
+    options = LinearOptions(fusion="early")
+    head = LinearHead({"s/a": 8, "s/b": 8}, {"emotion": 2}, options=options)
+    head.path(steady, steady, lambda logits, targets: logits["emotion"].sum())
+    lengths = torch.where(torch.arange(240) == 0, 1, 20)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
+    tokens = steady.streams["s/b"]
+    shorter = Ragged(torch.cat([tokens.values[:1], tokens.values[20:]]), offsets)
+    rows = head._rows(Batch({**steady.streams, "s/b": shorter}))
+    whole = head._rows(steady)
+    assert_close(rows[0, 24:], whole[:, 24:].mean(0), tolerance=1e-3)
+    assert (rows[1:] == whole[1:]).all()
+    assert (rows[:, 8:16] == 0).all()  # a stream of single tokens has no spread anywhere

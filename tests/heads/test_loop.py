@@ -63,10 +63,22 @@ def test_the_best_round_on_val_is_kept(val):
     assert outcome.is_exact
 
 
-def test_training_stops_after_patience_rounds_without_a_better_one(val):
-    outcome, yielded = run_scripted([FAIR, POOR, POOR, POOR, GOOD], val)
-    assert yielded == [0, 1, 2, 3]
-    assert outcome.state["bias"].tolist() == FAIR
+def test_every_candidate_of_a_path_is_judged_whatever_the_patience(val):
+    outcome, yielded = run_scripted([FAIR, POOR, POOR, POOR, GOOD], val, patience=1)
+    assert yielded == [0, 1, 2, 3, 4]
+    assert outcome.state["bias"].tolist() == GOOD
+
+
+def test_steps_stop_after_patience_rounds_without_a_better_one(batch):
+    build = lambda: make_head("mean_pool", batch)  # noqa: E731
+    still = LoopOptions(epochs=9, batch_size=8, patience=4, learning_rate=1e-12, weight_decay=0)
+    assert len(train_head(build, batch, batch, still, seed=0).history) == 5
+
+
+def test_of_several_labels_those_more_probable_than_not_count(val):
+    val.targets["emotion"] = torch.tensor([[1, 0, 0]] * 10)
+    outcome, _ = run_scripted([[0.3, -0.3, -0.3]], val)
+    assert outcome.best.val_score == 1
 
 
 def test_equal_scores_are_decided_by_the_lower_loss(val):
@@ -87,12 +99,12 @@ def test_losses_and_scores_on_val_are_those_of_the_formulas(val):
 def first_loss(batch, **options):
     """The training loss of an untrained head."""
     loop = LoopOptions(epochs=1, batch_size=40, learning_rate=1e-12, **options)
-    build = lambda: make_head("linear", batch, solver="adamw")  # noqa: E731
+    build = lambda: make_head("linear", batch, solver="adamw", std=False)  # noqa: E731
     return train_head(build, batch, batch, loop, seed=0).history[0].train_loss
 
 
 def test_smoothing_and_class_weights_change_the_loss_as_torch_defines(batch):
-    logits = make_head("linear", batch)(batch)["emotion"]
+    logits = make_head("linear", batch, std=False)(batch)["emotion"]
     labels = batch.targets["emotion"]
     weights = 40 / (3 * labels.bincount())
     plain = functional.cross_entropy

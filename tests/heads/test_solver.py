@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from emo.heads.adamw import AdamW
+from emo.heads.curvature import RoundCoordinates
 from emo.heads.lbfgs import lbfgs
 from emo.heads.solver import solve_path
 
@@ -42,6 +43,57 @@ def test_solutions_are_scikit_learns_optima(rows, labels):
         )
         assert solution.loss == pytest.approx(loss(logits).item(), abs=1e-5)
         assert (solution.weight[:, 7] == 0).all()
+
+
+def test_rare_classes_and_weak_penalties_are_solved_as_far(rows):
+    from sklearn.linear_model import LogisticRegression
+
+    labels = torch.from_numpy(np.random.default_rng(2).choice(3, 200, p=[0.9, 0.07, 0.03]))
+    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
+    for solution in solve_path(rows, loss, outputs=3, penalties=[10.0, 1e-4]):
+        reference = LogisticRegression(C=1 / (200 * solution.penalty), tol=1e-10, max_iter=20000)
+        reference.fit(rows.double().numpy(), labels.numpy())
+        found = loss(rows @ solution.weight.T + solution.bias)
+        logits = torch.from_numpy(reference.decision_function(rows.double().numpy()))
+        squares = [solution.weight.square().sum(), np.square(reference.coef_).sum()]
+        ours, theirs = (
+            value + solution.penalty / 2 * square
+            for value, square in zip((found, loss(logits)), squares, strict=True)
+        )
+        assert ours <= theirs + 2e-6  # the same least value, as well as float32 sees it
+
+
+def test_more_columns_than_clips_are_solved_to_the_same_optimum():
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(4)
+    rows = torch.from_numpy(random.standard_normal((30, 80)).astype(np.float32))
+    labels = torch.from_numpy(random.integers(0, 3, 30))
+    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
+    for solution in solve_path(rows, loss, outputs=3, penalties=[1.0, 0.1]):
+        reference = LogisticRegression(C=1 / (30 * solution.penalty), tol=1e-9, max_iter=9999)
+        reference.fit(rows.double().numpy(), labels.numpy())
+        np.testing.assert_allclose(solution.weight, reference.coef_, atol=5e-4)
+
+
+def test_the_loss_is_round_in_its_coordinates():
+    random = np.random.default_rng(3)
+    spread = np.geomspace(1, 1e-2, 12)
+    rows = torch.from_numpy((random.standard_normal((300, 12)) * spread).astype(np.float32))
+    rows -= rows.mean(0)
+    labels = torch.from_numpy(random.choice(3, 300, p=[0.8, 0.15, 0.05]))
+    loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
+    penalties = [1.0, 1e-2, 1e-4]
+    coordinates = RoundCoordinates(loss, rows.T @ rows / 300, penalties, shape=(300, 3))
+
+    def value(flat, which):
+        weight, bias = coordinates(flat[None], torch.tensor([which]))
+        return loss(rows @ weight[0].T + bias[0]) + penalties[which] / 2 * weight.square().sum()
+
+    for which, start in enumerate(coordinates.start()):
+        hessian = torch.autograd.functional.hessian(lambda flat: value(flat, which), start)  # noqa: B023
+        bends = torch.linalg.eigvalsh(hessian)[3:]  # logits may all rise together: those bend less
+        assert 0.2 < bends.min() <= bends.max() < 5
 
 
 def test_functions_of_very_different_scale_are_minimised_together():

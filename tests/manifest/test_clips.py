@@ -269,3 +269,15 @@ def test_meld_is_read_as_it_is(real_data, tmp_path):
     assert clips[0].text.endswith("company’s transition from the KL-5 to GR-6 system.")
     assert len({clip.dialogue for clip in clips}) == 1038
     assert all(clip.text for clip in clips)
+
+
+@pytest.mark.parametrize(
+    "line", ['{"id": "a", "text": "so \\ud83d"}', '{"\\uDC00": 1, "text": "a"}']
+)
+def test_half_a_letter_is_refused_with_its_line(tmp_path, line):
+    whole = '{"id": "b", "text": "\\ud83d\\ude00 \\\\ud83d"}'
+    (tmp_path / "m.jsonl").write_text(f"{whole}\n{line}\n")
+    with pytest.raises(ManifestError, match=r"line 2 is not JSON: .*half of a letter"):
+        read_manifest(tmp_path / "m.jsonl")
+    (tmp_path / "m.jsonl").write_text(whole)
+    assert read_manifest(tmp_path / "m.jsonl").clips[0].text == "\U0001f600 \\ud83d"

@@ -19,3 +19,14 @@ def write(path, header, *rows):
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([header.split(","), *rows])
     return path
+
+
+def make_run(folder, target, *rows, seeds=1):
+    """What `emo score` reads of a run: its target, and (clip, prediction) of every seed."""
+    folder.mkdir(parents=True)
+    named = {"name": target, "task": "regress", "classes": []}
+    document = {"format_version": 1, "target": target, "classes": [], "targets": [named]}
+    (folder / "run.json").write_text(json.dumps(document))
+    lines = [(clip, seed, value + seed) for seed in range(seeds) for clip, value in rows]
+    write(folder / "predictions.csv", "id,seed,prediction", *lines)
+    return folder

@@ -84,11 +84,14 @@ def test_the_file_is_complete_and_scores_as_the_run_does(fitted, emo):
 
 
 def test_conversations_without_labels_are_predicted_and_submitted(fitted, emo):
-    labelled = (fitted / "m.csv").read_text().splitlines()
-    wanted = [line.split(",") for line in labelled]
-    kept = [wanted[0].index(name) for name in ("text", "split", "dialogue", "turn")]
-    hidden = [[row[k] for k in kept] for row in wanted if "split" in row or "test" in row]
-    (fitted / "hidden.csv").write_text("\n".join(",".join(row) for row in hidden) + "\n")
+    hidden = json.loads((fitted / "test.json").read_text())
+    for one in hidden:
+        del one["emotion-cause_pairs"]
+        for said in one["conversation"]:
+            del said["emotion"]
+    (fitted / "hidden.json").write_text(json.dumps(hidden))
+    code, _, err = emo("manifest", "semeval", "--split", "test=hidden.json", "--out", "hidden.csv")
+    assert code == 0, err
     predicted = emo("predict", "run", "--manifest", "hidden.csv", "--features", "features")
     assert predicted[0] == 0, predicted[2]
     words = ("submit", "semeval2024", "run", "--manifest", "hidden.csv")

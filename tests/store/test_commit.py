@@ -111,6 +111,21 @@ def test_a_folder_that_cannot_be_synced_is_no_obstacle(tmp_path, monkeypatch):
     assert Part(part.committed).problems() == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no folder can be synced there")
+def test_file_and_then_folder_are_synced_around_the_link(tmp_path, monkeypatch):
+    """A crash after the commit must not lose the name, nor keep it without its bytes."""
+    real, seen = os.fsync, []
+
+    def fsync(handle):
+        is_folder = os.path.isdir(f"/proc/self/fd/{handle}")
+        seen.append((is_folder, any(path.name.startswith("part-") for path in tmp_path.iterdir())))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    commit_one(tmp_path)
+    assert seen == [(False, False), (True, True)]
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [

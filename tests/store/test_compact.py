@@ -16,6 +16,7 @@ from emo.store.compact import compact
 from emo.store.index import index_paths
 from emo.store.maintain import clean, verify
 from emo.store.make_index import has_index, make_index
+from emo.store.part import part_name
 from tests.make_store import RECIPE, audio, noise
 
 
@@ -45,10 +46,14 @@ def assert_clean(store, overlaps=0):
 
 
 def fill(folder, parts):
-    """``parts``: (clip -> length, 0 for a failure; attempt; source), each with own tokens."""
-    for place, (entries, attempt, source) in enumerate(parts):
+    """``parts``: (clip -> length, 0 for a failure; attempt; source), each with own tokens.
+
+    In place of a length (length, source) may stand: a source of this clip's own.
+    """
+    for place, (entries, attempt, of_part) in enumerate(parts):
         with PartWriter(folder.path, RECIPE, attempt=attempt) as part:
-            for clip_id, length in entries.items():
+            for clip_id, entry in entries.items():
+                length, source = entry if isinstance(entry, tuple) else (entry, of_part)
                 if length:
                     tokens = audio(length, place)
                     part.add(clip_id, tokens, source=source, notes={"place": place})
@@ -78,6 +83,11 @@ def test_small_parts_become_one_an_attempt_and_overlaps_go(store, folder, filled
     assert parts_of(store) == names, "nothing to do the second time"
 
 
+SOURCES = [
+    ({"你": 1, "c": 1}, 2, "s"), ({"c": 1, "😀": (1, "t"), "é": (1, "t")}, 1, "s"),
+    ({"é": 1, "a": 0, "b": (1, "s")}, 0, "t"), ({"c": 1}, 1, "t"),
+    ({"b": 0, "c": 0, "😀": (1, "t"), "你": 0}, 1, "s"),
+]  # fmt: skip
 CLIPS = st.dictionaries(st.sampled_from("abcdeé"), st.integers(0, 3), min_size=1)
 PARTS = st.lists(st.tuples(CLIPS, st.integers(0, 2), st.sampled_from("st")), max_size=7)
 
@@ -87,6 +97,7 @@ PARTS = st.lists(st.tuples(CLIPS, st.integers(0, 2), st.sampled_from("st")), max
 @example(parts=[({"a": 0}, 0, "s"), ({"a": 1, "b": 1}, 0, "s"), ({"b": 2}, 1, "s")], most=100)
 @example(parts=[({"a": 1, "b": 1}, 0, "s"), ({"a": 2}, 0, "s"), ({"b": 3}, 0, "s")], most=100)
 @example(parts=[({"a": 0}, 0, "s"), ({"b": 0}, 1, "s"), ({"b": 1}, 0, "s")], most=1)
+@example(parts=SOURCES, most=100)  # removed in another order, the middle reads otherwise
 def test_any_parts_read_the_same_after_and_at_each_step(parts, most, tmp_path_factory):
     store = Store.create(tmp_path_factory.mktemp("s"))
     folder = store.add_recipe("toy", RECIPE)
@@ -155,6 +166,32 @@ def test_a_retry_after_compaction_wins(store, folder, filled, commit):
     compact(folder, progress=False)
     assert folder.read("audio", ["f"]).values.max() == 9
     assert_clean(store)
+
+
+@pytest.mark.parametrize("differs", ["source", "note", "absence"])
+def test_a_part_of_the_same_tokens_and_other_facts_is_not_taken_for_the_new_one(
+    store, folder, differs
+):
+    """Two parts of one clip win; the name of what they would become is that of a part that lost."""
+    few = ("a", "b", "c", "d", "e", "f", "g", "h")
+    pairs = ((x, y) for x in few for y in few if part_name([x]) < part_name([y]))
+    ids = next(pair for pair in pairs if part_name([pair[1]]) < part_name(pair))
+
+    def commit(clip_ids, other=""):
+        with PartWriter(folder.path, RECIPE) as part:
+            for clip_id in clip_ids:
+                part.add(
+                    clip_id, audio(1), source=other * (differs == "source"),
+                    notes={"n": len(other * (differs == "note"))},
+                    absent={"text": f"so {other * (differs == 'absence')}"},
+                )  # fmt: skip
+
+    commit(ids, other="old")
+    for clip_id in ids:
+        commit([clip_id])
+    expected = known(store)
+    compact(folder, progress=False)
+    assert known(store) == expected
 
 
 def test_a_damaged_part_stops_compaction_and_loses_nothing(store, folder, commit):

@@ -117,6 +117,15 @@ def test_one_random_clip_pays_for_its_own_chunks_alone(folder):
         part.check("video", 700, 800)
 
 
+def test_verify_looks_again_at_chunks_that_were_read_before(commit):
+    """Our own checksums too, which do not depend on those of the zip."""
+    part = Part(commit(noise(0, 3)))
+    part.read("audio")
+    flip(part.path, part.layout("audio").start + 5)
+    part.release()
+    assert "stream 'audio': checksum of chunk 0 differs" in part.problems()
+
+
 def test_a_part_of_another_recipe_is_refused(tmp_path, store, folder, commit):
     commit({"a": audio(1)})
     other = Recipe("toy", {"audio": StreamSpec(8)}, options={"frames": 9})

@@ -4,9 +4,13 @@ import os
 import time
 
 import numpy as np
+import pytest
 
+from emo.store import Store
 from emo.store.commit import host
+from emo.store.compact import compact
 from emo.store.maintain import clean, summary, verify
+from emo.store.mapped import Part
 from tests.make_store import audio, dead_pid, noise, owner
 
 
@@ -77,3 +81,37 @@ def test_leftovers_are_not_read(store, folder, commit):
     folder.refresh()
     assert list(folder.ids) == ["a"]
     assert verify(store, progress=False).problems == []
+
+
+@pytest.mark.parametrize("quarantine", [False, True])
+@pytest.mark.parametrize("place", [0, 3])
+def test_verify_goes_on_where_compaction_takes_parts_away(
+    store, folder, commit, monkeypatch, quarantine, place
+):
+    """Compaction comes when one part is open, and those before it were looked at."""
+    for clip in range(4):
+        commit({f"c{clip}": audio(2, clip)})
+    problems, begun = Part.problems, []
+
+    def compacted(part):
+        begun.append(part)
+        if len(begun) == place + 1:
+            compact(Store(store.path).recipes["toy"], progress=False)
+        return problems(part)
+
+    monkeypatch.setattr(Part, "problems", compacted)
+    (report,) = verify(store, quarantine=quarantine, progress=False).recipes
+    assert (report.problems, report.quarantined) == ((), ())
+    assert (report.parts, report.clips, report.overlaps) == (1, 4, 0)
+
+
+def test_parts_that_are_at_fault_are_counted_with_the_others(store, commit):
+    commit({"a": audio(1)})
+    bad, torn = commit({"b": audio(3)}), commit({"c": audio(3)})
+    data = bytearray(bad.read_bytes())
+    data[200] ^= 4
+    bad.write_bytes(data)
+    torn.write_bytes(torn.read_bytes()[:100])
+    assert [verify(store, progress=False).recipes[0].parts for _ in range(2)] == [3, 3]
+    assert verify(store, progress=False, quarantine=True).recipes[0].parts == 3
+    assert verify(store, progress=False).recipes[0].parts == 1

@@ -22,7 +22,8 @@ class FolderOptions:
         default=None,
         metadata={
             "help": "columns in the file's name without its extension, such as "
-            "{speaker}_{label}_{take}; with a / the folders too; none: the label is the folder"
+            "{speaker}_{label}_{take}; with a / the folders too; none: the label is the "
+            "nearest folder that is no split"
         },
     )
 
@@ -30,7 +31,8 @@ class FolderOptions:
 class Folder(Dataset):
     """One clip a media file; a .wav beside a video of the same name is its sound.
 
-    A folder ``train``, ``val`` (``dev``, ``valid``) or ``test`` on the way is the split.
+    A folder ``train``, ``val`` (``dev``, ``valid``) or ``test`` on the way is the split, the
+    nearest other folder the label.
     """
 
     Options: ClassVar[type] = FolderOptions
@@ -59,7 +61,7 @@ class Folder(Dataset):
         rows: list[Row] = []
         strangers: list[str] = []
         for number, place in enumerate(table.places):
-            told = _named(place, names) if names else {"label": PurePosixPath(place).parent.name}
+            told = _named(place, names) if names else {"label": _class(place)}
             if told is None:
                 strangers.append(place)
                 continue
@@ -99,11 +101,19 @@ def _named(path: str, names: re.Pattern[str]) -> Row | None:
 
 
 def _split(path: str) -> str:
-    folders = [part.lower() for part in PurePosixPath(path).parts[:-1]]
-    return next((SPLITS[part] for part in folders if part in SPLITS), "")
+    return next((SPLITS[name.lower()] for name in _folders(path) if name.lower() in SPLITS), "")
+
+
+def _class(path: str) -> str:
+    """The nearest folder that is no split: ``angry`` of ``angry/train/1.wav``."""
+    return next((name for name in _folders(path)[::-1] if name.lower() not in SPLITS), "")
+
+
+def _folders(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts[:-1]
 
 
 def _label(told: Row) -> Row:
-    """A split's folder is no class."""
+    """A split's name is no class, whatever a pattern says."""
     is_split = told.get("label", "").lower() in SPLITS
     return {name: cell for name, cell in told.items() if not (is_split and name == "label")}

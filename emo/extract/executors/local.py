@@ -8,6 +8,7 @@ torch already (``spawn`` where there is none), so none inherits a used thread po
 import multiprocessing
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -27,7 +28,7 @@ from emo.extract.resources import NOTHING_ASKED, Resources
 from emo.extract.serve import serve
 from emo.extract.stop import stop_on_signals
 from emo.extract.task_log import TaskLog
-from emo.extract.work import Worker
+from emo.extract.work import PartReport, Worker
 
 
 class Local(Executor):
@@ -111,24 +112,27 @@ def _run_here(
 ) -> JobReport:
     report = JobReport()
     job = replace(folder.job, device=device, threads=cores())
+    left, parts_done = deque(parts), 0
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
-        for number in parts:
-            if is_stopping():
-                report.is_stopped = True
-                break
-            try:
-                for done in careful.run_part(
-                    worker, folder, number, log, is_stopping=is_stopping, on_clip=progress.on_clip
-                ):
-                    report.add(done.clips, done.failures)
+        try:
+            for done in careful.run_parts(
+                worker, folder, lambda is_ahead: left.popleft() if left else None, log,
+                is_stopping=is_stopping, on_clip=progress.on_clip,
+            ):  # fmt: skip
+                if isinstance(done, PartReport):
+                    report.add(done.clips, done.failures, done.work)
                     report.is_stopped |= done.is_stopped
-            except BrokenDevice as error:
-                folder.journal(number).died(me(), str(error))
-                raise EmoError(
-                    f"the device {device} broke in part {number} ({error}). What was committed "
-                    "stays: the same command again goes on, and records a clip that breaks it "
-                    "again and again as failed; with --retries 16 it does so by itself"
-                ) from error
+                else:
+                    parts_done += 1
+        except BrokenDevice as error:
+            for journal in folder.journals().values():
+                journal.died(me(), str(error))
+            raise EmoError(
+                f"the device {device} broke ({error}). What was committed stays: the same command "
+                "again goes on, and records a clip that breaks it again and again as failed; with "
+                "--retries 16 it does so by itself"
+            ) from error
+    report.is_stopped |= is_stopping() and parts_done < len(parts)
     return report
 
 

@@ -28,7 +28,7 @@ from emo.extract.journal import me
 from emo.extract.resources import Resources
 from emo.extract.stop import stop_on_signals
 from emo.extract.task_log import TaskLog
-from emo.extract.work import PartReport, Worker
+from emo.extract.work import Worker
 
 
 class Ray(Executor):
@@ -157,9 +157,10 @@ class _Actor:
 
     def run(self, part: int) -> list[Message]:
         clips: list[Message] = []
-        reports: list[PartReport] = list(
-            careful.run_part(
-                self.worker, self.folder, part, self.log,
+        left = [part]
+        reports = list(
+            careful.run_parts(
+                self.worker, self.folder, lambda is_ahead: left.pop() if left else None, self.log,
                 is_stopping=lambda: self.is_stopping, on_clip=clips.append,
             )
         )  # fmt: skip

@@ -1,6 +1,5 @@
 """One linear layer on the pooled tokens of all streams, solved to its optimum: the linear probe."""
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -14,8 +13,8 @@ from emo.heads.ridge import ridge_path, wanted_of
 from emo.heads.solver import Solution, solve_path
 from emo.ragged import Ragged
 
-FUSED = "fused"
-"""The stream that :meth:`LinearHead.pool` makes."""
+FUSED, COUNTS = "fused", "counts"
+"""The streams that :meth:`LinearHead.pool` makes: what is read, and how many tokens there were."""
 MOSTLY_ZERO = 0.2
 """Share of non-zeros below which columns are counts of rare things, not measurements."""
 
@@ -73,17 +72,22 @@ class LinearHead(Head):
     clips one regression on everything fits the labels of clips by any stream and does not gain
     from the others; with many clips ``fusion=early`` may.
 
+    A stream that a clip lacks takes no part in the average. A clip of one token has no spread to
+    measure; it gets the mean spread of the others, because none at all would be an extreme one.
+
     ``solver=ridge`` regresses on 0 and 1: its logits rank classes well, but as probabilities they
     are nearly even; label smoothing and class weights do not reach it.
     """
 
     Options = LinearOptions
+    joins_streams = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: LinearOptions
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
+        self.typical: Tensor
         self.options, self.classes = options, dict(classes)
         self.blocks = [dim for dim in dims.values() for _ in range(1 + options.std)]
         self.widths = [dim * (1 + options.std) for dim in dims.values()]
@@ -94,9 +98,10 @@ class LinearHead(Head):
         )
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
+        self.register_buffer("typical", torch.zeros(sum(self.blocks)))
 
     def pool(self, batch: Batch) -> Batch:
-        """All streams as one token a clip: the mean and standard deviation of each."""
+        """Of each clip the means and standard deviations of all streams, and their lengths."""
         if FUSED in batch.streams:
             return batch
         columns = []
@@ -105,29 +110,42 @@ class LinearHead(Head):
             if self.options.std:
                 columns.append(segment_std(tokens.values, tokens.offsets))
         fused = torch.cat(columns, dim=1)  # (N, sum of blocks)
-        return replace(batch, streams={FUSED: Ragged(fused, torch.arange(len(fused) + 1))})
+        counts = torch.stack([batch.streams[name].lengths for name in self.streams], dim=1)
+        offsets = torch.arange(len(fused) + 1)
+        made = {FUSED: Ragged(fused, offsets), COUNTS: Ragged(counts.to(fused.dtype), offsets)}
+        return replace(batch, streams=made)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """As in the contract; the logits of late fusion are the averaged log-probabilities."""
+        batch = self.pool(batch)
         rows = torch.split(self._rows(batch), self.widths, dim=1)
         logits = [linear(part) for linear, part in zip(self.linears, rows, strict=True)]
         if len(logits) == 1:
             return self._by_target(logits[0])
         parts = [self._by_target(one) for one in logits]
+        votes = (batch.streams[COUNTS].values > 0).to(rows[0].dtype)
+        votes = torch.where(votes.any(1, keepdim=True), votes, 1.0)  # a clip of nothing: the priors
         return {
-            target: self._average([part[target] for part in parts], target)
+            target: self._average(torch.stack([part[target] for part in parts]), votes, target)
             for target in self.classes
         }
 
-    def _average(self, parts: list[Tensor], target: str) -> Tensor:
-        """Of the probabilities of classes; of numbers and several labels, of the logits."""
+    def _average(self, parts: Tensor, votes: Tensor, target: str) -> Tensor:
+        """Of the probabilities of classes; of numbers and several labels, of the logits.
+
+        Args:
+            parts: (streams, N, C) logits.
+            votes: (N, streams) 1 for a stream that the clip has, else 0.
+            target: its name.
+        """
+        shares = (votes / votes.sum(1, keepdim=True)).T[:, :, None]
         if task_of(self.classes[target]) != "classify":
-            return torch.stack(parts).mean(0)
-        both = torch.stack([part.log_softmax(1) for part in parts]).logsumexp(0)
-        return both - math.log(len(parts))
+            return (parts * shares).sum(0)
+        return (parts.log_softmax(2) + shares.log()).logsumexp(0)
 
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """The optimum at each penalty, strongest first; of late fusion one candidate."""
+        self._learn_spreads(self.pool(train))
         return self._candidates(train, val, loss) if self.options.solver != "adamw" else None
 
     def _candidates(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
@@ -147,7 +165,10 @@ class LinearHead(Head):
                 for linear, found, factors in zip(self.linears, together, scales, strict=True):
                     weights = {"weight": found.weight * factors, "bias": found.bias}
                     linear.load_state_dict(weights)
-                yield loss(self(train), train.targets).item()
+                if len(together) == 1:
+                    yield together[0].loss
+                else:
+                    yield loss(self(train), train.targets).item()
 
     def _path_of(self, rows: Tensor, train: Batch, loss: Loss) -> Iterator[Solution]:
         if self.options.solver == "ridge":
@@ -181,8 +202,31 @@ class LinearHead(Head):
         return loss(self._by_target(rows @ found.weight.T + found.bias), batch.targets).item()
 
     def _rows(self, batch: Batch) -> Tensor:
-        rows: Tensor = self.pool(batch).streams[FUSED].values
-        return rows
+        """(N, sum of blocks) what is read, with typical spreads where there is none to measure."""
+        pooled = self.pool(batch).streams
+        rows: Tensor = pooled[FUSED].values
+        lacks_spread = pooled[COUNTS].values <= 1
+        if not (lacks_spread.any() and self.typical.any()):
+            return rows
+        factors = lacks_spread.to(rows.dtype)[:, self._stream_of_columns()]
+        return torch.addcmul(rows, factors, self.typical)  # which is 0 in the columns of means
+
+    @torch.no_grad()
+    def _learn_spreads(self, pooled: Batch) -> None:
+        """The mean standard deviations of each stream, over clips of two tokens and more."""
+        if not self.options.std:
+            return
+        rows, counts = (pooled.streams[name].values for name in (FUSED, COUNTS))
+        start = 0
+        for place, dim in enumerate(self.blocks[::2]):
+            has_spread = (counts[:, place] > 1).to(rows.dtype)
+            spreads = slice(start + dim, start := start + 2 * dim)
+            self.typical[spreads] = has_spread @ rows[:, spreads] / has_spread.sum().clamp(min=1)
+
+    def _stream_of_columns(self) -> Tensor:
+        """(sum of blocks,) which stream each column is of."""
+        blocks = torch.arange(len(self.blocks)) // (1 + self.options.std)
+        return blocks.repeat_interleave(torch.tensor(self.blocks))
 
     def _by_target(self, logits: Tensor) -> dict[str, Tensor]:
         parts = torch.split(logits, list(self.classes.values()), dim=1)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers import Classifier, mean_tokens, project, segment_sum
+from emo.heads.layers import Classifier, mean_tokens, project, sum_tokens
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class MeanPoolHead(Head):
         """As in the contract."""
         tokens = self.pool(batch).streams
         projected = [
-            segment_sum(layer(tokens[name].values), tokens[name].offsets)
+            sum_tokens(layer(tokens[name].values), tokens[name])
             for name, layer in zip(self.streams, self.projections, strict=True)
         ]
         logits: dict[str, Tensor] = self.classifier(torch.cat(projected, dim=1))

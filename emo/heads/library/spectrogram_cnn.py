@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from emo.heads.convolution import ImageNorm
 from emo.heads.head import Batch, Head
 from emo.heads.layers import Classifier, is_present, resample, shorten
 
@@ -46,7 +47,7 @@ class MBConv(nn.Module):
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(wide, wide // 8, 1), nn.SiLU(),
             nn.Conv2d(wide // 8, wide, 1), nn.Sigmoid(),
         )  # fmt: skip
-        self.project = nn.Sequential(nn.Conv2d(wide, made, 1, bias=False), nn.BatchNorm2d(made))
+        self.project = nn.Sequential(nn.Conv2d(wide, made, 1, bias=False), ImageNorm(made))
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels, H, W) -> (N, made, H / stride, W / stride)."""
@@ -107,6 +108,6 @@ def _convolution(
 ) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, made, size, stride, size // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(made),
+        ImageNorm(made),
         nn.SiLU(),
     )

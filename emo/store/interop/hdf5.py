@@ -41,6 +41,9 @@ class Hdf5(Format):
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """As in the contract."""
+        for name in ("ids", DOCUMENT):
+            if name in contents.streams:
+                raise StoreError(f"stream {name!r}: what stands beside the streams has that name")
         text = h5py.string_dtype("utf-8")
         with h5py.File(path, "w", libver=("v110", "latest")) as file:
             file.attrs["writer"] = f"emo {emo.__version__}"
@@ -73,4 +76,5 @@ def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path) -> Non
         elif isinstance(found, h5py.Dataset):
             if found.is_virtual or found.external:
                 raise StoreError(f"{path}: {where} keeps its data in another file: refused")
-            arrays[where] = found
+            if found.shape is not None:  # h5py.Empty: a name and no numbers
+                arrays[where] = found

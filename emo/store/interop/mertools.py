@@ -26,6 +26,8 @@ NO_VALENCE = -10
 """What MERBench writes where a clip has no valence."""
 _SAFE = " ()[]+,;=@~-_."
 _DOCUMENT = "emo.json"
+_MOST_BYTES = 255 - len(".npy")
+"""Of a file's name."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Mertools(Format):
 
     def write(self, contents: Contents, path: Path, options: MertoolsWriteOptions) -> None:
         """As in the contract; characters that a file name cannot have become %XX."""
-        names = {clip_id: quote(clip_id, safe=_SAFE) for clip_id in contents.ids}
+        names = {clip_id: _file_name(clip_id) for clip_id in contents.ids}
         written = {}
         for stream, rows in contents.streams.items():
             if rows.spec.dim == 1 and rows.lengths.max() > 1:
@@ -83,6 +85,16 @@ class Mertools(Format):
         (path / _DOCUMENT).write_text(text, encoding="utf-8")
         if contents.cells:
             np.savez_compressed(path / "label.npz", **_corpora(contents, names, options))
+
+
+def _file_name(clip_id: str) -> str:
+    name = quote(clip_id, safe=_SAFE)
+    if len(name) > _MOST_BYTES:
+        raise StoreError(
+            f"clip {clip_id!r}: its file would have a name of {len(name)} bytes, and file systems "
+            f"take {_MOST_BYTES}; another format than mertools holds it"
+        )
+    return name
 
 
 def _write_stream(

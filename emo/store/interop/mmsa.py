@@ -15,9 +15,10 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
+from emo.store.clip_ids import texts
 from emo.store.contents import Contents, Rows
 from emo.store.format import Format
-from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document, texts
+from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
 from emo.store.unpickle import read_pickle
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
@@ -128,7 +129,7 @@ def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:
 
 
 def _ids(part: Any, split: str, options: MmsaReadOptions) -> list[str]:
-    ids = texts(np.array(part[options.ids or "id"]))
+    ids = texts(np.array(part[options.ids or "id"]).reshape(-1).tolist())
     return [f"{SPLITS[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
 
 

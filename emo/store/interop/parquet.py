@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,18 @@ import pyarrow.parquet as pq
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
+from emo.store.clip_ids import ID_NAMES, texts
 from emo.store.contents import BLOCK_BYTES, Contents, Rows, cuts, known, spec_of
 from emo.store.format import Format
-from emo.store.named_arrays import DOCUMENT, ID_NAMES, parse_document
+from emo.store.lazy_dict import LazyDict
+from emo.store.named_arrays import DOCUMENT, parse_document
 
 _NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
+_LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_IDS = (
+    pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
+    pa.types.is_fixed_size_binary, pa.types.is_integer,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,18 +50,22 @@ class Parquet(Format):
             raise StoreError(f"{path}: not a Parquet file: {error}") from error
         text = (table.schema.metadata or {}).get(DOCUMENT.encode(), b"{}")
         document = parse_document(text.decode(), path)
-        names = (options.id,) if options.id else ID_NAMES
-        id_name = next((name for name in names if name in table.column_names), None)
-        if id_name is None:
-            found = ", ".join(table.column_names)
-            raise StoreError(f"{path}: no column {' or '.join(names)}; found {found}; -o id=NAME")
-        lists = [f.name for f in table.schema if pa.types.is_list(f.type) or _is_other_list(f.type)]
+        id_name = _id_name(table.schema, path, options)
+        if table[id_name].null_count:
+            place = table[id_name].to_pylist().index(None)
+            raise StoreError(f"{path}: {id_name}: the clip in row {place + 1} has no id")
+        lists = [field.name for field in table.schema if _is_tokens(field.type)]
         if not lists:
             raise StoreError(f"{path}: no column of lists of numbers; found {table.schema.names}")
-        ids = [str(value) for value in table[id_name].to_pylist()]
-        streams = {name: _rows(name, table[name], f"{path}: {name}", document) for name in lists}
+        try:
+            ids = texts(table[id_name].to_pylist())
+        except ValueError as error:
+            raise StoreError(f"{path}: {id_name}: {error}") from error
+        streams = {
+            name: partial(_rows, name, table[name], f"{path}: {name}", document) for name in lists
+        }
         others = [name for name in table.column_names if name not in (id_name, *lists)]
-        yield Contents(ids, streams, ignored=tuple(others), **known(document))
+        yield Contents(ids, LazyDict(streams), ignored=tuple(others), **known(document))
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """As in the contract."""
@@ -87,8 +99,33 @@ def _column(ragged: Ragged, kind: pa.DataType) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, tokens, type=kind)
 
 
-def _is_other_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+def _id_name(schema: pa.Schema, path: Path, options: ParquetReadOptions) -> str:
+    names = (options.id,) if options.id else ID_NAMES
+    for name in names:
+        if name in schema.names and _is_text(schema.field(name).type):
+            return name
+    found = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    raise StoreError(
+        f"{path}: no column {' or '.join(names)} of text or whole numbers; found {found}; "
+        "-o id=NAME"
+    )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(is_kind(kind) for is_kind in _IDS)
+
+
+def _is_tokens(kind: pa.DataType) -> bool:
+    """Lists of numbers, or lists of these; lists of words are no tokens."""
+    if not _is_list(kind):
+        return False
+    inner = kind.value_type.value_type if _is_list(kind.value_type) else kind.value_type
+    return any(is_kind(inner) for is_kind in _NUMBERS)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in _LISTS)
 
 
 def _rows(stream: str, column: pa.ChunkedArray, where: str, document: Mapping[str, Any]) -> Rows:
@@ -111,7 +148,7 @@ def _rows(stream: str, column: pa.ChunkedArray, where: str, document: Mapping[st
 def _ragged(chunk: pa.Array, where: str) -> Ragged:
     """(T, D) of each row: of lists of lists, or of plain lists, which are one token."""
     inner = chunk.type.value_type
-    is_nested = pa.types.is_list(inner) or _is_other_list(inner)
+    is_nested = _is_list(inner)
     lengths = _counts(chunk) if is_nested else np.array(chunk.is_valid(), dtype=np.int64)
     tokens = chunk.flatten() if is_nested else chunk.drop_null()
     widths = np.unique(_counts(tokens))

@@ -21,55 +21,57 @@ SPEECH = {
     **SMALL, "conv_dim": (8, 8), "conv_kernel": (10, 8), "conv_stride": (5, 8),
     "num_feat_extract_layers": 2, "num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2,
 }  # fmt: skip
-VIT = (hf.ViTImageProcessor, {"size": {"height": 32, "width": 32}})
+VIT = ("ViTImageProcessor", {"size": {"height": 32, "width": 32}})
 CROP = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
-WAV = (hf.Wav2Vec2FeatureExtractor, {})
-VIDEO = (hf.VideoMAEImageProcessor, CROP)
+WAV = ("Wav2Vec2FeatureExtractor", {})
+VIDEO = ("VideoMAEImageProcessor", CROP)
 TEXT = (None, {})
 CLAP_AUDIO = {
     "patch_embeds_hidden_size": 8, "hidden_size": 64, "depths": [1, 1, 1, 1], "spec_size": 128,
     "num_attention_heads": [1, 1, 1, 1], "num_mel_bins": 32, "window_size": 2, "patch_size": 2,
     "patch_stride": [2, 2], "intermediate_size": 16, "projection_dim": 16,
 }  # fmt: skip
-# type -> (model class, configuration, processor)
+# type -> (model class, configuration, processor); a class is imported only when it is asked for
 MODELS = {
-    "bert": (hf.BertModel, hf.BertConfig(**SMALL, vocab_size=99), TEXT),
-    "roberta": (hf.RobertaModel, hf.RobertaConfig(**SMALL, vocab_size=99), TEXT),
-    "deberta-v2": (hf.DebertaV2Model, hf.DebertaV2Config(**SMALL, vocab_size=99), TEXT),
-    "modernbert": (hf.ModernBertModel, hf.ModernBertConfig(**SMALL, vocab_size=99,
+    "bert": lambda: (hf.BertModel, hf.BertConfig(**SMALL, vocab_size=99), TEXT),
+    "roberta": lambda: (hf.RobertaModel, hf.RobertaConfig(**SMALL, vocab_size=99), TEXT),
+    "deberta-v2": lambda: (hf.DebertaV2Model, hf.DebertaV2Config(**SMALL, vocab_size=99), TEXT),
+    "modernbert": lambda: (hf.ModernBertModel, hf.ModernBertConfig(**SMALL, vocab_size=99,
         pad_token_id=0, bos_token_id=2, eos_token_id=3, cls_token_id=2, sep_token_id=3), TEXT),
-    "wav2vec2": (hf.Wav2Vec2Model, hf.Wav2Vec2Config(**SPEECH), WAV),
-    "hubert": (hf.HubertModel, hf.HubertConfig(**SPEECH), WAV),
-    "wavlm": (hf.WavLMModel, hf.WavLMConfig(**SPEECH), WAV),
-    "whisper": (hf.WhisperModel, hf.WhisperConfig(d_model=16, encoder_layers=2, decoder_layers=1,
-        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, vocab_size=99,
-        decoder_ffn_dim=32, num_mel_bins=8, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-        decoder_start_token_id=1), (hf.WhisperFeatureExtractor, {"feature_size": 8})),
-    "audio-spectrogram-transformer": (hf.ASTModel, hf.ASTConfig(**SMALL, max_length=64,
-        num_mel_bins=16), (hf.ASTFeatureExtractor, {"max_length": 64, "num_mel_bins": 16})),
-    "clap": (hf.ClapModel, hf.ClapConfig(audio_config=CLAP_AUDIO, projection_dim=16,
+    "wav2vec2": lambda: (hf.Wav2Vec2Model, hf.Wav2Vec2Config(**SPEECH), WAV),
+    "hubert": lambda: (hf.HubertModel, hf.HubertConfig(**SPEECH), WAV),
+    "wavlm": lambda: (hf.WavLMModel, hf.WavLMConfig(**SPEECH), WAV),
+    "whisper": lambda: (hf.WhisperModel, hf.WhisperConfig(d_model=16, encoder_layers=2,
+        decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32,
+        vocab_size=99, decoder_ffn_dim=32, num_mel_bins=8, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, decoder_start_token_id=1),
+        ("WhisperFeatureExtractor", {"feature_size": 8})),
+    "audio-spectrogram-transformer": lambda: (hf.ASTModel, hf.ASTConfig(**SMALL, max_length=64,
+        num_mel_bins=16), ("ASTFeatureExtractor", {"max_length": 64, "num_mel_bins": 16})),
+    "clap": lambda: (hf.ClapModel, hf.ClapConfig(audio_config=CLAP_AUDIO, projection_dim=16,
         text_config={**SMALL, "vocab_size": 99, "projection_dim": 16}),
-        (hf.ClapFeatureExtractor,
+        ("ClapFeatureExtractor",
          {"feature_size": 32, "max_length_s": 2, "truncation": "rand_trunc"})),
-    "vit": (hf.ViTModel, hf.ViTConfig(**VISION), VIT),
-    "clip": (hf.CLIPModel, hf.CLIPConfig(vision_config=VISION, projection_dim=12,
-        text_config={**SMALL, "vocab_size": 99}), (hf.CLIPImageProcessor, CROP)),
-    "siglip": (hf.SiglipModel, hf.SiglipConfig(vision_config=VISION,
+    "vit": lambda: (hf.ViTModel, hf.ViTConfig(**VISION), VIT),
+    "clip": lambda: (hf.CLIPModel, hf.CLIPConfig(vision_config=VISION, projection_dim=12,
+        text_config={**SMALL, "vocab_size": 99}), ("CLIPImageProcessor", CROP)),
+    "siglip": lambda: (hf.SiglipModel, hf.SiglipConfig(vision_config=VISION,
         text_config={**SMALL, "vocab_size": 99}), VIT),
-    "siglip2": (hf.Siglip2Model, hf.Siglip2Config(
+    "siglip2": lambda: (hf.Siglip2Model, hf.Siglip2Config(
         vision_config={**SMALL, "patch_size": 8, "num_patches": 16},
         text_config={**SMALL, "vocab_size": 99}),
-        (hf.Siglip2ImageProcessor, {"patch_size": 8, "max_num_patches": 16})),
-    "dinov2": (hf.Dinov2Model, hf.Dinov2Config(**VISION), (hf.BitImageProcessor, CROP)),
-    "dinov3_vit": (hf.DINOv3ViTModel, hf.DINOv3ViTConfig(**VISION), VIT),
-    "convnext": (hf.ConvNextModel, hf.ConvNextConfig(hidden_sizes=[8, 8, 8, 16], depths=[1] * 4),
-        (hf.ConvNextImageProcessor, {"size": {"shortest_edge": 384}})),
-    "vit_mae": (hf.ViTMAEModel, hf.ViTMAEConfig(**VISION), VIT),
-    "videomae": (hf.VideoMAEModel, hf.VideoMAEConfig(**VISION, num_frames=4), VIDEO),
-    "timesformer": (hf.TimesformerModel, hf.TimesformerConfig(**VISION, num_frames=4), VIDEO),
-    "vjepa2": (hf.VJEPA2Model, hf.VJEPA2Config(**VISION, crop_size=32, frames_per_clip=4,
+        ("Siglip2ImageProcessor", {"patch_size": 8, "max_num_patches": 16})),
+    "dinov2": lambda: (hf.Dinov2Model, hf.Dinov2Config(**VISION), ("BitImageProcessor", CROP)),
+    "dinov3_vit": lambda: (hf.DINOv3ViTModel, hf.DINOv3ViTConfig(**VISION), VIT),
+    "convnext": lambda: (hf.ConvNextModel, hf.ConvNextConfig(hidden_sizes=[8, 8, 8, 16],
+        depths=[1] * 4), ("ConvNextImageProcessor", {"size": {"shortest_edge": 384}})),
+    "vit_mae": lambda: (hf.ViTMAEModel, hf.ViTMAEConfig(**VISION), VIT),
+    "videomae": lambda: (hf.VideoMAEModel, hf.VideoMAEConfig(**VISION, num_frames=4), VIDEO),
+    "timesformer": lambda: (hf.TimesformerModel, hf.TimesformerConfig(**VISION, num_frames=4),
+        VIDEO),
+    "vjepa2": lambda: (hf.VJEPA2Model, hf.VJEPA2Config(**VISION, crop_size=32, frames_per_clip=4,
         pred_hidden_size=16, pred_num_attention_heads=2, pred_num_hidden_layers=1),
-        (hf.VJEPA2VideoProcessor, {**CROP, "crop_size": {"height": 32, "width": 32}})),
+        ("VJEPA2VideoProcessor", {**CROP, "crop_size": {"height": 32, "width": 32}})),
 }  # fmt: skip
 TYPES = list(MODELS)
 
@@ -77,11 +79,11 @@ TYPES = list(MODELS)
 def save(folder, name):
     """Write a tiny model with its processor; returns the model that was written."""
     torch.manual_seed(0)
-    kind, config, (processor, arguments) = MODELS[name]
+    kind, config, (processor, arguments) = MODELS[name]()
     model = kind(config).eval()
     model.save_pretrained(folder)
     if processor is not None:
-        processor(**arguments).save_pretrained(folder)
+        getattr(hf, processor)(**arguments).save_pretrained(folder)
     else:
         for path in TOKENIZER.glob("token*"):
             (folder / path.name).write_bytes(path.read_bytes())
@@ -121,7 +123,7 @@ def direct(model, name, folder, media):
     """The transformers class called as its documentation shows: (T, D)."""
     mono = media.samples.mean(0)
     with torch.inference_mode():
-        if MODELS[name][2] is TEXT:
+        if MODELS[name]()[2] is TEXT:
             ids = hf.AutoTokenizer.from_pretrained(folder)(media.text, return_tensors="pt")
             return model(input_ids=ids["input_ids"]).last_hidden_state[0]
         if name in {

@@ -40,6 +40,12 @@ def test_padding_is_cut_off_and_never_read_as_tokens(tmp_path):
     assert "left out: labels (3,)" in report.table()
 
 
+def test_lengths_from_before_a_cut_are_cut_too(tmp_path):
+    arrays = {"ids": IDS, "audio": padded(), "audio_lengths": [2, 9, 0]}
+    folder, _ = brought(tmp_path, arrays)
+    assert folder.read("audio", ["a", "b"]).lengths.tolist() == [2, 4]
+
+
 def test_padding_in_front_is_said_by_option(tmp_path):
     arrays = {"ids": IDS, "audio": padded(front=True), "audio_lengths": LENGTHS}
     with pytest.raises(StoreError, match=r"clip 0 has numbers beyond its 2 tokens.*padding=front"):
@@ -89,6 +95,8 @@ def test_numbers_that_are_not_finite_are_failures_of_their_clips(tmp_path, emo):
     assert code == 3
     assert "2 clips of old.npz -> features/old" in out
     assert "failed: b: clip 'b', stream 'x': token 0 of 1 is not finite" in out
+    code, out, _ = emo("store", "import", "npz", "old.npz")
+    assert (code, "0 clips of old.npz" in out, "failed: b: clip 'b'" in out) == (3, True, True)
 
 
 def test_new_clips_cannot_have_the_numbers_of_an_imported_recipe(tmp_path):

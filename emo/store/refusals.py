@@ -1,0 +1,67 @@
+"""The error line for what an object store, or the way to it, answered."""
+
+import re
+
+from emo.errors import StoreError
+
+KEPT = "Parts committed so far are kept; the same command goes on from there."
+_CODE = re.compile(r"<Code>([^<]+)</Code>")
+_STATUS = re.compile(r"status code: (\d+ [A-Za-z ]+)")
+_OWN_MACHINE = re.compile(r"169\.254\.169\.254|/latest/api/token|/computeMetadata/")
+"""Of addresses at which a machine in the cloud asks for its own credentials: it had no others."""
+_NO_KEYS = re.compile("[Cc]redential|Account must be specified")
+_REQUEST = re.compile(r"https?://[^\s/]+")
+
+
+def refusal(url: str, root: str, answer: str) -> StoreError:
+    """What went wrong and what to do.
+
+    Args:
+        url: of the object that was asked for.
+        root: ``s3://bucket``.
+        answer: what obstore raised, of many lines.
+    """
+    answer = answer.partition("Debug source")[0]
+    code, status = _first(_CODE, answer), _first(_STATUS, answer)
+    said = " ".join(filter(None, (status, code))) or answer.splitlines()[0]
+    server = next(iter(_REQUEST.findall(answer)), root)
+    if "NoSuchBucket" in answer:
+        return StoreError(
+            f"{root}: no such bucket at {server}. Create it, or correct the name or the endpoint "
+            "(AWS_ENDPOINT_URL)."
+        )
+    if status.startswith(("301", "307")) or "AuthorizationHeaderMalformed" in answer:
+        return StoreError(f"{root}: the bucket is in another region ({said}); set AWS_REGION.")
+    if _OWN_MACHINE.search(answer) or _NO_KEYS.search(re.sub(r"\S*/\S*", "", answer)):
+        return StoreError(
+            f"{root}: no credentials. Set those that the service's own tool reads: "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or AWS_PROFILE, with boto3 installed), "
+            "GOOGLE_APPLICATION_CREDENTIALS, or AZURE_STORAGE_ACCOUNT_NAME and _KEY."
+        )
+    if status.startswith(("401", "403")):
+        return StoreError(
+            f"{url}: permission denied by {server} ({said}). Check the credentials and what they "
+            "may do: stores need to list, get and put, and to delete for compact and quarantine."
+        )
+    if status.startswith("501"):
+        return no_conditions(root)
+    if "error sending request" in answer or "timed out" in answer or "builder error" in answer:
+        return StoreError(
+            f"{root}: {server} cannot be reached. Check the network and the endpoint "
+            f"(AWS_ENDPOINT_URL). {KEPT}"
+        )
+    return StoreError(f"{url}: the object store answers {said}. {KEPT}")
+
+
+def no_conditions(root: str) -> StoreError:
+    """The server overwrites what it was told not to."""
+    return StoreError(
+        f"{root}: the server does not hold to the condition If-None-Match: *, so that one worker "
+        "would overwrite the parts of another. Use a server that does (S3 since 2024, MinIO, Ceph, "
+        "Google, Azure), or extract to a folder and copy it up."
+    )
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[1].strip() if found else ""

@@ -1,0 +1,195 @@
+"""Parts flow into each other: what is begun early, what is not, and who is told."""
+
+import threading
+import time
+
+import pytest
+
+from emo.errors import StoreError
+from emo.extract import careful
+from emo.extract.careful import PartDone
+from emo.extract.crew import Crew, Died, Ready, Staff
+from emo.extract.executor import Progress
+from emo.extract.job import Job, ask
+from emo.extract.job_folder import write_job
+from emo.extract.journal import me
+from emo.extract.plan import make_plan
+from emo.extract.stage_totals import WorkTotals
+from emo.extract.task_log import TaskLog
+from emo.extract.work import PartReport, Worker
+from emo.manifest import Clip
+from emo.store.part import PartWriter
+from emo.store.store import Store
+
+LETTERS = ask("tests.make_backbone:Letters", "letters", {})
+PART_CLIPS = 4
+
+
+@pytest.fixture
+def job(tmp_path):
+    Store.create(tmp_path / "store").add_recipe("letters", LETTERS.recipe)
+    return Job(tmp_path, tmp_path / "store", (LETTERS,), batch_clips=2, threads=2)
+
+
+@pytest.fixture
+def folder(job):
+    return folder_of(job, 12)
+
+
+def folder_of(job, clips):
+    rows = [Clip(f"c{k:02}", text=f"text {k}") for k in range(clips)]
+    plan = make_plan(job, Store(job.store).recipes, rows, part_clips=PART_CLIPS)
+    return write_job(job, plan.parts)
+
+
+@pytest.fixture
+def events(monkeypatch):
+    """What happens, in order: ("decode", part), ("encode", part), ("commit", part)."""
+    found, lock = [], threading.Lock()
+
+    def note(event, clip_ids):
+        with lock:
+            found.extend((event, int(each[1:]) // PART_CLIPS) for each in clip_ids)
+
+    prepare, encode, leave = Worker._prepare, Worker._encoded, PartWriter.__exit__
+
+    def prepared(self, units):
+        note("decode", [unit.clip.id for unit in units])
+        return prepare(self, units)
+
+    def encoded(self, name, batch):
+        note("encode", [ready.unit.clip.id for ready in batch])
+        time.sleep(0.02)
+        return encode(self, name, batch)
+
+    def left(self, *error):
+        leave(self, *error)
+        note("commit", list(self._sources)[:1])
+
+    monkeypatch.setattr(Worker, "_prepare", prepared)
+    monkeypatch.setattr(Worker, "_encoded", encoded)
+    monkeypatch.setattr(PartWriter, "__exit__", left)
+    return found
+
+
+def run(job, folder, parts, *, is_stopping=lambda: False, on_clip=lambda failed: None):
+    """Reports and PartDones of one worker, and whether it asked ahead, question by question."""
+    left, asked = list(parts), []
+
+    def take(is_ahead):
+        asked.append(is_ahead)
+        return left.pop(0) if left else None
+
+    with Worker(job) as worker, TaskLog(folder.logs) as log:
+        done = list(
+            careful.run_parts(
+                worker, folder, take, log, is_stopping=is_stopping, on_clip=on_clip
+            )
+        )  # fmt: skip
+    assert not folder.journals()
+    return done, asked
+
+
+def test_the_next_part_is_decoded_before_this_one_is_committed_but_never_encoded(
+    job, folder, events
+):
+    done, asked = run(job, folder, [0, 1, 2])
+    assert [each.part for each in done if isinstance(each, PartDone)] == [0, 1, 2]
+    assert asked == [False, True, True, True, False]
+    for part in (0, 1):
+        commit = events.index(("commit", part))
+        assert events.index(("decode", part + 1)) < commit < events.index(("encode", part + 1))
+    assert ("decode", 2) not in events[: events.index(("commit", 0))], "one part ahead at most"
+    assert len(Store(job.store).recipes["letters"].ids) == 12
+
+
+def test_a_part_with_dead_workers_is_done_alone(job, folder, events):
+    folder.journal(1).begin([f"c{k:02}" for k in range(4, 8)])
+    folder.journal(1).died(me(), "SIGSEGV")
+    left = [0, 1, 2]
+    with Worker(job) as worker, TaskLog(folder.logs) as log:
+        for _ in careful.run_parts(
+            worker, folder, lambda is_ahead: left.pop(0) if left else None, log,
+            is_stopping=lambda: False, on_clip=lambda failed: None,
+        ):  # fmt: skip
+            pass
+    first, last = events.index(("decode", 1)), len(events) - events[::-1].index(("commit", 1))
+    assert {part for _, part in events[first:last]} == {1}
+    assert len(Store(job.store).recipes["letters"].ids) == 12
+
+
+def test_a_stop_gives_the_part_ahead_back_untouched(job, folder, events):
+    heard = []
+    done, _ = run(job, folder, [0, 1, 2], is_stopping=lambda: len(heard) >= 2, on_clip=heard.append)
+    (report,) = [each for each in done if isinstance(each, PartReport)]
+    assert report.is_stopped
+    assert ("decode", 1) in events, "it had been begun"
+    assert sorted(Store(job.store).recipes["letters"].ids) == ["c00", "c01"]
+
+
+def test_an_error_of_the_writer_stops_and_leaves_no_clip_in_hand(job, folder, monkeypatch):
+    def full(*_):
+        raise StoreError("disk full")
+
+    monkeypatch.setattr("emo.store.part.commit", full)
+    with pytest.raises(StoreError, match="disk full"):
+        run(job, folder, [0, 1, 2])
+    assert not folder.journals()
+
+
+class Script(Staff):
+    """Says what it is told to say, and remembers which parts it was given; workers are numbered."""
+
+    def __init__(self, messages, places=1):
+        self.messages, self.room, self.given, self.hired = list(messages), places, [], 0
+
+    def places(self):
+        return self.room
+
+    def hire(self):
+        self.hired += 1
+        return self.hired
+
+    def give(self, key, part):
+        self.given.append((key, part))
+
+    def hear(self, seconds):
+        return [self.messages.pop(0)]
+
+    def stop(self):
+        pass
+
+    def close(self):
+        pass
+
+
+def report():
+    return PartReport(PART_CLIPS, {}, False, 1.0, WorkTotals())
+
+
+def test_a_death_gives_both_parts_back_and_blames_those_with_clips_in_hand(job, folder):
+    by = "here/1/abc"
+    folder.journal(0)._append({"begin": ["c00"], "by": by})
+    staff = Script(
+        [(1, Ready(by)), (1, Ready(by, is_ahead=True)), (1, Died("SIGSEGV")),
+         (2, Ready("b")), (2, report()), (2, PartDone(0)),
+         (2, Ready("b")), (2, report()), (2, PartDone(1)),
+         (2, Ready("b")), (2, report()), (2, PartDone(2))]
+    )  # fmt: skip
+    crew = Crew(folder, staff, Progress(), lambda: False)
+    found = crew.run([0, 1, 2])
+    assert staff.given == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
+    assert (found.lost, found.clips) == ([], 3 * PART_CLIPS)
+    assert folder.journal(0).seen() == 1
+    assert (crew._deaths, crew._bare) == ({0: 1}, {0: 0})
+
+
+def test_a_part_ahead_is_given_only_while_one_is_left_for_every_other_worker(job, folder):
+    staff = Script(
+        [(1, Ready("a")), (1, Ready("a", is_ahead=True)), (1, PartDone(0)),
+         (1, Ready("a")), (1, Ready("a", is_ahead=True)), (1, PartDone(1)),
+         (1, Ready("a")), (1, PartDone(2))],
+        places=3,
+    )  # fmt: skip
+    Crew(folder, staff, Progress(), lambda: False).run([0, 1, 2])
+    assert staff.given == [(1, 0), (1, None), (1, 1), (1, None), (1, 2)]

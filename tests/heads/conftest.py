@@ -1,0 +1,32 @@
+"""What the tests of fitting share: clips that can be learnt, and a run fitted on them."""
+
+import pytest
+
+from emo.heads.fit import FitOptions, fit_head
+from tests.make_batches import learnable, make_manifest, make_store
+
+SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
+QUICK = FitOptions(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, threads=1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    labels, tokens = learnable(120, streams=("a", "b"))
+    for row in (7, 95):
+        del tokens[f"c{row}"]["b"]
+    store = make_store(tmp_path_factory.mktemp("fit") / "features", tokens)
+    return make_manifest(labels, split=SPLITS), store
+
+
+@pytest.fixture(scope="module")
+def fitted(made, tmp_path_factory):
+    manifest, store = made
+    return fit_head(manifest, [store], tmp_path_factory.mktemp("runs") / "x" / "y", QUICK)
+
+
+@pytest.fixture
+def without_plots(monkeypatch):
+    """Pictures are half of the time of a small run, and tested elsewhere."""
+    for module in ("folder", "cross"):
+        for name in ("plot_confusion", "plot_numbers", "plot_curves"):
+            monkeypatch.setattr(f"emo.heads.{module}.{name}", lambda *_: None, raising=False)

@@ -1,0 +1,70 @@
+"""`emo predict`: which clips get an answer, and where it is written."""
+
+import pandas as pd
+import pytest
+
+from emo.errors import EmoError
+from emo.heads.fit import FitOptions, fit_head
+from emo.predict import predict_manifest
+from tests.make_batches import learnable, make_manifest, make_store
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A store in which c0 to c4 lack stream a, c5 all, and c6 stream b; runs on a, and on both."""
+    folder = tmp_path_factory.mktemp("predict")
+    labels, tokens = learnable(60, streams=("a", "b"))
+    for row in range(5):
+        del tokens[f"c{row}"]["a"]
+    tokens["c5"].clear()
+    del tokens["c6"]["b"]
+    store = make_store(folder / "features", tokens)
+    manifest = make_manifest(labels, split=["train"] * 40 + ["val"] * 20)
+    options = FitOptions("linear", threads=1, allow_missing=0.2)
+    fit_head(manifest, [store], folder / "both", options)
+    fit_head(
+        manifest,
+        [store],
+        folder / "a",
+        FitOptions("linear", streams=("fake/a",), allow_missing=0.2),
+    )
+    (folder / "new.csv").write_text("id,text\n" + "".join(f"c{row},x\n" for row in range(10)))
+    (folder / "none.csv").write_text("id,text\n" + "".join(f"c{row},x\n" for row in range(5)))
+    return folder
+
+
+def predicted(made, run, out, manifest="new.csv"):
+    return predict_manifest(
+        made / run, made / manifest, made / "features", out, columns={}, root=None
+    )
+
+
+@pytest.mark.parametrize(("run", "bare"), [("a", [0, 1, 2, 3, 4, 5]), ("both", [5])])
+def test_clips_without_any_stream_that_the_run_reads_fail(made, tmp_path, run, bare):
+    report = predicted(made, run, tmp_path / "found.csv")
+    table = pd.read_csv(tmp_path / "found.csv")
+    assert list(table["id"]) == [f"c{row}" for row in range(10) if row not in bare]
+    assert set(report.failures) == {f"c{row}" for row in bare}
+    assert report.failures["c5"] == "broken"
+    assert report.exit_code == 3
+    if run == "a":
+        assert report.failures["c0"] == "without fake/a: none"
+        with pytest.raises(EmoError, match="no clip has features; first: c0: without fake/a: none"):
+            predicted(made, run, tmp_path / "none.csv", "none.csv")
+
+
+def test_a_clips_answer_does_not_depend_on_those_that_fail(made, tmp_path):
+    predicted(made, "a", tmp_path / "with.csv")
+    (made / "last.csv").write_text("id,text\nc9,x\n")
+    predicted(made, "a", tmp_path / "alone.csv", "last.csv")
+    lines = [(tmp_path / name).read_text().splitlines()[-1] for name in ("with.csv", "alone.csv")]
+    assert lines[0] == lines[1]
+
+
+def test_the_folder_of_the_answers_is_made_or_named_before_anything_is_done(made, tmp_path):
+    predicted(made, "both", tmp_path / "new" / "folder" / "found.csv")
+    assert (tmp_path / "new" / "folder" / "found.csv").is_file()
+    (tmp_path / "file").touch()
+    for out, said in (("file/found.csv", "cannot be written"), ("new", "is a folder")):
+        with pytest.raises(EmoError, match=said):
+            predicted(made, "both", tmp_path / out, "nowhere.csv")
