@@ -49,7 +49,7 @@ def run_over_turns(lstm: nn.LSTM, clips: Tensor, turns: Tensor) -> Tensor:
     if len(order) <= TOGETHER:
         order = torch.arange(len(turns), device=turns.device)
     found, said = [], []
-    for group in order.split(TOGETHER):
+    for group in torch.split(order, TOGETHER):
         is_turn = turns[group] >= 0
         rows = turns[group][is_turn]
         offsets = torch.zeros(len(group) + 1, dtype=torch.int64, device=rows.device)
