@@ -7,6 +7,8 @@ from emo.heads.layers import segment_ids
 from emo.ragged import Ragged
 
 _NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+TOGETHER = 16
+"""Dialogues side by side."""
 
 
 def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
@@ -38,15 +40,26 @@ def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
 
 
 def run_over_turns(lstm: nn.LSTM, clips: Tensor, turns: Tensor) -> Tensor:
-    """Every dialogue by itself, turn after turn: (N, D), (G, U) rows -> (N, outputs)."""
-    is_turn = turns >= 0
-    rows = turns[is_turn]
-    offsets = torch.zeros(len(turns) + 1, dtype=torch.int64, device=rows.device)
-    torch.cumsum(is_turn.sum(1), 0, out=offsets[1:])
-    outputs: Tensor = run_lstm(lstm, Ragged(clips[rows], offsets)).values
+    """Every dialogue by itself, turn after turn: (N, D), (G, U) rows -> (N, outputs).
+
+    Dialogues of like lengths run together: a few are so long that side by side with them most of
+    what is computed would lie past the others' ends.
+    """
+    order = (turns >= 0).sum(1).argsort(descending=True, stable=True)
+    if len(order) <= TOGETHER:
+        order = torch.arange(len(turns), device=turns.device)
+    found, said = [], []
+    for group in torch.split(order, TOGETHER):
+        is_turn = turns[group] >= 0
+        rows = turns[group][is_turn]
+        offsets = torch.zeros(len(group) + 1, dtype=torch.int64, device=rows.device)
+        torch.cumsum(is_turn.sum(1), 0, out=offsets[1:])
+        found.append(run_lstm(lstm, Ragged(clips[rows], offsets)).values)
+        said.append(rows)
+    rows = torch.cat(said)
     inverse = torch.empty_like(rows)
     inverse[rows] = torch.arange(len(rows), device=rows.device)
-    return outputs[inverse]
+    return torch.cat(found)[inverse]
 
 
 def _run(weights: list[Tensor], values: Tensor, index: Tensor, shape: tuple[int, int]) -> Tensor:

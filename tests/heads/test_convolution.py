@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from emo.heads.convolution import RaggedConv, TokenNorm
 from emo.heads.layers import resample
-from emo.heads.recurrent import run_over_turns
+from emo.heads.recurrent import TOGETHER, run_over_turns
 from tests.make_batches import assert_close, make_tokens
 
 LENGTHS = [4, 0, 1, 7]
@@ -53,3 +53,29 @@ def test_an_lstm_over_turns_is_torchs_on_each_dialogue():
         np.testing.assert_allclose(
             found[dialogue].detach(), lstm(clips[dialogue])[0].detach(), atol=1e-6
         )
+
+
+def test_many_dialogues_of_any_lengths_run_as_each_alone():
+    """They run in groups of like lengths; rows and dialogues are in no order."""
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    lengths = random.geometric(0.2, 2 * TOGETHER + 3)
+    rows = torch.from_numpy(random.permutation(lengths.sum()))
+    turns = torch.full((len(lengths), int(lengths.max())), -1)
+    turns[torch.arange(turns.shape[1]) < torch.from_numpy(lengths)[:, None]] = rows
+    lstm = torch.nn.LSTM(4, 3, bidirectional=True)
+    clips = torch.randn(len(rows), 4, requires_grad=True)
+    slope = torch.randn(len(rows), 6)
+    found = run_over_turns(lstm, clips, turns)
+    expected = torch.zeros_like(found)
+    for dialogue in turns:
+        own = dialogue[dialogue >= 0]
+        expected = expected.index_copy(0, own, lstm(clips[own])[0])
+    torch.testing.assert_close(found, expected)
+    leaves = [clips, *lstm.parameters()]
+    for ours, theirs in zip(
+        torch.autograd.grad((found * slope).sum(), leaves),
+        torch.autograd.grad((expected * slope).sum(), leaves),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
