@@ -133,7 +133,7 @@ def _run_here(
         except BrokenDevice as error:
             folder.journal(in_hand[0]).died(me(), str(error))
             raise EmoError(
-                f"the device {device} broke in part {in_hand[0]} ({error}). What was committed "
+                f"the device {device} broke ({error}) in part {in_hand[0]}. What was committed "
                 "stays: the same command again goes on, and records a clip that breaks it "
                 "again and again as failed; with --retries 16 it does so by itself"
             ) from error
