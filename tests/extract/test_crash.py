@@ -20,7 +20,7 @@ from tests.forked import Phase, calls_of, forked
 from tests.make import make_clip, tone
 
 PHASES = (
-    Phase("plan", "emo.extract.job_folder:_write_parts", "after"),
+    Phase("plan", "emo.extract.job_folder:write_lines", "after"),
     Phase("decode", "emo.extract.work:load_segments"),
     Phase("encode", "emo.extract.work:encode_batch"),
     Phase("add", "emo.store.part:PartWriter.add"),

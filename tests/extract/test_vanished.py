@@ -10,7 +10,7 @@ from tests.mounts import bound, mount, needs_mounts, unmount
 
 ENCODE = Phase("encode", "emo.extract.work:encode_batch")
 PHASES = (
-    Phase("plan", "emo.extract.job_folder:_write_parts"),
+    Phase("plan", "emo.extract.job_folder:write_lines"),
     Phase("decode", "emo.extract.work:load_segments"),
     ENCODE,
     Phase("write", "emo.store.part:write_members", "half way"),
@@ -48,8 +48,9 @@ def test_a_mount_that_vanishes_costs_at_most_the_part_in_hand(manifest, expected
     disk.mkdir()
     command = emo_command(printed, *words(manifest, seen / "features"))
     is_plan = phase.name == "plan"
+    nth = {"plan": 1, "decode": 6}.get(phase.name, 4)  # a part is decoded ahead of the one in hand
     with bound(disk, seen):
-        child = forked(command, phase, 1 if is_plan else 4)
+        child = forked(command, phase, nth)
         assert child.waits()
         before = hashes(disk / "features")
         assert before or is_plan
@@ -58,7 +59,9 @@ def test_a_mount_that_vanishes_costs_at_most_the_part_in_hand(manifest, expected
         line = end_in_one_line(child, printed)
     assert str(seen / "features") in line
     assert list(seen.iterdir()) == []  # nothing was written below the place of the mount
-    assert hashes(disk / "features") == before
+    after = hashes(disk / "features")
+    assert before.items() <= after.items()
+    assert phase.name == "decode" or after == before  # while one part is decoded another commits
     with bound(disk, seen):
         assert forked(command).end() == 0
         check_whole(seen / "features", expected)
