@@ -6,7 +6,7 @@ import pytest
 
 from emo.heads.data import read_data
 from emo.heads.fit import FitOptions
-from emo.heads.question import HASHED, name_of, name_of_run, question_of
+from emo.heads.question import HASHED, name_of, name_of_folds, name_of_run, question_of
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 20 + ["val"] * 10 + ["test"] * 10
@@ -72,6 +72,12 @@ def test_all_that_changes_a_head_or_its_scores_changes_the_question(ask, what, d
     assert {name for name in ours if ours[name] != theirs[name]} == differs
     assert (name_of(ours) == name_of(theirs)) == (not differs)
     assert set(HASHED) < set(ours)
+
+
+def test_other_folds_and_no_folds_are_other_questions(ask):
+    asked = ask()
+    names = {name_of(asked), name_of_folds([asked], "speaker"), name_of_folds([asked], "session")}
+    assert len(names | {name_of_folds([asked, asked], "session")}) == 4
 
 
 def test_more_seeds_or_trials_are_another_run():
