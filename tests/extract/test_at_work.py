@@ -40,6 +40,7 @@ def write_log(folder, by, age_seconds):
         (ELSEWHERE, 1, True), (ELSEWHERE, FRESH_SECONDS + 9, False), (ELSEWHERE, None, False),
         (GONE, 1, False), (GONE, None, False), (me(), 1, True), (me(), None, True),
     ],
+    ids=["fresh", "old", "silent", "gone", "gone-silent", "we", "we-silent"],
 )  # fmt: skip
 def test_journal_and_status_agree_on_who_is_at_work(folder, by, age_seconds, is_there):
     if age_seconds is not None:

@@ -85,7 +85,13 @@ def test_the_command_shows_it_on_stderr_and_status_sums_it_up(emo, tmp_path, mon
         "stage", "load", "decode", "prepare", "encode", "write",
     ]  # fmt: skip
     _, out, _ = emo("extract", "--status", "features")
-    assert err.strip() in out
+    told = out.splitlines()
+    start = next(place for place, line in enumerate(told) if line.startswith("stage  "))
+    assert [line.split()[0] for line in told[start : start + 6]] == [
+        line.split()[0] for line in lines[-7:-1]
+    ]
+    done = [line.split()[3] for line in lines[-6:-1]]  # seconds so short are rounded apart
+    assert [line.split()[3] for line in told[start + 1 : start + 6]] == done
 
 
 def totals_of(wall=40.0, is_on_gpu=False, threads=4, **busy):
