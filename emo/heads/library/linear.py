@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from emo.heads.columns import column_scale
 from emo.heads.head import Batch, Head, Loss, task_of
 from emo.heads.layers import segment_mean, segment_std
 from emo.heads.ridge import ridge_path, wanted_of
@@ -15,8 +16,6 @@ from emo.ragged import Ragged
 
 FUSED, COUNTS = "fused", "counts"
 """The streams that :meth:`LinearHead.pool` makes: what is read, and how many tokens there were."""
-MOSTLY_ZERO = 0.2
-"""Share of non-zeros below which columns are counts of rare things, not measurements."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class LinearHead(Head):
         return self._candidates(train, val, loss) if self.options.solver != "adamw" else None
 
     def _candidates(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
-        scale = _column_scale(self._rows(train), self.blocks)
+        scale = column_scale(self._rows(train), self.blocks)
         seen, held_out = (
             torch.split(self._rows(batch) * scale, self.widths, dim=1) for batch in (train, val)
         )
@@ -231,24 +230,3 @@ class LinearHead(Head):
     def _by_target(self, logits: Tensor) -> dict[str, Tensor]:
         parts = torch.split(logits, list(self.classes.values()), dim=1)
         return dict(zip(self.classes, parts, strict=True))
-
-
-def _column_scale(rows: Tensor, blocks: list[int]) -> Tensor:
-    """(D,) factors that bring each block of columns to total variance 1; constant columns to 0.
-
-    Columns are scaled one by one, which costs .05 F1 on hashed words and gains .04 UAR on pooled
-    log-mel; so blocks that are mostly zeros are scaled together.
-    """
-    return torch.cat([_scale_of(part) for part in torch.split(rows, blocks, dim=1)])
-
-
-def _scale_of(block: Tensor) -> Tensor:
-    nonzero = int(block.count_nonzero())
-    if nonzero == 0:
-        return block.new_zeros(block.shape[1])
-    deviation = (block - block.mean(0)).square_().mean(0).sqrt()
-    typical = deviation.square().mean().sqrt()
-    varies = deviation > 1e-4 * typical
-    if nonzero < MOSTLY_ZERO * block.numel():
-        deviation = typical.expand_as(deviation)
-    return torch.where(varies, 1 / (deviation * varies.sum().sqrt()), 0.0)
