@@ -14,10 +14,11 @@ from heads_workload import CLIPS, Workload, make_workload
 from store import Figure, figure
 
 from emo import plugins
+from emo.heads.columns import column_scale
 from emo.heads.data import Data, read_data
 from emo.heads.fit import fit_head
 from emo.heads.head import LIBRARY, Head
-from emo.heads.library.linear import LinearHead, _column_scale
+from emo.heads.library.linear import LinearHead
 from emo.heads.loop import Outcome
 from emo.heads.options import FitOptions
 
@@ -105,7 +106,7 @@ def linear(bench: Bench) -> Iterator[Figure]:
     head.load_state_dict(outcomes[0].state)
     penalty = head._penalties()[outcomes[0].best.round - 1]
     splits = {name: head._rows(split.batch) for name, split in data.splits.items()}
-    scale = _column_scale(splits["train"], head.blocks)
+    scale = column_scale(splits["train"], head.blocks)
     theirs = optimum(splits["train"] * scale, data, penalty)
     answers = theirs.predict((splits["test"] * scale).numpy().astype(np.float64))
     yield figure(
