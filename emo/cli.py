@@ -47,8 +47,10 @@ class Plugins(str, Enum):  # noqa: UP042
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr."""
-    # torch's threads would spin while they wait, which costs a shared machine ten times the work
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+    # torch's threads spin for milliseconds while they wait, which costs a shared machine ten times
+    # the work; asleep at once, they wake too late. Read when torch is imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
         app()
     except EmoError as error:
