@@ -11,7 +11,7 @@ from emo.errors import EmoError
 from emo.extract.careful import PartDone
 from emo.extract.executor import JobReport, Progress
 from emo.extract.job_folder import JobFolder
-from emo.extract.job_place import short
+from emo.extract.job_place import typed
 from emo.extract.work import PartReport
 
 RETRIES = 16
@@ -198,5 +198,5 @@ def _lost(folder: JobFolder, part: int, deaths: int, how: str | None) -> str:
     return (
         f"{deaths} workers died (the last: {how or 'nobody saw how'}) in part {part} of "
         f"{len(clips)} clips that begins with {clips[0].id!r}; what they had not committed is "
-        f"undone. emo extract --resume {short(folder.path)} goes on"
+        f"undone. emo extract --resume {typed(folder.path)} goes on"
     )

@@ -4,6 +4,7 @@ Journals and logs grow line by line, which no object in a bucket can.
 """
 
 import os
+import shlex
 from pathlib import Path
 
 from emo.errors import OptionError
@@ -47,6 +48,11 @@ def short(path: Place) -> Place:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
+
+
+def typed(path: Place) -> str:
+    """The same as one word of a command, quoted where a shell needs it."""
+    return shlex.quote(str(short(path)))
 
 
 def next_folder(home: Path) -> Path:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from emo.extract.job_folder import JobError, JobFolder, open_job
-from emo.extract.job_place import short
+from emo.extract.job_place import typed
 from emo.extract.plan import PartPlan
 from emo.extract.scheduler import SUBMISSIONS, SchedulerError, queue, submissions, task_states
 
@@ -65,7 +65,7 @@ def _shared(parts: Iterable[PartPlan], queued: dict[tuple[str, str], int]) -> in
 
 
 def _message(folder: JobFolder, states: Counter[str], clips: int) -> str:
-    path = short(folder.path)
+    path = typed(folder.path)
     ids = ", ".join(each.id for each in submissions(folder.path))
     tasks = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return (

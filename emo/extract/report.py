@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from emo.extract.executor import JobReport
 from emo.extract.job import Ask
 from emo.extract.job_folder import JobFolder
-from emo.extract.job_place import short
+from emo.extract.job_place import short, typed
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
 from emo.store.place import Place
@@ -54,7 +54,7 @@ def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
     queued = f"; {job.queued} tasks are in Slurm's queue already" if job.queued else ""
     return [
         f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",
-        f"how far it is: emo extract --status {short(folder.path)}",
+        f"how far it is: emo extract --status {typed(folder.path)}",
     ]
 
 

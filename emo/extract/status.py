@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emo.extract.job_folder import JobFolder, open_job
-from emo.extract.job_place import short
+from emo.extract.job_place import short, typed
 from emo.extract.journal import is_at_work
 from emo.extract.log_facts import LogFacts, log_facts
 from emo.extract.missing import missing_parts, recipe_of
@@ -78,7 +78,7 @@ class Status:
         if self.logs.reasons:
             lines += ["", self._failures()]
         if self.is_over and not self.is_done:
-            lines += ["", f"go on with: emo extract --resume {short(self.folder.path)}"]
+            lines += ["", f"go on with: emo extract --resume {typed(self.folder.path)}"]
         return "\n".join(lines)
 
     def _stages(self) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from emo.errors import ManifestError
 from emo.extract.job import Job, ask
 from emo.extract.job_folder import JobError, latest_job, open_job, part_numbers, write_job
+from emo.extract.job_place import typed
 from emo.extract.plan import PartPlan, Todo
 from emo.extract.resources import Resources
 from emo.manifest import Clip
@@ -83,3 +84,9 @@ def test_a_path_that_leaves_the_media_is_refused_when_read(job):
 def test_part_numbers_that_are_none_are_refused(words):
     with pytest.raises(JobError, match="--part"):
         part_numbers(words, range(10))
+
+
+def test_a_job_is_named_as_a_shell_takes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert typed(tmp_path / "features/.jobs/0001") == "features/.jobs/0001"
+    assert typed(tmp_path / "my features/.jobs/0001") == "'my features/.jobs/0001'"
