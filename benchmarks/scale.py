@@ -48,6 +48,8 @@ from emo.manifest import Clip
 
 class Clips:  # made on demand: what a plan keeps of them is the plan's
     def __len__(self): return int(sys.argv[1])
+    def __iter__(self):
+        for start in range(0, len(self), 256): yield from self[start : start + 256]
     def __getitem__(self, places):
         return [Clip(f"dia{k // 20}_utt{k % 20}.mp4", video="v/0.mp4", text="so it goes")
                 for k in range(*places.indices(len(self)))]
