@@ -10,7 +10,7 @@ import numpy as np
 
 RESAMPLES = 1_000
 DRAWN_CELLS = 1 << 21
-"""Clips drawn at a time, over resamples: memory stays below 100 MB however many there are."""
+"""Clips drawn at a time, over resamples, so that memory does not grow with their product."""
 
 
 def confusion(gold: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -173,13 +173,12 @@ class Part:
         return cells.reshape(tokens, layout.dim)
 
     def _map(self) -> mmap.mmap:
-        if isinstance(self.path, ObjectPath):
-            assert self._copy is not None
+        if self._copy is not None:
             whole = self._copy.map()
             for layout in self._layouts.values():
                 layout.distrust()  # it may be another copy than the one that was verified
             return whole
-        with open(self.path, "rb") as file:
+        with open(str(self.path), "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _verify(self, stream: str, chunks: Sequence[int]) -> None:

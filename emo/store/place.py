@@ -11,6 +11,8 @@ from pathlib import Path
 from emo.errors import StoreError
 from emo.store.objects import SCHEMES, ObjectPath
 
+_URL = re.compile(r"[A-Za-z][\w+.-]+:/")
+"""How a URL begins, also one that has lost a slash; a drive of Windows has a single letter."""
 Place = Path | ObjectPath
 """Of a store, a recipe's folder in it or a part; both kinds have the same methods here."""
 
@@ -26,7 +28,7 @@ def place(words: "str | Path | ObjectPath") -> Place:
     text = str(words)
     if found := ObjectPath.parse(text):
         return found
-    if re.match(r"[A-Za-z][\w+.-]+:/", text):
+    if _URL.match(text):
         scheme = text.partition(":")[0]
         if scheme in SCHEMES:
             raise StoreError(f"{text}: expected {scheme}://BUCKET/NAME, given as text, not as Path")
@@ -40,7 +42,7 @@ def local(path: Path, what: str) -> Path:
     Raises:
         StoreError: it is a URL.
     """
-    if re.match(r"[A-Za-z][\w+.-]+:/", str(path)):
+    if _URL.match(str(path)):
         raise StoreError(
             f"{path}: {what} is a local file or folder; write it here, then copy it up"
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from emo.store.maintain import verify
 from emo.store.store import Store
+from tests.forked import emo_command, forked
 
 CLIPS = 12
 LETTERS = "tests.make_backbone:Letters"
@@ -23,6 +24,12 @@ def words(manifest: Path, out: Path | str) -> list[object]:
         "extract", manifest, "--backbone", LETTERS, "-o", "width=400", "--out", out,
         "--part-clips", 2,
     ]  # fmt: skip
+
+
+def hashes_undisturbed(manifest: Path, folder: Path) -> dict[str, str]:
+    """Of a run with room enough that nobody kills, made here so that children have its imports."""
+    assert forked(emo_command(folder / "printed", *words(manifest, folder / "s"))).end() == 0
+    return hashes(folder / "s")
 
 
 def hashes(store: Path) -> dict[str, str]:

@@ -5,14 +5,23 @@ import os
 
 import pytest
 
-from tests.extract.letters_job import CLIPS, check_whole, hashes, words, write_manifest
+from tests.extract.letters_job import (
+    CLIPS,
+    check_whole,
+    hashes,
+    hashes_undisturbed,
+    words,
+    write_manifest,
+)
 from tests.forked import emo_command, forked
 from tests.mounts import mount, small_disk
 
 PAGE_BYTES = 4096
 PART_PAGES = 9
 """About what one part takes."""
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="commands are forked here; no fork on Windows"
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +31,7 @@ def manifest(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(manifest, tmp_path_factory):
-    """Of a run with room enough, here, so that children have their imports."""
-    folder = tmp_path_factory.mktemp("whole")
-    assert forked(emo_command(folder / "printed", *words(manifest, folder / "s"))).end() == 0
-    return hashes(folder / "s")
+    return hashes_undisturbed(manifest, tmp_path_factory.mktemp("whole"))
 
 
 def fill(folder, pages):

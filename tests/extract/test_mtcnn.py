@@ -116,6 +116,8 @@ def test_boxes_are_facenet_pytorchs_to_the_bit(mtcnn, side, areas):
     assert [boxes is not None and len(boxes) for boxes in ours[0]] == [2, 2, False]
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc only")
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="keeping freed memory is asked of glibc"
+)
 def test_glibc_agrees_to_keep_memory():
     assert keep_freed_memory() == hasattr(ctypes.CDLL(None), "mallopt")

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.extract.letters_job import check_whole, hashes, words, write_manifest
+from tests.extract.letters_job import check_whole, hashes, hashes_undisturbed, words, write_manifest
 from tests.forked import Phase, emo_command, forked
 from tests.mounts import bound, mount, needs_mounts, unmount
 
@@ -18,7 +18,9 @@ PHASES = (
     Phase("unlink", "os:link", "after"),
     Phase("journal", "emo.extract.journal:Journal.end"),
 )
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="commands are forked")
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="commands are forked here; no fork on Windows"
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +30,8 @@ def manifest(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(manifest, tmp_path_factory):
-    """Of a run that nobody disturbed, here, so that children have their imports."""
     needs_mounts()
-    folder = tmp_path_factory.mktemp("whole")
-    assert forked(emo_command(folder / "printed", *words(manifest, folder / "s"))).end() == 0
-    return hashes(folder / "s")
+    return hashes_undisturbed(manifest, tmp_path_factory.mktemp("whole"))
 
 
 def end_in_one_line(child, printed):

@@ -121,6 +121,22 @@ def test_runs_of_other_clips_are_compared_on_those_of_both(runs):
     assert "the difference is on the 42 of both" in found.table()
 
 
+def test_a_run_scored_on_val_is_not_taken_for_one_scored_on_test(runs, tmp_path):
+    for name in ("good", "chosen"):
+        shutil.copytree(runs / "good", tmp_path / name)
+    document = json.loads((tmp_path / "chosen" / "run.json").read_text())
+    document["metrics"] = {"val": document["metrics"]["test"]}
+    (tmp_path / "chosen" / "run.json").write_text(json.dumps(document))
+    table = pd.read_csv(tmp_path / "chosen" / "predictions.csv", keep_default_na=False)
+    table[table["split"] == "test"].assign(split="val").to_csv(
+        tmp_path / "chosen" / "predictions.csv", index=False
+    )
+    (note,) = paired(tmp_path, "good", "chosen").notes
+    assert "scored these clips as test" in note
+    assert "chosen as val" in note
+    assert paired(runs, "good", "bad").notes == ()
+
+
 def test_numbers_are_better_when_lower(runs):
     found = compare_runs([runs / "both"], target="points")
     assert "MAE" in found.table()

@@ -39,7 +39,7 @@ sys.exit(any(os.waitpid(pid, 0)[1] for pid in racers))
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="forks")
+@pytest.mark.skipif(os.name == "nt", reason="processes are forked here; no fork on Windows")
 def test_of_four_processes_that_race_for_a_part_one_wins(tmp_path):
     """They start each of twelve parts together."""
     command = [sys.executable, "-c", RACERS, str(tmp_path)]

@@ -230,7 +230,7 @@ def killed(folder, *, at):
         os._exit(code)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="forks")
+@pytest.mark.skipif(os.name == "nt", reason="processes are forked here; no fork on Windows")
 def test_killed_at_any_call_of_the_file_system_the_store_reads_the_same(store, folder, filled):
     """Each run goes on where the one before was killed."""
     make_index(folder, progress=False)
@@ -250,7 +250,7 @@ def test_killed_at_any_call_of_the_file_system_the_store_reads_the_same(store, f
 
 
 @pytest.mark.crash
-@pytest.mark.skipif(os.name == "nt", reason="forks")
+@pytest.mark.skipif(os.name == "nt", reason="processes are forked here; no fork on Windows")
 def test_killed_at_each_of_its_calls_or_at_any_moment(tmp_path):
     """A new store each time; half of the kills at a chosen call, half after a random time."""
     random.seed(0)

@@ -153,13 +153,19 @@ def test_copies_removed_while_they_are_read_do_no_harm(bucket, tmp_path):
     assert folder.read("video", ["c0"]).values.tobytes() == first.values.tobytes()
 
 
-def test_damage_in_the_bucket_is_found_and_set_aside(bucket):
-    folder = fill(Store.create(bucket))
-    path = folder.part_paths[0]
+def with_one_bit_changed(path):
+    """Puts it in the bucket in the part's place; its bytes."""
     data = bytearray(path.read_bytes())
     data[200] ^= 1
     path.unlink()
     assert path.bucket.put(path.key, memoryview(data))
+    return data
+
+
+def test_damage_in_the_bucket_is_found_and_set_aside(bucket):
+    folder = fill(Store.create(bucket))
+    path = folder.part_paths[0]
+    data = with_one_bit_changed(path)
     with pytest.raises(StoreError, match="checksum of chunk 0 differs"):
         Store(bucket).read("toy/audio")
     report = verify(Store(bucket), quarantine=True)
@@ -173,10 +179,7 @@ def test_a_part_that_was_replaced_is_not_mixed_with_what_it_was(bucket):
     reader = Store(bucket).recipes["large"]
     reader.read("video", ["c0"])
     path = folder.part_paths[0]
-    data = bytearray(path.read_bytes())
-    data[200] ^= 1
-    path.unlink()
-    assert path.bucket.put(path.key, memoryview(data))
+    with_one_bit_changed(path)
     with pytest.raises(StoreError, match="cannot be read: it was replaced meanwhile"):
         reader.read("video", ["c63"])
 

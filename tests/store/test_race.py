@@ -16,7 +16,9 @@ from tests.forked import forked
 from tests.make_store import RECIPE, audio, dead_pid, owner
 
 RACERS = 4
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="racers are forked")
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "fork"), reason="racers are forked here; no fork on Windows"
+)
 
 
 def no_links(*_args):

@@ -6,15 +6,13 @@ shuffling, CLAP no random cut.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from emo.extract.backbone import Card, Inputs, Prepared
-from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import (
     WINDOWS_AT_ONCE,
     Linspace,
@@ -37,11 +35,11 @@ from emo.extract.networks.hf_kinds import (
     Kind,
     frames_of,
     kind_of,
-    layer_numbers,
     level_of,
     width_of,
 )
 from emo.extract.networks.hf_models import forward_of, load_network
+from emo.extract.networks.hf_options import HFOptions
 from emo.extract.weights import Found, WeightFile, Weights, locate
 from emo.store.recipe import StreamSpec
 
@@ -67,50 +65,6 @@ _FILES = (
     WeightFile(("*.model",), is_optional=True),
     WeightFile(("*.index.json",), is_optional=True),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class HFOptions(FaceModelOptions):
-    """Of :class:`HF`."""
-
-    model: str = field(
-        default="FacebookAI/roberta-base", metadata={"help": "hub id, or folder, of the model"}
-    )
-    input: Literal["auto", "text", "audio", "image", "face", "video", "spectrogram"] = field(
-        default="auto",
-        metadata={"help": "what it reads; face: crops; spectrogram: log-mel as a picture"},
-    )
-    level: Literal["auto", "tokens", "mean", "first", "pooler", "projected"] = field(
-        default="auto",
-        metadata={"help": "tokens of all, or one a text, window or frame; see docs/backbones.md"},
-    )
-    layers: str = field(
-        default="last",
-        metadata={"help": "last, mean (of all layers), or numbers to average: -4,-3,-2,-1"},
-    )
-    frames: int = field(default=8, metadata={"help": "frames a clip for image and face models"})
-    face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
-    window_seconds: float | None = field(
-        default=None,
-        metadata={"help": "of sound (none: 30, or what the model reads) or video (none: the clip)"},
-    )
-    hop_seconds: float | None = field(
-        default=None, metadata={"help": "between windows; none: as window_seconds"}
-    )
-
-    def __post_init__(self) -> None:
-        """Check the ranges; a model given as a folder is called by its name in the recipe.
-
-        Raises:
-            ValueError: an option is out of its range.
-        """
-        if min(self.frames, self.face_size, self.window_seconds or 1, self.hop_seconds or 1) <= 0:
-            raise ValueError(f"expected frames, face_size, window and hop above 0, got {self}")
-        self.check_faces()
-        layer_numbers(self.layers)
-        if Path(self.model).expanduser().is_dir():
-            object.__setattr__(self, "weights", self.weights or self.model)
-            object.__setattr__(self, "model", Path(self.model).name)
 
 
 class HF(Model):
