@@ -28,7 +28,7 @@ import torch
 from extract_node import parts_flow
 from extract_setup import Setup, four_backbones, make_setup
 from extract_shares import shares
-from extract_workers import two_workers
+from extract_workers import import_once, two_workers
 from naive_loop import NaiveLoop
 from spent import Spent, cores_of, median, spent
 from store import Figure, figure
@@ -66,7 +66,7 @@ class Size:
     """Of a node with a GPU, which is acted."""
 
 
-QUICK = Size(2, 3, 1, 1, 8, 3)
+QUICK = Size(2, 3, 1, 1, 4, 3)
 
 
 def main() -> int:
@@ -77,6 +77,8 @@ def main() -> int:
     size = QUICK if arguments.quick else Size()
     if "OMP_WAIT_POLICY" not in os.environ:  # threads that spin while others work cost both sides
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **QUIET})
+    if arguments.quick:
+        import_once()
     is_short = False
     with tempfile.TemporaryDirectory(prefix="emo-bench-") as folder:
         setup = make_setup(Path(folder), arguments.clips, size.clips, size.frames)

@@ -34,6 +34,11 @@ def test_an_unknown_name_offers_the_nearest():
         plugins.load("emo.extract.backbones", "clasic", Backbone)
 
 
+def test_a_name_like_no_other_is_one_sentence_and_the_names_another():
+    with pytest.raises(PluginError, match=r"unknown backbone 'qqqq'\. Available: "):
+        plugins.load("emo.extract.backbones", "qqqq", Backbone)
+
+
 def test_a_class_from_elsewhere_is_loaded_by_its_path():
     kind = plugins.load("emo.extract.backbones", "tests.make_backbone:Letters", Backbone)
     assert kind.__name__ == "Letters"

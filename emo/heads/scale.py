@@ -51,6 +51,8 @@ def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
         kind: ``dense``, ``sparse`` or ``image``, see :class:`emo.store.recipe.StreamSpec`.
     """
     mean, deviation = _statistics(tokens.values)
+    if not np.isfinite(deviation).all():  # squares above 3e38
+        mean, deviation = _statistics(tokens.values, torch.float64)
     centre, scale = np.zeros_like(mean), np.ones_like(mean)
     if kind == "image":
         scale /= 255
@@ -104,15 +106,18 @@ def scaling_tensors(scalings: Mapping[str, Scaling]) -> dict[str, Tensor]:
     }
 
 
-def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _statistics(
+    values: np.ndarray, within: torch.dtype = torch.float32
+) -> tuple[np.ndarray, np.ndarray]:
     """(ΣT, D) of any dtype -> mean and standard deviation (D,), float64.
 
-    Each chunk around its own mean in float32, and chunks together in float64. Source: Chan, Golub
-    and LeVeque 1983, equation 2.1.
+    Each chunk around its own mean in ``within``, and chunks together in float64. Source: Chan,
+    Golub and LeVeque 1983, equation 2.1.
     """
     count, mean = 0, torch.zeros(values.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(mean)
     for chunk in _chunks(values):
+        chunk = chunk.to(within)
         own = chunk.mean(0)
         rest = chunk - own
         apart = own.double() + rest.mean(0).double() - mean

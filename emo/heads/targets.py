@@ -165,7 +165,8 @@ def number_of(cell: str, name: str) -> float:
     """The number in a cell."""
     value = _number(cell)
     if not math.isfinite(value):
-        raise FitError(f"{name} {cell!r}: expected a number; --task classify takes words")
+        hint = "; --task classify takes words" if math.isnan(value) else ", a finite one"
+        raise FitError(f"{name} {cell!r}: expected a number{hint}")
     return value
 
 
@@ -173,6 +174,8 @@ def strata_of(task: str, cells: Sequence[str | None]) -> list[str]:
     """A word for each clip by which splits are cut alike; unlabelled: empty."""
     if task == "regress":
         values = np.array([_number(cell) if cell else np.nan for cell in cells])
+        if np.isnan(values).all():  # words: fit_target says so
+            return ["" for _ in cells]
         edges = np.nanquantile(values, [0.25, 0.5, 0.75])
         return [
             "" if np.isnan(value) else str(np.digitize(value, edges, right=True))

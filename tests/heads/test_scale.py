@@ -26,6 +26,15 @@ def test_dense_streams_are_standardised_per_dimension(values, dtype):
     np.testing.assert_allclose(scaled.var(0), TOTAL_VARIANCE / 5, rtol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_values_whose_squares_exceed_float32_are_scaled_like_others(values, kind):
+    large = ragged((values * 1e30).astype(np.float32))
+    scaled = fit_scaling(large, kind).apply(large).values.double().numpy()
+    usual = ragged(values.astype(np.float32))
+    expected = fit_scaling(usual, kind).apply(usual).values.double().numpy()
+    np.testing.assert_allclose(scaled, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_every_stream_ends_with_the_same_total_variance(values):
     wide = np.random.default_rng(1).standard_normal((400, 300)) * 40
     sparse = (np.random.default_rng(2).random((400, 50)) < 0.05).astype(np.float16)

@@ -64,6 +64,18 @@ def test_cells_become_labels():
         fit_target("y", "regress", ["low"])
 
 
+def test_words_asked_for_as_numbers_are_refused_without_a_warning(made):
+    manifest, store = made
+    options = dataclasses.replace(QUICK, tasks={"label": "regress"})
+    with pytest.raises(FitError, match=r"label '\w+': expected a number; --task classify"):
+        fit_head(manifest, [store], None, options)
+
+
+def test_an_infinite_number_is_not_called_a_word():
+    with pytest.raises(FitError, match=r"y 'inf': expected a number, a finite one$"):
+        fit_target("y", "regress", ["1.5", "inf"])
+
+
 @pytest.mark.parametrize(("largest", "scale"), [("-0.9", "sims"), ("-2.8", "mosi"), ("7", "any")])
 def test_the_scale_of_numbers_is_told_from_train(largest, scale):
     assert fit_target("y", "regress", [largest, "0.2"]).scale == scale
