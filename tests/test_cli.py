@@ -94,8 +94,8 @@ def test_cross_validation_tests_every_clip(emo, manifest, tmp_path):
 
 def test_runs_are_compared(emo, manifest):
     emo("extract", "--backbone", LETTERS)
-    for head in ("linear", "mean_pool"):
-        assert emo("fit-head", "--head", head, "--out", f"runs/{head}", "--epochs", 3)[0] == 0
+    for words in (["linear"], ["mean_pool", "--epochs", 3]):
+        assert emo("fit-head", "--head", *words, "--out", f"runs/{words[0]}")[0] == 0
     code, out, err = emo("compare", "runs/linear", "runs/mean_pool")
     assert (code, err) == (0, "")
     assert "runs/mean_pool − runs/linear on label" in out

@@ -160,6 +160,16 @@ class Head(nn.Module, ABC):
         """
         return batch
 
+    @classmethod
+    def unread(cls, options: Any, *, streams: int) -> tuple[str, ...]:
+        """Fields of :class:`emo.heads.options.LoopOptions` that change nothing; by default none.
+
+        Args:
+            options: an instance of ``Options``; what they choose as a solver is their ``solver``.
+            streams: how many are read.
+        """
+        return ()
+
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """Candidates found by an exact solver; None (the default): gradient steps instead.
 
