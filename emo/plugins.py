@@ -103,7 +103,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """The error line for a name that does not exist, with the nearest and all existing ones."""
     names = list(known)
     nearest = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+    hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else "."
     shown = ", ".join(names[:SHOWN_NAMES]) + (" …" if len(names) > SHOWN_NAMES else "")
     return f"unknown {what} {name!r}{hint} Available: {shown or 'none'}."
 
