@@ -16,7 +16,7 @@ from typer import Argument, Option
 
 from emo import cli_dataset, cli_extract, cli_heads, cli_scores
 from emo.cli_manifest import manifest_app
-from emo.cli_options import Columns, Manifests, Root, pairs
+from emo.cli_options import Columns, Manifests, Root, pairs, written
 from emo.cli_store import store_app
 from emo.cli_weights import weights_app
 from emo.errors import EmoError
@@ -120,7 +120,9 @@ def list_plugins(
 
 @app.command(epilog="Example: emo demo --out demo")
 def demo(
-    out: Annotated[Path, Option(help="Folder for data, store and runs.")] = Path("demo"),
+    out: Annotated[Path, Option(help="Folder for data, store and runs.", callback=written)] = Path(
+        "demo"
+    ),
     seed: Annotated[int, Option(help="Of the synthetic data.")] = 0,
     clips: Annotated[int, Option(help="Clips of each class and speaker (10: 240 clips).")] = 10,
     workers: Annotated[int, Option(help="Processes that extract.")] = 2,

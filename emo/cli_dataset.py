@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.cli_options import pairs
+from emo.cli_options import pairs, written
 
 
 def register(app: typer.Typer) -> None:
@@ -21,7 +21,9 @@ def register(app: typer.Typer) -> None:
 def dataset(
     name: Annotated[str, Argument(metavar="NAME", help="See `emo list datasets`.")],
     folder: Annotated[Path, Argument(metavar="DIR", help="The download, as published.")],
-    out: Annotated[Path, Option(help="The manifest to write.")] = Path("manifest.csv"),
+    out: Annotated[Path, Option(help="The manifest to write.", callback=written)] = Path(
+        "manifest.csv"
+    ),
     option: Annotated[list[str], Option("-o", help="NAME=VALUE, of the data set; repeat.")] = [],
     label_map: Annotated[
         tuple[str, str] | None,
@@ -31,7 +33,8 @@ def dataset(
         bool, Option("--partial", help="Write what is there although something is missing.")
     ] = False,
     missing: Annotated[
-        Path | None, Option(help="Write the whole list of what is missing to this file.")
+        Path | None,
+        Option(help="Write the whole list of what is missing to this file.", callback=written),
     ] = None,
     is_fast: Annotated[
         bool, Option("--fast", help="Only look whether files are there, open none.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from emo.cli_options import Columns, Options, Root, pairs, rows_of
+from emo.cli_options import Columns, Options, Root, pairs, rows_of, written
 
 _EXAMPLE = (
     "Example: emo extract m.csv --backbone classic --workers 2    "
@@ -114,7 +114,10 @@ def extract(
     address: Annotated[str | None, Option(help="Ray: auto or HOST:PORT of a cluster.")] = None,
     jobs: Annotated[
         Path | None,
-        Option(help="Of a store in a bucket: folder for its jobs, seen by all workers [emo-jobs]."),
+        Option(
+            help="Of a store in a bucket: folder for its jobs, seen by all workers [emo-jobs].",
+            callback=written,
+        ),
     ] = None,
     resume: Annotated[
         str | None,

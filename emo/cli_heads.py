@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from emo.cli_options import Columns, Manifests, Options, Root, pairs
+from emo.cli_options import Columns, Manifests, Options, Root, pairs, written
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def fit_head(
         list[str],
         Option(help="STREAM=raw, unit, unit*FACTOR or unit*logit_scale, not standardised; repeat."),
     ] = [],
-    out: Annotated[Path, Option(help="The run's folder.")] = Path("runs/latest"),
+    out: Annotated[Path, Option(help="The run's folder.", callback=written)] = Path("runs/latest"),
     option: Options = [],
     column: Columns = [],
     root: Root = None,
@@ -105,9 +105,8 @@ def fit_head(
     from emo.heads.fit import fit_head
     from emo.heads.processor import lacks_bfloat16
     from emo.manifest import read_manifest
-    from emo.store.place import local, place
+    from emo.store.place import place
 
-    local(out, "a run")
     stores = [place(each) for each in features]
     if bf16 and lacks_bfloat16():
         print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
@@ -168,7 +167,9 @@ def predict(
     features: Annotated[
         str | None, Option(metavar="PLACE", help="Their store, when already extracted.")
     ] = None,
-    out: Annotated[Path, Option(help="Where many predictions go.")] = Path("predictions.csv"),
+    out: Annotated[Path, Option(help="Where many predictions go.", callback=written)] = Path(
+        "predictions.csv"
+    ),
     option: Annotated[list[str], Option("-o", help="RECIPE.weights=DIR on this machine.")] = [],
     column: Columns = [],
     root: Root = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.cli_options import Columns, Root, pairs
+from emo.cli_options import Columns, Root, pairs, written
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +52,8 @@ def import_file(
     stream: Streams = [],
     option: FormatOptions = [],
     manifest: Annotated[
-        Path | None, Option(help="Write the splits and labels that an mmsa file tells.")
+        Path | None,
+        Option(help="Write the splits and labels that an mmsa file tells.", callback=written),
     ] = None,
     allow_pickle: Annotated[
         bool, Option("--allow-pickle", help="Read a pickle, of numbers, text and arrays only.")
@@ -76,7 +77,7 @@ def import_file(
 def export(
     form: Formats,
     store: Stores,
-    out: Annotated[Path, Option(help="The file or folder to write.")],
+    out: Annotated[Path, Option(help="The file or folder to write.", callback=written)],
     recipe: Recipe = None,
     stream: Streams = [],
     manifest: Clips = None,
@@ -97,7 +98,7 @@ def export(
 
 def pack(
     store: Stores,
-    out: Annotated[Path, Option(help="The file to write.")],
+    out: Annotated[Path, Option(help="The file to write.", callback=written)],
     recipe: Recipe = None,
     stream: Streams = [],
     manifest: Clips = None,
@@ -116,7 +117,7 @@ def pack(
 
 def unpack(
     file: Annotated[Path, Argument(help="Made by `emo store pack`.")],
-    folder: Annotated[Path, Argument(help="Made; it must not exist.")],
+    folder: Annotated[Path, Argument(help="Made; it must not exist.", callback=written)],
 ) -> None:
     """Unpack such a file: FOLDER/features is the store, FOLDER/manifest.csv its labels."""
     from emo.store.pack import unpack

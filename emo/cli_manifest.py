@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from emo.cli_options import Columns, Root, pairs
+from emo.cli_options import Columns, Root, pairs, written
 
 if TYPE_CHECKING:
     from emo.manifest.make import Cut
@@ -17,7 +17,7 @@ manifest_app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
-Out = Annotated[Path, Option(help="The manifest to write.")]
+Out = Annotated[Path, Option(help="The manifest to write.", callback=written)]
 SplitBy = Annotated[str | None, Option(help="Cut splits by this column, such as speaker.")]
 Val = Annotated[list[str], Option(help="Value of that column which is val; repeat.")]
 Test = Annotated[list[str], Option(help="Value of that column which is test; repeat.")]

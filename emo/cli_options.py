@@ -14,6 +14,16 @@ Options = Annotated[list[str], Option("-o", help="NAME=VALUE, or RECIPE.NAME=VAL
 Root = Annotated[Path | None, Option(help="Folder of the media; default: the manifest's own.")]
 
 
+def written(option: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Of an option or argument that is written: refuse a URL where only this machine will do."""
+    if path is not None and ":" in str(path):
+        from emo.store.place import local
+
+        word = option.opts[0]
+        local(path, word if word.startswith("-") else word.upper())
+    return path
+
+
 def pairs(words: list[str], option: str) -> dict[str, str]:
     """``["video=path"]`` -> ``{"video": "path"}``."""
     for word in words:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.cli_options import pairs
+from emo.cli_options import pairs, written
 
 
 class Tasks(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
@@ -70,7 +70,9 @@ def score(
 def submit(
     task: Annotated[Tasks, Argument(help="Whose rules.")],
     run: Annotated[Path, Argument(help="A folder from `emo fit-head` with a target of pairs.")],
-    out: Annotated[Path, Option(help="The folder to write to.")] = Path("submission"),
+    out: Annotated[Path, Option(help="The folder to write to.", callback=written)] = Path(
+        "submission"
+    ),
     split: Annotated[str, Option(help="Whose conversations.")] = "test",
     seed: Annotated[int | None, Option(help="Of the run; default: the one it kept.")] = None,
     manifest: Annotated[Path | None, Option(help="The run's, if it is not where it was.")] = None,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.dialogues import pairs_of, turns_of
-from emo.heads.files import file_name
+from emo.heads.files import file_name, kept_columns
 from emo.heads.run import Run
 from emo.heads.stored import absent_of, stored_tokens
 from emo.heads.targets import NONE, SEPARATOR, Target
@@ -138,12 +138,16 @@ def predict_manifest(
 ) -> PredictReport:
     """Predictions for every clip of a manifest, from its store or extracted on the way.
 
+    The names of columns that the run was fitted with hold for the same manifest, unless ``columns``
+    says otherwise.
+
     Raises:
         EmoError: a run, manifest or store that cannot be read, no clip with features, or nothing
             can be written at ``out``.
     """
     run = Run.load(run_path)
     _expect_writable(out)
+    columns = {**kept_columns(run.document, manifest_path), **columns}
     manifest = read_manifest(manifest_path, columns=columns, root=root)
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         if features is None:

@@ -94,8 +94,8 @@ def test_cross_validation_tests_every_clip(emo, manifest, tmp_path):
 
 def test_runs_are_compared(emo, manifest):
     emo("extract", "--backbone", LETTERS)
-    for head in ("linear", "mean_pool"):
-        assert emo("fit-head", "--head", head, "--out", f"runs/{head}", "--epochs", 3)[0] == 0
+    for words in (["linear"], ["mean_pool", "--epochs", 3]):
+        assert emo("fit-head", "--head", *words, "--out", f"runs/{words[0]}")[0] == 0
     code, out, err = emo("compare", "runs/linear", "runs/mean_pool")
     assert (code, err) == (0, "")
     assert "runs/mean_pool − runs/linear on label" in out
@@ -135,6 +135,10 @@ def test_predict_refuses_a_store_of_another_recipe(emo, manifest):
         (["fit-head", "--head", "attention_pol"], "did you mean 'attention_pool'"),
         (["fit-head", "--stream", "letters/leters"], "did you mean 'letters/letters'"),
         (["fit-head", "--target", "lable"], "label"),
+        (["fit-head", "--target", "x"], "unknown target column 'x'. Available: label."),
+        (["fit-head", "--seeds", "0"], "seeds: expected at least 1, got 0"),
+        (["fit-head", "--search", "-1"], "search: expected at least 0, got -1"),
+        (["fit-head", "--cv", "1"], "--cv 1: expected a column, or at least 2 folds"),
         (["predict", "runs/none", "--text", "x"], "runs/none"),
         (["store", "ls", "nowhere"], "nowhere"),
     ],

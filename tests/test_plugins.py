@@ -32,6 +32,7 @@ def test_the_file_name_is_the_registry():
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(PluginError, match=r"unknown backbone 'clasic'; did you mean 'classic'"):
         plugins.load("emo.extract.backbones", "clasic", Backbone)
+    assert plugins.unknown("column", "x", ["label"]) == "unknown column 'x'. Available: label."
 
 
 def test_a_name_like_no_other_is_one_sentence_and_the_names_another():

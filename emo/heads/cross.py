@@ -15,7 +15,7 @@ from emo.errors import FitError, OptionError
 from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, asked_scalings, split_data
 from emo.heads.files import RUN_FILE, file_name
-from emo.heads.fit import FitOptions, forget, kept_beside, threads
+from emo.heads.fit import FitOptions, forget, kept_beside, kept_for, threads
 from emo.heads.folder import document_of, run_folder, writing
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
@@ -70,6 +70,7 @@ def cross_validate(
     started = time.monotonic()
     asked = asked_of(manifest, features, out, options)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(kept_for(out))
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
         loaded = _load(asked)
@@ -109,7 +110,6 @@ def cross_validate(
                 pooled = dataclasses.replace(pooled, earlier=earlier)
                 result = dataclasses.replace(result, pooled=pooled)
                 _write(folder, result)
-    forget(out)
     return result
 
 

@@ -1,6 +1,8 @@
 """What the files of a run folder are called, and its run.json read back; without torch."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,18 @@ def file_name(target: str) -> str:
         letter if letter.isalnum() or letter in "-_." else f"%{ord(letter):02X}"
         for letter in target
     )
+
+
+def kept_columns(document: Mapping[str, Any], manifest: Path) -> dict[str, str]:
+    """``{ours: theirs}`` with which the run's manifest was read, if this has the same bytes.
+
+    Runs of before these were kept have none.
+    """
+    own = document.get("manifest", {})
+    if not own.get("columns") or not manifest.is_file():
+        return {}
+    is_same = hashlib.sha256(manifest.read_bytes()).hexdigest() == own.get("sha256")
+    return dict(own["columns"]) if is_same else {}
 
 
 def read_document(path: Path) -> dict[str, Any]:

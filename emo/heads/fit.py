@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from emo.heads.alone import alone
 from emo.heads.checkpoint import Checkpoints, open_checkpoints
 from emo.heads.data import Data, read_data
 from emo.heads.folder import run_folder, write_run, writing
@@ -51,6 +52,7 @@ def fit_head(
     started = time.monotonic()
     asked = asked_of(manifest, features, out, options)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(kept_for(out, searches=options.search > 0))
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
         data = asked_data(asked)
@@ -73,9 +75,6 @@ def fit_head(
                 write_run(folder, result)
                 if found is not None:
                     found.table.to_csv(folder / "search.csv", index=False, float_format="%.6g")
-    if found is not None and found.journal is not None:
-        found.journal.unlink(missing_ok=True)  # its trials are in the run now
-    forget(out)
     return result
 
 
@@ -97,8 +96,23 @@ def kept_beside(
     return open_checkpoints(folder, question_of(data, options), resume=resume)
 
 
+@contextlib.contextmanager
+def kept_for(out: Path | None, *, searches: bool = False) -> Iterator[None]:
+    """Be alone with what is kept beside a run, and forget it when the run is written.
+
+    Raises:
+        FitError: another fit of this ``out`` is at work.
+    """
+    with alone(out):
+        yield
+        journal = _journal(out)
+        if searches and journal is not None:
+            journal.unlink(missing_ok=True)  # its trials are in the run now
+        forget(out)
+
+
 def forget(out: Path | None) -> None:
-    """Remove the checkpoints of a run that is written."""
+    """Remove the checkpoints of a run."""
     if out is not None:
         shutil.rmtree(_checkpoints(out), ignore_errors=True)
 

@@ -24,6 +24,7 @@ from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.predictions import predictions_of
 from emo.heads.report import FitResult
 from emo.heads.scale import scaling_tensors
+from emo.store.appear import temporary_beside
 
 
 @contextlib.contextmanager
@@ -40,8 +41,7 @@ def run_folder(out: Path) -> Iterator[Path]:
         is_foreign = out.exists() and not ((out / RUN_FILE).is_file() or _is_empty_folder(out))
         if is_foreign:
             raise FitError(f"{out} exists and holds no {RUN_FILE}; choose another --out")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".tmp-{out.name}-", dir=out.parent))
+        folder = temporary_beside(out)
     except OSError as error:
         raise _cannot_write(out, error) from error
     try:
@@ -118,6 +118,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
         },
         "manifest": {
             "path": str(result.manifest.path.absolute()), "sha256": result.manifest.sha256,
+            "columns": dict(result.manifest.columns),
         },
         "features": [str(path.absolute()) for path in result.features],
         "options": asked["options"],

@@ -169,6 +169,16 @@ class Head(nn.Module, ABC):
         """:meth:`path` finds the weights exactly: no seed, step or epoch has a part in them."""
         return False
 
+    @classmethod
+    def unread(cls, options: Any, *, streams: int) -> tuple[str, ...]:
+        """Fields of :class:`emo.heads.options.LoopOptions` that change nothing; by default none.
+
+        Args:
+            options: an instance of ``Options``; what they choose as a solver is their ``solver``.
+            streams: how many are read.
+        """
+        return ()
+
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """Candidates found by an exact solver; None (the default): gradient steps instead.
 

@@ -7,6 +7,13 @@ from dataclasses import dataclass, field
 from emo.errors import OptionError
 
 DECAYS = ("constant", "linear", "cosine")
+OF_STEPS = (
+    "epochs", "batch_size", "learning_rate", "weight_decay", "patience", "gradient_norm", "warmup",
+    "decay", "mixup", "mixup_probability", "accumulate", "bf16",
+)  # fmt: skip
+"""Fields of :class:`LoopOptions` that gradient steps alone read."""
+OF_LOSS = ("label_smoothing", "class_weights", "focal", "target_weights")
+"""Those that the loss reads, whoever minimises it."""
 
 
 @dataclass(frozen=True)

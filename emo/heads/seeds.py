@@ -29,6 +29,7 @@ from emo.heads.scores import Scores
 from emo.heads.side_by_side import is_small_step, one_thread, places, side_by_side
 from emo.heads.streams import open_sources
 from emo.heads.targets import Target
+from emo.heads.unread import check_read
 from emo.manifest import Manifest
 from emo.store.place import Place
 
@@ -133,6 +134,8 @@ def check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
                 f"head {options.head} does not serve {task} targets ({name}); it serves "
                 f"{', '.join(kind.tasks)}. See emo list heads."
             )
+    own: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
+    check_read(kind, own, options, streams=len(data.dims))
     if options.mixup and kind.unit == "dialogue":
         raise FitError(f"head {options.head} reads whole dialogues, which mixup cannot mix")
     for stream in options.spec_augment:

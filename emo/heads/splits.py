@@ -60,9 +60,10 @@ def assign_splits(
         held_out, how = _cut(
             clips, np.array(labels), split, seed=seed, unit=unit, are_classes=are_classes
         )
-        if not len(held_out) and not are_classes:
+        train = np.array(labels)[split == "train"]
+        if not len(held_out) and (not are_classes or len(set(train)) > 1):  # one: the check says so
             raise FitError(
-                f"no clip of train can be held out for {name}: {len(clips)} clips are too few; "
+                f"no clip of train can be held out for {name}: {len(train)} clips are too few; "
                 "say in the split column which are val and test"
             )
         split[held_out] = name

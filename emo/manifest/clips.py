@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
@@ -56,6 +56,8 @@ class Manifest:
     clips: tuple[Clip, ...]
     sha256: str
     """Of the file's bytes."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """``{ours: theirs}``, with which the file was read."""
 
     def media_path(self, relative: str) -> Path:
         """Where a clip's ``video`` or ``audio`` lies, absolute.
@@ -109,7 +111,8 @@ def inspect_manifest(
     Raises:
         ManifestError: the file or its columns cannot be used at all.
     """
-    return parse_rows(rename(read_rows(path), columns, path), path, root=root)
+    manifest, problems = parse_rows(rename(read_rows(path), columns, path), path, root=root)
+    return replace(manifest, columns=dict(columns)), problems
 
 
 def parse_rows(

@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from emo.errors import ManifestError, ScoreError
 from emo.manifest import COLUMNS, read_manifest
-from emo.manifest.rows import Rows
+from emo.manifest.rows import Rows, rename
 from emo.score.pairs import PAIRS, check_conversations, check_words
 from emo.score.tables import (
     ALL,
@@ -51,7 +52,7 @@ class Gold:
 
 def read_gold(
     path: Path, *, columns: Mapping[str, str], split: str | None, target: str | None = None,
-    has_our_ids: bool = False,
+    has_our_ids: bool = False, renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Gold:  # fmt: skip
     """The gold labels of a file.
 
@@ -61,6 +62,8 @@ def read_gold(
         split: the only one that is scored; None: test if the table has one, else all.
         target: what a run predicts; no other label will do.
         has_our_ids: the predictions name clips as `emo extract` does.
+        renamed: ``{ours: theirs}``, with which the run was fitted on this manifest; a column that
+            ``columns`` names keeps its name.
 
     Raises:
         ScoreError: it cannot be read, has no such label, or no splits to take one of.
@@ -69,12 +72,14 @@ def read_gold(
         document = read_json(path)
         if isinstance(document, list) and any(_is_conversation(each) for each in document):
             return _conversations(document, path)
-    rows = read_table(path)
+    typed = set(columns.values())
+    left = {ours: theirs for ours, theirs in renamed.items() if typed.isdisjoint((ours, theirs))}
+    rows = rename(read_table(path), left, path)
     split = _split(rows, path, split)
     if "gold_id" not in columns and _MEDIA & rows.columns.keys():
         names = {name.lower() for name in rows.columns}
         if has_our_ids or "id" in rows.columns or not names & set(IDS):
-            rows = _with_ids(rows, path)
+            rows = _with_ids(rows, path, renamed)
     id_column = find_column(rows, path, IDS, given=columns.get("gold_id"), option="gold_id")
     column = _label_column(rows, path, target, given=columns.get("label"), id_column=id_column)
     found = answers_of(rows, path, id_column=id_column, column=column, split=split)
@@ -124,10 +129,10 @@ def _split(rows: Rows, path: Path, wanted: str | None) -> str:
     return split_of(wanted)
 
 
-def _with_ids(rows: Rows, path: Path) -> Rows:
+def _with_ids(rows: Rows, path: Path, renamed: Mapping[str, str]) -> Rows:
     """A manifest's clips with the ids that `emo extract` gives them."""
     try:
-        ids = [clip.id for clip in read_manifest(path).clips]
+        ids = [clip.id for clip in read_manifest(path, columns=renamed).clips]
     except ManifestError as error:
         raise ScoreError(str(error)) from error
     return Rows({**rows.columns, "id": ids}, rows.places)

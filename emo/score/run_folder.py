@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import EmoError, ScoreError
-from emo.heads.files import RUN_FILE, file_name, predictions_file, read_document
+from emo.heads.files import RUN_FILE, file_name, kept_columns, predictions_file, read_document
 from emo.heads.semeval import EMOTIONS
 from emo.manifest import Clip, read_manifest
 from emo.manifest.rows import Rows, read_rows
@@ -78,7 +78,7 @@ def conversations_of(
             f"{path} predicts no emotion–cause pairs; fit it with --head joint --target emotion "
             "--target cause --task cause=pairs"
         )
-    numbers = _utterances(_clips(_manifest_of(document, manifest), split, path), split)
+    numbers = _utterances(_clips(document, manifest, split, path), split)
     seed = seed or kept_seed(path)
 
     def rows_of(name: str) -> list[dict[str, str]]:
@@ -111,21 +111,18 @@ def conversations_of(
 
 def utterances_of(path: Path, *, split: str, manifest: Path | None = None) -> dict[int, set[int]]:
     """Conversation -> the numbers of its utterances, as the manifest has them."""
-    clips = _clips(_manifest_of(read_document(path), manifest), split, path)
+    clips = _clips(read_document(path), manifest, split, path)
     found: dict[int, set[int]] = {}
     for conversation, utterance in _utterances(clips, split).values():
         found.setdefault(conversation, set()).add(utterance)
     return found
 
 
-def _manifest_of(document: Mapping[str, Any], manifest: Path | None) -> Path:
-    return manifest or Path(document["manifest"]["path"])
-
-
-def _clips(manifest: Path, split: str, run: Path) -> list[Clip]:
+def _clips(document: Mapping[str, Any], manifest: Path | None, split: str, run: Path) -> list[Clip]:
     """Those of the split; of a manifest without splits all."""
+    manifest = manifest or Path(document["manifest"]["path"])
     try:
-        every = read_manifest(manifest).clips
+        every = read_manifest(manifest, columns=kept_columns(document, manifest)).clips
         clips = [clip for clip in every if clip.split == split]
         clips = clips or [clip for clip in every if clip.split is None]
     except EmoError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import EmoError, ScoreError
+from emo.heads.files import kept_columns, read_document
 from emo.manifest.rows import Rows
 from emo.score.check import check_gold
 from emo.score.conversations import score_conversations
@@ -116,20 +117,21 @@ def _golds_of(
     paths: Sequence[Path], gold_path: Path, options: ScoreOptions
 ) -> dict[Path, Gold | EmoError]:
     """What each is scored against, or why it cannot be: runs on the columns that they predict."""
-    read: dict[tuple[bool, str | None], Gold | EmoError] = {}
+    read: dict[tuple[bool, str | None, str], Gold | EmoError] = {}
     golds: dict[Path, Gold | EmoError] = {}
     for path in paths:
         try:
             target = target_of(path, options.target) if is_run(path) else options.target
+            renamed = kept_columns(read_document(path), gold_path) if is_run(path) else {}
         except _UNREADABLE as error:
             golds[path] = error if isinstance(error, EmoError) else ScoreError(repr(error))
             continue
-        key = is_run(path), target
+        key = is_run(path), target, str(renamed)
         if key not in read:
             try:
                 read[key] = read_gold(
                     gold_path, columns=options.columns or {}, split=options.split, target=target,
-                    has_our_ids=is_run(path),
+                    has_our_ids=is_run(path), renamed=renamed,
                 )  # fmt: skip
             except EmoError as error:
                 read[key] = error

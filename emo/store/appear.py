@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emo.errors import StoreError
+from emo.store.commit import TEMPORARY, host, is_alive
 from emo.store.place import local
 
 
@@ -24,8 +25,7 @@ def appearing(out: Path) -> Iterator[Path]:
     if out.exists() or out.is_symlink():
         raise StoreError(f"{out} exists; choose another --out, or remove it")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".tmp-{out.name}-", dir=out.parent))
+        folder = temporary_beside(out)
     except OSError as error:
         raise _failed(out, error) from error
     try:
@@ -35,6 +35,22 @@ def appearing(out: Path) -> Iterator[Path]:
         raise _failed(out, error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary_beside(out: Path) -> Path:
+    """A new folder beside ``out``; those that processes killed on this machine left are removed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    start = f"{TEMPORARY}{out.name}-{host()}-"
+    for folder in out.parent.iterdir():
+        owner, _, mark = folder.name.removeprefix(start).partition("-")
+        is_ours = folder.name.startswith(start) and owner.isdigit() and "-" not in mark
+        if is_ours and not is_alive(owner):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{start}{os.getpid()}-", dir=out.parent))
 
 
 def _failed(out: Path, error: OSError) -> StoreError:

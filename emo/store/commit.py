@@ -93,7 +93,20 @@ def is_abandoned(path: Place) -> bool:
         return True
     owner = path.read_text() if path.name.startswith(LOCK) else path.name.removeprefix(TEMPORARY)
     fields = owner.rsplit("-", 2)
-    return len(fields) == 3 and fields[0] == host() and not _is_alive(fields[1])
+    return len(fields) == 3 and fields[0] == host() and not is_alive(fields[1])
+
+
+def is_alive(pid: str) -> bool:
+    """Whether a process of this number runs here; on Windows, where asking kills, always True."""
+    if os.name == "nt" or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _publish(temporary: Path, final: Path) -> bool:
@@ -156,16 +169,3 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
-
-
-def _is_alive(pid: str) -> bool:
-    """Whether a process of this number runs here; on Windows, where asking kills, always True."""
-    if os.name == "nt" or not pid.isdigit():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

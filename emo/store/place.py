@@ -43,9 +43,8 @@ def local(path: Path, what: str) -> Path:
         StoreError: it is a URL.
     """
     if _URL.match(str(path)):
-        raise StoreError(
-            f"{path}: {what} is a local file or folder; write it here, then copy it up"
-        )
+        url = str(path).replace(":/", "://", 1) if "://" not in str(path) else path
+        raise StoreError(f"{url}: {what} is a local file or folder; write it here, then copy it up")
     return path
 
 

@@ -39,7 +39,8 @@ def test_a_preset_trains_on_features_of_its_shapes(name, tmp_path):
         )
         for recipe, streams in recipes.items()
     ]
-    options = fit_options({"epochs": 1}, targets=[], tasks=[], weights=[], option=[], preset=name)
+    typed = {"epochs": 1} if name != "mosi-linear" else {}  # that is solved, not trained by steps
+    options = fit_options(typed, targets=[], tasks=[], weights=[], option=[], preset=name)
     labels = [["joy", "anger"][row % 2] for row in range(CLIPS)]
     manifest = make_manifest(
         labels, split=SPLITS, dialogue=[f"d{row // 4}" for row in range(CLIPS)]

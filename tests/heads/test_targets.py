@@ -14,6 +14,7 @@ from emo.heads.fit import FitOptions, fit_head
 from emo.heads.run import Run
 from emo.heads.targets import fit_target, labels_of, pair_labels, task_of_cells
 from emo.store.store import Store
+from tests.heads.conftest import quick
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
@@ -99,7 +100,7 @@ def test_pairs_are_named_by_turns():
 @pytest.mark.parametrize("head", ["linear", "mean_pool"])
 def test_numbers_are_learnt_and_scored_as_mmsa_does(made, drawn, tmp_path, head):
     manifest, store = made
-    options = dataclasses.replace(QUICK, head=head, target="valence")
+    options = dataclasses.replace(quick(head), seeds=1, target="valence")
     result = fit_head(manifest, [store], tmp_path / "run", options)
     found = result.metrics["test"]
     assert list(found["mean"]) == [
@@ -128,7 +129,7 @@ def test_numbers_are_learnt_and_scored_as_mmsa_does(made, drawn, tmp_path, head)
 @pytest.mark.parametrize("head", ["linear", "mean_pool"])
 def test_several_labels_at_once_are_learnt(made, tmp_path, head):
     manifest, store = made
-    options = dataclasses.replace(QUICK, head=head, target="tags")
+    options = dataclasses.replace(quick(head), seeds=1, target="tags")
     result = fit_head(manifest, [store], tmp_path / "run", options)
     found = result.metrics["test"]
     assert found["mean"]["micro_f1"] > 0.7

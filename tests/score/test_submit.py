@@ -83,6 +83,21 @@ def test_the_file_is_complete_and_scores_as_the_run_does(fitted, emo):
     assert scores[0]["w_f1"] == pytest.approx(ours["weighted_f1"], abs=1e-6)
 
 
+def test_columns_under_other_names_are_those_of_the_fit(fitted, emo):
+    header, _, rows = (fitted / "m.csv").read_text().partition("\n")
+    (fitted / "named.csv").write_text(f"{header.replace('dialogue', 'talk')}\n{rows}")
+    code, _, err = emo(
+        "fit-head", "named.csv", "--column", "dialogue=talk", "--head", "joint",
+        "--target", "emotion", "--target", "cause", "--task", "cause=pairs", "--epochs", 30,
+        "--seeds", 2, "--out", "named",
+    )  # fmt: skip
+    assert code == 0, err
+    for run in ("named", "run"):
+        assert emo("submit", "semeval2024", run, "--out", f"of-{run}")[0] == 0
+    files = [(fitted / f"of-{run}" / "Subtask_2_pred.json").read_text() for run in ("named", "run")]
+    assert files[0] == files[1]
+
+
 def test_conversations_without_labels_are_predicted_and_submitted(fitted, emo):
     hidden = json.loads((fitted / "test.json").read_text())
     for one in hidden:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from emo.heads.columns import column_scale
 from emo.heads.head import Batch, Head, Loss, task_of
 from emo.heads.layers import segment_mean, segment_std
+from emo.heads.options import OF_LOSS, OF_STEPS
 from emo.heads.ridge import ridge_path, wanted_of
 from emo.heads.solver import Solution, solve_path
 from emo.ragged import Ragged
@@ -75,7 +76,8 @@ class LinearHead(Head):
     measure; it gets the mean spread of the others, because none at all would be an extreme one.
 
     ``solver=ridge`` regresses on 0 and 1: its logits rank classes well, but as probabilities they
-    are nearly even; label smoothing and class weights do not reach it.
+    are nearly even; label smoothing and class weights do not reach it, but of streams fused late
+    they help to choose the penalties.
     """
 
     Options = LinearOptions
@@ -146,6 +148,14 @@ class LinearHead(Head):
     def is_solved(self) -> bool:
         """Unless it is trained by steps."""
         return bool(self.options.solver != "adamw")
+
+    @classmethod
+    def unread(cls, options: LinearOptions, *, streams: int) -> tuple[str, ...]:
+        """As in the contract; ``ridge`` has a loss of its own, others only choose its penalties."""
+        if options.solver == "adamw":
+            return ()
+        is_late = options.fusion == "late" and streams > 1
+        return OF_STEPS if options.solver == "lbfgs" or is_late else OF_STEPS + OF_LOSS
 
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """The optimum at each penalty, strongest first; of late fusion one candidate."""
