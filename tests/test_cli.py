@@ -1,5 +1,7 @@
 """Tests of the command `emo`: exit codes, one-line errors, and the whole way on texts."""
 
+import atexit
+import gc
 import json
 import statistics
 import subprocess
@@ -175,6 +177,14 @@ def test_a_dry_run_builds_no_model_and_says_the_size(emo, manifest):
 def test_the_version_is_printed(emo):
     code, out, _ = emo("--version")
     assert (code, out.split()[0]) == (0, "emo-pipeline")
+
+
+def test_a_command_leaves_without_a_last_search_for_garbage(emo, monkeypatch):
+    """With torch it takes half a second."""
+    at_exit = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    emo("--version")
+    assert at_exit == [gc.freeze]
 
 
 @pytest.mark.bench
