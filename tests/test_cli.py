@@ -187,6 +187,21 @@ def test_a_command_leaves_without_a_last_search_for_garbage(emo, monkeypatch):
     assert at_exit == [gc.freeze]
 
 
+def test_nothing_is_searched_for_garbage_while_torch_is_imported(emo, monkeypatch):
+    is_searched = []
+
+    class Watch:
+        def find_spec(self, name, path=None, target=None):
+            if name == "emo.heads.asked":
+                is_searched.append(gc.isenabled())
+
+    monkeypatch.delitem(sys.modules, "emo.heads.asked", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Watch(), *sys.meta_path])
+    emo("fit-head", "missing.csv")
+    assert is_searched == [False]
+    assert gc.isenabled()
+
+
 @pytest.mark.bench
 def test_help_takes_at_most_300_milliseconds(capsys):
     command = [sys.executable, "-m", "emo", "--help"]
