@@ -6,12 +6,12 @@ Prints one JSON line a figure: what was measured, in which unit, the goal, and o
 wall and processor seconds, and for our side ``floor_seconds``: the multiplications that the head
 cannot do without at the measured speed of a matrix product, and its tokens once through memory.
 ``cores`` is how much of the machine we got; below 2 others were busy, and ratios of processor
-seconds (``cpu``) say more than the value. Two threads. ROWs: see ROWS below; none: all.
+seconds (``cpu``) say more than the value. Two threads, which wait as those of `emo fit-head` do on
+a quiet machine: as torch lets them. ROWs: see ROWS below; none: all.
 """
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,8 +24,6 @@ from heads_bench import QUICK, Bench, Size
 from heads_floor import measure_peak
 from store import Figure
 
-ENVIRONMENT = {"GOMP_SPINCOUNT": "3000", "TQDM_DISABLE": "1"}
-"""Both sides wait as `emo` lets its threads wait."""
 ROWS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "exp1": heads_own.exp1, "exp1-bf16": heads_own.exp1_bf16, "exp1-ratio": heads_usual.exp1_ratio,
     "exp1-best": heads_usual.exp1_best,
@@ -43,8 +41,6 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of M's clips that are not pooled")
     parser.add_argument("--folder", help="where to put the data; default: the temporary folder")
     arguments = parser.parse_args()
-    if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ENVIRONMENT})
     torch.set_num_threads(2)
     is_short = False
     size = Size(share=arguments.share, f1_share=0.25 * arguments.share)

@@ -1,10 +1,12 @@
-"""How torch's threads wait: as in the commands, as libgomp lets them, and asleep at once.
+"""How torch's threads wait, and what a second fit at the same time costs each of both.
 
     python benchmarks/waiting.py
 
-An epoch of `joint`, B8, on a tenth of workload M (see heads_workload.py), two threads; in processes
-of their own, with nobody else at work and beside two busy processes. Prints JSON lines: seconds of
-an epoch, of the processor in it, and how many times the command's wall seconds that is.
+An epoch of `attention_pool` (exp1: large steps) and of `joint` (B8: small ones) on shares of
+workload M (see heads_workload.py): alone, and twice at once; on two threads that wait as libgomp
+lets them, soon asleep (as the commands do beside others) or asleep at once, and on one thread.
+Prints JSON lines: seconds of an epoch, of the processor in it, and how many times the seconds of
+one thread alone that is.
 """
 
 import json
@@ -16,66 +18,88 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-SHARE, EPOCHS = 0.1, 6
+HEADS = {"attention_pool": 0.05, "joint": 0.1}
+"""Share of M."""
 WAYS: dict[str, dict[str, str]] = {
-    "as the commands": {"GOMP_SPINCOUNT": "3000"},
-    "libgomp's own": {},
-    "asleep at once": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "one thread": {"OMP_NUM_THREADS": "1"},
+    "two, libgomp's own": {"OMP_NUM_THREADS": "2"},
+    "two, soon asleep": {"OMP_NUM_THREADS": "2", "GOMP_SPINCOUNT": "3000"},
+    "two, asleep at once": {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"},
 }
-BUSY = "while True: pass"
+VARIABLES = {name for settings in WAYS.values() for name in settings}
+SECONDS = 4.0
+"""That epochs are repeated for."""
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="emo-bench-") as folder:
-        for others in (0, 2):
-            busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(others)]
-            try:
-                first = None
+        for head in HEADS:
+            subprocess.run([sys.executable, __file__, "make", head, folder], check=True)
+            first = None
+            for fits in (1, 2):
                 for way, settings in WAYS.items():
-                    wall, cpu = epoch_of(Path(folder), settings)
+                    wall, cpu = epoch_of(head, folder, settings, fits)
                     first = first or wall
                     figure = {
-                        "figure": f"joint, an epoch, threads wait {way}", "busy processes": others,
+                        "figure": f"{head}, an epoch", "threads": way, "fits at once": fits,
                         "seconds": round(wall, 3), "cpu": round(cpu, 3),
-                        "of the commands'": round(wall / first, 2),
+                        "of one thread alone": round(wall / first, 2),
                     }  # fmt: skip
                     print(json.dumps(figure), flush=True)
-            finally:
-                for process in busy:
-                    process.kill()
-                    process.wait()
 
 
-def epoch_of(folder: Path, settings: dict[str, str]) -> tuple[float, float]:
-    """Wall and processor seconds of one, in a process in which threads wait so."""
-    others = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
-    command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(
-        command, env={**others, "OMP_NUM_THREADS": "2", **settings}, check=True,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    wall, cpu = map(float, done.stdout.split())
-    return wall, cpu
+def epoch_of(head: str, folder: str, settings: dict[str, str], fits: int) -> tuple[float, float]:
+    """Mean wall and processor seconds of the fits, in processes in which threads wait so."""
+    environment = {k: v for k, v in os.environ.items() if k not in VARIABLES} | settings
+    command = [sys.executable, __file__, "measure", head, folder]
+    running = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(fits)
+    ]
+    told = [process.communicate()[0].split() for process in running]
+    walls, cpus = zip(*((float(wall), float(cpu)) for wall, cpu in told), strict=True)
+    return sum(walls) / fits, sum(cpus) / fits
 
 
-def measure(folder: Path) -> None:
+def measure(head: str, folder: Path) -> None:
     """In the child: print the seconds of an epoch."""
-    from heads_bench import EXP1, trained
-    from heads_workload import make_workload
+    import torch
+    from heads_bench import EXP1, builder
+    from heads_workload import Workload
 
     from emo.heads.data import read_data
+    from emo.heads.losses import make_loss
+    from emo.heads.steps import Steps
 
-    workload = make_workload(folder / "pooled", share=SHARE, is_pooled=True)
-    options = replace(
-        EXP1, head="joint", head_options={}, target=("emotion", "cause"), batch_size=8,
-        epochs=EPOCHS,
-    )  # fmt: skip
-    data = read_data(workload.manifest, [workload.features], options, unit="dialogue")
-    trained(data, replace(options, epochs=1), seed=0)  # what is done once is not timed
-    wall, cpu = time.perf_counter(), time.process_time()
-    trained(data, options, seed=0)
-    print((time.perf_counter() - wall) / EPOCHS, (time.process_time() - cpu) / EPOCHS)
+    options = replace(EXP1, epochs=1000)
+    if head == "joint":
+        options = replace(
+            options, head=head, head_options={}, target=("emotion", "cause"), batch_size=8
+        )
+    workload = Workload(folder / head, {})
+    unit = "dialogue" if head == "joint" else "clip"
+    data = read_data(workload.manifest, [workload.features], options, unit=unit)
+    built = builder(options, data)()
+    with torch.no_grad():
+        train = built.pool(data.splits["train"].batch)
+    steps = Steps(built, train, make_loss(train, options.loop), options.loop, seed=0)
+    steps.epoch()  # what is done once is not timed
+    walls, cpu = [time.perf_counter()], time.process_time()
+    while walls[-1] - walls[0] < SECONDS:
+        steps.epoch()
+        walls.append(time.perf_counter())
+    epochs = len(walls) - 1
+    print((walls[-1] - walls[0]) / epochs, (time.process_time() - cpu) / epochs)
+
+
+def make(head: str, folder: Path) -> None:
+    from heads_workload import make_workload
+
+    make_workload(folder / head, share=HEADS[head], is_pooled=head == "joint")
 
 
 if __name__ == "__main__":
-    measure(Path(sys.argv[1])) if len(sys.argv) > 1 else main()
+    if len(sys.argv) == 1:
+        main()
+    else:
+        {"make": make, "measure": measure}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))

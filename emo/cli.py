@@ -23,6 +23,7 @@ from emo.cli_options import Columns, Manifests, Root, pairs
 from emo.cli_store import store_app
 from emo.cli_weights import weights_app
 from emo.errors import EmoError
+from emo.heads.processor import others_run
 
 app = typer.Typer(
     help="Extract frozen embeddings once; fit emotion heads on them all day.",
@@ -49,9 +50,11 @@ class Plugins(str, Enum):  # noqa: UP042
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr."""
-    # torch's threads spin for milliseconds while they wait, which costs a shared machine ten times
-    # the work; asleep at once, they wake too late. Read when torch is imported.
-    if "OMP_WAIT_POLICY" not in os.environ:
+    # Torch's threads spin for milliseconds while they wait for each other. That is fastest where a
+    # fit has the machine to itself, and many times slower where it has not, or where decoding
+    # threads are at work beside them. Read when torch is imported.
+    is_alone = sys.argv[1:2] == ["fit-head"] and not others_run()
+    if "OMP_WAIT_POLICY" not in os.environ and not is_alone:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     # A command leaves with the million objects of its libraries, which Python would search for
     # garbage: half a second with torch.

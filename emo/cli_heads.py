@@ -93,6 +93,9 @@ def fit_head(
         list[str], Option(help="A run of this head on one stream, to start from; repeat.")
     ] = [],
     search: Annotated[int | None, Option(help="Trials of options, judged on val.")] = None,
+    threads: Annotated[
+        int | None, Option(help="Cores to use, default all; seeds and trials run side by side.")
+    ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Go on with what a killed fit of this --out left.")
     ] = False,
@@ -120,7 +123,7 @@ def fit_head(
         "patience": patience, "allow_missing": allow_missing, "warmup": warmup, "decay": decay,
         "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
         "modality_dropout": modality_dropout, "accumulate": accumulate,
-        "max_samples": max_samples, "search": search, "seeds": seeds,
+        "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,

@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,25 @@ from emo.errors import FitError, OptionError
 from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, asked_scalings, split_data
 from emo.heads.files import RUN_FILE, file_name
-from emo.heads.fit import FitOptions, FitResult, forget, kept_beside, threads
+from emo.heads.fit import FitOptions, forget, kept_beside, threads
 from emo.heads.folder import document_of, run_folder, writing
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
 from emo.heads.ledger import record
 from emo.heads.loaded import Loaded, load_clips
+from emo.heads.outcome import Outcome, Round
 from emo.heads.plots import plot_confusion, plot_numbers
 from emo.heads.question import name_of_folds, name_of_run, question_of
+from emo.heads.report import FitResult, titles
 from emo.heads.scores import Scores
-from emo.heads.seeds import Asked, asked_of, fit_data
-from emo.heads.targets import fit_target
+from emo.heads.seeds import Asked, asked_of, bar_of_rounds, fit_data
+from emo.heads.side_by_side import one_thread, places, side_by_side
+from emo.heads.targets import Target, fit_target
 from emo.manifest import Manifest
 from emo.store.place import Place
+
+MOST_BYTES = 4 * 2**30
+"""Of the scaled tokens of all folds that are fitted at once."""
 
 
 def cross_validate(
@@ -67,30 +74,31 @@ def cross_validate(
         stack.enter_context(threads(options.threads))
         loaded = _load(asked)
         cut = _cut(loaded, asked, by)
-        first: FitResult | None = None
-        folds, notes, questions = [], [], []
+        targets = _targets(loaded)
         if not resume:
             forget(out)
-        for number, (fold, data) in enumerate(_data_of_folds(loaded, cut, asked, by)):
-            questions.append(question_of(data, options))
-            with _named(by, fold):
-                kept = kept_beside(out, data, options, resume=resume, part=f"fold-{number}")
-                fitted = fit_data(data, asked, started, checkpoints=kept, progress=progress)
-            known = {*loaded.notes, *fold.splits.notes}
-            notes += [f"fold {fold.name}: {note}" for note in data.notes if note not in known]
-            folds.append(_kept(fold, fitted))
-            first = first or fitted
-        assert first is not None  # there are at least two folds
-        notes = [*loaded.notes, *notes, *_notes_on(manifest, cut)]
-        pooled = dataclasses.replace(
-            first,
-            data=_data(loaded, first.data, notes),
+        work = _FitFold(loaded, cut, asked, by, resume)
+        at_once = _folds_at_once(loaded, len(cut.folds))
+        with bar_of_rounds(asked, titles(targets), progress) as tell, one_thread(at_once > 1):
+            fitted = list(side_by_side(work, int, len(cut.folds), at_once=at_once, tell=tell))
+        folds = [each.fold for each in fitted]
+        questions = [each.question for each in fitted]
+        notes = [*loaded.notes, *(note for each in fitted for note in each.notes)]
+        pooled = FitResult(
+            options=options,
+            head_options=dataclasses.asdict(asked.head_options),
+            data=Data(targets, loaded.sources, {}, {}, (*notes, *_notes_on(manifest, cut))),
+            manifest=manifest,
+            features=asked.features,
+            outcomes=fitted[0].outcomes,
             all_scores={name: {"test": pool([f.scores[name] for f in folds if name in f.scores])}
                         for name in loaded.tasks},
             missing={name: _pool_variants([f.missing[name] for f in folds if name in f.scores])
                      for name in loaded.tasks},
             seconds=time.monotonic() - started,
+            out=out,
             question=name_of_run(name_of_folds(questions, by), options),
+            inherited=asked.initials.known,
         )  # fmt: skip
         result = CrossResult(by, cut.how, pooled, tuple(folds))
         if folder is not None and out is not None:
@@ -108,8 +116,8 @@ def cross_validate(
 def question_of_folds(asked: Asked, by: str) -> str:
     """What a cross-validation of this writes as ``question`` into its ``run.json``."""
     loaded = _load(asked)
-    folds = _data_of_folds(loaded, _cut(loaded, asked, by), asked, by)
-    questions = [question_of(data, asked.options) for _, data in folds]
+    datas = (_data_of(loaded, fold, asked, by) for fold in _cut(loaded, asked, by).folds)
+    questions = [question_of(data, asked.options) for data in datas]
     return name_of_run(name_of_folds(questions, by), asked.options)
 
 
@@ -152,15 +160,55 @@ def _cut(loaded: Loaded, asked: Asked, by: str) -> Folds:
     )
 
 
-def _data_of_folds(
-    loaded: Loaded, cut: Folds, asked: Asked, by: str
-) -> Iterator[tuple[Fold, Data]]:
-    """Fold after fold, each with the classes and the scaling of its own train."""
+def _folds_at_once(loaded: Loaded, count: int) -> int:
+    """As many as there is room for: each has its own scaled tokens."""
+    numbers = sum(tokens.values.size for tokens in loaded.tokens.values())
+    fit = int(MOST_BYTES // max(1, numbers * np.dtype(np.float32).itemsize))
+    return places(max(1, min(count, fit)), is_small=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """What stays of a fold, and what its run says about it."""
+
+    fold: FoldResult
+    question: dict[str, Any]
+    notes: tuple[str, ...]
+    outcomes: tuple[Outcome, ...]
+    """Without weights."""
+
+
+@dataclass(frozen=True, eq=False)
+class _FitFold:
+    """Fits and scores the heads of the fold of a number."""
+
+    loaded: Loaded
+    cut: Folds
+    asked: Asked
+    by: str
+    resume: bool
+
+    def __call__(self, number: int, tell: Callable[[Round], None]) -> _Fitted:
+        """``tell`` hears every round."""
+        started = time.monotonic()
+        fold, asked = self.cut.folds[number], self.asked
+        data = _data_of(self.loaded, fold, asked, self.by)
+        with _named(self.by, fold):
+            kept = kept_beside(
+                asked.out, data, asked.options, resume=self.resume, part=f"fold-{number}"
+            )
+            found = fit_data(data, asked, started, checkpoints=kept, tell=tell)
+        known = {*self.loaded.notes, *fold.splits.notes}
+        notes = tuple(f"fold {fold.name}: {note}" for note in data.notes if note not in known)
+        outcomes = tuple(dataclasses.replace(outcome, state={}) for outcome in found.outcomes)
+        return _Fitted(_kept(fold, found), question_of(data, asked.options), notes, outcomes)
+
+
+def _data_of(loaded: Loaded, fold: Fold, asked: Asked, by: str) -> Data:
+    """With the classes and the scaling of the fold's own train."""
     scalings = {**asked_scalings(loaded.sources, asked.options), **asked.initials.scalings}
-    for fold in cut.folds:
-        with _named(by, fold):
-            data = split_data(loaded, fold.splits, unit=asked.kind.unit, scalings=scalings)
-        yield fold, data
+    with _named(by, fold):
+        return split_data(loaded, fold.splits, unit=asked.kind.unit, scalings=scalings)
 
 
 @contextlib.contextmanager
@@ -198,13 +246,12 @@ def _notes_on(manifest: Manifest, cut: Folds) -> list[str]:
     return notes
 
 
-def _data(loaded: Loaded, data: Data, notes: Sequence[str]) -> Data:
-    """Targets of all folds; the classes are the same in each, which was checked."""
-    targets = tuple(
+def _targets(loaded: Loaded) -> tuple[Target, ...]:
+    """Of all folds; the classes are the same in each, which is checked."""
+    return tuple(
         fit_target(name, task, [clip.targets.get(name) for clip in loaded.clips])
         for name, task in loaded.tasks.items()
     )
-    return dataclasses.replace(data, targets=targets, splits={}, notes=tuple(notes))
 
 
 def _write(folder: Path, result: CrossResult) -> None:

@@ -15,9 +15,9 @@ from emo.heads.folder import run_folder, write_run, writing
 from emo.heads.ledger import record
 from emo.heads.options import FitOptions
 from emo.heads.question import name_of, name_of_run, question_of
-from emo.heads.report import FitResult
+from emo.heads.report import FitResult, titles
 from emo.heads.search import Search, search
-from emo.heads.seeds import Asked, asked_of, check_served, fit_data
+from emo.heads.seeds import Asked, asked_of, bar_of_rounds, check_served, fit_data
 from emo.manifest import Manifest
 from emo.store.place import Place
 
@@ -61,7 +61,8 @@ def fit_head(
             found = search(asked.kind, data, options, journal=_journal(out), progress=progress)
             asked = asked_of(manifest, features, out, found.options)
         checkpoints = kept_beside(out, data, asked.options, resume=resume)
-        result = fit_data(data, asked, started, checkpoints=checkpoints, progress=progress)
+        with bar_of_rounds(asked, titles(data.targets), progress) as tell:
+            result = fit_data(data, asked, started, checkpoints=checkpoints, tell=tell)
         result = dataclasses.replace(result, question=run)
         if folder is not None and out is not None:
             with writing(out):

@@ -142,6 +142,11 @@ class Head(nn.Module, ABC):
         """
         return batch
 
+    @property
+    def is_solved(self) -> bool:
+        """:meth:`path` finds the weights exactly: no seed, step or epoch has a part in them."""
+        return False
+
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """Candidates found by an exact solver; None (the default): gradient steps instead.
 

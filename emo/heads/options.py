@@ -101,7 +101,7 @@ class FitOptions:
     allow_missing: float = 0.05
     """Share in [0, 1] of the labelled clips that may have no features."""
     threads: int | None = None
-    """Of torch; None: as torch finds best."""
+    """Cores to use: fits at once, or of torch in a single fit of large steps; None: all."""
 
     def __post_init__(self) -> None:
         self._expect(

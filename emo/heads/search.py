@@ -1,9 +1,10 @@
 """`--search N`: hyperparameters by Optuna, judged on ``val`` alone; ``test`` is not looked at.
 
 The space is what the head's options declare (``metadata={"search": (…)}``) and, for heads that
-are trained by steps, the loop's below. Each trial's proposals depend on the trials before it and
-its own number only, so that an interrupted search goes on as if it had not been. A trial whose best
-round is behind the median of the trials before it, as they stood at that round, ends there.
+are trained by steps, the loop's below. Trials run side by side, on one thread each. The values of
+one depend on its number and on the trials up to :data:`TOGETHER` before it, no others, so that any
+number of threads finds the same, and an interrupted search goes on as if it had not been. A trial
+whose best round is behind the median of those trials, as they stood at that round, ends there.
 
 Source: Akiba et al. 2019 (Optuna); Bergstra et al. 2011 (tree-structured Parzen estimator).
 """
@@ -13,7 +14,7 @@ import dataclasses
 import statistics
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,11 +25,13 @@ from tqdm import tqdm
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data import Data
-from emo.heads.head import Batch, Head
+from emo.heads.head import Head
 from emo.heads.loop import train_head
 from emo.heads.options import FitOptions
 from emo.heads.outcome import Round
 from emo.heads.question import name_of, question_of
+from emo.heads.seeds import Build
+from emo.heads.side_by_side import one_thread, places, side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +42,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {"batch_size": (32, 64, 128), "label_smoot
 """Of the loop."""
 PATIENT_ROUNDS, PATIENT_TRIALS = 5, 5
 """Before a trial can be behind: its own rounds, and trials before it."""
+TOGETHER = 4
+"""Trials under way at once, at most."""
 _HEAD = "head."
-_CURVE = "val_scores"
+_CURVE, _NUMBER = "val_scores", "number"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,25 +86,55 @@ def search(
     space = space_of(kind, options)
     if not space:
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
-    study = _study(optuna, journal, name_of(question_of(data, options)))
-    is_trained = "learning_rate" in space
-    complete = (optuna.trial.TrialState.COMPLETE,)
-    done = len(study.get_trials(deepcopy=False, states=complete))
+    kept = _study(optuna, journal, name_of(question_of(data, options)))
+    earlier = {
+        trial.user_attrs[_NUMBER]: trial.user_attrs[_CURVE]
+        for trial in kept.get_trials(deepcopy=False) if _NUMBER in trial.user_attrs
+    }  # fmt: skip
+    proposals: list[_Proposal] = []
+    trials: list[Any] = []
+
+    def propose(number: int) -> _Proposal:
+        before = trials[: max(0, number - TOGETHER + 1)]
+        study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=options.first_seed * 100_003 + number),
+        )
+        study.add_trials(before)
+        trial = study.ask()
+        values = {name: _drawn(trial, name, choices) for name, choices in space.items()}
+        is_judged = "learning_rate" in space  # a solver's curve is not of epochs
+        curves = tuple(other.user_attrs[_CURVE] for other in before) if is_judged else ()
+        proposals.append(
+            _Proposal(number, values, trial.distributions, curves, earlier.get(number))
+        )
+        return proposals[-1]
+
+    def trial_of(number: int, curve: list[float]) -> Any:
+        return optuna.trial.create_trial(
+            value=max(curve), params=proposals[number].values,
+            distributions=proposals[number].distributions,
+            user_attrs={_CURVE: curve, _NUMBER: number},
+        )  # fmt: skip
+
+    def keep(done: tuple[int, list[float]]) -> None:
+        """At once, though trials before it may still be under way."""
+        kept.add_trial(trial_of(*done))
+
     is_shown = sys.stderr.isatty() if progress is None else progress
-    bar = tqdm(total=options.search, initial=min(done, options.search), desc="search",
-               unit=" trials", disable=not is_shown, file=sys.stderr)  # fmt: skip
-    with bar:
-        for number in range(done, options.search):
-            study.sampler = optuna.samplers.TPESampler(seed=options.first_seed * 100_003 + number)
-            trial = study.ask()
-            values = {name: _drawn(trial, name, choices) for name, choices in space.items()}
-            others = study.get_trials(deepcopy=False, states=complete)
-            before = [other.user_attrs[_CURVE] for other in others]
-            curve = _tried(kind, data, with_values(options, values), before if is_trained else [])
-            trial.set_user_attr(_CURVE, curve)
-            study.tell(trial, max(curve))
-            bar.set_postfix_str(f"best on val {study.best_value:.3f}")
+    bar = tqdm(total=options.search, desc="search", unit=" trials", disable=not is_shown,
+               file=sys.stderr)  # fmt: skip
+    curves = side_by_side(
+        _Try(kind, data, options), propose, options.search,
+        at_once=places(min(options.search, TOGETHER), is_small=True), ahead=TOGETHER, tell=keep,
+    )  # fmt: skip
+    with bar, one_thread(True):
+        for number, curve in enumerate(curves):
+            trials.append(trial_of(number, curve))
+            bar.set_postfix_str(f"best on val {max(trial.value for trial in trials):.3f}")
             bar.update()
+    study = optuna.create_study(direction="maximize")
+    study.add_trials(trials)
     table = study.trials_dataframe(attrs=("number", "value", "params"))
     table = table.rename(columns=lambda name: name.removeprefix("params_"))
     best = with_values(options, study.best_params)
@@ -133,36 +168,54 @@ def _drawn(trial: Any, name: str, choices: tuple[Any, ...] | None) -> Any:
     return trial.suggest_float(name, low, high, log=True)
 
 
+@dataclass(frozen=True)
+class _Proposal:
+    """One trial's values, and what it is judged by."""
+
+    number: int
+    values: dict[str, Any]
+    distributions: dict[str, Any]
+    before: tuple[list[float], ...]
+    """Curves of the trials before it."""
+    curve: list[float] | None
+    """Of an earlier search, that was interrupted."""
+
+
 class _BehindError(Exception):
     """Ends a trial."""
 
 
-def _tried(
-    kind: type[Head], data: Data, options: FitOptions, before: Sequence[Sequence[float]]
-) -> list[float]:
-    """The scores on val, round by round, up to where it is behind the trials ``before``."""
-    own: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
+@dataclass(frozen=True, eq=False)
+class _Try:
+    """The scores on val, round by round, up to where a trial is behind those before it."""
 
-    def build() -> Head:
-        return kind(data.dims, data.widths, options=own)
+    kind: type[Head]
+    data: Data
+    options: FitOptions
 
-    with torch.no_grad():
-        pooled: dict[str, Batch] = {
-            name: build().pool(data.splits[name].batch) for name in ("train", "val")
-        }
-    curve: list[float] = []
+    def __call__(
+        self, proposal: _Proposal, tell: Callable[[tuple[int, list[float]]], None]
+    ) -> list[float]:
+        """``tell`` hears of the curve at once."""
+        if proposal.curve is not None:
+            return proposal.curve
+        options = with_values(self.options, proposal.values)
+        own: Any = plugins.parse_options(self.kind.Options, options.head_options, options.head)
+        build = Build(self.kind, self.data.dims, self.data.widths, own)
+        with torch.no_grad():
+            head = build()
+            train, val = (head.pool(self.data.splits[name].batch) for name in ("train", "val"))
+        curve: list[float] = []
 
-    def watch(done: Round) -> None:
-        curve.append(done.val_score)
-        if is_behind(curve, before):
-            raise _BehindError
+        def watch(done: Round) -> None:
+            curve.append(done.val_score)
+            if is_behind(curve, proposal.before):
+                raise _BehindError
 
-    with contextlib.suppress(_BehindError):
-        train_head(
-            build, pooled["train"], pooled["val"], options.loop,
-            seed=options.first_seed, watch=watch,
-        )  # fmt: skip
-    return curve
+        with contextlib.suppress(_BehindError):
+            train_head(build, train, val, options.loop, seed=options.first_seed, watch=watch)
+        tell((proposal.number, curve))
+        return curve
 
 
 def is_behind(curve: Sequence[float], before: Sequence[Sequence[float]]) -> bool:

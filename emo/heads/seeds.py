@@ -1,10 +1,11 @@
 """Fits and scores the heads of all seeds, once clips are read and splits are cut."""
 
+import contextlib
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from tqdm import tqdm
 
 from emo import plugins
 from emo.errors import FitError, OptionError
-from emo.heads import report
 from emo.heads.checkpoint import Checkpoints
 from emo.heads.data import Data
 from emo.heads.head import LIBRARY, Batch, Head
@@ -26,7 +26,9 @@ from emo.heads.outcome import Outcome, Round
 from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
+from emo.heads.side_by_side import is_small_step, one_thread, places, side_by_side
 from emo.heads.streams import open_sources
+from emo.heads.targets import Target
 from emo.manifest import Manifest
 from emo.store.place import Place
 
@@ -47,6 +49,22 @@ class Asked:
     initials: Initials
     """Weights that parts of the head start with."""
     out: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Build:
+    """Makes the untrained head of a fit."""
+
+    kind: type[Head]
+    dims: Mapping[str, int]
+    widths: Mapping[str, int]
+    options: Any
+    """An instance of ``kind.Options``."""
+    initials: Initials = field(default_factory=Initials)
+
+    def __call__(self) -> Head:
+        """Another one at each call, drawn from torch's generator."""
+        return self.initials.fill(self.kind(self.dims, self.widths, options=self.options))
 
 
 def asked_of(
@@ -71,18 +89,22 @@ def fit_data(
     started: float,
     *,
     checkpoints: Checkpoints | None,
-    progress: bool | None,
+    tell: Callable[[Round], None] = lambda _: None,
 ) -> FitResult:
-    """Fit and score the heads of all seeds; ``started`` is when the clock was, for ``seconds``."""
+    """Fit and score the heads of all seeds.
+
+    Args:
+        data: the clips, split.
+        asked: of the run.
+        started: when the clock was, for ``seconds``.
+        checkpoints: where finished seeds are kept and found.
+        tell: hears every round, those of several seeds in turns.
+    """
     check_served(asked.kind, data, asked.options)
     asked.initials.check(data)
 
-    def build() -> Head:
-        head = asked.kind(data.dims, data.widths, options=asked.head_options)
-        return asked.initials.fill(head)
-
-    bar = _bar(asked.options, progress)
-    outcomes, tables = _fit_seeds(build, data, asked.options, checkpoints, bar)
+    build = Build(asked.kind, data.dims, data.widths, asked.head_options, asked.initials)
+    outcomes, tables = _fit_seeds(build, data, asked.options, checkpoints, tell)
     scores = _score(data, asked.options, tables)
     return FitResult(
         options=asked.options,
@@ -129,11 +151,11 @@ def check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
 
 
 def _fit_seeds(
-    build: Callable[[], Head],
+    build: Build,
     data: Data,
     options: FitOptions,
     checkpoints: Checkpoints | None,
-    bar: "tqdm[Any]",
+    tell: Callable[[Round], None],
 ) -> tuple[tuple[Outcome, ...], Outputs]:
     """Heads of all seeds, and what they give."""
     trained = build()
@@ -142,37 +164,54 @@ def _fit_seeds(
             (split, variant): trained.pool(batch)
             for split, variant, batch in _conditions(data, options)
         }
-    outcomes: list[Outcome] = []
-    found: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {key: [] for key in pooled}
-    title = report.titles(data.targets)
-
-    def watch(done: Round) -> None:
-        bar.set_postfix_str(f"seed {done.seed}, val {title} {done.val_score:.3f}")
-        bar.update()
-
-    with bar:
-        for seed in options.all_seeds:
-            if outcomes and outcomes[0].is_exact:  # another seed would give the same
-                outcomes.append(dataclasses.replace(outcomes[0], seed=seed))
-                for tables in found.values():
-                    tables.append(tables[0])
-                continue
-            outcome = checkpoints.finished(seed) if checkpoints else None
-            if outcome is None:
-                outcome = train_head(
-                    build, pooled["train", WHOLE], pooled["val", WHOLE], options.loop, seed=seed,
-                    watch=watch, checkpoints=checkpoints,
-                )  # fmt: skip
-                if checkpoints is not None:
-                    checkpoints.finish(outcome)
-            outcomes.append(outcome)
-            trained.load_state_dict(outcome.state)
-            for key, batch in pooled.items():
-                found[key].append(outputs_of(trained, batch, data.targets))
-    return tuple(outcomes), {
-        key: {target: np.stack([table[target] for table in tables]) for target in data.widths}
-        for key, tables in found.items()
+    # of a solver another seed would give the same
+    seeds = options.all_seeds[:1] if trained.is_solved else options.all_seeds
+    work = _FitSeed(build, pooled, data.targets, options, checkpoints)
+    train = pooled["train", WHOLE]
+    at_a_step = len(train) if trained.is_solved else options.batch_size
+    is_small = is_small_step(train, at_a_step, unit=trained.unit)
+    at_once = places(len(seeds), is_small=is_small)
+    with one_thread(is_small or at_once > 1):
+        fitted = list(side_by_side(work, seeds.__getitem__, len(seeds), at_once=at_once, tell=tell))
+    outcomes = tuple(outcome for outcome, _ in fitted)
+    tables = [tables for _, tables in fitted]
+    if trained.is_solved:
+        outcomes = tuple(dataclasses.replace(outcomes[0], seed=s) for s in options.all_seeds)
+        tables *= options.seeds
+    return outcomes, {
+        key: {target: np.stack([of[key][target] for of in tables]) for target in data.widths}
+        for key in pooled
     }
+
+
+@dataclass(frozen=True, eq=False)
+class _FitSeed:
+    """The head of a seed, from what was kept or trained now, and what it gives."""
+
+    build: Build
+    pooled: Mapping[tuple[str, str], Batch]
+    """By split and variant."""
+    targets: Sequence[Target]
+    options: FitOptions
+    checkpoints: Checkpoints | None
+
+    def __call__(
+        self, seed: int, tell: Callable[[Round], None]
+    ) -> tuple[Outcome, dict[tuple[str, str], dict[str, np.ndarray]]]:
+        """``tell`` hears every round."""
+        outcome = self.checkpoints.finished(seed) if self.checkpoints else None
+        if outcome is None:
+            outcome = train_head(
+                self.build, self.pooled["train", WHOLE], self.pooled["val", WHOLE],
+                self.options.loop, seed=seed, watch=tell, checkpoints=self.checkpoints,
+            )  # fmt: skip
+            if self.checkpoints is not None:
+                self.checkpoints.finish(outcome)
+        head = self.build()
+        head.load_state_dict(outcome.state)
+        return outcome, {
+            key: outputs_of(head, batch, self.targets) for key, batch in self.pooled.items()
+        }
 
 
 def _conditions(data: Data, options: FitOptions) -> Iterator[tuple[str, str, Batch]]:
@@ -214,6 +253,18 @@ def _score(
     return found
 
 
-def _bar(options: FitOptions, progress: bool | None) -> "tqdm[Any]":
+@contextlib.contextmanager
+def bar_of_rounds(
+    asked: Asked, title: str, progress: bool | None
+) -> Iterator[Callable[[Round], None]]:
+    """A bar on stderr that is told of rounds; ``progress`` None: if that is a terminal."""
     is_shown = sys.stderr.isatty() if progress is None else progress
-    return tqdm(desc=f"fit {options.head}", unit=" rounds", disable=not is_shown, file=sys.stderr)
+    with tqdm(
+        desc=f"fit {asked.options.head}", unit=" rounds", disable=not is_shown, file=sys.stderr
+    ) as bar:
+
+        def tell(done: Round) -> None:
+            bar.set_postfix_str(f"seed {done.seed}, val {title} {done.val_score:.3f}")
+            bar.update()
+
+        yield tell

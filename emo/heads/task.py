@@ -16,6 +16,10 @@ class Width(int):
         width.task = task
         return width
 
+    def __getnewargs__(self) -> tuple[int, Task]:  # type: ignore[override]
+        """For pickle."""
+        return int(self), self.task
+
 
 def task_of(width: int) -> Task:
     """What the logits of a target mean."""

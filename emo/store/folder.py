@@ -50,6 +50,10 @@ class RecipeFolder:
         self._opened = OpenParts()
         self.refresh()
 
+    def __reduce__(self) -> tuple[type["RecipeFolder"], tuple[Place]]:
+        """Pickled, it is opened anew where it is read."""
+        return RecipeFolder, (self.path,)
+
     @property
     def ids(self) -> Sequence[str]:
         """Finished clips, each once, in order of part file name, then position."""

@@ -142,10 +142,15 @@ class LinearHead(Head):
             return (parts * shares).sum(0)
         return (parts.log_softmax(2) + shares.log()).logsumexp(0)
 
+    @property
+    def is_solved(self) -> bool:
+        """Unless it is trained by steps."""
+        return bool(self.options.solver != "adamw")
+
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """The optimum at each penalty, strongest first; of late fusion one candidate."""
         self._learn_spreads(self.pool(train))
-        return self._candidates(train, val, loss) if self.options.solver != "adamw" else None
+        return self._candidates(train, val, loss) if self.is_solved else None
 
     def _candidates(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
         scale = column_scale(self._rows(train), self.blocks)

@@ -1,0 +1,228 @@
+"""Independent fits side by side: each in a process of its own, on one thread.
+
+A step of a small head is hundreds of operations of microseconds: a second thread makes it no
+faster, a second fit beside it doubles what is done. On Linux processes are forked, so that all
+read the same features; elsewhere they are started, which takes seconds, so that the first fit runs
+in this process and tells whether that pays.
+"""
+
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from emo.errors import EmoError, FitError
+from emo.heads.head import Batch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Tell = Callable[[Any], None]
+Work = Callable[[Item, Tell], Result]
+"""(what to do, whom to tell what happens on the way) -> what came of it."""
+
+WORTH_SECONDS = 10.0
+"""What must be left to do before processes that have to be started are."""
+SMALL_STEP = 2**18
+"""Numbers that a step reads; on two cores, one thread was as fast as two up to about as many."""
+_PR_SET_PDEATHSIG = 1
+_FORKS = sys.platform == "linux"
+_is_worker = False
+
+
+def is_small_step(train: Batch, batch_size: int, *, unit: str) -> bool:
+    """A step reads so few numbers that a second thread would not make it faster.
+
+    Args:
+        train: pooled clips.
+        batch_size: clips of a step; dialogues, if that is the ``unit``.
+        unit: of the head.
+    """
+    turns = train.in_dialogues().turns if unit == "dialogue" else None
+    count = len(train) if turns is None else len(turns)
+    numbers = sum(tokens.values.numel() for tokens in train.streams.values())
+    return bool(numbers * min(1.0, batch_size / max(count, 1)) <= SMALL_STEP)
+
+
+def places(count: int, *, is_small: bool) -> int:
+    """How many of ``count`` fits run at once; 1: one after another, each with all threads.
+
+    Fits of large steps run side by side if they are enough for all threads. Within one of several
+    fits, there is no room for others.
+    """
+    threads = torch.get_num_threads()
+    if _is_worker or not (is_small or count >= threads):
+        return 1
+    return min(threads, count)
+
+
+@contextlib.contextmanager
+def one_thread(is_wanted: bool) -> Iterator[None]:
+    """In this process, as in the others, torch has one thread inside the block."""
+    before = torch.get_num_threads()
+    if is_wanted:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def side_by_side(
+    work: Work[Item, Result],
+    make: Callable[[int], Item],
+    count: int,
+    *,
+    at_once: int,
+    ahead: int | None = None,
+    tell: Tell = lambda _: None,
+) -> Iterator[Result]:
+    """The results of ``count`` items, in their order, each yielded as soon as it is its turn.
+
+    Args:
+        work: what is done with an item; it and its results can be pickled.
+        make: the item of a number; asked in order, and of number n only when the results up to
+            ``n - ahead`` were yielded.
+        count: of items.
+        at_once: processes; 1: this one, with its threads.
+        ahead: see ``make``; None: the items depend on no results.
+        tell: hears what works tell, in this process.
+
+    Raises:
+        EmoError: as of the works; what was under way is stopped.
+        FitError: a process died.
+    """
+    first = 0
+    if at_once > 1 and not _FORKS:
+        began = time.monotonic()
+        yield work(make(0), tell)
+        first, seconds = 1, time.monotonic() - began
+        at_once = at_once if seconds * (count - 1) > WORTH_SECONDS else 1
+    if at_once == 1:
+        for number in range(first, count):
+            yield work(make(number), tell)
+        return
+    crew: _Crew[Item, Result] = _Crew(work, at_once, tell)
+    try:
+        started, results = first, dict[int, Result]()
+        for number in range(first, count):
+            while number not in results:
+                while crew.idle and started < count and (not ahead or started < number + ahead):
+                    crew.give(started, make(started))
+                    started += 1
+                results.update(crew.hear())
+            yield results.pop(number)
+    finally:
+        crew.stop()
+
+
+@dataclass
+class _Crew(Generic[Item, Result]):
+    """Processes that do the same work on one item after another."""
+
+    work: Work[Item, Result]
+    at_once: int
+    tell: Tell
+    idle: list[Connection] = field(default_factory=list)
+    busy: dict[Connection, int] = field(default_factory=dict)
+    processes: dict[Connection, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        context: Any = multiprocessing.get_context("fork" if _FORKS else "spawn")
+        for _ in range(self.at_once):
+            ours, theirs = context.Pipe()
+            inherited = [*self.processes, ours] if _FORKS else []
+            process = context.Process(
+                target=_serve, args=(self.work, theirs, inherited, os.getpid()), daemon=True
+            )
+            process.start()
+            theirs.close()
+            self.processes[ours] = process
+        self.idle = list(self.processes)
+
+    def give(self, number: int, item: Item) -> None:
+        """To one that is idle."""
+        pipe = self.idle.pop(0)
+        self.busy[pipe] = number
+        pipe.send_bytes(pickle.dumps(item))
+
+    def hear(self) -> dict[int, Result]:
+        """Wait for news; results by number, often none."""
+        found = {}
+        for pipe in wait(list(self.busy)):
+            assert isinstance(pipe, Connection)
+            try:
+                kind, said = pickle.loads(pipe.recv_bytes())  # of a process of our own
+            except EOFError as error:
+                raise self._died(pipe) from error
+            if kind == "told":
+                self.tell(said)
+            elif kind == "done":
+                found[self.busy.pop(pipe)] = said
+                self.idle.append(pipe)
+            else:
+                raise said
+        return found
+
+    def stop(self) -> None:
+        """At once, whatever is under way."""
+        for pipe, process in self.processes.items():
+            process.kill()
+            process.join()
+            pipe.close()
+
+    def _died(self, pipe: Connection) -> FitError:
+        process = self.processes[pipe]
+        process.join()
+        code = process.exitcode
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return FitError(
+            f"a process that fits died ({how}); if memory was short, choose fewer --threads. "
+            "--resume goes on with what was finished"
+        )
+
+
+def _serve(
+    work: Work[Item, Result], pipe: Connection, inherited: list[Connection], parent: int
+) -> None:
+    """In the process: do what is given, until the pipe closes."""
+    global _is_worker
+    _is_worker = True
+    _die_with(parent)
+    for other in inherited:  # else they would never be seen to close
+        other.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops us
+    torch.set_num_threads(1)
+
+    def say(kind: str, said: object) -> None:
+        pipe.send_bytes(pickle.dumps((kind, said)))
+
+    while True:
+        try:
+            item = pickle.loads(pipe.recv_bytes())
+        except EOFError:
+            return
+        try:
+            say("done", work(item, lambda said: say("told", said)))
+        except EmoError as error:
+            say("failed", error)
+        except Exception:
+            say("failed", RuntimeError(f"in a process that fits:\n{traceback.format_exc()}"))
+
+
+def _die_with(parent: int) -> None:
+    """Have Linux kill this process when its parent dies, so that nobody goes on unseen."""
+    if _FORKS:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before
+            os._exit(1)

@@ -1,0 +1,196 @@
+"""Independent fits in processes of their own: in order, whole, and with the bits of one alone."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emo.errors import FitError, StoreError
+from emo.heads import side_by_side as module
+from emo.heads.cross import cross_validate
+from emo.heads.fit import FitOptions, fit_head
+from emo.heads.side_by_side import is_small_step, one_thread, places, side_by_side
+from tests.make_batches import in_dialogues, learnable, make_batch, make_manifest, make_store
+
+SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
+OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=3)
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    labels, tokens = learnable(80, streams=("a",))
+    store = make_store(tmp_path_factory.mktemp("side") / "features", tokens)
+    return make_manifest(labels, split=SPLITS), store
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_results_come_in_order_whatever_takes_longest(at_once):
+    def work(item, tell):
+        tell(item)
+        time.sleep(0.05 * (item % 3))
+        return item * item, os.getpid()
+
+    told = []
+    found = list(side_by_side(work, int, 9, at_once=at_once, tell=told.append))
+    assert [square for square, _ in found] == [k * k for k in range(9)]
+    assert sorted(told) == list(range(9))
+    assert (os.getpid() in {pid for _, pid in found}) == (at_once == 1)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_an_item_is_made_when_the_results_it_may_depend_on_were_yielded(at_once):
+    yielded, made = [], []
+
+    def make(number):
+        made.append((number, len(yielded)))
+        return number
+
+    for result in side_by_side(lambda item, _: item, make, 12, at_once=at_once, ahead=4):
+        yielded.append(result)
+    assert [number for number, _ in made] == list(range(12))
+    assert all(known >= number - 3 for number, known in made)
+
+
+def test_errors_keep_their_kind_and_stop_the_others(tmp_path):
+    def work(item, _):
+        if item == 1:
+            raise StoreError("clip 7 is not there")
+        time.sleep(30)
+
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="clip 7 is not there"):
+        list(side_by_side(work, int, 3, at_once=3))
+    assert time.monotonic() - began < 10
+
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        list(side_by_side(lambda item, _: 1 / item, int, 2, at_once=2))
+
+
+def test_a_process_that_is_killed_is_told():
+    def work(item, _):
+        if item == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    with pytest.raises(FitError, match=r"died \(SIGKILL\).*fewer --threads"):
+        list(side_by_side(work, int, 4, at_once=2))
+
+
+ORPHAN = """
+import os, sys, time
+from emo.heads.side_by_side import side_by_side
+
+def work(item, tell):
+    tell(os.getpid())
+    time.sleep(60)
+
+list(side_by_side(work, int, 2, at_once=2, tell=lambda pid: print(pid, flush=True)))
+"""
+
+
+def test_nobody_goes_on_when_the_parent_is_killed():
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while any(is_running(pid) for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("head", ["mean_pool", "linear", "dialogue_bilstm"])
+def test_seeds_have_the_same_bits_on_any_number_of_threads(made, head):
+    """One of several seeds, and a fit of small steps alone, has one thread."""
+    manifest, store = made
+    options = dataclasses.replace(OPTIONS, head=head)
+    ways = ((1, 3), (2, 3), (4, 3), (2, 1))
+    asked = [dataclasses.replace(options, threads=t, seeds=s) for t, s in ways]
+    runs = [fit_head(manifest, [store], None, each) for each in asked]
+    for run in runs[1:]:
+        for ours, theirs in zip(runs[0].outcomes, run.outcomes, strict=False):
+            assert ours.history == theirs.history
+            assert all(torch.equal(ours.state[name], theirs.state[name]) for name in ours.state)
+    for run in runs[1:3]:
+        probabilities = [r.scores["test"].probabilities for r in (runs[0], run)]
+        assert np.array_equal(*probabilities)
+
+
+def test_a_search_finds_the_same_on_any_number_of_threads(made, tmp_path):
+    manifest, store = made
+    options = dataclasses.replace(OPTIONS, search=9, seeds=1)
+    tables = []
+    for threads in (1, 2, 4):
+        run = tmp_path / str(threads)
+        fit_head(manifest, [store], run, dataclasses.replace(options, threads=threads))
+        tables.append(pd.read_csv(run / "search.csv"))
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], table)
+
+
+def test_folds_have_the_same_bits_on_any_number_of_threads(made):
+    manifest, store = made
+    options = dataclasses.replace(OPTIONS, seeds=2)
+    one, three = (
+        cross_validate(
+            manifest, [store], None, dataclasses.replace(options, threads=threads), by="4"
+        )
+        for threads in (1, 3)
+    )
+    assert [fold.history for fold in one.folds] == [fold.history for fold in three.folds]
+    assert one.pooled.metrics == three.pooled.metrics
+
+
+def test_started_processes_do_what_forked_ones_do(made, monkeypatch):
+    """As on systems where nothing can be forked: all that goes to them can be pickled."""
+    manifest, store = made
+    options = dataclasses.replace(OPTIONS, threads=2)
+    forked = fit_head(manifest, [store], None, options)
+    monkeypatch.setattr(module, "_FORKS", False)
+    monkeypatch.setattr(module, "WORTH_SECONDS", 0.0)
+    started = fit_head(manifest, [store], None, options)
+    for ours, theirs in zip(forked.outcomes, started.outcomes, strict=True):
+        assert all(torch.equal(ours.state[name], theirs.state[name]) for name in ours.state)
+    folds = cross_validate(manifest, [store], None, options, by="3")
+    assert len(folds.folds) == 3
+
+
+def test_short_fits_start_no_processes_where_that_takes_long(monkeypatch):
+    monkeypatch.setattr(module, "_FORKS", False)
+    found = list(side_by_side(lambda item, _: os.getpid(), int, 4, at_once=2))
+    assert set(found) == {os.getpid()}
+
+
+def test_one_of_several_fits_makes_no_room_for_others():
+    with one_thread(False):
+        torch.set_num_threads(3)
+        inside = list(side_by_side(lambda item, _: places(5, is_small=True), int, 2, at_once=2))
+        assert inside == [1, 1]
+        assert [places(5, is_small=small) for small in (True, False)] == [3, 3]
+        assert [places(2, is_small=small) for small in (True, False)] == [2, 1]
+
+
+def test_a_step_is_small_by_the_numbers_it_reads():
+    batch = make_batch([4] * 60, width=1024)  # 4,096 numbers a clip
+    assert is_small_step(batch, 60, unit="clip")
+    assert is_small_step(in_dialogues(batch), 16, unit="dialogue")  # of three clips
+    wide = make_batch([8] * 60, width=1024)
+    assert not is_small_step(wide, 60, unit="clip")
+    assert not is_small_step(in_dialogues(wide), 16, unit="dialogue")
+    assert is_small_step(wide, 32, unit="clip")
