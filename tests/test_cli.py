@@ -187,7 +187,8 @@ def test_a_command_leaves_without_a_last_search_for_garbage(emo, monkeypatch):
     assert at_exit == [gc.freeze]
 
 
-def test_nothing_is_searched_for_garbage_while_torch_is_imported(emo, monkeypatch):
+def test_libraries_are_not_searched_for_garbage(emo, monkeypatch):
+    gc.unfreeze()
     is_searched = []
 
     class Watch:
@@ -200,6 +201,8 @@ def test_nothing_is_searched_for_garbage_while_torch_is_imported(emo, monkeypatc
     emo("fit-head", "missing.csv")
     assert is_searched == [False]
     assert gc.isenabled()
+    assert gc.get_freeze_count() > 100_000
+    gc.unfreeze()
 
 
 @pytest.mark.bench
