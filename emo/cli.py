@@ -8,7 +8,6 @@ committing what was finished (run the same command again); 130 interrupted.
 import atexit
 import errno
 import gc
-import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -23,7 +22,7 @@ from emo.cli_options import Columns, Manifests, Root, pairs
 from emo.cli_store import store_app
 from emo.cli_weights import weights_app
 from emo.errors import EmoError
-from emo.heads.processor import others_run
+from emo.waiting import choose_waiting
 
 app = typer.Typer(
     help="Extract frozen embeddings once; fit emotion heads on them all day.",
@@ -50,12 +49,7 @@ class Plugins(str, Enum):  # noqa: UP042
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr."""
-    # Torch's threads spin for milliseconds while they wait for each other. That is fastest where a
-    # fit has the machine to itself, and many times slower where it has not, or where decoding
-    # threads are at work beside them. Read when torch is imported.
-    is_alone = sys.argv[1:2] == ["fit-head"] and not others_run()
-    if "OMP_WAIT_POLICY" not in os.environ and not is_alone:
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    choose_waiting(sys.argv[1:])
     # A command leaves with the million objects of its libraries, which Python would search for
     # garbage: half a second with torch.
     atexit.register(gc.freeze)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-CPUINFO, LOADAVG = Path("/proc/cpuinfo"), Path("/proc/loadavg")
+CPUINFO = Path("/proc/cpuinfo")
 BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Flags of x86 (two of them) and Arm under which bfloat16 is multiplied by instructions."""
 
@@ -21,16 +21,3 @@ def lacks_bfloat16(cpuinfo: Path = CPUINFO) -> bool:
     flags = {flag for name, _, rest in rows if name.strip() in ("flags", "Features")
              for flag in rest.split()}  # fmt: skip
     return bool(flags) and not flags & BFLOAT16
-
-
-def others_run(loadavg: Path = LOADAVG) -> bool:
-    """Somebody else's thread runs at this moment; where the system does not tell, nobody's.
-
-    Args:
-        loadavg: Linux's description of the load; its fourth word is ``running/all`` threads.
-    """
-    try:
-        running = loadavg.read_text(encoding="ascii").split()[3].partition("/")[0]
-        return int(running) > 1  # we are one
-    except (OSError, ValueError, IndexError):
-        return False

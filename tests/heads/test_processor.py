@@ -1,12 +1,8 @@
 """Tests of emo/heads/processor.py, and of what the commands make of the machine."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from emo.heads.processor import lacks_bfloat16, others_run
+from emo.heads.processor import lacks_bfloat16
 
 
 @pytest.mark.parametrize(
@@ -27,42 +23,6 @@ def test_bfloat16_is_known_to_lack_only_where_flags_say_so(tmp_path, text, lacks
 
 def test_where_nothing_is_told_nothing_is_said(tmp_path):
     assert not lacks_bfloat16(tmp_path / "none")
-
-
-@pytest.mark.parametrize(
-    ("command", "others", "given", "found"),
-    [
-        ("--version", False, {}, "3000"),
-        ("fit-head", True, {}, "3000"),
-        ("fit-head", False, {}, "None"),
-        ("--version", False, {"GOMP_SPINCOUNT": "7"}, "7"),
-        ("--version", False, {"OMP_WAIT_POLICY": "ACTIVE"}, "None"),
-    ],
-)
-def test_threads_soon_wait_asleep_where_others_work(command, others, given, found):
-    """Threads that spin long cost many times the work when others use the machine."""
-    ours = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
-    environment = {k: v for k, v in os.environ.items() if k not in ours} | given
-    code = (
-        f"import os, sys; from emo import cli; sys.argv = ['emo', '{command}', '--help']\n"
-        f"cli.others_run = lambda: {others}\n"
-        "try: cli.main()\nexcept SystemExit: pass\n"
-        "print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split()[-2:] == [found, "False"]
-
-
-@pytest.mark.parametrize(
-    ("text", "are_there"),
-    [("0.0 0.1 0.2 1/94 162", False), ("0.0 0.1 0.2 3/94 162", True), ("?", False), (None, False)],
-)
-def test_others_that_run_are_counted_where_the_system_tells(tmp_path, text, are_there):
-    if text is not None:
-        (tmp_path / "loadavg").write_text(text)
-    assert others_run(tmp_path / "loadavg") == are_there
 
 
 def test_bf16_that_only_costs_is_warned_about(emo):
