@@ -5,7 +5,9 @@ line on stderr); 2 wrong usage; 3 finished, but some clips failed; 75 stopped by
 committing what was finished (run the same command again); 130 interrupted.
 """
 
+import atexit
 import errno
+import gc
 import sys
 from enum import Enum
 from pathlib import Path
@@ -48,6 +50,9 @@ class Plugins(str, Enum):  # noqa: UP042
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr."""
     choose_waiting(sys.argv[1:])
+    # A command leaves with the million objects of its libraries, which Python would search for
+    # garbage: half a second with torch.
+    atexit.register(gc.freeze)
     try:
         app()
     except EmoError as error:

@@ -17,7 +17,7 @@ from emo.cli import main
 from emo.heads import plots
 
 LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
-DRAW, PNG = plots._figure, b"\x89PNG\r\n\x1a\n"
+DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -30,20 +30,15 @@ def _one_thread():
 def _sketches():
     """Runs get pictures of one byte pattern: all is put in a figure, but drawing takes 0.5 s."""
 
-    def sketch(*size, **columns):
-        figure, axes = DRAW(*size, **columns)
-        figure.savefig = lambda path, **_: Path(path).write_bytes(PNG)
-        return figure, axes
-
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(plots, "_figure", sketch)
+        patched.setattr(plots, "_save", lambda _, path: path.write_bytes(PNG))
         yield
 
 
 @pytest.fixture
 def drawn(monkeypatch):
     """In this test pictures are drawn."""
-    monkeypatch.setattr(plots, "_figure", DRAW)
+    monkeypatch.setattr(plots, "_save", DRAW)
 
 
 @pytest.fixture(autouse=True, scope="session")

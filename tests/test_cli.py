@@ -1,5 +1,7 @@
 """Tests of the command `emo`: exit codes, one-line errors, and the whole way on texts."""
 
+import atexit
+import gc
 import json
 import statistics
 import subprocess
@@ -179,6 +181,32 @@ def test_a_dry_run_builds_no_model_and_says_the_size(emo, manifest):
 def test_the_version_is_printed(emo):
     code, out, _ = emo("--version")
     assert (code, out.split()[0]) == (0, "emo-pipeline")
+
+
+def test_a_command_leaves_without_a_last_search_for_garbage(emo, monkeypatch):
+    """With torch it takes half a second."""
+    at_exit = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    emo("--version")
+    assert at_exit == [gc.freeze]
+
+
+def test_libraries_are_not_searched_for_garbage(emo, monkeypatch):
+    gc.unfreeze()
+    is_searched = []
+
+    class Watch:
+        def find_spec(self, name, path=None, target=None):
+            if name == "emo.heads.asked":
+                is_searched.append(gc.isenabled())
+
+    monkeypatch.delitem(sys.modules, "emo.heads.asked", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Watch(), *sys.meta_path])
+    emo("fit-head", "missing.csv")
+    assert is_searched == [False]
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 100_000
+    gc.unfreeze()
 
 
 @pytest.mark.bench

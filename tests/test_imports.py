@@ -111,3 +111,10 @@ def test_reading_a_store_imports_neither_torch_nor_zarr():
     code = "import sys, emo.store; print([m for m in ('torch', 'zarr') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_comparing_runs_imports_neither_torch_nor_the_store():
+    heavy = ("torch", "zarr", "emo.store")
+    code = f"import sys, emo.heads.compare; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -10,8 +10,7 @@ from emo.errors import FitError
 from emo.heads.files import RUN_FILE, predictions_file, read_document
 from emo.heads.measures import HEADLINES
 from emo.heads.paired import Paired, paired_bootstrap
-from emo.heads.run import targets_of
-from emo.heads.targets import Target
+from emo.heads.targets import Target, targets_of
 from emo.heads.titles import TITLES
 from emo.table import format_table
 

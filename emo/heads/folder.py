@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import platform
 import shutil
@@ -20,10 +21,12 @@ from emo.errors import FitError
 from emo.heads.files import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE, file_name
 from emo.heads.known import write_known
 from emo.heads.options import FitOptions
+from emo.heads.outcome import Round
 from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
-from emo.heads.predictions import predictions_of
+from emo.heads.predictions import columns_of
 from emo.heads.report import FitResult
 from emo.heads.scale import scaling_tensors
+from emo.heads.tables import write_table
 from emo.store.appear import temporary_beside
 
 
@@ -72,21 +75,17 @@ def write_run(folder: Path, result: FitResult) -> None:
     ``run.json`` (what was asked, on what, and the scores), ``head.safetensors`` (weights of the
     seed best on val, and scaling), ``clips.csv``, ``predictions.csv``, ``history.csv``, two plots.
     """
-    import pandas as pd  # a second to import
-
     write_known(folder, result.data, result.inherited)
     for target in result.data.targets:
         scores = result.all_scores[target.name]
         mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
-        table = predictions_of(target, scores, result.data.splits)
-        table.to_csv(folder / f"predictions{mark}.csv", index=False)
+        table = columns_of(target, scores, result.data.splits)
+        write_table(folder / f"predictions{mark}.csv", table)
         if target.task in ("classify", "pairs"):
             plot_confusion(folder / f"confusion{mark}.png", result, target)
         elif target.task == "regress":
             plot_numbers(folder / f"numbers{mark}.png", result, target)
-    history = [dataclasses.asdict(row) for done in result.outcomes for row in done.history]
-    frame = pd.DataFrame(history).rename(columns={"val_score": f"val_{result.headline}"})
-    frame.to_csv(folder / "history.csv", index=False, float_format="%.6g")
+    write_table(folder / "history.csv", _history(result))
     plot_curves(folder / "curves.png", result)
     tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
     tensors |= scaling_tensors(result.data.scalings)
@@ -94,6 +93,21 @@ def write_run(folder: Path, result: FitResult) -> None:
     (folder / WEIGHTS_FILE).write_bytes(weights)
     text = json.dumps(document_of(result), indent=2, ensure_ascii=False)
     (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _history(result: FitResult) -> dict[str, list[object]]:
+    """A row for each round; its numbers have 6 digits."""
+    rounds = [row for done in result.outcomes for row in done.history]
+    titles = {"val_score": f"val_{result.headline}"}
+    return {
+        titles.get(field.name, field.name): [_short(getattr(row, field.name)) for row in rounds]
+        for field in dataclasses.fields(Round)
+    }
+
+
+def _short(value: object) -> object:
+    is_number = isinstance(value, float) and not math.isnan(value)
+    return f"{value:.6g}" if is_number else value
 
 
 def document_of(result: FitResult) -> dict[str, Any]:

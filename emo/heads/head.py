@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from emo.heads.task import Task, Width, task_of
 from emo.ragged import Ragged
 
+__all__ = ["LIBRARY", "Batch", "Head", "Loss", "Task", "Width", "task_of"]
 LIBRARY = "emo.heads.library"
 
 
@@ -85,30 +87,6 @@ class Batch:
         assert self.turns is not None
         turns = self.turns[torch.as_tensor(np.asarray(dialogues, dtype=np.int64))]
         return turns[:, : int((turns >= 0).sum(1).max())]
-
-
-Task = Literal["classify", "multilabel", "regress", "pairs"]
-
-
-class Width(int):
-    """C of a target, that also knows its task; a plain int is the C of classes of clips."""
-
-    task: Task
-
-    def __new__(cls, count: int, task: Task) -> "Width":
-        """C, and what the logits mean."""
-        width = super().__new__(cls, count)
-        width.task = task
-        return width
-
-    def __getnewargs__(self) -> tuple[int, Task]:  # type: ignore[override]
-        """For pickle."""
-        return int(self), self.task
-
-
-def task_of(width: int) -> Task:
-    """What the logits of a target mean."""
-    return width.task if isinstance(width, Width) else "classify"
 
 
 Loss = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]

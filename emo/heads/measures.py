@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from emo.heads import metrics
-from emo.heads.head import Task
 from emo.heads.regression import regression_scores
+from emo.heads.task import Task
 
 HEADLINES: Mapping[Task, str] = {
     "classify": "weighted_f1", "pairs": "weighted_f1", "multilabel": "micro_f1", "regress": "mae",

@@ -18,7 +18,7 @@ from emo.heads.files import WEIGHTS_FILE, read_document
 from emo.heads.head import LIBRARY, Batch, Head
 from emo.heads.outputs import outputs_of
 from emo.heads.scale import Scaling
-from emo.heads.targets import Target
+from emo.heads.targets import Target, targets_of
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
 
@@ -147,12 +147,3 @@ class Run:
             pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
         )
         return outputs_of(self.head, batch, self.targets)
-
-
-def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
-    """What a run's head predicts. Runs of before there were several name one."""
-    if "targets" not in document:
-        return (Target(document["target"], "classify", tuple(document["classes"])),)
-    return tuple(
-        Target(**{**target, "classes": tuple(target["classes"])}) for target in document["targets"]
-    )

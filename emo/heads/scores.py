@@ -9,8 +9,8 @@ import numpy as np
 
 from emo.errors import FitError
 from emo.heads import measures, metrics
-from emo.heads.head import Task
 from emo.heads.targets import is_known
+from emo.heads.task import Task
 
 
 @dataclass(frozen=True, eq=False)

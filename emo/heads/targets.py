@@ -1,14 +1,14 @@
 """Targets: what the cells of a column mean, as numbers that a head can learn."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from emo.errors import FitError, OptionError
-from emo.heads.head import Task, Width
+from emo.heads.task import Task, Width
 
 TASKS: tuple[Task, ...] = get_args(Task)
 SEPARATOR = "|"
@@ -42,6 +42,15 @@ class Target:
         if self.task != "regress":
             return labels
         return ((labels - self.centre) / self.spread).astype(np.float32)
+
+
+def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
+    """What a run's head predicts. Runs of before there were several name one."""
+    if "targets" not in document:
+        return (Target(document["target"], "classify", tuple(document["classes"])),)
+    return tuple(
+        Target(**{**target, "classes": tuple(target["classes"])}) for target in document["targets"]
+    )
 
 
 def task_of_cells(cells: Sequence[str | None]) -> Task:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from emo.heads.head import Batch, task_of
+from emo.heads.head import Batch
 from emo.heads.layers import is_present, mean_tokens, project, sum_tokens
+from emo.heads.task import task_of
 from emo.ragged import Ragged
 
 FARTHEST = 10
