@@ -14,7 +14,7 @@ Pair = tuple[Tensor, Tensor, Tensor]
 """A step (p, K), the change of gradient over it, and 1 / their product (p,); 0: no use."""
 TRIES = 12
 """Of lengths of a step, before a row counts as being at its minimum."""
-FLAT_ENOUGH = 0.4
+FLAT_ENOUGH = 0.7
 """Share of its first slope that a line may have where a step ends."""
 LONGEST = 3.0
 """Times the last length, added to it where the line still falls."""
