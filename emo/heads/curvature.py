@@ -1,101 +1,113 @@
 """Coordinates in which a penalised linear model is nearly round: its solver needs few steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
-
-from emo.heads.lbfgs import lbfgs
 
 FLATTEST = 1e-3
 """Share of the largest curvature; classes that bend less count as if they bent so much."""
 LOWEST = 1e-6
 """Share of the largest eigenvalue; float32 cannot factor what is nearer to singular."""
+FLAT_FROM = 0.3
+"""Share of the largest eigenvalue; a higher ridge makes the blocks round by itself."""
 FLAT = 1_000
 """Where no factor is needed."""
 POWERS = 20
-BIAS_STEPS = 30
+INVERTED_BLOCK = 128
+"""Columns of a factor up to which its inverse is found by substitution."""
+
+
+class Factors:
+    """Inverses of Cholesky factors of a covariance with ridges, one a decade of ridge."""
+
+    def __init__(self, covariance: Tensor) -> None:
+        """With the covariance of the columns (D, D), or its diagonal alone (D,)."""
+        self._covariance = covariance
+        self._found: dict[int, Tensor] = {}
+        self.highest = _highest(covariance)
+
+    def divide(self, rows: Tensor, decade: int) -> Tensor:
+        """(r, D) -> the rows times the inverse of the factor at a ridge of ``10 ** decade``."""
+        inverse = self._inverse(decade)
+        return rows * inverse if inverse.ndim == 1 else rows @ inverse
+
+    def divide_transposed(self, rows: Tensor, decade: int) -> Tensor:
+        """(r, D) -> the rows times the transpose of the inverse."""
+        inverse = self._inverse(decade)
+        return rows * inverse if inverse.ndim == 1 else rows @ inverse.T
+
+    def _inverse(self, decade: int) -> Tensor:
+        if decade not in self._found:
+            self._found[decade] = _inverse_factor(self._covariance, 10.0**decade)
+        return self._found[decade]
 
 
 class RoundCoordinates:
     """``(p, C · (D + 1))`` coordinates -> weights (p, C, D) and biases (p, C), for P penalties.
 
-    While all clips have the same logits, the Hessian of the loss is the product of A (C, C), how
-    it bends with the biases, and the covariance of the columns. In the eigenvectors of A it falls
+    While the clips' logits bend the loss alike, its Hessian is the product of A (C, C), how it
+    bends with the biases, and the covariance of the columns. In the eigenvectors of A it falls
     apart into ``a · (covariance + penalty / a)``, one block a class, and in the coordinates of
     these blocks' Cholesky factors it is the identity. A factor serves a decade of ``penalty / a``;
-    where that is beyond the covariance, its root alone does. The origin is the best biases with
-    weights of zero. Source: Böhning 1992 (Multinomial logistic regression algorithm), with the
-    curvature at the start instead of its bound.
+    where that is most of the covariance, its root alone does. Source: Böhning 1992 (Multinomial
+    logistic regression algorithm), with the curvature at the origin instead of its bound.
     """
 
     def __init__(
         self,
-        loss: Callable[[Tensor], Tensor],
-        covariance: Tensor,
-        penalties: Sequence[float],
-        *,
-        shape: tuple[int, int],
+        bends: Tensor,
+        factors: Factors,
+        penalties: Tensor,
     ) -> None:
-        """Find the biases and factor.
+        """Turn to the eigenvectors.
 
         Args:
-            loss: (N, C) logits -> scalar, convex.
-            covariance: of the columns (D, D), or its diagonal alone (D,).
-            penalties: P of them.
-            shape: N, C.
+            bends: (C, C) the Hessian of the loss by the biases.
+            factors: of the columns' covariance.
+            penalties: (P,).
         """
-        self._bias = _best_bias(loss, shape)
-        bends, self._turn = torch.linalg.eigh(_hessian(loss, self._bias, shape))
-        highest = float(bends.max())
-        bends = bends.clamp(min=FLATTEST * highest) if highest > 0 else torch.ones_like(bends)
-        self._spread = bends.rsqrt()  # (C,)
-        ratios = torch.tensor(penalties)[:, None] / bends  # (P, C)
-        highest = _highest(covariance)
-        lowest = ratios.new_tensor(max(highest, 1e-12) * LOWEST)
-        is_flat = ratios >= highest
-        self._scale = torch.where(is_flat, ratios.rsqrt(), 1.0)  # (P, C)
+        self._factors = factors
+        found, self._turn = torch.linalg.eigh(bends)
+        highest = float(found.max())
+        found = found.clamp(min=FLATTEST * highest) if highest > 0 else torch.ones_like(found)
+        self._spread = found.rsqrt()[:, None]  # (C, 1)
+        ratios = penalties[:, None] / found  # (P, C)
+        lowest = ratios.new_tensor(max(factors.highest, 1e-12) * LOWEST)
+        is_flat = ratios >= FLAT_FROM * factors.highest
+        self._scale = torch.where(is_flat, ratios.rsqrt(), 1.0)
         decades = ratios.maximum(lowest).log10().round().long()
-        self._decade = torch.where(is_flat, FLAT, decades)  # (P, C)
-        self._factors = {
-            decade: _factor(covariance, 10.0**decade)
-            for decade in sorted(set(self._decade.flatten().tolist()) - {FLAT})
-        }
-        self._width = len(covariance)
+        self._decade = torch.where(is_flat, FLAT, decades)
 
-    def start(self) -> Tensor:
-        """(P, C · (D + 1)) of the origin."""
-        return torch.zeros(len(self._decade), len(self._bias) * (self._width + 1))
+    def weights(self, flat: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """(p, C · (D + 1)) of penalties ``which`` -> weights (p, C, D) and biases (p, C)."""
+        both = flat.view(len(flat), len(self._turn), -1) * self._spread  # (p, C, D + 1)
+        weight = self._factored(both[..., :-1], which, Factors.divide)
+        return self._turn @ weight, both[..., -1] @ self._turn.T
 
-    def __call__(self, flat: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """The weights and biases at rows that belong to penalties ``which`` (p,)."""
-        both = flat.view(len(flat), len(self._bias), -1) * self._spread[:, None]  # (p, C, D + 1)
+    def adjoint(self, weight: Tensor, bias: Tensor, which: Tensor) -> Tensor:
+        """The transpose of :meth:`weights`, for gradients."""
+        blocks = self._factored(self._turn.T @ weight, which, Factors.divide_transposed)
+        both = torch.cat([blocks, (bias @ self._turn)[..., None]], dim=2)
+        return (both * self._spread).flatten(1)
+
+    def _factored(
+        self, blocks: Tensor, which: Tensor, divide: Callable[[Factors, Tensor, int], Tensor]
+    ) -> Tensor:
+        """(p, C, D), each row divided by the factor of its decade."""
+        found = (blocks * self._scale[which][..., None]).flatten(0, 1)  # (p · C, D)
         decades = self._decade[which].flatten()  # (p · C,)
-        blocks = (both[..., :-1] * self._scale[which][..., None]).flatten(0, 1)  # (p · C, D)
-        rows, found = [], []
-        for decade in sorted(set(decades.tolist())):
+        for decade in set(decades.tolist()) - {FLAT}:
             mine = (decades == decade).nonzero().squeeze(1)
-            rows.append(mine)
-            found.append(_divided(blocks[mine], self._factors.get(decade)))
-        order = torch.cat(rows).argsort()
-        weight = torch.cat(found)[order].view(*both.shape[:2], -1)
-        return self._turn @ weight, both[..., -1] @ self._turn.T + self._bias
+            found[mine] = divide(self._factors, found[mine], decade)
+        return found.view_as(blocks)
 
 
-def _best_bias(loss: Callable[[Tensor], Tensor], shape: tuple[int, int]) -> Tensor:
-    """(C,) with weights of zero."""
-
-    def objective(rows: Tensor, _: Tensor) -> Tensor:
-        return torch.stack([loss(row.expand(*shape)) for row in rows])
-
-    return lbfgs(objective, torch.zeros(1, shape[1]), steps=BIAS_STEPS)[0]
-
-
-def _hessian(loss: Callable[[Tensor], Tensor], bias: Tensor, shape: tuple[int, int]) -> Tensor:
-    """(C, C) of the loss by the biases."""
+def bends_of(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
+    """(C, N) logits -> the Hessian (C, C) of the loss by biases added to them."""
     with torch.enable_grad():
-        leaf = bias.clone().requires_grad_()
-        (slope,) = torch.autograd.grad(loss(leaf.expand(*shape)), leaf, create_graph=True)
+        leaf = logits.new_zeros(len(logits)).requires_grad_()
+        (slope,) = torch.autograd.grad(loss(logits.T + leaf), leaf, create_graph=True)
         rows = [torch.autograd.grad(each, leaf, retain_graph=True)[0] for each in slope]
     found = torch.stack(rows)
     return (found + found.T) / 2
@@ -111,26 +123,30 @@ def _highest(covariance: Tensor) -> float:
     return float(vector.norm())
 
 
-def _factor(covariance: Tensor, ridge: float) -> Tensor:
-    """The Cholesky factor (D, D), or a diagonal one (D,), of the covariance with a ridge."""
+def _inverse_factor(covariance: Tensor, ridge: float) -> Tensor:
+    """Of the Cholesky factor (D, D), or a diagonal one (D,), of the covariance with a ridge."""
     if covariance.ndim == 1:
-        deviation: Tensor = (covariance + ridge).sqrt()
-        return deviation
+        found: Tensor = (covariance + ridge).rsqrt()
+        return found
     while True:
         ridged = covariance.clone()
         ridged.diagonal().add_(ridge)
-        factor: Tensor
         factor, failed = torch.linalg.cholesky_ex(ridged)
         if not failed:
-            return factor
+            found = torch.zeros_like(factor)
+            _invert(factor, found)
+            return found
         ridge *= 10
 
 
-def _divided(rows: Tensor, factor: Tensor | None) -> Tensor:
-    """(r, D) -> the rows times the inverse of the factor."""
-    if factor is None:
-        return rows
-    if factor.ndim == 1:
-        return rows / factor
-    found: Tensor = torch.linalg.solve_triangular(factor, rows, upper=False, left=False)
-    return found
+def _invert(factor: Tensor, found: Tensor) -> None:
+    """Write the inverse of a lower triangle, by halves: products are faster than substitution."""
+    width = len(factor)
+    if width <= INVERTED_BLOCK:
+        found.copy_(torch.linalg.solve_triangular(factor, torch.eye(width), upper=False))
+        return
+    first, last = slice(width // 2), slice(width // 2, None)
+    _invert(factor[first, first], found[first, first])
+    _invert(factor[last, last], found[last, last])
+    below = found[last, last] @ factor[last, first]
+    torch.matmul(below, found[first, first].neg(), out=found[last, first])

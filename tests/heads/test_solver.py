@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from emo.heads.adamw import AdamW
-from emo.heads.curvature import RoundCoordinates
-from emo.heads.lbfgs import lbfgs
+from emo.heads.curvature import Factors, RoundCoordinates, bends_of
+from emo.heads.lbfgs import Objective, lbfgs
 from emo.heads.solver import solve_path
 
 PENALTIES = [1e-1, 1e-2, 1e-3]
@@ -83,28 +83,75 @@ def test_the_loss_is_round_in_its_coordinates():
     rows -= rows.mean(0)
     labels = torch.from_numpy(random.choice(3, 300, p=[0.8, 0.15, 0.05]))
     loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
-    penalties = [1.0, 1e-2, 1e-4]
-    coordinates = RoundCoordinates(loss, rows.T @ rows / 300, penalties, shape=(300, 3))
+    penalties = torch.tensor([1.0, 1e-2, 1e-4])
+    bias = (torch.bincount(labels) / 300).log()  # the best with weights of 0
+    bends = bends_of(loss, bias[:, None].expand(3, 300))
+    coordinates = RoundCoordinates(bends, Factors(rows.T @ rows / 300), penalties)
 
     def value(flat, which):
-        weight, bias = coordinates(flat[None], torch.tensor([which]))
-        return loss(rows @ weight[0].T + bias[0]) + penalties[which] / 2 * weight.square().sum()
+        weight, shift = coordinates.weights(flat[None], torch.tensor([which]))
+        logits = rows @ weight[0].T + bias + shift[0]
+        return loss(logits) + penalties[which] / 2 * weight.square().sum()
 
-    for which, start in enumerate(coordinates.start()):
-        hessian = torch.autograd.functional.hessian(lambda flat: value(flat, which), start)  # noqa: B023
+    for which in range(3):
+        hessian = torch.autograd.functional.hessian(
+            lambda flat: value(flat, which),  # noqa: B023
+            torch.zeros(39),
+        )
         bends = torch.linalg.eigvalsh(hessian)[3:]  # logits may all rise together: those bend less
         assert 0.2 < bends.min() <= bends.max() < 5
+
+
+@pytest.mark.parametrize("width", [12, 300])
+def test_gradients_go_back_to_round_coordinates_by_the_transpose(width):
+    random = np.random.default_rng(5)
+    draw = lambda *shape: torch.from_numpy(random.standard_normal(shape)).float()  # noqa: E731
+    columns = draw(2 * width, width)
+    spread = draw(3, 3)
+    coordinates = RoundCoordinates(
+        spread @ spread.T, Factors(columns.T @ columns / len(columns)), torch.tensor([10.0, 1e-3])
+    )
+    which = torch.tensor([1, 0])
+    flat, weight, bias = draw(2, 3 * (width + 1)), draw(2, 3, width), draw(2, 3)
+    weights, biases = coordinates.weights(flat, which)
+    there = (weights * weight).sum((1, 2)) + (biases * bias).sum(1)
+    back = (flat * coordinates.adjoint(weight, bias, which)).sum(1)
+    np.testing.assert_allclose(there, back, rtol=1e-3)
+
+
+def passes_of(centres, strengths, power):
+    """Where functions of (row - centre) ** power are least, and how often rows were imaged."""
+    imaged = []
+
+    def outer(image, which):
+        apart = image - centres[which]
+        values = (strengths[which] * apart.abs() ** power).sum(1)
+        return values, power * strengths[which] * apart.abs() ** (power - 1) * apart.sign()
+
+    objective = Objective(
+        linear=lambda rows, _: imaged.append(len(rows)) or rows,
+        adjoint=lambda images, _: images,
+        outer=outer,
+    )
+    return lbfgs(objective, torch.zeros_like(centres), tolerance=1e-5), imaged
 
 
 def test_functions_of_very_different_scale_are_minimised_together():
     centres = torch.tensor([[1.0, -2.0], [30.0, 4.0], [0.0, 0.0]])
     strengths = torch.tensor([[1.0, 100.0], [1e-3, 1e-2], [1.0, 1.0]])
+    found, imaged = passes_of(centres, strengths, 2)
+    np.testing.assert_allclose(found.row, centres, atol=1e-2)
+    np.testing.assert_allclose(found.image, centres, atol=1e-2)
+    np.testing.assert_allclose(found.value, 0, atol=1e-4)
+    assert imaged[-1] < 3  # what is solved is left alone
 
-    def objective(rows, which):
-        return (strengths[which] * (rows - centres[which]).square()).sum(1)
 
-    found = lbfgs(objective, torch.zeros(3, 2), tolerance=1e-5)
-    np.testing.assert_allclose(found, centres, atol=1e-2)
+@pytest.mark.parametrize(("power", "strength"), [(2, 1e-4), (2, 1e4), (4, 1.0)])
+def test_the_length_of_a_step_costs_no_pass(power, strength):
+    centres = torch.tensor([[3.0, 4.0]])
+    found, imaged = passes_of(centres, torch.full((1, 2), strength), power)
+    np.testing.assert_allclose(found.image, centres, atol=0.2)
+    assert len(imaged) < 15
 
 
 def reference_adamw(start, gradients, *, rate, decay, longest):
