@@ -2,13 +2,13 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from emo.heads.layers import segment_ids
+from emo.heads.lstm import Order, run_steps
 from emo.ragged import Ragged
 
 _NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-TOGETHER = 16
-"""Dialogues side by side."""
 
 
 def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
@@ -23,7 +23,7 @@ def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
         lstm: of one layer; its weights are used, not its ``forward``.
         tokens: torch.
     """
-    ends = ("", "_reverse") if lstm.bidirectional else ("",)
+    ends = _ends(lstm)
     if len(tokens.values) == 0:
         zeros = tokens.values.new_zeros(0, lstm.hidden_size * len(ends))
         return Ragged(zeros, tokens.offsets)
@@ -42,24 +42,21 @@ def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
 def run_over_turns(lstm: nn.LSTM, clips: Tensor, turns: Tensor) -> Tensor:
     """Every dialogue by itself, turn after turn: (N, D), (G, U) rows -> (N, outputs).
 
-    Dialogues of like lengths run together: a few are so long that side by side with them most of
-    what is computed would lie past the others' ends.
+    Dialogues are few, of very unlike lengths, and wide: their steps are our own, without padding.
     """
-    order = (turns >= 0).sum(1).argsort(descending=True, stable=True)
-    if len(order) <= TOGETHER:
-        order = torch.arange(len(turns), device=turns.device)
-    found, said = [], []
-    for group in torch.split(order, TOGETHER):
-        is_turn = turns[group] >= 0
-        rows = turns[group][is_turn]
-        offsets = torch.zeros(len(group) + 1, dtype=torch.int64, device=rows.device)
-        torch.cumsum(is_turn.sum(1), 0, out=offsets[1:])
-        found.append(run_lstm(lstm, Ragged(clips[rows], offsets)).values)
-        said.append(rows)
-    rows = torch.cat(said)
-    inverse = torch.empty_like(rows)
-    inverse[rows] = torch.arange(len(rows), device=rows.device)
-    return torch.cat(found)[inverse]
+    ends = _ends(lstm)
+    if len(clips) == 0:
+        return clips.new_zeros(0, lstm.hidden_size * len(ends))
+    enters, again, bias, bias_again = (
+        [getattr(lstm, name + end) for end in ends] for name in _NAMES
+    )
+    read = functional.linear(clips, torch.cat(enters), torch.cat(bias) + torch.cat(bias_again))
+    return run_steps(read, again, Order.of(turns.numpy(), len(ends)))
+
+
+def _ends(lstm: nn.LSTM) -> tuple[str, ...]:
+    """Of the names of each direction's weights."""
+    return ("", "_reverse") if lstm.bidirectional else ("",)
 
 
 def _run(weights: list[Tensor], values: Tensor, index: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -1,0 +1,97 @@
+"""Our own steps of an LSTM against torch's, in values and gradients."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import rnn
+
+from emo.heads.lstm import Order, run_steps
+from emo.heads.recurrent import run_over_turns
+
+LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
+
+
+def make_turns(lengths: list[int]) -> torch.Tensor:
+    """Rows of dialogues in no order: (G, U)."""
+    rows = torch.from_numpy(np.random.default_rng(0).permutation(sum(lengths)))
+    turns = torch.full((len(lengths), max(lengths)), -1)
+    turns[torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]] = rows
+    return turns
+
+
+def packed(lstm: nn.LSTM, clips: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
+    """The same by torch's PackedSequence."""
+    dialogues = [dialogue[dialogue >= 0] for dialogue in turns if (dialogue >= 0).any()]
+    sequence = rnn.pack_sequence([clips[rows] for rows in dialogues], enforce_sorted=False)
+    found = rnn.unpack_sequence(lstm(sequence)[0])
+    rows = torch.cat(dialogues)
+    return torch.zeros(len(clips), found[0].shape[1]).index_copy(0, rows, torch.cat(found))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@given(LENGTHS)
+@settings(deadline=None, max_examples=25)
+def test_dialogues_of_any_lengths_are_those_of_a_packed_sequence(bidirectional, lengths):
+    torch.manual_seed(0)
+    lstm = nn.LSTM(5, 8, bidirectional=bidirectional)
+    turns = make_turns(lengths)
+    clips = torch.randn(sum(lengths), 5, requires_grad=True)
+    ours = run_over_turns(lstm, clips, turns)
+    assert ours.shape == (sum(lengths), 8 * (1 + bidirectional))
+    if not sum(lengths):
+        return
+    theirs = packed(lstm, clips, turns)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+    leaves = [clips, *lstm.parameters()]
+    gradients = [torch.autograd.grad(found.sin().sum(), leaves) for found in (ours, theirs)]
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+def test_the_gradient_is_that_of_the_values(ends):
+    torch.manual_seed(0)
+    order = Order.of(make_turns([3, 0, 1, 4, 3]).numpy(), ends)
+    read = torch.randn(11, ends * 4 * 3, dtype=torch.float64, requires_grad=True)
+    weights = [torch.randn(12, 3, dtype=torch.float64, requires_grad=True) for _ in range(ends)]
+    assert torch.autograd.gradcheck(
+        lambda read, *weights: run_steps(read, list(weights), order), (read, *weights)
+    )
+
+
+def test_large_gates_saturate_as_torchs():
+    torch.manual_seed(0)
+    lstm = nn.LSTM(4, 3, bidirectional=True)
+    clips, turns = torch.randn(9, 4) * 300, make_turns([6, 3])
+    torch.testing.assert_close(
+        run_over_turns(lstm, clips, turns), packed(lstm, clips, turns), rtol=0, atol=1e-6
+    )
+
+
+def test_a_backward_pass_twice_gives_the_same_bits():
+    torch.manual_seed(0)
+    lstm = nn.LSTM(4, 3, bidirectional=True)
+    found = run_over_turns(lstm, torch.randn(9, 4), make_turns([6, 3])).sum()
+    first = torch.autograd.grad(found, list(lstm.parameters()), retain_graph=True)
+    second = torch.autograd.grad(found, list(lstm.parameters()))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(first, second, strict=True))
+
+
+def test_under_autocast_values_and_gradients_are_close():
+    torch.manual_seed(0)
+    lstm = nn.LSTM(4, 3, bidirectional=True)
+    clips, turns = torch.randn(9, 4, requires_grad=True), make_turns([6, 3])
+    expected = run_over_turns(lstm, clips, turns)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = run_over_turns(lstm, clips, turns)
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.02)
+    leaves = [clips, *lstm.parameters()]
+    for ours, theirs in zip(
+        torch.autograd.grad(found.float().sum(), leaves),
+        torch.autograd.grad(expected.sum(), leaves),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0.05, atol=0.05)
