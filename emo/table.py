@@ -1,5 +1,6 @@
 """Tables that line up, for people to read in a terminal."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 
@@ -16,7 +17,7 @@ def format_table(rows: Sequence[Mapping[str, object]]) -> str:
     names = list(rows[0])
     cells = [[_text(row[name]) for name in names] for row in rows]
     widths = [
-        max(map(len, [name, *column]))
+        max(map(_width, [name, *column]))
         for name, column in zip(names, zip(*cells, strict=True), strict=True)
     ]
     is_number = [
@@ -25,12 +26,23 @@ def format_table(rows: Sequence[Mapping[str, object]]) -> str:
     ]
     lines = [
         "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
+            f"{' ' * (width - _width(cell))}{cell}"
+            if right
+            else f"{cell}{' ' * (width - _width(cell))}"
             for cell, width, right in zip(line, widths, is_number, strict=True)
         ).rstrip()
         for line in [names, *cells]
     ]
     return "\n".join(lines)
+
+
+def with_spread(mean: float, std: float, count: int) -> str:
+    """A mean with its standard deviation, which one value does not have.
+
+    >>> with_spread(0.5, 0.25, 2), with_spread(0.5, 0.0, 1)
+    ('0.500 ± 0.250', '0.500')
+    """
+    return f"{mean:.3f} ± {std:.3f}" if count > 1 else f"{mean:.3f}"
 
 
 def format_bytes(size: float) -> str:
@@ -44,6 +56,20 @@ def format_bytes(size: float) -> str:
             return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: two for a wide character, none for one that joins another.
+
+    >>> _width("joy"), _width("喜び"), _width("e\u0301")
+    (3, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(each) else 1 + (unicodedata.east_asian_width(each) in "WF")
+        for each in text
+    )
 
 
 def _text(value: object) -> str:

@@ -58,11 +58,12 @@ def ablate(
     for option, names in (("spec-augment", options.spec_augment), ("scaling", options.scaling)):
         for name in set(names) - set(streams):
             raise FitError(plugins.unknown(f"stream of --{option}", name, streams))
-    runs, notes = [], []
-    for subset in _subsets(streams):
-        run = out / "+".join(name.replace("/", "-") for name in subset)
-        runs.append(run)
-        own = _of_subset(options, subset)
+    notes = []
+    subsets = list(_subsets(streams))
+    runs = [out / "+".join(name.replace("/", "-") for name in subset) for subset in subsets]
+    # all streams first: whether too many clips lack everything is judged there
+    for subset, run in reversed(list(zip(subsets, runs, strict=True))):
+        own = _of_subset(options, subset, is_whole=subset == subsets[-1])
         if resume and (run / RUN_FILE).is_file():
             found = read_document(run).get("question")
             if found == _question(manifest, features, own, by):
@@ -79,14 +80,18 @@ def ablate(
     return dataclasses.replace(compared, notes=(*notes, *compared.notes))
 
 
-def _of_subset(options: FitOptions, subset: tuple[str, ...]) -> FitOptions:
-    """What is asked of one run: nothing about other streams than its own."""
+def _of_subset(options: FitOptions, subset: tuple[str, ...], *, is_whole: bool) -> FitOptions:
+    """What is asked of one run: nothing about other streams than its own.
+
+    Clips that have none of a smaller subset are left out of its run, however many they are.
+    """
     return dataclasses.replace(
         options,
         streams=subset,
         spec_augment=tuple(name for name in options.spec_augment if name in subset),
         scaling={name: words for name, words in options.scaling.items() if name in subset},
         missing=options.missing and len(subset) > 1,
+        allow_missing=options.allow_missing if is_whole else 1.0,
     )
 
 

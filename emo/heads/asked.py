@@ -29,6 +29,8 @@ def fit_options(
         option: ``name=value`` of the head.
         preset: see :mod:`emo.heads.presets`.
     """
+    if given.get("search") == 0:
+        raise OptionError("--search 0: expected at least 1 trial; leave it out to search nothing")
     fields = {**(_fields(preset) if preset else {}), **given}
     if targets:
         fields["target"] = targets[0] if len(targets) == 1 else tuple(targets)

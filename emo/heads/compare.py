@@ -12,7 +12,7 @@ from emo.heads.measures import HEADLINES
 from emo.heads.paired import Paired, paired_bootstrap
 from emo.heads.targets import Target, targets_of
 from emo.heads.titles import TITLES
-from emo.table import format_table
+from emo.table import format_table, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ class ScoredRun:
     def missing_rows(self) -> list[dict[str, object]]:
         """Of the leaderboard: the same heads on clips whose streams were taken away."""
         found = self.document.get("missing", {}).get(self.target.name, {})
-        shown = {"head": "", "scored on": self.split}
+        shown = {"head": "", "scored on": self.row()["scored on"]}
         return [
             {**self._scores_row(metrics[self.split]), "run": "", "streams": name, **shown}
             for name, metrics in found.items()
@@ -85,7 +85,7 @@ class ScoredRun:
         return {
             "clips": found["clips"],
             "seeds": len(found["seeds"]),
-            TITLES[headline]: f"{mean[headline]:.3f} ± {std[headline]:.3f}",
+            TITLES[headline]: with_spread(mean[headline], std[headline], len(found["seeds"])),
             "95 % interval": "{:.3f} – {:.3f}".format(*interval[headline]),
             **{TITLES[name]: mean[name] for name in others},
         }
@@ -109,14 +109,18 @@ class Comparison:
     notes: tuple[str, ...]
 
     def table(self) -> str:
-        """One table for each target, then the difference, then what to know."""
+        """One table for each target and task, then the difference, then what to know."""
         parts = []
-        for target in dict.fromkeys(run.target.name for run in self.runs):
-            runs = [run for run in self.runs if run.target.name == target]
+        tasks_of: dict[str, set[str]] = {}
+        for run in self.runs:
+            tasks_of.setdefault(run.target.name, set()).add(run.target.task)
+        for target, task in dict.fromkeys(_place(run) for run in self.runs):
+            runs = [run for run in self.runs if _place(run) == (target, task)]
+            title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
             rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
             names = dict.fromkeys(name for row in rows for name in row)
             table = format_table([{name: row.get(name) for name in names} for row in rows])
-            parts.append(f"{target}\n\n{table}\nmean ± std over seeds, interval: bootstrap")
+            parts.append(f"{title}\n\n{table}\nmean ± std over seeds, interval: bootstrap")
         if self.paired is not None:
             parts.append(self.paired.table())
         if self.notes:
@@ -151,12 +155,10 @@ def compare_runs(
     if not found:
         raise FitError(f"{', '.join(map(str, runs))}: no run; emo fit-head --out makes one")
     two = [_scored(path, target) for path in pair] if pair else found
-    is_pair = pair is not None or (
-        len(two) == 2 and len({(run.target.name, run.target.task) for run in two}) == 1
-    )
+    is_pair = pair is not None or (len(two) == 2 and len({_place(run) for run in two}) == 1)
     paired = paired_bootstrap(two[0], two[1], seed=seed) if is_pair else None
-    places = {name: k for k, name in enumerate(dict.fromkeys(run.target.name for run in found))}
-    ranked = tuple(sorted(found, key=lambda run: (places[run.target.name], run.rank)))
+    places = {place: k for k, place in enumerate(dict.fromkeys(map(_place, found)))}
+    ranked = tuple(sorted(found, key=lambda run: (places[_place(run)], run.rank)))
     return Comparison(ranked, paired, (*notes, *_unlike(ranked)))
 
 
@@ -169,19 +171,24 @@ def _scored(path: Path, target: str | None) -> ScoredRun:
     return ScoredRun(path, document, known[name])
 
 
+def _place(run: ScoredRun) -> tuple[str, str]:
+    """Target and task: the table in which it is ranked."""
+    return run.target.name, run.target.task
+
+
 def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
     """Notes on runs that were scored on other clips than the best of their target."""
     notes = []
-    best: dict[str, tuple[ScoredRun, frozenset[tuple[str, ...]]]] = {}
+    best: dict[tuple[str, str], tuple[ScoredRun, frozenset[tuple[str, ...]]]] = {}
     for run in runs:
         table = run.predictions()
         keys = [name for name in ("id", "cause_id", "label") if name in table]
         clips = frozenset(table[keys].itertuples(index=False, name=None))
-        first, expected = best.setdefault(run.target.name, (run, clips))
+        first, expected = best.setdefault(_place(run), (run, clips))
         if clips != expected:
             notes.append(
                 f"{run.path} was scored on other clips or labels than {first.path} "
-                f"({len(clips & expected):,} of {len(clips | expected):,} are the same): their "
+                f"({len(clips & expected):,} of {len(clips):,} are the same): their "
                 "places in the table do not compare"
             )
     return notes

@@ -15,7 +15,15 @@ from emo.errors import FitError, OptionError
 from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, asked_scalings, split_data
 from emo.heads.files import RUN_FILE, file_name
-from emo.heads.fit import FitOptions, forget, kept_beside, kept_for, threads
+from emo.heads.fit import (
+    NOTHING_LEFT,
+    FitOptions,
+    forget,
+    kept_beside,
+    kept_for,
+    threads,
+    was_left,
+)
 from emo.heads.folder import document_of, run_folder, writing
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
@@ -76,6 +84,7 @@ def cross_validate(
         loaded = _load(asked)
         cut = _cut(loaded, asked, by)
         targets = _targets(loaded)
+        notes = [NOTHING_LEFT] if resume and not was_left(out) else []
         if not resume:
             forget(out)
         work = _FitFold(loaded, cut, asked, by, resume)
@@ -84,7 +93,7 @@ def cross_validate(
             fitted = list(side_by_side(work, int, len(cut.folds), at_once=at_once, tell=tell))
         folds = [each.fold for each in fitted]
         questions = [each.question for each in fitted]
-        notes = [*loaded.notes, *(note for each in fitted for note in each.notes)]
+        notes += [*loaded.notes, *(note for each in fitted for note in each.notes)]
         pooled = FitResult(
             options=options,
             head_options=dataclasses.asdict(asked.head_options),
@@ -241,6 +250,13 @@ def _notes_on(manifest: Manifest, cut: Folds) -> list[str]:
         note.rpartition("cut from train, ")[2] for fold in cut.folds for note in fold.splits.notes
     )
     notes = [f"val of each fold: cut from its train, {' or '.join(ways)}"]
+    apart = {clip.dialogue for clip in manifest.clips if clip.split and clip.dialogue
+             and clip.dialogue.startswith(f"{clip.split}/")}  # fmt: skip
+    if apart:
+        notes.append(
+            f"{len(apart)} dialogues are told apart by their split ({min(apart)} …), as one name "
+            "stands in several splits; empty the split column if it is the same dialogue"
+        )
     if any(clip.split for clip in manifest.clips):
         notes.append("the manifest's splits do not count: its test clips take part in training")
     return notes

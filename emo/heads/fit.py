@@ -24,6 +24,8 @@ from emo.store.place import Place
 
 __all__ = ["FitOptions", "FitResult", "fit_head"]
 
+NOTHING_LEFT = "--resume: no interrupted fit had left anything here, so this one began anew"
+
 
 def fit_head(
     manifest: Manifest,
@@ -62,6 +64,9 @@ def fit_head(
             check_served(asked.kind, data, options)
             found = search(asked.kind, data, options, journal=_journal(out), progress=progress)
             asked = asked_of(manifest, features, out, found.options)
+            data = dataclasses.replace(data, notes=(*data.notes, found.note))
+        if resume and not was_left(out):
+            data = dataclasses.replace(data, notes=(*data.notes, NOTHING_LEFT))
         checkpoints = kept_beside(out, data, asked.options, resume=resume)
         with bar_of_rounds(asked, titles(data.targets), progress) as tell:
             result = fit_data(data, asked, started, checkpoints=checkpoints, tell=tell)
@@ -109,6 +114,11 @@ def kept_for(out: Path | None, *, searches: bool = False) -> Iterator[None]:
         if searches and journal is not None:
             journal.unlink(missing_ok=True)  # its trials are in the run now
         forget(out)
+
+
+def was_left(out: Path | None) -> bool:
+    """An interrupted fit left something of this run."""
+    return out is not None and _checkpoints(out).is_dir()
 
 
 def forget(out: Path | None) -> None:

@@ -73,7 +73,11 @@ def load_clips(
         manifest = replace(manifest, clips=unsplit)
     clips, label_notes = labelled(manifest, asked, unit)
     if options.max_samples is not None:
-        clips = fewer(clips, options.max_samples, unit=unit, seed=options.first_seed)
+        first, task = next(iter(asked.items()))
+        clips = fewer(
+            clips, options.max_samples, unit=unit, seed=options.first_seed,
+            classes_of=first if task == "classify" else None,
+        )  # fmt: skip
         label_notes.append(f"at most {options.max_samples} clips of each split: only a quick look")
     tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
     clips, tokens, missing_notes = drop_missing(clips, tokens, options.allow_missing)
@@ -101,7 +105,8 @@ def _tasks(manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str])
     columns = dict.fromkeys(name for clip in manifest.clips for name in clip.targets)
     for name in names:
         if name not in columns:
-            raise FitError(f"{manifest.path}: {plugins.unknown('target column', name, columns)}")
+            unknown = plugins.unknown("target column", name, columns)
+            raise FitError(f"{manifest.path}: {unknown} Choose with --target.")
     for name in tasks:
         if name not in names:
             raise FitError(plugins.unknown("target of a task", name, names))

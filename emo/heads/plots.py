@@ -1,5 +1,6 @@
 """The two pictures of a run: which classes are taken for which, and how training went."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,9 @@ def _save(figure: Any, path: Path) -> None:
     """Lay out and draw once; savefig would draw twice, as it has to lay out before."""
     from PIL import Image  # comes with matplotlib
 
-    figure.canvas.draw()
+    with warnings.catch_warnings():  # of letters that the font lacks; they become boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # (H, W, 3); nothing is transparent
     Image.fromarray(pixels).save(path, dpi=(DPI, DPI), compress_level=QUICK)
 

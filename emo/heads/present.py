@@ -42,9 +42,30 @@ def labelled(
     return clips, notes
 
 
-def fewer(clips: list[Clip], most: int, *, unit: str, seed: int) -> list[Clip]:
-    """At most so many clips of each split, drawn at random, in their order; dialogues whole."""
+def fewer(
+    clips: list[Clip], most: int, *, unit: str, seed: int, classes_of: str | None = None
+) -> list[Clip]:
+    """At most so many clips of each split, drawn at random, in their order; dialogues whole.
+
+    Args:
+        clips: all.
+        most: of a split.
+        unit: ``dialogue``: dialogues are drawn.
+        seed: of the draw.
+        classes_of: a target of which the commonest classes come first, then each in turn, so that
+            splits have the same classes; None: none.
+    """
     order = np.random.default_rng(seed).permutation(len(clips)).tolist()
+    if classes_of is not None and unit == "clip":
+        labels = [clip.targets.get(classes_of, "") for clip in clips]
+        common = {label: k for k, (label, _) in enumerate(Counter(labels).most_common())}
+        seen = Counter[tuple[str | None, str]]()
+        turns = {}
+        for row in order:
+            place = clips[row].split, labels[row]
+            turns[row] = seen[place], common[labels[row]]
+            seen[place] += 1
+        order.sort(key=turns.__getitem__)
     groups: dict[str, list[Clip]] = {}
     for row in order:
         clip = clips[row]

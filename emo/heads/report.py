@@ -19,7 +19,7 @@ from emo.heads.targets import Target
 from emo.heads.titles import TITLES
 from emo.manifest import Manifest
 from emo.store.place import Place
-from emo.table import format_table
+from emo.table import format_table, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,10 +144,11 @@ class FitResult:
 
     def _missing_table(self, target: Target, split: str) -> str:
         whole = {"": {split: self.all_metrics[target.name][split]}}
+        seeds = len(self.outcomes)
         return format_table(
             [
                 {"streams": name or "all", **{
-                    TITLES[score]: f"{value:.3f} ± {found[split]['std'][score]:.3f}"
+                    TITLES[score]: with_spread(value, found[split]["std"][score], seeds)
                     for score, value in found[split]["mean"].items()
                 }}
                 for name, found in (whole | self.missing_metrics[target.name]).items()
@@ -157,7 +158,8 @@ class FitResult:
     def _rows(self, split: str, found: Mapping[str, Any]) -> list[dict[str, object]]:
         """The head's scores, their interval if there is one, and the majority class."""
         names = found["mean"]
-        head = {name: f"{found['mean'][name]:.3f} ± {found['std'][name]:.3f}" for name in names}
+        seeds = len(self.outcomes)
+        head = {n: with_spread(found["mean"][n], found["std"][n], seeds) for n in names}
         interval = {
             name: "{:.3f} – {:.3f}".format(*ends) for name, ends in found["interval"].items()
         }
@@ -173,7 +175,8 @@ class FitResult:
         same = " (an exact solution: every seed gives the same)" if self.best.is_exact else ""
         what = "dialogues" if next(iter(self.scores.values())).groups is not None else "clips"
         interval = f", interval: bootstrap over {what}" if self._has_interval() else ""
-        return f"mean ± std over {seeds} seed{'s'[: seeds > 1]}{same}{interval}"
+        of = f"mean ± std over {seeds} seeds" if seeds > 1 else "one seed"
+        return f"{of}{same}{interval}"
 
     def _has_interval(self) -> bool:
         return any(found["interval"] for found in self.metrics.values())
@@ -189,11 +192,16 @@ def titles(targets: Sequence[Target]) -> str:
 def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, object]]:
     return [
         {
-            "class": label, "clips": int(row["clips"]), "predicted": round(row["predicted"]),
+            "class": label, "clips": int(row["clips"]), "predicted": _whole(row["predicted"]),
             "precision": row["precision"], "recall": row["recall"], "F1": row["f1"],
         }
         for label, row in classes.items()
     ]  # fmt: skip
+
+
+def _whole(mean: float) -> float:
+    """A count as such; the mean of several may lie between two."""
+    return int(mean) if mean == int(mean) else mean
 
 
 def _line(split: str, clips: str, what: str, values: Mapping[str, str]) -> dict[str, object]:

@@ -58,6 +58,8 @@ class Search:
     """One row a trial: its number, the score on val, and its values."""
     journal: Path | None
     """Where the trials are kept until the run is written."""
+    note: str
+    """What was found, for the run's notes."""
 
 
 def search(
@@ -138,7 +140,14 @@ def search(
     table = study.trials_dataframe(attrs=("number", "value", "params"))
     table = table.rename(columns=lambda name: name.removeprefix("params_"))
     best = with_values(options, study.best_params)
-    return Search(best, table.rename(columns={"value": "val_score"}), journal)
+    values = ", ".join(
+        f"{name.removeprefix(_HEAD)} {value:.3g}" if isinstance(value, float) else
+        f"{name.removeprefix(_HEAD)} {value}" for name, value in study.best_params.items()
+    )  # fmt: skip
+    note = (
+        f"search: the best of {len(trials)} trials scored {study.best_value:.3f} on val: {values}"
+    )
+    return Search(best, table.rename(columns={"value": "val_score"}), journal, note)
 
 
 def space_of(kind: type[Head], options: FitOptions) -> dict[str, tuple[Any, ...] | None]:

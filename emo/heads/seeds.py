@@ -26,7 +26,7 @@ from emo.heads.outcome import Outcome, Round
 from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
-from emo.heads.side_by_side import is_small_step, one_thread, places, side_by_side
+from emo.heads.side_by_side import is_small, one_thread, places, side_by_side
 from emo.heads.streams import open_sources
 from emo.heads.targets import Target
 from emo.heads.unread import check_read
@@ -170,11 +170,9 @@ def _fit_seeds(
     # of a solver another seed would give the same
     seeds = options.all_seeds[:1] if trained.is_solved else options.all_seeds
     work = _FitSeed(build, pooled, data.targets, options, checkpoints)
-    train = pooled["train", WHOLE]
-    at_a_step = len(train) if trained.is_solved else options.batch_size
-    is_small = is_small_step(train, at_a_step, unit=trained.unit)
-    at_once = places(len(seeds), is_small=is_small)
-    with one_thread(is_small or at_once > 1):
+    are_small = is_small(trained, pooled["train", WHOLE], options.batch_size)
+    at_once = places(len(seeds), is_small=are_small)
+    with one_thread(are_small or at_once > 1):
         fitted = list(side_by_side(work, seeds.__getitem__, len(seeds), at_once=at_once, tell=tell))
     outcomes = tuple(outcome for outcome, _ in fitted)
     tables = [tables for _, tables in fitted]

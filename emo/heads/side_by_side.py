@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from emo.errors import EmoError, FitError
-from emo.heads.head import Batch
+from emo.heads.head import Batch, Head
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,25 +33,30 @@ Work = Callable[[Item, Tell], Result]
 
 WORTH_SECONDS = 10.0
 """What must be left to do before processes that have to be started are."""
-SMALL_STEP = 2**18
-"""Numbers that a step reads; on two cores, one thread was as fast as two up to about as many."""
+SMALL_STEP = 2**28
+"""Weights times tokens of a step; up to about as many, one thread was as fast as two."""
+SOLVED = 16
+"""Steps' worth of work between two of Python's, of a solver: it has all penalties in hand."""
 _PR_SET_PDEATHSIG = 1
 _FORKS = sys.platform == "linux"
 _is_worker = False
 
 
-def is_small_step(train: Batch, batch_size: int, *, unit: str) -> bool:
-    """A step reads so few numbers that a second thread would not make it faster.
+def is_small(head: Head, train: Batch, batch_size: int) -> bool:
+    """A step of the head multiplies so little that a second thread would not make it faster.
 
     Args:
+        head: before training.
         train: pooled clips.
-        batch_size: clips of a step; dialogues, if that is the ``unit``.
-        unit: of the head.
+        batch_size: clips of a step; dialogues for a dialogue head. A solver takes all clips at
+            once, for every penalty.
     """
-    turns = train.in_dialogues().turns if unit == "dialogue" else None
+    turns = train.in_dialogues().turns if head.unit == "dialogue" else None
     count = len(train) if turns is None else len(turns)
-    numbers = sum(tokens.values.numel() for tokens in train.streams.values())
-    return bool(numbers * min(1.0, batch_size / max(count, 1)) <= SMALL_STEP)
+    tokens = max(len(ragged.values) for ragged in train.streams.values())
+    weights = sum(weight.numel() for weight in head.parameters())
+    share = SOLVED if head.is_solved else min(1.0, batch_size / max(count, 1))
+    return weights * tokens * share <= SMALL_STEP
 
 
 def places(count: int, *, is_small: bool) -> int:

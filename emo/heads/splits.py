@@ -97,10 +97,15 @@ def check_classes(
             )
     for name, found in counts.items():
         for label in sorted(found.keys() - counts["train"].keys()):
+            mend = (
+                "A class needs clips in several groups: take fewer folds, relabel these clips, or "
+                "leave their label empty."
+                if is_fold
+                else "Relabel these clips, leave their label empty, or move some to train."
+            )
             raise FitError(
                 f"label {label!r} ({found[label]} clips of {name}) does not occur in train, "
-                f"which has: {', '.join(sorted(counts['train']))}. Relabel these clips, leave "
-                "their label empty, or move some to train."
+                f"which has: {', '.join(sorted(counts['train']))}. {mend}"
             )
 
 

@@ -17,8 +17,15 @@ from emo.errors import FitError, StoreError
 from emo.heads import side_by_side as module
 from emo.heads.cross import cross_validate
 from emo.heads.fit import FitOptions, fit_head
-from emo.heads.side_by_side import is_small_step, one_thread, places, side_by_side
-from tests.make_batches import in_dialogues, learnable, make_batch, make_manifest, make_store
+from emo.heads.side_by_side import is_small, one_thread, places, side_by_side
+from tests.make_batches import (
+    in_dialogues,
+    learnable,
+    make_batch,
+    make_head,
+    make_manifest,
+    make_store,
+)
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=3)
@@ -186,11 +193,18 @@ def test_one_of_several_fits_makes_no_room_for_others():
         assert [places(2, is_small=small) for small in (True, False)] == [2, 1]
 
 
-def test_a_step_is_small_by_the_numbers_it_reads():
-    batch = make_batch([4] * 60, width=1024)  # 4,096 numbers a clip
-    assert is_small_step(batch, 60, unit="clip")
-    assert is_small_step(in_dialogues(batch), 16, unit="dialogue")  # of three clips
-    wide = make_batch([8] * 60, width=1024)
-    assert not is_small_step(wide, 60, unit="clip")
-    assert not is_small_step(in_dialogues(wide), 16, unit="dialogue")
-    assert is_small_step(wide, 32, unit="clip")
+@pytest.mark.parametrize(
+    ("name", "batch_size", "is_expected"),
+    [
+        ("mean_pool", 60, True),
+        ("mean_pool", 4000, False),  # 4,000 clips by 10,000 x 128 weights
+        ("dialogue_bilstm", 8, True),
+        ("dialogue_bilstm", 4000, False),
+        ("linear", 1, False),  # all clips and penalties at once, whatever a batch is
+    ],
+)
+def test_a_step_is_small_by_what_it_multiplies(name, batch_size, is_expected):
+    batch = in_dialogues(make_batch([1] * 4000, width=10_000), name)
+    head = make_head(name, batch)
+    assert is_small(head, batch, batch_size) == is_expected
+    assert is_small(make_head(name, few := in_dialogues(make_batch([2] * 9), name)), few, 32)
