@@ -68,7 +68,7 @@ def test_resume_keeps_the_runs_that_answer_the_same_question(made, tmp_path, mon
     assert again(options) == (0, ())
     count, notes = again(quick)
     assert count == 2  # fake/b alone is the same
-    assert "fake-a was asked something else: fitted again" in notes[0]
+    assert "fake-a was asked something else: fitted again" in notes[1]
     count, notes = again(quick, by="2")
     assert (count, len(notes)) == (3, 3)
     assert again(quick, by="2")[0] == 0
@@ -104,3 +104,22 @@ def test_one_stream_or_a_run_in_the_way_are_refused(made, tmp_path):
     fit_head(manifest, [store], tmp_path / "run", one)
     with pytest.raises(FitError, match="run is a run; --ablate makes a folder of runs"):
         ablate(manifest, [store], tmp_path / "run", QUICK)
+
+
+def test_clips_without_the_streams_of_a_subset_are_left_out_of_its_run(tmp_path):
+    """However many they are; whether too many lack everything is judged on all streams."""
+    labels, tokens = learnable(120, streams=("a", "b"))
+    rare = {
+        clip: {name: found for name, found in streams.items() if name == "a" or row % 4 == 0}
+        for row, (clip, streams) in enumerate(tokens.items())
+    }
+    store, manifest = make_store(tmp_path / "features", rare), make_manifest(labels, split=SPLITS)
+    found = ablate(manifest, [store], tmp_path / "runs", QUICK)
+    clips = {run.path.name: run.metrics["clips"] for run in found.runs}
+    assert clips == {"fake-a": 36, "fake-b": 9, "fake-a+fake-b": 36}
+    assert "were left out" in found.table() or "other clips" in found.table()
+    with pytest.raises(FitError, match="without features, more than the allowed share"):
+        ablate(
+            make_manifest([*labels, *labels], split=SPLITS * 2), [store], tmp_path / "more", QUICK
+        )
+    assert not list(tmp_path.glob("more/*/run.json"))

@@ -237,3 +237,12 @@ def test_writes_are_seconds_apart(made, tmp_path, monkeypatch):
     assert [name for name in times if name.startswith("running")] == [
         f"running-{seed}" for seed in range(3)
     ]
+
+
+def test_a_resume_that_finds_nothing_says_so(made, tmp_path):
+    manifest, store = made
+    note = "no interrupted fit had left anything here"
+    first = fit_head(manifest, [store], tmp_path / "run", STEPPED)
+    again = fit_head(manifest, [store], tmp_path / "run", STEPPED, resume=True)
+    assert note not in first.table()
+    assert note in again.table()

@@ -165,3 +165,23 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
     table.to_csv(path, index=False)
     with pytest.raises(FitError, match="no clip in common"):
         compare_runs([runs / "good", tmp_path / "other"])
+
+
+def test_two_tasks_of_one_target_are_two_tables(runs, tmp_path):
+    """Scores of one have no place beside intervals of the other."""
+    labels, tokens = learnable(120, streams=("a",))
+    manifest = make_manifest(labels, split=SPLITS)
+    store = make_store(tmp_path / "features", tokens)
+    options = FitOptions(head="mean_pool", epochs=1, threads=1, tasks={"label": "multilabel"})
+    fit_head(manifest, [store], tmp_path / "many", options)
+    found = compare_runs([runs / "good", tmp_path / "many"])
+    assert found.paired is None
+    table = found.table()
+    assert "label (classify)" in table
+    assert "label (multilabel)" in table
+    assert "are the same" not in table
+
+
+def test_one_seed_has_no_spread(runs):
+    assert "±" not in compare_runs([runs / "far"]).table().partition("mean ± std")[0]
+    assert "±" in compare_runs([runs / "good"]).table().partition("mean ± std")[0]

@@ -169,3 +169,17 @@ def test_an_error_names_the_fold(made):
     manifest, store = made
     with pytest.raises(FitError, match="--cv label, fold anger"):
         cross_validate(manifest, [store], None, LINEAR, by="label")
+
+
+def test_dialogues_that_a_split_tells_apart_are_told(made):
+    """A manifest whose dialogue names start anew in each split means other dialogues, or not."""
+    manifest, store = made
+    splits = ["train"] * 60 + ["val"] * 60
+    clips = tuple(
+        dataclasses.replace(clip, split=split, dialogue=f"{split}/d{row % 60 // 6}")
+        for row, (clip, split) in enumerate(zip(manifest.clips, splits, strict=True))
+    )
+    spoken = dataclasses.replace(manifest, clips=clips)
+    note = "20 dialogues are told apart by their split (train/d0 …)"
+    assert note in cross_validate(spoken, [store], None, LINEAR, by="2").table()
+    assert note not in cross_validate(manifest, [store], None, LINEAR, by="2").table()

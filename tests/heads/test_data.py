@@ -8,6 +8,7 @@ import pytest
 from emo.errors import FitError, StoreError
 from emo.heads.data import read_data
 from emo.heads.options import FitOptions
+from emo.heads.present import fewer
 from emo.heads.scale import TOTAL_VARIANCE
 from emo.heads.streams import open_sources
 from emo.store.recipe import StreamSpec
@@ -161,3 +162,18 @@ def test_an_unknown_target_names_the_columns(made):
     manifest, store, _ = made
     with pytest.raises(FitError, match="unknown target column 'labels'; did you mean 'label'"):
         read_data(manifest, [store], FitOptions(target="labels"))
+
+
+def test_few_samples_are_of_every_class_in_turn():
+    """So that val has no class that train lacks."""
+    labels = ["joy"] * 70 + ["anger"] * 20 + ["fear"] * 10
+    clips = list(make_manifest(labels * 2, split=["train"] * 100 + ["val"] * 100).clips)
+    for most, expected in (
+        (1, ["joy"]),
+        (2, ["anger", "joy"]),
+        (4, ["anger", "fear", "joy", "joy"]),
+    ):
+        kept = fewer(clips, most, unit="clip", seed=3, classes_of="label")
+        for split in ("train", "val"):
+            found = sorted(clip.targets["label"] for clip in kept if clip.split == split)
+            assert found == expected

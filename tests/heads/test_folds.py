@@ -151,3 +151,10 @@ def test_what_cannot_be_cut_is_said(by, columns, said):
 def test_fewer_than_two_folds_are_refused(by):
     with pytest.raises(OptionError, match="at least 2 folds"):
         cut_folds(clips_of(), LABELS, by, seed=0)
+
+
+def test_a_class_of_one_group_is_told_what_helps_there():
+    labels = ["rare", *(["anger", "joy"] * 30)]
+    with pytest.raises(FitError, match="take fewer folds") as error:
+        cut_folds(clips_of(labels), labels, "5", seed=0, unit="clip", are_classes=True)
+    assert "move some to train" not in str(error.value)

@@ -72,7 +72,7 @@ def test_fits_folds_and_ablations_are_looks_at_the_same_clips(made, tmp_path):
     ablate(manifest, [store], tmp_path / "parts", OPTIONS)
     last = fit_head(manifest, [store], tmp_path / "b", dataclasses.replace(OPTIONS, epochs=2))
     document = json.loads((tmp_path / "b" / "run.json").read_text())
-    runs = ["a", "again", "folds", "parts/fake-a", "parts/fake-b", "parts/fake-a+fake-b"]
+    runs = ["a", "again", "folds", "parts/fake-a+fake-b", "parts/fake-b", "parts/fake-a"]
     assert document["scored_before_by"] == runs
     assert document["settings_before"] == 4  # both streams together were asked by a, too
     assert last.earlier.note() in last.table()

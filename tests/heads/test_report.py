@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 
+import pytest
+
 from emo.heads.fit import FitOptions, fit_head
 from emo.heads.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
@@ -20,3 +22,29 @@ def test_the_head_that_is_kept_is_the_best_on_val_then_the_surest(tmp_path):
     found = [outcome(0, 0.5, 0.1), outcome(1, 0.7, 2.0), outcome(2, 0.7, 1.0), outcome(3, 0.6, 0.0)]
     for outcomes in itertools.permutations(found):
         assert dataclasses.replace(fitted, outcomes=outcomes).best.seed == 2
+
+
+def test_a_mean_of_counts_is_not_rounded_and_one_seed_has_no_spread(tmp_path):
+    labels, tokens = learnable(30)
+    store = make_store(tmp_path / "features", tokens)
+    manifest = make_manifest(labels, split=["train"] * 20 + ["val"] * 10)
+    one, many = (
+        fit_head(manifest, [store], None, FitOptions("mean_pool", epochs=1, seeds=n, threads=1))
+        for n in (1, 4)
+    )
+    assert "±" not in one.table()
+    assert "one seed" in one.table()
+    assert "±" in many.table()
+    counts = [row["predicted"] for row in many.metrics["val"]["classes"].values()]
+    assert any(count != int(count) for count in counts)
+    for count in counts:
+        assert f" {int(count)} " if count == int(count) else f" {count:.3f} " in many.table()
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_the_font_lacks_are_no_warning(tmp_path):
+    labels, tokens = learnable(30)
+    names = {"joy": "喜び", "anger": "怒り", "calm": "落ち着き"}
+    store = make_store(tmp_path / "features", tokens)
+    manifest = make_manifest([names[word] for word in labels], split=["train"] * 20 + ["val"] * 10)
+    fit_head(manifest, [store], tmp_path / "run", FitOptions("mean_pool", epochs=1, threads=1))

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import emo.heads.search as searching
-from emo.errors import FitError
+from emo.errors import FitError, OptionError
+from emo.heads.asked import fit_options
 from emo.heads.fit import FitOptions, fit_head
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -100,3 +101,16 @@ def test_a_trial_behind_the_median_of_the_others_at_its_round_ends():
     assert not searching.is_behind([0.1, 0.2, 0.5, 0.3, 0.2], before)  # 0.9 came later
     assert not searching.is_behind([0.0] * 4, before)
     assert not searching.is_behind([0.0] * 5, before[:4])
+
+
+def test_the_values_that_were_found_are_told(made, tmp_path):
+    manifest, store = made
+    result = fit_head(manifest, [store], tmp_path / "run", OPTIONS)
+    note = next(note for note in result.notes if note.startswith("search: the best of 6 trials"))
+    assert f"learning_rate {result.options.learning_rate:.3g}" in note
+    assert note in result.table()
+
+
+def test_no_trials_are_not_a_search():
+    with pytest.raises(OptionError, match="--search 0: expected at least 1"):
+        fit_options({"search": 0}, targets=[], tasks=[], weights=[], option=[])
