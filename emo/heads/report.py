@@ -200,8 +200,12 @@ def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, ob
 
 
 def _whole(mean: float) -> float:
-    """A count as such; the mean of several may lie between two."""
-    return int(mean) if mean == int(mean) else mean
+    """A mean of counts, rounded; below 1, where that would say none, as it is.
+
+    >>> _whole(1543.6), _whole(0.0), _whole(0.5)
+    (1544, 0, 0.5)
+    """
+    return mean if 0 < mean < 1 else round(mean)
 
 
 def _line(split: str, clips: str, what: str, values: Mapping[str, str]) -> dict[str, object]:

@@ -24,7 +24,7 @@ def test_the_head_that_is_kept_is_the_best_on_val_then_the_surest(tmp_path):
         assert dataclasses.replace(fitted, outcomes=outcomes).best.seed == 2
 
 
-def test_a_mean_of_counts_is_not_rounded_and_one_seed_has_no_spread(tmp_path):
+def test_one_seed_has_no_spread(tmp_path):
     labels, tokens = learnable(30)
     store = make_store(tmp_path / "features", tokens)
     manifest = make_manifest(labels, split=["train"] * 20 + ["val"] * 10)
@@ -35,10 +35,6 @@ def test_a_mean_of_counts_is_not_rounded_and_one_seed_has_no_spread(tmp_path):
     assert "±" not in one.table()
     assert "one seed" in one.table()
     assert "±" in many.table()
-    counts = [row["predicted"] for row in many.metrics["val"]["classes"].values()]
-    assert any(count != int(count) for count in counts)
-    for count in counts:
-        assert f" {int(count)} " if count == int(count) else f" {count:.3f} " in many.table()
 
 
 @pytest.mark.filterwarnings("error")
