@@ -2,8 +2,10 @@
 
 A step of a small head is hundreds of operations of microseconds: a second thread makes it no
 faster, a second fit beside it doubles what is done. On Linux processes are forked, so that all
-read the same features; elsewhere they are started, which takes seconds, so that the first fit runs
-in this process and tells whether that pays.
+read the same features. Elsewhere, and where there is a GPU (for torch starts threads for it that a
+forked process lacks), they are started, which takes seconds: the first fit runs in this process and
+tells whether that pays. A started process imports the main program again, which programs must be
+written for; the command is, so others than it fit one after another there.
 """
 
 import contextlib
@@ -18,6 +20,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -38,7 +41,6 @@ SMALL_STEP = 2**28
 SOLVED = 16
 """Steps' worth of work between two of Python's, of a solver: it has all penalties in hand."""
 _PR_SET_PDEATHSIG = 1
-_FORKS = sys.platform == "linux"
 _is_worker = False
 
 
@@ -66,7 +68,7 @@ def places(count: int, *, is_small: bool) -> int:
     fits, there is no room for others.
     """
     threads = torch.get_num_threads()
-    if _is_worker or not (is_small or count >= threads):
+    if _is_worker or _beginning() is None or not (is_small or count >= threads):
         return 1
     return min(threads, count)
 
@@ -108,7 +110,7 @@ def side_by_side(
         FitError: a process died.
     """
     first = 0
-    if at_once > 1 and not _FORKS:
+    if at_once > 1 and _beginning() == "spawn":
         began = time.monotonic()
         yield work(make(0), tell)
         first, seconds = 1, time.monotonic() - began
@@ -143,10 +145,11 @@ class _Crew(Generic[Item, Result]):
     processes: dict[Connection, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        context: Any = multiprocessing.get_context("fork" if _FORKS else "spawn")
+        beginning = _beginning()
+        context: Any = multiprocessing.get_context(beginning)
         for _ in range(self.at_once):
             ours, theirs = context.Pipe()
-            inherited = [*self.processes, ours] if _FORKS else []
+            inherited = [*self.processes, ours] if beginning == "fork" else []
             process = context.Process(
                 target=_serve, args=(self.work, theirs, inherited, os.getpid()), daemon=True
             )
@@ -197,6 +200,20 @@ class _Crew(Generic[Item, Result]):
         )
 
 
+def _beginning() -> str | None:
+    """How processes begin here; None: not at all."""
+    if sys.platform == "linux" and not torch.accelerator.is_available():
+        return "fork"
+    return "spawn" if _is_command() else None
+
+
+def _is_command() -> bool:
+    """The main program is `emo`, under its name or as ``python -m emo``."""
+    main = sys.modules["__main__"]
+    name = getattr(getattr(main, "__spec__", None), "name", None)
+    return name == "emo.__main__" or Path(getattr(main, "__file__", None) or "").stem == "emo"
+
+
 def _serve(
     work: Work[Item, Result], pipe: Connection, inherited: list[Connection], parent: int
 ) -> None:
@@ -227,7 +244,7 @@ def _serve(
 
 def _die_with(parent: int) -> None:
     """Have Linux kill this process when its parent dies, so that nobody goes on unseen."""
-    if _FORKS:
+    if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before
             os._exit(1)

@@ -29,7 +29,10 @@ from tests.make_batches import (
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
 OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=3)
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or torch.accelerator.is_available(),
+    reason="processes are forked on Linux, without a GPU",
+)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +172,7 @@ def test_started_processes_do_what_forked_ones_do(made, monkeypatch):
     manifest, store = made
     options = dataclasses.replace(OPTIONS, threads=2)
     forked = fit_head(manifest, [store], None, options)
-    monkeypatch.setattr(module, "_FORKS", False)
+    monkeypatch.setattr(module, "_beginning", lambda: "spawn")
     monkeypatch.setattr(module, "WORTH_SECONDS", 0.0)
     started = fit_head(manifest, [store], None, options)
     for ours, theirs in zip(forked.outcomes, started.outcomes, strict=True):
@@ -179,9 +182,19 @@ def test_started_processes_do_what_forked_ones_do(made, monkeypatch):
 
 
 def test_short_fits_start_no_processes_where_that_takes_long(monkeypatch):
-    monkeypatch.setattr(module, "_FORKS", False)
+    monkeypatch.setattr(module, "_beginning", lambda: "spawn")
     found = list(side_by_side(lambda item, _: os.getpid(), int, 4, at_once=2))
     assert set(found) == {os.getpid()}
+
+
+def test_with_a_gpu_only_the_command_starts_processes(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    with one_thread(False):
+        torch.set_num_threads(3)
+        assert places(5, is_small=True) == 1
+        monkeypatch.setattr(sys.modules["__main__"], "__file__", "/usr/bin/emo")
+        monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+        assert places(5, is_small=True) == 3
 
 
 def test_one_of_several_fits_makes_no_room_for_others():
