@@ -90,7 +90,7 @@ def search(
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
     kept = _study(optuna, journal, name_of(question_of(data, options)))
     earlier = {
-        trial.user_attrs[_NUMBER]: trial.user_attrs[_CURVE]
+        trial.user_attrs[_NUMBER]: trial
         for trial in kept.get_trials(deepcopy=False) if _NUMBER in trial.user_attrs
     }  # fmt: skip
     proposals: list[_Proposal] = []
@@ -107,9 +107,10 @@ def search(
         values = {name: _drawn(trial, name, choices) for name, choices in space.items()}
         is_judged = "learning_rate" in space  # a solver's curve is not of epochs
         curves = tuple(other.user_attrs[_CURVE] for other in before) if is_judged else ()
-        proposals.append(
-            _Proposal(number, values, trial.distributions, curves, earlier.get(number))
-        )
+        known = earlier.get(number)
+        is_same = known is not None and known.params == values  # another Optuna draws others
+        curve = known.user_attrs[_CURVE] if is_same else None
+        proposals.append(_Proposal(number, values, trial.distributions, curves, curve))
         return proposals[-1]
 
     def trial_of(number: int, curve: list[float]) -> Any:

@@ -158,7 +158,9 @@ def test_a_store_of_segments_is_that_of_the_clips_alone(tmp_path, monkeypatch):
     asks = asks_from_words(["classic", "logmel"], [])
     together = ExtractOptions(part_clips=40, batch_clips=8)
     assert extract(manifest, tmp_path / "together", asks, together, progress=False).exit_code == 0
-    assert groups == [8, 8, 8, 1]  # "between" waits until the film is done
+    # "between" waits until the film is done; of two threads either may begin first
+    assert sorted(groups) == [1, 8, 8, 8]
+    assert groups.index(1) >= 2
     alone = ExtractOptions(part_clips=1)
     assert extract(manifest, tmp_path / "alone", asks, alone, progress=False).exit_code == 0
     ours, theirs = Store(tmp_path / "together"), Store(tmp_path / "alone")

@@ -114,3 +114,24 @@ def test_the_values_that_were_found_are_told(made, tmp_path):
 def test_no_trials_are_not_a_search():
     with pytest.raises(OptionError, match="--search 0: expected at least 1"):
         fit_options({"search": 0}, targets=[], tasks=[], weights=[], option=[])
+
+
+def test_trials_with_other_values_than_are_drawn_now_are_tried_again(made, tmp_path, monkeypatch):
+    """As after a change of Optuna between the interruption and the second command."""
+    manifest, store = made
+    fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
+    real, calls = searching.train_head, []
+
+    def killed(*words, **more):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(*words, **more)
+
+    monkeypatch.setattr(searching, "train_head", killed)
+    monkeypatch.setattr(searching, "RATES", {"learning_rate": (1e-9, 1e-8), "weight_decay": (1, 2)})
+    with pytest.raises(KeyboardInterrupt):
+        fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
+    monkeypatch.undo()
+    fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
+    pd.testing.assert_frame_equal(trials(tmp_path / "whole"), trials(tmp_path / "cut"))
