@@ -107,9 +107,9 @@ def search(
         values = {name: _drawn(trial, name, choices) for name, choices in space.items()}
         is_judged = "learning_rate" in space  # a solver's curve is not of epochs
         curves = tuple(other.user_attrs[_CURVE] for other in before) if is_judged else ()
-        known = earlier.get(number)
-        is_same = known is not None and known.params == values  # another Optuna draws others
-        curve = known.user_attrs[_CURVE] if is_same else None
+        known, curve = earlier.get(number), None
+        if known is not None and known.params == values:  # another Optuna would draw others
+            curve = known.user_attrs[_CURVE]
         proposals.append(_Proposal(number, values, trial.distributions, curves, curve))
         return proposals[-1]
 
