@@ -18,7 +18,7 @@ from emo.heads.head import LIBRARY, Head
 from emo.heads.loop import Outcome, logits_of, train_head
 from emo.heads.metrics import confusion, weighted_f1
 from emo.heads.options import FitOptions
-from emo.heads.side_by_side import is_small, one_thread
+from emo.heads.side_by_side import has_small_steps, one_thread
 
 EXP1 = FitOptions(
     head="attention_pool", head_options={"hidden": "512", "attention": "128"}, target="emotion",
@@ -118,7 +118,7 @@ def trained(data: Data, options: FitOptions, *, seed: int) -> Outcome:
     with torch.no_grad():
         head = build()
         train, val = (head.pool(data.splits[name].batch) for name in ("train", "val"))
-    with one_thread(is_small(head, train, options.batch_size)):
+    with one_thread(has_small_steps(head, train, options.batch_size)):
         return train_head(build, train, val, options.loop, seed=seed)
 
 

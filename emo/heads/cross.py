@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from emo.errors import FitError, OptionError
+from emo.heads.cross_folder import write_folds
 from emo.heads.cross_report import CrossResult, FoldResult
 from emo.heads.data import Data, asked_scalings, split_data
-from emo.heads.files import RUN_FILE, file_name
 from emo.heads.fit import (
     NOTHING_LEFT,
     FitOptions,
@@ -24,13 +23,12 @@ from emo.heads.fit import (
     threads,
     was_left,
 )
-from emo.heads.folder import document_of, run_folder, writing
+from emo.heads.folder import run_folder, writing
 from emo.heads.folds import Fold, Folds, cut_folds
 from emo.heads.head import Batch
 from emo.heads.ledger import record
 from emo.heads.loaded import Loaded, load_clips
 from emo.heads.outcome import Outcome, Round
-from emo.heads.plots import plot_confusion, plot_numbers
 from emo.heads.question import name_of_folds, name_of_run, question_of
 from emo.heads.report import FitResult, titles
 from emo.heads.scores import Scores
@@ -118,7 +116,7 @@ def cross_validate(
                 earlier = record(out, tested, list(loaded.tasks), question, within=within)
                 pooled = dataclasses.replace(pooled, earlier=earlier)
                 result = dataclasses.replace(result, pooled=pooled)
-                _write(folder, result)
+                write_folds(folder, result)
     return result
 
 
@@ -268,48 +266,3 @@ def _targets(loaded: Loaded) -> tuple[Target, ...]:
         fit_target(name, task, [clip.targets.get(name) for clip in loaded.clips])
         for name, task in loaded.tasks.items()
     )
-
-
-def _write(folder: Path, result: CrossResult) -> None:
-    """``run.json``, ``predictions.csv``, ``history.csv`` and a plot; there is no head to keep."""
-    import pandas as pd  # a second to import
-
-    for target in result.pooled.data.targets:
-        mark = "" if target.name == result.pooled.data.target else f"-{file_name(target.name)}"
-        result.predictions_of(target).to_csv(folder / f"predictions{mark}.csv", index=False)
-        if target.task in ("classify", "pairs"):
-            plot_confusion(folder / f"confusion{mark}.png", result.pooled, target)
-        elif target.task == "regress":
-            plot_numbers(folder / f"numbers{mark}.png", result.pooled, target)
-    history = [
-        {"fold": fold.name, **dataclasses.asdict(row)}
-        for fold in result.folds
-        for row in fold.history
-    ]
-    frame = pd.DataFrame(history).rename(columns={"val_score": f"val_{result.pooled.headline}"})
-    frame.to_csv(folder / "history.csv", index=False, float_format="%.6g")
-    text = json.dumps(_document(result), indent=2, ensure_ascii=False)
-    (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _document(result: CrossResult) -> dict[str, Any]:
-    """As of a fit; ``folds`` instead of what was kept."""
-    document = document_of(result.pooled)
-    for name in ("kept", "splits"):
-        del document[name]
-    document["folds"] = {
-        "by": result.by,
-        "how": result.how,
-        "each": [
-            {
-                "name": fold.name,
-                "splits": fold.counts,
-                "metrics": {
-                    target.name: fold.metrics_of(target.name)
-                    for target in result.pooled.data.targets
-                },
-            }
-            for fold in result.folds
-        ],
-    }
-    return document

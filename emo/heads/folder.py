@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from emo.heads.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.predictions import columns_of
 from emo.heads.report import FitResult
 from emo.heads.scale import scaling_tensors
-from emo.heads.tables import write_table
+from emo.heads.tables import Column, write_table
+from emo.heads.targets import Target
 from emo.store.appear import temporary_beside
 
 
@@ -77,28 +78,39 @@ def write_run(folder: Path, result: FitResult) -> None:
     """
     write_known(folder, result.data, result.inherited)
     for target in result.data.targets:
-        scores = result.all_scores[target.name]
-        mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
-        table = columns_of(target, scores, result.data.splits)
-        write_table(folder / f"predictions{mark}.csv", table)
-        if target.task in ("classify", "pairs"):
-            plot_confusion(folder / f"confusion{mark}.png", result, target)
-        elif target.task == "regress":
-            plot_numbers(folder / f"numbers{mark}.png", result, target)
-    write_table(folder / "history.csv", _history(result))
+        table = columns_of(target, result.all_scores[target.name], result.data.splits)
+        write_target(folder, result, target, table)
+    rounds = [row for done in result.outcomes for row in done.history]
+    write_table(folder / "history.csv", history_of(rounds, result.headline))
     plot_curves(folder / "curves.png", result)
     tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
     tensors |= scaling_tensors(result.data.scalings)
     weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     (folder / WEIGHTS_FILE).write_bytes(weights)
-    text = json.dumps(document_of(result), indent=2, ensure_ascii=False)
+    write_document(folder, document_of(result))
+
+
+def write_target(
+    folder: Path, result: FitResult, target: Target, predictions: Mapping[str, Column]
+) -> None:
+    """Of one target the predictions, and their picture if there is one."""
+    mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
+    write_table(folder / f"predictions{mark}.csv", predictions)
+    if target.task in ("classify", "pairs"):
+        plot_confusion(folder / f"confusion{mark}.png", result, target)
+    elif target.task == "regress":
+        plot_numbers(folder / f"numbers{mark}.png", result, target)
+
+
+def write_document(folder: Path, document: Mapping[str, Any]) -> None:
+    """``run.json``."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
     (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _history(result: FitResult) -> dict[str, list[object]]:
+def history_of(rounds: Sequence[Round], headline: str) -> dict[str, list[object]]:
     """A row for each round; its numbers have 6 digits."""
-    rounds = [row for done in result.outcomes for row in done.history]
-    titles = {"val_score": f"val_{result.headline}"}
+    titles = {"val_score": f"val_{headline}"}
     return {
         titles.get(field.name, field.name): [_short(getattr(row, field.name)) for row in rounds]
         for field in dataclasses.fields(Round)

@@ -26,7 +26,7 @@ from emo.heads.outcome import Outcome, Round
 from emo.heads.outputs import outputs_of
 from emo.heads.report import FitResult
 from emo.heads.scores import Scores
-from emo.heads.side_by_side import is_small, one_thread, places, side_by_side
+from emo.heads.side_by_side import has_small_steps, one_thread, places, side_by_side
 from emo.heads.streams import open_sources
 from emo.heads.targets import Target
 from emo.heads.unread import check_read
@@ -170,7 +170,7 @@ def _fit_seeds(
     # of a solver another seed would give the same
     seeds = options.all_seeds[:1] if trained.is_solved else options.all_seeds
     work = _FitSeed(build, pooled, data.targets, options, checkpoints)
-    are_small = is_small(trained, pooled["train", WHOLE], options.batch_size)
+    are_small = has_small_steps(trained, pooled["train", WHOLE], options.batch_size)
     at_once = places(len(seeds), is_small=are_small)
     with one_thread(are_small or at_once > 1):
         fitted = list(side_by_side(work, seeds.__getitem__, len(seeds), at_once=at_once, tell=tell))

@@ -39,13 +39,13 @@ WORTH_SECONDS = 10.0
 SMALL_STEP = 2**28
 """Weights times tokens of a step; up to about as many, one thread was as fast as two."""
 SOLVED = 16
-"""Steps' worth of work between two of Python's, of a solver: it has all penalties in hand."""
+"""Penalties that a solver's pass over all clips serves at once, about."""
 _PR_SET_PDEATHSIG = 1
 _is_worker = False
 
 
-def is_small(head: Head, train: Batch, batch_size: int) -> bool:
-    """A step of the head multiplies so little that a second thread would not make it faster.
+def has_small_steps(head: Head, train: Batch, batch_size: int) -> bool:
+    """Each step multiplies so little that a second thread would not make it faster.
 
     Args:
         head: before training.
@@ -162,16 +162,19 @@ class _Crew(Generic[Item, Result]):
         """To one that is idle."""
         pipe = self.idle.pop(0)
         self.busy[pipe] = number
-        pipe.send_bytes(pickle.dumps(item))
+        try:
+            pipe.send_bytes(pickle.dumps(item))
+        except OSError as error:
+            raise self._died(pipe) from error
 
     def hear(self) -> dict[int, Result]:
         """Wait for news; results by number, often none."""
         found = {}
-        for pipe in wait(list(self.busy)):
-            assert isinstance(pipe, Connection)
+        heard: list[Any] = wait(list(self.busy))
+        for pipe in heard:
             try:
                 kind, said = pickle.loads(pipe.recv_bytes())  # of a process of our own
-            except EOFError as error:
+            except (EOFError, OSError) as error:
                 raise self._died(pipe) from error
             if kind == "told":
                 self.tell(said)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+Column = Sequence[object] | np.ndarray
 
-def write_table(path: Path, columns: Mapping[str, Sequence[object] | np.ndarray]) -> None:
+
+def write_table(path: Path, columns: Mapping[str, Column]) -> None:
     """Equally long columns, as ``DataFrame.to_csv(index=False)`` writes them; None, NaN: empty."""
     cells = [
         column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()

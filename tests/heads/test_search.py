@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import os
+import signal
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -43,9 +47,8 @@ def test_the_best_trial_on_val_is_what_is_fitted_and_recorded(made, tmp_path):
     assert not list(tmp_path.glob(".*search"))
 
 
-def test_an_interrupted_search_goes_on_as_if_it_had_not_been(made, tmp_path, monkeypatch):
-    manifest, store = made
-    fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
+def interrupt_fourth_trial(monkeypatch):
+    """The trials that begin, in a list."""
     real, calls = searching.train_head, []
 
     def killed(*words, **more):
@@ -55,6 +58,13 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(made, tmp_path, mon
         return real(*words, **more)
 
     monkeypatch.setattr(searching, "train_head", killed)
+    return calls
+
+
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(made, tmp_path, monkeypatch):
+    manifest, store = made
+    fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
+    calls = interrupt_fourth_trial(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
     assert not (tmp_path / "cut").exists()
@@ -120,18 +130,38 @@ def test_trials_with_other_values_than_are_drawn_now_are_tried_again(made, tmp_p
     """As after a change of Optuna between the interruption and the second command."""
     manifest, store = made
     fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
-    real, calls = searching.train_head, []
-
-    def killed(*words, **more):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return real(*words, **more)
-
-    monkeypatch.setattr(searching, "train_head", killed)
+    interrupt_fourth_trial(monkeypatch)
     monkeypatch.setattr(searching, "RATES", {"learning_rate": (1e-9, 1e-8), "weight_decay": (1, 2)})
     with pytest.raises(KeyboardInterrupt):
         fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
     monkeypatch.undo()
     fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
     pd.testing.assert_frame_equal(trials(tmp_path / "whole"), trials(tmp_path / "cut"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="trials are forked on Linux")
+def test_a_trial_is_kept_though_one_before_it_was_under_way(made, tmp_path, monkeypatch):
+    manifest, store = made
+    real, first, second = searching.train_head, tmp_path / "first", tmp_path / "second"
+
+    def first_dies_late(*words, **more):
+        try:
+            first.touch(exist_ok=False)
+        except FileExistsError:
+            found = real(*words, **more)
+            second.touch()
+            return found
+        while not second.exists():
+            time.sleep(0.01)
+        time.sleep(0.5)  # in which the parent hears of the other
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(searching, "train_head", first_dies_late)
+    two = dataclasses.replace(OPTIONS, threads=2)
+    with pytest.raises(FitError, match="SIGKILL"):
+        fit_head(manifest, [store], tmp_path / "run", two)
+    calls = []
+    counted = lambda *words, **more: calls.append(1) or real(*words, **more)  # noqa: E731
+    monkeypatch.setattr(searching, "train_head", counted)
+    fit_head(manifest, [store], tmp_path / "run", OPTIONS)
+    assert len(calls) < OPTIONS.search

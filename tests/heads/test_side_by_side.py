@@ -17,7 +17,7 @@ from emo.errors import FitError, StoreError
 from emo.heads import side_by_side as module
 from emo.heads.cross import cross_validate
 from emo.heads.fit import FitOptions, fit_head
-from emo.heads.side_by_side import is_small, one_thread, places, side_by_side
+from emo.heads.side_by_side import has_small_steps, one_thread, places, side_by_side
 from tests.make_batches import (
     in_dialogues,
     learnable,
@@ -93,6 +93,28 @@ def test_a_process_that_is_killed_is_told():
 
     with pytest.raises(FitError, match=r"died \(SIGKILL\).*fewer --threads"):
         list(side_by_side(work, int, 4, at_once=2))
+
+
+def test_a_process_that_died_while_it_waited_is_told(monkeypatch):
+    def work(item, _):
+        if item == 0:
+            time.sleep(0.5)
+        return os.getpid()
+
+    def make(number):
+        if number == 2:  # for the one that is idle by now
+            os.kill(pids[0], signal.SIGKILL)
+            os.waitid(os.P_PID, pids[0], os.WEXITED | os.WNOWAIT)
+        return number
+
+    pids = []
+    started = module._Crew.hear
+    monkeypatch.setattr(
+        module._Crew, "hear",
+        lambda crew: {n: pids.append(pid) or pid for n, pid in started(crew).items()},
+    )  # fmt: skip
+    with pytest.raises(FitError, match=r"died \(SIGKILL\)"):
+        list(side_by_side(work, make, 3, at_once=2))
 
 
 ORPHAN = """
@@ -219,5 +241,5 @@ def test_one_of_several_fits_makes_no_room_for_others():
 def test_a_step_is_small_by_what_it_multiplies(name, batch_size, is_expected):
     batch = in_dialogues(make_batch([1] * 4000, width=10_000), name)
     head = make_head(name, batch)
-    assert is_small(head, batch, batch_size) == is_expected
-    assert is_small(make_head(name, few := in_dialogues(make_batch([2] * 9), name)), few, 32)
+    assert has_small_steps(head, batch, batch_size) == is_expected
+    assert has_small_steps(make_head(name, few := in_dialogues(make_batch([2] * 9), name)), few, 32)
