@@ -34,11 +34,11 @@ from spent import Spent, cores_of, median, spent
 from store import Figure, figure
 
 from emo.extract.backbone import Backbone, Prepared
-from emo.extract.decode import load_media
-from emo.extract.encode import encode_batch, prepare_one
+from emo.extract.decode.decode import load_media
+from emo.extract.decode.source import source_of
 from emo.extract.executors.local import cores
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.source import source_of
+from emo.extract.worker.encode import encode_batch, prepare_one
 from emo.manifest import Clip
 from emo.store.store import Store
 

@@ -16,15 +16,16 @@ from unittest.mock import patch
 import numpy as np
 from store import Figure, figure
 
-from emo.extract import careful, work
 from emo.extract.backbone import Prepared
-from emo.extract.job import Job, ask
-from emo.extract.job_folder import JobFolder, write_job
+from emo.extract.job.folder import JobFolder, write_job
+from emo.extract.job.logs import TaskLog
+from emo.extract.job.plan import make_plan
+from emo.extract.job.request import Job, ask
+from emo.extract.job.stage_report import limiting
+from emo.extract.job.timings import WorkTotals
 from emo.extract.media import Media
-from emo.extract.plan import make_plan
-from emo.extract.stage_report import limiting
-from emo.extract.stage_totals import WorkTotals
-from emo.extract.task_log import TaskLog
+from emo.extract.worker import part_runner as careful
+from emo.extract.worker import worker as work
 from emo.manifest import Clip
 from emo.store.store import Store
 

@@ -17,10 +17,10 @@ from emo import plugins
 from emo.extract.backbone import Backbone
 from emo.extract.backbones.vggface import CHECKPOINT, VggFace
 from emo.extract.executors.local import cores
-from emo.extract.faces import FaceDetector
-from emo.extract.job import BACKBONES, Ask, Job
-from emo.extract.plan import make_plan
-from emo.extract.work import PartReport, Worker
+from emo.extract.faces.detector import FaceDetector
+from emo.extract.job.plan import make_plan
+from emo.extract.job.request import BACKBONES, Ask, Job
+from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
 
@@ -55,7 +55,7 @@ class Setup:
     def loaded(self) -> Iterator[None]:
         """Inside, whoever loads MTCNN or one of the backbones gets ours."""
         with (
-            patch("emo.extract.faces.FaceDetector", lambda **_: self.detect),
+            patch("emo.extract.faces.detector.FaceDetector", lambda **_: self.detect),
             patch.object(Ask, "load", lambda ask, device: self.backbones[ask.name]),
         ):
             yield

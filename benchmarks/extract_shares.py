@@ -15,10 +15,11 @@ from extract_setup import Setup
 from spent import Spent, spent
 from store import Figure, figure
 
-from emo.extract import segments, work
-from emo.extract.decode import load_media
-from emo.extract.encode import encode_batch, prepare_one
-from emo.store.part import PartWriter
+from emo.extract.decode import one_pass as segments
+from emo.extract.decode.decode import load_media
+from emo.extract.worker import worker as work
+from emo.extract.worker.encode import encode_batch, prepare_one
+from emo.store.part.writer import PartWriter
 
 PART_CLIPS = 64
 """A fair part; usual ones hold 16 to 256 clips."""

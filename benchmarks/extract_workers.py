@@ -17,11 +17,11 @@ from store import Figure, figure
 
 from emo.extract.executor import Progress
 from emo.extract.executors.local import cores, run_supervised
-from emo.extract.job import Job
-from emo.extract.job_folder import JobFolder, write_job
-from emo.extract.plan import make_plan
-from emo.extract.stage_report import limiting
-from emo.extract.stage_totals import STAGES, WorkTotals
+from emo.extract.job.folder import JobFolder, write_job
+from emo.extract.job.plan import make_plan
+from emo.extract.job.request import Job
+from emo.extract.job.stage_report import limiting
+from emo.extract.job.timings import STAGES, WorkTotals
 from emo.store.store import Store
 
 BATCH_CLIPS = 4
@@ -32,7 +32,7 @@ IMPORTED = (
     "emo.extract.backbones.hf",
     "emo.extract.backbones.vggface",
     "emo.extract.backbones.logmel",
-    "emo.extract.faces",
+    "emo.extract.faces.detector",
     "transformers.models.vit.modeling_vit",
     "transformers.models.vit.image_processing_vit",
 )

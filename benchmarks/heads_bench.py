@@ -13,12 +13,12 @@ from heads_floor import Peak, needs
 from heads_workload import Workload, make_workload
 
 from emo import plugins
-from emo.heads.data import Data, read_data
+from emo.heads.data.data import Data, read_data
+from emo.heads.fitting.parallel import has_small_steps, one_thread
 from emo.heads.head import LIBRARY, Head
-from emo.heads.loop import Outcome, logits_of, train_head
-from emo.heads.metrics import confusion, weighted_f1
+from emo.heads.metrics.classes import confusion, weighted_f1
 from emo.heads.options import FitOptions
-from emo.heads.side_by_side import has_small_steps, one_thread
+from emo.heads.training.loop import Outcome, logits_of, train_head
 
 EXP1 = FitOptions(
     head="attention_pool", head_options={"hidden": "512", "attention": "128"}, target="emotion",

@@ -14,13 +14,13 @@ from heads_workload import CLIPS, Workload, make_workload
 from store import Figure, figure
 
 from emo import plugins
-from emo.heads.columns import column_scale
-from emo.heads.data import Data, read_data
-from emo.heads.fit import fit_head
+from emo.heads.data.columns import column_scale
+from emo.heads.data.data import Data, read_data
+from emo.heads.fitting.fit import fit_head
 from emo.heads.head import LIBRARY, Head
 from emo.heads.library.linear import LinearHead
-from emo.heads.loop import Outcome
 from emo.heads.options import FitOptions
+from emo.heads.training.loop import Outcome
 
 
 def exp1(bench: Bench) -> Iterator[Figure]:

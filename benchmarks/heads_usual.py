@@ -22,12 +22,12 @@ from heads_workload import LENGTHS, RECIPE, make_workload, write_npy
 from padded_loop import NpyClips, train_epoch
 from store import Figure, figure
 
-from emo.heads import loop
-from emo.heads.data import Data, read_data
+from emo.heads.data.data import Data, read_data
 from emo.heads.head import Loss
-from emo.heads.loop import train_head
-from emo.heads.losses import make_loss
 from emo.heads.options import FitOptions
+from emo.heads.training import loop
+from emo.heads.training.loop import train_head
+from emo.heads.training.losses import make_loss
 
 EXPERIMENTS = {"attention_pool": "exp1", "mean_pool": "exp0"}
 EQUAL_STEPS = 20

@@ -19,11 +19,11 @@ import numpy as np
 
 from emo import plugins
 from emo.store import PartWriter, Recipe, Store, StreamSpec
-from emo.store.appear import content_hash
-from emo.store.folder import RecipeFolder
-from emo.store.format import FORMATS, Format
-from emo.store.pack import pack, unpack
-from emo.store.transfer import export_file, import_file
+from emo.store.backend.atomic import content_hash
+from emo.store.exchange.format import FORMATS, Format
+from emo.store.exchange.pack import pack, unpack
+from emo.store.exchange.transfer import export_file, import_file
+from emo.store.recipe_folder import RecipeFolder
 
 RECIPE = Recipe(
     "bench",

@@ -12,8 +12,8 @@ import torch
 from facenet_pytorch import MTCNN, InceptionResnetV1
 from transformers import AutoImageProcessor, AutoModel
 
+from emo.extract.faces.tracks import main_face
 from emo.extract.media import FaceRule
-from emo.extract.tracks import main_face
 
 NO_FACE = (np.zeros((0, 4)), np.zeros(0))
 

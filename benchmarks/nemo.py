@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 from emo.demo.run import rotations
-from emo.extract.job import asks_from_words
+from emo.extract.job.request import asks_from_words
 from emo.extract.run import ExtractOptions, extract
-from emo.heads.fit import FitOptions
+from emo.heads.fitting.fit import FitOptions
 from emo.manifest import read_manifest
 
 

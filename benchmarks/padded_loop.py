@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
+from emo.heads.data.scaling import Scaling
 from emo.heads.library.attention_pool import AttentionPoolHead
 from emo.heads.library.mean_pool import MeanPoolHead
 from emo.heads.options import LoopOptions
-from emo.heads.scale import Scaling
 
 WORKERS = 2
 Item = tuple[dict[str, Tensor], int]

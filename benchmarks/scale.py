@@ -23,9 +23,9 @@ from unittest.mock import patch
 import numpy as np
 
 from emo.store import PartWriter, Recipe, Store, StreamSpec
-from emo.store.compact import compact
-from emo.store.folder import RecipeFolder
-from emo.store.make_index import make_index
+from emo.store.maintain.compact import compact
+from emo.store.maintain.index import make_index
+from emo.store.recipe_folder import RecipeFolder
 
 Figure = dict[str, object]
 PART_CLIPS = 100
@@ -42,8 +42,8 @@ print(time.perf_counter() - began, time.process_time() - cpu, clips)
 PLAN = """
 import json, sys, time
 from pathlib import Path
-from emo.extract.job import Job
-from emo.extract.plan import make_plan
+from emo.extract.job.request import Job
+from emo.extract.job.plan import make_plan
 from emo.manifest import Clip
 
 class Clips:  # made on demand: what a plan keeps of them is the plan's

@@ -19,9 +19,9 @@ import av
 import numpy as np
 from store import Figure, figure
 
-from emo.extract.decode import Source, load_media
+from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.one_pass import load_segments
 from emo.extract.media import Needs, Uniform
-from emo.extract.segments import load_segments
 
 CLIPS, LENGTH, TOGETHER, ROUNDS = 200, 18.0, 16, 3
 WIDTH, HEIGHT, RATE, SAMPLE_RATE = 320, 180, 25, 16000

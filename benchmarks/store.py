@@ -24,7 +24,7 @@ import numpy as np
 
 from emo.ragged import Ragged, offsets_of
 from emo.store import PartWriter, Recipe, Store, StreamSpec
-from emo.store.folder import RecipeFolder
+from emo.store.recipe_folder import RecipeFolder
 
 DIM = 768
 Figure = dict[str, object]

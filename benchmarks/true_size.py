@@ -23,11 +23,11 @@ from emo.demo.dataset import write_dataset
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.perceiver import Perceiver
 from emo.extract.backbones.vggface import VggFace
-from emo.extract.decode import Source, load_media
-from emo.extract.faces import FaceDetector
-from emo.extract.model import Model
-from emo.extract.networks.languagebind_options import LanguageBindOptions
-from emo.extract.networks.languagebind_tiny import write_repository
+from emo.extract.decode.decode import Source, load_media
+from emo.extract.faces.detector import FaceDetector
+from emo.extract.models.model import Model
+from emo.extract.networks.languagebind.options import LanguageBindOptions
+from emo.extract.networks.languagebind.tiny import write_repository
 from tests.extract.test_true_size import PERCEIVER
 
 LARGE = {

@@ -67,9 +67,9 @@ def measure(head: str, folder: Path) -> None:
     from heads_bench import EXP1, builder
     from heads_workload import Workload
 
-    from emo.heads.data import read_data
-    from emo.heads.losses import make_loss
-    from emo.heads.steps import Steps
+    from emo.heads.data.data import read_data
+    from emo.heads.training.losses import make_loss
+    from emo.heads.training.steps import Steps
 
     options = replace(EXP1, epochs=1000)
     if head == "joint":

@@ -16,11 +16,14 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo import cli_dataset, cli_extract, cli_heads, cli_scores
-from emo.cli_manifest import manifest_app
-from emo.cli_options import Columns, Manifests, Root, pairs, written
-from emo.cli_store import store_app
-from emo.cli_weights import weights_app
+from emo.commands import dataset as cli_dataset
+from emo.commands import extract as cli_extract
+from emo.commands import heads as cli_heads
+from emo.commands import scores as cli_scores
+from emo.commands.manifest import manifest_app
+from emo.commands.options import Columns, Manifests, Root, pairs, written
+from emo.commands.store import store_app
+from emo.commands.weights import weights_app
 from emo.errors import EmoError
 from emo.waiting import choose_waiting
 
@@ -118,7 +121,7 @@ def list_plugins(
     what: Annotated[Plugins, Argument(help="What to list.")],
 ) -> None:
     """Show what is available, and what is missing for the rest."""
-    from emo.listing import plugin_table
+    from emo.commands.listing import plugin_table
 
     print(plugin_table(what.value))
 

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from emo.errors import EmoError, FitError, MediaError, StoreError
-from emo.heads.dialogues import pairs_of, turns_of
-from emo.heads.files import file_name, kept_columns
-from emo.heads.run import Run
-from emo.heads.stored import absent_of, stored_tokens
-from emo.heads.targets import NONE, SEPARATOR, Target
+from emo.heads.data.dialogues import pairs_of, turns_of
+from emo.heads.data.targets import NONE, SEPARATOR, Target
+from emo.heads.runs.files import file_name, kept_columns
+from emo.heads.runs.run import Run
+from emo.heads.runs.stored import absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
-from emo.store.place import Place
+from emo.store.backend.location import Place
 from emo.store.store import Store
 from emo.table import format_table
 
@@ -178,7 +178,7 @@ def _extract(
     run: Run, manifest: Manifest, folder: Path, options: Sequence[str], *, progress: bool | None
 ) -> dict[str, str]:
     """Extract with the run's recipes; returns clips that got no tokens at all, with reasons."""
-    from emo.extract.job import asks_again
+    from emo.extract.job.request import asks_again
     from emo.extract.run import extract
 
     asks = asks_again(run.recipes, options)

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from emo.cli import main
-from emo.heads import plots
+from emo.heads.runs import plots
 
 LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
 DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"
@@ -119,7 +119,7 @@ def _object_server():
 @pytest.fixture
 def object_server(_object_server, monkeypatch, tmp_path):
     """An S3 server to which the environment points, and an empty cache folder."""
-    from emo.store.bucket import forget_connections
+    from emo.store.backend.bucket import forget_connections
 
     for name, value in _object_server.environment().items():
         monkeypatch.setenv(name, value)

@@ -11,7 +11,7 @@ from emo import plugins
 from emo.heads.head import LIBRARY, Batch, Head
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged, offsets_of
-from emo.store.part import PartWriter
+from emo.store.part.writer import PartWriter
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.store import Store
 

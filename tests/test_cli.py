@@ -197,10 +197,10 @@ def test_libraries_are_not_searched_for_garbage(emo, monkeypatch):
 
     class Watch:
         def find_spec(self, name, path=None, target=None):
-            if name == "emo.heads.asked":
+            if name == "emo.heads.fitting.options_from_cli":
                 is_searched.append(gc.isenabled())
 
-    monkeypatch.delitem(sys.modules, "emo.heads.asked", raising=False)
+    monkeypatch.delitem(sys.modules, "emo.heads.fitting.options_from_cli", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Watch(), *sys.meta_path])
     emo("fit-head", "missing.csv")
     assert is_searched == [False]

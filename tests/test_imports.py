@@ -115,6 +115,6 @@ def test_reading_a_store_imports_neither_torch_nor_zarr():
 
 def test_comparing_runs_imports_neither_torch_nor_the_store():
     heavy = ("torch", "zarr", "emo.store")
-    code = f"import sys, emo.heads.compare; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys, emo.heads.runs.compare; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

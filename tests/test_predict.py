@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from emo.errors import EmoError
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.predict import predict_manifest
 from tests.make_batches import learnable, make_manifest, make_store
 

@@ -109,7 +109,7 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 
 def _headers(clip: Clip, root: Path) -> Probe:
-    from emo.extract.container import declared_seconds, open_media, pick
+    from emo.extract.decode.container import declared_seconds, open_media, pick
 
     tracks: dict[str, list[str]] = {}
     for path, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
@@ -127,9 +127,9 @@ def _headers(clip: Clip, root: Path) -> Probe:
 
 
 def _decode(clip: Clip, root: Path) -> Probe:
-    from emo.extract.decode import Source, load_media, probe_seconds
+    from emo.extract.decode.decode import Source, load_media, probe_seconds
+    from emo.extract.decode.source import source_of
     from emo.extract.media import Needs
-    from emo.extract.source import source_of
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)
     media = load_media(source_of(clip, root), [need], detect=None)[0]

@@ -8,10 +8,10 @@ import numpy as np
 
 from emo.demo.dataset import write_dataset
 from emo.errors import EmoError
-from emo.extract.job import asks_from_words
+from emo.extract.job.request import asks_from_words
 from emo.extract.run import ExtractOptions, extract
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.metrics import scores
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.metrics.classes import scores
 from emo.manifest import Manifest, read_manifest
 from emo.predict import predict_file
 from emo.store.store import Store

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from emo import plugins
 from emo.errors import OptionError
-from emo.extract.job_folder import JobFolder
-from emo.extract.resources import Resources
-from emo.extract.stage_totals import WorkTotals
+from emo.extract.job.folder import JobFolder
+from emo.extract.job.resources import Resources
+from emo.extract.job.timings import WorkTotals
 
 EXECUTORS = "emo.extract.executors"
 EXIT_FAILED_CLIPS = 3

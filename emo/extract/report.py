@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from emo.extract.executor import JobReport
-from emo.extract.job import Ask
-from emo.extract.job_folder import JobFolder
-from emo.extract.job_place import short, typed
+from emo.extract.job.folder import JobFolder
+from emo.extract.job.paths import short, typed
+from emo.extract.job.request import Ask
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
-from emo.store.place import Place
+from emo.store.backend.location import Place
 from emo.table import format_bytes, format_table
 
 SHOWN_FAILURES = 10

@@ -7,12 +7,12 @@ from typing import Any
 
 from emo.extract.executor import JobReport, check_workers, make_executor
 from emo.extract.executors.local import run_supervised
-from emo.extract.job_folder import JobFolder, open_job, part_numbers
-from emo.extract.missing import missing_clips, missing_parts
+from emo.extract.job.folder import JobFolder, open_job, part_numbers
+from emo.extract.job.missing import missing_clips, missing_parts
+from emo.extract.job.resources import NOTHING_ASKED
+from emo.extract.job.update_job import update_job
 from emo.extract.progress import clip_bar
-from emo.extract.resources import NOTHING_ASKED
-from emo.extract.update_job import update_job
-from emo.store.place import Place
+from emo.store.backend.location import Place
 from emo.store.store import Store
 
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Backbone
-from emo.extract.decode import probe_seconds
+from emo.extract.decode.decode import probe_seconds
+from emo.extract.decode.source import source_of
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, make_executor
-from emo.extract.job import BACKBONES, Ask, Job
-from emo.extract.job_folder import JobError, JobFolder, open_job, write_job
-from emo.extract.job_place import jobs_home, latest_job
-from emo.extract.missing import carry_deaths
-from emo.extract.plan import Changed, Plan, Redo, forecast_bytes, make_plan
+from emo.extract.job.already_queued import refuse_queued
+from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
+from emo.extract.job.missing import carry_deaths
+from emo.extract.job.paths import jobs_home, latest_job
+from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
+from emo.extract.job.request import BACKBONES, Ask, Job
+from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.extract.progress import clip_bar
-from emo.extract.queued import refuse_queued
-from emo.extract.resources import NOTHING_ASKED, Resources
-from emo.extract.source import source_of
 from emo.manifest import Manifest
-from emo.store.maintain import clean
-from emo.store.place import Place, place
+from emo.store.backend.location import Place, place
+from emo.store.maintain.verify import clean
 from emo.store.store import RecipeFolder, Store
 
 PART_CLIPS = 256
@@ -97,7 +97,7 @@ def extract(
     Args:
         manifest: the clips.
         store: its folder, created when missing (not by a dry run), or the URL of one in a bucket.
-        asks: the backbones, from :func:`emo.extract.job.asks_from_words`.
+        asks: the backbones, from :func:`emo.extract.job.request.asks_from_words`.
         options: how to run.
         is_dry_run: only plan.
         progress: show a bar; None: when stderr is a terminal.

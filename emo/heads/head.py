@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emo.heads.task import Task, Width, task_of
+from emo.heads.labels import Task, Width, task_of
 from emo.ragged import Ragged
 
 __all__ = ["LIBRARY", "Batch", "Head", "Loss", "Task", "Width", "task_of"]

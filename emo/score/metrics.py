@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from emo.errors import ScoreError
-from emo.heads import metrics
-from emo.heads.regression import regression_scores
+from emo.heads.metrics import classes as metrics
+from emo.heads.metrics.numbers import regression_scores
 from emo.plugins import unknown
 
 Kind = Literal["classes", "numbers", "pairs", "spans"]
@@ -23,7 +23,7 @@ class Metric:
     what: str
     """A line for `emo list metrics`."""
     scale: str = "any"
-    """Of numbers, see :func:`emo.heads.regression.regression_scores`."""
+    """Of numbers, see :func:`emo.heads.metrics.numbers.regression_scores`."""
 
     @property
     def sign(self) -> int:

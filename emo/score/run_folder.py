@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import EmoError, ScoreError
-from emo.heads.files import RUN_FILE, file_name, kept_columns, predictions_file, read_document
-from emo.heads.semeval import EMOTIONS
+from emo.heads.runs.files import RUN_FILE, file_name, kept_columns, predictions_file, read_document
 from emo.manifest import Clip, read_manifest
 from emo.manifest.rows import Rows, read_rows
 from emo.plugins import unknown
+from emo.score.semeval import EMOTIONS
 from emo.score.tables import split_of
 
 NEUTRAL, NONE = "neutral", "none"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import EmoError, ScoreError
-from emo.heads.files import kept_columns, read_document
+from emo.heads.runs.files import kept_columns, read_document
 from emo.manifest.rows import Rows
 from emo.score.check import check_gold
 from emo.score.conversations import score_conversations

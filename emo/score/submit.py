@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import ScoreError
-from emo.heads.semeval import EMOTIONS
 from emo.score.run_folder import conversations_of, utterances_of
+from emo.score.semeval import EMOTIONS
 
 PAIRS_FILE = "Subtask_2_pred.json"
 NO_SPANS = (

@@ -1,7 +1,7 @@
 """The store: a folder of cached tokens, one sub-folder a recipe, one immutable file a part."""
 
 from emo.ragged import Ragged
-from emo.store.part import PartWriter
+from emo.store.part.writer import PartWriter
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.store import Store
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import overload
 
-from emo.store.mapped import Part
+from emo.store.part.reader import Part
 
 
 class LazyParts(Sequence[Part]):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from emo.errors import StoreError
-from emo.store.place import Place
+from emo.store.backend.location import Place
 
 IMPORTED = "import-"
 """How the backbone of numbers from a file is called, before the file's format."""

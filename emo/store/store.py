@@ -8,11 +8,11 @@ from typing import BinaryIO
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
-from emo.store.commit import cannot_write, commit
-from emo.store.folder import RecipeFolder
-from emo.store.objects import ObjectPath
-from emo.store.place import Place, place
+from emo.store.backend.commit import cannot_write, commit
+from emo.store.backend.location import Place, place
+from emo.store.backend.object_path import ObjectPath
 from emo.store.recipe import RECIPE_FILE, Recipe, read_recipe
+from emo.store.recipe_folder import RecipeFolder
 
 __all__ = ["RecipeFolder", "Store"]
 

@@ -10,13 +10,13 @@ import pytest
 
 from emo import plugins
 from emo.extract.executor import EXECUTORS, Progress, make_executor
-from emo.extract.job import Job, ask
-from emo.extract.job_folder import write_job
-from emo.extract.plan import make_plan
-from emo.extract.resources import Resources
-from emo.extract.status import status
+from emo.extract.job.folder import write_job
+from emo.extract.job.plan import make_plan
+from emo.extract.job.request import Job, ask
+from emo.extract.job.resources import Resources
+from emo.extract.job.status import status
 from emo.manifest import Clip
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests import fake_slurm
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from emo import plugins
 from emo.errors import StoreError
-from emo.store import PartWriter, Recipe, Store, StreamSpec, parts
-from emo.store.format import FORMATS, Format
-from emo.store.maintain import verify
-from emo.store.transfer import export_file, import_file
+from emo.store import PartWriter, Recipe, Store, StreamSpec
+from emo.store.exchange import write_parts as parts
+from emo.store.exchange.format import FORMATS, Format
+from emo.store.exchange.transfer import export_file, import_file
+from emo.store.maintain.verify import verify
 from tests.make_store import RECIPE
 
 NAMES = plugins.available(FORMATS)
@@ -151,7 +152,10 @@ def test_a_manifest_chooses_clips_and_their_order(name, folder, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_many_tokens_become_several_parts_and_a_second_import_does_nothing(name, folder, tmp_path):
     export_file(name, tmp_path / "store", tmp_path / "out", cells=cells_of(folder))
-    with patch("emo.store.parts.PART_BYTES", 200), patch("emo.store.contents.BLOCK_BYTES", 100):
+    with (
+        patch("emo.store.exchange.write_parts.PART_BYTES", 200),
+        patch("emo.store.exchange.contents.BLOCK_BYTES", 100),
+    ):
         for before in (0, 9):
             options = {"recipe": "back", "allow_pickle": is_pickle(name)}
             report = import_file(name, tmp_path / "out", tmp_path / "back", **options)
@@ -173,8 +177,8 @@ def test_an_import_that_breaks_off_goes_on_from_there(name, folder, tmp_path):
             raise KeyboardInterrupt
         return add(*arguments)
 
-    with patch("emo.store.parts.PART_BYTES", 200):
-        with patch("emo.store.parts._add", breaks), pytest.raises(KeyboardInterrupt):
+    with patch("emo.store.exchange.write_parts.PART_BYTES", 200):
+        with patch("emo.store.exchange.write_parts._add", breaks), pytest.raises(KeyboardInterrupt):
             import_file(name, tmp_path / "out", tmp_path / "back", **options)
         done = len(Store(tmp_path / "back").recipes["back"].ids)
         assert 0 < done < 9
@@ -191,7 +195,7 @@ def test_an_export_that_breaks_off_leaves_nothing(name, folder, tmp_path):
         raise OSError(28, "No space left on device")
 
     with (
-        patch("emo.store.folder.RecipeFolder.read", breaks),
+        patch("emo.store.recipe_folder.RecipeFolder.read", breaks),
         pytest.raises(StoreError, match="no space left"),
     ):
         export_file(name, tmp_path / "store", tmp_path / "sub" / "out", cells=cells_of(folder))

@@ -5,7 +5,7 @@ from emo.demo.expression import TYPICAL, Expression, act
 from emo.demo.face import render
 from emo.demo.looks import LOOKS, MOODS
 from emo.demo.plan import CLASSES
-from emo.extract.faces import FaceDetector
+from emo.extract.faces.detector import FaceDetector
 
 
 class _Still:

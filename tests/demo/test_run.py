@@ -7,9 +7,9 @@ import pytest
 
 from emo.demo.dataset import write_dataset
 from emo.demo.run import HEAD, MODALITIES, face_share, pooled, rotation_rows, rotations
-from emo.extract.job import asks_from_words
+from emo.extract.job.request import asks_from_words
 from emo.extract.run import ExtractOptions, extract
-from emo.heads.fit import FitOptions
+from emo.heads.fitting.fit import FitOptions
 from emo.manifest import read_manifest
 from emo.store import Store
 

@@ -36,7 +36,7 @@ def test_anger_is_louder_than_sadness_for_every_voice():
 
 
 def test_happiness_is_higher_than_neutral():
-    from emo.extract.pitch import pitch
+    from emo.extract.transforms.pitch import pitch
 
     def height(name):
         tones = [pitch(spoken(name, 0, k).samples, SAMPLE_RATE, hop_seconds=0.02) for k in range(3)]

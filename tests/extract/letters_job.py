@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.forked import emo_command, forked
 

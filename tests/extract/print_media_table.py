@@ -13,8 +13,8 @@ import numpy as np
 from emo import plugins
 from emo.errors import MediaError
 from emo.extract.backbone import Backbone
-from emo.extract.decode import Source, load_media
-from emo.extract.faces import FaceDetector
+from emo.extract.decode.decode import Source, load_media
+from emo.extract.faces.detector import FaceDetector
 from tests.conftest import REAL_DATA
 
 TABLE = Path(__file__).with_name("media_table.csv")

@@ -7,9 +7,9 @@ import pytest
 
 from emo import plugins
 from emo.extract.backbone import Backbone
-from emo.extract.job import BACKBONES, Ask
+from emo.extract.job.request import BACKBONES, Ask
 from emo.extract.run import ExtractOptions, extract
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.manifest import Clip, Manifest
 from emo.store import Store
 from tests.conftest import REAL_DATA

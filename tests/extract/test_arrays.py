@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import MediaError, OptionError
-from emo.extract.arrays import read_array
 from emo.extract.backbones.arrays import Arrays, ArraysOptions
+from emo.extract.decode.array_file import read_array
+from emo.extract.decode.source import source_hash
 from emo.extract.media import Media, Needs
-from emo.extract.source import source_hash
 from emo.manifest import Clip, read_manifest
 from emo.store import Store
 

@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-import emo.extract.journal as journal_file
-from emo.extract.job import Job, ask
-from emo.extract.job_folder import write_job
-from emo.extract.journal import FRESH_SECONDS, is_at_work, log_name, me
-from emo.extract.plan import PartPlan, Todo
-from emo.extract.status import status
+import emo.extract.job.journal as journal_file
+from emo.extract.job.folder import write_job
+from emo.extract.job.journal import FRESH_SECONDS, is_at_work, log_name, me
+from emo.extract.job.plan import PartPlan, Todo
+from emo.extract.job.request import Job, ask
+from emo.extract.job.status import status
 from emo.manifest import Clip
-from emo.store.commit import host
+from emo.store.backend.commit import host
 from emo.store.store import Store
 
 ELSEWHERE = "another-machine/12/abcdef"

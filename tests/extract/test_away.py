@@ -1,9 +1,9 @@
 """A folder that was away: every clip failed, and all are whole once it is back."""
 
-from emo.extract.job import asks_from_words
+from emo.extract.job.request import asks_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.make import make_clip
 

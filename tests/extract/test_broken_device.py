@@ -9,13 +9,13 @@ import torch
 
 from emo.errors import EmoError
 from emo.extract.backbone import Prepared
-from emo.extract.broken_device import BrokenDevice
-from emo.extract.crew import Died, Ready
-from emo.extract.encode import encode_batch, prepare_one, reason_of
-from emo.extract.job import asks_from_words
-from emo.extract.job_folder import open_job
+from emo.extract.executors._pool import Died, Ready
+from emo.extract.executors._process import serve
+from emo.extract.job.folder import open_job
+from emo.extract.job.request import asks_from_words
+from emo.extract.models.broken_device import BrokenDevice
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.serve import serve
+from emo.extract.worker.encode import encode_batch, prepare_one, reason_of
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
 from tests.make_backbone import Letters

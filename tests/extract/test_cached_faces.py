@@ -5,12 +5,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-import emo.extract.segments as segments
-import emo.extract.work as work
+import emo.extract.decode.one_pass as segments
+import emo.extract.worker.worker as work
 from emo.demo.dataset import write_dataset
 from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
 from emo.extract.backbones.vggface import VggFace
-from emo.extract.job import Ask
+from emo.extract.job.request import Ask
 from emo.extract.run import extract
 from emo.manifest import read_manifest
 from emo.store import Store

@@ -2,11 +2,11 @@
 
 import pytest
 
-from emo.extract.job import Job, ask
-from emo.extract.job_folder import write_job
-from emo.extract.journal import Death
-from emo.extract.missing import carry_deaths
-from emo.extract.plan import PartPlan, Todo
+from emo.extract.job.folder import write_job
+from emo.extract.job.journal import Death
+from emo.extract.job.missing import carry_deaths
+from emo.extract.job.plan import PartPlan, Todo
+from emo.extract.job.request import Job, ask
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from skimage import data
 
 from emo.extract.backbones.classic import gradients, prosody, slope
-from emo.extract.hashing import hashed_grams, words
-from emo.extract.spectrogram import log_mel
+from emo.extract.transforms.hashed_words import hashed_grams, words
+from emo.extract.transforms.log_mel import log_mel
 from tests.make import tone
 
 

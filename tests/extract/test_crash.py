@@ -8,27 +8,27 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from emo.extract.job import asks_from_words
-from emo.extract.job_folder import latest_job
+from emo.extract.job.folder import latest_job
+from emo.extract.job.logs import read_logs
+from emo.extract.job.request import asks_from_words
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.task_log import read_logs
 from emo.manifest import Clip, Manifest
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from emo.table import format_table
 from tests.forked import Phase, calls_of, forked
 from tests.make import make_clip, tone
 
 PHASES = (
-    Phase("plan", "emo.extract.job_folder:write_lines", "after"),
-    Phase("decode", "emo.extract.work:load_segments"),
-    Phase("encode", "emo.extract.work:encode_batch"),
-    Phase("add", "emo.store.part:PartWriter.add"),
-    Phase("write", "emo.store.part:write_members", "half way"),
+    Phase("plan", "emo.extract.job.folder:write_lines", "after"),
+    Phase("decode", "emo.extract.worker.worker:load_segments"),
+    Phase("encode", "emo.extract.worker.worker:encode_batch"),
+    Phase("add", "emo.store.part.writer:PartWriter.add"),
+    Phase("write", "emo.store.part.writer:write_members", "half way"),
     Phase("fsync", "os:fsync"),
     Phase("link", "os:link"),
     Phase("unlink", "os:link", "after"),
-    Phase("journal", "emo.extract.journal:Journal.end"),
+    Phase("journal", "emo.extract.job.journal:Journal.end"),
 )
 ANY = "any moment"
 GOOD, PART_CLIPS = 15, 4

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import StoreError
-from emo.extract.careful import PartDone
-from emo.extract.crew import Crew, Died, Ready, Staff
 from emo.extract.executor import Progress
-from emo.extract.job import Job
-from emo.extract.job_folder import JobFolder
-from emo.extract.journal import Journal
-from emo.extract.work import PartReport
+from emo.extract.executors._pool import Crew, Died, Ready, Staff
+from emo.extract.job.folder import JobFolder
+from emo.extract.job.journal import Journal
+from emo.extract.job.request import Job
+from emo.extract.worker.part_runner import PartDone
+from emo.extract.worker.worker import PartReport
 
 MOST_LOOKS = 1000
 """A crew that has looked so often without an end would look forever."""

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from emo.extract.faces import FaceDetector
+from emo.extract.faces.detector import FaceDetector
 
 
 @pytest.fixture(scope="module")

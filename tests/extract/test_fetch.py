@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from emo.errors import WeightsError
-from emo.extract.fetch import fetch_missing
-from emo.extract.weights import WeightFile, Weights, locate
+from emo.extract.models.download import fetch_missing
+from emo.extract.models.weights import WeightFile, Weights, locate
 
 CONFIG, EXTRA = WeightFile(("config.json",)), WeightFile(("vocab.json",), is_optional=True)
 URL = "https://example.org/releases/net.pt"

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import ManifestError
-from emo.extract.job import Job, ask
-from emo.extract.job_folder import JobError, latest_job, open_job, part_numbers, write_job
-from emo.extract.job_place import typed
-from emo.extract.plan import PartPlan, Todo
-from emo.extract.resources import Resources
+from emo.extract.job.folder import JobError, latest_job, open_job, part_numbers, write_job
+from emo.extract.job.paths import typed
+from emo.extract.job.plan import PartPlan, Todo
+from emo.extract.job.request import Job, ask
+from emo.extract.job.resources import Resources
 from emo.manifest import Clip
 
 LETTERS = ask("tests.make_backbone:Letters", "letters", {"width": "4"})

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from emo.extract.job import asks_from_words
-from emo.extract.job_folder import open_job
+from emo.extract.job.folder import open_job
+from emo.extract.job.request import asks_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests import fake_slurm
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import StoreError
-from emo.extract.journal import PIECES, Death, Journal, me
+from emo.extract.job.journal import PIECES, Death, Journal, me
 
 LETTERS = tuple("abcdefgh")
 

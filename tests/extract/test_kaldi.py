@@ -6,7 +6,7 @@ The numbers of the original code itself are in tests/parity.
 import numpy as np
 import pytest
 
-from emo.extract.kaldi import FLOOR, centred, fbank, mel_bank, sinc_resample
+from emo.extract.transforms.kaldi import FLOOR, centred, fbank, mel_bank, sinc_resample
 
 
 def noise(*shape, seed=0):

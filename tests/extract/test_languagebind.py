@@ -10,8 +10,8 @@ import torch
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.media import Media
-from emo.extract.networks.languagebind_files import Config, read_all, read_one, vision_tower
-from emo.extract.networks.languagebind_inputs import (
+from emo.extract.networks.languagebind.checkpoint import Config, read_all, read_one, vision_tower
+from emo.extract.networks.languagebind.inputs import (
     MEAN,
     STD,
     Sound,
@@ -19,8 +19,8 @@ from emo.extract.networks.languagebind_inputs import (
     crop_starts,
     frame_pixels,
 )
-from emo.extract.networks.languagebind_options import LanguageBindOptions
-from emo.extract.networks.languagebind_tiny import write_repository
+from emo.extract.networks.languagebind.options import LanguageBindOptions
+from emo.extract.networks.languagebind.tiny import write_repository
 from emo.plugins import parse_options
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
-from emo.extract.audio import read_audio
-from emo.extract.spectrogram import to_mono
+from emo.extract.decode.audio import read_audio
+from emo.extract.transforms.log_mel import to_mono
 from tests.make import make_clip, tone
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from emo.extract.device_copies import DeviceCopies
-from emo.extract.model import Model, ModelOptions
+from emo.extract.models.device import DeviceCopies
+from emo.extract.models.model import Model, ModelOptions
 
 
 class Toy(Model):

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from emo.extract.job_folder import latest_job
-from emo.store.bucket import bucket as connection
-from emo.store.place import place
+from emo.extract.job.folder import latest_job
+from emo.store.backend.bucket import bucket as connection
+from emo.store.backend.location import place
 
 WORDS = {"joy": "glad happy bright", "anger": "furious cross loud"}
 

@@ -7,18 +7,18 @@ import shutil
 import pytest
 
 from emo.errors import EmoError, OptionError, StoreError
-from emo.extract.careful import run_parts as run_taken
-from emo.extract.job import Ask, ask
-from emo.extract.job_folder import JobError, latest_job, open_job
-from emo.extract.journal import Death
+from emo.extract.job.folder import JobError, latest_job, open_job
+from emo.extract.job.journal import Death
+from emo.extract.job.logs import TaskLog
+from emo.extract.job.request import Ask, ask
+from emo.extract.job.status import status
 from emo.extract.resume import resume, run_parts
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.status import status
-from emo.extract.task_log import TaskLog
-from emo.extract.work import PartReport, Worker
+from emo.extract.worker.part_runner import run_parts as run_taken
+from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip, Manifest
-from emo.store.archive import DamagedPart
-from emo.store.commit import host
+from emo.store.backend.commit import host
+from emo.store.part.zip import DamagedPart
 
 LETTERS = "tests.make_backbone:Letters"
 ASKS = [ask(LETTERS, name, {}) for name in ("a", "b")]

@@ -6,10 +6,10 @@ import wave
 import pytest
 
 from emo.errors import MediaError
-from emo.extract.container import open_media
-from emo.extract.decode import Source, load_media, probe_seconds
+from emo.extract.decode.container import open_media
+from emo.extract.decode.decode import Source, load_media, probe_seconds
+from emo.extract.decode.source import source_hash
 from emo.extract.media import Needs
-from emo.extract.source import source_hash
 from emo.manifest import Clip
 
 SOUND = [Needs(audio=True)]

@@ -5,12 +5,12 @@ import os
 
 import pytest
 
-from emo.extract.job import Job, ask
-from emo.extract.job_folder import write_job
-from emo.extract.plan import make_plan
-from emo.extract.serve import serve
+from emo.extract.executors._process import serve
+from emo.extract.job.folder import write_job
+from emo.extract.job.plan import make_plan
+from emo.extract.job.request import Job, ask
 from emo.manifest import Clip
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.forked import forked
 

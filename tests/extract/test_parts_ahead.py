@@ -6,19 +6,19 @@ import time
 import pytest
 
 from emo.errors import StoreError
-from emo.extract import careful
-from emo.extract.careful import PartDone
-from emo.extract.crew import Crew, Died, Ready, Staff
 from emo.extract.executor import Progress
-from emo.extract.job import Job, ask
-from emo.extract.job_folder import write_job
-from emo.extract.journal import me
-from emo.extract.plan import make_plan
-from emo.extract.stage_totals import WorkTotals
-from emo.extract.task_log import TaskLog
-from emo.extract.work import PartReport, Worker
+from emo.extract.executors._pool import Crew, Died, Ready, Staff
+from emo.extract.job.folder import write_job
+from emo.extract.job.journal import me
+from emo.extract.job.logs import TaskLog
+from emo.extract.job.plan import make_plan
+from emo.extract.job.request import Job, ask
+from emo.extract.job.timings import WorkTotals
+from emo.extract.worker import part_runner as careful
+from emo.extract.worker.part_runner import PartDone
+from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip
-from emo.store.part import PartWriter
+from emo.store.part.writer import PartWriter
 from emo.store.store import Store
 
 LETTERS = ask("tests.make_backbone:Letters", "letters", {})
@@ -131,7 +131,7 @@ def test_an_error_of_the_writer_stops_and_leaves_no_clip_in_hand(job, folder, mo
     def full(*_):
         raise StoreError("disk full")
 
-    monkeypatch.setattr("emo.store.part.commit", full)
+    monkeypatch.setattr("emo.store.part.writer.commit", full)
     with pytest.raises(StoreError, match="disk full"):
         run(job, folder, [0, 1, 2])
     assert not folder.journals()

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.extract.backbone import Prepared
-from emo.extract.decode import Source
-from emo.extract.pipeline import BatchLimits, Pipeline, Ready, size_of
-from emo.extract.stage_meter import StageMeter
-from emo.extract.units import Unit
+from emo.extract.decode.decode import Source
+from emo.extract.worker.meter import StageMeter
+from emo.extract.worker.prefetch import BatchLimits, Pipeline, Ready, size_of
+from emo.extract.worker.units import Unit
 from emo.manifest import Clip
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emo.extract.pitch import pitch
+from emo.extract.transforms.pitch import pitch
 
 
 def voice(hertz, seconds=1.0, sample_rate=16000):

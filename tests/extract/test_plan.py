@@ -5,11 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from emo.extract.job import Job, ask
-from emo.extract.plan import Redo, StaleClips, by_file, forecast_bytes, make_plan
-from emo.extract.source import source_hash
+from emo.extract.decode.source import source_hash
+from emo.extract.job.plan import Redo, StaleClips, by_file, forecast_bytes, make_plan
+from emo.extract.job.request import Job, ask
 from emo.manifest import Clip
-from emo.store.part import PartWriter
+from emo.store.part.writer import PartWriter
 from emo.store.store import Store
 from tests.make_backbone import LettersOptions
 

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from emo.extract.job_folder import latest_job
+from emo.extract.job.folder import latest_job
 from tests import fake_slurm
 
 LETTERS = "tests.make_backbone:Letters"

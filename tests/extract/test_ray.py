@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from emo.errors import StoreError
-from emo.extract.crew import Died
-from emo.extract.job_folder import latest_job, open_job
-from emo.store.maintain import verify
+from emo.extract.executors._pool import Died
+from emo.extract.job.folder import latest_job, open_job
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.extract import letters_job
 from tests.mounts import mount, small_disk

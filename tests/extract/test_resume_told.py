@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from emo.extract.job_folder import open_job
+from emo.extract.job.folder import open_job
 from tests import fake_slurm
 
 LETTERS = "tests.make_backbone:Letters"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from emo.extract.job import asks_from_words
+from emo.extract.job.request import asks_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.make import make_clip, tone
 

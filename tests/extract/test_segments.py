@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
-from emo.extract import segments
-from emo.extract.decode import Source, load_media
-from emo.extract.job import asks_from_words
+from emo.extract.decode import one_pass as segments
+from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.one_pass import continues, load_segments
+from emo.extract.job.request import asks_from_words
 from emo.extract.media import Linspace, Needs, Rate, Uniform, Windows
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.segments import continues, load_segments
 from emo.manifest import Clip, Manifest
 from emo.store import Store
 from tests.make import make_clip
@@ -150,7 +150,7 @@ def test_a_store_of_segments_is_that_of_the_clips_alone(tmp_path, monkeypatch):
     groups = []
     real = segments.load_segments
     monkeypatch.setattr(
-        "emo.extract.work.load_segments",
+        "emo.extract.worker.worker.load_segments",
         lambda sources, *more, **named: (
             groups.append(len(sources)) or real(sources, *more, **named)
         ),

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from emo.extract.job_folder import open_job
-from emo.extract.missing import missing_parts
-from emo.extract.scheduler import submissions, task_states
-from emo.extract.task_log import read_logs
-from emo.store.maintain import verify
+from emo.extract.job.folder import open_job
+from emo.extract.job.logs import read_logs
+from emo.extract.job.missing import missing_parts
+from emo.extract.job.slurm_queue import submissions, task_states
+from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from emo.table import format_table
 from tests.real_slurm import CannotStart, slurm

@@ -4,15 +4,16 @@ import time
 
 import pytest
 
-from emo.extract import stage_report, work
 from emo.extract.executor import EXIT_FAILED_CLIPS
-from emo.extract.face_stage import FaceStage, StageClock
-from emo.extract.job import asks_from_words
-from emo.extract.log_facts import log_facts
+from emo.extract.job import stage_report
+from emo.extract.job.log_facts import log_facts
+from emo.extract.job.request import asks_from_words
+from emo.extract.job.stage_report import advice, limiting, stage_lines, stage_table
+from emo.extract.job.timings import STAGES, StageTotals, WorkTotals
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.stage_meter import StageMeter
-from emo.extract.stage_report import advice, limiting, stage_lines, stage_table
-from emo.extract.stage_totals import STAGES, StageTotals, WorkTotals
+from emo.extract.worker import worker as work
+from emo.extract.worker.face_stage import FaceStage, StageClock
+from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
 
 ASKS = asks_from_words(["tests.make_backbone:Letters"])

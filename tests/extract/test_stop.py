@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from emo.extract.stop import stop_on_signals
+from emo.extract.worker.signals import stop_on_signals
 
 
 def test_a_second_interrupt_interrupts_at_once_and_the_handlers_come_back():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from emo.extract.backbones.perceiver import Perceiver
-from emo.extract.decode import Source
-from emo.extract.job import Ask
+from emo.extract.decode.decode import Source
+from emo.extract.decode.stretches import Piece, join, stretches_of
+from emo.extract.job.request import Ask
 from emo.extract.run import extract
-from emo.extract.stretches import Piece, join, stretches_of
 from emo.manifest import Clip, Manifest
 from emo.store import Store
 from tests.make import make_clip

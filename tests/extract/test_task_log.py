@@ -6,8 +6,8 @@ import time
 import pytest
 
 from emo.errors import StoreError
-from emo.extract import task_log
-from emo.extract.task_log import TaskLog, read_logs
+from emo.extract.job import logs as task_log
+from emo.extract.job.logs import TaskLog, read_logs
 
 
 def test_every_line_is_there_at_once_and_a_cut_one_is_left_out(tmp_path):

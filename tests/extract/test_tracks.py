@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from emo.extract.faces.tracks import crop, main_face
 from emo.extract.media import FaceRule
-from emo.extract.tracks import crop, main_face
 
 RULE = FaceRule(size=8)
 

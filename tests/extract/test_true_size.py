@@ -8,8 +8,8 @@ import torch
 import transformers
 
 from emo.extract.backbones import resnet3d, vggface
-from emo.extract.networks.languagebind import VisionTower
-from emo.extract.networks.languagebind_files import Config
+from emo.extract.networks.languagebind.checkpoint import Config
+from emo.extract.networks.languagebind.network import VisionTower
 from emo.extract.networks.perceiver import PerceiverWindow, read_sizes
 
 # config.json of deepmind/multimodal-perceiver

@@ -8,15 +8,15 @@ from tests.extract.letters_job import check_whole, hashes, hashes_undisturbed, w
 from tests.forked import Phase, emo_command, forked
 from tests.mounts import bound, mount, needs_mounts, unmount
 
-ENCODE = Phase("encode", "emo.extract.work:encode_batch")
+ENCODE = Phase("encode", "emo.extract.worker.worker:encode_batch")
 PHASES = (
-    Phase("plan", "emo.extract.job_folder:write_lines"),
-    Phase("decode", "emo.extract.work:load_segments"),
+    Phase("plan", "emo.extract.job.folder:write_lines"),
+    Phase("decode", "emo.extract.worker.worker:load_segments"),
     ENCODE,
-    Phase("write", "emo.store.part:write_members", "half way"),
+    Phase("write", "emo.store.part.writer:write_members", "half way"),
     Phase("link", "os:link"),
     Phase("unlink", "os:link", "after"),
-    Phase("journal", "emo.extract.journal:Journal.end"),
+    Phase("journal", "emo.extract.job.journal:Journal.end"),
 )
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="commands are forked here; no fork on Windows"

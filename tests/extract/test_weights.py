@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from emo.errors import WeightsError
-from emo.extract.model_files import fill, read_tensor, read_tensors
-from emo.extract.weights import WeightFile, Weights, locate, places_of
+from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
+from emo.extract.models.weights import WeightFile, Weights, locate, places_of
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
 

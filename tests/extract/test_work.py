@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from emo.errors import OptionError, StoreError
-from emo.extract import work
-from emo.extract.job import Job, asks_from_words
-from emo.extract.loaded import TEXTS, Loaded
+from emo.extract.job.request import Job, asks_from_words
 from emo.extract.media import Needs
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.stage_meter import StageMeter
+from emo.extract.worker import worker as work
+from emo.extract.worker.loaded_models import TEXTS, Loaded
+from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
 

@@ -47,7 +47,7 @@ def tokens(clip_id: str, stream: str) -> np.ndarray:
 def make(path: Path) -> None:
     """Write the store: two parts at the first attempt, one at the second."""
     folder = Store.create(path).add_recipe("toy", RECIPE)
-    with patch("emo.store.layout.CHUNK_BYTES", 256):
+    with patch("emo.store.part.zarr_layout.CHUNK_BYTES", 256):
         with PartWriter(folder.path, RECIPE) as part:
             for clip_id in list(LENGTHS)[:4]:
                 here = {name: tokens(clip_id, name) for name in LENGTHS[clip_id]}

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.fitting.fit import FitOptions, fit_head
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30

@@ -11,11 +11,11 @@ import socket
 import pytest
 
 from emo.errors import FitError
-from emo.heads import alone as module
-from emo.heads import seeds
-from emo.heads.alone import alone
-from emo.heads.cross import cross_validate
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.fitting import lock as module
+from emo.heads.fitting import seeds
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.lock import alone
 from tests.heads.conftest import SPLITS
 from tests.make_batches import learnable, make_manifest, make_store
 

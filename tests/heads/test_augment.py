@@ -9,13 +9,13 @@ from torch.nn import functional
 
 from emo import plugins
 from emo.errors import FitError, OptionError
-from emo.heads.augment import drop_modalities, mix, spec_augment
-from emo.heads.fit import fit_head
+from emo.heads.fitting.fit import fit_head
 from emo.heads.head import LIBRARY
-from emo.heads.loop import train_head
-from emo.heads.losses import make_loss
 from emo.heads.options import FitOptions, LoopOptions
-from emo.heads.steps import learning_rates
+from emo.heads.training.augment import drop_modalities, mix, spec_augment
+from emo.heads.training.loop import train_head
+from emo.heads.training.losses import make_loss
+from emo.heads.training.steps import learning_rates
 from tests.make_batches import (
     assert_close,
     learnable,

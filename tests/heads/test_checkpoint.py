@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from emo.errors import FitError
-from emo.heads import checkpoint
-from emo.heads.cross import cross_validate
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.outcome import Outcome, Round
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.training import checkpoint
+from emo.heads.training.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
@@ -99,7 +99,7 @@ def test_what_was_finished_is_not_trained_again(made, tmp_path, monkeypatch):
     whole = fit_head(manifest, [store], None, STEPPED)
     epochs = [len(outcome.history) for outcome in whole.outcomes]
     assert killed_after(epochs[0] + 1, lambda: fit_head(manifest, [store], out, STEPPED))
-    from emo.heads.steps import Steps
+    from emo.heads.training.steps import Steps
 
     real, run = Steps.epoch, []
     monkeypatch.setattr(Steps, "epoch", lambda self: run.append(1) or real(self))

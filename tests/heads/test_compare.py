@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from emo.errors import FitError
-from emo.heads.compare import compare_runs
-from emo.heads.cross import cross_validate
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.metrics import METRICS, scores
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.metrics.classes import METRICS, scores
+from emo.heads.runs.compare import compare_runs
 from tests.heads.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from emo.heads.convolution import RaggedConv, TokenNorm
-from emo.heads.layers import resample
-from emo.heads.recurrent import run_over_turns
+from emo.heads.layers.convolution import RaggedConv, TokenNorm
+from emo.heads.layers.lstm import run_over_turns
+from emo.heads.layers.segments import resample
 from tests.make_batches import assert_close, make_tokens
 
 LENGTHS = [4, 0, 1, 7]

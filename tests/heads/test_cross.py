@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from emo.errors import FitError
-from emo.heads.cross import cross_validate, pool
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.metrics import scores
-from emo.heads.run import Run
-from emo.heads.scores import Scores
+from emo.heads.fitting.cross_validate import cross_validate, pool
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.metrics.classes import scores
+from emo.heads.metrics.scores import Scores
+from emo.heads.runs.run import Run
 from tests.heads.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -91,7 +91,7 @@ def test_a_fold_is_the_fit_that_a_manifest_with_these_splits_gives(made):
 
 
 def _val_session(made):
-    from emo.heads.folds import cut_folds
+    from emo.heads.data.folds import cut_folds
 
     manifest, _ = made
     labels = [clip.targets["label"] for clip in manifest.clips]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from emo.errors import FitError, StoreError
-from emo.heads.data import read_data
+from emo.heads.data.data import read_data
+from emo.heads.data.scaling import TOTAL_VARIANCE
+from emo.heads.data.select import fewer
+from emo.heads.data.streams import open_sources
 from emo.heads.options import FitOptions
-from emo.heads.present import fewer
-from emo.heads.scale import TOTAL_VARIANCE
-from emo.heads.streams import open_sources
 from emo.store.recipe import StreamSpec
 from tests.make_batches import learnable, make_manifest, make_store
 

@@ -10,19 +10,19 @@ import torch
 
 from emo import plugins
 from emo.errors import FitError
-from emo.heads.compare import compare_runs
-from emo.heads.cross import cross_validate
-from emo.heads.data import read_data
-from emo.heads.dialogues import pairs_of, turns_of
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.data.data import read_data
+from emo.heads.data.dialogues import pairs_of, turns_of
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.head import LIBRARY, Batch, Head, Width
 from emo.heads.library.joint import JointHead, JointOptions
-from emo.heads.loop import logits_of
-from emo.heads.measures import pair_scores
-from emo.heads.metrics import confusion
-from emo.heads.run import Run
-from emo.heads.semeval import score_pairs
+from emo.heads.metrics.classes import confusion
+from emo.heads.metrics.measures import pair_scores
+from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.run import Run
+from emo.heads.training.loop import logits_of
 from emo.predict import predict_manifest
+from emo.score.semeval import score_pairs
 from emo.store.store import Store
 from tests.make_batches import assert_close, learnable, make_batch, make_manifest, make_store
 

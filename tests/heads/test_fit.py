@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from emo.errors import FitError, OptionError, PluginError
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.metrics import METRICS
-from emo.heads.run import Run
-from emo.heads.streams import open_sources
+from emo.heads.data.streams import open_sources
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.metrics.classes import METRICS
+from emo.heads.runs.run import Run
 from tests.heads.conftest import QUICK, SPLITS, quick
 from tests.make_batches import make_manifest, make_store
 
@@ -135,7 +135,7 @@ def test_fitting_imports_neither_scikit_learn_nor_torchs_compiler(made, tmp_path
     code = f"""
 import sys
 from pathlib import Path
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.fitting.fit import FitOptions, fit_head
 from tests.make_batches import learnable, make_manifest
 labels, _ = learnable(120)
 manifest = make_manifest(labels, split={SPLITS!r})

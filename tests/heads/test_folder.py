@@ -2,10 +2,10 @@
 
 import pytest
 
-import emo.heads.fit as fitting
+import emo.heads.fitting.fit as fitting
 from emo.errors import FitError
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.folder import run_folder
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.runs.write import run_folder
 from tests.make_batches import learnable, make_manifest, make_store
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import FitError, OptionError
-from emo.heads.folds import cut_folds
+from emo.heads.data.folds import cut_folds
 from tests.make_batches import make_manifest
 
 LABELS = ["anger", "calm", "joy"] * 40

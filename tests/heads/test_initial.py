@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from emo.errors import FitError, OptionError
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.initial import read_initials
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.warm_start import read_initials
 from emo.heads.library.aligned_attention import AlignedAttention
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -22,7 +22,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("init")
     labels, tokens = learnable(80, streams=("a", "b"))
     store, manifest = make_store(folder / "features", tokens), make_manifest(labels, split=SPLITS)
-    from emo.heads.streams import open_sources
+    from emo.heads.data.streams import open_sources
 
     names = [source.name for source in open_sources([store], ())[0]]
     runs = []

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from emo.heads.layers import (
+from emo.heads.layers.lstm import run_lstm
+from emo.heads.layers.segments import (
     AttentionPool,
     mean_tokens,
     segment_mean,
@@ -18,7 +19,6 @@ from emo.heads.layers import (
 )
 from emo.heads.library.attention_pool import AttentionOptions, ProjectedAttention
 from emo.heads.library.cross_modal import TransformerLayer
-from emo.heads.recurrent import run_lstm
 from emo.ragged import Ragged
 from tests.make_batches import assert_close, make_tokens
 

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from emo.heads.ablate import ablate
-from emo.heads.cross import cross_validate
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.ledger import LEDGER, Earlier, record
+from emo.heads.fitting.ablate import ablate
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.runs.test_ledger import LEDGER, Earlier, record
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from emo.heads.fitting.missing_streams import take_away
 from emo.heads.head import Batch
 from emo.heads.library.linear import FUSED, LinearHead, LinearOptions
-from emo.heads.loop import logits_of, train_head
-from emo.heads.missing import take_away
 from emo.heads.options import LoopOptions
+from emo.heads.training.loop import logits_of, train_head
 from emo.ragged import Ragged
 from tests.make_batches import assert_close, make_batch, make_tokens
 

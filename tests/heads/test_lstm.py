@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils import rnn
 
-from emo.heads.lstm import Order, run_steps
-from emo.heads.recurrent import run_over_turns
+from emo.heads.layers.lstm import run_over_turns
+from emo.heads.layers.lstm_steps import Order, run_steps
 
 LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emo.heads import metrics
+from emo.heads.metrics import classes as metrics
 
 CASES = st.integers(1, 40).flatmap(
     lambda clips: st.tuples(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from emo.errors import FitError
-from emo.heads.ablate import ablate
-from emo.heads.compare import compare_runs
-from emo.heads.cross import cross_validate
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.missing import take_away, variants
-from emo.heads.outputs import outputs_of
+from emo.heads.fitting.ablate import ablate
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.missing_streams import take_away, variants
+from emo.heads.runs.compare import compare_runs
+from emo.heads.training.inference import outputs_of
 from tests.make_batches import learnable, make_batch, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from emo.errors import FitError
-from emo.heads.regression import regression_scores
-from emo.heads.semeval import score_pairs, score_spans
+from emo.heads.metrics.numbers import regression_scores
+from emo.score.semeval import score_pairs, score_spans
 
 SHARED = Path(__file__).parents[3] / "shared"
 GOLDEN = SHARED / "golden"

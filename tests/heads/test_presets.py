@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from emo.errors import OptionError
-from emo.heads.asked import fit_options
-from emo.heads.fit import fit_head
+from emo.heads.fitting.fit import fit_head
+from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.presets import PRESETS
 from tests.make_batches import make_manifest, make_store
 

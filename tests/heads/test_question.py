@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from emo.heads.data import read_data
-from emo.heads.fit import FitOptions
-from emo.heads.question import HASHED, name_of, name_of_folds, name_of_run, question_of
+from emo.heads.data.data import read_data
+from emo.heads.fitting.fit import FitOptions
+from emo.heads.training.fingerprint import HASHED, name_of, name_of_folds, name_of_run, question_of
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 20 + ["val"] * 10 + ["test"] * 10

@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.outcome import Outcome, Round
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.training.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.ridge import ridge_path, wanted_of
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.solvers.ridge import ridge_path, wanted_of
 from tests.make_batches import learnable, make_manifest, make_store
 
 

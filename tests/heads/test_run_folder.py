@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from emo.errors import FitError
-from emo.heads.fit import fit_head
-from emo.heads.ledger import LEDGER
-from emo.heads.metrics import scores
-from emo.heads.run import Run
+from emo.heads.fitting.fit import fit_head
+from emo.heads.metrics.classes import scores
+from emo.heads.runs.run import Run
+from emo.heads.runs.test_ledger import LEDGER
 from emo.store.store import Store
 from tests.heads.conftest import QUICK
 
@@ -163,13 +163,13 @@ def test_a_full_disk_leaves_the_older_run_and_what_was_fitted(made, tmp_path, mo
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("emo.heads.folder.plot_curves", full_disk)
+        patched.setattr("emo.heads.runs.write.plot_curves", full_disk)
         with pytest.raises(FitError, match="cannot be written: No space left on device"):
             fit_head(manifest, [store], tmp_path / "run", options)
     assert (tmp_path / "run" / "run.json").read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == [".run.fit", LEDGER, "run"]
 
-    monkeypatch.setattr("emo.heads.seeds.train_head", None)  # nothing is trained again
+    monkeypatch.setattr("emo.heads.fitting.seeds.train_head", None)  # nothing is trained again
     fit_head(manifest, [store], tmp_path / "run", options, resume=True)
     assert sorted(file.name for file in tmp_path.iterdir()) == [LEDGER, "run"]
 

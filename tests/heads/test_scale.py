@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from emo.heads.scale import TOTAL_VARIANCE, asked_scaling, fit_scaling
+from emo.heads.data.scaling import TOTAL_VARIANCE, asked_scaling, fit_scaling
 from emo.ragged import Ragged
 
 

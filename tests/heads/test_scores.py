@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emo.errors import FitError
-from emo.heads.scores import ScoreOnce
+from emo.heads.metrics.scores import ScoreOnce
 
 LABELS = np.array([0, 0, 1, 1, 2, 2])
 

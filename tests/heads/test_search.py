@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import emo.heads.search as searching
+import emo.heads.fitting.search as searching
 from emo.errors import FitError, OptionError
-from emo.heads.asked import fit_options
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.options_from_cli import fit_options
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from emo.errors import FitError, StoreError
-from emo.heads import side_by_side as module
-from emo.heads.cross import cross_validate
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.side_by_side import has_small_steps, one_thread, places, side_by_side
+from emo.heads.fitting import parallel as module
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.parallel import has_small_steps, one_thread, places, side_by_side
 from tests.make_batches import (
     in_dialogues,
     learnable,
@@ -119,7 +119,7 @@ def test_a_process_that_died_while_it_waited_is_told(monkeypatch):
 
 ORPHAN = """
 import os, sys, time
-from emo.heads.side_by_side import side_by_side
+from emo.heads.fitting.parallel import side_by_side
 
 def work(item, tell):
     tell(os.getpid())

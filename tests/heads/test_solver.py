@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from emo.heads.adamw import AdamW
-from emo.heads.curvature import Factors, RoundCoordinates, bends_of
-from emo.heads.lbfgs import Objective, lbfgs
-from emo.heads.solver import solve_path
+from emo.heads.solvers.lbfgs import Objective, lbfgs
+from emo.heads.solvers.path import solve_path
+from emo.heads.solvers.preconditioner import Factors, RoundCoordinates, bends_of
+from emo.heads.training.adamw import AdamW
 
 PENALTIES = [1e-1, 1e-2, 1e-3]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emo.errors import FitError
-from emo.heads.splits import assign_splits
+from emo.heads.data.splits import assign_splits
 from tests.make_batches import make_manifest
 
 LABELS = ["anger", "calm", "joy"] * 40

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from emo.errors import FitError, OptionError
-from emo.heads.asked import fit_options
-from emo.heads.data import read_data
-from emo.heads.fit import FitOptions, fit_head
-from emo.heads.run import Run
-from emo.heads.targets import fit_target, labels_of, pair_labels, task_of_cells
+from emo.heads.data.data import read_data
+from emo.heads.data.targets import fit_target, labels_of, pair_labels, task_of_cells
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.options_from_cli import fit_options
+from emo.heads.runs.run import Run
 from emo.store.store import Store
 from tests.heads.conftest import quick
 from tests.make_batches import learnable, make_manifest, make_store

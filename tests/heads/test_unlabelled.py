@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from emo.errors import FitError, OptionError
-from emo.heads.cross import cross_validate
-from emo.heads.data import read_data
-from emo.heads.files import predictions_file
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.data.data import read_data
+from emo.heads.data.splits import assign_splits
+from emo.heads.data.targets import strata_of
+from emo.heads.fitting.cross_validate import cross_validate
+from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.head import Batch
-from emo.heads.losses import make_loss
-from emo.heads.measures import resampled
-from emo.heads.metrics import bootstrap
+from emo.heads.metrics.classes import bootstrap
+from emo.heads.metrics.measures import resampled
+from emo.heads.metrics.numbers import regression_scores
 from emo.heads.options import LoopOptions
-from emo.heads.regression import regression_scores
-from emo.heads.splits import assign_splits
-from emo.heads.targets import strata_of
+from emo.heads.runs.files import predictions_file
+from emo.heads.training.losses import make_loss
 from tests.make_batches import learnable, make_batch, make_head, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
@@ -212,7 +212,7 @@ def test_intervals_of_many_clips_draw_a_few_at_a_time(monkeypatch):
     random = np.random.default_rng(0)
     gold, predicted = random.integers(0, 3, 501), random.integers(0, 3, (2, 501))
     whole = bootstrap(gold, predicted, 3, seed=7)
-    monkeypatch.setattr("emo.heads.metrics.DRAWN_CELLS", 5000)
+    monkeypatch.setattr("emo.heads.metrics.classes.DRAWN_CELLS", 5000)
     assert bootstrap(gold, predicted, 3, seed=7) == whole
 
 

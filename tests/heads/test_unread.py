@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from emo.errors import OptionError
-from emo.heads.asked import fit_options
-from emo.heads.fit import FitOptions, fit_head
+from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.library.linear import LinearHead, LinearOptions
-from emo.heads.loop import train_head
 from emo.heads.options import OF_LOSS, OF_STEPS, LoopOptions
+from emo.heads.training.loop import train_head
 from tests.heads.conftest import SPLITS
 from tests.make_batches import learnable, make_batch, make_head, make_manifest, make_store
 

@@ -8,13 +8,13 @@ import torch
 
 from emo.errors import WeightsError
 from emo.extract.backbones.languagebind import LanguageBind
-from emo.extract.model_files import read_tensors
-from emo.extract.networks.languagebind_files import (
+from emo.extract.models.checkpoint import read_tensors
+from emo.extract.networks.languagebind.checkpoint import (
     Config,
     text_tower,
     vision_tower,
 )
-from emo.extract.networks.languagebind_options import OPTION_OF, LanguageBindOptions
+from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
 from tests.parity.conftest import fixtures, present
 from tests.parity.tolerances import TOLERANCES
 

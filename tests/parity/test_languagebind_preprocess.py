@@ -5,15 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from emo.extract.clip_tokenizer import ClipTokenizer
-from emo.extract.kaldi import centred, fbank, sinc_resample
 from emo.extract.media import Linspace
-from emo.extract.networks.languagebind_inputs import (
+from emo.extract.networks.languagebind.inputs import (
     Sound,
     audio_pixels,
     frame_pixels,
     spectrogram_pixels,
 )
+from emo.extract.transforms.clip_tokenizer import ClipTokenizer
+from emo.extract.transforms.kaldi import centred, fbank, sinc_resample
 from tests.parity.conftest import fixtures, present
 
 FOLDERS = fixtures("languagebind_preprocess")

@@ -10,15 +10,15 @@ from safetensors.torch import load_file
 
 from emo.errors import WeightsError
 from emo.extract.backbones.videollama import VideoLlama, VideoLlamaOptions
-from emo.extract.model_files import read_json
-from emo.extract.networks.videollama_files import (
+from emo.extract.models.checkpoint import read_json
+from emo.extract.models.weights import locate
+from emo.extract.networks.videollama.checkpoint import (
     PREFIXES,
     checkpoint_tensor,
     empty_branch,
     original,
     read_merged,
 )
-from emo.extract.weights import locate
 from tests.parity.conftest import BESIDE, fixtures, present
 from tests.parity.tolerances import TOLERANCES
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from emo.extract.audio import read_audio
-from emo.extract.decode import Source, load_media
-from emo.extract.kaldi import sinc_resample
+from emo.extract.decode.audio import read_audio
+from emo.extract.decode.decode import Source, load_media
 from emo.extract.media import Needs, Strided
-from emo.extract.model_files import read_json
-from emo.extract.networks.imagebind_audio import SAMPLE_RATE, log_mel, piece_starts, spectrograms
-from emo.extract.networks.videollama import normalise
+from emo.extract.models.checkpoint import read_json
+from emo.extract.networks.imagebind.inputs import SAMPLE_RATE, log_mel, piece_starts, spectrograms
+from emo.extract.networks.videollama.network import normalise
+from emo.extract.transforms.kaldi import sinc_resample
 from tests.parity.conftest import fixtures, present
 
 FOLDERS = pytest.mark.parametrize("folder", fixtures("videollama_preprocess"))

@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from emo.heads.folder import run_folder
-from emo.store.appear import appearing, temporary_beside
-from emo.store.commit import host
+from emo.heads.runs.write import run_folder
+from emo.store.backend.atomic import appearing, temporary_beside
+from emo.store.backend.commit import host
 
 
 def killed_inside(block, out):

@@ -11,8 +11,8 @@ import pytest
 
 from emo.errors import StoreError
 from emo.store import PartWriter
-from emo.store.mapped import Part
-from emo.store.part import part_name
+from emo.store.part.reader import Part
+from emo.store.part.writer import part_name
 from tests.make_store import RECIPE, audio, dead_pid, owner
 
 RACERS = """
@@ -83,7 +83,7 @@ def test_without_links_the_lock_of_a_dead_owner_does_not_block(tmp_path, monkeyp
 
 def test_without_links_a_living_owner_is_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", refuse(errno.EPERM))
-    monkeypatch.setattr("emo.store.commit.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("emo.store.backend.commit.LOCK_SECONDS", 0.1)
     lock = tmp_path / f".lock-{part_name(['c'])}"
     lock.write_text(owner(os.getpid()))
     with pytest.raises(StoreError, match="is held by"):

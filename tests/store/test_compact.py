@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from emo.errors import StoreError
 from emo.store import PartWriter, Store
-from emo.store.compact import compact
-from emo.store.index import index_paths
-from emo.store.maintain import clean, verify
-from emo.store.make_index import has_index, make_index
-from emo.store.part import part_name
+from emo.store.index.file import index_paths
+from emo.store.maintain.compact import compact
+from emo.store.maintain.index import has_index, make_index
+from emo.store.maintain.verify import clean, verify
+from emo.store.part.writer import part_name
 from tests.make_store import RECIPE, audio, noise
 
 
@@ -110,7 +110,7 @@ def test_any_parts_read_the_same_after_and_at_each_step(parts, most, tmp_path_fa
         patch.setattr(os, "fsync", lambda _: None)
         fill(folder, parts)
         expected = known(store)
-        patch.setattr("emo.store.group.MAX_CLIPS", most)
+        patch.setattr("emo.store.maintain.compact_groups.MAX_CLIPS", most)
         unlink = Path.unlink
         patch.setattr(Path, "unlink", lambda path, **options: (unlink(path, **options), look()))
         compact(folder, progress=False)
@@ -122,19 +122,21 @@ def test_any_parts_read_the_same_after_and_at_each_step(parts, most, tmp_path_fa
 def test_parts_are_packed_by_clips_and_by_bytes(store, folder, monkeypatch):
     fill(folder, [({f"{part}-{clip}": 2 for clip in range(3)}, 0, "s") for part in range(8)])
     expected = known(store)
-    monkeypatch.setattr("emo.store.group.MAX_CLIPS", 10)
+    monkeypatch.setattr("emo.store.maintain.compact_groups.MAX_CLIPS", 10)
     assert compact(folder, progress=False).after == 3
-    monkeypatch.setattr("emo.store.group.MAX_CLIPS", 100)
-    monkeypatch.setattr("emo.store.group.MAX_PART_BYTES", 20 * 2 * 8 * 2)  # of 20 clips
+    monkeypatch.setattr("emo.store.maintain.compact_groups.MAX_CLIPS", 100)
+    monkeypatch.setattr(
+        "emo.store.maintain.compact_groups.MAX_PART_BYTES", 20 * 2 * 8 * 2
+    )  # of 20 clips
     assert compact(folder, progress=False).after == 3, "parts half full stay"
-    monkeypatch.setattr("emo.store.group.MAX_PART_BYTES", 2**30)
+    monkeypatch.setattr("emo.store.maintain.compact_groups.MAX_PART_BYTES", 2**30)
     assert compact(folder, progress=False).after == 1
     assert known(store) == expected
     assert_clean(store)
 
 
 def test_readers_of_the_old_parts_read_on(store, folder, commit, monkeypatch):
-    monkeypatch.setattr("emo.store.gather.OPEN_PARTS", 2)
+    monkeypatch.setattr("emo.store.index.gather.OPEN_PARTS", 2)
     for part in range(6):
         commit({f"c{part}": audio(3, part)})
     indexed = make_index(folder, progress=False)

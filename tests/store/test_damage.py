@@ -9,9 +9,9 @@ import zarr
 
 from emo.errors import StoreError
 from emo.store import PartWriter, Recipe, Store, StreamSpec
-from emo.store.archive import Archive
-from emo.store.maintain import verify
-from emo.store.mapped import Part
+from emo.store.maintain.verify import verify
+from emo.store.part.reader import Part
+from emo.store.part.zip import Archive
 from tests.make_store import audio, noise
 
 
@@ -148,7 +148,7 @@ def test_a_renamed_part_and_a_clip_without_tokens_are_problems(folder, commit):
 
 
 def test_a_part_of_a_later_format_says_so(commit, monkeypatch):
-    monkeypatch.setattr("emo.store.part.FORMAT_VERSION", 2)
+    monkeypatch.setattr("emo.store.part.writer.FORMAT_VERSION", 2)
     path = commit({"a": audio(1)})
     with pytest.raises(StoreError, match="format 2, but this program reads up to 1"):
         Part(path)

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from emo.store import Store
-from emo.store.maintain import verify
+from emo.store.maintain.verify import verify
 from tests.golden_store_v1.make import LENGTHS, RECIPE, make, tokens
 
 GOLDEN = Path(__file__).parents[1] / "golden_store_v1" / "features"

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.store import PartWriter, Store
-from emo.store.archive import Archive
-from emo.store.index import index_paths
-from emo.store.indexed import Indexed
-from emo.store.maintain import verify
-from emo.store.make_index import has_index, make_index
-from emo.store.merge import Merged
+from emo.store.index.file import index_paths
+from emo.store.index.indexed import Indexed
+from emo.store.index.merged import Merged
+from emo.store.maintain.index import has_index, make_index
+from emo.store.maintain.verify import verify
+from emo.store.part.zip import Archive
 from tests.make_store import RECIPE, audio, noise
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from emo.store import Store
-from emo.store.commit import host
-from emo.store.compact import compact
-from emo.store.maintain import clean, summary, verify
-from emo.store.mapped import Part
+from emo.store.backend.commit import host
+from emo.store.maintain.compact import compact
+from emo.store.maintain.verify import clean, summary, verify
+from emo.store.part.reader import Part
 from tests.make_store import audio, dead_pid, noise, owner
 
 
@@ -26,7 +26,9 @@ def test_a_sound_store_has_no_problems_and_is_counted(store, commit):
 
 
 def test_numbers_that_are_not_finite_are_found(store, commit, monkeypatch):
-    monkeypatch.setattr("emo.store.part.np.isfinite", lambda array: np.ones(array.shape, bool))
+    monkeypatch.setattr(
+        "emo.store.part.writer.np.isfinite", lambda array: np.ones(array.shape, bool)
+    )
     commit({"good": audio(4), "bad": audio(3, np.nan)})
     monkeypatch.undo()
     ((_, problem),) = verify(store, progress=False).problems

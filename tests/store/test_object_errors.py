@@ -11,9 +11,9 @@ import pytest
 
 from emo.errors import StoreError
 from emo.store import PartWriter, Store
-from emo.store.bucket import forget_connections
-from emo.store.evict import evict
-from emo.store.refusals import refusal
+from emo.store.backend.bucket import forget_connections
+from emo.store.backend.errors import refusal
+from emo.store.backend.evict import evict
 from tests.make_store import RECIPE, audio
 
 
@@ -137,7 +137,7 @@ def test_the_library_is_missing(monkeypatch):
             raise ImportError(name)
         return real(name, *rest)
 
-    monkeypatch.delitem(sys.modules, "emo.store.bucket", raising=False)
+    monkeypatch.delitem(sys.modules, "emo.store.backend.bucket", raising=False)
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(StoreError, match=r"need obstore.*pip install 'emo-pipeline\[s3\]'"):
         Store("s3://bucket/features")

@@ -14,8 +14,8 @@ from tests.make_store import RECIPE, audio
 RACE = """
     import os, sys
     from emo.store import PartWriter
-    from emo.store.bucket import bucket
-    from emo.store.objects import ObjectPath
+    from emo.store.backend.bucket import bucket
+    from emo.store.backend.object_path import ObjectPath
     from tests.make_store import RECIPE, audio
 
     folder = ObjectPath.parse(sys.argv[1])

@@ -8,11 +8,11 @@ import pytest
 
 from emo.errors import StoreError
 from emo.store import PartWriter, Recipe, Store, StreamSpec
-from emo.store.compact import compact
-from emo.store.maintain import clean, summary, verify
-from emo.store.make_index import make_index
-from emo.store.objects import ObjectPath
-from emo.store.place import local, place
+from emo.store.backend.location import local, place
+from emo.store.backend.object_path import ObjectPath
+from emo.store.maintain.compact import compact
+from emo.store.maintain.index import make_index
+from emo.store.maintain.verify import clean, summary, verify
 from tests.make_store import RECIPE, noise
 
 LARGE = Recipe("large", {"audio": StreamSpec(256), "video": StreamSpec(1024)})
@@ -199,7 +199,7 @@ def test_readers_of_old_parts_go_on_after_a_compaction(bucket, tmp_path):
 def test_a_part_of_another_tool_is_read_by_zarr(bucket, tmp_path, monkeypatch):
     near = fill(Store.create(tmp_path / "features"))
     there = fill(Store.create(bucket))
-    monkeypatch.setattr("emo.store.locate._raw_start", lambda *_: None)
+    monkeypatch.setattr("emo.store.part.stream_layout._raw_start", lambda *_: None)
     same(Store(bucket).recipes["toy"], Store(tmp_path / "features").recipes["toy"])
     assert near.recipe == there.recipe
 

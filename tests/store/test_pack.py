@@ -10,7 +10,7 @@ import pytest
 from emo.errors import StoreError
 from emo.manifest import read_manifest
 from emo.store import Store
-from emo.store.pack import pack, unpack
+from emo.store.exchange.pack import pack, unpack
 from tests.contracts.test_formats import assert_same, fill, toy_clips
 from tests.make_store import RECIPE
 

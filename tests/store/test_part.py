@@ -7,8 +7,8 @@ import pytest
 
 from emo.errors import StoreError
 from emo.store import PartWriter, Recipe, StreamSpec
-from emo.store.mapped import Part
-from emo.store.part import part_name
+from emo.store.part.reader import Part
+from emo.store.part.writer import part_name
 from tests.make_store import RECIPE, audio
 
 BAD_CLIPS = {

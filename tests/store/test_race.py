@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from emo.store import PartWriter
-from emo.store.mapped import Part
-from emo.store.part import part_name
+from emo.store.part.reader import Part
+from emo.store.part.writer import part_name
 from tests.forked import forked
 from tests.make_store import RECIPE, audio, dead_pid, owner
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.store import PartWriter, Recipe, StreamSpec
-from emo.store.layout import CHUNK_BYTES, chunk_rows
-from emo.store.mapped import Part
+from emo.store.part.reader import Part
+from emo.store.part.zarr_layout import CHUNK_BYTES, chunk_rows
 
 
 def write(folder, streams, clips, **options):

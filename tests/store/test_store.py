@@ -10,7 +10,7 @@ import pytest
 
 from emo.errors import StoreError
 from emo.store import PartWriter, Recipe, Store, StreamSpec
-from emo.store.merge import Entry, choose
+from emo.store.index.merged import Entry, choose
 from tests.make_store import RECIPE, audio, noise
 
 
@@ -142,7 +142,7 @@ def test_large_reads_by_two_threads_equal_those_by_one(store):
 
 
 def test_more_parts_than_may_be_mapped_are_read(folder, commit, monkeypatch):
-    monkeypatch.setattr("emo.store.gather.OPEN_PARTS", 3)
+    monkeypatch.setattr("emo.store.index.gather.OPEN_PARTS", 3)
     for part in range(8):
         commit({f"c{part}": {**audio(1, part), "text": np.full((1, 5), part)}})
     for stream in ("audio", "text", "audio"):
@@ -153,7 +153,7 @@ def test_more_parts_than_may_be_mapped_are_read(folder, commit, monkeypatch):
 
 
 def test_threads_may_share_a_reader(folder, commit, monkeypatch):
-    monkeypatch.setattr("emo.store.gather.OPEN_PARTS", 2)
+    monkeypatch.setattr("emo.store.index.gather.OPEN_PARTS", 2)
     for part in range(6):
         commit({f"c{part}": audio(40, part)})
 

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from emo.errors import MediaError, OptionError
-from emo.extract.arrays import read_array
 from emo.extract.backbone import Backbone, Card, Inputs, Prepared
+from emo.extract.decode.array_file import read_array
 from emo.extract.media import Media, Needs
 from emo.manifest import Manifest
 from emo.store.recipe import Recipe, StreamSpec

@@ -11,10 +11,10 @@ import numpy as np
 from skimage.feature import hog
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
-from emo.extract.hashing import hashed_grams
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
-from emo.extract.pitch import pitch
-from emo.extract.spectrogram import frames_of, log_mel, resample, to_mono
+from emo.extract.transforms.hashed_words import hashed_grams
+from emo.extract.transforms.log_mel import frames_of, log_mel, resample, to_mono
+from emo.extract.transforms.pitch import pitch
 from emo.store.recipe import Recipe, StreamSpec
 
 _SAMPLE_RATE = 16000

@@ -1,6 +1,6 @@
 """Crops of the main face over time, kept as pixels for face models that run later.
 
-Source: MTCNN (Zhang et al. 2016, arXiv:1604.02878), see :mod:`emo.extract.faces`.
+Source: MTCNN (Zhang et al. 2016, arXiv:1604.02878), see :mod:`emo.extract.faces.detector`.
 """
 
 from collections.abc import Sequence

@@ -22,25 +22,25 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.model import Model
-from emo.extract.model_files import read_json
-from emo.extract.networks.hf_inputs import (
+from emo.extract.models.checkpoint import read_json
+from emo.extract.models.model import Model
+from emo.extract.models.weights import Found, WeightFile, Weights, locate
+from emo.extract.networks.hf.inputs import (
     AudioInputs,
     PictureInputs,
     TextInputs,
     picture_of,
     tokens_of,
 )  # fmt: skip
-from emo.extract.networks.hf_kinds import (
+from emo.extract.networks.hf.kinds import (
     Kind,
     frames_of,
     kind_of,
     level_of,
     width_of,
 )
-from emo.extract.networks.hf_models import forward_of, load_network
-from emo.extract.networks.hf_options import HFOptions
-from emo.extract.weights import Found, WeightFile, Weights, locate
+from emo.extract.networks.hf.models import forward_of, load_network
+from emo.extract.networks.hf.options import HFOptions
 from emo.store.recipe import StreamSpec
 
 STREAMS: dict[Kind, str] = {

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from emo.errors import WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
-from emo.extract.clip_tokenizer import ClipTokenizer
-from emo.extract.kaldi import sinc_resample
 from emo.extract.media import (
     WINDOWS_AT_ONCE,
     FrameRule,
@@ -25,9 +23,9 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.model import Model, to_numpy
-from emo.extract.networks.languagebind import TextTower, VisionTower
-from emo.extract.networks.languagebind_files import (
+from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.weights import Found, WeightFile, Weights, locate
+from emo.extract.networks.languagebind.checkpoint import (
     TOKENIZER,
     Config,
     checkpoint,
@@ -38,9 +36,11 @@ from emo.extract.networks.languagebind_files import (
     text_tower,
     vision_tower,
 )
-from emo.extract.networks.languagebind_inputs import audio_pixels, frame_pixels
-from emo.extract.networks.languagebind_options import OPTION_OF, LanguageBindOptions
-from emo.extract.weights import Found, WeightFile, Weights, locate
+from emo.extract.networks.languagebind.inputs import audio_pixels, frame_pixels
+from emo.extract.networks.languagebind.network import TextTower, VisionTower
+from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
+from emo.extract.transforms.clip_tokenizer import ClipTokenizer
+from emo.extract.transforms.kaldi import sinc_resample
 from emo.store.recipe import StreamSpec
 
 _IMAGES = 8  # frames of a clip as images, when no video tower says how many
@@ -247,7 +247,7 @@ class LanguageBind(Model):
     @classmethod
     def write_tiny(cls, folder: Path) -> LanguageBindOptions:
         """Two repositories: video with LoRA and text, and audio."""
-        from emo.extract.networks.languagebind_tiny import write_repository
+        from emo.extract.networks.languagebind.tiny import write_repository
 
         for stream in ("video", "audio"):
             write_repository(folder / stream, stream)

@@ -1,6 +1,6 @@
 """Log-mel spectrogram of the audio: no weights, one token every 10 ms.
 
-Source: librosa.feature.melspectrogram, see :mod:`emo.extract.spectrogram`.
+Source: librosa.feature.melspectrogram, see :mod:`emo.extract.transforms.log_mel`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
 from emo.extract.media import Media, Needs
-from emo.extract.spectrogram import log_mel, mel_filters, resample, to_mono
+from emo.extract.transforms.log_mel import log_mel, mel_filters, resample, to_mono
 from emo.store.recipe import Recipe, StreamSpec
 
 

@@ -20,9 +20,9 @@ from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.model import Model, ModelOptions, chosen_streams, to_numpy
-from emo.extract.model_files import fill, read_json, read_tensors
-from emo.extract.weights import Found, WeightFile, Weights
+from emo.extract.models.checkpoint import fill, read_json, read_tensors
+from emo.extract.models.model import Model, ModelOptions, chosen_streams, to_numpy
+from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 
 STREAMS = ("video", "text")

@@ -16,11 +16,11 @@ from torch import Tensor
 from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Card, Inputs, Prepared
-from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.model import Model, to_numpy
-from emo.extract.model_files import fill, read_json, read_tensors
-from emo.extract.weights import Found, WeightFile, Weights
+from emo.extract.models.checkpoint import fill, read_json, read_tensors
+from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.options import FaceModelOptions
+from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 
 _TENSORS = WeightFile(("model.safetensors", "pytorch_model.bin", "*.safetensors", "*.pth", "*.bin"))

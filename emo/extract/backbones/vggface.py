@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from emo.extract.backbone import Card, Inputs, Prepared
-from emo.extract.face_options import FaceModelOptions
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.model import Model, to_numpy
-from emo.extract.model_files import fill, read_tensors
-from emo.extract.weights import Found, WeightFile, Weights
+from emo.extract.models.checkpoint import fill, read_tensors
+from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.options import FaceModelOptions
+from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 
 CHECKPOINT = "20180402-114759-vggface2.pt"

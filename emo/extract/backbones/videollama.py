@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from emo.extract.backbone import Card, Inputs, Prepared
-from emo.extract.kaldi import sinc_resample
 from emo.extract.media import (
     WINDOWS_AT_ONCE,
     FrameRule,
@@ -27,11 +26,12 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.model import Forward, Model, to_numpy
-from emo.extract.model_files import read_json
-from emo.extract.networks.imagebind_audio import SAMPLE_RATE, spectrograms
-from emo.extract.networks.videollama_options import VideoLlamaOptions
-from emo.extract.networks.videollama_weights import (
+from emo.extract.models.checkpoint import read_json
+from emo.extract.models.model import Forward, Model, to_numpy
+from emo.extract.models.weights import Found, Weights
+from emo.extract.networks.imagebind.inputs import SAMPLE_RATE, spectrograms
+from emo.extract.networks.videollama.options import VideoLlamaOptions
+from emo.extract.networks.videollama.weights import (
     CONFIG,
     FILES,
     TOKENIZER,
@@ -40,11 +40,11 @@ from emo.extract.networks.videollama_weights import (
     projection,
     word_embeddings,
 )
-from emo.extract.weights import Found, Weights
+from emo.extract.transforms.kaldi import sinc_resample
 from emo.store.recipe import StreamSpec
 
 if TYPE_CHECKING:
-    from emo.extract.networks.videollama import AudioBranch, VideoBranch
+    from emo.extract.networks.videollama.network import AudioBranch, VideoBranch
 
 _QUERIES = {"video": 32, "audio": 8}
 _WORDS_A_SECOND = 3.3  # pieces of words, of fluent speech
@@ -108,7 +108,7 @@ class VideoLlama(Model):
     @classmethod
     def build(cls, options: VideoLlamaOptions, found: Found, *, device: str) -> Self:
         """Each wanted part from its own files."""
-        from emo.extract.networks.videollama_files import load_branch
+        from emo.extract.networks.videollama.checkpoint import load_branch
 
         config = read_json(path) if (path := found.path("config.json")) else {}
         branches = {}
@@ -125,7 +125,7 @@ class VideoLlama(Model):
     @classmethod
     def write_tiny(cls, folder: Path) -> VideoLlamaOptions:
         """As in the contract."""
-        from emo.extract.networks.videollama_tiny import IMAGE, write_branches, write_llama
+        from emo.extract.networks.videollama.tiny import IMAGE, write_branches, write_llama
 
         write_branches(folder)
         write_llama(folder / "llama-tiny")

@@ -18,17 +18,17 @@ from typing import Any
 import torch
 
 from emo.errors import EmoError
-from emo.extract import careful
-from emo.extract.broken_device import BrokenDevice
-from emo.extract.crew import RETRIES, Crew, Died, Message, Staff
 from emo.extract.executor import Executor, JobReport, Progress
-from emo.extract.job_folder import JobFolder
-from emo.extract.journal import me
-from emo.extract.resources import NOTHING_ASKED, Resources
-from emo.extract.serve import serve
-from emo.extract.stop import stop_on_signals
-from emo.extract.task_log import TaskLog
-from emo.extract.work import PartReport, Worker
+from emo.extract.executors._pool import RETRIES, Crew, Died, Message, Staff
+from emo.extract.executors._process import serve
+from emo.extract.job.folder import JobFolder
+from emo.extract.job.journal import me
+from emo.extract.job.logs import TaskLog
+from emo.extract.job.resources import NOTHING_ASKED, Resources
+from emo.extract.models.broken_device import BrokenDevice
+from emo.extract.worker import part_runner as careful
+from emo.extract.worker.signals import stop_on_signals
+from emo.extract.worker.worker import PartReport, Worker
 
 
 class Local(Executor):

@@ -19,16 +19,16 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from emo.errors import EmoError
-from emo.extract import careful
-from emo.extract.crew import RETRIES, Crew, Died, Message, Ready, Staff
 from emo.extract.executor import Executor, JobReport, Progress
+from emo.extract.executors._pool import RETRIES, Crew, Died, Message, Ready, Staff
 from emo.extract.executors.local import devices_of
-from emo.extract.job_folder import JobError, JobFolder, open_job
-from emo.extract.journal import me
-from emo.extract.resources import Resources
-from emo.extract.stop import stop_on_signals
-from emo.extract.task_log import TaskLog
-from emo.extract.work import Worker
+from emo.extract.job.folder import JobError, JobFolder, open_job
+from emo.extract.job.journal import me
+from emo.extract.job.logs import TaskLog
+from emo.extract.job.resources import Resources
+from emo.extract.worker import part_runner as careful
+from emo.extract.worker.signals import stop_on_signals
+from emo.extract.worker.worker import Worker
 
 
 class Ray(Executor):

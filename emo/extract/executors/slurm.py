@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from emo.extract.executor import Executor, JobReport, Progress
-from emo.extract.job_folder import JobFolder
-from emo.extract.resources import Resources, flag
-from emo.extract.scheduler import (
+from emo.extract.job.folder import JobFolder
+from emo.extract.job.resources import Resources, flag
+from emo.extract.job.slurm_queue import (
     DEFAULT_ARRAY_SIZE,
     Submission,
     max_array_size,
@@ -17,7 +17,7 @@ from emo.extract.scheduler import (
     submit_after,
     task_states,
 )
-from emo.store.commit import cannot_write
+from emo.store.backend.commit import cannot_write
 
 SCRIPT, RETRY_SCRIPT = "slurm.sh", "slurm-retry.sh"
 _DIRECT = ("partition", "account", "qos", "time", "constraint")

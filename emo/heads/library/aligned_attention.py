@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers import Classifier, is_present, project, resample, shorten
+from emo.heads.layers.segments import Classifier, is_present, project, resample, shorten
 
 
 @dataclass(frozen=True)

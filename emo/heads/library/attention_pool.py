@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers import (
+from emo.heads.layers.segments import (
     AttentionPool,
     Classifier,
     is_present,

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers import AttentionPool, Classifier, project, shorten
-from emo.heads.recurrent import run_lstm
+from emo.heads.layers.lstm import run_lstm
+from emo.heads.layers.segments import AttentionPool, Classifier, project, shorten
 from emo.ragged import Ragged
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers import Classifier, project, segment_ids, shorten
+from emo.heads.layers.segments import Classifier, project, segment_ids, shorten
 from emo.ragged import Ragged
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.recurrent import run_over_turns
-from emo.heads.turns import ClipFeatures, apply_layers, pooled, target_layers
+from emo.heads.layers.dialogue import ClipFeatures, apply_layers, pooled, target_layers
+from emo.heads.layers.lstm import run_over_turns
 
 
 @dataclass(frozen=True)

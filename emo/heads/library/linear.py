@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from emo.heads.columns import column_scale
+from emo.heads.data.columns import column_scale
 from emo.heads.head import Batch, Head, Loss, task_of
-from emo.heads.layers import segment_mean, segment_std
+from emo.heads.layers.segments import segment_mean, segment_std
 from emo.heads.options import OF_LOSS, OF_STEPS
-from emo.heads.ridge import ridge_path, wanted_of
-from emo.heads.solver import Solution, solve_path
+from emo.heads.solvers.path import Solution, solve_path
+from emo.heads.solvers.ridge import ridge_path, wanted_of
 from emo.ragged import Ragged
 
 FUSED, COUNTS = "fused", "counts"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers import Classifier, mean_tokens, project, sum_tokens
+from emo.heads.layers.segments import Classifier, mean_tokens, project, sum_tokens
 
 
 @dataclass(frozen=True)

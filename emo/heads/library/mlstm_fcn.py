@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from emo.heads.convolution import RaggedConv, SqueezeExcite, TokenNorm
 from emo.heads.head import Batch, Head
-from emo.heads.layers import Classifier, project, segment_mean, shorten
-from emo.heads.recurrent import run_lstm
+from emo.heads.layers.convolution import RaggedConv, SqueezeExcite, TokenNorm
+from emo.heads.layers.lstm import run_lstm
+from emo.heads.layers.segments import Classifier, project, segment_mean, shorten
 from emo.ragged import Ragged
 
 SIZES = (7, 5, 3)

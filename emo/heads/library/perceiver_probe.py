@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers import project, segment_sum
-from emo.heads.turns import pooled
+from emo.heads.layers.dialogue import pooled
+from emo.heads.layers.segments import project, segment_sum
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from emo.heads.convolution import ImageNorm
 from emo.heads.head import Batch, Head
-from emo.heads.layers import Classifier, is_present, resample, shorten
+from emo.heads.layers.convolution import ImageNorm
+from emo.heads.layers.segments import Classifier, is_present, resample, shorten
 
 STAGES = ((16, 24, 2), (24, 40, 2), (40, 80, 2))
 """Channels in, channels out, stride of each MBConv; EfficientNet-B0's, one layer a stage."""

@@ -16,9 +16,9 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.contents import Contents, Rows, known, spec_of
-from emo.store.format import Format
-from emo.store.named_arrays import parse_document
+from emo.store.exchange.contents import Contents, Rows, known, spec_of
+from emo.store.exchange.format import Format
+from emo.store.exchange.named_arrays import parse_document
 
 UTT, FRA = "-UTT", "-FRA"
 CORPORA = ("train", "val", "test")

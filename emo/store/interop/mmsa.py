@@ -15,11 +15,11 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.clip_ids import texts
-from emo.store.contents import Contents, Rows
-from emo.store.format import Format
-from emo.store.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
-from emo.store.unpickle import read_pickle
+from emo.store.exchange.clip_ids import texts
+from emo.store.exchange.contents import Contents, Rows
+from emo.store.exchange.format import Format
+from emo.store.exchange.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
+from emo.store.exchange.unpickle import read_pickle
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
 """MMSA's name of a split -> ours."""

@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.clip_ids import ID_NAMES, texts
-from emo.store.contents import BLOCK_BYTES, Contents, Rows, cuts, known, spec_of
-from emo.store.format import Format
+from emo.store.exchange.clip_ids import ID_NAMES, texts
+from emo.store.exchange.contents import BLOCK_BYTES, Contents, Rows, cuts, known, spec_of
+from emo.store.exchange.format import Format
+from emo.store.exchange.named_arrays import DOCUMENT, parse_document
 from emo.store.lazy_dict import LazyDict
-from emo.store.named_arrays import DOCUMENT, parse_document
 
 _NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)

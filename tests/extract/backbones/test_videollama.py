@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from emo.errors import WeightsError
 from emo.extract.backbones.videollama import VideoLlama, VideoLlamaOptions
 from emo.extract.media import Media
-from emo.extract.networks.videollama import normalise
+from emo.extract.networks.videollama.network import normalise
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from emo.errors import OptionError, StoreError
-from emo.extract.job import asks_again
+from emo.extract.job.request import asks_again
 from emo.store import Store
-from emo.store.transfer import import_file
+from emo.store.exchange.transfer import import_file
 
 IDS = np.array(["a", "b", "c"])
 LENGTHS = np.array([2, 4, 0])

@@ -8,7 +8,7 @@ import pytest
 
 from emo.errors import StoreError
 from emo.store import Recipe, Store, StreamSpec
-from emo.store.transfer import export_file, import_file
+from emo.store.exchange.transfer import export_file, import_file
 from tests.contracts.test_formats import fill
 
 ROWS = [[1.0, 2.0], [3.0, 4.0]]

@@ -10,8 +10,8 @@ import pytest
 from emo.errors import StoreError
 from emo.manifest import read_manifest
 from emo.store import Store
-from emo.store.transfer import import_file
-from emo.store.unpickle import read_pickle
+from emo.store.exchange.transfer import import_file
+from emo.store.exchange.unpickle import read_pickle
 
 
 def split(ids, **extra):

@@ -11,7 +11,7 @@ import xarray
 
 from emo.errors import StoreError
 from emo.store import Store
-from emo.store.transfer import export_file, import_file
+from emo.store.exchange.transfer import export_file, import_file
 from tests.contracts.test_formats import cells_of, fill, toy_clips
 from tests.make_store import RECIPE
 

@@ -1,0 +1,155 @@
+"""Several clips of one file, decoded in one pass: 200 segments of an hour cost about one decode.
+
+Each clip gets what it would get alone, to the bit. Where the pass breaks, the clips after that are
+decoded alone, so that each has its own tokens or its own reason.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from emo.extract.decode.audio import Audio, AudioPass
+from emo.extract.decode.decode import (
+    NO_VIDEO,
+    Pictures,
+    Source,
+    View,
+    audio_of,
+    load_media,
+    media_of,
+)
+from emo.extract.decode.video import Picture, frame_seconds, inside, shown_frames
+from emo.extract.media import DetectFaces, Media, Needs
+
+FARTHEST_SECONDS = 10.0
+"""Between two clips of one pass; over more than that it is cheaper to seek."""
+
+
+def continues(before: Source, after: Source) -> bool:
+    """Both are stretches of the same file, so near that one pass should read them."""
+    same = ("video", "audio", "audio_channel")
+    if any(getattr(before, name) != getattr(after, name) for name in same):
+        return False
+    if before.end_seconds is None or after.start_seconds is None:
+        return False
+    low = before.start_seconds or 0.0
+    return low <= after.start_seconds <= before.end_seconds + FARTHEST_SECONDS
+
+
+def load_segments(
+    sources: Sequence[Source], needs: Sequence[Needs], *, detect: DetectFaces | None = None
+) -> Iterator[list[Media] | Exception]:
+    """As :func:`emo.extract.decode.decode.load_media` for each source, or why that one cannot be had.
+
+    Args:
+        sources: each :func:`continues` the one before it.
+        needs: one a backbone.
+        detect: finds faces.
+    """
+    done = 0
+    try:
+        for views in _one_pass(sources, needs, detect) if len(sources) > 1 else ():
+            yield views
+            done += 1
+    except Exception:
+        pass
+    for source in sources[done:]:
+        try:
+            yield load_media(source, needs, detect=detect)
+        except Exception as error:  # whatever a file does, the job goes on
+            yield error
+
+
+def _one_pass(
+    sources: Sequence[Source], needs: Sequence[Needs], detect: DetectFaces | None
+) -> Iterator[list[Media]]:
+    with ExitStack() as stack:
+        clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
+        frames = _Frames(sources[0], clips) if clips else None
+        heard = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
+        for place, source in enumerate(sources):
+            pictures = views = None
+            if clips and frames:
+                pictures, views = clips[place]
+                times = [time for view in views for time in view.times]
+                frames.read_until(max(times, default=-np.inf))
+            audio = heard.read(source) if heard else None
+            yield [
+                media_of(source, views[k] if views else None, need, pictures, audio)
+                for k, need in enumerate(needs)
+            ]
+            if clips:
+                clips[place] = (clips[place][0], [])  # its frames may go
+
+
+_Clip = tuple[Pictures, list[View]]
+
+
+def _clips(
+    sources: Sequence[Source], needs: Sequence[Needs], detect: DetectFaces | None
+) -> list[_Clip]:
+    """Which frames each clip wants; the file's packets are looked at once."""
+    path, ends = sources[0].video, [source.end_seconds for source in sources]
+    times: np.ndarray | str = NO_VIDEO
+    if path is not None:
+        last = None if None in ends else max(end for end in ends if end is not None)
+        times = frame_seconds(path, start_seconds=sources[0].start_seconds, end_seconds=last)
+    found = []
+    for source in sources:
+        own = times
+        if not isinstance(times, str):
+            own = inside(times, start_seconds=source.start_seconds, end_seconds=source.end_seconds)
+        pictures = Pictures(source, own, detect)
+        found.append((pictures, [pictures.view(need) for need in needs]))
+    return found
+
+
+class _Frames:
+    """Hands every wanted frame to the clips that want it, in the order of time."""
+
+    def __init__(self, first: Source, clips: Sequence[_Clip]) -> None:
+        self._clips = clips
+        every = {time for _, views in clips for view in views for time in view.times}
+        self._wanted = np.array(sorted(every))
+        self._shapes: dict[int, tuple[int, int]] = {}
+        """Of each clip, that of its first picture."""
+        self._read = 0
+        self._frames = (
+            shown_frames(first.video, self._wanted) if first.video and every else iter(())
+        )
+
+    def read_until(self, seconds: float) -> None:
+        while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:
+            shown, frame = next(self._frames)
+            time = float(self._wanted[self._read])
+            for place, (_, views) in enumerate(self._clips):
+                if any(time in view.wanted for view in views):
+                    picture = Picture(frame, self._shapes.get(place))
+                    self._shapes.setdefault(place, picture.shape)
+                    for view in views:
+                        view.take(time, shown, picture)
+            self._read += 1
+
+
+class _Audio:
+    """The audio of clip after clip.
+
+    A decoder may fill noise in by chance (AAC does), and what it draws depends on where it began:
+    so one pass serves only files of which each stretch is decoded from the start anyway. In the
+    others a seek costs little.
+    """
+
+    def __init__(self, first: Source, stack: ExitStack) -> None:
+        path = first.audio or first.video
+        self._pass = None
+        if path is not None:
+            one = stack.enter_context(
+                AudioPass(path, channel=first.audio_channel, start_seconds=first.start_seconds)
+            )
+            self._pass = one if one.is_from_start else None
+
+    def read(self, source: Source) -> Audio | str:
+        if self._pass is None:
+            return audio_of(source)
+        return self._pass.read(source.start_seconds, source.end_seconds)

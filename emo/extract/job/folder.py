@@ -1,0 +1,213 @@
+"""The job folder: a plan on disk that any worker on any machine can take parts of.
+
+    features/.jobs/0001/        of a store in a bucket: emo-jobs/bucket+features/0001/
+      job.json        backbones with options and recipes, store, root, executor: readable
+      parts.jsonl     one line a part: ids to do by recipe, and a copy of the manifest's rows
+      offsets.json    where each line of parts.jsonl begins
+      journal/        of parts in hand, and of parts whose worker died
+      logs/           one file a worker
+
+What is done is never written here: it is the set of clip ids in committed parts of the store.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import emo
+from emo.errors import EmoError
+from emo.extract.job.journal import LOGS, Journal
+from emo.extract.job.parts_file import PARTS_FILE, part_of, write_lines
+from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
+from emo.extract.job.plan import PartPlan
+from emo.extract.job.request import Ask, Job, JobError
+from emo.extract.job.resources import NOTHING_ASKED, Resources
+from emo.store.backend.commit import cannot_write
+from emo.store.backend.location import Place, place
+from emo.store.recipe import Recipe
+
+__all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """An opened job folder."""
+
+    path: Path
+    job: Job
+    offsets: tuple[int, ...]
+    """Of the lines of parts.jsonl, in bytes."""
+    executor: str
+    workers: int | None
+    resources: Resources
+
+    @property
+    def parts(self) -> range:
+        """The numbers of its parts."""
+        return range(len(self.offsets))
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the workers' logs."""
+        return self.path / LOGS
+
+    def part(self, number: int) -> PartPlan:
+        """Read one part.
+
+        Raises:
+            JobError: there is none of that number, or its line is damaged.
+        """
+        if number not in self.parts:
+            raise JobError(f"{self.path}: no part {number}; it has 0 to {len(self.parts) - 1}")
+        with self._file(PARTS_FILE).open("rb") as file:
+            file.seek(self.offsets[number])
+            return self._part(file.readline(), number)
+
+    def all_parts(self) -> Iterator[PartPlan]:
+        """Every part in order, one at a time in memory."""
+        with self._file(PARTS_FILE).open("rb") as file:
+            for number, line in enumerate(file):
+                yield self._part(line, number)
+
+    def journal(self, number: int) -> Journal:
+        """The journal of a part."""
+        return Journal(self.path / "journal" / f"{number:06}.jsonl")
+
+    def journals(self) -> dict[int, Journal]:
+        """Those that exist, by part."""
+        found = sorted((self.path / "journal").glob("*.jsonl"))
+        return {int(path.stem): Journal(path) for path in found if path.stem.isdigit()}
+
+    def _part(self, line: bytes, number: int) -> PartPlan:
+        return part_of(line, self.path, self.job.root, number)
+
+    def _file(self, name: str) -> Path:
+        path = self.path / name
+        if not path.is_file():
+            raise JobError(f"{path} is not there; {self.path} is no whole job folder")
+        return path
+
+
+def write_job(
+    job: Job,
+    parts: Iterable[PartPlan],
+    *,
+    executor: str = "local",
+    workers: int | None = None,
+    resources: Resources = NOTHING_ASKED,
+    jobs: Path | None = None,
+) -> JobFolder:
+    """Write the job folder of a plan into its store, or below ``jobs`` (see :func:`jobs_home`).
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    home = jobs_home(job.store, jobs)
+    try:
+        home.mkdir(exist_ok=True, parents=not isinstance(job.store, Path))
+        path = next_folder(home)
+        for name in ("journal", LOGS):
+            (path / name).mkdir()
+        offsets = write_lines(path / PARTS_FILE, parts)
+        (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
+        document = _document(job, len(offsets)) | {
+            "executor": executor, "workers": workers, "resources": resources.given,
+        }  # fmt: skip
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        (path / "job.json").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(home, error) from error
+    return open_job(path)
+
+
+def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
+    """Open a job folder, or the newest one of a store.
+
+    Args:
+        job: a job folder, or a store.
+        jobs: of a store in a bucket: see :func:`jobs_home`.
+
+    Raises:
+        JobError: there is none, or it was made by another version.
+    """
+    job = place(job)
+    if isinstance(job, Path) and (job / "job.json").is_file():
+        path = Path(os.path.abspath(job))
+    else:
+        path = latest_job(job, jobs) or (job if isinstance(job, Path) else jobs_home(job, jobs))
+    try:
+        document = json.loads((path / "job.json").read_bytes())
+        offsets = json.loads((path / "offsets.json").read_bytes())
+        if document["format"] != FORMAT:
+            raise JobError(f"format {document['format']}, this emo reads {FORMAT}")
+        return JobFolder(
+            path,
+            _job_of(document),
+            tuple(offsets),
+            document["executor"],
+            document["workers"],
+            NOTHING_ASKED.changed(document["resources"]),
+        )
+    except OSError as error:
+        raise JobError(
+            f"{path} is no job folder ({error.strerror}); `emo extract` writes them to "
+            f"STORE/{JOBS}/, those of a store in a bucket to {JOBS_HERE}/ here, or to --jobs"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobError(f"{path}: damaged job folder: {error!r}") from error
+    except EmoError as error:
+        raise JobError(f"{path}: {error}") from error
+
+
+def part_numbers(words: str, parts: range) -> list[int]:
+    """The parts that ``--part`` names.
+
+    >>> part_numbers("3,5-7", range(10))
+    [3, 5, 6, 7]
+
+    Raises:
+        JobError: no number, or one that is not in ``parts``.
+    """
+    numbers: list[int] = []
+    for word in words.split(","):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", word.strip())
+        if not found:
+            raise JobError(f"--part {words}: expected numbers such as 3 or 0-7,9")
+        numbers += range(int(found[1]), int(found[2] or found[1]) + 1)
+    if not numbers or not set(numbers) <= set(parts):
+        raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")
+    return list(dict.fromkeys(numbers))
+
+
+def _document(job: Job, parts: int) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "emo": emo.__version__,
+        "parts": parts,
+        "store": str(job.store.absolute()),
+        "root": os.path.abspath(job.root),
+        "device": job.device,
+        "batch_clips": job.batch_clips,
+        "batch_size": job.batch_size,
+        "backbones": [asdict(ask) | {"recipe": ask.recipe.to_json()} for ask in job.asks],
+    }
+
+
+def _job_of(document: Mapping[str, Any]) -> Job:
+    return Job(
+        root=Path(document["root"]),
+        store=place(document["store"]),
+        asks=tuple(
+            Ask(**{**backbone, "recipe": Recipe.from_json(backbone["recipe"])})
+            for backbone in document["backbones"]
+        ),
+        device=document["device"],
+        batch_clips=document["batch_clips"],
+        batch_size=document["batch_size"],
+    )

@@ -1,0 +1,76 @@
+"""The lines of a job's parts.jsonl: what is to be done of each part, and its rows."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from emo.extract.job.plan import PartPlan, Todo
+from emo.extract.job.request import JobError
+from emo.manifest import Clip, Manifest
+from emo.manifest.cells import ARRAYS
+
+PARTS_FILE = "parts.jsonl"
+_NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}
+
+
+def write_lines(path: Path, parts: Iterable[PartPlan]) -> list[int]:
+    """Write a line a part; returns where each begins, in bytes."""
+    offsets, at = [], 0
+    with path.open("wb") as file:
+        for number, part in enumerate(parts):
+            line = json.dumps(_line(number, part), ensure_ascii=False).encode() + b"\n"
+            offsets.append(at)
+            at += file.write(line)
+    return offsets
+
+
+def part_of(line: bytes, folder: Path, root: Path, number: int) -> PartPlan:
+    """The part that a line describes.
+
+    Args:
+        line: of the file.
+        folder: the job's.
+        root: the folder that the clips' paths are relative to.
+        number: of the part.
+
+    Raises:
+        JobError: the line is damaged.
+        ManifestError: a path in it leaves the root.
+    """
+    try:
+        document = json.loads(line)
+        clips = tuple(Clip(**row) for row in document["rows"])
+        todo = {
+            name: Todo(frozenset(wanted["clips"]), wanted["attempt"])
+            for name, wanted in document["todo"].items()
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobError(f"{folder}/{PARTS_FILE}: part {number} is damaged: {error!r}") from error
+    media = Manifest(folder, root, (), "")
+    for relative in (path for clip in clips for path in (clip.video, clip.audio) if path):
+        media.media_path(relative)  # a path that leaves the root is refused here too
+    return PartPlan(clips, todo)
+
+
+def _line(number: int, part: PartPlan) -> dict[str, Any]:
+    todo = {
+        name: {
+            "attempt": wanted.attempt,
+            "clips": [clip.id for clip in part.clips if clip.id in wanted.ids],
+        }
+        for name, wanted in part.todo.items()
+    }
+    return {"part": number, "todo": todo, "rows": [_row(clip) for clip in part.clips]}
+
+
+def _row(clip: Clip) -> dict[str, Any]:
+    row = {field.name: getattr(clip, field.name) for field in fields(Clip)}
+    arrays = {name: cell for name, cell in clip.targets.items() if cell.endswith(ARRAYS)}
+    row["targets"] = arrays or None  # the other columns are no business of a worker
+    return {
+        name: value
+        for name, value in row.items()
+        if name not in _NOT_FOR_WORKERS and value is not None
+    }

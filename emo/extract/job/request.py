@@ -1,0 +1,185 @@
+"""A job: which backbones were asked for, with which options, into which store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from emo import plugins
+from emo.errors import EmoError, OptionError
+from emo.extract.backbone import Backbone, recipe_options
+from emo.manifest import Manifest
+from emo.store.backend.location import Place
+from emo.store.recipe import IMPORTED, Recipe
+
+BACKBONES = "emo.extract.backbones"
+
+
+class JobError(EmoError):
+    """A job folder that is missing, damaged or made by another version."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One backbone asked for; its tokens go to the recipe ``name`` of the store."""
+
+    name: str
+    """The recipe's name, a sub-folder of the store."""
+    plugin: str
+    """A file of ``emo/extract/backbones/``, or ``module:Class``."""
+    options: dict[str, Any]
+    """The backbone's options as JSON values, defaults included."""
+    recipe: Recipe
+
+    def load(self, device: str) -> Backbone:
+        """Build the model.
+
+        Raises:
+            OptionError: this machine's weights or version would make other numbers than planned.
+        """
+        kind = plugins.load(BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
+        options = kind.Options(**self.options)
+        if differences := self.recipe.differences(kind.recipe(options)):
+            raise OptionError(
+                f"recipe {self.name!r}: this machine's {self.plugin} would make other numbers than "
+                f"planned: {'; '.join(differences)}. Use the same weights and version everywhere."
+            )
+        return kind.load(options, device=device)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs besides the clips of its parts."""
+
+    root: Path
+    """The folder that the clips' paths are relative to."""
+    store: Place
+    asks: tuple[Ask, ...]
+    device: str = "cpu"
+    batch_clips: int | None = None
+    """Clips handed to ``encode`` together, where rows of equal shape share a batch; None: 16, on a
+    GPU 64, and of texts alone 256."""
+    batch_size: int | None = None
+    """Rows (frames, windows, texts) that a model sees at once; None: many, and fewer when the
+    device's memory does not hold them."""
+    threads: int = 1
+    """Clips decoded and prepared at the same time in one worker."""
+
+
+def asks_from_words(
+    words: Sequence[str],
+    options: Sequence[str] = (),
+    *,
+    name: str | None = None,
+    shared: Mapping[str, str] = {},
+    manifest: Manifest | None = None,
+) -> tuple[Ask, ...]:
+    """The command line's ``--backbone`` and ``-o`` words as asks.
+
+    Args:
+        words: ``classic``, ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``) or ``module:Class``.
+        options: ``name=value`` for the only backbone, ``recipe.name=value`` in general.
+        name: the recipe's name for the only backbone (``--as``).
+        shared: options for every backbone that has them (``--dtype``, ``--faces``).
+        manifest: tells the options that follow from the clips.
+
+    Raises:
+        OptionError, PluginError: an unknown backbone or option, or a name used twice.
+    """
+    named = [_plugin_and_name(word) for word in words]
+    if name is not None:
+        if len(named) != 1:
+            raise OptionError(
+                f"--as names the recipe of the only backbone; with {len(named)} write "
+                "--backbone PLUGIN:NAME for each"
+            )
+        named = [(named[0][0], name)]
+    names = [recipe_name for _, recipe_name in named]
+    if len(set(names)) != len(names):
+        raise OptionError(
+            f"two backbones would write the recipe {_twice(names)!r}; name them apart"
+        )
+    for recipe_name in names:
+        _check_name(recipe_name)
+    pairs = plugins.split_options(options, names)
+    for key, value in shared.items():
+        having = [name for plugin, name in named if key in _option_names(plugin)]
+        if not having:
+            raise OptionError(f"--{key}: none of {', '.join(names)} has such an option")
+        for owner in having:
+            pairs[owner].setdefault(key, value)
+    return tuple(ask(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
+
+
+def _option_names(plugin: str) -> set[str]:
+    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    return {field.name for field in fields(kind.Options)}
+
+
+def ask(plugin: str, name: str, pairs: Mapping[str, str], manifest: Manifest | None = None) -> Ask:
+    """The Ask for one backbone with text options."""
+    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    options: Any = plugins.parse_options(kind.Options, pairs, name)
+    if manifest is not None:
+        options = kind.fill(options, manifest)
+    return Ask(name, plugin, asdict(options), kind.recipe(options))
+
+
+def asks_again(recipes: Mapping[str, Recipe], options: Sequence[str] = ()) -> tuple[Ask, ...]:
+    """The Asks that make the numbers of existing recipes once more (for ``emo predict``).
+
+    Args:
+        recipes: by name, what made the numbers.
+        options: those that change no number, such as where the weights lie on this machine.
+
+    Raises:
+        OptionError: this machine's backbone would make other numbers; the differences are shown.
+    """
+    places = plugins.split_options(options, list(recipes))
+    return tuple(_ask_again(name, recipe, places[name]) for name, recipe in recipes.items())
+
+
+def _ask_again(name: str, recipe: Recipe, places: Mapping[str, str]) -> Ask:
+    if recipe.backbone.startswith(IMPORTED):
+        raise OptionError(
+            f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}: emo cannot "
+            "make its numbers for other clips. Import those too, and give their store: --features"
+        )
+    kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
+    given: Any = plugins.parse_options(kind.Options, places, name)
+    fixed = [option for option in places if option in recipe_options(given)]
+    if fixed:
+        raise OptionError(f"-o {name}.{fixed[0]}: the run keeps its own; only places can be given")
+    options = {key: getattr(given, key) for key in places} | recipe.options
+    try:
+        now = kind.recipe(kind.Options(**options))
+    except TypeError as error:
+        raise OptionError(f"recipe {name!r}: this version of {recipe.backbone} {error}") from error
+    if now.fingerprint != recipe.fingerprint:
+        raise OptionError(
+            f"recipe {name!r} cannot be repeated here, its numbers would differ: "
+            f"{'; '.join(recipe.differences(now))}. Use the weights and version it was made with."
+        )
+    return Ask(name, recipe.backbone, options, recipe)
+
+
+def _plugin_and_name(word: str) -> tuple[str, str]:
+    before, colon, after = word.partition(":")
+    if not colon:
+        return word, word
+    if before in plugins.available(BACKBONES):
+        return before, after
+    return word, after.lower()
+
+
+def _check_name(name: str) -> None:
+    if (
+        not name
+        or not all(letter.isalnum() or letter in "-_." for letter in name)
+        or name[0] == "."
+    ):
+        raise OptionError(f"recipe name {name!r}: expected letters, digits, '-', '_' and '.' only")
+
+
+def _twice(names: Sequence[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)

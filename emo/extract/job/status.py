@@ -1,0 +1,178 @@
+"""`emo extract --status`: how far a job is, by its store, the scheduler and the workers' logs."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emo.extract.job.folder import JobFolder, open_job
+from emo.extract.job.journal import is_at_work
+from emo.extract.job.log_facts import LogFacts, log_facts
+from emo.extract.job.missing import missing_parts, recipe_of
+from emo.extract.job.paths import short, typed
+from emo.extract.job.slurm_queue import task_states
+from emo.extract.job.stage_report import stage_lines
+from emo.store.backend.location import Place
+from emo.store.store import Store
+from emo.table import format_table
+
+SHOWN_REASONS = 8
+WATCH_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """A look at a job."""
+
+    folder: JobFolder
+    clips: int
+    missing: dict[int, int]
+    """Part -> clips of it that nobody has committed."""
+    running: frozenset[int]
+    """Parts that are being worked on, as far as can be told."""
+    queued: Counter[str]
+    """Slurm's tasks by state; empty where it does not answer."""
+    failed: int
+    """Clips recorded as failed."""
+    deaths: int
+    """Workers that died with clips in hand."""
+    logs: LogFacts
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing is missing."""
+        return not self.missing
+
+    @property
+    def is_over(self) -> bool:
+        """Done, or nobody works on it or waits to."""
+        return self.is_done or not (self.running or self.queued)
+
+    def table(self) -> str:
+        """For people."""
+        parts, left = len(self.folder.parts), sum(self.missing.values())
+        waiting = len(self.missing) - len(self.running)
+        rows = [
+            ("parts", f"{parts:,}: {parts - len(self.missing):,} done, "
+             f"{len(self.running):,} running, {waiting:,} to do"),
+            ("clips", f"{self.clips:,}: {self.clips - left:,} done ({self.failed:,} of them "
+             f"failed), {left:,} to do"),
+            ("rate", _rate(self.logs.clips_per_second, left, bool(self.running or self.queued))),
+        ]  # fmt: skip
+        if self.queued:
+            states = ", ".join(f"{count} {state}" for state, count in sorted(self.queued.items()))
+            rows.append(("Slurm tasks", states))
+        if self.logs.stage_seconds:
+            rows.append(("a clip takes", self._stages()))
+        if self.deaths:
+            rows.append(("dead workers", f"{self.deaths} with clips in hand, see journal/"))
+        rows.append(("store", str(short(self.folder.job.store))))
+        width = max(len(name) for name, _ in rows)
+        lines = [
+            f"job {short(self.folder.path)}",
+            *(f"  {name:<{width}}  {text}" for name, text in rows),
+        ]
+        if stages := stage_lines(self.logs.work):
+            lines += ["", *stages]
+        if self.logs.reasons:
+            lines += ["", self._failures()]
+        if self.is_over and not self.is_done:
+            lines += ["", f"go on with: emo extract --resume {typed(self.folder.path)}"]
+        return "\n".join(lines)
+
+    def _stages(self) -> str:
+        seconds = self.logs.stage_seconds
+        count = max(1, self.logs.clips)
+        return ", ".join(f"{k} {1000 * v / count:.0f} ms" for k, v in seconds.items())
+
+    def _failures(self) -> str:
+        rows: list[dict[str, object]] = [
+            {"failed": count, "for example": self.logs.examples[kind]}
+            for kind, count in self.logs.reasons.most_common(SHOWN_REASONS)
+        ]
+        return format_table(rows)
+
+
+def status(path: Place | str, jobs: Path | None = None) -> Status:
+    """Look at a job.
+
+    Args:
+        path: its folder, or a store: its newest job.
+        jobs: of a store in a bucket: where its job folders are.
+
+    Raises:
+        EmoError: no job folder, or its store is gone.
+    """
+    folder = open_job(path, jobs)
+    missing = {each.part: each.clips for each in missing_parts(folder)}
+    ids: set[str] = set()
+    for part in folder.all_parts():
+        ids.update(clip.id for clip in part.clips)
+    store = Store(folder.job.store)
+    recipes = [recipe_of(store, ask.name) for ask in folder.job.asks]
+    failed = {clip_id for recipe in recipes for clip_id in recipe.failures if clip_id in ids}
+    states = task_states(folder.path)
+    journals = folder.journals()
+    return Status(
+        folder,
+        clips=len(ids),
+        missing=missing,
+        running=_running(folder, states) & missing.keys(),
+        queued=Counter((states or {}).values()),
+        failed=len(failed),
+        deaths=sum(journal.seen() for journal in journals.values()),
+        logs=log_facts(folder.logs),
+    )
+
+
+def watch(
+    path: Place | str,
+    show: Callable[[Status], None],
+    *,
+    jobs: Path | None = None,
+    seconds: float = WATCH_SECONDS,
+) -> Status:
+    """Show a job again and again until it is done, or nobody works on it any more."""
+    while True:
+        found = status(path, jobs)
+        show(found)
+        if found.is_over:
+            return found
+        time.sleep(seconds)
+
+
+def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:
+    """By the journals of parts in hand, and by Slurm where it answers."""
+    holders = {number: journal.in_hand() for number, journal in folder.journals().items()}
+    working = {
+        number for number, by in holders.items() if any(is_at_work(folder.logs, b) for b in by)
+    }
+    tasks = [parts for parts, state in (states or {}).items() if state == "RUNNING"]
+    by_slurm = {part for parts in tasks for part in parts if len(parts) == 1 or part in holders}
+    return frozenset(working | by_slurm)
+
+
+def _rate(rate: float | None, left: int, is_running: bool) -> str:
+    if rate is None:
+        return "not known yet"
+    text = f"{rate:.1f} clips/s"
+    if left and is_running:
+        text += f", {_duration(left / rate)} left"
+    return text
+
+
+def _duration(seconds: float) -> str:
+    """``95`` -> ``2 min``.
+
+    >>> [_duration(seconds) for seconds in (20, 95, 7300, 200_000)]
+    ['20 s', '2 min', '2 h 2 min', '2 d 7 h']
+    """
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 60 * 24:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"

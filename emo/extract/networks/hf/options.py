@@ -1,0 +1,52 @@
+"""What can be asked of the backbone ``hf``: the model, what it reads, and which tokens are kept."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from emo.extract.models.options import FaceModelOptions
+from emo.extract.networks.hf.kinds import layer_numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class HFOptions(FaceModelOptions):
+    """Of :class:`emo.extract.backbones.hf.HF`."""
+
+    model: str = field(
+        default="FacebookAI/roberta-base", metadata={"help": "hub id, or folder, of the model"}
+    )
+    input: Literal["auto", "text", "audio", "image", "face", "video", "spectrogram"] = field(
+        default="auto",
+        metadata={"help": "what it reads; face: crops; spectrogram: log-mel as a picture"},
+    )
+    level: Literal["auto", "tokens", "mean", "first", "pooler", "projected"] = field(
+        default="auto",
+        metadata={"help": "tokens of all, or one a text, window or frame; see docs/backbones.md"},
+    )
+    layers: str = field(
+        default="last",
+        metadata={"help": "last, mean (of all layers), or numbers to average: -4,-3,-2,-1"},
+    )
+    frames: int = field(default=8, metadata={"help": "frames a clip for image and face models"})
+    face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
+    window_seconds: float | None = field(
+        default=None,
+        metadata={"help": "of sound (none: 30, or what the model reads) or video (none: the clip)"},
+    )
+    hop_seconds: float | None = field(
+        default=None, metadata={"help": "between windows; none: as window_seconds"}
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges; a model given as a folder is called by its name in the recipe.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        if min(self.frames, self.face_size, self.window_seconds or 1, self.hop_seconds or 1) <= 0:
+            raise ValueError(f"expected frames, face_size, window and hop above 0, got {self}")
+        self.check_faces()
+        layer_numbers(self.layers)
+        if Path(self.model).expanduser().is_dir():
+            object.__setattr__(self, "weights", self.weights or self.model)
+            object.__setattr__(self, "model", Path(self.model).name)

@@ -1,0 +1,61 @@
+"""The options of the backbone ``languagebind``."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from emo.extract.models.model import WindowedOptions, chosen_streams
+
+OPTION_OF = {
+    "video": "weights",
+    "audio": "audio_weights",
+    "image": "image_weights",
+    "text": "weights",
+}
+"""The option which says where a stream's tower lies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageBindOptions(WindowedOptions):
+    """What changes the tokens."""
+
+    weights: str = field(
+        default="LanguageBind/LanguageBind_Video_FT",
+        metadata={"help": "folder or hub id of the video and text towers", "recipe": False},
+    )
+    audio_weights: str = field(
+        default="LanguageBind/LanguageBind_Audio_FT",
+        metadata={"help": "folder or hub id of the audio tower", "recipe": False},
+    )
+    image_weights: str = field(
+        default="LanguageBind/LanguageBind_Image",
+        metadata={"help": "folder or hub id of the image tower", "recipe": False},
+    )
+    streams: str = field(
+        default="video,audio,text",
+        metadata={"help": "those wanted, of video,audio,image,text, with commas between"},
+    )
+    level: Literal["pooled", "frames", "tokens"] = field(
+        default="pooled",
+        metadata={
+            "help": "pooled: in the shared space; frames: class tokens before it; tokens: all"
+        },
+    )
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: an option is out of its range.
+        """
+        self.check_windows()
+        chosen_streams(self.streams, OPTION_OF)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The streams wanted."""
+        return chosen_streams(self.streams, OPTION_OF)
+
+    @property
+    def pictures(self) -> list[str]:
+        """The streams wanted that are made of frames."""
+        return [name for name in ("video", "image") if name in self.parts]

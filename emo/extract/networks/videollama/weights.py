@@ -1,0 +1,98 @@
+"""Which files make up a Video-LLaMA, and the widths that they tell; builds no network.
+
+All lie in one folder: those of the two branches under the names of their releases, and the
+language model (tokenizer and the shard with its word embeddings) in a folder of its own therein.
+A ``config.json`` beside them tells the numbers of heads of models unlike the published ones.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from emo.errors import WeightsError
+from emo.extract.models.checkpoint import read_json, read_tensor
+from emo.extract.models.weights import Found, WeightFile, find, places_of
+
+_LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
+_IMAGEBIND = "https://dl.fbaipublicfiles.com/imagebind"
+_BLIP2 = "blip2_pretrained_flant5xxl.pth"
+FILES = {  # in the order in which the original loads them; the last one holds the projection
+    "video": (
+        WeightFile(("eva_vit_g.pth",), origin=f"{_LAVIS}/eva_vit_g.pth"),
+        WeightFile((_BLIP2,), origin=f"{_LAVIS}/{_BLIP2}"),
+        WeightFile(("VL_*.pth", "finetune-vicuna13b-v2.pth", "finetune-vicuna7b-v2.pth")),
+    ),
+    "audio": (
+        WeightFile(("imagebind_huge.pth",), origin=f"{_IMAGEBIND}/imagebind_huge.pth"),
+        WeightFile(("AL_*.pth", "finetune_vicuna7b_audiobranch.pth")),
+    ),
+}
+_PROJECTIONS = {"video": "llama_proj.weight", "audio": "audio_llama_proj.weight"}
+CONFIG = WeightFile(("config.json",), is_optional=True)
+TOKENIZER = WeightFile(("*/tokenizer.json",))
+_SHARDS = (  # those that begin with the word embeddings
+    "*/model.safetensors",
+    "*/model-00001-of-*.safetensors",
+    "*/pytorch_model.bin",
+    "*/pytorch_model-00001-of-*.bin",
+)
+_WORDS = "model.embed_tokens.weight"
+
+
+def files_of(stream: str, source: str) -> list[WeightFile]:
+    """Those of one stream; releases on plain web servers may also lie in torch's own cache."""
+    if stream == "text":
+        return [TOKENIZER, shard(source)]
+    is_local = Path(source).expanduser().exists()
+    return [
+        replace(file, source=file.names[0])
+        if file.origin and not is_local and not find(source, file)
+        else file
+        for file in FILES[stream]
+    ]
+
+
+def only(found: Found, file: WeightFile) -> Path:
+    """The one path of an entry.
+
+    Raises:
+        WeightsError: several files match, and only the user knows which is meant.
+    """
+    paths = found.paths[file.label]
+    if len(paths) != 1:
+        names = ", ".join(path.name for path in paths)
+        raise WeightsError(f"{found.folder}: expected one of {file.label}, found {names}")
+    return paths[0]
+
+
+def shard(source: str) -> WeightFile:
+    """The file of the language model that holds the word embeddings: as its index says."""
+    indices = [path for place in places_of(source) for path in sorted(place.glob("*/*.index.json"))]
+    named = []
+    for path in indices:
+        shards = read_json(path).get("weight_map")
+        if isinstance(shards, dict) and _WORDS in shards:
+            named.append(f"{path.parent.name}/{shards[_WORDS]}")
+    return WeightFile((*named, *_SHARDS))
+
+
+def word_embeddings(source: str, found: Found) -> Tensor:
+    """(words, D) of the language model, as stored."""
+    return _expected(only(found, shard(source)), _WORDS)
+
+
+def projection(found: Found, stream: str) -> Tensor:
+    """(llama width, Q-Former width) of ``video`` or ``audio``.
+
+    Raises:
+        WeightsError: the checkpoint has no projection.
+    """
+    return _expected(only(found, FILES[stream][-1]), _PROJECTIONS[stream])
+
+
+def _expected(path: Path, name: str) -> Tensor:
+    tensor = read_tensor(path, name)
+    if tensor is None:
+        raise WeightsError(f"{path}: the tensor {name!r} is missing; other weights?")
+    return tensor

@@ -1,0 +1,210 @@
+"""Folds: who is tested in each round of a cross-validation, so that every clip is tested once."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from emo import plugins
+from emo.errors import FitError, OptionError
+from emo.heads.data.splits import Splits, assign_splits, check_classes, cut_groups
+from emo.manifest import COLUMNS, Clip
+
+Unit = Literal["clip", "dialogue"]
+MOST_IN_A_GROUP = 0.5
+"""Share of the clips; where chains of speakers and dialogues hold more, dialogues alone count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One round: its ``test`` are the clips that no other fold tests."""
+
+    name: str
+    """The value that is left out, or the number of the fold."""
+    splits: Splits
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """All rounds of a cross-validation."""
+
+    how: str
+    """For people: ``one session left out`` …"""
+    folds: tuple[Fold, ...]
+
+
+def cut_folds(
+    clips: Sequence[Clip],
+    labels: Sequence[str],
+    by: str,
+    *,
+    seed: int,
+    unit: Unit = "clip",
+    are_classes: bool = True,
+) -> Folds:
+    """Every clip is in ``test`` of one fold; groups are never in train and test of one fold.
+
+    In each fold ``val`` is cut from what is not tested: whole groups of the same kind, or as
+    :func:`emo.heads.data.splits.assign_splits` cuts where these are too few. Which fold a clip is in
+    does not depend on the order of the clips.
+
+    Args:
+        clips: those that are used; their own ``split`` does not count.
+        labels: of each clip, by which folds are cut alike; unlabelled: empty.
+        by: a column, of which each value is left out once; or the number of folds.
+        seed: of the cuts.
+        unit: ``dialogue``: dialogues are never cut.
+        are_classes: the labels are what is learnt; False: they only stratify.
+
+    Raises:
+        OptionError: a number that is not at least 2.
+        FitError: an unknown column, a clip without a value, too few groups, or a fold from which
+            nothing can be learnt.
+    """
+    order = np.array(sorted(range(len(clips)), key=lambda row: clips[row].id), dtype=np.int64)
+    in_order = [clips[row] for row in order]
+    strata = np.array([labels[row] for row in order])
+    if by.lstrip("-").isdecimal():
+        how, groups, folds = _numbered(in_order, strata, int(by), seed=seed, unit=unit)
+    else:
+        how, groups, folds = _left_out(in_order, by, unit)
+    found = []
+    for name in dict.fromkeys(sorted(set(folds))):
+        try:
+            one = _fold(in_order, strata, groups, folds == name, seed=seed, unit=unit)
+            if are_classes:
+                check_classes(one.rows, strata.tolist(), is_fold=True)
+        except FitError as error:
+            raise FitError(f"--cv {by}, fold {name}: {error}") from error
+        rows = {split: np.sort(order[chosen]) for split, chosen in one.rows.items()}
+        found.append(Fold(str(name), dataclasses.replace(one, rows=rows)))
+    return Folds(how, tuple(found))
+
+
+def _left_out(clips: Sequence[Clip], column: str, unit: Unit) -> tuple[str, np.ndarray, np.ndarray]:
+    """One fold for each value of a column: how, the group and the fold of each clip."""
+    values = np.array([_value(clip, column) for clip in clips])
+    if not any(values):
+        others = dict.fromkeys(name for clip in clips for name in clip.targets)
+        known = [name for name in ("speaker", "dialogue") if any(_value(c, name) for c in clips)]
+        raise FitError(f"--cv: {plugins.unknown('column', column, [*known, *others])}")
+    empty = [clip.id for clip, value in zip(clips, values, strict=True) if not value]
+    if empty:
+        raise FitError(
+            f"--cv {column}: {len(empty)} clips ({', '.join(empty[:3])} …) have no {column}; every "
+            "clip is tested once. Fill the column, or leave the label of these empty."
+        )
+    if len(set(values)) < 2:
+        raise FitError(f"--cv {column}: expected at least two values, got {str(values[0])!r} alone")
+    if unit == "dialogue":
+        _expect_whole_dialogues(clips, values, column)
+    return f"one {column} left out", values, values
+
+
+def _numbered(
+    clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: Unit
+) -> tuple[str, np.ndarray, np.ndarray]:
+    """So many folds, stratified: how, the group and the fold of each clip."""
+    if count < 2:
+        raise OptionError(f"--cv {count}: expected a column, or at least 2 folds")
+    kind, groups = _grouped(clips, count, unit)
+    if len(set(groups)) < count:
+        raise FitError(
+            f"--cv {count}: expected at least as many {kind} as folds, got {len(set(groups))}"
+        )
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # seconds to import
+
+    cutter = StratifiedKFold if kind == "clips" else StratifiedGroupKFold
+    folds = np.zeros(len(clips), dtype=np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # rare classes cannot be in every fold
+        cuts = cutter(count, shuffle=True, random_state=seed).split(
+            strata, _common(strata, count), groups
+        )
+        for number, (_, rows) in enumerate(cuts, start=1):
+            folds[rows] = number
+    if len(set(folds)) < count:
+        raise FitError(f"--cv {count}: {kind} are too unequal for so many folds; take fewer")
+    return f"{count} folds of whole {kind}, stratified by label", groups, folds
+
+
+def _common(strata: np.ndarray, count: int) -> np.ndarray:
+    """The strata; as one where none has a clip for each fold, which scikit-learn refuses."""
+    _, sizes = np.unique(strata, return_counts=True)
+    return strata if sizes.max() >= count else np.full_like(strata, "")
+
+
+def _grouped(clips: Sequence[Clip], count: int, unit: Unit) -> tuple[str, np.ndarray]:
+    """What folds keep together; a clip without a speaker or dialogue is its own group."""
+    dialogues = _groups(clips, "dialogue")
+    has_speakers = any(clip.speaker for clip in clips)
+    has_dialogues = any(clip.dialogue for clip in clips)
+    if has_speakers:
+        speakers = _groups(clips, "speaker")
+        if not has_dialogues and unit == "clip":
+            return "speakers", speakers
+        both = _linked(speakers, dialogues)
+        _, sizes = np.unique(both, return_counts=True)
+        if len(sizes) >= count and sizes.max() <= MOST_IN_A_GROUP * len(clips):
+            return "speakers and dialogues", both
+    return ("dialogues" if has_dialogues else "clips"), dialogues
+
+
+def _groups(clips: Sequence[Clip], column: str) -> np.ndarray:
+    values = [_value(clip, column) for clip in clips]
+    return np.array(
+        [f"v{v}" if v else f"c{clip.id}" for v, clip in zip(values, clips, strict=True)]
+    )
+
+
+def _linked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N,) groups: rows of one value in either column, and whatever these are linked with."""
+    _, group = np.unique(first, return_inverse=True)
+    _, other = np.unique(second, return_inverse=True)
+    while True:
+        lowest = np.full(other.max() + 1, len(group))
+        np.minimum.at(lowest, other, group)
+        spread = np.full(group.max() + 1, len(group))
+        np.minimum.at(spread, group, lowest[other])
+        if (spread[group] == group).all():
+            return np.asarray(group)
+        group = spread[group]
+
+
+def _fold(
+    clips: Sequence[Clip], strata: np.ndarray, groups: np.ndarray, is_tested: np.ndarray,
+    *, seed: int, unit: Unit,
+) -> Splits:  # fmt: skip
+    """The splits of one fold; val is whole groups of the training clips where that is possible."""
+    split = np.where(is_tested, "test", "train").astype(object)
+    train = np.flatnonzero(~is_tested)
+    notes: tuple[str, ...] = ()
+    if len(set(groups[train])) < len(train):
+        held_out = cut_groups(strata[train], groups[train], seed=seed)
+        if held_out is not None:
+            split[train[held_out]] = "val"
+            notes = (f"val: {len(held_out)} clips cut from train, whole groups",)
+    named = [dataclasses.replace(clip, split=name) for clip, name in zip(clips, split, strict=True)]
+    found = assign_splits(named, strata.tolist(), seed=seed, unit=unit, are_classes=False)
+    return Splits(found.rows, (*notes, *found.notes), is_fold=True)
+
+
+def _expect_whole_dialogues(clips: Sequence[Clip], values: np.ndarray, column: str) -> None:
+    first: dict[str, str] = {}
+    for clip, value in zip(clips, values, strict=True):
+        if clip.dialogue and first.setdefault(clip.dialogue, value) != value:
+            raise FitError(
+                f"--cv {column}: dialogue {clip.dialogue} has clips of {column} "
+                f"{first[clip.dialogue]} and {value}, and this head reads whole dialogues: it "
+                "would see in training what it is tested on. Use --cv dialogue or a number."
+            )
+
+
+def _value(clip: Clip, column: str) -> str:
+    if column in COLUMNS:
+        value = getattr(clip, column)
+        return "" if value is None else str(value)
+    return clip.targets.get(column, "")

@@ -1,0 +1,111 @@
+"""`emo fit-head --ablate`: one run for every subset of the streams, in one table."""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from emo import plugins
+from emo.errors import FitError
+from emo.heads.data.streams import open_sources
+from emo.heads.fitting.cross_validate import cross_validate, question_of_folds
+from emo.heads.fitting.fit import FitOptions, asked_data, fit_head
+from emo.heads.fitting.seeds import asked_of
+from emo.heads.runs.compare import Comparison, compare_runs
+from emo.heads.runs.files import RUN_FILE, read_document
+from emo.heads.training.fingerprint import name_of, name_of_run, question_of
+from emo.manifest import Manifest
+from emo.store.backend.location import Place
+
+MOST_STREAMS = 6
+"""More would be over 63 runs."""
+
+
+def ablate(
+    manifest: Manifest,
+    features: Sequence[Place],
+    out: Path,
+    options: FitOptions,
+    *,
+    by: str | None = None,
+    resume: bool = False,
+    progress: bool | None = None,
+) -> Comparison:
+    """Fit a head on every subset of the streams; each run is a folder in ``out``.
+
+    Args:
+        manifest: the clips.
+        features: stores from ``emo extract``.
+        out: the folder of the runs, named ``audio+text`` and so on.
+        options: what is asked of each run; its streams are those of which subsets are taken.
+        by: as of :func:`emo.heads.fitting.cross_validate.cross_validate`; None: the manifest's splits.
+        resume: keep the runs that are there, which an interrupted ablation wrote.
+        progress: a bar on stderr; None: if that is a terminal.
+
+    Raises:
+        EmoError: as of a fit; fewer than 2 or more than ``MOST_STREAMS`` streams; and options of
+            a stream that is not among them.
+    """
+    sources, _ = open_sources(features, options.streams)
+    streams = [source.name for source in sources]
+    if not 2 <= len(streams) <= MOST_STREAMS:
+        raise FitError(
+            f"--ablate: expected 2 to {MOST_STREAMS} streams, got {len(streams)} "
+            f"({', '.join(streams)}); choose with --stream and --features"
+        )
+    if (out / RUN_FILE).exists():
+        raise FitError(f"{out} is a run; --ablate makes a folder of runs: choose another --out")
+    for option, names in (("spec-augment", options.spec_augment), ("scaling", options.scaling)):
+        for name in set(names) - set(streams):
+            raise FitError(plugins.unknown(f"stream of --{option}", name, streams))
+    notes = []
+    subsets = list(_subsets(streams))
+    runs = [out / "+".join(name.replace("/", "-") for name in subset) for subset in subsets]
+    # all streams first: whether too many clips lack everything is judged there
+    for subset, run in reversed(list(zip(subsets, runs, strict=True))):
+        own = _of_subset(options, subset, is_whole=subset == subsets[-1])
+        if resume and (run / RUN_FILE).is_file():
+            found = read_document(run).get("question")
+            if found == _question(manifest, features, own, by):
+                continue
+            why = "was asked something else" if found else "does not say what it was asked"
+            notes.append(f"{run} {why}: fitted again")
+        if by is None:
+            fit_head(manifest, features, run, own, within=out, resume=resume, progress=progress)
+        else:
+            cross_validate(
+                manifest, features, run, own, by=by, within=out, resume=resume, progress=progress
+            )
+    compared = compare_runs(runs)
+    return dataclasses.replace(compared, notes=(*notes, *compared.notes))
+
+
+def _of_subset(options: FitOptions, subset: tuple[str, ...], *, is_whole: bool) -> FitOptions:
+    """What is asked of one run: nothing about other streams than its own.
+
+    Clips that have none of a smaller subset are left out of its run, however many they are.
+    """
+    return dataclasses.replace(
+        options,
+        streams=subset,
+        spec_augment=tuple(name for name in options.spec_augment if name in subset),
+        scaling={name: words for name, words in options.scaling.items() if name in subset},
+        missing=options.missing and len(subset) > 1,
+        allow_missing=options.allow_missing if is_whole else 1.0,
+    )
+
+
+def _question(
+    manifest: Manifest, features: Sequence[Place], options: FitOptions, by: str | None
+) -> str:
+    """What a run of this writes as ``question`` into its ``run.json``."""
+    asked = asked_of(manifest, features, None, options)
+    if by is not None:
+        return question_of_folds(asked, by)
+    return name_of_run(name_of(question_of(asked_data(asked), options)), options)
+
+
+def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """The single ones first, all together last."""
+    for count in range(1, len(names) + 1):
+        yield from itertools.combinations(names, count)

@@ -1,0 +1,174 @@
+"""The scores of each task, for many resamples at once, and the name of the one that counts."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from emo.heads.labels import Task
+from emo.heads.metrics import classes as metrics
+from emo.heads.metrics.numbers import regression_scores
+
+HEADLINES: Mapping[Task, str] = {
+    "classify": "weighted_f1", "pairs": "weighted_f1", "multilabel": "micro_f1", "regress": "mae",
+}  # fmt: skip
+"""The score by which rounds are chosen; ``mae`` with its sign turned."""
+
+
+def measure(
+    task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: int, scale: str = "any"
+) -> dict[str, np.ndarray]:
+    """Every score of a task: (rows,) and (…, rows) -> (…); of several labels (…, rows, C).
+
+    Args:
+        task: what the numbers mean.
+        gold: labels, all known.
+        predicted: classes, 0 and 1, or numbers.
+        classes: C.
+        scale: of numbers, see :func:`emo.heads.metrics.numbers.regression_scores`.
+    """
+    if task == "regress":
+        return regression_scores(gold, predicted, scale)
+    if task == "multilabel":
+        return _multilabel_scores(gold, predicted)
+    counts = metrics.confusion(gold, predicted, classes)
+    if task == "pairs":
+        return pair_scores(counts)
+    return {name: metric(counts) for name, metric in metrics.METRICS.items()}
+
+
+def headline(task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: int) -> float:
+    """The one score by which rounds are chosen; higher is better."""
+    if task == "regress":
+        return -float(np.abs(gold - predicted).mean())
+    return float(measure(task, gold, predicted, classes=classes)[HEADLINES[task]])
+
+
+def pair_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """(…, C, C) gold by prediction -> the scores of SemEval-2024 Task 3, subtask 2.
+
+    Class 0 is no pair, which does not count; the weights are the classes' shares of gold pairs.
+    """
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)[..., 1:]
+    gold, predicted = counts.sum(-1)[..., 1:], counts.sum(-2)[..., 1:]
+    f1 = 2 * hits / np.maximum(gold + predicted, 1)
+    total = np.maximum(gold.sum(-1), 1)
+    return {
+        "weighted_f1": (f1 * gold).sum(-1) / total,
+        "micro_f1": 2 * hits.sum(-1) / np.maximum(gold.sum(-1) + predicted.sum(-1), 1),
+        "precision": hits.sum(-1) / np.maximum(predicted.sum(-1), 1),
+        "recall": hits.sum(-1) / total,
+    }
+
+
+def _multilabel_scores(gold: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    gold, predicted = np.broadcast_arrays(gold > 0, predicted > 0)
+    hits = (gold & predicted).sum(-2)  # (…, C)
+    of_gold, of_predicted = gold.sum(-2), predicted.sum(-2)
+    f1 = 2 * hits / np.maximum(of_gold + of_predicted, 1)
+    every = of_gold.sum(-1) + of_predicted.sum(-1)
+    return {
+        "micro_f1": 2 * hits.sum(-1) / np.maximum(every, 1),
+        "macro_f1": f1.mean(-1),
+        "weighted_f1": (f1 * of_gold).sum(-1) / np.maximum(of_gold.sum(-1), 1),
+        "accuracy": (gold == predicted).all(-1).mean(-1),
+    }
+
+
+def bootstrap(
+    task: Task,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    classes: int,
+    scale: str,
+    groups: np.ndarray | None,
+    seed: int,
+) -> dict[str, tuple[float, float]]:
+    """95 % interval of each score, averaged over seeds, when clips (or dialogues) are drawn again.
+
+    Args:
+        task: as the following, see :func:`measure`; ``predicted`` has one row a seed.
+        gold: labels.
+        predicted: (S, rows) or (S, rows, C).
+        classes: C.
+        scale: of numbers.
+        groups: (rows,) the dialogue of each row, drawn as a whole; None: rows are drawn.
+        seed: of the draws.
+    """
+    if groups is None and task == "classify":
+        return metrics.bootstrap(gold, predicted, classes, seed=seed)
+    found = resampled(task, gold, predicted, classes=classes, scale=scale, groups=groups, seed=seed)
+    return {name: interval_of(values) for name, values in found.items()}
+
+
+def resampled(
+    task: Task,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    *,
+    classes: int,
+    scale: str,
+    groups: np.ndarray | None,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Each score (RESAMPLES,), averaged over seeds; the arguments are those of :func:`bootstrap`.
+
+    The same ``seed`` and ``groups`` draw the same clips, whatever the predictions.
+    """
+    random = np.random.default_rng(seed)
+    if task in ("classify", "pairs"):
+        tables = _resampled_counts(gold, predicted, classes, groups, random)
+        found = [
+            pair_scores(table)
+            if task == "pairs"
+            else {name: metric(table) for name, metric in metrics.METRICS.items()}
+            for table in tables
+        ]
+    else:
+        rows = [_drawn(len(gold), groups, random) for _ in range(metrics.RESAMPLES)]
+        found = [_measure_draws(task, gold, one, rows, classes, scale) for one in predicted]
+    return {name: np.mean([values[name] for values in found], axis=0) for name in found[0]}
+
+
+def _resampled_counts(
+    gold: np.ndarray, predicted: np.ndarray, classes: int, groups: np.ndarray | None,
+    random: np.random.Generator,
+) -> list[np.ndarray]:  # fmt: skip
+    """For each seed (RESAMPLES, C, C): the sum of the counts of the groups that were drawn."""
+    names, of = np.unique(np.arange(len(gold)) if groups is None else groups, return_inverse=True)
+    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), metrics.RESAMPLES)
+    tables = []
+    for row in predicted:
+        cells = of * classes**2 + gold * classes + row
+        counts = np.bincount(cells, minlength=len(names) * classes**2).reshape(len(names), -1)
+        table = drawn.astype(np.float64) @ counts
+        tables.append(table.reshape(-1, classes, classes))
+    return tables
+
+
+def _drawn(count: int, groups: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
+    if groups is None:
+        return random.integers(0, count, count)
+    order = np.argsort(groups, kind="stable")
+    _, starts = np.unique(groups[order], return_index=True)
+    parts = np.split(order, starts[1:])
+    return np.concatenate([parts[k] for k in random.integers(0, len(parts), len(parts))])
+
+
+def _measure_draws(
+    task: Task,
+    gold: np.ndarray,
+    predicted: np.ndarray,
+    draws: list[np.ndarray],
+    classes: int,
+    scale: str,
+) -> dict[str, np.ndarray]:
+    found = [
+        measure(task, gold[rows], predicted[rows], classes=classes, scale=scale) for rows in draws
+    ]
+    return {name: np.array([values[name] for values in found]) for name in found[0]}
+
+
+def interval_of(values: np.ndarray) -> tuple[float, float]:
+    """95 % of the values lie within."""
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))

@@ -1,0 +1,189 @@
+"""Paired bootstrap: is the difference of two runs more than the luck of which clips were tested?
+
+Source: Berg-Kirkpatrick et al. 2012 (EMNLP); both runs are scored on the same resampled clips.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emo.errors import FitError
+from emo.heads.data.targets import Target, parts
+from emo.heads.metrics.measures import HEADLINES, interval_of, measure, resampled
+from emo.heads.metrics.titles import TITLES
+from emo.table import format_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emo.heads.runs.compare import ScoredRun
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of one score, averaged over seeds."""
+
+    first: float
+    second: float
+    interval: tuple[float, float]
+    """95 % of ``second - first`` when the clips are drawn again."""
+
+    @property
+    def contains_zero(self) -> bool:
+        """The clips do not tell which run is better."""
+        return self.interval[0] <= 0 <= self.interval[1]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two runs on the clips which both were tested on."""
+
+    names: tuple[str, str]
+    target: Target
+    rows: int
+    """Clips (or pairs of turns) that both scored."""
+    drawn: str
+    """What was drawn again: ``20 dialogues`` or ``120 clips``."""
+    differences: dict[str, Difference]
+    notes: tuple[str, ...] = ()
+
+    def table(self) -> str:
+        """The scores, their differences, and in words what the first one means."""
+        rows = [
+            {
+                "score": TITLES[name],
+                self.names[0]: found.first,
+                f"{self.names[1]} ": found.second,  # a run with itself has two columns, too
+                "difference": f"{found.second - found.first:+.3f}",
+                "95 % interval": "{:+.3f} – {:+.3f}".format(*found.interval),
+                "": "contains 0" if found.contains_zero else "",
+            }
+            for name, found in self.differences.items()
+        ]
+        first, second = self.names
+        return "\n".join(
+            [
+                f"{second} − {first} on {self.target.name}: {self.rows:,} rows that both scored",
+                "",
+                format_table(rows),
+                f"paired bootstrap over {self.drawn}, means over seeds",
+                "",
+                self._verdict(),
+                *(f"- {note}" for note in self.notes),
+            ]
+        )
+
+    def _verdict(self) -> str:
+        name = HEADLINES[self.target.task]
+        found = self.differences[name]
+        if found.contains_zero:
+            return f"{TITLES[name]}: the interval contains 0; no difference is shown."
+        is_second = (found.second > found.first) != (self.target.task == "regress")
+        better = self.names[1] if is_second else self.names[0]
+        return f"{TITLES[name]}: the interval does not contain 0; {better} is better."
+
+
+def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) -> Paired:
+    """The difference of two runs' scores and its 95 % interval.
+
+    Clips are drawn again, or whole dialogues where the manifest had them; in each draw both runs
+    are scored on the same clips. It says nothing about the luck of the seeds.
+
+    Args:
+        first: the run that is subtracted.
+        second: the run from which it is subtracted.
+        seed: of the draws.
+
+    Raises:
+        FitError: they predict different things, share no clip, or disagree on a label.
+    """
+    names = (str(first.path), str(second.path))
+    if (first.target.name, first.target.task) != (second.target.name, second.target.task):
+        raise FitError(
+            f"{names[0]} predicts {first.target.name} ({first.target.task}), {names[1]} "
+            f"{second.target.name} ({second.target.task}); choose one with --target"
+        )
+    tables = [_by_seed(run.predictions()) for run in (first, second)]
+    ours, theirs = (next(iter(table.values())) for table in tables)
+    common = sorted(set(ours.index) & set(theirs.index))
+    if not common:
+        raise FitError(f"{names[0]} and {names[1]} were tested on no clip in common")
+    _expect_same_labels(names, ours.loc[common], theirs.loc[common])
+    notes = []
+    if first.split != second.split:
+        notes.append(
+            f"{names[0]} scored these clips as {first.split}, {names[1]} as {second.split}: what "
+            "is chosen on val scores too well there"
+        )
+    if len(common) < max(len(ours), len(theirs)):
+        notes.append(
+            f"{names[0]} scored {len(ours):,} rows, {names[1]} {len(theirs):,}; "
+            f"the difference is on the {len(common):,} of both"
+        )
+    classes = list(dict.fromkeys([*first.target.classes, *second.target.classes]))
+    target = first.target
+    scale = target.scale if target.scale == second.target.scale else "any"
+    gold = _numbers(target, classes, ours.loc[common, "label"])
+    predicted = [
+        np.stack([_numbers(target, classes, table.loc[common, "prediction"])
+                  for table in seeds.values()])
+        for seeds in tables
+    ]  # fmt: skip
+    groups, drawn = _groups(ours.loc[common], theirs.loc[common])
+    width = len(classes)
+    points = [measure(target.task, gold, p, classes=width, scale=scale) for p in predicted]
+    draws = [
+        resampled(target.task, gold, p, classes=width, scale=scale, groups=groups, seed=seed)
+        for p in predicted
+    ]
+    differences = {
+        name: Difference(
+            float(points[0][name].mean()),
+            float(points[1][name].mean()),
+            interval_of(draws[1][name] - draws[0][name]),
+        )
+        for name in points[0]
+    }
+    return Paired(names, target, len(common), drawn, differences, tuple(notes))
+
+
+def _by_seed(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
+    """The rows of each seed, by clip (or pair of clips)."""
+    keys = table["id"] + "\t" + table["cause_id"] if "cause_id" in table else table["id"]
+    table = table.set_index(keys)
+    return {str(seed): rows for seed, rows in table.groupby("seed", sort=False)}
+
+
+def _expect_same_labels(
+    names: tuple[str, str], ours: "pd.DataFrame", theirs: "pd.DataFrame"
+) -> None:
+    differ = np.flatnonzero((ours["label"] != theirs["label"]).to_numpy())
+    if len(differ):
+        row = int(differ[0])
+        raise FitError(
+            f"{len(differ)} clips have other labels in {names[1]} than in {names[0]}, "
+            f"{ours['id'].iloc[row]!r}: {theirs['label'].iloc[row]!r}, not "
+            f"{ours['label'].iloc[row]!r}; fit both on the same manifest"
+        )
+
+
+def _groups(ours: "pd.DataFrame", theirs: "pd.DataFrame") -> tuple[np.ndarray | None, str]:
+    """(rows,) the dialogue of each row if either run knew any, and what is drawn, in words."""
+    for table in (ours, theirs):
+        if "dialogue" in table:
+            own = "clip\t" + table["id"]
+            names = table["dialogue"].where(table["dialogue"] != "", own).to_numpy(str)
+            _, groups = np.unique(names, return_inverse=True)
+            return groups, f"{len(set(groups)):,} dialogues"
+    return None, f"{len(ours):,} clips"
+
+
+def _numbers(target: Target, classes: list[str], cells: "pd.Series[str]") -> np.ndarray:
+    """Cells as :func:`emo.heads.metrics.measures.measure` takes them."""
+    if target.task == "regress":
+        return cells.to_numpy(np.float64)
+    if target.task == "multilabel":
+        return np.array([[name in parts(cell) for name in classes] for cell in cells], np.int64)
+    places = {name: place for place, name in enumerate(classes)}
+    return np.array([places[cell] for cell in cells], dtype=np.int64)

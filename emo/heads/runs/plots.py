@@ -1,0 +1,148 @@
+"""The two pictures of a run: which classes are taken for which, and how training went."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:  # report does not need pictures
+    from emo.heads.data.targets import Target
+    from emo.heads.runs.result import FitResult
+
+DPI = 130
+QUICK = 2
+"""Of zlib: a picture is some ten kilobytes larger than with its default, in a third of the time."""
+SHORT = {"weighted_f1": "weighted F1", "uar": "UAR", "micro_f1": "micro F1"}
+
+
+def plot_confusion(path: Path, result: "FitResult", target: "Target") -> None:
+    """Shares of each true class (rows sum to 1) and counts, on test, or val if there is none."""
+    all_scores = result.all_scores[target.name]
+    split = list(all_scores)[-1]
+    scores, classes = all_scores[split], target.classes
+    counts = scores.confusion / len(scores.seeds)  # (C, C)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    size = max(4.2, 1.6 + 0.78 * len(classes))
+    figure, axes = _figure(size + 0.8, size)
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(*shares.shape):
+        axes.text(
+            column,
+            row,
+            f"{shares[row, column]:.0%}\n{_count(float(counts[row, column]))}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white" if shares[row, column] > 0.55 else "black",
+            in_layout=False,  # lies within the image
+        )
+    names = [_short(name) for name in classes]
+    clips = counts.sum(1).tolist()
+    totals = [f"{name} ({_count(count)})" for name, count in zip(names, clips, strict=True)]
+    axes.set_xticks(range(len(classes)), names, rotation=35, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), totals)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true (clips)")
+    found = result.all_metrics[target.name][split]["mean"]
+    second = "uar" if "uar" in found else "micro_f1"
+    seeds = f", mean of {len(scores.seeds)} seeds" if len(scores.seeds) > 1 else ""
+    axes.set_title(
+        f"{result.options.head} on {split}{seeds}\n"
+        f"weighted F1 {found['weighted_f1']:.3f}, {SHORT[second]} {found[second]:.3f}",
+        fontsize=10,
+    )
+    figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
+    _save(figure, path)
+
+
+def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
+    """Predicted against true numbers of the first seed, on test, or val if there is none."""
+    all_scores = result.all_scores[target.name]
+    split = list(all_scores)[-1]
+    scores = all_scores[split]
+    figure, axes = _figure(5.2, 5.0)
+    axes.plot(scores.labels, scores.predictions[0], ".", alpha=0.4)
+    ends = [float(scores.labels.min()), float(scores.labels.max())]
+    axes.plot(ends, ends, color="grey", ls="--", lw=1)
+    axes.set_xlabel(f"true {target.name}")
+    axes.set_ylabel("predicted")
+    found = result.all_metrics[target.name][split]["mean"]
+    axes.set_title(
+        f"{result.options.head} on {split}\nMAE {found['mae']:.3f}, Pearson {found['pearson']:.3f}",
+        fontsize=10,
+    )
+    axes.grid(alpha=0.25)
+    _save(figure, path)
+
+
+def plot_curves(path: Path, result: "FitResult") -> None:
+    """Losses and val weighted F1 by round, one line a seed; the kept round of each is marked."""
+    figure, (left, right) = _figure(9.5, 3.8, columns=2)
+    outcomes = result.outcomes[:1] if result.best.is_exact else result.outcomes
+    for outcome in outcomes:
+        rounds = [row.round for row in outcome.history]
+        is_kept = outcome.seed == result.best.seed
+        faint = {"alpha": 1.0 if is_kept else 0.35, "lw": 1.4}
+        train = [row.train_loss for row in outcome.history]
+        val = [row.val_loss for row in outcome.history]
+        left.plot(rounds, train, color="C0", label="train" if is_kept else None, **faint)
+        left.plot(rounds, val, color="C1", label="val" if is_kept else None, **faint)
+        right.plot(rounds, [row.val_score for row in outcome.history], color="C1", **faint)
+        right.plot(
+            outcome.best.round,
+            outcome.best.val_score,
+            "o",
+            color="C3",
+            label="kept round" if is_kept else None,
+            alpha=faint["alpha"],
+        )
+        left.axvline(outcome.best.round, color="C3", ls=":", lw=1, alpha=faint["alpha"])
+    of_val = result.metrics.get("val", {"majority": {}})  # of the first target, which may lack it
+    if result.headline in of_val["majority"]:
+        baseline = of_val["majority"][result.headline]
+        right.axhline(baseline, color="grey", ls="--", lw=1, label="majority class")
+        right.set_ylim(0, 1.03)
+    what = "penalty, from strong to weak" if result.best.is_exact else "epoch"
+    for axes, name in (
+        (left, "cross-entropy" if result.headline == "weighted_f1" else "loss"),
+        (right, f"val {SHORT.get(result.headline, result.headline)}"),
+    ):
+        axes.set_xlabel(what)
+        axes.set_ylabel(name)
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, fontsize=8)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    seeds = f"{len(outcomes)} seeds, the kept one in full colour" if len(outcomes) > 1 else "1 seed"
+    how = "exact solutions" if result.best.is_exact else seeds
+    figure.suptitle(f"{result.options.head}: {how}", fontsize=10)
+    _save(figure, path)
+
+
+def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """A figure without pyplot, which keeps global state and may want a screen."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a second to import
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns)
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Lay out and draw once; savefig would draw twice, as it has to lay out before."""
+    from PIL import Image  # comes with matplotlib
+
+    with warnings.catch_warnings():  # of letters that the font lacks; they become boxes
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # (H, W, 3); nothing is transparent
+    Image.fromarray(pixels).save(path, dpi=(DPI, DPI), compress_level=QUICK)
+
+
+def _count(clips: float) -> str:
+    return f"{clips:,.0f}" if float(clips).is_integer() else f"{clips:,.1f}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"

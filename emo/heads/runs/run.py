@@ -1,0 +1,149 @@
+"""A finished run, read back: its head with its scaling, ready to predict."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from emo import plugins
+from emo.errors import FitError
+from emo.heads.data.data import scale_streams
+from emo.heads.data.dialogues import pairs_of
+from emo.heads.data.scaling import Scaling
+from emo.heads.data.targets import Target, targets_of
+from emo.heads.head import LIBRARY, Batch, Head
+from emo.heads.runs.files import WEIGHTS_FILE, read_document
+from emo.heads.training.inference import outputs_of
+from emo.ragged import Ragged
+from emo.store.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What `emo fit-head` wrote.
+
+    Example::
+
+        run = Run.load(Path("runs/latest"))
+        tokens = {name: store.read(name, ids) for name in run.streams}
+        probabilities = run.predict(tokens)  # (N, C), in the order of run.classes
+    """
+
+    path: Path
+    document: dict[str, Any]
+    """``run.json``."""
+    recipes: dict[str, Recipe]
+    """By name in the store, what made the tokens that the head was fitted on."""
+    scalings: dict[str, Scaling]
+    head: Head
+    targets: tuple[Target, ...]
+    """What the head predicts; the first is :attr:`target`."""
+
+    @classmethod
+    def load(cls, path: Path) -> "Run":
+        """Read a run folder.
+
+        Raises:
+            FitError: there is none, or it is damaged or of a newer version.
+        """
+        document = read_document(path)
+        if "folds" in document:
+            raise FitError(
+                f"{path} is a cross-validation: it has a head for each fold and keeps none. "
+                "Fit one on all clips with emo fit-head, without --cv."
+            )
+        try:
+            tensors = load_file(path / WEIGHTS_FILE)
+            name, options = document["head"]["name"], document["head"]["options"]
+            kind = plugins.load(LIBRARY, name, Head)  # type: ignore[type-abstract]
+            dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
+            targets = targets_of(document)
+            widths = {target.name: target.width for target in targets}
+            head = kind(dims, widths, options=kind.Options(**options))
+            weights = {
+                key.removeprefix("head/"): tensor
+                for key, tensor in tensors.items()
+                if key.startswith("head/")
+            }
+            head.load_state_dict(weights)
+            scalings = {
+                stream: Scaling(
+                    tensors[f"scaling/{stream}/centre"],
+                    tensors[f"scaling/{stream}/scale"],
+                    is_unit=f"scaling/{stream}/is_unit" in tensors,
+                )
+                for stream in dims
+            }
+            recipes = {
+                recipe: Recipe.from_json(value) for recipe, value in document["recipes"].items()
+            }
+        except (KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+            raise FitError(
+                f"{path}: damaged, or made by another version of its head: {error!r}. "
+                "Fit it again with emo fit-head."
+            ) from error
+        return cls(path, document, recipes, scalings, head, targets)
+
+    @property
+    def target(self) -> str:
+        """What the head predicts."""
+        return str(self.document["target"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the probabilities."""
+        return tuple(self.document["classes"])
+
+    @property
+    def streams(self) -> dict[str, dict[str, Any]]:
+        """``{"classic/audio": {"fingerprint": …, "dim": …}}``, what :meth:`predict` reads."""
+        return dict(self.document["streams"])
+
+    def predict(self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None) -> np.ndarray:
+        """Class probabilities (N, C), float32, of the first target; see :meth:`predict_all`."""
+        return self.predict_all(streams, turns)[self.target]
+
+    def predict_all(
+        self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """By target its class probabilities (N, C), float32; streams beyond the run's are ignored.
+
+        Of a number (N, 1), the prediction; of pairs of turns (P, C), a row for each of
+        :func:`emo.heads.data.dialogues.pairs_of`.
+
+        Args:
+            streams: tokens as stored, by stream, of the same N clips; length 0: absent.
+            turns: (G, U) rows of the turns of each dialogue, see
+                :func:`emo.heads.data.dialogues.turns_of`; None: each clip is its own dialogue.
+
+        Raises:
+            FitError: a stream is missing, or has another width or number of clips.
+        """
+        for name, spec in self.streams.items():
+            if name not in streams:
+                raise FitError(
+                    f"{self.path}: the run reads stream {name!r}; "
+                    f"got {', '.join(streams) or 'none'}"
+                )
+            if streams[name].width != spec["dim"]:
+                raise FitError(
+                    f"{self.path}: stream {name!r}: expected tokens of width {spec['dim']}, "
+                    f"got {streams[name].width}"
+                )
+        counts = {name: len(streams[name]) for name in self.streams}
+        if len(set(counts.values())) != 1:
+            raise FitError(f"{self.path}: expected the same clips in every stream, got {counts}")
+        if not next(iter(counts.values())):
+            return {each.name: np.zeros((0, each.width), np.float32) for each in self.targets}
+        turns = np.arange(next(iter(counts.values())))[:, None] if turns is None else turns
+        batch = Batch(
+            scale_streams(streams, self.scalings),
+            turns=torch.from_numpy(turns),
+            pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
+        )
+        return outputs_of(self.head, batch, self.targets)

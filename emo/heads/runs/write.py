@@ -1,0 +1,204 @@
+"""The run folder: written under a temporary name, then renamed, so nothing half-written is read."""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+import emo
+from emo.errors import FitError
+from emo.heads.data.scaling import scaling_tensors
+from emo.heads.data.targets import Target
+from emo.heads.options import FitOptions
+from emo.heads.runs.clips_file import write_known
+from emo.heads.runs.files import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE, file_name
+from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
+from emo.heads.runs.predictions import columns_of
+from emo.heads.runs.result import FitResult
+from emo.heads.runs.tables import Column, write_table
+from emo.heads.training.outcome import Round
+from emo.store.backend.atomic import temporary_beside
+
+
+@contextlib.contextmanager
+def run_folder(out: Path) -> Iterator[Path]:
+    """A temporary folder beside ``out`` that becomes ``out`` when the block is left normally.
+
+    What goes wrong inside the block is its own; see :func:`writing`.
+
+    Raises:
+        FitError: ``out`` holds something that is not a run, or nothing can be written there.
+    """
+    out = out.absolute()
+    try:
+        is_foreign = out.exists() and not ((out / RUN_FILE).is_file() or _is_empty_folder(out))
+        if is_foreign:
+            raise FitError(f"{out} exists and holds no {RUN_FILE}; choose another --out")
+        folder = temporary_beside(out)
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+    try:
+        yield folder
+        with writing(out):
+            folder.chmod(0o755)  # mkdtemp's is private
+            _replace(folder, out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Name the run that is being written, in an error.
+
+    Raises:
+        FitError: the disk is full or gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(out, error) from error
+
+
+def write_run(folder: Path, result: FitResult) -> None:
+    """Everything that is needed to judge, repeat and use the run.
+
+    ``run.json`` (what was asked, on what, and the scores), ``head.safetensors`` (weights of the
+    seed best on val, and scaling), ``clips.csv``, ``predictions.csv``, ``history.csv``, two plots.
+    """
+    write_known(folder, result.data, result.inherited)
+    for target in result.data.targets:
+        table = columns_of(target, result.all_scores[target.name], result.data.splits)
+        write_target(folder, result, target, table)
+    rounds = [row for done in result.outcomes for row in done.history]
+    write_table(folder / "history.csv", history_of(rounds, result.headline))
+    plot_curves(folder / "curves.png", result)
+    tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
+    tensors |= scaling_tensors(result.data.scalings)
+    weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    (folder / WEIGHTS_FILE).write_bytes(weights)
+    write_document(folder, document_of(result))
+
+
+def write_target(
+    folder: Path, result: FitResult, target: Target, predictions: Mapping[str, Column]
+) -> None:
+    """Of one target the predictions, and their picture if there is one."""
+    mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
+    write_table(folder / f"predictions{mark}.csv", predictions)
+    if target.task in ("classify", "pairs"):
+        plot_confusion(folder / f"confusion{mark}.png", result, target)
+    elif target.task == "regress":
+        plot_numbers(folder / f"numbers{mark}.png", result, target)
+
+
+def write_document(folder: Path, document: Mapping[str, Any]) -> None:
+    """``run.json``."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def history_of(rounds: Sequence[Round], headline: str) -> dict[str, list[object]]:
+    """A row for each round; its numbers have 6 digits."""
+    titles = {"val_score": f"val_{headline}"}
+    return {
+        titles.get(field.name, field.name): [_short(getattr(row, field.name)) for row in rounds]
+        for field in dataclasses.fields(Round)
+    }
+
+
+def _short(value: object) -> object:
+    is_number = isinstance(value, float) and not math.isnan(value)
+    return f"{value:.6g}" if is_number else value
+
+
+def document_of(result: FitResult) -> dict[str, Any]:
+    """``run.json``."""
+    best = result.best.best
+    asked = told(result.options, result.head_options)
+    return {
+        "format_version": FORMAT_VERSION,
+        "head": asked["head"],
+        "target": result.data.target,
+        "classes": list(result.classes),
+        "targets": [
+            {**dataclasses.asdict(target), "classes": list(target.classes)}
+            for target in result.data.targets
+        ],
+        "streams": {
+            source.name: {"fingerprint": source.recipe.fingerprint, "dim": source.spec.dim}
+            for source in result.data.sources
+        },
+        "recipes": {
+            source.name.partition("/")[0]: source.recipe.to_json() for source in result.data.sources
+        },
+        "manifest": {
+            "path": str(result.manifest.path.absolute()), "sha256": result.manifest.sha256,
+            "columns": dict(result.manifest.columns),
+        },
+        "features": [str(path.absolute()) for path in result.features],
+        "options": asked["options"],
+        "question": result.question,
+        "kept": {
+            "seed": best.seed, "round": best.round, f"val_{result.headline}": best.val_score,
+        },
+        "splits": {name: len(split.ids) for name, split in result.data.splits.items()},
+        "notes": result.notes,
+        "metrics": result.metrics,
+        "metrics_of_others": {
+            name: found for name, found in result.all_metrics.items() if name != result.data.target
+        },
+        "scored_before_by": list(result.earlier.runs),
+        "settings_before": result.earlier.settings,
+        "missing": result.missing_metrics,
+        "seconds": round(result.seconds, 3),
+        "versions": {
+            "emo": emo.__version__, "python": platform.python_version(),
+            "torch": torch.__version__, "numpy": np.__version__,
+            "threads": result.options.threads or torch.get_num_threads(),
+        },
+    }  # fmt: skip
+
+
+def told(options: FitOptions, head_options: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of ``run.json`` that say what was asked: ``head`` and ``options``."""
+    fields = dataclasses.asdict(options)
+    head = {"name": fields.pop("head"), "options": dict(head_options)}
+    for name in ("head_options", "target"):  # said with the head, and by the targets
+        del fields[name]
+    found: dict[str, Any] = json.loads(json.dumps({"head": head, "options": fields}))
+    return found
+
+
+def _replace(folder: Path, out: Path) -> None:
+    """Rename, moving an older run out of the way first."""
+    if not out.exists():
+        os.rename(folder, out)
+        return
+    older = Path(tempfile.mkdtemp(prefix=f".old-{out.name}-", dir=out.parent))
+    os.rename(out, older / out.name)
+    try:
+        os.rename(folder, out)
+    except OSError:
+        os.rename(older / out.name, out)
+        raise
+    finally:
+        shutil.rmtree(older, ignore_errors=True)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _cannot_write(out: Path, error: OSError) -> FitError:
+    return FitError(f"{out} cannot be written: {error.strerror}; choose another --out")

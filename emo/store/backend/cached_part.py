@@ -1,0 +1,145 @@
+"""Local copies of parts in a bucket: files of the same size into which bytes come when asked for.
+
+Nothing says which bytes are there: whoever reads compares the checksum of a chunk, and has it
+fetched (again) when that differs. So a copy may be torn, damaged, or shared by many processes.
+"""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+from emo.store.backend.cache_folder import cache_folder, entry, make_room, writing
+from emo.store.backend.evict import hold
+from emo.store.backend.location import Place
+from emo.store.backend.object_path import ObjectPath
+
+GET_BYTES = 2**22
+"""Of one request for tokens."""
+REQUESTS = 4
+"""At the same time, of one part."""
+
+
+class CachedPart:
+    """The local copy of one part; threads may share it."""
+
+    def __init__(self, path: ObjectPath) -> None:
+        """Of the object ``path`` as it is now.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        self._handle: int | None = None
+        self._lock = Lock()
+        self.path, self.facts = path, path.stat()
+        self.file = entry(path, self.facts).with_suffix(".part")
+
+    def map(self) -> mmap.mmap:
+        """The copy, as long as the part; bytes of it were or were not fetched yet.
+
+        Raises:
+            StoreError: the cache folder cannot be written.
+        """
+        with self._lock, writing(self.file):
+            if self._handle is None:
+                self._handle = self._open()
+            # the map holds the file, too: it is not evicted while arrays look into it
+            return mmap.mmap(self._handle, self.facts.st_size, access=mmap.ACCESS_READ)
+
+    def fetch(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Copy these bytes, (first, past the last) each, rising, from the bucket.
+
+        Raises:
+            FileNotFoundError: the part is gone.
+            StoreError: the object store does not answer, or the cache folder cannot be written.
+        """
+        pieces = _pieces(ranges)
+        with self._lock, writing(self.file):
+            handle = self._open() if self._handle is None else os.dup(self._handle)
+        try:
+            with ThreadPoolExecutor(min(REQUESTS, len(pieces))) as pool:
+                for _ in pool.map(lambda piece: self._copy(handle, *piece), pieces):
+                    pass
+        finally:
+            os.close(handle)
+        make_room(sum(stop - start for start, stop in pieces))
+
+    def release(self) -> None:
+        """Let the copy be evicted once nobody looks into it."""
+        with self._lock:
+            if self._handle is not None:
+                os.close(self._handle)
+            self._handle = None
+
+    def __del__(self) -> None:
+        self.release()
+
+    def _copy(self, handle: int, start: int, stop: int) -> None:
+        data = self.path.bucket.read_range(self.path.key, start, stop, self.facts)
+        with self._lock, writing(self.file):
+            os.lseek(handle, start, os.SEEK_SET)  # lseek + write, for Windows has no pwrite
+            left = memoryview(data)
+            while left:
+                left = left[os.write(handle, left) :]
+
+    def _open(self) -> int:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            handle = os.open(self.file, flags, 0o666)
+            hold(handle)
+            status = os.fstat(handle)
+            if status.st_nlink:
+                break
+            os.close(handle)  # evicted between the two
+        if status.st_size < self.facts.st_size:
+            os.ftruncate(handle, self.facts.st_size)  # what is not there yet takes no room
+        os.utime(self.file)
+        return handle
+
+
+@contextmanager
+def local_copy(path: Place) -> Iterator[Path]:
+    """A part as a local file: itself, or a copy of all of it that is fresh from the bucket.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        StoreError: the object store does not answer, or the cache folder cannot be written.
+    """
+    if isinstance(path, Path):
+        yield path
+        return
+    facts, folder = path.stat(), cache_folder()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(prefix="whole-", dir=folder)
+    with scratch as name:
+        file = Path(name) / path.name
+        with open(file, "wb") as out:
+            for start, stop in _pieces([(0, facts.st_size)]):
+                data = path.bucket.read_range(path.key, start, stop, facts)
+                with writing(file):
+                    out.write(data)
+        yield file
+
+
+def _pieces(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbours joined, and cut again into what one request asks for.
+
+    >>> _pieces([(0, 5), (5, 9), (20, 30)])
+    [(0, 9), (20, 30)]
+    """
+    joined: list[tuple[int, int]] = []
+    for start, stop in ranges:
+        if joined and joined[-1][1] == start:
+            start = joined.pop()[0]
+        joined.append((start, stop))
+    return [
+        (at, min(at + GET_BYTES, stop))
+        for start, stop in joined
+        for at in range(start, stop, GET_BYTES)
+    ]

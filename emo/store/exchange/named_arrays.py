@@ -1,0 +1,239 @@
+"""Finds clips in a file of named arrays (npz, HDF5, Zarr, pickle): ids, tokens and lengths.
+
+A stream is ragged (``X/values`` with ``X/offsets``, or ``X`` (ΣT, D) with ``X_length``), padded
+(``X`` (N, L, D) with ``X_lengths``) or pooled (``X`` (N, D)). Padding is cut off by the lengths,
+and refused when there are none: averaged into a mean it is what spoils features most often.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from emo.errors import StoreError
+from emo.ragged import Ragged, offsets_of
+from emo.store.exchange.clip_ids import ID_NAMES, texts
+from emo.store.exchange.contents import Contents, Rows, known, spec_of
+from emo.store.lazy_dict import LazyDict
+
+_IDS = "OSTUiu"
+"""Kinds of numpy's dtypes that ids can have."""
+LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
+DOCUMENT = "emo"
+"""The name of the JSON that our own files carry beside the arrays."""
+
+
+@dataclass(frozen=True)
+class ArrayOptions:
+    """How to read arrays that somebody else wrote."""
+
+    ids: str | None = field(default=None, metadata={"help": "The array of clip ids."})
+    lengths: str | None = field(
+        default=None, metadata={"help": "Lengths of padded streams that have none of their own."}
+    )
+    padding: Literal["end", "front"] = field(default="end", metadata={"help": "Where it lies."})
+    zeros: bool = field(
+        default=True, metadata={"help": "Refuse padding that is not all zeros: wrong lengths."}
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _File:
+    """What the functions below read."""
+
+    arrays: Mapping[str, Any]
+    path: Path
+    options: ArrayOptions
+    document: Mapping[str, Any]
+    clips: int
+
+
+def find_clips(
+    arrays: Mapping[str, Any],
+    path: Path,
+    options: ArrayOptions,
+    *,
+    document: Mapping[str, Any] | None = None,
+) -> Contents:
+    """The clips in arrays that have a shape, a dtype and can be sliced.
+
+    Args:
+        arrays: by name; ``/`` stands for groups.
+        path: named in errors.
+        options: of the reader.
+        document: what our own writer put beside the arrays.
+
+    Raises:
+        StoreError: no ids, no streams, padded tokens without lengths, or shapes that disagree.
+    """
+    id_name = _id_name(arrays, path, options)
+    try:
+        ids = texts(np.asarray(arrays[id_name][...]).reshape(-1).tolist())
+    except ValueError as error:
+        raise StoreError(f"{path}: {id_name}: {error}") from error
+    file = _File(arrays, path, options, document or {}, len(ids))
+    used = {id_name, options.lengths or id_name}
+    streams: dict[str, Callable[[], Rows]] = {}
+    for name in arrays:
+        stream, lengths_name = _stream_of(name, arrays)
+        if stream is None or name == id_name:
+            continue
+        if stream in streams:
+            raise StoreError(f"{path}: two arrays hold the tokens of {stream!r}, one is {name}")
+        streams[stream] = partial(_rows, file, name, stream, lengths_name)
+        used |= {name, lengths_name or name}
+    if not streams:
+        raise StoreError(
+            f"{path}: no tokens: expected arrays (ΣT, D) with offsets, (N, L, D) with lengths or "
+            f"(N, D); found {_shapes(arrays)}"
+        )
+    ignored = tuple(f"{name} {tuple(arrays[name].shape)}" for name in arrays if name not in used)
+    order = [name for name in file.document.get("streams", ()) if name in streams]
+    made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
+    return Contents(ids, LazyDict(made), ignored=ignored, **known(file.document))
+
+
+def parse_document(text: str, path: Path) -> Mapping[str, Any]:
+    """The JSON beside the arrays.
+
+    Raises:
+        StoreError: it is none.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise StoreError(
+            f"{path}: what is called {DOCUMENT!r} in it is no JSON: {error}"
+        ) from error
+    if not isinstance(document, dict) or not all(map(_is_as_written, document.items())):
+        raise StoreError(f"{path}: what is called {DOCUMENT!r} in it is not what emo writes there")
+    return document
+
+
+def _is_as_written(entry: tuple[str, Any]) -> bool:
+    """Whether an entry has the shape that :meth:`emo.store.exchange.contents.Contents.document` gives it."""
+    name, value = entry
+    if name in ("absent", "notes", "streams"):
+        kinds = (int, float) if name == "notes" else (str, list, type(None))
+        return isinstance(value, dict) and all(
+            isinstance(inner, dict) and all(isinstance(each, kinds) for each in inner.values())
+            for inner in value.values()
+        )
+    if name in ("failures", "folders", "names"):
+        return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+    return isinstance(value, dict | list | type(None))
+
+
+def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> str:
+    names = (options.ids,) if options.ids else ID_NAMES
+    for name in names:
+        if name in arrays and len(arrays[name].shape) == 1 and arrays[name].dtype.kind in _IDS:
+            return name
+    raise StoreError(
+        f"{path}: no clip ids: expected (N,) text or whole numbers {' or '.join(names)}; "
+        f"found {_shapes(arrays)}. "
+        "Name the array with -o ids=NAME"
+    )
+
+
+def _stream_of(name: str, arrays: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The stream that an array holds the tokens of, and the name of its offsets or lengths."""
+    array = arrays[name]
+    if array.dtype.kind not in "fiub" or len(array.shape) not in (2, 3):
+        return None, None
+    for ending in ("/values", "_values"):
+        stem = name.removesuffix(ending)
+        offsets = stem + ending.replace("values", "offsets")
+        if name.endswith(ending) and offsets in arrays:
+            return stem.replace("/", "-"), offsets
+    stem = name.removesuffix("/values")
+    found = (stem + ending for ending in LENGTH_ENDINGS)
+    return stem.replace("/", "-"), next((each for each in found if each in arrays), None)
+
+
+def _lengths(file: _File, name: str | None, where: str) -> np.ndarray | None:
+    """(N,) int64, from offsets or lengths."""
+    if name is None:
+        return None
+    where = f"{file.path}: {where}: {name}"
+    if name not in file.arrays:
+        raise StoreError(f"{where}: no such array; found {_shapes(file.arrays)}")
+    numbers = np.asarray(file.arrays[name][...]).reshape(-1)
+    if numbers.dtype.kind == "f" and (numbers == np.floor(numbers)).all():
+        numbers = numbers.astype(np.int64)
+    is_offsets = name.endswith("offsets")
+    expected = file.clips + is_offsets
+    if numbers.dtype.kind not in "iu" or len(numbers) != expected:
+        raise StoreError(
+            f"{where}: expected {expected} whole numbers for {file.clips} clips, got "
+            f"{numbers.dtype} {numbers.shape}"
+        )
+    lengths = np.diff(numbers.astype(np.int64)) if is_offsets else numbers.astype(np.int64)
+    if (lengths < 0).any() or (is_offsets and numbers[0] != 0):
+        raise StoreError(f"{where}: expected lengths >= 0 from 0 on")
+    return lengths
+
+
+def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Rows:
+    array, where = file.arrays[name], f"{file.path}: {name} {tuple(file.arrays[name].shape)}"
+    lengths = _lengths(file, lengths_name, stream)
+    dtype = np.dtype(array.dtype).newbyteorder("=")
+    spec = spec_of(file.document, stream, int(array.shape[-1]), dtype.name)
+    if len(array.shape) == 3:
+        if lengths is None:
+            lengths = _lengths(file, file.options.lengths, stream)
+        return Rows(spec, *_padded(array, lengths, file, name, where))
+    if lengths is None:
+        if array.shape[0] != file.clips:
+            raise StoreError(
+                f"{where}: expected {file.clips} rows, one a clip, or offsets beside it"
+            )
+        lengths = np.ones(file.clips, np.int64)
+    offsets = offsets_of(lengths)
+    if int(offsets[-1]) != array.shape[0]:
+        raise StoreError(f"{where}: expected {int(offsets[-1])} rows, as its lengths sum up to")
+
+    def read(first: int, last: int) -> Ragged:
+        start, stop = int(offsets[first]), int(offsets[last])
+        return Ragged(np.asarray(array[start:stop]), offsets[first : last + 1] - start)
+
+    return Rows(spec, lengths, read)
+
+
+def _padded(
+    array: Any, lengths: np.ndarray | None, file: _File, name: str, where: str
+) -> tuple[np.ndarray, Callable[[int, int], Ragged]]:
+    """The lengths, cut to L, and a reader that takes the padding away."""
+    longest, clips, options = array.shape[1], file.clips, file.options
+    if array.shape[0] != clips:
+        raise StoreError(f"{where}: expected {clips} clips, as there are ids")
+    if lengths is None and longest > 1:
+        raise StoreError(
+            f"{where}: padded tokens without lengths: expected an array of {clips} lengths called "
+            f"{name}_lengths; -o lengths=NAME names another"
+        )
+    # tools that cut long clips at L keep the length before the cut
+    kept = np.ones(clips, np.int64) if lengths is None else np.minimum(lengths, longest)
+
+    def read(first: int, last: int) -> Ragged:
+        block, counts = np.asarray(array[first:last]), kept[first:last, None]
+        places = np.arange(longest)[None]
+        is_token = places < counts if options.padding == "end" else places >= longest - counts
+        if options.zeros and block[~is_token].any():
+            wrong = first + int(np.flatnonzero((~is_token & block.any(axis=2)).any(axis=1))[0])
+            raise StoreError(
+                f"{where}: clip {wrong} has numbers beyond its {kept[wrong]} tokens: the lengths "
+                "are wrong, or -o padding=front; -o zeros=false drops them all the same"
+            )
+        return Ragged(block[is_token], offsets_of(counts[:, 0]))
+
+    return kept, read
+
+
+def _shapes(arrays: Mapping[str, Any]) -> str:
+    found = [f"{name} {tuple(array.shape)}" for name, array in arrays.items()]
+    return ", ".join(found[:12]) or "no arrays"

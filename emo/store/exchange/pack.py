@@ -1,0 +1,213 @@
+"""`emo store pack` and `unpack`: a part of a store as one file to hand on, checked by sums.
+
+A pack is a zip of stored members: ``features/RECIPE/…`` as in any store, ``manifest.csv`` if labels
+are wanted, and last ``emo-pack.json`` with the SHA-256 of each. Unpacking takes these names and no
+others, so that nothing can be written outside of its folder.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from emo.errors import StoreError
+from emo.store.backend.atomic import appearing, content_hash
+from emo.store.backend.location import Place
+from emo.store.exchange.contents import LEFT_OUT, Contents, of_folder
+from emo.store.exchange.transfer import lost_lines, only_recipe
+from emo.store.exchange.write_parts import write_parts
+from emo.store.maintain.verify import verify
+from emo.store.store import Store
+from emo.table import format_bytes
+
+INDEX, MANIFEST, FEATURES = "emo-pack.json", "manifest.csv", "features"
+PACK_VERSION = 1
+_NAME = re.compile(
+    rf"{re.escape(INDEX)}|{re.escape(MANIFEST)}"
+    rf"|{FEATURES}/[\w-][\w.-]*/(recipe\.json|part-[0-9a-f]{{16}}(-r\d+)?\.zarr\.zip)"
+)
+_INDEX_BYTES = 2**26
+_COPY_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What came of packing or unpacking."""
+
+    out: Path
+    clips: int
+    files: int
+    size_bytes: int
+    sha256: str
+    """Of the packed file."""
+    lines: tuple[str, ...] = ()
+
+    def table(self) -> str:
+        """For people."""
+        size = format_bytes(self.size_bytes)
+        what = f"{self.clips:,} clips in {self.files} files ({size}) -> {self.out}"
+        return "\n".join([what, f"sha256 of the pack: {self.sha256}", *self.lines])
+
+
+def pack(
+    store: Place | str,
+    out: Path,
+    *,
+    recipe: str | None = None,
+    streams: Sequence[str] = (),
+    cells: Mapping[str, Mapping[str, str]] | None = None,
+    manifest: bytes | None = None,
+) -> PackReport:
+    """Write clips of a recipe, under the same recipe, into one file.
+
+    The recipe stays whole, so that `emo predict` can repeat it; streams that were not asked for
+    are absent in every clip.
+
+    Args:
+        store: where they are.
+        out: written; it must not exist.
+        recipe: which; None: the only one.
+        streams: of it; none: all.
+        cells: only these clips; None: all.
+        manifest: the CSV to put in; None: none.
+
+    Raises:
+        StoreError: an unknown recipe or stream, or ``out`` exists.
+    """
+    folder = only_recipe(Store(store), recipe)
+    contents = _with_reasons(of_folder(folder, streams=streams, cells=cells), folder.recipe.streams)
+    with appearing(out) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
+        root = Path(scratch)
+        copy = Store.create(root / FEATURES).add_recipe(folder.name, folder.recipe)
+        write_parts(contents, copy)
+        if manifest is not None:
+            (root / MANIFEST).write_bytes(manifest)
+        files = sorted(file for file in root.rglob("*") if file.is_file())
+        _write(temporary, {file.relative_to(root).as_posix(): file for file in files})
+        size, total = temporary.stat().st_size, content_hash(temporary)
+    lines = tuple(lost_lines(contents, folder))
+    return PackReport(out, len(contents.ids), len(files), size, total, lines)
+
+
+def unpack(file: Path, out: Path) -> PackReport:
+    """Unpack into a new folder, which appears only if every sum is right.
+
+    Raises:
+        StoreError: not a pack, a member that does not belong into one, a sum that differs, or
+            ``out`` exists.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive, appearing(out) as temporary:
+            sums = _check(archive, file)
+            temporary.mkdir()
+            _extract(archive, temporary, sums, file)
+            found = verify(Store(temporary / FEATURES))
+            if found.problems:
+                path, what = found.problems[0]
+                raise StoreError(f"{file}: {path.name} is damaged: {what}; nothing was unpacked")
+            clips = sum(report.clips for report in found.recipes)
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        raise StoreError(f"{file}: not a pack that can be read: {error}") from error
+    lines = [f"{name}: {size} clips" for name, size in _counts(out / FEATURES).items()]
+    if (out / MANIFEST).is_file():
+        lines.append(f"with labels: {out / MANIFEST}")
+    return PackReport(out, clips, len(sums), file.stat().st_size, content_hash(file), tuple(lines))
+
+
+def _with_reasons(contents: Contents, streams: Mapping[str, object]) -> Contents:
+    """Why the clips lack the streams that are left out."""
+    lost = [name for name in streams if name not in contents.streams]
+    if not lost:
+        return contents
+    reasons = dict.fromkeys(lost, LEFT_OUT)
+    absent = {clip_id: {**contents.absent.get(clip_id, {}), **reasons} for clip_id in contents.ids}
+    return replace(contents, absent=absent)
+
+
+def _write(out: Path, files: Mapping[str, Path]) -> None:
+    sums = {name: content_hash(path) for name, path in files.items()}
+    index = {"format": "emo pack", "version": PACK_VERSION, "sha256": sums}
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, path in tqdm(files.items(), desc="pack", unit="file", disable=None, delay=2):
+            with open(path, "rb") as source, archive.open(_info(name), "w", force_zip64=True) as to:
+                shutil.copyfileobj(source, to, _COPY_BYTES)
+        archive.writestr(_info(INDEX), json.dumps(index, indent=2))
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    """Dated 1980: the same clips make the same bytes."""
+    info = zipfile.ZipInfo(name)
+    info.external_attr = 0o644 << 16
+    return info
+
+
+def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
+    """The sums of all members, once every name and kind is right."""
+    seen: set[str] = set()
+    for info in archive.infolist():
+        wrong = _wrong(info, seen)
+        if wrong:
+            raise StoreError(
+                f"{file}: refused: member {info.filename!r} {wrong}; nothing was unpacked"
+            )
+        seen.add(info.filename)
+    if INDEX not in seen or archive.getinfo(INDEX).file_size > _INDEX_BYTES:
+        raise StoreError(f"{file}: no {INDEX} in it: not made by emo store pack")
+    try:
+        index = json.loads(archive.read(INDEX))
+        version, sums = index["version"], dict(index["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{file}: {INDEX} is damaged: {error!r}") from error
+    if version != PACK_VERSION:
+        raise StoreError(f"{file}: expected a pack of version {PACK_VERSION}, got {version}")
+    if sums.keys() != seen - {INDEX}:
+        odd = sorted(sums.keys() ^ (seen - {INDEX}))
+        raise StoreError(f"{file}: {INDEX} and the members disagree about {odd[0]!r}")
+    return {str(name): str(total) for name, total in sums.items()}
+
+
+def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
+    """Why a member does not belong into a pack."""
+    name = info.filename
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
+        return "has an absolute path"
+    if ".." in re.split(r"[/\\]", name):
+        return "leaves the folder by '..'"
+    if stat.S_ISLNK(info.external_attr >> 16):
+        return "is a link"
+    if name in seen:
+        return "is there twice"
+    if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".joblib")):
+        return "is a pickle"
+    if not _NAME.fullmatch(name):
+        return "is none that emo store pack writes"
+    if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
+        return "is encrypted or compressed, which emo store pack never does"
+    return None
+
+
+def _extract(archive: zipfile.ZipFile, folder: Path, sums: Mapping[str, str], file: Path) -> None:
+    for name, expected in tqdm(sums.items(), desc="unpack", unit="file", disable=None, delay=2):
+        target, total = folder / name, hashlib.sha256()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with archive.open(name) as source, open(target, "xb") as out:
+            while block := source.read(_COPY_BYTES):
+                total.update(block)
+                out.write(block)
+        if total.hexdigest() != expected:
+            raise StoreError(
+                f"{file}: {name}: expected sha256 {expected[:12]}…, found "
+                f"{total.hexdigest()[:12]}…: damaged on its way; nothing was unpacked. Get it anew"
+            )
+
+
+def _counts(features: Path) -> dict[str, int]:
+    return {name: len(folder.ids) for name, folder in Store(features).recipes.items()}

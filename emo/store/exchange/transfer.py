@@ -1,0 +1,217 @@
+"""`emo store import` and `export`: clips between a store and files of other formats."""
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from emo import plugins
+from emo.errors import StoreError
+from emo.store.backend.atomic import appearing, content_hash
+from emo.store.backend.location import Place
+from emo.store.exchange.contents import Contents, of_folder, recipe_of
+from emo.store.exchange.format import FORMATS, Format
+from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
+from emo.store.recipe import IMPORTED
+from emo.store.recipe_folder import RecipeFolder
+from emo.store.store import Store
+from emo.table import format_bytes, format_table
+
+_FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+"""What libraries raise at files that are not what they seem."""
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """What came of an import or export."""
+
+    rows: tuple[dict[str, object], ...]
+    """A row a stream."""
+    clips: int
+    """Done now."""
+    before: int
+    """Clips that the store had already."""
+    failures: Mapping[str, str]
+    """Clips without tokens, with reasons, whether they failed now or before."""
+    lines: tuple[str, ...]
+    """What else to know."""
+    cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of an import: clip id -> column of a manifest -> cell, as far as the file tells."""
+
+    def table(self) -> str:
+        """For people."""
+        failed = [f"failed: {clip_id}: {why}" for clip_id, why in [*self.failures.items()][:10]]
+        if len(self.failures) > 10:
+            failed.append(f"… and {len(self.failures) - 10} more")
+        return "\n".join([format_table(self.rows), "", *self.lines, *failed])
+
+
+def import_file(
+    name: str,
+    path: Path,
+    store: Place | str,
+    *,
+    options: Sequence[str] = (),
+    recipe: str | None = None,
+    streams: Sequence[str] = (),
+    allow_pickle: bool = False,
+    wants_labels: bool = False,
+) -> TransferReport:
+    """Commit the clips of a file to a store, under a recipe that names file, hash and options.
+
+    Args:
+        name: of the format.
+        path: a file, or a folder.
+        store: made when it does not exist.
+        options: ``name=value`` of the format.
+        recipe: its name in the store; None: the file's name.
+        streams: to take; none: all.
+        allow_pickle: take formats that are pickles.
+        wants_labels: only a format whose files tell labels will do.
+
+    Raises:
+        EmoError: an unknown format or option, a file that is not of it, another recipe there.
+    """
+    form, chosen = _format(name, options, writes=False)
+    _check_pickle(name, form, allow_pickle)
+    if wants_labels and not form.has_labels:
+        raise StoreError(f"--manifest: {name} files tell no labels; leave it out")
+    if not path.exists():
+        raise StoreError(f"{path}: no such file; name what {name} wrote")
+    with ExitStack() as file:
+        try:
+            contents = file.enter_context(form.read(path, chosen))
+            contents = contents.choose(list(streams)) if streams else contents
+            _check_ids(contents.ids, path)
+            facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
+            made = recipe_of(contents, backbone=f"{IMPORTED}{name}", options=facts)
+        except _FOREIGN as error:
+            raise StoreError(f"{path}: cannot be read as {name}: {error!r}") from error
+        made = replace(made, facts={**made.facts, "file": path.name})
+        folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
+        with no_empty_recipe(folder):
+            try:
+                before, new_failures = write_parts(contents, folder)
+            except OSError as error:
+                raise StoreError(f"{path}: cannot be read: {error}") from error
+        done = len(contents.ids) - before - len(new_failures.keys() & set(contents.ids))
+        named, failed = {*contents.ids, *contents.failures}, folder.failures
+        failures = {clip_id: why for clip_id, why in failed.items() if clip_id in named}
+        lines = [f"{done:,} clips of {path} -> {folder.path}"]
+        lines += [f"{before:,} were there before"] * bool(before)
+        lines += [f"no tokens, left out: {', '.join(contents.ignored)}"] * bool(contents.ignored)
+        return TransferReport(_rows(contents), done, before, failures, tuple(lines), contents.cells)
+
+
+def export_file(
+    name: str,
+    store: Place | str,
+    out: Path,
+    *,
+    recipe: str | None = None,
+    streams: Sequence[str] = (),
+    cells: Mapping[str, Mapping[str, str]] | None = None,
+    options: Sequence[str] = (),
+) -> TransferReport:
+    """Write clips of a recipe to a file or folder, which appears whole or not at all.
+
+    Args:
+        name: of the format.
+        store: where they are.
+        out: written; it must not exist.
+        recipe: which; None: the only one.
+        streams: of it; none: all.
+        cells: clips wanted, in order, with their cells of a manifest; None: all clips.
+        options: ``name=value`` of the format.
+
+    Raises:
+        EmoError: an unknown format, option, recipe or stream, or ``out`` exists.
+    """
+    form, chosen = _format(name, options, writes=True)
+    folder = only_recipe(Store(store), recipe)
+    contents = of_folder(folder, streams=streams, cells=cells)
+    _check_letters(contents.ids)
+    with appearing(out) as temporary, progress(contents, "export") as bar:
+        form.write(contents.watched(bar.update), temporary, chosen)
+        size = _size(temporary)
+    lines = [f"{len(contents.ids):,} clips of {folder.path} -> {out} ({format_bytes(size)})"]
+    lines += lost_lines(contents, folder)
+    return TransferReport(_rows(contents), len(contents.ids), 0, {}, tuple(lines))
+
+
+def only_recipe(store: Store, name: str | None) -> RecipeFolder:
+    """The recipe of that name; None: the only one there is."""
+    if name is None and len(store.recipes) == 1:
+        return next(iter(store.recipes.values()))
+    if name is None:
+        found = ", ".join(store.recipes) or "none"
+        raise StoreError(f"{store.path}: say which recipe with --recipe NAME; it holds: {found}")
+    if name not in store.recipes:
+        raise StoreError(f"{store.path}: {plugins.unknown('recipe', name, store.recipes)}")
+    return store.recipes[name]
+
+
+def lost_lines(contents: Contents, folder: RecipeFolder) -> list[str]:
+    """How many of the clips that were asked for are not among the contents."""
+    lost = len(contents.cells or folder.ids) - len(contents.ids)
+    return [f"{lost:,} clips have no tokens in these streams: not in it"] * bool(lost)
+
+
+def _format(name: str, options: Sequence[str], *, writes: bool) -> tuple[Format, Any]:
+    kind = plugins.load(FORMATS, name, Format)  # type: ignore[type-abstract]
+    pairs = plugins.split_options(options, [name])[name]
+    return kind(), plugins.parse_options(
+        kind.WriteOptions if writes else kind.ReadOptions, pairs, name
+    )
+
+
+def _check_pickle(name: str, form: Format, allow_pickle: bool) -> None:
+    if form.is_pickle and not allow_pickle:
+        raise StoreError(
+            f"{name} files are pickles, which can be made to run code. --allow-pickle reads them "
+            "with a restricted reader (numbers, text, lists, dicts, numpy arrays; nothing else)"
+        )
+    if allow_pickle and not form.is_pickle:
+        raise StoreError(f"--allow-pickle: {name} holds no pickles; leave it out")
+
+
+def _check_ids(ids: Sequence[str], path: Path) -> None:
+    seen: set[str] = set()
+    for clip_id in ids:
+        if not clip_id or clip_id in seen or "\n" in clip_id:
+            what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
+            raise StoreError(f"{path} holds {what}; ids are unique, not empty, and of one line")
+        seen.add(clip_id)
+
+
+def _check_letters(ids: Sequence[str]) -> None:
+    for clip_id in ids:
+        try:
+            clip_id.encode()
+        except UnicodeEncodeError:
+            raise StoreError(
+                f"clip {clip_id!a} has half of a letter in its id, which no other tool reads; "
+                "leave it out with --manifest"
+            ) from None
+
+
+def _rows(contents: Contents) -> tuple[dict[str, object], ...]:
+    return tuple(
+        {
+            "stream": name, "clips": int((rows.lengths > 0).sum()),
+            "absent": int((rows.lengths == 0).sum()), "tokens": rows.tokens,
+            "dim": rows.spec.dim, "dtype": rows.spec.dtype,
+        }
+        for name, rows in contents.streams.items()
+    )  # fmt: skip
+
+
+def _name_of(path: Path) -> str:
+    return re.sub(r"[^\w-]+", "-", path.stem).strip("-") or "imported"
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

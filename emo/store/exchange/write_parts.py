@@ -1,0 +1,86 @@
+"""Commits contents to a recipe's folder, a part at a time; what is there already is kept."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from emo.errors import EmoError, StoreError
+from emo.store.exchange.contents import Contents, cuts
+from emo.store.part.writer import PartWriter
+from emo.store.recipe import RECIPE_FILE
+from emo.store.recipe_folder import RecipeFolder
+
+PART_BYTES = 2**28
+"""Tokens committed together."""
+
+
+def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str, str]]:
+    """Commit the clips that the folder lacks; returns how many it had, and failures.
+
+    A clip whose numbers are not finite is a recorded failure, as in `emo extract`.
+    """
+    there = {*folder.ids, *folder.failures}
+    todo = np.array([clip_id not in there for clip_id in contents.ids], dtype=bool)
+    sizes = np.sum([rows.lengths * rows.token_bytes for rows in contents.streams.values()], axis=0)
+    failures = {k: why for k, why in contents.failures.items() if k not in there}
+    left = dict(failures)
+    with progress(contents, "import") as bar:
+        watched = contents.watched(bar.update)
+        for first, last in cuts(sizes, PART_BYTES):
+            if todo[first:last].any():
+                with PartWriter(folder.path, folder.recipe) as part:
+                    failures |= _add(part, watched, first, last, todo)
+                    for clip_id, why in left.items():
+                        part.fail(clip_id, why)
+                    left = {}
+    if left:
+        with PartWriter(folder.path, folder.recipe) as part:
+            for clip_id, why in left.items():
+                part.fail(clip_id, why)
+    folder.refresh()
+    return int((~todo).sum()), failures
+
+
+@contextmanager
+def no_empty_recipe(folder: RecipeFolder) -> Iterator[None]:
+    """Take a recipe away whose first clips were refused: other options make another recipe."""
+    try:
+        yield
+    except EmoError:
+        folder.refresh()
+        if not folder.part_paths:
+            (folder.path / RECIPE_FILE).unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.path.rmdir()
+        raise
+
+
+def progress(contents: Contents, what: str) -> "tqdm[Any]":
+    """A bar over the clips of every stream, on stderr, of what takes more than 2 s."""
+    steps = len(contents.ids) * len(contents.streams)
+    return tqdm(total=steps, desc=what, unit="clip", disable=None, delay=2)
+
+
+def _add(
+    part: PartWriter, contents: Contents, first: int, last: int, todo: np.ndarray
+) -> dict[str, str]:
+    tokens = {name: rows.read(first, last) for name, rows in contents.streams.items()}
+    failures = {}
+    for place in np.flatnonzero(todo[first:last]).tolist():
+        clip_id = contents.ids[first + place]
+        arrays = {name: ragged[place] for name, ragged in tokens.items() if len(ragged[place])}
+        reasons = {k: why for k, why in contents.absent.get(clip_id, {}).items() if k not in arrays}
+        source = contents.sources.get(clip_id, "")
+        try:
+            part.add(
+                clip_id, arrays, source=source,
+                absent={name: why for name, why in reasons.items() if name in part.recipe.streams},
+                notes=contents.notes.get(clip_id, {}),
+            )  # fmt: skip
+        except StoreError as error:
+            failures[clip_id] = str(error)
+            part.fail(clip_id, str(error), source=source)
+    return failures

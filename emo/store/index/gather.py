@@ -1,0 +1,226 @@
+"""Copies chosen clips out of many parts into one array, runs of neighbours at once."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+
+from emo.ragged import Ragged, offsets_of
+from emo.store.backend.parallel import at_once
+from emo.store.part.reader import Part
+from emo.store.part.stream_layout import Layout
+from emo.store.part.zarr_layout import stored_dtype
+from emo.store.recipe import StreamSpec
+
+OPEN_PARTS = 128
+"""Parts a recipe keeps mapped; a map costs a file descriptor, and often there are only 1024."""
+THREADED_BYTES = 2**26
+"""Reads of at least so many bytes use two threads: one copies while the other compares sums."""
+FEW_READS = 64
+"""Single clips that are looked up one by one before a table of all clips is made."""
+_PIECE_BYTES = 2**23
+
+_Run = tuple[int, int, int, int]
+"""Index of a part, first row and row past the last in it, row of the result."""
+
+
+class Clips(Protocol):
+    """What all parts of a recipe hold: merged from them, or told by their index."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """In order of slots."""
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(P,) finished clips of each part."""
+
+    def lengths(self, stream: str) -> np.ndarray:
+        """(slots,) int64, the tokens of each."""
+
+    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
+        """Index of the part of a slot, its first row and the row past its last."""
+
+
+class OpenParts:
+    """The parts of a recipe that are mapped now; of too many the oldest is released."""
+
+    def __init__(self) -> None:
+        """Nothing is mapped yet."""
+        self._parts: deque[Part] = deque()
+        self._lock = Lock()
+
+    def values(self, part: Part, stream: str) -> np.ndarray:
+        """(ΣT, D), the mapped tokens of a part."""
+        with self._lock:
+            if not part.opened:
+                self._parts.append(part)
+                while len(self._parts) > OPEN_PARTS:
+                    self._parts.popleft().release()
+            return part.values(stream)
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Where each slot lies."""
+
+    starts: np.ndarray
+    """(slots,) the first row, in its part."""
+    stops: np.ndarray
+    part_of: np.ndarray
+
+    @classmethod
+    def of(cls, clips: Clips, stream: str) -> "_Table":
+        """Add up the lengths of all clips."""
+        ends = offsets_of(clips.lengths(stream))
+        first = offsets_of(clips.counts)[:-1]  # the first slot of each part
+        base = np.repeat(ends[first], clips.counts)
+        starts, stops = ends[:-1] - base, ends[1:] - base
+        part_of = np.repeat(np.arange(len(first)), clips.counts)
+        return cls(starts, stops, part_of)
+
+
+class StreamRows:
+    """The tokens of one stream in all parts of a recipe, by slot (see :mod:`emo.store.index.merged`)."""
+
+    def __init__(
+        self,
+        clips: Clips,
+        stream: str,
+        spec: StreamSpec,
+        opened: OpenParts,
+        *,
+        is_remote: bool = False,
+    ) -> None:
+        """Parts are opened when tokens are read of them.
+
+        Args:
+            clips: of the recipe.
+            stream: its name.
+            spec: its width and type.
+            opened: shared by the recipe's streams.
+            is_remote: what is not in the local copies of parts yet is fetched many at a time.
+        """
+        self._parts, self._stream, self._opened = clips.parts, stream, opened
+        self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
+        self._layouts: dict[int, Layout] = {}
+        self._clips, self._left, self._is_remote = clips, FEW_READS, is_remote
+        self._short: tuple[memoryview, memoryview, memoryview] | None = None
+
+    def lengths(self, slots: np.ndarray) -> np.ndarray:
+        """(N,) int64, the tokens of each slot."""
+        lengths: np.ndarray = self._table.stops[slots] - self._table.starts[slots]
+        return lengths
+
+    def one(self, slot: int) -> Ragged:
+        """The tokens of one clip; the short way, for random access."""
+        if self._short is None:
+            index, start, stop = self._span(slot)
+        else:
+            parts, starts, stops = self._short
+            index, start, stop = parts[slot], starts[slot], stops[slot]
+        values = self._values(index)
+        if not (self._layouts.get(index) or self._layout(index)).is_trusted:
+            self._parts[index].check(self._stream, start, stop)
+        ragged = object.__new__(Ragged)  # its checks would be a fifth of the time of a short read
+        offsets = np.array((0, stop - start), np.int64)
+        ragged.__dict__.update(values=values[start:stop].copy(), offsets=offsets)
+        return ragged
+
+    def many(self, slots: np.ndarray, *, threads: int | None = None) -> Ragged:
+        """The tokens of many clips; a slot of -1 is a clip of length 0.
+
+        Args:
+            slots: (N,) int64.
+            threads: that copy and verify; None: 2 when there is much to do, else 1.
+        """
+        lengths = np.zeros(len(slots), np.int64)
+        lengths[slots >= 0] = self.lengths(slots[slots >= 0])
+        offsets = offsets_of(lengths)
+        values = np.empty((int(offsets[-1]), self._dim), self._dtype)
+        runs = self._runs(slots[lengths > 0], offsets[:-1][lengths > 0])
+        if self._is_remote:
+            runs = self._fetched(list(runs))
+        if threads is None:
+            threads = 2 if values.nbytes >= THREADED_BYTES else 1
+        if threads == 1:
+            for run in runs:
+                self._copy(run, values)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                pieces = (piece for run in runs for piece in self._pieces(run))
+                for _ in pool.map(lambda piece: self._copy(piece, values), pieces):
+                    pass
+        return Ragged(values, offsets)
+
+    def _runs(self, slots: np.ndarray, rows: np.ndarray) -> Iterator[_Run]:
+        """Stretches of rows that lie end to end in a part as in the result."""
+        table = self._table
+        parts, starts, stops = table.part_of[slots], table.starts[slots], table.stops[slots]
+        is_break = np.ones(len(slots) + 1, dtype=bool)
+        is_break[1:-1] = (parts[1:] != parts[:-1]) | (starts[1:] != stops[:-1])
+        first = np.flatnonzero(is_break[:-1]) if len(slots) else np.zeros(0, np.int64)
+        last = np.flatnonzero(is_break[1:]) if len(slots) else first
+        columns = parts[first], starts[first], stops[last], rows[first]
+        return zip(*(column.tolist() for column in columns), strict=True)
+
+    def _fetched(self, runs: list[_Run]) -> Iterator[_Run]:
+        """The runs, once their tokens are here."""
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for index, start, stop, _ in runs:
+            spans.setdefault(index, []).append((start, stop))
+
+        def fetch(index: int) -> None:
+            self._layout(index)  # which waits, so not inside the lock of what comes next
+            self._values(index)
+            self._parts[index].check_all(self._stream, spans[index])
+
+        at_once(True, fetch, list(spans))
+        return iter(runs)
+
+    def _pieces(self, run: _Run) -> Iterator[_Run]:
+        """A run cut into a few megabytes each, for the threads to share."""
+        part, start, stop, row = run
+        step = max(1, _PIECE_BYTES // (self._dim * self._dtype.itemsize))
+        for first in range(start, stop, step):
+            yield part, first, min(first + step, stop), row + first - start
+
+    def _copy(self, run: _Run, out: np.ndarray) -> None:
+        index, start, stop, row = run
+        part, layout, values = self._parts[index], self._layout(index), self._values(index)
+        # unverified chunks one by one: each is copied while its checksum left it in the cache
+        step = stop - start if layout.is_trusted else layout.rows
+        first = start
+        while first < stop:
+            last = min(stop, (first // step + 1) * step) if step < stop - start else stop
+            part.check(self._stream, first, last)
+            out[row + first - start : row + last - start] = values[first:last]
+            first = last
+
+    def _span(self, slot: int) -> tuple[int, int, int]:
+        self._left -= 1
+        if not self._left:
+            table = self._table
+            # indexing a memoryview makes a Python int in a third of the time
+            self._short = table.part_of.data, table.starts.data, table.stops.data
+        return self._clips.span(self._stream, slot)
+
+    @cached_property
+    def _table(self) -> "_Table":
+        return _Table.of(self._clips, self._stream)
+
+    def _layout(self, index: int) -> Layout:
+        layout = self._layouts.get(index)
+        if layout is None:
+            layout = self._layouts[index] = self._parts[index].layout(self._stream)
+        return layout
+
+    def _values(self, index: int) -> np.ndarray:
+        part = self._parts[index]
+        values = part.opened.get(self._stream)
+        return self._opened.values(part, self._stream) if values is None else values

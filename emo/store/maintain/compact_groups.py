@@ -1,0 +1,163 @@
+"""Which clips of a recipe's parts `emo store compact` puts together, and which parts stay."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+
+from emo.store.backend.location import Place
+from emo.store.index.merged import Merged
+from emo.store.part.reader import Part
+from emo.store.part.writer import MAX_PART_BYTES, part_name
+from emo.store.recipe import Recipe
+
+MAX_CLIPS = 16_384
+"""In a part; 62 files hold a million clips, and one is still opened in milliseconds."""
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The entry of a clip that is read."""
+
+    clip_id: str
+    part: int
+    """Index among the parts."""
+    place: int | None
+    """Among the part's finished clips; None: a failure."""
+    size_bytes: int
+
+
+@dataclass
+class Group:
+    """Clips that become one part; all of them were tried ``attempt`` times again at most."""
+
+    attempt: int
+    winners: list[Winner] = field(default_factory=list)
+    size_bytes: int = 0
+
+    @property
+    def ids(self) -> list[str]:
+        """Its clips, finished and failed."""
+        return [winner.clip_id for winner in self.winners]
+
+    def has_room_for(self, winner: Winner) -> bool:
+        """Whether the part stays readable fast and below 2 GiB."""
+        return (
+            len(self.winners) < MAX_CLIPS and self.size_bytes + winner.size_bytes <= MAX_PART_BYTES
+        )
+
+    def take(self, winner: Winner) -> None:
+        """One more clip."""
+        self.winners.append(winner)
+        self.size_bytes += winner.size_bytes
+
+
+def groups_of(clips: Merged, recipe: Recipe) -> list[Group]:
+    """All clips that are to move, each once, in order of attempt, part file name and position.
+
+    A part stays when it is at least half full and every entry in it wins; so does one that would
+    be moved alone. The attempt of a group is the highest one at its clips, so that its part wins
+    over all that it replaces while some of these are still there.
+    """
+    attempts = clips.attempts
+    moving: dict[int, list[Winner]] = {}
+    for index, part in enumerate(clips.parts):
+        winners = list(_winners(clips, index, recipe))
+        if not (_is_whole(part, winners, attempts) and _is_large(winners)):
+            for winner in winners:
+                moving.setdefault(attempts[winner.clip_id], []).append(winner)
+    groups = [group for attempt in sorted(moving) for group in _packed(attempt, moving[attempt])]
+    return [group for group in groups if not _is_one_part(group, clips.parts, attempts)]
+
+
+class Moved:
+    """Which entries stand in a new part by now, and so which parts can go."""
+
+    def __init__(self, clips: Merged, groups: Sequence[Group]) -> None:
+        """Nothing of ``groups`` is committed yet."""
+        self._parts = clips.parts
+        self._several = clips.winners.keys()
+        self._to_move = Counter(winner.part for group in groups for winner in group.winners)
+        self._staying = [
+            index
+            for index, part in enumerate(clips.parts)
+            if not self._to_move[index] and len(_lost(clips, index)) < len(_clips_of(part))
+        ]
+        self._new: set[str] = set()
+
+    def add(self, group: Group) -> None:
+        """The clips of ``group`` are committed."""
+        self._new.add(part_name(group.ids, group.attempt))
+        self._to_move.subtract(winner.part for winner in group.winners)
+
+    def emptied(self) -> list[Place]:
+        """Parts of which nothing is read any more, the highest name first.
+
+        Where a clip could not be moved, all parts with entries of it stay, and so on: to remove
+        some of them could change which of the others is read.
+        """
+        staying = [index for index, left in self._to_move.items() if left]
+        for index in staying:  # which grows meanwhile
+            shared = self._several & set(_clips_of(self._parts[index]))
+            for other, part in enumerate(self._parts if shared else ()):
+                if other not in staying and not shared.isdisjoint(_clips_of(part)):
+                    staying.append(other)
+        kept = {self._parts[index].path.name for index in [*staying, *self._staying]} | self._new
+        return sorted((p.path for p in self._parts if p.path.name not in kept), reverse=True)
+
+
+def _clips_of(part: Part) -> list[str]:
+    return [*part.clip_ids, *part.failures]
+
+
+def _lost(clips: Merged, index: int) -> list[str]:
+    """The clips of a part that are read from another one."""
+    won = clips.winners
+    if not won:
+        return []
+    return [id_ for id_ in _clips_of(clips.parts[index]) if id_ in won and won[id_].part != index]
+
+
+def _packed(attempt: int, winners: Sequence[Winner]) -> Iterator[Group]:
+    group = Group(attempt)
+    for winner in winners:
+        if not group.has_room_for(winner):
+            yield group
+            group = Group(attempt)
+        group.take(winner)
+    yield group
+
+
+def _winners(clips: Merged, index: int, recipe: Recipe) -> Iterator[Winner]:
+    """The entries of a part that are read."""
+    part = clips.parts[index]
+    sizes = np.zeros(len(part.clip_ids), np.int64)
+    for name, spec in recipe.streams.items():
+        row_bytes = spec.dim * np.dtype(spec.dtype).itemsize
+        sizes += np.diff(part.layout(name).offsets) * row_bytes
+    places = zip(part.clip_ids, range(len(sizes)), sizes.tolist(), strict=True)
+    for clip_id, place, size_bytes in chain(
+        places, ((failed, None, 0) for failed in part.failures)
+    ):
+        winner = clips.winners.get(clip_id)
+        if winner is None or winner.part == index:
+            yield Winner(clip_id, index, place, size_bytes)
+
+
+def _is_whole(part: Part, winners: Sequence[Winner], attempts: dict[str, int]) -> bool:
+    """Every entry of the part is read, and as of the attempt that the part is of."""
+    is_all = len(winners) == len(part.clip_ids) + len(part.failures)
+    return is_all and all(attempts[winner.clip_id] == part.attempt for winner in winners)
+
+
+def _is_large(winners: Sequence[Winner]) -> bool:
+    size_bytes = sum(winner.size_bytes for winner in winners)
+    return 2 * len(winners) >= MAX_CLIPS or 2 * size_bytes >= MAX_PART_BYTES
+
+
+def _is_one_part(group: Group, parts: Sequence[Part], attempts: dict[str, int]) -> bool:
+    index = group.winners[0].part
+    is_alone = all(winner.part == index for winner in group.winners)
+    return is_alone and _is_whole(parts[index], group.winners, attempts)

@@ -1,0 +1,55 @@
+"""Makes the index of a recipe anew from its parts, and says whether one can be trusted."""
+
+from dataclasses import dataclass
+
+from emo.store.backend.location import Place
+from emo.store.index.file import index_paths, open_index, write_index
+from emo.store.index.table import columns_of
+from emo.store.recipe_folder import RecipeFolder
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """An index that was made."""
+
+    recipe: str
+    path: Place | None
+    """None: another process made one meanwhile."""
+    parts: int
+    clips: int
+    failures: int
+
+    def line(self) -> str:
+        """For people."""
+        where = self.path.name if self.path else "made by another process meanwhile"
+        return (
+            f"{self.recipe}: {self.parts} parts, {self.clips} clips, {self.failures} failures: "
+            f"{where}"
+        )
+
+
+def make_index(folder: RecipeFolder, *, progress: bool | None = None) -> IndexReport:
+    """Read all parts of a recipe and commit an index of them; older ones are removed.
+
+    Args:
+        folder: of the recipe.
+        progress: show a bar; None: when stderr is a terminal.
+
+    Raises:
+        StoreError: a part is damaged, or the folder cannot be written.
+    """
+    folder.refresh()
+    clips = folder.merge()
+    columns = columns_of(clips, folder.recipe.streams, progress=progress)
+    path = write_index(folder.path, folder.recipe.fingerprint, columns)
+    folder.reopen()
+    return IndexReport(folder.name, path, len(clips.parts), len(clips), len(clips.failures))
+
+
+def has_index(folder: RecipeFolder) -> bool:
+    """Whether readers find an index that lists only parts which are there."""
+    names = {path.name for path in folder.part_paths}
+    return any(
+        open_index(path, folder.recipe.fingerprint, names) is not None
+        for path in index_paths(folder.path)
+    )

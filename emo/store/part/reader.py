@@ -1,0 +1,227 @@
+"""Reads one committed part through a memory map, its checksums verified as chunks are touched."""
+
+import mmap
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from emo.errors import StoreError
+from emo.plugins import unknown
+from emo.ragged import Ragged
+from emo.store.backend.cached_part import CachedPart
+from emo.store.backend.location import Place
+from emo.store.backend.object_path import ObjectPath
+from emo.store.part.stream_layout import Layout, locate, parse, read_by_zarr
+from emo.store.part.zarr_layout import FORMAT_VERSION
+from emo.store.part.zip import Archive, DamagedPart, GoneError
+
+_ROOT = b'{"zarr_format":3,"node_type":"group","attributes":{'
+_DETAILS = b',"sources":['
+
+
+class Part:
+    """One committed part: what it holds, and its tokens.
+
+    Opening reads the last kilobytes of the file; tokens are mapped when they are first asked for.
+    """
+
+    def __init__(self, path: Place) -> None:
+        """Open a part.
+
+        Raises:
+            DamagedPart: the file is torn, or no part.
+            StoreError: it is gone, or its format is of a later version.
+        """
+        self.path = path
+        with Archive(path) as archive:
+            self.size_bytes = archive.size
+            head, self._rest = _split(archive.read_last("zarr.json"))
+        facts = parse(head, path).get("attributes", {})
+        if facts.get("format_version", 0) > FORMAT_VERSION:
+            raise StoreError(
+                f"{path}: format {facts['format_version']}, but this program reads up to "
+                f"{FORMAT_VERSION}; update emo-pipeline"
+            )
+        try:
+            self.fingerprint: str = facts["fingerprint"]
+            self.attempt: int = facts["attempt"]
+            self.clip_ids: list[str] = facts["clip_ids"]
+            self.failures: dict[str, str] = facts["failures"]
+            self.specs: dict[str, dict[str, Any]] = facts["streams"]
+            """By stream: ``dim`` and ``dtype``."""
+        except (KeyError, TypeError) as error:
+            raise DamagedPart(path, f"its attributes lack {error}") from error
+        self._layouts: dict[str, Layout] = {}
+        self.opened: dict[str, np.ndarray] = {}
+        """The streams whose tokens are mapped now; see :meth:`values`."""
+        self._bytes: mmap.mmap | None = None
+        self._copy = CachedPart(path) if isinstance(path, ObjectPath) else None
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Clip id -> source hash, finished clips first."""
+        sources = self._details["sources"]
+        if len(sources) != len(self.clip_ids) + len(self.failures):
+            raise DamagedPart(self.path, f"it has {len(sources)} sources for its clips")
+        return dict(zip(chain(self.clip_ids, self.failures), sources, strict=True))
+
+    @property
+    def absent(self) -> dict[str, dict[str, str]]:
+        """Clip id -> stream -> why the clip lacks it."""
+        absent: dict[str, dict[str, str]] = self._details["absent"]
+        return absent
+
+    @property
+    def notes(self) -> dict[str, dict[str, float]]:
+        """Clip id -> numbers kept beside its tokens."""
+        notes: dict[str, dict[str, float]] = self._details["notes"]
+        return notes
+
+    def read(self, stream: str) -> Ragged:
+        """All tokens of a stream, mapped and verified; clip k is ``clip_ids[k]``.
+
+        Raises:
+            DamagedPart: the bytes are not those that were committed.
+            StoreError: there is no such stream.
+        """
+        values = self.values(stream)
+        self.check(stream, 0, len(values))
+        return Ragged(values, self.layout(stream).offsets)
+
+    def layout(self, stream: str) -> Layout:
+        """Where the tokens of a stream lie; that of all streams is read at once."""
+        if stream not in self.specs:
+            raise StoreError(f"{self.path}: {unknown('stream', stream, self.specs)}")
+        if not self._layouts:
+            with Archive(self.path) as archive:
+                self._layouts = {
+                    name: locate(archive, name, spec, len(self.clip_ids))
+                    for name, spec in self.specs.items()
+                }
+        return self._layouts[stream]
+
+    def values(self, stream: str) -> np.ndarray:
+        """(ΣT, D) read-only, mapped, not verified."""
+        values = self.opened.get(stream)
+        if values is None:
+            values = self._open(stream)
+            self.opened[stream] = values
+        return values
+
+    def check(self, stream: str, start: int, stop: int) -> None:
+        """Verify the chunks that hold rows ``start`` to ``stop``, each once in this process.
+
+        Raises:
+            DamagedPart: a checksum differs.
+        """
+        layout = self.layout(stream)
+        if not layout.is_trusted and start < stop:
+            self._verify(stream, range(start // layout.rows, -(-stop // layout.rows)))
+
+    def check_all(self, stream: str, spans: Iterable[tuple[int, int]]) -> None:
+        """As :meth:`check` for many spans of rows, fetched together when they are in a bucket."""
+        layout = self.layout(stream)
+        if not layout.is_trusted:
+            ranges = (range(start // layout.rows, -(-stop // layout.rows)) for start, stop in spans)
+            self._verify(stream, sorted(set(chain.from_iterable(ranges))))
+
+    def mapped(self) -> mmap.mmap:
+        """The whole file; one map serves every stream. Of a part in a bucket its local copy."""
+        whole = self._bytes  # another thread may release the part meanwhile
+        if whole is None:
+            try:
+                whole = self._map()
+            except FileNotFoundError as error:
+                raise GoneError(f"{self.path} cannot be mapped: it is gone") from error
+            except OSError as error:
+                raise StoreError(f"{self.path} cannot be mapped: {error.strerror}") from error
+            self._bytes = whole
+        return whole
+
+    def release(self) -> None:
+        """Forget the map; it closes with the last array that looks into it."""
+        self.opened, self._bytes = {}, None
+        if self._copy is not None:
+            self._copy.release()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the part, a line each; every byte is read."""
+        from emo.store.part.verify import problems  # which imports this file
+
+        return problems(self)
+
+    @cached_property
+    def _details(self) -> dict[str, Any]:
+        document = parse(self._rest, self.path)
+        details: dict[str, Any] = document.get("attributes", document)
+        for name in ("sources", "absent", "notes"):
+            if name not in details:
+                raise DamagedPart(self.path, f"its attributes lack {name!r}")
+        return details
+
+    def _open(self, stream: str) -> np.ndarray:
+        layout = self.layout(stream)
+        tokens = int(layout.offsets[-1])
+        if not tokens:
+            return np.zeros((0, layout.dim), layout.dtype)
+        if layout.start is None:
+            return read_by_zarr(self.path, f"{stream}/values")
+        cells = np.frombuffer(self.mapped(), layout.dtype, tokens * layout.dim, layout.start)
+        return cells.reshape(tokens, layout.dim)
+
+    def _map(self) -> mmap.mmap:
+        if self._copy is not None:
+            whole = self._copy.map()
+            for layout in self._layouts.values():
+                layout.distrust()  # it may be another copy than the one that was verified
+            return whole
+        with open(str(self.path), "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def _verify(self, stream: str, chunks: Sequence[int]) -> None:
+        layout = self.layout(stream)
+        wrong = self._wrong(layout, chunks)
+        if wrong and self._copy is not None:  # mostly because they were not fetched yet
+            self._fetch(self._copy, layout, wrong)
+            wrong = self._wrong(layout, wrong)
+        if wrong:
+            raise DamagedPart(self.path, f"stream {stream!r}: checksum of chunk {wrong[0]} differs")
+
+    def _wrong(self, layout: Layout, chunks: Iterable[int]) -> list[int]:
+        """Those of ``chunks`` whose bytes do not have their checksum."""
+        return [
+            chunk
+            for chunk in chunks
+            if not layout.is_verified[chunk]
+            and not layout.verify(chunk, self._chunk(layout, chunk))
+        ]
+
+    def _fetch(self, copy: CachedPart, layout: Layout, chunks: Sequence[int]) -> None:
+        assert layout.start is not None
+        starts = [layout.start + chunk * layout.chunk_bytes for chunk in chunks]
+        try:
+            copy.fetch([(start, start + layout.chunk_bytes) for start in starts])
+        except FileNotFoundError as error:
+            raise GoneError(f"{self.path} cannot be read: {error.strerror}") from error
+
+    def _chunk(self, layout: Layout, chunk: int) -> np.ndarray:
+        """The bytes of an inner chunk, padding included."""
+        assert layout.start is not None  # or there would be nothing to verify
+        start = layout.start + chunk * layout.chunk_bytes
+        return np.frombuffer(self.mapped(), np.uint8, layout.chunk_bytes, start)
+
+
+def _split(root: bytes) -> tuple[bytes, bytes]:
+    """The root document without the details of each clip, and these.
+
+    Clip ids are needed at once, the details seldom, and parsing those takes longer than all else.
+    Quotes inside JSON strings are escaped, so that what looks like the key is the key. Of a
+    document that another program has written both halves are the whole.
+    """
+    at = root.find(_DETAILS)
+    if at < 0 or not root.startswith(_ROOT):
+        return root, root
+    return root[:at] + b"}}", b"{" + root[at + 1 : -1]
