@@ -36,8 +36,8 @@ from store import Figure, figure
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import source_of
-from emo.extract.executors.local import cores
 from emo.extract.run import ExtractOptions, extract
+from emo.extract.worker.devices import cores
 from emo.extract.worker.encode import encode_batch, prepare_one
 from emo.manifest import Clip
 from emo.store.store import Store

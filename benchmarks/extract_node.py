@@ -21,8 +21,7 @@ from emo.extract.job.folder import JobFolder, write_job
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, ask
-from emo.extract.job.stage_report import limiting
-from emo.extract.job.timings import WorkTotals
+from emo.extract.job.timings import WorkTotals, limiting
 from emo.extract.media import Media
 from emo.extract.worker import part_runner as careful
 from emo.extract.worker import worker as work

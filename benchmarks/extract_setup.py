@@ -14,12 +14,12 @@ from large_clips import large_clips
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
 from emo import plugins
-from emo.extract.backbone import Backbone
+from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.backbones.vggface import CHECKPOINT, VggFace
-from emo.extract.executors.local import cores
 from emo.extract.faces.detector import FaceDetector
 from emo.extract.job.plan import make_plan
-from emo.extract.job.request import BACKBONES, Ask, Job
+from emo.extract.job.request import Ask, Job
+from emo.extract.worker.devices import cores
 from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store

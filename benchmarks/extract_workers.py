@@ -16,12 +16,12 @@ from extract_setup import Setup
 from store import Figure, figure
 
 from emo.extract.executor import Progress
-from emo.extract.executors.local import cores, run_supervised
+from emo.extract.executors.local import run_supervised
 from emo.extract.job.folder import JobFolder, write_job
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job
-from emo.extract.job.stage_report import limiting
-from emo.extract.job.timings import STAGES, WorkTotals
+from emo.extract.job.timings import STAGES, WorkTotals, limiting
+from emo.extract.worker.devices import cores
 from emo.store.store import Store
 
 BATCH_CLIPS = 4

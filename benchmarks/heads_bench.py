@@ -18,7 +18,8 @@ from emo.heads.fitting.parallel import has_small_steps, one_thread
 from emo.heads.head import LIBRARY, Head
 from emo.heads.metrics.classes import confusion, weighted_f1
 from emo.heads.options import FitOptions
-from emo.heads.training.loop import Outcome, logits_of, train_head
+from emo.heads.training.inference import logits_of
+from emo.heads.training.loop import Outcome, train_head
 
 EXP1 = FitOptions(
     head="attention_pool", head_options={"hidden": "512", "attention": "128"}, target="emotion",

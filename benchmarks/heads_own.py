@@ -14,8 +14,8 @@ from heads_workload import CLIPS, Workload, make_workload
 from store import Figure, figure
 
 from emo import plugins
-from emo.heads.data.columns import column_scale
 from emo.heads.data.data import Data, read_data
+from emo.heads.data.scaling import column_scale
 from emo.heads.fitting.fit import fit_head
 from emo.heads.head import LIBRARY, Head
 from emo.heads.library.linear import LinearHead

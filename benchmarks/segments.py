@@ -19,8 +19,9 @@ import av
 import numpy as np
 from store import Figure, figure
 
-from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.decode import load_media
 from emo.extract.decode.one_pass import load_segments
+from emo.extract.decode.source import Source
 from emo.extract.media import Needs, Uniform
 
 CLIPS, LENGTH, TOGETHER, ROUNDS = 200, 18.0, 16, 3

@@ -23,7 +23,8 @@ from emo.demo.dataset import write_dataset
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.perceiver import Perceiver
 from emo.extract.backbones.vggface import VggFace
-from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.decode import load_media
+from emo.extract.decode.source import Source
 from emo.extract.faces.detector import FaceDetector
 from emo.extract.models.model import Model
 from emo.extract.networks.languagebind.options import LanguageBindOptions

@@ -25,7 +25,7 @@ from emo.commands.options import Columns, Manifests, Root, pairs, written
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError
-from emo.waiting import choose_waiting
+from emo.machine import choose_waiting
 
 app = typer.Typer(
     help="Extract frozen embeddings once; fit emotion heads on them all day.",

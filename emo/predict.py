@@ -13,8 +13,7 @@ from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.data.targets import NONE, SEPARATOR, Target
 from emo.heads.runs.files import file_name, kept_columns
-from emo.heads.runs.run import Run
-from emo.heads.runs.stored import absent_of, stored_tokens
+from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.store.backend.location import Place
 from emo.store.store import Store

@@ -127,8 +127,8 @@ def _headers(clip: Clip, root: Path) -> Probe:
 
 
 def _decode(clip: Clip, root: Path) -> Probe:
-    from emo.extract.decode.decode import Source, load_media, probe_seconds
-    from emo.extract.decode.source import source_of
+    from emo.extract.decode.decode import load_media, probe_seconds
+    from emo.extract.decode.source import Source, source_of
     from emo.extract.media import Needs
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)

@@ -229,7 +229,7 @@ def _leave(report: Any, *, is_dry_run: bool) -> None:
 
 def _show_stages(job: Any) -> None:
     """Where the time went, on stderr; nothing after a short job."""
-    from emo.extract.job.stage_report import stage_lines
+    from emo.extract.job.timings import stage_lines
 
     for line in stage_lines(job.work):
         print(line, file=sys.stderr)

@@ -27,8 +27,7 @@ def plugin_table(what: str) -> str:
 
 
 def _backbones() -> tuple[str, type, Callable[[type], dict[str, object]]]:
-    from emo.extract.backbone import Backbone
-    from emo.extract.job.request import BACKBONES
+    from emo.extract.backbone import BACKBONES, Backbone
 
     def row(kind: type[Backbone]) -> dict[str, object]:
         return {

@@ -123,3 +123,6 @@ class Backbone(ABC):
 
         A clip's tokens must not depend on its neighbours in the batch.
         """
+
+
+BACKBONES = "emo.extract.backbones"

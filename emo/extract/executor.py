@@ -1,9 +1,12 @@
 """The Executor contract: where the parts of a job run, and what is reported back."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
+
+from tqdm import tqdm
 
 from emo import plugins
 from emo.errors import OptionError
@@ -111,3 +114,21 @@ def make_executor(name: str, workers: int | None, resources: Resources) -> Execu
     kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
     resources.check(name, kind.uses)
     return kind(workers, resources)
+
+
+@contextmanager
+def clip_bar(clips: int, shown: bool | None) -> Iterator[Progress]:
+    """A bar of ``clips``; ``shown`` None: when stderr is a terminal."""
+    failed = 0
+    with tqdm(
+        total=clips, unit="clip", desc="extract", disable=None if shown is None else not shown
+    ) as bar:
+
+        def on_clip(is_failed: bool) -> None:
+            nonlocal failed
+            failed += is_failed
+            if is_failed:
+                bar.set_postfix(failed=failed, refresh=False)
+            bar.update()
+
+        yield Progress(on_clip)

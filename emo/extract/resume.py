@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.extract.executor import JobReport, check_workers, make_executor
+from emo.extract.executor import JobReport, check_workers, clip_bar, make_executor
 from emo.extract.executors.local import run_supervised
-from emo.extract.job.folder import JobFolder, open_job, part_numbers
+from emo.extract.job.folder import JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_clips, missing_parts
+from emo.extract.job.parts_file import part_numbers
 from emo.extract.job.resources import NOTHING_ASKED
-from emo.extract.job.update_job import update_job
-from emo.extract.progress import clip_bar
 from emo.store.backend.location import Place
 from emo.store.store import Store
 

@@ -7,18 +7,17 @@ from pathlib import Path
 
 from emo import plugins
 from emo.errors import OptionError
-from emo.extract.backbone import Backbone
+from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.decode.decode import probe_seconds
 from emo.extract.decode.source import source_of
-from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, make_executor
+from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_executor
 from emo.extract.job.already_queued import refuse_queued
 from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
 from emo.extract.job.missing import carry_deaths
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
-from emo.extract.job.request import BACKBONES, Ask, Job
+from emo.extract.job.request import Ask, Job
 from emo.extract.job.resources import NOTHING_ASKED, Resources
-from emo.extract.progress import clip_bar
 from emo.manifest import Manifest
 from emo.store.backend.location import Place, place
 from emo.store.maintain.verify import clean

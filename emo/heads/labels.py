@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+import numpy as np
+from torch import Tensor
+
 Task = Literal["classify", "multilabel", "regress", "pairs"]
 
 
@@ -24,3 +27,21 @@ class Width(int):
 def task_of(width: int) -> Task:
     """What the logits of a target mean."""
     return width.task if isinstance(width, Width) else "classify"
+
+
+def is_known(labels: np.ndarray) -> np.ndarray:
+    """(rows,) bool: the row has a label."""
+    known = ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
+    return np.asarray(known if known.ndim == 1 else known.all(1))
+
+
+def is_classes(labels: Tensor) -> bool:
+    """(rows,) int64: one class a row."""
+    return labels.ndim == 1 and not labels.is_floating_point()
+
+
+def known_rows(labels: Tensor) -> Tensor:
+    """(rows,) bool: the row has a label."""
+    if labels.is_floating_point():
+        return ~labels.isnan()
+    return labels >= 0 if labels.ndim == 1 else (labels >= 0).all(1)

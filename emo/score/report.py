@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from emo.heads.metrics.titles import TITLES
+from emo.heads.metrics.measures import TITLES
 from emo.score.tables import ALL
 from emo.table import format_table
 

@@ -1,7 +1,7 @@
 """Sequences whose length is known before what is in them: ids are made, parts opened, on demand."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar, overload
 
 from emo.store.part.reader import Part
 
@@ -42,3 +42,29 @@ class LazyIds(Sequence[str]):
 
     def __contains__(self, clip_id: object) -> bool:
         return clip_id in self._load()
+
+
+V = TypeVar("V")
+
+
+class LazyDict(Mapping[str, V]):
+    """Values that are made on demand, each once; making one may raise."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], V]]) -> None:
+        """What makes each."""
+        self._makers = makers
+        self._values: dict[str, V] = {}
+
+    def __getitem__(self, name: str) -> V:
+        if name not in self._values:
+            self._values[name] = self._makers[name]()
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 
 from emo.errors import StoreError
-from emo.store.backend.location import Place
 
 IMPORTED = "import-"
 """How the backbone of numbers from a file is called, before the file's format."""
@@ -93,28 +92,6 @@ class Recipe:
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         ]
-
-
-def read_recipe(folder: Place) -> Recipe:
-    """The recipe of a folder.
-
-    Raises:
-        StoreError: there is none, or it is no recipe.
-    """
-    file = folder / RECIPE_FILE
-    try:
-        document = json.loads(file.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{file} is no JSON ({error}); restore it from a copy") from error
-    recipe = Recipe.from_json(document)
-    if document.get("fingerprint") != recipe.fingerprint:
-        raise StoreError(
-            f"{file}: its fingerprint is {document.get('fingerprint')}, but what it says makes "
-            f"{recipe.fingerprint}. It was edited by hand; restore it."
-        )
-    return recipe
 
 
 _FIELDS = ("backbone", "streams", "options", "weights", "version")

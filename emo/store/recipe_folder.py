@@ -2,6 +2,7 @@
 
 import bisect
 import difflib
+import json
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from emo.store.index.merged import Merged
 from emo.store.lazy import LazyIds
 from emo.store.part.reader import Part
 from emo.store.part.zip import DamagedPart, GoneError
-from emo.store.recipe import read_recipe
+from emo.store.recipe import RECIPE_FILE, Recipe
 
 V = TypeVar("V")
 
@@ -64,7 +65,7 @@ class RecipeFolder:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Clips without tokens -> reason; the winner rule is that of :mod:`emo.store.index.merged`."""
+        """Clip id -> reason, of clips without tokens; see :mod:`emo.store.index.merged`."""
         return self._ask(lambda clips: clips.failures)
 
     @property
@@ -241,3 +242,25 @@ class RecipeFolder:
 
 def _is_part(name: str) -> bool:
     return name.startswith("part-") and name.endswith(".zarr.zip")
+
+
+def read_recipe(folder: Place) -> Recipe:
+    """The recipe of a folder.
+
+    Raises:
+        StoreError: there is none, or it is no recipe.
+    """
+    file = folder / RECIPE_FILE
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{file} is no JSON ({error}); restore it from a copy") from error
+    recipe = Recipe.from_json(document)
+    if document.get("fingerprint") != recipe.fingerprint:
+        raise StoreError(
+            f"{file}: its fingerprint is {document.get('fingerprint')}, but what it says makes "
+            f"{recipe.fingerprint}. It was edited by hand; restore it."
+        )
+    return recipe

@@ -11,8 +11,8 @@ from emo.ragged import Ragged
 from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Place, place
 from emo.store.backend.object_path import ObjectPath
-from emo.store.recipe import RECIPE_FILE, Recipe, read_recipe
-from emo.store.recipe_folder import RecipeFolder
+from emo.store.recipe import RECIPE_FILE, Recipe
+from emo.store.recipe_folder import RecipeFolder, read_recipe
 
 __all__ = ["RecipeFolder", "Store"]
 

@@ -10,7 +10,8 @@ from torch.nn import functional
 from emo import plugins
 from emo.heads.head import LIBRARY, Head
 from emo.heads.options import LoopOptions
-from emo.heads.training.loop import logits_of, train_head
+from emo.heads.training.inference import logits_of
+from emo.heads.training.loop import train_head
 from tests.make_batches import CLASSES, assert_close, in_dialogues, make_batch, make_head
 
 HEADS = plugins.available(LIBRARY)

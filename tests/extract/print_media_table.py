@@ -13,7 +13,8 @@ import numpy as np
 from emo import plugins
 from emo.errors import MediaError
 from emo.extract.backbone import Backbone
-from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.decode import load_media
+from emo.extract.decode.source import Source
 from emo.extract.faces.detector import FaceDetector
 from tests.conftest import REAL_DATA
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from emo import plugins
-from emo.extract.backbone import Backbone
-from emo.extract.job.request import BACKBONES, Ask
+from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.job.request import Ask
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.manifest import Clip, Manifest

@@ -13,7 +13,7 @@ from emo.extract.executors._pool import Died, Ready
 from emo.extract.executors._process import serve
 from emo.extract.job.folder import open_job
 from emo.extract.job.request import asks_from_words
-from emo.extract.models.broken_device import BrokenDevice
+from emo.extract.models.device import BrokenDevice
 from emo.extract.run import ExtractOptions, extract
 from emo.extract.worker.encode import encode_batch, prepare_one, reason_of
 from emo.manifest import Clip, Manifest

@@ -8,7 +8,8 @@ from sklearn.metrics import f1_score, recall_score
 from sklearn.preprocessing import StandardScaler
 
 from emo.extract.backbones.classic import Classic
-from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.decode import load_media
+from emo.extract.decode.source import Source
 from emo.extract.media import Media, Needs
 
 pytestmark = pytest.mark.slow

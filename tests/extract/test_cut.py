@@ -5,7 +5,7 @@ import pytest
 
 from emo.errors import MediaError
 from emo.extract.decode.audio import read_audio
-from emo.extract.decode.decode import Source
+from emo.extract.decode.source import Source
 from emo.extract.decode.stretches import stretches_of
 from emo.extract.decode.video import frame_seconds
 from tests.make import make_clip

@@ -9,11 +9,10 @@ from PIL import Image
 from skimage import data
 
 from emo.extract.faces.detector import FaceDetector
-from emo.extract.faces.device_areas import DeviceAreas
-from emo.extract.faces.integral_image import Areas
+from emo.extract.faces.integral_image import Areas, DeviceAreas
 from emo.extract.job.request import asks_from_words
 from emo.extract.models.device import DeviceCopies
-from emo.extract.models.model import ModelOptions
+from emo.extract.models.options import ModelOptions
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
-from emo.extract.decode.decode import Source, load_media, probe_seconds
+from emo.extract.decode.decode import load_media, probe_seconds
+from emo.extract.decode.source import Source
 from emo.extract.media import FaceRule, Needs, Uniform
 from tests.make import make_clip, number_of
 

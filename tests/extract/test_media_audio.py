@@ -6,7 +6,7 @@ import pytest
 
 from emo.errors import MediaError
 from emo.extract.decode.audio import read_audio
-from emo.extract.transforms.log_mel import to_mono
+from emo.extract.transforms.audio import to_mono
 from tests.make import make_clip, tone
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from emo.extract.models.device import DeviceCopies
-from emo.extract.models.model import Model, ModelOptions
+from emo.extract.models.model import Model
+from emo.extract.models.options import ModelOptions
 
 
 class Toy(Model):

@@ -13,11 +13,9 @@ from PIL import Image
 from skimage import data
 from torch.nn.functional import interpolate
 
-from emo.extract.faces.device_areas import DeviceAreas
-from emo.extract.faces.integral_image import Areas
-from emo.extract.faces.memory import keep_freed_memory
-from emo.extract.faces.mtcnn import BatchedMtcnn
-from emo.extract.faces.row_layers import RowHalving, RowPReLU
+from emo.extract.faces.detector import keep_freed_memory
+from emo.extract.faces.integral_image import Areas, DeviceAreas
+from emo.extract.faces.mtcnn import BatchedMtcnn, RowHalving, RowPReLU
 
 sides = st.integers(1, 70)
 

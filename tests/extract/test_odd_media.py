@@ -7,8 +7,8 @@ import pytest
 
 from emo.errors import MediaError
 from emo.extract.decode.container import open_media
-from emo.extract.decode.decode import Source, load_media, probe_seconds
-from emo.extract.decode.source import source_hash
+from emo.extract.decode.decode import load_media, probe_seconds
+from emo.extract.decode.source import Source, source_hash
 from emo.extract.media import Needs
 from emo.manifest import Clip
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.extract.backbone import Prepared
-from emo.extract.decode.decode import Source
+from emo.extract.decode.source import Source
 from emo.extract.worker.meter import StageMeter
 from emo.extract.worker.prefetch import BatchLimits, Pipeline, Ready, size_of
 from emo.extract.worker.units import Unit

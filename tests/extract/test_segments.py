@@ -8,8 +8,9 @@ import pytest
 
 from emo.errors import MediaError
 from emo.extract.decode import one_pass as segments
-from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.decode import load_media
 from emo.extract.decode.one_pass import continues, load_segments
+from emo.extract.decode.source import Source
 from emo.extract.job.request import asks_from_words
 from emo.extract.media import Linspace, Needs, Rate, Uniform, Windows
 from emo.extract.run import ExtractOptions, extract

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emo.extract.transforms.log_mel import log_mel, resample, to_mono
+from emo.extract.transforms.audio import resample, to_mono
+from emo.extract.transforms.log_mel import log_mel
 from tests.extract.make_librosa_golden import GOLDEN, speechlike
 from tests.make import tone
 

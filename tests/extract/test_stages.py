@@ -5,11 +5,18 @@ import time
 import pytest
 
 from emo.extract.executor import EXIT_FAILED_CLIPS
-from emo.extract.job import stage_report
-from emo.extract.job.log_facts import log_facts
+from emo.extract.job import timings
+from emo.extract.job.logs import log_facts
 from emo.extract.job.request import asks_from_words
-from emo.extract.job.stage_report import advice, limiting, stage_lines, stage_table
-from emo.extract.job.timings import STAGES, StageTotals, WorkTotals
+from emo.extract.job.timings import (
+    STAGES,
+    StageTotals,
+    WorkTotals,
+    advice,
+    limiting,
+    stage_lines,
+    stage_table,
+)
 from emo.extract.run import ExtractOptions, extract
 from emo.extract.worker import worker as work
 from emo.extract.worker.face_stage import FaceStage, StageClock
@@ -41,7 +48,7 @@ def slowed(monkeypatch, name, seconds):
 
 @pytest.fixture
 def one_thread(monkeypatch):
-    monkeypatch.setattr("emo.extract.executors.local.cores", lambda: 1)
+    monkeypatch.setattr("emo.extract.worker.devices.cores", lambda: 1)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +84,7 @@ def test_what_is_reported_is_what_the_log_holds(tmp_path):
 
 
 def test_the_command_shows_it_on_stderr_and_status_sums_it_up(emo, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage_report, "SHOWN_SECONDS", 0.0)
+    monkeypatch.setattr(timings, "SHOWN_SECONDS", 0.0)
     (tmp_path / "m.csv").write_text("id,text\na,one\nb,two\n")
     code, out, err = emo("extract", "m.csv", "--backbone", "tests.make_backbone:Letters")
     assert (code, "waiting before it" in out) == (0, False)
@@ -123,7 +130,7 @@ def test_the_table_lines_up_and_the_advice_follows_from_it(monkeypatch):
     assert "--parts-per-task" in advice(totals_of(load=6.0, encode=3.0))
     assert "no stage limits" in advice(totals_of())
     assert stage_lines(totals) == [stage_table(totals), advice(totals)]
-    assert stage_lines(totals_of(wall=stage_report.SHOWN_SECONDS - 1)) == []
+    assert stage_lines(totals_of(wall=timings.SHOWN_SECONDS - 1)) == []
 
 
 def test_totals_of_two_workers_add_up_and_survive_the_log():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emo.extract.backbones.perceiver import Perceiver
-from emo.extract.decode.decode import Source
+from emo.extract.decode.source import Source
 from emo.extract.decode.stretches import Piece, join, stretches_of
 from emo.extract.job.request import Ask
 from emo.extract.run import extract

@@ -36,6 +36,6 @@ def fitted(made, tmp_path_factory):
 @pytest.fixture
 def without_plots(monkeypatch):
     """Pictures are half of the time of a small run, and tested elsewhere."""
-    for module in ("folder", "cross"):
+    for module in ("write", "write_folds"):
         for name in ("plot_confusion", "plot_numbers", "plot_curves"):
-            monkeypatch.setattr(f"emo.heads.{module}.{name}", lambda *_: None, raising=False)
+            monkeypatch.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)

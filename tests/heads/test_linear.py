@@ -8,7 +8,8 @@ from emo.heads.fitting.missing_streams import take_away
 from emo.heads.head import Batch
 from emo.heads.library.linear import FUSED, LinearHead, LinearOptions
 from emo.heads.options import LoopOptions
-from emo.heads.training.loop import logits_of, train_head
+from emo.heads.training.inference import logits_of
+from emo.heads.training.loop import train_head
 from emo.ragged import Ragged
 from tests.make_batches import assert_close, make_batch, make_tokens
 

@@ -8,7 +8,8 @@ from torch.nn import functional
 
 from emo.heads.head import Head
 from emo.heads.options import LoopOptions
-from emo.heads.training.loop import logits_of, train_head
+from emo.heads.training.inference import logits_of
+from emo.heads.training.loop import train_head
 from tests.make_batches import make_batch, make_head
 
 OPTIONS = LoopOptions(epochs=30, batch_size=8, patience=4)

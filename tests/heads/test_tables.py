@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from emo.heads.runs.tables import write_table
+from emo.heads.runs.files import write_table
 
 
 def test_a_table_is_written_as_pandas_does(tmp_path):

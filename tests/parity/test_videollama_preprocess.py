@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from emo.extract.decode.audio import read_audio
-from emo.extract.decode.decode import Source, load_media
+from emo.extract.decode.decode import load_media
+from emo.extract.decode.source import Source
 from emo.extract.media import Needs, Strided
 from emo.extract.models.checkpoint import read_json
 from emo.extract.networks.imagebind.inputs import SAMPLE_RATE, log_mel, piece_starts, spectrograms

@@ -12,6 +12,7 @@ import pytest
 from emo.errors import StoreError
 from emo.store import PartWriter
 from emo.store.part.reader import Part
+from emo.store.part.verify import problems
 from emo.store.part.writer import part_name
 from tests.make_store import RECIPE, audio, dead_pid, owner
 
@@ -49,7 +50,7 @@ def test_of_four_processes_that_race_for_a_part_one_wins(tmp_path):
     np.testing.assert_array_equal(wins.sum(axis=0), np.ones(12))
     parts = [Part(path) for path in tmp_path.glob("part-*")]
     assert len(parts) == 12
-    assert all(part.problems() == [] for part in parts)
+    assert all(problems(part) == [] for part in parts)
     assert not list(tmp_path.glob(".*"))
 
 
@@ -68,7 +69,7 @@ def test_without_links_a_lock_and_a_rename_commit(tmp_path, monkeypatch, code):
             part.add("c", audio(1))
         assert part.was_second is is_second
     assert list(tmp_path.iterdir()) == [part.committed]
-    assert Part(part.committed).problems() == []
+    assert problems(Part(part.committed)) == []
 
 
 def test_without_links_the_lock_of_a_dead_owner_does_not_block(tmp_path, monkeypatch):
@@ -108,7 +109,7 @@ def test_a_folder_that_cannot_be_synced_is_no_obstacle(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
     with PartWriter(tmp_path, RECIPE) as part:
         part.add("c", audio(1))
-    assert Part(part.committed).problems() == []
+    assert problems(Part(part.committed)) == []
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no folder can be synced there")

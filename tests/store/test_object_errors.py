@@ -12,8 +12,8 @@ import pytest
 from emo.errors import StoreError
 from emo.store import PartWriter, Store
 from emo.store.backend.bucket import forget_connections
+from emo.store.backend.cache_folder import evict
 from emo.store.backend.errors import refusal
-from emo.store.backend.evict import evict
 from tests.make_store import RECIPE, audio
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from emo.store import PartWriter
 from emo.store.part.reader import Part
+from emo.store.part.verify import problems
 from emo.store.part.writer import part_name
 from tests.forked import forked
 from tests.make_store import RECIPE, audio, dead_pid, owner
@@ -64,7 +65,7 @@ def check(folder: Path, wins: np.ndarray) -> None:
     parts = sorted(folder.iterdir())
     turns = range(wins.shape[1])
     assert parts == sorted(folder / part_name([f"clip {turn}"]) for turn in turns)
-    assert all(Part(path).problems() == [] for path in parts)
+    assert all(problems(Part(path)) == [] for path in parts)
 
 
 @pytest.mark.crash

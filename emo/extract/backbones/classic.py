@@ -12,8 +12,9 @@ from skimage.feature import hog
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
+from emo.extract.transforms.audio import frames_of, resample, to_mono
 from emo.extract.transforms.hashed_words import hashed_grams
-from emo.extract.transforms.log_mel import frames_of, log_mel, resample, to_mono
+from emo.extract.transforms.log_mel import log_mel
 from emo.extract.transforms.pitch import pitch
 from emo.store.recipe import Recipe, StreamSpec
 

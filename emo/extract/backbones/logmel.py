@@ -11,7 +11,8 @@ import numpy as np
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
 from emo.extract.media import Media, Needs
-from emo.extract.transforms.log_mel import log_mel, mel_filters, resample, to_mono
+from emo.extract.transforms.audio import resample, to_mono
+from emo.extract.transforms.log_mel import log_mel, mel_filters
 from emo.store.recipe import Recipe, StreamSpec
 
 

@@ -21,7 +21,8 @@ from emo.errors import OptionError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.models.checkpoint import fill, read_json, read_tensors
-from emo.extract.models.model import Model, ModelOptions, chosen_streams, to_numpy
+from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
 

@@ -18,10 +18,11 @@ from emo.errors import WeightsError
 from emo.extract.backbone import Card, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.models.checkpoint import fill, read_json, read_tensors
-from emo.extract.models.model import Model, ModelOptions, chosen_streams, to_numpy
+from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights, locate
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
-from emo.extract.transforms.log_mel import resample
+from emo.extract.transforms.audio import resample
 from emo.store.recipe import StreamSpec
 
 FRAMES_PER_SECOND = 25.0  # 1920 samples a frame at 48 kHz

@@ -14,13 +14,13 @@ from av.audio.frame import AudioFrame
 from emo.errors import MediaError
 from emo.extract.decode.container import (
     always_from_start,
+    expect_whole,
     open_media,
     origin_seconds,
     packets_from,
     pick,
     words_of,
 )
-from emo.extract.decode.cut import expect_whole
 
 Audio = tuple[np.ndarray, int]
 """(channels, S) float32 samples, sample rate in Hz."""

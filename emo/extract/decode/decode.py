@@ -1,9 +1,8 @@
 """Decodes a clip once for several backbones: a Source and their Needs in, Media out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -11,30 +10,12 @@ from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
 from emo.extract.decode.audio import Audio, read_audio
 from emo.extract.decode.container import declared_seconds, open_media
+from emo.extract.decode.source import Source
 from emo.extract.decode.video import Picture, frame_seconds, read_pictures
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 
 NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the media of one clip are; resolved paths."""
-
-    video: Path | None = None
-    audio: Path | None = None
-    """A separate audio file; None: the audio is in ``video``."""
-    audio_channel: str = "mix"
-    """``mix``, ``left``, ``right`` or a 0-based number."""
-    text: str | None = None
-    start_seconds: float | None = None
-    """Of the stretch, from the start of each file; None: from the first frame and sample."""
-    end_seconds: float | None = None
-    root: Path = Path()
-    """What the paths in ``cells`` are relative to and never leave."""
-    cells: Mapping[str, str] = field(default_factory=dict)
-    """The manifest's other columns, some of which may name arrays."""
 
 
 def load_media(

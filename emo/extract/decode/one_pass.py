@@ -10,15 +10,8 @@ from contextlib import ExitStack
 import numpy as np
 
 from emo.extract.decode.audio import Audio, AudioPass
-from emo.extract.decode.decode import (
-    NO_VIDEO,
-    Pictures,
-    Source,
-    View,
-    audio_of,
-    load_media,
-    media_of,
-)
+from emo.extract.decode.decode import NO_VIDEO, Pictures, View, audio_of, load_media, media_of
+from emo.extract.decode.source import Source
 from emo.extract.decode.video import Picture, frame_seconds, inside, shown_frames
 from emo.extract.media import DetectFaces, Media, Needs
 
@@ -40,7 +33,9 @@ def continues(before: Source, after: Source) -> bool:
 def load_segments(
     sources: Sequence[Source], needs: Sequence[Needs], *, detect: DetectFaces | None = None
 ) -> Iterator[list[Media] | Exception]:
-    """As :func:`emo.extract.decode.decode.load_media` for each source, or why that one cannot be had.
+    """Decode the clips of one file in a single pass, in the order of ``sources``.
+
+    Each clip gets what :func:`emo.extract.decode.decode.load_media` returns or raises.
 
     Args:
         sources: each :func:`continues` the one before it.

@@ -1,11 +1,31 @@
 """Where a clip's media lies, and the source hash that tells when a clip changed under its id."""
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo.extract.decode.decode import Source
 from emo.manifest import Clip
 from emo.manifest.cells import ARRAYS
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the media of one clip are; resolved paths."""
+
+    video: Path | None = None
+    audio: Path | None = None
+    """A separate audio file; None: the audio is in ``video``."""
+    audio_channel: str = "mix"
+    """``mix``, ``left``, ``right`` or a 0-based number."""
+    text: str | None = None
+    start_seconds: float | None = None
+    """Of the stretch, from the start of each file; None: from the first frame and sample."""
+    end_seconds: float | None = None
+    root: Path = Path()
+    """What the paths in ``cells`` are relative to and never leave."""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """The manifest's other columns, some of which may name arrays."""
 
 
 def source_of(clip: Clip, root: Path) -> Source:

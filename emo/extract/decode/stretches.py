@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from emo.extract.decode.decode import Source, probe_seconds
+from emo.extract.decode.decode import probe_seconds
+from emo.extract.decode.source import Source
 
 Tokens = Mapping[str, np.ndarray]
 """Stream -> (T, D)."""

@@ -13,8 +13,14 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from emo.errors import MediaError
-from emo.extract.decode.container import open_media, origin_seconds, packets_from, pick, words_of
-from emo.extract.decode.cut import expect_whole
+from emo.extract.decode.container import (
+    expect_whole,
+    open_media,
+    origin_seconds,
+    packets_from,
+    pick,
+    words_of,
+)
 
 _TOLERANCE_SECONDS = 1.0  # how far the frame that stands in for an undecoded one may lie
 

@@ -10,7 +10,7 @@ from emo.extract.job.folder import open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.request import Job
-from emo.extract.models.broken_device import BrokenDevice
+from emo.extract.models.device import BrokenDevice
 from emo.extract.worker import part_runner as careful
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import Worker

@@ -6,7 +6,6 @@ torch already (``spawn`` where there is none), so none inherits a used thread po
 """
 
 import multiprocessing
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
@@ -14,8 +13,6 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
@@ -25,8 +22,9 @@ from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.resources import NOTHING_ASKED, Resources
-from emo.extract.models.broken_device import BrokenDevice
+from emo.extract.models.device import BrokenDevice
 from emo.extract.worker import part_runner as careful
+from emo.extract.worker.devices import cores, devices_of
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import PartReport, Worker
 
@@ -80,27 +78,6 @@ def run_supervised(
         staff = _Processes(folder.path, workers, devices)
         bearable = RETRIES if retries is None else retries
         return Crew(folder, staff, progress, is_stopping, bearable).run(parts)
-
-
-def devices_of(device: str) -> list[str]:
-    """What ``--device`` means on this machine: each GPU by its name, or the CPU.
-
-    >>> devices_of("cpu")
-    ['cpu']
-    """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device != "cuda":
-        return [device]
-    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cuda"]
-
-
-def cores() -> int:
-    """Processors this process may use (a Slurm task sees only its own)."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
 
 
 def _run_here(

@@ -21,12 +21,12 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.executors._pool import RETRIES, Crew, Died, Message, Ready, Staff
-from emo.extract.executors.local import devices_of
 from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.resources import Resources
 from emo.extract.worker import part_runner as careful
+from emo.extract.worker.devices import devices_of
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import Worker
 

@@ -1,14 +1,16 @@
 """Finds faces with MTCNN, around the known faults of facenet-pytorch 2.5.3."""
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from facenet_pytorch import MTCNN
 
-from emo.extract.faces.memory import keep_freed_memory
 from emo.extract.faces.mtcnn import BatchedMtcnn
 
 _LEAST_SIDE_PIXELS = 20  # MTCNN's smallest face; it raises on smaller frames
@@ -22,9 +24,10 @@ _EMPTY = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 class FaceDetector:
     """MTCNN, loaded once, called from any thread: a :data:`~emo.extract.media.DetectFaces`.
 
-    Only ``MTCNN.detect`` is used; selecting and cropping are :mod:`emo.extract.faces.tracks`. On a CPU it
-    computes in one thread, so that the boxes are the same bits however many workers run. On a GPU
-    it has a stream of its own, beside the model's; one thread at a time should call it.
+    Only ``MTCNN.detect`` is used; selecting and cropping are :mod:`emo.extract.faces.tracks`.
+    On a CPU it computes in one thread, so that the boxes are the same bits however many workers
+    run. On a GPU it has a CUDA stream of its own, beside the model's; only one thread at a time
+    should call it.
 
     Source: Zhang et al. 2016 (arXiv:1604.02878); weights in the facenet-pytorch wheel.
     """
@@ -81,3 +84,24 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_… of malloc.h
+
+
+_MOST_BYTES = 32 * 2**20  # larger blocks come and go as ever; glibc accepts no more
+
+
+_KEPT_BYTES = 2**30
+
+
+@cache
+def keep_freed_memory() -> bool:
+    """Ask the C library, once a process; whether it agreed (only glibc can)."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # musl
+        return False
+    return bool(mallopt(_MMAP_THRESHOLD, _MOST_BYTES) and mallopt(_TRIM_THRESHOLD, _KEPT_BYTES))

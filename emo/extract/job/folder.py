@@ -12,21 +12,20 @@ What is done is never written here: it is the set of clip ids in committed parts
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import emo
 from emo.errors import EmoError
 from emo.extract.job.journal import LOGS, Journal
-from emo.extract.job.parts_file import PARTS_FILE, part_of, write_lines
+from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Ask, Job, JobError
 from emo.extract.job.resources import NOTHING_ASKED, Resources
-from emo.store.backend.commit import cannot_write
+from emo.store.backend.commit import cannot_write, host
 from emo.store.backend.location import Place, place
 from emo.store.recipe import Recipe
 
@@ -165,26 +164,6 @@ def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
         raise JobError(f"{path}: {error}") from error
 
 
-def part_numbers(words: str, parts: range) -> list[int]:
-    """The parts that ``--part`` names.
-
-    >>> part_numbers("3,5-7", range(10))
-    [3, 5, 6, 7]
-
-    Raises:
-        JobError: no number, or one that is not in ``parts``.
-    """
-    numbers: list[int] = []
-    for word in words.split(","):
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", word.strip())
-        if not found:
-            raise JobError(f"--part {words}: expected numbers such as 3 or 0-7,9")
-        numbers += range(int(found[1]), int(found[2] or found[1]) + 1)
-    if not numbers or not set(numbers) <= set(parts):
-        raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")
-    return list(dict.fromkeys(numbers))
-
-
 def _document(job: Job, parts: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -211,3 +190,32 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         batch_clips=document["batch_clips"],
         batch_size=document["batch_size"],
     )
+
+
+def update_job(
+    folder: JobFolder, *, executor: str, workers: int | None, resources: Resources
+) -> JobFolder:
+    """The job as it runs from now on: a scheduler's tasks, its retries and `--status` read it.
+
+    ``retries`` stay as they were: those of a scheduler count down from run to run, and its workers
+    must not bear fewer and fewer deaths.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    resources = replace(resources, retries=folder.resources.retries)
+    now = replace(folder, executor=executor, workers=workers, resources=resources)
+    if now == folder:
+        return folder
+    path = folder.path / "job.json"
+    unfinished = path.with_name(f".job-{host()}-{os.getpid()}")
+    try:
+        document = json.loads(path.read_bytes())
+        document |= {"executor": executor, "workers": workers, "resources": resources.given}
+        text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)  # a task that starts now reads the old or the new, never half
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise cannot_write(folder.path, error) from error
+    return now

@@ -1,6 +1,7 @@
 """The lines of a job's parts.jsonl: what is to be done of each part, and its rows."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -74,3 +75,23 @@ def _row(clip: Clip) -> dict[str, Any]:
         for name, value in row.items()
         if name not in _NOT_FOR_WORKERS and value is not None
     }
+
+
+def part_numbers(words: str, parts: range) -> list[int]:
+    """The parts that ``--part`` names.
+
+    >>> part_numbers("3,5-7", range(10))
+    [3, 5, 6, 7]
+
+    Raises:
+        JobError: no number, or one that is not in ``parts``.
+    """
+    numbers: list[int] = []
+    for word in words.split(","):
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", word.strip())
+        if not found:
+            raise JobError(f"--part {words}: expected numbers such as 3 or 0-7,9")
+        numbers += range(int(found[1]), int(found[2] or found[1]) + 1)
+    if not numbers or not set(numbers) <= set(parts):
+        raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")
+    return list(dict.fromkeys(numbers))

@@ -7,12 +7,10 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import EmoError, OptionError
-from emo.extract.backbone import Backbone, recipe_options
+from emo.extract.backbone import BACKBONES, Backbone, recipe_options
 from emo.manifest import Manifest
 from emo.store.backend.location import Place
 from emo.store.recipe import IMPORTED, Recipe
-
-BACKBONES = "emo.extract.backbones"
 
 
 class JobError(EmoError):

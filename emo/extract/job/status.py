@@ -8,11 +8,11 @@ from pathlib import Path
 
 from emo.extract.job.folder import JobFolder, open_job
 from emo.extract.job.journal import is_at_work
-from emo.extract.job.log_facts import LogFacts, log_facts
+from emo.extract.job.logs import LogFacts, log_facts
 from emo.extract.job.missing import missing_parts, recipe_of
 from emo.extract.job.paths import short, typed
 from emo.extract.job.slurm_queue import task_states
-from emo.extract.job.stage_report import stage_lines
+from emo.extract.job.timings import stage_lines
 from emo.store.backend.location import Place
 from emo.store.store import Store
 from emo.table import format_table

@@ -34,3 +34,21 @@ class DeviceCopies:
         """Until everything that was sent and fetched is there."""
         if self._is_cuda:
             torch.cuda.current_stream(self._device).synchronize()
+
+
+class BrokenDevice(Exception):
+    """No clip's failure: the worker ends, and another does what it had in hand."""
+
+
+def is_broken(error: Exception) -> bool:
+    """Whether nothing can be done on the device any more, as far as the error tells.
+
+    >>> is_broken(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    True
+    >>> is_broken(RuntimeError("the model stumbled"))
+    False
+    """
+    kind = getattr(torch, "AcceleratorError", ())  # torch 2.7 and older raise RuntimeError
+    return isinstance(error, kind) or (
+        isinstance(error, RuntimeError) and str(error).startswith("CUDA error")
+    )

@@ -8,8 +8,7 @@ import torch
 
 from emo import plugins
 from emo.errors import OptionError, WeightsError
-from emo.extract.backbone import Backbone
-from emo.extract.job.request import BACKBONES
+from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.models.model import Model
 from emo.extract.models.weights import WeightFile, Weights, find, places_of
 

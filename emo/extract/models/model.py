@@ -4,12 +4,11 @@ import atexit
 import shutil
 import tempfile
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -17,71 +16,15 @@ from torch import Tensor
 
 from emo.extract.backbone import Backbone, recipe_options
 from emo.extract.models.device import DeviceCopies
+from emo.extract.models.options import ModelOptions
 from emo.extract.models.weights import Found, Weights, locate
 from emo.store.recipe import Recipe, StreamSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-StoredType = Literal["float16", "float32"]
 Rows = Tensor | tuple[Tensor, ...]
 """(n, …): what n rows (frames, windows, texts) put into a model; several when it reads several."""
 Forward = Callable[..., Tensor]
 """Rows (n, …) on the device, one argument each -> (n, …)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """Of every backbone with weights."""
-
-    weights: str = field(
-        default="", metadata={"help": "folder, file or hub id of the weights", "recipe": False}
-    )
-    dtype: Literal["fp32", "bf16", "fp16"] = field(
-        default="fp32", metadata={"help": "precision of the forward pass (autocast below fp32)"}
-    )
-    stored: StoredType = field(default="float16", metadata={"help": "type of the stored tokens"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowedOptions(ModelOptions):
-    """Of backbones that look at the whole clip, or at one window after the other."""
-
-    window_seconds: float | None = field(
-        default=None, metadata={"help": "seconds seen at once; none: the whole clip"}
-    )
-    hop_seconds: float | None = field(
-        default=None, metadata={"help": "seconds between windows; none: window_seconds"}
-    )
-
-    @property
-    def windows(self) -> tuple[float, float] | None:
-        """Seconds of a window and between windows; None: the clip is one window."""
-        if self.window_seconds is None:
-            return None
-        return self.window_seconds, self.hop_seconds or self.window_seconds
-
-    def check_windows(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            ValueError: an option is out of its range.
-        """
-        window, hop = self.window_seconds, self.hop_seconds
-        if window is not None and window <= 0:
-            raise ValueError(f"expected window_seconds above 0, got {window}")
-        if hop is not None and (window is None or not 0 < hop <= window):
-            raise ValueError(f"expected 0 < hop_seconds <= window_seconds, got {hop} and {window}")
-
-
-def chosen_streams(words: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The streams that an option such as ``video,text`` names, in its order.
-
-    Raises:
-        ValueError: a name that is not among ``known``, or one twice.
-    """
-    names = tuple(name.strip() for name in str(words).split(","))
-    if not set(names) <= set(known) or len(set(names)) < len(names):
-        raise ValueError(f"streams: expected some of {','.join(known)}, each once, got {words!r}")
-    return names
 
 
 class Model(Backbone):

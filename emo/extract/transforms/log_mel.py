@@ -7,7 +7,8 @@ tests hold both to each other.
 from functools import lru_cache
 
 import numpy as np
-import soxr
+
+from emo.extract.transforms.audio import frames_of
 
 _ROWS_AT_ONCE = 4096  # bounds the memory of an hour of audio
 
@@ -56,26 +57,6 @@ def log_mel(
     rows = frames_of(samples, size, hop)  # (T, size), a view
     blocks = range(0, len(rows), _ROWS_AT_ONCE)
     return np.concatenate([_decibels(rows[b : b + _ROWS_AT_ONCE] * taper, bank) for b in blocks])
-
-
-def frames_of(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
-    """(S,) -> (T, size), T = 1 + S // hop: row k is centred on sample ``k * hop``, 0 outside."""
-    padded = np.pad(samples, (size // 2, size - size // 2))
-    return np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) + 1 : hop]
-
-
-def to_mono(samples: np.ndarray) -> np.ndarray:
-    """(channels, S) -> (S,): the mean of the channels."""
-    mono: np.ndarray = samples.mean(axis=0, dtype=np.float32)
-    return mono
-
-
-def resample(samples: np.ndarray, sample_rate: int, to_sample_rate: int) -> np.ndarray:
-    """(S,) at one rate -> float32 at another, at least one sample; soxr, high quality."""
-    if sample_rate == to_sample_rate:
-        return samples
-    resampled: np.ndarray = soxr.resample(samples, sample_rate, to_sample_rate)
-    return resampled if len(resampled) else samples[:1]
 
 
 @lru_cache(maxsize=16)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emo.extract.transforms.log_mel import frames_of
+from emo.extract.transforms.audio import frames_of
 
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 60.0, 500.0
 _WINDOW_SECONDS = 0.064  # nearly four periods of the lowest pitch

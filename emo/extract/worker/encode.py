@@ -8,7 +8,7 @@ import torch
 from emo.errors import EmoError
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.media import Media
-from emo.extract.models.broken_device import BrokenDevice, is_broken
+from emo.extract.models.device import BrokenDevice, is_broken
 
 
 def prepare_one(backbone: Backbone, media: Media) -> Prepared | str:

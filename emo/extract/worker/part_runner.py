@@ -11,7 +11,7 @@ from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import Group, Journal
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import PartPlan
-from emo.extract.models.broken_device import BrokenDevice
+from emo.extract.models.device import BrokenDevice
 from emo.extract.worker.worker import ClipDone, PartReport, Started, Worker
 
 Take = Callable[[bool], int | None]

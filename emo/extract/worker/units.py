@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from emo.extract.decode.decode import Source
 from emo.extract.decode.one_pass import continues
+from emo.extract.decode.source import Source
 from emo.extract.decode.stretches import stretches_of
 from emo.extract.job.request import Ask
 from emo.manifest import Clip

@@ -1,7 +1,7 @@
 """One worker: decodes, prepares, encodes and commits the clips of one part after another.
 
-Decoding and preparing run in threads (:mod:`emo.extract.worker.prefetch`); the model runs in the calling
-thread on batches that never cross parts, and that thread commits. While it does, the threads go on
+Decoding and preparing run in threads (:mod:`emo.extract.worker.prefetch`); the model runs in the
+calling thread on batches that never cross parts, and that thread commits. While it does, the threads go on
 with the next part, so that a part boundary stops nobody; but no clip of the next part is encoded
 before this one is committed: a worker that dies loses the encoded clips of one part at most. A
 clip that cannot be done is recorded with its reason and the part goes on; a stop request finishes

@@ -48,8 +48,8 @@ def cut_folds(
     """Every clip is in ``test`` of one fold; groups are never in train and test of one fold.
 
     In each fold ``val`` is cut from what is not tested: whole groups of the same kind, or as
-    :func:`emo.heads.data.splits.assign_splits` cuts where these are too few. Which fold a clip is in
-    does not depend on the order of the clips.
+    :func:`emo.heads.data.splits.assign_splits` cuts where these are too few. Which fold a clip is
+    in does not depend on the order of the clips.
 
     Args:
         clips: those that are used; their own ``split`` does not count.

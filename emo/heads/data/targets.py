@@ -164,12 +164,6 @@ def parts(cell: str) -> list[str]:
     return [] if cell == NONE else [part for part in map(str.strip, cell.split(SEPARATOR)) if part]
 
 
-def is_known(labels: np.ndarray) -> np.ndarray:
-    """(rows,) bool: the row has a label."""
-    known = ~np.isnan(labels) if labels.dtype.kind == "f" else labels >= 0
-    return np.asarray(known if known.ndim == 1 else known.all(1))
-
-
 def number_of(cell: str, name: str) -> float:
     """The number in a cell."""
     value = _number(cell)

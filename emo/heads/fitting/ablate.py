@@ -10,7 +10,7 @@ from emo.errors import FitError
 from emo.heads.data.streams import open_sources
 from emo.heads.fitting.cross_validate import cross_validate, question_of_folds
 from emo.heads.fitting.fit import FitOptions, asked_data, fit_head
-from emo.heads.fitting.seeds import asked_of
+from emo.heads.fitting.request import asked_of
 from emo.heads.runs.compare import Comparison, compare_runs
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.training.fingerprint import name_of, name_of_run, question_of
@@ -38,7 +38,8 @@ def ablate(
         features: stores from ``emo extract``.
         out: the folder of the runs, named ``audio+text`` and so on.
         options: what is asked of each run; its streams are those of which subsets are taken.
-        by: as of :func:`emo.heads.fitting.cross_validate.cross_validate`; None: the manifest's splits.
+        by: what the folds are cut by, see
+            :func:`emo.heads.fitting.cross_validate.cross_validate`; None: the manifest's splits.
         resume: keep the runs that are there, which an interrupted ablation wrote.
         progress: a bar on stderr; None: if that is a terminal.
 

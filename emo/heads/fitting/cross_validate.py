@@ -25,7 +25,8 @@ from emo.heads.fitting.fit import (
     was_left,
 )
 from emo.heads.fitting.parallel import one_thread, places, side_by_side
-from emo.heads.fitting.seeds import Asked, asked_of, bar_of_rounds, fit_data
+from emo.heads.fitting.request import Asked, asked_of
+from emo.heads.fitting.seeds import bar_of_rounds, fit_data
 from emo.heads.head import Batch
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.cross_result import CrossResult, FoldResult
@@ -66,7 +67,8 @@ def cross_validate(
         progress: a bar on stderr; None: if that is a terminal.
 
     Raises:
-        EmoError: as of :func:`emo.heads.fitting.fit.fit_head` and :func:`emo.heads.data.folds.cut_folds`.
+        EmoError: see :func:`emo.heads.fitting.fit.fit_head` and
+            :func:`emo.heads.data.folds.cut_folds`.
     """
     if options.search:
         raise OptionError(

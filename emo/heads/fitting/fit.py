@@ -11,8 +11,9 @@ import torch
 
 from emo.heads.data.data import Data, read_data
 from emo.heads.fitting.lock import alone
+from emo.heads.fitting.request import Asked, asked_of, check_served
 from emo.heads.fitting.search import Search, search
-from emo.heads.fitting.seeds import Asked, asked_of, bar_of_rounds, check_served, fit_data
+from emo.heads.fitting.seeds import bar_of_rounds, fit_data
 from emo.heads.options import FitOptions
 from emo.heads.runs.result import FitResult, titles
 from emo.heads.runs.test_ledger import record

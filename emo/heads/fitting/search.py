@@ -26,7 +26,7 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.data import Data
 from emo.heads.fitting.parallel import one_thread, places, side_by_side
-from emo.heads.fitting.seeds import Build
+from emo.heads.fitting.request import Build
 from emo.heads.head import Head
 from emo.heads.options import FitOptions
 from emo.heads.training.fingerprint import name_of, question_of

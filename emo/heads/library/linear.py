@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from emo.heads.data.columns import column_scale
+from emo.heads.data.scaling import column_scale
 from emo.heads.head import Batch, Head, Loss, task_of
 from emo.heads.layers.segments import segment_mean, segment_std
 from emo.heads.options import OF_LOSS, OF_STEPS

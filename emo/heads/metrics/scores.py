@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import FitError
-from emo.heads.data.targets import is_known
-from emo.heads.labels import Task
+from emo.heads.labels import Task, is_known
 from emo.heads.metrics import classes as metrics
 from emo.heads.metrics import measures
 

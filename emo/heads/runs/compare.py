@@ -1,102 +1,20 @@
 """`emo compare`: runs ranked by their scores, from their run.json and predictions.csv alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emo import plugins
 from emo.errors import FitError
-from emo.heads.data.targets import Target, targets_of
-from emo.heads.metrics.measures import HEADLINES
-from emo.heads.metrics.titles import TITLES
-from emo.heads.runs.files import RUN_FILE, predictions_file, read_document
+from emo.heads.data.targets import targets_of
+from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.runs.paired_bootstrap import Paired, paired_bootstrap
-from emo.table import format_table, with_spread
+from emo.table import format_table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredRun:
-    """What a run wrote about one of its targets."""
-
-    path: Path
-    document: dict[str, Any]
-    target: Target
-
-    @property
-    def split(self) -> str:
-        """``test``, or ``val`` if the run had no test clips."""
-        return "test" if "test" in self._by_split else "val"
-
-    @property
-    def metrics(self) -> dict[str, Any]:
-        """On :attr:`split`; see :meth:`emo.heads.metrics.scores.Scores.to_json`."""
-        found: dict[str, Any] = self._by_split[self.split]
-        return found
-
-    @property
-    def rank(self) -> float:
-        """Lower is better."""
-        score: float = self.metrics["mean"][HEADLINES[self.target.task]]
-        return score if self.target.task == "regress" else -score
-
-    def predictions(self) -> "pd.DataFrame":
-        """On :attr:`split`, cells as text.
-
-        Raises:
-            FitError: the file is not there.
-        """
-        import pandas as pd  # a second to import
-
-        is_first = self.target.name == self.document["target"]
-        path = self.path / predictions_file(self.target.name, is_first=is_first)
-        if not path.is_file():
-            raise FitError(f"{path}: no such file; fit the run again")
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return table[table["split"] == self.split]
-
-    def row(self) -> dict[str, object]:
-        """Of the leaderboard."""
-        folds = self.document.get("folds")
-        return {
-            "run": str(self.path),
-            "head": self.document["head"]["name"],
-            "streams": ", ".join(self.document["streams"]),
-            "scored on": f"{len(folds['each'])} folds" if folds else self.split,
-            **self._scores_row(self.metrics),
-        }
-
-    def missing_rows(self) -> list[dict[str, object]]:
-        """Of the leaderboard: the same heads on clips whose streams were taken away."""
-        found = self.document.get("missing", {}).get(self.target.name, {})
-        shown = {"head": "", "scored on": self.row()["scored on"]}
-        return [
-            {**self._scores_row(metrics[self.split]), "run": "", "streams": name, **shown}
-            for name, metrics in found.items()
-        ]
-
-    def _scores_row(self, found: Mapping[str, Any]) -> dict[str, object]:
-        headline = HEADLINES[self.target.task]
-        mean, std, interval = (found[name] for name in ("mean", "std", "interval"))
-        others = [name for name in mean if name != headline][:3]
-        return {
-            "clips": found["clips"],
-            "seeds": len(found["seeds"]),
-            TITLES[headline]: with_spread(mean[headline], std[headline], len(found["seeds"])),
-            "95 % interval": "{:.3f} – {:.3f}".format(*interval[headline]),
-            **{TITLES[name]: mean[name] for name in others},
-        }
-
-    @property
-    def _by_split(self) -> dict[str, Any]:
-        if self.target.name == self.document["target"]:
-            found: dict[str, Any] = self.document["metrics"]
-            return found
-        found = self.document["metrics_of_others"][self.target.name]
-        return found
+    pass
+from emo.heads.runs.scored_run import ScoredRun
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ import numpy as np
 
 from emo.heads.data.data import Split
 from emo.heads.data.targets import Target
+from emo.heads.metrics.measures import TITLES
 from emo.heads.metrics.scores import Scores
-from emo.heads.metrics.titles import TITLES
 from emo.heads.runs.predictions import predictions_of
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round

@@ -1,10 +1,14 @@
 """What the files of a run folder are called, and its run.json read back; without torch."""
 
+import csv
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from emo.errors import FitError
 
@@ -55,3 +59,21 @@ def read_document(path: Path) -> dict[str, Any]:
             f"{document.get('format_version')}; update emo, or fit again"
         )
     return document
+
+
+Column = Sequence[object] | np.ndarray
+
+
+def write_table(path: Path, columns: Mapping[str, Column]) -> None:
+    """Equally long columns, as ``DataFrame.to_csv(index=False)`` writes them; None, NaN: empty."""
+    cells = [
+        column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()
+    ]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        table.writerows(zip(*map(_filled, cells), strict=True))
+
+
+def _filled(cells: Sequence[object]) -> list[object]:
+    return ["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in cells]

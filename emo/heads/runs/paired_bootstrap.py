@@ -10,14 +10,13 @@ import numpy as np
 
 from emo.errors import FitError
 from emo.heads.data.targets import Target, parts
-from emo.heads.metrics.measures import HEADLINES, interval_of, measure, resampled
-from emo.heads.metrics.titles import TITLES
+from emo.heads.metrics.measures import HEADLINES, TITLES, interval_of, measure, resampled
 from emo.table import format_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emo.heads.runs.compare import ScoredRun
+    from emo.heads.runs.scored_run import ScoredRun
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
-from emo.heads.metrics.measures import HEADLINES
+from emo.heads.metrics.measures import HEADLINES, TITLES
 from emo.heads.metrics.scores import Scores
-from emo.heads.metrics.titles import TITLES
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
 from emo.heads.runs.clips_file import Known

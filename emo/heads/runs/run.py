@@ -1,6 +1,6 @@
 """A finished run, read back: its head with its scaling, ready to predict."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from emo.heads.runs.files import WEIGHTS_FILE, read_document
 from emo.heads.training.inference import outputs_of
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
+from emo.store.store import Store
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,3 +148,46 @@ class Run:
             pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
         )
         return outputs_of(self.head, batch, self.targets)
+
+
+def stored_tokens(
+    run: Run, ids: Sequence[str], store: Store
+) -> tuple[dict[str, Ragged], dict[str, str]]:
+    """Tokens by stream, as stored, of the clips that have any; and the others, with reasons.
+
+    A head would answer for a clip without tokens too: with what it says when it knows nothing.
+
+    Args:
+        run: whose streams are read.
+        ids: of clips; those without tokens are left out of what is returned, the order stays.
+        store: it holds the run's recipes.
+    """
+    streams = {}
+    for stream in run.streams:
+        recipe, _, name = stream.partition("/")
+        streams[stream] = store.recipes[recipe].read_present(name, ids)
+    is_present = np.any([tokens.lengths > 0 for tokens in streams.values()], axis=0)
+    if is_present.all():
+        return streams, {}
+    kept = np.flatnonzero(is_present)
+    bare = [ids[row] for row in np.flatnonzero(~is_present).tolist()]
+    return (
+        {name: tokens.select(kept) for name, tokens in streams.items()},
+        {clip_id: _told(run, absent_of(run, clip_id, store)) for clip_id in bare},
+    )
+
+
+def absent_of(run: Run, clip_id: str, store: Store) -> dict[str, str]:
+    """The streams of the run that a clip lacks, with the reasons that were kept."""
+    found = {}
+    for stream in run.streams:
+        recipe, _, name = stream.partition("/")
+        reasons = store.recipes[recipe].absent.get(clip_id, {})
+        if name in reasons:
+            found[stream] = reasons[name]
+    return found
+
+
+def _told(run: Run, absent: dict[str, str]) -> str:
+    reasons = [f"without {stream}: {reason}" for stream, reason in absent.items()]
+    return "; ".join(reasons) or f"without {', '.join(run.streams)}"

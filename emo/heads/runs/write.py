@@ -22,11 +22,17 @@ from emo.heads.data.scaling import scaling_tensors
 from emo.heads.data.targets import Target
 from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_known
-from emo.heads.runs.files import FORMAT_VERSION, RUN_FILE, WEIGHTS_FILE, file_name
+from emo.heads.runs.files import (
+    FORMAT_VERSION,
+    RUN_FILE,
+    WEIGHTS_FILE,
+    Column,
+    file_name,
+    write_table,
+)
 from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.runs.predictions import columns_of
 from emo.heads.runs.result import FitResult
-from emo.heads.runs.tables import Column, write_table
 from emo.heads.training.outcome import Round
 from emo.store.backend.atomic import temporary_beside
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.heads.runs.cross_result import CrossResult
-from emo.heads.runs.tables import write_table
+from emo.heads.runs.files import write_table
 from emo.heads.runs.write import document_of, history_of, write_document, write_target
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from emo.heads.labels import is_classes, known_rows
 from emo.heads.solvers.path import Solution
-from emo.heads.training.losses import is_classes, known_rows
 
 
 def ridge_path(rows: Tensor, wanted: Tensor, penalties: Sequence[float]) -> Iterator[Solution]:

@@ -120,7 +120,8 @@ def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) ->
 
     Args:
         folder: of this fit alone; made when the first checkpoint is written.
-        question: what is asked on which clips, see :func:`emo.heads.training.fingerprint.question_of`.
+        question: what is asked on which clips, see
+            :func:`emo.heads.training.fingerprint.question_of`.
         resume: go on with what an interrupted fit left, if it left anything.
 
     Raises:

@@ -9,16 +9,14 @@ import torch
 from torch import Tensor
 
 from emo.heads.head import Batch, Head, Task
+from emo.heads.labels import is_classes, known_rows
 from emo.heads.metrics.measures import headline
 from emo.heads.options import LoopOptions
 from emo.heads.training.checkpoint import Checkpoints, Running
-from emo.heads.training.losses import is_classes, known_rows, make_loss, plain_loss
+from emo.heads.training.inference import logits_of
+from emo.heads.training.losses import make_loss, plain_loss
 from emo.heads.training.outcome import Outcome, Round
 from emo.heads.training.steps import Steps
-
-EVALUATED_CLIPS = 256
-"""Clips at a time when nothing is learnt."""
-EVALUATED_DIALOGUES = 32
 
 
 def train_head(
@@ -95,35 +93,6 @@ class _Best:
         """Rounds since the best."""
         best = [each.round for each in self.history if each.is_best]
         return len(self.history) - best[-1] if best else 0
-
-
-@torch.inference_mode()
-def logits_of(head: Head, batch: Batch) -> dict[str, Tensor]:
-    """Logits (rows, C) of each target for many clips, without dropout; leaves the head in eval."""
-    head.eval()
-    if head.unit == "dialogue":
-        return _logits_by_dialogue(head, batch.in_dialogues())
-    starts = range(0, len(batch), EVALUATED_CLIPS)
-    parts = [
-        head(batch.select(np.arange(start, min(start + EVALUATED_CLIPS, len(batch)))))
-        for start in starts
-    ]
-    return {target: torch.cat([part[target] for part in parts]) for target in parts[0]}
-
-
-def _logits_by_dialogue(head: Head, batch: Batch) -> dict[str, Tensor]:
-    """The same for whole dialogues, put back to the rows of the clips and pairs."""
-    assert batch.turns is not None
-    found: dict[str, Tensor] = {}
-    for start in range(0, len(batch.turns), EVALUATED_DIALOGUES):
-        chosen = np.arange(start, min(start + EVALUATED_DIALOGUES, len(batch.turns)))
-        rows, pairs = batch.rows_of(chosen)
-        for target, logits in head(batch.select_dialogues(chosen)).items():
-            is_of_pairs = batch.pairs is not None and target in head.pair_targets
-            count = len(batch.pairs) if is_of_pairs and batch.pairs is not None else len(batch)
-            table = found.setdefault(target, logits.new_zeros(count, logits.shape[1]))
-            table[pairs if is_of_pairs else rows] = logits
-    return found
 
 
 def _validate(head: Head, val: Batch) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from emo.heads.head import Batch, Loss
+from emo.heads.labels import is_classes, known_rows
 from emo.heads.options import LoopOptions
 
 
@@ -32,18 +33,6 @@ def make_loss(train: Batch, options: LoopOptions) -> Loss:
         return torch.stack(losses).sum()
 
     return loss
-
-
-def is_classes(labels: Tensor) -> bool:
-    """(rows,) int64: one class a row."""
-    return labels.ndim == 1 and not labels.is_floating_point()
-
-
-def known_rows(labels: Tensor) -> Tensor:
-    """(rows,) bool: the row has a label."""
-    if labels.is_floating_point():
-        return ~labels.isnan()
-    return labels >= 0 if labels.ndim == 1 else (labels >= 0).all(1)
 
 
 def plain_loss(logits: Tensor, labels: Tensor) -> Tensor:

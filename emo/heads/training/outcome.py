@@ -16,7 +16,7 @@ class Round:
     val_loss: float
     """Plain cross-entropy, without smoothing or weights; of numbers the smooth L1."""
     val_score: float
-    """Weighted F1, or what :data:`emo.heads.metrics.measures.HEADLINES` says; the higher, the better."""
+    """The headline score on val (:data:`emo.heads.metrics.measures.HEADLINES`); higher: better."""
     is_best: bool
     """So far."""
 

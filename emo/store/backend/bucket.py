@@ -17,7 +17,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from emo.errors import StoreError
 from emo.store.backend.connect import QUICK, SLOW, connected
 from emo.store.backend.errors import KEPT, no_conditions, refusal
-from emo.store.backend.object_path import ObjectFacts
+from emo.store.backend.object_facts import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
 
 TRIES = 5

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from emo.store.backend.cache_folder import cache_folder, entry, make_room, writing
-from emo.store.backend.evict import hold
+from emo.store.backend.cache_folder import cache_folder, entry, hold, make_room, writing
 from emo.store.backend.location import Place
 from emo.store.backend.object_path import ObjectPath
 

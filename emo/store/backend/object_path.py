@@ -15,19 +15,10 @@ from emo.errors import StoreError
 
 if TYPE_CHECKING:
     from emo.store.backend.bucket import Bucket
+from emo.store.backend.object_facts import ObjectFacts
 
 SCHEMES = ("s3", "gs", "az")
 _URL = re.compile(rf"({'|'.join(SCHEMES)})://([^/]+)(?:/(.*))?", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class ObjectFacts:
-    """What a listing says of an object; the names are those of ``os.stat``."""
-
-    st_size: int
-    st_mtime_ns: int
-    etag: str
-    """Differs when the object was replaced."""
 
 
 @dataclass(frozen=True, order=True)

@@ -1,7 +1,9 @@
 """What crosses between a store and a file of another format: clips, streams, and what is known."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -208,3 +210,38 @@ def recipe_of(contents: Contents, *, backbone: str, options: dict[str, Any]) -> 
     streams = {name: rows.spec for name, rows in contents.streams.items()}
     facts = {"made_by": dict(contents.made_by)} if contents.made_by else {}
     return Recipe(backbone, streams, options, facts=facts)
+
+
+DOCUMENT = "emo"
+"""The name of the JSON that our own files carry beside the arrays."""
+
+
+def parse_document(text: str, path: Path) -> Mapping[str, Any]:
+    """The JSON beside the arrays.
+
+    Raises:
+        StoreError: it is none.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise StoreError(
+            f"{path}: what is called {DOCUMENT!r} in it is no JSON: {error}"
+        ) from error
+    if not isinstance(document, dict) or not all(map(_is_as_written, document.items())):
+        raise StoreError(f"{path}: what is called {DOCUMENT!r} in it is not what emo writes there")
+    return document
+
+
+def _is_as_written(entry: tuple[str, Any]) -> bool:
+    """Whether an entry has the shape that :meth:`Contents.document` gives it."""
+    name, value = entry
+    if name in ("absent", "notes", "streams"):
+        kinds = (int, float) if name == "notes" else (str, list, type(None))
+        return isinstance(value, dict) and all(
+            isinstance(inner, dict) and all(isinstance(each, kinds) for each in inner.values())
+            for inner in value.values()
+        )
+    if name in ("failures", "folders", "names"):
+        return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+    return isinstance(value, dict | list | type(None))

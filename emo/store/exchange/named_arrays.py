@@ -5,8 +5,7 @@ A stream is ragged (``X/values`` with ``X/offsets``, or ``X`` (ΣT, D) with ``X_
 and refused when there are none: averaged into a mean it is what spoils features most often.
 """
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,15 +15,12 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.clip_ids import ID_NAMES, texts
 from emo.store.exchange.contents import Contents, Rows, known, spec_of
-from emo.store.lazy_dict import LazyDict
+from emo.store.lazy import LazyDict
 
 _IDS = "OSTUiu"
 """Kinds of numpy's dtypes that ids can have."""
 LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
-DOCUMENT = "emo"
-"""The name of the JSON that our own files carry beside the arrays."""
 
 
 @dataclass(frozen=True)
@@ -95,37 +91,6 @@ def find_clips(
     order = [name for name in file.document.get("streams", ()) if name in streams]
     made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
     return Contents(ids, LazyDict(made), ignored=ignored, **known(file.document))
-
-
-def parse_document(text: str, path: Path) -> Mapping[str, Any]:
-    """The JSON beside the arrays.
-
-    Raises:
-        StoreError: it is none.
-    """
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise StoreError(
-            f"{path}: what is called {DOCUMENT!r} in it is no JSON: {error}"
-        ) from error
-    if not isinstance(document, dict) or not all(map(_is_as_written, document.items())):
-        raise StoreError(f"{path}: what is called {DOCUMENT!r} in it is not what emo writes there")
-    return document
-
-
-def _is_as_written(entry: tuple[str, Any]) -> bool:
-    """Whether an entry has the shape that :meth:`emo.store.exchange.contents.Contents.document` gives it."""
-    name, value = entry
-    if name in ("absent", "notes", "streams"):
-        kinds = (int, float) if name == "notes" else (str, list, type(None))
-        return isinstance(value, dict) and all(
-            isinstance(inner, dict) and all(isinstance(each, kinds) for each in inner.values())
-            for inner in value.values()
-        )
-    if name in ("failures", "folders", "names"):
-        return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
-    return isinstance(value, dict | list | type(None))
 
 
 def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> str:
@@ -237,3 +202,27 @@ def _padded(
 def _shapes(arrays: Mapping[str, Any]) -> str:
     found = [f"{name} {tuple(array.shape)}" for name, array in arrays.items()]
     return ", ".join(found[:12]) or "no arrays"
+
+
+ID_NAMES = ("ids", "id", "clip", "clips", "clip_ids", "names", "name", "keys")
+"""What the array or column of ids is called, the likeliest first."""
+
+
+def texts(cells: Iterable[object]) -> list[str]:
+    """Ids as text, whether they are text, whole numbers or bytes of UTF-8.
+
+    Raises:
+        ValueError: one is something else, or lacks.
+    """
+    return [_text(cell, place) for place, cell in enumerate(cells)]
+
+
+def _text(cell: object, place: int) -> str:
+    if isinstance(cell, bytes):
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            raise ValueError(f"the id of clip {place}, {cell[:40]!r}, is not UTF-8") from None
+    if isinstance(cell, str) or (isinstance(cell, int) and not isinstance(cell, bool)):
+        return str(cell)
+    raise ValueError(f"the id of clip {place}: expected text or a whole number, got {cell!r}")

@@ -86,7 +86,10 @@ class _Table:
 
 
 class StreamRows:
-    """The tokens of one stream in all parts of a recipe, by slot (see :mod:`emo.store.index.merged`)."""
+    """The tokens of one stream in all parts of a recipe, by slot.
+
+    Slots are explained in :mod:`emo.store.index.merged`.
+    """
 
     def __init__(
         self,

@@ -12,9 +12,9 @@ import numpy as np
 import emo
 from emo.errors import StoreError
 from emo.ragged import offsets_of
-from emo.store.exchange.contents import Contents
+from emo.store.exchange.contents import DOCUMENT, Contents, parse_document
 from emo.store.exchange.format import Format
-from emo.store.exchange.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
+from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 
 
 class Hdf5(Format):

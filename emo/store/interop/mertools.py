@@ -16,9 +16,8 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import Contents, Rows, known, spec_of
+from emo.store.exchange.contents import Contents, Rows, known, parse_document, spec_of
 from emo.store.exchange.format import Format
-from emo.store.exchange.named_arrays import parse_document
 
 UTT, FRA = "-UTT", "-FRA"
 CORPORA = ("train", "val", "test")

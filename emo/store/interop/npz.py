@@ -11,9 +11,9 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import offsets_of
-from emo.store.exchange.contents import Contents, Rows
+from emo.store.exchange.contents import DOCUMENT, Contents, Rows, parse_document
 from emo.store.exchange.format import Format
-from emo.store.exchange.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
+from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 
 
 class Npz(Format):

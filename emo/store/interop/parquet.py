@@ -14,11 +14,19 @@ import pyarrow.parquet as pq
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.clip_ids import ID_NAMES, texts
-from emo.store.exchange.contents import BLOCK_BYTES, Contents, Rows, cuts, known, spec_of
+from emo.store.exchange.contents import (
+    BLOCK_BYTES,
+    DOCUMENT,
+    Contents,
+    Rows,
+    cuts,
+    known,
+    parse_document,
+    spec_of,
+)
 from emo.store.exchange.format import Format
-from emo.store.exchange.named_arrays import DOCUMENT, parse_document
-from emo.store.lazy_dict import LazyDict
+from emo.store.exchange.named_arrays import ID_NAMES, texts
+from emo.store.lazy import LazyDict
 
 _NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)

@@ -14,9 +14,9 @@ import numpy as np
 import zarr
 
 from emo.errors import StoreError
-from emo.store.exchange.contents import BLOCK_BYTES, Contents, Rows
+from emo.store.exchange.contents import BLOCK_BYTES, DOCUMENT, Contents, Rows, parse_document
 from emo.store.exchange.format import Format
-from emo.store.exchange.named_arrays import DOCUMENT, ArrayOptions, find_clips, parse_document
+from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 
 _CHUNK_BYTES = BLOCK_BYTES // 4
 

@@ -14,6 +14,7 @@ from emo.store.backend.location import Place, file_names
 from emo.store.index.file import index_paths, index_problem, remove
 from emo.store.index.merged import Merged
 from emo.store.part.reader import Part
+from emo.store.part.verify import problems
 from emo.store.part.zip import DamagedPart, GoneError
 from emo.store.recipe import Recipe
 from emo.store.recipe_folder import RecipeFolder
@@ -227,7 +228,7 @@ def _judged(file: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
     promised = {name: {"dim": s.dim, "dtype": s.dtype} for name, s in recipe.streams.items()}
     if (part.fingerprint, part.specs) != (recipe.fingerprint, promised):
         return None, [f"it is of recipe {part.fingerprint}, not {recipe.fingerprint}"]
-    found = part.problems()
+    found = problems(part)
     part.release()
     return part, found
 

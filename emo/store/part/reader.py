@@ -147,12 +147,6 @@ class Part:
         if self._copy is not None:
             self._copy.release()
 
-    def problems(self) -> list[str]:
-        """What is wrong with the part, a line each; every byte is read."""
-        from emo.store.part.verify import problems  # which imports this file
-
-        return problems(self)
-
     @cached_property
     def _details(self) -> dict[str, Any]:
         document = parse(self._rest, self.path)

@@ -17,11 +17,8 @@ from emo.plugins import unknown
 from emo.store.backend.commit import commit
 from emo.store.backend.location import Place, place
 from emo.store.part.members import write_members
-from emo.store.part.reader import Part
 from emo.store.part.zarr_layout import FORMAT_VERSION, stored_dtype
 from emo.store.recipe import Recipe, StreamSpec
-
-__all__ = ["MAX_PART_BYTES", "Part", "PartFacts", "PartWriter", "part_name"]
 
 MAX_PART_BYTES = 2**31 - 2**24
 """Tokens in a part; a zip of less than 2 GiB needs no zip64 headers."""

@@ -11,7 +11,7 @@ from emo.errors import WeightsError
 from emo.extract.backbones.hf import HF, HFOptions
 from emo.extract.media import Faces, Media
 from emo.extract.networks.hf.inputs import picture_of
-from emo.extract.transforms.log_mel import resample
+from emo.extract.transforms.audio import resample
 
 SMALL = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,

@@ -12,7 +12,8 @@ from torch import Tensor
 from emo.errors import WeightsError
 from emo.extract.media import window_starts
 from emo.extract.models.model import Rows
-from emo.extract.transforms.log_mel import log_mel, resample, to_mono
+from emo.extract.transforms.audio import resample, to_mono
+from emo.extract.transforms.log_mel import log_mel
 
 LEAST_SAMPLES = 400
 """Below this the convolutions of wav2vec2 and its relatives have no output: zeros follow."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from emo.extract.models.model import WindowedOptions, chosen_streams
+from emo.extract.models.options import WindowedOptions, chosen_streams
 
 STREAMS = ("video", "audio", "text")
 
