@@ -20,6 +20,7 @@ import emo
 from emo.errors import OptionError, PluginError
 
 T = TypeVar("T")
+V = TypeVar("V")
 SHOWN_NAMES = 20
 
 
@@ -67,7 +68,7 @@ def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
     fields = {field.name: field for field in dataclasses.fields(options)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(options)
     values = {}
-    for name, text in pairs.items():
+    for name, text in current_names(options, pairs).items():
         if name not in fields:
             raise OptionError(unknown(f"option of {owner}", name, fields))
         values[name] = _convert(text, hints[name], f"option {owner}.{name}")
@@ -75,6 +76,16 @@ def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
         return options(**values)
     except ValueError as error:
         raise OptionError(f"{owner}: {error}") from error
+
+
+def current_names(options: type, values: Mapping[str, V]) -> dict[str, V]:
+    """Replace names that fields of ``options`` had in earlier versions by those of today.
+
+    A renamed field names its old name in its metadata: ``field(metadata={"was": "places"})``.
+    """
+    fields = dataclasses.fields(options)
+    new = {f.metadata["was"]: f.name for f in fields if "was" in f.metadata}
+    return {new.get(name, name): value for name, value in values.items()}
 
 
 def split_options(options: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, str]]:

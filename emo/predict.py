@@ -15,7 +15,7 @@ from emo.heads.data.targets import NONE, SEPARATOR, Target
 from emo.heads.runs.files import file_name, kept_columns
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.store import Store
 from emo.table import format_table
 
@@ -128,7 +128,7 @@ def predict_file(
 def predict_manifest(
     run_path: Path,
     manifest_path: Path,
-    features: Place | str | None,
+    features: Location | str | None,
     out: Path,
     *,
     columns: Mapping[str, str],
@@ -185,7 +185,7 @@ def _extract(
     return _in_all([report.failures.get(ask.name, {}) for ask in asks])
 
 
-def _check_recipes(run: Run, store: Store, path: Place | str) -> None:
+def _check_recipes(run: Run, store: Store, path: Location | str) -> None:
     for name, recipe in run.recipes.items():
         found = store.recipes.get(name)
         if found is None:
@@ -247,8 +247,8 @@ def _write(target: Target, keys: dict[str, list[str]], table: np.ndarray, out: P
     frame = pd.DataFrame(table[:, : len(classes)], columns=[f"p_{name}" for name in classes])
     labels = [_label(target, row) for row in table] if classes else []
     frame.insert(0, "prediction", labels or table[:, 0])
-    for place, (name, values) in enumerate(keys.items()):
-        frame.insert(place, name, values)
+    for index, (name, values) in enumerate(keys.items()):
+        frame.insert(index, name, values)
     frame.to_csv(out, index=False, float_format="%.6f")
     return labels
 

@@ -141,12 +141,12 @@ def _splits(
     rows = []
     for side, (name, manifest) in enumerate({"a": a, "b": b}.items()):
         for split in SPLITS:
-            places = [k for k, clip in enumerate(manifest.clips) if clip.split == split]
-            if not places:
+            chosen = [k for k, clip in enumerate(manifest.clips) if clip.split == split]
+            if not chosen:
                 continue
-            row: dict[str, object] = {"clips": f"{split} of {name}", "all": len(places)}
+            row: dict[str, object] = {"clips": f"{split} of {name}", "all": len(chosen)}
             for rule in ("same text", "same text and speaker", _BEGINNING):
-                row[rule] = sum(found[rule][side][place] for place in places)
+                row[rule] = sum(found[rule][side][k] for k in chosen)
             rows.append(row)
     return rows
 

@@ -109,9 +109,9 @@ def fit_head(
         from emo.heads.fitting.options_from_cli import fit_options
         from emo.machine import lacks_bfloat16
         from emo.manifest import read_manifest
-        from emo.store.backend.location import place
+        from emo.store.backend.location import location
 
-    stores = [place(each) for each in features]
+    stores = [location(each) for each in features]
     if bf16 and lacks_bfloat16():
         print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
               "so that it only costs time here", file=sys.stderr)  # fmt: skip

@@ -15,4 +15,4 @@ def by_speaker(speakers: Iterable[str]) -> dict[str, str]:
     {'a': 'train', 'b': 'train', 'c': 'train', 'd': 'val', 'e': 'test'}
     """
     cycle = ("train", "train", "train", "val", "test")
-    return {name: cycle[place % 5] for place, name in enumerate(sorted(set(speakers)))}
+    return {name: cycle[index % 5] for index, name in enumerate(sorted(set(speakers)))}

@@ -40,9 +40,9 @@ def render(
     light = _light(rng, look) * np.array(mood, dtype=np.float32)[:, None, None]
     photo, waves = _photo(look.gamma), bumps_of(look, expression, len(jaws))
     for pose, bumps, closed, jaw in zip(poses, waves, lips, jaws, strict=True):
-        places = displaced(_places(pose), pose, bumps)  # (2, SIZE, SIZE)
-        dark = part_lips(places, pose, closed, jaw)
-        colours = _sample(photo, places) * light  # (3, SIZE, SIZE)
+        points = displaced(_points(pose), pose, bumps)  # (2, SIZE, SIZE)
+        dark = part_lips(points, pose, closed, jaw)
+        colours = _sample(photo, points) * light  # (3, SIZE, SIZE)
         colours[:, *dark.box] *= dark.gain
         yield np.stack(list(np.rint(np.clip(colours, 0, 255)).astype(np.uint8)), axis=-1)
 
@@ -60,11 +60,11 @@ def _poses(rng: np.random.Generator, look: Look, frames: int) -> np.ndarray:
     return np.ascontiguousarray(maps.transpose(2, 0, 1))
 
 
-def _places(pose: np.ndarray) -> np.ndarray:
+def _points(pose: np.ndarray) -> np.ndarray:
     """(2, 3) affine map -> (2, SIZE, SIZE) float32, x and y in the photograph of each pixel."""
     right, down, shift = pose.astype(np.float32).T[..., None, None]  # (2, 1, 1) each
-    places: np.ndarray = right * _OFFSETS + (down * _OFFSETS[:, None] + shift)
-    return places
+    points: np.ndarray = right * _OFFSETS + (down * _OFFSETS[:, None] + shift)
+    return points
 
 
 def _light(rng: np.random.Generator, look: Look) -> np.ndarray:
@@ -84,10 +84,10 @@ def _photo(gamma: float) -> np.ndarray:
     return np.moveaxis(255 * photo**gamma, -1, 0).astype(np.float32, order="C")
 
 
-def _sample(photo: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _sample(photo: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Bilinear lookup in ``photo`` (3, h, w) at x, y ``places`` (2, H, W): (3, H, W)."""
     _, height, width = photo.shape
-    x, y = np.clip(places[0], 0, width - 1.001), np.clip(places[1], 0, height - 1.001)
+    x, y = np.clip(points[0], 0, width - 1.001), np.clip(points[1], 0, height - 1.001)
     left, top = x.astype(np.intp), y.astype(np.intp)
     right, down = x - left.astype(np.float32), y - top.astype(np.float32)
     corner = top * width + left

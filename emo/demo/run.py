@@ -44,8 +44,8 @@ def rotations(manifest: Manifest, features: Path, options: FitOptions) -> list[R
     """Leave one speaker out, for each speaker in turn; the next speaker is the validation split."""
     speakers = sorted({clip.speaker for clip in manifest.clips if clip.speaker})
     rounds = []
-    for place, test in enumerate(speakers):
-        names = {test: "test", speakers[(place + 1) % len(speakers)]: "val"}
+    for index, test in enumerate(speakers):
+        names = {test: "test", speakers[(index + 1) % len(speakers)]: "val"}
         clips = tuple(
             replace(clip, split=names.get(clip.speaker or "", "train")) for clip in manifest.clips
         )

@@ -83,8 +83,8 @@ def _syllables(rng: np.random.Generator, rate: float, seconds: float) -> _Syllab
 def _envelope(syllables: _Syllables, times: np.ndarray) -> np.ndarray:
     """(S,) from 0 to 1, one hump a syllable: quick to rise and slower to fall."""
     coarse = np.arange(0, times[-1] + 0.002, 0.002)
-    place = (coarse - syllables.start[:, None]) / syllables.length[:, None]  # (K, coarse)
-    hump = np.sin(np.pi * np.clip(place, 0, 1) ** 0.8) ** 0.7
+    share = (coarse - syllables.start[:, None]) / syllables.length[:, None]  # (K, coarse)
+    hump = np.sin(np.pi * np.clip(share, 0, 1) ** 0.8) ** 0.7
     return np.asarray(np.interp(times, coarse, (hump * syllables.stress[:, None]).max(axis=0)))
 
 

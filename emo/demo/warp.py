@@ -61,12 +61,12 @@ def bumps_of(look: Look, expression: Expression, frames: int) -> np.ndarray:
     return np.array(table, dtype=np.float64).transpose(2, 1, 0).copy()
 
 
-def displaced(places: np.ndarray, pose: np.ndarray, bumps: np.ndarray) -> np.ndarray:
+def displaced(points: np.ndarray, pose: np.ndarray, bumps: np.ndarray) -> np.ndarray:
     """``places`` less the displacement that all ``bumps`` (6, K) make there."""
-    moved = places.copy()
+    moved = points.copy()
     boxes = _boxes(pose, bumps[:2] + bumps[2:4], 3.0 * bumps[4:])
     for (at_x, at_y, dx, dy, wide, high), (rows, columns) in zip(bumps.T, boxes, strict=True):
-        x, y = places[:, rows, columns] - np.array([[[at_x + dx]], [[at_y + dy]]], np.float32)
+        x, y = points[:, rows, columns] - np.array([[[at_x + dx]], [[at_y + dy]]], np.float32)
         bump = np.exp(np.square(x) * f32(-0.5 / wide**2) + np.square(y) * f32(-0.5 / high**2))
         if dx:
             moved[0, rows, columns] -= f32(dx) * bump
@@ -75,10 +75,10 @@ def displaced(places: np.ndarray, pose: np.ndarray, bumps: np.ndarray) -> np.nda
     return moved
 
 
-def part_lips(places: np.ndarray, pose: np.ndarray, closed: f32, jaw: f32) -> Dark:
+def part_lips(points: np.ndarray, pose: np.ndarray, closed: f32, jaw: f32) -> Dark:
     """Close the lips over the teeth, or open them onto the dark: changes ``places``."""
     (box,) = _boxes(pose, np.array([[MOUTH[0]], [MOUTH[1] + 10.0]]), np.array([[26.0], [36.0]]))
-    x, y = places[0][box], places[1][box]
+    x, y = points[0][box], points[1][box]
     u2 = np.square((x - f32(MOUTH[0])) / f32(MOUTH_HALF_WIDTH))
     inner = np.maximum(1 - u2, 0)  # 1 in the middle of the mouth, 0 at its corners
     half = f32(TEETH_HALF_HEIGHT) * inner

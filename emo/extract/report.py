@@ -8,7 +8,7 @@ from emo.extract.job.paths import short, typed
 from emo.extract.job.request import Ask
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.table import format_bytes, format_table
 
 SHOWN_FAILURES = 10
@@ -80,7 +80,7 @@ def _row(ask: Ask, report: ExtractReport) -> dict[str, object]:
     }
 
 
-def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Place) -> list[str]:
+def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Location) -> list[str]:
     reasons = [
         (name, clip_id, reason)
         for name, failures in by_recipe.items()

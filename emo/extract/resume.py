@@ -11,7 +11,7 @@ from emo.extract.job.folder import JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_clips, missing_parts
 from emo.extract.job.parts_file import part_numbers
 from emo.extract.job.resources import NOTHING_ASKED
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.store import Store
 
 
@@ -25,7 +25,7 @@ class ResumeReport:
 
 
 def resume(
-    path: Place | str,
+    path: Location | str,
     *,
     jobs: Path | None = None,
     executor: str | None = None,
@@ -66,7 +66,7 @@ def resume(
 
 
 def run_parts(
-    path: Place | str,
+    path: Location | str,
     words: str | None,
     *,
     jobs: Path | None = None,

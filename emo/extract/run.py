@@ -19,7 +19,7 @@ from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.job.request import Ask, Job
 from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.manifest import Manifest
-from emo.store.backend.location import Place, place
+from emo.store.backend.location import Location, location
 from emo.store.maintain.verify import clean
 from emo.store.store import RecipeFolder, Store
 
@@ -63,7 +63,7 @@ class ExtractReport:
     plan: Plan
     job: JobReport
     forecast_bytes: float
-    store: Place
+    store: Location
     folder: JobFolder | None = None
     """None: nothing was missing, or a dry run that writes nothing."""
 
@@ -84,7 +84,7 @@ class ExtractReport:
 
 def extract(
     manifest: Manifest,
-    store: Place | str,
+    store: Location | str,
     asks: Sequence[Ask],
     options: ExtractOptions = ExtractOptions(),
     *,
@@ -105,7 +105,7 @@ def extract(
         EmoError: a store of another recipe, stale clips, a folder that cannot be written, clips
             that an earlier job has in a scheduler's queue.
     """
-    store_path = place(store)
+    store_path = location(store)
     job = _job(manifest, store_path, asks, options)
     executor = make_executor(options.executor, options.workers, options.resources)
     writes = executor.is_scheduler or not is_dry_run
@@ -158,7 +158,7 @@ def _kind(ask: Ask) -> type[Backbone]:
 
 
 def _job(
-    manifest: Manifest, store_path: Place, asks: Sequence[Ask], options: ExtractOptions
+    manifest: Manifest, store_path: Location, asks: Sequence[Ask], options: ExtractOptions
 ) -> Job:
     for name, value in (
         ("--part-clips", options.part_clips),
@@ -178,7 +178,7 @@ def _job(
 
 
 def _folders(
-    store_path: Place, asks: Sequence[Ask], is_dry_run: bool
+    store_path: Location, asks: Sequence[Ask], is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
     """The recipes' folders, created when missing; a dry run creates nothing."""
     if is_dry_run and not store_path.exists():

@@ -69,14 +69,14 @@ class Batch:
         """The clips of these dialogues, turn after turn, with their pairs."""
         turns = self._turns(dialogues)
         rows, chosen = self.rows_of(dialogues)
-        place = torch.full((len(self),), -1)
-        place[rows] = torch.arange(len(rows))
-        pairs = None if self.pairs is None else place[self.pairs[chosen]]
+        new_row = torch.full((len(self),), -1)
+        new_row[rows] = torch.arange(len(rows))
+        pairs = None if self.pairs is None else new_row[self.pairs[chosen]]
         of_pairs = {name: self.targets[name][chosen] for name in self.pair_targets}
         found = self.select(rows)
         return replace(
             found,
-            turns=torch.where(turns >= 0, place[turns], -1),
+            turns=torch.where(turns >= 0, new_row[turns], -1),
             pairs=pairs,
             targets={name: {**found.targets, **of_pairs}[name] for name in self.targets},
             pair_targets=self.pair_targets,
@@ -109,6 +109,8 @@ class Head(nn.Module, ABC):
     these can start with the weights of other runs. Empty: it has none."""
     joins_streams: ClassVar[bool] = False
     """:meth:`pool` makes one stream of all, so that none can be dropped or masked in training."""
+    renamed_weights: ClassVar[Mapping[str, str]] = {}
+    """Old name -> new name of weights that were renamed, so that older runs can still be read."""
     streams: tuple[str, ...]
     """The names of the streams it reads, in the order of ``dims``."""
     Options: ClassVar[type]

@@ -124,23 +124,23 @@ def parse_rows(
     folder = os.path.abspath(path.parent if root is None else root)
     _check_columns(rows, path)
     table = {name: [*map(str.strip, column)] for name, column in rows.columns.items()}
-    values, errors = cells.parse_columns(table, COLUMNS, count=len(rows.places), root=folder)
+    values, errors = cells.parse_columns(table, COLUMNS, count=len(rows.origins), root=folder)
     values["id"] = _ids(values)
     values["dialogue"] = _dialogues(values)
     others = {name: column for name, column in table.items() if name not in COLUMNS}
     targets = zip(*others.values(), strict=True) if others else repeat(())
-    clips, places, problems = [], [], []
+    clips, origins, problems = [], [], []
     lines = zip(zip(*values.values(), strict=True), targets, strict=False)
     for number, (line, labels) in enumerate(lines):
         named = zip(others, labels, strict=True)
         clip = Clip(*[*line, {name: label for name, label in named if label}])
         error = errors.get(number) or _contradiction(clip)
         if error:
-            problems.append(Problem("row", f"{rows.places[number]}: {error}"))
+            problems.append(Problem("row", f"{rows.origins[number]}: {error}"))
         else:
             clips.append(clip)
-            places.append(rows.places[number])
-    problems += _duplicates(clips, places)
+            origins.append(rows.origins[number])
+    problems += _duplicates(clips, origins)
     return Manifest(path, Path(folder), tuple(clips), rows.sha256), problems
 
 
@@ -151,7 +151,7 @@ def _check_columns(rows: Rows, path: Path) -> None:
             f"{path}: expected a column video, audio or text; found {found}. If one of these holds "
             "the path or the words, say so: --column video=NAME, --column text=NAME"
         )
-    if not rows.places:
+    if not rows.origins:
         raise ManifestError(f"{path}: no clips; expected one row a clip below the header")
 
 
@@ -204,17 +204,17 @@ def _contradiction(clip: Clip) -> str | None:
     return None
 
 
-def _duplicates(clips: list[Clip], places: list[str]) -> list[Problem]:
+def _duplicates(clips: list[Clip], origins: list[str]) -> list[Problem]:
     first: dict[str, str] = {}
     problems = []
-    for clip, place in zip(clips, places, strict=True):
+    for clip, origin in zip(clips, origins, strict=True):
         if clip.id in first:
             problems.append(
                 Problem(
                     "duplicate",
-                    f"{first[clip.id]} and {place} have the same id {clip.id!r}; "
+                    f"{first[clip.id]} and {origin} have the same id {clip.id!r}; "
                     "give each row another one in the column id",
                 )
             )
-        first.setdefault(clip.id, place)
+        first.setdefault(clip.id, origin)
     return problems

@@ -31,7 +31,7 @@ def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
             another content. Nothing is written then.
     """
     rows: list[dict[str, str]] = []
-    places = []
+    origins = []
     for word, path in parts.items():
         try:
             split = cells.split(word)
@@ -39,13 +39,13 @@ def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
             raise ManifestError(f"--split {word}={path}: {error}") from error
         found = conversation_rows(path, split)
         rows += found
-        places += [
+        origins += [
             f"{path}, conversation {row['dialogue']}, utterance {row['turn']}" for row in found
         ]
     if not rows:
         raise ManifestError(f"{', '.join(map(str, parts.values()))}: no conversations")
     table = {name: [row[name] for row in rows] for name in COLUMNS}
-    return save(Rows(table, places), out, base=out.parent)
+    return save(Rows(table, origins), out, base=out.parent)
 
 
 def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:
@@ -111,11 +111,11 @@ def _from_ecf(text: str) -> list[dict[str, Any]]:
         pairs = re.findall(r"\((\d+),(\d+)\)", next(lines))
         said = []
         for _ in range(count):
-            place, speaker, emotion, rest = next(lines).split(" | ", 3)
+            turn, speaker, emotion, rest = next(lines).split(" | ", 3)
             words = rest.rpartition(" | ")[0] or rest
             said.append(
                 {
-                    "utterance_ID": int(place),
+                    "utterance_ID": int(turn),
                     "speaker": speaker,
                     "emotion": emotion,
                     "text": words,

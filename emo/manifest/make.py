@@ -110,8 +110,8 @@ def join(
             raise ManifestError(
                 f"{path} has splits of its own; rename that column: --column other=split"
             )
-        split_column = [split] * len(rows.places)
-        tables.append(Rows({**rows.columns, "split": split_column}, rows.places))
+        split_column = [split] * len(rows.origins)
+        tables.append(Rows({**rows.columns, "split": split_column}, rows.origins))
     folders = [os.path.abspath(path.parent) for path in parts.values()]
     base = root or Path(os.path.commonpath(folders))
     return save(_stack(tables), out, base=base)
@@ -160,7 +160,7 @@ def _read(
     if problems:
         raise ManifestError(f"{path}: {problems[0].message}")
     table = _pinned(rows.columns, manifest) if is_pinned else rows.columns
-    return _absolute(Rows(table, [f"{path} {place}" for place in rows.places]), manifest.root)
+    return _absolute(Rows(table, [f"{path} {origin}" for origin in rows.origins]), manifest.root)
 
 
 def _pinned(columns: dict[str, list[str]], manifest: Manifest) -> dict[str, list[str]]:
@@ -177,7 +177,7 @@ def _absolute(rows: Rows, root: Path) -> Rows:
     columns = {name: [cell.strip() for cell in column] for name, column in rows.columns.items()}
     for name in path_columns(columns):
         columns[name] = [c and os.path.join(folder, c) for c in columns[name]]
-    return Rows(columns, rows.places)
+    return Rows(columns, rows.origins)
 
 
 def path_columns(columns: Mapping[str, Sequence[str]]) -> list[str]:
@@ -193,10 +193,10 @@ def _stack(tables: Sequence[Rows]) -> Rows:
     """The tables one below the other; a column that one of them lacks is empty there."""
     names = dict.fromkeys(name for rows in tables for name in rows.columns)
     columns = {
-        name: [cell for rows in tables for cell in rows.columns.get(name, [""] * len(rows.places))]
+        name: [cell for rows in tables for cell in rows.columns.get(name, [""] * len(rows.origins))]
         for name in names
     }
-    return Rows(columns, [place for rows in tables for place in rows.places])
+    return Rows(columns, [origin for rows in tables for origin in rows.origins])
 
 
 def save(rows: Rows, out: Path, *, base: Path, cut: Cut | None = None) -> Manifest:
@@ -221,7 +221,7 @@ def save(rows: Rows, out: Path, *, base: Path, cut: Cut | None = None) -> Manife
         columns[name] = [
             cell and os.path.relpath(cell, root).replace(os.sep, "/") for cell in columns[name]
         ]
-    manifest, problems = parse_rows(Rows(columns, rows.places), out, root=root)
+    manifest, problems = parse_rows(Rows(columns, rows.origins), out, root=root)
     if problems:
         raise ManifestError(problems[0].message)
     _check_inside([c for name in names for c in columns[name] if c and name not in MEDIA], root)
@@ -253,7 +253,7 @@ def _cut(rows: Rows, cut: Cut) -> list[str]:
         raise ManifestError(plugins.unknown(f"column for {option}", cut.column, rows.columns))
     values = rows.columns[cut.column]
     if "" in values:
-        empty = rows.places[values.index("")]
+        empty = rows.origins[values.index("")]
         raise ManifestError(f"{option}: {empty} has no {cut.column}; fill it, or delete the row")
     for name in (*cut.val, *cut.test):
         if name not in values:

@@ -22,7 +22,7 @@ class Rows:
 
     columns: dict[str, list[str]]
     """Every cell as text, ``""`` when empty; all columns are equally long."""
-    places: list[str]
+    origins: list[str]
     """``row 2`` is the first row below a header, as a spreadsheet counts."""
     sha256: str = ""
     """Of the file's bytes."""
@@ -47,12 +47,12 @@ def read_rows(path: Path) -> Rows:
     kind = extension(path)
     data = path.read_bytes()
     if kind == ".parquet":
-        columns, places = _parquet(data, path)
+        columns, origins = _parquet(data, path)
     elif kind in (".jsonl", ".ndjson"):
-        columns, places = _json_lines(_decode(data, path), path)
+        columns, origins = _json_lines(_decode(data, path), path)
     else:
-        columns, places = _delimited(_decode(data, path), path, is_tsv=kind == ".tsv")
-    return Rows(columns, places, hashlib.sha256(data).hexdigest())
+        columns, origins = _delimited(_decode(data, path), path, is_tsv=kind == ".tsv")
+    return Rows(columns, origins, hashlib.sha256(data).hexdigest())
 
 
 def rename(rows: Rows, columns: Mapping[str, str], path: Path) -> Rows:
@@ -72,7 +72,7 @@ def rename(rows: Rows, columns: Mapping[str, str], path: Path) -> Rows:
                 f"Give that one another name too: --column other={ours}"
             )
     renamed.update({ours: rows.columns[theirs] for ours, theirs in columns.items()})
-    return Rows(renamed, rows.places, rows.sha256)
+    return Rows(renamed, rows.origins, rows.sha256)
 
 
 def extension(path: Path) -> str:
@@ -117,12 +117,12 @@ def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[s
     semicolons = ";" in first and "," not in first  # what Excel writes where 1,5 is a number
     delimiter = "\t" if is_tsv else ";" if semicolons else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number, lines, places = 0, [], []
+    number, lines, origins = 0, [], []
     try:
         for number, line in enumerate(reader, start=1):
             if number == 1 or any(line):
                 lines.append(line)
-                places.append(f"row {number}")
+                origins.append(f"row {number}")
     except csv.Error as error:
         raise ManifestError(
             f"{path}: row {number + 1}: {error}; a cell with a separator, a quote or a line break "
@@ -130,14 +130,14 @@ def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[s
         ) from error
     header = [name.strip() for name in lines[0]] if lines else []
     _check_header(header, path)
-    for line, place in zip(lines, places, strict=True):
+    for line, origin in zip(lines, origins, strict=True):
         if len(line) != len(header):
             raise ManifestError(
-                f"{path}: {place}: expected {len(header)} cells as in the header, got {len(line)}"
+                f"{path}: {origin}: expected {len(header)} cells as in the header, got {len(line)}"
             )
     cells = list(zip(*lines[1:], strict=True)) or [()] * len(header)
     named = zip(header, cells, strict=True)
-    return {name: list(column) for name, column in named if name}, places[1:]
+    return {name: list(column) for name, column in named if name}, origins[1:]
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:
@@ -147,7 +147,7 @@ def _check_header(header: Sequence[str], path: Path) -> None:
 
 
 def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]:
-    documents, places = [], []
+    documents, origins = [], []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -158,16 +158,16 @@ def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]
         if not isinstance(document, dict):
             raise ManifestError(f"{path}: line {number}: expected {{…}}, got {line[:40]!r}")
         documents.append(document)
-        places.append(f"line {number}")
+        origins.append(f"line {number}")
     names = dict.fromkeys(name for document in documents for name in document)
     columns = {
         name: [
-            _text(document.get(name), path, place, name)
-            for document, place in zip(documents, places, strict=True)
+            _text(document.get(name), path, origin, name)
+            for document, origin in zip(documents, origins, strict=True)
         ]
         for name in names
     }
-    return columns, places
+    return columns, origins
 
 
 def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
@@ -179,15 +179,15 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
     except pyarrow.ArrowException as error:
         raise ManifestError(f"{path}: not a Parquet file: {error}") from error
     _check_header(table.column_names, path)
-    places = [f"row {number}" for number in range(1, len(table) + 1)]
+    origins = [f"row {number}" for number in range(1, len(table) + 1)]
     columns = {
-        name: [_text(v, path, p, name) for v, p in zip(values, places, strict=True)]
+        name: [_text(v, path, p, name) for v, p in zip(values, origins, strict=True)]
         for name, values in table.to_pydict().items()
     }
-    return columns, places
+    return columns, origins
 
 
-def _text(value: object, path: Path, place: str, column: str) -> str:
+def _text(value: object, path: Path, origin: str, column: str) -> str:
     if isinstance(value, str):
         return value
     if value is None:
@@ -201,7 +201,7 @@ def _text(value: object, path: Path, place: str, column: str) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, list | dict | tuple | bytes):
         raise ManifestError(
-            f"{path}: {place}, column {column!r}: expected text or a number, "
+            f"{path}: {origin}, column {column!r}: expected text or a number, "
             f"got {type(value).__name__}"
         )
     return str(value)

@@ -135,7 +135,7 @@ def _with_ids(rows: Rows, path: Path, renamed: Mapping[str, str]) -> Rows:
         ids = [clip.id for clip in read_manifest(path, columns=renamed).clips]
     except ManifestError as error:
         raise ScoreError(str(error)) from error
-    return Rows({**rows.columns, "id": ids}, rows.places)
+    return Rows({**rows.columns, "id": ids}, rows.origins)
 
 
 def _number(cell: str) -> float:

@@ -190,5 +190,5 @@ def _by_seed(rows: Rows) -> list[Rows]:
     for seed in dict.fromkeys(seeds):
         kept = [k for k, each in enumerate(seeds) if each == seed]
         columns = {name: [cells[k] for k in kept] for name, cells in rows.columns.items()}
-        parts.append(Rows(columns, [rows.places[k] for k in kept]))
+        parts.append(Rows(columns, [rows.origins[k] for k in kept]))
     return parts

@@ -66,21 +66,21 @@ def _strict(gold: list[Pair], found: list[Pair]) -> dict[str, float]:
 
 def _proportional(gold: list[Pair], found: list[Pair]) -> dict[str, float]:
     by_key: dict[tuple[int, int, str, int], list[int]] = defaultdict(list)
-    for place, pair in enumerate(gold):
-        by_key[pair[:4]].append(place)
+    for origin, pair in enumerate(gold):
+        by_key[pair[:4]].append(origin)
     overlap, matched, of_gold = Counter[str](), set[Pair](), Counter[str]()
     for pair in found:
         rivals = []
-        for place in by_key[pair[:4]]:
-            span = gold[place]
+        for origin in by_key[pair[:4]]:
+            span = gold[origin]
             shared = min(pair.end, span.end) - max(pair.begin, span.begin)
             if shared > 0:
-                rivals.append((shared / (span.end - span.begin), shared, -place))
+                rivals.append((shared / (span.end - span.begin), shared, -origin))
         if rivals:
-            _, shared, place = max(rivals)
-            matched.add(gold[-place])
+            _, shared, origin = max(rivals)
+            matched.add(gold[-origin])
             overlap[pair.emotion] += shared
-            of_gold[pair.emotion] += gold[-place].end - gold[-place].begin
+            of_gold[pair.emotion] += gold[-origin].end - gold[-origin].begin
     for pair in gold:
         of_gold[pair.emotion] += 0 if pair in matched else pair.end - pair.begin
     tokens = Counter[str]()
@@ -146,8 +146,8 @@ def _spans_of_gold(conversations: Sequence[Mapping[str, Any]]) -> Iterable[Pair]
             utterance, emotion = _emotion(conversation, first)
             number, _, words = str(second).partition("_")
             span, text = _trimmed(words.split()), texts[int(number)]
-            places = range(len(text) - len(span) + 1)
-            begin = next((k for k in places if text[k : k + len(span)] == span), None)
+            origins = range(len(text) - len(span) + 1)
+            begin = next((k for k in origins if text[k : k + len(span)] == span), None)
             ends = (0, 0) if begin is None else (begin, begin + len(span))
             where = (conversation["conversation_ID"], utterance, emotion, int(number))
             yield Pair(*where, *ends)

@@ -34,7 +34,7 @@ class Answers:
     path: Path
     cells: dict[str, str]
     """Clip id -> cell."""
-    places: dict[str, str]
+    origins: dict[str, str]
     """Clip id -> where it stands: ``row 7``."""
     column: str = ""
 
@@ -75,20 +75,20 @@ def answers_of(rows: Rows, path: Path, *, id_column: str, column: str, split: st
     """
     splits = rows.columns.get("split")
     cells: dict[str, str] = {}
-    places: dict[str, str] = {}
-    lines = zip(rows.columns[id_column], rows.columns[column], rows.places, strict=True)
-    for number, (clip_id, cell, place) in enumerate(lines):
+    origins: dict[str, str] = {}
+    lines = zip(rows.columns[id_column], rows.columns[column], rows.origins, strict=True)
+    for number, (clip_id, cell, origin) in enumerate(lines):
         if splits is not None and split not in (ALL, split_of(splits[number])):
             continue
         clip_id = clip_id.strip()
         if not clip_id:
-            raise ScoreError(f"{path}: {place}: no {id_column}")
+            raise ScoreError(f"{path}: {origin}: no {id_column}")
         if clip_id in cells:
             raise ScoreError(
-                f"{path}: clip {clip_id!r} stands twice: {places[clip_id]} and {place}; keep one"
+                f"{path}: clip {clip_id!r} stands twice: {origins[clip_id]} and {origin}; keep one"
             )
-        cells[clip_id], places[clip_id] = cell.strip(), place
-    return Answers(path, cells, places, column)
+        cells[clip_id], origins[clip_id] = cell.strip(), origin
+    return Answers(path, cells, origins, column)
 
 
 def find_column(
@@ -145,7 +145,7 @@ def check_cells(answers: Answers, gold: Mapping[str, str], allowed: Sequence[str
     known = None if allowed is None else set(allowed)
     for clip_id in gold:
         cell = answers.cells[clip_id]
-        where = f"{answers.path}: {answers.places[clip_id]}, clip {clip_id!r}"
+        where = f"{answers.path}: {answers.origins[clip_id]}, clip {clip_id!r}"
         if known is None and not _is_number(cell):
             raise ScoreError(f"{where}: expected a number in {answers.column!r}, got {cell!r}")
         if known is not None and cell not in known:

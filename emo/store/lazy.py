@@ -16,8 +16,8 @@ class LazyParts(Sequence[Part]):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, place: int) -> Part:  # type: ignore[override]
-        return self._open(self.names[place])
+    def __getitem__(self, index: int) -> Part:  # type: ignore[override]
+        return self._open(self.names[index])
 
 
 class LazyIds(Sequence[str]):
@@ -31,11 +31,11 @@ class LazyIds(Sequence[str]):
         return self._count
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
-    def __getitem__(self, place: int | slice) -> str | list[str]:
-        return self._load()[place]
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._load()[index]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._load())

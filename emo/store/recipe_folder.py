@@ -11,7 +11,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
-from emo.store.backend.location import Place, file_names
+from emo.store.backend.location import Location, file_names
 from emo.store.backend.object_path import ObjectPath
 from emo.store.backend.parallel import at_once
 from emo.store.index.file import DamagedIndexError, index_paths, open_index
@@ -32,7 +32,7 @@ _NEAR_IDS = 1000
 class RecipeFolder:
     """The sub-folder of one recipe; parts are opened when something is first asked of them."""
 
-    def __init__(self, path: Place) -> None:
+    def __init__(self, path: Location) -> None:
         """Open the folder ``path``.
 
         Raises:
@@ -51,7 +51,7 @@ class RecipeFolder:
         self._opened = OpenParts()
         self.refresh()
 
-    def __reduce__(self) -> tuple[type["RecipeFolder"], tuple[Place]]:
+    def __reduce__(self) -> tuple[type["RecipeFolder"], tuple[Location]]:
         """Pickled, it is opened anew where it is read."""
         return RecipeFolder, (self.path,)
 
@@ -89,7 +89,7 @@ class RecipeFolder:
         return self._ask(lambda clips: clips.notes)
 
     @property
-    def part_paths(self) -> list[Place]:
+    def part_paths(self) -> list[Location]:
         """The committed parts, in order of their names; none of them is opened."""
         return [self.path / name for name in self._names]
 
@@ -145,7 +145,7 @@ class RecipeFolder:
         self._forget()
         self.refresh()
 
-    def open_part(self, path: Place) -> Part:
+    def open_part(self, path: Location) -> Part:
         """One part, opened once.
 
         Raises:
@@ -233,8 +233,8 @@ class RecipeFolder:
         if clip_id in self.failures:
             return f"{self.path}: clip {clip_id!r} failed: {self.failures[clip_id]}"
         ids = sorted(self.ids)
-        place = bisect.bisect(ids, clip_id)
-        around = ids[max(0, place - _NEAR_IDS // 2) : place + _NEAR_IDS // 2]
+        index = bisect.bisect(ids, clip_id)
+        around = ids[max(0, index - _NEAR_IDS // 2) : index + _NEAR_IDS // 2]
         nearest = difflib.get_close_matches(clip_id, around, n=1, cutoff=0.5)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
         return f"{self.path}: no clip {clip_id!r} among its {len(ids)}{hint}"
@@ -244,7 +244,7 @@ def _is_part(name: str) -> bool:
     return name.startswith("part-") and name.endswith(".zarr.zip")
 
 
-def read_recipe(folder: Place) -> Recipe:
+def read_recipe(folder: Location) -> Recipe:
     """The recipe of a folder.
 
     Raises:

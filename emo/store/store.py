@@ -9,7 +9,7 @@ from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.backend.commit import cannot_write, commit
-from emo.store.backend.location import Place, place
+from emo.store.backend.location import Location, location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.recipe import RECIPE_FILE, Recipe
 from emo.store.recipe_folder import RecipeFolder, read_recipe
@@ -27,7 +27,7 @@ class Store:
         first = tokens[0]  # (T, D)
     """
 
-    def __init__(self, path: Place | str, *, may_be_empty: bool = False) -> None:
+    def __init__(self, path: Location | str, *, may_be_empty: bool = False) -> None:
         """Open a store.
 
         Args:
@@ -37,9 +37,9 @@ class Store:
         Raises:
             StoreError: there is none.
         """
-        self.path = place(path)
+        self.path = location(path)
         try:
-            inside: list[Place] = sorted(self.path.iterdir(), key=str)
+            inside: list[Location] = sorted(self.path.iterdir(), key=str)
         except OSError as error:
             raise StoreError(
                 f"{self.path} is no store ({error.strerror}); `emo extract --out {self.path}` "
@@ -57,13 +57,13 @@ class Store:
             )
 
     @classmethod
-    def create(cls, path: Place | str) -> "Store":
+    def create(cls, path: Location | str) -> "Store":
         """Open a store, made when it does not exist.
 
         Raises:
             StoreError: the folder cannot be made.
         """
-        path = place(path)
+        path = location(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -123,18 +123,18 @@ class Store:
         return self.recipes[name]
 
 
-def _is_unfinished(store: Place, inside: Sequence[Place]) -> bool:
+def _is_unfinished(store: Location, inside: Sequence[Location]) -> bool:
     """Empty, or left so by a process that was killed while it made its first recipe."""
     if isinstance(store, ObjectPath):
         return False  # a name below which there is nothing was never made a store
     return all(map(_holds_nothing, inside))
 
 
-def _holds_nothing(folder: Place) -> bool:
+def _holds_nothing(folder: Location) -> bool:
     return folder.is_dir() and all(file.name.startswith(".tmp-") for file in folder.iterdir())
 
 
-def _compare(folder: Place, ours: Recipe, asked: Recipe) -> None:
+def _compare(folder: Location, ours: Recipe, asked: Recipe) -> None:
     differences = ours.differences(asked)
     if differences:
         raise StoreError(

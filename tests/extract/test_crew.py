@@ -22,13 +22,13 @@ MOST_LOOKS = 1000
 class Actors(Staff):
     """Workers as Ray's are: who was sent home, or failed, is never heard of again."""
 
-    def __init__(self, places, fates, chance=None):
+    def __init__(self, slots, fates, chance=None):
         """``chance``: who is heard now; None: whoever has something to say."""
-        self.rooms, self.fates, self.chance = places, fates, chance
+        self.rooms, self.fates, self.chance = slots, fates, chance
         self.numbers, self.looks, self.done = count(), 0, []
         self.said, self.held, self.told_to_stop = {}, {}, False
 
-    def places(self):
+    def slots(self):
         return self.rooms
 
     def hire(self):
@@ -97,19 +97,17 @@ def test_a_part_given_back_after_others_went_home_is_done(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    places=st.integers(1, 4),
+    slots=st.integers(1, 4),
     parts=st.integers(0, 8),
     fates=st.lists(st.sampled_from(["does it", "asks ahead", "dies"]), max_size=20),
     chance=st.randoms(use_true_random=False),
 )
-def test_every_part_is_done_once_however_workers_die(
-    tmp_path_factory, places, parts, fates, chance
-):
+def test_every_part_is_done_once_however_workers_die(tmp_path_factory, slots, parts, fates, chance):
     folder = tmp_path_factory.mktemp("crew")
     for part in range(parts):  # every worker died with clips in hand
         lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
         (folder / f"{part}.jsonl").write_text("".join(lines))
-    staff = Actors(places, iter(fates), chance)
+    staff = Actors(slots, iter(fates), chance)
     report = crew(staff, folder).run(range(parts))
     assert sorted(staff.done) == list(range(parts)) or report.lost
     assert len(staff.done) == len(set(staff.done))
@@ -117,9 +115,9 @@ def test_every_part_is_done_once_however_workers_die(
         assert report.lost == []
 
 
-@pytest.mark.parametrize("places", [1, 3])
-def test_what_a_worker_raised_ends_the_job(tmp_path, places):
-    staff = Actors(places, iter(["does it", "full disk"]))
+@pytest.mark.parametrize("slots", [1, 3])
+def test_what_a_worker_raised_ends_the_job(tmp_path, slots):
+    staff = Actors(slots, iter(["does it", "full disk"]))
     with pytest.raises(StoreError, match="no space left"):
         crew(staff, tmp_path).run(range(6))
     assert staff.told_to_stop

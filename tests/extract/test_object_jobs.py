@@ -7,7 +7,7 @@ import pytest
 
 from emo.extract.job.folder import latest_job
 from emo.store.backend.bucket import bucket as connection
-from emo.store.backend.location import place
+from emo.store.backend.location import location
 
 WORDS = {"joy": "glad happy bright", "anger": "furious cross loud"}
 
@@ -39,9 +39,9 @@ def test_extract_and_fit_as_with_a_folder(emo, manifest, bucket, tmp_path, objec
     assert json.loads((tmp_path / "run0" / "run.json").read_text())["features"] == [
         f"{bucket}/features"
     ]
-    names = [path.name for path in (place(bucket) / "features" / "classic").iterdir()]
+    names = [path.name for path in (location(bucket) / "features" / "classic").iterdir()]
     for name in names:
-        far = (place(bucket) / "features" / "classic" / name).read_bytes()
+        far = (location(bucket) / "features" / "classic" / name).read_bytes()
         assert far == (tmp_path / "features" / "classic" / name).read_bytes()
     predict = "predict", "run0", "--manifest", manifest, "--features"
     for number, out in enumerate((f"{bucket}/features", "features")):
@@ -54,7 +54,7 @@ def test_the_job_lies_beside(emo, manifest, bucket, tmp_path):
     home = tmp_path / "emo-jobs" / f"{bucket.removeprefix('s3://')}+features"
     plan = "extract", manifest, "--out", out, "--part-clips", 12, "--executor", "slurm"
     assert "wrote emo-jobs/" in emo(*plan, "--dry-run")[1]
-    assert latest_job(place(out)) == home / "0001"
+    assert latest_job(location(out)) == home / "0001"
     assert "2: 0 done, 0 running, 2 to do" in emo("extract", "--status", out)[1]
     code, printed, _ = emo("extract", "--resume", out, "--executor", "local")
     assert (code, printed) == (0, f"did 24 clips of 2 parts; store: {out}\n")
@@ -63,7 +63,7 @@ def test_the_job_lies_beside(emo, manifest, bucket, tmp_path):
     code, _, error = emo("extract", "--status", out, "--jobs", "elsewhere")
     assert (code, "elsewhere/" in error, "no job folder" in error) == (1, True, True)
     emo("extract", manifest, "--out", f"{out}-2", "--jobs", "elsewhere")
-    assert latest_job(place(f"{out}-2"), tmp_path / "elsewhere")
+    assert latest_job(location(f"{out}-2"), tmp_path / "elsewhere")
     code, _, error = emo("extract", manifest, "--out", "features", "--jobs", "elsewhere")
     assert (code, "leave it out" in error) == (1, True)
 

@@ -140,10 +140,10 @@ def test_an_error_of_the_writer_stops_and_leaves_no_clip_in_hand(job, folder, mo
 class Script(Staff):
     """Says what it is told to say, and remembers which parts it was given; workers are numbered."""
 
-    def __init__(self, messages, places=1):
-        self.messages, self.room, self.given, self.hired = list(messages), places, [], 0
+    def __init__(self, messages, slots=1):
+        self.messages, self.room, self.given, self.hired = list(messages), slots, [], 0
 
-    def places(self):
+    def slots(self):
         return self.room
 
     def hire(self):
@@ -189,7 +189,7 @@ def test_a_part_ahead_is_given_only_while_one_is_left_for_every_other_worker(job
         [(1, Ready("a")), (1, Ready("a", is_ahead=True)), (1, PartDone(0)),
          (1, Ready("a")), (1, Ready("a", is_ahead=True)), (1, PartDone(1)),
          (1, Ready("a")), (1, PartDone(2))],
-        places=3,
+        slots=3,
     )  # fmt: skip
     Crew(folder, staff, Progress(), lambda: False).run([0, 1, 2])
     assert staff.given == [(1, 0), (1, None), (1, 1), (1, None), (1, 2)]

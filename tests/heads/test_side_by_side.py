@@ -17,7 +17,7 @@ from emo.errors import FitError, StoreError
 from emo.heads.fitting import parallel as module
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.fitting.parallel import has_small_steps, one_thread, places, side_by_side
+from emo.heads.fitting.parallel import has_small_steps, one_thread, slots, side_by_side
 from tests.make_batches import (
     in_dialogues,
     learnable,
@@ -213,19 +213,19 @@ def test_with_a_gpu_only_the_command_starts_processes(monkeypatch):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     with one_thread(False):
         torch.set_num_threads(3)
-        assert places(5, is_small=True) == 1
+        assert slots(5, is_small=True) == 1
         monkeypatch.setattr(sys.modules["__main__"], "__file__", "/usr/bin/emo", raising=False)
         monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
-        assert places(5, is_small=True) == 3
+        assert slots(5, is_small=True) == 3
 
 
 def test_one_of_several_fits_makes_no_room_for_others():
     with one_thread(False):
         torch.set_num_threads(3)
-        inside = list(side_by_side(lambda item, _: places(5, is_small=True), int, 2, at_once=2))
+        inside = list(side_by_side(lambda item, _: slots(5, is_small=True), int, 2, at_once=2))
         assert inside == [1, 1]
-        assert [places(5, is_small=small) for small in (True, False)] == [3, 3]
-        assert [places(2, is_small=small) for small in (True, False)] == [2, 1]
+        assert [slots(5, is_small=small) for small in (True, False)] == [3, 3]
+        assert [slots(2, is_small=small) for small in (True, False)] == [2, 1]
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def test_thousands_of_sounds_beside_videos_take_no_time(monkeypatch):
         files = [f"d/{k:06d}{kind}" for k in range(count) for kind in (".mp4", ".wav")]
         monkeypatch.setattr("emo.manifest.make._files", lambda _: iter(files))
         began = time.process_time()
-        assert len(folder_rows(Path(".")).places) == count
+        assert len(folder_rows(Path(".")).origins) == count
         return time.process_time() - began
 
     seconds(100)

@@ -31,7 +31,7 @@ def test_what_is_written_is_read(tmp_path_factory, kind):
 def test_rows_are_numbered_as_a_spreadsheet_does(tmp_path):
     path = tmp_path / "m.csv"
     path.write_text('a,b\n1,"x\ny"\n\n2,z\n')
-    assert read_rows(path).places == ["row 2", "row 4"]
+    assert read_rows(path).origins == ["row 2", "row 4"]
 
 
 def test_an_unnamed_column_is_left_out(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from emo.errors import StoreError
 from emo.store import PartWriter, Recipe, Store, StreamSpec
-from emo.store.backend.location import local, place
+from emo.store.backend.location import local, location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.maintain.compact import compact
 from emo.store.maintain.index import make_index
@@ -205,14 +205,14 @@ def test_a_part_of_another_tool_is_read_by_zarr(bucket, tmp_path, monkeypatch):
 
 
 def test_places_keep_their_slashes():
-    url = place("s3://bucket//features/")
-    assert url == ObjectPath("s3://bucket", "features") == place(url)
+    url = location("s3://bucket//features/")
+    assert url == ObjectPath("s3://bucket", "features") == location(url)
     assert str(url / "toy") == "s3://bucket/features/toy"
     assert (url / "toy").parent == url
-    assert place("s3://bucket").name == ""
-    assert place("features/") == Path("features")
+    assert location("s3://bucket").name == ""
+    assert location("features/") == Path("features")
     for words in (Path("s3://bucket/features"), "http://host/features"):
         with pytest.raises(StoreError, match="expected"):
-            place(words)
+            location(words)
     with pytest.raises(StoreError, match="a pack is a local file"):
         local(Path("s3://bucket/pack.zip"), "a pack")

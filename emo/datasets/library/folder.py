@@ -60,13 +60,13 @@ class Folder(Dataset):
         names = _expression(options.pattern) if options.pattern else None
         rows: list[Row] = []
         strangers: list[str] = []
-        for number, place in enumerate(table.places):
-            told = _named(place, names) if names else {"label": _class(place)}
+        for number, origin in enumerate(table.origins):
+            told = _named(origin, names) if names else {"label": _class(origin)}
             if told is None:
-                strangers.append(place)
+                strangers.append(origin)
                 continue
             media = {k: cells[number] for k, cells in table.columns.items() if k != "folder"}
-            rows.append({**media, "split": _split(place), **_label(told)})
+            rows.append({**media, "split": _split(origin), **_label(told)})
         if not rows:
             raise OptionError(
                 f"pattern {options.pattern!r} fits none of {len(strangers):,} files, such as "
@@ -89,8 +89,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
         )
     pieces = FIELD.split(pattern)
     text = "".join(
-        f"(?P<{piece}>[^/]+?)" if place % 2 else re.escape(piece)
-        for place, piece in enumerate(pieces)
+        f"(?P<{piece}>[^/]+?)" if origin % 2 else re.escape(piece)
+        for origin, piece in enumerate(pieces)
     )
     return re.compile(f"(?:.*/)?{text}")
 

@@ -63,10 +63,10 @@ def _one_pass(
         clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
         frames = _Frames(sources[0], clips) if clips else None
         heard = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
-        for place, source in enumerate(sources):
+        for index, source in enumerate(sources):
             pictures = views = None
             if clips and frames:
-                pictures, views = clips[place]
+                pictures, views = clips[index]
                 times = [time for view in views for time in view.times]
                 frames.read_until(max(times, default=-np.inf))
             audio = heard.read(source) if heard else None
@@ -75,7 +75,7 @@ def _one_pass(
                 for k, need in enumerate(needs)
             ]
             if clips:
-                clips[place] = (clips[place][0], [])  # its frames may go
+                clips[index] = (clips[index][0], [])  # its frames may go
 
 
 _Clip = tuple[Pictures, list[View]]
@@ -118,10 +118,10 @@ class _Frames:
         while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:
             shown, frame = next(self._frames)
             time = float(self._wanted[self._read])
-            for place, (_, views) in enumerate(self._clips):
+            for index, (_, views) in enumerate(self._clips):
                 if any(time in view.wanted for view in views):
-                    picture = Picture(frame, self._shapes.get(place))
-                    self._shapes.setdefault(place, picture.shape)
+                    picture = Picture(frame, self._shapes.get(index))
+                    self._shapes.setdefault(index, picture.shape)
                     for view in views:
                         view.take(time, shown, picture)
             self._read += 1

@@ -39,8 +39,8 @@ def stretches_of(source: Source, seconds: float | None) -> list[Source]:
     starts = first + np.arange(int(np.ceil(length / seconds - 1e-6))) * seconds
     ends = [*starts[1:].tolist(), source.end_seconds]
     return [  # the text belongs to the whole clip: it goes with the first stretch
-        replace(source, start_seconds=low, end_seconds=high, text=None if place else source.text)
-        for place, (low, high) in enumerate(zip(starts.tolist(), ends, strict=True))
+        replace(source, start_seconds=low, end_seconds=high, text=None if index else source.text)
+        for index, (low, high) in enumerate(zip(starts.tolist(), ends, strict=True))
     ]
 
 

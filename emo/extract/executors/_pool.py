@@ -46,7 +46,7 @@ class Staff(ABC):
     """Workers somewhere, each known by a key."""
 
     @abstractmethod
-    def places(self) -> int:
+    def slots(self) -> int:
         """How many workers there is room for now; may change while the job runs."""
 
     @abstractmethod
@@ -124,7 +124,7 @@ class Crew:
 
     def _hire(self) -> None:
         idle = sum(not member.parts for member in self._members.values())
-        room = self.staff.places() - len(self._members)
+        room = self.staff.slots() - len(self._members)
         for _ in range(min(room, len(self._waiting) - idle)):
             self._members[self.staff.hire()] = _Member()
 
@@ -156,7 +156,7 @@ class Crew:
 
     def _next(self, *, is_ahead: bool) -> int | None:
         """Ahead of time only while one is left for every other worker."""
-        if len(self._waiting) < (self.staff.places() if is_ahead else 1):
+        if len(self._waiting) < (self.staff.slots() if is_ahead else 1):
             return None
         return self._waiting.pop()
 

@@ -133,7 +133,7 @@ class _Processes(Staff):
         self.alive: dict[Hashable, _Process] = {}
         self.context = _context()
 
-    def places(self) -> int:
+    def slots(self) -> int:
         return self.workers
 
     def hire(self) -> Hashable:

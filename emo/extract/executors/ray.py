@@ -95,7 +95,7 @@ class _Actors(Staff):
         self.hands: dict[Hashable, _Hand] = {}
         self.hired = 0
 
-    def places(self) -> int:
+    def slots(self) -> int:
         room = [_total(kind) / share for kind, share in self.share.items() if share]
         return max(1, min(self.most, math.floor(min(room) + 1e-6)))
 

@@ -26,7 +26,7 @@ from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Ask, Job, JobError
 from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.store.backend.commit import cannot_write, host
-from emo.store.backend.location import Place, place
+from emo.store.backend.location import Location, location
 from emo.store.recipe import Recipe
 
 __all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
@@ -125,7 +125,7 @@ def write_job(
     return open_job(path)
 
 
-def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
+def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
     """Open a job folder, or the newest one of a store.
 
     Args:
@@ -135,7 +135,7 @@ def open_job(job: Place | str, jobs: Path | None = None) -> JobFolder:
     Raises:
         JobError: there is none, or it was made by another version.
     """
-    job = place(job)
+    job = location(job)
     if isinstance(job, Path) and (job / "job.json").is_file():
         path = Path(os.path.abspath(job))
     else:
@@ -181,7 +181,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
 def _job_of(document: Mapping[str, Any]) -> Job:
     return Job(
         root=Path(document["root"]),
-        store=place(document["store"]),
+        store=location(document["store"]),
         asks=tuple(
             Ask(**{**backbone, "recipe": Recipe.from_json(backbone["recipe"])})
             for backbone in document["backbones"]

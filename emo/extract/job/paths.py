@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from emo.errors import OptionError
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 
 JOBS = ".jobs"
 """The folder in a store that holds its job folders."""
@@ -16,7 +16,7 @@ JOBS_HERE = "emo-jobs"
 """The folder in the current one that holds those of stores in buckets."""
 
 
-def jobs_home(store: Place, jobs: Path | None = None) -> Path:
+def jobs_home(store: Location, jobs: Path | None = None) -> Path:
     """The folder of a store's job folders: in the store, or for one in a bucket below ``jobs``.
 
     Args:
@@ -34,13 +34,13 @@ def jobs_home(store: Place, jobs: Path | None = None) -> Path:
     return Path(os.path.abspath(jobs or JOBS_HERE)) / name
 
 
-def latest_job(store: Place, jobs: Path | None = None) -> Path | None:
+def latest_job(store: Location, jobs: Path | None = None) -> Path | None:
     """The newest whole job folder of a store; see :func:`jobs_home`."""
     found = [file.parent for file in jobs_home(store, jobs).glob("[0-9]*/job.json")]
     return max((p for p in found if p.name.isdigit()), key=lambda p: int(p.name), default=None)
 
 
-def short(path: Place) -> Place:
+def short(path: Location) -> Location:
     """As a person here would write it: relative to the current folder when it lies below."""
     if not isinstance(path, Path):
         return path
@@ -50,7 +50,7 @@ def short(path: Place) -> Place:
         return path
 
 
-def typed(path: Place) -> str:
+def typed(path: Location) -> str:
     """The same as one word of a command, quoted where a shell needs it."""
     return shlex.quote(str(short(path)))
 

@@ -122,16 +122,16 @@ def by_file(clips: Sequence[Clip]) -> Sequence[Clip]:
     if all(clip.start_seconds is None for clip in clips):  # no lists of ten million
         return clips
     first: dict[str, int] = {}
-    places = []
-    for place, clip in enumerate(clips):
+    order = []
+    for index, clip in enumerate(clips):
         file = clip.video or clip.audio
         if clip.start_seconds is None or file is None:
-            places.append((place, 0.0, place))
+            order.append((index, 0.0, index))
         else:
-            places.append((first.setdefault(file, place), clip.start_seconds, place))
-    if all(low < high for low, high in pairwise(places)):
+            order.append((first.setdefault(file, index), clip.start_seconds, index))
+    if all(low < high for low, high in pairwise(order)):
         return clips
-    return [clips[place] for _, _, place in sorted(places)]
+    return [clips[index] for _, _, index in sorted(order)]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from emo import plugins
 from emo.errors import EmoError, OptionError
 from emo.extract.backbone import BACKBONES, Backbone, recipe_options
 from emo.manifest import Manifest
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.recipe import IMPORTED, Recipe
 
 
@@ -51,7 +51,7 @@ class Job:
 
     root: Path
     """The folder that the clips' paths are relative to."""
-    store: Place
+    store: Location
     asks: tuple[Ask, ...]
     device: str = "cpu"
     batch_clips: int | None = None
@@ -133,22 +133,22 @@ def asks_again(recipes: Mapping[str, Recipe], options: Sequence[str] = ()) -> tu
     Raises:
         OptionError: this machine's backbone would make other numbers; the differences are shown.
     """
-    places = plugins.split_options(options, list(recipes))
-    return tuple(_ask_again(name, recipe, places[name]) for name, recipe in recipes.items())
+    given_options = plugins.split_options(options, list(recipes))
+    return tuple(_ask_again(name, recipe, given_options[name]) for name, recipe in recipes.items())
 
 
-def _ask_again(name: str, recipe: Recipe, places: Mapping[str, str]) -> Ask:
+def _ask_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> Ask:
     if recipe.backbone.startswith(IMPORTED):
         raise OptionError(
             f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}: emo cannot "
             "make its numbers for other clips. Import those too, and give their store: --features"
         )
     kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
-    given: Any = plugins.parse_options(kind.Options, places, name)
-    fixed = [option for option in places if option in recipe_options(given)]
+    given: Any = plugins.parse_options(kind.Options, given_options, name)
+    fixed = [option for option in given_options if option in recipe_options(given)]
     if fixed:
         raise OptionError(f"-o {name}.{fixed[0]}: the run keeps its own; only places can be given")
-    options = {key: getattr(given, key) for key in places} | recipe.options
+    options = {key: getattr(given, key) for key in given_options} | recipe.options
     try:
         now = kind.recipe(kind.Options(**options))
     except TypeError as error:

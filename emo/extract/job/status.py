@@ -13,7 +13,7 @@ from emo.extract.job.missing import missing_parts, recipe_of
 from emo.extract.job.paths import short, typed
 from emo.extract.job.slurm_queue import task_states
 from emo.extract.job.timings import stage_lines
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.store import Store
 from emo.table import format_table
 
@@ -94,7 +94,7 @@ class Status:
         return format_table(rows)
 
 
-def status(path: Place | str, jobs: Path | None = None) -> Status:
+def status(path: Location | str, jobs: Path | None = None) -> Status:
     """Look at a job.
 
     Args:
@@ -127,7 +127,7 @@ def status(path: Place | str, jobs: Path | None = None) -> Status:
 
 
 def watch(
-    path: Place | str,
+    path: Location | str,
     show: Callable[[Status], None],
     *,
     jobs: Path | None = None,

@@ -10,7 +10,7 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.models.model import Model
-from emo.extract.models.weights import WeightFile, Weights, find, places_of
+from emo.extract.models.weights import WeightFile, Weights, find, candidates_of
 
 
 def weights_of(name: str, options: Sequence[str] = ()) -> Weights:
@@ -30,13 +30,13 @@ def files_of(weights: Weights) -> list[dict[str, object]]:
         source = weights.source_of(file)
         paths = find(source, file)
         state = "here" if paths else "optional" if file.is_optional else "missing"
-        places = paths or tuple(places_of(source))
+        candidates = paths or tuple(candidates_of(source))
         rows.append(
             {
                 "file": file.label,
                 "state": state,
                 "MB": sum(path.stat().st_size for path in paths) / 1e6 if paths else None,
-                "place": ", ".join(str(place) for place in places[:3]),
+                "place": ", ".join(str(candidate) for candidate in candidates[:3]),
                 "from": file.origin or source,
             }
         )
@@ -55,12 +55,12 @@ def fetch_missing(weights: Weights) -> Iterator[str]:
             yield f"here:    {file.label}"
             continue
         try:
-            place = _fetch(file, source)
+            candidate = _fetch(file, source)
             if not find(source, file):  # the hub's client is content with what it had before
                 raise WeightsError(
                     f"{file.origin or source} gave nothing; is it out of reach from here?"
                 )
-            yield f"fetched: {place}"
+            yield f"fetched: {candidate}"
         except Exception as error:  # the hub's and urllib's many kinds
             if file.is_optional:
                 yield f"not had: {file.label} (optional)"

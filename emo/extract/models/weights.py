@@ -107,41 +107,43 @@ def locate(weights: Weights) -> Found:
         sources = list(dict.fromkeys(weights.source_of(file) for file in missing))
         names = ", ".join(file.label for file in missing[:_SHOWN])
         names += " …" if len(missing) > _SHOWN else ""
-        looked = ", ".join(str(place) for source in sources for place in places_of(source))
+        looked = ", ".join(
+            str(candidate) for source in sources for candidate in candidates_of(source)
+        )
         raise WeightsError(
             f"{weights.owner}: weights {' and '.join(map(repr, sources))} are not here: missing "
             f"{names} (looked in {looked}). On a machine with internet: {weights.fetch_command}; "
             f"or give {' and '.join(dict.fromkeys(f'-o {file.option}=DIR' for file in missing))}"
         )
-    return Found(_place(weights.source) or Path(weights.source), paths)
+    return Found(_existing(weights.source) or Path(weights.source), paths)
 
 
 def find(source: str, file: WeightFile) -> tuple[Path, ...]:
     """The paths of one file (or of one pattern), none when it is not there."""
-    place = _place(source)
-    if place is None:
+    candidate = _existing(source)
+    if candidate is None:
         return ()
-    if place.is_file():
-        is_named = any(place.match(name) for name in file.names)
-        return (place,) if is_named or not file.is_optional else ()
-    matches = (tuple(sorted(place.glob(name))) for name in file.names)
+    if candidate.is_file():
+        is_named = any(candidate.match(name) for name in file.names)
+        return (candidate,) if is_named or not file.is_optional else ()
+    matches = (tuple(sorted(candidate.glob(name))) for name in file.names)
     return next((found for found in matches if found), ())
 
 
-def _place(source: str) -> Path | None:
-    return next((place for place in places_of(source) if place.exists()), None)
+def _existing(source: str) -> Path | None:
+    return next((candidate for candidate in candidates_of(source) if candidate.exists()), None)
 
 
-def places_of(source: str) -> list[Path]:
+def candidates_of(source: str) -> list[Path]:
     """Where a source may lie, in the order of looking; the paths need not exist."""
-    places = [Path(source).expanduser()]
+    candidates = [Path(source).expanduser()]
     if root := os.environ.get(FOLDER_VARIABLE):
-        places.append(Path(root).expanduser() / source)
+        candidates.append(Path(root).expanduser() / source)
     if "/" not in source:
-        places.append(Path(torch.hub.get_dir()) / "checkpoints" / source)
+        candidates.append(Path(torch.hub.get_dir()) / "checkpoints" / source)
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
-        places.append(_snapshot(source))
-    return places
+        candidates.append(_snapshot(source))
+    return candidates
 
 
 def file_hash(path: Path) -> str:

@@ -34,13 +34,13 @@ def encode_batch(
         tokens = backbone.encode([item.inputs for item in prepared.values()])
         found.update(zip(prepared, tokens, strict=True))
     except Exception as error:
-        found = {place: error for place in prepared}
+        found = {index: error for index in prepared}
         if len(prepared) > 1 and not is_broken(error):
-            found = {place: _alone(backbone, item) for place, item in prepared.items()}
+            found = {index: _alone(backbone, item) for index, item in prepared.items()}
     if len(found) > 1 and all(isinstance(one, torch.OutOfMemoryError) for one in found.values()):
         raise BrokenDevice(f"no memory for any of {len(found)} clips: {found.popitem()[1]}")
     return {
-        place: reason_of(one) if isinstance(one, Exception) else one for place, one in found.items()
+        index: reason_of(one) if isinstance(one, Exception) else one for index, one in found.items()
     }
 
 

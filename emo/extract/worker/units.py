@@ -42,8 +42,8 @@ def units_of(
     groups = [(whole, [source])] if whole else []
     groups += [(own, cut[key]) for key, own in alike.items() if len(cut[key]) > 1]
     for number, (together, parts) in enumerate(groups, 1):
-        for place, part in enumerate(parts, 1):
-            is_end = place == len(parts)
+        for index, part in enumerate(parts, 1):
+            is_end = index == len(parts)
             yield Unit(clip, tuple(together), part, is_end, is_end and number == len(groups))
 
 

@@ -241,13 +241,13 @@ class Worker:
     def _encoded(self, name: str, batch: Sequence[Ready]) -> Iterator[Piece]:
         items = [ready.prepared[name] for ready in batch]
         usable = {
-            place: item
-            for place, item in enumerate(items)
+            index: item
+            for index, item in enumerate(items)
             if isinstance(item, Prepared) and item.inputs
         }
         encoded = encode_batch(self.loaded.backbones[name], usable)
-        for place, item in enumerate(items):
-            tokens = encoded.get(place, {})
+        for index, item in enumerate(items):
+            tokens = encoded.get(index, {})
             if isinstance(item, str) or isinstance(tokens, str):
                 yield Piece(failure=item if isinstance(item, str) else str(tokens))
             else:

@@ -21,7 +21,7 @@ from emo.heads.metrics.scores import ScoreOnce
 from emo.heads.options import FitOptions
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Data:
 
 def read_data(
     manifest: Manifest,
-    features: Sequence[Place],
+    features: Sequence[Location],
     options: FitOptions,
     *,
     unit: Literal["clip", "dialogue"] = "clip",

@@ -46,7 +46,7 @@ def numbers_of(clips: Sequence[Clip], turns: np.ndarray) -> np.ndarray:
     """(N,) the number of each clip's turn: the manifest's, else its place in the dialogue."""
     numbers = np.zeros(len(clips), dtype=np.int64)
     for dialogue in turns:
-        for place, row in enumerate(dialogue[dialogue >= 0]):
+        for index, row in enumerate(dialogue[dialogue >= 0]):
             turn = clips[row].turn
-            numbers[row] = place if turn is None else turn
+            numbers[row] = index if turn is None else turn
     return numbers

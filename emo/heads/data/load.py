@@ -15,7 +15,7 @@ from emo.heads.data.targets import labelled_with_pairs, strata_of, task_of_cells
 from emo.heads.options import FitOptions
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Loaded:
 
 def load_clips(
     manifest: Manifest,
-    features: Sequence[Place],
+    features: Sequence[Location],
     options: FitOptions,
     *,
     unit: Literal["clip", "dialogue"] = "clip",

@@ -62,9 +62,9 @@ def fewer(
         seen = Counter[tuple[str | None, str]]()
         turns = {}
         for row in order:
-            place = clips[row].split, labels[row]
-            turns[row] = seen[place], common[labels[row]]
-            seen[place] += 1
+            stratum = clips[row].split, labels[row]
+            turns[row] = seen[stratum], common[labels[row]]
+            seen[stratum] += 1
         order.sort(key=turns.__getitem__)
     groups: dict[str, list[Clip]] = {}
     for row in order:

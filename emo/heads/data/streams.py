@@ -8,7 +8,7 @@ import numpy as np
 from emo import plugins
 from emo.errors import FitError, StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.store import RecipeFolder, Store
 
@@ -49,7 +49,9 @@ class Source:
         return self.name.partition("/")[2]
 
 
-def open_sources(features: Sequence[Place], names: Sequence[str]) -> tuple[list[Source], list[str]]:
+def open_sources(
+    features: Sequence[Location], names: Sequence[str]
+) -> tuple[list[Source], list[str]]:
     """The streams asked for, and notes on what was left out.
 
     Args:
@@ -79,7 +81,7 @@ def open_sources(features: Sequence[Place], names: Sequence[str]) -> tuple[list[
     return kept, notes
 
 
-def _folders_by_recipe(features: Sequence[Place]) -> dict[str, list[RecipeFolder]]:
+def _folders_by_recipe(features: Sequence[Location]) -> dict[str, list[RecipeFolder]]:
     folders: dict[str, list[RecipeFolder]] = {}
     for path in features:
         for name, folder in Store(path).recipes.items():

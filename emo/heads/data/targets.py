@@ -119,7 +119,7 @@ def pair_labels(
         pairs: (P, 2) rows.
         is_labelled: (N,) bool, see :func:`labelled_with_pairs`.
     """
-    known = {(int(e), int(numbers[c])): place for place, (e, c) in enumerate(pairs)}
+    known = {(int(e), int(numbers[c])): index for index, (e, c) in enumerate(pairs)}
     labels, lost = np.where(is_labelled[pairs[:, 0]], 0, -1).astype(np.int64), 0
     for row, cell in enumerate(cells):
         for emotion, turn in causes(cell, target.name) if cell else []:

@@ -15,7 +15,7 @@ from emo.heads.runs.compare import Comparison, compare_runs
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.training.fingerprint import name_of, name_of_run, question_of
 from emo.manifest import Manifest
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 
 MOST_STREAMS = 6
 """More would be over 63 runs."""
@@ -23,7 +23,7 @@ MOST_STREAMS = 6
 
 def ablate(
     manifest: Manifest,
-    features: Sequence[Place],
+    features: Sequence[Location],
     out: Path,
     options: FitOptions,
     *,
@@ -97,7 +97,7 @@ def _of_subset(options: FitOptions, subset: tuple[str, ...], *, is_whole: bool) 
 
 
 def _question(
-    manifest: Manifest, features: Sequence[Place], options: FitOptions, by: str | None
+    manifest: Manifest, features: Sequence[Location], options: FitOptions, by: str | None
 ) -> str:
     """What a run of this writes as ``question`` into its ``run.json``."""
     asked = asked_of(manifest, features, None, options)

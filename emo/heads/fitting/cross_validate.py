@@ -24,7 +24,7 @@ from emo.heads.fitting.fit import (
     threads,
     was_left,
 )
-from emo.heads.fitting.parallel import one_thread, places, side_by_side
+from emo.heads.fitting.parallel import one_thread, slots, side_by_side
 from emo.heads.fitting.request import Asked, asked_of
 from emo.heads.fitting.seeds import bar_of_rounds, fit_data
 from emo.heads.head import Batch
@@ -37,7 +37,7 @@ from emo.heads.runs.write_folds import write_folds
 from emo.heads.training.fingerprint import name_of_folds, name_of_run, question_of
 from emo.heads.training.outcome import Outcome, Round
 from emo.manifest import Manifest
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 
 MOST_BYTES = 4 * 2**30
 """Of the scaled tokens of all folds that are fitted at once."""
@@ -45,7 +45,7 @@ MOST_BYTES = 4 * 2**30
 
 def cross_validate(
     manifest: Manifest,
-    features: Sequence[Place],
+    features: Sequence[Location],
     out: Path | None,
     options: FitOptions,
     *,
@@ -173,7 +173,7 @@ def _folds_at_once(loaded: Loaded, count: int) -> int:
     """As many as there is room for: each has its own scaled tokens."""
     numbers = sum(tokens.values.size for tokens in loaded.tokens.values())
     fit = int(MOST_BYTES // max(1, numbers * np.dtype(np.float32).itemsize))
-    return places(max(1, min(count, fit)), is_small=True)
+    return slots(max(1, min(count, fit)), is_small=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ from emo.heads.runs.write import run_folder, write_run, writing
 from emo.heads.training.checkpoint import Checkpoints, open_checkpoints
 from emo.heads.training.fingerprint import name_of, name_of_run, question_of
 from emo.manifest import Manifest
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 
 __all__ = ["FitOptions", "FitResult", "fit_head"]
 
@@ -30,7 +30,7 @@ NOTHING_LEFT = "--resume: no interrupted fit had left anything here, so this one
 
 def fit_head(
     manifest: Manifest,
-    features: Sequence[Place],
+    features: Sequence[Location],
     out: Path | None,
     options: FitOptions,
     *,

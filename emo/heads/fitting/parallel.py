@@ -61,7 +61,7 @@ def has_small_steps(head: Head, train: Batch, batch_size: int) -> bool:
     return weights * tokens * share <= SMALL_STEP
 
 
-def places(count: int, *, is_small: bool) -> int:
+def slots(count: int, *, is_small: bool) -> int:
     """How many of ``count`` fits run at once; 1: one after another, each with all threads.
 
     Fits of large steps run side by side if they are enough for all threads. Within one of several

@@ -14,7 +14,7 @@ from emo.heads.fitting.warm_start import Initials, read_initials
 from emo.heads.head import LIBRARY, Head
 from emo.heads.options import FitOptions
 from emo.manifest import Manifest
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Asked:
     """What a run is made from, beside the clips themselves."""
 
     manifest: Manifest
-    features: tuple[Place, ...]
+    features: tuple[Location, ...]
     options: FitOptions
     kind: type[Head]
     head_options: Any
@@ -49,7 +49,7 @@ class Build:
 
 
 def asked_of(
-    manifest: Manifest, features: Sequence[Place], out: Path | None, options: FitOptions
+    manifest: Manifest, features: Sequence[Location], out: Path | None, options: FitOptions
 ) -> Asked:
     """With the head's class and its options, which are checked, and the runs to start from."""
     if options.init and options.search:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.data import Data
-from emo.heads.fitting.parallel import one_thread, places, side_by_side
+from emo.heads.fitting.parallel import one_thread, slots, side_by_side
 from emo.heads.fitting.request import Build
 from emo.heads.head import Head
 from emo.heads.options import FitOptions
@@ -129,7 +129,7 @@ def search(
                file=sys.stderr)  # fmt: skip
     curves = side_by_side(
         _Try(kind, data, options), propose, options.search,
-        at_once=places(min(options.search, TOGETHER), is_small=True), ahead=TOGETHER, tell=keep,
+        at_once=slots(min(options.search, TOGETHER), is_small=True), ahead=TOGETHER, tell=keep,
     )  # fmt: skip
     with bar, one_thread(True):
         for number, curve in enumerate(curves):

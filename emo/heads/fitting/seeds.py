@@ -14,7 +14,7 @@ from tqdm import tqdm
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
 from emo.heads.fitting.missing_streams import WHOLE, take_away, variants
-from emo.heads.fitting.parallel import has_small_steps, one_thread, places, side_by_side
+from emo.heads.fitting.parallel import has_small_steps, one_thread, slots, side_by_side
 from emo.heads.fitting.request import Asked, Build, check_served
 from emo.heads.head import Batch
 from emo.heads.metrics.scores import Scores
@@ -88,7 +88,7 @@ def _fit_seeds(
     seeds = options.all_seeds[:1] if trained.is_solved else options.all_seeds
     work = _FitSeed(build, pooled, data.targets, options, checkpoints)
     are_small = has_small_steps(trained, pooled["train", WHOLE], options.batch_size)
-    at_once = places(len(seeds), is_small=are_small)
+    at_once = slots(len(seeds), is_small=are_small)
     with one_thread(are_small or at_once > 1):
         fitted = list(side_by_side(work, seeds.__getitem__, len(seeds), at_once=at_once, tell=tell))
     outcomes = tuple(outcome for outcome, _ in fitted)

@@ -22,10 +22,10 @@ class RaggedConv(nn.Module):
         values, offsets = tokens.values, tokens.offsets
         clips = segment_ids(offsets)
         steps = torch.arange(self.size, device=clips.device) - self.size // 2
-        place = torch.arange(len(clips), device=clips.device)[:, None] + steps  # (ΣT, size)
-        is_inside = (place >= offsets[clips][:, None]) & (place < offsets[clips + 1][:, None])
+        position = torch.arange(len(clips), device=clips.device)[:, None] + steps  # (ΣT, size)
+        is_inside = (position >= offsets[clips][:, None]) & (position < offsets[clips + 1][:, None])
         beyond = torch.cat([values, values.new_zeros(1, values.shape[1])])
-        windows = beyond[torch.where(is_inside, place, len(values))]  # (ΣT, size, D)
+        windows = beyond[torch.where(is_inside, position, len(values))]  # (ΣT, size, D)
         return Ragged(self.linear(windows.flatten(1)), offsets)
 
 

@@ -56,21 +56,21 @@ class PairClassifier(nn.Module):
         """Each side is projected once a turn, not once a pair."""
         assert batch.pairs is not None
         emotion, cause = batch.pairs[:, 0], batch.pairs[:, 1]
-        places = places_of(batch)
-        apart = (places[cause] - places[emotion]).clamp(-FARTHEST, FARTHEST) + FARTHEST
+        turn_numbers = turn_numbers_of(batch)
+        apart = (turn_numbers[cause] - turn_numbers[emotion]).clamp(-FARTHEST, FARTHEST) + FARTHEST
         both = self.emotion(turns)[emotion] + self.cause(turns)[cause]
         logits: Tensor = self.logits(both + self.distance(apart))
         return logits
 
 
-def places_of(batch: Batch) -> Tensor:
+def turn_numbers_of(batch: Batch) -> Tensor:
     """(N,) the place of each clip in its dialogue, from 0."""
     turns = batch.in_dialogues().turns
     assert turns is not None
     is_turn = turns >= 0
-    places = torch.zeros(len(batch), dtype=torch.int64, device=turns.device)
-    places[turns[is_turn]] = is_turn.nonzero()[:, 1]
-    return places
+    turn_numbers = torch.zeros(len(batch), dtype=torch.int64, device=turns.device)
+    turn_numbers[turns[is_turn]] = is_turn.nonzero()[:, 1]
+    return turn_numbers
 
 
 def target_layers(

@@ -29,11 +29,11 @@ def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
         return Ragged(zeros, tokens.offsets)
     offsets, lengths = tokens.offsets, tokens.lengths
     clips = segment_ids(offsets)
-    place = torch.arange(len(clips), device=clips.device) - offsets[clips]
+    position = torch.arange(len(clips), device=clips.device) - offsets[clips]
     shape = int(lengths.max()), len(tokens)
     found = []
     for end in ends:
-        step = lengths[clips] - 1 - place if end else place
+        step = lengths[clips] - 1 - position if end else position
         weights = [getattr(lstm, name + end) for name in _NAMES]
         found.append(_run(weights, tokens.values, step * len(tokens) + clips, shape))
     return Ragged(torch.cat(found, dim=1), offsets)

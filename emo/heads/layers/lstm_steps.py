@@ -23,7 +23,7 @@ class Order:
 
     pairs: Tensor
     """(R,) of each place: its pair, token · directions + direction."""
-    places: Tensor
+    token_rows: Tensor
     """(R,) of each pair: its place."""
     before: Tensor
     """(R,) of each place: that of the step before, counted from the zero states of step 0."""
@@ -46,14 +46,14 @@ class Order:
         pairs = np.stack(ways, axis=1) * directions + np.arange(directions)[:, None]
         is_pair = np.broadcast_to(is_left[:, None], pairs.shape)
         pairs = pairs[is_pair]
-        places = np.empty_like(pairs)
-        places[pairs] = np.arange(len(pairs))
+        token_rows = np.empty_like(pairs)
+        token_rows[pairs] = np.arange(len(pairs))
         clips = is_left.sum(1)
         states = np.zeros((len(tokens) + 1, directions, len(lengths)), dtype=np.int64)
         has_state = np.concatenate([is_pair[:1], is_pair])
         states[has_state] = np.arange(directions * clips[0] + len(pairs))
         before = states[:-1][is_pair]
-        indices = [torch.from_numpy(index) for index in (pairs, places, before)]
+        indices = [torch.from_numpy(index) for index in (pairs, token_rows, before)]
         return cls(indices[0], indices[1], indices[2], clips.tolist(), directions)
 
 
@@ -108,7 +108,7 @@ class _Steps(torch.autograd.Function):
         states[1] *= 2
         ctx.save_for_backward(weight, gates, tanhs, states)
         ctx.order = order
-        return states[1, rows[0] :].index_select(0, order.places).view(len(read), -1)
+        return states[1, rows[0] :].index_select(0, order.token_rows).view(len(read), -1)
 
     @staticmethod
     @once_differentiable
@@ -133,8 +133,8 @@ class _Steps(torch.autograd.Function):
                 part.mul_(to_cell)
             leaves.mul_(to_output)
             later = to_gate, to_cell, stay
-        by_token = to_gates.index_select(0, order.places).view(-1, ends, 4 * width)
-        before = order.before[order.places].view(-1, ends).T.reshape(-1)
+        by_token = to_gates.index_select(0, order.token_rows).view(-1, ends, 4 * width)
+        before = order.before[order.token_rows].view(-1, ends).T.reshape(-1)
         before_token = states[1].index_select(0, before).view(ends, -1, width)
         to_weights = by_token.permute(1, 2, 0).bmm(before_token)
         return by_token.flatten(1), None, *to_weights.unbind()

@@ -89,24 +89,24 @@ def shorten(tokens: Ragged, longest: int) -> Ragged:
     offsets = torch.zeros_like(tokens.offsets)
     torch.cumsum(lengths.clamp(max=longest), 0, out=offsets[1:])
     clips = segment_ids(tokens.offsets)
-    place = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
-    windows = offsets[clips] + place * lengths.clamp(max=longest)[clips] // lengths[clips]
+    position = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
+    windows = offsets[clips] + position * lengths.clamp(max=longest)[clips] // lengths[clips]
     edges = torch.zeros(int(offsets[-1]) + 1, dtype=offsets.dtype, device=offsets.device)
     torch.cumsum(windows.bincount(), 0, out=edges[1:])
     return Ragged(segment_mean(tokens.values, edges), offsets)
 
 
-def resample(tokens: Ragged, places: int) -> Tensor:
-    """As many tokens for every clip, spread evenly over its length: (ΣT, D) -> (N, places, D).
+def resample(tokens: Ragged, steps: int) -> Tensor:
+    """As many tokens for every clip, spread evenly over its length: (ΣT, D) -> (N, steps, D).
 
     Longer clips are averaged over windows, shorter ones repeat tokens; absent: zeros.
     """
-    few = shorten(tokens, places)
+    few = shorten(tokens, steps)
     if len(few.values) == 0:
-        zeros: Tensor = few.values.new_zeros(len(few), places, few.width)
+        zeros: Tensor = few.values.new_zeros(len(few), steps, few.width)
         return zeros
-    steps = torch.arange(places, device=few.offsets.device)
-    index = few.offsets[:-1, None] + steps * few.lengths[:, None] // places  # (N, places)
+    step_numbers = torch.arange(steps, device=few.offsets.device)
+    index = few.offsets[:-1, None] + step_numbers * few.lengths[:, None] // steps  # (N, steps)
     found: Tensor = few.values[index.clamp(max=len(few.values) - 1)]
     return found * is_present(few)[:, :, None]
 

@@ -14,25 +14,31 @@ from emo.heads.layers.segments import Classifier, is_present, project, resample,
 class AlignedOptions:
     """Of :class:`AlignedAttention`."""
 
-    places: int = field(default=16, metadata={"help": "In time, to which all streams are brought."})
+    steps: int = field(
+        default=16,
+        metadata={"help": "Time steps to which all streams are resampled.", "was": "places"},
+    )
     hidden: int = field(
         default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
     )
     attention: int = field(
         default=128,
-        metadata={"search": (64, 128, 256), "help": "Width of the layer scoring places."},
+        metadata={
+            "search": (64, 128, 256),
+            "help": "Width of the layer that scores the time steps.",
+        },
     )
     dropout: float = field(
         default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
     )
 
     def __post_init__(self) -> None:
-        if self.places < 1:
-            raise ValueError(f"expected places >= 1, got {self.places}")
+        if self.steps < 1:
+            raise ValueError(f"expected steps >= 1, got {self.steps}")
 
 
 class AlignedAttention(Head):
-    """Every stream at the same places in time, joined place by place, one attention over places.
+    """Resample every stream to the same time steps, join them step by step, attend over steps.
 
     An absent stream is zero everywhere, its bias left out too.
     Source: the team's QIA2020 project (aligned attention pooling over modalities).
@@ -46,7 +52,7 @@ class AlignedAttention(Head):
     ) -> None:
         """As in the contract."""
         super().__init__(dims, classes, options=options)
-        self.places = options.places
+        self.steps = options.steps
         self.projections = nn.ModuleList(project(dim, options.hidden) for dim in dims.values())
         fused = options.hidden * len(dims)
         self.hidden = nn.Linear(fused, options.attention)
@@ -54,8 +60,8 @@ class AlignedAttention(Head):
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """Clips with more tokens than places get shorter."""
-        streams = {name: shorten(batch.streams[name], self.places) for name in self.streams}
+        """Shorten clips with more tokens than time steps."""
+        streams = {name: shorten(batch.streams[name], self.steps) for name in self.streams}
         return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -63,10 +69,10 @@ class AlignedAttention(Head):
         aligned = []
         for name, layer in zip(self.streams, self.projections, strict=True):
             tokens = batch.streams[name]
-            projected = layer(resample(tokens, self.places))  # (N, places, hidden)
+            projected = layer(resample(tokens, self.steps))  # (N, steps, hidden)
             aligned.append(projected * is_present(tokens)[:, :, None])
         joined = torch.cat(aligned, dim=2)
-        scores = self.score(torch.tanh(self.hidden(joined)))  # (N, places, 1)
+        scores = self.score(torch.tanh(self.hidden(joined)))  # (N, steps, 1)
         pooled = (scores.softmax(1) * joined).sum(1)
         logits: dict[str, Tensor] = self.classifier(pooled)
         return logits

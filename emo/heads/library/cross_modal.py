@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,7 @@ class TransformerLayer(nn.Module):
 
 
 class CrossModal(Head):
-    """Tokens of every stream, with their modality and place, and one more token that is read out.
+    """Tokens of every stream, with modality and position embeddings, and one more token that is read out.
 
     Tokens attend within and across modalities; an absent stream has no tokens to attend to.
     Source: Tsai et al. 2019 (MulT, arXiv:1906.00295), with one transformer for all pairs of
@@ -84,6 +85,7 @@ class CrossModal(Head):
     """
 
     of_streams = "projections"
+    renamed_weights: ClassVar[Mapping[str, str]] = {"place": "position"}
     Options = CrossModalOptions
 
     def __init__(
@@ -94,7 +96,7 @@ class CrossModal(Head):
         self.longest = options.longest
         self.projections = nn.ModuleList(project(dim, options.width) for dim in dims.values())
         self.modality = nn.Parameter(0.02 * torch.randn(len(dims), options.width))
-        self.place = nn.Parameter(0.02 * torch.randn(options.longest, options.width))
+        self.position = nn.Parameter(0.02 * torch.randn(options.longest, options.width))
         self.read_out = nn.Parameter(0.02 * torch.randn(options.width))
         self.layers = nn.ModuleList(
             TransformerLayer(options.width, options.heads, options.dropout)
@@ -126,9 +128,9 @@ class CrossModal(Head):
 
     def _embedded(self, number: int, tokens: Ragged) -> Ragged:
         clips = segment_ids(tokens.offsets)
-        place = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
+        position = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
         values = self.projections[number](tokens.values) + self.modality[number]
-        return Ragged(values + self.place[place], tokens.offsets)
+        return Ragged(values + self.position[position], tokens.offsets)
 
 
 def _padded(tokens: Ragged) -> tuple[Tensor, Tensor]:

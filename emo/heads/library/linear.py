@@ -232,8 +232,8 @@ class LinearHead(Head):
             return
         rows, counts = (pooled.streams[name].values for name in (FUSED, COUNTS))
         start = 0
-        for place, dim in enumerate(self.blocks[::2]):
-            has_spread = (counts[:, place] > 1).to(rows.dtype)
+        for index, dim in enumerate(self.blocks[::2]):
+            has_spread = (counts[:, index] > 1).to(rows.dtype)
             spreads = slice(start + dim, start := start + 2 * dim)
             self.typical[spreads] = has_spread @ rows[:, spreads] / has_spread.sum().clamp(min=1)
 

@@ -32,8 +32,8 @@ class Comparison:
         tasks_of: dict[str, set[str]] = {}
         for run in self.runs:
             tasks_of.setdefault(run.target.name, set()).add(run.target.task)
-        for target, task in dict.fromkeys(_place(run) for run in self.runs):
-            runs = [run for run in self.runs if _place(run) == (target, task)]
+        for target, task in dict.fromkeys(_table_of(run) for run in self.runs):
+            runs = [run for run in self.runs if _table_of(run) == (target, task)]
             title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
             rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
             names = dict.fromkeys(name for row in rows for name in row)
@@ -73,10 +73,10 @@ def compare_runs(
     if not found:
         raise FitError(f"{', '.join(map(str, runs))}: no run; emo fit-head --out makes one")
     two = [_scored(path, target) for path in pair] if pair else found
-    is_pair = pair is not None or (len(two) == 2 and len({_place(run) for run in two}) == 1)
+    is_pair = pair is not None or (len(two) == 2 and len({_table_of(run) for run in two}) == 1)
     paired = paired_bootstrap(two[0], two[1], seed=seed) if is_pair else None
-    places = {place: k for k, place in enumerate(dict.fromkeys(map(_place, found)))}
-    ranked = tuple(sorted(found, key=lambda run: (places[_place(run)], run.rank)))
+    order = {table: k for k, table in enumerate(dict.fromkeys(map(_table_of, found)))}
+    ranked = tuple(sorted(found, key=lambda run: (order[_table_of(run)], run.rank)))
     return Comparison(ranked, paired, (*notes, *_unlike(ranked)))
 
 
@@ -89,7 +89,7 @@ def _scored(path: Path, target: str | None) -> ScoredRun:
     return ScoredRun(path, document, known[name])
 
 
-def _place(run: ScoredRun) -> tuple[str, str]:
+def _table_of(run: ScoredRun) -> tuple[str, str]:
     """Target and task: the table in which it is ranked."""
     return run.target.name, run.target.task
 
@@ -102,7 +102,7 @@ def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
         table = run.predictions()
         keys = [name for name in ("id", "cause_id", "label") if name in table]
         clips = frozenset(table[keys].itertuples(index=False, name=None))
-        first, expected = best.setdefault(_place(run), (run, clips))
+        first, expected = best.setdefault(_table_of(run), (run, clips))
         if clips != expected:
             notes.append(
                 f"{run.path} was scored on other clips or labels than {first.path} "

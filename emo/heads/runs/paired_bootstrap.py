@@ -184,5 +184,5 @@ def _numbers(target: Target, classes: list[str], cells: "pd.Series[str]") -> np.
         return cells.to_numpy(np.float64)
     if target.task == "multilabel":
         return np.array([[name in parts(cell) for name in classes] for cell in cells], np.int64)
-    places = {name: place for place, name in enumerate(classes)}
-    return np.array([places[cell] for cell in cells], dtype=np.int64)
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[cell] for cell in cells], dtype=np.int64)

@@ -34,14 +34,14 @@ def columns_of(
     parts = []
     for split, found in scores.items():
         ids, count = _ids(target, splits[split], found), len(found.labels)
-        for place, seed in enumerate(found.seeds):
-            rounded = found.probabilities[place].astype(np.float64).round(6)
+        for index, seed in enumerate(found.seeds):
+            rounded = found.probabilities[index].astype(np.float64).round(6)
             parts.append({
                 **ids,
                 "split": np.full(count, split, dtype=object),
                 "seed": np.full(count, seed),
                 "label": _names(target, found.labels),
-                "prediction": _names(target, found.predictions[place]),
+                "prediction": _names(target, found.predictions[index]),
                 **{f"p_{name}": rounded[:, column] for column, name in enumerate(target.classes)},
             })  # fmt: skip
     names = dict.fromkeys(name for part in parts for name in part)

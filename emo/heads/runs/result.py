@@ -17,7 +17,7 @@ from emo.heads.runs.predictions import predictions_of
 from emo.heads.runs.test_ledger import Earlier
 from emo.heads.training.outcome import Outcome
 from emo.manifest import Manifest
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.table import format_table, with_spread
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class FitResult:
     """The head's options, defaults included."""
     data: Data
     manifest: Manifest
-    features: tuple[Place, ...]
+    features: tuple[Location, ...]
     outcomes: tuple[Outcome, ...]
     """One a seed."""
     all_scores: dict[str, dict[str, Scores]]

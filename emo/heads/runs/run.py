@@ -65,11 +65,13 @@ class Run:
             dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
             targets = targets_of(document)
             widths = {target.name: target.width for target in targets}
-            head = kind(dims, widths, options=kind.Options(**options))
+            head = kind(
+                dims, widths, options=kind.Options(**plugins.current_names(kind.Options, options))
+            )
             weights = {
-                key.removeprefix("head/"): tensor
-                for key, tensor in tensors.items()
-                if key.startswith("head/")
+                kind.renamed_weights.get(key := name.removeprefix("head/"), key): tensor
+                for name, tensor in tensors.items()
+                if name.startswith("head/")
             }
             head.load_state_dict(weights)
             scalings = {

@@ -140,21 +140,21 @@ def _step(objective: Objective, state: _State, pairs: list[Pair]) -> tuple[_Stat
 def _search(objective: Objective, state: _State, towards: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Lengths (p,) of steps, 0 where no line falls; values (p,) and outward gradients there."""
     lengths, values, outwards = zip(
-        *(_search_one(objective, state, towards[place], place) for place in range(len(towards))),
+        *(_search_one(objective, state, towards[row], row) for row in range(len(towards))),
         strict=True,
     )
     return towards.new_tensor(lengths), torch.stack(values), torch.stack(outwards)
 
 
 def _search_one(
-    objective: Objective, state: _State, towards: Tensor, place: int
+    objective: Objective, state: _State, towards: Tensor, row: int
 ) -> tuple[float, Tensor, Tensor]:
     """Where the line of one row is nearly flat, between a length where it falls and one where not.
 
     By secants: between two such lengths, or past the last one while there is none where it rises.
     """
-    which, start, best = state.which[[place]], state.image[place], float(state.value[place])
-    first = float(torch.dot(state.outward[place].flatten(), towards.flatten()))
+    which, start, best = state.which[[row]], state.image[row], float(state.value[row])
+    first = float(torch.dot(state.outward[row].flatten(), towards.flatten()))
     slack = 1e-6 * abs(best)  # float32 cannot see smaller changes
     before, low, high, length = (0.0, first), (0.0, first), None, 1.0
     for _ in range(TRIES if first < 0 else 0):
@@ -168,7 +168,7 @@ def _search_one(
         else:
             high = length, abs(slope)
         length = _longer(before, low) if high is None else _between(low, high)
-    return 0.0, state.value[place], state.outward[place]
+    return 0.0, state.value[row], state.outward[row]
 
 
 def _longer(before: tuple[float, float], last: tuple[float, float]) -> float:

@@ -78,8 +78,8 @@ def mix(batch: Batch, order: np.ndarray, share: float) -> Batch:
 def _mixed(tokens: Ragged, others: Ragged, share: float) -> Ragged:
     clips = segment_ids(tokens.offsets)
     lengths, other_lengths = tokens.lengths, others.lengths
-    place = torch.arange(len(clips)) - tokens.offsets[clips]
-    there = others.offsets[:-1][clips] + place * other_lengths[clips] // lengths[clips]
+    position = torch.arange(len(clips)) - tokens.offsets[clips]
+    there = others.offsets[:-1][clips] + position * other_lengths[clips] // lengths[clips]
     has_other: Tensor = other_lengths[clips] > 0
     if len(others.values) == 0:
         return Ragged(tokens.values * share, tokens.offsets)

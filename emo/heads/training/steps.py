@@ -47,14 +47,14 @@ class Steps:
         order = self._order.permutation(self._count)
         starts = range(0, self._count, options.batch_size)
         total = 0.0
-        for place, start in enumerate(starts):
+        for index, start in enumerate(starts):
             chosen = order[start : start + options.batch_size]
             batch = self._select(chosen)
             value = self._loss_at(augment(batch, options, self._changes))
-            first = place - place % options.accumulate
+            first = index - index % options.accumulate
             together = min(options.accumulate, len(starts) - first)
             self._optimizer.add(value if together == 1 else value / together)
-            if place == first + together - 1:
+            if index == first + together - 1:
                 self._optimizer.step_added(self._rates[int(self._optimizer.steps)])
             total += value.item() * len(batch)
         return total / len(self._train)

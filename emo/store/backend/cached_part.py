@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from emo.store.backend.cache_folder import cache_folder, entry, hold, make_room, writing
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
 GET_BYTES = 2**22
@@ -102,7 +102,7 @@ class CachedPart:
 
 
 @contextmanager
-def local_copy(path: Place) -> Iterator[Path]:
+def local_copy(path: Location) -> Iterator[Path]:
     """A part as a local file: itself, or a copy of all of it that is fresh from the bucket.
 
     Raises:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emo.errors import StoreError
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
 TEMPORARY = ".tmp-"
@@ -37,7 +37,7 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.EACCES, errno.EPERM, errno.EBADF, errno.E
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def commit(folder: Place, name: str, write: Callable[[BinaryIO], None]) -> bool:
+def commit(folder: Location, name: str, write: Callable[[BinaryIO], None]) -> bool:
     """Make ``folder/name`` appear with what ``write`` puts into the file it is given.
 
     Returns:
@@ -64,7 +64,7 @@ def commit(folder: Place, name: str, write: Callable[[BinaryIO], None]) -> bool:
     return is_first
 
 
-def cannot_write(folder: Place, error: OSError) -> StoreError:
+def cannot_write(folder: Location, error: OSError) -> StoreError:
     """The error line for what the file system answered to a write into ``folder``."""
     kept = "Parts committed so far are kept; the same command goes on from there."
     if error.errno in _FULL:
@@ -81,7 +81,7 @@ def host() -> str:
     return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()) or "unknown"
 
 
-def is_abandoned(path: Place) -> bool:
+def is_abandoned(path: Location) -> bool:
     """Whether the owner of a temporary file or lock is dead: its process here, or by its age.
 
     Raises:

@@ -1,6 +1,6 @@
 """Where a store lies: a local folder, or the objects below a name in a bucket.
 
-``Path("s3://bucket")`` loses a slash, so that places are made by :func:`place` and nowhere else.
+``Path("s3://bucket")`` loses a slash, so that locations are made by :func:`location` and nowhere else.
 """
 
 import os
@@ -13,12 +13,12 @@ from emo.store.backend.object_path import SCHEMES, ObjectPath
 
 _URL = re.compile(r"[A-Za-z][\w+.-]+:/")
 """How a URL begins, also one that has lost a slash; a drive of Windows has a single letter."""
-Place = Path | ObjectPath
+Location = Path | ObjectPath
 """Of a store, a recipe's folder in it or a part; both kinds have the same methods here."""
 
 
-def place(words: "str | Path | ObjectPath") -> Place:
-    """The place that a user names: ``features/``, ``s3://bucket/features``.
+def location(words: "str | Path | ObjectPath") -> Location:
+    """The location that a user names: ``features/``, ``s3://bucket/features``.
 
     Raises:
         StoreError: a URL of another kind, or one that has lost a slash as a ``Path``.
@@ -48,7 +48,7 @@ def local(path: Path, what: str) -> Path:
     return path
 
 
-def file_names(folder: Place) -> list[str]:
+def file_names(folder: Location) -> list[str]:
     """The names of what is in a folder, in any order; of a bucket the objects alone.
 
     Raises:
@@ -58,7 +58,7 @@ def file_names(folder: Place) -> list[str]:
     return folder.file_names() if isinstance(folder, ObjectPath) else os.listdir(folder)
 
 
-def files(folder: Place) -> Mapping[str, "os.DirEntry[str] | ObjectPath"]:
+def files(folder: Location) -> Mapping[str, "os.DirEntry[str] | ObjectPath"]:
     """The same with something to ask for size and age, by name."""
     if isinstance(folder, ObjectPath):
         return {name: folder / name for name in folder.file_names()}

@@ -175,10 +175,10 @@ def cuts(sizes: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
     [(0, 2), (2, 3), (3, 4)]
     """
     first, total = 0, 0
-    for place, size in enumerate(sizes.tolist()):
-        if place > first and total + size > most:
-            yield first, place
-            first, total = place, 0
+    for row, size in enumerate(sizes.tolist()):
+        if row > first and total + size > most:
+            yield first, row
+            first, total = row, 0
         total += size
     if first < len(sizes):
         yield first, len(sizes)

@@ -186,8 +186,8 @@ def _padded(
 
     def read(first: int, last: int) -> Ragged:
         block, counts = np.asarray(array[first:last]), kept[first:last, None]
-        places = np.arange(longest)[None]
-        is_token = places < counts if options.padding == "end" else places >= longest - counts
+        positions = np.arange(longest)[None]
+        is_token = positions < counts if options.padding == "end" else positions >= longest - counts
         if options.zeros and block[~is_token].any():
             wrong = first + int(np.flatnonzero((~is_token & block.any(axis=2)).any(axis=1))[0])
             raise StoreError(
@@ -214,15 +214,15 @@ def texts(cells: Iterable[object]) -> list[str]:
     Raises:
         ValueError: one is something else, or lacks.
     """
-    return [_text(cell, place) for place, cell in enumerate(cells)]
+    return [_text(cell, index) for index, cell in enumerate(cells)]
 
 
-def _text(cell: object, place: int) -> str:
+def _text(cell: object, index: int) -> str:
     if isinstance(cell, bytes):
         try:
             return cell.decode()
         except UnicodeDecodeError:
-            raise ValueError(f"the id of clip {place}, {cell[:40]!r}, is not UTF-8") from None
+            raise ValueError(f"the id of clip {index}, {cell[:40]!r}, is not UTF-8") from None
     if isinstance(cell, str) or (isinstance(cell, int) and not isinstance(cell, bool)):
         return str(cell)
-    raise ValueError(f"the id of clip {place}: expected text or a whole number, got {cell!r}")
+    raise ValueError(f"the id of clip {index}: expected text or a whole number, got {cell!r}")

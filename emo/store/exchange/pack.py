@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from emo.errors import StoreError
 from emo.store.backend.atomic import appearing, content_hash
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.exchange.contents import LEFT_OUT, Contents, of_folder
 from emo.store.exchange.transfer import lost_lines, only_recipe
 from emo.store.exchange.write_parts import write_parts
@@ -58,7 +58,7 @@ class PackReport:
 
 
 def pack(
-    store: Place | str,
+    store: Location | str,
     out: Path,
     *,
     recipe: str | None = None,

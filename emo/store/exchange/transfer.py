@@ -10,7 +10,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import StoreError
 from emo.store.backend.atomic import appearing, content_hash
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, of_folder, recipe_of
 from emo.store.exchange.format import FORMATS, Format
 from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
@@ -51,7 +51,7 @@ class TransferReport:
 def import_file(
     name: str,
     path: Path,
-    store: Place | str,
+    store: Location | str,
     *,
     options: Sequence[str] = (),
     recipe: str | None = None,
@@ -107,7 +107,7 @@ def import_file(
 
 def export_file(
     name: str,
-    store: Place | str,
+    store: Location | str,
     out: Path,
     *,
     recipe: str | None = None,

@@ -69,9 +69,9 @@ def _add(
 ) -> dict[str, str]:
     tokens = {name: rows.read(first, last) for name, rows in contents.streams.items()}
     failures = {}
-    for place in np.flatnonzero(todo[first:last]).tolist():
-        clip_id = contents.ids[first + place]
-        arrays = {name: ragged[place] for name, ragged in tokens.items() if len(ragged[place])}
+    for row in np.flatnonzero(todo[first:last]).tolist():
+        clip_id = contents.ids[first + row]
+        arrays = {name: ragged[row] for name, ragged in tokens.items() if len(ragged[row])}
         reasons = {k: why for k, why in contents.absent.get(clip_id, {}).items() if k not in arrays}
         source = contents.sources.get(clip_id, "")
         try:

@@ -16,7 +16,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import commit
-from emo.store.backend.location import Place, file_names, files
+from emo.store.backend.location import Location, file_names, files
 from emo.store.index.table import DTYPES, LENGTHS, PART_FACTS, Columns, HeldColumns
 from emo.store.part.members import write_members
 from emo.store.part.reader import Part
@@ -75,7 +75,7 @@ class MappedColumns:
         whole.madvise(mmap.MADV_WILLNEED, first, last - first)
 
 
-def write_index(folder: Place, fingerprint: str, columns: HeldColumns) -> Place | None:
+def write_index(folder: Location, fingerprint: str, columns: HeldColumns) -> Location | None:
     """Commit an index above the newest there is, then remove all older ones.
 
     Returns:
@@ -97,13 +97,13 @@ def write_index(folder: Place, fingerprint: str, columns: HeldColumns) -> Place 
     return path
 
 
-def index_paths(folder: Place) -> list[Place]:
+def index_paths(folder: Location) -> list[Location]:
     """The indices of a recipe, newest first."""
     names = [name for name in file_names(folder) if _NAME.fullmatch(name)]
     return [folder / name for name in sorted(names, key=_generation, reverse=True)]
 
 
-def remove(paths: list[Place]) -> None:
+def remove(paths: list[Location]) -> None:
     """Delete files, where the system lets us (Windows keeps those that somebody has mapped)."""
     for path in paths:
         try:
@@ -112,7 +112,7 @@ def remove(paths: list[Place]) -> None:
             continue
 
 
-def open_index(path: Place, fingerprint: str, names: Set[str]) -> Columns | None:
+def open_index(path: Location, fingerprint: str, names: Set[str]) -> Columns | None:
     """The table of an index, when every part that it lists is there unchanged; else None.
 
     Args:
@@ -131,7 +131,7 @@ def open_index(path: Place, fingerprint: str, names: Set[str]) -> Columns | None
     return columns if is_current else None
 
 
-def index_problem(path: Place) -> str | None:
+def index_problem(path: Location) -> str | None:
     """What is wrong with the bytes of an index; None: nothing (it may still be stale)."""
     try:
         with local_copy(path) as file:
@@ -148,7 +148,7 @@ def part_names(columns: Columns) -> list[str]:
     return joined.split("\n") if joined else []
 
 
-def _is_current(path: Place, columns: Columns) -> bool:
+def _is_current(path: Location, columns: Columns) -> bool:
     """No listed part is gone or was replaced.
 
     A part of another size is another one. So may be one that is younger than the index, which in

@@ -10,7 +10,7 @@ import numpy as np
 
 from emo.ragged import offsets_of
 from emo.store.index.file import DamagedIndexError, part_names
-from emo.store.index.merged import Entry, Merged, choose, place_of
+from emo.store.index.merged import Entry, Merged, choose, part_of_slot
 from emo.store.index.table import (
     LENGTHS,
     PART_FACTS,
@@ -111,9 +111,9 @@ class Indexed:
 
     def span(self, stream: str, slot: int) -> tuple[int, int, int]:
         """Index of the part of a slot, its first row and the row past its last."""
-        index, place = place_of(slot, self._firsts)
+        index, row = part_of_slot(slot, self._firsts)
         first = int(self._firsts[index])
-        lengths = self._columns.rows(LENGTHS + stream, first, first + place + 1)
+        lengths = self._columns.rows(LENGTHS + stream, first, first + row + 1)
         stop = int(lengths.sum(dtype=np.int64))
         return index, stop - int(lengths[-1]), stop
 
@@ -132,8 +132,8 @@ class Indexed:
         """(N,) int64, the slots of :attr:`ids`."""
         stops = np.cumsum(self.counts)
         ranges = [
-            np.arange(stops[place] - self.counts[place], stops[place])
-            for place in sorted(range(len(self.parts)), key=self.parts.names.__getitem__)
+            np.arange(stops[k] - self.counts[k], stops[k])
+            for k in sorted(range(len(self.parts)), key=self.parts.names.__getitem__)
         ]
         slots: np.ndarray = np.concatenate([np.zeros(0, np.int64), *ranges])
         winning: np.ndarray = slots[self._wins[slots]]
@@ -177,8 +177,8 @@ class Indexed:
 
     @cached_property
     def _opened(self) -> Merged:
-        places = sorted(range(len(self.parts)), key=self.parts.names.__getitem__)
-        return Merged([self.parts[place] for place in places])
+        order = sorted(range(len(self.parts)), key=self.parts.names.__getitem__)
+        return Merged([self.parts[k] for k in order])
 
     def _failed(self, name: str) -> dict[str, str]:
         """Clips that failed -> what the text column ``name`` says of them."""
@@ -192,15 +192,15 @@ class Indexed:
 
         def opened(name: str) -> Part:
             part = open_part(name)
-            place = places[name]
+            number = numbers[name]
             found = len(part.clip_ids), len(part.failures), part.attempt
             if found != tuple(
-                int(self._facts[k][place]) for k in ("finished", "failed", "attempt")
+                int(self._facts[k][number]) for k in ("finished", "failed", "attempt")
             ):
                 raise DamagedIndexError(f"{part.path} is not the part that the index lists")
             return part
 
-        places = {name: place for place, name in enumerate(part_names(self._columns))}
+        numbers = {name: number for number, name in enumerate(part_names(self._columns))}
         return opened
 
 
@@ -227,7 +227,7 @@ def _resolved(columns: HeldColumns, fresh: Columns, names: Sequence[str]) -> Hel
     facts = columns.whole("parts")
     finished, failed = facts[:, PART_FACTS.index("finished")], facts[:, PART_FACTS.index("failed")]
     slots = int(finished.sum())
-    places = np.concatenate(
+    part_of_entry = np.concatenate(
         [np.repeat(np.arange(len(facts)), counts) for counts in (finished, failed)]
     )
     ranks = {name: rank for rank, name in enumerate(sorted(names))}
@@ -235,11 +235,11 @@ def _resolved(columns: HeldColumns, fresh: Columns, names: Sequence[str]) -> Hel
     for clip_id in {*strings_of(fresh, "id"), *strings_of(fresh, "failed")}:
         found = {}
         for entry in entries_of(columns, slots, clip_id):
-            place = int(places[entry])
+            part = int(part_of_entry[entry])
             kind, at = ("source", entry) if entry < slots else ("failed_source", entry - slots)
             found[entry] = Entry(
-                part=ranks[names[place]],
-                attempt=int(facts[place, PART_FACTS.index("attempt")]),
+                part=ranks[names[part]],
+                attempt=int(facts[part, PART_FACTS.index("attempt")]),
                 source=string_at(columns, kind, at),
                 slot=entry if entry < slots else None,
             )

@@ -71,9 +71,9 @@ class Merged:
 
     def span(self, stream: str, slot: int) -> tuple[int, int, int]:
         """Index of the part of a slot, its first row and the row past its last."""
-        index, place = place_of(slot, self._firsts)
+        index, row = part_of_slot(slot, self._firsts)
         offsets = self.parts[index].layout(stream).offsets
-        return index, int(offsets[place]), int(offsets[place + 1])
+        return index, int(offsets[row]), int(offsets[row + 1])
 
     @cached_property
     def _firsts(self) -> np.ndarray:
@@ -155,7 +155,7 @@ class Merged:
                 self.slots[clip_id] = winner.slot
 
 
-def place_of(slot: int, firsts: np.ndarray) -> tuple[int, int]:
+def part_of_slot(slot: int, firsts: np.ndarray) -> tuple[int, int]:
     """Index of the part of a slot, and its place there.
 
     Args:

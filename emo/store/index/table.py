@@ -78,13 +78,13 @@ def columns_of(
     sources: list[str] = []
     failed_sources: list[str] = []
     facts = np.zeros((len(parts), len(PART_FACTS)), np.int64)
-    for place, part in enumerate(tqdm(parts, desc="index", unit="part", disable=hidden)):
+    for row, part in enumerate(tqdm(parts, desc="index", unit="part", disable=hidden)):
         own = list(part.sources.values())
         sources += own[: len(part.clip_ids)]
         failed_sources += own[len(part.clip_ids) :]
         for name, found in lengths.items():
             found.append(np.diff(part.layout(name).offsets))
-        facts[place] = (
+        facts[row] = (
             part.size_bytes, root_crc(part.path), part.attempt,
             len(part.clip_ids), len(part.failures),
         )  # fmt: skip
@@ -141,10 +141,10 @@ def strings_of(columns: Columns, name: str) -> list[str]:
     return [text[start:stop].decode("utf-8", "surrogatepass") for start, stop in pairs]
 
 
-def string_at(columns: Columns, name: str, place: int) -> str:
+def string_at(columns: Columns, name: str, row: int) -> str:
     """One string of a text column."""
-    ends = columns.rows(f"{name}_ends", max(0, place - 1), place + 1)
-    start = int(ends[0]) if place else 0
+    ends = columns.rows(f"{name}_ends", max(0, row - 1), row + 1)
+    start = int(ends[0]) if row else 0
     text = columns.rows(f"{name}_text", start, int(ends[-1]))
     return text.tobytes().decode("utf-8", "surrogatepass")
 
@@ -165,9 +165,9 @@ def _wins(clips: Merged) -> np.ndarray:
     winners = clips.winners
     wins = [
         clip_id not in winners
-        or (winners[clip_id].part == place and (winners[clip_id].slot is None) is is_failure)
+        or (winners[clip_id].part == row and (winners[clip_id].slot is None) is is_failure)
         for is_failure in (False, True)
-        for place, part in enumerate(clips.parts)
+        for row, part in enumerate(clips.parts)
         for clip_id in (part.failures if is_failure else part.clip_ids)
     ]
     return np.array(wins, np.uint8)

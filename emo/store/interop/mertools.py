@@ -101,16 +101,14 @@ def _write_stream(
 ) -> None:
     (root / folder).mkdir(parents=True)
     for first, ragged in rows.blocks():
-        for place, tokens in enumerate(ragged, start=first):
+        for row, tokens in enumerate(ragged, start=first):
             if not len(tokens):
                 continue
             array = tokens
             if folder.endswith(UTT):
                 is_mean = len(tokens) > 1
                 array = tokens.mean(axis=0, dtype=np.float32) if is_mean else tokens[0]
-            np.save(
-                root / folder / f"{names[contents.ids[place]]}.npy", np.ascontiguousarray(array)
-            )
+            np.save(root / folder / f"{names[contents.ids[row]]}.npy", np.ascontiguousarray(array))
 
 
 def _corpora(
@@ -163,8 +161,8 @@ def _files(folder: Path, is_ours: bool) -> dict[str, Path]:
 
 
 def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
-    places = {clip_id: k for k, clip_id in enumerate(document.get("order", []))}
-    return sorted(ids, key=lambda clip_id: (places.get(clip_id, len(places)), clip_id))
+    rank = {clip_id: k for k, clip_id in enumerate(document.get("order", []))}
+    return sorted(ids, key=lambda clip_id: (rank.get(clip_id, len(rank)), clip_id))
 
 
 def _rows(

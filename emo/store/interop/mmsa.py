@@ -156,20 +156,20 @@ def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> C
         lengths = np.concatenate([part.streams[name].lengths for part in parts])
         streams[document.get("names", {}).get(name, name)] = (rows.spec, values, lengths)
     order = document.get("order", {})
-    places = sorted(range(len(ids)), key=lambda k: order.get(ids[k], k)) if order else None
+    chosen = sorted(range(len(ids)), key=lambda k: order.get(ids[k], k)) if order else None
     return Contents(
-        [ids[k] for k in places] if places else ids,
-        {name: _resident(*stream, places) for name, stream in streams.items()},
+        [ids[k] for k in chosen] if chosen else ids,
+        {name: _resident(*stream, chosen) for name, stream in streams.items()},
         absent=first.absent, failures=first.failures, notes=first.notes, made_by=first.made_by,
         ignored=first.ignored, cells={k: row for part in parts for k, row in part.cells.items()},
     )  # fmt: skip
 
 
-def _resident(spec: Any, values: np.ndarray, lengths: np.ndarray, places: Any) -> Rows:
+def _resident(spec: Any, values: np.ndarray, lengths: np.ndarray, chosen: Any) -> Rows:
     """Rows of tokens that are in memory, in another order."""
     ragged = Ragged(values, offsets_of(lengths))
-    if places is not None:
-        ragged = ragged.select(places)
+    if chosen is not None:
+        ragged = ragged.select(chosen)
     return Rows(spec, ragged.lengths, lambda first, last: ragged.select(range(first, last)))
 
 
@@ -192,8 +192,8 @@ def _padded(rows: Rows) -> np.ndarray:
     longest = max(1, int(rows.lengths.max(initial=1)))
     padded = np.zeros((len(rows.lengths), longest, rows.spec.dim), rows.spec.dtype)
     for first, ragged in rows.blocks():
-        for place, tokens in enumerate(ragged, start=first):
-            padded[place, : len(tokens)] = tokens
+        for row, tokens in enumerate(ragged, start=first):
+            padded[row, : len(tokens)] = tokens
     return padded
 
 

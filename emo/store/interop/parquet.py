@@ -60,8 +60,8 @@ class Parquet(Format):
         document = parse_document(text.decode(), path)
         id_name = _id_name(table.schema, path, options)
         if table[id_name].null_count:
-            place = table[id_name].to_pylist().index(None)
-            raise StoreError(f"{path}: {id_name}: the clip in row {place + 1} has no id")
+            row = table[id_name].to_pylist().index(None)
+            raise StoreError(f"{path}: {id_name}: the clip in row {row + 1} has no id")
         lists = [field.name for field in table.schema if _is_tokens(field.type)]
         if not lists:
             raise StoreError(f"{path}: no column of lists of numbers; found {table.schema.names}")

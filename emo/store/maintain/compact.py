@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emo.store.backend.commit import cannot_write, commit
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.index.file import index_paths
 from emo.store.index.gather import OpenParts
 from emo.store.index.merged import Merged
@@ -119,7 +119,7 @@ def _facts(parts: Sequence[Part], group: Group) -> PartFacts:
     for winner in group.winners:
         clip_id, part = winner.clip_id, parts[winner.part]
         sources[clip_id] = said[winner.part][clip_id]
-        if winner.place is None:
+        if winner.row is None:
             failures[clip_id] = part.failures[clip_id]
             continue
         finished.append(clip_id)
@@ -166,9 +166,9 @@ def _runs(
     runs: list[_Run] = []
     lengths: list[int] = []
     for winner in winners:
-        if winner.place is None:
+        if winner.row is None:
             continue
-        start, stop = parts[winner.part].layout(stream).offsets[winner.place :][:2].tolist()
+        start, stop = parts[winner.part].layout(stream).offsets[winner.row :][:2].tolist()
         lengths.append(stop - start)
         if runs and runs[-1][0] == winner.part and runs[-1][2] == start:
             runs[-1] = (winner.part, runs[-1][1], stop)
@@ -198,7 +198,7 @@ _Streams = dict[str, tuple[_Tokens, list[int]]]
 """By name, the tokens and the length of each finished clip."""
 
 
-def _remove(paths: Iterable[Place]) -> None:
+def _remove(paths: Iterable[Location]) -> None:
     for path in paths:
         try:
             path.unlink(missing_ok=True)

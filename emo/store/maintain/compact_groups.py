@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.index.merged import Merged
 from emo.store.part.reader import Part
 from emo.store.part.writer import MAX_PART_BYTES, part_name
@@ -24,7 +24,7 @@ class Winner:
     clip_id: str
     part: int
     """Index among the parts."""
-    place: int | None
+    row: int | None
     """Among the part's finished clips; None: a failure."""
     size_bytes: int
 
@@ -92,7 +92,7 @@ class Moved:
         self._new.add(part_name(group.ids, group.attempt))
         self._to_move.subtract(winner.part for winner in group.winners)
 
-    def emptied(self) -> list[Place]:
+    def emptied(self) -> list[Location]:
         """Parts of which nothing is read any more, the highest name first.
 
         Where a clip could not be moved, all parts with entries of it stay, and so on: to remove
@@ -137,13 +137,11 @@ def _winners(clips: Merged, index: int, recipe: Recipe) -> Iterator[Winner]:
     for name, spec in recipe.streams.items():
         row_bytes = spec.dim * np.dtype(spec.dtype).itemsize
         sizes += np.diff(part.layout(name).offsets) * row_bytes
-    places = zip(part.clip_ids, range(len(sizes)), sizes.tolist(), strict=True)
-    for clip_id, place, size_bytes in chain(
-        places, ((failed, None, 0) for failed in part.failures)
-    ):
+    entries = zip(part.clip_ids, range(len(sizes)), sizes.tolist(), strict=True)
+    for clip_id, row, size_bytes in chain(entries, ((failed, None, 0) for failed in part.failures)):
         winner = clips.winners.get(clip_id)
         if winner is None or winner.part == index:
-            yield Winner(clip_id, index, place, size_bytes)
+            yield Winner(clip_id, index, row, size_bytes)
 
 
 def _is_whole(part: Part, winners: Sequence[Winner], attempts: dict[str, int]) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.index.file import index_paths, open_index, write_index
 from emo.store.index.table import columns_of
 from emo.store.recipe_folder import RecipeFolder
@@ -13,7 +13,7 @@ class IndexReport:
     """An index that was made."""
 
     recipe: str
-    path: Place | None
+    path: Location | None
     """None: another process made one meanwhile."""
     parts: int
     clips: int

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from emo.errors import StoreError
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import LOCK, TEMPORARY, cannot_write, is_abandoned
-from emo.store.backend.location import Place, file_names
+from emo.store.backend.location import Location, file_names
 from emo.store.index.file import index_paths, index_problem, remove
 from emo.store.index.merged import Merged
 from emo.store.part.reader import Part
@@ -28,7 +28,7 @@ QUARANTINED = "quarantined-"
 class Problem:
     """Something wrong with a part."""
 
-    part: Place
+    part: Location
     text: str
 
 
@@ -45,7 +45,7 @@ class RecipeReport:
     overlaps: int
     """Clips in several of these parts, of which the winning entry is read: no problem."""
     problems: tuple[Problem, ...]
-    quarantined: tuple[Place, ...]
+    quarantined: tuple[Location, ...]
     """Where damaged parts went."""
 
     def line(self) -> str:
@@ -64,7 +64,7 @@ class VerifyReport:
     recipes: tuple[RecipeReport, ...]
 
     @property
-    def problems(self) -> list[tuple[Place, str]]:
+    def problems(self) -> list[tuple[Location, str]]:
         """Of all recipes: the part, and what is wrong with it."""
         return [(one.part, one.text) for report in self.recipes for one in report.problems]
 
@@ -84,9 +84,9 @@ class VerifyReport:
 class CleanReport:
     """What stopped writers had left behind."""
 
-    removed: tuple[tuple[Place, int], ...]
+    removed: tuple[tuple[Location, int], ...]
     """Files and their sizes in bytes."""
-    kept: tuple[Place, ...]
+    kept: tuple[Location, ...]
     """Files whose owner may be at work."""
 
     def table(self) -> str:
@@ -169,9 +169,9 @@ def summary(store: Store) -> list[dict[str, object]]:
 
 def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> RecipeReport:
     folder.refresh()
-    parts: dict[Place, Part] = {}
+    parts: dict[Location, Part] = {}
     problems: list[Problem] = []
-    quarantined: list[Place] = []
+    quarantined: list[Location] = []
     for path in _each_part(folder, is_hidden):
         try:
             part, found = _look(path, folder.recipe)
@@ -203,9 +203,9 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
     )
 
 
-def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Place]:
+def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Location]:
     """All parts; when some go meanwhile, also those that `emo store compact` made of them."""
-    seen: set[Place] = set()
+    seen: set[Location] = set()
     while todo := [path for path in folder.part_paths if path not in seen]:
         seen.update(todo)
         yield from tqdm(todo, desc=folder.name, unit="part", disable=is_hidden)
@@ -214,7 +214,7 @@ def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Place]:
             break
 
 
-def _look(path: Place, recipe: Recipe) -> tuple[Part | None, list[str]]:
+def _look(path: Location, recipe: Recipe) -> tuple[Part | None, list[str]]:
     """The part, freshly opened, if it can be, and what is wrong with it."""
     with local_copy(path) as file:  # of a bucket its bytes are meant, and not those in the cache
         return _judged(file, recipe)
@@ -233,7 +233,7 @@ def _judged(file: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
     return part, found
 
 
-def _set_aside(path: Place) -> Place:
+def _set_aside(path: Location) -> Location:
     target, copies = path.with_name(QUARANTINED + path.name), 1
     while target.exists():
         copies += 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import google_crc32c
 
 from emo.store.backend.cache_folder import entry, writing
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
 _NEAR = 16
@@ -100,7 +100,7 @@ class RemoteFile:
         return max(0, min(start, tail - known)), tail, self._kept.pop(tail)
 
 
-def opened(path: Place) -> LocalFile | RemoteFile:
+def opened(path: Location) -> LocalFile | RemoteFile:
     """The file of a part; whoever opens it closes it.
 
     Raises:

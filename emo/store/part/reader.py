@@ -12,7 +12,7 @@ from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.backend.cached_part import CachedPart
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.part.stream_layout import Layout, locate, parse, read_by_zarr
 from emo.store.part.zarr_layout import FORMAT_VERSION
@@ -28,7 +28,7 @@ class Part:
     Opening reads the last kilobytes of the file; tokens are mapped when they are first asked for.
     """
 
-    def __init__(self, path: Place) -> None:
+    def __init__(self, path: Location) -> None:
         """Open a part.
 
         Raises:

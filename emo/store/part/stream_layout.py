@@ -10,7 +10,7 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.store.backend.cached_part import local_copy
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.part.zarr_layout import inner_rows, is_plain, shard_index, stored_dtype
 from emo.store.part.zip import Archive, DamagedPart
 
@@ -86,7 +86,7 @@ def locate(archive: Archive, stream: str, spec: Mapping[str, Any], clips: int) -
     return Layout(offsets, dim, dtype, start, rows, crcs, bytearray(len(crcs)), False)
 
 
-def parse(data: bytes, path: Place) -> dict[str, Any]:
+def parse(data: bytes, path: Location) -> dict[str, Any]:
     """A ``zarr.json``.
 
     Raises:
@@ -99,7 +99,7 @@ def parse(data: bytes, path: Place) -> dict[str, Any]:
     return document
 
 
-def read_by_zarr(path: Place, name: str) -> np.ndarray:
+def read_by_zarr(path: Location, name: str) -> np.ndarray:
     """One whole array, however it is stored."""
     import zarr  # here: 1.7 s that nobody pays whose parts are mapped
 

@@ -15,7 +15,7 @@ import emo
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.store.backend.commit import commit
-from emo.store.backend.location import Place, place
+from emo.store.backend.location import Location, location
 from emo.store.part.members import write_members
 from emo.store.part.zarr_layout import FORMAT_VERSION, stored_dtype
 from emo.store.recipe import Recipe, StreamSpec
@@ -66,7 +66,7 @@ class PartWriter:
         # one link made them visible; an exception inside would have left nothing
     """
 
-    def __init__(self, folder: Place | str, recipe: Recipe, *, attempt: int = 0) -> None:
+    def __init__(self, folder: Location | str, recipe: Recipe, *, attempt: int = 0) -> None:
         """Start an empty part.
 
         Args:
@@ -74,10 +74,10 @@ class PartWriter:
             recipe: what made the tokens.
             attempt: K for the K-th time that these clips are done again.
         """
-        self.folder = place(folder)
+        self.folder = location(folder)
         self.recipe = recipe
         self.attempt = attempt
-        self.committed: Place | None = None
+        self.committed: Location | None = None
         """The part's file, once the block was left; also when somebody else had written it."""
         self.was_second = False
         """The same clips had been committed already; what was collected here was dropped."""

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import BinaryIO, Self
 
 from emo.errors import StoreError
-from emo.store.backend.location import Place
+from emo.store.backend.location import Location
 from emo.store.part.file import opened
 
 ALIGNMENT = 64
@@ -34,7 +34,7 @@ _GONE = {errno.ENOENT, errno.ESTALE}
 class DamagedPart(StoreError):
     """A part whose bytes are not what was committed."""
 
-    def __init__(self, path: Place, what: str) -> None:
+    def __init__(self, path: Location, what: str) -> None:
         """Say what is wrong with the part ``path``, and how to mend the store."""
         super().__init__(
             f"{path} is damaged: {what}. `emo store verify {path.parent.parent} --quarantine` sets "
@@ -42,7 +42,7 @@ class DamagedPart(StoreError):
         )
         self.path, self.what = path, what
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Place, str]]:  # to cross processes
+    def __reduce__(self) -> tuple[type[Self], tuple[Location, str]]:  # to cross processes
         return type(self), (self.path, self.what)
 
 
@@ -96,7 +96,7 @@ class Member:
     crc32: int
 
 
-def root_crc(path: Place) -> int:
+def root_crc(path: Location) -> int:
     """The CRC-32 that the directory of a part names for its root, which differs as its clips do.
 
     Raises:
@@ -113,7 +113,7 @@ class GoneError(StoreError):
 class Archive:
     """A zip file, open for the length of a ``with`` block."""
 
-    def __init__(self, path: Place) -> None:
+    def __init__(self, path: Location) -> None:
         """Name the file; entering the block opens it."""
         self.path = path
 

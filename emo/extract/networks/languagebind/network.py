@@ -235,9 +235,9 @@ class TextTower(nn.Module):
 
     def tokens(self, ids: Tensor) -> Tensor:
         """(n, T) numbers, padded behind the first of the largest -> (n, T, D), normed."""
-        places = torch.arange(ids.shape[1], device=ids.device)
-        is_word = places <= ids.argmax(1)[:, None]  # (n, T)
-        mask = is_word[:, None, None] & (places <= places[:, None])  # (n, 1, T, T)
+        positions = torch.arange(ids.shape[1], device=ids.device)
+        is_word = positions <= ids.argmax(1)[:, None]  # (n, T)
+        mask = is_word[:, None, None] & (positions <= positions[:, None])  # (n, 1, T, T)
         x = self.text_model.embeddings(ids)
         for layer in self.text_model.encoder.layers:
             x = layer(x, mask)

@@ -168,8 +168,8 @@ class VideoBranch(nn.Module):
 
     def placed(self, pieces: Tensor) -> Tensor:
         """(n, F, queries, width) of F frames -> (n, F * queries, width), their places added."""
-        places = self.video_frame_position_embedding.weight[: pieces.shape[1], None]
-        return (pieces + places).flatten(1, 2)
+        positions = self.video_frame_position_embedding.weight[: pieces.shape[1], None]
+        return (pieces + positions).flatten(1, 2)
 
     def windows(self, pieces: Tensor) -> Tensor:
         """(n, F, queries, width) -> (n, video queries, width)."""

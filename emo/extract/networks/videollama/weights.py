@@ -12,7 +12,7 @@ from torch import Tensor
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import read_json, read_tensor
-from emo.extract.models.weights import Found, WeightFile, find, places_of
+from emo.extract.models.weights import Found, WeightFile, find, candidates_of
 
 _LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
 _IMAGEBIND = "https://dl.fbaipublicfiles.com/imagebind"
@@ -68,7 +68,11 @@ def only(found: Found, file: WeightFile) -> Path:
 
 def shard(source: str) -> WeightFile:
     """The file of the language model that holds the word embeddings: as its index says."""
-    indices = [path for place in places_of(source) for path in sorted(place.glob("*/*.index.json"))]
+    indices = [
+        path
+        for candidate in candidates_of(source)
+        for path in sorted(candidate.glob("*/*.index.json"))
+    ]
     named = []
     for path in indices:
         shards = read_json(path).get("weight_map")
