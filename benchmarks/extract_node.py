@@ -20,7 +20,7 @@ from emo.extract.backbone import Prepared
 from emo.extract.job.folder import JobFolder, write_job
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import make_plan
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.extract.job.timings import WorkTotals, limiting
 from emo.extract.media import Media
 from emo.extract.worker import part_runner as careful
@@ -67,7 +67,7 @@ def acted(store: Path, parts: int, *, is_ahead: bool) -> tuple[WorkTotals, float
         worker = stack.enter_context(work.Worker(job))
         log = stack.enter_context(TaskLog(folder.logs))
         began = time.perf_counter()
-        for done in careful.run_parts(
+        for done in careful.run_each_part(
             worker, folder, take, log, is_stopping=lambda: False, on_clip=lambda failed: None
         ):
             if isinstance(done, work.PartReport):
@@ -76,7 +76,7 @@ def acted(store: Path, parts: int, *, is_ahead: bool) -> tuple[WorkTotals, float
 
 
 def job_of(store: Path, parts: int) -> tuple[Job, JobFolder]:
-    logmel = ask("logmel", "logmel", {})
+    logmel = make_request("logmel", "logmel", {})
     recipe = Store.create(store).add_recipe("logmel", logmel.recipe)
     clips = [Clip(f"clip-{k}", video="none.mp4") for k in range(parts * PART_CLIPS)]
     job = Job(store.parent, store, (logmel,), batch_clips=BATCH_CLIPS, threads=THREADS)

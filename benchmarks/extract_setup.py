@@ -18,7 +18,7 @@ from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.backbones.vggface import CHECKPOINT, VggFace
 from emo.extract.faces.detector import FaceDetector
 from emo.extract.job.plan import make_plan
-from emo.extract.job.request import Ask, Job
+from emo.extract.job.request import Job, Request
 from emo.extract.worker.devices import cores
 from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip, Manifest
@@ -34,7 +34,7 @@ class Setup:
     """Everything that both sides of a comparison share; loaded once."""
 
     manifest: Manifest
-    asks: tuple[Ask, ...]
+    asks: tuple[Request, ...]
     backbones: dict[str, Backbone]
     detect: FaceDetector
     frames: int
@@ -56,7 +56,7 @@ class Setup:
         """Inside, whoever loads MTCNN or one of the backbones gets ours."""
         with (
             patch("emo.extract.faces.detector.FaceDetector", lambda **_: self.detect),
-            patch.object(Ask, "load", lambda ask, device: self.backbones[ask.name]),
+            patch.object(Request, "load", lambda ask, device: self.backbones[ask.name]),
         ):
             yield
 
@@ -86,10 +86,10 @@ def make_setup(folder: Path, media: Path | None, most_clips: int, frames: int) -
     return Setup(manifest, asks, backbones, FaceDetector(), frames, vggface / CHECKPOINT, vit)
 
 
-def ask_of(plugin: str, options: dict[str, Any]) -> Ask:
+def ask_of(plugin: str, options: dict[str, Any]) -> Request:
     kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     whole = kind.Options(**options)
-    return Ask(plugin, plugin, asdict(whole), kind.recipe(whole))
+    return Request(plugin, plugin, asdict(whole), kind.recipe(whole))
 
 
 def four_backbones() -> list[Backbone]:

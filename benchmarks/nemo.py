@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from emo.demo.run import rotations
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions
 from emo.manifest import read_manifest
@@ -27,7 +27,7 @@ def main() -> None:
     manifest = read_manifest(given.manifest, root=given.root)
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        extract(manifest, Path(folder), asks_from_words(["classic"]), ExtractOptions(workers=2))
+        extract(manifest, Path(folder), requests_from_words(["classic"]), ExtractOptions(workers=2))
         extract_seconds = time.perf_counter() - began
         for head in given.heads:
             began = time.perf_counter()

@@ -21,7 +21,7 @@ from store import Figure, figure
 
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.one_pass import load_segments
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.media import Needs, Uniform
 
 CLIPS, LENGTH, TOGETHER, ROUNDS = 200, 18.0, 16, 3
@@ -36,7 +36,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="emo-bench-") as folder:
         film = make_film(Path(folder) / "film.mp4", clips * LENGTH)
         sources = [
-            Source(video=film, start_seconds=k * LENGTH, end_seconds=(k + 1) * LENGTH)
+            ClipSource(video=film, start_seconds=k * LENGTH, end_seconds=(k + 1) * LENGTH)
             for k in range(clips)
         ]
         lines = figures(film, sources)
@@ -45,7 +45,7 @@ def main() -> int:
     return int(any(line.get("verdict") == "short" for line in lines))
 
 
-def figures(film: Path, sources: list[Source]) -> list[Figure]:
+def figures(film: Path, sources: list[ClipSource]) -> list[Figure]:
     sides = {
         "once": lambda: decode(film),
         "together": lambda: [

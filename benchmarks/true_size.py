@@ -24,7 +24,7 @@ from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.perceiver import Perceiver
 from emo.extract.backbones.vggface import VggFace
 from emo.extract.decode.decode import load_media
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.faces.detector import FaceDetector
 from emo.extract.models.model import Model
 from emo.extract.networks.languagebind.options import LanguageBindOptions
@@ -67,7 +67,7 @@ MAKERS: dict[str, tuple[type[Model], Callable[[Path], Any]]] = {
 }
 
 
-def measure(name: str, clip: Source, device: str, dtype: str, clips: int) -> dict[str, object]:
+def measure(name: str, clip: ClipSource, device: str, dtype: str, clips: int) -> dict[str, object]:
     """One backbone in this process."""
     kind, make = MAKERS[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +120,7 @@ def main() -> None:
         if path is None:
             write_dataset(Path(folder), clips_per_class_and_speaker=1, progress=False)
             path = next((Path(folder) / "clips").glob("*.mp4"))
-        clip = Source(video=path, text="What a day this is!")
+        clip = ClipSource(video=path, text="What a day this is!")
         print(json.dumps(measure(given.only, clip, given.device, given.dtype, given.clips)))
 
 

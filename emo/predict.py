@@ -177,10 +177,10 @@ def _extract(
     run: Run, manifest: Manifest, folder: Path, options: Sequence[str], *, progress: bool | None
 ) -> dict[str, str]:
     """Extract with the run's recipes; returns clips that got no tokens at all, with reasons."""
-    from emo.extract.job.request import asks_again
+    from emo.extract.job.request import requests_of_recipes
     from emo.extract.run import extract
 
-    asks = asks_again(run.recipes, options)
+    asks = requests_of_recipes(run.recipes, options)
     report = extract(manifest, folder, asks, progress=progress)
     return _in_all([report.failures.get(ask.name, {}) for ask in asks])
 

@@ -6,7 +6,7 @@ import pytest
 
 from emo.check import check
 from emo.errors import ManifestError
-from emo.manifest.make import from_folder, join
+from emo.manifest.make import from_folder, join_tables
 from tests.make import make_clip
 
 
@@ -232,7 +232,7 @@ def test_meld_shares_69_of_100_test_speakers(real_data, tmp_path):
     folder = real_data / "text" / "MELD"
     parts = {split: folder / f"{split}_sent_emo.csv" for split in ("train", "test")}
     columns = {"text": "Utterance", "speaker": "Speaker", "label": "Emotion"}
-    join(parts, out=tmp_path / "meld.csv", columns=columns)
+    join_tables(parts, out=tmp_path / "meld.csv", columns=columns)
     report = check(tmp_path / "meld.csv")
     assert found(report) == {
         "speakers of test that train has too": ("warning", 69),

@@ -1,76 +1,175 @@
-"""The arrows of who may import whom; a test fails on any other."""
+"""The walls between the rooms: who may import whom, in two levels, and no circles.
+
+A room is a folder of ``emo/`` or a file beside them; the folders ``extract``, ``heads`` and
+``store`` are cut once more. The same lists stand in each folder's ``__init__.py`` for its readers.
+"""
 
 import ast
+import re
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1] / "emo"
 HEAVY = ("torch", "zarr", "pandas", "sklearn", "matplotlib", "transformers", "numpy", "av")
-# layer -> what of emo, and which heavy libraries, its files may import at the top
+CUT = ("extract", "heads", "store")
+MOST_ENTRIES = 18
+"""Files and folders side by side in emo/ and in rooms that are no plugin folders."""
+PLUGINS = {"extract.backbones", "extract.executors", "heads.library", "store.interop"}
+# room: what of emo its files may import anywhere, and which heavy libraries at their top
 ARROWS = {
-    "errors": (set(), set()),
-    "plugins": ({"errors"}, set()),
-    "ragged": (set(), {"numpy"}),
-    "table": (set(), set()),
-    "waiting": (set(), set()),
-    "manifest": ({"errors", "plugins", "manifest"}, set()),
-    "check": ({"errors", "manifest", "table", "check"}, {"numpy"}),
-    "datasets": ({"errors", "plugins", "table", "manifest", "check", "datasets"}, set()),
-    "store": ({"errors", "plugins", "ragged", "table", "store"}, {"numpy", "zarr"}),
-    "extract": (
-        {"errors", "plugins", "ragged", "table", "manifest", "store", "extract"},
-        set(HEAVY) - {"pandas", "sklearn", "matplotlib"},
+    "__init__": ("", ""),
+    "__main__": ("cli", ""),
+    "check": ("errors extract.decode extract.media manifest table", "numpy"),
+    "cli": ("check commands demo errors machine manifest", ""),
+    "commands": ("*", ""),
+    "datasets": ("check errors manifest plugins table", ""),
+    "demo": ("*", "av numpy"),
+    "errors": ("", ""),
+    "extract": ("", ""),
+    "extract.backbone": ("extract.media manifest store.recipe", "numpy"),
+    "extract.backbones": (
+        "errors extract.backbone extract.decode extract.media extract.models "
+        "extract.networks extract.transforms manifest plugins store.recipe",
+        "numpy torch",
     ),
-    "heads": (
-        {"errors", "plugins", "ragged", "table", "manifest", "store", "heads"},
-        {"numpy", "pandas", "torch"},
+    "extract.decode": ("errors extract.faces extract.media manifest", "av numpy"),
+    "extract.executor": ("errors extract.job plugins", ""),
+    "extract.executors": (
+        "errors extract.executor extract.job extract.models extract.worker store.backend",
+        "",
     ),
-    "score": ({"errors", "plugins", "table", "manifest", "heads", "score"}, {"numpy"}),
-    "exchange": ({"manifest"}, set()),
-    "predict": ({"errors", "heads", "manifest", "store", "table"}, {"numpy", "pandas"}),
-    "listing": ({"errors", "plugins", "table"}, set()),
-    "demo": ({"*"}, set(HEAVY)),
-    "cli": (
-        {
-            "errors",
-            "cli_dataset",
-            "cli_extract",
-            "cli_heads",
-            "cli_manifest",
-            "cli_options",
-            "cli_scores",
-            "cli_store",
-            "cli_weights",
-            "waiting",
-        },
-        set(),
+    "extract.faces": ("extract.media extract.models", "numpy torch"),
+    "extract.job": (
+        "errors extract.backbone extract.decode manifest plugins store.backend "
+        "store.recipe store.store table",
+        "numpy",
     ),
-    "cli_dataset": ({"cli_options"}, set()),
-    "cli_extract": ({"cli_options"}, set()),
-    "cli_heads": ({"cli_options"}, set()),
-    "cli_manifest": ({"cli_options"}, set()),
-    "cli_options": (set(), set()),
-    "cli_interchange": ({"cli_options"}, set()),
-    "cli_scores": ({"cli_options"}, set()),
-    "cli_store": ({"errors", "cli_interchange"}, set()),
-    "cli_weights": ({"cli_options"}, set()),
-    "__main__": ({"cli"}, set()),
-    "__init__": (set(), set()),
+    "extract.media": ("", "numpy"),
+    "extract.models": (
+        "errors extract.backbone extract.media plugins store.recipe",
+        "numpy torch",
+    ),
+    "extract.networks": (
+        "errors extract.media extract.models extract.transforms",
+        "numpy torch transformers",
+    ),
+    "extract.report": (
+        "extract.executor extract.job extract.resume extract.run store.backend table",
+        "",
+    ),
+    "extract.resume": (
+        "extract.executor extract.executors extract.job store.backend store.store",
+        "",
+    ),
+    "extract.run": (
+        "errors extract.backbone extract.decode extract.executor extract.job manifest "
+        "plugins store.backend store.maintain store.store",
+        "",
+    ),
+    "extract.transforms": ("", "numpy torch"),
+    "extract.worker": (
+        "errors extract.backbone extract.backbones extract.decode extract.faces "
+        "extract.job extract.media extract.models manifest store.part store.recipe_folder "
+        "store.store",
+        "numpy torch",
+    ),
+    "heads": ("", ""),
+    "heads.data": (
+        "errors heads.head heads.labels heads.metrics heads.options manifest plugins "
+        "ragged store.backend store.recipe store.store",
+        "numpy torch",
+    ),
+    "heads.fitting": (
+        "errors heads.data heads.head heads.metrics heads.options heads.presets "
+        "heads.runs heads.training manifest plugins ragged store.backend store.recipe",
+        "numpy torch",
+    ),
+    "heads.head": ("heads.labels ragged", "numpy torch"),
+    "heads.labels": ("", "numpy"),
+    "heads.layers": ("heads.data heads.head heads.labels ragged", "numpy torch"),
+    "heads.library": (
+        "errors heads.data heads.head heads.layers heads.options heads.solvers ragged",
+        "torch",
+    ),
+    "heads.metrics": ("errors heads.labels", "numpy"),
+    "heads.options": ("errors", ""),
+    "heads.presets": ("errors plugins", ""),
+    "heads.runs": (
+        "errors heads.data heads.head heads.metrics heads.options heads.presets "
+        "heads.training manifest plugins ragged store.backend store.recipe store.store "
+        "table",
+        "numpy torch",
+    ),
+    "heads.solvers": ("heads.labels", "torch"),
+    "heads.training": (
+        "errors heads.data heads.head heads.labels heads.layers heads.metrics "
+        "heads.options ragged store.backend",
+        "numpy torch",
+    ),
+    "machine": ("", ""),
+    "manifest": ("errors plugins", ""),
+    "plugins": ("errors", ""),
+    "predict": (
+        "errors extract.job extract.run heads.data heads.runs manifest store.backend "
+        "store.store table",
+        "numpy pandas",
+    ),
+    "ragged": ("", "numpy"),
+    "score": ("errors heads.metrics heads.runs manifest plugins table", "numpy"),
+    "store": ("ragged store.part store.recipe store.store", ""),
+    "store.backend": ("errors store.recipe", ""),
+    "store.exchange": (
+        "errors plugins ragged store.backend store.lazy store.maintain store.part "
+        "store.recipe store.recipe_folder store.store table",
+        "numpy",
+    ),
+    "store.index": ("errors ragged store.backend store.lazy store.part store.recipe", "numpy"),
+    "store.interop": ("errors ragged store.exchange store.lazy", "numpy zarr"),
+    "store.lazy": ("store.part", ""),
+    "store.maintain": (
+        "errors store.backend store.index store.part store.recipe store.recipe_folder store.store",
+        "numpy",
+    ),
+    "store.part": ("errors plugins ragged store.backend store.recipe", "numpy"),
+    "store.recipe": ("errors", "numpy"),
+    "store.recipe_folder": (
+        "errors plugins ragged store.backend store.index store.lazy store.part store.recipe",
+        "numpy",
+    ),
+    "store.store": ("errors plugins ragged store.backend store.recipe store.recipe_folder", ""),
+    "table": ("", ""),
 }
+FILES = sorted(ROOT.rglob("*.py"))
+ids = [str(file.relative_to(ROOT)) for file in FILES]
 
 
-def layer_of(file: Path) -> str:
-    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+def name_of(file: Path) -> str:
+    """``emo/store/part/zip.py`` -> ``store.part.zip``; a package: its folder's name."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+def room_of(name: str) -> str:
+    """``store.part.zip`` -> ``store.part``, ``check.media`` -> ``check``."""
+    parts = name.split(".")
+    return ".".join(parts[: 2 if parts[0] in CUT else 1])
+
+
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def imports(file: Path, *, top_only: bool) -> set[str]:
-    tree = ast.parse(file.read_text())
-    nodes = tree.body if top_only else list(ast.walk(tree))
+    """Every dotted name that a file imports, ``from a import b`` as ``a.b``."""
+    tree = tree_of(file)
     names = set()
-    for node in nodes:
+    for node in tree.body if top_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -78,43 +177,132 @@ def imports(file: Path, *, top_only: bool) -> set[str]:
     return names
 
 
-FILES = sorted(ROOT.rglob("*.py"))
+MODULES = {name_of(file): file for file in FILES}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+@cache
+def emo_imports(file: Path) -> frozenset[str]:
+    """The files of emo that a file imports, wherever in it, as names such as ``store.recipe``."""
+    found = set()
+    for name in imports(file, top_only=False):
+        if name.split(".")[0] != "emo":
+            continue
+        inner = name.removeprefix("emo").lstrip(".")
+        while inner and inner not in MODULES:
+            inner = inner.rpartition(".")[0]
+        found.add(inner or "__init__")
+    return frozenset(found - {name_of(file)})
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
 def test_only_the_allowed_arrows(file):
-    allowed, heavy = ARROWS[layer_of(file)]
+    room = room_of(name_of(file))
+    allowed, heavy = (words.split() for words in ARROWS[room])
+    for name in emo_imports(file):
+        other = room_of(name)
+        assert other in (room, "__init__", *allowed) or allowed == ["*"], (
+            f"emo/{file.relative_to(ROOT)} imports emo.{name}; {room} may import: {allowed}"
+        )
     for name in imports(file, top_only=True):
-        top, *rest = name.split(".")
-        if top == "emo" and rest and rest[0] != "__version__" and "*" not in allowed:
-            assert rest[0] in allowed, f"{file.name} imports {name}"
-        if top in HEAVY:
+        if (top := name.split(".")[0]) in HEAVY:
             assert top in heavy, f"{file.name} imports {name} at the top"
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_heads_never_import_extract_and_nobody_imports_cli(file):
-    names = imports(file, top_only=False)
-    if layer_of(file) == "heads":
-        assert not [name for name in names if name.startswith("emo.extract")]
-    if not layer_of(file).startswith(("__main__", "cli")):
-        assert not [name for name in names if name.startswith("emo.cli")]
+def test_every_arrow_of_the_table_is_used():
+    used = defaultdict(set)
+    for file in FILES:
+        used[room_of(name_of(file))] |= set(map(room_of, emo_imports(file)))
+    for room, (allowed, _) in ARROWS.items():
+        unused = set(allowed.split()) - used[room] - {"*"}
+        assert not unused, f"{room} imports nothing of {', '.join(unused)}: take it out"
+
+
+def circles(arrows):
+    """Names that import each other, directly or through others."""
+    reach = {name: set(others) for name, others in arrows.items()}
+    changed = True
+    while changed:
+        changed = False
+        for others in reach.values():
+            more = set().union(*(reach.get(other, set()) for other in others)) - others
+            others |= more
+            changed |= bool(more)
+    return sorted(name for name, others in reach.items() if name in others)
+
+
+def test_no_circle_of_files():
+    assert circles({name: emo_imports(file) for name, file in MODULES.items()}) == []
+
+
+def test_no_circle_of_rooms():
+    arrows = defaultdict(set)
+    for name, file in MODULES.items():
+        others = {room_of(other) for other in emo_imports(file)} - {room_of(name)}
+        # a package's own __init__ is the face of its rooms: it imports them, they do not import it
+        arrows[f"{name}'s face" if name in CUT else room_of(name)] |= others
+    assert circles(arrows) == []
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == ["a", "b", "c"]
+    assert circles({"a": {"b"}, "b": {"c"}}) == []
+
+
+def packages():
+    return [file for file in FILES if file.name == "__init__.py" and file.parent != ROOT]
+
+
+@pytest.mark.parametrize("file", packages(), ids=lambda file: str(file.parent.relative_to(ROOT)))
+def test_each_folder_says_what_it_may_import_and_what_to_read_first(file):
+    words = ast.get_docstring(tree_of(file)) or ""
+    lines = dict(re.findall(r"^(May import|Read first): (.*?)\.$", words, re.DOTALL | re.MULTILINE))
+    room = room_of(name_of(file))
+    if name_of(file) == room:
+        said = lines["May import"].replace("nothing of emo", "").replace(",", " ")
+        expected = ARROWS[room][0].replace("*", "everything")
+        assert sorted(said.split()) == sorted(expected.split()), "as in ARROWS"
+    assert (file.parent / lines["Read first"]).is_file()
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [ROOT, *(file.parent for file in packages())],
+    ids=lambda folder: str(folder.relative_to(ROOT)),
+)
+def test_few_things_lie_side_by_side(folder):
+    room = ".".join(folder.relative_to(ROOT).parts)
+    entries = [each for each in folder.iterdir() if each.name != "__pycache__"]
+    if room not in PLUGINS and room != "datasets.library":
+        assert len(entries) <= (16 if room in CUT else MOST_ENTRIES)
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_heads_never_import_extract_and_nobody_imports_commands(file):
+    rooms = {name.split(".")[0] for name in emo_imports(file)}
+    top = name_of(file).split(".")[0]
+    if top == "heads":
+        assert "extract" not in rooms
+    if top not in ("cli", "commands"):
+        assert "commands" not in rooms
+    if top != "__main__":
+        assert "cli" not in rooms
+
+
+def loaded_by(code, names):
+    """Which of ``names`` are imported after ``code`` ran in a fresh interpreter."""
+    code = f"import sys; {code}; print([name for name in {names!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_help_imports_nothing_heavy():
-    code = f"import sys, emo.cli; print([m for m in {HEAVY!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert loaded_by("import emo.cli", HEAVY) == "[]"
 
 
 def test_reading_a_store_imports_neither_torch_nor_zarr():
-    code = "import sys, emo.store; print([m for m in ('torch', 'zarr') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert loaded_by("import emo.store", ("torch", "zarr")) == "[]"
 
 
 def test_comparing_runs_imports_neither_torch_nor_the_store():
     heavy = ("torch", "zarr", "emo.store")
-    code = f"import sys, emo.heads.runs.compare; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert loaded_by("import emo.heads.runs.compare", heavy) == "[]"

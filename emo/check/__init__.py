@@ -1,4 +1,8 @@
-"""`emo check`: finds what would spoil training before a job is started."""
+"""`emo check`: finds what would spoil training before a job is started.
+
+May import: errors, extract.decode, extract.media, manifest, table.
+Read first: report.py.
+"""
 
 from emo.check.overlap import OverlapReport, overlap
 from emo.check.report import CheckReport, check

@@ -128,7 +128,7 @@ def _headers(clip: Clip, root: Path) -> Probe:
 
 def _decode(clip: Clip, root: Path) -> Probe:
     from emo.extract.decode.decode import load_media, probe_seconds
-    from emo.extract.decode.source import Source, source_of
+    from emo.extract.decode.source import ClipSource, source_of
     from emo.extract.media import Needs
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)
@@ -140,7 +140,7 @@ def _decode(clip: Clip, root: Path) -> Probe:
     if media.samples is not None and media.sample_rate:
         ends.append(start + media.samples.shape[1] / media.sample_rate)
     decoded = max(ends, default=None)
-    declared = probe_seconds(Source(video=root / (clip.video or clip.audio or "")))
+    declared = probe_seconds(ClipSource(video=root / (clip.video or clip.audio or "")))
     if decoded is not None and declared is not None and clip.end_seconds is None:
         # the last frame lasts a while, which headers know; beyond that, what was decoded counts
         decoded = declared if 0 < declared - decoded < _SLACK_SECONDS else decoded

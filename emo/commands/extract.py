@@ -166,7 +166,7 @@ def extract(
             is_dry_run=dry_run,
         )  # fmt: skip
         _leave(again, is_dry_run=dry_run)
-    from emo.extract.job.request import asks_from_words
+    from emo.extract.job.request import requests_from_words
     from emo.extract.job.resources import Resources
     from emo.extract.report import report_lines
     from emo.extract.run import ExtractOptions
@@ -175,7 +175,7 @@ def extract(
 
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     shared = {"dtype": dtype, "faces": faces}
-    asks = asks_from_words(
+    asks = requests_from_words(
         backbone, option, name=name, shared={k: v.value for k, v in shared.items() if v},
         manifest=clips,
     )  # fmt: skip

@@ -60,7 +60,7 @@ def import_file(
     ] = False,
 ) -> None:
     """Put somebody's features into a store, under a recipe that says where they are from."""
-    from emo.exchange import write_manifest
+    from emo.manifest.exchange import write_manifest
     from emo.store.exchange.transfer import import_file
 
     report = import_file(
@@ -86,7 +86,7 @@ def export(
     option: FormatOptions = [],
 ) -> None:
     """Write clips of a store for another tool."""
-    from emo.exchange import cells_of
+    from emo.manifest.exchange import cells_of
     from emo.store.exchange.transfer import export_file
 
     cells = cells_of(manifest, columns=pairs(column, "--column"), root=root)
@@ -106,7 +106,7 @@ def pack(
     root: Root = None,
 ) -> None:
     """Put clips of a recipe, and their labels, into one file with checksums."""
-    from emo.exchange import cells_of, manifest_bytes
+    from emo.manifest.exchange import cells_of, manifest_bytes
     from emo.store.exchange.pack import pack
 
     cells = cells_of(manifest, columns=pairs(column, "--column"), root=root)

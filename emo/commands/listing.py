@@ -44,11 +44,11 @@ def _backbones() -> tuple[str, type, Callable[[type], dict[str, object]]]:
 def _needs_and_streams(kind: Any) -> dict[str, object]:
     """What it reads and gives, and whether its weights are here, at its default options."""
     from emo.extract.models.model import Model
-    from emo.extract.models.weights import locate
+    from emo.extract.models.weights import locate_weights
 
     options, weights = kind.Options(), "none"
     if issubclass(kind, Model):
-        weights = "here" if _tried(lambda: locate(kind.weights(options))) else "not here"
+        weights = "here" if _tried(lambda: locate_weights(kind.weights(options))) else "not here"
     needs, recipe = _tried(lambda: kind.needs(options)), _tried(lambda: kind.recipe(options))
     wanted = (
         {"video": needs.frames, "audio": needs.audio, "text": needs.text, "array": needs.array}

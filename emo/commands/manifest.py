@@ -44,17 +44,17 @@ def folder(
     epilog="Example: emo manifest join --split train=a.csv --split val=b.csv --split test=c.csv "
     "--column text=Utterance --column label=Emotion --out m.csv"
 )
-def join(
+def join_tables(
     split: Annotated[list[str], Option(help="SPLIT=FILE; repeat.")],
     out: Out = Path("manifest.csv"),
     column: Columns = [],
     root: Root = None,
 ) -> None:
     """One manifest of several tables, the clips of each under its own split."""
-    from emo.manifest.make import join
+    from emo.manifest.make import join_tables
 
     parts = {name: Path(file) for name, file in pairs(split, "--split").items()}
-    manifest = join(parts, out=out, columns=pairs(column, "--column"), root=root)
+    manifest = join_tables(parts, out=out, columns=pairs(column, "--column"), root=root)
     counts = [f"{sum(c.split == name for c in manifest.clips):,} {name}" for name in _splits()]
     print(f"{len(manifest.clips):,} clips ({', '.join(counts)}) -> {out}")
 

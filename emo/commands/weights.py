@@ -18,10 +18,10 @@ Name = Annotated[str, Argument(help="A backbone, see `emo list backbones`.")]
 @weights_app.command(epilog="Example: emo weights where languagebind")
 def where(name: Name, option: Options = []) -> None:
     """List the files, where each was looked for, and whether it is there. Exit 1 if one lacks."""
-    from emo.extract.models.download import files_of, weights_of
+    from emo.extract.models.download import weight_files, weights_of
     from emo.table import format_table
 
-    rows = files_of(weights_of(name, option))
+    rows = weight_files(weights_of(name, option))
     print(format_table(rows))
     raise typer.Exit(1 if any(row["state"] == "missing" for row in rows) else 0)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from emo.datasets.dataset import Card, Download, Row, not_here
+from emo.datasets.dataset import DatasetCard, Download, Row, not_here
 from emo.datasets.tree import Tree
 from emo.manifest.conversations import conversation_rows
 
@@ -11,7 +11,9 @@ CLIPS = "videos"
 """Folder named for clips that lie nowhere; the authors publish none."""
 
 
-def read_conversations(tree: Tree, files: Mapping[str, tuple[str, ...]], card: Card) -> Download:
+def read_conversations(
+    tree: Tree, files: Mapping[str, tuple[str, ...]], card: DatasetCard
+) -> Download:
     """The rows of all splits.
 
     Args:

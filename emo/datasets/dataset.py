@@ -2,7 +2,7 @@
 
 A new data set is one file in ``emo/datasets/library/`` with one public subclass. It names the
 media that its tables (or its rules for file names) call for and need not look whether they are
-there: :mod:`emo.datasets.settle` does that for all.
+there: :mod:`emo.datasets.check_media` does that for all.
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ column, and the keys below it are its classes."""
 
 
 @dataclass(frozen=True)
-class Card:
+class DatasetCard:
     """What a person wants to know before downloading."""
 
     title: str
@@ -55,7 +55,7 @@ class Download:
     """Lines for the person who reads the report."""
 
 
-def not_here(card: Card, tree: Tree) -> DatasetError:
+def not_here(card: DatasetCard, tree: Tree) -> DatasetError:
     """The error for a folder that holds nothing of the data set."""
     return DatasetError(
         f"{tree.root}: nothing of {card.title} is here; looked for {card.layout}. "
@@ -73,7 +73,7 @@ class Dataset(ABC):
 
     Options: ClassVar[type] = NoOptions
     """A frozen dataclass; each field has a default and ``metadata={"help": "…"}``."""
-    card: ClassVar[Card]
+    card: ClassVar[DatasetCard]
 
     @classmethod
     @abstractmethod

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
+from emo.datasets.check_media import settle
 from emo.datasets.counts import comparison
 from emo.datasets.dataset import Dataset, Row
 from emo.datasets.labels import mapped, mapped_counts
-from emo.datasets.settle import settle
 from emo.datasets.tree import look
 from emo.errors import DatasetError
 from emo.manifest.make import save
-from emo.manifest.rows import Rows
+from emo.manifest.rows import TextTable
 from emo.table import format_table
 
 LIBRARY = "emo.datasets.library"
@@ -122,11 +122,11 @@ def _write_list(path: Path, lines: Sequence[str]) -> None:
         ) from error
 
 
-def _table(rows: list[Row], folder: Path, paths: tuple[str, ...]) -> Rows:
+def _table(rows: list[Row], folder: Path, paths: tuple[str, ...]) -> TextTable:
     """Columns that hold anything, paths absolute."""
     names = dict.fromkeys(name for row in rows for name, cell in row.items() if cell)
     base = os.path.abspath(folder)
     columns = {name: [row.get(name, "") for row in rows] for name in names}
     for name in names.keys() & set(paths):
         columns[name] = [cell and os.path.join(base, cell) for cell in columns[name]]
-    return Rows(columns, [f"clip {number}" for number in range(1, len(rows) + 1)])
+    return TextTable(columns, [f"clip {number}" for number in range(1, len(rows) + 1)])

@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from emo.datasets.dataset import Card, Download, Row, not_here
+from emo.datasets.dataset import DatasetCard, Download, Row, not_here
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest.cells import split
@@ -14,7 +14,7 @@ LAYOUT = f"{TABLE} and {RAW}/<video_id>/<clip_id>.mp4"
 WHERE = "https://github.com/thuiar/MMSA (its README links Google Drive and Baidu)"
 
 
-def read_labels(tree: Tree, card: Card) -> Download:
+def read_labels(tree: Tree, card: DatasetCard) -> Download:
     """One row a segment; the segments of one video are a dialogue.
 
     Ids are MMSA's, ``video_id$_$clip_id``, so that its feature files fit.

@@ -1,1 +1,5 @@
-"""The embedded synthetic data set: one warped photograph, made-up speech, template sentences."""
+"""The demo: a synthetic data set of one warped photograph, made-up speech and templates.
+
+May import: everything.
+Read first: run.py.
+"""

@@ -8,7 +8,7 @@ import numpy as np
 
 from emo.demo.dataset import write_dataset
 from emo.errors import EmoError
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.metrics.classes import scores
@@ -78,7 +78,7 @@ def run_demo(out: Path, *, seed: int, clips: int, workers: int) -> str:
     manifest = read_manifest(path)
     features = out / "features"
     options = ExtractOptions(workers=workers)
-    report = extract(manifest, features, asks_from_words(["classic"]), options)
+    report = extract(manifest, features, requests_from_words(["classic"]), options)
     if report.exit_code:
         raise EmoError(f"the demo's extraction ended with {report.exit_code}: {report.failures}")
     store = Store(features)

@@ -40,7 +40,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Card:
+class BackboneCard:
     """What a person wants to know before choosing a backbone."""
 
     source: str = "ours"
@@ -66,7 +66,7 @@ class Backbone(ABC):
     """A frozen dataclass of everything that changes the numbers; each field has a default and
     ``metadata={"help": "…"}``. A field that says where something lies, and changes no number, has
     ``"recipe": False`` there too."""
-    card: ClassVar[Card] = Card()
+    card: ClassVar[BackboneCard] = BackboneCard()
     options: Any
     """The instance of ``Options`` that this backbone was built with."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from emo.extract.executor import JobReport
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.paths import short, typed
-from emo.extract.job.request import Ask
+from emo.extract.job.request import Request
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
 from emo.store.backend.location import Location
@@ -14,7 +14,7 @@ from emo.table import format_bytes, format_table
 SHOWN_FAILURES = 10
 
 
-def report_lines(report: ExtractReport, asks: Sequence[Ask], *, is_dry_run: bool) -> list[str]:
+def report_lines(report: ExtractReport, asks: Sequence[Request], *, is_dry_run: bool) -> list[str]:
     """The lines for stdout."""
     lines = [format_table([_row(ask, report) for ask in asks]), ""]
     if is_dry_run:
@@ -67,7 +67,7 @@ def _end_lines(job: JobReport) -> list[str]:
     return lines
 
 
-def _row(ask: Ask, report: ExtractReport) -> dict[str, object]:
+def _row(ask: Request, report: ExtractReport) -> dict[str, object]:
     todo = [part.todo[ask.name] for part in report.plan.parts if ask.name in part.todo]
     return {
         "recipe": ask.name,

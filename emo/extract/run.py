@@ -16,7 +16,7 @@ from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
 from emo.extract.job.missing import carry_deaths
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
-from emo.extract.job.request import Ask, Job
+from emo.extract.job.request import Job, Request
 from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.manifest import Manifest
 from emo.store.backend.location import Location, location
@@ -85,7 +85,7 @@ class ExtractReport:
 def extract(
     manifest: Manifest,
     store: Location | str,
-    asks: Sequence[Ask],
+    asks: Sequence[Request],
     options: ExtractOptions = ExtractOptions(),
     *,
     is_dry_run: bool = False,
@@ -96,7 +96,7 @@ def extract(
     Args:
         manifest: the clips.
         store: its folder, created when missing (not by a dry run), or the URL of one in a bucket.
-        asks: the backbones, from :func:`emo.extract.job.request.asks_from_words`.
+        asks: the backbones, from :func:`emo.extract.job.request.requests_from_words`.
         options: how to run.
         is_dry_run: only plan.
         progress: show a bar; None: when stderr is a terminal.
@@ -144,7 +144,7 @@ def usual_part_clips(clips: int, clip_bytes: float) -> int:
     return max(1, min(few, PART_CLIPS, int(PART_BYTES / max(clip_bytes, 1))))
 
 
-def typical_tokens(manifest: Manifest, asks: Sequence[Ask]) -> dict[str, dict[str, float]]:
+def typical_tokens(manifest: Manifest, asks: Sequence[Request]) -> dict[str, dict[str, float]]:
     """Tokens of a typical clip by recipe and stream, from the headers of a few files."""
     step = max(1, len(manifest.clips) // PROBED_CLIPS)
     lengths = [probe_seconds(source_of(clip, manifest.root)) for clip in manifest.clips[::step]]
@@ -153,12 +153,12 @@ def typical_tokens(manifest: Manifest, asks: Sequence[Ask]) -> dict[str, dict[st
     return {ask.name: _kind(ask).tokens(_kind(ask).Options(**ask.options), seconds) for ask in asks}
 
 
-def _kind(ask: Ask) -> type[Backbone]:
+def _kind(ask: Request) -> type[Backbone]:
     return plugins.load(BACKBONES, ask.plugin, Backbone)  # type: ignore[type-abstract]
 
 
 def _job(
-    manifest: Manifest, store_path: Location, asks: Sequence[Ask], options: ExtractOptions
+    manifest: Manifest, store_path: Location, asks: Sequence[Request], options: ExtractOptions
 ) -> Job:
     for name, value in (
         ("--part-clips", options.part_clips),
@@ -178,7 +178,7 @@ def _job(
 
 
 def _folders(
-    store_path: Location, asks: Sequence[Ask], is_dry_run: bool
+    store_path: Location, asks: Sequence[Request], is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
     """The recipes' folders, created when missing; a dry run creates nothing."""
     if is_dry_run and not store_path.exists():

@@ -1,9 +1,11 @@
 """What a target asks for: a class, several, a number or pairs; without torch."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Task = Literal["classify", "multilabel", "regress", "pairs"]
 
@@ -35,12 +37,12 @@ def is_known(labels: np.ndarray) -> np.ndarray:
     return np.asarray(known if known.ndim == 1 else known.all(1))
 
 
-def is_classes(labels: Tensor) -> bool:
+def is_classes(labels: "Tensor") -> bool:
     """(rows,) int64: one class a row."""
     return labels.ndim == 1 and not labels.is_floating_point()
 
 
-def known_rows(labels: Tensor) -> Tensor:
+def known_rows(labels: "Tensor") -> "Tensor":
     """(rows,) bool: the row has a label."""
     if labels.is_floating_point():
         return ~labels.isnan()

@@ -1,10 +1,14 @@
-"""The manifest: the table of clips that every command starts from."""
+"""The manifest: the table of clips that every command starts from.
+
+May import: errors, plugins.
+Read first: clips.py.
+"""
 
 from emo.manifest.clips import (
     COLUMNS,
     Clip,
     Manifest,
-    Problem,
+    ManifestProblem,
     inspect_manifest,
     parse_rows,
     read_manifest,
@@ -14,7 +18,7 @@ __all__ = [
     "COLUMNS",
     "Clip",
     "Manifest",
-    "Problem",
+    "ManifestProblem",
     "inspect_manifest",
     "parse_rows",
     "read_manifest",

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from emo.errors import ManifestError
 from emo.manifest import cells
-from emo.manifest.rows import Rows, read_rows, rename
+from emo.manifest.rows import TextTable, read_rows, rename
 
 COLUMNS = (
     "id", "video", "audio", "audio_channel", "text", "split", "dialogue", "turn", "speaker",
@@ -73,7 +73,7 @@ class Manifest:
 
 
 @dataclass(frozen=True)
-class Problem:
+class ManifestProblem:
     """A row that makes a manifest unreadable."""
 
     kind: Literal["row", "duplicate"]
@@ -103,7 +103,7 @@ def read_manifest(
 
 def inspect_manifest(
     path: Path, *, columns: Mapping[str, str] = MappingProxyType({}), root: Path | None = None
-) -> tuple[Manifest, list[Problem]]:
+) -> tuple[Manifest, list[ManifestProblem]]:
     """As :func:`read_manifest`, but lists the rows at fault, for `emo check`.
 
     Rows that cannot be read are left out of the manifest; of two clips with one id both stay.
@@ -116,8 +116,8 @@ def inspect_manifest(
 
 
 def parse_rows(
-    rows: Rows, path: Path, *, root: Path | None = None
-) -> tuple[Manifest, list[Problem]]:
+    rows: TextTable, path: Path, *, root: Path | None = None
+) -> tuple[Manifest, list[ManifestProblem]]:
     """The clips of a table that was read from ``path``, or will be written there."""
     if root is not None and not root.is_dir():
         raise ManifestError(f"--root {root}: no such folder")
@@ -136,7 +136,7 @@ def parse_rows(
         clip = Clip(*[*line, {name: label for name, label in named if label}])
         error = errors.get(number) or _contradiction(clip)
         if error:
-            problems.append(Problem("row", f"{rows.origins[number]}: {error}"))
+            problems.append(ManifestProblem("row", f"{rows.origins[number]}: {error}"))
         else:
             clips.append(clip)
             origins.append(rows.origins[number])
@@ -144,7 +144,7 @@ def parse_rows(
     return Manifest(path, Path(folder), tuple(clips), rows.sha256), problems
 
 
-def _check_columns(rows: Rows, path: Path) -> None:
+def _check_columns(rows: TextTable, path: Path) -> None:
     found = ", ".join(map(repr, rows.columns)) or "none"
     if not {"video", "audio", "text"} & rows.columns.keys():
         raise ManifestError(
@@ -204,13 +204,13 @@ def _contradiction(clip: Clip) -> str | None:
     return None
 
 
-def _duplicates(clips: list[Clip], origins: list[str]) -> list[Problem]:
+def _duplicates(clips: list[Clip], origins: list[str]) -> list[ManifestProblem]:
     first: dict[str, str] = {}
     problems = []
     for clip, origin in zip(clips, origins, strict=True):
         if clip.id in first:
             problems.append(
-                Problem(
+                ManifestProblem(
                     "duplicate",
                     f"{first[clip.id]} and {origin} have the same id {clip.id!r}; "
                     "give each row another one in the column id",

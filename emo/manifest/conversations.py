@@ -9,7 +9,7 @@ from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.clips import Manifest
 from emo.manifest.make import save
-from emo.manifest.rows import Rows, parse_json
+from emo.manifest.rows import TextTable, parse_json
 
 PAIRS = "emotion-cause_pairs"
 COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
@@ -45,7 +45,7 @@ def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
     if not rows:
         raise ManifestError(f"{', '.join(map(str, parts.values()))}: no conversations")
     table = {name: [row[name] for row in rows] for name in COLUMNS}
-    return save(Rows(table, origins), out, base=out.parent)
+    return save(TextTable(table, origins), out, base=out.parent)
 
 
 def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from emo import plugins
 from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.clips import COLUMNS, Manifest, parse_rows, read_manifest
-from emo.manifest.rows import Rows, read_rows, rename
+from emo.manifest.rows import TextTable, read_rows, rename
 from emo.manifest.write import write_rows
 
 VIDEO = (
@@ -50,7 +50,7 @@ def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
     return save(_absolute(folder_rows(folder), folder), out, base=folder, cut=cut)
 
 
-def folder_rows(folder: Path) -> Rows:
+def folder_rows(folder: Path) -> TextTable:
     """The clips below ``folder``, paths relative to it; see :func:`from_folder`.
 
     Raises:
@@ -78,10 +78,10 @@ def folder_rows(folder: Path) -> Rows:
         table["audio"].append(own_audio.get(stem, "") if is_video else file)
         table["folder"].append(Path(file).parent.as_posix().removeprefix("."))
     columns = {name: column for name, column in table.items() if any(column)}
-    return Rows(columns, clips)
+    return TextTable(columns, clips)
 
 
-def join(
+def join_tables(
     parts: Mapping[str, Path],
     *,
     out: Path,
@@ -111,7 +111,7 @@ def join(
                 f"{path} has splits of its own; rename that column: --column other=split"
             )
         split_column = [split] * len(rows.origins)
-        tables.append(Rows({**rows.columns, "split": split_column}, rows.origins))
+        tables.append(TextTable({**rows.columns, "split": split_column}, rows.origins))
     folders = [os.path.abspath(path.parent) for path in parts.values()]
     base = root or Path(os.path.commonpath(folders))
     return save(_stack(tables), out, base=base)
@@ -154,13 +154,15 @@ def _kind(file: str) -> str:
 
 def _read(
     path: Path, columns: Mapping[str, str], root: Path | None, *, is_pinned: bool = False
-) -> Rows:
+) -> TextTable:
     rows = rename(read_rows(path), columns, path)
     manifest, problems = parse_rows(rows, path, root=root)
     if problems:
         raise ManifestError(f"{path}: {problems[0].message}")
     table = _pinned(rows.columns, manifest) if is_pinned else rows.columns
-    return _absolute(Rows(table, [f"{path} {origin}" for origin in rows.origins]), manifest.root)
+    return _absolute(
+        TextTable(table, [f"{path} {origin}" for origin in rows.origins]), manifest.root
+    )
 
 
 def _pinned(columns: dict[str, list[str]], manifest: Manifest) -> dict[str, list[str]]:
@@ -171,13 +173,13 @@ def _pinned(columns: dict[str, list[str]], manifest: Manifest) -> dict[str, list
     return pinned
 
 
-def _absolute(rows: Rows, root: Path) -> Rows:
+def _absolute(rows: TextTable, root: Path) -> TextTable:
     """With stripped cells and absolute paths of media."""
     folder = os.path.abspath(root)
     columns = {name: [cell.strip() for cell in column] for name, column in rows.columns.items()}
     for name in path_columns(columns):
         columns[name] = [c and os.path.join(folder, c) for c in columns[name]]
-    return Rows(columns, rows.origins)
+    return TextTable(columns, rows.origins)
 
 
 def path_columns(columns: Mapping[str, Sequence[str]]) -> list[str]:
@@ -189,17 +191,17 @@ def path_columns(columns: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def _stack(tables: Sequence[Rows]) -> Rows:
+def _stack(tables: Sequence[TextTable]) -> TextTable:
     """The tables one below the other; a column that one of them lacks is empty there."""
     names = dict.fromkeys(name for rows in tables for name in rows.columns)
     columns = {
         name: [cell for rows in tables for cell in rows.columns.get(name, [""] * len(rows.origins))]
         for name in names
     }
-    return Rows(columns, [origin for rows in tables for origin in rows.origins])
+    return TextTable(columns, [origin for rows in tables for origin in rows.origins])
 
 
-def save(rows: Rows, out: Path, *, base: Path, cut: Cut | None = None) -> Manifest:
+def save(rows: TextTable, out: Path, *, base: Path, cut: Cut | None = None) -> Manifest:
     """Check, cut, then write; paths become relative to ``out``'s folder, or else to ``base``.
 
     Args:
@@ -221,7 +223,7 @@ def save(rows: Rows, out: Path, *, base: Path, cut: Cut | None = None) -> Manife
         columns[name] = [
             cell and os.path.relpath(cell, root).replace(os.sep, "/") for cell in columns[name]
         ]
-    manifest, problems = parse_rows(Rows(columns, rows.origins), out, root=root)
+    manifest, problems = parse_rows(TextTable(columns, rows.origins), out, root=root)
     if problems:
         raise ManifestError(problems[0].message)
     _check_inside([c for name in names for c in columns[name] if c and name not in MEDIA], root)
@@ -247,7 +249,7 @@ def _is_below(path: str, folder: str) -> bool:
         return False
 
 
-def _cut(rows: Rows, cut: Cut) -> list[str]:
+def _cut(rows: TextTable, cut: Cut) -> list[str]:
     option = f"--split-by {cut.column}"
     if cut.column not in rows.columns:
         raise ManifestError(plugins.unknown(f"column for {option}", cut.column, rows.columns))

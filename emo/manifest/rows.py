@@ -17,7 +17,7 @@ EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class TextTable:
     """A table by columns, with the place of each row in its file."""
 
     columns: dict[str, list[str]]
@@ -28,7 +28,7 @@ class Rows:
     """Of the file's bytes."""
 
 
-def read_rows(path: Path) -> Rows:
+def read_rows(path: Path) -> TextTable:
     """The table in a file; wholly blank rows are left out, their numbers are not reused.
 
     Raises:
@@ -52,10 +52,10 @@ def read_rows(path: Path) -> Rows:
         columns, origins = _json_lines(_decode(data, path), path)
     else:
         columns, origins = _delimited(_decode(data, path), path, is_tsv=kind == ".tsv")
-    return Rows(columns, origins, hashlib.sha256(data).hexdigest())
+    return TextTable(columns, origins, hashlib.sha256(data).hexdigest())
 
 
-def rename(rows: Rows, columns: Mapping[str, str], path: Path) -> Rows:
+def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable:
     """The table with ``{ours: theirs}`` applied; ``path`` is named in errors.
 
     Raises:
@@ -72,7 +72,7 @@ def rename(rows: Rows, columns: Mapping[str, str], path: Path) -> Rows:
                 f"Give that one another name too: --column other={ours}"
             )
     renamed.update({ours: rows.columns[theirs] for ours, theirs in columns.items()})
-    return Rows(renamed, rows.origins, rows.sha256)
+    return TextTable(renamed, rows.origins, rows.sha256)
 
 
 def extension(path: Path) -> str:

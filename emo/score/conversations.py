@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from emo.errors import FitError, ScoreError
+from emo.score.answers import read_json
 from emo.score.gold import Gold
 from emo.score.metrics import Metric
 from emo.score.pairs import check_conversations
 from emo.score.run_folder import conversations_of, is_run
 from emo.score.semeval import score_pairs, score_spans
-from emo.score.tables import read_json
 
 
 def score_conversations(path: Path, gold: Gold, metric: Metric, *, split: str) -> dict[str, float]:

@@ -9,9 +9,8 @@ from typing import Any
 
 from emo.errors import ManifestError, ScoreError
 from emo.manifest import COLUMNS, read_manifest
-from emo.manifest.rows import Rows, rename
-from emo.score.pairs import PAIRS, check_conversations, check_words
-from emo.score.tables import (
+from emo.manifest.rows import TextTable, rename
+from emo.score.answers import (
     ALL,
     GOLDS,
     IDS,
@@ -22,6 +21,7 @@ from emo.score.tables import (
     read_table,
     split_of,
 )
+from emo.score.pairs import PAIRS, check_conversations, check_words
 
 _MEDIA = {"video", "audio", "text"}
 
@@ -102,7 +102,7 @@ def _conversations(document: list[Any], path: Path) -> Gold:
 
 
 def _label_column(
-    rows: Rows, path: Path, target: str | None, *, given: str | None, id_column: str
+    rows: TextTable, path: Path, target: str | None, *, given: str | None, id_column: str
 ) -> str:
     if target is None or given is not None:
         return find_column(rows, path, GOLDS, given=given, option="label", but=(id_column,))
@@ -118,7 +118,7 @@ def _label_column(
         ) from error
 
 
-def _split(rows: Rows, path: Path, wanted: str | None) -> str:
+def _split(rows: TextTable, path: Path, wanted: str | None) -> str:
     if wanted is None:
         return "test" if "test" in map(split_of, rows.columns.get("split", [])) else ALL
     if split_of(wanted) != ALL and "split" not in rows.columns:
@@ -129,13 +129,13 @@ def _split(rows: Rows, path: Path, wanted: str | None) -> str:
     return split_of(wanted)
 
 
-def _with_ids(rows: Rows, path: Path, renamed: Mapping[str, str]) -> Rows:
+def _with_ids(rows: TextTable, path: Path, renamed: Mapping[str, str]) -> TextTable:
     """A manifest's clips with the ids that `emo extract` gives them."""
     try:
         ids = [clip.id for clip in read_manifest(path, columns=renamed).clips]
     except ManifestError as error:
         raise ScoreError(str(error)) from error
-    return Rows({**rows.columns, "id": ids}, rows.origins)
+    return TextTable({**rows.columns, "id": ids}, rows.origins)
 
 
 def _number(cell: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emo.heads.metrics.measures import TITLES
-from emo.score.tables import ALL
+from emo.score.answers import ALL
 from emo.table import format_table
 
 _SEMEVAL = {

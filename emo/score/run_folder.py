@@ -7,10 +7,10 @@ from typing import Any
 from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import RUN_FILE, file_name, kept_columns, predictions_file, read_document
 from emo.manifest import Clip, read_manifest
-from emo.manifest.rows import Rows, read_rows
+from emo.manifest.rows import TextTable, read_rows
 from emo.plugins import unknown
+from emo.score.answers import split_of
 from emo.score.semeval import EMOTIONS
-from emo.score.tables import split_of
 
 NEUTRAL, NONE = "neutral", "none"
 
@@ -20,7 +20,7 @@ def is_run(path: Path) -> bool:
     return (path / RUN_FILE).is_file()
 
 
-def predictions_of(path: Path, target: str | None) -> tuple[str, Rows]:
+def answers_of_run(path: Path, target: str | None) -> tuple[str, TextTable]:
     """The name of a target of a run (its first of clips by default) and its predictions.
 
     Raises:
@@ -83,7 +83,7 @@ def conversations_of(
 
     def rows_of(name: str) -> list[dict[str, str]]:
         if predictions is None:
-            return _rows(predictions_of(path, name)[1], split, seed)
+            return _rows(answers_of_run(path, name)[1], split, seed)
         mark = "" if name == document["target"] else f"-{file_name(name)}"
         found = read_rows(predictions.with_name(f"{predictions.stem}{mark}{predictions.suffix}"))
         return [row for row in _lines(found) if row["id"] in numbers]
@@ -147,12 +147,12 @@ def _utterances(clips: Sequence[Clip], split: str) -> dict[str, tuple[int, int]]
     return found
 
 
-def _rows(table: Rows, split: str, seed: str) -> list[dict[str, str]]:
+def _rows(table: TextTable, split: str, seed: str) -> list[dict[str, str]]:
     rows = _lines(table)
     return [row for row in rows if split_of(row["split"]) == split and row["seed"] == seed]
 
 
-def _lines(table: Rows) -> Iterator[dict[str, str]]:
+def _lines(table: TextTable) -> Iterator[dict[str, str]]:
     names = list(table.columns)
     for line in zip(*table.columns.values(), strict=True):
         yield dict(zip(names, line, strict=True))

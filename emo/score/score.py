@@ -8,14 +8,8 @@ import numpy as np
 
 from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import kept_columns, read_document
-from emo.manifest.rows import Rows
-from emo.score.check import check_gold
-from emo.score.conversations import score_conversations
-from emo.score.gold import Gold, read_gold
-from emo.score.metrics import Metric, find_metric, score_cells
-from emo.score.report import Scored, ScoreReport
-from emo.score.run_folder import is_run, predictions_of, target_of
-from emo.score.tables import (
+from emo.manifest.rows import TextTable
+from emo.score.answers import (
     IDS,
     PREDICTIONS,
     answers_of,
@@ -23,6 +17,12 @@ from emo.score.tables import (
     find_column,
     read_table,
 )
+from emo.score.check import check_gold
+from emo.score.conversations import score_conversations
+from emo.score.gold import Gold, read_gold
+from emo.score.metrics import Metric, find_metric, score_cells
+from emo.score.report import Scored, ScoreReport
+from emo.score.run_folder import answers_of_run, is_run, target_of
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
@@ -156,7 +156,7 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
     if metric.kind in ("pairs", "spans"):
         split = options.split or "test"
         return Scored(name, score_conversations(path, gold, metric, split=split))
-    rows = predictions_of(path, options.target)[1] if is_run(path) else read_table(path)
+    rows = answers_of_run(path, options.target)[1] if is_run(path) else read_table(path)
     if is_run(path) and "cause_id" in rows.columns:
         raise ScoreError(
             f"{path}: what it predicts is of pairs: give the JSON of conversations as --gold, or "
@@ -181,7 +181,7 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
     return Scored(name, means, len(found), std, label=gold.column)
 
 
-def _by_seed(rows: Rows) -> list[Rows]:
+def _by_seed(rows: TextTable) -> list[TextTable]:
     """A table of several seeds, as `emo fit-head` writes it, one by one."""
     seeds = rows.columns.get("seed", [])
     if len(set(seeds)) < 2:
@@ -190,5 +190,5 @@ def _by_seed(rows: Rows) -> list[Rows]:
     for seed in dict.fromkeys(seeds):
         kept = [k for k, each in enumerate(seeds) if each == seed]
         columns = {name: [cells[k] for k in kept] for name, cells in rows.columns.items()}
-        parts.append(Rows(columns, [rows.origins[k] for k in kept]))
+        parts.append(TextTable(columns, [rows.origins[k] for k in kept]))
     return parts

@@ -1,4 +1,8 @@
-"""The store: a folder of cached tokens, one sub-folder a recipe, one immutable file a part."""
+"""The store: a folder of cached tokens, one sub-folder a recipe, one immutable file a part.
+
+May import: ragged, store.part, store.recipe, store.store.
+Read first: store.py.
+"""
 
 from emo.ragged import Ragged
 from emo.store.part.writer import PartWriter

@@ -12,7 +12,7 @@ from emo import plugins
 from emo.extract.executor import EXECUTORS, Progress, make_executor
 from emo.extract.job.folder import write_job
 from emo.extract.job.plan import make_plan
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.extract.job.resources import Resources
 from emo.extract.job.status import status
 from emo.manifest import Clip
@@ -20,7 +20,7 @@ from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests import fake_slurm
 
-LETTERS = ask("tests.make_backbone:Letters", "letters", {})
+LETTERS = make_request("tests.make_backbone:Letters", "letters", {})
 MARKS = {"ray": [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]}  # Ray's own warnings
 NAMES = [pytest.param(n, marks=MARKS.get(n, ())) for n in plugins.available(EXECUTORS)]
 SLOW = MARKS | {"slurm": pytest.mark.slow}  # a task's imports take seconds; one test runs always

@@ -7,7 +7,7 @@ import pytest
 
 from emo.demo.dataset import write_dataset
 from emo.demo.run import HEAD, MODALITIES, face_share, pooled, rotation_rows, rotations
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions
 from emo.manifest import read_manifest
@@ -28,7 +28,7 @@ def demo(request, tmp_path_factory):
     path = write_dataset(folder, seed=request.param, clips_per_class_and_speaker=CLIPS)
     manifest = read_manifest(path)
     options = ExtractOptions(workers=2)
-    report = extract(manifest, folder / "features", asks_from_words(["classic"]), options)
+    report = extract(manifest, folder / "features", requests_from_words(["classic"]), options)
     assert report.exit_code == 0
     return manifest, folder / "features"
 

@@ -14,7 +14,7 @@ from emo import plugins
 from emo.errors import MediaError
 from emo.extract.backbone import Backbone
 from emo.extract.decode.decode import load_media
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.faces.detector import FaceDetector
 from tests.conftest import REAL_DATA
 
@@ -51,7 +51,7 @@ def extract(row):
     video = REAL_DATA / row["file"]
     audio = REAL_DATA / row["audio_file"] if row["audio_file"] else None
     needs = [type(model).needs(model.options) for model in models().values()]
-    views = load_media(Source(video=video, audio=audio), needs, detect=detector())
+    views = load_media(ClipSource(video=video, audio=audio), needs, detect=detector())
     tokens, absent, face_share = {}, {}, ""
     for (name, model), media in zip(models().items(), views, strict=True):
         prepared = model.prepare(media)

@@ -7,7 +7,7 @@ import pytest
 
 from emo import plugins
 from emo.extract.backbone import BACKBONES, Backbone
-from emo.extract.job.request import Ask
+from emo.extract.job.request import Request
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.manifest import Clip, Manifest
@@ -47,7 +47,7 @@ def asks():
             continue
         kind = plugins.load(BACKBONES, name, Backbone)
         options = kind.tiny().options
-        yield Ask(name, name, asdict(options), kind.recipe(options))
+        yield Request(name, name, asdict(options), kind.recipe(options))
 
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"{REAL_DATA} is not there")

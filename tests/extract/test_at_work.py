@@ -9,7 +9,7 @@ import emo.extract.job.journal as journal_file
 from emo.extract.job.folder import write_job
 from emo.extract.job.journal import FRESH_SECONDS, is_at_work, log_name, me
 from emo.extract.job.plan import PartPlan, Todo
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.extract.job.status import status
 from emo.manifest import Clip
 from emo.store.backend.commit import host
@@ -21,7 +21,7 @@ GONE = f"{host()}/{2**22 + 1}/abcdef"  # more than Linux gives out
 
 @pytest.fixture
 def folder(tmp_path):
-    letters = ask("tests.make_backbone:Letters", "letters", {})
+    letters = make_request("tests.make_backbone:Letters", "letters", {})
     Store.create(tmp_path / "store").add_recipe("letters", letters.recipe)
     part = PartPlan((Clip("x", text="x"),), {"letters": Todo(frozenset("x"))})
     return write_job(Job(tmp_path, tmp_path / "store", (letters,)), [part])
@@ -56,11 +56,11 @@ def test_three_machines_at_one_clip_condemn_it_only_when_two_of_them_are_gone(fo
     journal, machines = folder.journal(0), ["one", "two", "three"]
     for machine in machines:
         monkeypatch.setattr(journal_file, "host", lambda machine=machine: machine)
-        assert [group.verdict for group in journal.groups("x")] == [None]
+        assert [group.give_up_reason for group in journal.groups("x")] == [None]
         journal.begin("x")
         write_log(folder, me(), 1)
     monkeypatch.undo()
-    assert journal.groups("x")[0].verdict is None
+    assert journal.groups("x")[0].give_up_reason is None
     for by in journal.in_hand():
         write_log(folder, by, FRESH_SECONDS + 9)
-    assert journal.groups("x")[0].verdict
+    assert journal.groups("x")[0].give_up_reason

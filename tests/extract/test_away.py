@@ -1,6 +1,6 @@
 """A folder that was away: every clip failed, and all are whole once it is back."""
 
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.maintain.verify import verify
@@ -13,7 +13,7 @@ def test_a_part_in_which_every_clip_failed_is_whole_after_a_retry(tmp_path):
     root.mkdir()
     clips = tuple(Clip(f"{k}", video=f"{k}.mp4") for k in range(4))
     manifest = Manifest(root / "m.csv", root, clips, "")
-    asks = asks_from_words(["logmel"])
+    asks = requests_from_words(["logmel"])
 
     def run():
         options = ExtractOptions(retry_failed=True)

@@ -9,10 +9,10 @@ import torch
 
 from emo.errors import EmoError
 from emo.extract.backbone import Prepared
-from emo.extract.executors._pool import Died, Ready
+from emo.extract.executors._pool import WorkerDied, WorkerReady
 from emo.extract.executors._process import serve
 from emo.extract.job.folder import open_job
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.models.device import BrokenDevice
 from emo.extract.run import ExtractOptions, extract
 from emo.extract.worker.encode import encode_batch, prepare_one, reason_of
@@ -20,7 +20,7 @@ from emo.manifest import Clip, Manifest
 from emo.store.store import Store
 from tests.make_backbone import Letters
 
-ASKS = asks_from_words(["tests.make_backbone:Letters"])
+ASKS = requests_from_words(["tests.make_backbone:Letters"])
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 BROKEN = getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: illegal memory access")
 
@@ -78,7 +78,7 @@ def test_a_worker_process_says_that_it_died_and_leaves_its_clips_in_the_journal(
     heard = []
     while ours.poll():
         heard.append(ours.recv())
-    assert {type(message) for message in heard} == {Ready, Died}
+    assert {type(message) for message in heard} == {WorkerReady, WorkerDied}
     assert heard[-1].how == "RuntimeError: CUDA error: unspecified launch failure"
     assert folder.journal(0).in_hand() == {heard[0].by: [clip.id for clip in manifest.clips]}
     assert len(Store(tmp_path / "store").recipes["letters"].failures) == 0

@@ -10,7 +10,7 @@ import emo.extract.worker.worker as work
 from emo.demo.dataset import write_dataset
 from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
 from emo.extract.backbones.vggface import VggFace
-from emo.extract.job.request import Ask
+from emo.extract.job.request import Request
 from emo.extract.run import extract
 from emo.manifest import read_manifest
 from emo.store import Store
@@ -26,8 +26,8 @@ def asks():
     crops = FaceCropsOptions(frames=2)
     options = VggFace.tiny().options
     return (
-        Ask("faces", "faces", asdict(crops), FaceCrops.recipe(crops)),
-        Ask("vggface", "vggface", asdict(options), VggFace.recipe(options)),
+        Request("faces", "faces", asdict(crops), FaceCrops.recipe(crops)),
+        Request("vggface", "vggface", asdict(options), VggFace.recipe(options)),
     )
 
 
@@ -56,7 +56,7 @@ def test_embeddings_of_stored_crops_are_those_of_the_video(manifest, tmp_path, m
 
 def test_crops_of_other_frames_another_rule_or_another_source_are_not_taken(manifest, tmp_path):
     options = FaceCropsOptions(frames=3)
-    other = Ask("faces", "faces", asdict(options), FaceCrops.recipe(options))
+    other = Request("faces", "faces", asdict(options), FaceCrops.recipe(options))
     clips = manifest.__class__(manifest.path, manifest.root, manifest.clips[:1], "")
     extract(clips, tmp_path, [other], progress=False)
     cached = work.CachedFaces(Store(tmp_path))

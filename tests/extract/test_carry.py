@@ -6,7 +6,7 @@ from emo.extract.job.folder import write_job
 from emo.extract.job.journal import Death
 from emo.extract.job.missing import carry_deaths
 from emo.extract.job.plan import PartPlan, Todo
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
@@ -16,7 +16,7 @@ DEATHS = [Death(frozenset("xy"), "SIGSEGV"), Death(frozenset("x"), "SIGSEGV")]
 
 
 def job_of(root, names, ids="xyz"):
-    asks = tuple(ask(LETTERS, name, {}) for name in names)
+    asks = tuple(make_request(LETTERS, name, {}) for name in names)
     clips = tuple(Clip(clip_id, text="!raise") for clip_id in ids)
     todo = {name: Todo(frozenset(ids)) for name in names}
     return write_job(Job(root, root / "store", asks), [PartPlan(clips, todo)])
@@ -35,7 +35,7 @@ def test_the_same_recipes_go_on_narrowing(killed, tmp_path):
     now = job_of(tmp_path, ["a"])
     carry_deaths(killed, now, {"a": None})
     assert now.journal(0).deaths() == DEATHS
-    assert now.journal(0).groups("x")[0].verdict
+    assert now.journal(0).groups("x")[0].give_up_reason
 
 
 @pytest.mark.parametrize("names", [["b"], ["a", "b"]])
@@ -48,7 +48,7 @@ def test_a_clip_that_killed_one_backbone_is_tried_with_another(killed, tmp_path,
 def test_clips_that_were_recorded_since_are_not_condemned_when_tried_again(killed, tmp_path):
     clips = (Clip("x", text="!raise"),)
     manifest = Manifest(tmp_path / "m.csv", tmp_path, clips, "")
-    asks = [ask(LETTERS, "a", {})]
+    asks = [make_request(LETTERS, "a", {})]
     extract(manifest, tmp_path / "store", asks, ExtractOptions(), progress=False)
     folders = {"a": Store(tmp_path / "store").recipes["a"]}
     assert "x" in folders["a"].failures

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from emo.extract.backbones.classic import Classic
 from emo.extract.decode.decode import load_media
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.media import Media, Needs
 
 pytestmark = pytest.mark.slow
@@ -40,7 +40,7 @@ def test_prosody_on_unseen_speakers_of_nemo(real_data, classic):
     table = pd.read_csv(real_data / "speech" / "labels.csv")
     pooled = []
     for path in table.audio:
-        (media,) = load_media(Source(audio=real_data / path), [Needs(audio=True)])
+        (media,) = load_media(ClipSource(audio=real_data / path), [Needs(audio=True)])
         rows = stored(classic, media, "audio")
         pooled.append(np.concatenate([rows.mean(0), rows.std(0)]))
     features, recalls = np.array(pooled), []

@@ -10,7 +10,7 @@ import pytest
 
 from emo.extract.job.folder import latest_job
 from emo.extract.job.logs import read_logs
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.maintain.verify import verify
@@ -32,7 +32,7 @@ PHASES = (
 )
 ANY = "any moment"
 GOOD, PART_CLIPS = 15, 4
-ASKS = asks_from_words(["logmel"])
+ASKS = requests_from_words(["logmel"])
 OPTIONS = ExtractOptions(part_clips=PART_CLIPS)
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="workers are forked; not on Windows"

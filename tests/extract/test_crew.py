@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emo.errors import StoreError
 from emo.extract.executor import Progress
-from emo.extract.executors._pool import Crew, Died, Ready, Staff
+from emo.extract.executors._pool import Supervisor, WorkerDied, WorkerPool, WorkerReady
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import Journal
 from emo.extract.job.request import Job
@@ -19,7 +19,7 @@ MOST_LOOKS = 1000
 """A crew that has looked so often without an end would look forever."""
 
 
-class Actors(Staff):
+class Actors(WorkerPool):
     """Workers as Ray's are: who was sent home, or failed, is never heard of again."""
 
     def __init__(self, slots, fates, chance=None):
@@ -31,9 +31,9 @@ class Actors(Staff):
     def slots(self):
         return self.rooms
 
-    def hire(self):
+    def start(self):
         key = next(self.numbers)
-        self.said[key] = [Ready(str(key))]
+        self.said[key] = [WorkerReady(str(key))]
         return key
 
     def give(self, key, part):
@@ -44,16 +44,19 @@ class Actors(Staff):
             return
         fate = next(self.fates, "does it")
         if fate == "dies":
-            self.said[key] = [Died("SIGKILL")]
+            self.said[key] = [WorkerDied("SIGKILL")]
         elif fate == "full disk":
             self.said[key] = [StoreError("no space left")]
         elif fate == "asks ahead" and not held:
             self.held[key] = parts
-            self.said[key] = [Ready(str(key), is_ahead=True)]
+            self.said[key] = [WorkerReady(str(key), is_ahead=True)]
         else:
             self.done += parts
             done = [(PartReport(1, {}, False, 0.1), PartDone(number)) for number in parts]
-            self.said[key] = [*(message for both in done for message in both), Ready(str(key))]
+            self.said[key] = [
+                *(message for both in done for message in both),
+                WorkerReady(str(key)),
+            ]
 
     def hear(self, seconds):
         self.looks += 1
@@ -83,15 +86,15 @@ class Folder(JobFolder):
         return Journal(self.path / f"{number}.jsonl")
 
 
-def crew(staff, folder, is_stopping=lambda: False):
-    return Crew(Folder(folder), staff, Progress(), is_stopping)
+def crew(pool, folder, is_stopping=lambda: False):
+    return Supervisor(Folder(folder), pool, Progress(), is_stopping)
 
 
 def test_a_part_given_back_after_others_went_home_is_done(tmp_path):
-    staff = Actors(2, iter(["does it", "dies"]))
+    pool = Actors(2, iter(["does it", "dies"]))
     (tmp_path / "1.jsonl").write_text('{"begin": ["c"], "by": "1"}\n')
-    report = crew(staff, tmp_path).run([0, 1])
-    assert sorted(staff.done) == [0, 1]
+    report = crew(pool, tmp_path).run([0, 1])
+    assert sorted(pool.done) == [0, 1]
     assert report.clips == 2
 
 
@@ -107,20 +110,20 @@ def test_every_part_is_done_once_however_workers_die(tmp_path_factory, slots, pa
     for part in range(parts):  # every worker died with clips in hand
         lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
         (folder / f"{part}.jsonl").write_text("".join(lines))
-    staff = Actors(slots, iter(fates), chance)
-    report = crew(staff, folder).run(range(parts))
-    assert sorted(staff.done) == list(range(parts)) or report.lost
-    assert len(staff.done) == len(set(staff.done))
+    pool = Actors(slots, iter(fates), chance)
+    report = crew(pool, folder).run(range(parts))
+    assert sorted(pool.done) == list(range(parts)) or report.lost
+    assert len(pool.done) == len(set(pool.done))
     if fates.count("dies") <= 16:
         assert report.lost == []
 
 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_what_a_worker_raised_ends_the_job(tmp_path, slots):
-    staff = Actors(slots, iter(["does it", "full disk"]))
+    pool = Actors(slots, iter(["does it", "full disk"]))
     with pytest.raises(StoreError, match="no space left"):
-        crew(staff, tmp_path).run(range(6))
-    assert staff.told_to_stop
+        crew(pool, tmp_path).run(range(6))
+    assert pool.told_to_stop
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
@@ -129,12 +132,12 @@ def test_a_part_bears_as_many_deaths_as_retries(tmp_path, retries, deaths):
     lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
     (tmp_path / "0.jsonl").write_text("".join(lines))
     (tmp_path / "parts.jsonl").write_text('{"rows": [{"id": "c"}], "todo": {}}\n')
-    staff = Actors(1, iter(["dies"] * deaths))
-    made = crew(staff, tmp_path)
+    pool = Actors(1, iter(["dies"] * deaths))
+    made = crew(pool, tmp_path)
     object.__setattr__(made.folder, "offsets", (0,))
     object.__setattr__(made.folder, "job", Job(tmp_path, tmp_path, ()))
     made.retries = retries
     report = made.run([0])
     is_borne = deaths <= retries
-    assert (staff.done, len(report.lost)) == ([0] if is_borne else [], 0 if is_borne else 1)
-    assert next(staff.numbers) == min(deaths, retries) + 1
+    assert (pool.done, len(report.lost)) == ([0] if is_borne else [], 0 if is_borne else 1)
+    assert next(pool.numbers) == min(deaths, retries) + 1

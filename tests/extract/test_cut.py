@@ -5,7 +5,7 @@ import pytest
 
 from emo.errors import MediaError
 from emo.extract.decode.audio import read_audio
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.decode.stretches import stretches_of
 from emo.extract.decode.video import frame_seconds
 from tests.make import make_clip
@@ -47,7 +47,7 @@ def test_a_stretch_of_a_cut_file_is_as_in_the_whole_one_or_a_failure(files, read
 def test_the_stretches_of_a_long_cut_clip_do_not_all_pass(files, read):
     _, cut = files
     said = []
-    for part in stretches_of(Source(video=cut), 1.3):
+    for part in stretches_of(ClipSource(video=cut), 1.3):
         try:
             read(cut, start_seconds=part.start_seconds, end_seconds=part.end_seconds)
         except MediaError as error:

@@ -8,7 +8,7 @@ import torch
 
 from emo.errors import WeightsError
 from emo.extract.models.download import fetch_missing
-from emo.extract.models.weights import WeightFile, Weights, locate
+from emo.extract.models.weights import WeightFile, Weights, locate_weights
 
 CONFIG, EXTRA = WeightFile(("config.json",)), WeightFile(("vocab.json",), is_optional=True)
 URL = "https://example.org/releases/net.pt"
@@ -40,7 +40,7 @@ def test_what_is_missing_is_fetched_to_where_extract_looks(hub):
     weights = Weights("toy", "lab/toy", (CONFIG, EXTRA))
     lines = list(fetch_missing(weights))
     assert [line.split(":")[0] for line in lines] == ["fetched", "not had"]
-    assert locate(weights).get("config.json").read_text() == "{}"
+    assert locate_weights(weights).get("config.json").read_text() == "{}"
     assert next(iter(fetch_missing(weights))).startswith("here")
     assert [patterns for _, patterns, _ in hub].count(["config.json"]) == 1
 
@@ -49,7 +49,7 @@ def test_a_file_from_elsewhere_goes_into_the_folder_that_was_named(hub, tmp_path
     file = WeightFile(("config.json",), origin="lab/toy")
     weights = Weights("toy", str(tmp_path / "models"), (file,))
     list(fetch_missing(weights))
-    assert locate(weights).get("config.json") == tmp_path / "models" / "config.json"
+    assert locate_weights(weights).get("config.json") == tmp_path / "models" / "config.json"
 
 
 def test_a_url_goes_to_torch_s_checkpoints(monkeypatch, tmp_path):
@@ -59,7 +59,7 @@ def test_a_url_goes_to_torch_s_checkpoints(monkeypatch, tmp_path):
     )
     weights = Weights("toy", "net.pt", (WeightFile(("net.pt",), origin=URL),))
     list(fetch_missing(weights))
-    assert locate(weights).get("net.pt").read_text() == URL
+    assert locate_weights(weights).get("net.pt").read_text() == URL
 
 
 def test_no_internet_is_one_error_that_names_the_file(hub):

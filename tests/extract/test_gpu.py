@@ -10,7 +10,7 @@ from skimage import data
 
 from emo.extract.faces.detector import FaceDetector
 from emo.extract.faces.integral_image import Areas, DeviceAreas
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
 from emo.extract.run import ExtractOptions, extract
@@ -75,7 +75,7 @@ def test_a_store_made_there_is_that_of_the_processor(device, frames, tmp_path):
         make_clip(tmp_path / f"{k}.mp4", frames=list(np.roll(frames, 5 * k, axis=2)))
         clips.append(Clip(f"{k}", video=f"{k}.mp4"))
     manifest = Manifest(tmp_path / "m.csv", tmp_path, tuple(clips), "")
-    asks = asks_from_words(["faces"])
+    asks = requests_from_words(["faces"])
     for place in ("cpu", "cuda"):
         options = ExtractOptions(device=place, part_clips=3)
         assert extract(manifest, tmp_path / place, asks, options, progress=False).exit_code == 0

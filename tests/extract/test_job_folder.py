@@ -11,11 +11,11 @@ from emo.extract.job.folder import JobError, latest_job, open_job, write_job
 from emo.extract.job.parts_file import part_numbers
 from emo.extract.job.paths import typed
 from emo.extract.job.plan import PartPlan, Todo
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.extract.job.resources import Resources
 from emo.manifest import Clip
 
-LETTERS = ask("tests.make_backbone:Letters", "letters", {"width": "4"})
+LETTERS = make_request("tests.make_backbone:Letters", "letters", {"width": "4"})
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 
 

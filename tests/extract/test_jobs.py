@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from emo.extract.job.folder import open_job
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.maintain.verify import verify
@@ -173,7 +173,7 @@ def forked(manifest, store, part_clips):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-ASKS = asks_from_words([LETTERS])
+ASKS = requests_from_words([LETTERS])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked here; no fork on Windows")

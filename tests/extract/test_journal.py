@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import StoreError
-from emo.extract.job.journal import PIECES, Death, Journal, me
+from emo.extract.job.journal import MOST_PIECES, Death, Journal, me
 
 LETTERS = tuple("abcdefgh")
 
@@ -69,19 +69,19 @@ def test_the_unsuspected_go_first_then_the_suspects_in_quarters(journal):
 def test_a_clip_is_condemned_only_alone_and_by_two_deaths(journal):
     dies(journal, "ab", None)
     dies(journal, "a", None)
-    assert [group.verdict for group in journal.groups("a")] == [None]  # once alone, unseen
+    assert [group.give_up_reason for group in journal.groups("a")] == [None]  # once alone, unseen
     dies(journal, "a", None)
     (group,) = journal.groups("a")
     assert "died 3 times with it in hand, alone in the end: killed, nobody saw by what" in (
-        group.verdict
+        group.give_up_reason
     )
 
 
 def test_the_verdict_names_the_signal_that_was_seen(journal):
     dies(journal, "ab")
     dies(journal, "a")
-    assert journal.groups("a")[0].verdict.endswith("alone in the end: SIGSEGV")
-    assert journal.groups("b")[0].verdict is None
+    assert journal.groups("a")[0].give_up_reason.endswith("alone in the end: SIGSEGV")
+    assert journal.groups("b")[0].give_up_reason is None
 
 
 def test_deaths_can_be_carried_from_an_earlier_job(journal):
@@ -99,12 +99,12 @@ def test_killers_and_only_they_are_condemned_in_few_deaths(tmp_path_factory, cli
     while missing:
         names = [f"c{k}" for k in missing]
         whole = [names] if not journal.path.exists() else None
-        groups = [(g.clips, g.verdict) for g in journal.groups(names)] if not whole else [
+        groups = [(g.clips, g.give_up_reason) for g in journal.groups(names)] if not whole else [
             (tuple(names), None)
         ]  # fmt: skip
-        for group, verdict in groups:
+        for group, give_up_reason in groups:
             ids = {int(name[1:]) for name in group}
-            if verdict:
+            if give_up_reason:
                 condemned |= ids
             elif ids & bad:
                 dies(journal, group)
@@ -115,7 +115,7 @@ def test_killers_and_only_they_are_condemned_in_few_deaths(tmp_path_factory, cli
             missing = [k for k in missing if k not in condemned]
         missing = [k for k in missing if k not in condemned]
     assert condemned == bad
-    assert deaths <= len(bad) * (math.ceil(math.log(max(clips, 2), PIECES)) + 2)
+    assert deaths <= len(bad) * (math.ceil(math.log(max(clips, 2), MOST_PIECES)) + 2)
 
 
 @pytest.mark.parametrize("letter", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\n", "\r", "é"])

@@ -10,18 +10,18 @@ from emo.errors import EmoError, OptionError, StoreError
 from emo.extract.job.folder import JobError, latest_job, open_job
 from emo.extract.job.journal import Death
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.request import Ask, ask
+from emo.extract.job.request import Request, make_request
 from emo.extract.job.status import status
 from emo.extract.resume import resume, run_parts
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.worker.part_runner import run_parts as run_taken
+from emo.extract.worker.part_runner import run_each_part as run_taken
 from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip, Manifest
 from emo.store.backend.commit import host
 from emo.store.part.zip import DamagedPart
 
 LETTERS = "tests.make_backbone:Letters"
-ASKS = [ask(LETTERS, name, {}) for name in ("a", "b")]
+ASKS = [make_request(LETTERS, name, {}) for name in ("a", "b")]
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def test_what_a_dead_owner_left_in_a_recipe_is_swept_at_the_start(planned, manif
 
 
 def test_a_worker_whose_weights_differ_from_the_plan_stops():
-    other = ask(LETTERS, "a", {"scale": "2"})
+    other = make_request(LETTERS, "a", {"scale": "2"})
     with pytest.raises(OptionError, match=r"would make other numbers.*scale"):
-        Ask("a", LETTERS, ASKS[0].options, other.recipe).load("cpu")
+        Request("a", LETTERS, ASKS[0].options, other.recipe).load("cpu")
 
 
 def test_a_worker_sees_what_others_committed_while_it_was_there(planned, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from emo.errors import MediaError
 from emo.extract.decode.container import open_media
 from emo.extract.decode.decode import load_media, probe_seconds
-from emo.extract.decode.source import Source, source_hash
+from emo.extract.decode.source import ClipSource, source_hash
 from emo.extract.media import Needs
 from emo.manifest import Clip
 
@@ -32,25 +32,25 @@ def write_wave(path, seconds=0.1, title=None):
 @pytest.mark.parametrize("title", ["Müller".encode("latin-1"), b"\xff\xfe\x80", "Müller".encode()])
 def test_tags_in_any_encoding_do_not_matter(tmp_path, title):
     path = write_wave(tmp_path / "a.wav", title=title)
-    assert probe_seconds(Source(audio=path)) == pytest.approx(0.1)
-    assert load_media(Source(audio=path), SOUND)[0].samples.shape == (1, 1600)
+    assert probe_seconds(ClipSource(audio=path)) == pytest.approx(0.1)
+    assert load_media(ClipSource(audio=path), SOUND)[0].samples.shape == (1, 1600)
 
 
 @pytest.mark.parametrize("size", [0, 7, 2**31, 2**63 - 100, 2**63, 2**64 - 1])
 def test_a_box_of_any_declared_size_is_a_reason(tmp_path, size):
     path = tmp_path / "a.mp4"
     path.write_bytes(struct.pack(">I4sQ", 1, b"abcd", size) + bytes(100))
-    assert probe_seconds(Source(video=path)) is None
+    assert probe_seconds(ClipSource(video=path)) is None
     with pytest.raises(MediaError, match=r"a\.mp4: not a media file"):
-        load_media(Source(video=path), SOUND)
+        load_media(ClipSource(video=path), SOUND)
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "a\0b.mp4"])
 def test_a_name_that_no_file_can_have_is_a_reason(tmp_path, name):
     path = tmp_path / name
-    assert probe_seconds(Source(video=path)) is None
+    assert probe_seconds(ClipSource(video=path)) is None
     with pytest.raises(MediaError, match=r"no such file|cannot be opened"):
-        load_media(Source(video=path), SOUND)
+        load_media(ClipSource(video=path), SOUND)
     assert source_hash(Clip("a", video=name), tmp_path)
 
 

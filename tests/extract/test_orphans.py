@@ -8,13 +8,13 @@ import pytest
 from emo.extract.executors._process import serve
 from emo.extract.job.folder import write_job
 from emo.extract.job.plan import make_plan
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.manifest import Clip
 from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.forked import forked
 
-LETTERS = ask("tests.make_backbone:Letters", "letters", {})
+LETTERS = make_request("tests.make_backbone:Letters", "letters", {})
 CLIPS, HEARD = 60, 4
 
 

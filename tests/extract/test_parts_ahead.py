@@ -7,12 +7,12 @@ import pytest
 
 from emo.errors import StoreError
 from emo.extract.executor import Progress
-from emo.extract.executors._pool import Crew, Died, Ready, Staff
+from emo.extract.executors._pool import Supervisor, WorkerDied, WorkerPool, WorkerReady
 from emo.extract.job.folder import write_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import make_plan
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.extract.job.timings import WorkTotals
 from emo.extract.worker import part_runner as careful
 from emo.extract.worker.part_runner import PartDone
@@ -21,7 +21,7 @@ from emo.manifest import Clip
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store
 
-LETTERS = ask("tests.make_backbone:Letters", "letters", {})
+LETTERS = make_request("tests.make_backbone:Letters", "letters", {})
 PART_CLIPS = 4
 
 
@@ -82,7 +82,7 @@ def run(job, folder, parts, *, is_stopping=lambda: False, on_clip=lambda failed:
 
     with Worker(job) as worker, TaskLog(folder.logs) as log:
         done = list(
-            careful.run_parts(
+            careful.run_each_part(
                 worker, folder, take, log, is_stopping=is_stopping, on_clip=on_clip
             )
         )  # fmt: skip
@@ -108,7 +108,7 @@ def test_a_part_with_dead_workers_is_done_alone(job, folder, events):
     folder.journal(1).died(me(), "SIGSEGV")
     left = [0, 1, 2]
     with Worker(job) as worker, TaskLog(folder.logs) as log:
-        for _ in careful.run_parts(
+        for _ in careful.run_each_part(
             worker, folder, lambda is_ahead: left.pop(0) if left else None, log,
             is_stopping=lambda: False, on_clip=lambda failed: None,
         ):  # fmt: skip
@@ -137,18 +137,18 @@ def test_an_error_of_the_writer_stops_and_leaves_no_clip_in_hand(job, folder, mo
     assert not folder.journals()
 
 
-class Script(Staff):
+class Script(WorkerPool):
     """Says what it is told to say, and remembers which parts it was given; workers are numbered."""
 
     def __init__(self, messages, slots=1):
-        self.messages, self.room, self.given, self.hired = list(messages), slots, [], 0
+        self.messages, self.room, self.given, self.started = list(messages), slots, [], 0
 
     def slots(self):
         return self.room
 
-    def hire(self):
-        self.hired += 1
-        return self.hired
+    def start(self):
+        self.started += 1
+        return self.started
 
     def give(self, key, part):
         self.given.append((key, part))
@@ -170,26 +170,26 @@ def report():
 def test_a_death_gives_both_parts_back_and_blames_those_with_clips_in_hand(job, folder):
     by = "here/1/abc"
     folder.journal(0)._append({"begin": ["c00"], "by": by})
-    staff = Script(
-        [(1, Ready(by)), (1, Ready(by, is_ahead=True)), (1, Died("SIGSEGV")),
-         (2, Ready("b")), (2, report()), (2, PartDone(0)),
-         (2, Ready("b")), (2, report()), (2, PartDone(1)),
-         (2, Ready("b")), (2, report()), (2, PartDone(2))]
+    pool = Script(
+        [(1, WorkerReady(by)), (1, WorkerReady(by, is_ahead=True)), (1, WorkerDied("SIGSEGV")),
+         (2, WorkerReady("b")), (2, report()), (2, PartDone(0)),
+         (2, WorkerReady("b")), (2, report()), (2, PartDone(1)),
+         (2, WorkerReady("b")), (2, report()), (2, PartDone(2))]
     )  # fmt: skip
-    crew = Crew(folder, staff, Progress(), lambda: False)
+    crew = Supervisor(folder, pool, Progress(), lambda: False)
     found = crew.run([0, 1, 2])
-    assert staff.given == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
+    assert pool.given == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
     assert (found.lost, found.clips) == ([], 3 * PART_CLIPS)
     assert folder.journal(0).seen() == 1
     assert (crew._deaths, crew._bare) == ({0: 1}, {0: 0})
 
 
 def test_a_part_ahead_is_given_only_while_one_is_left_for_every_other_worker(job, folder):
-    staff = Script(
-        [(1, Ready("a")), (1, Ready("a", is_ahead=True)), (1, PartDone(0)),
-         (1, Ready("a")), (1, Ready("a", is_ahead=True)), (1, PartDone(1)),
-         (1, Ready("a")), (1, PartDone(2))],
+    pool = Script(
+        [(1, WorkerReady("a")), (1, WorkerReady("a", is_ahead=True)), (1, PartDone(0)),
+         (1, WorkerReady("a")), (1, WorkerReady("a", is_ahead=True)), (1, PartDone(1)),
+         (1, WorkerReady("a")), (1, PartDone(2))],
         slots=3,
     )  # fmt: skip
-    Crew(folder, staff, Progress(), lambda: False).run([0, 1, 2])
-    assert staff.given == [(1, 0), (1, None), (1, 1), (1, None), (1, 2)]
+    Supervisor(folder, pool, Progress(), lambda: False).run([0, 1, 2])
+    assert pool.given == [(1, 0), (1, None), (1, 1), (1, None), (1, 2)]

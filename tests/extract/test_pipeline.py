@@ -9,15 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.extract.backbone import Prepared
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import BatchLimits, Pipeline, Ready, size_of
-from emo.extract.worker.units import Unit
+from emo.extract.worker.prefetch import BatchLimits, Pipeline, PreparedUnit, size_of
+from emo.extract.worker.units import WorkUnit
 from emo.manifest import Clip
 
 
 def units(prefix, count):
-    return [[Unit(Clip(f"{prefix}{k}", text="x"), (), Source(), True, True)] for k in range(count)]
+    return [
+        [WorkUnit(Clip(f"{prefix}{k}", text="x"), (), ClipSource(), True, True)]
+        for k in range(count)
+    ]
 
 
 def ids(batches):
@@ -37,7 +40,7 @@ class Threads:
             self.begun += [unit.clip.id for unit in group]
         time.sleep(self.seconds[place % len(self.seconds)])
         prepared = {"r": Prepared({"x": [np.zeros(self.size_bytes, np.uint8)]})}
-        return [Ready(unit, "", prepared, {}) for unit in group]
+        return [PreparedUnit(unit, "", prepared, {}) for unit in group]
 
 
 @pytest.fixture

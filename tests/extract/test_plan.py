@@ -7,13 +7,13 @@ import pytest
 
 from emo.extract.decode.source import source_hash
 from emo.extract.job.plan import Redo, StaleClips, by_file, forecast_bytes, make_plan
-from emo.extract.job.request import Job, ask
+from emo.extract.job.request import Job, make_request
 from emo.manifest import Clip
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store
 from tests.make_backbone import LettersOptions
 
-LETTERS = ask("tests.make_backbone:Letters", "letters", {})
+LETTERS = make_request("tests.make_backbone:Letters", "letters", {})
 
 
 @pytest.fixture

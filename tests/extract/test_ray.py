@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emo.errors import StoreError
-from emo.extract.executors._pool import Died
+from emo.extract.executors._pool import WorkerDied
 from emo.extract.job.folder import latest_job, open_job
 from emo.store.maintain.verify import verify
 from emo.store.store import Store
@@ -117,5 +117,5 @@ def test_a_worker_that_could_not_be_made_says_why():
     )
     cause = ray.exceptions.RayTaskError("__init__", traceback, StoreError("x"), "worker", 7, "ip")
     meant = _meaning(ray.exceptions.ActorDiedError(cause))
-    assert meant == Died("StoreError: /data/features is no store (No such file or directory)")
-    assert _meaning(ray.exceptions.ActorDiedError()) == Died(None)
+    assert meant == WorkerDied("StoreError: /data/features is no store (No such file or directory)")
+    assert _meaning(ray.exceptions.ActorDiedError()) == WorkerDied(None)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.make import make_clip, tone
 
-ASKS = asks_from_words(["classic", "logmel", "faces"])
+ASKS = requests_from_words(["classic", "logmel", "faces"])
 
 
 def manifest_of(folders):

@@ -10,8 +10,8 @@ from emo.errors import MediaError
 from emo.extract.decode import one_pass as segments
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.one_pass import continues, load_segments
-from emo.extract.decode.source import Source
-from emo.extract.job.request import asks_from_words
+from emo.extract.decode.source import ClipSource
+from emo.extract.job.request import requests_from_words
 from emo.extract.media import Linspace, Needs, Rate, Uniform, Windows
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
@@ -48,7 +48,8 @@ def film(request, tmp_path_factory):
 
 def sources(film, stretches=STRETCHES):
     return [
-        Source(video=film, text="x", start_seconds=low, end_seconds=high) for low, high in stretches
+        ClipSource(video=film, text="x", start_seconds=low, end_seconds=high)
+        for low, high in stretches
     ]
 
 
@@ -108,7 +109,7 @@ def test_clips_after_a_break_fail_alone_and_those_before_are_kept(tmp_path):
 
 
 def test_what_continues_what(film):
-    first = Source(video=film, start_seconds=1.0, end_seconds=3.0)
+    first = ClipSource(video=film, start_seconds=1.0, end_seconds=3.0)
     assert continues(first, replace(first, start_seconds=3.0, end_seconds=4.0))
     assert continues(first, replace(first, start_seconds=2.0, end_seconds=None))
     assert continues(replace(first, start_seconds=None), replace(first, start_seconds=0.0))
@@ -131,7 +132,7 @@ def test_an_audio_file_that_cannot_be_sought_is_read_once(tmp_path, monkeypatch)
         audio_codec="mp3",
     )  # fmt: skip
     every = [
-        Source(audio=speech, start_seconds=low, end_seconds=high) for low, high in STRETCHES[:7]
+        ClipSource(audio=speech, start_seconds=low, end_seconds=high) for low, high in STRETCHES[:7]
     ]
     alone = [load_media(source, NEEDS[3:]) for source in every]
     monkeypatch.setattr(segments, "audio_of", None)
@@ -156,7 +157,7 @@ def test_a_store_of_segments_is_that_of_the_clips_alone(tmp_path, monkeypatch):
             groups.append(len(sources)) or real(sources, *more, **named)
         ),
     )
-    asks = asks_from_words(["classic", "logmel"], [])
+    asks = requests_from_words(["classic", "logmel"], [])
     together = ExtractOptions(part_clips=40, batch_clips=8)
     assert extract(manifest, tmp_path / "together", asks, together, progress=False).exit_code == 0
     # "between" waits until the film is done; of two threads either may begin first

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emo.extract.transforms.audio import resample, to_mono
+from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel
 from tests.extract.make_librosa_golden import GOLDEN, speechlike
 from tests.make import tone
@@ -54,7 +54,7 @@ def test_mono_is_the_mean_and_resampling_keeps_the_tone():
     stereo = tone(1.0, 48000, 2)
     mono = to_mono(stereo)
     np.testing.assert_allclose(mono, stereo[0] * 0.75, atol=1e-6)
-    found = resample(mono, 48000, 16000)
+    found = resample_audio(mono, 48000, 16000)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[500:-500], 0.75 * tone(1.0, 16000, 1)[0, 500:-500], atol=1e-3)
-    assert len(resample(np.ones(1, np.float32), 48000, 8000)) == 1
+    assert len(resample_audio(np.ones(1, np.float32), 48000, 8000)) == 1

@@ -7,7 +7,7 @@ import pytest
 from emo.extract.executor import EXIT_FAILED_CLIPS
 from emo.extract.job import timings
 from emo.extract.job.logs import log_facts
-from emo.extract.job.request import asks_from_words
+from emo.extract.job.request import requests_from_words
 from emo.extract.job.timings import (
     STAGES,
     StageTotals,
@@ -23,7 +23,7 @@ from emo.extract.worker.face_stage import FaceStage, StageClock
 from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
 
-ASKS = asks_from_words(["tests.make_backbone:Letters"])
+ASKS = requests_from_words(["tests.make_backbone:Letters"])
 CLIPS = 16
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from emo.extract.backbones.perceiver import Perceiver
-from emo.extract.decode.source import Source
-from emo.extract.decode.stretches import Piece, join, stretches_of
-from emo.extract.job.request import Ask
+from emo.extract.decode.source import ClipSource
+from emo.extract.decode.stretches import StretchResult, join_stretches, stretches_of
+from emo.extract.job.request import Request
 from emo.extract.run import extract
 from emo.manifest import Clip, Manifest
 from emo.store import Store
@@ -25,7 +25,7 @@ def tiny():
 
 def run(folder, name, options, clips):
     """{clip id: tokens} of clips of one file."""
-    ask = Ask("p", "perceiver", asdict(options), Perceiver.recipe(options))
+    ask = Request("p", "perceiver", asdict(options), Perceiver.recipe(options))
     made = tuple(
         Clip(f"{name}{k}", video=name, text="hello", start_seconds=low, end_seconds=high)
         for k, (low, high) in enumerate(clips)
@@ -51,7 +51,7 @@ def test_a_long_clip_gives_the_tokens_of_its_stretches_in_time_order(tmp_path, t
 
 def test_a_short_clip_stays_whole_and_a_long_one_is_covered_once(tmp_path):
     make_clip(tmp_path / "clip.mp4", seconds=5)
-    source = Source(video=tmp_path / "clip.mp4", text="hi")
+    source = ClipSource(video=tmp_path / "clip.mp4", text="hi")
     assert stretches_of(source, None) == [source]
     assert stretches_of(source, 6.0) == [source]
     parts = stretches_of(source, 2.0)
@@ -62,13 +62,13 @@ def test_a_short_clip_stays_whole_and_a_long_one_is_covered_once(tmp_path):
 
 
 def test_a_stream_may_be_absent_in_some_stretches_and_a_failed_stretch_fails_the_clip():
-    first = Piece({"audio": np.ones((2, 3))}, None, {"video": "no frame"}, {"share": 1.0})
-    second = Piece({}, None, {"audio": "it ended", "video": "none there"}, {"share": 0.0})
-    whole = join([first, second])
+    first = StretchResult({"audio": np.ones((2, 3))}, None, {"video": "no frame"}, {"share": 1.0})
+    second = StretchResult({}, None, {"audio": "it ended", "video": "none there"}, {"share": 0.0})
+    whole = join_stretches([first, second])
     assert whole.tokens["audio"].shape == (2, 3)
     assert whole.absent == {"video": "no frame"}
     assert whole.notes == {"share": 0.5}
-    assert join([first, Piece(failure="broke at 3 s")]).failure == "broke at 3 s"
+    assert join_stretches([first, StretchResult(failure="broke at 3 s")]).failure == "broke at 3 s"
 
 
 MEASURE = """

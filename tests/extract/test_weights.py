@@ -9,7 +9,7 @@ from torch import nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
-from emo.extract.models.weights import WeightFile, Weights, locate, places_of
+from emo.extract.models.weights import WeightFile, Weights, locate_weights, places_of
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
 
@@ -28,10 +28,10 @@ def folder(tmp_path):
 
 
 def test_files_are_found_in_a_folder_whichever_name_they_have(folder):
-    found = locate(wanted(folder))
+    found = locate_weights(wanted(folder))
     assert found.get("pytorch_model.bin") == folder / "model.safetensors"
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert locate(wanted(folder)).get("model.safetensors") == folder / "pytorch_model.bin"
+    assert locate_weights(wanted(folder)).get("model.safetensors") == folder / "pytorch_model.bin"
 
 
 def test_what_is_missing_is_named_with_the_place_and_the_command(folder, monkeypatch, tmp_path):
@@ -39,18 +39,18 @@ def test_what_is_missing_is_named_with_the_place_and_the_command(folder, monkeyp
     with pytest.raises(
         WeightsError, match=r"missing config.json \(looked in .*toy.*emo weights fet"
     ):
-        locate(wanted(folder))
+        locate_weights(wanted(folder))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     with pytest.raises(WeightsError, match="models--lab--toy"):
-        locate(wanted("lab/toy"))
+        locate_weights(wanted("lab/toy"))
 
 
 def test_a_hub_id_is_found_in_the_own_folder_and_in_the_cache(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("EMO_WEIGHTS", str(tmp_path / "models"))
     (tmp_path / "models" / "lab").mkdir(parents=True)
     folder.rename(tmp_path / "models" / "lab" / "toy")
-    in_own = locate(wanted("lab/toy")).digest
+    in_own = locate_weights(wanted("lab/toy")).digest
     monkeypatch.delenv("EMO_WEIGHTS")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     cache = tmp_path / "hub" / "models--lab--toy"
@@ -58,27 +58,27 @@ def test_a_hub_id_is_found_in_the_own_folder_and_in_the_cache(folder, monkeypatc
     (cache / "refs" / "main").write_text("abc\n")
     (cache / "snapshots").mkdir()
     (tmp_path / "models" / "lab" / "toy").rename(cache / "snapshots" / "abc")
-    assert locate(wanted("lab/toy")).digest == in_own
+    assert locate_weights(wanted("lab/toy")).digest == in_own
     assert places_of("lab/toy")[-1] == cache / "snapshots" / "abc"
 
 
 def test_the_hash_is_of_the_contents_and_not_of_the_place(folder, tmp_path):
-    first = locate(wanted(folder)).digest
+    first = locate_weights(wanted(folder)).digest
     moved = folder.rename(tmp_path / "elsewhere")
-    assert locate(wanted(moved)).digest == first
+    assert locate_weights(wanted(moved)).digest == first
     (moved / "config.json").write_text("{}")
-    assert locate(wanted(moved)).digest != first
+    assert locate_weights(wanted(moved)).digest != first
 
 
 def test_an_optional_file_may_lack_and_a_file_may_have_a_source_of_its_own(folder, tmp_path):
     extra = tmp_path / "extra.pth"
     torch.save({"a": torch.ones(1)}, extra)
     lacking = WeightFile(("vocab.json",), is_optional=True)
-    found = locate(wanted(folder, lacking, WeightFile(("extra.pth",), source=str(extra))))
+    found = locate_weights(wanted(folder, lacking, WeightFile(("extra.pth",), source=str(extra))))
     assert found.path("vocab.json") is None
     assert found.get("extra.pth") == extra
     with pytest.raises(WeightsError, match=r"nowhere.pth"):
-        locate(wanted(folder, WeightFile(("extra.pth",), source="nowhere.pth")))
+        locate_weights(wanted(folder, WeightFile(("extra.pth",), source="nowhere.pth")))
 
 
 class Evil:
@@ -109,8 +109,8 @@ def test_every_known_tensor_must_be_there_and_fit_and_others_are_ignored(folder)
 
 
 def test_the_same_contents_under_other_names_are_other_weights(folder):
-    before = locate(wanted(folder)).digest
+    before = locate_weights(wanted(folder)).digest
     contents = [path.read_bytes() for path in sorted(folder.iterdir())]
     for path, content in zip(sorted(folder.iterdir()), reversed(contents), strict=True):
         path.write_bytes(content)
-    assert locate(wanted(folder)).digest != before
+    assert locate_weights(wanted(folder)).digest != before

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from emo.errors import OptionError, StoreError
-from emo.extract.job.request import Job, asks_from_words
+from emo.extract.job.request import Job, requests_from_words
 from emo.extract.media import Needs
 from emo.extract.run import ExtractOptions, extract
 from emo.extract.worker import worker as work
-from emo.extract.worker.loaded_models import TEXTS, Loaded
+from emo.extract.worker.loaded_models import TEXTS, LoadedModels
 from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
@@ -22,7 +22,7 @@ def manifest_of(root, texts):
 
 
 def run(root, texts, words=(LETTERS,), pairs=(), **options):
-    asks = asks_from_words(words, pairs)
+    asks = requests_from_words(words, pairs)
     manifest = manifest_of(root, texts)
     return extract(manifest, root / "store", asks, ExtractOptions(**options), progress=False)
 
@@ -67,7 +67,7 @@ def test_another_option_is_another_recipe(tmp_path):
     run(tmp_path, ["ab"])
     with pytest.raises(StoreError, match=r"options.scale: 1.0 -> 2.0(.|\n)*--as"):
         run(tmp_path, ["ab"], pairs=["scale=2"])
-    asks = asks_from_words([LETTERS], ["doubled.scale=2"], name="doubled")
+    asks = requests_from_words([LETTERS], ["doubled.scale=2"], name="doubled")
     extract(manifest_of(tmp_path, ["ab"]), tmp_path / "store", asks, progress=False)
     store = Store(tmp_path / "store")
     assert set(store.recipes) == {"letters", "doubled"}
@@ -77,7 +77,7 @@ def test_another_option_is_another_recipe(tmp_path):
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
-    asks = asks_from_words([LETTERS])
+    asks = requests_from_words([LETTERS])
     manifest = manifest_of(tmp_path, ["ab", "cd"])
     report = extract(manifest, tmp_path / "store", asks, is_dry_run=True, progress=False)
     assert not (tmp_path / "store").exists()
@@ -86,15 +86,15 @@ def test_a_dry_run_writes_nothing(tmp_path):
 
 def test_two_backbones_of_one_recipe_name_are_refused():
     with pytest.raises(OptionError, match="two backbones"):
-        asks_from_words([LETTERS, LETTERS])
+        requests_from_words([LETTERS, LETTERS])
     with pytest.raises(OptionError, match="only backbone"):
-        asks_from_words([LETTERS, "logmel"], name="x")
+        requests_from_words([LETTERS, "logmel"], name="x")
     with pytest.raises(OptionError, match="recipe name"):
-        asks_from_words([LETTERS], name="../up")
+        requests_from_words([LETTERS], name="../up")
 
 
 def test_a_plugin_can_be_asked_for_under_two_names():
-    asks = asks_from_words(["logmel:a", "logmel:b"], ["a.mels=32", "b.mels=40"])
+    asks = requests_from_words(["logmel:a", "logmel:b"], ["a.mels=32", "b.mels=40"])
     assert [(one.name, one.plugin, one.options["mels"]) for one in asks] == [
         ("a", "logmel", 32), ("b", "logmel", 40),
     ]  # fmt: skip
@@ -115,8 +115,8 @@ def test_texts_alone_come_in_large_batches_unless_somebody_says(asked, most, tmp
     ("cpu", None, 16), ("cuda:0", None, 64), ("cuda:0", 5, 5),
 ])  # fmt: skip
 def test_batches_that_need_decoding_are_larger_on_a_gpu(device, asked, clips, tmp_path):
-    job = Job(tmp_path, tmp_path, asks_from_words(["logmel"]), device, asked)
-    loaded = Loaded(job, StageMeter(1))
+    job = Job(tmp_path, tmp_path, requests_from_words(["logmel"]), device, asked)
+    loaded = LoadedModels(job, StageMeter(1))
     loaded.load({}, ())
     loaded.needs["logmel"] = Needs(audio=True)
     loaded.needs["letters"] = Needs(text=True)

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from emo.heads.layers.convolution import RaggedConv, TokenNorm
 from emo.heads.layers.lstm import run_over_turns
-from emo.heads.layers.segments import resample
+from emo.heads.layers.segments import resample_tokens
 from tests.make_batches import assert_close, make_tokens
 
 LENGTHS = [4, 0, 1, 7]
@@ -36,7 +36,7 @@ def test_a_norm_of_one_token_is_that_of_evaluation():
 
 def test_resampling_averages_long_clips_and_repeats_short_ones():
     tokens = make_tokens(LENGTHS, 2)
-    found = resample(tokens, 2)
+    found = resample_tokens(tokens, 2)
     assert found.shape == (4, 2, 2)
     assert (found[1] == 0).all()
     assert_close(found[2], tokens[2].expand(2, 2))

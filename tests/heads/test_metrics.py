@@ -55,16 +55,16 @@ def test_bootstrap_interval_is_that_of_a_proportion_and_repeats():
     gold = random.integers(0, 2, 1000)
     predicted = np.where(random.random(1000) < 0.8, gold, 1 - gold)
     share = (gold == predicted).mean()
-    low, high = metrics.bootstrap(gold, predicted[None], 2, seed=1)["accuracy"]
+    low, high = metrics.bootstrap_classes(gold, predicted[None], 2, seed=1)["accuracy"]
     half = 1.96 * np.sqrt(share * (1 - share) / 1000)
     assert low == pytest.approx(share - half, abs=0.004)
     assert high == pytest.approx(share + half, abs=0.004)
-    assert metrics.bootstrap(gold, predicted[None], 2, seed=1)["accuracy"] == (low, high)
+    assert metrics.bootstrap_classes(gold, predicted[None], 2, seed=1)["accuracy"] == (low, high)
 
 
 def test_bootstrap_of_2610_clips_is_quick():
     random = np.random.default_rng(0)
     gold, predicted = random.integers(0, 7, 2610), random.integers(0, 7, (1, 2610))
     started = time.process_time()
-    metrics.bootstrap(gold, predicted, 7, seed=0)
+    metrics.bootstrap_classes(gold, predicted, 7, seed=0)
     assert time.process_time() - started < 0.5

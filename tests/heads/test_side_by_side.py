@@ -17,7 +17,7 @@ from emo.errors import FitError, StoreError
 from emo.heads.fitting import parallel as module
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.fitting.parallel import has_small_steps, one_thread, slots, side_by_side
+from emo.heads.fitting.parallel import has_small_steps, one_thread, side_by_side, slots
 from tests.make_batches import (
     in_dialogues,
     learnable,
@@ -108,10 +108,10 @@ def test_a_process_that_died_while_it_waited_is_told(monkeypatch):
         return number
 
     pids = []
-    started = module._Crew.hear
+    started = module._WorkerPool.hear
     monkeypatch.setattr(
-        module._Crew, "hear",
-        lambda crew: {n: pids.append(pid) or pid for n, pid in started(crew).items()},
+        module._WorkerPool, "hear",
+        lambda pool: {n: pids.append(pid) or pid for n, pid in started(pool).items()},
     )  # fmt: skip
     with pytest.raises(FitError, match=r"died \(SIGKILL\)"):
         list(side_by_side(work, make, 3, at_once=2))

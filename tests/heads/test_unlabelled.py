@@ -14,7 +14,7 @@ from emo.heads.data.targets import strata_of
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.head import Batch
-from emo.heads.metrics.classes import bootstrap
+from emo.heads.metrics.classes import bootstrap_classes
 from emo.heads.metrics.measures import resampled
 from emo.heads.metrics.numbers import regression_scores
 from emo.heads.options import LoopOptions
@@ -151,7 +151,7 @@ def test_all_folds_of_numbers_have_the_corpus_scale(made):
     result = cross_validate(manifest, [store], None, options, by="speaker")
     assert "accuracy_7" in result.metrics["mean"]
     assert "Acc-7" in result.table()
-    table = result.predictions_of(result.pooled.data.targets[0])
+    table = result.prediction_frame(result.pooled.data.targets[0])
     error = (table["label"] - table["prediction"]).abs().mean()
     assert error == pytest.approx(result.metrics["mean"]["mae"], abs=1e-5)
 
@@ -211,9 +211,9 @@ def test_a_number_on_an_edge_of_sims_is_in_the_class_below_as_in_the_source():
 def test_intervals_of_many_clips_draw_a_few_at_a_time(monkeypatch):
     random = np.random.default_rng(0)
     gold, predicted = random.integers(0, 3, 501), random.integers(0, 3, (2, 501))
-    whole = bootstrap(gold, predicted, 3, seed=7)
+    whole = bootstrap_classes(gold, predicted, 3, seed=7)
     monkeypatch.setattr("emo.heads.metrics.classes.DRAWN_CELLS", 5000)
-    assert bootstrap(gold, predicted, 3, seed=7) == whole
+    assert bootstrap_classes(gold, predicted, 3, seed=7) == whole
 
 
 def test_numbers_of_one_dialogue_are_drawn_together():

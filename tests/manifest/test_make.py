@@ -7,7 +7,7 @@ import pytest
 
 from emo.errors import ManifestError
 from emo.manifest import read_manifest
-from emo.manifest.make import Cut, folder_rows, from_folder, join, split_by
+from emo.manifest.make import Cut, folder_rows, from_folder, join_tables, split_by
 
 MELD = {
     "text": "Utterance",
@@ -88,7 +88,7 @@ def parts(tmp_path):
 
 
 def test_join_keeps_every_column_and_finds_the_media_again(parts, tmp_path):
-    manifest = join(parts, out=tmp_path / "m.jsonl", columns={"video": "path"})
+    manifest = join_tables(parts, out=tmp_path / "m.jsonl", columns={"video": "path"})
     first, second = manifest.clips
     assert (first.video, first.split) == ("one/clips/x.mp4", "train")
     assert first.targets == {"label": "joy", "age": "30"}
@@ -97,27 +97,27 @@ def test_join_keeps_every_column_and_finds_the_media_again(parts, tmp_path):
 
 def test_join_writes_elsewhere_with_a_common_root(parts, tmp_path):
     (tmp_path / "three").mkdir()
-    manifest = join(parts, out=tmp_path / "three" / "m.csv", columns={"video": "path"})
+    manifest = join_tables(parts, out=tmp_path / "three" / "m.csv", columns={"video": "path"})
     assert manifest.root == tmp_path
     assert manifest.clips[1].video == "two/y.mp4"
 
 
 def test_join_refuses_an_unknown_split_and_a_part_with_splits(parts, tmp_path):
     with pytest.raises(ManifestError, match=r"--split tets=.*expected one of train, val"):
-        join({"tets": parts["dev"]}, out=tmp_path / "m.csv", columns={"video": "path"})
+        join_tables({"tets": parts["dev"]}, out=tmp_path / "m.csv", columns={"video": "path"})
     own = write(tmp_path / "c.csv", "text,split", "a,test")
     with pytest.raises(ManifestError, match="has splits of its own"):
-        join({"train": own}, out=tmp_path / "m.csv")
+        join_tables({"train": own}, out=tmp_path / "m.csv")
 
 
 def test_a_row_that_cannot_be_used_names_its_part(tmp_path):
     a = write(tmp_path / "a.csv", "id,text", "1,yes")
     b = write(tmp_path / "b.csv", "id,text", "1,no")
     with pytest.raises(ManifestError, match=r"a.csv row 2 and .*b.csv row 2 have the same id '1'"):
-        join({"train": a, "test": b}, out=tmp_path / "m.csv")
+        join_tables({"train": a, "test": b}, out=tmp_path / "m.csv")
     c = write(tmp_path / "c.csv", "id,text", "1,")
     with pytest.raises(ManifestError, match=r"c.csv: row 2: no video, no audio and no text"):
-        join({"train": a, "test": c}, out=tmp_path / "m.csv")
+        join_tables({"train": a, "test": c}, out=tmp_path / "m.csv")
     assert not (tmp_path / "m.csv").exists()
 
 
@@ -169,7 +169,7 @@ def test_a_cut_needs_a_value_in_every_row(tmp_path):
 def test_meld_is_joined_from_its_three_files(real_data, tmp_path):
     folder: Path = real_data / "text" / "MELD"
     parts = {split: folder / f"{split}_sent_emo.csv" for split in ("train", "dev", "test")}
-    manifest = join(parts, out=tmp_path / "meld.csv", columns=MELD)
+    manifest = join_tables(parts, out=tmp_path / "meld.csv", columns=MELD)
     clips = manifest.clips
     assert Counter(clip.split for clip in clips) == {"train": 9989, "val": 1109, "test": 2610}
     dialogues = {(clip.split, clip.dialogue) for clip in clips}
@@ -195,11 +195,11 @@ def test_paths_of_arrays_follow_the_manifest_and_may_not_leave_its_root(tmp_path
     (tmp_path / "sub").mkdir()
     part = tmp_path / "sub" / "a.csv"
     part.write_text("id,text,vectors,label\n1,yes,v/1.npz,joy\n2,no,,sad\n")
-    made = join({"train": part}, out=tmp_path / "m.csv")
+    made = join_tables({"train": part}, out=tmp_path / "m.csv")
     assert [clip.targets.get("vectors") for clip in made.clips] == ["sub/v/1.npz", None]
     part.write_text("id,text,vectors\n1,yes,../../secret.npy\n")
     with pytest.raises(ManifestError, match="leaves the folder of the media"):
-        join({"train": part}, out=tmp_path / "n.csv")
+        join_tables({"train": part}, out=tmp_path / "n.csv")
 
 
 def test_thousands_of_sounds_beside_videos_take_no_time(monkeypatch):

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from emo.errors import WeightsError
 from emo.extract.backbones.videollama import VideoLlama, VideoLlamaOptions
-from emo.extract.models.checkpoint import read_json
-from emo.extract.models.weights import locate
+from emo.extract.models.checkpoint import read_config
+from emo.extract.models.weights import locate_weights
 from emo.extract.networks.videollama.checkpoint import (
     PREFIXES,
     checkpoint_tensor,
@@ -47,7 +47,7 @@ branch_fixtures = pytest.mark.parametrize(
 
 def options_of(folder, **options):
     """Of a fixture of one stream: its name, and the size of the frames, are in the folder."""
-    config = read_json(present(folder) / "config.json")
+    config = read_config(present(folder) / "config.json")
     stream = "video" if "vit" in config else "audio"
     size = config["vit"]["img_size"] if stream == "video" else 224
     return VideoLlamaOptions(weights=str(folder), streams=stream, size=size, frames=1, **options)
@@ -204,7 +204,7 @@ def test_every_tensor_of_the_files_is_used_or_known_to_be_idle(folder):
     _, branch = loaded(folder)
     used = {original(name) for name in branch.state_dict()}
     used |= {name.replace("qkv.bias", f"{kind}_bias") for name in used for kind in "qv"}
-    depth = read_json(folder / "config.json").get("vit", {}).get("depth", 0)
+    depth = read_config(folder / "config.json").get("vit", {}).get("depth", 0)
     for name in read_merged(files_of(folder)).keys() - used:
         block = re.match(r"visual_encoder\.blocks\.(\d+)\.", name)
         is_idle = any(re.search(pattern, name) for pattern in IGNORED)
@@ -216,7 +216,7 @@ def test_the_published_checkpoints_have_every_tensor_in_the_shape_we_expect(stre
     if not KEYS.exists():
         pytest.skip(f"{KEYS} is not there")
     known = {}
-    for file, shapes in read_json(KEYS).items():
+    for file, shapes in read_config(KEYS).items():
         prefix = PREFIXES.get(file, "")
         tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
         known |= {prefix + name: tensor for name, tensor in tensors.items()}
@@ -257,5 +257,5 @@ def test_a_missing_tensor_is_named(folder, share, tmp_path):
 
 def files_of(folder):
     """In the order of loading."""
-    found = locate(VideoLlama.weights(options_of(folder)))
+    found = locate_weights(VideoLlama.weights(options_of(folder)))
     return [p for paths in found.paths.values() for p in paths if p.suffix == ".pth"]

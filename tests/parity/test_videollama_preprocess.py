@@ -8,10 +8,15 @@ import torch
 
 from emo.extract.decode.audio import read_audio
 from emo.extract.decode.decode import load_media
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.media import Needs, Strided
-from emo.extract.models.checkpoint import read_json
-from emo.extract.networks.imagebind.inputs import SAMPLE_RATE, log_mel, piece_starts, spectrograms
+from emo.extract.models.checkpoint import read_config
+from emo.extract.networks.imagebind.inputs import (
+    SAMPLE_RATE,
+    imagebind_log_mel,
+    piece_starts,
+    spectrograms,
+)
 from emo.extract.networks.videollama.network import normalise
 from emo.extract.transforms.kaldi import sinc_resample
 from tests.parity.conftest import fixtures, present
@@ -21,8 +26,8 @@ FOLDERS = pytest.mark.parametrize("folder", fixtures("videollama_preprocess"))
 
 @FOLDERS
 def test_frames_and_their_numbers_are_the_originals(folder, compare):
-    theirs, config = np.load(present(folder) / "frames.npz"), read_json(folder / "config.json")
-    video, clip = config["video"], Source(video=folder / "clip.mp4")
+    theirs, config = np.load(present(folder) / "frames.npz"), read_config(folder / "config.json")
+    video, clip = config["video"], ClipSource(video=folder / "clip.mp4")
     rule = Strided(video["n_frms"])
     ours = {}
     for name in theirs:
@@ -48,7 +53,7 @@ def test_frames_and_their_numbers_are_the_originals(folder, compare):
 
 @FOLDERS
 def test_spectrograms_of_the_wavs_are_the_originals(folder, compare):
-    theirs, config = np.load(present(folder) / "mel.npz"), read_json(folder / "config.json")
+    theirs, config = np.load(present(folder) / "mel.npz"), read_config(folder / "config.json")
     assert config["audio"]["sample_rate"] == SAMPLE_RATE
     ours = {}
     for path in sorted(folder.glob("*.wav")):
@@ -56,7 +61,7 @@ def test_spectrograms_of_the_wavs_are_the_originals(folder, compare):
         ours |= {f"{path.stem}.{name}": a for name, a in of_wav(path, pieces).items()}
     for name in [name.partition(".")[0] for name in theirs if name.endswith(".wave")]:
         wave = theirs[f"{name}.wave"]
-        ours |= {f"{name}.wave": wave, f"{name}.fbank": log_mel(wave)}
+        ours |= {f"{name}.wave": wave, f"{name}.fbank": imagebind_log_mel(wave)}
     for name in theirs:
         if f"{name}_no_inplace" in theirs:
             continue  # the original takes the mean away twice where pieces overlap

@@ -10,7 +10,7 @@ from emo.store import Store
 from emo.store.backend.commit import host
 from emo.store.maintain.compact import compact
 from emo.store.maintain.verify import clean, summary, verify
-from emo.store.part.reader import Part
+from emo.store.part.verify import problems
 from tests.make_store import audio, dead_pid, noise, owner
 
 
@@ -86,22 +86,22 @@ def test_leftovers_are_not_read(store, folder, commit):
 
 
 @pytest.mark.parametrize("quarantine", [False, True])
-@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize("index", [0, 3])
 def test_verify_goes_on_where_compaction_takes_parts_away(
-    store, folder, commit, monkeypatch, quarantine, place
+    store, folder, commit, monkeypatch, quarantine, index
 ):
     """Compaction comes when one part is open, and those before it were looked at."""
     for clip in range(4):
         commit({f"c{clip}": audio(2, clip)})
-    problems, begun = Part.problems, []
+    begun = []
 
     def compacted(part):
         begun.append(part)
-        if len(begun) == place + 1:
+        if len(begun) == index + 1:
             compact(Store(store.path).recipes["toy"], progress=False)
         return problems(part)
 
-    monkeypatch.setattr(Part, "problems", compacted)
+    monkeypatch.setattr("emo.store.maintain.verify.problems", compacted)
     (report,) = verify(store, quarantine=quarantine, progress=False).recipes
     assert (report.problems, report.quarantined) == ((), ())
     assert (report.parts, report.clips, report.overlaps) == (1, 4, 0)

@@ -1,1 +1,4 @@
-"""One file a data set; the file's name is the data set's name."""
+"""Plugins: one data set a file. The file name is the name of the data set.
+
+Read first: ravdess.py.
+"""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import ClassVar, Literal
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.splits import NOTE, by_speaker
 from emo.datasets.tree import Tree
 from emo.datasets.votes import SUMMARY, TABULATED, Votes, majority
@@ -46,7 +46,7 @@ class CremaD(Dataset):
     """7,442 clips, flv and wav in separate trees; the label is in the file's name."""
 
     Options: ClassVar[type] = CremaDOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="CREMA-D",
         where="https://github.com/CheyneyComputerScience/CREMA-D (git lfs)",
         licence="ODbL 1.0 and DbCL 1.0",

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from emo.datasets.conversations import read_conversations
-from emo.datasets.dataset import Card, Dataset, Download, Stated
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
 from emo.datasets.tree import Tree
 
 FILES = {
@@ -16,7 +16,7 @@ FILES = {
 class Ecf(Dataset):
     """Emotion–cause pairs in conversations, ECF 1.0, as text or as JSON."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="ECF",
         where="https://github.com/NUSTM/MECPE (data/) or https://huggingface.co/datasets/NUSTM/ECF",
         licence="GPL-3.0; the README says research only",

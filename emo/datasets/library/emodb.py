@@ -3,7 +3,7 @@
 import re
 from typing import Any, ClassVar
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.splits import NOTE, by_speaker
 from emo.datasets.tree import Tree
 
@@ -30,7 +30,7 @@ TEXTS = {
 class EmoDb(Dataset):
     """535 recordings; the name tells speaker, sentence and emotion."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="EmoDB",
         where="http://emodb.bilderbar.info (download.zip)",
         licence="none stated; free to use, cite the paper",

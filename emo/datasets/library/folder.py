@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import ManifestError, OptionError
 from emo.manifest.cells import SPLITS
@@ -36,7 +36,7 @@ class Folder(Dataset):
     """
 
     Options: ClassVar[type] = FolderOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="a folder of clips",
         where="your own",
         licence="your own",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import ClassVar, Literal
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.labels import mapped, mapped_counts
 from emo.datasets.tree import Tree
 
@@ -47,7 +47,7 @@ class Iemocap(Dataset):
     """10,039 turns of 151 dialogues."""
 
     Options: ClassVar[type] = IemocapOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="IEMOCAP",
         where="https://sail.usc.edu/iemocap (release form)",
         licence="research only, by agreement with USC",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 
 FILES = {"train": "train_sent_emo.csv", "val": "dev_sent_emo.csv", "test": "test_sent_emo.csv"}
@@ -21,7 +21,7 @@ KNOWN = {"val": "dia110_utt7.mp4", "train": "dia125_utt3.mp4"}
 class Meld(Dataset):
     """13,708 utterances; the tables alone make a manifest of texts."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="MELD",
         where="https://affective-meld.github.io (MELD.Raw.tar.gz; inside it train.tar.gz, "
         "dev.tar.gz, test.tar.gz)",

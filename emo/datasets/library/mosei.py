@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from emo.datasets.dataset import Card, Dataset, Download, Stated
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
 from emo.datasets.mmsa import LAYOUT, WHERE, read_labels
 from emo.datasets.tree import Tree
 
@@ -10,7 +10,7 @@ from emo.datasets.tree import Tree
 class Mosei(Dataset):
     """22,856 opinion segments of YouTube videos; sentiment from -3 to 3."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="CMU-MOSEI",
         where=WHERE,
         licence="research only, by CMU's end user licence",

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.splits import NOTE, by_speaker
 from emo.datasets.tree import Tree
 
@@ -13,7 +13,7 @@ COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
 class Nemo(Dataset):
     """4,481 recordings with a table of labels and texts."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="nEMO",
         where="https://github.com/amu-cai/nEMO or https://huggingface.co/datasets/amu-cai/nEMO",
         licence="CC BY-NC-SA 4.0",

@@ -3,7 +3,7 @@
 import re
 from typing import Any, ClassVar
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 
 SPLITS = ("train", "val", "test")
@@ -16,7 +16,7 @@ VECTORS = "text_vectors"
 class Qia2020(Dataset):
     """Clips with one label for the face, one for the speech and one for the whole."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="QIA2020 / MERC2020",
         where="https://sites.google.com/view/merc2020 (agreement with KAIST)",
         licence="by agreement, research only",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import ClassVar, Literal
 
-from emo.datasets.dataset import Card, Dataset, Download, Row, Stated, not_here
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.splits import NOTE, by_speaker
 from emo.datasets.tree import Tree
 
@@ -31,7 +31,7 @@ class Ravdess(Dataset):
     """1,440 spoken and 1,012 sung performances, each as video with sound and as wav."""
 
     Options: ClassVar[type] = RavdessOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="RAVDESS",
         where="https://zenodo.org/records/1188976",
         licence="CC BY-NC-SA 4.0",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from emo.datasets.conversations import read_conversations
-from emo.datasets.dataset import Card, Dataset, Download, Stated
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
 from emo.datasets.tree import Tree
 
 
@@ -21,7 +21,7 @@ class SemEval2024(Dataset):
     """Emotion–cause pairs in conversations, ECF 2.0."""
 
     Options: ClassVar[type] = SemEvalOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="SemEval-2024 Task 3",
         where="https://github.com/NUSTM/SemEval-2024_ECAC (data/)",
         licence="GPL-3.0; the README says research only",

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from emo.datasets.dataset import Card, Dataset, Download, Stated
+from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated
 from emo.datasets.mmsa import LAYOUT, WHERE, read_labels
 from emo.datasets.tree import Tree
 
@@ -10,7 +10,7 @@ from emo.datasets.tree import Tree
 class Sims(Dataset):
     """2,281 Chinese segments with a label for each modality; from -1 to 1."""
 
-    card: ClassVar[Card] = Card(
+    card: ClassVar[DatasetCard] = DatasetCard(
         title="CH-SIMS",
         where=WHERE,
         licence="research only, ask the authors",

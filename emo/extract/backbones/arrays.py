@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from emo.errors import MediaError, OptionError
-from emo.extract.backbone import Backbone, Card, Inputs, Prepared
+from emo.extract.backbone import Backbone, BackboneCard, Inputs, Prepared
 from emo.extract.decode.array_file import read_array
 from emo.extract.media import Media, Needs
 from emo.manifest import Manifest
@@ -48,7 +48,7 @@ class Arrays(Backbone):
     """
 
     Options: ClassVar[type] = ArraysOptions
-    card = Card(source="yours", licence="yours", streams="column (T, D)")
+    card = BackboneCard(source="yours", licence="yours", streams="column (T, D)")
 
     def __init__(self, options: ArraysOptions) -> None:
         """Keep the options; there are no weights."""

@@ -12,7 +12,7 @@ from skimage.feature import hog
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
-from emo.extract.transforms.audio import frames_of, resample, to_mono
+from emo.extract.transforms.audio import count_frames, resample_audio, to_mono
 from emo.extract.transforms.hashed_words import hashed_grams
 from emo.extract.transforms.log_mel import log_mel
 from emo.extract.transforms.pitch import pitch
@@ -107,7 +107,7 @@ class Classic(Backbone):
         """All of the work."""
         inputs, notes = {}, {}
         if media.samples is not None and media.sample_rate is not None:
-            samples = resample(to_mono(media.samples), media.sample_rate, _SAMPLE_RATE)
+            samples = resample_audio(to_mono(media.samples), media.sample_rate, _SAMPLE_RATE)
             inputs["audio"] = prosody(
                 samples, _SAMPLE_RATE, mels=self.options.mels, hop_seconds=self.options.hop_seconds
             )
@@ -135,7 +135,7 @@ def prosody(samples: np.ndarray, sample_rate: int, *, mels: int, hop_seconds: fl
     )  # fmt: skip
     tone = pitch(samples, sample_rate, hop_seconds=hop_seconds)
     hop, window = round(hop_seconds * sample_rate), round(_WINDOW_SECONDS * sample_rate)
-    power = np.square(frames_of(samples, window, hop)).mean(axis=1, keepdims=True)
+    power = np.square(count_frames(samples, window, hop)).mean(axis=1, keepdims=True)
     energy = 10 * np.log10(np.maximum(power, 1e-10))
     slopes = slope(mel)
     columns = [mel, slopes, np.abs(slopes), tone]

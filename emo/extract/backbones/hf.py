@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
     WINDOWS_AT_ONCE,
     Linspace,
@@ -22,9 +22,9 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.checkpoint import read_json
+from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
-from emo.extract.models.weights import Found, WeightFile, Weights, locate
+from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.hf.inputs import (
     AudioInputs,
     PictureInputs,
@@ -34,7 +34,7 @@ from emo.extract.networks.hf.inputs import (
 )  # fmt: skip
 from emo.extract.networks.hf.kinds import (
     Kind,
-    frames_of,
+    audio_frames,
     kind_of,
     level_of,
     width_of,
@@ -75,7 +75,7 @@ class HF(Model):
     """
 
     Options: ClassVar[type] = HFOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="https://github.com/huggingface/transformers",
         licence="code Apache-2.0; weights: see the model's card",
         parameters="any",
@@ -100,7 +100,7 @@ class HF(Model):
             return Needs(Uniform(options.frames), faces=options.rule(options.face_size))
         if kind == "image":
             return Needs(Uniform(options.frames), keep_frames=True)
-        rule = Linspace(frames_of(_config(options)))
+        rule = Linspace(audio_frames(_config(options)))
         if options.window_seconds is None:
             return Needs(rule, keep_frames=True)
         hop = options.hop_seconds or options.window_seconds
@@ -149,7 +149,7 @@ class HF(Model):
     def __init__(self, options: HFOptions, found: Found, *, device: str) -> None:
         """Load model and processor."""
         super().__init__(options, device=device)
-        config = read_json(found.get("config.json"))
+        config = read_config(found.get("config.json"))
         self.kind = kind_of(options.input, config)
         level = level_of(options.level, self.kind, config)
         network, has_pooler = load_network(found.folder, config, level)
@@ -161,7 +161,7 @@ class HF(Model):
             layers=options.layers, has_pooler=has_pooler,
         )  # fmt: skip
         self._is_whisper = config["model_type"] == "whisper"
-        self._frames = frames_of(config) if self.kind == "video" else 1
+        self._frames = audio_frames(config) if self.kind == "video" else 1
 
     @classmethod
     def write_tiny(cls, folder: Path) -> HFOptions:
@@ -251,10 +251,10 @@ class HF(Model):
 
 
 def _config(options: HFOptions) -> dict[str, Any]:
-    found = locate(HF.weights(options))
+    found = locate_weights(HF.weights(options))
     return _read_config(found.get("config.json"))
 
 
 @lru_cache(maxsize=32)
 def _read_config(path: Path) -> dict[str, Any]:
-    return read_json(path)
+    return read_config(path)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
     WINDOWS_AT_ONCE,
     FrameRule,
@@ -24,12 +24,12 @@ from emo.extract.media import (
     window_starts,
 )
 from emo.extract.models.model import Model, to_numpy
-from emo.extract.models.weights import Found, WeightFile, Weights, locate
+from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.languagebind.checkpoint import (
     TOKENIZER,
     Config,
     checkpoint,
-    files_of,
+    languagebind_files,
     read_all,
     read_configs,
     read_one,
@@ -59,7 +59,7 @@ class LanguageBind(Model):
 
     Options: ClassVar[type] = LanguageBindOptions
     options: LanguageBindOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="PKU-YuanGroup/LanguageBind (arXiv:2310.01852)",
         licence="MIT; its training data (VIDAL-10M) non-commercial: CC BY-NC 4.0",
         parameters="0.4 G video, 0.3 G audio, 0.1 G text",
@@ -88,7 +88,7 @@ class LanguageBind(Model):
         for stream in options.parts:
             option = OPTION_OF[stream]
             source = getattr(options, option)
-            for names in files_of(stream):
+            for names in languagebind_files(stream):
                 files[WeightFile(names, source=source, option=option)] = None
         return Weights("languagebind", options.weights, tuple(files))
 
@@ -144,7 +144,7 @@ class LanguageBind(Model):
         audio, text = "audio" in options.parts, "text" in options.parts
         if not options.pictures:
             return Needs(audio=audio, text=text)
-        configs = read_configs(options, locate(cls.weights(options)))
+        configs = read_configs(options, locate_weights(cls.weights(options)))
         rule: FrameRule = Linspace(_frames_of(configs))
         if options.windows:
             rule = Windows(rule, *options.windows)
@@ -157,7 +157,7 @@ class LanguageBind(Model):
     @classmethod
     def tokens(cls, options: LanguageBindOptions, seconds: float) -> dict[str, float]:
         """As many for each window; the text's length is guessed from the time."""
-        configs = read_configs(options, locate(cls.weights(options)))
+        configs = read_configs(options, locate_weights(cls.weights(options)))
         windows = len(window_starts(seconds, *options.windows)) if options.windows else 1
         frames = _frames_of(configs)
         expected = {}

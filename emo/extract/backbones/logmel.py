@@ -11,7 +11,7 @@ import numpy as np
 
 from emo.extract.backbone import Backbone, Inputs, Prepared
 from emo.extract.media import Media, Needs
-from emo.extract.transforms.audio import resample, to_mono
+from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel, mel_filters
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -83,7 +83,7 @@ class LogMel(Backbone):
             return Prepared({}, dict(media.absent))
         options = asdict(self.options)
         rate = options.pop("sample_rate")
-        samples = resample(to_mono(media.samples), media.sample_rate, rate)
+        samples = resample_audio(to_mono(media.samples), media.sample_rate, rate)
         return Prepared({"audio": log_mel(samples, rate, **options)})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from emo import plugins
 from emo.errors import OptionError
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.models.checkpoint import fill, read_json, read_tensors
+from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights
@@ -75,7 +75,7 @@ class OpenClip(Model):
 
     Options: ClassVar[type] = OpenClipOptions
     options: OpenClipOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="https://github.com/mlfoundations/open_clip",
         licence="code MIT; weights: see their card (LAION's: MIT)",
         parameters="151 M (ViT-B-32)",
@@ -205,7 +205,7 @@ def architecture(options: OpenClipOptions, found: Found) -> dict[str, Any]:
     if not path.is_file():
         names = sorted(file.stem for file in folder.glob("*.json"))
         raise OptionError(plugins.unknown("open_clip model", options.model, names))
-    return read_json(path)
+    return read_config(path)
 
 
 def _untrained(name: str) -> Any:
@@ -219,5 +219,5 @@ def _untrained(name: str) -> Any:
 
 
 def _part(config: Path, name: str) -> dict[str, Any]:
-    part = read_json(config).get(name)
+    part = read_config(config).get(name)
     return dict(part) if isinstance(part, dict) else {}

@@ -15,14 +15,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from emo.errors import WeightsError
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
-from emo.extract.models.checkpoint import fill, read_json, read_tensors
+from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.models.options import ModelOptions, chosen_streams
-from emo.extract.models.weights import Found, WeightFile, Weights, locate
+from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
-from emo.extract.transforms.audio import resample
+from emo.extract.transforms.audio import resample_audio
 from emo.store.recipe import StreamSpec
 
 FRAMES_PER_SECOND = 25.0  # 1920 samples a frame at 48 kHz
@@ -75,7 +75,7 @@ class Perceiver(Model):
 
     Options: ClassVar[type] = PerceiverOptions
     options: PerceiverOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="deepmind/multimodal-perceiver (arXiv:2107.14795)",
         parameters="20 M",
         streams="label (T, 512); on request latents (784 T, 512), logits (T, 700)",
@@ -112,7 +112,7 @@ class Perceiver(Model):
     @classmethod
     def streams(cls, options: PerceiverOptions, found: Found) -> dict[str, StreamSpec]:
         """The wanted ones, sizes from ``config.json``."""
-        sizes = read_sizes(read_json(found.get("config.json")))
+        sizes = read_sizes(read_config(found.get("config.json")))
         every = {
             "latents": StreamSpec(sizes.latent_width, options.stored, "latent"),
             "label": StreamSpec(sizes.label_width, options.stored, "window"),
@@ -136,7 +136,7 @@ class Perceiver(Model):
     @classmethod
     def build(cls, options: PerceiverOptions, found: Found, *, device: str) -> Self:
         """As in the contract."""
-        config, path = read_json(found.get("config.json")), found.get("model.safetensors")
+        config, path = read_config(found.get("config.json")), found.get("model.safetensors")
         net = PerceiverWindow(config)
         fill(net.whole, read_tensors(path), where=str(path))
         return cls(net.eval().to(device), read_sizes(config), options, device=device)
@@ -164,7 +164,7 @@ class Perceiver(Model):
             return Prepared({}, dict.fromkeys(self.options.parts, reason))
         images = media.frames.reshape(-1, self.sizes.pixels)  # (W, F*H*W*3)
         rate = round(FRAMES_PER_SECOND * self.sizes.samples_per_frame)
-        samples = resample(media.samples[0], media.sample_rate, rate)
+        samples = resample_audio(media.samples[0], media.sample_rate, rate)
         hop = _hop_seconds(self.options, self.sizes)
         starts = np.round(np.arange(len(images)) * hop * rate).astype(int)
         sounds = cut(samples, starts, self.sizes.samples)  # (W, S)
@@ -231,7 +231,7 @@ def _hop_seconds(options: PerceiverOptions, sizes: PerceiverSizes) -> float:
 def _sizes_or_usual(options: PerceiverOptions) -> PerceiverSizes:
     """Those of ``config.json``, or the published ones where no weights are (``emo list``)."""
     try:
-        found = locate(Perceiver.weights(options))
+        found = locate_weights(Perceiver.weights(options))
     except WeightsError:
         return PerceiverSizes()
-    return read_sizes(read_json(found.get("config.json")))
+    return read_sizes(read_config(found.get("config.json")))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.models.checkpoint import fill, read_tensors
 from emo.extract.models.model import Model, to_numpy
@@ -91,7 +91,7 @@ class ResNet3d(Model):
 
     Options: ClassVar[type] = ResNet3dOptions
     options: ResNet3dOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="torchvision (arXiv:1711.11248, Kinetics-400)",
         licence="BSD-3-Clause; trained on Kinetics-400",
         parameters="33 M (r3d_18), 12 M (mc3_18), 31 M (r2plus1d_18)",

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from emo import plugins
 from emo.errors import OptionError
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.models.checkpoint import fill, read_json, read_tensors
+from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.models.options import FaceModelOptions
 from emo.extract.models.weights import Found, WeightFile, Weights
@@ -61,7 +61,7 @@ class TimmModel(Model):
 
     Options: ClassVar[type] = TimmOptions
     options: TimmOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="https://github.com/huggingface/pytorch-image-models",
         licence="code Apache-2.0; weights: see their card",
         parameters="4.0 M (efficientnet_b0)",
@@ -107,7 +107,7 @@ class TimmModel(Model):
         fill(net, read_tensors(path), where=str(path))
         chosen = dict(net.pretrained_cfg)
         if config := found.path(_CONFIG.names[0]):
-            chosen |= dict(read_json(config).get("pretrained_cfg") or {})
+            chosen |= dict(read_config(config).get("pretrained_cfg") or {})
         transform = create_transform(**resolve_data_config(chosen))  # type: ignore[no-untyped-call]
         return cls(net.eval().to(device), transform, options, device=device)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.models.checkpoint import fill, read_tensors
 from emo.extract.models.model import Model, to_numpy
@@ -59,7 +59,7 @@ class VggFace(Model):
 
     Options: ClassVar[type] = VggFaceOptions
     options: VggFaceOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="facenet-pytorch 2.5.3 (InceptionResnetV1, VGGFace2)",
         licence="MIT; trained on VGGFace2: check before commercial use",
         parameters="23.5 M",

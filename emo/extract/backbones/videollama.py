@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from emo.extract.backbone import Card, Inputs, Prepared
+from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
     WINDOWS_AT_ONCE,
     FrameRule,
@@ -26,7 +26,7 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.checkpoint import read_json
+from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Forward, Model, to_numpy
 from emo.extract.models.weights import Found, Weights
 from emo.extract.networks.imagebind.inputs import SAMPLE_RATE, spectrograms
@@ -35,9 +35,9 @@ from emo.extract.networks.videollama.weights import (
     CONFIG,
     FILES,
     TOKENIZER,
-    files_of,
     only,
     projection,
+    videollama_files,
     word_embeddings,
 )
 from emo.extract.transforms.kaldi import sinc_resample
@@ -59,7 +59,7 @@ class VideoLlama(Model):
 
     Options: ClassVar[type] = VideoLlamaOptions
     options: VideoLlamaOptions
-    card: ClassVar[Card] = Card(
+    card: ClassVar[BackboneCard] = BackboneCard(
         source="DAMO-NLP-SG/Video-LLaMA (arXiv:2306.02858)",
         licence="code BSD-3-Clause; weights non-commercial (ImageBind: CC BY-NC-SA 4.0)",
         parameters="1.1 G video, 0.1 G audio",
@@ -84,7 +84,7 @@ class VideoLlama(Model):
         """Those that the wanted streams need, all in one folder."""
         files = [CONFIG]
         for stream in options.parts:
-            files += files_of(stream, options.weights)
+            files += videollama_files(stream, options.weights)
         return Weights("videollama", options.weights, tuple(files))
 
     @classmethod
@@ -110,7 +110,7 @@ class VideoLlama(Model):
         """Each wanted part from its own files."""
         from emo.extract.networks.videollama.checkpoint import load_branch
 
-        config = read_json(path) if (path := found.path("config.json")) else {}
+        config = read_config(path) if (path := found.path("config.json")) else {}
         branches = {}
         for stream in [stream for stream in options.parts if stream in FILES]:
             paths = [only(found, file) for file in FILES[stream]]

@@ -10,7 +10,7 @@ from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
 from emo.extract.decode.audio import Audio, read_audio
 from emo.extract.decode.container import declared_seconds, open_media
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.decode.video import Picture, frame_seconds, read_pictures
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
@@ -19,7 +19,7 @@ NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or vid
 
 
 def load_media(
-    source: Source, needs: Sequence[Needs], *, detect: DetectFaces | None = None
+    source: ClipSource, needs: Sequence[Needs], *, detect: DetectFaces | None = None
 ) -> list[Media]:
     """Decode what all ``needs`` ask for in one pass and hand each its own view.
 
@@ -47,7 +47,7 @@ def load_media(
     ]
 
 
-def probe_seconds(source: Source) -> float | None:
+def probe_seconds(source: ClipSource) -> float | None:
     """How long the clip lasts, as its headers say (they may lie); None: they say nothing."""
     path = source.video or source.audio
     if path is None:
@@ -104,7 +104,7 @@ class View:
 class Pictures:
     """The frames that any backbone wants of one clip, decoded once."""
 
-    source: Source
+    source: ClipSource
     times: np.ndarray | str
     """Of all its frames, or why there are none."""
     detect: DetectFaces | None
@@ -144,7 +144,7 @@ class Pictures:
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 
-def _times_of(source: Source) -> np.ndarray | str:
+def _times_of(source: ClipSource) -> np.ndarray | str:
     if source.video is None:
         return NO_VIDEO
     return frame_seconds(
@@ -152,7 +152,7 @@ def _times_of(source: Source) -> np.ndarray | str:
     )
 
 
-def audio_of(source: Source) -> Audio | str:
+def audio_of(source: ClipSource) -> Audio | str:
     """The samples of a clip, or why there are none."""
     path = source.audio or source.video
     if path is None:
@@ -166,7 +166,7 @@ def audio_of(source: Source) -> Audio | str:
 
 
 def media_of(
-    source: Source, view: View | None, need: Needs, pictures: Pictures | None,
+    source: ClipSource, view: View | None, need: Needs, pictures: Pictures | None,
     audio: Audio | str | None,
 ) -> Media:  # fmt: skip
     """What one backbone gets of a clip, once everything is decoded."""

@@ -11,15 +11,15 @@ import numpy as np
 
 from emo.extract.decode.audio import Audio, AudioPass
 from emo.extract.decode.decode import NO_VIDEO, Pictures, View, audio_of, load_media, media_of
-from emo.extract.decode.source import Source
-from emo.extract.decode.video import Picture, frame_seconds, inside, shown_frames
+from emo.extract.decode.source import ClipSource
+from emo.extract.decode.video import Picture, frame_seconds, shown_frames, within
 from emo.extract.media import DetectFaces, Media, Needs
 
 FARTHEST_SECONDS = 10.0
 """Between two clips of one pass; over more than that it is cheaper to seek."""
 
 
-def continues(before: Source, after: Source) -> bool:
+def continues(before: ClipSource, after: ClipSource) -> bool:
     """Both are stretches of the same file, so near that one pass should read them."""
     same = ("video", "audio", "audio_channel")
     if any(getattr(before, name) != getattr(after, name) for name in same):
@@ -31,7 +31,7 @@ def continues(before: Source, after: Source) -> bool:
 
 
 def load_segments(
-    sources: Sequence[Source], needs: Sequence[Needs], *, detect: DetectFaces | None = None
+    sources: Sequence[ClipSource], needs: Sequence[Needs], *, detect: DetectFaces | None = None
 ) -> Iterator[list[Media] | Exception]:
     """Decode the clips of one file in a single pass, in the order of ``sources``.
 
@@ -57,7 +57,7 @@ def load_segments(
 
 
 def _one_pass(
-    sources: Sequence[Source], needs: Sequence[Needs], detect: DetectFaces | None
+    sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
 ) -> Iterator[list[Media]]:
     with ExitStack() as stack:
         clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
@@ -82,7 +82,7 @@ _Clip = tuple[Pictures, list[View]]
 
 
 def _clips(
-    sources: Sequence[Source], needs: Sequence[Needs], detect: DetectFaces | None
+    sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
 ) -> list[_Clip]:
     """Which frames each clip wants; the file's packets are looked at once."""
     path, ends = sources[0].video, [source.end_seconds for source in sources]
@@ -94,7 +94,7 @@ def _clips(
     for source in sources:
         own = times
         if not isinstance(times, str):
-            own = inside(times, start_seconds=source.start_seconds, end_seconds=source.end_seconds)
+            own = within(times, start_seconds=source.start_seconds, end_seconds=source.end_seconds)
         pictures = Pictures(source, own, detect)
         found.append((pictures, [pictures.view(need) for need in needs]))
     return found
@@ -103,7 +103,7 @@ def _clips(
 class _Frames:
     """Hands every wanted frame to the clips that want it, in the order of time."""
 
-    def __init__(self, first: Source, clips: Sequence[_Clip]) -> None:
+    def __init__(self, first: ClipSource, clips: Sequence[_Clip]) -> None:
         self._clips = clips
         every = {time for _, views in clips for view in views for time in view.times}
         self._wanted = np.array(sorted(every))
@@ -135,7 +135,7 @@ class _Audio:
     others a seek costs little.
     """
 
-    def __init__(self, first: Source, stack: ExitStack) -> None:
+    def __init__(self, first: ClipSource, stack: ExitStack) -> None:
         path = first.audio or first.video
         self._pass = None
         if path is not None:
@@ -144,7 +144,7 @@ class _Audio:
             )
             self._pass = one if one.is_from_start else None
 
-    def read(self, source: Source) -> Audio | str:
+    def read(self, source: ClipSource) -> Audio | str:
         if self._pass is None:
             return audio_of(source)
         return self._pass.read(source.start_seconds, source.end_seconds)

@@ -10,7 +10,7 @@ from emo.manifest.cells import ARRAYS
 
 
 @dataclass(frozen=True)
-class Source:
+class ClipSource:
     """Where the media of one clip are; resolved paths."""
 
     video: Path | None = None
@@ -28,9 +28,9 @@ class Source:
     """The manifest's other columns, some of which may name arrays."""
 
 
-def source_of(clip: Clip, root: Path) -> Source:
+def source_of(clip: Clip, root: Path) -> ClipSource:
     """The decoder's view of a clip: absolute paths, times, channel, text."""
-    return Source(
+    return ClipSource(
         video=root / clip.video if clip.video else None,
         audio=root / clip.audio if clip.audio else None,
         audio_channel=clip.audio_channel,

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from emo.extract.decode.decode import probe_seconds
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 
 Tokens = Mapping[str, np.ndarray]
 """Stream -> (T, D)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class StretchResult:
     """What one stretch of a clip gave."""
 
     tokens: Tokens = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Piece:
     notes: Mapping[str, float] = field(default_factory=dict)
 
 
-def stretches_of(source: Source, seconds: float | None) -> list[Source]:
+def stretches_of(source: ClipSource, seconds: float | None) -> list[ClipSource]:
     """The clip cut into stretches of ``seconds``; None, or a clip that is shorter: as it is.
 
     How long it lasts is what its headers say; the last stretch is open, should they say too little.
@@ -44,11 +44,11 @@ def stretches_of(source: Source, seconds: float | None) -> list[Source]:
     ]
 
 
-def join(pieces: Sequence[Piece]) -> Piece:
+def join_stretches(pieces: Sequence[StretchResult]) -> StretchResult:
     """One clip from its stretches: a failed one fails all; a stream may be absent in some."""
     failure = next((piece.failure for piece in pieces if piece.failure is not None), None)
     if len(pieces) == 1 or failure is not None:
-        return pieces[0] if failure is None else Piece(failure=failure)
+        return pieces[0] if failure is None else StretchResult(failure=failure)
     names = dict.fromkeys(name for piece in pieces for name in piece.tokens)
     tokens = {
         name: np.concatenate([piece.tokens[name] for piece in pieces if name in piece.tokens])
@@ -65,4 +65,4 @@ def join(pieces: Sequence[Piece]) -> Piece:
         key: float(np.mean([piece.notes[key] for piece in pieces if key in piece.notes]))
         for key in keys
     }
-    return Piece(tokens, None, absent, notes)
+    return StretchResult(tokens, None, absent, notes)

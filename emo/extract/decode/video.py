@@ -52,10 +52,10 @@ def frame_seconds(
             seconds = [time for time, _ in frames]
     if not seconds:
         return "the video has no frames"
-    return inside(np.unique(seconds), start_seconds=start_seconds, end_seconds=end_seconds)
+    return within(np.unique(seconds), start_seconds=start_seconds, end_seconds=end_seconds)
 
 
-def inside(
+def within(
     times: np.ndarray, *, start_seconds: float | None, end_seconds: float | None
 ) -> np.ndarray | str:
     """Those of the times (F,), rising, that lie in a stretch, or the reason why none does."""

@@ -21,7 +21,7 @@ BARE_DEATHS = 2
 
 
 @dataclass(frozen=True)
-class Ready:
+class WorkerReady:
     """The worker wants a part."""
 
     by: str
@@ -31,18 +31,18 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Died:
+class WorkerDied:
     """The worker is no more."""
 
     how: str | None
     """``SIGSEGV``; None: unknown."""
 
 
-Message = Ready | Died | PartReport | PartDone | EmoError | bool
+Message = WorkerReady | WorkerDied | PartReport | PartDone | EmoError | bool
 """A bool is a clip, true when it failed."""
 
 
-class Staff(ABC):
+class WorkerPool(ABC):
     """Workers somewhere, each known by a key."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class Staff(ABC):
         """How many workers there is room for now; may change while the job runs."""
 
     @abstractmethod
-    def hire(self) -> Hashable:
+    def start(self) -> Hashable:
         """Start a worker; it says that it is ready when it is."""
 
     @abstractmethod
@@ -78,11 +78,11 @@ class _Member:
 
 
 @dataclass
-class Crew:
+class Supervisor:
     """The side that hands out the parts of one job."""
 
     folder: JobFolder
-    staff: Staff
+    pool: WorkerPool
     progress: Progress
     is_stopping: Callable[[], bool]
     retries: int = RETRIES
@@ -107,14 +107,14 @@ class Crew:
                     is_told = True
                     self.report.is_stopped |= self._error is None
                     self._waiting.clear()
-                    self.staff.stop()
-                self._hire()
+                    self.pool.stop()
+                self._start()
                 if not self._waiting and not self._has_work():
                     break
-                for key, message in self.staff.hear(0.2):
+                for key, message in self.pool.hear(0.2):
                     self._hear(key, message)
         finally:
-            self.staff.close()
+            self.pool.close()
         if self._error:
             raise self._error
         return self.report
@@ -122,11 +122,11 @@ class Crew:
     def _has_work(self) -> bool:
         return any(member.parts for member in self._members.values())
 
-    def _hire(self) -> None:
+    def _start(self) -> None:
         idle = sum(not member.parts for member in self._members.values())
-        room = self.staff.slots() - len(self._members)
+        room = self.pool.slots() - len(self._members)
         for _ in range(min(room, len(self._waiting) - idle)):
-            self._members[self.staff.hire()] = _Member()
+            self._members[self.pool.start()] = _Member()
 
     def _hear(self, key: Hashable, message: Message) -> None:
         member = self._members.get(key)
@@ -140,41 +140,41 @@ class Crew:
         elif isinstance(message, PartReport):
             self.report.add(message.clips, message.failures, message.work)
             self.report.is_stopped |= message.is_stopped
-        elif isinstance(message, Ready):
+        elif isinstance(message, WorkerReady):
             member.by = message.by
             part = self._next(is_ahead=message.is_ahead)
             if part is not None:
                 member.parts.append(part)
             elif not message.is_ahead:
                 del self._members[key]  # sent home; it may never be heard of again
-            self.staff.give(key, part)
+            self.pool.give(key, part)
         elif isinstance(message, PartDone):
             member.parts.remove(message.part)
         else:
             del self._members[key]
-            self._bury(member, message.how)
+            self._on_death(member, message.how)
 
     def _next(self, *, is_ahead: bool) -> int | None:
         """Ahead of time only while one is left for every other worker."""
-        if len(self._waiting) < (self.staff.slots() if is_ahead else 1):
+        if len(self._waiting) < (self.pool.slots() if is_ahead else 1):
             return None
         return self._waiting.pop()
 
-    def _bury(self, member: _Member, how: str | None) -> None:
+    def _on_death(self, member: _Member, how: str | None) -> None:
         """A worker died; where all were told to stop, that is how they end."""
         if self.is_stopping() or self._error or (member.by and not member.parts):
             return
         if not member.parts:
             self._die_before_work(how)
             return
-        guilty = [part for part in member.parts if self.folder.journal(part).died(member.by, how)]
+        involved = [part for part in member.parts if self.folder.journal(part).died(member.by, how)]
         for part in reversed(member.parts):  # the first is taken first again
-            if part in guilty or (part == member.parts[0] and not guilty):
-                self._charge(part, how, is_bare=not guilty)
+            if part in involved or (part == member.parts[0] and not involved):
+                self._count_death(part, how, is_bare=not involved)
             else:
                 self._waiting.append(part)
 
-    def _charge(self, part: int, how: str | None, *, is_bare: bool) -> None:
+    def _count_death(self, part: int, how: str | None, *, is_bare: bool) -> None:
         """One death more in a part, which is done again unless there were too many."""
         self._deaths[part] = self._deaths.get(part, 0) + 1
         self._bare[part] = self._bare.get(part, 0) + is_bare

@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from emo.errors import EmoError
-from emo.extract.executors._pool import Died, Message, Ready
+from emo.extract.executors._pool import Message, WorkerDied, WorkerReady
 from emo.extract.job.folder import open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
@@ -35,14 +35,14 @@ def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
             folder = open_job(path)
             job: Job = replace(folder.job, device=device, threads=threads)
             with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
-                for done in careful.run_parts(
+                for done in careful.run_each_part(
                     worker, folder, parent.take, log, is_stopping=is_stopping, on_clip=parent.tell
                 ):
                     parent.tell(done)
         except EmoError as error:
             parent.tell(error)
         except BrokenDevice as error:
-            parent.tell(Died(str(error)))
+            parent.tell(WorkerDied(str(error)))
 
 
 class _Parent:
@@ -53,7 +53,7 @@ class _Parent:
 
     def take(self, is_ahead: bool) -> int | None:
         """The next part; None: there is none."""
-        self.tell(Ready(me(), is_ahead))
+        self.tell(WorkerReady(me(), is_ahead))
         try:
             part: int | None = self.pipe.recv()
         except (EOFError, OSError):

@@ -16,7 +16,7 @@ from typing import Any
 
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
-from emo.extract.executors._pool import RETRIES, Crew, Died, Message, Staff
+from emo.extract.executors._pool import RETRIES, Message, Supervisor, WorkerDied, WorkerPool
 from emo.extract.executors._process import serve
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import me
@@ -75,9 +75,9 @@ def run_supervised(
     devices = devices_of(folder.job.device)
     workers = min(workers or len(devices), max(1, len(parts)))
     with stop_on_signals() as is_stopping:
-        staff = _Processes(folder.path, workers, devices)
+        pool = _Processes(folder.path, workers, devices)
         bearable = RETRIES if retries is None else retries
-        return Crew(folder, staff, progress, is_stopping, bearable).run(parts)
+        return Supervisor(folder, pool, progress, is_stopping, bearable).run(parts)
 
 
 def _run_here(
@@ -99,7 +99,7 @@ def _run_here(
 
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
         try:
-            for done in careful.run_parts(
+            for done in careful.run_each_part(
                 worker, folder, take, log, is_stopping=is_stopping, on_clip=progress.on_clip
             ):
                 if isinstance(done, PartReport):
@@ -125,7 +125,7 @@ class _Process:
     device: str
 
 
-class _Processes(Staff):
+class _Processes(WorkerPool):
     """Workers that are processes of this machine, spread over its devices."""
 
     def __init__(self, path: Path, workers: int, devices: Sequence[str]) -> None:
@@ -136,7 +136,7 @@ class _Processes(Staff):
     def slots(self) -> int:
         return self.workers
 
-    def hire(self) -> Hashable:
+    def start(self) -> Hashable:
         used = [one.device for one in self.alive.values()]
         device = min(self.devices, key=used.count)
         ours, theirs = self.context.Pipe()
@@ -163,7 +163,7 @@ class _Processes(Staff):
             try:
                 heard.append((key, self.alive[key].pipe.recv()))
             except (EOFError, OSError):
-                heard.append((key, Died(self._bury(key))))
+                heard.append((key, WorkerDied(self._on_death(key))))
         return heard
 
     def stop(self) -> None:
@@ -176,7 +176,7 @@ class _Processes(Staff):
             one.process.join()
             one.pipe.close()
 
-    def _bury(self, key: Hashable) -> str:
+    def _on_death(self, key: Hashable) -> str:
         one = self.alive.pop(key)
         one.process.join()
         one.pipe.close()

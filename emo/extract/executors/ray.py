@@ -20,7 +20,14 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
-from emo.extract.executors._pool import RETRIES, Crew, Died, Message, Ready, Staff
+from emo.extract.executors._pool import (
+    RETRIES,
+    Message,
+    Supervisor,
+    WorkerDied,
+    WorkerPool,
+    WorkerReady,
+)
 from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
@@ -59,8 +66,8 @@ class Ray(Executor):
         retries = RETRIES if self.resources.retries is None else self.resources.retries
         try:
             with stop_on_signals() as is_stopping:
-                staff = _Actors(folder, self.workers or len(parts), self._share(folder))
-                return Crew(folder, staff, progress, is_stopping, retries).run(parts)
+                pool = _Actors(folder, self.workers or len(parts), self._share(folder))
+                return Supervisor(folder, pool, progress, is_stopping, retries).run(parts)
         finally:
             if is_ours:
                 ray.shutdown()
@@ -87,27 +94,27 @@ class _Hand:
     inbox: list[Message] = field(default_factory=list)
 
 
-class _Actors(Staff):
+class _Actors(WorkerPool):
     """Workers that are actors."""
 
     def __init__(self, folder: JobFolder, most: int, share: dict[str, float]) -> None:
         self.folder, self.most, self.share = folder, most, share
         self.hands: dict[Hashable, _Hand] = {}
-        self.hired = 0
+        self.started = 0
 
     def slots(self) -> int:
         room = [_total(kind) / share for kind, share in self.share.items() if share]
         return max(1, min(self.most, math.floor(min(room) + 1e-6)))
 
-    def hire(self) -> Hashable:
-        self.hired += 1
+    def start(self) -> Hashable:
+        self.started += 1
         kind = ray.remote(_Actor).options(
             num_cpus=self.share["CPU"], num_gpus=self.share["GPU"], max_restarts=0,
             max_task_retries=0, max_concurrency=2,
         )  # fmt: skip
         actor = kind.remote(str(self.folder.path), max(1, int(self.share["CPU"])))
-        self.hands[self.hired] = _Hand(actor, actor.sign.remote())  # type: ignore[attr-defined]
-        return self.hired
+        self.hands[self.started] = _Hand(actor, actor.sign.remote())  # type: ignore[attr-defined]
+        return self.started
 
     def give(self, key: Hashable, part: int | None) -> None:
         hand = self.hands[key]
@@ -153,18 +160,18 @@ class _Actor:
         self.log = TaskLog(self.folder.logs, device=device, node=socket.gethostname())
 
     def sign(self) -> list[Message]:
-        return [Ready(me())]
+        return [WorkerReady(me())]
 
     def run(self, part: int) -> list[Message]:
         clips: list[Message] = []
         left = [part]
         reports = list(
-            careful.run_parts(
+            careful.run_each_part(
                 self.worker, self.folder, lambda is_ahead: left.pop() if left else None, self.log,
                 is_stopping=lambda: self.is_stopping, on_clip=clips.append,
             )
         )  # fmt: skip
-        return [*clips, *reports, Ready(me())]
+        return [*clips, *reports, WorkerReady(me())]
 
     def stop(self) -> None:
         self.is_stopping = True
@@ -190,12 +197,14 @@ def _meaning(error: RayError) -> Message:
     """An error of ours that crossed the cluster, or a death; no clip is guilty of a node's."""
     if isinstance(error, RayTaskError):
         cause = error.cause
-        return cause if isinstance(cause, EmoError) else Died(f"{type(cause).__name__}: {cause}")
+        return (
+            cause if isinstance(cause, EmoError) else WorkerDied(f"{type(cause).__name__}: {cause}")
+        )
     if isinstance(error, RayActorError) and error.actor_init_failed:
-        return Died(_raised(str(error)))
+        return WorkerDied(_raised(str(error)))
     if "process has died" in str(error):
-        return Died("Ray: its process crashed or ran out of memory")
-    return Died(None)
+        return WorkerDied("Ray: its process crashed or ran out of memory")
+    return WorkerDied(None)
 
 
 def _raised(traceback: str) -> str | None:

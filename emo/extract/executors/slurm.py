@@ -10,7 +10,7 @@ from emo.extract.job.folder import JobFolder
 from emo.extract.job.resources import Resources, flag
 from emo.extract.job.slurm_queue import (
     DEFAULT_ARRAY_SIZE,
-    Submission,
+    ArrayJob,
     max_array_size,
     remember,
     submit,
@@ -97,7 +97,7 @@ class Slurm(Executor):
         report = JobReport(queued=sum(not wanted.isdisjoint(task) for task in queued))
         for offset, indexes in arrays(tasks, limit):
             taken = submit(script, indexes, offset, self.resources.max_parallel)
-            remember(folder.path, Submission(taken, offset, self._each))
+            remember(folder.path, ArrayJob(taken, offset, self._each))
             report.submitted.append(taken)
         if retries and report.submitted:
             submit_after(retry_script, report.submitted)

@@ -23,7 +23,7 @@ from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.job.plan import PartPlan
-from emo.extract.job.request import Ask, Job, JobError
+from emo.extract.job.request import Job, JobError, Request
 from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.store.backend.commit import cannot_write, host
 from emo.store.backend.location import Location, location
@@ -183,7 +183,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         root=Path(document["root"]),
         store=location(document["store"]),
         asks=tuple(
-            Ask(**{**backbone, "recipe": Recipe.from_json(backbone["recipe"])})
+            Request(**{**backbone, "recipe": Recipe.from_json(backbone["recipe"])})
             for backbone in document["backbones"]
         ),
         device=document["device"],

@@ -21,7 +21,7 @@ from emo.store.backend.commit import cannot_write, host
 
 LOGS = "logs"
 """The folder of the workers' logs, beside that of the journals."""
-PIECES = 4
+MOST_PIECES = 4
 FRESH_SECONDS = 120
 """A worker of another machine whose log is older counts as gone."""
 
@@ -36,11 +36,11 @@ class Death:
 
 
 @dataclass(frozen=True)
-class Group:
+class ClipGroup:
     """Clips that are done and committed together in a careful attempt."""
 
     clips: tuple[str, ...]
-    verdict: str | None = None
+    give_up_reason: str | None = None
     """The reason to record them as failed instead of trying again."""
 
 
@@ -106,7 +106,7 @@ class Journal:
         gone = (clips for by, clips in open_.items() if not is_at_work(logs, by))
         return found + [Death(frozenset(clips), None) for clips in gone]
 
-    def groups(self, missing: Sequence[str]) -> list[Group]:
+    def groups(self, missing: Sequence[str]) -> list[ClipGroup]:
         """What to do of the missing clips and in which order: the least suspect first."""
         deaths = self.deaths()
         tightest = dict.fromkeys(missing, Death(frozenset(), None))  # of none, to begin with
@@ -119,13 +119,13 @@ class Journal:
         for death in sorted(alike, key=lambda death: (bool(death.clips), -len(death.clips))):
             clips = alike[death]
             if not death.clips:
-                groups.append(Group(tuple(clips)))
+                groups.append(ClipGroup(tuple(clips)))
             elif len(clips) == 1:
-                groups.append(Group(tuple(clips), _verdict(clips[0], deaths)))
+                groups.append(ClipGroup(tuple(clips), _give_up_reason(clips[0], deaths)))
             else:
-                step = -(-len(clips) // PIECES)
+                step = -(-len(clips) // MOST_PIECES)
                 pieces = (clips[at : at + step] for at in range(0, len(clips), step))
-                groups += [Group(tuple(piece)) for piece in pieces]
+                groups += [ClipGroup(tuple(piece)) for piece in pieces]
         return groups
 
     def _entries(self) -> list[dict[str, Any]]:
@@ -161,7 +161,7 @@ def log_name(by: str) -> str:
 
 def is_at_work(logs: Path, by: str) -> bool:
     """Whether that worker lives on this machine, or elsewhere and its log is being written."""
-    if is_alive(by):
+    if is_worker_alive(by):
         return True
     try:
         age_seconds = time.time() - (logs / log_name(by)).stat().st_mtime
@@ -170,7 +170,7 @@ def is_at_work(logs: Path, by: str) -> bool:
     return not by.startswith(f"{host()}/") and age_seconds < FRESH_SECONDS
 
 
-def is_alive(by: str) -> bool:
+def is_worker_alive(by: str) -> bool:
     """Whether that worker is this process or another living one of this machine."""
     if by == me():
         return True
@@ -199,7 +199,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and "by" in entry else None
 
 
-def _verdict(clip_id: str, deaths: Sequence[Death]) -> str | None:
+def _give_up_reason(clip_id: str, deaths: Sequence[Death]) -> str | None:
     """Two deaths, one of them alone and seen, or both alone, condemn the clip."""
     having = [death for death in deaths if clip_id in death.clips]
     alone = [death for death in having if len(death.clips) == 1]

@@ -30,11 +30,11 @@ def missing_parts(folder: JobFolder) -> Iterator[Missing]:
 def missing_clips(store: Store, part: PartPlan) -> frozenset[str]:
     """Clips of a part that at least one recipe lacks."""
     return frozenset().union(
-        *(still_missing(recipe_of(store, name), wanted) for name, wanted in part.todo.items())
+        *(still_missing(work_of_recipe(store, name), wanted) for name, wanted in part.todo.items())
     )
 
 
-def recipe_of(store: Store, name: str) -> RecipeFolder:
+def work_of_recipe(store: Store, name: str) -> RecipeFolder:
     """A recipe's folder that was there when the job was planned.
 
     Raises:

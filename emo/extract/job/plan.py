@@ -13,7 +13,7 @@ import numpy as np
 
 from emo.errors import EmoError
 from emo.extract.decode.source import source_hash
-from emo.extract.job.request import Ask, Job
+from emo.extract.job.request import Job, Request
 from emo.manifest import Clip
 from emo.store.store import RecipeFolder
 
@@ -210,7 +210,9 @@ def _stale_message(name: str, stale: Sequence[str]) -> str:
     )
 
 
-def forecast_bytes(asks: Sequence[Ask], tokens: dict[str, dict[str, float]], clips: int) -> float:
+def forecast_bytes(
+    asks: Sequence[Request], tokens: dict[str, dict[str, float]], clips: int
+) -> float:
     """Bytes that ``clips`` clips will take.
 
     Args:

@@ -18,7 +18,7 @@ class JobError(EmoError):
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     """One backbone asked for; its tokens go to the recipe ``name`` of the store."""
 
     name: str
@@ -52,7 +52,7 @@ class Job:
     root: Path
     """The folder that the clips' paths are relative to."""
     store: Location
-    asks: tuple[Ask, ...]
+    asks: tuple[Request, ...]
     device: str = "cpu"
     batch_clips: int | None = None
     """Clips handed to ``encode`` together, where rows of equal shape share a batch; None: 16, on a
@@ -64,14 +64,14 @@ class Job:
     """Clips decoded and prepared at the same time in one worker."""
 
 
-def asks_from_words(
+def requests_from_words(
     words: Sequence[str],
     options: Sequence[str] = (),
     *,
     name: str | None = None,
     shared: Mapping[str, str] = {},
     manifest: Manifest | None = None,
-) -> tuple[Ask, ...]:
+) -> tuple[Request, ...]:
     """The command line's ``--backbone`` and ``-o`` words as asks.
 
     Args:
@@ -106,7 +106,7 @@ def asks_from_words(
             raise OptionError(f"--{key}: none of {', '.join(names)} has such an option")
         for owner in having:
             pairs[owner].setdefault(key, value)
-    return tuple(ask(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
+    return tuple(make_request(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
 
 
 def _option_names(plugin: str) -> set[str]:
@@ -114,16 +114,20 @@ def _option_names(plugin: str) -> set[str]:
     return {field.name for field in fields(kind.Options)}
 
 
-def ask(plugin: str, name: str, pairs: Mapping[str, str], manifest: Manifest | None = None) -> Ask:
+def make_request(
+    plugin: str, name: str, pairs: Mapping[str, str], manifest: Manifest | None = None
+) -> Request:
     """The Ask for one backbone with text options."""
     kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, pairs, name)
     if manifest is not None:
         options = kind.fill(options, manifest)
-    return Ask(name, plugin, asdict(options), kind.recipe(options))
+    return Request(name, plugin, asdict(options), kind.recipe(options))
 
 
-def asks_again(recipes: Mapping[str, Recipe], options: Sequence[str] = ()) -> tuple[Ask, ...]:
+def requests_of_recipes(
+    recipes: Mapping[str, Recipe], options: Sequence[str] = ()
+) -> tuple[Request, ...]:
     """The Asks that make the numbers of existing recipes once more (for ``emo predict``).
 
     Args:
@@ -137,7 +141,7 @@ def asks_again(recipes: Mapping[str, Recipe], options: Sequence[str] = ()) -> tu
     return tuple(_ask_again(name, recipe, given_options[name]) for name, recipe in recipes.items())
 
 
-def _ask_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> Ask:
+def _ask_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> Request:
     if recipe.backbone.startswith(IMPORTED):
         raise OptionError(
             f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}: emo cannot "
@@ -158,7 +162,7 @@ def _ask_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> A
             f"recipe {name!r} cannot be repeated here, its numbers would differ: "
             f"{'; '.join(recipe.differences(now))}. Use the weights and version it was made with."
         )
-    return Ask(name, recipe.backbone, options, recipe)
+    return Request(name, recipe.backbone, options, recipe)
 
 
 def _plugin_and_name(word: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ class SchedulerError(EmoError):
 
 
 @dataclass(frozen=True)
-class Submission:
+class ArrayJob:
     """One array of tasks that Slurm took."""
 
     id: str
@@ -72,7 +72,7 @@ def max_array_size() -> int:
     return size
 
 
-def remember(folder: Path, submission: Submission) -> None:
+def remember(folder: Path, submission: ArrayJob) -> None:
     """Add a line to the job folder.
 
     Raises:
@@ -89,11 +89,11 @@ def remember(folder: Path, submission: Submission) -> None:
         ) from error
 
 
-def submissions(folder: Path) -> list[Submission]:
+def submissions(folder: Path) -> list[ArrayJob]:
     """All that were remembered, oldest first."""
     path = folder / SUBMISSIONS
     lines = path.read_text().splitlines() if path.exists() else []
-    return [Submission(**json.loads(line)) for line in lines]
+    return [ArrayJob(**json.loads(line)) for line in lines]
 
 
 @dataclass(frozen=True)

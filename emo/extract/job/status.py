@@ -9,7 +9,7 @@ from pathlib import Path
 from emo.extract.job.folder import JobFolder, open_job
 from emo.extract.job.journal import is_at_work
 from emo.extract.job.logs import LogFacts, log_facts
-from emo.extract.job.missing import missing_parts, recipe_of
+from emo.extract.job.missing import missing_parts, work_of_recipe
 from emo.extract.job.paths import short, typed
 from emo.extract.job.slurm_queue import task_states
 from emo.extract.job.timings import stage_lines
@@ -110,7 +110,7 @@ def status(path: Location | str, jobs: Path | None = None) -> Status:
     for part in folder.all_parts():
         ids.update(clip.id for clip in part.clips)
     store = Store(folder.job.store)
-    recipes = [recipe_of(store, ask.name) for ask in folder.job.asks]
+    recipes = [work_of_recipe(store, ask.name) for ask in folder.job.asks]
     failed = {clip_id for recipe in recipes for clip_id in recipe.failures if clip_id in ids}
     states = task_states(folder.path)
     journals = folder.journals()

@@ -108,7 +108,7 @@ def fill(
     module.load_state_dict(known, strict=False)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
     """A configuration file.
 
     Raises:

@@ -10,7 +10,7 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.models.model import Model
-from emo.extract.models.weights import WeightFile, Weights, find, candidates_of
+from emo.extract.models.weights import WeightFile, Weights, candidates_of, find
 
 
 def weights_of(name: str, options: Sequence[str] = ()) -> Weights:
@@ -23,7 +23,7 @@ def weights_of(name: str, options: Sequence[str] = ()) -> Weights:
     return kind.weights(given)
 
 
-def files_of(weights: Weights) -> list[dict[str, object]]:
+def weight_files(weights: Weights) -> list[dict[str, object]]:
     """One row a file: its name, ``here``, ``missing`` or ``optional``, size, and place."""
     rows: list[dict[str, object]] = []
     for file in weights.files:

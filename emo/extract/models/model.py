@@ -17,11 +17,11 @@ from torch import Tensor
 from emo.extract.backbone import Backbone, recipe_options
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
-from emo.extract.models.weights import Found, Weights, locate
+from emo.extract.models.weights import Found, Weights, locate_weights
 from emo.store.recipe import Recipe, StreamSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-Rows = Tensor | tuple[Tensor, ...]
+ModelRows = Tensor | tuple[Tensor, ...]
 """(n, …): what n rows (frames, windows, texts) put into a model; several when it reads several."""
 Forward = Callable[..., Tensor]
 """Rows (n, …) on the device, one argument each -> (n, …)."""
@@ -67,7 +67,7 @@ class Model(Backbone):
     @classmethod
     def recipe(cls, options: Any) -> Recipe:
         """As in the contract; the weights are hashed, their place is not kept."""
-        found = locate(cls.weights(options))
+        found = locate_weights(cls.weights(options))
         name = cls.__module__.rpartition(".")[2]
         return Recipe(
             name, cls.streams(options, found), recipe_options(options),
@@ -82,14 +82,14 @@ class Model(Backbone):
     @classmethod
     def load(cls, options: Any, *, device: str) -> Self:
         """As in the contract."""
-        return cls.build(options, locate(cls.weights(options)), device=device)
+        return cls.build(options, locate_weights(cls.weights(options)), device=device)
 
     @classmethod
     def tiny(cls) -> Self:
         """As in the contract: small random weights are written, then really loaded."""
         return cls.load(_tiny_options(cls), device="cpu")
 
-    def run(self, forward: Forward, clips: Sequence[Rows]) -> list[Tensor]:
+    def run(self, forward: Forward, clips: Sequence[ModelRows]) -> list[Tensor]:
         """Rows of many clips through the model together, each clip's result as if it were alone.
 
         Only rows of the same shape share a batch: nothing is ever padded. Halves the batch when

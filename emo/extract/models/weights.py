@@ -95,7 +95,7 @@ class Found:
         return total.hexdigest()
 
 
-def locate(weights: Weights) -> Found:
+def locate_weights(weights: Weights) -> Found:
     """The files of ``weights``.
 
     Raises:

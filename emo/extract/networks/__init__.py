@@ -1,1 +1,5 @@
-"""Networks of backbones that no library has, built from their papers and key names."""
+"""Architectures that no library ships, a folder a family: functions of tensors and files.
+
+May import: errors, extract.media, extract.models, extract.transforms.
+Read first: perceiver.py.
+"""

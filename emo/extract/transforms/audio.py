@@ -4,7 +4,7 @@ import numpy as np
 import soxr
 
 
-def frames_of(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
+def count_frames(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
     """(S,) -> (T, size), T = 1 + S // hop: row k is centred on sample ``k * hop``, 0 outside."""
     padded = np.pad(samples, (size // 2, size - size // 2))
     return np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) + 1 : hop]
@@ -16,7 +16,7 @@ def to_mono(samples: np.ndarray) -> np.ndarray:
     return mono
 
 
-def resample(samples: np.ndarray, sample_rate: int, to_sample_rate: int) -> np.ndarray:
+def resample_audio(samples: np.ndarray, sample_rate: int, to_sample_rate: int) -> np.ndarray:
     """(S,) at one rate -> float32 at another, at least one sample; soxr, high quality."""
     if sample_rate == to_sample_rate:
         return samples

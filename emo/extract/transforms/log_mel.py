@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from emo.extract.transforms.audio import frames_of
+from emo.extract.transforms.audio import count_frames
 
 _ROWS_AT_ONCE = 4096  # bounds the memory of an hour of audio
 
@@ -54,7 +54,7 @@ def log_mel(
     low = (size - window) // 2
     taper[low : low + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     bank = mel_filters(sample_rate, size, mels, fmin, fmax or sample_rate / 2)
-    rows = frames_of(samples, size, hop)  # (T, size), a view
+    rows = count_frames(samples, size, hop)  # (T, size), a view
     blocks = range(0, len(rows), _ROWS_AT_ONCE)
     return np.concatenate([_decibels(rows[b : b + _ROWS_AT_ONCE] * taper, bank) for b in blocks])
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emo.extract.transforms.audio import frames_of
+from emo.extract.transforms.audio import count_frames
 
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 60.0, 500.0
 _WINDOW_SECONDS = 0.064  # nearly four periods of the lowest pitch
@@ -26,7 +26,7 @@ def pitch(samples: np.ndarray, sample_rate: int, *, hop_seconds: float) -> np.nd
         its path search.
     """
     window = round(_WINDOW_SECONDS * sample_rate)
-    rows = frames_of(samples, window, max(1, round(hop_seconds * sample_rate)))
+    rows = count_frames(samples, window, max(1, round(hop_seconds * sample_rate)))
     correlation = _autocorrelation(rows - rows.mean(axis=1, keepdims=True))  # (T, lags)
     low, high = int(sample_rate / _HIGHEST_HERTZ), int(sample_rate / _LOWEST_HERTZ) + 1
     lags = np.arange(low, high)

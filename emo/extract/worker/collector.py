@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emo.errors import StoreError
-from emo.extract.decode.stretches import Piece, join
+from emo.extract.decode.stretches import StretchResult, join_stretches
 from emo.extract.worker.encode import why_absent
-from emo.extract.worker.prefetch import Ready
+from emo.extract.worker.prefetch import PreparedUnit
 from emo.store.part.writer import PartWriter
 
 
@@ -29,17 +29,17 @@ class Collector:
         self.writers = writers
         self.failures: dict[str, dict[str, str]] = {name: {} for name in writers}
         """Recipe name -> clip id -> reason."""
-        self._pieces: dict[str, list[Piece]] = {name: [] for name in writers}
+        self._pieces: dict[str, list[StretchResult]] = {name: [] for name in writers}
         """By recipe, the stretches so far of the clip that is being encoded."""
         self._seconds: dict[str, float] = {}
 
-    def add(self, name: str, ready: Ready, piece: Piece) -> None:
+    def add(self, name: str, ready: PreparedUnit, piece: StretchResult) -> None:
         """What a unit gave in one recipe; a complete clip goes to the writer."""
         clip_id, waiting = ready.unit.clip.id, self._pieces[name]
         waiting.append(piece)
         if not ready.unit.is_last_stretch:
             return
-        whole = join(waiting)
+        whole = join_stretches(waiting)
         waiting.clear()
         reason = whole.failure or ("" if whole.tokens else why_absent(whole.absent))
         writer = self.writers[name]
@@ -55,7 +55,7 @@ class Collector:
             writer.fail(clip_id, reason, source=ready.source_hash)
             self.failures[name][clip_id] = reason
 
-    def done(self, ready: Ready, encode_seconds: float) -> ClipDone | None:
+    def done(self, ready: PreparedUnit, encode_seconds: float) -> ClipDone | None:
         """After the unit's last recipe: its clip, when nothing of it follows."""
         for stage, spent in (*ready.seconds.items(), ("encode", encode_seconds)):
             self._seconds[stage] = self._seconds.get(stage, 0.0) + spent

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from emo.extract.backbone import Backbone
-from emo.extract.job.request import Ask, Job
+from emo.extract.job.request import Job, Request
 from emo.extract.media import Needs
 from emo.extract.models.model import Model
 from emo.extract.worker.face_stage import FaceStage
@@ -22,7 +22,7 @@ TEXTS = BatchLimits(256, 2**18)
 each, and a stop request need not wait for all 256."""
 
 
-class Loaded:
+class LoadedModels:
     """Backbones by recipe, what they need, and the face detector if any of them does."""
 
     def __init__(self, job: Job, meter: StageMeter) -> None:
@@ -71,7 +71,7 @@ class Loaded:
         usual = BATCH_CLIPS * (MORE_CLIPS_ON_A_GPU if self.is_on_gpu else 1)
         return self._job.batch_clips or usual
 
-    def _built(self, ask: Ask) -> Backbone:
+    def _built(self, ask: Request) -> Backbone:
         backbone = ask.load(self._job.device)
         if isinstance(backbone, Model):
             more = MORE_ROWS_ON_A_GPU if self.is_on_gpu else 1

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from emo.extract.job.folder import JobFolder
-from emo.extract.job.journal import Group, Journal
+from emo.extract.job.journal import ClipGroup, Journal
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import PartPlan
 from emo.extract.models.device import BrokenDevice
@@ -26,7 +26,7 @@ class PartDone:
     part: int
 
 
-def run_parts(
+def run_each_part(
     worker: Worker,
     folder: JobFolder,
     take: Take,
@@ -154,9 +154,9 @@ class _Desk:
         part = self._folder.part(number)
         for group in self._groups(part, journal):
             piece = part.only(set(group.clips))
-            if group.verdict:
-                report = self._worker.record(piece, group.verdict)
-                failures = dict.fromkeys(report.failures, group.verdict)
+            if group.give_up_reason:
+                report = self._worker.record(piece, group.give_up_reason)
+                failures = dict.fromkeys(report.failures, group.give_up_reason)
                 for clip_id in group.clips:
                     self._tell(number, ClipDone(clip_id, failures, {}))
             else:
@@ -182,7 +182,7 @@ class _Desk:
             if not is_death:
                 journal.end()
 
-    def _groups(self, part: PartPlan, journal: Journal) -> list[Group]:
+    def _groups(self, part: PartPlan, journal: Journal) -> list[ClipGroup]:
         missing = {clip_id for ids in self._worker.missing(part).values() for clip_id in ids}
         return journal.groups([clip.id for clip in part.clips if clip.id in missing])
 

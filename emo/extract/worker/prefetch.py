@@ -17,17 +17,17 @@ import torch
 
 from emo.extract.backbone import Prepared
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.units import Unit
+from emo.extract.worker.units import WorkUnit
 
 MOST_BYTES = 2 * 2**30
 """Of prepared clips that wait for the model, when more than one does."""
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class PreparedUnit:
     """One unit after decoding and preparing."""
 
-    unit: Unit
+    unit: WorkUnit
     source_hash: str
     prepared: dict[str, Prepared | str]
     """By recipe: what ``prepare`` returned, or the reason why there is nothing."""
@@ -51,7 +51,7 @@ class BatchLimits:
     """Of them after preparing, at most."""
 
 
-Work = Callable[[Sequence[Unit]], list[Ready]]
+PrepareUnits = Callable[[Sequence[WorkUnit]], list[PreparedUnit]]
 """What a thread does with units that are decoded in one pass."""
 
 
@@ -59,13 +59,13 @@ Work = Callable[[Sequence[Unit]], list[Ready]]
 class Line:
     """The units of one part, those under way and those that are ready."""
 
-    groups: Iterator[Sequence[Unit]]
-    work: Work
+    groups: Iterator[Sequence[WorkUnit]]
+    work: PrepareUnits
     limits: BatchLimits
     is_submitted: bool = False
     """No group is left to hand to a thread."""
-    under_way: deque[tuple[int, Future[list[Ready]]]] = field(default_factory=deque)
-    ready: deque[Ready] = field(default_factory=deque)
+    under_way: deque[tuple[int, Future[list[PreparedUnit]]]] = field(default_factory=deque)
+    ready: deque[PreparedUnit] = field(default_factory=deque)
 
     @property
     def is_empty(self) -> bool:
@@ -98,7 +98,9 @@ class Pipeline:
         """End the threads; what waits is dropped."""
         self._pool.shutdown(cancel_futures=True)
 
-    def open(self, groups: Iterator[Sequence[Unit]], work: Work, limits: BatchLimits) -> Line:
+    def open(
+        self, groups: Iterator[Sequence[WorkUnit]], work: PrepareUnits, limits: BatchLimits
+    ) -> Line:
         """Queue the units of a part behind those of the parts before."""
         line = Line(groups, work, limits)
         self.lines.append(line)
@@ -119,7 +121,7 @@ class Pipeline:
 
     def batches(
         self, line: Line, is_stopping: Callable[[], bool], more: Callable[[], None]
-    ) -> Iterator[list[Ready]]:
+    ) -> Iterator[list[PreparedUnit]]:
         """Prepared units in order, some at a time, until a stop request.
 
         Which ones share a batch follows from their order and size alone, never from timing.
@@ -134,7 +136,7 @@ class Pipeline:
         self.fill()
         try:
             while not line.is_empty and not is_stopping():
-                batch: list[Ready] = []
+                batch: list[PreparedUnit] = []
                 size_bytes = 0
                 while not line.is_empty and len(batch) < line.limits.clips and not is_stopping():
                     ready = self._first(line)
@@ -163,14 +165,14 @@ class Pipeline:
                     future = self._pool.submit(self._done, line.work, group)
                     line.under_way.append((len(group), future))
 
-    def _done(self, work: Work, group: Sequence[Unit]) -> list[Ready]:
+    def _done(self, work: PrepareUnits, group: Sequence[WorkUnit]) -> list[PreparedUnit]:
         self.meter.queue("decode", -len(group))
         try:
             return work(group)
         finally:
             self.meter.queue("encode", len(group))
 
-    def _first(self, line: Line) -> Ready:
+    def _first(self, line: Line) -> PreparedUnit:
         """The next unit of a line that is not empty; waits for it."""
         if not line.ready:
             found = line.under_way.popleft()[1].result()

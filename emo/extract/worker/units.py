@@ -4,19 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from emo.extract.decode.one_pass import continues
-from emo.extract.decode.source import Source
+from emo.extract.decode.source import ClipSource
 from emo.extract.decode.stretches import stretches_of
-from emo.extract.job.request import Ask
+from emo.extract.job.request import Request
 from emo.manifest import Clip
 
 
 @dataclass(frozen=True, eq=False)
-class Unit:
+class WorkUnit:
     """A clip, or a stretch of a long one, for the backbones that read it so."""
 
     clip: Clip
-    asks: tuple[Ask, ...]
-    source: Source
+    asks: tuple[Request, ...]
+    source: ClipSource
     is_last_stretch: bool
     """The clip's tokens in these recipes are complete after it."""
     is_last: bool
@@ -24,8 +24,11 @@ class Unit:
 
 
 def units_of(
-    clip: Clip, source: Source, asks: Sequence[Ask], stretch_seconds: Mapping[str, float | None]
-) -> Iterator[Unit]:
+    clip: Clip,
+    source: ClipSource,
+    asks: Sequence[Request],
+    stretch_seconds: Mapping[str, float | None],
+) -> Iterator[WorkUnit]:
     """One decode for all backbones that cut the clip alike.
 
     Args:
@@ -34,7 +37,7 @@ def units_of(
         asks: the recipes that lack it.
         stretch_seconds: by recipe, of a stretch; None: the clip is never cut.
     """
-    alike: dict[float | None, list[Ask]] = {}
+    alike: dict[float | None, list[Request]] = {}
     for ask in asks:
         alike.setdefault(stretch_seconds[ask.name], []).append(ask)
     cut = {seconds: stretches_of(source, seconds) for seconds in alike}
@@ -44,15 +47,15 @@ def units_of(
     for number, (together, parts) in enumerate(groups, 1):
         for index, part in enumerate(parts, 1):
             is_end = index == len(parts)
-            yield Unit(clip, tuple(together), part, is_end, is_end and number == len(groups))
+            yield WorkUnit(clip, tuple(together), part, is_end, is_end and number == len(groups))
 
 
-def groups_of(units: Iterator[Unit], most: int) -> Iterator[list[Unit]]:
+def unit_groups(units: Iterator[WorkUnit], most: int) -> Iterator[list[WorkUnit]]:
     """Clips of one file, stretch after stretch, that one pass decodes; others alone.
 
     The stretches of a long clip stay apart, so that it takes constant memory.
     """
-    group: list[Unit] = []
+    group: list[WorkUnit] = []
     for unit in units:
         last = group[-1] if group else None
         if last is not None and not (

@@ -1,11 +1,11 @@
 """One worker: decodes, prepares, encodes and commits the clips of one part after another.
 
 Decoding and preparing run in threads (:mod:`emo.extract.worker.prefetch`); the model runs in the
-calling thread on batches that never cross parts, and that thread commits. While it does, the threads go on
-with the next part, so that a part boundary stops nobody; but no clip of the next part is encoded
-before this one is committed: a worker that dies loses the encoded clips of one part at most. A
-clip that cannot be done is recorded with its reason and the part goes on; a stop request finishes
-the batch in hand and commits what is finished.
+calling thread on batches that never cross parts, and that thread commits. While it does, the
+threads go on with the next part, so that a part boundary stops nobody; but no clip of the next
+part is encoded before this one is committed: a worker that dies loses the encoded clips of one
+part at most. A clip that cannot be done is recorded with its reason and the part goes on; a stop
+request finishes the batch in hand and commits what is finished.
 """
 
 import time
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from emo.extract.backbone import Prepared
 from emo.extract.decode.one_pass import load_segments
 from emo.extract.decode.source import source_hash, source_of
-from emo.extract.decode.stretches import Piece
+from emo.extract.decode.stretches import StretchResult
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
 from emo.extract.job.timings import WorkTotals
@@ -25,10 +25,10 @@ from emo.extract.worker.cached_faces import CachedFaces
 from emo.extract.worker.collector import ClipDone, Collector
 from emo.extract.worker.encode import encode_batch, prepare_one, reason_of
 from emo.extract.worker.face_stage import StageClock
-from emo.extract.worker.loaded_models import BATCH_CLIPS, Loaded
+from emo.extract.worker.loaded_models import BATCH_CLIPS, LoadedModels
 from emo.extract.worker.meter import StageMeter
-from emo.extract.worker.prefetch import Line, Pipeline, Ready
-from emo.extract.worker.units import Unit, groups_of, units_of
+from emo.extract.worker.prefetch import Line, Pipeline, PreparedUnit
+from emo.extract.worker.units import WorkUnit, unit_groups, units_of
 from emo.manifest import Clip
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store
@@ -72,7 +72,7 @@ class Worker:
         self.store = Store(job.store)
         self.cached = CachedFaces(Store(job.store))  # its own view, that threads may read
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))
-        self.loaded = Loaded(job, self.meter)
+        self.loaded = LoadedModels(job, self.meter)
         most = 2 * job.threads + self.loaded.batch_clips
         self.pipeline = Pipeline(job.threads, most, self.meter)
 
@@ -112,7 +112,7 @@ class Worker:
         self.loaded.load(todo, clips)
         on_loaded()
         most = min(self.loaded.batch_clips, BATCH_CLIPS)
-        groups = groups_of(self._units(clips, todo), most)
+        groups = unit_groups(self._units(clips, todo), most)
         limits = self.loaded.limits(todo)
         line = self.pipeline.open(groups, self._prepare, limits)
         return Started(part, tuple(todo), len(clips), line)
@@ -179,14 +179,16 @@ class Worker:
         folder = self.store.recipes[name]
         return PartWriter(folder.path, folder.recipe, attempt=part.todo[name].attempt)
 
-    def _units(self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]) -> Iterator[Unit]:
+    def _units(
+        self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]
+    ) -> Iterator[WorkUnit]:
         for clip in clips:
             asks = [ask for ask in self.job.asks if clip.id in todo.get(ask.name, ())]
             yield from units_of(
                 clip, source_of(clip, self.job.root), asks, self.loaded.stretch_seconds
             )
 
-    def _prepare(self, units: Sequence[Unit]) -> list[Ready]:
+    def _prepare(self, units: Sequence[WorkUnit]) -> list[PreparedUnit]:
         """Decode units once and prepare them for every backbone that wants them; in a thread."""
         hashes = [source_hash(unit.clip, self.job.root) for unit in units]
         needs = [self.loaded.needs[ask.name] for ask in units[0].asks]
@@ -217,15 +219,15 @@ class Worker:
             seconds["prepare"] = clock.lap()
             for stage in ("decode", "prepare"):
                 self.meter.add(stage, seconds[stage], unit.is_last)
-            found.append(Ready(unit, known, prepared, seconds))
+            found.append(PreparedUnit(unit, known, prepared, seconds))
         return found
 
-    def _cached_faces(self, unit: Unit, need: Needs, source: str) -> Faces | None:
+    def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Faces | None:
         """Crops of an earlier job; only of whole clips, because that is what it stored."""
         is_whole = unit.source == source_of(unit.clip, self.job.root)
         return self.cached.get(need, unit.clip.id, source) if is_whole else None
 
-    def _encode(self, batch: Sequence[Ready], collector: Collector) -> Iterator[ClipDone]:
+    def _encode(self, batch: Sequence[PreparedUnit], collector: Collector) -> Iterator[ClipDone]:
         """A batch through every model; its clips that are complete."""
         began = time.monotonic()
         for name in collector.writers:
@@ -238,7 +240,7 @@ class Worker:
             if done := collector.done(ready, seconds / len(batch)):
                 yield done
 
-    def _encoded(self, name: str, batch: Sequence[Ready]) -> Iterator[Piece]:
+    def _encoded(self, name: str, batch: Sequence[PreparedUnit]) -> Iterator[StretchResult]:
         items = [ready.prepared[name] for ready in batch]
         usable = {
             index: item
@@ -249,6 +251,6 @@ class Worker:
         for index, item in enumerate(items):
             tokens = encoded.get(index, {})
             if isinstance(item, str) or isinstance(tokens, str):
-                yield Piece(failure=item if isinstance(item, str) else str(tokens))
+                yield StretchResult(failure=item if isinstance(item, str) else str(tokens))
             else:
-                yield Piece(tokens, None, item.absent, item.notes)
+                yield StretchResult(tokens, None, item.absent, item.notes)

@@ -11,10 +11,10 @@ import torch
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.dialogues import numbers_of, pairs_of, turns_of
-from emo.heads.data.load import Loaded, load_clips
+from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.scaling import Scaling, asked_scaling, fit_scaling
 from emo.heads.data.splits import Splits, assign_splits, check_classes
-from emo.heads.data.streams import Source
+from emo.heads.data.streams import StreamSource
 from emo.heads.data.targets import Target, fit_target, labels_of, pair_labels
 from emo.heads.head import Batch, Width
 from emo.heads.metrics.scores import ScoreOnce
@@ -43,7 +43,7 @@ class Data:
 
     targets: tuple[Target, ...]
     """At least one; the first is the one that tables and pictures show first."""
-    sources: tuple[Source, ...]
+    sources: tuple[StreamSource, ...]
     scalings: dict[str, Scaling]
     splits: dict[str, Split]
     """In the order train, val, test; ``test`` is there only if the manifest has one."""
@@ -106,7 +106,7 @@ def read_data(
 
 
 def split_data(
-    loaded: Loaded,
+    loaded: LabelledClips,
     splits: Splits,
     *,
     unit: Literal["clip", "dialogue"],
@@ -139,7 +139,7 @@ def split_data(
     return Data(targets, loaded.sources, fitted, found, (*notes, *splits.notes))
 
 
-def asked_scalings(sources: Sequence[Source], options: FitOptions) -> dict[str, Scaling]:
+def asked_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict[str, Scaling]:
     """Of the streams that shall not be standardised.
 
     Raises:

@@ -13,7 +13,7 @@ from emo.errors import FitError, OptionError
 from emo.heads.data.splits import Splits, assign_splits, check_classes, cut_groups
 from emo.manifest import COLUMNS, Clip
 
-Unit = Literal["clip", "dialogue"]
+FoldUnit = Literal["clip", "dialogue"]
 MOST_IN_A_GROUP = 0.5
 """Share of the clips; where chains of speakers and dialogues hold more, dialogues alone count."""
 
@@ -42,7 +42,7 @@ def cut_folds(
     by: str,
     *,
     seed: int,
-    unit: Unit = "clip",
+    unit: FoldUnit = "clip",
     are_classes: bool = True,
 ) -> Folds:
     """Every clip is in ``test`` of one fold; groups are never in train and test of one fold.
@@ -84,7 +84,9 @@ def cut_folds(
     return Folds(how, tuple(found))
 
 
-def _left_out(clips: Sequence[Clip], column: str, unit: Unit) -> tuple[str, np.ndarray, np.ndarray]:
+def _left_out(
+    clips: Sequence[Clip], column: str, unit: FoldUnit
+) -> tuple[str, np.ndarray, np.ndarray]:
     """One fold for each value of a column: how, the group and the fold of each clip."""
     values = np.array([_value(clip, column) for clip in clips])
     if not any(values):
@@ -105,7 +107,7 @@ def _left_out(clips: Sequence[Clip], column: str, unit: Unit) -> tuple[str, np.n
 
 
 def _numbered(
-    clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: Unit
+    clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: FoldUnit
 ) -> tuple[str, np.ndarray, np.ndarray]:
     """So many folds, stratified: how, the group and the fold of each clip."""
     if count < 2:
@@ -137,7 +139,7 @@ def _common(strata: np.ndarray, count: int) -> np.ndarray:
     return strata if sizes.max() >= count else np.full_like(strata, "")
 
 
-def _grouped(clips: Sequence[Clip], count: int, unit: Unit) -> tuple[str, np.ndarray]:
+def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit) -> tuple[str, np.ndarray]:
     """What folds keep together; a clip without a speaker or dialogue is its own group."""
     dialogues = _groups(clips, "dialogue")
     has_speakers = any(clip.speaker for clip in clips)
@@ -176,7 +178,7 @@ def _linked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def _fold(
     clips: Sequence[Clip], strata: np.ndarray, groups: np.ndarray, is_tested: np.ndarray,
-    *, seed: int, unit: Unit,
+    *, seed: int, unit: FoldUnit,
 ) -> Splits:  # fmt: skip
     """The splits of one fold; val is whole groups of the training clips where that is possible."""
     split = np.where(is_tested, "test", "train").astype(object)

@@ -10,7 +10,7 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.dialogues import with_turns
 from emo.heads.data.select import drop_missing, fewer, labelled, partly_absent
-from emo.heads.data.streams import Source, open_sources
+from emo.heads.data.streams import StreamSource, open_sources
 from emo.heads.data.targets import labelled_with_pairs, strata_of, task_of_cells
 from emo.heads.options import FitOptions
 from emo.manifest import Clip, Manifest
@@ -19,13 +19,13 @@ from emo.store.backend.location import Location
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class LabelledClips:
     """Clips that have what a fit needs, before it is said who trains and who is tested."""
 
     clips: list[Clip]
     tokens: dict[str, Ragged]
     """By stream, of all clips, unscaled."""
-    sources: tuple[Source, ...]
+    sources: tuple[StreamSource, ...]
     tasks: dict[str, str]
     """By target, in the order asked for."""
     notes: list[str]
@@ -51,7 +51,7 @@ def load_clips(
     *,
     unit: Literal["clip", "dialogue"] = "clip",
     uses_splits: bool = True,
-) -> Loaded:
+) -> LabelledClips:
     """Read labels and tokens, drop what cannot be used and say so.
 
     Args:
@@ -86,7 +86,7 @@ def load_clips(
         name: np.array([clip.id in ids for clip in clips], dtype=bool)
         for name, ids in annotated.items()
     }
-    return Loaded(clips, tokens, tuple(sources), asked, notes, is_labelled)
+    return LabelledClips(clips, tokens, tuple(sources), asked, notes, is_labelled)
 
 
 def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[str]]:

@@ -14,7 +14,7 @@ from emo.store.store import RecipeFolder, Store
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class StreamSource:
     """One stream, and the stores that hold clips of it."""
 
     name: str
@@ -51,7 +51,7 @@ class Source:
 
 def open_sources(
     features: Sequence[Location], names: Sequence[str]
-) -> tuple[list[Source], list[str]]:
+) -> tuple[list[StreamSource], list[str]]:
     """The streams asked for, and notes on what was left out.
 
     Args:
@@ -65,7 +65,7 @@ def open_sources(
     folders = _folders_by_recipe(features)
     known = [f"{name}/{stream}" for name in folders for stream in folders[name][0].recipe.streams]
     chosen = list(dict.fromkeys(stream for name in names or folders for stream in _of(name, known)))
-    sources = [Source(name, tuple(folders[name.partition("/")[0]])) for name in chosen]
+    sources = [StreamSource(name, tuple(folders[name.partition("/")[0]])) for name in chosen]
     images = [s.name for s in sources if s.spec.kind == "image" and s.name not in names]
     kept = [source for source in sources if source.name not in images]
     if not kept:

@@ -10,7 +10,7 @@ from emo.errors import FitError
 from emo.heads.data.streams import open_sources
 from emo.heads.fitting.cross_validate import cross_validate, question_of_folds
 from emo.heads.fitting.fit import FitOptions, asked_data, fit_head
-from emo.heads.fitting.request import asked_of
+from emo.heads.fitting.request import fit_request
 from emo.heads.runs.compare import Comparison, compare_runs
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.training.fingerprint import name_of, name_of_run, question_of
@@ -100,7 +100,7 @@ def _question(
     manifest: Manifest, features: Sequence[Location], options: FitOptions, by: str | None
 ) -> str:
     """What a run of this writes as ``question`` into its ``run.json``."""
-    asked = asked_of(manifest, features, None, options)
+    asked = fit_request(manifest, features, None, options)
     if by is not None:
         return question_of_folds(asked, by)
     return name_of_run(name_of(question_of(asked_data(asked), options)), options)

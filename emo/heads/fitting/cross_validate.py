@@ -13,7 +13,7 @@ import numpy as np
 from emo.errors import FitError, OptionError
 from emo.heads.data.data import Data, asked_scalings, split_data
 from emo.heads.data.folds import Fold, Folds, cut_folds
-from emo.heads.data.load import Loaded, load_clips
+from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.targets import Target, fit_target
 from emo.heads.fitting.fit import (
     NOTHING_LEFT,
@@ -24,8 +24,8 @@ from emo.heads.fitting.fit import (
     threads,
     was_left,
 )
-from emo.heads.fitting.parallel import one_thread, slots, side_by_side
-from emo.heads.fitting.request import Asked, asked_of
+from emo.heads.fitting.parallel import one_thread, side_by_side, slots
+from emo.heads.fitting.request import FitRequest, fit_request
 from emo.heads.fitting.seeds import bar_of_rounds, fit_data
 from emo.heads.head import Batch
 from emo.heads.metrics.scores import Scores
@@ -76,7 +76,7 @@ def cross_validate(
             "val first, then give the values found to --cv"
         )
     started = time.monotonic()
-    asked = asked_of(manifest, features, out, options)
+    asked = fit_request(manifest, features, out, options)
     with contextlib.ExitStack() as stack:
         stack.enter_context(kept_for(out))
         folder = stack.enter_context(run_folder(out)) if out is not None else None
@@ -122,7 +122,7 @@ def cross_validate(
     return result
 
 
-def question_of_folds(asked: Asked, by: str) -> str:
+def question_of_folds(asked: FitRequest, by: str) -> str:
     """What a cross-validation of this writes as ``question`` into its ``run.json``."""
     loaded = _load(asked)
     datas = (_data_of(loaded, fold, asked, by) for fold in _cut(loaded, asked, by).folds)
@@ -152,13 +152,13 @@ def _pool_variants(folds: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str,
     return {variant: {"test": pool([fold[variant] for fold in folds])} for variant in folds[0]}
 
 
-def _load(asked: Asked) -> Loaded:
+def _load(asked: FitRequest) -> LabelledClips:
     """All labelled clips, those of the manifest's ``test`` too."""
     kind, options = asked.kind, asked.options
     return load_clips(asked.manifest, asked.features, options, unit=kind.unit, uses_splits=False)
 
 
-def _cut(loaded: Loaded, asked: Asked, by: str) -> Folds:
+def _cut(loaded: LabelledClips, asked: FitRequest, by: str) -> Folds:
     return cut_folds(
         loaded.clips,
         loaded.strata,
@@ -169,7 +169,7 @@ def _cut(loaded: Loaded, asked: Asked, by: str) -> Folds:
     )
 
 
-def _folds_at_once(loaded: Loaded, count: int) -> int:
+def _folds_at_once(loaded: LabelledClips, count: int) -> int:
     """As many as there is room for: each has its own scaled tokens."""
     numbers = sum(tokens.values.size for tokens in loaded.tokens.values())
     fit = int(MOST_BYTES // max(1, numbers * np.dtype(np.float32).itemsize))
@@ -191,9 +191,9 @@ class _Fitted:
 class _FitFold:
     """Fits and scores the heads of the fold of a number."""
 
-    loaded: Loaded
+    loaded: LabelledClips
     cut: Folds
-    asked: Asked
+    asked: FitRequest
     by: str
     resume: bool
 
@@ -213,7 +213,7 @@ class _FitFold:
         return _Fitted(_kept(fold, found), question_of(data, asked.options), notes, outcomes)
 
 
-def _data_of(loaded: Loaded, fold: Fold, asked: Asked, by: str) -> Data:
+def _data_of(loaded: LabelledClips, fold: Fold, asked: FitRequest, by: str) -> Data:
     """With the classes and the scaling of the fold's own train."""
     scalings = {**asked_scalings(loaded.sources, asked.options), **asked.initials.scalings}
     with _named(by, fold):
@@ -262,7 +262,7 @@ def _notes_on(manifest: Manifest, cut: Folds) -> list[str]:
     return notes
 
 
-def _targets(loaded: Loaded) -> tuple[Target, ...]:
+def _targets(loaded: LabelledClips) -> tuple[Target, ...]:
     """Of all folds; the classes are the same in each, which is checked."""
     return tuple(
         fit_target(name, task, [clip.targets.get(name) for clip in loaded.clips])

@@ -11,7 +11,7 @@ import torch
 
 from emo.heads.data.data import Data, read_data
 from emo.heads.fitting.lock import alone
-from emo.heads.fitting.request import Asked, asked_of, check_served
+from emo.heads.fitting.request import FitRequest, check_served, fit_request
 from emo.heads.fitting.search import Search, search
 from emo.heads.fitting.seeds import bar_of_rounds, fit_data
 from emo.heads.options import FitOptions
@@ -53,7 +53,7 @@ def fit_head(
         EmoError: options, manifest, stores and folder from which no run can be made.
     """
     started = time.monotonic()
-    asked = asked_of(manifest, features, out, options)
+    asked = fit_request(manifest, features, out, options)
     with contextlib.ExitStack() as stack:
         stack.enter_context(kept_for(out, searches=options.search > 0))
         folder = stack.enter_context(run_folder(out)) if out is not None else None
@@ -64,7 +64,7 @@ def fit_head(
         if options.search:
             check_served(asked.kind, data, options)
             found = search(asked.kind, data, options, journal=_journal(out), progress=progress)
-            asked = asked_of(manifest, features, out, found.options)
+            asked = fit_request(manifest, features, out, found.options)
             data = dataclasses.replace(data, notes=(*data.notes, found.note))
         if resume and not was_left(out):
             data = dataclasses.replace(data, notes=(*data.notes, NOTHING_LEFT))
@@ -84,7 +84,7 @@ def fit_head(
     return result
 
 
-def asked_data(asked: Asked) -> Data:
+def asked_data(asked: FitRequest) -> Data:
     """The clips of a fit, by the manifest's splits."""
     return read_data(
         asked.manifest, asked.features, asked.options,

@@ -119,22 +119,22 @@ def side_by_side(
         for number in range(first, count):
             yield work(make(number), tell)
         return
-    crew: _Crew[Item, Result] = _Crew(work, at_once, tell)
+    pool: _WorkerPool[Item, Result] = _WorkerPool(work, at_once, tell)
     try:
         started, results = first, dict[int, Result]()
         for number in range(first, count):
             while number not in results:
-                while crew.idle and started < count and (not ahead or started < number + ahead):
-                    crew.give(started, make(started))
+                while pool.idle and started < count and (not ahead or started < number + ahead):
+                    pool.give(started, make(started))
                     started += 1
-                results.update(crew.hear())
+                results.update(pool.hear())
             yield results.pop(number)
     finally:
-        crew.stop()
+        pool.stop()
 
 
 @dataclass
-class _Crew(Generic[Item, Result]):
+class _WorkerPool(Generic[Item, Result]):
     """Processes that do the same work on one item after another."""
 
     work: Work[Item, Result]

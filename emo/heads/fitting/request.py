@@ -18,7 +18,7 @@ from emo.store.backend.location import Location
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class FitRequest:
     """What a run is made from, beside the clips themselves."""
 
     manifest: Manifest
@@ -48,9 +48,9 @@ class Build:
         return self.initials.fill(self.kind(self.dims, self.widths, options=self.options))
 
 
-def asked_of(
+def fit_request(
     manifest: Manifest, features: Sequence[Location], out: Path | None, options: FitOptions
-) -> Asked:
+) -> FitRequest:
     """With the head's class and its options, which are checked, and the runs to start from."""
     if options.init and options.search:
         raise OptionError("--init and --search: a search would choose other sizes than the runs'")
@@ -61,7 +61,7 @@ def asked_of(
     initials = read_initials(options.init, kind, options.head)
     if initials.found:
         initials.check_streams(open_sources(features, options.streams)[0])
-    return Asked(manifest, tuple(features), options, kind, head_options, initials, out)
+    return FitRequest(manifest, tuple(features), options, kind, head_options, initials, out)
 
 
 def check_served(kind: type[Head], data: Data, options: FitOptions) -> None:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.data import Data
-from emo.heads.fitting.parallel import one_thread, slots, side_by_side
+from emo.heads.fitting.parallel import one_thread, side_by_side, slots
 from emo.heads.fitting.request import Build
 from emo.heads.head import Head
 from emo.heads.options import FitOptions

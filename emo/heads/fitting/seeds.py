@@ -14,8 +14,8 @@ from tqdm import tqdm
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
 from emo.heads.fitting.missing_streams import WHOLE, take_away, variants
-from emo.heads.fitting.parallel import has_small_steps, one_thread, slots, side_by_side
-from emo.heads.fitting.request import Asked, Build, check_served
+from emo.heads.fitting.parallel import has_small_steps, one_thread, side_by_side, slots
+from emo.heads.fitting.request import Build, FitRequest, check_served
 from emo.heads.head import Batch
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
@@ -31,7 +31,7 @@ Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
 
 def fit_data(
     data: Data,
-    asked: Asked,
+    asked: FitRequest,
     started: float,
     *,
     checkpoints: Checkpoints | None,
@@ -173,7 +173,7 @@ def _score(
 
 @contextlib.contextmanager
 def bar_of_rounds(
-    asked: Asked, title: str, progress: bool | None
+    asked: FitRequest, title: str, progress: bool | None
 ) -> Iterator[Callable[[Round], None]]:
     """A bar on stderr that is told of rounds; ``progress`` None: if that is a terminal."""
     is_shown = sys.stderr.isatty() if progress is None else progress

@@ -13,7 +13,7 @@ from torch import Tensor
 from emo.errors import FitError
 from emo.heads.data.data import Data
 from emo.heads.data.scaling import Scaling
-from emo.heads.data.streams import Source
+from emo.heads.data.streams import StreamSource
 from emo.heads.head import Head
 from emo.heads.runs.clips_file import Known, read_known
 from emo.heads.runs.run import Run
@@ -47,7 +47,7 @@ class Initials:
         """By stream."""
         return {each.stream: each.scaling for each in self.found}
 
-    def check_streams(self, sources: Sequence[Source]) -> None:
+    def check_streams(self, sources: Sequence[StreamSource]) -> None:
         """Refuse runs of other streams, or of streams that another recipe made.
 
         Raises:

@@ -96,7 +96,7 @@ def shorten(tokens: Ragged, longest: int) -> Ragged:
     return Ragged(segment_mean(tokens.values, edges), offsets)
 
 
-def resample(tokens: Ragged, steps: int) -> Tensor:
+def resample_tokens(tokens: Ragged, steps: int) -> Tensor:
     """As many tokens for every clip, spread evenly over its length: (ΣT, D) -> (N, steps, D).
 
     Longer clips are averaged over windows, shorter ones repeat tokens; absent: zeros.

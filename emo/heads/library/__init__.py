@@ -1,1 +1,5 @@
-"""One file a head; the file name is its name. Contract: `emo.heads.head`."""
+"""Plugins: one head a file. The file name is the name of the head.
+
+May import: errors, heads.data, heads.head, heads.layers, heads.options, heads.solvers, ragged.
+Read first: mean_pool.py.
+"""

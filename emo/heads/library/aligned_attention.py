@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers.segments import Classifier, is_present, project, resample, shorten
+from emo.heads.layers.segments import Classifier, is_present, project, resample_tokens, shorten
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class AlignedAttention(Head):
         aligned = []
         for name, layer in zip(self.streams, self.projections, strict=True):
             tokens = batch.streams[name]
-            projected = layer(resample(tokens, self.steps))  # (N, steps, hidden)
+            projected = layer(resample_tokens(tokens, self.steps))  # (N, steps, hidden)
             aligned.append(projected * is_present(tokens)[:, :, None])
         joined = torch.cat(aligned, dim=2)
         scores = self.score(torch.tanh(self.hidden(joined)))  # (N, steps, 1)

@@ -77,7 +77,9 @@ class TransformerLayer(nn.Module):
 
 
 class CrossModal(Head):
-    """Tokens of every stream, with modality and position embeddings, and one more token that is read out.
+    """Transformer over the tokens of all streams and one more token, which is read out.
+
+    Each token gets a modality and a position embedding.
 
     Tokens attend within and across modalities; an absent stream has no tokens to attend to.
     Source: Tsai et al. 2019 (MulT, arXiv:1906.00295), with one transformer for all pairs of

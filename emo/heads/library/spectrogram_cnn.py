@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
 from emo.heads.layers.convolution import ImageNorm
-from emo.heads.layers.segments import Classifier, is_present, resample, shorten
+from emo.heads.layers.segments import Classifier, is_present, resample_tokens, shorten
 
 STAGES = ((16, 24, 2), (24, 40, 2), (40, 80, 2))
 """Channels in, channels out, stride of each MBConv; EfficientNet-B0's, one layer a stage."""
@@ -87,7 +87,7 @@ class SpectrogramCNN(Head):
         found = []
         for name, network in zip(self.streams, self.networks, strict=True):
             tokens = batch.streams[name]
-            picture = resample(tokens, self.frames)[:, None]  # (N, 1, frames, bands)
+            picture = resample_tokens(tokens, self.frames)[:, None]  # (N, 1, frames, bands)
             found.append(network(picture).flatten(1) * is_present(tokens))
         logits: dict[str, Tensor] = self.classifier(torch.cat(found, dim=1))
         return logits

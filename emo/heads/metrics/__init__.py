@@ -1,1 +1,5 @@
-"""metrics."""
+"""Labels and predictions in, scores and intervals out. Numpy alone; imports no torch.
+
+May import: errors, heads.labels.
+Read first: measures.py.
+"""

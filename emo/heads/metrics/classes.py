@@ -81,7 +81,7 @@ def scores(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
     return {name: float(metric(counts)) for name, metric in METRICS.items()}
 
 
-def bootstrap(
+def bootstrap_classes(
     gold: np.ndarray, predicted: np.ndarray, classes: int, *, seed: int
 ) -> dict[str, tuple[float, float]]:
     """95 % interval of each metric, averaged over seeds, when the clips are drawn again.

@@ -96,7 +96,7 @@ def bootstrap(
         seed: of the draws.
     """
     if groups is None and task == "classify":
-        return metrics.bootstrap(gold, predicted, classes, seed=seed)
+        return metrics.bootstrap_classes(gold, predicted, classes, seed=seed)
     found = resampled(task, gold, predicted, classes=classes, scale=scale, groups=groups, seed=seed)
     return {name: interval_of(values) for name, values in found.items()}
 

@@ -11,7 +11,7 @@ from emo.heads.data.data import Split
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import TITLES
 from emo.heads.metrics.scores import Scores
-from emo.heads.runs.predictions import predictions_of
+from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
 from emo.table import format_table
@@ -59,14 +59,14 @@ class CrossResult:
         found: dict[str, Any] = self.pooled.metrics["test"]
         return found
 
-    def predictions_of(self, target: Target) -> "pd.DataFrame":
+    def prediction_frame(self, target: Target) -> "pd.DataFrame":
         """As of a fit, with the column ``fold``."""
         import pandas as pd  # a second to import
 
         tables = []
         for fold in (fold for fold in self.folds if target.name in fold.scores):
             scores = fold.scores[target.name]
-            table = predictions_of(target, {"test": scores}, {"test": fold.test})
+            table = prediction_frame(target, {"test": scores}, {"test": fold.test})
             table.insert(list(table).index("split") + 1, "fold", fold.name)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)

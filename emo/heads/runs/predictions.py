@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def predictions_of(
+def prediction_frame(
     target: Target, scores: Mapping[str, Scores], splits: Mapping[str, Split]
 ) -> "pd.DataFrame":
-    """The same as :func:`columns_of`."""
+    """The same as :func:`prediction_columns`."""
     import pandas as pd  # half a second to import
 
-    return pd.DataFrame(columns_of(target, scores, splits))
+    return pd.DataFrame(prediction_columns(target, scores, splits))
 
 
-def columns_of(
+def prediction_columns(
     target: Target, scores: Mapping[str, Scores], splits: Mapping[str, Split]
 ) -> dict[str, np.ndarray]:
     """``id, split, seed, label, prediction`` and ``p_<class>`` of every labelled row and seed.

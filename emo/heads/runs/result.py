@@ -13,7 +13,7 @@ from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
 from emo.heads.runs.clips_file import Known
-from emo.heads.runs.predictions import predictions_of
+from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.test_ledger import Earlier
 from emo.heads.training.outcome import Outcome
 from emo.manifest import Manifest
@@ -87,8 +87,8 @@ class FitResult:
 
     @functools.cached_property
     def predictions(self) -> "pd.DataFrame":
-        """Of the first target, see :func:`emo.heads.runs.predictions.predictions_of`."""
-        return predictions_of(self.data.targets[0], self.scores, self.data.splits)
+        """Of the first target, see :func:`emo.heads.runs.predictions.prediction_frame`."""
+        return prediction_frame(self.data.targets[0], self.scores, self.data.splits)
 
     @functools.cached_property
     def missing_metrics(self) -> dict[str, Any]:

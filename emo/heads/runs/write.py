@@ -31,7 +31,7 @@ from emo.heads.runs.files import (
     write_table,
 )
 from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
-from emo.heads.runs.predictions import columns_of
+from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
 from emo.store.backend.atomic import temporary_beside
@@ -84,7 +84,7 @@ def write_run(folder: Path, result: FitResult) -> None:
     """
     write_known(folder, result.data, result.inherited)
     for target in result.data.targets:
-        table = columns_of(target, result.all_scores[target.name], result.data.splits)
+        table = prediction_columns(target, result.all_scores[target.name], result.data.splits)
         write_target(folder, result, target, table)
     rounds = [row for done in result.outcomes for row in done.history]
     write_table(folder / "history.csv", history_of(rounds, result.headline))

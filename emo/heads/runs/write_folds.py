@@ -11,7 +11,7 @@ from emo.heads.runs.write import document_of, history_of, write_document, write_
 def write_folds(folder: Path, result: CrossResult) -> None:
     """``run.json``, ``predictions.csv``, ``history.csv`` and a plot; there is no head to keep."""
     for target in result.pooled.data.targets:
-        table = result.predictions_of(target)
+        table = result.prediction_frame(target)
         columns = {str(name): table[name].tolist() for name in table}
         write_target(folder, result.pooled, target, columns)
     rounds = [(fold.name, row) for fold in result.folds for row in fold.history]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-Pair = tuple[Tensor, Tensor, Tensor]
+CurvaturePair = tuple[Tensor, Tensor, Tensor]
 """A step (p, K), the change of gradient over it, and 1 / their product (p,); 0: no use."""
 TRIES = 12
 """Of lengths of a step, before a row counts as being at its minimum."""
@@ -103,7 +103,7 @@ def lbfgs(
     row = torch.zeros_like(gradient)
     found = Minimum(start.clone(), row.clone(), value.clone())
     state = _State(which, start, row, value, outward, gradient, goal, scale)
-    pairs: list[Pair] = []
+    pairs: list[CurvaturePair] = []
     for _ in range(steps):
         state, pair = _step(objective, state, pairs)
         pairs = [*pairs, pair][-memory:]
@@ -118,7 +118,9 @@ def lbfgs(
     return found
 
 
-def _step(objective: Objective, state: _State, pairs: list[Pair]) -> tuple[_State, Pair]:
+def _step(
+    objective: Objective, state: _State, pairs: list[CurvaturePair]
+) -> tuple[_State, CurvaturePair]:
     direction = -_direction(state, pairs)
     towards = objective.linear(direction, state.which)
     length, value, outward = _search(objective, state, towards)
@@ -185,7 +187,7 @@ def _between(low: tuple[float, float], high: tuple[float, float]) -> float:
     return low[0] + stretch * min(max(share, INSIDE), 1 - INSIDE)
 
 
-def _direction(state: _State, pairs: list[Pair]) -> Tensor:
+def _direction(state: _State, pairs: list[CurvaturePair]) -> Tensor:
     """The two-loop recursion, every row by itself: (p, K)."""
     direction, factors = state.gradient.clone(), []
     for step, change, inverse in reversed(pairs):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emo.errors import StoreError
-from emo.store.backend.commit import TEMPORARY, host, is_alive
+from emo.store.backend.commit import TEMPORARY, host, is_process_alive
 from emo.store.backend.location import local
 
 
@@ -48,7 +48,7 @@ def temporary_beside(out: Path) -> Path:
     for folder in out.parent.iterdir():
         owner, _, mark = folder.name.removeprefix(start).partition("-")
         is_ours = folder.name.startswith(start) and owner.isdigit() and "-" not in mark
-        if is_ours and not is_alive(owner):
+        if is_ours and not is_process_alive(owner):
             shutil.rmtree(folder, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{start}{os.getpid()}-", dir=out.parent))
 

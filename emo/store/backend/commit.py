@@ -93,10 +93,10 @@ def is_abandoned(path: Location) -> bool:
         return True
     owner = path.read_text() if path.name.startswith(LOCK) else path.name.removeprefix(TEMPORARY)
     fields = owner.rsplit("-", 2)
-    return len(fields) == 3 and fields[0] == host() and not is_alive(fields[1])
+    return len(fields) == 3 and fields[0] == host() and not is_process_alive(fields[1])
 
 
-def is_alive(pid: str) -> bool:
+def is_process_alive(pid: str) -> bool:
     """Whether a process of this number runs here; on Windows, where asking kills, always True."""
     if os.name == "nt" or not pid.isdigit():
         return True

@@ -1,6 +1,7 @@
 """Where a store lies: a local folder, or the objects below a name in a bucket.
 
-``Path("s3://bucket")`` loses a slash, so that locations are made by :func:`location` and nowhere else.
+``Path("s3://bucket")`` loses a slash, so that locations are made by
+:func:`location` and nowhere else.
 """
 
 import os

@@ -1,1 +1,6 @@
-"""exchange."""
+"""What every other format shares: contents, the Format contract, import, export, packs.
+
+May import: errors, plugins, ragged, store.backend, store.lazy, store.maintain, store.part,
+    store.recipe, store.recipe_folder, store.store, table.
+Read first: format.py.
+"""

@@ -21,7 +21,7 @@ LEFT_OUT = "left out when this was written"
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class StreamTokens:
     """One stream of many clips, read a few clips at a time."""
 
     spec: StreamSpec
@@ -52,7 +52,7 @@ class Contents:
 
     ids: Sequence[str]
     """N clips that have tokens in at least one stream."""
-    streams: Mapping[str, Rows]
+    streams: Mapping[str, StreamTokens]
     absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip id -> stream -> why it has none."""
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class Contents:
     def watched(self, tick: Callable[[int], object]) -> "Contents":
         """The same, calling ``tick`` with the count of clips whenever some of a stream are read."""
 
-        def watch(rows: Rows) -> Rows:
+        def watch(rows: StreamTokens) -> StreamTokens:
             def read(first: int, last: int) -> Ragged:
                 found = rows.read(first, last)
                 tick(last - first)
@@ -137,7 +137,10 @@ def of_folder(
     chosen, failures = set(ids), folder.failures
     return Contents(
         ids,
-        {name: Rows(recipe.streams[name], lengths[name][has_any], reader(name)) for name in names},
+        {
+            name: StreamTokens(recipe.streams[name], lengths[name][has_any], reader(name))
+            for name in names
+        },
         absent=_only(folder.absent, chosen, names),
         failures={k: v for k, v in failures.items() if cells is None or k in cells},
         notes={key: value for key, value in folder.notes.items() if key in chosen},
@@ -205,7 +208,7 @@ def _spec_document(spec: StreamSpec) -> dict[str, Any]:
     return {"level": spec.level, "kind": spec.kind, "shape": shape}
 
 
-def recipe_of(contents: Contents, *, backbone: str, options: dict[str, Any]) -> Recipe:
+def recipe_of_contents(contents: Contents, *, backbone: str, options: dict[str, Any]) -> Recipe:
     """The recipe of numbers that came from a file."""
     streams = {name: rows.spec for name, rows in contents.streams.items()}
     facts = {"made_by": dict(contents.made_by)} if contents.made_by else {}

@@ -15,7 +15,7 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import Contents, Rows, known, spec_of
+from emo.store.exchange.contents import Contents, StreamTokens, known, spec_of
 from emo.store.lazy import LazyDict
 
 _IDS = "OSTUiu"
@@ -73,7 +73,7 @@ def find_clips(
         raise StoreError(f"{path}: {id_name}: {error}") from error
     file = _File(arrays, path, options, document or {}, len(ids))
     used = {id_name, options.lengths or id_name}
-    streams: dict[str, Callable[[], Rows]] = {}
+    streams: dict[str, Callable[[], StreamTokens]] = {}
     for name in arrays:
         stream, lengths_name = _stream_of(name, arrays)
         if stream is None or name == id_name:
@@ -143,7 +143,7 @@ def _lengths(file: _File, name: str | None, where: str) -> np.ndarray | None:
     return lengths
 
 
-def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Rows:
+def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> StreamTokens:
     array, where = file.arrays[name], f"{file.path}: {name} {tuple(file.arrays[name].shape)}"
     lengths = _lengths(file, lengths_name, stream)
     dtype = np.dtype(array.dtype).newbyteorder("=")
@@ -151,7 +151,7 @@ def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Rows
     if len(array.shape) == 3:
         if lengths is None:
             lengths = _lengths(file, file.options.lengths, stream)
-        return Rows(spec, *_padded(array, lengths, file, name, where))
+        return StreamTokens(spec, *_padded(array, lengths, file, name, where))
     if lengths is None:
         if array.shape[0] != file.clips:
             raise StoreError(
@@ -166,7 +166,7 @@ def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Rows
         start, stop = int(offsets[first]), int(offsets[last])
         return Ragged(np.asarray(array[start:stop]), offsets[first : last + 1] - start)
 
-    return Rows(spec, lengths, read)
+    return StreamTokens(spec, lengths, read)
 
 
 def _padded(

@@ -11,7 +11,7 @@ from emo import plugins
 from emo.errors import StoreError
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
-from emo.store.exchange.contents import Contents, of_folder, recipe_of
+from emo.store.exchange.contents import Contents, of_folder, recipe_of_contents
 from emo.store.exchange.format import FORMATS, Format
 from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
 from emo.store.recipe import IMPORTED
@@ -86,7 +86,7 @@ def import_file(
             contents = contents.choose(list(streams)) if streams else contents
             _check_ids(contents.ids, path)
             facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
-            made = recipe_of(contents, backbone=f"{IMPORTED}{name}", options=facts)
+            made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
         except _FOREIGN as error:
             raise StoreError(f"{path}: cannot be read as {name}: {error!r}") from error
         made = replace(made, facts={**made.facts, "file": path.name})

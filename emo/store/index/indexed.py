@@ -16,8 +16,8 @@ from emo.store.index.table import (
     PART_FACTS,
     Columns,
     HeldColumns,
-    columns_of,
     hash_of,
+    index_columns,
     joined,
     string_at,
     strings_of,
@@ -77,7 +77,7 @@ class Indexed:
         listed = part_names(columns)
         newer = sorted(set(names) - set(listed))
         if newer:
-            fresh = columns_of(Merged([open_part(name) for name in newer]), streams)
+            fresh = index_columns(Merged([open_part(name) for name in newer]), streams)
             columns = _resolved(joined(columns, fresh, streams), fresh, [*listed, *newer])
         self._columns = columns
         facts = zip(PART_FACTS, columns.whole("parts").T, strict=True)

@@ -60,7 +60,7 @@ def hash_of(clip_id: str) -> int:
     return zlib.crc32(clip_id.encode("utf-8", "surrogatepass"))
 
 
-def columns_of(
+def index_columns(
     clips: Merged, streams: Iterable[str], *, progress: bool | None = False
 ) -> HeldColumns:
     """The table of all parts of ``clips``.

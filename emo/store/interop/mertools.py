@@ -16,7 +16,7 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import Contents, Rows, known, parse_document, spec_of
+from emo.store.exchange.contents import Contents, StreamTokens, known, parse_document, spec_of
 from emo.store.exchange.format import Format
 
 UTT, FRA = "-UTT", "-FRA"
@@ -97,7 +97,7 @@ def _file_name(clip_id: str) -> str:
 
 
 def _write_stream(
-    root: Path, folder: str, contents: Contents, rows: Rows, names: Mapping[str, str]
+    root: Path, folder: str, contents: Contents, rows: StreamTokens, names: Mapping[str, str]
 ) -> None:
     (root / folder).mkdir(parents=True)
     for first, ragged in rows.blocks():
@@ -167,7 +167,7 @@ def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
 
 def _rows(
     stream: str, files: Mapping[str, Path], ids: list[str], document: Mapping[str, Any]
-) -> Rows:
+) -> StreamTokens:
     if not files:
         raise StoreError(f"stream {stream!r}: its folder holds no .npy")
     shapes = {clip_id: _shape(file) for clip_id, file in files.items()}
@@ -182,7 +182,7 @@ def _rows(
         values = np.concatenate([np.zeros((0, dim), dtype), *arrays])
         return Ragged(values, offsets_of(lengths[first:last]))
 
-    return Rows(spec_of(document, stream, dim, dtype), lengths, read)
+    return StreamTokens(spec_of(document, stream, dim, dtype), lengths, read)
 
 
 def _shape(file: Path) -> tuple[int, int, str]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import DOCUMENT, Contents, Rows, parse_document
+from emo.store.exchange.contents import DOCUMENT, Contents, StreamTokens, parse_document
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips, texts
 from emo.store.exchange.unpickle import read_pickle
@@ -165,12 +165,12 @@ def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> C
     )  # fmt: skip
 
 
-def _resident(spec: Any, values: np.ndarray, lengths: np.ndarray, chosen: Any) -> Rows:
+def _resident(spec: Any, values: np.ndarray, lengths: np.ndarray, chosen: Any) -> StreamTokens:
     """Rows of tokens that are in memory, in another order."""
     ragged = Ragged(values, offsets_of(lengths))
     if chosen is not None:
         ragged = ragged.select(chosen)
-    return Rows(spec, ragged.lengths, lambda first, last: ragged.select(range(first, last)))
+    return StreamTokens(spec, ragged.lengths, lambda first, last: ragged.select(range(first, last)))
 
 
 def _rows_by_split(contents: Contents) -> dict[str, np.ndarray]:
@@ -187,7 +187,7 @@ def _rows_by_split(contents: Contents) -> dict[str, np.ndarray]:
     return found
 
 
-def _padded(rows: Rows) -> np.ndarray:
+def _padded(rows: StreamTokens) -> np.ndarray:
     """(N, L, D), zeros after the tokens of each clip."""
     longest = max(1, int(rows.lengths.max(initial=1)))
     padded = np.zeros((len(rows.lengths), longest, rows.spec.dim), rows.spec.dtype)

@@ -11,7 +11,7 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import offsets_of
-from emo.store.exchange.contents import DOCUMENT, Contents, Rows, parse_document
+from emo.store.exchange.contents import DOCUMENT, Contents, StreamTokens, parse_document
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 
@@ -58,7 +58,7 @@ def _member(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _values(member: Any, rows: Rows) -> None:
+def _values(member: Any, rows: StreamTokens) -> None:
     dtype = np.dtype(rows.spec.dtype).newbyteorder("<")
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False,

@@ -18,7 +18,7 @@ from emo.store.exchange.contents import (
     BLOCK_BYTES,
     DOCUMENT,
     Contents,
-    Rows,
+    StreamTokens,
     cuts,
     known,
     parse_document,
@@ -136,7 +136,9 @@ def _is_list(kind: pa.DataType) -> bool:
     return any(is_kind(kind) for is_kind in _LISTS)
 
 
-def _rows(stream: str, column: pa.ChunkedArray, where: str, document: Mapping[str, Any]) -> Rows:
+def _rows(
+    stream: str, column: pa.ChunkedArray, where: str, document: Mapping[str, Any]
+) -> StreamTokens:
     pieces = [_ragged(chunk, where) for chunk in column.chunks if len(chunk)]
     dims = {piece.width for piece in pieces if len(piece.values)}
     if len(dims) != 1:
@@ -150,7 +152,7 @@ def _rows(stream: str, column: pa.ChunkedArray, where: str, document: Mapping[st
         start, stop = int(ragged.offsets[first]), int(ragged.offsets[last])
         return Ragged(ragged.values[start:stop], ragged.offsets[first : last + 1] - start)
 
-    return Rows(spec, lengths, read)
+    return StreamTokens(spec, lengths, read)
 
 
 def _ragged(chunk: pa.Array, where: str) -> Ragged:

@@ -14,7 +14,13 @@ import numpy as np
 import zarr
 
 from emo.errors import StoreError
-from emo.store.exchange.contents import BLOCK_BYTES, DOCUMENT, Contents, Rows, parse_document
+from emo.store.exchange.contents import (
+    BLOCK_BYTES,
+    DOCUMENT,
+    Contents,
+    StreamTokens,
+    parse_document,
+)
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 
@@ -83,7 +89,7 @@ def _check_chunks(group: zarr.Group, document: Mapping[str, Any], path: Path) ->
             raise StoreError(f"{path}: chunks of stream {name!r} are missing; copy it once more")
 
 
-def _write_stream(group: zarr.Group, name: str, rows: Rows) -> None:
+def _write_stream(group: zarr.Group, name: str, rows: StreamTokens) -> None:
     spec = rows.spec
     length = group.create_array(
         f"{name}_length", shape=rows.lengths.shape, dtype="int64", dimension_names=["clip"]

@@ -1,1 +1,6 @@
-"""maintain."""
+"""Care for a store: verify, quarantine, clean, compact, index.
+
+May import: errors, store.backend, store.index, store.part, store.recipe, store.recipe_folder,
+    store.store.
+Read first: verify.py.
+"""

@@ -18,7 +18,7 @@ from emo.store.backend.location import Location
 from emo.store.index.file import index_paths
 from emo.store.index.gather import OpenParts
 from emo.store.index.merged import Merged
-from emo.store.maintain.compact_groups import Group, Moved, Winner, groups_of
+from emo.store.maintain.compact_groups import Moved, PartGroup, Winner, part_groups
 from emo.store.maintain.index import make_index
 from emo.store.part.members import write_members
 from emo.store.part.reader import Part
@@ -62,7 +62,7 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
     folder.refresh()
     clips = folder.merge()
     before = len(clips.parts)
-    groups = groups_of(clips, folder.recipe)
+    groups = part_groups(clips, folder.recipe)
     moved = Moved(clips, groups)
     hidden = None if progress is None else not progress
     bar = tqdm(total=sum(len(group.ids) for group in groups), unit="clip", disable=hidden)
@@ -84,7 +84,7 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
     )
 
 
-def _commit(folder: RecipeFolder, clips: Merged, group: Group) -> Iterator[Group]:
+def _commit(folder: RecipeFolder, clips: Merged, group: PartGroup) -> Iterator[PartGroup]:
     """Commit the part of a group; yields what stands in new parts afterwards.
 
     The name may be taken by what an earlier run committed, or by an old part of the same clips
@@ -103,13 +103,13 @@ def _commit(folder: RecipeFolder, clips: Merged, group: Group) -> Iterator[Group
         yield group
     elif len(group.winners) > 1:
         for some in (group.winners[:-1], group.winners[-1:]):
-            half = Group(group.attempt)
+            half = PartGroup(group.attempt)
             for winner in some:
                 half.take(winner)
             yield from _commit(folder, clips, half)
 
 
-def _facts(parts: Sequence[Part], group: Group) -> PartFacts:
+def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
     finished: list[str] = []
     failures: dict[str, str] = {}
     sources: dict[str, str] = {}
@@ -147,7 +147,7 @@ def _is_same(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
     return True
 
 
-def _streams(recipe: Recipe, parts: Sequence[Part], group: Group) -> "_Streams":
+def _streams(recipe: Recipe, parts: Sequence[Part], group: PartGroup) -> "_Streams":
     opened, streams = OpenParts(), {}
     for name in recipe.streams:
         runs, lengths = _runs(parts, group.winners, name)

@@ -30,7 +30,7 @@ class Winner:
 
 
 @dataclass
-class Group:
+class PartGroup:
     """Clips that become one part; all of them were tried ``attempt`` times again at most."""
 
     attempt: int
@@ -54,7 +54,7 @@ class Group:
         self.size_bytes += winner.size_bytes
 
 
-def groups_of(clips: Merged, recipe: Recipe) -> list[Group]:
+def part_groups(clips: Merged, recipe: Recipe) -> list[PartGroup]:
     """All clips that are to move, each once, in order of attempt, part file name and position.
 
     A part stays when it is at least half full and every entry in it wins; so does one that would
@@ -75,7 +75,7 @@ def groups_of(clips: Merged, recipe: Recipe) -> list[Group]:
 class Moved:
     """Which entries stand in a new part by now, and so which parts can go."""
 
-    def __init__(self, clips: Merged, groups: Sequence[Group]) -> None:
+    def __init__(self, clips: Merged, groups: Sequence[PartGroup]) -> None:
         """Nothing of ``groups`` is committed yet."""
         self._parts = clips.parts
         self._several = clips.winners.keys()
@@ -87,7 +87,7 @@ class Moved:
         ]
         self._new: set[str] = set()
 
-    def add(self, group: Group) -> None:
+    def add(self, group: PartGroup) -> None:
         """The clips of ``group`` are committed."""
         self._new.add(part_name(group.ids, group.attempt))
         self._to_move.subtract(winner.part for winner in group.winners)
@@ -120,12 +120,12 @@ def _lost(clips: Merged, index: int) -> list[str]:
     return [id_ for id_ in _clips_of(clips.parts[index]) if id_ in won and won[id_].part != index]
 
 
-def _packed(attempt: int, winners: Sequence[Winner]) -> Iterator[Group]:
-    group = Group(attempt)
+def _packed(attempt: int, winners: Sequence[Winner]) -> Iterator[PartGroup]:
+    group = PartGroup(attempt)
     for winner in winners:
         if not group.has_room_for(winner):
             yield group
-            group = Group(attempt)
+            group = PartGroup(attempt)
         group.take(winner)
     yield group
 
@@ -155,7 +155,7 @@ def _is_large(winners: Sequence[Winner]) -> bool:
     return 2 * len(winners) >= MAX_CLIPS or 2 * size_bytes >= MAX_PART_BYTES
 
 
-def _is_one_part(group: Group, parts: Sequence[Part], attempts: dict[str, int]) -> bool:
+def _is_one_part(group: PartGroup, parts: Sequence[Part], attempts: dict[str, int]) -> bool:
     index = group.winners[0].part
     is_alone = all(winner.part == index for winner in group.winners)
     return is_alone and _is_whole(parts[index], group.winners, attempts)

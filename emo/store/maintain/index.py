@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from emo.store.backend.location import Location
 from emo.store.index.file import index_paths, open_index, write_index
-from emo.store.index.table import columns_of
+from emo.store.index.table import index_columns
 from emo.store.recipe_folder import RecipeFolder
 
 
@@ -40,7 +40,7 @@ def make_index(folder: RecipeFolder, *, progress: bool | None = None) -> IndexRe
     """
     folder.refresh()
     clips = folder.merge()
-    columns = columns_of(clips, folder.recipe.streams, progress=progress)
+    columns = index_columns(clips, folder.recipe.streams, progress=progress)
     path = write_index(folder.path, folder.recipe.fingerprint, columns)
     folder.reopen()
     return IndexReport(folder.name, path, len(clips.parts), len(clips), len(clips.failures))

@@ -25,7 +25,7 @@ QUARANTINED = "quarantined-"
 
 
 @dataclass(frozen=True)
-class Problem:
+class StoreProblem:
     """Something wrong with a part."""
 
     part: Location
@@ -44,7 +44,7 @@ class RecipeReport:
     """Clips without tokens there."""
     overlaps: int
     """Clips in several of these parts, of which the winning entry is read: no problem."""
-    problems: tuple[Problem, ...]
+    problems: tuple[StoreProblem, ...]
     quarantined: tuple[Location, ...]
     """Where damaged parts went."""
 
@@ -170,14 +170,14 @@ def summary(store: Store) -> list[dict[str, object]]:
 def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> RecipeReport:
     folder.refresh()
     parts: dict[Location, Part] = {}
-    problems: list[Problem] = []
+    problems: list[StoreProblem] = []
     quarantined: list[Location] = []
     for path in _each_part(folder, is_hidden):
         try:
             part, found = _look(path, folder.recipe)
         except (GoneError, FileNotFoundError):
             continue  # compacted meanwhile: its clips stand in a part that is still to come
-        problems += [Problem(path, text) for text in found]
+        problems += [StoreProblem(path, text) for text in found]
         if found and quarantine:
             quarantined.append(_set_aside(path))
         elif part is not None:
@@ -185,7 +185,7 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
     at_fault = {problem.part for problem in problems}
     for path in index_paths(folder.path):
         found = [text for text in [index_problem(path)] if text]
-        problems += [Problem(path, text) for text in found]
+        problems += [StoreProblem(path, text) for text in found]
         if quarantine and (found or quarantined):  # a part may come back under the same name
             remove([path])
     folder.refresh()

@@ -14,7 +14,7 @@ from emo.ragged import Ragged
 from emo.store.backend.cached_part import CachedPart
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
-from emo.store.part.stream_layout import Layout, locate, parse, read_by_zarr
+from emo.store.part.stream_layout import Layout, locate_stream, parse, read_by_zarr
 from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import Archive, DamagedPart, GoneError
 
@@ -98,7 +98,7 @@ class Part:
         if not self._layouts:
             with Archive(self.path) as archive:
                 self._layouts = {
-                    name: locate(archive, name, spec, len(self.clip_ids))
+                    name: locate_stream(archive, name, spec, len(self.clip_ids))
                     for name, spec in self.specs.items()
                 }
         return self._layouts[stream]

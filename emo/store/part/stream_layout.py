@@ -53,7 +53,7 @@ class Layout:
             self.is_verified, self.is_trusted = bytearray(len(self.crcs)), False
 
 
-def locate(archive: Archive, stream: str, spec: Mapping[str, Any], clips: int) -> Layout:
+def locate_stream(archive: Archive, stream: str, spec: Mapping[str, Any], clips: int) -> Layout:
     """The layout of one stream.
 
     Args:

@@ -11,7 +11,7 @@ from emo.errors import WeightsError
 from emo.extract.backbones.hf import HF, HFOptions
 from emo.extract.media import Faces, Media
 from emo.extract.networks.hf.inputs import picture_of
-from emo.extract.transforms.audio import resample
+from emo.extract.transforms.audio import resample_audio
 
 SMALL = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
@@ -135,7 +135,7 @@ def direct(model, name, folder, media):
             "audio-spectrogram-transformer",
         }:
             read = hf.AutoFeatureExtractor.from_pretrained(folder)
-            mono = resample(mono, 16000, read.sampling_rate)
+            mono = resample_audio(mono, 16000, read.sampling_rate)
             made = read(mono, sampling_rate=read.sampling_rate, return_tensors="pt")
             if name == "whisper":
                 return model.encoder(made["input_features"]).last_hidden_state[0][:65]

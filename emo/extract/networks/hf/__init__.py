@@ -1,1 +1,4 @@
-"""hf."""
+"""Hugging Face models by kind: their inputs, options and outputs.
+
+Read first: kinds.py.
+"""

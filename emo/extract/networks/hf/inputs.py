@@ -11,8 +11,8 @@ from torch import Tensor
 
 from emo.errors import WeightsError
 from emo.extract.media import window_starts
-from emo.extract.models.model import Rows
-from emo.extract.transforms.audio import resample, to_mono
+from emo.extract.models.model import ModelRows
+from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel
 
 LEAST_SAMPLES = 400
@@ -36,7 +36,7 @@ class TextInputs:
         self._limit = min(int(positions), int(limit) if limit < _TOKEN_LIMIT else _TOKEN_LIMIT)
         self._lock = threading.Lock()  # a fast tokenizer cannot truncate in two threads at once
 
-    def rows(self, text: str) -> list[Rows]:
+    def rows(self, text: str) -> list[ModelRows]:
         """Pieces of one text: (1, L) int64 ids each."""
         with self._lock:
             pieces = self._tokenizer(
@@ -60,7 +60,7 @@ class AudioInputs:
 
     def rows(
         self, samples: np.ndarray, sample_rate: int, window: float | None, hop: float | None
-    ) -> tuple[list[Rows], list[float]]:
+    ) -> tuple[list[ModelRows], list[float]]:
         """One row a window, in time order, and the seconds of sound in each.
 
         Args:
@@ -69,7 +69,7 @@ class AudioInputs:
             window: seconds; None: the whole clip. Bounded by what the model reads.
             hop: seconds; None: as ``window``.
         """
-        mono = resample(to_mono(samples), sample_rate, self.sample_rate)
+        mono = resample_audio(to_mono(samples), sample_rate, self.sample_rate)
         seconds = len(mono) / self.sample_rate
         length = min(window or seconds, self.window_seconds or seconds)
         step = min(hop or length, length)
@@ -81,7 +81,7 @@ class AudioInputs:
             rows.append(self._row(piece))
         return rows, heard
 
-    def _row(self, piece: np.ndarray) -> Rows:
+    def _row(self, piece: np.ndarray) -> ModelRows:
         padded = np.pad(piece, (0, max(0, LEAST_SAMPLES - len(piece))))
         made = self._extractor(padded, sampling_rate=self.sample_rate, return_tensors="pt")
         name = "input_values" if "input_values" in made else "input_features"
@@ -102,7 +102,7 @@ class PictureInputs:
         except WeightsError:
             self._processor, self._is_video_processor = _load(AutoVideoProcessor, folder), True
 
-    def frames(self, images: np.ndarray) -> Rows:
+    def frames(self, images: np.ndarray) -> ModelRows:
         """(F, H, W, 3) uint8 -> one row a frame."""
         made = self._processor(images=list(images), return_tensors="pt")
         pixels: Tensor = made["pixel_values"]
@@ -112,7 +112,7 @@ class PictureInputs:
             return pixels[:, :count], shapes
         return pixels.float()
 
-    def video(self, frames: np.ndarray) -> Rows:
+    def video(self, frames: np.ndarray) -> ModelRows:
         """(F, H, W, 3) uint8 -> one row."""
         if self._is_video_processor:
             clip = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
@@ -126,7 +126,7 @@ class PictureInputs:
 def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """(channels, S) -> (128, T, 3) uint8: log-mel as a grey picture, low bands at the bottom."""
     bands = log_mel(
-        resample(to_mono(samples), sample_rate, 16000), 16000, mels=PICTURE_BANDS,
+        resample_audio(to_mono(samples), sample_rate, 16000), 16000, mels=PICTURE_BANDS,
         window_seconds=0.025, hop_seconds=0.01,
     )  # fmt: skip
     grey = np.clip(255 * (1 - bands / PICTURE_FLOOR_DB), 0, 255).round().astype(np.uint8)

@@ -45,7 +45,7 @@ def level_of(asked: Level | Literal["auto"], kind: Kind, config: Mapping[str, An
     return "tokens" if is_sequence and not is_spectral else "pooler"
 
 
-def frames_of(config: Mapping[str, Any]) -> int:
+def audio_frames(config: Mapping[str, Any]) -> int:
     """Frames that a video model reads at once."""
     return next((int(config[name]) for name in _DECLARED_FRAMES if config.get(name)), 16)
 

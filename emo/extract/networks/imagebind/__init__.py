@@ -1,1 +1,4 @@
-"""imagebind."""
+"""The audio branch of ImageBind, which Video-LLaMA hears with.
+
+Read first: network.py.
+"""

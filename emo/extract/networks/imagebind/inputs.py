@@ -14,14 +14,14 @@ from torch.nn import functional as F
 from emo.extract.transforms.kaldi import centred, fbank
 
 SAMPLE_RATE = 16000
-PIECES = 8
+AUDIO_PIECES = 8
 _PIECE_SECONDS = 2
 _LENGTH = _PIECE_SECONDS * SAMPLE_RATE
 _BANDS, _ROWS = 128, 204
 _MEAN, _STD = -4.268, 9.138  # of AudioSet
 
 
-def spectrograms(samples: np.ndarray, pieces: int = PIECES) -> Tensor:
+def spectrograms(samples: np.ndarray, pieces: int = AUDIO_PIECES) -> Tensor:
     """Normalised spectrograms of pieces of 2 s; a clip that is shorter gives the same for each.
 
     Args:
@@ -33,7 +33,7 @@ def spectrograms(samples: np.ndarray, pieces: int = PIECES) -> Tensor:
         float32 (pieces, 1, 128, 204), mel bands and 10 ms rows.
     """
     firsts = piece_starts(samples.shape[1], pieces)
-    made = {first: log_mel(samples[:, first : first + _LENGTH]) for first in set(firsts)}
+    made = {first: imagebind_log_mel(samples[:, first : first + _LENGTH]) for first in set(firsts)}
     return (torch.stack([made[first] for first in firsts]) - _MEAN) / _STD
 
 
@@ -46,7 +46,7 @@ def piece_starts(length: int, pieces: int) -> list[int]:
     return [int(spare / pieces * index * SAMPLE_RATE) for index in range(pieces)]
 
 
-def log_mel(piece: np.ndarray) -> Tensor:
+def imagebind_log_mel(piece: np.ndarray) -> Tensor:
     """(channels, S) up to 2 s -> (1, 128, 204), not normalised; zeros where the samples end."""
     rows = torch.from_numpy(fbank(centred(piece)[0], SAMPLE_RATE, bands=_BANDS))[:_ROWS]
     return F.pad(rows, (0, 0, 0, _ROWS - len(rows))).T[None]

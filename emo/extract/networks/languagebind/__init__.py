@@ -1,1 +1,4 @@
-"""languagebind."""
+"""LanguageBind: its towers, checkpoints, inputs and options.
+
+Read first: network.py.
+"""

@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import fill, read_json, read_tensor, read_tensors
+from emo.extract.models.checkpoint import fill, read_config, read_tensor, read_tensors
 from emo.extract.models.weights import Found, WeightFile
 from emo.extract.networks.languagebind.inputs import Sound
-from emo.extract.networks.languagebind.network import Picture, Sizes, TextTower, VisionTower
+from emo.extract.networks.languagebind.network import PatchGrid, Sizes, TextTower, VisionTower
 from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
 
 CHECKPOINT = ("pytorch_model.bin", "model.safetensors", "pytorch_model-*.bin")
@@ -31,7 +31,7 @@ class Config:
     @classmethod
     def read(cls, path: Path) -> "Config":
         """From a file."""
-        return cls(path, read_json(path))
+        return cls(path, read_config(path))
 
     def get(self, *keys: str, default: Any = None) -> Any:
         """A value by its keys; without a default it must be there.
@@ -65,7 +65,7 @@ class Config:
         return Sound(self.picture.height, self.picture.width, **given)
 
     @property
-    def picture(self) -> Picture:
+    def picture(self) -> PatchGrid:
         """What the vision tower looks at."""
         side = self.get("vision_config", "image_size", default=224)
         height, width = side, side
@@ -74,7 +74,7 @@ class Config:
             width = int(self.get("vision_config", "target_length"))
         kind = self.get("vision_config", "clip_type", default="")
         patch = self.get("vision_config", "patch_size")
-        return Picture(height, width, patch, has_class_a_frame=kind == "vl_new")
+        return PatchGrid(height, width, patch, has_class_a_frame=kind == "vl_new")
 
     def sizes(self, part: str) -> Sizes:
         """Of ``vision_config`` or ``text_config``."""
@@ -91,7 +91,7 @@ class Config:
         )
 
 
-def files_of(stream: str) -> list[tuple[str, ...]]:
+def languagebind_files(stream: str) -> list[tuple[str, ...]]:
     """The files of a stream's repository, each with its alternatives."""
     own = TOKENIZER if stream == "text" else ()
     return [("config.json",), CHECKPOINT, *((name,) for name in own)]

@@ -37,7 +37,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PatchGrid:
     """What a vision tower looks at."""
 
     height: int
@@ -133,7 +133,7 @@ class Encoder(nn.Module):
 class VisionEmbeddings(nn.Module):
     """Patches, class token and positions."""
 
-    def __init__(self, sizes: Sizes, picture: Picture) -> None:
+    def __init__(self, sizes: Sizes, picture: PatchGrid) -> None:
         """As many positions as the picture has tokens."""
         super().__init__()
         self.frames = sizes.frames if picture.has_class_a_frame else 1
@@ -154,7 +154,7 @@ class VisionEmbeddings(nn.Module):
 class VisionModel(nn.Module):
     """The vision transformer."""
 
-    def __init__(self, sizes: Sizes, picture: Picture) -> None:
+    def __init__(self, sizes: Sizes, picture: PatchGrid) -> None:
         """All random."""
         super().__init__()
         self.embeddings = VisionEmbeddings(sizes, picture)
@@ -166,7 +166,7 @@ class VisionModel(nn.Module):
 class VisionTower(nn.Module):
     """Video, audio (its spectrogram is the picture) or image into the shared space."""
 
-    def __init__(self, sizes: Sizes, picture: Picture) -> None:
+    def __init__(self, sizes: Sizes, picture: PatchGrid) -> None:
         """All random."""
         super().__init__()
         self.sizes = sizes

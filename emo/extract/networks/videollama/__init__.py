@@ -1,1 +1,4 @@
-"""videollama."""
+"""Video-LLaMA: its video and audio branches, checkpoints and options.
+
+Read first: network.py.
+"""

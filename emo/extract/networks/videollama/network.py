@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from emo.errors import WeightsError
-from emo.extract.networks.imagebind.inputs import PIECES
+from emo.extract.networks.imagebind.inputs import AUDIO_PIECES
 from emo.extract.networks.imagebind.network import ImageBindAudio, TowerSizes, count_layers
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -197,8 +197,8 @@ class AudioBranch(nn.Module):
 
     def check(self, frames: int, size: int) -> None:
         """Raise WeightsError when the weights cannot take as many pieces as there are."""
-        if self.audio_position_embedding.num_embeddings < PIECES:
-            raise WeightsError(f"videollama: expected places for {PIECES} pieces of audio")
+        if self.audio_position_embedding.num_embeddings < AUDIO_PIECES:
+            raise WeightsError(f"videollama: expected places for {AUDIO_PIECES} pieces of audio")
 
     def pieces(self, mels: Tensor) -> Tensor:
         """(n, 1, mels, frames) -> (n, dim)."""

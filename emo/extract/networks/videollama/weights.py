@@ -11,8 +11,8 @@ from pathlib import Path
 from torch import Tensor
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import read_json, read_tensor
-from emo.extract.models.weights import Found, WeightFile, find, candidates_of
+from emo.extract.models.checkpoint import read_config, read_tensor
+from emo.extract.models.weights import Found, WeightFile, candidates_of, find
 
 _LAVIS = "https://storage.googleapis.com/sfr-vision-language-research/LAVIS/models/BLIP2"
 _IMAGEBIND = "https://dl.fbaipublicfiles.com/imagebind"
@@ -40,7 +40,7 @@ _SHARDS = (  # those that begin with the word embeddings
 _WORDS = "model.embed_tokens.weight"
 
 
-def files_of(stream: str, source: str) -> list[WeightFile]:
+def videollama_files(stream: str, source: str) -> list[WeightFile]:
     """Those of one stream; releases on plain web servers may also lie in torch's own cache."""
     if stream == "text":
         return [TOKENIZER, shard(source)]
@@ -75,7 +75,7 @@ def shard(source: str) -> WeightFile:
     ]
     named = []
     for path in indices:
-        shards = read_json(path).get("weight_map")
+        shards = read_config(path).get("weight_map")
         if isinstance(shards, dict) and _WORDS in shards:
             named.append(f"{path.parent.name}/{shards[_WORDS]}")
     return WeightFile((*named, *_SHARDS))

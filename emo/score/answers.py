@@ -9,7 +9,7 @@ from typing import Any
 
 from emo.errors import ManifestError, ScoreError
 from emo.manifest import cells as manifest_cells
-from emo.manifest.rows import Rows, read_rows
+from emo.manifest.rows import TextTable, read_rows
 
 IDS = (
     "id", "clip", "clip_id", "name", "key", "file", "filename", "file_name", "utt_id",
@@ -39,7 +39,7 @@ class Answers:
     column: str = ""
 
 
-def read_table(path: Path) -> Rows:
+def read_table(path: Path) -> TextTable:
     """A table of text cells; JSON is ``{id: answer}`` or ``[{"id": …, "prediction": …}, …]``.
 
     Raises:
@@ -67,7 +67,9 @@ def read_json(path: Path) -> Any:
         raise ScoreError(f"{path}: not JSON: {error}") from error
 
 
-def answers_of(rows: Rows, path: Path, *, id_column: str, column: str, split: str = ALL) -> Answers:
+def answers_of(
+    rows: TextTable, path: Path, *, id_column: str, column: str, split: str = ALL
+) -> Answers:
     """The cells of one column by clip, of one split where the table has a column of splits.
 
     Raises:
@@ -92,7 +94,7 @@ def answers_of(rows: Rows, path: Path, *, id_column: str, column: str, split: st
 
 
 def find_column(
-    rows: Rows, path: Path, names: Sequence[str], *, given: str | None, option: str,
+    rows: TextTable, path: Path, names: Sequence[str], *, given: str | None, option: str,
     but: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """The column of that name, else the first usual one, as spelled or whatever its capitals.
@@ -174,7 +176,7 @@ def _is_number(cell: str) -> bool:
         return False
 
 
-def _json_rows(document: Any, path: Path) -> Rows:
+def _json_rows(document: Any, path: Path) -> TextTable:
     """A table of a JSON document."""
     if isinstance(document, dict) and not any(
         isinstance(v, dict | list) for v in document.values()
@@ -186,7 +188,7 @@ def _json_rows(document: Any, path: Path) -> Rows:
         )
     names = dict.fromkeys(name for row in document for name in row)
     columns = {name: [_text(row.get(name)) for row in document] for name in names}
-    return Rows(columns, [f"entry {number}" for number in range(1, len(document) + 1)])
+    return TextTable(columns, [f"entry {number}" for number in range(1, len(document) + 1)])
 
 
 def _text(value: object) -> str:
