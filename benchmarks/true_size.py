@@ -29,7 +29,7 @@ from emo.extract.faces.detector import FaceDetector
 from emo.extract.models.model import Model
 from emo.extract.networks.languagebind.options import LanguageBindOptions
 from emo.extract.networks.languagebind.tiny import write_repository
-from tests.extract.test_true_size import PERCEIVER
+from tests.extract.backbones.test_true_size import PERCEIVER
 
 LARGE = {
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn
 
-from tests.heads.test_official_scores import MMSA
+from tests.heads.metrics.test_official_scores import MMSA
 from tests.score.make import GOLDEN, SHARED, needs_golden, read, write
 
 SEMEVAL = SHARED / "data" / "text" / "SemEval2024"

@@ -13,7 +13,7 @@ from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.metrics.classes import METRICS, scores
 from emo.heads.runs.compare import compare_runs
-from tests.heads.test_folds import with_column
+from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 18 + ["test"] * 42

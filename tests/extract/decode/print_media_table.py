@@ -1,6 +1,6 @@
 """What each real file gives, in the columns of media_table.csv.
 
-Run: ``python -m tests.extract.print_media_table`` prints the table as measured now.
+Run: ``python -m tests.extract.decode.print_media_table`` prints the table as measured now.
 """
 
 import csv

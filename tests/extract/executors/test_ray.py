@@ -17,7 +17,7 @@ from tests.extract import letters_job
 from tests.mounts import mount, small_disk
 
 pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLIPS, PART_CLIPS = 45, 3
 
 

@@ -19,7 +19,7 @@ from emo.store.store import Store
 from tests import fake_slurm
 
 LETTERS = "tests.make_backbone:Letters"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def write_manifest(path, texts):

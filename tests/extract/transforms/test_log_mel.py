@@ -5,7 +5,7 @@ import pytest
 
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel
-from tests.extract.make_librosa_golden import GOLDEN, speechlike
+from tests.extract.transforms.make_librosa_golden import GOLDEN, speechlike
 from tests.make import tone
 
 

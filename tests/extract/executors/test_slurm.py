@@ -22,7 +22,7 @@ from emo.table import format_table
 from tests.real_slurm import CannotStart, slurm
 
 pytestmark = pytest.mark.slurm
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLIPS, PART_CLIPS, PARTS_PER_TASK = 64, 4, 4
 TASKS = CLIPS // PART_CLIPS // PARTS_PER_TASK
 MAX_ARRAY_SIZE = 3  # so that four tasks are two arrays

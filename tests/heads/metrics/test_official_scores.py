@@ -10,7 +10,7 @@ from emo.errors import FitError
 from emo.heads.metrics.numbers import regression_scores
 from emo.score.semeval import score_pairs, score_spans
 
-SHARED = Path(__file__).parents[3] / "shared"
+SHARED = Path(__file__).parents[4] / "shared"
 GOLDEN = SHARED / "golden"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="no shared/golden beside the tree")
 MMSA = {

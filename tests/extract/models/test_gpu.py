@@ -16,7 +16,7 @@ from emo.extract.models.options import ModelOptions
 from emo.extract.run import ExtractOptions, extract
 from emo.manifest import Clip, Manifest
 from emo.store.store import Store
-from tests.extract.test_model import Toy
+from tests.extract.models.test_model import Toy
 from tests.make import make_clip
 
 pytestmark = pytest.mark.gpu

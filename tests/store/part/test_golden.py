@@ -11,8 +11,8 @@ from emo.store import Store
 from emo.store.maintain.verify import verify
 from tests.golden_store_v1.make import LENGTHS, RECIPE, make, tokens
 
-GOLDEN = Path(__file__).parents[1] / "golden_store_v1" / "features"
-PAGE = Path(__file__).parents[2] / "docs" / "store-format.md"
+GOLDEN = Path(__file__).parents[2] / "golden_store_v1" / "features"
+PAGE = Path(__file__).parents[3] / "docs" / "store-format.md"
 PARTS = sorted(GOLDEN.glob("toy/part-*.zarr.zip"))
 
 

@@ -76,7 +76,7 @@ import sys
 from pathlib import Path
 from emo.extract.backbones.perceiver import Perceiver
 import resource
-from tests.extract.test_stretches import run
+from tests.extract.decode.test_stretches import run
 options = Perceiver.tiny().options
 run(Path(sys.argv[1]), sys.argv[2], options, [(None, None)])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from emo.errors import MediaError
-from tests.extract.print_media_table import STREAMS, extract, measured, rows
+from tests.extract.decode.print_media_table import STREAMS, extract, measured, rows
 
 CASES = [
     pytest.param(row, id=row["file"], marks=[pytest.mark.slow] if row["slow"] else [])

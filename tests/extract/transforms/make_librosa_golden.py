@@ -1,7 +1,7 @@
 """Writes librosa_log_mel.npz, to which emo.extract.transforms.log_mel is held.
 
 Not computed in the tests: librosa's first call compiles for half a minute.
-Run: ``python -m tests.extract.make_librosa_golden``; last with librosa 0.11.
+Run: ``python -m tests.extract.transforms.make_librosa_golden``; last with librosa 0.11.
 """
 
 from pathlib import Path

@@ -13,7 +13,7 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.metrics.classes import scores
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.run import Run
-from tests.heads.test_folds import with_column
+from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
 SESSIONS = [f"s{row // 30}" for row in range(120)]
