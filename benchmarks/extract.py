@@ -105,7 +105,7 @@ def end_to_end(folder: Path, setup: Setup, size: Size) -> Figure:
 
     def whole(store: Path) -> None:
         with setup.loaded():
-            extract(setup.manifest, store, setup.asks, options, progress=False)
+            extract(setup.manifest, store, setup.requests, options, progress=False)
 
     for number in range(size.rounds):
         prepared: list[dict[str, Any]] = []

@@ -34,7 +34,7 @@ class Setup:
     """Everything that both sides of a comparison share; loaded once."""
 
     manifest: Manifest
-    asks: tuple[Request, ...]
+    requests: tuple[Request, ...]
     backbones: dict[str, Backbone]
     detect: FaceDetector
     frames: int
@@ -44,9 +44,10 @@ class Setup:
     def run_part(self, store: Path, clips: tuple[Clip, ...]) -> PartReport:
         """One part with models that are loaded already."""
         folders = {
-            ask.name: Store.create(store).add_recipe(ask.name, ask.recipe) for ask in self.asks
+            request.name: Store.create(store).add_recipe(request.name, request.recipe)
+            for request in self.requests
         }
-        job = Job(self.manifest.root, store, self.asks, threads=cores())
+        job = Job(self.manifest.root, store, self.requests, threads=cores())
         (part,) = make_plan(job, folders, clips, part_clips=len(clips)).parts
         with Worker(job) as worker, self.loaded():
             return worker.run_part(part)
@@ -56,7 +57,7 @@ class Setup:
         """Inside, whoever loads MTCNN or one of the backbones gets ours."""
         with (
             patch("emo.extract.faces.detector.FaceDetector", lambda **_: self.detect),
-            patch.object(Request, "load", lambda ask, device: self.backbones[ask.name]),
+            patch.object(Request, "load", lambda request, device: self.backbones[request.name]),
         ):
             yield
 
@@ -76,14 +77,14 @@ def make_setup(folder: Path, media: Path | None, most_clips: int, frames: int) -
     )
     ViTModel(config).save_pretrained(vit)
     ViTImageProcessor().save_pretrained(vit)
-    asks = (
+    requests = (
         ask_of("vggface", asdict(faces)),
         ask_of("hf", {"model": str(vit), "frames": frames, "stored": "float32"}),
         ask_of("logmel", {}),
     )
-    backbones = {ask.name: ask.load("cpu") for ask in asks}
+    backbones = {request.name: request.load("cpu") for request in requests}
     manifest = manifest_of(media or large_clips(folder, most_clips), most_clips)
-    return Setup(manifest, asks, backbones, FaceDetector(), frames, vggface / CHECKPOINT, vit)
+    return Setup(manifest, requests, backbones, FaceDetector(), frames, vggface / CHECKPOINT, vit)
 
 
 def ask_of(plugin: str, options: dict[str, Any]) -> Request:

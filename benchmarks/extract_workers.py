@@ -69,8 +69,11 @@ def job_of(store: Path, setup: Setup, clips: int) -> JobFolder:
     """Four parts, two a worker of two."""
     files = setup.manifest.clips
     rows = [replace(files[k % len(files)], id=f"clip-{k}") for k in range(clips)]
-    folders = {ask.name: Store.create(store).add_recipe(ask.name, ask.recipe) for ask in setup.asks}
-    job = Job(setup.manifest.root, store, setup.asks, batch_clips=BATCH_CLIPS)
+    folders = {
+        request.name: Store.create(store).add_recipe(request.name, request.recipe)
+        for request in setup.requests
+    }
+    job = Job(setup.manifest.root, store, setup.requests, batch_clips=BATCH_CLIPS)
     return write_job(job, make_plan(job, folders, rows, part_clips=max(1, clips // 4)).parts)
 
 

@@ -24,6 +24,11 @@ V = TypeVar("V")
 SHOWN_NAMES = 20
 
 
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """The ``Options`` of a plugin that has none."""
+
+
 def available(package: str) -> list[str]:
     """Names of the plugins of ``package`` (``emo.heads.library`` …), sorted; imports none."""
     folders = [Path(root, *package.split(".")[1:]) for root in emo.__path__]

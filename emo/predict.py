@@ -180,9 +180,9 @@ def _extract(
     from emo.extract.job.request import requests_of_recipes
     from emo.extract.run import extract
 
-    asks = requests_of_recipes(run.recipes, options)
-    report = extract(manifest, folder, asks, progress=progress)
-    return _in_all([report.failures.get(ask.name, {}) for ask in asks])
+    requests = requests_of_recipes(run.recipes, options)
+    report = extract(manifest, folder, requests, progress=progress)
+    return _in_all([report.failures.get(request.name, {}) for request in requests])
 
 
 def _check_recipes(run: Run, store: Store, path: Location | str) -> None:

@@ -175,7 +175,7 @@ def extract(
 
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     shared = {"dtype": dtype, "faces": faces}
-    asks = requests_from_words(
+    requests = requests_from_words(
         backbone, option, name=name, shared={k: v.value for k, v in shared.items() if v},
         manifest=clips,
     )  # fmt: skip
@@ -183,8 +183,8 @@ def extract(
         executor or "local", workers, device, part_clips, batch_clips, rows_of(batch_size),
         retry_failed, changed.value, anyway, Resources(**resources), jobs,
     )  # fmt: skip
-    report = run(clips, out, asks, options, is_dry_run=dry_run)
-    print("\n".join(report_lines(report, asks, is_dry_run=dry_run)))
+    report = run(clips, out, requests, options, is_dry_run=dry_run)
+    print("\n".join(report_lines(report, requests, is_dry_run=dry_run)))
     _show_stages(report.job)
     raise typer.Exit(0 if dry_run else report.exit_code)
 

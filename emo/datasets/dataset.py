@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
+from emo.plugins import NoOptions
 
 Row = dict[str, str]
 """Column -> cell; columns as in a manifest, paths relative to the download's folder."""
@@ -61,11 +62,6 @@ def not_here(card: DatasetCard, tree: Tree) -> DatasetError:
         f"{tree.root}: nothing of {card.title} is here; looked for {card.layout}. "
         f"Where to get it: {card.where}"
     )
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """Of a data set that has none."""
 
 
 class Dataset(ABC):

@@ -58,7 +58,7 @@ def rotations(manifest: Manifest, features: Path, options: FitOptions) -> list[R
     return rounds
 
 
-def pooled(rounds: Sequence[Rotation]) -> Rotation:
+def pooled_rotations(rounds: Sequence[Rotation]) -> Rotation:
     """All rounds' test predictions together."""
     return Rotation(
         [label for one in rounds for label in one.labels],
@@ -104,7 +104,9 @@ def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]
     """One row a modality and one for all fused."""
     rows: list[dict[str, object]] = []
     for name, streams in MODALITIES.items():
-        together = pooled(rotations(manifest, features, FitOptions(head=HEAD, streams=streams)))
+        together = pooled_rotations(
+            rotations(manifest, features, FitOptions(head=HEAD, streams=streams))
+        )
         rows.append({"streams": name, **together.scores, "seconds": together.seconds})
     return rows
 

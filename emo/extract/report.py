@@ -14,9 +14,11 @@ from emo.table import format_bytes, format_table
 SHOWN_FAILURES = 10
 
 
-def report_lines(report: ExtractReport, asks: Sequence[Request], *, is_dry_run: bool) -> list[str]:
+def report_lines(
+    report: ExtractReport, requests: Sequence[Request], *, is_dry_run: bool
+) -> list[str]:
     """The lines for stdout."""
-    lines = [format_table([_row(ask, report) for ask in asks]), ""]
+    lines = [format_table([_row(request, report) for request in requests]), ""]
     if is_dry_run:
         size = format_bytes(report.forecast_bytes)
         parts = len(report.plan.parts)
@@ -67,16 +69,16 @@ def _end_lines(job: JobReport) -> list[str]:
     return lines
 
 
-def _row(ask: Request, report: ExtractReport) -> dict[str, object]:
-    todo = [part.todo[ask.name] for part in report.plan.parts if ask.name in part.todo]
+def _row(request: Request, report: ExtractReport) -> dict[str, object]:
+    todo = [part.todo[request.name] for part in report.plan.parts if request.name in part.todo]
     return {
-        "recipe": ask.name,
+        "recipe": request.name,
         "streams": ", ".join(
-            f"{name} (T, {spec.dim})" for name, spec in ask.recipe.streams.items()
+            f"{name} (T, {spec.dim})" for name, spec in request.recipe.streams.items()
         ),
         "to do": sum(len(part.ids) for part in todo),
-        "done before": report.plan.done.get(ask.name, 0),
-        "failed": len(report.failures.get(ask.name, {})),
+        "done before": report.plan.done.get(request.name, 0),
+        "failed": len(report.failures.get(request.name, {})),
     }
 
 

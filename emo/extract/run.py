@@ -85,7 +85,7 @@ class ExtractReport:
 def extract(
     manifest: Manifest,
     store: Location | str,
-    asks: Sequence[Request],
+    requests: Sequence[Request],
     options: ExtractOptions = ExtractOptions(),
     *,
     is_dry_run: bool = False,
@@ -106,13 +106,13 @@ def extract(
             that an earlier job has in a scheduler's queue.
     """
     store_path = location(store)
-    job = _job(manifest, store_path, asks, options)
+    job = _job(manifest, store_path, requests, options)
     executor = make_executor(options.executor, options.workers, options.resources)
     writes = executor.is_scheduler or not is_dry_run
-    tokens = typical_tokens(manifest, asks)
-    clip_bytes = forecast_bytes(asks, tokens, 1)
+    tokens = typical_tokens(manifest, requests)
+    clip_bytes = forecast_bytes(requests, tokens, 1)
     part_clips = options.part_clips or usual_part_clips(len(manifest.clips), clip_bytes)
-    folders = _folders(store_path, asks, is_dry_run=not writes)
+    folders = _folders(store_path, requests, is_dry_run=not writes)
     redo = Redo(options.retry_failed, options.changed)
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
     report, folder = JobReport(), None
@@ -144,21 +144,24 @@ def usual_part_clips(clips: int, clip_bytes: float) -> int:
     return max(1, min(few, PART_CLIPS, int(PART_BYTES / max(clip_bytes, 1))))
 
 
-def typical_tokens(manifest: Manifest, asks: Sequence[Request]) -> dict[str, dict[str, float]]:
+def typical_tokens(manifest: Manifest, requests: Sequence[Request]) -> dict[str, dict[str, float]]:
     """Tokens of a typical clip by recipe and stream, from the headers of a few files."""
     step = max(1, len(manifest.clips) // PROBED_CLIPS)
     lengths = [probe_seconds(source_of(clip, manifest.root)) for clip in manifest.clips[::step]]
     known = [seconds for seconds in lengths if seconds is not None] or [0.0]
     seconds = sum(known) / len(known)
-    return {ask.name: _kind(ask).tokens(_kind(ask).Options(**ask.options), seconds) for ask in asks}
+    return {
+        request.name: _kind(request).tokens(_kind(request).Options(**request.options), seconds)
+        for request in requests
+    }
 
 
-def _kind(ask: Request) -> type[Backbone]:
-    return plugins.load(BACKBONES, ask.plugin, Backbone)  # type: ignore[type-abstract]
+def _kind(request: Request) -> type[Backbone]:
+    return plugins.load(BACKBONES, request.plugin, Backbone)  # type: ignore[type-abstract]
 
 
 def _job(
-    manifest: Manifest, store_path: Location, asks: Sequence[Request], options: ExtractOptions
+    manifest: Manifest, store_path: Location, requests: Sequence[Request], options: ExtractOptions
 ) -> Job:
     for name, value in (
         ("--part-clips", options.part_clips),
@@ -170,7 +173,7 @@ def _job(
     return Job(
         root=manifest.root,
         store=store_path,
-        asks=tuple(asks),
+        requests=tuple(requests),
         device=options.device,
         batch_clips=options.batch_clips,
         batch_size=options.batch_size,
@@ -178,17 +181,17 @@ def _job(
 
 
 def _folders(
-    store_path: Location, asks: Sequence[Request], is_dry_run: bool
+    store_path: Location, requests: Sequence[Request], is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
     """The recipes' folders, created when missing; a dry run creates nothing."""
     if is_dry_run and not store_path.exists():
-        return {ask.name: None for ask in asks}
+        return {request.name: None for request in requests}
     store = Store(store_path) if is_dry_run else Store.create(store_path)
     folders = {
-        ask.name: None
-        if is_dry_run and ask.name not in store.recipes
-        else store.add_recipe(ask.name, ask.recipe)
-        for ask in asks
+        request.name: None
+        if is_dry_run and request.name not in store.recipes
+        else store.add_recipe(request.name, request.recipe)
+        for request in requests
     }
     if not is_dry_run:
         clean(store)

@@ -42,7 +42,7 @@ def job(tmp_path, monkeypatch, request):
         request.getfixturevalue("ray_here")
     monkeypatch.setenv("PATH", f"{fake_slurm.install(tmp_path)}{os.pathsep}{os.environ['PATH']}")
     Store.create(tmp_path / "store").add_recipe("letters", LETTERS.recipe)
-    return Job(root=tmp_path, store=tmp_path / "store", asks=(LETTERS,), batch_clips=2)
+    return Job(root=tmp_path, store=tmp_path / "store", requests=(LETTERS,), batch_clips=2)
 
 
 def job_of(job, texts, part_clips=3):

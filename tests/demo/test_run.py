@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from emo.demo.dataset import write_dataset
-from emo.demo.run import HEAD, MODALITIES, face_share, pooled, rotation_rows, rotations
+from emo.demo.run import HEAD, MODALITIES, face_share, pooled_rotations, rotation_rows, rotations
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions
@@ -55,6 +55,6 @@ def test_permuted_labels_are_at_chance(demo):
             for clip, label in zip(manifest.clips, labels, strict=True)
         )
         shuffled = replace(manifest, clips=clips)
-        together = pooled(rotations(shuffled, features, options))
+        together = pooled_rotations(rotations(shuffled, features, options))
         found.append(together.scores["weighted_f1"])
     assert sum(found) / PERMUTATIONS == pytest.approx(0.25, abs=0.10), found

@@ -142,7 +142,7 @@ class ResNet3d(Model):
     @classmethod
     def build(cls, options: ResNet3dOptions, found: Found, *, device: str) -> Self:
         """As in the contract; the classifier's ``fc.*`` are not read."""
-        net, path = network(options.model), found.get(CHECKPOINTS[options.model])
+        net, path = resnet3d_network(options.model), found.get(CHECKPOINTS[options.model])
         fill(net, read_tensors(path), where=str(path))
         return cls(net.eval().to(device), options, device=device)
 
@@ -150,7 +150,7 @@ class ResNet3d(Model):
     def write_tiny(cls, folder: Path) -> ResNet3dOptions:
         """The smallest network in half precision, on crops of 16 pixels."""
         path = folder / CHECKPOINTS["mc3_18"]
-        tensors = network("mc3_18").state_dict()
+        tensors = resnet3d_network("mc3_18").state_dict()
         torch.save({name: value.half() for name, value in tensors.items()}, path)
         return ResNet3dOptions(weights=str(path), model="mc3_18", size=16)
 
@@ -178,7 +178,7 @@ class ResNet3d(Model):
         return tokens
 
 
-def network(model: str) -> nn.Module:
+def resnet3d_network(model: str) -> nn.Module:
     """One of torchvision's video networks up to the average pooling: -> (n, 512)."""
     from torchvision.models import video
 

@@ -89,7 +89,7 @@ class TimmModel(Model):
     def streams(cls, options: TimmOptions, found: Found) -> dict[str, StreamSpec]:
         """One stream; the network tells its width without allocating anything."""
         with torch.device("meta"):
-            net = network(options.model)
+            net = timm_network(options.model)
         return {options.input: StreamSpec(_width(net), options.stored, "frame")}
 
     @classmethod
@@ -103,7 +103,7 @@ class TimmModel(Model):
         from timm.data.config import resolve_data_config
         from timm.data.transforms_factory import create_transform
 
-        net, path = network(options.model), found.get(_TENSORS.names[0])
+        net, path = timm_network(options.model), found.get(_TENSORS.names[0])
         fill(net, read_tensors(path), where=str(path))
         chosen = dict(net.pretrained_cfg)
         if config := found.path(_CONFIG.names[0]):
@@ -114,7 +114,7 @@ class TimmModel(Model):
     @classmethod
     def write_tiny(cls, folder: Path) -> TimmOptions:
         """One of timm's own test networks."""
-        torch.save(network("test_efficientnet").state_dict(), folder / "pytorch_model.bin")
+        torch.save(timm_network("test_efficientnet").state_dict(), folder / "pytorch_model.bin")
         return TimmOptions(model="test_efficientnet", weights=str(folder), frames=2)
 
     def prepare(self, media: Media) -> Prepared:
@@ -140,7 +140,7 @@ class TimmModel(Model):
         return pooled
 
 
-def network(model: str) -> Any:
+def timm_network(model: str) -> Any:
     """The untrained network without its classifier.
 
     Raises:

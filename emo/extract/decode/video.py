@@ -74,9 +74,9 @@ class Picture:
 
     def __init__(self, frame: VideoFrame, shape: tuple[int, int] | None) -> None:
         """``shape``: (H, W) of the upright picture to bring it to; None: its own."""
-        self._turns = round(frame.rotation / 90) % 4
+        self._rotations = round(frame.rotation / 90) % 4
         if shape is not None:
-            height, width = shape[::-1] if self._turns % 2 else shape
+            height, width = shape[::-1] if self._rotations % 2 else shape
             if (frame.height, frame.width) != (height, width):
                 frame = frame.reformat(width=width, height=height)
         self._frame = frame
@@ -85,7 +85,7 @@ class Picture:
     def shape(self) -> tuple[int, int]:
         """(H, W), upright."""
         height, width = self._frame.height, self._frame.width
-        return (width, height) if self._turns % 2 else (height, width)
+        return (width, height) if self._rotations % 2 else (height, width)
 
     @cached_property
     def rgb(self) -> np.ndarray:
@@ -108,7 +108,7 @@ class Picture:
         return self._upright(scaled.to_ndarray())
 
     def _upright(self, image: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(np.rot90(image, self._turns))
+        return np.ascontiguousarray(np.rot90(image, self._rotations))
 
 
 def read_pictures(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[float, Picture]]:

@@ -174,7 +174,9 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "device": job.device,
         "batch_clips": job.batch_clips,
         "batch_size": job.batch_size,
-        "backbones": [asdict(ask) | {"recipe": ask.recipe.to_json()} for ask in job.asks],
+        "backbones": [
+            asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
+        ],
     }
 
 
@@ -182,7 +184,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
     return Job(
         root=Path(document["root"]),
         store=location(document["store"]),
-        asks=tuple(
+        requests=tuple(
             Request(**{**backbone, "recipe": Recipe.from_json(backbone["recipe"])})
             for backbone in document["backbones"]
         ),

@@ -56,7 +56,9 @@ def carry_deaths(
     So that the same command, run again after its only process died, goes on narrowing. A job with
     other recipes tells nothing: what kills one backbone is no clip's fault for another.
     """
-    if {ask.name for ask in before.job.asks} != {ask.name for ask in now.job.asks}:
+    if {request.name for request in before.job.requests} != {
+        request.name for request in now.job.requests
+    }:
         return
     each = [frozenset(folder.attempts) if folder else frozenset() for folder in folders.values()]
     known = frozenset.intersection(*each)

@@ -211,7 +211,7 @@ def _stale_message(name: str, stale: Sequence[str]) -> str:
 
 
 def forecast_bytes(
-    asks: Sequence[Request], tokens: dict[str, dict[str, float]], clips: int
+    requests: Sequence[Request], tokens: dict[str, dict[str, float]], clips: int
 ) -> float:
     """Bytes that ``clips`` clips will take.
 
@@ -221,7 +221,7 @@ def forecast_bytes(
         clips: how many.
     """
     return clips * sum(
-        tokens[ask.name][stream] * spec.dim * np.dtype(spec.dtype).itemsize
-        for ask in asks
-        for stream, spec in ask.recipe.streams.items()
+        tokens[request.name][stream] * spec.dim * np.dtype(spec.dtype).itemsize
+        for request in requests
+        for stream, spec in request.recipe.streams.items()
     )

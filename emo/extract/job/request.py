@@ -52,7 +52,7 @@ class Job:
     root: Path
     """The folder that the clips' paths are relative to."""
     store: Location
-    asks: tuple[Request, ...]
+    requests: tuple[Request, ...]
     device: str = "cpu"
     batch_clips: int | None = None
     """Clips handed to ``encode`` together, where rows of equal shape share a batch; None: 16, on a
@@ -138,10 +138,12 @@ def requests_of_recipes(
         OptionError: this machine's backbone would make other numbers; the differences are shown.
     """
     given_options = plugins.split_options(options, list(recipes))
-    return tuple(_ask_again(name, recipe, given_options[name]) for name, recipe in recipes.items())
+    return tuple(
+        _request_again(name, recipe, given_options[name]) for name, recipe in recipes.items()
+    )
 
 
-def _ask_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> Request:
+def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> Request:
     if recipe.backbone.startswith(IMPORTED):
         raise OptionError(
             f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}: emo cannot "

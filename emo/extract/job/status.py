@@ -110,7 +110,7 @@ def status(path: Location | str, jobs: Path | None = None) -> Status:
     for part in folder.all_parts():
         ids.update(clip.id for clip in part.clips)
     store = Store(folder.job.store)
-    recipes = [work_of_recipe(store, ask.name) for ask in folder.job.asks]
+    recipes = [work_of_recipe(store, request.name) for request in folder.job.requests]
     failed = {clip_id for recipe in recipes for clip_id in recipe.failures if clip_id in ids}
     states = task_states(folder.path)
     journals = folder.journals()

@@ -22,14 +22,14 @@ class FaceStage:
     def __init__(self, detect: DetectFaces, meter: StageMeter, *, is_on_gpu: bool) -> None:
         """``detect``: finds the faces; ``is_on_gpu``: there, so that threads take turns."""
         self._detect, self._meter = detect, meter
-        self._turn = threading.Lock() if is_on_gpu else nullcontext()
+        self._lock = threading.Lock() if is_on_gpu else nullcontext()
         self._mine = threading.local()
 
     def __call__(self, frames: np.ndarray) -> Detections:
         """As :data:`~emo.extract.media.DetectFaces`."""
         asked = time.monotonic()
         self._meter.queue("faces", 1)
-        with self._turn:
+        with self._lock:
             self._meter.queue("faces", -1)
             began = time.monotonic()
             try:

@@ -35,14 +35,21 @@ class LoadedModels:
 
     def load(self, names: Mapping[str, object], clips: Sequence[Clip]) -> None:
         """Build what these recipes and clips need and what is not built yet."""
-        for ask in self._job.asks:
-            if ask.name in names and ask.name not in self.backbones:
+        for request in self._job.requests:
+            if request.name in names and request.name not in self.backbones:
                 with self._meter.busy("load", 1):
-                    self.backbones[ask.name] = self._built(ask)
-                kind, options = type(self.backbones[ask.name]), self.backbones[ask.name].options
-                self.needs[ask.name] = kind.needs(options)
-                self.stretch_seconds[ask.name] = kind.stretch_seconds(options)
-        rules = [self.needs[ask.name].faces for ask in self._job.asks if ask.name in names]
+                    self.backbones[request.name] = self._built(request)
+                kind, options = (
+                    type(self.backbones[request.name]),
+                    self.backbones[request.name].options,
+                )
+                self.needs[request.name] = kind.needs(options)
+                self.stretch_seconds[request.name] = kind.stretch_seconds(options)
+        rules = [
+            self.needs[request.name].faces
+            for request in self._job.requests
+            if request.name in names
+        ]
         is_face_wanted = any(rule is not None and rule.mode != "centre" for rule in rules)
         if self.detect is None and is_face_wanted and any(clip.video for clip in clips):
             with self._meter.busy("load", 1):
@@ -71,8 +78,8 @@ class LoadedModels:
         usual = BATCH_CLIPS * (MORE_CLIPS_ON_A_GPU if self.is_on_gpu else 1)
         return self._job.batch_clips or usual
 
-    def _built(self, ask: Request) -> Backbone:
-        backbone = ask.load(self._job.device)
+    def _built(self, request: Request) -> Backbone:
+        backbone = request.load(self._job.device)
         if isinstance(backbone, Model):
             more = MORE_ROWS_ON_A_GPU if self.is_on_gpu else 1
             backbone.row_count = self._job.batch_size or backbone.row_count * more

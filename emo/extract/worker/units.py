@@ -15,7 +15,7 @@ class WorkUnit:
     """A clip, or a stretch of a long one, for the backbones that read it so."""
 
     clip: Clip
-    asks: tuple[Request, ...]
+    requests: tuple[Request, ...]
     source: ClipSource
     is_last_stretch: bool
     """The clip's tokens in these recipes are complete after it."""
@@ -26,7 +26,7 @@ class WorkUnit:
 def units_of(
     clip: Clip,
     source: ClipSource,
-    asks: Sequence[Request],
+    requests: Sequence[Request],
     stretch_seconds: Mapping[str, float | None],
 ) -> Iterator[WorkUnit]:
     """One decode for all backbones that cut the clip alike.
@@ -38,10 +38,10 @@ def units_of(
         stretch_seconds: by recipe, of a stretch; None: the clip is never cut.
     """
     alike: dict[float | None, list[Request]] = {}
-    for ask in asks:
-        alike.setdefault(stretch_seconds[ask.name], []).append(ask)
+    for request in requests:
+        alike.setdefault(stretch_seconds[request.name], []).append(request)
     cut = {seconds: stretches_of(source, seconds) for seconds in alike}
-    whole = [ask for seconds in alike if len(cut[seconds]) == 1 for ask in alike[seconds]]
+    whole = [request for seconds in alike if len(cut[seconds]) == 1 for request in alike[seconds]]
     groups = [(whole, [source])] if whole else []
     groups += [(own, cut[key]) for key, own in alike.items() if len(cut[key]) > 1]
     for number, (together, parts) in enumerate(groups, 1):
@@ -61,7 +61,7 @@ def unit_groups(units: Iterator[WorkUnit], most: int) -> Iterator[list[WorkUnit]
         if last is not None and not (
             len(group) < most
             and last.is_last
-            and last.asks == unit.asks
+            and last.requests == unit.requests
             and continues(last.source, unit.source)
         ):
             yield group

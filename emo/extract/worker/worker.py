@@ -183,15 +183,17 @@ class Worker:
         self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]
     ) -> Iterator[WorkUnit]:
         for clip in clips:
-            asks = [ask for ask in self.job.asks if clip.id in todo.get(ask.name, ())]
+            requests = [
+                request for request in self.job.requests if clip.id in todo.get(request.name, ())
+            ]
             yield from units_of(
-                clip, source_of(clip, self.job.root), asks, self.loaded.stretch_seconds
+                clip, source_of(clip, self.job.root), requests, self.loaded.stretch_seconds
             )
 
     def _prepare(self, units: Sequence[WorkUnit]) -> list[PreparedUnit]:
         """Decode units once and prepare them for every backbone that wants them; in a thread."""
         hashes = [source_hash(unit.clip, self.job.root) for unit in units]
-        needs = [self.loaded.needs[ask.name] for ask in units[0].asks]
+        needs = [self.loaded.needs[request.name] for request in units[0].requests]
         crops = [
             [self._cached_faces(unit, need, found) for need in needs]
             for unit, found in zip(units, hashes, strict=True)
@@ -207,14 +209,14 @@ class Worker:
             seconds = clock.decoded()
             prepared: dict[str, Prepared | str]
             if isinstance(views, Exception):  # whatever a file does, the job goes on
-                prepared = {ask.name: reason_of(views) for ask in unit.asks}
+                prepared = {request.name: reason_of(views) for request in unit.requests}
             else:
                 prepared = {
-                    ask.name: prepare_one(
-                        self.loaded.backbones[ask.name],
+                    request.name: prepare_one(
+                        self.loaded.backbones[request.name],
                         media if own is None else replace(media, faces=own),
                     )
-                    for ask, media, own in zip(unit.asks, views, faces, strict=True)
+                    for request, media, own in zip(unit.requests, views, faces, strict=True)
                 }
             seconds["prepare"] = clock.lap()
             for stage in ("decode", "prepare"):

@@ -9,7 +9,7 @@ import numpy as np
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.dialogues import with_turns
-from emo.heads.data.select import drop_missing, fewer, labelled, partly_absent
+from emo.heads.data.select import drop_without_features, fewer, labelled, partly_absent
 from emo.heads.data.streams import StreamSource, open_sources
 from emo.heads.data.targets import labelled_with_pairs, strata_of, task_of_cells
 from emo.heads.options import FitOptions
@@ -80,7 +80,7 @@ def load_clips(
         )  # fmt: skip
         label_notes.append(f"at most {options.max_samples} clips of each split: only a quick look")
     tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
-    clips, tokens, missing_notes = drop_missing(clips, tokens, options.allow_missing)
+    clips, tokens, missing_notes = drop_without_features(clips, tokens, options.allow_missing)
     notes += [*label_notes, *missing_notes, *partly_absent(tokens)]
     is_labelled = {
         name: np.array([clip.id in ids for clip in clips], dtype=bool)

@@ -60,12 +60,12 @@ def fewer(
         labels = [clip.targets.get(classes_of, "") for clip in clips]
         common = {label: k for k, (label, _) in enumerate(Counter(labels).most_common())}
         seen = Counter[tuple[str | None, str]]()
-        turns = {}
+        draw_order = {}
         for row in order:
             stratum = clips[row].split, labels[row]
-            turns[row] = seen[stratum], common[labels[row]]
+            draw_order[row] = seen[stratum], common[labels[row]]
             seen[stratum] += 1
-        order.sort(key=turns.__getitem__)
+        order.sort(key=draw_order.__getitem__)
     groups: dict[str, list[Clip]] = {}
     for row in order:
         clip = clips[row]
@@ -80,7 +80,7 @@ def fewer(
     return [clip for clip in clips if clip.id in kept]
 
 
-def drop_missing(
+def drop_without_features(
     clips: list[Clip], tokens: dict[str, Ragged], allowed: float
 ) -> tuple[list[Clip], dict[str, Ragged], list[str]]:
     """The clips with at least one stream, their tokens, and a note on the others."""

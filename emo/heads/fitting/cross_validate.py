@@ -32,7 +32,7 @@ from emo.heads.metrics.scores import Scores
 from emo.heads.runs.cross_result import CrossResult, FoldResult
 from emo.heads.runs.result import FitResult, titles
 from emo.heads.runs.test_ledger import record
-from emo.heads.runs.write import run_folder, writing
+from emo.heads.runs.write import run_folder, writing_run
 from emo.heads.runs.write_folds import write_folds
 from emo.heads.training.fingerprint import name_of_folds, name_of_run, question_of
 from emo.heads.training.outcome import Outcome, Round
@@ -112,7 +112,7 @@ def cross_validate(
         )  # fmt: skip
         result = CrossResult(by, cut.how, pooled, tuple(folds))
         if folder is not None and out is not None:
-            with writing(out):
+            with writing_run(out):
                 tested = [clip_id for fold in folds for clip_id in fold.test.ids]
                 question = name_of_folds(questions, by)
                 earlier = record(out, tested, list(loaded.tasks), question, within=within)

@@ -17,7 +17,7 @@ from emo.heads.fitting.seeds import bar_of_rounds, fit_data
 from emo.heads.options import FitOptions
 from emo.heads.runs.result import FitResult, titles
 from emo.heads.runs.test_ledger import record
-from emo.heads.runs.write import run_folder, write_run, writing
+from emo.heads.runs.write import run_folder, write_run, writing_run
 from emo.heads.training.checkpoint import Checkpoints, open_checkpoints
 from emo.heads.training.fingerprint import name_of, name_of_run, question_of
 from emo.manifest import Manifest
@@ -73,7 +73,7 @@ def fit_head(
             result = fit_data(data, asked, started, checkpoints=checkpoints, tell=tell)
         result = dataclasses.replace(result, question=run)
         if folder is not None and out is not None:
-            with writing(out):
+            with writing_run(out):
                 tested = data.splits["test"].ids if "test" in data.splits else ()
                 question = name_of(question_of(data, asked.options))
                 earlier = record(out, tested, list(data.widths), question, within=within)

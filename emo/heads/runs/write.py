@@ -41,7 +41,7 @@ from emo.store.backend.atomic import temporary_beside
 def run_folder(out: Path) -> Iterator[Path]:
     """A temporary folder beside ``out`` that becomes ``out`` when the block is left normally.
 
-    What goes wrong inside the block is its own; see :func:`writing`.
+    What goes wrong inside the block is its own; see :func:`writing_run`.
 
     Raises:
         FitError: ``out`` holds something that is not a run, or nothing can be written there.
@@ -56,7 +56,7 @@ def run_folder(out: Path) -> Iterator[Path]:
         raise _cannot_write(out, error) from error
     try:
         yield folder
-        with writing(out):
+        with writing_run(out):
             folder.chmod(0o755)  # mkdtemp's is private
             _replace(folder, out)
     finally:
@@ -64,7 +64,7 @@ def run_folder(out: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def writing(out: Path) -> Iterator[None]:
+def writing_run(out: Path) -> Iterator[None]:
     """Name the run that is being written, in an error.
 
     Raises:

@@ -68,7 +68,7 @@ class RoundCoordinates:
             penalties: (P,).
         """
         self._factors = factors
-        found, self._turn = torch.linalg.eigh(bends)
+        found, self._eigenvectors = torch.linalg.eigh(bends)
         highest = float(found.max())
         found = found.clamp(min=FLATTEST * highest) if highest > 0 else torch.ones_like(found)
         self._spread = found.rsqrt()[:, None]  # (C, 1)
@@ -81,14 +81,14 @@ class RoundCoordinates:
 
     def weights(self, flat: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """(p, C · (D + 1)) of penalties ``which`` -> weights (p, C, D) and biases (p, C)."""
-        both = flat.view(len(flat), len(self._turn), -1) * self._spread  # (p, C, D + 1)
+        both = flat.view(len(flat), len(self._eigenvectors), -1) * self._spread  # (p, C, D + 1)
         weight = self._factored(both[..., :-1], which, Factors.divide)
-        return self._turn @ weight, both[..., -1] @ self._turn.T
+        return self._eigenvectors @ weight, both[..., -1] @ self._eigenvectors.T
 
     def adjoint(self, weight: Tensor, bias: Tensor, which: Tensor) -> Tensor:
         """The transpose of :meth:`weights`, for gradients."""
-        blocks = self._factored(self._turn.T @ weight, which, Factors.divide_transposed)
-        both = torch.cat([blocks, (bias @ self._turn)[..., None]], dim=2)
+        blocks = self._factored(self._eigenvectors.T @ weight, which, Factors.divide_transposed)
+        both = torch.cat([blocks, (bias @ self._eigenvectors)[..., None]], dim=2)
         return (both * self._spread).flatten(1)
 
     def _factored(

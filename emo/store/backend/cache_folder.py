@@ -60,7 +60,7 @@ def limit_bytes() -> int:
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[None]:
+def writing_cache(file: Path) -> Iterator[None]:
     """What the file system answers, as a line that says what to do.
 
     Raises:

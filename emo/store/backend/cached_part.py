@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from emo.store.backend.cache_folder import cache_folder, entry, hold, make_room, writing
+from emo.store.backend.cache_folder import cache_folder, entry, hold, make_room, writing_cache
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
@@ -43,7 +43,7 @@ class CachedPart:
         Raises:
             StoreError: the cache folder cannot be written.
         """
-        with self._lock, writing(self.file):
+        with self._lock, writing_cache(self.file):
             if self._handle is None:
                 self._handle = self._open()
             # the map holds the file, too: it is not evicted while arrays look into it
@@ -57,7 +57,7 @@ class CachedPart:
             StoreError: the object store does not answer, or the cache folder cannot be written.
         """
         pieces = _pieces(ranges)
-        with self._lock, writing(self.file):
+        with self._lock, writing_cache(self.file):
             handle = self._open() if self._handle is None else os.dup(self._handle)
         try:
             with ThreadPoolExecutor(min(REQUESTS, len(pieces))) as pool:
@@ -79,7 +79,7 @@ class CachedPart:
 
     def _copy(self, handle: int, start: int, stop: int) -> None:
         data = self.path.bucket.read_range(self.path.key, start, stop, self.facts)
-        with self._lock, writing(self.file):
+        with self._lock, writing_cache(self.file):
             os.lseek(handle, start, os.SEEK_SET)  # lseek + write, for Windows has no pwrite
             left = memoryview(data)
             while left:
@@ -113,7 +113,7 @@ def local_copy(path: Location) -> Iterator[Path]:
         yield path
         return
     facts, folder = path.stat(), cache_folder()
-    with writing(folder):
+    with writing_cache(folder):
         folder.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(prefix="whole-", dir=folder)
     with scratch as name:
@@ -121,7 +121,7 @@ def local_copy(path: Location) -> Iterator[Path]:
         with open(file, "wb") as out:
             for start, stop in _pieces([(0, facts.st_size)]):
                 data = path.bucket.read_range(path.key, start, stop, facts)
-                with writing(file):
+                with writing_cache(file):
                     out.write(data)
         yield file
 

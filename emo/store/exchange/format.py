@@ -2,18 +2,13 @@
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from emo.plugins import NoOptions
 from emo.store.exchange.contents import Contents
 
 FORMATS = "emo.store.interop"
-
-
-@dataclass(frozen=True)
-class NoOptions:
-    """Of a format that needs none."""
 
 
 class Format(ABC):

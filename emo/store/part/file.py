@@ -11,7 +11,7 @@ from pathlib import Path
 
 import google_crc32c
 
-from emo.store.backend.cache_folder import entry, writing
+from emo.store.backend.cache_folder import entry, writing_cache
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
@@ -133,7 +133,7 @@ def _save(file: Path, kept: dict[int, bytes]) -> None:
     ]
     data = b"".join(pieces)
     temporary = file.with_name(f"{uuid.uuid4().hex}.tmp")
-    with writing(file):
+    with writing_cache(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             temporary.write_bytes(data + google_crc32c.value(data).to_bytes(4, "little"))

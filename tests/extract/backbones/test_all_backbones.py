@@ -41,7 +41,7 @@ def manifest():
     return Manifest(path=REAL_DATA, root=REAL_DATA, clips=clips, sha256="")
 
 
-def asks():
+def requests():
     for name in plugins.available(BACKBONES):
         if name == "arrays":  # reads files that a column names, and there is none
             continue
@@ -52,25 +52,25 @@ def asks():
 
 @pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"{REAL_DATA} is not there")
 def test_every_backbone_extracts_every_clip_and_a_head_fits_on_it(tmp_path, capsys):
-    clips, wanted = manifest(), list(asks())
+    clips, wanted = manifest(), list(requests())
     report = extract(clips, tmp_path, wanted, ExtractOptions(workers=2))
     store = Store(tmp_path)
-    for ask in wanted:
-        found = store.recipes[ask.name]
-        failed = report.failures.get(ask.name, {})
+    for request in wanted:
+        found = store.recipes[request.name]
+        failed = report.failures.get(request.name, {})
         assert set(found.ids) | set(failed) == {clip.id for clip in clips.clips}
         assert all(
             "no video" in why or "no audio" in why or "no face" in why for why in failed.values()
         ), failed
-        for stream in ask.recipe.streams:
-            tokens = store.read(f"{ask.name}/{stream}")
+        for stream in request.recipe.streams:
+            tokens = store.read(f"{request.name}/{stream}")
             assert np.isfinite(tokens.values).all()
             with capsys.disabled():
                 print(
-                    f"\n{ask.name + '/' + stream:22} {len(tokens):3} clips of {tokens.width}",
+                    f"\n{request.name + '/' + stream:22} {len(tokens):3} clips of {tokens.width}",
                     end="",
                 )
-        streams = tuple(f"{ask.name}/{stream}" for stream in ask.recipe.streams)
+        streams = tuple(f"{request.name}/{stream}" for stream in request.recipe.streams)
         options = FitOptions(head="linear", streams=streams, allow_missing=1.0)
         result = fit_head(clips, [tmp_path], None, options, progress=False)
         assert 0 <= result.scores["test"].to_json()["mean"]["weighted_f1"] <= 1

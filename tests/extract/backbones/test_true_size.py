@@ -105,7 +105,7 @@ def test_vggface_has_23_million_parameters_without_its_classifier():
 )
 def test_resnet3d_has_torchvisions_parameters_without_the_classifier(model, published):
     with torch.device("meta"):
-        net = resnet3d.network(model).eval()
+        net = resnet3d.resnet3d_network(model).eval()
         tokens = net(torch.empty(2, 3, resnet3d.FRAMES, 112, 112))
     assert count(net) == published - (resnet3d.WIDTH + 1) * 400
     assert tokens.shape == (2, resnet3d.WIDTH)

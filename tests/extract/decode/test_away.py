@@ -13,11 +13,11 @@ def test_a_part_in_which_every_clip_failed_is_whole_after_a_retry(tmp_path):
     root.mkdir()
     clips = tuple(Clip(f"{k}", video=f"{k}.mp4") for k in range(4))
     manifest = Manifest(root / "m.csv", root, clips, "")
-    asks = requests_from_words(["logmel"])
+    requests = requests_from_words(["logmel"])
 
     def run():
         options = ExtractOptions(retry_failed=True)
-        return extract(manifest, tmp_path / "store", asks, options, progress=False)
+        return extract(manifest, tmp_path / "store", requests, options, progress=False)
 
     assert run().exit_code == 3
     assert len(Store(tmp_path / "store").recipes["logmel"].failures) == 4

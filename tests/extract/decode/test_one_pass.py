@@ -157,14 +157,16 @@ def test_a_store_of_segments_is_that_of_the_clips_alone(tmp_path, monkeypatch):
             groups.append(len(sources)) or real(sources, *more, **named)
         ),
     )
-    asks = requests_from_words(["classic", "logmel"], [])
+    requests = requests_from_words(["classic", "logmel"], [])
     together = ExtractOptions(part_clips=40, batch_clips=8)
-    assert extract(manifest, tmp_path / "together", asks, together, progress=False).exit_code == 0
+    assert (
+        extract(manifest, tmp_path / "together", requests, together, progress=False).exit_code == 0
+    )
     # "between" waits until the film is done; of two threads either may begin first
     assert sorted(groups) == [1, 8, 8, 8]
     assert groups.index(1) >= 2
     alone = ExtractOptions(part_clips=1)
-    assert extract(manifest, tmp_path / "alone", asks, alone, progress=False).exit_code == 0
+    assert extract(manifest, tmp_path / "alone", requests, alone, progress=False).exit_code == 0
     ours, theirs = Store(tmp_path / "together"), Store(tmp_path / "alone")
     ids = [clip.id for clip in clips]
     for stream in ("classic/audio", "classic/face", "logmel/audio"):

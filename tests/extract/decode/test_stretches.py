@@ -25,14 +25,14 @@ def tiny():
 
 def run(folder, name, options, clips):
     """{clip id: tokens} of clips of one file."""
-    ask = Request("p", "perceiver", asdict(options), Perceiver.recipe(options))
+    request = Request("p", "perceiver", asdict(options), Perceiver.recipe(options))
     made = tuple(
         Clip(f"{name}{k}", video=name, text="hello", start_seconds=low, end_seconds=high)
         for k, (low, high) in enumerate(clips)
     )
     manifest = Manifest(path=folder, root=folder, clips=made, sha256="")
     out = folder / f"store-{len(made)}"
-    report = extract(manifest, out, [ask], progress=False)
+    report = extract(manifest, out, [request], progress=False)
     assert report.exit_code == 0, report.failures
     tokens = Store(out).read("p/label", [clip.id for clip in made])
     return [np.asarray(tokens[k]) for k in range(len(made))]

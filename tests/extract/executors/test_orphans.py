@@ -21,7 +21,7 @@ CLIPS, HEARD = 60, 4
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the worker is forked here; no fork on Windows")
 def test_a_worker_whose_parent_is_gone_commits_what_it_has(tmp_path):
     recipe = Store.create(tmp_path / "store").add_recipe("letters", LETTERS.recipe)
-    job = Job(root=tmp_path, store=tmp_path / "store", asks=(LETTERS,), batch_clips=2)
+    job = Job(root=tmp_path, store=tmp_path / "store", requests=(LETTERS,), batch_clips=2)
     clips = [Clip(f"c{k:02}", text="!sleep") for k in range(CLIPS)]
     folder = write_job(job, make_plan(job, {"letters": recipe}, clips, part_clips=CLIPS).parts)
     ours, theirs = multiprocessing.Pipe()

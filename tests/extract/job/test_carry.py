@@ -16,10 +16,10 @@ DEATHS = [Death(frozenset("xy"), "SIGSEGV"), Death(frozenset("x"), "SIGSEGV")]
 
 
 def job_of(root, names, ids="xyz"):
-    asks = tuple(make_request(LETTERS, name, {}) for name in names)
+    requests = tuple(make_request(LETTERS, name, {}) for name in names)
     clips = tuple(Clip(clip_id, text="!raise") for clip_id in ids)
     todo = {name: Todo(frozenset(ids)) for name in names}
-    return write_job(Job(root, root / "store", asks), [PartPlan(clips, todo)])
+    return write_job(Job(root, root / "store", requests), [PartPlan(clips, todo)])
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def test_a_clip_that_killed_one_backbone_is_tried_with_another(killed, tmp_path,
 def test_clips_that_were_recorded_since_are_not_condemned_when_tried_again(killed, tmp_path):
     clips = (Clip("x", text="!raise"),)
     manifest = Manifest(tmp_path / "m.csv", tmp_path, clips, "")
-    asks = [make_request(LETTERS, "a", {})]
-    extract(manifest, tmp_path / "store", asks, ExtractOptions(), progress=False)
+    requests = [make_request(LETTERS, "a", {})]
+    extract(manifest, tmp_path / "store", requests, ExtractOptions(), progress=False)
     folders = {"a": Store(tmp_path / "store").recipes["a"]}
     assert "x" in folders["a"].failures
     now = job_of(tmp_path, ["a"])

@@ -18,7 +18,7 @@ LETTERS = make_request("tests.make_backbone:Letters", "letters", {})
 
 @pytest.fixture
 def job(tmp_path):
-    return Job(root=tmp_path, store=tmp_path / "store", asks=(LETTERS,))
+    return Job(root=tmp_path, store=tmp_path / "store", requests=(LETTERS,))
 
 
 @pytest.fixture

@@ -75,10 +75,10 @@ def test_a_store_made_there_is_that_of_the_processor(device, frames, tmp_path):
         make_clip(tmp_path / f"{k}.mp4", frames=list(np.roll(frames, 5 * k, axis=2)))
         clips.append(Clip(f"{k}", video=f"{k}.mp4"))
     manifest = Manifest(tmp_path / "m.csv", tmp_path, tuple(clips), "")
-    asks = requests_from_words(["faces"])
+    requests = requests_from_words(["faces"])
     for place in ("cpu", "cuda"):
         options = ExtractOptions(device=place, part_clips=3)
-        assert extract(manifest, tmp_path / place, asks, options, progress=False).exit_code == 0
+        assert extract(manifest, tmp_path / place, requests, options, progress=False).exit_code == 0
     ids = [clip.id for clip in clips]
     ours, theirs = (
         Store(tmp_path / place).read("faces/face", ids).values.astype(float)

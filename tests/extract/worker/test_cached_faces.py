@@ -22,7 +22,7 @@ def manifest(tmp_path_factory):
     return read_manifest(write_dataset(folder, clips_per_class_and_speaker=1, progress=False))
 
 
-def asks():
+def requests():
     crops = FaceCropsOptions(frames=2)
     options = VggFace.tiny().options
     return (
@@ -32,7 +32,7 @@ def asks():
 
 
 def test_embeddings_of_stored_crops_are_those_of_the_video(manifest, tmp_path, monkeypatch):
-    faces, vggface = asks()
+    faces, vggface = requests()
     clips = manifest.__class__(manifest.path, manifest.root, manifest.clips[:4], "")
     extract(clips, tmp_path / "video", [vggface], progress=False)
     extract(clips, tmp_path / "crops", [faces], progress=False)

@@ -22,9 +22,9 @@ def manifest_of(root, texts):
 
 
 def run(root, texts, words=(LETTERS,), pairs=(), **options):
-    asks = requests_from_words(words, pairs)
+    requests = requests_from_words(words, pairs)
     manifest = manifest_of(root, texts)
-    return extract(manifest, root / "store", asks, ExtractOptions(**options), progress=False)
+    return extract(manifest, root / "store", requests, ExtractOptions(**options), progress=False)
 
 
 def test_every_clip_is_done_once_and_a_second_run_does_nothing(tmp_path):
@@ -67,8 +67,8 @@ def test_another_option_is_another_recipe(tmp_path):
     run(tmp_path, ["ab"])
     with pytest.raises(StoreError, match=r"options.scale: 1.0 -> 2.0(.|\n)*--as"):
         run(tmp_path, ["ab"], pairs=["scale=2"])
-    asks = requests_from_words([LETTERS], ["doubled.scale=2"], name="doubled")
-    extract(manifest_of(tmp_path, ["ab"]), tmp_path / "store", asks, progress=False)
+    requests = requests_from_words([LETTERS], ["doubled.scale=2"], name="doubled")
+    extract(manifest_of(tmp_path, ["ab"]), tmp_path / "store", requests, progress=False)
     store = Store(tmp_path / "store")
     assert set(store.recipes) == {"letters", "doubled"}
     np.testing.assert_array_equal(
@@ -77,9 +77,9 @@ def test_another_option_is_another_recipe(tmp_path):
 
 
 def test_a_dry_run_writes_nothing(tmp_path):
-    asks = requests_from_words([LETTERS])
+    requests = requests_from_words([LETTERS])
     manifest = manifest_of(tmp_path, ["ab", "cd"])
-    report = extract(manifest, tmp_path / "store", asks, is_dry_run=True, progress=False)
+    report = extract(manifest, tmp_path / "store", requests, is_dry_run=True, progress=False)
     assert not (tmp_path / "store").exists()
     assert (report.plan.clips, report.forecast_bytes) == (2, 2 * 10 * 3 * 4)
 
@@ -94,8 +94,8 @@ def test_two_backbones_of_one_recipe_name_are_refused():
 
 
 def test_a_plugin_can_be_asked_for_under_two_names():
-    asks = requests_from_words(["logmel:a", "logmel:b"], ["a.mels=32", "b.mels=40"])
-    assert [(one.name, one.plugin, one.options["mels"]) for one in asks] == [
+    requests = requests_from_words(["logmel:a", "logmel:b"], ["a.mels=32", "b.mels=40"])
+    assert [(one.name, one.plugin, one.options["mels"]) for one in requests] == [
         ("a", "logmel", 32), ("b", "logmel", 40),
     ]  # fmt: skip
 
