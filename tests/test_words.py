@@ -59,10 +59,12 @@ def docstrings(file):
     """(line, text) of each docstring: of modules, classes, functions, and below fields."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        for each in getattr(node, "body", []) if not isinstance(node, ast.Lambda) else []:
-            if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
-                if isinstance(each.value.value, str):
-                    yield each.lineno, each.value.value
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            continue
+        for each in node.body:
+            value = each.value if isinstance(each, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield each.lineno, value.value
 
 
 @pytest.mark.parametrize("file", FILES, ids=ids)
