@@ -44,7 +44,7 @@ def folder(
     epilog="Example: emo manifest join --split train=a.csv --split val=b.csv --split test=c.csv "
     "--column text=Utterance --column label=Emotion --out m.csv"
 )
-def join_tables(
+def join(
     split: Annotated[list[str], Option(help="SPLIT=FILE; repeat.")],
     out: Out = Path("manifest.csv"),
     column: Columns = [],
