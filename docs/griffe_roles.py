@@ -56,25 +56,28 @@ def as_markdown(owner: griffe.Object, text: str) -> str:
 def find(owner: griffe.Object, name: str) -> str | None:
     """Return the full dotted name of what ``name`` means inside ``owner``; None: there is no such.
 
-    Looked for are, in this order: the members of ``owner`` and of what it is defined in, names that
-    its module imports, full names, and modules of other libraries.
+    Looked for are, in this order: the members of ``owner`` and of what it is defined in, with the
+    names that its module imports; then full names, of other libraries too.
     """
     first, _, rest = name.partition(".")
     try:
-        path = owner.resolve(first) + (f".{rest}" if rest else "")
-        return str(owner.modules_collection[path].canonical_path)
-    except (griffe.NameResolutionError, griffe.AliasResolutionError, KeyError):
-        pass
-    try:
-        return str(owner.modules_collection[name].canonical_path)
-    except (griffe.AliasResolutionError, KeyError):
-        return name if first != owner.package.name and _exists(name) else None
+        inside = owner.resolve(first) + (f".{rest}" if rest else "")
+    except griffe.NameResolutionError:
+        inside = name
+    for path in (inside, name):
+        try:
+            return str(owner.modules_collection[path].canonical_path)
+        except (griffe.AliasResolutionError, KeyError):
+            if path.partition(".")[0] != owner.package.name and _exists(path):
+                return path
+    return None
 
 
 def _exists(name: str) -> bool:
-    """Whether another library has it, such as ``pathlib.Path``."""
+    """Return whether another library has ``name``, such as ``pathlib.Path`` or ``json``."""
     module, _, attribute = name.rpartition(".")
     try:
-        return not module or hasattr(importlib.import_module(module), attribute)
+        found = importlib.import_module(module or name)
+        return not module or hasattr(found, attribute)
     except ImportError:
         return False

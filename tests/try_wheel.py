@@ -1,10 +1,10 @@
 """What `make wheel` runs with the Python of an empty environment that holds only the wheel.
 
-It looks at the wheel's files, makes a store of random tokens through `emo.store`, and there fits two
-heads, compares them and predicts, by the installed command `emo`. Nothing here may need an extra, a
-model or a test library: this is the machine of somebody who only fits heads.
+It looks at the wheel's files and writes a store of random tokens through `emo.store`. There the
+installed command `emo` fits two heads, compares them and predicts. Nothing here may need an extra,
+a model or a test library: this is the machine of somebody who only fits heads.
 
-    build/wheel/venv/bin/python -I tests/try_wheel.py dist/emo_pipeline-….whl
+    build/wheel/bin/python -I tests/try_wheel.py dist/emo_pipeline-….whl
 """
 
 import csv
