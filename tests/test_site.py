@@ -1,4 +1,4 @@
-"""The site of `make docs` builds without a warning, and what its pages name exists."""
+"""The site of `make docs` builds without a warning, and its references lead somewhere."""
 
 import importlib.util
 import logging
@@ -13,11 +13,6 @@ import griffe
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MAP = ROOT / "docs" / "architecture.md"
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-NAME = re.compile(r"(?<![\w./-])(?:emo|docs|tests|benchmarks)/[\w./-]*[\w/]")
-"""A file or folder of the repository, from its root."""
-LINK = re.compile(r"\]\(([^)#\s]+)")
 
 
 def build(config, site):
@@ -126,42 +121,3 @@ def test_docstrings_name_parameters_that_exist(caplog):
             if each.docstring:
                 each.docstring.parse("google")
     assert not caplog.messages
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_and_file_names_of_a_page_lead_somewhere(page):
-    text = page.read_text(encoding="utf-8")
-    gone = [link for link in LINK.findall(text) if not (page.parent / link).exists()]
-    gone = [link for link in gone if not link.startswith(("http", "mailto:"))]
-    assert not gone, f"links to {', '.join(gone)}"
-    names = {name.replace("/NAME.py", "/") for name in NAME.findall(text)}
-    assert not [name for name in names if not (ROOT / name).exists()]
-
-
-def tree_of(text):
-    """The paths of the map's tree: names in 27 columns, below the folder they are indented to."""
-    folders = []
-    for line in re.search(r"^```text\nemo/\n(.*?)```", text, re.M | re.S)[1].splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        names = line[:27].split()
-        folders[depth - 1 :] = [names[-1]]
-        yield from ("".join(["emo/", *folders[: depth - 1], name]) for name in names)
-
-
-def test_every_name_on_the_map_exists():
-    text = MAP.read_text(encoding="utf-8")
-    paths = list(tree_of(text))
-    assert {"emo/extract/worker/", "emo/store/recipe.py", "emo/errors.py"} <= set(paths)
-    assert not [path for path in paths if not (ROOT / path).exists()]
-    prose = re.sub(r"^```text\n.*?```", "", text, flags=re.M | re.S)
-    bare = {*re.findall(r"[\w/]+\.py", NAME.sub("", prose))} - {"__init__.py"}
-    assert not bare, f"name files from the repository's root: {', '.join(bare)}"
-
-
-def test_every_room_is_on_the_map():
-    text = MAP.read_text(encoding="utf-8")
-    rooms = {
-        folder.parent.relative_to(ROOT).as_posix() + "/"
-        for folder in [*ROOT.glob("emo/*/__init__.py"), *ROOT.glob("emo/*/*/__init__.py")]
-    }
-    assert rooms - {"emo/datasets/library/"} <= set(tree_of(text))
