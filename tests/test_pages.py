@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import emo
+from tests.test_words import RETIRED
 
 ROOT = Path(__file__).parents[1]
 MAP = ROOT / "docs" / "architecture.md"
@@ -72,3 +73,23 @@ def test_contributing_shows_code_that_parses_and_commands_that_exist():
     targets = {*re.findall(r"(?:^|`)make (\w+)", text, re.M)}
     assert {"setup", "test", "docs", "wheel"} <= targets
     subprocess.run(["make", "-n", *sorted(targets)], cwd=ROOT, check=True, capture_output=True)
+
+
+def glossary():
+    """(words of a row, words that are not said for it)."""
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    for row in re.findall(r"^\| (.*) \|$", text, re.M):
+        cells = [cell.strip() for cell in row.split("|")]
+        if len(cells) == 3 and cells[0] not in ("word", "---"):
+            yield re.sub(r" \(.*\)", "", cells[0]).split(", "), cells[2].split(", ")
+
+
+def test_the_glossary_and_the_code_use_the_same_words():
+    """Each word is used in the code, has one row, and is none of the names that were retired."""
+    used = set()
+    for file in (ROOT / "emo").rglob("*.py"):
+        used |= {part.lower() for part in re.findall(r"[A-Z]?[a-z]+", file.read_text())}
+    words = [word for row, _ in glossary() for word in row]
+    assert len(words) == len(set(words)) > 50
+    assert not {word.lower() for word in RETIRED} & set(words)
+    assert not [word for word in words if not set(word.lower().split()) <= used]
