@@ -271,7 +271,8 @@ def test_each_folder_says_what_it_may_import_and_what_to_read_first(file):
 )
 def test_few_things_lie_side_by_side(folder):
     room = ".".join(folder.relative_to(ROOT).parts)
-    entries = [each for each in folder.iterdir() if each.name != "__pycache__"]
+    unread = {"__pycache__", "py.typed"}  # nothing that a reader looks into
+    entries = [each for each in folder.iterdir() if each.name not in unread]
     if room not in PLUGINS and room != "datasets.library":
         assert len(entries) <= (16 if room in CUT else MOST_ENTRIES)
 

@@ -96,7 +96,7 @@ def extract(
     Args:
         manifest: the clips.
         store: its folder, created when missing (not by a dry run), or the URL of one in a bucket.
-        asks: the backbones, from :func:`emo.extract.job.request.requests_from_words`.
+        requests: the backbones, from :func:`emo.extract.job.request.requests_from_words`.
         options: how to run.
         is_dry_run: only plan.
         progress: show a bar; None: when stderr is a terminal.

@@ -216,7 +216,7 @@ def forecast_bytes(
     """Bytes that ``clips`` clips will take.
 
     Args:
-        asks: the backbones.
+        requests: the backbones.
         tokens: for each recipe and stream, the tokens of a typical clip.
         clips: how many.
     """

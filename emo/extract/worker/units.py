@@ -34,7 +34,7 @@ def units_of(
     Args:
         clip: the manifest's row.
         source: where its media are.
-        asks: the recipes that lack it.
+        requests: the recipes that lack it.
         stretch_seconds: by recipe, of a stretch; None: the clip is never cut.
     """
     alike: dict[float | None, list[Request]] = {}
