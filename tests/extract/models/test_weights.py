@@ -9,7 +9,7 @@ from torch import nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
-from emo.extract.models.weights import WeightFile, Weights, locate_weights, candidates_of
+from emo.extract.models.weights import WeightFile, Weights, candidates_of, locate_weights
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
 
