@@ -9,7 +9,7 @@ from torch import nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
-from emo.extract.models.weights import WeightFile, Weights, locate_weights, places_of
+from emo.extract.models.weights import WeightFile, Weights, candidates_of, locate_weights
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
 
@@ -59,7 +59,7 @@ def test_a_hub_id_is_found_in_the_own_folder_and_in_the_cache(folder, monkeypatc
     (cache / "snapshots").mkdir()
     (tmp_path / "models" / "lab" / "toy").rename(cache / "snapshots" / "abc")
     assert locate_weights(wanted("lab/toy")).digest == in_own
-    assert places_of("lab/toy")[-1] == cache / "snapshots" / "abc"
+    assert candidates_of("lab/toy")[-1] == cache / "snapshots" / "abc"
 
 
 def test_the_hash_is_of_the_contents_and_not_of_the_place(folder, tmp_path):
