@@ -1,4 +1,4 @@
-"""Reads the array that a cell of the manifest names; unpickles nothing, stays below the root."""
+"""Read the array file (.npy, .npz) that a manifest cell names, without running pickled code."""
 
 import os
 import zipfile
@@ -12,12 +12,15 @@ from emo.manifest.cells import ARRAYS, inside
 
 
 def read_array(cells: Mapping[str, str], root: Path, need: Needs) -> np.ndarray | str:
-    """(T, D) of the file in column ``need.array``, or why there is none; (D,) becomes (1, D).
+    """Read the array file named in the clip's column ``need.array``.
 
     Args:
-        cells: the clip's columns.
-        root: the folder that the path is relative to and may not leave.
-        need: names the column, and the array in an .npz.
+        cells: the clip's columns, name -> cell.
+        root: folder that the file's path is relative to; a path that leaves it is refused.
+        need: gives the column, and the name of the array in an .npz.
+
+    Returns:
+        (T, D) in the file's dtype, where (D,) becomes (1, D); or the reason why there is none.
     """
     cell = cells.get(need.array or "")
     if not cell:
