@@ -46,7 +46,7 @@ def _load(path: Path, key: str | None) -> np.ndarray:
             return loaded
         names = loaded.files
         if key is None and len(names) != 1:
-            raise ValueError(f"holds {', '.join(names) or 'no array'}; say which: -o key=NAME")
+            raise ValueError(f"holds {', '.join(names) or 'no array'}; choose one with -o key=NAME")
         if key is not None and key not in names:
             raise ValueError(f"holds no array {key!r}; found {', '.join(names)}")
         array: np.ndarray = loaded[key or names[0]]
