@@ -15,7 +15,9 @@ from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
 from emo.extract.job.timings import WorkTotals
 from emo.extract.worker import part_runner as careful
+from emo.extract.worker.encode import BatchEncoder
 from emo.extract.worker.part_runner import PartDone
+from emo.extract.worker.prepare import ClipPreparer
 from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip
 from emo.store.part.writer import PartWriter
@@ -51,7 +53,7 @@ def events(monkeypatch):
         with lock:
             found.extend((event, int(each[1:]) // PART_CLIPS) for each in clip_ids)
 
-    prepare, encode, leave = Worker._prepare, Worker._encoded, PartWriter.__exit__
+    prepare, encode, leave = ClipPreparer.prepare, BatchEncoder._results, PartWriter.__exit__
 
     def prepared(self, units):
         note("decode", [unit.clip.id for unit in units])
@@ -66,8 +68,8 @@ def events(monkeypatch):
         leave(self, *error)
         note("commit", list(self._sources)[:1])
 
-    monkeypatch.setattr(Worker, "_prepare", prepared)
-    monkeypatch.setattr(Worker, "_encoded", encoded)
+    monkeypatch.setattr(ClipPreparer, "prepare", prepared)
+    monkeypatch.setattr(BatchEncoder, "_results", encoded)
     monkeypatch.setattr(PartWriter, "__exit__", left)
     return found
 
