@@ -49,7 +49,7 @@ def slowed(monkeypatch, name, seconds):
 
 @pytest.fixture
 def one_thread(monkeypatch):
-    monkeypatch.setattr("emo.extract.worker.devices.cores", lambda: 1)
+    monkeypatch.setattr("emo.extract.executors.local.cores", lambda: 1)
 
 
 @pytest.mark.parametrize(
