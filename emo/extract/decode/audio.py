@@ -1,4 +1,4 @@
-"""Decodes the audio of a clip: float32, every channel, at the file's own rate."""
+"""Decode the audio of a clip: float32, every channel, at the file's own sample rate."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -19,62 +19,75 @@ from emo.extract.decode.container import (
     origin_seconds,
     packets_from,
     pick,
-    words_of,
+    reason_of_ffmpeg,
 )
 
 Audio = tuple[np.ndarray, int]
-"""(channels, S) float32 samples, sample rate in Hz."""
+"""Samples float32 (channels, S) and their sample rate in Hz."""
 _NAMED_CHANNELS = {"left": 0, "right": 1}
 
 
 def read_audio(
     path: Path, *, channel: str, start_seconds: float | None, end_seconds: float | None
 ) -> Audio | str:
-    """Samples and sample rate between two times, or the reason why there are none.
+    """Decode the audio between two times, to the sample.
 
-    Nothing is mixed down: FFmpeg's own down-mix is sqrt(2) louder than the mean of the channels.
-    Nothing is clamped either.
+    The channels are not mixed, because FFmpeg's own down-mix is sqrt(2) louder than their mean, and
+    samples outside [-1, 1] are kept.
 
     Args:
-        path: any file with an audio track.
+        path: a media file.
         channel: ``mix`` keeps all channels; ``left``, ``right`` or a 0-based number keeps one.
-        start_seconds: first moment from the start of the file, to the sample; None: the first.
-        end_seconds: end of the stretch (exclusive), to the sample; None: the end.
+        start_seconds: start of the stretch, from the start of the file; None: the first sample.
+        end_seconds: end of the stretch (exclusive); None: the end of the file.
+
+    Returns:
+        Samples float32 (channels, S) and their sample rate, or the reason why there are none.
 
     Raises:
-        MediaError: decoding broke, the channel does not exist, a sample is not finite, or a mere
-            audio file holds no samples.
+        MediaError: decoding broke, the channel does not exist, a sample is not finite, or a file
+            without a video track holds no samples.
     """
     with AudioPass(path, channel=channel, start_seconds=start_seconds) as audio:
         return audio.read(start_seconds, end_seconds)
 
 
 class AudioPass(AbstractContextManager["AudioPass"]):
-    """One pass over a file's audio that gives stretch after stretch; see :func:`read_audio`."""
+    """Read several stretches of a file's audio in one decoding pass; see :func:`read_audio`."""
 
     def __init__(self, path: Path, *, channel: str, start_seconds: float | None) -> None:
-        """Open the file; nothing before ``start_seconds`` will be asked for."""
+        """Open the file.
+
+        Args:
+            path: a media file.
+            channel: ``mix``, ``left``, ``right`` or a 0-based number.
+            start_seconds: earliest start of the stretches that will be read; None: the file's.
+        """
         self._path, self._channel = path, channel
         self._stack = ExitStack()
         self._container = container = self._stack.enter_context(open_media(path))
         self.is_from_start = always_from_start(container)
-        """Each stretch of such a file is decoded from the file's start, also when read alone."""
+        """Whether every stretch is decoded from the start of the file, even if read alone."""
         self._stream = stream = pick(container.streams.audio)
         self._has_video = bool(container.streams.video)
         self._frames: Iterator[tuple[AudioFrame, float]] | None = None
         if stream is not None:
             stream.thread_count = 1
             self._frames = _frames(container, stream, start_seconds, path)
-        self._kept: deque[_Heard] = deque()
-        """What was decoded and may reach into this stretch or a later one."""
+        self._kept: deque[_AudioBlock] = deque()
+        """Decoded blocks that may overlap this stretch or a later one."""
         self._end: float | None = None
-        """Seconds, of what was decoded."""
+        """End of the decoded audio in seconds; None: nothing was decoded yet."""
 
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
 
     def read(self, start_seconds: float | None, end_seconds: float | None) -> Audio | str:
-        """The samples of a stretch that starts no earlier than the one before it."""
+        """Decode a stretch that starts no earlier than the one read before it.
+
+        Returns:
+            Samples float32 (channels, S) and their sample rate, or the reason why there are none.
+        """
         if self._frames is None:
             return "the file has no audio track"
         if not self._decode(
@@ -107,8 +120,10 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         return _channel(samples, self._channel), rate
 
     def _decode(self, start: float, end: float) -> bool:
-        """Forget what ended before ``start``, decode until something starts at ``end``; False: the
-        file ended before that.
+        """Drop blocks that ended before ``start`` and decode until a block starts after ``end``.
+
+        Returns:
+            Whether such a block came; False: the file ended before it.
         """
         assert self._frames is not None
         while self._kept and self._kept[0].end <= start:
@@ -120,7 +135,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             frame, seconds = found
             samples = _samples(frame)
             self._end = seconds + samples.shape[1] / frame.rate
-            self._kept.append(_Heard(seconds, self._end, frame.rate, samples))
+            self._kept.append(_AudioBlock(seconds, self._end, frame.rate, samples))
             if self._end <= start and seconds < end:
                 self._kept.popleft()
         return True
@@ -136,14 +151,17 @@ class AudioPass(AbstractContextManager["AudioPass"]):
 
 
 @dataclass(frozen=True, eq=False)
-class _Heard:
-    """One decoded frame of audio."""
+class _AudioBlock:
+    """One decoded block of audio (FFmpeg calls it a frame)."""
 
     start: float
-    """Seconds."""
+    """Time of the first sample in seconds from the start of the file."""
     end: float
+    """Time after the last sample in seconds."""
     rate: int
+    """Sample rate in Hz."""
     samples: np.ndarray
+    """float32 (channels, S)."""
 
 
 def _frames(
@@ -157,15 +175,14 @@ def _frames(
         except av.error.FFmpegError as error:
             if may_begin_within and not following:
                 continue  # after a seek the first packet may begin within a frame
-            broken = (
-                broken or error
-            )  # fatal only when more audio follows: a cut file ends like this
+            # an error only when more audio follows: the end of a cut file looks like this, too
+            broken = broken or error
             continue
         for frame in frames:
             if broken is not None:
                 raise MediaError(
                     f"{path.name}: decoding the audio broke at {following:.2f} s: "
-                    f"{words_of(broken)}"
+                    f"{reason_of_ffmpeg(broken)}"
                 )
             seconds = following if frame.time is None else frame.time - origin
             following = seconds + frame.samples / frame.rate

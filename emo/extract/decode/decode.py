@@ -1,4 +1,4 @@
-"""Decodes a clip once for several backbones: a Source and their Needs in, Media out."""
+"""Decode a clip once for several backbones: a ClipSource and their Needs in, Media out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,20 +16,21 @@ from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 
 NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
+"""Reasons for an absent modality."""
 
 
 def load_media(
     source: ClipSource, needs: Sequence[Needs], *, detect: DetectFaces | None = None
 ) -> list[Media]:
-    """Decode what all ``needs`` ask for in one pass and hand each its own view.
+    """Decode a clip once and return what each backbone needs of it.
 
     Args:
         source: the files, the stretch and the text of the clip.
-        needs: one a backbone; two that look for faces on the same frames share the detection.
-        detect: finds faces; required when any of ``needs`` asks for faces.
+        needs: the needs of each backbone; equal frames are searched for faces only once.
+        detect: finds faces; required when any of ``needs`` has a face rule.
 
     Returns:
-        One Media for each of ``needs``. What the clip does not have is in ``Media.absent``.
+        One Media for each of ``needs``. ``Media.absent`` says what the clip lacks.
 
     Raises:
         MediaError: a file is missing, damaged, or breaks while it is decoded.
@@ -48,7 +49,10 @@ def load_media(
 
 
 def probe_seconds(source: ClipSource) -> float | None:
-    """How long the clip lasts, as its headers say (they may lie); None: they say nothing."""
+    """Return the clip's length in seconds as its file's headers declare it; None: unknown.
+
+    Declared lengths are often wrong.
+    """
     path = source.video or source.audio
     if path is None:
         return None
@@ -63,19 +67,27 @@ def probe_seconds(source: ClipSource) -> float | None:
 
 @dataclass
 class View:
-    """What one backbone gets of the frames it wants."""
+    """The frames that one backbone needs, collected while the file is decoded."""
 
     need: Needs
+    """Needs of the backbone."""
     times: tuple[float, ...]
+    """Time of each selected frame in seconds, F of them; a time may occur more than once."""
     shown: dict[float, float] = field(default_factory=dict)
-    """Wanted time -> time of the frame that was decoded for it."""
+    """Time of a selected frame -> time of the frame that was decoded for it."""
     frames: dict[float, np.ndarray] = field(default_factory=dict)
-    """Squashed and transformed as asked."""
+    """Time -> frame, squashed and transformed as ``need`` says: uint8 (H, W, 3) or (…)."""
     rgb: dict[float, np.ndarray] = field(default_factory=dict)
-    """Whole frames, for faces."""
+    """Time -> whole frame uint8 (H, W, 3), for face detection."""
 
     def take(self, time: float, shown: float, picture: Picture) -> None:
-        """Convert a decoded frame, when this view wants it."""
+        """Convert and keep a decoded frame if this view selected its time.
+
+        Args:
+            time: time of a selected frame of any view.
+            shown: time of the frame that was decoded for it.
+            picture: that frame.
+        """
         if time not in self.wanted:
             return
         need, self.shown[time] = self.need, shown
@@ -87,42 +99,45 @@ class View:
 
     @cached_property
     def wanted(self) -> frozenset[float]:
-        """The times without order."""
+        """The times of the selected frames as a set."""
         return frozenset(self.times)
 
     def stack(self, images: dict[float, np.ndarray]) -> np.ndarray:
-        """One image for each wanted time, (F, …)."""
+        """Stack the images (…) of the selected times to (F, …)."""
         return np.stack([images[time] for time in self.times])
 
     @property
     def seconds(self) -> np.ndarray:
-        """(F,) of the frames that were shown."""
+        """Times of the decoded frames in seconds, float64 (F,)."""
         return np.array([self.shown[time] for time in self.times])
 
 
 @dataclass
 class Pictures:
-    """The frames that any backbone wants of one clip, decoded once."""
+    """Decode the frames that any backbone needs of one clip, each once."""
 
     source: ClipSource
+    """Files and stretch of the clip."""
     times: np.ndarray | str
-    """Of all its frames, or why there are none."""
+    """Times of all frames of the clip, float64 (n,), or the reason why there are none."""
     detect: DetectFaces | None
+    """Finds faces; None: no backbone needs faces."""
     _detections: dict[tuple[float, ...], Detections] = field(default_factory=dict)
+    """Times of the frames -> faces found in them."""
 
     @property
     def absent(self) -> str | None:
-        """Why there are no frames."""
+        """Reason why the clip has no frames; None: it has frames."""
         return self.times if isinstance(self.times, str) else None
 
     def view(self, need: Needs) -> View:
-        """Which frames ``need`` asks for."""
+        """Select the frames of one backbone; nothing is decoded yet."""
         if isinstance(self.times, str) or need.frames is None:
             return View(need, ())
         return View(need, tuple(self.times[need.frames.indices(self.times)].tolist()))
 
     def decode(self, views: Sequence[View]) -> None:
-        """Read each wanted frame once and hand it to all views."""
+        """Decode each selected frame once and hand it to all views."""
         wanted = np.array(sorted({time for view in views for time in view.times}))
         if not len(wanted) or self.source.video is None:
             return
@@ -132,13 +147,13 @@ class Pictures:
                 view.take(time, shown, picture)
 
     def faces(self, view: View) -> Faces | str:
-        """The main face in the frames of ``view``, or why there is none."""
+        """Return the face crops of a view's frames, or the reason why there are none."""
         assert view.need.faces is not None
         frames = view.stack(view.rgb)
         if view.need.faces.mode == "centre":
             return main_face(frames, view.seconds, [], view.need.faces)
         if self.detect is None:
-            raise ValueError("faces are needed, but load_media was given no detector")
+            raise ValueError("faces are needed, but no detector was given (detect=None)")
         if view.times not in self._detections:
             self._detections[view.times] = self.detect(frames)
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
@@ -153,7 +168,7 @@ def _times_of(source: ClipSource) -> np.ndarray | str:
 
 
 def audio_of(source: ClipSource) -> Audio | str:
-    """The samples of a clip, or why there are none."""
+    """Decode the samples of a clip, float32 (channels, S), or return why there are none."""
     path = source.audio or source.video
     if path is None:
         return NO_AUDIO
@@ -169,7 +184,15 @@ def media_of(
     source: ClipSource, view: View | None, need: Needs, pictures: Pictures | None,
     audio: Audio | str | None,
 ) -> Media:  # fmt: skip
-    """What one backbone gets of a clip, once everything is decoded."""
+    """Assemble the Media of one backbone from the decoded parts of a clip.
+
+    Args:
+        source: the clip, for its text and array.
+        view: the backbone's frames; None: no backbone needs frames.
+        need: the needs of the backbone.
+        pictures: the decoded frames of the clip; None: no backbone needs frames.
+        audio: samples and sample rate, or why there are none; None: no backbone needs audio.
+    """
     absent: dict[str, str] = {}
     frames = seconds = faces = None
     if pictures is not None and pictures.absent:
@@ -184,11 +207,11 @@ def media_of(
         absent["face"], faces = faces, None
     if need.audio and isinstance(audio, str):
         absent["audio"] = audio
-    heard = audio if need.audio and isinstance(audio, tuple) else (None, None)
+    samples, rate = audio if need.audio and isinstance(audio, tuple) else (None, None)
     text = source.text if need.text and source.text and source.text.strip() else None
     if need.text and text is None:
         absent["text"] = "the clip has no text" if source.text is None else "the text is empty"
     array = read_array(source.cells, source.root, need) if need.array else None
     if isinstance(array, str):
         absent["array"], array = array, None
-    return Media(frames, seconds, faces, heard[0], heard[1], text, array, absent)
+    return Media(frames, seconds, faces, samples, rate, text, array, absent)

@@ -1,7 +1,7 @@
-"""Several clips of one file, decoded in one pass: 200 segments of an hour cost about one decode.
+"""Decode several clips of one file in one pass: 200 segments of an hour cost about one decode.
 
-Each clip gets what it would get alone, to the bit. Where the pass breaks, the clips after that are
-decoded alone, so that each has its own tokens or its own reason.
+Each clip gets exactly what it would get if it were decoded alone. When the pass fails, the clips
+that are left are decoded one by one, so that each has its own media or its own error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,11 +16,11 @@ from emo.extract.decode.video import Picture, frame_seconds, shown_frames, withi
 from emo.extract.media import DetectFaces, Media, Needs
 
 FARTHEST_SECONDS = 10.0
-"""Between two clips of one pass; over more than that it is cheaper to seek."""
+"""Largest gap between two clips of one pass; beyond a larger gap a seek is cheaper."""
 
 
 def continues(before: ClipSource, after: ClipSource) -> bool:
-    """Both are stretches of the same file, so near that one pass should read them."""
+    """Return whether ``after`` starts in the same file, near enough for one pass to read both."""
     same = ("video", "audio", "audio_channel")
     if any(getattr(before, name) != getattr(after, name) for name in same):
         return False
@@ -33,14 +33,15 @@ def continues(before: ClipSource, after: ClipSource) -> bool:
 def load_segments(
     sources: Sequence[ClipSource], needs: Sequence[Needs], *, detect: DetectFaces | None = None
 ) -> Iterator[list[Media] | Exception]:
-    """Decode the clips of one file in a single pass, in the order of ``sources``.
-
-    Each clip gets what :func:`emo.extract.decode.decode.load_media` returns or raises.
+    """Decode several clips of one file in a single pass, in the order of ``sources``.
 
     Args:
-        sources: each :func:`continues` the one before it.
-        needs: one a backbone.
-        detect: finds faces.
+        sources: the clips; each :func:`continues` the one before it.
+        needs: the needs of each backbone.
+        detect: finds faces; required when any of ``needs`` has a face rule.
+
+    Yields:
+        For each clip what :func:`emo.extract.decode.decode.load_media` returns or raises.
     """
     done = 0
     try:
@@ -52,7 +53,7 @@ def load_segments(
     for source in sources[done:]:
         try:
             yield load_media(source, needs, detect=detect)
-        except Exception as error:  # whatever a file does, the job goes on
+        except Exception as error:  # one bad file must not end the job
             yield error
 
 
@@ -62,20 +63,20 @@ def _one_pass(
     with ExitStack() as stack:
         clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
         frames = _Frames(sources[0], clips) if clips else None
-        heard = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
+        sound = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
         for index, source in enumerate(sources):
             pictures = views = None
             if clips and frames:
                 pictures, views = clips[index]
                 times = [time for view in views for time in view.times]
                 frames.read_until(max(times, default=-np.inf))
-            audio = heard.read(source) if heard else None
+            audio = sound.read(source) if sound else None
             yield [
                 media_of(source, views[k] if views else None, need, pictures, audio)
                 for k, need in enumerate(needs)
             ]
             if clips:
-                clips[index] = (clips[index][0], [])  # its frames may go
+                clips[index] = (clips[index][0], [])  # frees the memory of its frames
 
 
 _Clip = tuple[Pictures, list[View]]
@@ -84,7 +85,7 @@ _Clip = tuple[Pictures, list[View]]
 def _clips(
     sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
 ) -> list[_Clip]:
-    """Which frames each clip wants; the file's packets are looked at once."""
+    """Select the frames of each clip for each backbone; the file's packets are read once."""
     path, ends = sources[0].video, [source.end_seconds for source in sources]
     times: np.ndarray | str = NO_VIDEO
     if path is not None:
@@ -101,14 +102,14 @@ def _clips(
 
 
 class _Frames:
-    """Hands every wanted frame to the clips that want it, in the order of time."""
+    """Decode the selected frames of all clips in time order and hand each to its clips."""
 
     def __init__(self, first: ClipSource, clips: Sequence[_Clip]) -> None:
         self._clips = clips
         every = {time for _, views in clips for view in views for time in view.times}
         self._wanted = np.array(sorted(every))
         self._shapes: dict[int, tuple[int, int]] = {}
-        """Of each clip, that of its first picture."""
+        """Index of a clip -> (H, W) of its first picture, to which the others are scaled."""
         self._read = 0
         self._frames = (
             shown_frames(first.video, self._wanted) if first.video and every else iter(())
@@ -128,11 +129,11 @@ class _Frames:
 
 
 class _Audio:
-    """The audio of clip after clip.
+    """Decode the audio of one clip after the other.
 
-    A decoder may fill noise in by chance (AAC does), and what it draws depends on where it began:
-    so one pass serves only files of which each stretch is decoded from the start anyway. In the
-    others a seek costs little.
+    Some decoders (AAC) fill in random noise that depends on where decoding began. So one pass
+    serves only files of which every stretch is decoded from the start anyway; in other files each
+    clip seeks, which costs little.
     """
 
     def __init__(self, first: ClipSource, stack: ExitStack) -> None:

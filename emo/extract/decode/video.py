@@ -1,4 +1,4 @@
-"""Decodes the wanted frames of a clip in one sequential pass, and keeps no others."""
+"""Decode the selected frames of a clip in one sequential pass and keep no others."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -19,24 +19,26 @@ from emo.extract.decode.container import (
     origin_seconds,
     packets_from,
     pick,
-    words_of,
+    reason_of_ffmpeg,
 )
 
-_TOLERANCE_SECONDS = 1.0  # how far the frame that stands in for an undecoded one may lie
+_TOLERANCE_SECONDS = 1.0  # a frame that cannot be decoded is replaced by one at most so far away
 
 
 def frame_seconds(
     path: Path, *, start_seconds: float | None = None, end_seconds: float | None = None
 ) -> np.ndarray | str:
-    """Presentation times of the frames of a stretch, rising, or the reason why there are none.
+    """Read the presentation times of a stretch's frames from the packets, without decoding them.
 
-    Read from the packets without decoding them: the counts and durations that containers declare
-    are often wrong (266 frames declared, 209 shown).
+    The counts and lengths that containers declare are often wrong (266 frames declared, 209 shown).
 
     Args:
-        path: any media file.
-        start_seconds: first moment from the start of the file; None: its first frame.
-        end_seconds: end of the stretch (exclusive); None: its last frame.
+        path: a media file.
+        start_seconds: start of the stretch, from the start of the file; None: the first frame.
+        end_seconds: end of the stretch (exclusive); None: the end of the file.
+
+    Returns:
+        float64 (n,), rising, in seconds from the start of the file; or why there are no frames.
 
     Raises:
         MediaError: the file cannot be read, or ends long before its own index says.
@@ -58,7 +60,7 @@ def frame_seconds(
 def within(
     times: np.ndarray, *, start_seconds: float | None, end_seconds: float | None
 ) -> np.ndarray | str:
-    """Those of the times (F,), rising, that lie in a stretch, or the reason why none does."""
+    """Return those of the rising times float64 (n,) that lie in a stretch, or why none does."""
     low = -np.inf if start_seconds is None else start_seconds
     found = times[(times >= low) & (times < (np.inf if end_seconds is None else end_seconds))]
     if not len(found):
@@ -70,10 +72,10 @@ def within(
 
 
 class Picture:
-    """One decoded frame, converted to what is asked and not before."""
+    """One decoded frame, converted to RGB only when it is read."""
 
     def __init__(self, frame: VideoFrame, shape: tuple[int, int] | None) -> None:
-        """``shape``: (H, W) of the upright picture to bring it to; None: its own."""
+        """Keep a frame, scaled to the upright shape (H, W); None: its own shape."""
         self._rotations = round(frame.rotation / 90) % 4
         if shape is not None:
             height, width = shape[::-1] if self._rotations % 2 else shape
@@ -83,17 +85,20 @@ class Picture:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(H, W), upright."""
+        """Height and width (H, W) after rotation."""
         height, width = self._frame.height, self._frame.width
         return (width, height) if self._rotations % 2 else (height, width)
 
     @cached_property
     def rgb(self) -> np.ndarray:
-        """(H, W, 3) uint8, upright."""
+        """Pixels after rotation, uint8 (H, W, 3) RGB."""
         return self._upright(self._frame.to_ndarray(format="rgb24"))
 
     def squashed(self, size: int) -> np.ndarray:
-        """(size, size, 3) uint8, upright, whatever the shape; as decord's decoder scales."""
+        """Return the picture scaled to uint8 (size, size, 3) RGB, as decord scales it.
+
+        The aspect ratio is not kept; the rotation is applied.
+        """
         graph = av.filter.Graph()
         source = graph.add_buffer(
             width=self._frame.width, height=self._frame.height, format=self._frame.format,
@@ -112,14 +117,18 @@ class Picture:
 
 
 def read_pictures(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[float, Picture]]:
-    """The frames shown at the wanted times, one for each, with the time of the frame.
+    """Decode the frames shown at the selected times.
 
-    A wanted frame that the decoder leaves out is replaced by the nearest decoded one. Rotation in
-    the file's metadata is applied. A stream that changes its picture size keeps its first.
+    A frame that the decoder leaves out is replaced by the nearest decoded one. The rotation in the
+    file's metadata is applied. If the picture size changes within the track, later pictures are
+    scaled to the first size.
 
     Args:
         path: a file with a video track.
-        wanted_seconds: (F,) rising times that :func:`frame_seconds` gave.
+        wanted_seconds: float64 (F,), rising times from :func:`frame_seconds`.
+
+    Yields:
+        For each of the F times the time of the decoded frame and its picture.
 
     Raises:
         MediaError: decoding broke before the last wanted frame; the message says at which second.
@@ -132,7 +141,11 @@ def read_pictures(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[floa
 
 
 def shown_frames(path: Path, wanted_seconds: np.ndarray) -> Iterator[tuple[float, VideoFrame]]:
-    """As :func:`read_pictures`, before anything is converted."""
+    """Decode the frames shown at the selected times float64 (F,), without converting them.
+
+    Yields:
+        For each time the time of the decoded frame and the frame; see :func:`read_pictures`.
+    """
     done = 0
     with open_media(path) as container:
         stream = pick(container.streams.video)
@@ -186,7 +199,9 @@ def _decoded(
             yield seconds, frame
         if broken is not None:
             at = seconds if packet.pts is None else float(packet.pts * packet.time_base) - origin
-            raise MediaError(f"{path.name}: decoding broke at {at:.2f} s: {words_of(broken)}")
+            raise MediaError(
+                f"{path.name}: decoding broke at {at:.2f} s: {reason_of_ffmpeg(broken)}"
+            )
 
 
 def _drain(stream: Any) -> list[VideoFrame]:

@@ -1,6 +1,6 @@
-"""Reads what model files hold, all tensors or one, and fills a network with them.
+"""Read checkpoints, all tensors or one, and load them into a network.
 
-Pickles are read with ``weights_only=True``: they can hold tensors, but run no code.
+Pickles are read with ``weights_only=True``, so that they cannot run code.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from emo.errors import WeightsError
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a ``.safetensors`` file or of a pickle without code, on the CPU.
+    """Read all tensors of a ``.safetensors`` file or of a pickle, onto the CPU.
 
     Raises:
         WeightsError: the file is damaged, or is a pickle that would run code.
@@ -30,10 +30,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_tensor(path: Path, name: str) -> Tensor | None:
-    """One tensor, without reading the gigabytes around it where the format allows; None: not there.
+    """Read one tensor, without reading the rest of the file where the format allows that.
+
+    Returns:
+        The tensor on the CPU; None: the file has none of that name.
 
     Raises:
-        WeightsError: as of :func:`read_tensors`.
+        WeightsError: the file is damaged, or is a pickle that would run code.
     """
     with _readable(path):
         if path.suffix == ".safetensors":
@@ -56,13 +59,13 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is not there") from error
-    except Exception as error:  # zip, pickle, safetensors and torch raise what they like
+    except Exception as error:  # zip, pickle, safetensors and torch raise many kinds of errors
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path} cannot be read as weights: {reason}") from error
 
 
 def _table_of(loaded: object, path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, which may lie under ``model`` or ``state_dict``."""
+    """Return the tensors of a checkpoint by name; they may be under ``model`` or ``state_dict``."""
     for key in ("model", "state_dict"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
@@ -78,16 +81,16 @@ def fill(
     where: str,
     may_lack: Callable[[str], bool] = lambda name: False,
 ) -> None:
-    """Load ``tensors`` into ``module`` as float32; keys it does not know are ignored.
+    """Load tensors into a module as float32; tensors of names that it lacks are ignored.
 
     Args:
-        module: its parameters and persistent buffers must all be found.
-        tensors: under the module's own names.
-        where: the file, for errors.
-        may_lack: names that keep their initial values when they are absent.
+        module: the network; every parameter and persistent buffer needs a tensor.
+        tensors: tensors by the module's own names.
+        where: name of the file, for error messages.
+        may_lack: tells for a name whether its tensor may be missing; it then keeps its value.
 
     Raises:
-        WeightsError: a tensor is missing or has another shape; names it.
+        WeightsError: a tensor is missing or has another shape.
     """
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in tensors and not may_lack(name)]
@@ -109,10 +112,10 @@ def fill(
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A configuration file.
+    """Read a JSON configuration file.
 
     Raises:
-        WeightsError: it is not JSON.
+        WeightsError: the file is not JSON.
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""Finds and hashes the model files of a backbone; never downloads unless asked to.
+"""Find and hash the weight files of a backbone on this machine; nothing is downloaded here.
 
 A source is a folder, a single file, or a hub id such as ``LanguageBind/LanguageBind_Video``. A hub
 id is looked for in ``$EMO_WEIGHTS/<id>``, then in Hugging Face's own cache, so that a compute node
-without internet finds what a login node fetched.
+without internet finds what a login node downloaded.
 """
 
 import hashlib
@@ -16,70 +16,77 @@ import torch
 from emo.errors import WeightsError
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
+"""Environment variable with a folder that is searched for weights."""
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file, or all files that match one pattern, of a backbone's weights."""
+    """One file of a backbone's weights, or all files that match one pattern."""
 
     names: tuple[str, ...]
-    """Names or glob patterns relative to the source; the first that is there is taken."""
+    """Names or glob patterns relative to the source; the first one that exists is used."""
     is_optional: bool = False
+    """Whether the backbone works without it."""
     origin: str | None = None
-    """Where it can be had when that is not the source: a hub id or an https URL."""
+    """Hub id or https URL to download it from; None: the source itself, if it is a hub id."""
     source: str | None = None
-    """A folder, file or hub id of its own; None: that of the weights."""
+    """Folder, file or hub id of this file; None: ``Weights.source``."""
     option: str = "weights"
-    """The backbone's option that gives this source; in the label when it is another."""
+    """Name of the backbone's option that sets the source; part of the label unless ``weights``."""
 
     @property
     def label(self) -> str:
-        """As errors and tables name it."""
+        """Name of the file in errors and tables."""
         folder = "" if self.option == "weights" else f"{self.option}/"
         return " or ".join(folder + name for name in self.names)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a backbone needs on disk."""
+    """Weight files that a backbone needs."""
 
     owner: str
-    """The backbone's name, for errors."""
+    """Name of the backbone, for errors."""
     source: str
-    """A folder, a file or a hub id."""
+    """Folder, file or hub id where the files are looked for."""
     files: tuple[WeightFile, ...]
+    """The files; each may have a source of its own."""
 
     @property
     def fetch_command(self) -> str:
-        """What to run on a machine that has internet."""
+        """Command that downloads the files on a machine with internet."""
         sources = {file.option: self.source_of(file) for file in self.files}
         given = " ".join(f"-o {option}={source}" for option, source in sources.items())
         return f"emo weights fetch {self.owner} {given}"
 
     def source_of(self, file: WeightFile) -> str:
-        """Where this file is looked for."""
+        """Return the folder, file or hub id where ``file`` is looked for."""
         return file.source or self.source
 
 
 @dataclass(frozen=True)
 class Found:
-    """Files of one source that are there."""
+    """Weight files that were found on this machine."""
 
     folder: Path
-    """The folder (or the only file) of the weights' own source."""
+    """Folder (or the only file) of ``Weights.source``."""
     paths: dict[str, tuple[Path, ...]]
-    """By ``WeightFile.label``: one path, several for a pattern, none when optional and absent."""
+    """``WeightFile.label`` -> paths: one, several for a pattern, none if optional and absent."""
 
     def path(self, name: str) -> Path | None:
-        """The file called ``name`` (or whose entry offers ``name``), when it is there."""
+        """Return the path of a file by one of its possible names; None: it was not found."""
         for label, paths in self.paths.items():
             if name in label.split(" or ") and paths:
                 return paths[0]
         return None
 
     def get(self, name: str) -> Path:
-        """The file called ``name``, which is there."""
+        """Return the path of a file by one of its possible names.
+
+        Raises:
+            WeightsError: the file was not found.
+        """
         path = self.path(name)
         if path is None:
             raise WeightsError(f"{self.folder}: no file {name}")
@@ -87,7 +94,7 @@ class Found:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and contents of all files, whatever folder they lie in."""
+        """SHA-256 over the names and contents of all files; their folders do not count."""
         total = hashlib.sha256()
         every = {path for paths in self.paths.values() for path in paths}
         for line in sorted(f"{path.name}\0{file_hash(path)}\n" for path in every):
@@ -96,10 +103,11 @@ class Found:
 
 
 def locate_weights(weights: Weights) -> Found:
-    """The files of ``weights``.
+    """Find the files of a backbone's weights on this machine.
 
     Raises:
-        WeightsError: some are not there; names them, where they were looked for, and what to run.
+        WeightsError: files are missing; the message says where they were looked for and what to
+            run.
     """
     paths = {file.label: find(weights.source_of(file), file) for file in weights.files}
     missing = [f for f in weights.files if not f.is_optional and not paths[f.label]]
@@ -119,7 +127,7 @@ def locate_weights(weights: Weights) -> Found:
 
 
 def find(source: str, file: WeightFile) -> tuple[Path, ...]:
-    """The paths of one file (or of one pattern), none when it is not there."""
+    """Return the paths of one file (or of one pattern) in a source; empty: it is missing."""
     candidate = _existing(source)
     if candidate is None:
         return ()
@@ -135,7 +143,7 @@ def _existing(source: str) -> Path | None:
 
 
 def candidates_of(source: str) -> list[Path]:
-    """Where a source may lie, in the order of looking; the paths need not exist."""
+    """Return the paths that are searched for a source, in this order; they need not exist."""
     candidates = [Path(source).expanduser()]
     if root := os.environ.get(FOLDER_VARIABLE):
         candidates.append(Path(root).expanduser() / source)
@@ -147,7 +155,11 @@ def candidates_of(source: str) -> list[Path]:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file; remembered by size and time, because weights have gigabytes."""
+    """Return the SHA-256 of a file.
+
+    Hashes of large files are cached by path, size and modification time, because weights have
+    gigabytes.
+    """
     status = path.stat()
     facts = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
     known = _remembered()
@@ -161,7 +173,7 @@ def file_hash(path: Path) -> str:
 
 
 def _snapshot(hub_id: str) -> Path:
-    """The folder of a hub id in Hugging Face's cache: its newest snapshot, or where it would be."""
+    """Return the newest snapshot of a hub id in Hugging Face's cache, or where it would be."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")).expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
     folder = cache / f"models--{hub_id.replace('/', '--')}"
@@ -187,7 +199,7 @@ def _remember(facts: str, found: str) -> None:
         unfinished.write_text(json.dumps({**_remembered(), facts: found}))
         unfinished.replace(target)
     except OSError:
-        return  # a home that cannot be written costs time, nothing else
+        return  # without a writable home the hash is only computed again
 
 
 def _hash_file() -> Path:

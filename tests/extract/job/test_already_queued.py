@@ -49,7 +49,7 @@ def test_the_same_command_again_names_the_job_and_submits_nothing(submit, slurm)
     assert (code, out) == (1, "")
     assert "10 of these clips are in Slurm's queue already" in err
     for said in (
-        "job features/.jobs/0001, Slurm's 100, tasks 2 PENDING, 1 RUNNING",
+        "job folder features/.jobs/0001, Slurm job 100, tasks 2 PENDING, 1 RUNNING",
         "emo extract --status features/.jobs/0001", "emo extract --resume features/.jobs/0001",
         "--anyway",
     ):  # fmt: skip
@@ -109,7 +109,7 @@ def test_an_array_that_cannot_be_written_down_is_named(submit, slurm):
     sbatch.write_text("\n".join(lines))
     code, _, err = submit(0, 3)
     assert code == 1
-    assert "Slurm took array 100" in err
+    assert "Slurm accepted array 100" in err
     assert "scancel 100" in err
 
 

@@ -65,7 +65,7 @@ def test_a_folder_that_is_no_job_is_refused(job, tmp_path):
     with pytest.raises(JobError, match="no job folder"):
         open_job(tmp_path)
     folder = write_job(job, [part(["a"])])
-    with pytest.raises(JobError, match="no part 1; it has 0 to 0"):
+    with pytest.raises(JobError, match="no part 1, only 0 to 0"):
         folder.part(1)
     (folder.path / "parts.jsonl").write_text("{torn")
     with pytest.raises(JobError, match="part 0 is damaged"):

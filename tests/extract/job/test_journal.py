@@ -72,7 +72,7 @@ def test_a_clip_is_condemned_only_alone_and_by_two_deaths(journal):
     assert [group.give_up_reason for group in journal.groups("a")] == [None]  # once alone, unseen
     dies(journal, "a", None)
     (group,) = journal.groups("a")
-    assert "died 3 times with it in hand, alone in the end: killed, nobody saw by what" in (
+    assert "died 3 times while processing it, alone in the end: unknown cause" in (
         group.give_up_reason
     )
 

@@ -65,7 +65,7 @@ def test_the_job_lies_beside(emo, manifest, bucket, tmp_path):
     emo("extract", manifest, "--out", f"{out}-2", "--jobs", "elsewhere")
     assert latest_job(location(f"{out}-2"), tmp_path / "elsewhere")
     code, _, error = emo("extract", manifest, "--out", "features", "--jobs", "elsewhere")
-    assert (code, "leave it out" in error) == (1, True)
+    assert (code, "leave --jobs out" in error) == (1, True)
 
 
 def test_interchange_with_a_bucket(emo, manifest, bucket):

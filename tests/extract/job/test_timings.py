@@ -18,7 +18,7 @@ from emo.extract.job.timings import (
     stage_table,
 )
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.worker import worker as work
+from emo.extract.worker import encode, prepare
 from emo.extract.worker.face_stage import FaceStage, StageClock
 from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
@@ -37,18 +37,19 @@ def run(root, **options):
 
 
 def slowed(monkeypatch, name, seconds):
-    real = getattr(work, name)
+    module = encode if name == "encode_batch" else prepare
+    real = getattr(module, name)
 
     def slow(*args, **named):
         time.sleep(seconds)
         return real(*args, **named)
 
-    monkeypatch.setattr(work, name, slow)
+    monkeypatch.setattr(module, name, slow)
 
 
 @pytest.fixture
 def one_thread(monkeypatch):
-    monkeypatch.setattr("emo.extract.worker.devices.cores", lambda: 1)
+    monkeypatch.setattr("emo.extract.executors.local.cores", lambda: 1)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_the_table_lines_up_and_the_advice_follows_from_it(monkeypatch):
     assert len({len(line) for line in lines}) == 1
     assert lines[2].split() == ["decode", "4", "75", "100", "120", "2"]
     assert "--cpus-per-task" in advice(totals)
-    assert "what limits is decoding" in advice(totals)
+    assert "the limiting stage is decoding" in advice(totals)
     assert "finding faces on the CPU" in advice(totals_of(decode=9.0, faces=20.0))
     assert "finding faces on the GPU" in advice(totals_of(is_on_gpu=True, decode=20.0, faces=9.0))
     assert "--gpus-per-task)" in advice(totals_of(encode=9.0))

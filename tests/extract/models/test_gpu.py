@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data
 
 from emo.extract.faces.detector import FaceDetector
-from emo.extract.faces.integral_image import Areas, DeviceAreas
+from emo.extract.faces.integral_image import DeviceIntegralImage, IntegralImage
 from emo.extract.job.request import requests_from_words
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
@@ -58,7 +58,7 @@ def test_pinned_copies_return_what_was_sent(device):
 
 
 def test_means_over_areas_are_the_same_bits(device, frames):
-    ours, theirs = DeviceAreas(frames, device), Areas(frames)
+    ours, theirs = DeviceIntegralImage(frames, device), IntegralImage(frames)
     assert np.array_equal(ours.resized(100, 70).cpu().numpy(), theirs.resized(100, 70))
 
 

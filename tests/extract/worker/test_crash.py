@@ -21,8 +21,8 @@ from tests.make import make_clip, tone
 
 PHASES = (
     Phase("plan", "emo.extract.job.folder:write_lines", "after"),
-    Phase("decode", "emo.extract.worker.worker:load_segments"),
-    Phase("encode", "emo.extract.worker.worker:encode_batch"),
+    Phase("decode", "emo.extract.worker.prepare:load_segments"),
+    Phase("encode", "emo.extract.worker.encode:encode_batch"),
     Phase("add", "emo.store.part.writer:PartWriter.add"),
     Phase("write", "emo.store.part.writer:write_members", "half way"),
     Phase("fsync", "os:fsync"),

@@ -8,10 +8,10 @@ from tests.extract.letters_job import check_whole, hashes, hashes_undisturbed, w
 from tests.forked import Phase, emo_command, forked
 from tests.mounts import bound, mount, needs_mounts, unmount
 
-ENCODE = Phase("encode", "emo.extract.worker.worker:encode_batch")
+ENCODE = Phase("encode", "emo.extract.worker.encode:encode_batch")
 PHASES = (
     Phase("plan", "emo.extract.job.folder:write_lines"),
-    Phase("decode", "emo.extract.worker.worker:load_segments"),
+    Phase("decode", "emo.extract.worker.prepare:load_segments"),
     ENCODE,
     Phase("write", "emo.store.part.writer:write_members", "half way"),
     Phase("link", "os:link"),

@@ -1,4 +1,4 @@
-"""What a transformers model reads, made from decoded media by the model's own processor."""
+"""Make the inputs of a transformers model from decoded media, with the model's own processor."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -16,17 +16,19 @@ from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel
 
 LEAST_SAMPLES = 400
-"""Below this the convolutions of wav2vec2 and its relatives have no output: zeros follow."""
+"""Shorter audio is padded with zeros to so many samples: the convolutions of wav2vec2 and similar
+models give no output for less."""
 PICTURE_BANDS, PICTURE_FLOOR_DB = 128, -100.0
-"""A log-mel picture has 128 bands; its darkest grey is digital silence, its lightest 0 dB."""
-_TOKEN_LIMIT = 100_000  # tokenizers without a limit say 10^30
+"""Bands of a log-mel picture, and the level in dB that is drawn black (digital silence); 0 dB is
+white."""
+_TOKEN_LIMIT = 100_000  # tokenizers without a limit report about 10^30
 
 
 class TextInputs:
-    """Ids of a text; one that is longer than the model reads is cut into consecutive pieces."""
+    """Turn a text into ids; a text that is too long for the model is cut into several pieces."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Load the tokenizer; the model's positions bound the length."""
+        """Load the tokenizer; the number of the model's positions limits the length of a piece."""
         from transformers import AutoTokenizer
 
         self._tokenizer = _load(AutoTokenizer, folder)
@@ -37,7 +39,7 @@ class TextInputs:
         self._lock = threading.Lock()  # a fast tokenizer cannot truncate in two threads at once
 
     def rows(self, text: str) -> list[ModelRows]:
-        """Pieces of one text: (1, L) int64 ids each."""
+        """Return the ids of each piece of a text, int64 (1, L)."""
         with self._lock:
             pieces = self._tokenizer(
                 text, truncation=True, max_length=self._limit, return_overflowing_tokens=True
@@ -48,7 +50,7 @@ class TextInputs:
 
 
 class AudioInputs:
-    """What a speech or sound model reads of each window."""
+    """Turn audio into the inputs of a speech or sound model, one for each window."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         """Load the feature extractor."""
@@ -61,25 +63,28 @@ class AudioInputs:
     def rows(
         self, samples: np.ndarray, sample_rate: int, window: float | None, hop: float | None
     ) -> tuple[list[ModelRows], list[float]]:
-        """One row a window, in time order, and the seconds of sound in each.
+        """Cut the audio into windows and make the model's input for each.
 
         Args:
-            samples: (channels, S).
+            samples: float32 (channels, S).
             sample_rate: Hz.
-            window: seconds; None: the whole clip. Bounded by what the model reads.
-            hop: seconds; None: as ``window``.
+            window: seconds of a window; None: the whole clip. The model may limit it.
+            hop: seconds from window to window; None: equal to ``window``.
+
+        Returns:
+            For each window, in time order, float32 (1, …), and the seconds of audio in it.
         """
         mono = resample_audio(to_mono(samples), sample_rate, self.sample_rate)
         seconds = len(mono) / self.sample_rate
         length = min(window or seconds, self.window_seconds or seconds)
         step = min(hop or length, length)
-        rows, heard = [], []
+        rows, lengths = [], []
         for start in window_starts(seconds, length, step):
             low = round(start * self.sample_rate)
             piece = mono[low : low + round(length * self.sample_rate)]
-            heard.append(len(piece) / self.sample_rate)
+            lengths.append(len(piece) / self.sample_rate)
             rows.append(self._row(piece))
-        return rows, heard
+        return rows, lengths
 
     def _row(self, piece: np.ndarray) -> ModelRows:
         padded = np.pad(piece, (0, max(0, LEAST_SAMPLES - len(piece))))
@@ -90,10 +95,10 @@ class AudioInputs:
 
 
 class PictureInputs:
-    """Pixels of frames, of face crops, of a video's frames together, or of a log-mel picture."""
+    """Turn frames, face crops, videos or log-mel pictures into the inputs of an image model."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Load the image processor, or the video processor of models that have no other."""
+        """Load the image processor, or the video processor of a model that has no other."""
         from transformers import AutoImageProcessor, AutoVideoProcessor
 
         self._is_video_processor = False
@@ -103,17 +108,20 @@ class PictureInputs:
             self._processor, self._is_video_processor = _load(AutoVideoProcessor, folder), True
 
     def frames(self, images: np.ndarray) -> ModelRows:
-        """(F, H, W, 3) uint8 -> one row a frame."""
+        """Make the input of each image by itself: uint8 (F, H, W, 3) -> (F, …).
+
+        A NaFlex model gets two tensors: patches (F, patches, D) and their grid's shape (F, 2).
+        """
         made = self._processor(images=list(images), return_tensors="pt")
         pixels: Tensor = made["pixel_values"]
-        if "spatial_shapes" in made:  # NaFlex: patches, a mask over them, their rows and columns
+        if "spatial_shapes" in made:  # NaFlex: patches, a mask over them, and the grid's shape
             count = int(made["pixel_attention_mask"][0].sum())
             shapes = made["spatial_shapes"]
             return pixels[:, :count], shapes
         return pixels.float()
 
     def video(self, frames: np.ndarray) -> ModelRows:
-        """(F, H, W, 3) uint8 -> one row."""
+        """Make one input of a video's frames: uint8 (F, H, W, 3) -> float32 (1, F, 3, H, W)."""
         if self._is_video_processor:
             clip = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
             made = self._processor(videos=[clip], return_tensors="pt", do_sample_frames=False)
@@ -124,7 +132,15 @@ class PictureInputs:
 
 
 def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(channels, S) -> (128, T, 3) uint8: log-mel as a grey picture, low bands at the bottom."""
+    """Draw a log-mel spectrogram as a grey picture, low bands at the bottom.
+
+    Args:
+        samples: float32 (channels, S).
+        sample_rate: Hz.
+
+    Returns:
+        uint8 (128, T, 3), one column per 10 ms.
+    """
     bands = log_mel(
         resample_audio(to_mono(samples), sample_rate, 16000), 16000, mels=PICTURE_BANDS,
         window_seconds=0.025, hop_seconds=0.01,
@@ -134,7 +150,7 @@ def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _fixed_seconds(extractor: Any, model_type: object) -> float | None:
-    """The longest window of models that read a fixed one."""
+    """Return the longest window in seconds that a model reads; None: it has no limit."""
     if model_type == "whisper":
         return float(extractor.chunk_length)
     if model_type == "clap":
@@ -148,14 +164,14 @@ def _load(kind: Any, folder: Path) -> Any:
     load: Callable[..., Any] = kind.from_pretrained
     try:
         return load(folder, local_files_only=True)
-    except Exception as error:  # OSError, ValueError, KeyError …: transformers raises what it likes
+    except Exception as error:  # transformers raises OSError, ValueError, KeyError and others
         raise WeightsError(
-            f"{folder}: {kind.__name__} cannot be made from its files: "
+            f"{folder}: {kind.__name__} cannot be made from the files in it: "
             f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from error
 
 
 def tokens_of(rows: Tensor) -> np.ndarray:
-    """(n, t, D) of one clip -> (n · t, D) float32."""
+    """Join the t tokens of each of a clip's n rows: float32 (n, t, D) -> (n * t, D)."""
     array: np.ndarray = rows.reshape(-1, rows.shape[-1]).numpy()
     return array

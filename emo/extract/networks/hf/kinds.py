@@ -1,4 +1,4 @@
-"""What a transformers model reads and what is kept of it, told by its configuration alone."""
+"""Tell from a transformers configuration what the model reads and which output is kept."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -6,13 +6,21 @@ from typing import Any, Literal
 from emo.errors import OptionError, WeightsError
 
 Kind = Literal["text", "audio", "image", "face", "video", "spectrogram"]
+"""What a model reads; ``face``: images that are face crops, ``spectrogram``: images of sound."""
 Level = Literal["tokens", "mean", "first", "pooler", "projected"]
+"""Which output is kept; see docs/backbones.md."""
 TWO_TOWERS = {"clip", "siglip", "siglip2", "clap", "chinese_clip", "altclip", "metaclip_2"}
+"""Model types with one tower for text and one for images or audio."""
 _DECLARED_FRAMES = ("num_frames", "frames_per_clip")
 
 
 def kind_of(asked: Kind | Literal["auto"], config: Mapping[str, Any]) -> Kind:
-    """What the model reads: as asked, else by its type."""
+    """Return what the model reads: ``asked``, or for ``auto`` what its type reads.
+
+    Args:
+        asked: the option ``input``.
+        config: content of ``config.json``.
+    """
     if asked != "auto":
         return asked
     from transformers.models.auto import modeling_auto as auto
@@ -28,10 +36,15 @@ def kind_of(asked: Kind | Literal["auto"], config: Mapping[str, Any]) -> Kind:
 
 
 def level_of(asked: Level | Literal["auto"], kind: Kind, config: Mapping[str, Any]) -> Level:
-    """What is kept: as asked, else the usual of such models.
+    """Return which output is kept: ``asked``, or for ``auto`` the usual one of such models.
+
+    Args:
+        asked: the option ``level``.
+        kind: what the model reads.
+        config: content of ``config.json``.
 
     Raises:
-        OptionError: a projection of a model that has none.
+        OptionError: ``projected`` was asked of a model without a projection.
     """
     is_two = config.get("model_type") in TWO_TOWERS
     if asked == "projected" and not is_two:
@@ -45,16 +58,16 @@ def level_of(asked: Level | Literal["auto"], kind: Kind, config: Mapping[str, An
     return "tokens" if is_sequence and not is_spectral else "pooler"
 
 
-def audio_frames(config: Mapping[str, Any]) -> int:
-    """Frames that a video model reads at once."""
+def video_frames(config: Mapping[str, Any]) -> int:
+    """Return how many frames a video model reads at once."""
     return next((int(config[name]) for name in _DECLARED_FRAMES if config.get(name)), 16)
 
 
 def layer_numbers(layers: str) -> tuple[int, ...] | None:
-    """``last`` -> None; ``mean`` -> (); ``-2,-1`` -> (-2, -1).
+    """Parse the option ``layers``: ``last`` -> None; ``mean`` -> (); ``-2,-1`` -> (-2, -1).
 
     Raises:
-        ValueError: something else.
+        ValueError: the option has another form.
     """
     if layers == "last":
         return None
@@ -69,10 +82,15 @@ def layer_numbers(layers: str) -> tuple[int, ...] | None:
 
 
 def width_of(config: Any, kind: Kind, level: Level) -> int:
-    """D, from the configuration.
+    """Return the width D of the tokens.
+
+    Args:
+        config: transformers' configuration object.
+        kind: what the model reads.
+        level: which output is kept.
 
     Raises:
-        WeightsError: the configuration does not say.
+        WeightsError: the configuration does not contain the width.
     """
     tower = {"text": "text_config", "audio": "audio_config"}.get(kind, "vision_config")
     part = getattr(config, tower, None) or config
@@ -85,4 +103,4 @@ def width_of(config: Any, kind: Kind, level: Level) -> int:
             return int(getattr(part, name))
     if getattr(part, "hidden_sizes", None):
         return int(part.hidden_sizes[-1])
-    raise WeightsError(f"hf: the configuration of {config.model_type} does not tell its width")
+    raise WeightsError(f"hf: the configuration of {config.model_type} does not contain its width")

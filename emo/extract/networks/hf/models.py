@@ -1,4 +1,4 @@
-"""Loads a transformers model from local files and calls the part of it that is wanted."""
+"""Load a transformers model from local files and call the part of it that is needed."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +14,15 @@ from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level, layer_numbers
 def load_network(
     folder: Path, config: Mapping[str, Any], level: Level
 ) -> tuple[torch.nn.Module, bool]:
-    """The model in eval mode, and whether its pooler came with weights.
+    """Load a model.
+
+    Args:
+        folder: folder of the weights.
+        config: content of ``config.json``.
+        level: which output is kept.
+
+    Returns:
+        The model in eval mode, and whether the files hold the weights of its pooler.
 
     Raises:
         WeightsError: a tensor is missing, or transformers cannot load the files.
@@ -27,7 +35,7 @@ def load_network(
         network, info = AutoModel.from_pretrained(
             folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **extra
         )
-    except Exception as error:  # transformers raises what it likes
+    except Exception as error:  # transformers raises many kinds of errors
         raise WeightsError(f"{folder}: {str(error).splitlines()[0]}") from error
     missing = sorted(info["missing_keys"])
     lacking = [name for name in missing if "pooler" not in name]
@@ -41,7 +49,16 @@ def load_network(
 def forward_of(
     network: Any, kind: Kind, level: Level, *, model_type: str, layers: str, has_pooler: bool
 ) -> Callable[..., Tensor]:
-    """A function of rows of inputs that gives what is kept: (n, ...) -> (n, t, D)."""
+    """Return the forward pass: inputs of n rows (n, …) -> the kept output (n, t, D).
+
+    Args:
+        network: the model.
+        kind: what it reads.
+        level: which output is kept.
+        model_type: the model's type in ``config.json``.
+        layers: the option ``layers``.
+        has_pooler: whether the weights of its pooler were loaded.
+    """
     call = _call_of(network, kind, model_type)
     numbers = layer_numbers(layers)
 
@@ -62,7 +79,7 @@ def forward_of(
 
 
 def _quiet() -> None:
-    """No bars and tables of transformers between ours; what is missing becomes an error here."""
+    """Switch off transformers' progress bars and warnings; missing tensors become our errors."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -70,7 +87,7 @@ def _quiet() -> None:
 
 
 def _call_of(network: Any, kind: Kind, model_type: str) -> Callable[..., Any]:
-    """The part of the model that reads ``kind``, under the names of its arguments."""
+    """Return the function of the model that reads ``kind``."""
     if model_type == "vit_mae":
         patches = (network.config.image_size // network.config.patch_size) ** 2
 
@@ -87,32 +104,33 @@ def _call_of(network: Any, kind: Kind, model_type: str) -> Callable[..., Any]:
 
 
 def _tower_of(network: Any, kind: Kind) -> Callable[..., Any]:
+    """Return the function of a model with two towers that reads ``kind``."""
     if kind == "text":
         return network.get_text_features  # type: ignore[no-any-return]
     if kind == "audio":
 
-        def heard(features: Tensor, **more: Any) -> Any:
+        def audio(features: Tensor, **more: Any) -> Any:
             longer = torch.zeros(len(features), 1, dtype=torch.bool, device=features.device)
             return network.get_audio_features(features, is_longer=longer, **more)
 
-        return heard
+        return audio
 
-    def seen(pixels: Tensor, shapes: Tensor | None = None, **more: Any) -> Any:
+    def image(pixels: Tensor, shapes: Tensor | None = None, **more: Any) -> Any:
         if shapes is None:
             return network.get_image_features(pixels, **more)
         mask = torch.ones(pixels.shape[:2], dtype=torch.int32, device=pixels.device)
         return network.get_image_features(pixels, mask, shapes, **more)
 
-    return seen
+    return image
 
 
 def _flat(hidden: Tensor) -> Tensor:
-    """(n, t, D) as it is; the (n, D, H, W) of convolutional models -> (n, H · W, D)."""
+    """Flatten the (n, D, H, W) of a convolutional model to (n, H * W, D); keep (n, t, D)."""
     return hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden
 
 
 def _mixed(out: Any, numbers: tuple[int, ...]) -> Tensor:
-    """The mean of some layers' outputs; of none named: of all but the embeddings."""
+    """Average the outputs of some layers: (n, t, D); without numbers of all but the embeddings."""
     every = out.hidden_states
     chosen = [every[number] for number in numbers] if numbers else list(every[1:])
     return torch.stack([_flat(hidden) for hidden in chosen]).mean(0)
