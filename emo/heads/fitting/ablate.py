@@ -13,7 +13,7 @@ from emo.heads.fitting.fit import FitOptions, asked_data, fit_head
 from emo.heads.fitting.request import fit_request
 from emo.heads.runs.compare import Comparison, compare_runs
 from emo.heads.runs.files import RUN_FILE, read_document
-from emo.heads.training.fingerprint import name_of, name_of_run, question_of
+from emo.heads.training.fingerprint import hash_of_question, hash_of_run, question_of
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 
@@ -103,7 +103,7 @@ def _question(
     asked = fit_request(manifest, features, None, options)
     if by is not None:
         return question_of_folds(asked, by)
-    return name_of_run(name_of(question_of(asked_data(asked), options)), options)
+    return hash_of_run(hash_of_question(question_of(asked_data(asked), options)), options)
 
 
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -34,7 +34,7 @@ from emo.heads.runs.result import FitResult, titles
 from emo.heads.runs.test_ledger import record
 from emo.heads.runs.write import run_folder, writing_run
 from emo.heads.runs.write_folds import write_folds
-from emo.heads.training.fingerprint import name_of_folds, name_of_run, question_of
+from emo.heads.training.fingerprint import hash_of_folds, hash_of_run, question_of
 from emo.heads.training.outcome import Outcome, Round
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -107,14 +107,14 @@ def cross_validate(
                      for name in loaded.tasks},
             seconds=time.monotonic() - started,
             out=out,
-            question=name_of_run(name_of_folds(questions, by), options),
+            question=hash_of_run(hash_of_folds(questions, by), options),
             inherited=asked.initials.known,
         )  # fmt: skip
         result = CrossResult(by, cut.how, pooled, tuple(folds))
         if folder is not None and out is not None:
             with writing_run(out):
                 tested = [clip_id for fold in folds for clip_id in fold.test.ids]
-                question = name_of_folds(questions, by)
+                question = hash_of_folds(questions, by)
                 earlier = record(out, tested, list(loaded.tasks), question, within=within)
                 pooled = dataclasses.replace(pooled, earlier=earlier)
                 result = dataclasses.replace(result, pooled=pooled)
@@ -127,7 +127,7 @@ def question_of_folds(asked: FitRequest, by: str) -> str:
     loaded = _load(asked)
     datas = (_data_of(loaded, fold, asked, by) for fold in _cut(loaded, asked, by).folds)
     questions = [question_of(data, asked.options) for data in datas]
-    return name_of_run(name_of_folds(questions, by), asked.options)
+    return hash_of_run(hash_of_folds(questions, by), asked.options)
 
 
 def pool(parts: Sequence[Scores]) -> Scores:

@@ -19,7 +19,7 @@ from emo.heads.runs.result import FitResult, titles
 from emo.heads.runs.test_ledger import record
 from emo.heads.runs.write import run_folder, write_run, writing_run
 from emo.heads.training.checkpoint import Checkpoints, open_checkpoints
-from emo.heads.training.fingerprint import name_of, name_of_run, question_of
+from emo.heads.training.fingerprint import hash_of_question, hash_of_run, question_of
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 
@@ -59,7 +59,7 @@ def fit_head(
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(threads(options.threads))
         data = asked_data(asked)
-        run = name_of_run(name_of(question_of(data, options)), options)
+        run = hash_of_run(hash_of_question(question_of(data, options)), options)
         found: Search | None = None
         if options.search:
             check_served(asked.kind, data, options)
@@ -75,7 +75,7 @@ def fit_head(
         if folder is not None and out is not None:
             with writing_run(out):
                 tested = data.splits["test"].ids if "test" in data.splits else ()
-                question = name_of(question_of(data, asked.options))
+                question = hash_of_question(question_of(data, asked.options))
                 earlier = record(out, tested, list(data.widths), question, within=within)
                 result = dataclasses.replace(result, earlier=earlier)
                 write_run(folder, result)

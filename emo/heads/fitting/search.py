@@ -29,7 +29,7 @@ from emo.heads.fitting.parallel import one_thread, side_by_side, slots
 from emo.heads.fitting.request import Build
 from emo.heads.head import Head
 from emo.heads.options import FitOptions
-from emo.heads.training.fingerprint import name_of, question_of
+from emo.heads.training.fingerprint import hash_of_question, question_of
 from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Round
 
@@ -88,7 +88,7 @@ def search(
     space = space_of(kind, options)
     if not space:
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
-    kept = _study(optuna, journal, name_of(question_of(data, options)))
+    kept = _study(optuna, journal, hash_of_question(question_of(data, options)))
     earlier = {
         trial.user_attrs[_NUMBER]: trial
         for trial in kept.get_trials(deepcopy=False) if _NUMBER in trial.user_attrs

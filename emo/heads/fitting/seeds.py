@@ -117,14 +117,14 @@ class _FitSeed:
         self, seed: int, tell: Callable[[Round], None]
     ) -> tuple[Outcome, dict[tuple[str, str], dict[str, np.ndarray]]]:
         """``tell`` hears every round."""
-        outcome = self.checkpoints.finished(seed) if self.checkpoints else None
+        outcome = self.checkpoints.read_finished(seed) if self.checkpoints else None
         if outcome is None:
             outcome = train_head(
                 self.build, self.pooled["train", WHOLE], self.pooled["val", WHOLE],
                 self.options.loop, seed=seed, watch=tell, checkpoints=self.checkpoints,
             )  # fmt: skip
             if self.checkpoints is not None:
-                self.checkpoints.finish(outcome)
+                self.checkpoints.write_finished(outcome)
         head = self.build()
         head.load_state_dict(outcome.state)
         return outcome, {

@@ -26,7 +26,7 @@ def check_read(kind: type[Head], own: Any, options: FitOptions, *, streams: int)
     preset = PRESETS.get(options.preset)
     usual = LoopOptions()
     asked = {}
-    for name in kind.unread(own, streams=streams):
+    for name in kind.unused_options(own, streams=streams):
         value, default = getattr(options, name), getattr(usual, name)
         of_preset = preset.options.get(name, default) if preset else default
         if value not in (default, of_preset):

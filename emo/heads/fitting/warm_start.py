@@ -110,7 +110,7 @@ def read_initials(runs: Sequence[str], kind: type[Head], name: str) -> Initials:
         FitError: a run of another head, a head without a part for each stream, a stream twice, or
             a run that does not say which clips it knows.
     """
-    if runs and not kind.of_streams:
+    if runs and not kind.stream_modules:
         raise FitError(f"--init: head {name} has no part of its own for each stream")
     found: dict[str, Initial] = {}
     known = {}
@@ -130,7 +130,7 @@ def read_initials(runs: Sequence[str], kind: type[Head], name: str) -> Initials:
 
 def _parts(head: Head) -> torch.nn.ModuleList:
     """One module a stream, in the order of the streams."""
-    found = head.get_submodule(head.of_streams)
+    found = head.get_submodule(head.stream_modules)
     assert isinstance(found, torch.nn.ModuleList)
     return found
 

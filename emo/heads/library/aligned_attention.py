@@ -44,7 +44,7 @@ class AlignedAttention(Head):
     Source: the team's QIA2020 project (aligned attention pooling over modalities).
     """
 
-    of_streams = "projections"
+    stream_modules = "projections"
     Options = AlignedOptions
 
     def __init__(

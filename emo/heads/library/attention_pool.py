@@ -68,7 +68,7 @@ class AttentionPoolHead(Head):
     modality is missing. Source: Yang et al. 2016 (HAN) for the attention.
     """
 
-    of_streams = "pools"
+    stream_modules = "pools"
     Options = AttentionOptions
 
     def __init__(

@@ -61,7 +61,7 @@ class BiLSTMHead(Head):
     Source: Hochreiter and Schmidhuber 1997; Yang et al. 2016 (HAN) for the attention.
     """
 
-    of_streams = "pools"
+    stream_modules = "pools"
     Options = BiLSTMOptions
 
     def __init__(

@@ -86,7 +86,7 @@ class CrossModal(Head):
     modalities as in the team's CrossFormer project.
     """
 
-    of_streams = "projections"
+    stream_modules = "projections"
     renamed_weights: ClassVar[Mapping[str, str]] = {"place": "position"}
     Options = CrossModalOptions
 

@@ -40,7 +40,7 @@ class DialogueBiLSTM(Head):
 
     unit = "dialogue"
     tasks = ("classify", "multilabel", "regress", "pairs")
-    of_streams = "features.projections"
+    stream_modules = "features.projections"
     Options = DialogueOptions
 
     def __init__(

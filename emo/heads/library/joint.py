@@ -46,7 +46,7 @@ class JointHead(Head):
 
     unit = "dialogue"
     tasks = ("classify", "multilabel", "regress", "pairs")
-    of_streams = "features.projections"
+    stream_modules = "features.projections"
     Options = JointOptions
 
     def __init__(

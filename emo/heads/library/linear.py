@@ -150,7 +150,7 @@ class LinearHead(Head):
         return bool(self.options.solver != "adamw")
 
     @classmethod
-    def unread(cls, options: LinearOptions, *, streams: int) -> tuple[str, ...]:
+    def unused_options(cls, options: LinearOptions, *, streams: int) -> tuple[str, ...]:
         """As in the contract; ``ridge`` has a loss of its own, others only choose its penalties."""
         if options.solver == "adamw":
             return ()

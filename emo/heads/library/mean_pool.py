@@ -29,7 +29,7 @@ class MeanPoolHead(Head):
     before training.
     """
 
-    of_streams = "projections"
+    stream_modules = "projections"
     Options = MeanOptions
 
     def __init__(

@@ -74,7 +74,7 @@ class MLSTMFCN(Head):
     Source: Karim et al. 2019 (Multivariate LSTM-FCNs, arXiv:1801.04503).
     """
 
-    of_streams = "branches"
+    stream_modules = "branches"
     Options = MLSTMFCNOptions
 
     def __init__(

@@ -64,7 +64,7 @@ class SpectrogramCNN(Head):
     head, about 0.1 M weights; the team's QIA2020 project reads speech so.
     """
 
-    of_streams = "networks"
+    stream_modules = "networks"
     Options = SpectrogramOptions
 
     def __init__(

@@ -44,7 +44,7 @@ class FitResult:
     """Of the whole fit, reading included."""
     out: Path | None
     question: str = ""
-    """A name of all that was asked, see :func:`emo.heads.training.fingerprint.name_of_run`."""
+    """A name of all that was asked, see :func:`emo.heads.training.fingerprint.hash_of_run`."""
     earlier: Earlier = field(default_factory=Earlier)
     """Looks at any of the same test clips before, under other settings."""
     inherited: Mapping[Path, Known] = field(default_factory=dict)

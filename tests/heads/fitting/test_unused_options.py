@@ -69,7 +69,7 @@ def test_every_option_of_the_loop_is_looked_at():
     ids=lambda own: own.get("solver", "lbfgs"),
 )
 def test_what_is_not_read_changes_nothing_and_all_else_something(uneven, own):
-    unread = LinearHead.unread(LinearOptions(**own), streams=2)
+    unread = LinearHead.unused_options(LinearOptions(**own), streams=2)
     usual = solved(uneven, own)
     for name, value in OTHERS.items():
         assert is_same(solved(uneven, own, **{name: value}), usual) == (name in unread), name
@@ -79,9 +79,9 @@ def test_of_streams_fused_late_the_loss_chooses_ridges_penalties(uneven):
     own = {"solver": "ridge", "penalties": 60}
     usual = solved(uneven, own)
     assert not is_same(solved(uneven, own, class_weights=True), usual)
-    assert LinearHead.unread(LinearOptions(**own), streams=2) == OF_STEPS
-    assert LinearHead.unread(LinearOptions(**own), streams=1) == OF_STEPS + OF_LOSS
-    assert LinearHead.unread(LinearOptions(solver="adamw"), streams=2) == ()
+    assert LinearHead.unused_options(LinearOptions(**own), streams=2) == OF_STEPS
+    assert LinearHead.unused_options(LinearOptions(**own), streams=1) == OF_STEPS + OF_LOSS
+    assert LinearHead.unused_options(LinearOptions(solver="adamw"), streams=2) == ()
 
 
 def test_the_error_names_what_was_typed_and_what_to_do(made):

@@ -119,7 +119,7 @@ def test_another_question_is_refused_and_named(made, tmp_path):
         fit_head(fewer, [store], out, STEPPED, resume=True)
     words = [clip.targets["label"] for clip in manifest.clips[1:]]
     relabelled = make_manifest([*words, "anger"], split=SPLITS)
-    with pytest.raises(FitError, match="question: other labels"):
+    with pytest.raises(FitError, match="other options or clips: other labels"):
         fit_head(relabelled, [store], out, STEPPED, resume=True)
     again = fit_head(manifest, [store], out, other)  # anew
     same(again, fit_head(manifest, [store], None, other))
@@ -171,26 +171,26 @@ def outcome_of(size):
 def test_two_fits_of_one_out_never_take_each_others_heads(tmp_path):
     one = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=False)
     two = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 2}, resume=False)
-    one.finish(outcome_of(3))
-    assert one.finished(0) is not None
+    one.write_finished(outcome_of(3))
+    assert one.read_finished(0) is not None
     for reader in (two, checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 2}, resume=True)):
         with pytest.raises(FitError, match=r"finished-0.safetensors was written by a fit that was"):
-            reader.finished(0)
+            reader.read_finished(0)
 
 
 def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path):
     kept = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=False)
-    kept.finish(outcome_of(3))
+    kept.write_finished(outcome_of(3))
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
         with pytest.raises(FitError, match=r"finished-0.safetensors cannot be written"):
-            kept.finish(outcome_of(1_000_000))
+            kept.write_finished(outcome_of(1_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
-    assert len(kept.finished(0).state["weight"]) == 3
+    assert len(kept.read_finished(0).state["weight"]) == 3
     names = {path.name for path in (tmp_path / "fit").iterdir()}
     assert names == {"question.json", "finished-0.safetensors"}
 
@@ -210,7 +210,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", renamed)
     folder = tmp_path / "fit"
-    checkpoint.open_checkpoints(folder, {"rate": 1}, resume=False).finish(outcome_of(3))
+    checkpoint.open_checkpoints(folder, {"rate": 1}, resume=False).write_finished(outcome_of(3))
     assert [name for name in done if isinstance(name, str)] == [
         "question.json", "finished-0.safetensors",
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from emo.heads.data.data import read_data
 from emo.heads.fitting.fit import FitOptions
-from emo.heads.training.fingerprint import HASHED, name_of, name_of_folds, name_of_run, question_of
+from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question, hash_of_folds, hash_of_run, question_of
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 20 + ["val"] * 10 + ["test"] * 10
@@ -70,19 +70,19 @@ def swapped(values, first, second):
 def test_all_that_changes_a_head_or_its_scores_changes_the_question(ask, what, differs):
     ours, theirs = ask(), ask(**what)
     assert {name for name in ours if ours[name] != theirs[name]} == differs
-    assert (name_of(ours) == name_of(theirs)) == (not differs)
-    assert set(HASHED) < set(ours)
+    assert (hash_of_question(ours) == hash_of_question(theirs)) == (not differs)
+    assert set(HASHED_FIELDS) < set(ours)
 
 
 def test_other_folds_and_no_folds_are_other_questions(ask):
     asked = ask()
-    names = {name_of(asked), name_of_folds([asked], "speaker"), name_of_folds([asked], "session")}
-    assert len(names | {name_of_folds([asked, asked], "session")}) == 4
+    names = {hash_of_question(asked), hash_of_folds([asked], "speaker"), hash_of_folds([asked], "session")}
+    assert len(names | {hash_of_folds([asked, asked], "session")}) == 4
 
 
 def test_more_seeds_or_trials_are_another_run():
     names = {
-        name_of_run("x", dataclasses.replace(ASKED, **more))
+        hash_of_run("x", dataclasses.replace(ASKED, **more))
         for more in ({}, {"seeds": 2}, {"search": 2}, {"threads": 2})
     }
     assert len(names) == 3
