@@ -14,7 +14,7 @@ from heads_workload import Workload, make_workload
 
 from emo import plugins
 from emo.heads.data.data import Data, read_data
-from emo.heads.fitting.parallel import has_small_steps, one_thread
+from emo.heads.fitting.threads import has_small_steps, torch_threads
 from emo.heads.head import LIBRARY, Head
 from emo.heads.metrics.classes import confusion, weighted_f1
 from emo.heads.options import FitOptions
@@ -119,7 +119,8 @@ def trained(data: Data, options: FitOptions, *, seed: int) -> Outcome:
     with torch.no_grad():
         head = build()
         train, val = (head.pool(data.splits[name].batch) for name in ("train", "val"))
-    with one_thread(has_small_steps(head, train, options.batch_size)):
+    is_small = has_small_steps(head, train, options.batch_size)
+    with torch_threads(1 if is_small else None):
         return train_head(build, train, val, options.loop, seed=seed)
 
 

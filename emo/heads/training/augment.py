@@ -58,7 +58,8 @@ def drop_modalities(
 def spec_augment(tokens: Ragged, random: np.random.Generator) -> Ragged:
     """Return tokens in which random spans of time and of bands of each clip are zero.
 
-    Zero is the mean of a scaled stream. Source: Park et al. 2019 (arXiv:1904.08779), without time warping.
+    Zero is the mean of a scaled stream. Source: Park et al. 2019 (arXiv:1904.08779), without its
+    time warping.
     """
     values = tokens.values.clone()
     width, offsets = tokens.width, tokens.offsets.tolist()

@@ -8,7 +8,7 @@ import pytest
 from emo.errors import FitError, StoreError
 from emo.heads.data.data import read_data
 from emo.heads.data.scaling import TOTAL_VARIANCE
-from emo.heads.data.select import fewer
+from emo.heads.data.select import subsample
 from emo.heads.data.streams import open_sources
 from emo.heads.options import FitOptions
 from emo.store.recipe import StreamSpec
@@ -173,7 +173,7 @@ def test_few_samples_are_of_every_class_in_turn():
         (2, ["anger", "joy"]),
         (4, ["anger", "fear", "joy", "joy"]),
     ):
-        kept = fewer(clips, most, unit="clip", seed=3, classes_of="label")
+        kept = subsample(clips, most, unit="clip", seed=3, classes_of="label")
         for split in ("train", "val"):
             found = sorted(clip.targets["label"] for clip in kept if clip.split == split)
             assert found == expected

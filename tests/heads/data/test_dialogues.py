@@ -223,7 +223,9 @@ def test_clip_heads_refuse_pairs_and_dialogues_refuse_mixup(spoken):
         fit_head(manifest, [store], None, pairs)
     with pytest.raises(FitError, match="mixup cannot mix"):
         fit_head(manifest, [store], None, dataclasses.replace(QUICK, mixup=0.2))
-    with pytest.raises(FitError, match="joint: expected a first target of clips, got cause"):
+    with pytest.raises(
+        FitError, match="head joint: expected a first target of clips, got the pair target cause"
+    ):
         fit_head(manifest, [store], None, dataclasses.replace(pairs, head="joint"))
 
 

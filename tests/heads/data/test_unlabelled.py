@@ -198,7 +198,7 @@ def test_two_targets_never_share_a_file():
 
 def test_the_current_folder_is_no_run(made):
     labels, store = made
-    with pytest.raises(OptionError, match="expected a folder of the run's own"):
+    with pytest.raises(OptionError, match="expected a folder for this run alone"):
         fit_head(make_manifest(labels, split=SPLITS), [store], Path(), QUICK)
 
 

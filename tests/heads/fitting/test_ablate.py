@@ -68,7 +68,7 @@ def test_resume_keeps_the_runs_that_answer_the_same_question(made, tmp_path, mon
     assert again(options) == (0, ())
     count, notes = again(quick)
     assert count == 2  # fake/b alone is the same
-    assert "fake-a was asked something else: fitted again" in notes[1]
+    assert "fake-a had other options or clips: fitted again" in notes[1]
     count, notes = again(quick, by="2")
     assert (count, len(notes)) == (3, 3)
     assert again(quick, by="2")[0] == 0
@@ -78,7 +78,7 @@ def test_resume_keeps_the_runs_that_answer_the_same_question(made, tmp_path, mon
     file.write_text(json.dumps(document))
     count, notes = again(quick, by="2")
     assert count == 1
-    assert "fake-a does not say what it was asked: fitted again" in notes[0]
+    assert "fake-a does not say its options and clips: fitted again" in notes[0]
 
 
 def test_a_finished_search_is_not_done_again(made, tmp_path, monkeypatch):

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from emo.errors import FitError
-from emo.heads.fitting.cross_validate import cross_validate, pool
+from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.gather_folds import pool_scores
 from emo.heads.metrics.classes import scores
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.run import Run
@@ -155,7 +156,7 @@ def test_the_baseline_of_each_clip_is_that_of_its_fold():
         Scores(("x", "y"), (0,), np.full(count, 0), np.zeros((1, count, 2)), majority)
         for count, majority in ((2, 0), (3, 1))
     ]
-    pooled = pool(parts)
+    pooled = pool_scores(parts)
     assert pooled.majority.tolist() == [0, 0, 1, 1, 1]
     assert pooled.to_json()["majority"]["accuracy"] == 0.4
 

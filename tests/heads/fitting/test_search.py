@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import emo.heads.fitting.search as searching
 from emo.errors import FitError, OptionError
+from emo.heads.fitting import draw_trials
+from emo.heads.fitting import search as searching
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.options_from_cli import fit_options
 from tests.make_batches import learnable, make_manifest, make_store
@@ -131,7 +132,8 @@ def test_trials_with_other_values_than_are_drawn_now_are_tried_again(made, tmp_p
     manifest, store = made
     fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
     interrupt_fourth_trial(monkeypatch)
-    monkeypatch.setattr(searching, "RATES", {"learning_rate": (1e-9, 1e-8), "weight_decay": (1, 2)})
+    rates = {"learning_rate": (1e-9, 1e-8), "weight_decay": (1, 2)}
+    monkeypatch.setattr(draw_trials, "RATES", rates)
     with pytest.raises(KeyboardInterrupt):
         fit_head(manifest, [store], tmp_path / "cut", OPTIONS)
     monkeypatch.undo()

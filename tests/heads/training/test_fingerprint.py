@@ -6,7 +6,13 @@ import pytest
 
 from emo.heads.data.data import read_data
 from emo.heads.fitting.fit import FitOptions
-from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question, hash_of_folds, hash_of_run, question_of
+from emo.heads.training.fingerprint import (
+    HASHED_FIELDS,
+    hash_of_folds,
+    hash_of_question,
+    hash_of_run,
+    question_of,
+)
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 20 + ["val"] * 10 + ["test"] * 10
@@ -76,7 +82,11 @@ def test_all_that_changes_a_head_or_its_scores_changes_the_question(ask, what, d
 
 def test_other_folds_and_no_folds_are_other_questions(ask):
     asked = ask()
-    names = {hash_of_question(asked), hash_of_folds([asked], "speaker"), hash_of_folds([asked], "session")}
+    names = {
+        hash_of_question(asked),
+        hash_of_folds([asked], "speaker"),
+        hash_of_folds([asked], "session"),
+    }
     assert len(names | {hash_of_folds([asked, asked], "session")}) == 4
 
 
