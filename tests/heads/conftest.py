@@ -8,7 +8,7 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
-QUICK = FitOptions(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, threads=1)
 
 
 def quick(head):

@@ -27,11 +27,10 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
     The hashes cover the ids, labels, dialogues and numbers of tokens of the clips of each split,
     and the recipes of the streams.
     """
-    asked = dataclasses.asdict(options)
     splits = data.splits.items()
     targets = [dataclasses.asdict(target) for target in data.targets]
     recipes = {source.name: source.recipe.fingerprint for source in data.sources}
-    facts = {name: value for name, value in asked.items() if name not in _IGNORED}
+    facts = {name: value for name, value in options.flat().items() if name not in _IGNORED}
     found = {
         **facts,
         "target": options.targets,

@@ -23,7 +23,7 @@ from emo.heads.training.losses import make_loss
 from tests.make_batches import learnable, make_batch, make_head, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-QUICK = FitOptions(head="mean_pool", epochs=1, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=1, threads=1)
 PAIRS = dataclasses.replace(QUICK, head="dialogue_bilstm", target="cause", tasks={"cause": "pairs"})
 
 

@@ -19,7 +19,7 @@ from emo.heads.fitting.lock import locked
 from tests.heads.conftest import SPLITS
 from tests.make_batches import learnable, make_manifest, make_store
 
-SHORT = FitOptions(head="mean_pool", epochs=2, threads=1)
+SHORT = FitOptions.of(head="mean_pool", epochs=2, threads=1)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from emo.heads.training.inference import outputs_of
 from tests.make_batches import learnable, make_batch, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=2, threads=1, missing=True)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=3, seeds=2, threads=1, missing=True)
 
 
 @pytest.fixture(scope="module")

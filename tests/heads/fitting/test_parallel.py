@@ -29,7 +29,7 @@ from tests.make_batches import (
 )
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=3)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=3, seeds=3)
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or torch.accelerator.is_available(),
     reason="processes are forked on Linux, without a GPU",
@@ -152,7 +152,7 @@ def is_running(pid):
 def test_seeds_have_the_same_bits_on_any_number_of_threads(made, head):
     """One of several seeds, and a fit of small steps alone, has one thread."""
     manifest, store = made
-    options = FitOptions(head=head, patience=3) if head != "linear" else FitOptions(head=head)
+    options = FitOptions.of(head=head, patience=3) if head != "linear" else FitOptions(head=head)
     ways = ((1, 3), (2, 3), (4, 3), (2, 1))
     asked = [dataclasses.replace(options, threads=t, seeds=s) for t, s in ways]
     runs = [fit_head(manifest, [store], None, each) for each in asked]
