@@ -1,4 +1,4 @@
-"""What the tests of fitting share: clips that can be learnt, and a run fitted on them."""
+"""Fixtures of the tests of fitting: clips that can be learnt, and a run fitted on them."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ QUICK = FitOptions.of(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, 
 
 
 def quick(head):
-    """The same of this head; what is solved reads nothing of steps."""
+    """Return QUICK for another head; a head that is solved has no options of steps."""
     if head == "linear":
         return FitOptions(head=head, seeds=QUICK.seeds, threads=QUICK.threads)
     return dataclasses.replace(QUICK, head=head)
@@ -35,7 +35,7 @@ def fitted(made, tmp_path_factory):
 
 @pytest.fixture
 def without_plots(monkeypatch):
-    """Pictures are half of the time of a small run, and tested elsewhere."""
+    """Leave out plots, which take half the time of a small run and have tests of their own."""
     for module in ("write", "write_folds"):
         for name in ("plot_confusion", "plot_numbers", "plot_curves"):
             monkeypatch.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)

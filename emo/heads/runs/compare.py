@@ -83,6 +83,11 @@ def compare_runs(
 
 
 def _scored(path: Path, target: str | None) -> ScoredRun:
+    """Read what a run says about a target; None: its first target.
+
+    Raises:
+        FitError: the folder is no run, or has no such target.
+    """
     document = read_document(path)
     known = {found.name: found for found in targets_of(document)}
     name = document["target"] if target is None else target

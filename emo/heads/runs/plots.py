@@ -82,7 +82,7 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
 
 
 def plot_curves(path: Path, result: "FitResult") -> None:
-    """Plot losses and the score on val by round, a line for each seed; kept rounds are marked."""
+    """Plot losses and the score on val by round, a line for each seed, and mark its best round."""
     figure, (left, right) = _figure(9.5, 3.8, columns=2)
     outcomes = result.outcomes[:1] if result.best.is_exact else result.outcomes
     for outcome in outcomes:

@@ -82,11 +82,13 @@ def _tokens(split: Split) -> dict[str, str]:
 
 
 def _hash(facts: Any) -> str:
+    """Return a hash of anything that JSON can hold, 16 hexadecimal digits."""
     text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _hash_of_tensor(tensor: Tensor) -> str:
+    """Return a hash of a tensor's shape and values, 16 hexadecimal digits."""
     digest = hashlib.sha256(str(tuple(tensor.shape)).encode())
     digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Dialogues and pairs: which rows they hold, how they are selected, read and learnt."""
+"""Dialogues and pairs: their rows, selecting them, reading them, and learning from them."""
 
 import dataclasses
 import json
@@ -171,7 +171,7 @@ def test_dialogue_heads_learn_plain_emotions(spoken, head):
 
 
 def test_context_helps_where_the_dialogue_tells_the_label(spoken):
-    """The label of the turn before: no clip alone can tell it."""
+    """Make the label of each turn that of the turn before, which one clip alone cannot tell."""
     manifest, store = spoken
     clips = tuple(
         dataclasses.replace(

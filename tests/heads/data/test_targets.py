@@ -1,4 +1,4 @@
-"""What the cells of a column mean, and fits of several targets, several labels and numbers."""
+"""The meaning of cells, and fits of several targets, several labels and numbers."""
 
 import dataclasses
 import json

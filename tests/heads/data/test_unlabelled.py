@@ -1,4 +1,4 @@
-"""Splits that lack labels, cells that are empty, folds that see a part of the numbers."""
+"""Splits without labels, empty cells, and folds with a part of the numbers."""
 
 import dataclasses
 from pathlib import Path
@@ -34,7 +34,7 @@ def made(tmp_path_factory):
 
 
 def manifest_of(labels, columns, **fields):
-    """With further targets; an empty cell is no target."""
+    """Add columns of targets to the clips; an empty cell adds nothing."""
     manifest = make_manifest(labels, **fields)
     clips = [
         dataclasses.replace(

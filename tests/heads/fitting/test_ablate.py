@@ -1,4 +1,4 @@
-"""Ablations: a run for every subset of streams, and what is refused."""
+"""Ablations: one run for each subset of streams, and errors."""
 
 import dataclasses
 import json
@@ -107,7 +107,7 @@ def test_one_stream_or_a_run_in_the_way_are_refused(made, tmp_path):
 
 
 def test_clips_without_the_streams_of_a_subset_are_left_out_of_its_run(tmp_path):
-    """However many they are; whether too many lack everything is judged on all streams."""
+    """The run on all streams alone checks whether too many clips have no features."""
     labels, tokens = learnable(120, streams=("a", "b"))
     rare = {
         clip: {name: found for name, found in streams.items() if name == "a" or row % 4 == 0}

@@ -1,4 +1,4 @@
-"""Cross-validation: what is pooled, written and refused."""
+"""Cross-validation: pooled scores, the run folder, and errors."""
 
 import dataclasses
 import json
@@ -171,7 +171,7 @@ def test_an_error_names_the_fold(made):
 
 
 def test_dialogues_that_a_split_tells_apart_are_told(made):
-    """A manifest whose dialogue names start anew in each split means other dialogues, or not."""
+    """Dialogues with the same name in two splits may be different ones, which the run notes."""
     manifest, store = made
     splits = ["train"] * 60 + ["val"] * 60
     clips = tuple(

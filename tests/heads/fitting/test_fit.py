@@ -1,4 +1,4 @@
-"""From manifest and store to a head: what is learnt, printed and refused."""
+"""Fitting a head on a manifest and a store: scores, printed tables, and errors."""
 
 import dataclasses
 import subprocess

@@ -1,4 +1,4 @@
-"""Of one --out one fit works at a time; a killed one is in nobody's way."""
+"""The lock on --out: one fit at a time, and a killed fit blocks no other."""
 
 import dataclasses
 import errno
@@ -30,7 +30,7 @@ def made(tmp_path_factory):
 
 
 def killed_inside(out):
-    """A process that holds ``out`` and is killed."""
+    """Kill a process while it holds the lock of ``out``; return its id."""
     child = os.fork()
     if child == 0:
         with locked(out):

@@ -1,4 +1,4 @@
-"""`--missing`: scores without some streams, from the heads that were trained with all."""
+"""`--missing`: scores without some streams, of heads that were trained with all."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""`--search`: judged on val, resumed as if uninterrupted, blind to test."""
+"""`--search`: judged on val, resumed as if not interrupted, independent of test labels."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ def test_the_best_trial_on_val_is_what_is_fitted_and_recorded(made, tmp_path):
 
 
 def interrupt_fourth_trial(monkeypatch):
-    """The trials that begin, in a list."""
+    """Interrupt the search in its fourth trial; return a list with an entry for each trial."""
     real, calls = searching.train_head, []
 
     def killed(*words, **more):
@@ -128,7 +128,7 @@ def test_no_trials_are_not_a_search():
 
 
 def test_trials_with_other_values_than_are_drawn_now_are_tried_again(made, tmp_path, monkeypatch):
-    """As after a change of Optuna between the interruption and the second command."""
+    """Another version of Optuna may draw other values after the interruption."""
     manifest, store = made
     fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
     interrupt_fourth_trial(monkeypatch)

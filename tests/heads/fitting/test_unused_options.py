@@ -1,4 +1,4 @@
-"""What a solver never reads is refused when it is asked for, and only then."""
+"""Typed options that a solver does not use are refused, and no others."""
 
 import dataclasses
 
@@ -37,7 +37,7 @@ def fitted(made, **words):
 
 @pytest.fixture(scope="module")
 def uneven():
-    """Clips of which one class is rare, so that class weights weigh."""
+    """Clips of which one class is rare, so that class weights have an effect."""
     random, batches = torch.Generator().manual_seed(0), []
     for seed in (0, 1):
         batch = make_batch({"s/a": [2] * 90, "s/b": [1] * 90}, seed=seed)
@@ -48,7 +48,7 @@ def uneven():
 
 
 def solved(uneven, own, **asked):
-    """The weights that such options lead to, whether or not they may be asked for."""
+    """Train with these options, even if a command would refuse them; return the weights."""
     return train_head(
         lambda: make_head("linear", uneven[0], **own), *uneven, LoopOptions(**asked), seed=0
     ).state

@@ -1,4 +1,4 @@
-"""`--init`: a multimodal head starts from unimodal ones, which know none of its test clips."""
+"""`--init`: a multimodal head starts from unimodal ones that were not fitted on its test clips."""
 
 import dataclasses
 import shutil

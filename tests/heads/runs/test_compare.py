@@ -1,4 +1,4 @@
-"""Comparing runs: the laws of the paired bootstrap, the leaderboard, and what is refused."""
+"""Comparing runs: properties of the paired bootstrap, the ranking, and errors."""
 
 import dataclasses
 import json
@@ -168,7 +168,7 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
 
 
 def test_two_tasks_of_one_target_are_two_tables(runs, tmp_path):
-    """Scores of one have no place beside intervals of the other."""
+    """Runs of different tasks are ranked in different tables."""
     labels, tokens = learnable(120, streams=("a",))
     manifest = make_manifest(labels, split=SPLITS)
     store = make_store(tmp_path / "features", tokens)

@@ -37,7 +37,7 @@ def test_a_run_predicts_the_same_numbers(name):
 
 
 def test_options_and_weights_had_their_old_names():
-    """So that the test above covers the renaming."""
+    """Check that the golden runs cover the renamed option and weight."""
     assert Run.load(GOLDEN / "aligned").head.steps == 3
     document = json.loads((GOLDEN / "aligned" / "run.json").read_text())
     assert document["head"]["options"]["places"] == 3
@@ -59,7 +59,7 @@ def test_the_same_options_are_written_byte_for_byte_and_have_the_same_hash(
 
 
 def test_an_interrupted_fit_goes_on(manifest, tmp_path):
-    """Until an option is added: then old and new questions differ, and only this test may go."""
+    """When an option is added, old and new questions differ; then this test may be removed."""
     shutil.copytree(GOLDEN / "interrupted", tmp_path / ".run.fit")
     running = tmp_path / ".run.fit" / "running-1.safetensors"
     finished = load_file(tmp_path / ".run.fit" / "finished-0.safetensors")
@@ -78,7 +78,7 @@ def test_an_interrupted_fit_goes_on(manifest, tmp_path):
 
 
 def _recorded(rounds):
-    """train_head that also writes (seed, number) of each round into a list."""
+    """Return a train_head that also adds (seed, number) of each round to a list."""
     from emo.heads.training.loop import train_head
 
     def recorded(*words, on_round, **more):

@@ -1,4 +1,4 @@
-"""What is said of a fit: which of its heads is kept."""
+"""The result of a fit, and which of its heads is kept."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""A run folder: what is written, read back, replaced and refused."""
+"""The run folder: writing, reading, replacing, and errors."""
 
 import dataclasses
 import json
@@ -78,7 +78,7 @@ def test_tables_are_written_as_pandas_would(fitted, tmp_path):
 
 
 def test_a_run_is_written_without_pandas(made, tmp_path, monkeypatch):
-    """It takes half a second to import, of four that a small fit takes from the shell."""
+    """pandas takes half a second to import, of four that a small fit takes from the shell."""
     manifest, store = made
     monkeypatch.setitem(sys.modules, "pandas", None)
     options = QUICK.replace(seeds=1, epochs=1)

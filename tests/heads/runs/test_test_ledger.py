@@ -1,4 +1,4 @@
-"""A run says how many settings were scored on any of its test clips before, and by which runs."""
+"""The ledger: a run notes the settings and runs that were scored on its test clips before."""
 
 import dataclasses
 import json

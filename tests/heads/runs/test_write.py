@@ -1,4 +1,4 @@
-"""The run folder: whose fault an error is, and that nothing is left behind."""
+"""Writing a run: errors name the right cause, and no file is left behind."""
 
 import pytest
 

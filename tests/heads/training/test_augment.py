@@ -1,4 +1,4 @@
-"""What is changed at random while training, and how steps are spaced."""
+"""Augmentation, learning rates, accumulation and other options of the training loop."""
 
 import numpy as np
 import pytest

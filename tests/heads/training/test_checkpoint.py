@@ -1,4 +1,4 @@
-"""A killed fit goes on where it was, and ends with the bits of one that was never killed."""
+"""Checkpoints: a killed fit continues, with the same bits as one that was not killed."""
 
 import dataclasses
 import os

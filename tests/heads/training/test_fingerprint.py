@@ -1,4 +1,4 @@
-"""What a fit is asked: whatever changes a head or its scores is in it, and nothing else."""
+"""The question of a fit: it has all that changes a head or its scores, and nothing else."""
 
 import dataclasses
 
