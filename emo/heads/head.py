@@ -1,4 +1,34 @@
-"""The Head contract: a small trained model that maps a Batch of cached tokens to logits."""
+"""The Head contract: a small trained model that maps a Batch of cached tokens to logits.
+
+A new head is one file in ``emo/heads/library/`` with one public subclass. A fit calls, in this
+order and nothing else::
+
+    options = plugins.parse_options(MyHead.Options, {"hidden": "8"}, "mine")
+    unused = MyHead.unused_options(options, streams=1)  # checks of what was typed
+    head = MyHead({"classic/audio": 88}, {"emotion": 7}, options=options)  # after the seed is set
+    train, val = head.pool(train), head.pool(val)       # once: what needs no weights
+    losses = head.path(train, val, loss)                # an exact solver; None: gradient steps
+    logits = head(batch)["emotion"]                     # (N, C) in each step, on val and test
+
+A head must implement at least ``Options``, ``__init__`` and ``forward``. This one is complete:
+
+    >>> from emo.plugins import NoOptions
+    >>> class MeanProbe(Head):
+    ...     Options = NoOptions
+    ...     def __init__(self, dims, classes, *, options):
+    ...         super().__init__(dims, classes, options=options)
+    ...         self.classes = dict(classes)
+    ...         self.linear = nn.Linear(sum(dims.values()), sum(classes.values()))
+    ...     def forward(self, batch):
+    ...         means = [torch.stack([clip.sum(0) / max(len(clip), 1) for clip in batch.streams[s]])
+    ...                  for s in self.streams]                         # each float32 (N, D)
+    ...         logits = self.linear(torch.cat(means, dim=1))           # float32 (N, sum of C)
+    ...         return dict(zip(self.classes, logits.split([*self.classes.values()], dim=1)))
+    >>> tokens = Ragged(torch.ones(5, 88), torch.tensor([0, 2, 5]))     # two clips, T = 2 and 3
+    >>> head = MeanProbe({"classic/audio": 88}, {"emotion": 7}, options=NoOptions())
+    >>> head(Batch({"classic/audio": tokens}))["emotion"].shape
+    torch.Size([2, 7])
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,27 +48,36 @@ LIBRARY = "emo.heads.library"
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """N clips: their tokens in every stream, their dialogues, their targets. Flat, never padded."""
+    """N clips: their tokens in every stream, their dialogues and their labels; without padding."""
 
     streams: dict[str, Ragged]
-    """``{"classic/audio": Ragged (ΣT, D) over N clips}``, torch float32, already scaled; a clip
-    of length 0 has no such stream."""
+    """Scaled tokens by stream, such as ``{"classic/audio": Ragged}``: float32 (ΣT, D) and int64
+    (N+1,), both torch. A clip that lacks the stream has length 0."""
     turns: Tensor | None = None
-    """(G, U) int64: ``turns[g, u]`` is the row of turn u of dialogue g, -1 past its end."""
+    """int64 (G, U): ``turns[g, u]`` is the row of turn u of dialogue g, -1 past its end. None:
+    nothing is known about dialogues."""
     pairs: Tensor | None = None
-    """(P, 2) int64: rows (emotion turn, cause turn) of every pair within a dialogue."""
+    """int64 (P, 2): the rows (emotion turn, cause turn) of every pair within a dialogue."""
     targets: dict[str, Tensor] = field(default_factory=dict)
-    """One row a clip (or a pair): ``(rows,)`` int64 classes, -1: unlabelled; several at once:
-    ``(rows, C)`` int64 0 and 1, unlabelled rows all -1; a number: ``(rows,)`` float32, NaN."""
+    """Labels by target, one row for each clip, or for each pair of a pair target:
+
+    - one class: int64 (rows,), -1 where unlabelled;
+    - several labels at once: int64 (rows, C) of 0 and 1, all -1 where unlabelled;
+    - a number: float32 (rows,), NaN where unlabelled.
+    """
     pair_targets: frozenset[str] = frozenset()
-    """Those of the targets whose rows are pairs; their class 0 means no pair."""
+    """Names of the targets whose rows are pairs; class 0 of such a target means "no pair"."""
 
     def __len__(self) -> int:
         """Number of clips N."""
         return len(next(iter(self.streams.values())))
 
     def select(self, clips: Sequence[int] | np.ndarray | Tensor) -> "Batch":
-        """The given clips, in this order; dialogues and pairs are dropped."""
+        """Return a batch of the given clips, in this order, without dialogues and pairs.
+
+        Args:
+            clips: int64 (n,) rows of this batch.
+        """
         index = np.asarray(clips, dtype=np.int64)
         return Batch(
             {name: tokens.select(index) for name, tokens in self.streams.items()},
@@ -50,13 +89,21 @@ class Batch:
         )
 
     def in_dialogues(self) -> "Batch":
-        """Itself; where nothing is said about dialogues, each clip is its own."""
+        """Return this batch; if it has no ``turns``, make each clip a dialogue of its own."""
         if self.turns is not None:
             return self
         return replace(self, turns=torch.arange(len(self))[:, None])
 
     def rows_of(self, dialogues: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
-        """Rows (n,) of the clips of these dialogues, in their order, and (p,) of their pairs."""
+        """Return where the clips and the pairs of some dialogues are.
+
+        Args:
+            dialogues: int64 (g,) indices into the first axis of ``turns``.
+
+        Returns:
+            int64 (n,) rows of the clips, dialogue after dialogue and turn after turn; and int64
+            (p,) rows of ``pairs``.
+        """
         turns = self._turns(dialogues)
         rows = turns[turns >= 0]
         if self.pairs is None:
@@ -66,7 +113,11 @@ class Batch:
         return rows, is_chosen[self.pairs[:, 0]].nonzero().squeeze(1)
 
     def select_dialogues(self, dialogues: Sequence[int] | np.ndarray) -> "Batch":
-        """The clips of these dialogues, turn after turn, with their pairs."""
+        """Return a batch of the clips of some dialogues, turn after turn, with their pairs.
+
+        Args:
+            dialogues: int64 (g,) indices into the first axis of ``turns``.
+        """
         turns = self._turns(dialogues)
         rows, chosen = self.rows_of(dialogues)
         new_row = torch.full((len(self),), -1)
@@ -83,38 +134,41 @@ class Batch:
         )
 
     def _turns(self, dialogues: Sequence[int] | np.ndarray) -> Tensor:
-        """(g, U) rows of these dialogues, as wide as the longest."""
+        """Return ``turns`` of some dialogues: int64 (g, U), U being the longest of them."""
         assert self.turns is not None
         turns = self.turns[torch.as_tensor(np.asarray(dialogues, dtype=np.int64))]
         return turns[:, : int((turns >= 0).sum(1).max())]
 
 
 Loss = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], Tensor]
-"""(logits, targets) by target -> the mean loss that is being minimised, a scalar."""
+"""A function of (logits by target, labels by target) that returns the loss to minimise: a float32
+scalar, the mean over labelled rows."""
 
 
 class Head(nn.Module, ABC):
-    """Maps a Batch to ``{target: logits (rows, C)}``; a clip's logits depend on that clip alone
-    (in dialogue heads: on its dialogue alone).
+    """A small trained model that maps a Batch to ``{target: logits (rows, C)}``.
+
+    A clip's logits depend on that clip alone; those of a dialogue head on its dialogue alone.
     """
 
     pair_targets: frozenset[str] = frozenset()
-    """Targets whose logits have a row for each of ``batch.pairs``."""
+    """Names of the targets whose logits have one row for each row of ``batch.pairs``."""
     unit: ClassVar[Literal["clip", "dialogue"]] = "clip"
-    """What is kept together in a batch; ``dialogue`` heads may read all turns of a dialogue."""
+    """What a batch keeps together; a ``dialogue`` head may read all turns of a dialogue."""
     tasks: ClassVar[tuple[Task, ...]] = ("classify", "multilabel", "regress")
-    """The kinds of targets that it serves."""
-    of_streams: ClassVar[str] = ""
-    """Where its ``nn.ModuleList`` with one module for each stream is, in the order of ``dims``;
-    these can start with the weights of other runs. Empty: it has none."""
+    """Kinds of targets that the head can predict."""
+    stream_modules: ClassVar[str] = ""
+    """Name of the ``nn.ModuleList`` that holds one module for each stream, in the order of
+    ``dims``; ``--init`` fills these with the weights of other runs. Empty: there is none."""
     joins_streams: ClassVar[bool] = False
-    """:meth:`pool` makes one stream of all, so that none can be dropped or masked in training."""
+    """True: :meth:`pool` makes one stream of all, so that no stream can be dropped or masked
+    while training."""
     renamed_weights: ClassVar[Mapping[str, str]] = {}
-    """Old name -> new name of weights that were renamed, so that older runs can still be read."""
+    """Old name -> new name of renamed weights, so that older runs can still be read."""
     streams: tuple[str, ...]
-    """The names of the streams it reads, in the order of ``dims``."""
+    """Names of the streams that the head reads, in the order of ``dims``."""
     Options: ClassVar[type]
-    """A frozen dataclass of the architecture's options; each field has a default and
+    """Frozen dataclass of the head's options; each field has a default and
     ``metadata={"help": "…"}``."""
 
     @abstractmethod
@@ -124,8 +178,8 @@ class Head(nn.Module, ABC):
         """Build the layers.
 
         Args:
-            dims: D of each stream.
-            classes: C of each target; see :class:`Width` for targets that are not classes.
+            dims: width D of each stream's tokens.
+            classes: C of each target; a :class:`Width` where the target is not one class a clip.
             options: an instance of ``Options``.
         """
         super().__init__()
@@ -134,40 +188,50 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Logits (rows, C) of each target; absent streams count as zeros after scaling."""
+        """Return logits, float32 (rows, C), for each target.
+
+        Args:
+            batch: N clips, pooled or not. An absent stream counts as zeros after scaling.
+
+        Returns:
+            One row for each clip, or for each of ``batch.pairs`` for a pair target.
+        """
 
     def pool(self, batch: Batch) -> Batch:
-        """Do once, before training, what needs no weights; by default nothing.
+        """Do once, before training, the work that needs no weights; by default nothing.
 
         ``forward(pool(batch))`` equals ``forward(batch)``, and pooling twice changes nothing.
-        A head that reads only the mean of its tokens trains 16 to 100 times faster so.
+        A head that reads only the mean of its tokens trains 16 to 100 times faster this way.
         """
         return batch
 
     @property
     def is_solved(self) -> bool:
-        """:meth:`path` finds the weights exactly: no seed, step or epoch has a part in them."""
+        """Whether :meth:`path` finds the weights exactly, so that seeds and steps do not matter."""
         return False
 
     @classmethod
-    def unread(cls, options: Any, *, streams: int) -> tuple[str, ...]:
-        """Fields of :class:`emo.heads.options.LoopOptions` that change nothing; by default none.
+    def unused_options(cls, options: Any, *, streams: int) -> tuple[str, ...]:
+        """Return the fields of ``LoopOptions`` that change nothing; by default none.
+
+        A head that returns any has an option ``solver``, which the error message names.
 
         Args:
-            options: an instance of ``Options``; what they choose as a solver is their ``solver``.
-            streams: how many are read.
+            options: an instance of ``Options``.
+            streams: number of streams that the head reads.
         """
         return ()
 
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
-        """Candidates found by an exact solver; None (the default): gradient steps instead.
+        """Return candidates that an exact solver found; None (the default): use gradient steps.
 
-        After each yield of a training loss the head holds the next candidate's weights, and
-        ``fit`` keeps the one that is best on ``val``. They must not depend on a seed.
+        The iterator yields training losses. After each of them the head holds the weights of one
+        candidate, and the fit keeps the candidate that is best on ``val``. The weights must not
+        depend on a seed.
 
         Args:
-            train: the pooled training clips with their targets.
-            val: those on which the head may choose among what it solved.
+            train: pooled training clips with their labels.
+            val: pooled clips, on which the head may choose between its solutions.
             loss: what to minimise, without the solver's own penalty.
         """
         return None

@@ -1,4 +1,4 @@
-"""Named experiments: features, head and hyperparameters of the projects `emo` takes up, at once."""
+"""Presets: named experiments of earlier projects, each with its streams, head and options."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,27 +11,30 @@ from emo.errors import OptionError
 
 @dataclass(frozen=True)
 class Preset:
-    """One experiment. What is typed beside ``--preset`` goes before it."""
+    """The options of one experiment; options that are typed beside ``--preset`` win over them."""
 
     source: str
-    """Where it comes from, and in what it differs from there."""
+    """Where the experiment comes from, and how it differs from the original."""
     head: str
+    """Name of the head, as for ``--head``."""
     streams: tuple[str, ...] = ()
-    """``recipe/stream``, as the recipes are called by default; none: everything in the store."""
+    """Streams as ``recipe/stream``, with the default names of the recipes; empty: all streams of
+    the stores."""
     head_options: Mapping[str, str] = field(default_factory=dict)
+    """The head's own options, as text."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of :class:`emo.heads.options.FitOptions`."""
+    """Other options: fields of :class:`emo.heads.options.FitOptions` and of its ``loop``."""
     dims: Mapping[str, int] = field(default_factory=dict)
-    """D of each stream in the source, for its tests."""
+    """Width D of each stream in the original, for the tests."""
     reported: str = "–"
-    """The source's F1, which does not say which average."""
+    """F1 that the original reports; it does not say which average of the classes' F1."""
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of this name.
+    """Return the preset of this name.
 
     Raises:
-        OptionError: there is none; the nearest are offered.
+        OptionError: there is none; the message offers the nearest names.
     """
     if name not in PRESETS:
         raise OptionError(plugins.unknown("preset", name, PRESETS))

@@ -155,13 +155,13 @@ def test_the_same_seed_gives_the_same_bits(name):
 
 def test_the_part_of_each_stream_can_start_with_the_weights_of_a_head_on_it_alone(name):
     kind = plugins.load(LIBRARY, name, Head)
-    if not kind.of_streams:
+    if not kind.stream_modules:
         return  # it has none: linear solves exactly, perceiver_probe reads all streams at once
     batch = make_batch(THREE)
     both = make_head(name, batch, seed=0)
     assert both.streams == tuple(THREE)
-    parts = both.get_submodule(both.of_streams)
+    parts = both.get_submodule(both.stream_modules)
     for place, stream in enumerate(THREE):
         alone = make_head(name, make_batch({stream: THREE[stream]}, width=6 + place), seed=1)
-        (part,) = alone.get_submodule(alone.of_streams)
+        (part,) = alone.get_submodule(alone.stream_modules)
         parts[place].load_state_dict(part.state_dict())

@@ -1,6 +1,4 @@
-"""Stores and a manifest in, a `Batch` in RAM out: streams, targets, splits, folds, scaling.
-
-Trains nothing.
+"""Turn stores and a manifest into batches in memory: streams, targets, splits, folds, scaling.
 
 May import: errors, heads.head, heads.labels, heads.metrics, heads.options, manifest, plugins,
     ragged, store.backend, store.recipe, store.store.

@@ -1,4 +1,4 @@
-"""From stores and a manifest to batches in RAM: labels, splits, dialogues, scaled tokens."""
+"""Read the clips of a fit from stores and a manifest: labels, splits, dialogues, scaled tokens."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,9 +10,9 @@ import torch
 
 from emo import plugins
 from emo.errors import FitError
-from emo.heads.data.dialogues import numbers_of, pairs_of, turns_of
+from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.load import LabelledClips, load_clips
-from emo.heads.data.scaling import Scaling, asked_scaling, fit_scaling
+from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
 from emo.heads.data.splits import Splits, assign_splits, check_classes
 from emo.heads.data.streams import StreamSource
 from emo.heads.data.targets import Target, fit_target, labels_of, pair_labels
@@ -29,45 +29,49 @@ class Split:
     """The clips of one split."""
 
     ids: tuple[str, ...]
+    """Ids of the N clips."""
     batch: Batch
-    """Scaled tokens; targets for ``train`` and ``val`` only: the loop never sees test labels."""
+    """Scaled tokens, and labels for ``train`` and ``val`` only: training cannot read those of
+    ``test``."""
     answers: dict[str, ScoreOnce]
-    """By target its labels, for the scores at the end."""
+    """Labels by target, which can be compared with predictions one time only."""
     dialogues: tuple[str, ...] = ()
-    """Of each clip, ``""`` where it has none; empty if no clip has one."""
+    """Dialogue of each clip, ``""`` where it has none; an empty tuple if no clip has one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Everything that a fit needs."""
+    """The clips of a fit in splits, with all that is known about targets and streams."""
 
     targets: tuple[Target, ...]
-    """At least one; the first is the one that tables and pictures show first."""
+    """Targets, at least one; the first is shown first in tables and plots."""
     sources: tuple[StreamSource, ...]
+    """Streams that the head reads, in order."""
     scalings: dict[str, Scaling]
+    """Scaling of each stream."""
     splits: dict[str, Split]
-    """In the order train, val, test; ``test`` is there only if the manifest has one."""
+    """Splits in the order train, val, test; ``test`` is missing if there are no test clips."""
     notes: tuple[str, ...]
-    """What a reader of the scores must know: clips left out, splits that were cut."""
+    """What a reader of the scores must know: clips left out, splits that were made here."""
 
     @property
     def target(self) -> str:
-        """The first target."""
+        """Name of the first target."""
         return self.targets[0].name
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Sorted names of the first target's classes; the order of logits and probabilities."""
+        """Names of the first target's classes, in the order of logits and probabilities."""
         return self.targets[0].classes
 
     @property
     def dims(self) -> dict[str, int]:
-        """D of each stream."""
+        """Width D of each stream's tokens."""
         return {source.name: source.spec.dim for source in self.sources}
 
     @property
     def widths(self) -> dict[str, Width]:
-        """C of each target."""
+        """Number of logits C of each target."""
         return {target.name: target.width for target in self.targets}
 
 
@@ -79,14 +83,14 @@ def read_data(
     unit: Literal["clip", "dialogue"] = "clip",
     scalings: Mapping[str, Scaling] = MappingProxyType({}),
 ) -> Data:
-    """Read labels and tokens, drop what cannot be used and say so, cut splits, scale.
+    """Read labels and tokens, leave out unusable clips with a note, make splits, and scale.
 
     Args:
         manifest: the clips.
-        features: stores.
-        options: as of :func:`emo.heads.data.load.load_clips`; splits are cut with ``first_seed``.
-        unit: ``dialogue``: turns without a label stay, and dialogues are never cut.
-        scalings: as of :func:`split_data`.
+        features: locations of stores.
+        options: options of the fit; ``first_seed`` is the seed of splits that are made here.
+        unit: ``dialogue``: unlabelled turns are kept as context, and dialogues stay whole.
+        scalings: scalings of some streams, which are used instead of fitting them on ``train``.
 
     Raises:
         FitError: an unknown target or stream, too many clips without features, or splits from
@@ -101,7 +105,10 @@ def read_data(
         are_classes=loaded.are_strata_classes,
     )
     return split_data(
-        loaded, splits, unit=unit, scalings={**asked_scalings(loaded.sources, options), **scalings}
+        loaded,
+        splits,
+        unit=unit,
+        scalings={**requested_scalings(loaded.sources, options), **scalings},
     )
 
 
@@ -112,9 +119,16 @@ def split_data(
     unit: Literal["clip", "dialogue"],
     scalings: Mapping[str, Scaling] = MappingProxyType({}),
 ) -> Data:
-    """What was loaded, cut into these splits; classes and scaling are those of ``train``.
+    """Divide loaded clips into splits; classes and scalings are taken from ``train``.
 
-    Streams of ``scalings`` are scaled as it says instead.
+    Args:
+        loaded: clips with unscaled tokens.
+        splits: rows of each split.
+        unit: what a batch of the head keeps together.
+        scalings: scalings of some streams, which are used instead of fitting them on ``train``.
+
+    Raises:
+        FitError: nothing can be learnt from these splits.
     """
     targets = tuple(
         _target(name, task, loaded.clips, splits) for name, task in loaded.tasks.items()
@@ -133,17 +147,17 @@ def split_data(
         found[split], lost = _split(
             split, clips, scale_streams(tokens, fitted), targets, unit, is_labelled
         )
-        notes += _unlabelled(split, found[split], is_fold=splits.is_fold)
+        notes += _notes_on_labels(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
     return Data(targets, loaded.sources, fitted, found, (*notes, *splits.notes))
 
 
-def asked_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict[str, Scaling]:
-    """Of the streams that shall not be standardised.
+def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict[str, Scaling]:
+    """Return the scalings of ``--scaling``, by stream; other streams are standardised.
 
     Raises:
-        FitError: an unknown stream, or a scaling that it cannot have.
+        FitError: an unknown stream, or a scaling that the stream cannot have.
     """
     known = {source.name: source for source in sources}
     found = {}
@@ -153,7 +167,7 @@ def asked_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict
         source, stream = known[name], name.partition("/")[2]
         logit_scale = source.recipe.facts.get("logit_scale", {}).get(stream)
         try:
-            found[name] = asked_scaling(words, source.spec.dim, logit_scale)
+            found[name] = requested_scaling(words, source.spec.dim, logit_scale)
         except ValueError as error:
             raise FitError(f"--scaling {name}={words}: {error}") from error
     return found
@@ -162,17 +176,25 @@ def asked_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict
 def scale_streams(
     tokens: Mapping[str, Ragged], scalings: Mapping[str, Scaling]
 ) -> dict[str, Ragged]:
-    """Tokens as stored -> what heads read, in the order of ``scalings``."""
+    """Scale stored tokens of each stream of ``scalings``, in that order.
+
+    Args:
+        tokens: stored tokens by stream, numpy (ΣT, D) of any dtype.
+        scalings: scaling of each stream.
+
+    Returns:
+        Scaled tokens by stream, torch float32 (ΣT, D).
+    """
     return {name: scaling.apply(tokens[name]) for name, scaling in scalings.items()}
 
 
 def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
-    """From the training split; the classes of val and test must be among its own."""
+    """Return a target with the classes of ``train``, and check those of val and test."""
     cells = [clip.targets.get(name) for clip in clips]
     if task == "classify":
         check_classes(splits.rows, [cell or "" for cell in cells], is_fold=splits.is_fold)
     target = fit_target(name, task, [cells[row] for row in splits.rows["train"]])
-    if task == "regress":  # a corpus has one scale, whatever numbers a fold's train happens to hold
+    if task == "regress":  # the scale is one of the whole corpus, not of one fold's train
         return replace(target, scale=fit_target(name, task, cells).scale)
     if task in ("multilabel", "pairs"):
         everywhere = fit_target(name, task, cells)
@@ -190,7 +212,7 @@ def _split(
     unit: str,
     is_labelled: Mapping[str, np.ndarray],
 ) -> tuple[Split, dict[str, int]]:
-    """Its batch and answers, and how many pairs of each target name a turn that is not there."""
+    """Return one split, and for each pair target how many pairs name a turn that is not there."""
     turns = turns_of(clips)
     of_pairs = frozenset(target.name for target in targets if target.task == "pairs")
     pairs = pairs_of(turns) if of_pairs else None
@@ -202,7 +224,7 @@ def _split(
         cells = [clip.targets.get(target.name) for clip in clips]
         groups = dialogue if unit == "dialogue" else None
         if pairs is not None and target.name in of_pairs:
-            numbers = numbers_of(clips, turns)
+            numbers = turn_numbers(clips, turns)
             known = is_labelled[target.name]
             labels, lost[target.name] = pair_labels(target, cells, numbers, pairs, known)
             groups = dialogue[pairs[:, 0]]
@@ -224,11 +246,11 @@ def _split(
     return Split(ids, batch, answers, dialogues if any(dialogues) else ()), lost
 
 
-def _unlabelled(split: str, found: Split, *, is_fold: bool) -> list[str]:
-    """Notes on targets of which no clip of the split has a label.
+def _notes_on_labels(split: str, found: Split, *, is_fold: bool) -> list[str]:
+    """Return a note for each target of which no clip of the split has a label; none for a fold.
 
     Raises:
-        FitError: it is ``val``, and has a label of no target: nothing could be chosen by it.
+        FitError: the split is ``val`` and has no label of any target, so no round can be chosen.
     """
     names = [name for name, answers in found.answers.items() if not answers.is_labelled]
     if split == "val" and len(names) == len(found.answers):

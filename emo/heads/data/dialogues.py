@@ -1,4 +1,4 @@
-"""Dialogues as an index: which row is which turn, and every pair of turns."""
+"""Dialogues as arrays of rows: the turns of each dialogue, and all pairs of turns."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,9 +9,13 @@ from emo.manifest import Clip
 
 
 def turns_of(clips: Sequence[Clip]) -> np.ndarray:
-    """(G, U) int64: the row of turn u of dialogue g, -1 past its end.
+    """Return the rows of each dialogue's turns.
 
-    Turns are ordered by their ``turn``, else as the rows are; a clip without a dialogue is its own.
+    Turns are ordered by their ``turn``, or as the clips are where they have none. A clip without a
+    dialogue is a dialogue of its own.
+
+    Returns:
+        int64 (G, U): the row of turn u of dialogue g, -1 past the dialogue's end.
     """
     dialogues: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for row, clip in enumerate(clips):
@@ -25,8 +29,11 @@ def turns_of(clips: Sequence[Clip]) -> np.ndarray:
 
 
 def with_turns(clips: Sequence[Clip]) -> tuple[Clip, ...]:
-    """The same clips; turns of dialogues have numbers, which leaving one out does not change."""
-    numbers = numbers_of(clips, turns_of(clips))
+    """Return the clips, with a ``turn`` for each clip of a dialogue that had none.
+
+    The numbers stay right when some clips are left out afterwards.
+    """
+    numbers = turn_numbers(clips, turns_of(clips))
     return tuple(
         replace(clip, turn=int(number)) if clip.dialogue and clip.turn is None else clip
         for clip, number in zip(clips, numbers, strict=True)
@@ -34,7 +41,14 @@ def with_turns(clips: Sequence[Clip]) -> tuple[Clip, ...]:
 
 
 def pairs_of(turns: np.ndarray) -> np.ndarray:
-    """(G, U) -> (P, 2): every (emotion turn, cause turn) within a dialogue, itself included."""
+    """Return all pairs of turns within each dialogue, a turn with itself included.
+
+    Args:
+        turns: int64 (G, U) rows of the turns, -1 past a dialogue's end.
+
+    Returns:
+        int64 (P, 2): rows of (emotion turn, cause turn).
+    """
     found = [
         np.stack(np.meshgrid(rows, rows, indexing="ij"), axis=-1).reshape(-1, 2)
         for rows in (dialogue[dialogue >= 0] for dialogue in turns)
@@ -42,8 +56,15 @@ def pairs_of(turns: np.ndarray) -> np.ndarray:
     return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
 
 
-def numbers_of(clips: Sequence[Clip], turns: np.ndarray) -> np.ndarray:
-    """(N,) the number of each clip's turn: the manifest's, else its place in the dialogue."""
+def turn_numbers(clips: Sequence[Clip], turns: np.ndarray) -> np.ndarray:
+    """Return the turn number of each clip, int64 (N,).
+
+    It is the manifest's ``turn``, or the clip's index in its dialogue where that is empty.
+
+    Args:
+        clips: N clips.
+        turns: int64 (G, U) rows of the turns, see :func:`turns_of`.
+    """
     numbers = np.zeros(len(clips), dtype=np.int64)
     for dialogue in turns:
         for index, row in enumerate(dialogue[dialogue >= 0]):

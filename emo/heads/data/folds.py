@@ -1,4 +1,4 @@
-"""Folds: who is tested in each round of a cross-validation, so that every clip is tested once."""
+"""Folds of a cross-validation: which clips are tested in each; every clip is tested once."""
 
 import dataclasses
 import warnings
@@ -15,25 +15,28 @@ from emo.manifest import COLUMNS, Clip
 
 FoldUnit = Literal["clip", "dialogue"]
 MOST_IN_A_GROUP = 0.5
-"""Share of the clips; where chains of speakers and dialogues hold more, dialogues alone count."""
+"""Largest share of the clips that one group of linked speakers and dialogues may hold. If a group
+is larger, dialogues alone are kept together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One round: its ``test`` are the clips that no other fold tests."""
+    """One fold; no two folds have a clip of ``test`` in common."""
 
     name: str
-    """The value that is left out, or the number of the fold."""
+    """The value of the column that is left out, or the number of the fold."""
     splits: Splits
+    """Rows of train, val and test."""
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """All rounds of a cross-validation."""
+    """All folds of a cross-validation."""
 
     how: str
-    """For people: ``one session left out`` …"""
+    """How the folds were made, in words such as ``one session left out``."""
     folds: tuple[Fold, ...]
+    """The folds in order of their names."""
 
 
 def cut_folds(
@@ -45,22 +48,24 @@ def cut_folds(
     unit: FoldUnit = "clip",
     are_classes: bool = True,
 ) -> Folds:
-    """Every clip is in ``test`` of one fold; groups are never in train and test of one fold.
+    """Divide clips into folds, so that every clip is in ``test`` of exactly one fold.
 
-    In each fold ``val`` is cut from what is not tested: whole groups of the same kind, or as
-    :func:`emo.heads.data.splits.assign_splits` cuts where these are too few. Which fold a clip is
-    in does not depend on the order of the clips.
+    A group (a speaker, a dialogue, a value of the column) is never in both train and test of one
+    fold. In each fold ``val`` is taken from the clips that are not tested: whole groups of the
+    same kind, or as :func:`emo.heads.data.splits.assign_splits` does where there are too few
+    groups. The fold of a clip does not depend on the order of the clips.
 
     Args:
-        clips: those that are used; their own ``split`` does not count.
-        labels: of each clip, by which folds are cut alike; unlabelled: empty.
+        clips: the clips; their own ``split`` is ignored.
+        labels: label of each clip, ``""`` where unlabelled; folds get similar shares of each.
         by: a column, of which each value is left out once; or the number of folds.
-        seed: of the cuts.
-        unit: ``dialogue``: dialogues are never cut.
-        are_classes: the labels are what is learnt; False: they only stratify.
+        seed: seed of the random choices.
+        unit: ``dialogue``: dialogues stay whole.
+        are_classes: True: the labels are the classes to learn; False: they are only for
+            stratification.
 
     Raises:
-        OptionError: a number that is not at least 2.
+        OptionError: the number of folds is below 2.
         FitError: an unknown column, a clip without a value, too few groups, or a fold from which
             nothing can be learnt.
     """
@@ -87,7 +92,11 @@ def cut_folds(
 def _left_out(
     clips: Sequence[Clip], column: str, unit: FoldUnit
 ) -> tuple[str, np.ndarray, np.ndarray]:
-    """One fold for each value of a column: how, the group and the fold of each clip."""
+    """Make one fold for each value of a column.
+
+    Returns:
+        How the folds were made, in words; the group (N,) of each clip; the fold (N,) of each clip.
+    """
     values = np.array([_value(clip, column) for clip in clips])
     if not any(values):
         others = dict.fromkeys(name for clip in clips for name in clip.targets)
@@ -96,8 +105,8 @@ def _left_out(
     empty = [clip.id for clip, value in zip(clips, values, strict=True) if not value]
     if empty:
         raise FitError(
-            f"--cv {column}: {len(empty)} clips ({', '.join(empty[:3])} …) have no {column}; every "
-            "clip is tested once. Fill the column, or leave the label of these empty."
+            f"--cv {column}: {len(empty)} clips ({', '.join(empty[:3])} …) have no {column}, but "
+            "every clip must be in a fold. Fill the column, or empty the label of these clips."
         )
     if len(set(values)) < 2:
         raise FitError(f"--cv {column}: expected at least two values, got {str(values[0])!r} alone")
@@ -109,7 +118,11 @@ def _left_out(
 def _numbered(
     clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: FoldUnit
 ) -> tuple[str, np.ndarray, np.ndarray]:
-    """So many folds, stratified: how, the group and the fold of each clip."""
+    """Make ``count`` stratified folds of whole groups.
+
+    Returns:
+        How the folds were made, in words; the group (N,) of each clip; the fold (N,) of each clip.
+    """
     if count < 2:
         raise OptionError(f"--cv {count}: expected a column, or at least 2 folds")
     kind, groups = _grouped(clips, count, unit)
@@ -134,13 +147,19 @@ def _numbered(
 
 
 def _common(strata: np.ndarray, count: int) -> np.ndarray:
-    """The strata; as one where none has a clip for each fold, which scikit-learn refuses."""
+    """Return the strata, or one common stratum if none has a clip for each fold.
+
+    scikit-learn raises an error in that case.
+    """
     _, sizes = np.unique(strata, return_counts=True)
     return strata if sizes.max() >= count else np.full_like(strata, "")
 
 
 def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit) -> tuple[str, np.ndarray]:
-    """What folds keep together; a clip without a speaker or dialogue is its own group."""
+    """Return what folds keep together: its name, and the group (N,) of each clip.
+
+    A clip without a speaker or dialogue is a group of its own.
+    """
     dialogues = _groups(clips, "dialogue")
     has_speakers = any(clip.speaker for clip in clips)
     has_dialogues = any(clip.dialogue for clip in clips)
@@ -156,6 +175,7 @@ def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit) -> tuple[str, np
 
 
 def _groups(clips: Sequence[Clip], column: str) -> np.ndarray:
+    """Return the group (N,) of each clip by its value of a column; without a value, its id."""
     values = [_value(clip, column) for clip in clips]
     return np.array(
         [f"v{v}" if v else f"c{clip.id}" for v, clip in zip(values, clips, strict=True)]
@@ -163,7 +183,12 @@ def _groups(clips: Sequence[Clip], column: str) -> np.ndarray:
 
 
 def _linked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(N,) groups: rows of one value in either column, and whatever these are linked with."""
+    """Return groups, int64 (N,), so that rows with an equal value in either column share one.
+
+    Args:
+        first: (N,) values of one column.
+        second: (N,) values of the other column.
+    """
     _, group = np.unique(first, return_inverse=True)
     _, other = np.unique(second, return_inverse=True)
     while True:
@@ -180,7 +205,16 @@ def _fold(
     clips: Sequence[Clip], strata: np.ndarray, groups: np.ndarray, is_tested: np.ndarray,
     *, seed: int, unit: FoldUnit,
 ) -> Splits:  # fmt: skip
-    """The splits of one fold; val is whole groups of the training clips where that is possible."""
+    """Return the splits of one fold; ``val`` is whole groups of training clips if possible.
+
+    Args:
+        clips: all N clips.
+        strata: (N,) label of each clip.
+        groups: (N,) group of each clip.
+        is_tested: bool (N,), True for the clips of ``test``.
+        seed: seed of the choice of ``val``.
+        unit: ``dialogue``: dialogues stay whole.
+    """
     split = np.where(is_tested, "test", "train").astype(object)
     train = np.flatnonzero(~is_tested)
     notes: tuple[str, ...] = ()
@@ -195,17 +229,19 @@ def _fold(
 
 
 def _expect_whole_dialogues(clips: Sequence[Clip], values: np.ndarray, column: str) -> None:
+    """Raise if a dialogue has clips with different values of the column."""
     first: dict[str, str] = {}
     for clip, value in zip(clips, values, strict=True):
         if clip.dialogue and first.setdefault(clip.dialogue, value) != value:
             raise FitError(
                 f"--cv {column}: dialogue {clip.dialogue} has clips of {column} "
                 f"{first[clip.dialogue]} and {value}, and this head reads whole dialogues: it "
-                "would see in training what it is tested on. Use --cv dialogue or a number."
+                "would see test clips in training. Use --cv dialogue, or a number of folds."
             )
 
 
 def _value(clip: Clip, column: str) -> str:
+    """Return a clip's value of a column, ``""`` if it has none."""
     if column in COLUMNS:
         value = getattr(clip, column)
         return "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""The clips of a fit with their tokens, as stored: what is read once, before splits are cut."""
+"""Load the clips of a fit with their labels and stored tokens, before they are split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,12 @@ import numpy as np
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.dialogues import with_turns
-from emo.heads.data.select import drop_without_features, fewer, labelled, partly_absent
+from emo.heads.data.select import (
+    drop_without_features,
+    labelled_clips,
+    notes_on_absent_streams,
+    subsample,
+)
 from emo.heads.data.streams import StreamSource, open_sources
 from emo.heads.data.targets import labelled_with_pairs, strata_of, task_of_cells
 from emo.heads.options import FitOptions
@@ -20,27 +25,29 @@ from emo.store.backend.location import Location
 
 @dataclass(frozen=True, eq=False)
 class LabelledClips:
-    """Clips that have what a fit needs, before it is said who trains and who is tested."""
+    """N clips that have labels and tokens, before they are divided into splits or folds."""
 
     clips: list[Clip]
     tokens: dict[str, Ragged]
-    """By stream, of all clips, unscaled."""
+    """Unscaled tokens of all clips by stream: numpy (ΣT, D), as stored."""
     sources: tuple[StreamSource, ...]
+    """Streams, in the order requested."""
     tasks: dict[str, str]
-    """By target, in the order asked for."""
+    """Task of each target, in the order requested."""
     notes: list[str]
+    """Notes on clips and streams that were left out."""
     is_labelled: dict[str, np.ndarray]
-    """By target of pairs, (N,) bool: of each clip it is known whether and why it has causes."""
+    """For each pair target, bool (N,): whether the causes of the clip were annotated."""
 
     @property
     def strata(self) -> list[str]:
-        """A word for each clip by which splits and folds are cut alike: of the first target."""
+        """A word for each clip, from the first target; splits get similar shares of each word."""
         name, task = next(iter(self.tasks.items()))
         return strata_of(task, [clip.targets.get(name) for clip in self.clips])
 
     @property
     def are_strata_classes(self) -> bool:
-        """The strata are what is learnt, not only a way to cut."""
+        """Whether the strata are the classes to learn, or only serve to divide the clips."""
         return next(iter(self.tasks.values())) == "classify"
 
 
@@ -52,45 +59,45 @@ def load_clips(
     unit: Literal["clip", "dialogue"] = "clip",
     uses_splits: bool = True,
 ) -> LabelledClips:
-    """Read labels and tokens, drop what cannot be used and say so.
+    """Read labels and tokens, and leave out clips that cannot be used, with a note.
 
     Args:
         manifest: the clips.
-        features: stores.
-        options: its targets, tasks, streams, ``allow_missing`` and ``max_samples`` are read.
-        unit: ``dialogue``: turns without a label stay.
-        uses_splits: False: all labelled clips, whatever their split.
+        features: locations of stores.
+        options: targets, tasks, streams, ``allow_missing``, ``max_samples`` and ``first_seed``.
+        unit: ``dialogue``: unlabelled turns of a dialogue are kept as context.
+        uses_splits: False: take all labelled clips, whatever their split.
 
     Raises:
         FitError: an unknown target or stream, or too many clips without features.
     """
     sources, notes = open_sources(features, options.streams)
-    asked = _tasks(manifest, options.targets, options.tasks)
-    annotated = _annotated(manifest, asked)
-    manifest = replace(manifest, clips=with_turns(manifest.clips))  # before any of them is left out
+    tasks = _tasks(manifest, options.targets, options.tasks)
+    annotated = _annotated(manifest, tasks)
+    manifest = replace(manifest, clips=with_turns(manifest.clips))  # before clips are left out
     if not uses_splits:
         unsplit = tuple(replace(clip, split=None) for clip in manifest.clips)
         manifest = replace(manifest, clips=unsplit)
-    clips, label_notes = labelled(manifest, asked, unit)
+    clips, label_notes = labelled_clips(manifest, tasks, unit)
     if options.max_samples is not None:
-        first, task = next(iter(asked.items()))
-        clips = fewer(
+        first, task = next(iter(tasks.items()))
+        clips = subsample(
             clips, options.max_samples, unit=unit, seed=options.first_seed,
             classes_of=first if task == "classify" else None,
         )  # fmt: skip
         label_notes.append(f"at most {options.max_samples} clips of each split: only a quick look")
     tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
     clips, tokens, missing_notes = drop_without_features(clips, tokens, options.allow_missing)
-    notes += [*label_notes, *missing_notes, *partly_absent(tokens)]
+    notes += [*label_notes, *missing_notes, *notes_on_absent_streams(tokens)]
     is_labelled = {
         name: np.array([clip.id in ids for clip in clips], dtype=bool)
         for name, ids in annotated.items()
     }
-    return LabelledClips(clips, tokens, tuple(sources), asked, notes, is_labelled)
+    return LabelledClips(clips, tokens, tuple(sources), tasks, notes, is_labelled)
 
 
 def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[str]]:
-    """By target of pairs, the ids of the clips that are labelled with it."""
+    """Return, for each pair target, the ids of the clips whose causes were annotated."""
     found = {}
     for name in (name for name, task in tasks.items() if task == "pairs"):
         cells = [clip.targets.get(name) for clip in manifest.clips]
@@ -101,7 +108,7 @@ def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[st
 
 
 def _tasks(manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str]) -> dict[str, str]:
-    """The task of each target, in the order asked for."""
+    """Return the task of each target, in the order requested."""
     columns = dict.fromkeys(name for clip in manifest.clips for name in clip.targets)
     for name in names:
         if name not in columns:

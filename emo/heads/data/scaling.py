@@ -1,8 +1,9 @@
 """Scaling of streams: fitted on the training split, kept in the run, applied to every clip.
 
-``dense`` streams are centred and divided per dimension, ``sparse`` ones (hashed counts) only
-divided by one number (per dimension cost .05 F1 on MELD text), ``image`` ones divided by 255.
-Dense and sparse streams end with the same total variance, so that none drowns another in a fusion.
+``dense`` streams are centred and divided per dimension. ``sparse`` streams (hashed counts) are only
+divided by one number; dividing them per dimension cost .05 F1 on MELD text. ``image`` streams are
+divided by 255. Dense and sparse streams end with the same total variance, so that no stream
+dominates the others when they are fused.
 """
 
 import math
@@ -16,25 +17,25 @@ from torch import Tensor
 from emo.ragged import Ragged
 
 TOTAL_VARIANCE = 256.0
-"""Sum over dimensions of the variance of a scaled token: as of 256 standardised dimensions."""
+"""Variance of a scaled token, summed over its dimensions: that of 256 standardised dimensions."""
 ROWS = 2048
-"""Tokens at a time, few enough to stay in the processor's cache."""
+"""Number of tokens computed at a time, few enough for the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """``(token - centre) * scale`` of one stream."""
+    """The scaling of one stream: ``(token - centre) * scale``."""
 
     centre: Tensor
-    """(D,) float32."""
+    """float32 (D,), subtracted from each token."""
     scale: Tensor
-    """(D,) float32, finite."""
+    """float32 (D,), finite; each token is multiplied by it."""
     is_unit: bool = False
-    """Each token is brought to length 1 before."""
+    """Whether each token is first divided by its Euclidean length."""
 
     def apply(self, tokens: Ragged) -> Ragged:
-        """Tokens as stored (numpy, any dtype) -> torch float32, scaled."""
-        # of numpy, whose large arrays lie in large pages; torch's take ten times longer to touch
+        """Scale stored tokens: numpy (ΣT, D) of any dtype -> torch float32 (ΣT, D)."""
+        # numpy puts large arrays in large pages; first access to torch's takes ten times longer
         values = torch.from_numpy(np.empty(tokens.values.shape, np.float32))
         for chunk, scaled in zip(_chunks(tokens.values), torch.split(values, ROWS), strict=False):
             if self.is_unit:
@@ -44,14 +45,14 @@ class Scaling:
 
 
 def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
-    """The scaling of one stream from the tokens of the training split.
+    """Fit the scaling of one stream on the tokens of the training split.
 
     Args:
-        tokens: numpy, as stored.
+        tokens: stored tokens, numpy (ΣT, D) of any dtype.
         kind: ``dense``, ``sparse`` or ``image``, see :class:`emo.store.recipe.StreamSpec`.
     """
     mean, deviation = _statistics(tokens.values)
-    if not np.isfinite(deviation).all():  # squares above 3e38
+    if not np.isfinite(deviation).all():  # a square above 3e38 overflows float32
         mean, deviation = _statistics(tokens.values, torch.float64)
     centre, scale = np.zeros_like(mean), np.ones_like(mean)
     if kind == "image":
@@ -59,7 +60,7 @@ def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
     elif kind == "sparse":
         scale *= np.sqrt(TOTAL_VARIANCE / (np.square(deviation).sum() or TOTAL_VARIANCE))
     else:
-        # a constant dimension has no spread but rounding; blown up it would be noise
+        # a constant dimension differs only by rounding, which scaling would make noise
         typical = np.sqrt(np.square(deviation).mean())
         varies = deviation > 1e-5 * np.maximum(np.abs(mean), typical)
         centre = mean
@@ -68,23 +69,25 @@ def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
     return Scaling(torch.from_numpy(centre).float(), torch.from_numpy(scale).float())
 
 
-def asked_scaling(words: str, width: int, logit_scale: float | None) -> Scaling:
-    """A scaling that is asked for instead of fitted.
+def requested_scaling(words: str, width: int, logit_scale: float | None) -> Scaling:
+    """Return the scaling that ``--scaling`` requests instead of the fitted one.
 
     Args:
-        words: ``raw``, ``unit`` (tokens of length 1), ``unit*100``, or ``unit*logit_scale``.
-        width: D of the stream.
-        logit_scale: of the recipe, if it tells it; the factor is its exponential.
+        words: ``raw`` (unchanged tokens), ``unit`` (tokens divided by their length), or
+            ``unit*100`` or ``unit*logit_scale`` (then multiplied by a factor).
+        width: width D of the stream's tokens.
+        logit_scale: logarithm of the factor ``logit_scale``; None: the recipe has none.
 
     Raises:
-        ValueError: something else, or the recipe does not tell.
+        ValueError: other words, or the recipe has no ``logit_scale``.
     """
     how, _, factor = words.partition("*")
     if how not in ("raw", "unit"):
         raise ValueError(f"expected raw, unit or unit*FACTOR, got {words!r}")
+    # the factor is a number, or the exponential of the recipe's logit_scale
     if factor == "logit_scale":
         if logit_scale is None:
-            raise ValueError("its recipe has no logit_scale; give a number: unit*100")
+            raise ValueError("the stream's recipe has no logit_scale; give a number: unit*100")
         factor = str(math.exp(logit_scale))
     scale = torch.full((width,), float(factor or 1))
     if not bool(scale.isfinite().all()):
@@ -93,7 +96,9 @@ def asked_scaling(words: str, width: int, logit_scale: float | None) -> Scaling:
 
 
 def scaling_tensors(scalings: Mapping[str, Scaling]) -> dict[str, Tensor]:
-    """As they are kept in ``head.safetensors``: ``scaling/<stream>/centre`` and ``…/scale``."""
+    """Return the tensors of ``head.safetensors``: ``scaling/<stream>/centre``, ``…/scale`` and,
+    where it is True, ``…/is_unit``.
+    """
     return {
         f"scaling/{stream}/{name}": tensor
         for stream, scaling in scalings.items()
@@ -109,10 +114,14 @@ def scaling_tensors(scalings: Mapping[str, Scaling]) -> dict[str, Tensor]:
 def _statistics(
     values: np.ndarray, within: torch.dtype = torch.float32
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(ΣT, D) of any dtype -> mean and standard deviation (D,), float64.
+    """Return the mean and the standard deviation of each dimension, float64 (D,) each.
 
-    Each chunk around its own mean in ``within``, and chunks together in float64. Source: Chan,
-    Golub and LeVeque 1983, equation 2.1.
+    Each chunk is computed in ``within`` around its own mean; chunks are combined in float64.
+    Source: Chan, Golub and LeVeque 1983, equation 2.1.
+
+    Args:
+        values: (ΣT, D) of any dtype.
+        within: dtype of the computation within a chunk.
     """
     count, mean = 0, torch.zeros(values.shape[1], dtype=torch.float64)
     squares = torch.zeros_like(mean)
@@ -129,27 +138,39 @@ def _statistics(
 
 
 def _chunks(values: np.ndarray) -> Iterator[Tensor]:
-    """(at most ROWS, D) float32; torch turns float16 into it ten times faster than numpy does."""
+    """Yield float32 (at most ROWS, D) chunks of values (ΣT, D) of any dtype.
+
+    torch converts float16 ten times faster than numpy does.
+    """
     for start in range(0, len(values), ROWS):
         chunk = values[start : start + ROWS]
-        # torch warns about read-only memory, which mapped stores are
+        # torch warns about read-only arrays, such as those of a memory-mapped store
         yield torch.from_numpy(chunk if chunk.flags.writeable else chunk.copy()).float()
 
 
 MOSTLY_ZERO = 0.2
-"""Share of non-zeros below which columns are counts of rare things, not measurements."""
+"""Share of non-zeros below which a block of columns is taken for counts of rare things."""
 
 
 def column_scale(rows: Tensor, blocks: list[int]) -> Tensor:
-    """(D,) factors that bring each block of columns to total variance 1; constant columns to 0.
+    """Return factors that give each block of columns a total variance of 1.
 
-    Columns are scaled one by one, which costs .05 F1 on hashed words and gains .04 UAR on pooled
-    log-mel; so blocks that are mostly zeros are scaled together.
+    Columns are scaled one by one, except in a block that is mostly zeros, whose columns share one
+    factor: scaling one by one costs .05 F1 on hashed words and gains .04 UAR on pooled log-mel.
+    The factor of a constant column is 0.
+
+    Args:
+        rows: float32 (N, D).
+        blocks: number of columns of each block; the sum is D.
+
+    Returns:
+        float32 (D,).
     """
     return torch.cat([_scale_of(part) for part in torch.split(rows, blocks, dim=1)])
 
 
 def _scale_of(block: Tensor) -> Tensor:
+    """Return the factors, float32 (columns,), of one block (N, columns)."""
     nonzero = int(block.count_nonzero())
     if nonzero == 0:
         return block.new_zeros(block.shape[1])

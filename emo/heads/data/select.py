@@ -1,4 +1,4 @@
-"""Which clips take part in a fit: labelled, in a split, with features; and notes on the rest."""
+"""Select the clips of a fit (labelled, in a split, with features), with notes on the others."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,27 @@ from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
 
 
-def labelled(
+def labelled_clips(
     manifest: Manifest, tasks: Mapping[str, str], unit: str
 ) -> tuple[list[Clip], list[str]]:
-    """Clips with a label (and a split, when any clip has one), and notes on the others.
+    """Return clips with a label (and a split, if any clip has one), and notes on the others.
 
-    For a ``dialogue`` head the unlabelled turns of a dialogue with labels stay, as context.
+    For a ``dialogue`` head the unlabelled turns of a labelled dialogue are kept as context.
+
+    Args:
+        manifest: the clips.
+        tasks: task of each target.
+        unit: ``clip`` or ``dialogue``, see :class:`emo.heads.head.Head`.
     """
     clips = [clip for clip in manifest.clips if any(name in clip.targets for name in tasks)]
     if unit == "dialogue":
-        spoken = {clip.dialogue for clip in clips if clip.dialogue}
+        dialogues = {clip.dialogue for clip in clips if clip.dialogue}
         has_pairs = "pairs" in tasks.values()  # a dialogue without any pair is labelled too
         ids = {clip.id for clip in clips}
         clips = [
             clip
             for clip in manifest.clips
-            if clip.id in ids or clip.dialogue in spoken or (has_pairs and clip.dialogue)
+            if clip.id in ids or clip.dialogue in dialogues or (has_pairs and clip.dialogue)
         ]
     notes = []
     if len(clips) < len(manifest.clips):
@@ -42,18 +47,18 @@ def labelled(
     return clips, notes
 
 
-def fewer(
+def subsample(
     clips: list[Clip], most: int, *, unit: str, seed: int, classes_of: str | None = None
 ) -> list[Clip]:
-    """At most so many clips of each split, drawn at random, in their order; dialogues whole.
+    """Draw at most ``most`` clips of each split at random, and return them in their old order.
 
     Args:
-        clips: all.
-        most: of a split.
-        unit: ``dialogue``: dialogues are drawn.
-        seed: of the draw.
-        classes_of: a target of which the commonest classes come first, then each in turn, so that
-            splits have the same classes; None: none.
+        clips: all clips.
+        most: largest number of clips of a split.
+        unit: ``dialogue``: whole dialogues are drawn.
+        seed: seed of the draw.
+        classes_of: a target; one clip of each of its classes is drawn before the second of any,
+            frequent classes first, so that all splits have the same classes. None: draw at random.
     """
     order = np.random.default_rng(seed).permutation(len(clips)).tolist()
     if classes_of is not None and unit == "clip":
@@ -83,7 +88,16 @@ def fewer(
 def drop_without_features(
     clips: list[Clip], tokens: dict[str, Ragged], allowed: float
 ) -> tuple[list[Clip], dict[str, Ragged], list[str]]:
-    """The clips with at least one stream, their tokens, and a note on the others."""
+    """Return the clips with at least one stream, their tokens, and a note on the others.
+
+    Args:
+        clips: N clips.
+        tokens: their tokens by stream, numpy (ΣT, D).
+        allowed: largest share of clips, in [0, 1], that may have no stream.
+
+    Raises:
+        FitError: more clips have no stream.
+    """
     is_present = np.any([ragged.lengths > 0 for ragged in tokens.values()], axis=0)
     if is_present.all():
         return clips, tokens, []
@@ -101,12 +115,13 @@ def drop_without_features(
     return [clips[row] for row in rows], kept, [f"{some} without features: left out ({where})"]
 
 
-def partly_absent(tokens: Mapping[str, Ragged]) -> list[str]:
-    """A note on each stream that some clips lack."""
+def notes_on_absent_streams(tokens: Mapping[str, Ragged]) -> list[str]:
+    """Return a note on each stream that some clips lack."""
     counts = {name: int((ragged.lengths == 0).sum()) for name, ragged in tokens.items()}
     return [f"{name}: absent in {count} clips" for name, count in counts.items() if count]
 
 
 def _some(clip_ids: Sequence[str]) -> str:
+    """Return the number of clips and the first ids, such as ``5 clips (a, b, c, …)``."""
     dots = ", …" if len(clip_ids) > 3 else ""
     return f"{len(clip_ids)} clips ({', '.join(clip_ids[:3])}{dots})"

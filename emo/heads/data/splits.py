@@ -1,4 +1,4 @@
-"""Which clips train, validate and test: from the manifest, or cut when it does not say."""
+"""Splits: train, val and test as in the manifest; a split that it lacks is taken from train."""
 
 import warnings
 from collections import Counter
@@ -13,19 +13,20 @@ from emo.manifest import Clip
 
 SPLITS = ("train", "val", "test")
 CUT_SHARE = 0.15
-"""Of the clips that are cut into one more split."""
+"""Share of the training clips that a split made here gets."""
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The rows of each split, and how splits came about where the manifest did not say."""
+    """The rows of each split, and notes on the splits that were made here."""
 
     rows: dict[str, np.ndarray]
-    """``{split: (clips,) int64}``, rising; in the order train, val, test; no empty split."""
+    """Rows of each split in rising order, int64 (clips,); train, val, test; no split is empty."""
     notes: tuple[str, ...]
+    """How each split that the manifest lacks was made."""
     is_fold: bool = False
-    """``test`` is one fold of many: it may lack labels and classes, all folds are scored together.
-    """
+    """Whether ``test`` is one fold of a cross-validation: it may lack labels and classes, because
+    all folds are scored together."""
 
 
 def assign_splits(
@@ -36,17 +37,18 @@ def assign_splits(
     unit: Literal["clip", "dialogue"] = "clip",
     are_classes: bool = True,
 ) -> Splits:
-    """Cut ``val`` from ``train`` if there is none, and ``test`` too if no clip has a split.
+    """Take ``val`` from ``train`` if there is none, and ``test`` too if no clip has a split.
 
     Args:
-        clips: those that are used.
-        labels: of each clip, by which splits are cut alike; unlabelled: empty.
-        seed: of the cuts.
-        unit: ``dialogue``: dialogues are never cut.
-        are_classes: the labels are what is learnt; False: they only stratify.
+        clips: the clips of the fit.
+        labels: label of each clip, ``""`` where unlabelled; splits get similar shares of each.
+        seed: seed of the random choices.
+        unit: ``dialogue``: dialogues stay whole.
+        are_classes: True: the labels are the classes to learn; False: they are only for
+            stratification.
 
     Raises:
-        FitError: no clip to train on, a split with one class, or a label unseen in training.
+        FitError: no clip to train on, a split with one class, or a label that is not in train.
     """
     split = np.array([clip.split or "" for clip in clips], dtype=object)
     missing = [] if (split == "val").any() else ["val"]
@@ -61,10 +63,11 @@ def assign_splits(
             clips, np.array(labels), split, seed=seed, unit=unit, are_classes=are_classes
         )
         train = np.array(labels)[split == "train"]
-        if not len(held_out) and (not are_classes or len(set(train)) > 1):  # one: the check says so
+        # check_classes has a better message for a train of one class
+        if not len(held_out) and (not are_classes or len(set(train)) > 1):
             raise FitError(
                 f"no clip of train can be held out for {name}: {len(train)} clips are too few; "
-                "say in the split column which are val and test"
+                "say in the split column which clips are val and test"
             )
         split[held_out] = name
         notes.append(f"{name}: {len(held_out)} clips cut from train, {how}")
@@ -78,9 +81,17 @@ def assign_splits(
 def check_classes(
     rows: dict[str, np.ndarray], labels: Sequence[str], *, is_fold: bool = False
 ) -> None:
-    """Refuse splits from which nothing can be learnt; unlabelled (empty) rows do not count.
+    """Check that each split has two classes, all of which occur in train.
 
-    A ``test`` without any label is no such split: the head's classes of its clips may be wanted.
+    A ``test`` without any label is allowed, because its predictions may be wanted.
+
+    Args:
+        rows: int64 rows of each split.
+        labels: label of each clip, ``""`` where unlabelled.
+        is_fold: ``test`` is one fold of a cross-validation, which may have one class or none.
+
+    Raises:
+        FitError: nothing can be learnt from these splits.
     """
     counts = {
         name: Counter(labels[row] for row in found if labels[row]) for name, found in rows.items()
@@ -118,9 +129,18 @@ def _cut(
     unit: str,
     are_classes: bool,
 ) -> tuple[np.ndarray, str]:
-    """Rows of train to hold out, and how they were chosen."""
+    """Choose rows of train to hold out, int64 (held out,), and say in words how.
+
+    Args:
+        clips: all N clips.
+        labels: (N,) label of each clip.
+        split: (N,) split of each clip so far.
+        seed: seed of the random choices.
+        unit: ``dialogue``: dialogues stay whole.
+        are_classes: whether the labels are the classes to learn.
+    """
     train = np.flatnonzero(split == "train")
-    if are_classes and len(set(labels[train])) < 2:  # nothing to cut; the check says so
+    if are_classes and len(set(labels[train])) < 2:  # check_classes raises the error
         return train[:0], "not possible"
     if unit == "dialogue":
         return train[_cut_dialogues(clips, labels, train, seed=seed)], "whole dialogues"
@@ -129,7 +149,7 @@ def _cut(
     for column in ("speaker", "dialogue"):
         groups = np.array([getattr(clips[int(row)], column) or "" for row in train])
         if column == "speaker" and tests_speakers & set(groups):
-            continue  # the test shares speakers with train, so val may too
+            continue  # test shares speakers with train, so val may too
         held_out = cut_groups(labels[train], groups, seed=seed) if all(groups) else None
         if held_out is not None:
             return train[held_out], f"whole {column}s, stratified by label"
@@ -139,18 +159,28 @@ def _cut(
 def _cut_dialogues(
     clips: Sequence[Clip], labels: np.ndarray, train: np.ndarray, *, seed: int
 ) -> np.ndarray:
+    """Choose whole dialogues to hold out; return their indices in ``train``."""
     groups = np.array([clips[int(row)].dialogue or clips[int(row)].id for row in train])
     held_out = cut_groups(labels[train], groups, seed=seed)
     if held_out is None:
         raise FitError(
             f"{len(set(groups))} dialogues of train: none can be held out without losing a class; "
-            "say in the split column which are val and test"
+            "say in the split column which clips are val and test"
         )
     return held_out
 
 
 def cut_groups(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarray | None:
-    """Rows of whole groups, about ``CUT_SHARE`` of all; None where groups do not allow it."""
+    """Choose whole groups with about ``CUT_SHARE`` of all rows to hold out.
+
+    Args:
+        labels: (N,) label of each row; the rest must keep all of them.
+        groups: (N,) group of each row.
+        seed: seed of the random choices.
+
+    Returns:
+        int64 rows to hold out; None if no choice of groups is good enough.
+    """
     folds = min(round(1 / CUT_SHARE), len(set(groups)))
     if folds < 3:
         return None
@@ -165,7 +195,7 @@ def cut_groups(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarr
 
 
 def _cut_clips(labels: np.ndarray, *, seed: int) -> np.ndarray:
-    """``CUT_SHARE`` of each class, at least one clip of a class that has two."""
+    """Choose ``CUT_SHARE`` of the rows of each class, at least one of a class that has two."""
     random = np.random.default_rng(seed)
     held_out = []
     for label in sorted(set(labels)):
@@ -175,17 +205,18 @@ def _cut_clips(labels: np.ndarray, *, seed: int) -> np.ndarray:
 
 
 def _leaves_all_classes(labels: np.ndarray, held_out: np.ndarray) -> bool:
+    """Return whether the rest has every class, and the held out rows two of them."""
     rest = np.delete(labels, held_out)
     share = len(held_out) / len(labels)
     return (
         set(rest) == set(labels)
         and len(set(labels[held_out])) >= min(2, len(set(labels)))
-        and share <= 0.4  # one group that holds most clips
+        and share <= 0.4  # one group may hold most clips
     )
 
 
 def _unlikeness(labels: np.ndarray, held_out: np.ndarray) -> float:
-    """How far the held out rows are from ``CUT_SHARE`` of each class; 0: exactly that."""
+    """Return how far the held out rows are from ``CUT_SHARE`` of each class; 0: exactly that."""
     names, totals = np.unique(labels, return_counts=True)
     counts = np.array([(labels[held_out] == name).sum() for name in names])
     return float(np.abs(counts - CUT_SHARE * totals).sum() / len(labels))

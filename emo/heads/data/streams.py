@@ -1,4 +1,4 @@
-"""Streams by name: finds them in one or several stores and reads their tokens for given clips."""
+"""Find streams by name in one or several stores, and read their tokens for given clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,25 +15,28 @@ from emo.store.store import RecipeFolder, Store
 
 @dataclass(frozen=True, eq=False)
 class StreamSource:
-    """One stream, and the stores that hold clips of it."""
+    """One stream, and the recipe folders that hold clips of it."""
 
     name: str
-    """``recipe/stream``."""
+    """Name of the stream, ``recipe/stream``."""
     folders: tuple[RecipeFolder, ...]
-    """Of the same recipe in different stores; the first that has a clip gives its tokens."""
+    """Folders of the same recipe in different stores; the first that has a clip is read for it."""
 
     @property
     def recipe(self) -> Recipe:
-        """What made the tokens."""
+        """Recipe that made the tokens."""
         return self.folders[0].recipe
 
     @property
     def spec(self) -> StreamSpec:
-        """What a token is."""
+        """Width, dtype and kind of a token."""
         return self.recipe.streams[self._stream]
 
     def read(self, clip_ids: Sequence[str]) -> Ragged:
-        """Tokens of the clips in this order, numpy as stored; what is not there has length 0."""
+        """Read tokens of N clips in this order: numpy (ΣT, D), as stored.
+
+        A clip that has no tokens in any store has length 0.
+        """
         first, *others = (folder.read_present(self._stream, clip_ids) for folder in self.folders)
         for other in others:
             first = _fill(first, other)
@@ -41,26 +44,28 @@ class StreamSource:
 
     @property
     def is_empty(self) -> bool:
-        """No clip has this stream, such as one that was left out of a pack."""
+        """Whether no clip has this stream, for instance because a pack left it out."""
         return not any(folder.lengths(self._stream).any() for folder in self.folders)
 
     @property
     def _stream(self) -> str:
+        """Name of the stream within its recipe."""
         return self.name.partition("/")[2]
 
 
 def open_sources(
     features: Sequence[Location], names: Sequence[str]
 ) -> tuple[list[StreamSource], list[str]]:
-    """The streams asked for, and notes on what was left out.
+    """Open the requested streams, and return notes on those that were left out.
 
     Args:
-        features: stores.
-        names: ``recipe`` or ``recipe/stream``; none: everything in the stores. Streams of images
-            are taken only when they are named in full: these heads cannot use raw pixels.
+        features: locations of stores.
+        names: ``recipe`` or ``recipe/stream``; empty: all streams of the stores. A stream of
+            images is opened only if it is named in full, because these heads cannot use pixels.
 
     Raises:
-        FitError: no store, an unknown stream, or one recipe name for two recipes.
+        FitError: no store, or an unknown stream.
+        StoreError: two different recipes have the same name.
     """
     folders = _folders_by_recipe(features)
     known = [f"{name}/{stream}" for name in folders for stream in folders[name][0].recipe.streams]
@@ -82,6 +87,7 @@ def open_sources(
 
 
 def _folders_by_recipe(features: Sequence[Location]) -> dict[str, list[RecipeFolder]]:
+    """Return the folders of each recipe name, in the order of the stores."""
     folders: dict[str, list[RecipeFolder]] = {}
     for path in features:
         for name, folder in Store(path).recipes.items():
@@ -97,7 +103,7 @@ def _folders_by_recipe(features: Sequence[Location]) -> dict[str, list[RecipeFol
 
 
 def _of(name: str, known: Sequence[str]) -> list[str]:
-    """``classic`` -> all its streams; ``classic/audio`` -> itself."""
+    """Return the known streams that a name means: all of a recipe, or one ``recipe/stream``."""
     found = [stream for stream in known if name in (stream, stream.partition("/")[0])]
     if not found:
         recipes = dict.fromkeys(stream.partition("/")[0] for stream in known)
@@ -106,7 +112,7 @@ def _of(name: str, known: Sequence[str]) -> list[str]:
 
 
 def _fill(ours: Ragged, theirs: Ragged) -> Ragged:
-    """Our clips, and theirs where ours are absent."""
+    """Return the tokens of ``ours``, and those of ``theirs`` for clips that are absent in ours."""
     is_theirs = (ours.lengths == 0) & (theirs.lengths > 0)
     if not is_theirs.any():
         return ours

@@ -1,4 +1,4 @@
-"""Targets: what the cells of a column mean, as numbers that a head can learn."""
+"""Targets: turn the cells of a manifest's column into labels that a head can learn."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,41 +11,50 @@ from emo.errors import FitError, OptionError
 from emo.heads.labels import Task, Width
 
 TASKS: tuple[Task, ...] = get_args(Task)
+"""All tasks."""
 SEPARATOR = "|"
-"""Between the classes of a multi-label cell; ``none`` says that there is none."""
+"""Character between the classes of a multi-label cell."""
 NONE, NEUTRAL, YES = "none", "neutral", "yes"
-"""Pairs: class 0; the emotion whose pairs do not count; the class of a cell without emotions."""
+"""Words of pair targets: the class 0, no pair (also a cell without classes or causes); the emotion
+whose pairs are ignored; the class of pairs in cells that name no emotion."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One column that a head predicts."""
+    """One column of the manifest that a head predicts."""
 
     name: str
+    """Name of the column."""
     task: Task
+    """Kind of target."""
     classes: tuple[str, ...] = ()
-    """In the order of the logits, from the training split; of a number: none."""
-    centre: float = 0.0
-    """Of a number, over train: the head learns ``(y - centre) / spread``."""
-    spread: float = 1.0
-    scale: str = ""
-    """Of a number: ``mosi`` (within ±3), ``sims`` (within ±1) or ``any``: which scores are given.
+    """Names of the classes of the training split, in the order of the logits; empty for a number.
     """
+    centre: float = 0.0
+    """Mean of a number over train; the head learns ``(y - centre) / spread``. Otherwise 0."""
+    spread: float = 1.0
+    """Standard deviation of a number over train; otherwise 1."""
+    scale: str = ""
+    """Range of a number, which decides its scores: ``mosi`` (within ±3), ``sims`` (within ±1) or
+    ``any``; empty for classes."""
 
     @property
     def width(self) -> Width:
-        """C, which knows the task."""
+        """Number of logits C, with the task."""
         return Width(len(self.classes) or 1, self.task)
 
     def scaled(self, labels: np.ndarray) -> np.ndarray:
-        """Labels as the loop learns them."""
+        """Return labels as the training loop reads them: numbers are standardised."""
         if self.task != "regress":
             return labels
         return ((labels - self.centre) / self.spread).astype(np.float32)
 
 
 def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
-    """What a run's head predicts. Runs of before there were several name one."""
+    """Return the targets of a run, from its ``run.json``.
+
+    Runs written before several targets were supported have a single ``target``.
+    """
     if "targets" not in document:
         return (Target(document["target"], "classify", tuple(document["classes"])),)
     return tuple(
@@ -54,7 +63,11 @@ def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
 
 
 def task_of_cells(cells: Sequence[str | None]) -> Task:
-    """``regress`` if all are numbers and some not whole, ``multilabel`` if any has a ``|``."""
+    """Return the task that cells suggest.
+
+    It is ``regress`` if all are numbers and not all whole, ``multilabel`` if any has a ``|``, and
+    ``classify`` otherwise.
+    """
     known = [cell for cell in cells if cell]
     values = [_number(cell) for cell in known]
     if known and all(not math.isnan(value) for value in values):
@@ -64,7 +77,17 @@ def task_of_cells(cells: Sequence[str | None]) -> Task:
 
 
 def fit_target(name: str, task: str, cells: Sequence[str | None]) -> Target:
-    """The target as the training split's cells tell it (for pairs: of all splits' cells)."""
+    """Return a target with the classes, or the mean and range, of the given cells.
+
+    Args:
+        name: name of the column.
+        task: kind of target.
+        cells: cells of the training split; empty or None where unlabelled.
+
+    Raises:
+        OptionError: an unknown task.
+        FitError: no label, or a cell that does not fit the task.
+    """
     if task not in TASKS:
         raise OptionError(f"task {task!r} of {name}: expected one of {', '.join(TASKS)}")
     known = [cell for cell in cells if cell]
@@ -90,7 +113,12 @@ def fit_target(name: str, task: str, cells: Sequence[str | None]) -> Target:
 
 
 def labels_of(target: Target, cells: Sequence[str | None]) -> np.ndarray:
-    """Labels of clips, unscaled: (N,) or (N, C), see :class:`emo.heads.head.Batch`."""
+    """Return the unscaled labels of N clips.
+
+    Returns:
+        int64 (N,) classes, int64 (N, C) of 0 and 1 for several labels, or float32 (N,) numbers;
+        unlabelled: -1, all -1, or NaN.
+    """
     if target.task == "regress":
         return np.array([number_of(c, target.name) if c else np.nan for c in cells], np.float32)
     numbers = {name: number for number, name in enumerate(target.classes)}
@@ -110,14 +138,18 @@ def pair_labels(
     pairs: np.ndarray,
     is_labelled: np.ndarray,
 ) -> tuple[np.ndarray, int]:
-    """(P,) classes of pairs, -1 where unlabelled, and how many name a turn that is not there.
+    """Return the class of each pair of turns, and how many cells name a turn that is not there.
 
     Args:
-        target: of pairs.
-        cells: of each clip, the turns that cause its emotion; empty: none, if it is labelled.
-        numbers: (N,) the number of each clip's turn, by which cells name them.
-        pairs: (P, 2) rows.
-        is_labelled: (N,) bool, see :func:`labelled_with_pairs`.
+        target: a pair target.
+        cells: for each of N clips, the turns that cause its emotion; empty: none, if annotated.
+        numbers: int64 (N,), the turn number of each clip, by which cells name turns.
+        pairs: int64 (P, 2), rows of (emotion turn, cause turn).
+        is_labelled: bool (N,), see :func:`labelled_with_pairs`.
+
+    Returns:
+        int64 (P,) classes, 0: no pair, -1: unlabelled; and the number of named turns that are
+        missing.
     """
     known = {(int(e), int(numbers[c])): index for index, (e, c) in enumerate(pairs)}
     labels, lost = np.where(is_labelled[pairs[:, 0]], 0, -1).astype(np.int64), 0
@@ -130,21 +162,27 @@ def pair_labels(
 
 
 def labelled_with_pairs(cells: Sequence[str | None], splits: Sequence[str | None]) -> np.ndarray:
-    """(N,) bool: a clip whose cell is empty has no causes, unless no cell of its split is filled.
+    """Return whether the causes of each clip were annotated, bool (N,).
+
+    They were if any cell of the clip's split is filled; an empty cell then means no causes.
 
     Args:
-        cells: of each clip of the manifest.
-        splits: the manifest's own; folds and cuts say nothing about who was annotated.
+        cells: cell of each clip of the manifest.
+        splits: split of each clip in the manifest, not one that was made for a fit.
     """
     filled = {split for cell, split in zip(cells, splits, strict=True) if cell}
     return np.array([split in filled for split in splits], dtype=bool)
 
 
 def causes(cell: str, name: str) -> list[tuple[str, int]]:
-    """``"joy:1 joy:3"`` or ``"1 3"`` -> ``[("joy", 1), ("joy", 3)]``; ``none`` -> ``[]``.
+    """Return the (emotion, turn) pairs that a cell of a pair target names.
 
-    >>> causes("1, 3", "cause")
-    [('yes', 1), ('yes', 3)]
+    >>> causes("joy:1 joy:3", "cause"), causes("1, 3", "cause"), causes("none", "cause")
+    ([('joy', 1), ('joy', 3)], [('yes', 1), ('yes', 3)], [])
+
+    Args:
+        cell: the cell's text, not empty.
+        name: name of the column, for the message of an error.
     """
     if cell == NONE:
         return []
@@ -153,19 +191,28 @@ def causes(cell: str, name: str) -> list[tuple[str, int]]:
         emotion, _, turn = word.rpartition(":")
         if not turn.isdecimal():
             raise FitError(
-                f"{name} {cell!r}: expected turns such as '1 3' or 'joy:1 joy:3', or none"
+                f"{name} {cell!r}: expected numbers of turns such as '1 3' or 'joy:1 joy:3', or "
+                "the word none"
             )
         found.append((emotion or YES, int(turn)))
     return found
 
 
 def parts(cell: str) -> list[str]:
-    """``"joy|fear"`` -> ``["joy", "fear"]``; ``none`` -> ``[]``."""
+    """Return the classes that a multi-label cell names.
+
+    >>> parts("joy|fear"), parts("none")
+    (['joy', 'fear'], [])
+    """
     return [] if cell == NONE else [part for part in map(str.strip, cell.split(SEPARATOR)) if part]
 
 
 def number_of(cell: str, name: str) -> float:
-    """The number in a cell."""
+    """Return the number in a cell.
+
+    Raises:
+        FitError: the cell holds no finite number; the message names the column.
+    """
     value = _number(cell)
     if not math.isfinite(value):
         hint = "; --task classify takes words" if math.isnan(value) else ", a finite one"
@@ -174,10 +221,14 @@ def number_of(cell: str, name: str) -> float:
 
 
 def strata_of(task: str, cells: Sequence[str | None]) -> list[str]:
-    """A word for each clip by which splits are cut alike; unlabelled: empty."""
+    """Return a word for each clip, of which splits get similar shares; ``""`` where unlabelled.
+
+    It is the class, the first of several classes, the quartile of a number, or whether the clip
+    has causes.
+    """
     if task == "regress":
         values = np.array([_number(cell) if cell else np.nan for cell in cells])
-        if np.isnan(values).all():  # words: fit_target says so
+        if np.isnan(values).all():  # cells are words: fit_target raises the error
             return ["" for _ in cells]
         edges = np.nanquantile(values, [0.25, 0.5, 0.75])
         return [
@@ -192,6 +243,7 @@ def strata_of(task: str, cells: Sequence[str | None]) -> list[str]:
 
 
 def _number(cell: str) -> float:
+    """Return the number in a cell, NaN if it is none."""
     try:
         return float(cell)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the commands do: fit, seeds, search, cross-validate, ablate, warm start.
+"""The fits that commands start: one run, its seeds, search, cross-validation, ablation.
 
 May import: errors, heads.data, heads.head, heads.metrics, heads.options, heads.presets,
     heads.runs, heads.training, manifest, plugins, ragged, store.backend, store.recipe.

@@ -1,4 +1,4 @@
-"""`emo fit-head --ablate`: one run for every subset of the streams, in one table."""
+"""`emo fit-head --ablate`: fit one run for each subset of the streams, and compare them."""
 
 import dataclasses
 import itertools
@@ -8,17 +8,17 @@ from pathlib import Path
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.streams import open_sources
-from emo.heads.fitting.cross_validate import cross_validate, question_of_folds
-from emo.heads.fitting.fit import FitOptions, asked_data, fit_head
+from emo.heads.fitting.cross_validate import cross_validate, hash_of_folds_run
+from emo.heads.fitting.fit import FitOptions, fit_head, read_request_data
 from emo.heads.fitting.request import fit_request
 from emo.heads.runs.compare import Comparison, compare_runs
 from emo.heads.runs.files import RUN_FILE, read_document
-from emo.heads.training.fingerprint import name_of, name_of_run, question_of
+from emo.heads.training.fingerprint import hash_of_question, hash_of_run, question_of
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 
 MOST_STREAMS = 6
-"""More would be over 63 runs."""
+"""Largest number of streams; 6 have 63 subsets."""
 
 
 def ablate(
@@ -31,21 +31,21 @@ def ablate(
     resume: bool = False,
     progress: bool | None = None,
 ) -> Comparison:
-    """Fit a head on every subset of the streams; each run is a folder in ``out``.
+    """Fit a head on each subset of the streams; each run is a folder in ``out``.
 
     Args:
         manifest: the clips.
-        features: stores from ``emo extract``.
-        out: the folder of the runs, named ``audio+text`` and so on.
-        options: what is asked of each run; its streams are those of which subsets are taken.
-        by: what the folds are cut by, see
-            :func:`emo.heads.fitting.cross_validate.cross_validate`; None: the manifest's splits.
-        resume: keep the runs that are there, which an interrupted ablation wrote.
-        progress: a bar on stderr; None: if that is a terminal.
+        features: locations of stores from ``emo extract``.
+        out: folder of the runs; each run's folder is named after its streams.
+        options: options of each run; its streams are those of which subsets are taken.
+        by: how folds are made, see :func:`emo.heads.fitting.cross_validate.cross_validate`; None:
+            no cross-validation, the manifest's splits.
+        resume: keep the finished runs of an interrupted ablation.
+        progress: whether to show a bar on stderr; None: only if stderr is a terminal.
 
     Raises:
-        EmoError: as of a fit; fewer than 2 or more than ``MOST_STREAMS`` streams; and options of
-            a stream that is not among them.
+        EmoError: a fit failed; or there are fewer than 2 or more than ``MOST_STREAMS`` streams, or
+            options of a stream that is not among them.
     """
     sources, _ = open_sources(features, options.streams)
     streams = [source.name for source in sources]
@@ -56,20 +56,23 @@ def ablate(
         )
     if (out / RUN_FILE).exists():
         raise FitError(f"{out} is a run; --ablate makes a folder of runs: choose another --out")
-    for option, names in (("spec-augment", options.spec_augment), ("scaling", options.scaling)):
+    for option, names in (
+        ("spec-augment", options.loop.spec_augment),
+        ("scaling", options.scaling),
+    ):
         for name in set(names) - set(streams):
             raise FitError(plugins.unknown(f"stream of --{option}", name, streams))
     notes = []
     subsets = list(_subsets(streams))
     runs = [out / "+".join(name.replace("/", "-") for name in subset) for subset in subsets]
-    # all streams first: whether too many clips lack everything is judged there
+    # all streams together first: that run checks whether too many clips have no features
     for subset, run in reversed(list(zip(subsets, runs, strict=True))):
         own = _of_subset(options, subset, is_whole=subset == subsets[-1])
         if resume and (run / RUN_FILE).is_file():
             found = read_document(run).get("question")
             if found == _question(manifest, features, own, by):
                 continue
-            why = "was asked something else" if found else "does not say what it was asked"
+            why = "had other options or clips" if found else "does not say its options and clips"
             notes.append(f"{run} {why}: fitted again")
         if by is None:
             fit_head(manifest, features, run, own, within=out, resume=resume, progress=progress)
@@ -82,14 +85,13 @@ def ablate(
 
 
 def _of_subset(options: FitOptions, subset: tuple[str, ...], *, is_whole: bool) -> FitOptions:
-    """What is asked of one run: nothing about other streams than its own.
+    """Return the options of one run, which name no stream outside its subset.
 
-    Clips that have none of a smaller subset are left out of its run, however many they are.
+    Clips without any stream of a smaller subset are left out of its run, however many they are.
     """
-    return dataclasses.replace(
-        options,
+    return options.replace(
         streams=subset,
-        spec_augment=tuple(name for name in options.spec_augment if name in subset),
+        spec_augment=tuple(name for name in options.loop.spec_augment if name in subset),
         scaling={name: words for name, words in options.scaling.items() if name in subset},
         missing=options.missing and len(subset) > 1,
         allow_missing=options.allow_missing if is_whole else 1.0,
@@ -99,14 +101,14 @@ def _of_subset(options: FitOptions, subset: tuple[str, ...], *, is_whole: bool) 
 def _question(
     manifest: Manifest, features: Sequence[Location], options: FitOptions, by: str | None
 ) -> str:
-    """What a run of this writes as ``question`` into its ``run.json``."""
-    asked = fit_request(manifest, features, None, options)
+    """Return the hash that a run of this request has as ``question`` in its ``run.json``."""
+    request = fit_request(manifest, features, None, options)
     if by is not None:
-        return question_of_folds(asked, by)
-    return name_of_run(name_of(question_of(asked_data(asked), options)), options)
+        return hash_of_folds_run(request, by)
+    return hash_of_run(hash_of_question(question_of(read_request_data(request), options)), options)
 
 
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The single ones first, all together last."""
+    """Yield all subsets: the single streams first, all streams together last."""
     for count in range(1, len(names) + 1):
         yield from itertools.combinations(names, count)

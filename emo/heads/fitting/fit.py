@@ -1,31 +1,32 @@
-"""`emo fit-head`: manifest and stores in, a trained head and the evidence out."""
+"""`emo fit-head`: fit a head on a manifest and stores, score it, and write the run."""
 
 import contextlib
 import dataclasses
-import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from emo.heads.data.data import Data, read_data
-from emo.heads.fitting.lock import alone
-from emo.heads.fitting.request import FitRequest, check_served, fit_request
+from emo.heads.fitting.progress_files import (
+    NOTHING_TO_RESUME,
+    has_checkpoints,
+    progress_files,
+    run_checkpoints,
+    search_journal,
+)
+from emo.heads.fitting.request import FitRequest, check_request, fit_request
 from emo.heads.fitting.search import Search, search
-from emo.heads.fitting.seeds import bar_of_rounds, fit_data
+from emo.heads.fitting.seeds import fit_seeds, progress_bar
+from emo.heads.fitting.threads import torch_threads
 from emo.heads.options import FitOptions
-from emo.heads.runs.result import FitResult, titles
-from emo.heads.runs.test_ledger import record
+from emo.heads.runs.result import FitResult, score_title
+from emo.heads.runs.test_ledger import record_scoring
 from emo.heads.runs.write import run_folder, write_run, writing_run
-from emo.heads.training.checkpoint import Checkpoints, open_checkpoints
-from emo.heads.training.fingerprint import name_of, name_of_run, question_of
+from emo.heads.training.fingerprint import hash_of_question, hash_of_run, question_of
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 
 __all__ = ["FitOptions", "FitResult", "fit_head"]
-
-NOTHING_LEFT = "--resume: no interrupted fit had left anything here, so this one began anew"
 
 
 def fit_head(
@@ -42,41 +43,43 @@ def fit_head(
 
     Args:
         manifest: the clips.
-        features: stores from ``emo extract``.
-        out: the run's folder, replaced if it holds an older run; None: nothing is written.
-        options: what is asked.
-        within: as of :func:`emo.heads.runs.test_ledger.record`.
-        resume: go on with what an interrupted fit of this run left; without it, start anew.
-        progress: a bar on stderr; None: if that is a terminal.
+        features: locations of stores from ``emo extract``.
+        out: folder of the run, replaced if it holds an older run; None: nothing is written.
+        options: options of the fit.
+        within: folder of runs that holds ``out``, see
+            :func:`emo.heads.runs.test_ledger.record_scoring`.
+        resume: continue what an interrupted fit of this run left; False: start again.
+        progress: whether to show a bar on stderr; None: only if stderr is a terminal.
 
     Raises:
-        EmoError: options, manifest, stores and folder from which no run can be made.
+        EmoError: options, manifest, stores or folder from which no run can be made.
     """
     started = time.monotonic()
-    asked = fit_request(manifest, features, out, options)
+    request = fit_request(manifest, features, out, options)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(kept_for(out, searches=options.search > 0))
+        stack.enter_context(progress_files(out, searches=options.search > 0))
         folder = stack.enter_context(run_folder(out)) if out is not None else None
-        stack.enter_context(threads(options.threads))
-        data = asked_data(asked)
-        run = name_of_run(name_of(question_of(data, options)), options)
+        stack.enter_context(torch_threads(options.threads))
+        data = read_request_data(request)
+        run_hash = hash_of_run(hash_of_question(question_of(data, options)), options)
         found: Search | None = None
         if options.search:
-            check_served(asked.kind, data, options)
-            found = search(asked.kind, data, options, journal=_journal(out), progress=progress)
-            asked = fit_request(manifest, features, out, found.options)
+            check_request(request.kind, data, options)
+            journal = search_journal(out)
+            found = search(request.kind, data, options, journal=journal, progress=progress)
+            request = fit_request(manifest, features, out, found.options)
             data = dataclasses.replace(data, notes=(*data.notes, found.note))
-        if resume and not was_left(out):
-            data = dataclasses.replace(data, notes=(*data.notes, NOTHING_LEFT))
-        checkpoints = kept_beside(out, data, asked.options, resume=resume)
-        with bar_of_rounds(asked, titles(data.targets), progress) as tell:
-            result = fit_data(data, asked, started, checkpoints=checkpoints, tell=tell)
-        result = dataclasses.replace(result, question=run)
+        if resume and not has_checkpoints(out):
+            data = dataclasses.replace(data, notes=(*data.notes, NOTHING_TO_RESUME))
+        checkpoints = run_checkpoints(out, data, request.options, resume=resume)
+        with progress_bar(request, score_title(data.targets), progress) as on_round:
+            result = fit_seeds(data, request, started, checkpoints=checkpoints, on_round=on_round)
+        result = dataclasses.replace(result, question=run_hash)
         if folder is not None and out is not None:
             with writing_run(out):
                 tested = data.splits["test"].ids if "test" in data.splits else ()
-                question = name_of(question_of(data, asked.options))
-                earlier = record(out, tested, list(data.widths), question, within=within)
+                question = hash_of_question(question_of(data, request.options))
+                earlier = record_scoring(out, tested, list(data.widths), question, within=within)
                 result = dataclasses.replace(result, earlier=earlier)
                 write_run(folder, result)
                 if found is not None:
@@ -84,65 +87,9 @@ def fit_head(
     return result
 
 
-def asked_data(asked: FitRequest) -> Data:
-    """The clips of a fit, by the manifest's splits."""
+def read_request_data(request: FitRequest) -> Data:
+    """Read the clips of a fit, divided into the manifest's splits."""
     return read_data(
-        asked.manifest, asked.features, asked.options,
-        unit=asked.kind.unit, scalings=asked.initials.scalings,
+        request.manifest, request.features, request.options,
+        unit=request.kind.unit, scalings=request.initial.scalings,
     )  # fmt: skip
-
-
-def kept_beside(
-    out: Path | None, data: Data, options: FitOptions, *, resume: bool, part: str = ""
-) -> Checkpoints | None:
-    """The checkpoints of a run (of a fold, when ``part`` names one), in a folder beside it."""
-    if out is None:
-        return None
-    folder = _checkpoints(out) / part
-    return open_checkpoints(folder, question_of(data, options), resume=resume)
-
-
-@contextlib.contextmanager
-def kept_for(out: Path | None, *, searches: bool = False) -> Iterator[None]:
-    """Be alone with what is kept beside a run, and forget it when the run is written.
-
-    Raises:
-        FitError: another fit of this ``out`` is at work.
-    """
-    with alone(out):
-        yield
-        journal = _journal(out)
-        if searches and journal is not None:
-            journal.unlink(missing_ok=True)  # its trials are in the run now
-        forget(out)
-
-
-def was_left(out: Path | None) -> bool:
-    """An interrupted fit left something of this run."""
-    return out is not None and _checkpoints(out).is_dir()
-
-
-def forget(out: Path | None) -> None:
-    """Remove the checkpoints of a run."""
-    if out is not None:
-        shutil.rmtree(_checkpoints(out), ignore_errors=True)
-
-
-def _checkpoints(out: Path) -> Path:
-    return out.with_name(f".{out.name}.fit")
-
-
-def _journal(out: Path | None) -> Path | None:
-    """Where an interrupted search is found again: beside the run that it is for."""
-    return None if out is None else out.with_name(f".{out.name}.search")
-
-
-@contextlib.contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Set torch's threads inside the block only."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,7 +1,8 @@
-"""Of one `--out`, one fit at a time: a second would delete the checkpoints of the first.
+"""A lock on `--out`: one fit at a time, since a second would delete the first one's checkpoints.
 
-A file beside the run is locked with ``flock``, which a killed process lets go of by itself. Where
-there is no such lock (some shared file systems, Windows) fits go on without one.
+A file beside the run is locked with ``flock``, which the system releases when the process ends,
+even if it is killed. Where there is no such lock (some shared file systems, Windows) fits run
+without one.
 """
 
 import contextlib
@@ -21,65 +22,75 @@ from emo.errors import FitError
 
 
 @contextlib.contextmanager
-def alone(out: Path | None) -> Iterator[None]:
-    """Be the only fit of this ``out`` inside the block; None: nothing is written, so no matter.
+def locked(out: Path | None) -> Iterator[None]:
+    """Hold the lock of a run's folder inside the block; None: no folder, so no lock.
 
     Raises:
-        FitError: another is at work on it.
+        FitError: another fit holds the lock.
     """
     if out is None or fcntl is None:
         yield
         return
     path = out.with_name(f".{out.name}.lock")
-    file = _locked(path, out)
+    file = _acquire(path, out)
     try:
         yield
     finally:
         if file is not None:
             with contextlib.suppress(OSError):
-                path.unlink()  # while it is held: who opened it before looks again
+                path.unlink()  # while locked: another fit that has it open checks _is_current
             file.close()
 
 
-def _locked(path: Path, out: Path) -> TextIO | None:
-    """The file, held and with our name in it; None: such files cannot be made or locked there."""
+def _acquire(path: Path, out: Path) -> TextIO | None:
+    """Open and lock the lock file, and write this process's id and host into it.
+
+    Returns:
+        The open file; None where such a file cannot be made or locked.
+
+    Raises:
+        FitError: another fit holds the lock.
+    """
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+", encoding="utf-8")
-        except OSError:  # where nothing can be written the run's own error says it better
+        except OSError:  # the run's own error tells better that nothing can be written there
             return None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             with file:
-                raise _taken(file, out) from None
+                raise _lock_error(file, out) from None
         except OSError:
             file.close()
             return None
-        if _is_still(path, file):
+        if _is_current(path, file):
             file.truncate(0)
             file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
             file.flush()
             return file
-        file.close()  # its owner ended and removed it
+        file.close()  # the fit that held it ended and removed it in the meantime
 
 
-def _is_still(path: Path, file: TextIO) -> bool:
+def _is_current(path: Path, file: TextIO) -> bool:
+    """Return whether the open file is still the one at this path."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except OSError:
         return False
 
 
-def _taken(file: TextIO, out: Path) -> FitError:
+def _lock_error(file: TextIO, out: Path) -> FitError:
+    """Return the error that names the fit which holds the lock."""
     file.seek(0)
     try:
         owner = json.loads(file.read())
         who = f"process {owner['process']} on {owner['host']}"
-    except (ValueError, LookupError, TypeError, OSError):  # it is just being written
+    except (ValueError, LookupError, TypeError, OSError):  # the other fit is just writing it
         who = "another process"
     return FitError(
-        f"{out}: expected to be the only fit of this --out, found {who} at work on it, with its "
-        f"checkpoints in {out.with_name(f'.{out.name}.fit')}. Wait for it, or choose another --out."
+        f"{out}: expected to be the only fit of this --out, found another ({who}) with its "
+        f"checkpoints in {out.with_name(f'.{out.name}.fit')}. Wait until it ends, or choose "
+        "another --out."
     )

@@ -1,6 +1,5 @@
-"""What was typed -> the options of a fit: targets with their tasks and weights, head options."""
+"""Turn the words of the command line into `FitOptions`: targets, tasks, weights, head options."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,27 +18,29 @@ def fit_options(
     option: Sequence[str],
     preset: str | None = None,
 ) -> FitOptions:
-    """The options of a fit: what was typed, else the preset's, else the defaults.
+    """Return the options of a fit: typed values, else the preset's, else the defaults.
 
     Args:
-        given: fields of :class:`FitOptions` that were typed.
-        targets: columns.
-        tasks: ``regress`` for all targets, or ``valence=regress`` for one.
-        weights: ``emotion=0.5``.
-        option: ``name=value`` of the head.
-        preset: see :mod:`emo.heads.presets`.
+        given: typed fields of :class:`FitOptions` and of its ``loop``, by name.
+        targets: columns of the manifest to predict.
+        tasks: words such as ``regress`` for all targets, or ``valence=regress`` for one.
+        weights: words such as ``emotion=0.5``, factors of targets in the loss.
+        option: words ``name=value``, the head's own options.
+        preset: name of a preset, see :mod:`emo.heads.presets`.
+
+    Raises:
+        OptionError: a word or a value that is not understood.
     """
     if given.get("search") == 0:
-        raise OptionError("--search 0: expected at least 1 trial; leave it out to search nothing")
+        raise OptionError("--search 0: expected at least 1 trial; leave it out for no search")
     fields = {**(_fields(preset) if preset else {}), **given}
     if targets:
         fields["target"] = targets[0] if len(targets) == 1 else tuple(targets)
     head = fields.get("head", FitOptions.head)
-    is_presets = preset is not None and head == find_preset(preset).head
-    own = find_preset(preset).head_options if preset and is_presets else {}
-    found = FitOptions(**fields)
-    return dataclasses.replace(
-        found,
+    has_preset_head = preset is not None and head == find_preset(preset).head
+    own = find_preset(preset).head_options if preset and has_preset_head else {}
+    found = FitOptions.of(**fields)
+    return found.replace(
         tasks=_tasks(tasks, found.targets),
         target_weights=_weights(weights),
         head_options={**own, **plugins.split_options(option, [head])[head]},
@@ -47,13 +48,14 @@ def fit_options(
 
 
 def _fields(name: str) -> dict[str, Any]:
-    """What a preset sets, beside the options of its head."""
+    """Return the fields that a preset sets, without the options of its head."""
     preset = find_preset(name)
     fields = {**preset.options, "head": preset.head, "preset": name}
     return fields | ({"streams": preset.streams} if preset.streams else {})
 
 
 def _tasks(words: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
+    """Return the typed task of each target."""
     found = {}
     for word in words:
         target, equals, task = word.rpartition("=")
@@ -62,6 +64,7 @@ def _tasks(words: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
 
 
 def _weights(words: Sequence[str]) -> dict[str, float]:
+    """Return the typed factor of each target in the loss."""
     found = {}
     for word in words:
         target, _, factor = word.rpartition("=")
@@ -70,5 +73,7 @@ def _weights(words: Sequence[str]) -> dict[str, float]:
         except ValueError:
             found[target] = -1.0
         if not target or not found[target] > 0:
-            raise OptionError(f"--target-weight {word}: expected TARGET=FACTOR above 0")
+            raise OptionError(
+                f"--target-weight {word}: expected TARGET=FACTOR with a FACTOR above 0"
+            )
     return found

@@ -1,14 +1,15 @@
-"""Independent fits side by side: each in a process of its own, on one thread.
+"""A pool of processes for independent fits: seeds, folds and search trials, one thread each.
 
-A step of a small head is hundreds of operations of microseconds: a second thread makes it no
-faster, a second fit beside it doubles what is done. On Linux processes are forked, so that all
-read the same features. Elsewhere, and where there is a GPU (for torch starts threads for it that a
-forked process lacks), they are started, which takes seconds: the first fit runs in this process and
-tells whether that pays. A started process imports the main program again, which programs must be
-written for; the command is, so others than it fit one after another there.
+A step of a small head is hundreds of operations of microseconds each: a second thread makes it no
+faster, while a second fit in parallel doubles the throughput.
+
+On Linux the processes are forked, so that all of them share the features in memory. On other
+systems, and where there is a GPU (torch starts threads for it that a forked process lacks), they
+are spawned, which takes seconds: the first fit then runs in this process, to measure whether more
+processes are worth it. A spawned process imports the main program again, which a program must be
+written for. The command `emo` is; in any other program fits run one after another there.
 """
 
-import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -20,146 +21,125 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
 from emo.errors import EmoError, FitError
-from emo.heads.head import Batch, Head
 
 Item = TypeVar("Item")
+Progress = TypeVar("Progress")
 Result = TypeVar("Result")
-Tell = Callable[[Any], None]
-Work = Callable[[Item, Tell], Result]
-"""(what to do, whom to tell what happens on the way) -> what came of it."""
+Report = Callable[[Progress], None]
+"""A function that the work calls with news of its progress, such as a finished round."""
+Work = Callable[[Item, Report[Progress]], Result]
+"""A function of (an item, a report function) that returns the item's result."""
 
 WORTH_SECONDS = 10.0
-"""What must be left to do before processes that have to be started are."""
-SMALL_STEP = 2**28
-"""Weights times tokens of a step; up to about as many, one thread was as fast as two."""
-SOLVED = 16
-"""Penalties that a solver's pass over all clips serves at once, about."""
+"""Seconds of work that must be left before processes are spawned for it."""
 _PR_SET_PDEATHSIG = 1
 _is_worker = False
-
-
-def has_small_steps(head: Head, train: Batch, batch_size: int) -> bool:
-    """Each step multiplies so little that a second thread would not make it faster.
-
-    Args:
-        head: before training.
-        train: pooled clips.
-        batch_size: clips of a step; dialogues for a dialogue head. A solver takes all clips at
-            once, for every penalty.
-    """
-    turns = train.in_dialogues().turns if head.unit == "dialogue" else None
-    count = len(train) if turns is None else len(turns)
-    tokens = max(len(ragged.values) for ragged in train.streams.values())
-    weights = sum(weight.numel() for weight in head.parameters())
-    share = SOLVED if head.is_solved else min(1.0, batch_size / max(count, 1))
-    return weights * tokens * share <= SMALL_STEP
+"""Whether this process is one of a pool."""
 
 
 def slots(count: int, *, is_small: bool) -> int:
-    """How many of ``count`` fits run at once; 1: one after another, each with all threads.
+    """Return how many of ``count`` fits run at once; 1: one after another, with all threads.
 
-    Fits of large steps run side by side if they are enough for all threads. Within one of several
-    fits, there is no room for others.
+    Fits of large steps run in parallel only if there are enough of them for all threads. A process
+    of a pool starts no further processes.
+
+    Args:
+        count: number of fits.
+        is_small: whether one thread is enough for a fit, see
+            :func:`emo.heads.fitting.threads.has_small_steps`.
     """
     threads = torch.get_num_threads()
-    if _is_worker or _beginning() is None or not (is_small or count >= threads):
+    if _is_worker or _start_method() is None or not (is_small or count >= threads):
         return 1
     return min(threads, count)
 
 
-@contextlib.contextmanager
-def one_thread(is_wanted: bool) -> Iterator[None]:
-    """In this process, as in the others, torch has one thread inside the block."""
-    before = torch.get_num_threads()
-    if is_wanted:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def side_by_side(
-    work: Work[Item, Result],
+def run_parallel(
+    work: Work[Item, Progress, Result],
     make: Callable[[int], Item],
     count: int,
     *,
-    at_once: int,
+    processes: int,
     ahead: int | None = None,
-    tell: Tell = lambda _: None,
+    report: Report[Progress] = lambda _: None,
 ) -> Iterator[Result]:
-    """The results of ``count`` items, in their order, each yielded as soon as it is its turn.
+    """Yield the results of ``count`` items in order, each as soon as all before it are there.
 
     Args:
-        work: what is done with an item; it and its results can be pickled.
-        make: the item of a number; asked in order, and of number n only when the results up to
-            ``n - ahead`` were yielded.
-        count: of items.
-        at_once: processes; 1: this one, with its threads.
-        ahead: see ``make``; None: the items depend on no results.
-        tell: hears what works tell, in this process.
+        work: what is done with each item; the function, items and results must be picklable.
+        make: returns the item of a number. It is called in order, and for number n only after the
+            results up to ``n - ahead`` were yielded.
+        count: number of items.
+        processes: size of the pool; 1: do the work in this process, with its threads.
+        ahead: see ``make``; None: items do not depend on results.
+        report: called in this process with the progress that the work reports.
 
     Raises:
-        EmoError: as of the works; what was under way is stopped.
+        EmoError: the work raised it; work in progress is stopped.
         FitError: a process died.
     """
     first = 0
-    if at_once > 1 and _beginning() == "spawn":
+    if processes > 1 and _start_method() == "spawn":
         began = time.monotonic()
-        yield work(make(0), tell)
+        yield work(make(0), report)
         first, seconds = 1, time.monotonic() - began
-        at_once = at_once if seconds * (count - 1) > WORTH_SECONDS else 1
-    if at_once == 1:
+        processes = processes if seconds * (count - 1) > WORTH_SECONDS else 1
+    if processes == 1:
         for number in range(first, count):
-            yield work(make(number), tell)
+            yield work(make(number), report)
         return
-    pool: _WorkerPool[Item, Result] = _WorkerPool(work, at_once, tell)
+    pool = _WorkerPool(work, processes, report)
     try:
-        started, results = first, dict[int, Result]()
+        submitted, results = first, dict[int, Result]()
         for number in range(first, count):
             while number not in results:
-                while pool.idle and started < count and (not ahead or started < number + ahead):
-                    pool.give(started, make(started))
-                    started += 1
-                results.update(pool.hear())
+                while pool.idle and submitted < count and (not ahead or submitted < number + ahead):
+                    pool.submit(submitted, make(submitted))
+                    submitted += 1
+                results.update(pool.receive())
             yield results.pop(number)
     finally:
         pool.stop()
 
 
 @dataclass
-class _WorkerPool(Generic[Item, Result]):
+class _WorkerPool(Generic[Item, Progress, Result]):
     """Processes that do the same work on one item after another."""
 
-    work: Work[Item, Result]
-    at_once: int
-    tell: Tell
+    work: Work[Item, Progress, Result]
+    size: int
+    """Number of processes."""
+    report: Report[Progress]
     idle: list[Connection] = field(default_factory=list)
+    """Pipes to the processes without an item."""
     busy: dict[Connection, int] = field(default_factory=dict)
-    processes: dict[Connection, Any] = field(default_factory=dict)
+    """Number of the item that each other process works on, by its pipe."""
+    processes: dict[Connection, BaseProcess] = field(default_factory=dict)
+    """All processes by pipe."""
 
     def __post_init__(self) -> None:
-        beginning = _beginning()
-        context: Any = multiprocessing.get_context(beginning)
-        for _ in range(self.at_once):
+        method = _start_method()
+        context: Any = multiprocessing.get_context(method)
+        for _ in range(self.size):
             ours, theirs = context.Pipe()
-            inherited = [*self.processes, ours] if beginning == "fork" else []
+            inherited = [*self.processes, ours] if method == "fork" else []
             process = context.Process(
-                target=_serve, args=(self.work, theirs, inherited, os.getpid()), daemon=True
+                target=_work_loop, args=(self.work, theirs, inherited, os.getpid()), daemon=True
             )
             process.start()
             theirs.close()
             self.processes[ours] = process
         self.idle = list(self.processes)
 
-    def give(self, number: int, item: Item) -> None:
-        """To one that is idle."""
+    def submit(self, number: int, item: Item) -> None:
+        """Send an item to an idle process; there must be one."""
         pipe = self.idle.pop(0)
         self.busy[pipe] = number
         try:
@@ -167,70 +147,78 @@ class _WorkerPool(Generic[Item, Result]):
         except OSError as error:
             raise self._died(pipe) from error
 
-    def hear(self) -> dict[int, Result]:
-        """Wait for news; results by number, often none."""
-        found = {}
-        heard: list[Any] = wait(list(self.busy))
-        for pipe in heard:
+    def receive(self) -> dict[int, Result]:
+        """Wait for messages, and return the results among them by item number; maybe none."""
+        results: dict[int, Result] = {}
+        ready: list[Any] = wait(list(self.busy))
+        for pipe in ready:
             try:
-                kind, said = pickle.loads(pipe.recv_bytes())  # of a process of our own
+                kind, content = pickle.loads(pipe.recv_bytes())  # from a process of our own
             except (EOFError, OSError) as error:
                 raise self._died(pipe) from error
-            if kind == "told":
-                self.tell(said)
-            elif kind == "done":
-                found[self.busy.pop(pipe)] = said
+            if kind == "progress":
+                self.report(content)
+            elif kind == "result":
+                results[self.busy.pop(pipe)] = content
                 self.idle.append(pipe)
             else:
-                raise said
-        return found
+                raise content
+        return results
 
     def stop(self) -> None:
-        """At once, whatever is under way."""
+        """Kill all processes, whatever they work on."""
         for pipe, process in self.processes.items():
             process.kill()
             process.join()
             pipe.close()
 
     def _died(self, pipe: Connection) -> FitError:
+        """Return the error for a process that ended unexpectedly."""
         process = self.processes[pipe]
         process.join()
-        code = process.exitcode
+        code = process.exitcode or 0
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return FitError(
-            f"a process that fits died ({how}); if memory was short, choose fewer --threads. "
-            "--resume goes on with what was finished"
+            f"a process of this fit died ({how}). If memory was short, choose fewer --threads. "
+            "Then repeat the command with --resume, which keeps what was finished."
         )
 
 
-def _beginning() -> str | None:
-    """How processes begin here; None: not at all."""
+def _start_method() -> Literal["fork", "spawn"] | None:
+    """Return how processes are started on this machine; None: not at all."""
     if sys.platform == "linux" and not torch.accelerator.is_available():
         return "fork"
     return "spawn" if _is_command() else None
 
 
 def _is_command() -> bool:
-    """The main program is `emo`, under its name or as ``python -m emo``."""
+    """Return whether the main program is `emo`, by its name or as ``python -m emo``."""
     main = sys.modules["__main__"]
     name = getattr(getattr(main, "__spec__", None), "name", None)
     return name == "emo.__main__" or Path(getattr(main, "__file__", None) or "").stem == "emo"
 
 
-def _serve(
-    work: Work[Item, Result], pipe: Connection, inherited: list[Connection], parent: int
+def _work_loop(
+    work: Work[Item, Progress, Result], pipe: Connection, inherited: list[Connection], parent: int
 ) -> None:
-    """In the process: do what is given, until the pipe closes."""
+    """Do the work on items from a pipe until it closes; the main function of a pool process.
+
+    Args:
+        work: what is done with each item.
+        pipe: sends items, receives progress, results and errors.
+        inherited: pipes of the other processes, which a fork copied.
+        parent: process id of the parent.
+    """
     global _is_worker
     _is_worker = True
-    _die_with(parent)
-    for other in inherited:  # else they would never be seen to close
+    _die_with_parent(parent)
+    for other in inherited:  # an open copy would hide that the parent closed the pipe
         other.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and stops us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and kills this process
     torch.set_num_threads(1)
 
-    def say(kind: str, said: object) -> None:
-        pipe.send_bytes(pickle.dumps((kind, said)))
+    def send(kind: str, content: object) -> None:
+        pipe.send_bytes(pickle.dumps((kind, content)))
 
     while True:
         try:
@@ -238,16 +226,16 @@ def _serve(
         except EOFError:
             return
         try:
-            say("done", work(item, lambda said: say("told", said)))
+            send("result", work(item, lambda progress: send("progress", progress)))
         except EmoError as error:
-            say("failed", error)
+            send("error", error)
         except Exception:
-            say("failed", RuntimeError(f"in a process that fits:\n{traceback.format_exc()}"))
+            send("error", RuntimeError(f"in a process of this fit:\n{traceback.format_exc()}"))
 
 
-def _die_with(parent: int) -> None:
-    """Have Linux kill this process when its parent dies, so that nobody goes on unseen."""
+def _die_with_parent(parent: int) -> None:
+    """Have Linux kill this process when its parent dies, so that it does not run on unnoticed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before
+        if os.getppid() != parent:  # the parent died before the call
             os._exit(1)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A fit's request: manifest, stores, options and the head's class, checked before reading clips."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ from emo import plugins
 from emo.errors import FitError, OptionError
 from emo.heads.data.data import Data
 from emo.heads.data.streams import open_sources
-from emo.heads.fitting.unused_options import check_read
-from emo.heads.fitting.warm_start import Initials, read_initials
+from emo.heads.fitting.unused_options import check_options_used
+from emo.heads.fitting.warm_start import InitialWeights, read_initial_weights
 from emo.heads.head import LIBRARY, Head
 from emo.heads.options import FitOptions
 from emo.manifest import Manifest
@@ -19,74 +19,107 @@ from emo.store.backend.location import Location
 
 @dataclass(frozen=True, eq=False)
 class FitRequest:
-    """What a run is made from, beside the clips themselves."""
+    """All that a run is made from, except the clips' tokens."""
 
     manifest: Manifest
     features: tuple[Location, ...]
+    """Locations of the stores."""
     options: FitOptions
     kind: type[Head]
+    """Class of the head."""
     head_options: Any
     """An instance of ``kind.Options``."""
-    initials: Initials
-    """Weights that parts of the head start with."""
+    initial: InitialWeights
+    """Weights from the runs of ``--init``."""
     out: Path | None
+    """Folder of the run; None: nothing is written."""
 
 
 @dataclass(frozen=True, eq=False)
 class Build:
-    """Makes the untrained head of a fit."""
+    """Makes the untrained head of a fit; it can be pickled."""
 
     kind: type[Head]
+    """Class of the head."""
     dims: Mapping[str, int]
+    """Width D of each stream's tokens."""
     widths: Mapping[str, int]
+    """Number of logits C of each target."""
     options: Any
     """An instance of ``kind.Options``."""
-    initials: Initials = field(default_factory=Initials)
+    initial: InitialWeights = field(default_factory=InitialWeights)
+    """Weights from the runs of ``--init``."""
 
     def __call__(self) -> Head:
-        """Another one at each call, drawn from torch's generator."""
-        return self.initials.fill(self.kind(self.dims, self.widths, options=self.options))
+        """Return a new head; its random weights are drawn from torch's generator."""
+        return self.initial.copy_to(self.kind(self.dims, self.widths, options=self.options))
 
 
 def fit_request(
     manifest: Manifest, features: Sequence[Location], out: Path | None, options: FitOptions
 ) -> FitRequest:
-    """With the head's class and its options, which are checked, and the runs to start from."""
+    """Load the head's class, parse its options and read the runs of ``--init``.
+
+    Args:
+        manifest: the clips.
+        features: locations of stores from ``emo extract``.
+        out: folder of the run; None: nothing is written.
+        options: options of the fit.
+
+    Raises:
+        EmoError: an unknown head or option, options that contradict each other, or runs of
+            ``--init`` that do not fit.
+    """
     if options.init and options.search:
-        raise OptionError("--init and --search: a search would choose other sizes than the runs'")
+        raise OptionError(
+            "--init and --search: a search would choose other sizes of layers than the runs have; "
+            "leave one of them out"
+        )
     if out is not None and not out.name:
-        raise OptionError(f"--out {out}: expected a folder of the run's own, such as runs/first")
+        raise OptionError(f"--out {out}: expected a folder for this run alone, such as runs/first")
     kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
-    initials = read_initials(options.init, kind, options.head)
-    if initials.found:
-        initials.check_streams(open_sources(features, options.streams)[0])
-    return FitRequest(manifest, tuple(features), options, kind, head_options, initials, out)
+    initial = read_initial_weights(options.init, kind, options.head)
+    if initial.streams:
+        initial.check_streams(open_sources(features, options.streams)[0])
+    return FitRequest(manifest, tuple(features), options, kind, head_options, initial, out)
 
 
-def check_served(kind: type[Head], data: Data, options: FitOptions) -> None:
-    """Refuse what the head cannot learn, before anything is trained."""
-    served = {target.name: target.task for target in data.targets}
-    for name, task in served.items():
-        if task not in kind.tasks:
+def check_request(kind: type[Head], data: Data, options: FitOptions) -> None:
+    """Check that the head can predict the targets and use the options, before any training.
+
+    Args:
+        kind: class of the head.
+        data: the clips of the fit.
+        options: options of the fit.
+
+    Raises:
+        FitError: a task, stream or augmentation that the head does not support.
+        OptionError: an option that the head's solver would not use.
+    """
+    for target in data.targets:
+        if target.task not in kind.tasks:
             raise FitError(
-                f"head {options.head} does not serve {task} targets ({name}); it serves "
-                f"{', '.join(kind.tasks)}. See emo list heads."
+                f"head {options.head} does not serve {target.task} targets ({target.name}); it "
+                f"serves {', '.join(kind.tasks)}. See emo list heads."
             )
     own: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
-    check_read(kind, own, options, streams=len(data.dims))
-    if options.mixup and kind.unit == "dialogue":
-        raise FitError(f"head {options.head} reads whole dialogues, which mixup cannot mix")
-    for stream in options.spec_augment:
+    check_options_used(kind, own, options, streams=len(data.dims))
+    if options.loop.mixup and kind.unit == "dialogue":
+        raise FitError(
+            f"head {options.head} reads whole dialogues, which --mixup cannot mix. Leave --mixup "
+            "out, or choose another head."
+        )
+    for stream in options.loop.spec_augment:
         if stream not in data.dims:
             raise FitError(plugins.unknown("stream of --spec-augment", stream, data.dims))
     changes = {
-        "--spec-augment": options.spec_augment,
-        "--modality-dropout": options.modality_dropout,
+        "--spec-augment": options.loop.spec_augment,
+        "--modality-dropout": options.loop.modality_dropout,
     }
-    asked = [name for name, value in changes.items() if value]
-    if kind.joins_streams and asked:
+    given = [name for name, value in changes.items() if value]
+    if kind.joins_streams and given:
         raise FitError(
             f"head {options.head} joins its streams once, before training: "
-            f"{' and '.join(asked)} would change nothing. Leave it out, or choose another head."
+            f"{' and '.join(given)} would change nothing. Leave it out, or choose another head."
         )

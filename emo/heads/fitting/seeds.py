@@ -1,4 +1,4 @@
-"""Fits and scores the heads of all seeds, once clips are read and splits are cut."""
+"""Fit and score the heads of all seeds of one run, given clips that are read and split."""
 
 import contextlib
 import dataclasses
@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
-from emo.heads.fitting.missing_streams import WHOLE, take_away, variants
-from emo.heads.fitting.parallel import has_small_steps, one_thread, side_by_side, slots
-from emo.heads.fitting.request import Build, FitRequest, check_served
+from emo.heads.fitting.missing_streams import ALL_STREAMS, missing_variants, without_streams
+from emo.heads.fitting.parallel import run_parallel, slots
+from emo.heads.fitting.request import Build, FitRequest, check_request
+from emo.heads.fitting.threads import has_small_steps, torch_threads
 from emo.heads.head import Batch
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
@@ -26,105 +27,114 @@ from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Outcome, Round
 
 Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
-"""By split and variant (see ``emo/heads/missing.py``), by target: (S, rows, C)."""
+"""By (split, variant of ``missing_streams.py``), then by target: outputs of the heads, float32
+(rows, C) of one seed or (S, rows, C) of all."""
 
 
-def fit_data(
+def fit_seeds(
     data: Data,
-    asked: FitRequest,
+    request: FitRequest,
     started: float,
     *,
     checkpoints: Checkpoints | None,
-    tell: Callable[[Round], None] = lambda _: None,
+    on_round: Callable[[Round], None] = lambda _: None,
 ) -> FitResult:
     """Fit and score the heads of all seeds.
 
     Args:
-        data: the clips, split.
-        asked: of the run.
-        started: when the clock was, for ``seconds``.
-        checkpoints: where finished seeds are kept and found.
-        tell: hears every round, those of several seeds in turns.
-    """
-    check_served(asked.kind, data, asked.options)
-    asked.initials.check(data)
+        data: clips of the fit, in splits.
+        request: request of the run.
+        started: monotonic time in seconds at which the run began.
+        checkpoints: where the work on seeds is kept and found again; None: nowhere.
+        on_round: called after each round; rounds of seeds that are fitted in parallel alternate.
 
-    build = Build(asked.kind, data.dims, data.widths, asked.head_options, asked.initials)
-    outcomes, tables = _fit_seeds(build, data, asked.options, checkpoints, tell)
-    scores = _score(data, asked.options, tables)
+    Raises:
+        EmoError: the head does not fit the request, or a process died.
+    """
+    check_request(request.kind, data, request.options)
+    request.initial.check_splits(data)
+
+    build = Build(request.kind, data.dims, data.widths, request.head_options, request.initial)
+    outcomes, outputs = _train_seeds(build, data, request.options, checkpoints, on_round)
+    scores = _score(data, request.options, outputs)
     return FitResult(
-        options=asked.options,
-        head_options=dataclasses.asdict(asked.head_options),
+        options=request.options,
+        head_options=dataclasses.asdict(request.head_options),
         data=data,
-        manifest=asked.manifest,
-        features=asked.features,
+        manifest=request.manifest,
+        features=request.features,
         outcomes=outcomes,
-        all_scores={target: of_variants[WHOLE] for target, of_variants in scores.items()},
+        all_scores={target: of_variants[ALL_STREAMS] for target, of_variants in scores.items()},
         missing={
-            target: {name: found for name, found in of_variants.items() if name != WHOLE}
+            target: {name: found for name, found in of_variants.items() if name != ALL_STREAMS}
             for target, of_variants in scores.items()
         },
         seconds=time.monotonic() - started,
-        out=asked.out,
-        inherited=asked.initials.known,
+        out=request.out,
+        inherited=request.initial.clip_ids,
     )
 
 
-def _fit_seeds(
+def _train_seeds(
     build: Build,
     data: Data,
     options: FitOptions,
     checkpoints: Checkpoints | None,
-    tell: Callable[[Round], None],
+    on_round: Callable[[Round], None],
 ) -> tuple[tuple[Outcome, ...], Outputs]:
-    """Heads of all seeds, and what they give."""
-    trained = build()
+    """Train the heads of all seeds; return their outcomes and outputs, float32 (S, rows, C)."""
+    head = build()
     with torch.no_grad():
         pooled = {
-            (split, variant): trained.pool(batch)
-            for split, variant, batch in _conditions(data, options)
+            (split, variant): head.pool(batch)
+            for split, variant, batch in _variant_batches(data, options)
         }
-    # of a solver another seed would give the same
-    seeds = options.all_seeds[:1] if trained.is_solved else options.all_seeds
+    # a solver gives the same head for every seed
+    seeds = options.all_seeds[:1] if head.is_solved else options.all_seeds
     work = _FitSeed(build, pooled, data.targets, options, checkpoints)
-    are_small = has_small_steps(trained, pooled["train", WHOLE], options.batch_size)
-    at_once = slots(len(seeds), is_small=are_small)
-    with one_thread(are_small or at_once > 1):
-        fitted = list(side_by_side(work, seeds.__getitem__, len(seeds), at_once=at_once, tell=tell))
+    is_small = has_small_steps(head, pooled["train", ALL_STREAMS], options.loop.batch_size)
+    processes = slots(len(seeds), is_small=is_small)
+    with torch_threads(1 if is_small or processes > 1 else None):
+        fitted = list(
+            run_parallel(work, seeds.__getitem__, len(seeds), processes=processes, report=on_round)
+        )
     outcomes = tuple(outcome for outcome, _ in fitted)
-    tables = [tables for _, tables in fitted]
-    if trained.is_solved:
+    outputs = [outputs for _, outputs in fitted]
+    if head.is_solved:
         outcomes = tuple(dataclasses.replace(outcomes[0], seed=s) for s in options.all_seeds)
-        tables *= options.seeds
+        outputs *= options.seeds
     return outcomes, {
-        key: {target: np.stack([of[key][target] for of in tables]) for target in data.widths}
+        key: {target: np.stack([of[key][target] for of in outputs]) for target in data.widths}
         for key in pooled
     }
 
 
 @dataclass(frozen=True, eq=False)
 class _FitSeed:
-    """The head of a seed, from what was kept or trained now, and what it gives."""
+    """Trains the head of one seed, or reads it if it was finished, and computes its outputs."""
 
     build: Build
     pooled: Mapping[tuple[str, str], Batch]
-    """By split and variant."""
+    """Pooled clips by (split, variant)."""
     targets: Sequence[Target]
     options: FitOptions
     checkpoints: Checkpoints | None
 
-    def __call__(
-        self, seed: int, tell: Callable[[Round], None]
-    ) -> tuple[Outcome, dict[tuple[str, str], dict[str, np.ndarray]]]:
-        """``tell`` hears every round."""
-        outcome = self.checkpoints.finished(seed) if self.checkpoints else None
+    def __call__(self, seed: int, report: Callable[[Round], None]) -> tuple[Outcome, Outputs]:
+        """Return the outcome of a seed and its outputs, float32 (rows, C).
+
+        Args:
+            seed: the seed.
+            report: called after each round.
+        """
+        outcome = self.checkpoints.read_finished(seed) if self.checkpoints else None
         if outcome is None:
             outcome = train_head(
-                self.build, self.pooled["train", WHOLE], self.pooled["val", WHOLE],
-                self.options.loop, seed=seed, watch=tell, checkpoints=self.checkpoints,
+                self.build, self.pooled["train", ALL_STREAMS], self.pooled["val", ALL_STREAMS],
+                self.options.loop, seed=seed, on_round=report, checkpoints=self.checkpoints,
             )  # fmt: skip
             if self.checkpoints is not None:
-                self.checkpoints.finish(outcome)
+                self.checkpoints.write_finished(outcome)
         head = self.build()
         head.load_state_dict(outcome.state)
         return outcome, {
@@ -132,19 +142,19 @@ class _FitSeed:
         }
 
 
-def _conditions(data: Data, options: FitOptions) -> Iterator[tuple[str, str, Batch]]:
-    """Split, variant, clips: all as they are, and with ``--missing`` without some streams."""
+def _variant_batches(data: Data, options: FitOptions) -> Iterator[tuple[str, str, Batch]]:
+    """Yield (split, variant, clips) to score: each split, and for ``--missing`` its variants."""
     for split, found in data.splits.items():
-        yield split, WHOLE, found.batch
+        yield split, ALL_STREAMS, found.batch
         if options.missing and split != "train":
-            for variant, absent in variants(tuple(data.dims)).items():
-                yield split, variant, take_away(found.batch, absent)
+            for variant, absent in missing_variants(tuple(data.dims)).items():
+                yield split, variant, without_streams(found.batch, absent)
 
 
 def _score(
     data: Data, options: FitOptions, outputs: Outputs
 ) -> dict[str, dict[str, dict[str, Scores]]]:
-    """By target, by variant, by split; each split is scored once."""
+    """Score each split once; return the scores by target, variant and split."""
     found: dict[str, dict[str, dict[str, Scores]]] = {}
     for target in data.targets:
         labels = data.splits["train"].batch.targets[target.name]
@@ -154,35 +164,38 @@ def _score(
         found[target.name] = {}
         for split in data.splits:
             tables = {key[1]: out[target.name] for key, out in outputs.items() if key[0] == split}
-            scores = (
-                data.splits[split]
-                .answers[target.name]
-                .score_all(
-                    tables,
-                    seeds=options.all_seeds,
-                    majority=majority,
-                    bootstrap_seed=None if split == "train" else options.first_seed,
-                )
-            )
+            scores = data.splits[split].answers[target.name].score_all(
+                tables, seeds=options.all_seeds, majority=majority,
+                bootstrap_seed=None if split == "train" else options.first_seed,
+            )  # fmt: skip
             for variant, each in scores.items():
                 of_splits = found[target.name].setdefault(variant, {})
-                if len(each.labels):  # of a target that nobody labelled there, there is no score
+                if len(each.labels):  # a split without any label of the target has no score
                     of_splits[split] = each
     return found
 
 
 @contextlib.contextmanager
-def bar_of_rounds(
-    asked: FitRequest, title: str, progress: bool | None
+def progress_bar(
+    request: FitRequest, title: str, progress: bool | None
 ) -> Iterator[Callable[[Round], None]]:
-    """A bar on stderr that is told of rounds; ``progress`` None: if that is a terminal."""
+    """Show a bar of rounds on stderr inside the block.
+
+    Args:
+        request: request of the run.
+        title: name of the score on val.
+        progress: whether to show the bar; None: only if stderr is a terminal.
+
+    Yields:
+        A function to call after each round.
+    """
     is_shown = sys.stderr.isatty() if progress is None else progress
     with tqdm(
-        desc=f"fit {asked.options.head}", unit=" rounds", disable=not is_shown, file=sys.stderr
+        desc=f"fit {request.options.head}", unit=" rounds", disable=not is_shown, file=sys.stderr
     ) as bar:
 
-        def tell(done: Round) -> None:
+        def on_round(done: Round) -> None:
             bar.set_postfix_str(f"seed {done.seed}, val {title} {done.val_score:.3f}")
             bar.update()
 
-        yield tell
+        yield on_round

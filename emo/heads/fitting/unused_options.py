@@ -1,4 +1,4 @@
-"""Options of the training loop that a head's solver never reads: refused, not silently ignored."""
+"""Refuse typed options of the training loop that a head's solver would silently not use."""
 
 from typing import Any
 
@@ -7,43 +7,46 @@ from emo.heads.head import Head
 from emo.heads.options import FitOptions, LoopOptions
 from emo.heads.presets import PRESETS
 
-_TYPED = {"target_weights": "--target-weight"}
-"""Of the options that are called otherwise where they are typed."""
+_FLAGS = {"target_weights": "--target-weight"}
+"""Flags of the command whose names differ from the fields'."""
 
 
-def check_read(kind: type[Head], own: Any, options: FitOptions, *, streams: int) -> None:
-    """Refuse what was asked for and would change nothing; a preset may ask it of another head.
+def check_options_used(kind: type[Head], own: Any, options: FitOptions, *, streams: int) -> None:
+    """Refuse a typed option that would change nothing.
+
+    A preset may set such an option, because the preset may be used with another head.
 
     Args:
-        kind: the head.
-        own: an instance of ``kind.Options``.
-        options: what is asked.
-        streams: how many the head reads.
+        kind: class of the head.
+        own: the head's options, an instance of ``kind.Options``.
+        options: options of the fit.
+        streams: number of streams that the head reads.
 
     Raises:
-        OptionError: as said.
+        OptionError: an option would change nothing.
     """
     preset = PRESETS.get(options.preset)
-    usual = LoopOptions()
-    asked = {}
-    for name in kind.unread(own, streams=streams):
-        value, default = getattr(options, name), getattr(usual, name)
+    defaults = LoopOptions()
+    typed = {}
+    for name in kind.unused_options(own, streams=streams):
+        value, default = getattr(options.loop, name), getattr(defaults, name)
         of_preset = preset.options.get(name, default) if preset else default
         if value not in (default, of_preset):
-            asked[name] = value
-    if not asked:
+            typed[name] = value
+    if not typed:
         return
-    words = [_typed(name, value) for name, value in asked.items()]
+    words = [_as_typed(name, value) for name, value in typed.items()]
     raise OptionError(
         f"head {options.head} with solver={own.solver} is solved, not trained by steps: "
-        f"{' and '.join(words)} would change nothing. Leave {'it' if len(asked) == 1 else 'them'} "
+        f"{' and '.join(words)} would change nothing. Leave {'it' if len(typed) == 1 else 'them'} "
         "out, or train with -o solver=adamw."
     )
 
 
-def _typed(name: str, value: Any) -> str:
-    word = _TYPED.get(name, f"--{name.replace('_', '-')}")
+def _as_typed(name: str, value: Any) -> str:
+    """Return an option as it is typed in the command, such as ``--mixup 0.4``."""
+    flag = _FLAGS.get(name, f"--{name.replace('_', '-')}")
     if value is True:
-        return word
-    words = [f"{k}={v:g}" for k, v in value.items()] if name in _TYPED else [f"{value}"]
-    return " ".join(f"{word} {each}" for each in words)
+        return flag
+    values = [f"{k}={v:g}" for k, v in value.items()] if name in _FLAGS else [f"{value}"]
+    return " ".join(f"{flag} {each}" for each in values)

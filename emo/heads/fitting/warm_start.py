@@ -1,6 +1,6 @@
-"""`--init RUN`: the parts of a head that read one stream each start with the weights of other runs.
+"""`--init RUN`: start the modules that read one stream each with the weights of other runs.
 
-So a multimodal head starts from unimodal ones, as the team's QIA2020 project does.
+This is how a multimodal head starts from unimodal ones, as in the team's QIA2020 project.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,131 +15,144 @@ from emo.heads.data.data import Data
 from emo.heads.data.scaling import Scaling
 from emo.heads.data.streams import StreamSource
 from emo.heads.head import Head
-from emo.heads.runs.clips_file import Known, read_known
+from emo.heads.runs.clips_file import ClipIds, read_clip_ids
 from emo.heads.runs.run import Run
 from emo.store.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
-class Initial:
-    """What one run knows about one stream."""
+class StreamWeights:
+    """Weights from one run for the module that reads one stream."""
 
     run: Path
+    """Folder of the run."""
     stream: str
+    """Name of the stream."""
     weights: dict[str, Tensor]
-    """Of the part of the head that reads the stream."""
+    """Weights of the module that reads the stream, by name."""
     scaling: Scaling
-    """With which those weights were trained; it goes with them."""
+    """Scaling that the weights were trained with; the new fit uses it too."""
     recipe: Recipe
-    """Of the tokens on which they were trained."""
+    """Recipe of the tokens that the weights were trained on."""
 
 
 @dataclass(frozen=True, eq=False)
-class Initials:
-    """Of all runs given, at most one a stream."""
+class InitialWeights:
+    """Weights from all runs of ``--init``, at most one run for each stream."""
 
-    found: tuple[Initial, ...] = ()
-    known: Mapping[Path, Known] = field(default_factory=dict)
-    """Of each run, the ids of the clips by split, those of its own ``--init`` too."""
+    streams: tuple[StreamWeights, ...] = ()
+    clip_ids: Mapping[Path, ClipIds] = field(default_factory=dict)
+    """By run, the clips that took part in it, those of the runs it started from included."""
 
     @property
     def scalings(self) -> dict[str, Scaling]:
-        """By stream."""
-        return {each.stream: each.scaling for each in self.found}
+        """Scaling of each stream that has initial weights."""
+        return {each.stream: each.scaling for each in self.streams}
 
     def check_streams(self, sources: Sequence[StreamSource]) -> None:
-        """Refuse runs of other streams, or of streams that another recipe made.
+        """Check that this fit reads the streams, and that the same recipes made them.
 
         Raises:
-            FitError: as said.
+            FitError: a stream is not read, or another recipe made it.
         """
         recipes = {source.name: source.recipe for source in sources}
-        for each in self.found:
+        for each in self.streams:
             ours = recipes.get(each.stream)
             if ours is None:
                 raise FitError(
-                    f"--init {each.run}: it reads {each.stream}, this fit {', '.join(recipes)}"
+                    f"--init {each.run}: that run reads {each.stream}, this fit reads "
+                    f"{', '.join(recipes)}. Give runs on streams of this fit."
                 )
             if ours.fingerprint != each.recipe.fingerprint:
                 raise FitError(
                     f"--init {each.run}: another recipe made its {each.stream}: "
-                    f"{'; '.join(each.recipe.differences(ours))}. Give the store it was fitted on."
+                    f"{'; '.join(each.recipe.differences(ours))}. Give the store that the run was "
+                    "fitted on."
                 )
 
-    def check(self, data: Data) -> None:
-        """Refuse runs that know clips on which this one will be judged.
+    def check_splits(self, data: Data) -> None:
+        """Check that the runs were not fitted on clips which this fit evaluates on.
 
         Raises:
-            FitError: as said.
+            FitError: they share clips.
         """
-        judged = {"train": ("val", "test"), "val": ("test",)}
-        for run, ids in self.known.items():
-            for theirs, ours in judged.items():
+        evaluated = {"train": ("val", "test"), "val": ("test",)}
+        for run, ids in self.clip_ids.items():
+            for theirs, ours in evaluated.items():
                 for split in ours:
-                    _expect_apart(run, theirs, ids.get(theirs, frozenset()), split, data)
+                    _expect_disjoint(run, theirs, ids.get(theirs, frozenset()), split, data)
 
     @torch.no_grad()
-    def fill(self, head: Head) -> Head:
-        """The head, with the weights that were found.
+    def copy_to(self, head: Head) -> Head:
+        """Copy the weights into a head, in place, and return it.
 
         Raises:
             FitError: a weight has another shape.
         """
-        parts = dict(zip(head.streams, _parts(head), strict=True)) if self.found else {}
-        for each in self.found:
-            own = parts[each.stream].state_dict()
+        modules = (
+            dict(zip(head.streams, _stream_modules(head), strict=True)) if self.streams else {}
+        )
+        for each in self.streams:
+            own = modules[each.stream].state_dict()
             for name, tensor in each.weights.items():
                 if own[name].shape != tensor.shape:
                     raise FitError(
-                        f"--init {each.run}: {each.stream}: {name} is {tuple(tensor.shape)} there, "
-                        f"{tuple(own[name].shape)} here; give the head the same options (-o)"
+                        f"--init {each.run}: {each.stream}: weight {name} has shape "
+                        f"{tuple(tensor.shape)} in that run and {tuple(own[name].shape)} here. "
+                        "Give the head the same options (-o)."
                     )
                 own[name].copy_(tensor)
         return head
 
 
-def read_initials(runs: Sequence[str], kind: type[Head], name: str) -> Initials:
-    """What the runs know about their streams.
+def read_initial_weights(runs: Sequence[str], kind: type[Head], name: str) -> InitialWeights:
+    """Read the weights of each stream's module from runs.
 
     Args:
-        runs: folders of fits.
-        kind: the head that will be filled.
-        name: what it is called.
+        runs: folders of runs.
+        kind: class of the head that will start with the weights.
+        name: name of that head.
 
     Raises:
-        FitError: a run of another head, a head without a part for each stream, a stream twice, or
-            a run that does not say which clips it knows.
+        FitError: a run of another head, a head without one module for each stream, two runs on
+            one stream, or a run without its list of clips.
     """
-    if runs and not kind.of_streams:
-        raise FitError(f"--init: head {name} has no part of its own for each stream")
-    found: dict[str, Initial] = {}
-    known = {}
+    if runs and not kind.stream_modules:
+        raise FitError(f"--init: head {name} has no module of its own for each stream")
+    found: dict[str, StreamWeights] = {}
+    clip_ids = {}
     for path in map(Path, runs):
         run = Run.load(path)
         if type(run.head) is not kind:
             theirs = run.document["head"]["name"]
             raise FitError(f"--init {path}: expected a run of head {name}, found one of {theirs}")
-        for stream, part in zip(run.streams, _parts(run.head), strict=True):
+        for stream, module in zip(run.streams, _stream_modules(run.head), strict=True):
             if stream in found:
-                raise FitError(f"--init: {found[stream].run} and {path} both know {stream}")
+                raise FitError(
+                    f"--init: {found[stream].run} and {path} were both fitted on {stream}; give "
+                    "one run for each stream"
+                )
             recipe = run.recipes[stream.partition("/")[0]]
-            found[stream] = Initial(path, stream, part.state_dict(), run.scalings[stream], recipe)
-        known[path] = read_known(path)
-    return Initials(tuple(found.values()), known)
+            found[stream] = StreamWeights(
+                path, stream, module.state_dict(), run.scalings[stream], recipe
+            )
+        clip_ids[path] = read_clip_ids(path)
+    return InitialWeights(tuple(found.values()), clip_ids)
 
 
-def _parts(head: Head) -> torch.nn.ModuleList:
-    """One module a stream, in the order of the streams."""
-    found = head.get_submodule(head.of_streams)
+def _stream_modules(head: Head) -> torch.nn.ModuleList:
+    """Return the head's list of one module for each stream, in the order of the streams."""
+    found = head.get_submodule(head.stream_modules)
     assert isinstance(found, torch.nn.ModuleList)
     return found
 
 
-def _expect_apart(run: Path, theirs: str, ids: frozenset[str], split: str, data: Data) -> None:
+def _expect_disjoint(run: Path, theirs: str, ids: frozenset[str], split: str, data: Data) -> None:
+    """Raise if clips of the run's split ``theirs`` are in ``split`` of this fit."""
     own = data.splits[split].ids if split in data.splits else ()
     both = sorted(ids.intersection(own))
     if both:
         raise FitError(
             f"--init {run}: {len(both)} clips of its {theirs} are in {split} here ({both[0]} …), "
-            "which would flatter the score; fit both on the same splits"
+            "which would make the score too good. Fit both on the same splits."
         )

@@ -1,4 +1,4 @@
-"""One-dimensional convolution and batch normalisation on Ragged tokens, with no padding."""
+"""One-dimensional convolution and batch normalisation on Ragged tokens, without padding."""
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +9,25 @@ from emo.ragged import Ragged
 
 
 class RaggedConv(nn.Module):
-    """Convolution along each clip's tokens, zeros beyond its ends: (ΣT, D) -> (ΣT, channels)."""
+    """Convolution along the tokens of each clip: Ragged (ΣT, D) -> Ragged (ΣT, channels).
+
+    Tokens before the first and after the last of a clip count as zeros.
+    """
 
     def __init__(self, dim: int, channels: int, size: int) -> None:
-        """D, channels made, tokens that one of them reads (odd)."""
+        """Build the layer.
+
+        Args:
+            dim: width D of a token.
+            channels: width of an output token.
+            size: number of tokens that each output token is computed from, odd.
+        """
         super().__init__()
         self.size = size
-        self.linear = nn.Linear(dim * size, channels, bias=False)  # a norm follows
+        self.linear = nn.Linear(dim * size, channels, bias=False)  # a normalisation follows
 
     def forward(self, tokens: Ragged) -> Ragged:
-        """The same offsets."""
+        """Return float32 (ΣT, channels) tokens with the same offsets."""
         values, offsets = tokens.values, tokens.offsets
         clips = segment_ids(offsets)
         steps = torch.arange(self.size, device=clips.device) - self.size // 2
@@ -30,15 +39,18 @@ class RaggedConv(nn.Module):
 
 
 class TokenNorm(nn.Module):
-    """Batch normalisation over tokens; a batch of one token is normalised as in evaluation."""
+    """Batch normalisation over tokens: (ΣT, D) -> (ΣT, D).
+
+    A batch of a single token has no variance, and is normalised as in evaluation.
+    """
 
     def __init__(self, width: int) -> None:
-        """D of a token."""
+        """Build the layer for tokens of width D."""
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
 
     def forward(self, values: Tensor) -> Tensor:
-        """(ΣT, D) -> (ΣT, D)."""
+        """Return normalised values, float32 (ΣT, D)."""
         norm = self.norm
         if len(values) > 1:
             found: Tensor = norm(values)
@@ -49,10 +61,13 @@ class TokenNorm(nn.Module):
 
 
 class ImageNorm(nn.BatchNorm2d):
-    """The same over pictures: (N, C, H, W); one single value a channel has no spread, either."""
+    """Batch normalisation over images: (N, C, H, W) -> (N, C, H, W).
+
+    A single value in each channel has no variance, and is normalised as in evaluation.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
-        """The same shape."""
+        """Return normalised images, float32 (N, C, H, W)."""
         if input.numel() > input.shape[1]:
             return super().forward(input)
         return functional.batch_norm(
@@ -61,10 +76,18 @@ class ImageNorm(nn.BatchNorm2d):
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by what the whole clip holds of all. Source: Hu et al. 2018."""
+    """Squeeze-and-excite: scale each channel by a factor computed from the clip's mean token.
+
+    Source: Hu et al. 2018.
+    """
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
-        """Channels, and how many times fewer there are in between."""
+        """Build the layer.
+
+        Args:
+            channels: width of a token, in and out.
+            reduction: the bottleneck has ``channels / reduction`` channels, at least one.
+        """
         super().__init__()
         narrow = max(channels // reduction, 1)
         self.layers = nn.Sequential(
@@ -72,6 +95,6 @@ class SqueezeExcite(nn.Module):
         )
 
     def forward(self, tokens: Ragged) -> Ragged:
-        """The same offsets."""
+        """Return float32 (ΣT, channels) tokens with the same offsets."""
         factors = self.layers(segment_mean(tokens.values, tokens.offsets))  # (N, channels)
         return Ragged(tokens.values * factors[segment_ids(tokens.offsets)], tokens.offsets)

@@ -1,4 +1,4 @@
-"""Layers of dialogue heads: a clip's features from its streams, and the classes of pairs."""
+"""Layers of dialogue heads: features of each turn, and classifiers of turns and of pairs."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,15 +10,21 @@ from emo.heads.labels import task_of
 from emo.heads.layers.segments import is_present, mean_tokens, project, sum_tokens
 from emo.ragged import Ragged
 
-FARTHEST = 10
-"""Turns; pairs farther apart than that count as so far apart."""
+LARGEST_DISTANCE = 10
+"""Largest distance in turns that is told apart; farther pairs are treated as if at this one."""
 
 
 class ClipFeatures(nn.Module):
-    """Projection of each stream's mean token, concatenated: Batch -> (N, hidden · streams)."""
+    """Projections of each stream's mean token, concatenated: Batch -> (N, hidden · streams)."""
 
     def __init__(self, dims: Mapping[str, int], hidden: int, dropout: float) -> None:
-        """D of each stream, width of a projected one."""
+        """Build the projections.
+
+        Args:
+            dims: width D of each stream's tokens.
+            hidden: width of each projection.
+            dropout: probability in [0, 1) of dropping a feature.
+        """
         super().__init__()
         self.streams = tuple(dims)
         self.projections = nn.ModuleList(project(dim, hidden) for dim in dims.values())
@@ -26,7 +32,7 @@ class ClipFeatures(nn.Module):
         self.width = hidden * len(dims)
 
     def forward(self, batch: Batch) -> Tensor:
-        """(N, hidden · streams); absent: zeros."""
+        """Return features, float32 (N, hidden · streams); those of an absent stream are zeros."""
         found = []
         for name, layer in zip(self.streams, self.projections, strict=True):
             tokens = mean_tokens(batch.streams[name])
@@ -36,47 +42,71 @@ class ClipFeatures(nn.Module):
         return features
 
 
-def pooled(streams: Mapping[str, Ragged], names: Sequence[str]) -> dict[str, Ragged]:
-    """The mean token of every clip, once before training."""
+def mean_streams(streams: Mapping[str, Ragged], names: Sequence[str]) -> dict[str, Ragged]:
+    """Return streams in which each clip has its mean token alone; an absent clip stays absent.
+
+    Args:
+        streams: tokens by stream.
+        names: names of the streams to return.
+    """
     return {name: mean_tokens(streams[name]) for name in names}
 
 
 class PairClassifier(nn.Module):
-    """Logits of pairs of turns from both turns and their distance: (N, D), Batch -> (P, C)."""
+    """Classifier of pairs of turns, from both turns and their distance: (N, D), Batch -> (P, C)."""
 
     def __init__(self, dim: int, hidden: int, classes: int, dropout: float) -> None:
-        """D of a turn, width between the layers, C."""
+        """Build the layers.
+
+        Args:
+            dim: width D of a turn's features.
+            hidden: width between the layers.
+            classes: number of logits C.
+            dropout: probability in [0, 1) of dropping a hidden value.
+        """
         super().__init__()
         self.emotion = nn.Linear(dim, hidden)
         self.cause = nn.Linear(dim, hidden, bias=False)
-        self.distance = nn.Embedding(2 * FARTHEST + 1, hidden)
+        self.distance = nn.Embedding(2 * LARGEST_DISTANCE + 1, hidden)
         self.logits = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, classes))
 
     def forward(self, turns: Tensor, batch: Batch) -> Tensor:
-        """Each side is projected once a turn, not once a pair."""
+        """Return logits of all pairs, float32 (P, C).
+
+        Args:
+            turns: float32 (N, D), features of the turns; each is projected once, not once a pair.
+            batch: the batch with the pairs.
+        """
         assert batch.pairs is not None
         emotion, cause = batch.pairs[:, 0], batch.pairs[:, 1]
-        turn_numbers = turn_numbers_of(batch)
-        apart = (turn_numbers[cause] - turn_numbers[emotion]).clamp(-FARTHEST, FARTHEST) + FARTHEST
+        index = turn_indices(batch)
+        distance = (index[cause] - index[emotion]).clamp(-LARGEST_DISTANCE, LARGEST_DISTANCE)
         both = self.emotion(turns)[emotion] + self.cause(turns)[cause]
-        logits: Tensor = self.logits(both + self.distance(apart))
+        logits: Tensor = self.logits(both + self.distance(distance + LARGEST_DISTANCE))
         return logits
 
 
-def turn_numbers_of(batch: Batch) -> Tensor:
-    """(N,) the place of each clip in its dialogue, from 0."""
+def turn_indices(batch: Batch) -> Tensor:
+    """Return the index of each clip in its dialogue, int64 (N,), from 0."""
     turns = batch.in_dialogues().turns
     assert turns is not None
     is_turn = turns >= 0
-    turn_numbers = torch.zeros(len(batch), dtype=torch.int64, device=turns.device)
-    turn_numbers[turns[is_turn]] = is_turn.nonzero()[:, 1]
-    return turn_numbers
+    indices = torch.zeros(len(batch), dtype=torch.int64, device=turns.device)
+    indices[turns[is_turn]] = is_turn.nonzero()[:, 1]
+    return indices
 
 
 def target_layers(
     classes: Mapping[str, int], dim: int, hidden: int, dropout: float
 ) -> nn.ModuleList:
-    """One classifier a target, for turns or for pairs, in the order of ``classes``."""
+    """Return one classifier for each target, of turns or of pairs, in the order of ``classes``.
+
+    Args:
+        classes: number of logits C of each target.
+        dim: width D of a turn's features.
+        hidden: width between the layers.
+        dropout: probability in [0, 1) of dropping a hidden value.
+    """
     return nn.ModuleList(
         PairClassifier(dim, hidden, count, dropout)
         if task_of(count) == "pairs"
@@ -90,7 +120,14 @@ def target_layers(
 def apply_layers(
     layers: nn.ModuleList, targets: Sequence[str], turns: Tensor, batch: Batch
 ) -> dict[str, Tensor]:
-    """(N, D) -> the logits of every target."""
+    """Return logits, float32 (rows, C), for each target.
+
+    Args:
+        layers: classifiers from :func:`target_layers`.
+        targets: names of their targets.
+        turns: float32 (N, D), features of the turns.
+        batch: the batch with the pairs.
+    """
     return {
         target: layer(turns, batch) if isinstance(layer, PairClassifier) else layer(turns)
         for target, layer in zip(targets, layers, strict=True)

@@ -1,4 +1,4 @@
-"""Runs LSTMs over Ragged tokens: clips side by side, each by itself."""
+"""Run LSTMs over Ragged tokens or over the turns of dialogues, each sequence from zero states."""
 
 import torch
 from torch import Tensor, nn
@@ -12,55 +12,72 @@ _NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
 def run_lstm(lstm: nn.LSTM, tokens: Ragged) -> Ragged:
-    """Every clip from zero states, by itself: (ΣT, D) -> (ΣT, outputs), in the order given.
+    """Run an LSTM over the tokens of each clip: Ragged (ΣT, D) -> Ragged (ΣT, H · directions).
 
-    Clips stand side by side, first tokens first, and what is computed past a clip's end is left
-    out. For the backward direction each clip's tokens are turned round before that, so that its
-    last token comes first (a layer that turns the padded clips round would read padding first).
-    Three times faster than a ``PackedSequence``, for which torch does not call its fused layer.
+    Clips are padded at their end for torch's fused layer, and outputs of padding are left out. For
+    the backward direction the tokens of each clip are reversed before padding, so that the layer
+    reads the last token first and never padding. This is three times faster than a
+    ``PackedSequence``, for which torch does not call its fused layer.
 
     Args:
-        lstm: of one layer; its weights are used, not its ``forward``.
-        tokens: torch.
+        lstm: an LSTM of one layer; its weights are used, not its ``forward``.
+        tokens: N clips, torch float32 (ΣT, D).
     """
-    ends = _ends(lstm)
+    suffixes = _suffixes(lstm)
     if len(tokens.values) == 0:
-        zeros = tokens.values.new_zeros(0, lstm.hidden_size * len(ends))
+        zeros = tokens.values.new_zeros(0, lstm.hidden_size * len(suffixes))
         return Ragged(zeros, tokens.offsets)
     offsets, lengths = tokens.offsets, tokens.lengths
     clips = segment_ids(offsets)
     position = torch.arange(len(clips), device=clips.device) - offsets[clips]
     shape = int(lengths.max()), len(tokens)
     found = []
-    for end in ends:
-        step = lengths[clips] - 1 - position if end else position
-        weights = [getattr(lstm, name + end) for name in _NAMES]
+    for suffix in suffixes:
+        step = lengths[clips] - 1 - position if suffix else position
+        weights = [getattr(lstm, name + suffix) for name in _NAMES]
         found.append(_run(weights, tokens.values, step * len(tokens) + clips, shape))
     return Ragged(torch.cat(found, dim=1), offsets)
 
 
 def run_over_turns(lstm: nn.LSTM, clips: Tensor, turns: Tensor) -> Tensor:
-    """Every dialogue by itself, turn after turn: (N, D), (G, U) rows -> (N, outputs).
+    """Run an LSTM over the turns of each dialogue.
 
-    Dialogues are few, of very unlike lengths, and wide: their steps are our own, without padding.
+    Dialogues are few, differ much in length and have wide features, so their steps are computed
+    without padding by ``lstm_steps.py``.
+
+    Args:
+        lstm: an LSTM of one layer; its weights are used, not its ``forward``.
+        clips: float32 (N, D), features of the clips.
+        turns: int64 (G, U), rows of each dialogue's turns, -1 past its end.
+
+    Returns:
+        float32 (N, H · directions).
     """
-    ends = _ends(lstm)
+    suffixes = _suffixes(lstm)
     if len(clips) == 0:
-        return clips.new_zeros(0, lstm.hidden_size * len(ends))
-    enters, again, bias, bias_again = (
-        [getattr(lstm, name + end) for end in ends] for name in _NAMES
+        return clips.new_zeros(0, lstm.hidden_size * len(suffixes))
+    input_weights, state_weights, input_biases, state_biases = (
+        [getattr(lstm, name + suffix) for suffix in suffixes] for name in _NAMES
     )
-    read = functional.linear(clips, torch.cat(enters), torch.cat(bias) + torch.cat(bias_again))
-    return run_steps(read, again, Order.of(turns.numpy(), len(ends)))
+    biases = torch.cat(input_biases) + torch.cat(state_biases)
+    inputs = functional.linear(clips, torch.cat(input_weights), biases)
+    return run_steps(inputs, state_weights, Order.of(turns.numpy(), len(suffixes)))
 
 
-def _ends(lstm: nn.LSTM) -> tuple[str, ...]:
-    """Of the names of each direction's weights."""
+def _suffixes(lstm: nn.LSTM) -> tuple[str, ...]:
+    """Return the suffix of the names of each direction's weights."""
     return ("", "_reverse") if lstm.bidirectional else ("",)
 
 
 def _run(weights: list[Tensor], values: Tensor, index: Tensor, shape: tuple[int, int]) -> Tensor:
-    """One direction: (ΣT, D) -> (ΣT, H); token k stands at ``index[k]`` of (longest T · N)."""
+    """Run one direction over padded clips: (ΣT, D) -> (ΣT, H).
+
+    Args:
+        weights: the direction's weights in the order of ``_NAMES``.
+        values: float32 (ΣT, D) tokens.
+        index: int64 (ΣT,), position of each token in the padded array (steps · clips).
+        shape: number of steps (the longest T) and of clips.
+    """
     steps, clips = shape
     padded = values.new_zeros(steps * clips, values.shape[1]).index_copy(0, index, values)
     state = values.new_zeros(1, clips, weights[1].shape[1])

@@ -1,8 +1,9 @@
-"""The steps of an LSTM as one function of autograd: both directions at once, no padding.
+"""The steps of an LSTM as one autograd function: both directions at once, without padding.
 
-For few clips with many columns: torch's fused layer takes one direction and computes padding, the
-columns' product included. Here a step is eight small operations on the clips that are left,
-backward too; what needs no order is done for all rows at once.
+It is meant for few sequences with wide inputs. torch's fused layer computes one direction at a
+time and the padding too, including the product with the wide inputs. Here a step is eight small
+operations on the sequences that have not ended, also in the backward pass; what does not depend
+on the order of steps is computed for all rows at once.
 """
 
 from dataclasses import dataclass
@@ -16,24 +17,33 @@ from torch.autograd.function import once_differentiable
 
 @dataclass(frozen=True)
 class Order:
-    """Where the (token, direction) pairs of all clips stand: by step, direction, clip.
+    """The order of computation: R rows, one for each (token, direction), sorted by step.
 
-    Longest clips first, so that those left at a step are the first of those before.
+    Within a step, rows are sorted by direction and then by clip, longest clips first, so that the
+    clips which have not ended at a step are the first ones of the step before.
     """
 
     pairs: Tensor
-    """(R,) of each place: its pair, token · directions + direction."""
+    """int64 (R,): token · directions + direction of each row."""
     token_rows: Tensor
-    """(R,) of each pair: its place."""
+    """int64 (R,): the row of each (token · directions + direction); the inverse of ``pairs``."""
     before: Tensor
-    """(R,) of each place: that of the step before, counted from the zero states of step 0."""
+    """int64 (R,): for each row, the row of its clip and direction one step before, counted from
+    the zero states that precede step 0."""
     clips: list[int]
-    """Clips left at each step."""
+    """Number of clips that have not ended, at each step."""
     directions: int
+    """1 or 2."""
 
     @classmethod
     def of(cls, tokens: np.ndarray, directions: int) -> "Order":
-        """From (N, U): the tokens of each clip in order, -1 past its end; all tokens are there."""
+        """Compute the order.
+
+        Args:
+            tokens: int64 (N, U), the tokens of each clip in order, -1 past its end. Each token
+                occurs once.
+            directions: 1, or 2 for forward and backward.
+        """
         lengths = (tokens >= 0).sum(1)
         longest_first = np.argsort(-lengths, kind="stable")
         lengths = lengths[longest_first]
@@ -57,36 +67,43 @@ class Order:
         return cls(indices[0], indices[1], indices[2], clips.tolist(), directions)
 
 
-def run_steps(read: Tensor, weights: list[Tensor], order: Order) -> Tensor:
-    """Outputs of all tokens from what each gate reads of them: (ΣT, E · 4H) -> (ΣT, E · H).
+def run_steps(inputs: Tensor, weights: list[Tensor], order: Order) -> Tensor:
+    """Run all steps of an LSTM with E directions.
+
+    Under autocast the steps are computed in the dtype of the weights.
 
     Args:
-        read: of each of E directions: input, forget, cell, output, as in ``nn.LSTM``.
-        weights: (4H, H) of each direction.
-        order: of these tokens. Under autocast the steps stay in the dtype of the weights.
+        inputs: float32 (ΣT, E · 4H), products of tokens with the input weights, with biases; for
+            each direction the gates input, forget, cell, output, as in ``nn.LSTM``.
+        weights: state weights of each direction, float32 (4H, H).
+        order: the order of these tokens.
+
+    Returns:
+        float32 (ΣT, E · H) outputs.
     """
     with torch.autocast("cpu", enabled=False):
-        read = read.to(weights[0].dtype)
-        outputs: Tensor = _Steps.apply(read, order, *weights)  # type: ignore[no-untyped-call]
+        inputs = inputs.to(weights[0].dtype)
+        outputs: Tensor = _Steps.apply(inputs, order, *weights)  # type: ignore[no-untyped-call]
     return outputs
 
 
 class _Steps(torch.autograd.Function):
-    """Values and gradients of :func:`run_steps`.
+    """Forward and backward pass of :func:`run_steps`.
 
-    tanh(x) is 2 σ(2x) - 1, of which torch's σ takes a third of the time of its tanh. So the cell
-    gate is read twice as large, cells are kept twice as large, outputs and tanh of cells half.
+    tanh(x) = 2 σ(2x) - 1, and torch's σ takes a third of the time of its tanh. So the cell gate's
+    inputs and the cells are kept doubled, and the outputs and the tanh of cells halved.
     """
 
     @staticmethod
-    def forward(ctx: Any, read: Tensor, order: Order, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, order: Order, *weights: Tensor) -> Tensor:
+        """Return the outputs, float32 (ΣT, E · H)."""
         weight = torch.stack(weights)  # (E, 4H, H)
         ends, _, width = weight.shape
         rows = [ends * count for count in order.clips]
-        gates = read.reshape(-1, 4 * width).index_select(0, order.pairs)
+        gates = inputs.reshape(-1, 4 * width).index_select(0, order.pairs)
         gates[:, 2 * width : 3 * width] *= 2
-        turned = 2 * weight.transpose(1, 2)
-        turned[:, :, 2 * width : 3 * width] *= 2
+        transposed = 2 * weight.transpose(1, 2)  # (E, H, 4H)
+        transposed[:, :, 2 * width : 3 * width] *= 2
         tanhs = gates.new_empty(len(gates), width)
         states = gates.new_zeros(2, rows[0] + len(gates), width)  # before step 0, then after each
         cells, outputs = (torch.split(part, rows[:1] + rows) for part in states.unbind())
@@ -98,7 +115,7 @@ class _Steps(torch.autograd.Function):
         for gate, enters, stays, change, leaves, tanh, new_cell, new_output in steps:
             if len(gate) < len(cell):
                 cell, output = _first(cell, gate, ends), _first(output, gate, ends)
-            gate.view(ends, -1, 4 * width).baddbmm_(output.view(ends, -1, width), turned)
+            gate.view(ends, -1, 4 * width).baddbmm_(output.view(ends, -1, width), transposed)
             gate.sigmoid_()
             torch.mul(stays, cell, out=new_cell)
             new_cell.addcmul_(enters, change, value=4).sub_(enters, alpha=2)
@@ -108,11 +125,12 @@ class _Steps(torch.autograd.Function):
         states[1] *= 2
         ctx.save_for_backward(weight, gates, tanhs, states)
         ctx.order = order
-        return states[1, rows[0] :].index_select(0, order.token_rows).view(len(read), -1)
+        return states[1, rows[0] :].index_select(0, order.token_rows).view(len(inputs), -1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of inputs and weights, given that of outputs, (ΣT, E · H)."""
         weight, gates, tanhs, states = ctx.saved_tensors
         order: Order = ctx.order
         ends, _, width = weight.shape
@@ -141,18 +159,30 @@ class _Steps(torch.autograd.Function):
 
 
 def _gates(gates: Tensor, rows: list[int]) -> list[tuple[Tensor, ...]]:
-    """Those of each step, input, forget, cell and output apart: (R, 4H) -> (rows, H)."""
+    """Divide (R, 4H) into the gates input, forget, cell, output, and each into steps (rows, H)."""
     return [torch.split(part, rows) for part in gates.chunk(4, dim=1)]
 
 
 def _first(state: Tensor, left: Tensor, ends: int) -> Tensor:
-    """The states of the clips that are left: a copy."""
+    """Return a copy of the states of the clips that have not ended.
+
+    Args:
+        state: states of the step before, (E · clips, H).
+        left: rows of the step, (E · clips left, …).
+        ends: number of directions E.
+    """
     found: Tensor = state.view(ends, -1, state.shape[1])[:, : len(left) // ends].flatten(0, 1)
     return found
 
 
 def _to_outputs(to_output: Tensor, later: Tensor, weight: Tensor) -> None:
-    """Add what the gates of the next step, of fewer clips maybe, have for these outputs."""
+    """Add the gradient that outputs get from the next step's gates; it may have fewer clips.
+
+    Args:
+        to_output: gradient of a step's outputs, (E · clips, H); changed in place.
+        later: gradient of the next step's gates, (E · clips left, 4H).
+        weight: state weights, (E, 4H, H).
+    """
     ends, gates, width = weight.shape
     found, later = to_output.view(ends, -1, width), later.view(ends, -1, gates)
     if len(later[0]) == len(found[0]):
@@ -162,7 +192,14 @@ def _to_outputs(to_output: Tensor, later: Tensor, weight: Tensor) -> None:
 
 
 def _to_cells(to_cell: Tensor, later: Tensor, stays: Tensor, *, ends: int) -> None:
-    """Add what the cells of the next step, of fewer clips maybe, have for these."""
+    """Add the gradient that cells get from the next step's cells; it may have fewer clips.
+
+    Args:
+        to_cell: gradient of a step's cells, (E · clips, H); changed in place.
+        later: gradient of the next step's cells, (E · clips left, H).
+        stays: forget gates of the next step, (E · clips left, H).
+        ends: number of directions E.
+    """
     if len(later) == len(to_cell):
         to_cell.addcmul_(later, stays)
         return
@@ -172,9 +209,17 @@ def _to_cells(to_cell: Tensor, later: Tensor, stays: Tensor, *, ends: int) -> No
 
 
 def _slopes(gates: Tensor, tanhs: Tensor, states: Tensor, order: Order) -> tuple[Tensor, Tensor]:
-    """What turns a cell's gradient into that of its gates (an output's, of the last), and back.
+    """Return the derivatives that do not depend on the order of steps.
 
-    (R, 4H); and (R, H) which turns an output's gradient into that of its cell.
+    Args:
+        gates: (R, 4H) values of the gates.
+        tanhs: (R, H) halved tanh of the cells.
+        states: (2, E · clips + R, H) cells and outputs before step 0 and after each.
+        order: the order of computation.
+
+    Returns:
+        (R, 4H): derivative of a cell by its gates input, forget and cell, and of an output by its
+        output gate; (R, H): derivative of an output by its cell.
     """
     found: Tensor = torch.empty_like(gates)
     enters, stays, changes, leaves = gates.chunk(4, dim=1)

@@ -1,9 +1,11 @@
-"""Layers that read Ragged tokens: sums, means, softmax and attention within each clip.
+"""Layers on Ragged tokens: sums, means, softmax and attention within each clip, without padding.
 
-No padding: a clip's result never depends on its neighbours. ``embedding_bag`` adds each clip's
-tokens by themselves and in order; differences of a running sum would lose digits to the clips
-before. Forward, and forward + backward, of 13k × 768 weighted tokens on two cores: embedding_bag
-2 and 7 ms, index_add 22 and 65, a Python loop 6 and 18, segment_reduce 18 and 92.
+A clip's result does not depend on the other clips of the batch. Sums use ``embedding_bag``, which
+adds each clip's tokens separately and in order; differences of a running sum would lose digits to
+the clips before. Times for 13k × 768 weighted tokens on two cores, forward and forward + backward:
+embedding_bag 2 and 7 ms, index_add 22 and 65, a Python loop 6 and 18, segment_reduce 18 and 92.
+
+Functions take tokens as values, float32 (ΣT, D), and offsets, int64 (N+1,), or as a Ragged of both.
 """
 
 from collections.abc import Mapping
@@ -17,7 +19,13 @@ from emo.ragged import Ragged
 
 
 def segment_sum(values: Tensor, offsets: Tensor, weights: Tensor | None = None) -> Tensor:
-    """(Weighted) sum over each clip's tokens: (ΣT, D), (N+1,), (ΣT,) -> (N, D); absent: zeros."""
+    """Return the sum of each clip's tokens, float32 (N, D); zeros for an absent clip.
+
+    Args:
+        values: float32 (ΣT, D).
+        offsets: int64 (N+1,).
+        weights: float32 (ΣT,), a factor for each token; None: all 1.
+    """
     if len(values) == 0:
         return values.new_zeros(len(offsets) - 1, values.shape[1])
     rows = torch.arange(len(values), device=values.device)
@@ -29,18 +37,26 @@ def segment_sum(values: Tensor, offsets: Tensor, weights: Tensor | None = None) 
 
 
 def sum_tokens(values: Tensor, tokens: Ragged) -> Tensor:
-    """Sum over each clip's values (ΣT, H), one for each of its tokens -> (N, H); absent: zeros."""
+    """Return the sum of each clip's values, float32 (N, H); zeros for an absent clip.
+
+    Args:
+        values: float32 (ΣT, H), a row for each token.
+        tokens: the tokens, whose offsets say which rows belong to a clip.
+    """
     return values if tokens.is_single else segment_sum(values, tokens.offsets)
 
 
 def segment_mean(values: Tensor, offsets: Tensor) -> Tensor:
-    """Mean over each clip's tokens: (ΣT, D) -> (N, D); absent: zeros."""
+    """Return the mean of each clip's tokens: (ΣT, D) -> (N, D); zeros for an absent clip."""
     lengths = (offsets[1:] - offsets[:-1]).clamp(min=1)
     return segment_sum(values, offsets) / lengths[:, None]
 
 
 def segment_std(values: Tensor, offsets: Tensor) -> Tensor:
-    """Standard deviation (÷ T) over each clip's tokens: (ΣT, D) -> (N, D); absent, T = 1: zeros."""
+    """Return the standard deviation (÷ T) of each clip's tokens: (ΣT, D) -> (N, D).
+
+    It is zero for an absent clip and for a clip of one token.
+    """
     if int((offsets[1:] - offsets[:-1]).max()) <= 1:
         return values.new_zeros(len(offsets) - 1, values.shape[1])
     centred = values - segment_mean(values, offsets)[segment_ids(offsets)]
@@ -48,7 +64,7 @@ def segment_std(values: Tensor, offsets: Tensor) -> Tensor:
 
 
 def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
-    """Softmax within each clip: (ΣT,) -> (ΣT,) that sums to 1 over the tokens of each clip."""
+    """Return the softmax over the tokens of each clip: (ΣT,) -> (ΣT,)."""
     clips = segment_ids(offsets)
     zeros = scores.new_zeros(len(offsets) - 1)
     highest = zeros.scatter_reduce(0, clips, scores.detach(), "amax", include_self=False)
@@ -57,19 +73,22 @@ def segment_softmax(scores: Tensor, offsets: Tensor) -> Tensor:
 
 
 def segment_ids(offsets: Tensor) -> Tensor:
-    """The clip of each token: (N+1,) -> (ΣT,) int64."""
+    """Return the index of each token's clip: int64 (N+1,) -> int64 (ΣT,)."""
     clips = torch.arange(len(offsets) - 1, device=offsets.device)
     return clips.repeat_interleave(offsets[1:] - offsets[:-1])
 
 
 def is_present(tokens: Ragged) -> Tensor:
-    """(N, 1) bool: the clip has this stream."""
+    """Return whether each clip has the stream, bool (N, 1)."""
     present: Tensor = tokens.lengths > 0
     return present[:, None]
 
 
 def mean_tokens(tokens: Ragged) -> Ragged:
-    """The mean of each clip as its one token: (ΣT, D) -> (clips that are present, D)."""
+    """Return tokens in which each clip has its mean as its only token.
+
+    The values are float32 (clips that are present, D); an absent clip stays absent.
+    """
     if tokens.is_single or (len(tokens) and int(tokens.lengths.max()) <= 1):
         return tokens
     present = tokens.lengths > 0
@@ -79,9 +98,10 @@ def mean_tokens(tokens: Ragged) -> Ragged:
 
 
 def shorten(tokens: Ragged, longest: int) -> Ragged:
-    """Means over ``longest`` windows, as even as can be, of each clip with more tokens than that.
+    """Shorten each clip of more than ``longest`` tokens to the means of ``longest`` windows.
 
-    Clips with at most ``longest`` tokens keep them.
+    The windows are consecutive and of nearly equal length. Clips with at most ``longest`` tokens
+    are not changed.
     """
     lengths = tokens.lengths
     if not len(lengths) or int(lengths.max()) <= longest:
@@ -97,9 +117,10 @@ def shorten(tokens: Ragged, longest: int) -> Ragged:
 
 
 def resample_tokens(tokens: Ragged, steps: int) -> Tensor:
-    """As many tokens for every clip, spread evenly over its length: (ΣT, D) -> (N, steps, D).
+    """Resample every clip to the same number of tokens: Ragged (ΣT, D) -> (N, steps, D).
 
-    Longer clips are averaged over windows, shorter ones repeat tokens; absent: zeros.
+    Clips with more tokens are averaged over windows, those with fewer repeat tokens; an absent
+    clip is zeros.
     """
     few = shorten(tokens, steps)
     if len(few.values) == 0:
@@ -118,20 +139,30 @@ class AttentionPool(nn.Module):
     """
 
     def __init__(self, dim: int, hidden: int) -> None:
-        """D of a token, width of the layer that scores it."""
+        """Build the layers that score a token.
+
+        Args:
+            dim: width D of a token.
+            hidden: width of the hidden layer.
+        """
         super().__init__()
         self.hidden = nn.Linear(dim, hidden)
         self.score = nn.Linear(hidden, 1, bias=False)
 
     def forward(self, tokens: Ragged) -> Tensor:
-        """(ΣT, D) -> (N, D); absent: zeros."""
+        """Return the weighted mean of each clip, float32 (N, D); zeros for an absent clip."""
         scores = self.score(torch.tanh(self.hidden(tokens.values))).squeeze(-1)  # (ΣT,)
         weights = segment_softmax(scores, tokens.offsets)
         return segment_sum(tokens.values, tokens.offsets, weights)
 
 
 def project(dim: int, width: int) -> nn.Linear:
-    """A Linear on scaled tokens whose outputs start with variance 1, however wide the stream."""
+    """Return a Linear layer whose outputs on scaled tokens start with variance 1.
+
+    Args:
+        dim: width D of a token.
+        width: width of the output.
+    """
     layer = nn.Linear(dim, width)
     nn.init.normal_(layer.weight, std=TOTAL_VARIANCE**-0.5)
     nn.init.zeros_(layer.bias)
@@ -139,10 +170,17 @@ def project(dim: int, width: int) -> nn.Linear:
 
 
 class Classifier(nn.Module):
-    """Two layers from the fused features of a clip to the logits of every target."""
+    """Two layers for each target, from the fused features of clips to logits: (N, D) -> (N, C)."""
 
     def __init__(self, dim: int, hidden: int, classes: Mapping[str, int], dropout: float) -> None:
-        """D of the fused features, width between the layers, C of each target."""
+        """Build the layers.
+
+        Args:
+            dim: width D of the fused features.
+            hidden: width between the layers.
+            classes: number of logits C of each target.
+            dropout: probability in [0, 1) of dropping a hidden value.
+        """
         super().__init__()
         self.targets = tuple(classes)
         self.layers = nn.ModuleList(
@@ -153,7 +191,7 @@ class Classifier(nn.Module):
         )
 
     def forward(self, fused: Tensor) -> dict[str, Tensor]:
-        """(N, D) -> (N, C) of each target."""
+        """Return logits, float32 (N, C), for each target, given features, float32 (N, D)."""
         return {
             target: layers(fused) for target, layers in zip(self.targets, self.layers, strict=True)
         }

@@ -1,4 +1,4 @@
-"""Plugins: one head a file. The file name is the name of the head.
+"""Plugins: one head for each file. The file name is the name of the head.
 
 May import: errors, heads.data, heads.head, heads.layers, heads.options, heads.solvers, ragged.
 Read first: mean_pool.py.

@@ -1,4 +1,4 @@
-"""Attention over time on modalities that are aligned in time first."""
+"""Align the streams in time, then pool over time with attention."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from emo.heads.layers.segments import Classifier, is_present, project, resample_
 
 @dataclass(frozen=True)
 class AlignedOptions:
-    """Of :class:`AlignedAttention`."""
+    """Options of :class:`AlignedAttention`."""
 
     steps: int = field(
         default=16,
@@ -29,7 +29,8 @@ class AlignedOptions:
         },
     )
     dropout: float = field(
-        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
     )
 
     def __post_init__(self) -> None:
@@ -40,17 +41,17 @@ class AlignedOptions:
 class AlignedAttention(Head):
     """Resample every stream to the same time steps, join them step by step, attend over steps.
 
-    An absent stream is zero everywhere, its bias left out too.
+    An absent stream is zero at every step, without the bias of its projection.
     Source: the team's QIA2020 project (aligned attention pooling over modalities).
     """
 
-    of_streams = "projections"
+    stream_modules = "projections"
     Options = AlignedOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: AlignedOptions
     ) -> None:
-        """As in the contract."""
+        """Build a projection for each stream, the attention over steps and the classifier."""
         super().__init__(dims, classes, options=options)
         self.steps = options.steps
         self.projections = nn.ModuleList(project(dim, options.hidden) for dim in dims.values())
@@ -60,18 +61,18 @@ class AlignedAttention(Head):
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """Shorten clips with more tokens than time steps."""
+        """Shorten clips with more tokens than time steps to means over windows."""
         streams = {name: shorten(batch.streams[name], self.steps) for name in self.streams}
         return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits, float32 (N, C), for each target."""
         aligned = []
         for name, layer in zip(self.streams, self.projections, strict=True):
             tokens = batch.streams[name]
             projected = layer(resample_tokens(tokens, self.steps))  # (N, steps, hidden)
             aligned.append(projected * is_present(tokens)[:, :, None])
-        joined = torch.cat(aligned, dim=2)
+        joined = torch.cat(aligned, dim=2)  # (N, steps, hidden · streams)
         scores = self.score(torch.tanh(self.hidden(joined)))  # (N, steps, 1)
         pooled = (scores.softmax(1) * joined).sum(1)
         logits: dict[str, Tensor] = self.classifier(pooled)

@@ -1,4 +1,4 @@
-"""Attention pooling of each stream, then a small classifier on the fused clip vector."""
+"""Pool the tokens of each stream with attention, then classify the concatenated vectors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,35 +21,37 @@ from emo.ragged import Ragged
 
 @dataclass(frozen=True)
 class AttentionOptions:
-    """Of :class:`AttentionPoolHead`."""
+    """Options of :class:`AttentionPoolHead`."""
 
     hidden: int = field(
         default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
     )
     attention: int = field(
         default=128,
-        metadata={"search": (64, 128, 256), "help": "Width of the layer scoring tokens."},
+        metadata={"search": (64, 128, 256), "help": "Width of the layer that scores tokens."},
     )
     dropout: float = field(
-        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
     )
 
 
 class ProjectedAttention(nn.Module):
-    """``AttentionPool(project(tokens))`` without projecting every token: (ΣT, D) -> (N, hidden).
+    """Projection and attention pool of one stream: Ragged (ΣT, D) -> (N, hidden).
 
-    Weights within a clip sum to 1, so projecting the pooled token is the same, and the scores
-    need only the product of both layers: for 768 -> 512 -> 128 a fifth of the multiplications.
+    It equals ``AttentionPool(project(tokens))``, but projects no token. The attention weights of a
+    clip sum to 1, so the projection can follow the pool, and the scores need only the product of
+    both layers: for 768 -> 512 -> 128 a fifth of the multiplications.
     """
 
     def __init__(self, dim: int, options: AttentionOptions) -> None:
-        """D of the stream."""
+        """Build the layers for tokens of width D ``dim``."""
         super().__init__()
         self.project = project(dim, options.hidden)
         self.pool = AttentionPool(options.hidden, options.attention)
 
     def forward(self, tokens: Ragged) -> Tensor:
-        """(ΣT, D) -> (N, hidden); absent: zeros."""
+        """Return the pooled projections, float32 (N, hidden); zeros for an absent clip."""
         layer = self.pool.hidden
         folded = layer.weight @ self.project.weight  # (attention, D)
         bias = layer.weight @ self.project.bias + layer.bias
@@ -64,24 +66,24 @@ class ProjectedAttention(nn.Module):
 class AttentionPoolHead(Head):
     """Projection and attention pool of each stream, concatenation, two layers.
 
-    A stream's bias is added only where the stream is present, which tells the classifier that a
-    modality is missing. Source: Yang et al. 2016 (HAN) for the attention.
+    A stream's bias is added only where the stream is present, so that the classifier can tell that
+    a modality is missing. Source: Yang et al. 2016 (HAN) for the attention.
     """
 
-    of_streams = "pools"
+    stream_modules = "pools"
     Options = AttentionOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: AttentionOptions
     ) -> None:
-        """As in the contract."""
+        """Build an attention pool for each stream and the classifier."""
         super().__init__(dims, classes, options=options)
         self.pools = nn.ModuleList(ProjectedAttention(dim, options) for dim in dims.values())
         fused = options.hidden * len(dims)
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits, float32 (N, C), for each target."""
         pooled = [
             pool(batch.streams[name]) for name, pool in zip(self.streams, self.pools, strict=True)
         ]

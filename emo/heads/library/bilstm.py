@@ -1,4 +1,4 @@
-"""A bidirectional LSTM over the tokens of each stream, attention on its outputs, a classifier."""
+"""Run a bidirectional LSTM over the tokens of each stream, pool with attention, classify."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,22 +14,26 @@ from emo.ragged import Ragged
 
 @dataclass(frozen=True)
 class BiLSTMOptions:
-    """Of :class:`BiLSTMHead`."""
+    """Options of :class:`BiLSTMHead`."""
 
     width: int = field(
-        default=64, metadata={"search": (32, 64, 128), "help": "Of a token before the LSTM."}
+        default=64, metadata={"search": (32, 64, 128), "help": "Width of the LSTM's input tokens."}
     )
     hidden: int = field(
-        default=64, metadata={"search": (32, 64, 128), "help": "Of the LSTM, in each direction."}
+        default=64,
+        metadata={"search": (32, 64, 128), "help": "Width of the LSTM's state in each direction."},
     )
     attention: int = field(
-        default=64, metadata={"search": (32, 64, 128), "help": "Width of the layer scoring tokens."}
+        default=64,
+        metadata={"search": (32, 64, 128), "help": "Width of the layer that scores tokens."},
     )
     longest: int = field(
-        default=64, metadata={"help": "Tokens; longer clips are averaged over so many windows."}
+        default=64,
+        metadata={"help": "Most tokens of a clip; longer clips become means of so many windows."},
     )
     dropout: float = field(
-        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
     )
 
     def __post_init__(self) -> None:
@@ -41,14 +45,14 @@ class RecurrentPool(nn.Module):
     """Projection, BiLSTM and attention pool of one stream: Ragged (ΣT, D) -> (N, 2 hidden)."""
 
     def __init__(self, dim: int, options: BiLSTMOptions) -> None:
-        """D of the stream."""
+        """Build the layers for tokens of width D ``dim``."""
         super().__init__()
         self.project = project(dim, options.width)
         self.lstm = nn.LSTM(options.width, options.hidden, bidirectional=True)
         self.pool = AttentionPool(2 * options.hidden, options.attention)
 
     def forward(self, tokens: Ragged) -> Tensor:
-        """(ΣT, D) -> (N, 2 hidden); absent: zeros."""
+        """Return the pooled LSTM outputs, float32 (N, 2 hidden); zeros for an absent clip."""
         projected = Ragged(torch.tanh(self.project(tokens.values)), tokens.offsets)
         pooled: Tensor = self.pool(run_lstm(self.lstm, projected))
         return pooled
@@ -57,17 +61,16 @@ class RecurrentPool(nn.Module):
 class BiLSTMHead(Head):
     """BiLSTM over the tokens of each stream, attention pool, concatenation, two layers.
 
-    Packed, because a padded LSTM's backward direction would read the padding first.
     Source: Hochreiter and Schmidhuber 1997; Yang et al. 2016 (HAN) for the attention.
     """
 
-    of_streams = "pools"
+    stream_modules = "pools"
     Options = BiLSTMOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: BiLSTMOptions
     ) -> None:
-        """As in the contract."""
+        """Build an LSTM with attention pool for each stream, and the classifier."""
         super().__init__(dims, classes, options=options)
         self.longest = options.longest
         self.pools = nn.ModuleList(RecurrentPool(dim, options) for dim in dims.values())
@@ -75,12 +78,15 @@ class BiLSTMHead(Head):
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """Long clips become shorter: speech has 100 tokens a second, an LSTM needs a few."""
+        """Shorten clips of more than ``longest`` tokens to means over windows.
+
+        Speech may have 100 tokens a second, of which an LSTM needs a few.
+        """
         streams = {name: shorten(batch.streams[name], self.longest) for name in self.streams}
         return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits, float32 (N, C), for each target."""
         streams = self.pool(batch).streams
         pooled = [pool(streams[name]) for name, pool in zip(self.streams, self.pools, strict=True)]
         logits: dict[str, Tensor] = self.classifier(torch.cat(pooled, dim=1))

@@ -1,4 +1,4 @@
-"""A transformer over the tokens of all modalities together; absent ones are masked."""
+"""Run one transformer over the tokens of all streams together; absent streams are masked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,19 +15,26 @@ from emo.ragged import Ragged
 
 @dataclass(frozen=True)
 class CrossModalOptions:
-    """Of :class:`CrossModal`."""
+    """Options of :class:`CrossModal`."""
 
     width: int = field(
-        default=128, metadata={"search": (64, 128, 256), "help": "Of a token, a multiple of heads."}
+        default=128,
+        metadata={"search": (64, 128, 256), "help": "Width of a token, a multiple of heads."},
     )
-    heads: int = field(default=4, metadata={"help": "Of attention, in each layer."})
-    layers: int = field(default=2, metadata={"search": (1, 2), "help": "Of the transformer."})
+    heads: int = field(default=4, metadata={"help": "Attention heads of each layer."})
+    layers: int = field(
+        default=2, metadata={"search": (1, 2), "help": "Layers of the transformer."}
+    )
     longest: int = field(
-        default=32, metadata={"help": "Tokens; longer clips are averaged over so many windows."}
+        default=32,
+        metadata={"help": "Most tokens of a clip; longer clips become means of so many windows."},
     )
     dropout: float = field(
         default=0.1,
-        metadata={"search": (0.1, 0.3, 0.5), "help": "In layers, before logits, in [0, 1)."},
+        metadata={
+            "search": (0.1, 0.3, 0.5),
+            "help": "Dropout in the layers and before the logits, in [0, 1).",
+        },
     )
 
     def __post_init__(self) -> None:
@@ -38,14 +45,20 @@ class CrossModalOptions:
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention and two layers, normalised before: (N, L, W), (N, L) bool -> (N, L, W).
+    """Transformer layer with normalisation first: (N, L, W) tokens, (N, L) mask -> (N, L, W).
 
-    Written out, because torch's own layer takes another path without gradients. Source: Vaswani
-    et al. 2017; Xiong et al. 2020 for the order of the normalisation.
+    torch's own layer takes another code path when no gradients are needed, so this one is written
+    out. Source: Vaswani et al. 2017; Xiong et al. 2020 for the order of the normalisation.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
-        """W, attention heads."""
+        """Build the layer.
+
+        Args:
+            width: width W of a token, a multiple of ``heads``.
+            heads: number of attention heads.
+            dropout: probability in [0, 1) of dropping a value.
+        """
         super().__init__()
         self.heads, self.rate = heads, dropout
         self.norms = nn.ModuleList([nn.LayerNorm(width), nn.LayerNorm(width)])
@@ -56,7 +69,16 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, is_token: Tensor, *, wanted: int | None = None) -> Tensor:
-        """Each row attends to the tokens of its own clip; only ``wanted`` first ones are made."""
+        """Return new tokens, each of which attends to all tokens of its clip.
+
+        Args:
+            tokens: float32 (N, L, W), padded.
+            is_token: bool (N, L), False for padding.
+            wanted: number of first tokens to compute; None: all L.
+
+        Returns:
+            float32 (N, wanted, W).
+        """
         clips, length, width = tokens.shape
         normed = self.norms[0](tokens)
         weights, biases = (
@@ -79,21 +101,20 @@ class TransformerLayer(nn.Module):
 class CrossModal(Head):
     """Transformer over the tokens of all streams and one more token, which is read out.
 
-    Each token gets a modality and a position embedding.
-
-    Tokens attend within and across modalities; an absent stream has no tokens to attend to.
+    An embedding of its stream and one of its position are added to each token. Tokens attend within
+    and across streams; an absent stream has no tokens to attend to.
     Source: Tsai et al. 2019 (MulT, arXiv:1906.00295), with one transformer for all pairs of
     modalities as in the team's CrossFormer project.
     """
 
-    of_streams = "projections"
+    stream_modules = "projections"
     renamed_weights: ClassVar[Mapping[str, str]] = {"place": "position"}
     Options = CrossModalOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: CrossModalOptions
     ) -> None:
-        """As in the contract."""
+        """Build a projection for each stream, embeddings, the transformer and the classifier."""
         super().__init__(dims, classes, options=options)
         self.longest = options.longest
         self.projections = nn.ModuleList(project(dim, options.width) for dim in dims.values())
@@ -108,12 +129,12 @@ class CrossModal(Head):
         self.classifier = Classifier(options.width, options.width, classes, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """Long clips become shorter."""
+        """Shorten clips of more than ``longest`` tokens to means over windows."""
         streams = {name: shorten(batch.streams[name], self.longest) for name in self.streams}
         return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits, float32 (N, C), for each target."""
         streams = self.pool(batch).streams
         parts = [self.read_out.expand(len(batch), 1, -1)]
         masks = [torch.ones(len(batch), 1, dtype=torch.bool, device=self.read_out.device)]
@@ -124,11 +145,12 @@ class CrossModal(Head):
         tokens, is_token = torch.cat(parts, dim=1), torch.cat(masks, dim=1)
         for layer in self.layers[:-1]:
             tokens = layer(tokens, is_token)
-        tokens = self.layers[-1](tokens, is_token, wanted=1)  # nothing reads the others
+        tokens = self.layers[-1](tokens, is_token, wanted=1)  # only the first token is read out
         logits: dict[str, Tensor] = self.classifier(self.norm(tokens[:, 0]))
         return logits
 
     def _embedded(self, number: int, tokens: Ragged) -> Ragged:
+        """Return projected tokens of stream ``number`` with both embeddings: (ΣT, D) -> (ΣT, W)."""
         clips = segment_ids(tokens.offsets)
         position = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
         values = self.projections[number](tokens.values) + self.modality[number]
@@ -136,7 +158,11 @@ class CrossModal(Head):
 
 
 def _padded(tokens: Ragged) -> tuple[Tensor, Tensor]:
-    """(ΣT, W) -> (N, longest T, W) with zeros, and (N, longest T) bool: is a token."""
+    """Pad the clips with zeros to the longest T.
+
+    Returns:
+        float32 (N, longest T, W); and bool (N, longest T), False for padding.
+    """
     longest = int(tokens.lengths.max()) if len(tokens) else 0
     is_token = torch.arange(longest, device=tokens.offsets.device) < tokens.lengths[:, None]
     padded = tokens.values.new_zeros(len(tokens), longest, tokens.width)

@@ -1,4 +1,4 @@
-"""A bidirectional LSTM over the turns of a dialogue, on each clip's pooled features."""
+"""Run a bidirectional LSTM over the turns of a dialogue, on the mean tokens of each turn."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,45 +8,50 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers.dialogue import ClipFeatures, apply_layers, pooled, target_layers
+from emo.heads.layers.dialogue import ClipFeatures, apply_layers, mean_streams, target_layers
 from emo.heads.layers.lstm import run_over_turns
 
 
 @dataclass(frozen=True)
 class DialogueOptions:
-    """Of :class:`DialogueBiLSTM`."""
+    """Options of :class:`DialogueBiLSTM`."""
 
     width: int = field(
-        default=128, metadata={"search": (64, 128, 256), "help": "Of a projected stream."}
+        default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
     )
     hidden: int = field(
-        default=128, metadata={"search": (64, 128, 256), "help": "Of the LSTM, in each direction."}
+        default=128,
+        metadata={"search": (64, 128, 256), "help": "Width of the LSTM's state in each direction."},
     )
     context: Literal["lstm", "none"] = field(
-        default="lstm", metadata={"help": "none: each turn alone, to see what context is worth."}
+        default="lstm", metadata={"help": "none: each turn alone, to measure the gain of context."}
     )
     dropout: float = field(
         default=0.3,
-        metadata={"search": (0.1, 0.3, 0.5), "help": "Of features and logits, in [0, 1)."},
+        metadata={
+            "search": (0.1, 0.3, 0.5),
+            "help": "Dropout of features and before the logits, in [0, 1).",
+        },
     )
 
 
 class DialogueBiLSTM(Head):
     """Mean token of each stream, projection, BiLSTM over the turns, two layers.
 
-    A turn's own features go around the LSTM too. Clips without a dialogue are one by themselves.
+    The classifiers read a turn's own features and the LSTM's outputs. A clip without a dialogue is
+    a dialogue of its own.
     Source: Poria et al. 2017 (bc-LSTM, doi:10.18653/v1/P17-1081).
     """
 
     unit = "dialogue"
     tasks = ("classify", "multilabel", "regress", "pairs")
-    of_streams = "features.projections"
+    stream_modules = "features.projections"
     Options = DialogueOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: DialogueOptions
     ) -> None:
-        """As in the contract."""
+        """Build the features of turns, the LSTM over turns, and a classifier for each target."""
         super().__init__(dims, classes, options=options)
         self.targets = tuple(classes)
         self.features = ClipFeatures(dims, options.width, options.dropout)
@@ -58,11 +63,11 @@ class DialogueBiLSTM(Head):
         self.layers = target_layers(classes, both, options.hidden, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """One mean token a stream; an absent stream stays absent."""
-        return replace(batch, streams=pooled(batch.streams, self.features.streams))
+        """Replace the tokens of each stream by their mean; an absent stream stays absent."""
+        return replace(batch, streams=mean_streams(batch.streams, self.features.streams))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits for each target: float32 (N, C), or (P, C) for a pair target."""
         batch = batch.in_dialogues()
         assert batch.turns is not None
         turns = self.features(batch)  # (N, width · streams)

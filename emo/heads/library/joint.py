@@ -1,4 +1,4 @@
-"""The first target from each clip alone; the others, and pairs, from its logits over a dialogue."""
+"""Predict the first target from each clip alone, and the others from its logits over a dialogue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,57 +9,65 @@ from torch import Tensor, nn
 
 from emo.errors import FitError
 from emo.heads.head import Batch, Head
-from emo.heads.layers.dialogue import ClipFeatures, apply_layers, pooled, target_layers
+from emo.heads.layers.dialogue import ClipFeatures, apply_layers, mean_streams, target_layers
 from emo.heads.layers.lstm import run_over_turns
 
 
 @dataclass(frozen=True)
 class JointOptions:
-    """Of :class:`JointHead`."""
+    """Options of :class:`JointHead`."""
 
     width: int = field(
-        default=128, metadata={"search": (64, 128, 256), "help": "Of a projected stream."}
+        default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
     )
     hidden: int = field(
-        default=64, metadata={"search": (32, 64, 128), "help": "Of the LSTM, in each direction."}
+        default=64,
+        metadata={"search": (32, 64, 128), "help": "Width of the LSTM's state in each direction."},
     )
     reads: Literal["logits", "both"] = field(
         default="both",
-        metadata={"help": "logits: the LSTM reads those of the first target; both: features too."},
+        metadata={"help": "logits: the LSTM reads the first target's logits; both: features too."},
     )
     context: Literal["lstm", "none"] = field(
-        default="lstm", metadata={"help": "none: each turn alone, to see what context is worth."}
+        default="lstm", metadata={"help": "none: each turn alone, to measure the gain of context."}
     )
     dropout: float = field(
         default=0.3,
-        metadata={"search": (0.1, 0.3, 0.5), "help": "Of features and logits, in [0, 1)."},
+        metadata={
+            "search": (0.1, 0.3, 0.5),
+            "help": "Dropout of features and before the logits, in [0, 1).",
+        },
     )
 
 
 class JointHead(Head):
     """Emotion of each utterance; its logits in dialogue order -> BiLSTM -> causes and pairs.
 
-    The first target is the emotion and sees one clip; with ``reads=logits`` the others see the
-    emotions' logits alone, as in the source. With one target there is no LSTM.
+    The first target (the emotion) is predicted from one clip alone. With ``reads=logits`` the
+    other targets are predicted from the logits of the emotion alone, as in the source. With a
+    single target there is no LSTM.
     Source: the team's experiment semeval-joint0.
     """
 
     unit = "dialogue"
     tasks = ("classify", "multilabel", "regress", "pairs")
-    of_streams = "features.projections"
+    stream_modules = "features.projections"
     Options = JointOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: JointOptions
     ) -> None:
-        """As in the contract."""
+        """Build the classifier of the first target, and LSTM and classifiers of the others."""
         super().__init__(dims, classes, options=options)
         self.first, *self.others = classes
         self.reads_features = options.reads == "both"
         self.features = ClipFeatures(dims, options.width, options.dropout)
         own = {self.first: classes[self.first]}
         if self.first in self.pair_targets:
-            raise FitError(f"joint: expected a first target of clips, got {self.first}")
+            raise FitError(
+                f"head joint: expected a first target of clips, got the pair target {self.first}; "
+                "give another --target first"
+            )
         self.emotion = target_layers(own, self.features.width, options.width, options.dropout)
         if self.others:
             width = classes[self.first] + self.reads_features * self.features.width
@@ -72,11 +80,11 @@ class JointHead(Head):
             self.context = target_layers(context, both, options.hidden, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """One mean token a stream; an absent stream stays absent."""
-        return replace(batch, streams=pooled(batch.streams, self.features.streams))
+        """Replace the tokens of each stream by their mean; an absent stream stays absent."""
+        return replace(batch, streams=mean_streams(batch.streams, self.features.streams))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits for each target: float32 (N, C), or (P, C) for a pair target."""
         batch = batch.in_dialogues()
         assert batch.turns is not None
         features = self.features(batch)  # (N, width · streams)

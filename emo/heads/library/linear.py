@@ -1,4 +1,4 @@
-"""One linear layer on the pooled tokens of all streams, solved to its optimum: the linear probe."""
+"""The linear probe: linear layers on the pooled tokens of streams, solved to their optimum."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,23 +10,24 @@ from torch import Tensor, nn
 from emo.heads.data.scaling import column_scale
 from emo.heads.head import Batch, Head, Loss, task_of
 from emo.heads.layers.segments import segment_mean, segment_std
-from emo.heads.options import OF_LOSS, OF_STEPS
+from emo.heads.options import LOSS_OPTIONS, STEP_OPTIONS
 from emo.heads.solvers.path import Solution, solve_path
 from emo.heads.solvers.ridge import ridge_path, wanted_of
 from emo.ragged import Ragged
 
 FUSED, COUNTS = "fused", "counts"
-"""The streams that :meth:`LinearHead.pool` makes: what is read, and how many tokens there were."""
+"""Names of the streams that :meth:`LinearHead.pool` makes: statistics of all streams, and the
+number of tokens in each."""
 
 
 @dataclass(frozen=True)
 class LinearOptions:
-    """Of :class:`LinearHead`."""
+    """Options of :class:`LinearHead`."""
 
     std: bool = field(
         default=True,
         metadata={
-            "help": "Read the standard deviation over tokens too; no effect if T = 1.",
+            "help": "Read the standard deviation over tokens too; no effect where T = 1.",
             "search": (True, False),
         },
     )
@@ -39,23 +40,26 @@ class LinearOptions:
     )
     penalties: int = field(
         default=11,
-        metadata={"help": "Tried by lbfgs and ridge, from 1 to 1e-5; the best on val is kept."},
+        metadata={
+            "help": "Number of penalties, from 1 to 1e-5, for lbfgs and ridge; the best on val is "
+            "kept."
+        },
     )
     fusion: Literal["late", "early"] = field(
         default="late",
         metadata={
-            "help": "late: streams solved alone, probabilities averaged; early: together.",
+            "help": "late: solve each stream alone and average probabilities; early: all together.",
             "search": ("late", "early"),
         },
     )
 
     bias: bool = field(
-        default=True, metadata={"help": "Beside the weights; only adamw can do without."}
+        default=True, metadata={"help": "Learn a bias; only adamw can leave it out."}
     )
 
     def __post_init__(self) -> None:
         if not self.bias and self.solver != "adamw":
-            raise ValueError(f"expected bias with solver={self.solver}; adamw can do without")
+            raise ValueError(f"expected bias=yes with solver={self.solver}; adamw can leave it out")
         if self.penalties < 1:
             raise ValueError(f"expected penalties >= 1, got {self.penalties}")
 
@@ -63,21 +67,22 @@ class LinearOptions:
 class LinearHead(Head):
     """Logistic regression on the mean (and spread) of each stream's tokens.
 
-    Before solving, the means of a stream, and its standard deviations, are each brought to total
-    variance 1 over clips, so that one penalty suits all; the factors end up in the weights.
+    Before solving, the means of a stream, and its standard deviations, are each scaled to total
+    variance 1 over clips, so that one penalty suits all. The factors are then multiplied into the
+    weights.
 
-    Streams are fused late by default: each gets a regression of its own, at the penalty with the
-    lowest loss on ``val``, and the class probabilities are averaged (the sum rule, which bears
-    with one overconfident stream; Kittler et al. 1998, doi:10.1109/34.667881). With a few hundred
-    clips one regression on everything fits the labels of clips by any stream and does not gain
-    from the others; with many clips ``fusion=early`` may.
+    Streams are fused late by default: each has a regression of its own, at the penalty with the
+    lowest loss on ``val``, and the class probabilities are averaged (the sum rule, which tolerates
+    an overconfident stream; Kittler et al. 1998, doi:10.1109/34.667881). With a few hundred clips,
+    one regression on all streams fits the training labels from any stream and gains nothing from
+    the others; with many clips ``fusion=early`` may be better.
 
-    A stream that a clip lacks takes no part in the average. A clip of one token has no spread to
-    measure; it gets the mean spread of the others, because none at all would be an extreme one.
+    A stream that a clip lacks is left out of the average. A clip of one token has no standard
+    deviation; it gets the mean one of the other clips, because zero would be an extreme value.
 
-    ``solver=ridge`` regresses on 0 and 1: its logits rank classes well, but as probabilities they
-    are nearly even; label smoothing and class weights do not reach it, but of streams fused late
-    they help to choose the penalties.
+    ``solver=ridge`` regresses on 0 and 1. Its logits rank classes well, but as probabilities they
+    are nearly equal. Label smoothing and class weights do not change its solutions, but with late
+    fusion they change which penalty is chosen.
     """
 
     Options = LinearOptions
@@ -86,7 +91,7 @@ class LinearHead(Head):
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: LinearOptions
     ) -> None:
-        """As in the contract."""
+        """Build one linear layer for each stream, or one for all if fused early; all zero."""
         super().__init__(dims, classes, options=options)
         self.typical: Tensor
         self.options, self.classes = options, dict(classes)
@@ -102,7 +107,11 @@ class LinearHead(Head):
         self.register_buffer("typical", torch.zeros(sum(self.blocks)))
 
     def pool(self, batch: Batch) -> Batch:
-        """Of each clip the means and standard deviations of all streams, and their lengths."""
+        """Compute the means and standard deviations of all streams, and numbers of tokens.
+
+        The returned batch has the streams ``FUSED``, (N, sum of blocks), and ``COUNTS``,
+        (N, streams), each with one token for each clip.
+        """
         if FUSED in batch.streams:
             return batch
         columns = []
@@ -117,7 +126,7 @@ class LinearHead(Head):
         return replace(batch, streams=made)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract; the logits of late fusion are the averaged log-probabilities."""
+        """Return logits, float32 (N, C), for each target; fused late: log-probabilities."""
         batch = self.pool(batch)
         rows = torch.split(self._rows(batch), self.widths, dim=1)
         logits = [linear(part) for linear, part in zip(self.linears, rows, strict=True)]
@@ -125,19 +134,22 @@ class LinearHead(Head):
             return self._by_target(logits[0])
         parts = [self._by_target(one) for one in logits]
         votes = (batch.streams[COUNTS].values > 0).to(rows[0].dtype)
-        votes = torch.where(votes.any(1, keepdim=True), votes, 1.0)  # a clip of nothing: the priors
+        votes = torch.where(votes.any(1, keepdim=True), votes, 1.0)  # no stream: biases of all
         return {
             target: self._average(torch.stack([part[target] for part in parts]), votes, target)
             for target in self.classes
         }
 
     def _average(self, parts: Tensor, votes: Tensor, target: str) -> Tensor:
-        """Of the probabilities of classes; of numbers and several labels, of the logits.
+        """Average the streams' class probabilities; of numbers and several labels, their logits.
 
         Args:
-            parts: (streams, N, C) logits.
-            votes: (N, streams) 1 for a stream that the clip has, else 0.
-            target: its name.
+            parts: float32 (streams, N, C) logits.
+            votes: float32 (N, streams), 1 for a stream that the clip has, else 0.
+            target: name of the target.
+
+        Returns:
+            float32 (N, C): log-probabilities, or logits.
         """
         shares = (votes / votes.sum(1, keepdim=True)).T[:, :, None]
         if task_of(self.classes[target]) != "classify":
@@ -146,23 +158,27 @@ class LinearHead(Head):
 
     @property
     def is_solved(self) -> bool:
-        """Unless it is trained by steps."""
+        """Whether a solver finds the weights, instead of gradient steps."""
         return bool(self.options.solver != "adamw")
 
     @classmethod
-    def unread(cls, options: LinearOptions, *, streams: int) -> tuple[str, ...]:
-        """As in the contract; ``ridge`` has a loss of its own, others only choose its penalties."""
+    def unused_options(cls, options: LinearOptions, *, streams: int) -> tuple[str, ...]:
+        """Return the options of the training loop that the solver does not use.
+
+        ``ridge`` has a loss of its own; the loop's loss is used only to choose penalties.
+        """
         if options.solver == "adamw":
             return ()
         is_late = options.fusion == "late" and streams > 1
-        return OF_STEPS if options.solver == "lbfgs" or is_late else OF_STEPS + OF_LOSS
+        return STEP_OPTIONS if options.solver == "lbfgs" or is_late else STEP_OPTIONS + LOSS_OPTIONS
 
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
-        """The optimum at each penalty, strongest first; of late fusion one candidate."""
+        """Yield the optimum at each penalty, strongest first; with late fusion, one candidate."""
         self._learn_spreads(self.pool(train))
         return self._candidates(train, val, loss) if self.is_solved else None
 
     def _candidates(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
+        """Solve, load one candidate's weights after another, and yield their training losses."""
         scale = column_scale(self._rows(train), self.blocks)
         seen, held_out = (
             torch.split(self._rows(batch) * scale, self.widths, dim=1) for batch in (train, val)
@@ -185,6 +201,7 @@ class LinearHead(Head):
                     yield loss(self(train), train.targets).item()
 
     def _path_of(self, rows: Tensor, train: Batch, loss: Loss) -> Iterator[Solution]:
+        """Yield the solutions of one linear layer at all penalties, given its inputs (N, D)."""
         if self.options.solver == "ridge":
             return self._ridge(rows, train)
         return solve_path(
@@ -195,7 +212,7 @@ class LinearHead(Head):
         )
 
     def _ridge(self, rows: Tensor, train: Batch) -> Iterator[Solution]:
-        """Each target on the clips that have its label; they share the penalty."""
+        """Yield ridge solutions: each target is solved on its labelled clips, at one penalty."""
         paths = []
         for target, count in self.classes.items():
             wanted, known = wanted_of(train.targets[target], count)
@@ -209,25 +226,30 @@ class LinearHead(Head):
             )
 
     def _penalties(self) -> list[float]:
+        """Return the penalties, strongest first."""
         found: list[float] = torch.logspace(0, -5, self.options.penalties).double().tolist()
         return found
 
     def _loss_at(self, found: Solution, rows: Tensor, batch: Batch, loss: Loss) -> float:
+        """Return the loss of a solution on a batch, given the layer's inputs (N, D)."""
         return loss(self._by_target(rows @ found.weight.T + found.bias), batch.targets).item()
 
     def _rows(self, batch: Batch) -> Tensor:
-        """(N, sum of blocks) what is read, with typical spreads where there is none to measure."""
+        """Return the inputs of the layers, float32 (N, sum of blocks).
+
+        Where a clip has at most one token of a stream, its standard deviations are typical ones.
+        """
         pooled = self.pool(batch).streams
         rows: Tensor = pooled[FUSED].values
         lacks_spread = pooled[COUNTS].values <= 1
         if not (lacks_spread.any() and self.typical.any()):
             return rows
         factors = lacks_spread.to(rows.dtype)[:, self._stream_of_columns()]
-        return torch.addcmul(rows, factors, self.typical)  # which is 0 in the columns of means
+        return torch.addcmul(rows, factors, self.typical)  # typical is 0 in the columns of means
 
     @torch.no_grad()
     def _learn_spreads(self, pooled: Batch) -> None:
-        """The mean standard deviations of each stream, over clips of two tokens and more."""
+        """Store the mean standard deviations of each stream over clips of at least two tokens."""
         if not self.options.std:
             return
         rows, counts = (pooled.streams[name].values for name in (FUSED, COUNTS))
@@ -238,10 +260,11 @@ class LinearHead(Head):
             self.typical[spreads] = has_spread @ rows[:, spreads] / has_spread.sum().clamp(min=1)
 
     def _stream_of_columns(self) -> Tensor:
-        """(sum of blocks,) which stream each column is of."""
+        """Return the index of each column's stream, int64 (sum of blocks,)."""
         blocks = torch.arange(len(self.blocks)) // (1 + self.options.std)
         return blocks.repeat_interleave(torch.tensor(self.blocks))
 
     def _by_target(self, logits: Tensor) -> dict[str, Tensor]:
+        """Divide logits (N, sum of C) into those of each target, (N, C)."""
         parts = torch.split(logits, list(self.classes.values()), dim=1)
         return dict(zip(self.classes, parts, strict=True))

@@ -1,4 +1,4 @@
-"""Mean pooling of each stream, then a small classifier on the fused clip vector."""
+"""Average the tokens of each stream, then classify the concatenated projections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,13 +12,14 @@ from emo.heads.layers.segments import Classifier, mean_tokens, project, sum_toke
 
 @dataclass(frozen=True)
 class MeanOptions:
-    """Of :class:`MeanPoolHead`."""
+    """Options of :class:`MeanPoolHead`."""
 
     hidden: int = field(
         default=128, metadata={"search": (64, 128, 256), "help": "Width of a projected stream."}
     )
     dropout: float = field(
-        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
     )
 
 
@@ -29,25 +30,25 @@ class MeanPoolHead(Head):
     before training.
     """
 
-    of_streams = "projections"
+    stream_modules = "projections"
     Options = MeanOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: MeanOptions
     ) -> None:
-        """As in the contract."""
+        """Build a projection for each stream and the classifier."""
         super().__init__(dims, classes, options=options)
         self.projections = nn.ModuleList(project(dim, options.hidden) for dim in dims.values())
         fused = options.hidden * len(dims)
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """One mean token a stream; an absent stream stays absent."""
+        """Replace the tokens of each stream by their mean; an absent stream stays absent."""
         streams = {name: mean_tokens(batch.streams[name]) for name in self.streams}
         return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits, float32 (N, C), for each target."""
         tokens = self.pool(batch).streams
         projected = [
             sum_tokens(layer(tokens[name].values), tokens[name])

@@ -1,4 +1,4 @@
-"""Convolutions with squeeze-and-excite beside an LSTM, over the tokens of each stream."""
+"""Run convolutions with squeeze-and-excite, and an LSTM beside them, over each stream's tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,26 +13,34 @@ from emo.heads.layers.segments import Classifier, project, segment_mean, shorten
 from emo.ragged import Ragged
 
 SIZES = (7, 5, 3)
-"""Tokens read by each convolution; the source has 8, 5, 3, of which an even one has no middle."""
+"""Kernel sizes in tokens. The source has 8, 5, 3; an even kernel has no middle token."""
 
 
 @dataclass(frozen=True)
 class MLSTMFCNOptions:
-    """Of :class:`MLSTMFCN`."""
+    """Options of :class:`MLSTMFCN`."""
 
     width: int = field(
-        default=64, metadata={"search": (32, 64, 128), "help": "Of a token before both branches."}
+        default=64,
+        metadata={"search": (32, 64, 128), "help": "Width of a token before both branches."},
     )
     channels: int = field(
         default=64,
-        metadata={"search": (32, 64, 128), "help": "Of the convolutions; twice between."},
+        metadata={
+            "search": (32, 64, 128),
+            "help": "Channels of the first and last convolution; the middle one has twice as many.",
+        },
     )
-    hidden: int = field(default=64, metadata={"search": (32, 64, 128), "help": "Of the LSTM."})
+    hidden: int = field(
+        default=64, metadata={"search": (32, 64, 128), "help": "Width of the LSTM's state."}
+    )
     longest: int = field(
-        default=64, metadata={"help": "Tokens; longer clips are averaged over so many windows."}
+        default=64,
+        metadata={"help": "Most tokens of a clip; longer clips become means of so many windows."},
     )
     dropout: float = field(
-        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
     )
 
     def __post_init__(self) -> None:
@@ -44,7 +52,7 @@ class StreamBranches(nn.Module):
     """Both branches of one stream: Ragged (ΣT, D) -> (N, channels + hidden)."""
 
     def __init__(self, dim: int, options: MLSTMFCNOptions) -> None:
-        """D of the stream."""
+        """Build the branches for tokens of width D ``dim``."""
         super().__init__()
         channels = options.channels
         widths = (options.width, channels, 2 * channels, channels)
@@ -57,7 +65,7 @@ class StreamBranches(nn.Module):
         self.lstm = nn.LSTM(options.width, options.hidden)
 
     def forward(self, tokens: Ragged) -> Tensor:
-        """(ΣT, D) -> (N, channels + hidden); absent: zeros."""
+        """Return both branches' outputs, float32 (N, channels + hidden); zeros if absent."""
         read = Ragged(self.project(tokens.values), tokens.offsets)
         states = run_lstm(self.lstm, read)
         for k, (convolve, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
@@ -74,13 +82,13 @@ class MLSTMFCN(Head):
     Source: Karim et al. 2019 (Multivariate LSTM-FCNs, arXiv:1801.04503).
     """
 
-    of_streams = "branches"
+    stream_modules = "branches"
     Options = MLSTMFCNOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: MLSTMFCNOptions
     ) -> None:
-        """As in the contract."""
+        """Build both branches for each stream, and the classifier."""
         super().__init__(dims, classes, options=options)
         self.longest = options.longest
         self.branches = nn.ModuleList(StreamBranches(dim, options) for dim in dims.values())
@@ -88,12 +96,12 @@ class MLSTMFCN(Head):
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """Long clips become shorter."""
+        """Shorten clips of more than ``longest`` tokens to means over windows."""
         streams = {name: shorten(batch.streams[name], self.longest) for name in self.streams}
         return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits, float32 (N, C), for each target."""
         streams = self.pool(batch).streams
         found = [
             branches(streams[name])
@@ -104,7 +112,7 @@ class MLSTMFCN(Head):
 
 
 def _last(states: Ragged) -> Tensor:
-    """The state after each clip's last token: (ΣT, H) -> (N, H); absent: zeros."""
+    """Return the state after each clip's last token: (ΣT, H) -> (N, H); zeros if absent."""
     beyond = torch.cat([states.values, states.values.new_zeros(1, states.width)])
     last = torch.where(states.lengths > 0, states.offsets[1:] - 1, len(states.values))
     return beyond[last]

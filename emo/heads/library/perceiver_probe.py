@@ -1,4 +1,4 @@
-"""A small probe of pooled features: one hidden layer with no activation but dropout."""
+"""A small probe of mean tokens: two linear layers with dropout and no activation in between."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,19 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from emo.heads.head import Batch, Head
-from emo.heads.layers.dialogue import pooled
+from emo.heads.layers.dialogue import mean_streams
 from emo.heads.layers.segments import project, segment_sum
 
 
 @dataclass(frozen=True)
 class ProbeOptions:
-    """Of :class:`PerceiverProbe`."""
+    """Options of :class:`PerceiverProbe`."""
 
     hidden: int = field(
         default=256, metadata={"search": (128, 256, 512), "help": "Width between the layers."}
     )
     dropout: float = field(
-        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Between the layers, in [0, 1)."}
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout between the layers, in [0, 1)."},
     )
 
 
@@ -34,7 +35,7 @@ class PerceiverProbe(Head):
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: ProbeOptions
     ) -> None:
-        """As in the contract."""
+        """Build the hidden layer on all streams, and a linear layer for each target."""
         super().__init__(dims, classes, options=options)
         self.targets = tuple(classes)
         self.hidden = project(sum(dims.values()), options.hidden)
@@ -42,12 +43,12 @@ class PerceiverProbe(Head):
         self.layers = nn.ModuleList(nn.Linear(options.hidden, count) for count in classes.values())
 
     def pool(self, batch: Batch) -> Batch:
-        """One mean token a stream; an absent stream stays absent."""
-        return replace(batch, streams=pooled(batch.streams, self.streams))
+        """Replace the tokens of each stream by their mean; an absent stream stays absent."""
+        return replace(batch, streams=mean_streams(batch.streams, self.streams))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
-        tokens = pooled(batch.streams, self.streams)
+        """Return logits, float32 (N, C), for each target."""
+        tokens = mean_streams(batch.streams, self.streams)
         means = [segment_sum(tokens[name].values, tokens[name].offsets) for name in self.streams]
         hidden = self.dropout(self.hidden(torch.cat(means, dim=1)))  # (N, hidden)
         return {

@@ -1,4 +1,4 @@
-"""A small EfficientNet on cached log-mel tokens, read as a picture of time by bands."""
+"""Run a small EfficientNet on cached log-mel tokens, read as an image of time by bands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,22 +11,26 @@ from emo.heads.layers.convolution import ImageNorm
 from emo.heads.layers.segments import Classifier, is_present, resample_tokens, shorten
 
 STAGES = ((16, 24, 2), (24, 40, 2), (40, 80, 2))
-"""Channels in, channels out, stride of each MBConv; EfficientNet-B0's, one layer a stage."""
+"""Channels in, channels out and stride of each MBConv, as in EfficientNet-B0 with one layer for
+each stage."""
 EXPANSION = 4
-"""Of the channels within an MBConv."""
+"""Factor by which an MBConv widens its channels."""
 
 
 @dataclass(frozen=True)
 class SpectrogramOptions:
-    """Of :class:`SpectrogramCNN`."""
+    """Options of :class:`SpectrogramCNN`."""
 
-    frames: int = field(default=96, metadata={"help": "In time, to which every clip is brought."})
+    frames: int = field(
+        default=96, metadata={"help": "Number of frames to which every clip is resampled."}
+    )
     hidden: int = field(
         default=128,
         metadata={"search": (64, 128, 256), "help": "Channels of the last convolution."},
     )
     dropout: float = field(
-        default=0.3, metadata={"search": (0.1, 0.3, 0.5), "help": "Before the logits, in [0, 1)."}
+        default=0.3,
+        metadata={"search": (0.1, 0.3, 0.5), "help": "Dropout before the logits, in [0, 1)."},
     )
 
     def __post_init__(self) -> None:
@@ -35,10 +39,16 @@ class SpectrogramOptions:
 
 
 class MBConv(nn.Module):
-    """Expand, convolve each channel, squeeze-and-excite, project: (N, C, H, W) -> smaller."""
+    """The block of EfficientNet: expand, convolve each channel, squeeze-and-excite, project."""
 
     def __init__(self, channels: int, made: int, stride: int) -> None:
-        """Channels read and made."""
+        """Build the block.
+
+        Args:
+            channels: number of input channels.
+            made: number of output channels.
+            stride: factor by which height and width shrink.
+        """
         super().__init__()
         wide = channels * EXPANSION
         self.expand = _convolution(channels, wide, 1)
@@ -50,27 +60,27 @@ class MBConv(nn.Module):
         self.project = nn.Sequential(nn.Conv2d(wide, made, 1, bias=False), ImageNorm(made))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, channels, H, W) -> (N, made, H / stride, W / stride)."""
+        """Map images (N, channels, H, W) to (N, made, H / stride, W / stride), float32."""
         wide = self.depthwise(self.expand(images))
         projected: Tensor = self.project(wide * self.excite(wide))
         return projected
 
 
 class SpectrogramCNN(Head):
-    """Log-mel tokens (T, bands) as a picture of ``frames`` × bands, one network a stream.
+    """Log-mel tokens (T, bands) as an image of ``frames`` × bands, one network for each stream.
 
-    Every picture has the same size, so a clip never meets its neighbours' padding.
-    Source: Tan and Le 2019 (EfficientNet, arXiv:1905.11946), cut to a stem, three MBConv and a
-    head, about 0.1 M weights; the team's QIA2020 project reads speech so.
+    All images have the same size, so that there is no padding.
+    Source: Tan and Le 2019 (EfficientNet, arXiv:1905.11946), reduced to a stem, three MBConv and a
+    last convolution, about 0.1 M weights; the team's QIA2020 project reads speech this way.
     """
 
-    of_streams = "networks"
+    stream_modules = "networks"
     Options = SpectrogramOptions
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: SpectrogramOptions
     ) -> None:
-        """As in the contract."""
+        """Build a convolutional network for each stream, and the classifier."""
         super().__init__(dims, classes, options=options)
         self.frames = options.frames
         self.networks = nn.ModuleList(_network(options.hidden) for _ in dims)
@@ -78,22 +88,23 @@ class SpectrogramCNN(Head):
         self.classifier = Classifier(fused, options.hidden, classes, options.dropout)
 
     def pool(self, batch: Batch) -> Batch:
-        """Clips with more tokens than frames get shorter."""
+        """Shorten clips of more than ``frames`` tokens to means over windows."""
         streams = {name: shorten(batch.streams[name], self.frames) for name in self.streams}
         return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """As in the contract."""
+        """Return logits, float32 (N, C), for each target."""
         found = []
         for name, network in zip(self.streams, self.networks, strict=True):
             tokens = batch.streams[name]
-            picture = resample_tokens(tokens, self.frames)[:, None]  # (N, 1, frames, bands)
-            found.append(network(picture).flatten(1) * is_present(tokens))
+            images = resample_tokens(tokens, self.frames)[:, None]  # (N, 1, frames, bands)
+            found.append(network(images).flatten(1) * is_present(tokens))
         logits: dict[str, Tensor] = self.classifier(torch.cat(found, dim=1))
         return logits
 
 
 def _network(hidden: int) -> nn.Sequential:
+    """Return the network of one stream: (N, 1, frames, bands) -> (N, hidden, 1, 1)."""
     first, last = STAGES[0][0], STAGES[-1][1]
     return nn.Sequential(
         _convolution(1, first, 3, stride=2),
@@ -106,6 +117,7 @@ def _network(hidden: int) -> nn.Sequential:
 def _convolution(
     channels: int, made: int, size: int, *, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
+    """Return a convolution of ``size`` × ``size`` with normalisation and activation."""
     return nn.Sequential(
         nn.Conv2d(channels, made, size, stride, size // 2, groups=groups, bias=False),
         ImageNorm(made),

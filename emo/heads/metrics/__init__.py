@@ -1,4 +1,4 @@
-"""Labels and predictions in, scores and intervals out. Numpy alone; imports no torch.
+"""Compute scores and bootstrap intervals from labels and predictions, in numpy; imports no torch.
 
 May import: errors, heads.labels.
 Read first: measures.py.

@@ -1,7 +1,8 @@
-"""Scores of class predictions from confusion counts, in numpy; many resamples at once.
+"""Scores of class predictions from confusion counts, in numpy, for many resamples at once.
 
-Equal to scikit-learn's, which takes seconds to import. ``counts`` is always (…, C, C): gold by
-prediction, any number of leading axes. weighted F1 is WAF, UAR the mean recall, accuracy WA.
+The scores equal those of scikit-learn, which takes seconds to import. ``counts`` is always
+(…, C, C), true class by predicted class, with any number of leading axes. Papers call weighted F1
+WAF, and accuracy WA; UAR is the mean recall.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,12 +10,22 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 RESAMPLES = 1_000
+"""Number of bootstrap resamples."""
 DRAWN_CELLS = 1 << 21
-"""Clips drawn at a time, over resamples, so that memory does not grow with their product."""
+"""Number of clips, over all resamples, that are drawn at a time, to limit the memory."""
 
 
 def confusion(gold: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """(N,), (…, N) int -> (…, C, C) counts, gold by prediction."""
+    """Count clips by true and predicted class.
+
+    Args:
+        gold: int (N,) or (…, N), true classes.
+        predicted: int (…, N), predicted classes.
+        classes: number of classes C.
+
+    Returns:
+        int64 (…, C, C), true class by predicted class.
+    """
     cells = np.asarray(gold) * classes + np.asarray(predicted)  # (…, N)
     rows = cells.reshape(-1, cells.shape[-1])
     shifted = rows + np.arange(len(rows))[:, None] * classes**2
@@ -23,39 +34,39 @@ def confusion(gold: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarr
 
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
-    """Share of clips predicted right: (…, C, C) -> (…)."""
+    """Return the share of correct predictions: (…, C, C) -> (…)."""
     return _ratio(_hits(counts).sum(-1), counts.sum((-2, -1)))
 
 
 def recall(counts: np.ndarray) -> np.ndarray:
-    """(…, C, C) -> (…, C); 0 for a class without clips."""
+    """Return the recall of each class: (…, C, C) -> (…, C); 0 for a class without clips."""
     return _ratio(_hits(counts), counts.sum(-1))
 
 
 def precision(counts: np.ndarray) -> np.ndarray:
-    """(…, C, C) -> (…, C); 0 for a class that is never predicted."""
+    """Return the precision of each class: (…, C, C) -> (…, C); 0 for one that is not predicted."""
     return _ratio(_hits(counts), counts.sum(-2))
 
 
 def f1(counts: np.ndarray) -> np.ndarray:
-    """(…, C, C) -> (…, C); 0 for a class without clips or hits."""
+    """Return the F1 of each class: (…, C, C) -> (…, C); 0 for one without correct predictions."""
     return _ratio(2 * _hits(counts), counts.sum(-1) + counts.sum(-2))
 
 
 def weighted_f1(counts: np.ndarray) -> np.ndarray:
-    """Mean F1 weighted by the clips of each class: (…, C, C) -> (…)."""
+    """Return the mean F1, weighted by the clips of each class: (…, C, C) -> (…)."""
     clips = counts.sum(-1)
     return _ratio((f1(counts) * clips).sum(-1), clips.sum(-1))
 
 
 def macro_f1(counts: np.ndarray) -> np.ndarray:
-    """Mean F1 over the classes that occur in gold or predictions: (…, C, C) -> (…)."""
+    """Return the mean F1 of the classes that occur as label or prediction: (…, C, C) -> (…)."""
     occurs = (counts.sum(-1) + counts.sum(-2)) > 0
     return _ratio(f1(counts).sum(-1), occurs.sum(-1))
 
 
 def uar(counts: np.ndarray) -> np.ndarray:
-    """Unweighted average recall over the classes in gold (balanced accuracy): (…, C, C) -> (…)."""
+    """Return the mean recall of the classes with clips (balanced accuracy): (…, C, C) -> (…)."""
     return _ratio(recall(counts).sum(-1), (counts.sum(-1) > 0).sum(-1))
 
 
@@ -65,11 +76,11 @@ METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "uar": uar,
     "accuracy": accuracy,
 }
-"""In the order in which they are reported."""
+"""All scores, in the order in which they are reported."""
 
 
 def scores(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
-    """Every metric of label names, such as a column of ``predictions.csv``.
+    """Return all scores, given names of classes, such as two columns of ``predictions.csv``.
 
     >>> scores(["joy", "joy", "fear"], ["joy", "fear", "fear"])["accuracy"]
     0.6666666666666666
@@ -84,13 +95,13 @@ def scores(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
 def bootstrap_classes(
     gold: np.ndarray, predicted: np.ndarray, classes: int, *, seed: int
 ) -> dict[str, tuple[float, float]]:
-    """95 % interval of each metric, averaged over seeds, when the clips are drawn again.
+    """Return the 95 % bootstrap interval of each score, averaged over seeds.
 
     Args:
-        gold: (N,) int classes.
-        predicted: (S, N) int classes, one row a seed.
-        classes: C.
-        seed: of the draws.
+        gold: int (N,), true classes.
+        predicted: int (S, N), predicted classes, a row for each seed.
+        classes: number of classes C.
+        seed: seed of the resamples.
     """
     random, together = np.random.default_rng(seed), max(1, DRAWN_CELLS // len(gold))
     parts = []
@@ -107,9 +118,10 @@ def bootstrap_classes(
 
 
 def _hits(counts: np.ndarray) -> np.ndarray:
+    """Return the correct predictions of each class: (…, C, C) -> (…, C)."""
     return np.diagonal(counts, axis1=-2, axis2=-1)
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Division in which 0 / 0 is 0."""
+    """Divide two arrays, with 0 where the denominator is 0."""
     return above / np.where(below == 0, 1, below)

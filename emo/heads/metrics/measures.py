@@ -1,4 +1,4 @@
-"""The scores of each task, for many resamples at once, and the name of the one that counts."""
+"""All scores of each task, for many resamples at once, and the headline score of each task."""
 
 from collections.abc import Mapping
 
@@ -11,20 +11,20 @@ from emo.heads.metrics.numbers import regression_scores
 HEADLINES: Mapping[Task, str] = {
     "classify": "weighted_f1", "pairs": "weighted_f1", "multilabel": "micro_f1", "regress": "mae",
 }  # fmt: skip
-"""The score by which rounds are chosen; ``mae`` with its sign turned."""
+"""By task, the score by which rounds are chosen; for ``mae``, its negative."""
 
 
 def measure(
     task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: int, scale: str = "any"
 ) -> dict[str, np.ndarray]:
-    """Every score of a task: (rows,) and (…, rows) -> (…); of several labels (…, rows, C).
+    """Return all scores of a task, each (…).
 
     Args:
-        task: what the numbers mean.
-        gold: labels, all known.
-        predicted: classes, 0 and 1, or numbers.
-        classes: C.
-        scale: of numbers, see :func:`emo.heads.metrics.numbers.regression_scores`.
+        task: what labels and predictions are.
+        gold: labels, all known: classes or numbers (rows,), or 0 and 1 (rows, C).
+        predicted: predictions of the same form, (…, rows) or (…, rows, C).
+        classes: number of classes C.
+        scale: range of numbers, see :func:`emo.heads.metrics.numbers.regression_scores`.
     """
     if task == "regress":
         return regression_scores(gold, predicted, scale)
@@ -37,16 +37,26 @@ def measure(
 
 
 def headline(task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: int) -> float:
-    """The one score by which rounds are chosen; higher is better."""
+    """Return the score by which rounds are chosen; higher is better.
+
+    Args:
+        task: what labels and predictions are.
+        gold: labels, all known: classes or numbers (rows,), or 0 and 1 (rows, C).
+        predicted: predictions of the same shape.
+        classes: number of classes C.
+    """
     if task == "regress":
         return -float(np.abs(gold - predicted).mean())
     return float(measure(task, gold, predicted, classes=classes)[HEADLINES[task]])
 
 
 def pair_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """(…, C, C) gold by prediction -> the scores of SemEval-2024 Task 3, subtask 2.
+    """Return the scores of SemEval-2024 Task 3, subtask 2, each (…).
 
-    Class 0 is no pair, which does not count; the weights are the classes' shares of gold pairs.
+    Class 0, no pair, is not scored; classes are weighted by their shares of true pairs.
+
+    Args:
+        counts: (…, C, C), pairs by true class and predicted class.
     """
     hits = np.diagonal(counts, axis1=-2, axis2=-1)[..., 1:]
     gold, predicted = counts.sum(-1)[..., 1:], counts.sum(-2)[..., 1:]
@@ -61,6 +71,7 @@ def pair_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _multilabel_scores(gold: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return all scores of several labels, each (…), given 0 and 1 of shape (…, rows, C)."""
     gold, predicted = np.broadcast_arrays(gold > 0, predicted > 0)
     hits = (gold & predicted).sum(-2)  # (…, C)
     of_gold, of_predicted = gold.sum(-2), predicted.sum(-2)
@@ -84,16 +95,17 @@ def bootstrap(
     groups: np.ndarray | None,
     seed: int,
 ) -> dict[str, tuple[float, float]]:
-    """95 % interval of each score, averaged over seeds, when clips (or dialogues) are drawn again.
+    """Return the 95 % bootstrap interval of each score, averaged over seeds.
 
     Args:
-        task: as the following, see :func:`measure`; ``predicted`` has one row a seed.
-        gold: labels.
-        predicted: (S, rows) or (S, rows, C).
-        classes: C.
-        scale: of numbers.
-        groups: (rows,) the dialogue of each row, drawn as a whole; None: rows are drawn.
-        seed: of the draws.
+        task: what labels and predictions are.
+        gold: labels, (rows,) or (rows, C), see :func:`measure`.
+        predicted: predictions of each seed, (S, rows) or (S, rows, C).
+        classes: number of classes C.
+        scale: range of numbers.
+        groups: int (rows,), the dialogue of each row; whole dialogues are resampled. None: rows
+            are resampled.
+        seed: seed of the resamples.
     """
     if groups is None and task == "classify":
         return metrics.bootstrap_classes(gold, predicted, classes, seed=seed)
@@ -111,9 +123,10 @@ def resampled(
     groups: np.ndarray | None,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Each score (RESAMPLES,), averaged over seeds; the arguments are those of :func:`bootstrap`.
+    """Return each score on all resamples, (RESAMPLES,), averaged over seeds.
 
-    The same ``seed`` and ``groups`` draw the same clips, whatever the predictions.
+    The arguments are those of :func:`bootstrap`. Calls with the same ``seed`` and ``groups`` draw
+    the same clips, whatever the predictions are.
     """
     random = np.random.default_rng(seed)
     if task in ("classify", "pairs"):
@@ -134,7 +147,7 @@ def _resampled_counts(
     gold: np.ndarray, predicted: np.ndarray, classes: int, groups: np.ndarray | None,
     random: np.random.Generator,
 ) -> list[np.ndarray]:  # fmt: skip
-    """For each seed (RESAMPLES, C, C): the sum of the counts of the groups that were drawn."""
+    """Return, for each seed, confusion counts of all resamples, (RESAMPLES, C, C)."""
     names, of = np.unique(np.arange(len(gold)) if groups is None else groups, return_inverse=True)
     drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), metrics.RESAMPLES)
     tables = []
@@ -147,6 +160,7 @@ def _resampled_counts(
 
 
 def _drawn(count: int, groups: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
+    """Draw the rows of one resample: ``count`` rows, or as many groups as there are."""
     if groups is None:
         return random.integers(0, count, count)
     order = np.argsort(groups, kind="stable")
@@ -163,6 +177,7 @@ def _measure_draws(
     classes: int,
     scale: str,
 ) -> dict[str, np.ndarray]:
+    """Return each score of one seed's predictions on all resamples, (RESAMPLES,)."""
     found = [
         measure(task, gold[rows], predicted[rows], classes=classes, scale=scale) for rows in draws
     ]
@@ -170,7 +185,7 @@ def _measure_draws(
 
 
 def interval_of(values: np.ndarray) -> tuple[float, float]:
-    """95 % of the values lie within."""
+    """Return the interval that holds the central 95 % of the values."""
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
 
 
@@ -181,3 +196,4 @@ TITLES = {
     "non0_accuracy": "Non0 Acc-2", "non0_f1": "Non0 F1", "accuracy_7": "Acc-7",
     "accuracy_5": "Acc-5", "accuracy_3": "Acc-3", "accuracy_2": "Acc-2", "f1": "F1",
 }  # fmt: skip
+"""Titles of the scores in tables."""

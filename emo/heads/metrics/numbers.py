@@ -1,6 +1,6 @@
-"""Scores of predicted numbers, as MMSA defines them for MOSI, MOSEI and SIMS; in numpy.
+"""Scores of predicted numbers, as MMSA defines them for MOSI, MOSEI and SIMS, in numpy.
 
-Every function takes gold and predicted (…, N) and gives (…): many resamples at once.
+All functions map labels (…, N) and predictions (…, N) to scores (…), for many resamples at once.
 Source: Yu et al., MMSA (thuiar/MMSA, trains/utils/metricsTop.py), reimplemented.
 """
 
@@ -9,18 +9,19 @@ import numpy as np
 SIMS_ACCURACIES = {
     "accuracy_2": (0.0,), "accuracy_3": (-0.1, 0.1), "accuracy_5": (-0.7, -0.1, 0.1, 0.7),
 }  # fmt: skip
-"""Upper edges, included, of the classes of SIMS."""
+"""Upper edges of the classes of SIMS by score; an edge belongs to the class below it."""
 
 
 def regression_scores(
     gold: np.ndarray, predicted: np.ndarray, scale: str = "any"
 ) -> dict[str, np.ndarray]:
-    """``mae`` and ``pearson``, and the corpus's own accuracies.
+    """Return ``mae``, ``pearson`` and the accuracies of the corpus, each (…).
 
     Args:
-        gold: (…, N).
-        predicted: (…, N).
-        scale: ``mosi`` (within ±3), ``sims`` (within ±1; both are clipped to it) or ``any``.
+        gold: (…, N) true numbers.
+        predicted: (…, N) predicted numbers.
+        scale: range of the true numbers, which decides the accuracies: ``mosi`` (within ±3),
+            ``sims`` (within ±1; labels and predictions are clipped to it) or ``any`` (none).
     """
     gold, predicted = np.broadcast_arrays(gold.astype(np.float64), predicted.astype(np.float64))
     if scale == "sims":
@@ -28,7 +29,8 @@ def regression_scores(
         found = _mae_and_pearson(gold, predicted)
         one, other = gold.astype(np.float32), predicted.astype(np.float32)
         for name, edges in SIMS_ACCURACIES.items():
-            ends = np.array(edges, np.float32)  # as in the source; 0.1 lies on its edge, not above
+            # float32 as in the source, so that 0.1 lies on its edge, not above it
+            ends = np.array(edges, np.float32)
             same = np.searchsorted(ends, one) == np.searchsorted(ends, other)
             found[name] = same.mean(-1)
         return found | {"f1": _binary(gold > 0, predicted > 0, np.ones(gold.shape, bool))[1]}
@@ -46,17 +48,24 @@ def regression_scores(
 
 
 def _mae_and_pearson(gold: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the mean absolute error and Pearson's correlation, (…) each."""
     a = gold - gold.mean(-1, keepdims=True)
     b = predicted - predicted.mean(-1, keepdims=True)
     below = np.sqrt(np.square(a).sum(-1) * np.square(b).sum(-1))
-    pearson = (a * b).sum(-1) / np.where(below == 0, 1, below)  # a constant: 0
+    pearson = (a * b).sum(-1) / np.where(below == 0, 1, below)  # 0 if either is constant
     return {"mae": np.abs(gold - predicted).mean(-1), "pearson": pearson}
 
 
 def _binary(
     gold: np.ndarray, predicted: np.ndarray, counted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Accuracy and F1 weighted by the share of each of two classes, over the clips counted."""
+    """Return the accuracy and the weighted F1 of two classes, (…) each.
+
+    Args:
+        gold: bool (…, N) true classes.
+        predicted: bool (…, N) predicted classes.
+        counted: bool (…, N), False for clips that are ignored.
+    """
     total = np.maximum(counted.sum(-1), 1)
     accuracy = ((gold == predicted) & counted).sum(-1) / total
     f1 = np.zeros(total.shape)

@@ -1,4 +1,4 @@
-"""Scores of one split over all seeds, and the guard which lets ``test`` be scored only once."""
+"""Scores of one split over all seeds, and a guard so that ``test`` is scored only once."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,30 +15,34 @@ from emo.heads.metrics import measures
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """How the heads of all seeds did on one target of one split."""
+    """The scores of the heads of S seeds on one target of one split."""
 
     classes: tuple[str, ...]
+    """Names of the classes; empty for a number."""
     seeds: tuple[int, ...]
+    """Seeds of the heads."""
     labels: np.ndarray
-    """(N,) int classes; several labels (N, C) 0 and 1; numbers (N,). All are known."""
+    """Labels of the N labelled rows: int64 (N,) classes, int64 (N, C) of 0 and 1 for several
+    labels, or float32 (N,) numbers."""
     probabilities: np.ndarray
-    """(S, N, C) float32; of a number (S, N, 1) its prediction."""
+    """float32 (S, N, C) class probabilities, or float32 (S, N, 1) predictions of a number."""
     majority: float | np.ndarray
-    """Always predicting it is the baseline: train's most frequent class, or its mean. (N,) where
-    the rows come from several folds."""
+    """What the baseline always predicts: the most frequent class of train, or its mean. An array
+    (N,) where the rows come from several folds."""
     bootstrap_seed: int | None = 0
-    """Of the resampling; None: no interval (train, where it would mean nothing)."""
+    """Seed of the bootstrap; None: no interval (for train, where it would mean nothing)."""
     task: Task = "classify"
+    """What labels and predictions are."""
     scale: str = "any"
-    """Of numbers: which scores are given."""
+    """Range of a number, which decides its scores, see :class:`emo.heads.data.targets.Target`."""
     rows: np.ndarray | None = None
-    """(N,) which rows of the split have labels; None: all."""
+    """int64 (N,): rows of the split that have labels; None: all."""
     groups: np.ndarray | None = None
-    """(N,) the dialogue of each row, for the resampling; None: rows are drawn alone."""
+    """int64 (N,): dialogue of each row, resampled as a whole; None: rows are resampled."""
 
     @property
     def predictions(self) -> np.ndarray:
-        """(S, N) int classes, (S, N, C) 0 and 1, or (S, N) numbers."""
+        """int64 (S, N) classes, int64 (S, N, C) of 0 and 1, or float32 (S, N) numbers."""
         if self.task == "regress":
             return self.probabilities[..., 0]
         if self.task == "multilabel":
@@ -48,12 +52,20 @@ class Scores:
 
     @property
     def confusion(self) -> np.ndarray:
-        """(C, C) counts, gold by prediction, summed over seeds; of classes and pairs only."""
+        """int64 (C, C) counts by true and predicted class, summed over seeds.
+
+        They exist for classes and pairs, not for numbers and several labels.
+        """
         counts: np.ndarray = self._counts(self.predictions).sum(0)
         return counts
 
     def to_json(self) -> dict[str, Any]:
-        """Clips, every metric by seed, mean, std (÷ S - 1), interval, baseline, classes."""
+        """Return the scores as they are kept in ``run.json``.
+
+        The keys are ``clips`` (their number), ``seeds`` (all scores of each seed), ``mean`` and
+        ``std`` (÷ S - 1) over seeds, ``interval`` (95 %, bootstrap), ``majority`` (the baseline)
+        and ``classes`` (scores of each class).
+        """
         values = self._measure(self.predictions)
         baseline = self._measure(self._baseline())
         seeds = enumerate(self.seeds)
@@ -68,20 +80,27 @@ class Scores:
         }
 
     def _measure(self, predicted: np.ndarray) -> dict[str, np.ndarray]:
+        """Return all scores of predictions of the shape of :attr:`predictions`, or of one seed."""
         return measures.measure(
             self.task, self.labels, predicted, classes=len(self.classes), scale=self.scale
         )
 
     def _baseline(self) -> np.ndarray:
+        """Return the predictions of the baseline, of the shape of ``labels``."""
         if self.task == "multilabel":
             return np.zeros_like(self.labels)
         return np.full(self.labels.shape, self.majority, dtype=self.labels.dtype)
 
     def _counts(self, predicted: np.ndarray) -> np.ndarray:
+        """Return counts (…, C, C) by true and predicted class, given predictions (…, N)."""
         return metrics.confusion(self.labels, predicted, len(self.classes))
 
     def _class_counts(self) -> np.ndarray:
-        """(S, C, C); of several labels each against the rest, on the diagonal and in class C."""
+        """Return counts (S, C, C) from which scores of each class are computed.
+
+        For several labels they are (S, C + 1, C + 1): each class against the rest, which is the
+        last row and column.
+        """
         if self.task == "regress":
             return np.zeros((len(self.seeds), 0, 0))
         if self.task != "multilabel":
@@ -94,6 +113,7 @@ class Scores:
         return counts
 
     def _intervals(self) -> dict[str, list[float]]:
+        """Return the 95 % bootstrap interval of each score; empty without a bootstrap seed."""
         if self.bootstrap_seed is None:
             return {}
         found = measures.bootstrap(
@@ -108,7 +128,7 @@ class Scores:
         return {name: list(interval) for name, interval in found.items()}
 
     def _by_class(self, counts: np.ndarray) -> dict[str, dict[str, float]]:
-        """Means over seeds."""
+        """Return the scores of each class, averaged over seeds, given counts (S, C, C)."""
         columns = {
             "clips": counts.sum(-1), "precision": metrics.precision(counts),
             "recall": metrics.recall(counts), "f1": metrics.f1(counts),
@@ -121,10 +141,10 @@ class Scores:
 
 
 class ScoreOnce:
-    """The labels of one split; they can be compared with predictions one single time.
+    """The labels of one split and target, which can be compared with predictions only once.
 
-    Choosing anything by the test score is how published numbers become too good; the loop has
-    no other way to the labels of ``test``.
+    Choosing anything by the test score makes published numbers too good. Training has no other
+    access to the labels of ``test``.
     """
 
     def __init__(
@@ -136,18 +156,26 @@ class ScoreOnce:
         scale: str = "any",
         groups: np.ndarray | None = None,
     ) -> None:
-        """Labels (unlabelled rows are ignored), their names, and as in :class:`Scores`."""
+        """Keep the labels of one split.
+
+        Args:
+            labels: labels of all rows, see :mod:`emo.heads.labels`; unlabelled rows are ignored.
+            classes: names of the classes.
+            task: what the labels are.
+            scale: range of a number, see :class:`Scores`.
+            groups: int64 (rows,), dialogue of each row, see :class:`Scores`.
+        """
         self._labels: np.ndarray | None = labels
         self._is_labelled = bool(is_known(labels).any())
         self.labels_hash = hashlib.sha256(labels.tobytes()).hexdigest()[:16]
-        """Tells these labels from others, and nothing else about them."""
+        """Hash of the labels, 16 hexadecimal digits."""
         self._classes, self._groups = classes, groups
         self._task: Task = task
         self._scale = scale
 
     @property
     def is_labelled(self) -> bool:
-        """Whether any row has a label; nothing more is told of them before they are scored."""
+        """Whether any row has a label."""
         return self._is_labelled
 
     def score(
@@ -158,10 +186,10 @@ class ScoreOnce:
         majority: float,
         bootstrap_seed: int | None,
     ) -> Scores:
-        """Scores of all seeds at once; the arguments are fields of :class:`Scores`.
+        """Score the outputs of all seeds; the arguments are fields of :class:`Scores`.
 
         Raises:
-            FitError: called a second time.
+            FitError: the split was scored before.
         """
         tables = {"": probabilities}
         found = self.score_all(
@@ -177,14 +205,23 @@ class ScoreOnce:
         majority: float,
         bootstrap_seed: int | None,
     ) -> dict[str, Scores]:
-        """The same for the outputs of the same heads under several conditions, by name.
+        """Score outputs of the same heads under several conditions at once.
+
+        Args:
+            tables: by name of the condition, float32 (S, rows, C), a row for each row of the split.
+            seeds: seeds of the heads.
+            majority: what the baseline predicts.
+            bootstrap_seed: seed of the bootstrap; None: no intervals.
+
+        Returns:
+            Scores by name of the condition.
 
         Raises:
-            FitError: called a second time.
+            FitError: the split was scored before.
         """
         if self._labels is None:
             raise FitError(
-                "this split was already scored in this run; choose by val, then fit anew"
+                "this split was already scored in this run; choose by val, then fit again"
             )
         labels, self._labels = self._labels, None
         rows = np.flatnonzero(is_known(labels))
@@ -206,4 +243,5 @@ class ScoreOnce:
 
 
 def _std(values: np.ndarray) -> float:
+    """Return the standard deviation (÷ S - 1) of (S,) values; 0 for a single one."""
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0

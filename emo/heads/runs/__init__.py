@@ -1,4 +1,4 @@
-"""The run folder and all that is read from it: write, load, results, plots, compare.
+"""The run folder: results of a fit, writing and loading them, plots, and comparing runs.
 
 May import: errors, heads.data, heads.head, heads.metrics, heads.options, heads.presets,
     heads.training, manifest, plugins, ragged, store.backend, store.recipe, store.store, table.

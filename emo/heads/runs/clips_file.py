@@ -1,6 +1,7 @@
-"""`clips.csv` of a run: the clips that its head knows, so that no other is judged on them.
+"""`clips.csv` of a run: ids and splits of the clips it was fitted on, which ``--init`` checks.
 
-All clips that took part, labelled or not, and those that the runs of ``--init`` knew before.
+The file lists all clips that took part, labelled or not, and the clips of the runs that the head
+started from, so that no later fit is scored on clips that its head has seen.
 """
 
 import csv
@@ -11,12 +12,18 @@ from emo.errors import FitError
 from emo.heads.data.data import Data
 from emo.heads.runs.files import CLIPS_FILE
 
-Known = Mapping[str, frozenset[str]]
-"""By split, ids."""
+ClipIds = Mapping[str, frozenset[str]]
+"""Ids of clips by split."""
 
 
-def write_known(folder: Path, data: Data, inherited: Mapping[Path, Known]) -> None:
-    """``id, split, init``: a row for each clip; ``init`` is the run that knew it before, if any."""
+def write_clip_ids(folder: Path, data: Data, inherited: Mapping[Path, ClipIds]) -> None:
+    """Write a row ``id, split, init`` for each clip.
+
+    Args:
+        folder: folder of the run.
+        data: clips of the fit; their ``init`` is empty.
+        inherited: clips of each run of ``--init``, whose folder is their ``init``.
+    """
     with (folder / CLIPS_FILE).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("id", "split", "init"))
@@ -28,11 +35,11 @@ def write_known(folder: Path, data: Data, inherited: Mapping[Path, Known]) -> No
                 table.writerows((clip_id, split, run) for clip_id in ids)
 
 
-def read_known(run: Path) -> Known:
-    """By split, the clips that the run's head knows.
+def read_clip_ids(run: Path) -> ClipIds:
+    """Read the ids of the clips that a run was fitted on, by split.
 
     Raises:
-        FitError: the run does not say it.
+        FitError: the run has no such file, or it is damaged.
     """
     ids: dict[str, set[str]] = {}
     path = run / CLIPS_FILE
@@ -42,7 +49,7 @@ def read_known(run: Path) -> Known:
                 ids.setdefault(row["split"], set()).add(row["id"])
     except (OSError, KeyError, ValueError, csv.Error) as error:
         raise FitError(
-            f"--init {run}: {CLIPS_FILE}, which says what clips it knows, cannot be read "
-            f"({error!r}); earlier versions of emo wrote none. Fit that run again."
+            f"--init {run}: {CLIPS_FILE}, the list of its clips, cannot be read ({error!r}). "
+            "Earlier versions of emo did not write it: fit that run again."
         ) from error
     return {split: frozenset(known) for split, known in ids.items()}

@@ -1,4 +1,4 @@
-"""`emo compare`: runs ranked by their scores, from their run.json and predictions.csv alone."""
+"""`emo compare`: rank runs by their scores, from their run.json and predictions.csv alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,15 +19,17 @@ from emo.heads.runs.scored_run import ScoredRun
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The leaderboard, and the difference of two runs."""
+    """Ranked runs, and the difference of two of them."""
 
     runs: tuple[ScoredRun, ...]
-    """The best first, by target."""
+    """All runs, those of one target together, the best first."""
     paired: Paired | None
+    """Difference of two runs; None: not computed."""
     notes: tuple[str, ...]
+    """What a reader of the scores must know."""
 
     def table(self) -> str:
-        """One table for each target and task, then the difference, then what to know."""
+        """Return one table for each target and task, then the difference, then the notes."""
         parts = []
         tasks_of: dict[str, set[str]] = {}
         for run in self.runs:
@@ -53,16 +55,16 @@ def compare_runs(
     target: str | None = None,
     seed: int = 0,
 ) -> Comparison:
-    """Rank runs, and test the difference of two.
+    """Rank runs by their scores, and test the difference of two.
 
     Args:
-        runs: folders of fits and cross-validations; folders that are no runs are left out.
-        pair: the two whose difference is tested; None: the runs, if there are exactly two.
-        target: what they predict; None: each run's first target.
-        seed: of the resamples.
+        runs: folders of fits and cross-validations; a folder that is no run is left out.
+        pair: the two runs whose difference is tested; None: the runs, if there are exactly two.
+        target: target that is compared; None: each run's first target.
+        seed: seed of the bootstrap.
 
     Raises:
-        FitError: no run, a damaged one, or two that have nothing in common.
+        FitError: no run, a damaged run, or two runs without a common target or clip.
     """
     found, notes = [], []
     for path in dict.fromkeys(runs):
@@ -81,6 +83,11 @@ def compare_runs(
 
 
 def _scored(path: Path, target: str | None) -> ScoredRun:
+    """Read what a run says about a target; None: its first target.
+
+    Raises:
+        FitError: the folder is no run, or has no such target.
+    """
     document = read_document(path)
     known = {found.name: found for found in targets_of(document)}
     name = document["target"] if target is None else target
@@ -90,12 +97,12 @@ def _scored(path: Path, target: str | None) -> ScoredRun:
 
 
 def _table_of(run: ScoredRun) -> tuple[str, str]:
-    """Target and task: the table in which it is ranked."""
+    """Return the target and task of a run, which decide the table in which it is ranked."""
     return run.target.name, run.target.task
 
 
 def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
-    """Notes on runs that were scored on other clips than the best of their target."""
+    """Return notes on runs that were scored on other clips than the best run of their table."""
     notes = []
     best: dict[tuple[str, str], tuple[ScoredRun, frozenset[tuple[str, ...]]]] = {}
     for run in runs:

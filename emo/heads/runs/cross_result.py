@@ -1,4 +1,4 @@
-"""What came of a cross-validation: the scores of each fold, and of all clips together."""
+"""The result of a cross-validation: scores of each fold, and of the clips of all folds together."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -22,21 +22,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """What stays of a fold when its heads are gone."""
+    """The result of one fold, without weights and tokens."""
 
     name: str
+    """Name of the fold."""
     counts: dict[str, int]
-    """Clips of train, val and test."""
+    """Numbers of clips in train, val and test."""
     test: Split
-    """Without its tokens."""
+    """The tested clips, without tokens."""
     scores: dict[str, Scores]
-    """Of test, by target of which it has a label."""
+    """Scores on test by target; a target without any label there is missing."""
     missing: dict[str, dict[str, Scores]]
-    """The same with streams taken away, by target and variant."""
+    """Scores on test without some streams, by target and variant of ``--missing``."""
     history: tuple[Round, ...]
+    """Rounds of all seeds."""
 
     def metrics_of(self, target: str) -> dict[str, Any]:
-        """See :meth:`Scores.to_json`, without an interval; empty: nothing in it has a label."""
+        """Return clips, seeds, mean and std of :meth:`Scores.to_json` for one target.
+
+        The result is empty if no clip of the fold has a label.
+        """
         if target not in self.scores:
             return {}
         found = dataclasses.replace(self.scores[target], bootstrap_seed=None).to_json()
@@ -45,22 +50,30 @@ class FoldResult:
 
 @dataclass(frozen=True, eq=False)
 class CrossResult:
-    """A cross-validation: every clip was tested once, by heads that had not seen its group."""
+    """The result of a cross-validation, in which heads tested clips that they had not seen."""
 
     by: str
+    """The column or number of folds, as typed after ``--cv``."""
     how: str
+    """How the folds were made, in words."""
     pooled: FitResult
-    """The scores of the clips of all folds as one ``test``; its heads are those of fold 1."""
+    """Scores of the clips of all folds as one ``test``; its outcomes are those of the first fold.
+    """
     folds: tuple[FoldResult, ...]
+    """Results of the folds, in order."""
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Of the first target, over all folds together."""
+        """Scores of the first target over all folds together, see :meth:`Scores.to_json`."""
         found: dict[str, Any] = self.pooled.metrics["test"]
         return found
 
     def prediction_frame(self, target: Target) -> "pd.DataFrame":
-        """As of a fit, with the column ``fold``."""
+        """Return the predictions of one target in all folds, with the column ``fold``.
+
+        The other columns are those of
+        :func:`emo.heads.runs.predictions.prediction_columns`.
+        """
         import pandas as pd  # a second to import
 
         tables = []
@@ -72,7 +85,7 @@ class CrossResult:
         return pd.concat(tables, ignore_index=True)
 
     def table(self) -> str:
-        """A row a fold, their mean, and then the scores over all clips."""
+        """Return the scores of each fold, their mean, and the scores over all clips, as text."""
         parts = [
             line
             for target in self.pooled.data.targets
@@ -81,6 +94,7 @@ class CrossResult:
         return "\n".join([*parts, "all folds together:", "", self.pooled.table()])
 
     def _rows(self, target: Target) -> list[dict[str, object]]:
+        """Return a row for each fold, and one for the mean over folds."""
         rows: list[dict[str, object]] = []
         means: list[dict[str, float]] = []
         names = self.pooled.all_metrics[target.name]["test"]["mean"]
@@ -101,5 +115,6 @@ class CrossResult:
 
 
 def _line(fold: str, counts: Mapping[str, int], values: Mapping[str, str]) -> dict[str, object]:
+    """Return one row of the table of folds."""
     clips = {name: f"{counts[name]:,}" if counts else "" for name in ("train", "val", "test")}
     return {"fold": fold, **clips, **{TITLES[name]: value for name, value in values.items()}}

@@ -1,4 +1,4 @@
-"""What the files of a run folder are called, and its run.json read back; without torch."""
+"""Names of the files of a run folder, reading run.json, and writing tables; imports no torch."""
 
 import csv
 import hashlib
@@ -15,16 +15,24 @@ from emo.errors import FitError
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"
 FORMAT_VERSION = 1
-"""Of the run folder."""
+"""Version of the run folder's format."""
 
 
 def predictions_file(target: str, *, is_first: bool) -> str:
-    """The name of a target's table of predictions; that of the run's first target is short."""
+    """Return the name of the file with a target's predictions.
+
+    Args:
+        target: name of the target.
+        is_first: whether it is the run's first target, whose file is called ``predictions.csv``.
+    """
     return "predictions.csv" if is_first else f"predictions-{file_name(target)}.csv"
 
 
 def file_name(target: str) -> str:
-    """The name of a target as a part of a file's name; two targets never share one."""
+    """Return a target's name with characters that a file name cannot have replaced by ``%XX``.
+
+    Different targets have different file names.
+    """
     return "".join(
         letter if letter.isalnum() or letter in "-_." else f"%{ord(letter):02X}"
         for letter in target
@@ -32,9 +40,14 @@ def file_name(target: str) -> str:
 
 
 def kept_columns(document: Mapping[str, Any], manifest: Path) -> dict[str, str]:
-    """``{ours: theirs}`` with which the run's manifest was read, if this has the same bytes.
+    """Return the renamed columns with which a run's manifest was read, ``{emo's: the file's}``.
 
-    Runs of before these were kept have none.
+    They are empty if ``manifest`` has other bytes than the run's manifest, and for runs that were
+    written before columns were kept.
+
+    Args:
+        document: ``run.json`` of the run.
+        manifest: path of a manifest.
     """
     own = document.get("manifest", {})
     if not own.get("columns") or not manifest.is_file():
@@ -44,7 +57,11 @@ def kept_columns(document: Mapping[str, Any], manifest: Path) -> dict[str, str]:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """``run.json`` of a run folder."""
+    """Read ``run.json`` of a run folder.
+
+    Raises:
+        FitError: the folder is no run, its file is damaged, or of another format version.
+    """
     try:
         document: dict[str, Any] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
     except OSError as error:
@@ -52,20 +69,24 @@ def read_document(path: Path) -> dict[str, Any]:
             f"{path} is no run folder ({RUN_FILE}: {error.strerror}); emo fit-head --out makes one"
         ) from error
     except ValueError as error:
-        raise FitError(f"{path / RUN_FILE}: damaged: {error}. Fit it again.") from error
+        raise FitError(f"{path / RUN_FILE}: damaged: {error}. Fit the run again.") from error
     if document.get("format_version") != FORMAT_VERSION:
         raise FitError(
             f"{path}: expected a run of format {FORMAT_VERSION}, got "
-            f"{document.get('format_version')}; update emo, or fit again"
+            f"{document.get('format_version')}; update emo, or fit the run again"
         )
     return document
 
 
 Column = Sequence[object] | np.ndarray
+"""Cells of one column of a table."""
 
 
 def write_table(path: Path, columns: Mapping[str, Column]) -> None:
-    """Equally long columns, as ``DataFrame.to_csv(index=False)`` writes them; None, NaN: empty."""
+    """Write columns of equal length as a CSV file, as ``DataFrame.to_csv(index=False)`` does.
+
+    None and NaN are written as empty cells.
+    """
     cells = [
         column.tolist() if isinstance(column, np.ndarray) else column for column in columns.values()
     ]
@@ -76,4 +97,5 @@ def write_table(path: Path, columns: Mapping[str, Column]) -> None:
 
 
 def _filled(cells: Sequence[object]) -> list[object]:
+    """Return the cells with NaN replaced by ``""``; the csv module does that for None."""
     return ["" if isinstance(cell, float) and math.isnan(cell) else cell for cell in cells]

@@ -1,6 +1,6 @@
-"""Paired bootstrap: is the difference of two runs more than the luck of which clips were tested?
+"""Paired bootstrap: whether the difference of two runs' scores may come from the choice of clips.
 
-Source: Berg-Kirkpatrick et al. 2012 (EMNLP); both runs are scored on the same resampled clips.
+Both runs are scored on the same resampled clips. Source: Berg-Kirkpatrick et al. 2012 (EMNLP).
 """
 
 from dataclasses import dataclass
@@ -21,34 +21,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of one score, averaged over seeds."""
+    """The difference of two runs in one score, averaged over seeds."""
 
     first: float
+    """Score of the first run."""
     second: float
+    """Score of the second run."""
     interval: tuple[float, float]
-    """95 % of ``second - first`` when the clips are drawn again."""
+    """95 % interval of ``second - first`` over resampled clips."""
 
     @property
     def contains_zero(self) -> bool:
-        """The clips do not tell which run is better."""
+        """Whether the interval contains 0, so that the clips do not tell which run is better."""
         return self.interval[0] <= 0 <= self.interval[1]
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Two runs on the clips which both were tested on."""
+    """The comparison of two runs on the clips that both were scored on."""
 
     names: tuple[str, str]
+    """Folders of the first and of the second run."""
     target: Target
+    """Target that is compared."""
     rows: int
-    """Clips (or pairs of turns) that both scored."""
+    """Number of clips (or pairs of turns) that both runs scored."""
     drawn: str
-    """What was drawn again: ``20 dialogues`` or ``120 clips``."""
+    """What was resampled, such as ``20 dialogues`` or ``120 clips``."""
     differences: dict[str, Difference]
+    """Difference in each score."""
     notes: tuple[str, ...] = ()
+    """What a reader of the differences must know."""
 
     def table(self) -> str:
-        """The scores, their differences, and in words what the first one means."""
+        """Return the scores, their differences, and a sentence on the headline score."""
         rows = [
             {
                 "score": TITLES[name],
@@ -74,6 +80,7 @@ class Paired:
         )
 
     def _verdict(self) -> str:
+        """Return a sentence on which run has the better headline score, if the clips tell it."""
         name = HEADLINES[self.target.task]
         found = self.differences[name]
         if found.contains_zero:
@@ -84,18 +91,18 @@ class Paired:
 
 
 def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) -> Paired:
-    """The difference of two runs' scores and its 95 % interval.
+    """Compute the differences of two runs' scores and their 95 % intervals.
 
-    Clips are drawn again, or whole dialogues where the manifest had them; in each draw both runs
-    are scored on the same clips. It says nothing about the luck of the seeds.
+    Clips are resampled, or whole dialogues where the manifest has them; in each resample both runs
+    are scored on the same clips. The interval does not cover the choice of seeds.
 
     Args:
-        first: the run that is subtracted.
-        second: the run from which it is subtracted.
-        seed: of the draws.
+        first: the run whose scores are subtracted.
+        second: the run from whose scores they are subtracted.
+        seed: seed of the resamples.
 
     Raises:
-        FitError: they predict different things, share no clip, or disagree on a label.
+        FitError: the runs predict different targets, share no clip, or differ in a label.
     """
     names = (str(first.path), str(second.path))
     if (first.target.name, first.target.task) != (second.target.name, second.target.task):
@@ -148,7 +155,7 @@ def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) 
 
 
 def _by_seed(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
-    """The rows of each seed, by clip (or pair of clips)."""
+    """Return the rows of each seed, indexed by clip (or pair of clips)."""
     keys = table["id"] + "\t" + table["cause_id"] if "cause_id" in table else table["id"]
     table = table.set_index(keys)
     return {str(seed): rows for seed, rows in table.groupby("seed", sort=False)}
@@ -157,6 +164,7 @@ def _by_seed(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
 def _expect_same_labels(
     names: tuple[str, str], ours: "pd.DataFrame", theirs: "pd.DataFrame"
 ) -> None:
+    """Raise if a clip has different labels in the two runs."""
     differ = np.flatnonzero((ours["label"] != theirs["label"]).to_numpy())
     if len(differ):
         row = int(differ[0])
@@ -168,7 +176,10 @@ def _expect_same_labels(
 
 
 def _groups(ours: "pd.DataFrame", theirs: "pd.DataFrame") -> tuple[np.ndarray | None, str]:
-    """(rows,) the dialogue of each row if either run knew any, and what is drawn, in words."""
+    """Return the dialogue of each row, int64 (rows,), and what is resampled, in words.
+
+    The dialogues are None if neither run has any; then clips are resampled.
+    """
     for table in (ours, theirs):
         if "dialogue" in table:
             own = "clip\t" + table["id"]
@@ -179,7 +190,12 @@ def _groups(ours: "pd.DataFrame", theirs: "pd.DataFrame") -> tuple[np.ndarray | 
 
 
 def _numbers(target: Target, classes: list[str], cells: "pd.Series[str]") -> np.ndarray:
-    """Cells as :func:`emo.heads.metrics.measures.measure` takes them."""
+    """Return cells as numbers that :func:`emo.heads.metrics.measures.measure` reads.
+
+    Returns:
+        float64 (rows,) numbers, int64 (rows, C) of 0 and 1 for several labels, or int64 (rows,)
+        classes.
+    """
     if target.task == "regress":
         return cells.to_numpy(np.float64)
     if target.task == "multilabel":

@@ -1,4 +1,4 @@
-"""The two pictures of a run: which classes are taken for which, and how training went."""
+"""The plots of a run: confusion of classes, predicted against true numbers, training curves."""
 
 import warnings
 from pathlib import Path
@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:  # report does not need pictures
+if TYPE_CHECKING:
     from emo.heads.data.targets import Target
     from emo.heads.runs.result import FitResult
 
 DPI = 130
+"""Pixels per inch."""
 QUICK = 2
-"""Of zlib: a picture is some ten kilobytes larger than with its default, in a third of the time."""
+"""Compression level of zlib: some 10 kB more than with its default, in a third of the time."""
 SHORT = {"weighted_f1": "weighted F1", "uar": "UAR", "micro_f1": "micro F1"}
+"""Names of scores in titles."""
 
 
 def plot_confusion(path: Path, result: "FitResult", target: "Target") -> None:
-    """Shares of each true class (rows sum to 1) and counts, on test, or val if there is none."""
+    """Plot the confusion matrix of one target on test, or on val if there is no test.
+
+    Each cell shows the share of its true class, so that rows sum to 1, and the number of clips.
+    """
     all_scores = result.all_scores[target.name]
     split = list(all_scores)[-1]
     scores, classes = all_scores[split], target.classes
@@ -35,7 +40,7 @@ def plot_confusion(path: Path, result: "FitResult", target: "Target") -> None:
             va="center",
             fontsize=8,
             color="white" if shares[row, column] > 0.55 else "black",
-            in_layout=False,  # lies within the image
+            in_layout=False,  # it lies within the image
         )
     names = [_short(name) for name in classes]
     clips = counts.sum(1).tolist()
@@ -57,7 +62,7 @@ def plot_confusion(path: Path, result: "FitResult", target: "Target") -> None:
 
 
 def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
-    """Predicted against true numbers of the first seed, on test, or val if there is none."""
+    """Plot predicted against true numbers of the first seed on test, or on val without a test."""
     all_scores = result.all_scores[target.name]
     split = list(all_scores)[-1]
     scores = all_scores[split]
@@ -77,7 +82,7 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
 
 
 def plot_curves(path: Path, result: "FitResult") -> None:
-    """Losses and val weighted F1 by round, one line a seed; the kept round of each is marked."""
+    """Plot losses and the score on val by round, a line for each seed, and mark its best round."""
     figure, (left, right) = _figure(9.5, 3.8, columns=2)
     outcomes = result.outcomes[:1] if result.best.is_exact else result.outcomes
     for outcome in outcomes:
@@ -98,7 +103,8 @@ def plot_curves(path: Path, result: "FitResult") -> None:
             alpha=faint["alpha"],
         )
         left.axvline(outcome.best.round, color="C3", ls=":", lw=1, alpha=faint["alpha"])
-    of_val = result.metrics.get("val", {"majority": {}})  # of the first target, which may lack it
+    # the first target may have no label in val
+    of_val = result.metrics.get("val", {"majority": {}})
     if result.headline in of_val["majority"]:
         baseline = of_val["majority"][result.headline]
         right.axhline(baseline, color="grey", ls="--", lw=1, label="majority class")
@@ -120,7 +126,16 @@ def plot_curves(path: Path, result: "FitResult") -> None:
 
 
 def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A figure without pyplot, which keeps global state and may want a screen."""
+    """Make a figure without pyplot, which has global state and may need a screen.
+
+    Args:
+        width: width in inches.
+        height: height in inches.
+        columns: number of axes side by side.
+
+    Returns:
+        The figure; and its axes, or an array of them if there are several.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # a second to import
     from matplotlib.figure import Figure
 
@@ -130,19 +145,21 @@ def _figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
 
 
 def _save(figure: Any, path: Path) -> None:
-    """Lay out and draw once; savefig would draw twice, as it has to lay out before."""
+    """Write a figure as PNG; savefig would draw it twice, because its layout needs a drawing."""
     from PIL import Image  # comes with matplotlib
 
-    with warnings.catch_warnings():  # of letters that the font lacks; they become boxes
+    with warnings.catch_warnings():  # letters that the font lacks are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.canvas.draw()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # (H, W, 3); nothing is transparent
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # uint8 (H, W, 3), opaque
     Image.fromarray(pixels).save(path, dpi=(DPI, DPI), compress_level=QUICK)
 
 
 def _count(clips: float) -> str:
+    """Return a number of clips, or a mean of such numbers, as text."""
     return f"{clips:,.0f}" if float(clips).is_integer() else f"{clips:,.1f}"
 
 
 def _short(name: str) -> str:
+    """Return a class name of at most 16 characters."""
     return name if len(name) <= 16 else f"{name[:15]}…"

@@ -1,4 +1,4 @@
-"""The table of predictions of a run: one row a clip (or pair) and seed."""
+"""The table of predictions of a run: one row for each clip (or pair of turns) and seed."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def prediction_frame(
     target: Target, scores: Mapping[str, Scores], splits: Mapping[str, Split]
 ) -> "pd.DataFrame":
-    """The same as :func:`prediction_columns`."""
+    """Return the table of :func:`prediction_columns` as a pandas DataFrame."""
     import pandas as pd  # half a second to import
 
     return pd.DataFrame(prediction_columns(target, scores, splits))
@@ -25,11 +25,17 @@ def prediction_frame(
 def prediction_columns(
     target: Target, scores: Mapping[str, Scores], splits: Mapping[str, Split]
 ) -> dict[str, np.ndarray]:
-    """``id, split, seed, label, prediction`` and ``p_<class>`` of every labelled row and seed.
+    """Return the columns of the table of predictions, with a row for each labelled row and seed.
 
-    Pairs have ``cause_id`` after ``id``, numbers no probabilities; ``dialogue`` is there if any
-    clip has one. Probabilities are rounded to 6
-    digits: as many as differ neither by neighbours nor threads.
+    The columns are ``id, split, seed, label, prediction`` and ``p_<class>``. Pairs have
+    ``cause_id`` after ``id``, numbers have no ``p_<class>``, and ``dialogue`` is there if any clip
+    has one. Probabilities are rounded to 6 digits, which do not depend on batches or on the number
+    of threads.
+
+    Args:
+        target: the target.
+        scores: its scores by split.
+        splits: the clips by split.
     """
     parts = []
     for split, found in scores.items():
@@ -49,11 +55,12 @@ def prediction_columns(
 
 
 def _column(part: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """None in each row of a split that has no such column."""
+    """Return a column of one split's table; None in each row if the split lacks the column."""
     return part[name] if name in part else np.full(len(part["id"]), None, dtype=object)
 
 
 def _ids(target: Target, split: Split, found: Scores) -> dict[str, np.ndarray]:
+    """Return the columns that say which clip (or pair of turns) each row is about."""
     rows = np.arange(len(found.labels)) if found.rows is None else found.rows
     ids = np.array(split.ids, dtype=object)
     found_ids = {}
@@ -67,7 +74,7 @@ def _ids(target: Target, split: Split, found: Scores) -> dict[str, np.ndarray]:
 
 
 def _names(target: Target, labels: np.ndarray) -> np.ndarray:
-    """As a manifest's cells would say it."""
+    """Return labels or predictions as the manifest's cells would name them."""
     if target.task == "regress":
         return labels.astype(np.float64).round(6)
     names = np.array(target.classes, dtype=object)

@@ -1,4 +1,4 @@
-"""What came of a fit: scores of every split, predictions, and the table for people."""
+"""The result of a fit: scores of each split, predictions, and the table that is printed."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ from emo.heads.metrics.measures import HEADLINES, TITLES
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
-from emo.heads.runs.clips_file import Known
+from emo.heads.runs.clips_file import ClipIds
 from emo.heads.runs.predictions import prediction_frame
-from emo.heads.runs.test_ledger import Earlier
+from emo.heads.runs.test_ledger import EarlierScorings
 from emo.heads.training.outcome import Outcome
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -26,60 +26,69 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """One run: what was asked, the heads of all seeds, and how they did."""
+    """One run: its options, the heads of all seeds, and their scores."""
 
     options: FitOptions
+    """Options of the fit."""
     head_options: Mapping[str, Any]
-    """The head's options, defaults included."""
+    """The head's own options, defaults included."""
     data: Data
+    """Clips of the fit."""
     manifest: Manifest
+    """Manifest of the clips."""
     features: tuple[Location, ...]
+    """Locations of the stores."""
     outcomes: tuple[Outcome, ...]
-    """One a seed."""
+    """Outcomes of all seeds."""
     all_scores: dict[str, dict[str, Scores]]
-    """By target, then by split in the order train, val, test."""
+    """Scores by target, then by split in the order train, val, test."""
     missing: dict[str, dict[str, dict[str, Scores]]]
-    """By target, by variant (``without classic/audio`` …), by split val and test."""
+    """Scores without some streams: by target, by variant (``without classic/audio`` …), by split
+    (val and test)."""
     seconds: float
-    """Of the whole fit, reading included."""
+    """Duration of the whole fit, reading included."""
     out: Path | None
+    """Folder of the run; None: it was not written."""
     question: str = ""
-    """A name of all that was asked, see :func:`emo.heads.training.fingerprint.name_of_run`."""
-    earlier: Earlier = field(default_factory=Earlier)
-    """Looks at any of the same test clips before, under other settings."""
-    inherited: Mapping[Path, Known] = field(default_factory=dict)
-    """What the runs of ``--init`` knew."""
+    """Hash of options and clips, see :func:`emo.heads.training.fingerprint.hash_of_run`."""
+    earlier: EarlierScorings = field(default_factory=EarlierScorings)
+    """Runs with other settings that were scored on some of the same test clips before."""
+    inherited: Mapping[Path, ClipIds] = field(default_factory=dict)
+    """Clips of each run of ``--init``."""
 
     @property
     def scores(self) -> dict[str, Scores]:
-        """Of the first target, by split."""
+        """Scores of the first target by split."""
         return self.all_scores[self.data.target]
 
     @property
     def headline(self) -> str:
-        """What rounds were chosen by: ``weighted_f1`` …; ``score``: a mean over targets."""
+        """Name of the score that chose the rounds; ``score``: the mean over targets, or -MAE."""
         tasks = [target.task for target in self.data.targets]
         return HEADLINES[tasks[0]] if len(tasks) == 1 and tasks[0] != "regress" else "score"
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """In the order of the probabilities."""
+        """Names of the first target's classes, in the order of the probabilities."""
         return self.data.classes
 
     @property
     def best(self) -> Outcome:
-        """The head that the run keeps: the best on ``val``, then the lowest loss there."""
+        """Outcome of the seed that the run keeps: best score on ``val``, then lowest loss."""
         return max(self.outcomes, key=lambda o: (o.best.val_score, -o.best.val_loss))
 
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
-        """Of the first target, by split; see :meth:`emo.heads.metrics.scores.Scores.to_json`."""
+        """Scores of the first target by split, as numbers for ``run.json``.
+
+        See :meth:`emo.heads.metrics.scores.Scores.to_json`.
+        """
         found: dict[str, Any] = self.all_metrics[self.data.target]
         return found
 
     @functools.cached_property
     def all_metrics(self) -> dict[str, dict[str, Any]]:
-        """The same by target."""
+        """Scores by target and split, as numbers for ``run.json``."""
         return {
             target: {split: scores.to_json() for split, scores in found.items()}
             for target, found in self.all_scores.items()
@@ -87,12 +96,14 @@ class FitResult:
 
     @functools.cached_property
     def predictions(self) -> "pd.DataFrame":
-        """Of the first target, see :func:`emo.heads.runs.predictions.prediction_frame`."""
+        """Predictions of the first target, see
+        :func:`emo.heads.runs.predictions.prediction_columns`.
+        """
         return prediction_frame(self.data.targets[0], self.scores, self.data.splits)
 
     @functools.cached_property
     def missing_metrics(self) -> dict[str, Any]:
-        """As :attr:`all_metrics`, by target and variant."""
+        """Scores without some streams by target, variant and split, as numbers for ``run.json``."""
         return {
             target: {
                 variant: {split: scores.to_json() for split, scores in found.items()}
@@ -103,7 +114,7 @@ class FitResult:
         }
 
     def table(self) -> str:
-        """Scores by target and split, the classes of the last split, what to know about them."""
+        """Return scores by target and split, classes of the last split, and notes, as text."""
         parts = [line for target in self.data.targets for line in self._target_lines(target)]
         return "\n".join(
             [
@@ -120,10 +131,12 @@ class FitResult:
         return [*self.data.notes, *([self.earlier.note()] if self.earlier.settings else [])]
 
     def _notes(self) -> list[str]:
+        """Return the notes, after one on the preset if there is one."""
         name = self.options.preset
         return [*([f"preset {name}: {find_preset(name).source}"] if name else []), *self.notes]
 
     def _target_lines(self, target: Target) -> list[str]:
+        """Return the lines of the table that are about one target."""
         found = self.all_metrics[target.name]
         last = list(found)[-1]
         streams = ", ".join(self.data.dims)
@@ -142,6 +155,7 @@ class FitResult:
         return lines
 
     def _missing_table(self, target: Target, split: str) -> str:
+        """Return the scores of a split with all streams and without some, as text."""
         whole = {"": {split: self.all_metrics[target.name][split]}}
         seeds = len(self.outcomes)
         return format_table(
@@ -155,7 +169,7 @@ class FitResult:
         )  # fmt: skip
 
     def _rows(self, split: str, found: Mapping[str, Any]) -> list[dict[str, object]]:
-        """The head's scores, their interval if there is one, and the majority class."""
+        """Return a split's rows: the head's scores, their interval if any, and the baseline."""
         names = found["mean"]
         seeds = len(self.outcomes)
         head = {n: with_spread(found["mean"][n], found["std"][n], seeds) for n in names}
@@ -169,7 +183,7 @@ class FitResult:
         return [*lines, _line("", "", "majority class" if found["classes"] else "mean", baseline)]
 
     def _legend(self) -> str:
-        """How to read the numbers."""
+        """Return a line that explains the numbers of the table."""
         seeds = len(self.outcomes)
         same = " (an exact solution: every seed gives the same)" if self.best.is_exact else ""
         what = "dialogues" if next(iter(self.scores.values())).groups is not None else "clips"
@@ -178,17 +192,19 @@ class FitResult:
         return f"{of}{same}{interval}"
 
     def _has_interval(self) -> bool:
+        """Return whether any split has a bootstrap interval."""
         return any(found["interval"] for found in self.metrics.values())
 
 
-def titles(targets: Sequence[Target]) -> str:
-    """What the loop's score on val is called."""
+def score_title(targets: Sequence[Target]) -> str:
+    """Return the name of the score on val by which rounds are chosen, for the progress bar."""
     tasks = [target.task for target in targets]
     name = TITLES[HEADLINES[tasks[0]]] if len(tasks) == 1 else "score"
     return f"-{name}" if tasks == ["regress"] else name
 
 
 def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, object]]:
+    """Return a row of the table for each class."""
     return [
         {
             "class": label, "clips": int(row["clips"]), "predicted": _whole(row["predicted"]),
@@ -199,7 +215,7 @@ def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, ob
 
 
 def _whole(mean: float) -> float:
-    """A mean of counts, rounded; below 1, where that would say none, as it is.
+    """Round a mean of counts, but return a mean between 0 and 1 as it is.
 
     >>> _whole(1543.6), _whole(0.0), _whole(0.5)
     (1544, 0, 0.5)
@@ -208,5 +224,6 @@ def _whole(mean: float) -> float:
 
 
 def _line(split: str, clips: str, what: str, values: Mapping[str, str]) -> dict[str, object]:
+    """Return one row of the table of scores."""
     scores = {TITLES[name]: value for name, value in values.items()}
     return {"split": split, "clips": clips, "of": what, **scores}

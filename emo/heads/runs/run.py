@@ -1,4 +1,4 @@
-"""A finished run, read back: its head with its scaling, ready to predict."""
+"""Load a finished run, its head and its scaling, and predict with it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,31 +26,34 @@ from emo.store.store import Store
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What `emo fit-head` wrote.
+    """A run that `emo fit-head` wrote: a trained head and all it needs to predict.
 
     Example::
 
         run = Run.load(Path("runs/latest"))
-        tokens = {name: store.read(name, ids) for name in run.streams}
-        probabilities = run.predict(tokens)  # (N, C), in the order of run.classes
+        tokens, absent = stored_tokens(run, ids, Store(Path("features")))
+        probabilities = run.predict(tokens)  # float32 (N, C), in the order of run.classes
     """
 
     path: Path
+    """Folder of the run."""
     document: dict[str, Any]
-    """``run.json``."""
+    """Contents of ``run.json``."""
     recipes: dict[str, Recipe]
-    """By name in the store, what made the tokens that the head was fitted on."""
+    """Recipes that made the tokens which the head was fitted on, by their name in the store."""
     scalings: dict[str, Scaling]
+    """Scaling of each stream."""
     head: Head
+    """The trained head."""
     targets: tuple[Target, ...]
-    """What the head predicts; the first is :attr:`target`."""
+    """Targets that the head predicts; the first is :attr:`target`."""
 
     @classmethod
     def load(cls, path: Path) -> "Run":
         """Read a run folder.
 
         Raises:
-            FitError: there is none, or it is damaged or of a newer version.
+            FitError: the folder is no run with a head, or is damaged or of a newer version.
         """
         document = read_document(path)
         if "folds" in document:
@@ -94,35 +97,44 @@ class Run:
 
     @property
     def target(self) -> str:
-        """What the head predicts."""
+        """Name of the first target."""
         return str(self.document["target"])
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """In the order of the probabilities."""
+        """Names of the first target's classes, in the order of the probabilities."""
         return tuple(self.document["classes"])
 
     @property
     def streams(self) -> dict[str, dict[str, Any]]:
-        """``{"classic/audio": {"fingerprint": …, "dim": …}}``, what :meth:`predict` reads."""
+        """Streams that :meth:`predict` reads.
+
+        They look like ``{"classic/audio": {"fingerprint": …, "dim": …}}``.
+        """
         return dict(self.document["streams"])
 
     def predict(self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None) -> np.ndarray:
-        """Class probabilities (N, C), float32, of the first target; see :meth:`predict_all`."""
+        """Return class probabilities of the first target, float32 (N, C).
+
+        The arguments are those of :meth:`predict_all`.
+        """
         return self.predict_all(streams, turns)[self.target]
 
     def predict_all(
         self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None
     ) -> dict[str, np.ndarray]:
-        """By target its class probabilities (N, C), float32; streams beyond the run's are ignored.
-
-        Of a number (N, 1), the prediction; of pairs of turns (P, C), a row for each of
-        :func:`emo.heads.data.dialogues.pairs_of`.
+        """Predict all targets of the run.
 
         Args:
-            streams: tokens as stored, by stream, of the same N clips; length 0: absent.
-            turns: (G, U) rows of the turns of each dialogue, see
+            streams: stored tokens by stream, numpy (ΣT, D), of the same N clips; a clip of length
+                0 lacks the stream. Streams that the run does not read are ignored.
+            turns: int64 (G, U) rows of the turns of each dialogue, see
                 :func:`emo.heads.data.dialogues.turns_of`; None: each clip is its own dialogue.
+
+        Returns:
+            By target: class probabilities, float32 (N, C); predictions of a number, float32
+            (N, 1); or, for a pair target, class probabilities, float32 (P, C), a row for each pair
+            of :func:`emo.heads.data.dialogues.pairs_of`.
 
         Raises:
             FitError: a stream is missing, or has another width or number of clips.
@@ -155,14 +167,18 @@ class Run:
 def stored_tokens(
     run: Run, ids: Sequence[str], store: Store
 ) -> tuple[dict[str, Ragged], dict[str, str]]:
-    """Tokens by stream, as stored, of the clips that have any; and the others, with reasons.
+    """Read the stored tokens of clips, and leave out clips that have none.
 
-    A head would answer for a clip without tokens too: with what it says when it knows nothing.
+    For a clip without tokens a head would return only what it predicts without any input.
 
     Args:
-        run: whose streams are read.
-        ids: of clips; those without tokens are left out of what is returned, the order stays.
-        store: it holds the run's recipes.
+        run: the run whose streams are read.
+        ids: ids of the clips.
+        store: a store with the run's recipes.
+
+    Returns:
+        Tokens by stream, numpy (ΣT, D), of the clips that have any, in the order of ``ids``; and
+        the reason for each clip that is left out, by id.
     """
     streams = {}
     for stream in run.streams:
@@ -172,15 +188,21 @@ def stored_tokens(
     if is_present.all():
         return streams, {}
     kept = np.flatnonzero(is_present)
-    bare = [ids[row] for row in np.flatnonzero(~is_present).tolist()]
+    without = [ids[row] for row in np.flatnonzero(~is_present).tolist()]
     return (
         {name: tokens.select(kept) for name, tokens in streams.items()},
-        {clip_id: _told(run, absent_of(run, clip_id, store)) for clip_id in bare},
+        {clip_id: _reason(run, absent_of(run, clip_id, store)) for clip_id in without},
     )
 
 
 def absent_of(run: Run, clip_id: str, store: Store) -> dict[str, str]:
-    """The streams of the run that a clip lacks, with the reasons that were kept."""
+    """Return the reasons that the store keeps for streams of the run that a clip lacks.
+
+    Args:
+        run: the run whose streams are looked up.
+        clip_id: id of the clip.
+        store: a store with the run's recipes.
+    """
     found = {}
     for stream in run.streams:
         recipe, _, name = stream.partition("/")
@@ -190,6 +212,7 @@ def absent_of(run: Run, clip_id: str, store: Store) -> dict[str, str]:
     return found
 
 
-def _told(run: Run, absent: dict[str, str]) -> str:
+def _reason(run: Run, absent: dict[str, str]) -> str:
+    """Return one line on the streams that a clip lacks, given the reasons by stream."""
     reasons = [f"without {stream}: {reason}" for stream, reason in absent.items()]
     return "; ".join(reasons) or f"without {', '.join(run.streams)}"

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The scores and predictions of one run and target, read from its folder; imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,34 +17,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ScoredRun:
-    """What a run wrote about one of its targets."""
+    """The results of one run on one of its targets."""
 
     path: Path
+    """Folder of the run."""
     document: dict[str, Any]
+    """Contents of ``run.json``."""
     target: Target
+    """The target."""
 
     @property
     def split(self) -> str:
-        """``test``, or ``val`` if the run had no test clips."""
+        """Split that is compared: ``test``, or ``val`` if the run had no test clips."""
         return "test" if "test" in self._by_split else "val"
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """On :attr:`split`; see :meth:`emo.heads.metrics.scores.Scores.to_json`."""
+        """Scores on :attr:`split`; see :meth:`emo.heads.metrics.scores.Scores.to_json`."""
         found: dict[str, Any] = self._by_split[self.split]
         return found
 
     @property
     def rank(self) -> float:
-        """Lower is better."""
+        """Number by which runs are ranked; lower is better."""
         score: float = self.metrics["mean"][HEADLINES[self.target.task]]
         return score if self.target.task == "regress" else -score
 
     def predictions(self) -> "pd.DataFrame":
-        """On :attr:`split`, cells as text.
+        """Read the predictions on :attr:`split`, with cells as text.
 
         Raises:
-            FitError: the file is not there.
+            FitError: the run has no file of predictions.
         """
         import pandas as pd  # a second to import
 
@@ -56,7 +59,7 @@ class ScoredRun:
         return table[table["split"] == self.split]
 
     def row(self) -> dict[str, object]:
-        """Of the leaderboard."""
+        """Return the run's row of the ranking."""
         folds = self.document.get("folds")
         return {
             "run": str(self.path),
@@ -67,7 +70,7 @@ class ScoredRun:
         }
 
     def missing_rows(self) -> list[dict[str, object]]:
-        """Of the leaderboard: the same heads on clips whose streams were taken away."""
+        """Return a row of the ranking for each variant of ``--missing``, without some streams."""
         found = self.document.get("missing", {}).get(self.target.name, {})
         shown = {"head": "", "scored on": self.row()["scored on"]}
         return [
@@ -76,6 +79,7 @@ class ScoredRun:
         ]
 
     def _scores_row(self, found: Mapping[str, Any]) -> dict[str, object]:
+        """Return the cells of a row that hold scores."""
         headline = HEADLINES[self.target.task]
         mean, std, interval = (found[name] for name in ("mean", "std", "interval"))
         others = [name for name in mean if name != headline][:3]
@@ -89,6 +93,7 @@ class ScoredRun:
 
     @property
     def _by_split(self) -> dict[str, Any]:
+        """Scores of the target by split."""
         if self.target.name == self.document["target"]:
             found: dict[str, Any] = self.document["metrics"]
             return found

@@ -1,7 +1,8 @@
-"""Which runs scored a test split before: the more settings were tried on it, the less it says.
+"""The ledger of test scorings: which runs were scored on a test split before.
 
-Lines of JSON in a file beside the runs. A line is a scoring, or the ids of the test clips that
-scorings name by their hash. A run names those before it that saw any of its test clips.
+The more settings are tried on a test split, the less its best score means. The ledger is a file
+of JSON lines beside the runs. A line is either a scoring, or a list of ids of test clips, which
+scorings refer to by hash. A run names the earlier runs that were scored on any of its test clips.
 """
 
 import hashlib
@@ -13,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 LEDGER = ".test-scorings.jsonl"
+"""Name of the file."""
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """Who looked at any of the same test clips before, under other settings."""
+class EarlierScorings:
+    """Earlier scorings of other settings on any of the same test clips."""
 
     settings: int = 0
-    """How many; of one ``--out`` there may be many."""
+    """Number of other settings; one run's folder may have held several."""
     runs: tuple[str, ...] = ()
-    """Their names, each once."""
+    """Names of the runs, each once."""
 
     def note(self) -> str:
-        """For the reader of the scores."""
+        """Return a note for the reader of the scores."""
         shown = ", ".join(self.runs[:3]) + (" …" if len(self.runs) > 3 else "")
         return (
             f"test was scored before under {self.settings} other setting"
@@ -34,55 +36,55 @@ class Earlier:
         )
 
 
-def record(
-    out: Path, tested: Sequence[str], targets: Sequence[str], asked: str, *,
+def record_scoring(
+    out: Path, tested: Sequence[str], targets: Sequence[str], question: str, *,
     within: Path | None = None,
-) -> Earlier:  # fmt: skip
-    """Write down that a run scores these clips.
+) -> EarlierScorings:  # fmt: skip
+    """Add the scoring of a run to the ledger, and return the earlier ones of other settings.
 
     Args:
-        out: the run.
-        tested: the ids of its test clips; of a cross-validation, all clips.
-        targets: what is predicted of them.
-        asked: the name of what was asked, see :mod:`emo.heads.training.fingerprint`.
-        within: a folder of runs, such as an ablation, that holds ``out``; the ledger lies beside
-            it. None: beside ``out``.
+        out: folder of the run.
+        tested: ids of its test clips; for a cross-validation, of all clips.
+        targets: names of the targets.
+        question: hash of options and clips, see :mod:`emo.heads.training.fingerprint`.
+        within: a folder of runs, such as an ablation's, that holds ``out``; the ledger lies beside
+            it. None: it lies beside ``out``.
 
     Returns:
-        The runs there that scored any of these clips on one of these targets before.
+        Scorings of any of these clips on any of these targets.
     """
     if not tested:
-        return Earlier()
+        return EarlierScorings()
     home = (within or out).absolute().parent
     lines = _lines(home / LEDGER)
     clips = {str(line["clips"]): set(line["ids"]) for line in lines if {"clips", "ids"} <= {*line}}
     scorings = [line for line in lines if {"clips", "targets", "asked", "run"} <= {*line}]
     name = hashlib.sha256(json.dumps(sorted(tested)).encode()).hexdigest()[:16]
     run = out.absolute().relative_to(home).as_posix()
-    entry = {"clips": name, "targets": sorted(targets), "asked": asked, "run": run}
+    entry = {"clips": name, "targets": sorted(targets), "asked": question, "run": run}
     ids = [] if name in clips else [{"clips": name, "ids": sorted(tested)}]
     _append(home / LEDGER, [*ids, *([] if entry in scorings else [entry])])
     seen = {known for known, others in clips.items() if not others.isdisjoint(tested)}
     found = [
         line for line in scorings
-        if line["clips"] in seen and line["asked"] != asked
+        if line["clips"] in seen and line["asked"] != question
         and not set(targets).isdisjoint(line["targets"])
     ]  # fmt: skip
-    return Earlier(
+    return EarlierScorings(
         len({line["asked"] for line in found}), tuple(dict.fromkeys(line["run"] for line in found))
     )
 
 
 def _append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    """In one call, so that runs that end together do not write into each other's lines."""
-    text = "".join(f"\n{json.dumps(line)}\n" for line in lines)  # a line before may be cut
+    """Append lines in one call, so that runs which end together do not mix their lines."""
+    text = "".join(f"\n{json.dumps(line)}\n" for line in lines)  # the line before may be cut off
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     with os.fdopen(handle, "wb", buffering=0) as file:
         file.write(text.encode())
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """A line that was cut when the disk was full is left out."""
+    """Read the ledger without lines that were cut off, for instance because the disk was full."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:

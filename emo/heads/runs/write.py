@@ -1,4 +1,4 @@
-"""The run folder: written under a temporary name, then renamed, so nothing half-written is read."""
+"""Write a run folder under a temporary name, then rename it, so that it is complete or absent."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from emo.errors import FitError
 from emo.heads.data.scaling import scaling_tensors
 from emo.heads.data.targets import Target
 from emo.heads.options import FitOptions
-from emo.heads.runs.clips_file import write_known
+from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.files import (
     FORMAT_VERSION,
     RUN_FILE,
@@ -39,12 +39,15 @@ from emo.store.backend.atomic import temporary_beside
 
 @contextlib.contextmanager
 def run_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out`` that becomes ``out`` when the block is left normally.
+    """Make a temporary folder beside ``out``, and rename it to ``out`` if the block succeeds.
 
-    What goes wrong inside the block is its own; see :func:`writing_run`.
+    Errors inside the block are not changed; see :func:`writing_run` for those.
+
+    Yields:
+        The temporary folder.
 
     Raises:
-        FitError: ``out`` holds something that is not a run, or nothing can be written there.
+        FitError: ``out`` holds something that is not a run, or cannot be written.
     """
     out = out.absolute()
     try:
@@ -57,7 +60,7 @@ def run_folder(out: Path) -> Iterator[Path]:
     try:
         yield folder
         with writing_run(out):
-            folder.chmod(0o755)  # mkdtemp's is private
+            folder.chmod(0o755)  # mkdtemp makes it readable for the owner alone
             _replace(folder, out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -65,10 +68,10 @@ def run_folder(out: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing_run(out: Path) -> Iterator[None]:
-    """Name the run that is being written, in an error.
+    """Turn an OSError inside the block into a FitError that names the run.
 
     Raises:
-        FitError: the disk is full or gone.
+        FitError: for instance, the disk is full.
     """
     try:
         yield
@@ -77,17 +80,22 @@ def writing_run(out: Path) -> Iterator[None]:
 
 
 def write_run(folder: Path, result: FitResult) -> None:
-    """Everything that is needed to judge, repeat and use the run.
+    """Write all files of a run.
 
-    ``run.json`` (what was asked, on what, and the scores), ``head.safetensors`` (weights of the
-    seed best on val, and scaling), ``clips.csv``, ``predictions.csv``, ``history.csv``, two plots.
+    They are ``run.json`` (options, clips and scores), ``head.safetensors`` (weights of the best
+    seed on val, and scalings), ``clips.csv``, ``history.csv``, ``curves.png``, and for each target
+    ``predictions.csv`` and a plot.
+
+    Args:
+        folder: an empty folder.
+        result: the run.
     """
-    write_known(folder, result.data, result.inherited)
+    write_clip_ids(folder, result.data, result.inherited)
     for target in result.data.targets:
         table = prediction_columns(target, result.all_scores[target.name], result.data.splits)
         write_target(folder, result, target, table)
     rounds = [row for done in result.outcomes for row in done.history]
-    write_table(folder / "history.csv", history_of(rounds, result.headline))
+    write_table(folder / "history.csv", history_columns(rounds, result.headline))
     plot_curves(folder / "curves.png", result)
     tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
     tensors |= scaling_tensors(result.data.scalings)
@@ -99,7 +107,14 @@ def write_run(folder: Path, result: FitResult) -> None:
 def write_target(
     folder: Path, result: FitResult, target: Target, predictions: Mapping[str, Column]
 ) -> None:
-    """Of one target the predictions, and their picture if there is one."""
+    """Write the predictions of one target, and their plot if there is one.
+
+    Args:
+        folder: folder of the run.
+        result: the run.
+        target: the target.
+        predictions: columns of its table of predictions.
+    """
     mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
     write_table(folder / f"predictions{mark}.csv", predictions)
     if target.task in ("classify", "pairs"):
@@ -109,13 +124,18 @@ def write_target(
 
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> None:
-    """``run.json``."""
+    """Write ``run.json``."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
     (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def history_of(rounds: Sequence[Round], headline: str) -> dict[str, list[object]]:
-    """A row for each round; its numbers have 6 digits."""
+def history_columns(rounds: Sequence[Round], headline: str) -> dict[str, list[object]]:
+    """Return the columns of ``history.csv``: the fields of each round, with 6 digits.
+
+    Args:
+        rounds: the rounds.
+        headline: name of the score by which rounds were chosen, used in a column's name.
+    """
     titles = {"val_score": f"val_{headline}"}
     return {
         titles.get(field.name, field.name): [_short(getattr(row, field.name)) for row in rounds]
@@ -124,14 +144,15 @@ def history_of(rounds: Sequence[Round], headline: str) -> dict[str, list[object]
 
 
 def _short(value: object) -> object:
+    """Return a float as text with 6 digits, and other values and NaN as they are."""
     is_number = isinstance(value, float) and not math.isnan(value)
     return f"{value:.6g}" if is_number else value
 
 
 def document_of(result: FitResult) -> dict[str, Any]:
-    """``run.json``."""
+    """Return the contents of ``run.json``."""
     best = result.best.best
-    asked = told(result.options, result.head_options)
+    asked = options_document(result.options, result.head_options)
     return {
         "format_version": FORMAT_VERSION,
         "head": asked["head"],
@@ -176,18 +197,23 @@ def document_of(result: FitResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def told(options: FitOptions, head_options: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of ``run.json`` that say what was asked: ``head`` and ``options``."""
-    fields = dataclasses.asdict(options)
+def options_document(options: FitOptions, head_options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of ``run.json`` that hold the options: ``head`` and ``options``.
+
+    Args:
+        options: options of the fit.
+        head_options: the head's own options, defaults included.
+    """
+    fields = options.flat()
     head = {"name": fields.pop("head"), "options": dict(head_options)}
-    for name in ("head_options", "target"):  # said with the head, and by the targets
+    for name in ("head_options", "target"):  # ``head`` and ``targets`` hold these
         del fields[name]
     found: dict[str, Any] = json.loads(json.dumps({"head": head, "options": fields}))
     return found
 
 
 def _replace(folder: Path, out: Path) -> None:
-    """Rename, moving an older run out of the way first."""
+    """Rename ``folder`` to ``out``; an older run there is moved away first and then removed."""
     if not out.exists():
         os.rename(folder, out)
         return
@@ -203,8 +229,10 @@ def _replace(folder: Path, out: Path) -> None:
 
 
 def _is_empty_folder(path: Path) -> bool:
+    """Return whether the path is a folder without entries."""
     return path.is_dir() and not any(path.iterdir())
 
 
 def _cannot_write(out: Path, error: OSError) -> FitError:
+    """Return the error for a run that cannot be written."""
     return FitError(f"{out} cannot be written: {error.strerror}; choose another --out")

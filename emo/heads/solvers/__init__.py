@@ -1,4 +1,4 @@
-"""Linear models solved to their optimum: tensors in, solutions out. Knows no head, no store.
+"""Solve linear models to their optimum, given tensors; knows nothing of heads and stores.
 
 May import: heads.labels.
 Read first: path.py.

@@ -1,7 +1,9 @@
 """L-BFGS on many smooth functions at once, such as one linear model at many penalties.
 
-Together they share each pass over the data, which is what costs; ``torch.optim`` solves one and
-imports torch's compiler for it (see ``adamw.py``).
+The functions share each pass over the data, which takes most of the time. ``torch.optim`` minimises
+one function, and imports torch's compiler for it (see ``training/adamw.py``).
+
+Shapes: P functions, p of them not yet at their minimum, K variables of each.
 """
 
 from collections.abc import Callable
@@ -11,59 +13,68 @@ import torch
 from torch import Tensor
 
 CurvaturePair = tuple[Tensor, Tensor, Tensor]
-"""A step (p, K), the change of gradient over it, and 1 / their product (p,); 0: no use."""
+"""A step (p, K), the change of gradient over it (p, K), and the inverse of their inner product
+(p,), which is 0 where the pair cannot be used."""
 TRIES = 12
-"""Of lengths of a step, before a row counts as being at its minimum."""
+"""Number of step lengths that are tried before a function is taken to be at its minimum."""
 FLAT_ENOUGH = 0.7
-"""Share of its first slope that a line may have where a step ends."""
+"""A step length is accepted where the slope along the line is at most this share of the first."""
 LONGEST = 3.0
-"""Times the last length, added to it where the line still falls."""
+"""Largest increase of the step length, as a multiple of it, while the function still falls."""
 INSIDE = 0.1
-"""Share of a length or stretch that a new length lies away from the ends."""
+"""Least distance of a new length from the ends of its interval, as a share of the interval."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """P functions ``outer(linear(row))``, of which the linear part is what costs."""
+    """P functions ``outer(linear(row))``, whose linear part takes most of the time.
+
+    The last argument of each field, ``which``, int64 (p,), holds the indices of the functions.
+    """
 
     linear: Callable[[Tensor, Tensor], Tensor]
-    """rows (p, K), which (p,) -> their images (p, …)."""
+    """Maps rows of variables (p, K) to their images (p, …)."""
     adjoint: Callable[[Tensor, Tensor], Tensor]
-    """images (p, …), which -> (p, K), by the transpose of ``linear``."""
+    """Maps images (p, …) to rows (p, K) by the transpose of ``linear``."""
     outer: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-    """images, which -> values (p,) of functions ``which`` and their gradients (p, …)."""
+    """Maps images (p, …) to values (p,) and gradients by the images (p, …)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """Where P functions were left."""
+    """The points at which the minimisation of P functions ended."""
 
     image: Tensor
-    """(P, …)."""
+    """float32 (P, …): images of the points."""
     row: Tensor
-    """(P, K), from the start."""
+    """float32 (P, K): variables, as differences from the start."""
     value: Tensor
-    """(P,)."""
+    """float32 (P,): values of the functions."""
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """The functions that are not at their minimum yet."""
+    """The state of p functions that are not at their minimum yet."""
 
     which: Tensor
+    """int64 (p,): indices of the functions."""
     image: Tensor
+    """float32 (p, …): images of the current points."""
     row: Tensor
+    """float32 (p, K): variables, as differences from the start."""
     value: Tensor
+    """float32 (p,): values of the functions."""
     outward: Tensor
-    """(p, …) gradient by the image."""
+    """float32 (p, …): gradients by the images."""
     gradient: Tensor
-    """(p, K)."""
+    """float32 (p, K): gradients by the variables."""
     goal: Tensor
-    """(p,), the length of gradient at which a row is done."""
+    """float32 (p,): norm of the gradient at which a function is at its minimum."""
     scale: Tensor
-    """(p,), of the first guess at the inverse Hessian."""
+    """float32 (p,): factor of the identity as first approximation of the inverse Hessian."""
 
     def select(self, kept: Tensor) -> "_State":
+        """Return the state of the functions where ``kept``, bool (p,), is True."""
         return _State(*(getattr(self, item.name)[kept] for item in fields(self)))
 
 
@@ -77,18 +88,19 @@ def lbfgs(
     first_scale: float | None = None,
     memory: int = 10,
 ) -> Minimum:
-    """Minimise P functions together, each in its own row.
+    """Minimise P functions together, each over its own K variables.
 
-    A step goes to where its line is nearly flat; the line costs no pass, as images are linear.
+    The line search of a step needs no pass over the data, because images are linear in the step.
 
     Args:
         objective: the functions.
-        start: (P, …), the image where they begin, at rows of 0.
-        steps: at most.
-        tolerance: a row is done when its gradient is shorter than this share of its first one.
-        least: or shorter than this.
-        first_scale: of the first step, times the gradient; None: a step of length 1.
-        memory: pairs of steps and gradient changes kept.
+        start: float32 (P, …), images of the starting points, whose rows are 0.
+        steps: largest number of steps.
+        tolerance: a function is at its minimum when the norm of its gradient is below this share
+            of the first one,
+        least: or below this number.
+        first_scale: length of the first step as a multiple of the gradient; None: length 1.
+        memory: number of pairs of steps and gradient changes that are kept.
 
     Source: Nocedal and Wright 2006, algorithms 7.4 and 7.5.
     """
@@ -112,7 +124,7 @@ def lbfgs(
             getattr(found, item.name)[state.which] = getattr(state, item.name)
         if not bool(is_open.any()):
             break
-        if not bool(is_open.all()):  # the others go on alone
+        if not bool(is_open.all()):  # continue with the others only
             state = state.select(is_open)
             pairs = [(s[is_open], c[is_open], i[is_open]) for s, c, i in pairs]
     return found
@@ -121,6 +133,7 @@ def lbfgs(
 def _step(
     objective: Objective, state: _State, pairs: list[CurvaturePair]
 ) -> tuple[_State, CurvaturePair]:
+    """Take one step of each function; return the new state, and the step's curvature pair."""
     direction = -_direction(state, pairs)
     towards = objective.linear(direction, state.which)
     length, value, outward = _search(objective, state, towards)
@@ -140,7 +153,17 @@ def _step(
 
 
 def _search(objective: Objective, state: _State, towards: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Lengths (p,) of steps, 0 where no line falls; values (p,) and outward gradients there."""
+    """Search a step length for each function.
+
+    Args:
+        objective: the functions.
+        state: where they are.
+        towards: (p, …), images of the directions.
+
+    Returns:
+        Lengths (p,), 0 where no length lowers the function; values (p,) and gradients by the
+        images (p, …) at the new points.
+    """
     lengths, values, outwards = zip(
         *(_search_one(objective, state, towards[row], row) for row in range(len(towards))),
         strict=True,
@@ -151,9 +174,10 @@ def _search(objective: Objective, state: _State, towards: Tensor) -> tuple[Tenso
 def _search_one(
     objective: Objective, state: _State, towards: Tensor, row: int
 ) -> tuple[float, Tensor, Tensor]:
-    """Where the line of one row is nearly flat, between a length where it falls and one where not.
+    """Search the step length of one function: where its slope along the line is small enough.
 
-    By secants: between two such lengths, or past the last one while there is none where it rises.
+    The length is found by secants: inside an interval at whose ends the function falls and rises,
+    or beyond the last length as long as the function falls there.
     """
     which, start, best = state.which[[row]], state.image[row], float(state.value[row])
     first = float(torch.dot(state.outward[row].flatten(), towards.flatten()))
@@ -174,21 +198,23 @@ def _search_one(
 
 
 def _longer(before: tuple[float, float], last: tuple[float, float]) -> float:
-    """A length past the last of two (length, slope), both of which fall."""
+    """Return a length beyond the last of two (length, slope) at which the function falls."""
     flattens = last[1] - before[1]
     more = -last[1] * (last[0] - before[0]) / flattens if flattens > 0 else torch.inf
     return last[0] + min(max(more, INSIDE * last[0]), LONGEST * last[0])
 
 
 def _between(low: tuple[float, float], high: tuple[float, float]) -> float:
-    """A length between two (length, slope), of which the first falls and the second rises."""
+    """Return a length between two (length, slope): the function falls at the first, and rises at
+    the second.
+    """
     stretch = high[0] - low[0]
     share = low[1] / (low[1] - high[1])
     return low[0] + stretch * min(max(share, INSIDE), 1 - INSIDE)
 
 
 def _direction(state: _State, pairs: list[CurvaturePair]) -> Tensor:
-    """The two-loop recursion, every row by itself: (p, K)."""
+    """Multiply gradients by approximate inverse Hessians, (p, K), with the two-loop recursion."""
     direction, factors = state.gradient.clone(), []
     for step, change, inverse in reversed(pairs):
         factors.append(inverse * (step * direction).sum(1))

@@ -1,4 +1,4 @@
-"""Penalised linear models solved to their optimum: L-BFGS over a path of penalties."""
+"""Solve a penalised linear model to its optimum with L-BFGS, at all penalties of a path at once."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,24 +8,27 @@ from torch import Tensor
 from torch.nn import functional
 
 from emo.heads.solvers.lbfgs import Objective, lbfgs
-from emo.heads.solvers.preconditioner import Factors, RoundCoordinates, bends_of
+from emo.heads.solvers.preconditioner import CovarianceFactors, WhitenedCoordinates, bias_hessian
 
 SPARSE_BELOW = 0.05
 """Share of non-zeros under which products skip the zeros (hashed text has 0.5 %)."""
 
 WIDEST_COVARIANCE = 4096
-"""Columns; of more, their covariance costs more than it saves, and variances must do."""
+"""Largest number of columns for which the covariance is worth computing; with more columns, their
+variances are used."""
 WIDE = 1.3
-"""Columns a clip from which the clips' own coordinates are worth finding."""
+"""Number of columns for each clip from which a QR decomposition of the clips is worth computing."""
 COVARIANCE_BLOCK = 256
-"""Columns multiplied at a time."""
+"""Number of columns that are multiplied at a time."""
 TOLERANCE, LEAST = 5e-5, 1e-5
-"""Of the gradient's length in round coordinates. Looser ones change no loss that float32 can see,
-but under weak penalties the probabilities of held-out clips, by .02."""
+"""Relative and absolute norm of the gradient, in whitened coordinates, at which the solver stops.
+Larger ones change no loss that float32 can tell apart, but under weak penalties the probabilities
+of held-out clips change by .02."""
 BIAS_STEPS = 30
+"""Largest number of steps when only biases are solved."""
 
 _Bags = tuple[Tensor, Tensor, Tensor]
-"""Which rows of a table each bag adds, the offsets of the bags, and the factors."""
+"""Arguments of ``embedding_bag``: the rows that each bag adds, the offsets of bags, the factors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,13 @@ class Solution:
     """The optimum at one penalty: ``rows @ weight.T + bias``."""
 
     penalty: float
+    """The penalty."""
     weight: Tensor
-    """(C, D)."""
+    """float32 (C, D)."""
     bias: Tensor
-    """(C,), not penalised."""
+    """float32 (C,), not penalised."""
     loss: float
-    """Without the penalty."""
+    """Training loss without the penalty."""
 
 
 def solve_path(
@@ -46,15 +50,18 @@ def solve_path(
 ) -> Iterator[Solution]:
     """Minimise ``loss(logits) + penalty / 2 · |weight|²`` for all penalties together.
 
-    The same as scikit-learn's LogisticRegression with C = 1 / (penalty · N) when ``loss`` is the
-    mean cross-entropy. Columns are centred for the solver only (the free bias undoes it exactly),
-    and columns which are always zero keep a weight of zero.
+    If ``loss`` is the mean cross-entropy, the solutions are those of scikit-learn's
+    LogisticRegression with C = 1 / (penalty · N). Columns are centred for the solver only; the bias
+    is free, so that this changes no solution. A column that is always zero has a weight of zero.
 
     Args:
-        rows: (N, D) float32, scaled.
-        loss: (N, C) logits -> scalar, convex.
-        outputs: C.
-        penalties: P of them.
+        rows: float32 (N, D), scaled.
+        loss: maps logits, float32 (N, C), to a scalar; convex.
+        outputs: number of logits C.
+        penalties: the P penalties.
+
+    Yields:
+        The solution at each penalty, in their order.
     """
     width = rows.shape[1]
     used = rows.any(0).nonzero().squeeze(1)
@@ -65,7 +72,7 @@ def solve_path(
     is_square = isinstance(products, _Dense) and rows.shape[1] <= WIDEST_COVARIANCE
     covariance = _covariance(rows, centre) if is_square else _variances(rows, centre)
     model = _Model(loss, products, centre, outputs, rows.new_tensor(penalties))
-    weights, biases, losses = _optima(model, Factors(covariance))
+    weights, biases, losses = _optima(model, CovarianceFactors(covariance))
     for penalty, solved, bias, value in zip(penalties, weights, biases, losses, strict=True):
         weight = rows.new_zeros(outputs, width)
         weight[:, used] = solved if axes is None else solved @ axes.T
@@ -74,28 +81,35 @@ def solve_path(
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    """The penalised loss of weights and biases on centred columns.
+    """The penalised losses of a linear model on centred columns, as functions for L-BFGS.
 
-    An image (p, C, N + D) holds the logits, clips last because cross-entropy is five times faster
-    so, and the weights.
+    An image, (p, C, N + D), holds logits (p, C, N) and weights (p, C, D). Clips are the last axis
+    because cross-entropy is five times faster that way.
     """
 
     loss: Callable[[Tensor], Tensor]
+    """Maps logits (N, C) to a scalar."""
     rows: "_Rows"
+    """Products with the inputs (N, D), dense or sparse."""
     centre: Tensor
+    """float32 (D,): mean of each column."""
     outputs: int
-    strengths: Tensor
-    """(P,) the penalties."""
+    """Number of logits C."""
+    penalties: Tensor
+    """float32 (P,)."""
 
     def image(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """(p, C, D), (p, C) -> (p, C, N + D)."""
+        """Return the image (p, C, N + D) of weights (p, C, D) and biases (p, C)."""
         flat = weight.flatten(0, 1)  # (p · C, D)
         shift = bias.flatten() - flat @ self.centre
         logits = self.rows.across(flat).add_(shift[:, None])
         return torch.cat([logits.view(*bias.shape, -1), weight], dim=2)
 
     def adjoint(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The transpose of :meth:`image`."""
+        """Map images (p, C, N + D) to weights (p, C, D) and biases (p, C).
+
+        This is the transpose of :meth:`image`.
+        """
         clips = self.rows.shape[0]
         slopes = image[..., :clips].flatten(0, 1).contiguous()  # (p · C, N)
         bias = slopes.sum(1)
@@ -103,17 +117,21 @@ class _Model:
         return weight.view(*image.shape[:2], -1) + image[..., clips:], bias.view(image.shape[:2])
 
     def outer(self, image: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (p,) of the penalised loss, and their gradients by the images."""
+        """Return penalised losses (p,), and their gradients by the images (p, C, N + D).
+
+        Args:
+            image: (p, C, N + D).
+            which: int64 (p,), indices of the penalties.
+        """
         clips = self.rows.shape[0]
         logits, weight = image[..., :clips], image[..., clips:]
         losses, slopes = zip(*map(self._slope, logits), strict=True)
-        strengths = self.strengths[which]
-        pulls = strengths[:, None, None] * weight
-        values = torch.stack(losses) + (pulls * weight).sum((1, 2)) / 2
-        return values, torch.cat([torch.stack(slopes), pulls], dim=2)
+        of_weights = self.penalties[which][:, None, None] * weight
+        values = torch.stack(losses) + (of_weights * weight).sum((1, 2)) / 2
+        return values, torch.cat([torch.stack(slopes), of_weights], dim=2)
 
     def _slope(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """(C, N) -> the loss, and its gradient (C, N)."""
+        """Return the loss of logits (C, N), and its gradient (C, N)."""
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
             value = self.loss(leaf.T)
@@ -121,11 +139,12 @@ class _Model:
         return value.detach(), gradient
 
     def _loss_alone(self, image: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss (1,) of logits (1, C, N) without a penalty, and its gradient."""
         value, gradient = self._slope(image[0])
         return value[None], gradient[None]
 
     def best_bias(self) -> Tensor:
-        """(C,) with weights of zero."""
+        """Return the optimal biases, float32 (C,), of weights of zero."""
         clips = self.rows.shape[0]
         objective = Objective(
             linear=lambda row, _: row[..., None].expand(*row.shape, clips),
@@ -136,14 +155,14 @@ class _Model:
         return lbfgs(objective, start, steps=BIAS_STEPS).row[0]
 
 
-def _optima(model: _Model, factors: Factors) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights (P, C, D), biases (P, C) and losses (P,)."""
-    count, clips = len(model.strengths), model.rows.shape[0]
+def _optima(model: _Model, factors: CovarianceFactors) -> tuple[Tensor, Tensor, Tensor]:
+    """Return optimal weights (P, C, D), biases (P, C) and losses without penalties (P,)."""
+    count, clips = len(model.penalties), model.rows.shape[0]
     bias = model.best_bias()
     start = bias.new_zeros(count, model.outputs, clips + len(model.centre))
     start[..., :clips] = bias[:, None]
-    bends = bends_of(model.loss, start[0, :, :clips])
-    coordinates = RoundCoordinates(bends, factors, model.strengths)
+    hessian = bias_hessian(model.loss, start[0, :, :clips])
+    coordinates = WhitenedCoordinates(hessian, factors, model.penalties)
     objective = Objective(
         linear=lambda row, which: model.image(*coordinates.weights(row, which)),
         adjoint=lambda image, which: coordinates.adjoint(*model.adjoint(image), which),
@@ -151,14 +170,18 @@ def _optima(model: _Model, factors: Factors) -> tuple[Tensor, Tensor, Tensor]:
     )
     found = lbfgs(objective, start, tolerance=TOLERANCE, least=LEAST, first_scale=1.0)
     weights, biases = coordinates.weights(found.row, torch.arange(count))
-    losses = found.value - model.strengths / 2 * weights.square().sum((1, 2))
+    losses = found.value - model.penalties / 2 * weights.square().sum((1, 2))
     return weights, bias + biases, losses
 
 
 def _few_columns(rows: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Of more columns than clips, the clips' coordinates (N, N) and their axes (D, N).
+    """Reduce dense inputs with many more columns than clips to N columns.
 
-    The best weights lie in the span of the clips, where they are as long in either coordinates.
+    The optimal weights lie in the span of the clips, and have the same length in an orthonormal
+    basis of it.
+
+    Returns:
+        The inputs in that basis, (N, N), and the basis, (D, N); or the inputs unchanged, and None.
     """
     is_wide = rows.shape[1] >= WIDE * rows.shape[0]
     if not is_wide or int(rows.count_nonzero()) < SPARSE_BELOW * rows.numel():
@@ -168,7 +191,10 @@ def _few_columns(rows: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def _covariance(rows: Tensor, centre: Tensor) -> Tensor:
-    """(N, D) -> (D, D), of which only blocks on and above the diagonal are multiplied."""
+    """Return the covariance of the columns: (N, D) -> (D, D).
+
+    Only blocks on and above the diagonal are multiplied.
+    """
     products = rows.new_empty(rows.shape[1], rows.shape[1])
     for first in range(0, rows.shape[1], COVARIANCE_BLOCK):
         end = min(first + COVARIANCE_BLOCK, rows.shape[1])
@@ -180,29 +206,32 @@ def _covariance(rows: Tensor, centre: Tensor) -> Tensor:
 
 
 def _variances(rows: Tensor, centre: Tensor) -> Tensor:
-    """(N, D) -> (D,)."""
+    """Return the variance of each column: (N, D) -> (D,)."""
     squares: Tensor = torch.linalg.vector_norm(rows, dim=0).square() / len(rows)
     return (squares - centre.square()).clamp(min=0)
 
 
 class _Dense:
-    """Products of the rows with weights and with gradients."""
+    """Products of dense inputs (N, D) with weights and with gradients."""
 
     def __init__(self, rows: Tensor) -> None:
         self.shape = rows.shape
         self._rows = rows
 
     def across(self, weight: Tensor) -> Tensor:
-        """(C, D) -> (C, N)."""
+        """Multiply weights with the transposed inputs: (C, D) -> (C, N)."""
         return weight @ self._rows.T
 
     def down(self, slopes: Tensor) -> Tensor:
-        """(C, N) -> (C, D)."""
+        """Multiply gradients by logits with the inputs: (C, N) -> (C, D)."""
         return slopes @ self._rows
 
 
 class _Sparse:
-    """The same by the non-zeros alone; torch's own sparse products are 20 times slower."""
+    """Products of sparse inputs (N, D) with weights and with gradients, from the non-zeros alone.
+
+    torch's own sparse products are 20 times slower.
+    """
 
     def __init__(self, rows: Tensor) -> None:
         self.shape = rows.shape
@@ -214,9 +243,11 @@ class _Sparse:
         self._down = clips[by_column], offsets, values[by_column]
 
     def across(self, weight: Tensor) -> Tensor:
+        """Multiply weights with the transposed inputs: (C, D) -> (C, N)."""
         return _sum_bags(weight, self._across)
 
     def down(self, slopes: Tensor) -> Tensor:
+        """Multiply gradients by logits with the inputs: (C, N) -> (C, D)."""
         return _sum_bags(slopes, self._down)
 
 
@@ -224,13 +255,13 @@ _Rows = _Dense | _Sparse
 
 
 def _product(rows: Tensor) -> _Rows:
-    """Sparse when non-zeros are few."""
+    """Return sparse products if few inputs (N, D) are non-zero, else dense ones."""
     is_dense = int(rows.count_nonzero()) >= SPARSE_BELOW * rows.numel()
     return _Dense(rows) if is_dense else _Sparse(rows)
 
 
 def _sum_bags(table: Tensor, bags: _Bags) -> Tensor:
-    """(C, columns of the table) -> (C, bags)."""
+    """Sum columns of a table into bags: (C, columns) -> (C, bags)."""
     columns, offsets, values = bags
     sums = functional.embedding_bag(
         columns, table.T.contiguous(), offsets, mode="sum", per_sample_weights=values,
@@ -240,6 +271,7 @@ def _sum_bags(table: Tensor, bags: _Bags) -> Tensor:
 
 
 def _offsets(groups: Tensor, count: int) -> Tensor:
+    """Return the offsets, int64 (count + 1,), of groups that are sorted by their number."""
     offsets = torch.zeros(count + 1, dtype=torch.int64)
     torch.cumsum(groups.bincount(minlength=count), 0, out=offsets[1:])
     return offsets

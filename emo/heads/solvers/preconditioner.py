@@ -1,4 +1,6 @@
-"""Coordinates in which a penalised linear model is nearly round: its solver needs few steps."""
+"""Preconditioning: coordinates in which the Hessian of a penalised linear model is nearly the
+identity, so that its solver needs few steps.
+"""
 
 from collections.abc import Callable
 
@@ -6,105 +8,126 @@ import torch
 from torch import Tensor
 
 FLATTEST = 1e-3
-"""Share of the largest curvature; classes that bend less count as if they bent so much."""
+"""Least eigenvalue of the Hessian by the biases that is used, as a share of the largest."""
 LOWEST = 1e-6
-"""Share of the largest eigenvalue; float32 cannot factor what is nearer to singular."""
-FLAT_FROM = 0.3
-"""Share of the largest eigenvalue; a higher ridge makes the blocks round by itself."""
-FLAT = 1_000
-"""Where no factor is needed."""
+"""Least ridge, as a share of the covariance's largest eigenvalue; with a smaller one the matrix is
+too close to singular for a float32 factor."""
+RIDGE_ONLY_FROM = 0.3
+"""Ridge, as a share of the covariance's largest eigenvalue, from which the ridge alone is used."""
+RIDGE_ONLY = 1_000
+"""Number instead of a decade where the ridge alone is used, and no factor is needed."""
 POWERS = 20
+"""Number of iterations of the power method."""
 INVERTED_BLOCK = 128
-"""Columns of a factor up to which its inverse is found by substitution."""
+"""Largest number of columns of a triangular factor that is inverted by substitution."""
 
 
-class Factors:
-    """Inverses of Cholesky factors of a covariance with ridges, one a decade of ridge."""
+class CovarianceFactors:
+    """Inverse Cholesky factors of a covariance plus ridges, one for each power of 10 of ridge."""
 
     def __init__(self, covariance: Tensor) -> None:
-        """With the covariance of the columns (D, D), or its diagonal alone (D,)."""
+        """Keep the covariance of the columns, float32 (D, D), or its diagonal alone, (D,)."""
         self._covariance = covariance
         self._found: dict[int, Tensor] = {}
         self.highest = _highest(covariance)
 
     def divide(self, rows: Tensor, decade: int) -> Tensor:
-        """(r, D) -> the rows times the inverse of the factor at a ridge of ``10 ** decade``."""
+        """Multiply rows (r, D) by the inverse of the factor at a ridge of ``10 ** decade``."""
         inverse = self._inverse(decade)
         return rows * inverse if inverse.ndim == 1 else rows @ inverse
 
     def divide_transposed(self, rows: Tensor, decade: int) -> Tensor:
-        """(r, D) -> the rows times the transpose of the inverse."""
+        """Multiply rows (r, D) by the transposed inverse of the factor, see :meth:`divide`."""
         inverse = self._inverse(decade)
         return rows * inverse if inverse.ndim == 1 else rows @ inverse.T
 
     def _inverse(self, decade: int) -> Tensor:
+        """Return the inverse factor, (D, D) or a diagonal (D,); each is computed once."""
         if decade not in self._found:
             self._found[decade] = _inverse_factor(self._covariance, 10.0**decade)
         return self._found[decade]
 
 
-class RoundCoordinates:
-    """``(p, C · (D + 1))`` coordinates -> weights (p, C, D) and biases (p, C), for P penalties.
+class WhitenedCoordinates:
+    """Coordinates (p, C · (D + 1)) of weights (p, C, D) and biases (p, C), for P penalties.
 
-    While the clips' logits bend the loss alike, its Hessian is the product of A (C, C), how it
-    bends with the biases, and the covariance of the columns. In the eigenvectors of A it falls
-    apart into ``a · (covariance + penalty / a)``, one block a class, and in the coordinates of
-    these blocks' Cholesky factors it is the identity. A factor serves a decade of ``penalty / a``;
-    where that is most of the covariance, its root alone does. Source: Böhning 1992 (Multinomial
-    logistic regression algorithm), with the curvature at the origin instead of its bound.
+    If the loss has the same curvature in the logits of every clip, its Hessian is the Kronecker
+    product of A, (C, C), the Hessian by the biases, and the covariance of the columns. In the
+    eigenvectors of A it is block-diagonal, with a block ``a · (covariance + penalty / a)`` for each
+    eigenvalue a. In the coordinates of these blocks' Cholesky factors it is the identity. One
+    factor is used for all ``penalty / a`` that round to the same power of 10; where the ridge is
+    most of a block, its square root is used alone. Source: Böhning 1992 (Multinomial logistic
+    regression algorithm), with the curvature at the origin instead of its bound.
     """
 
-    def __init__(
-        self,
-        bends: Tensor,
-        factors: Factors,
-        penalties: Tensor,
-    ) -> None:
-        """Turn to the eigenvectors.
+    def __init__(self, hessian: Tensor, factors: CovarianceFactors, penalties: Tensor) -> None:
+        """Compute the eigenvectors of the Hessian, and the ridge of each block.
 
         Args:
-            bends: (C, C) the Hessian of the loss by the biases.
-            factors: of the columns' covariance.
-            penalties: (P,).
+            hessian: float32 (C, C), Hessian of the loss by the biases.
+            factors: factors of the columns' covariance.
+            penalties: float32 (P,).
         """
         self._factors = factors
-        found, self._eigenvectors = torch.linalg.eigh(bends)
+        found, self._eigenvectors = torch.linalg.eigh(hessian)
         highest = float(found.max())
         found = found.clamp(min=FLATTEST * highest) if highest > 0 else torch.ones_like(found)
         self._spread = found.rsqrt()[:, None]  # (C, 1)
         ratios = penalties[:, None] / found  # (P, C)
         lowest = ratios.new_tensor(max(factors.highest, 1e-12) * LOWEST)
-        is_flat = ratios >= FLAT_FROM * factors.highest
-        self._scale = torch.where(is_flat, ratios.rsqrt(), 1.0)
+        is_ridge_only = ratios >= RIDGE_ONLY_FROM * factors.highest
+        self._scale = torch.where(is_ridge_only, ratios.rsqrt(), 1.0)
         decades = ratios.maximum(lowest).log10().round().long()
-        self._decade = torch.where(is_flat, FLAT, decades)
+        self._decade = torch.where(is_ridge_only, RIDGE_ONLY, decades)
 
     def weights(self, flat: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """(p, C · (D + 1)) of penalties ``which`` -> weights (p, C, D) and biases (p, C)."""
+        """Map coordinates (p, C · (D + 1)) to weights (p, C, D) and biases (p, C).
+
+        Args:
+            flat: the coordinates.
+            which: int64 (p,), indices of the penalties.
+        """
         both = flat.view(len(flat), len(self._eigenvectors), -1) * self._spread  # (p, C, D + 1)
-        weight = self._factored(both[..., :-1], which, Factors.divide)
+        weight = self._factored(both[..., :-1], which, CovarianceFactors.divide)
         return self._eigenvectors @ weight, both[..., -1] @ self._eigenvectors.T
 
     def adjoint(self, weight: Tensor, bias: Tensor, which: Tensor) -> Tensor:
-        """The transpose of :meth:`weights`, for gradients."""
-        blocks = self._factored(self._eigenvectors.T @ weight, which, Factors.divide_transposed)
+        """Map gradients by weights and biases to gradients by coordinates, (p, C · (D + 1)).
+
+        This is the transpose of :meth:`weights`.
+
+        Args:
+            weight: gradients by the weights, (p, C, D).
+            bias: gradients by the biases, (p, C).
+            which: int64 (p,), indices of the penalties.
+        """
+        transposed = CovarianceFactors.divide_transposed
+        blocks = self._factored(self._eigenvectors.T @ weight, which, transposed)
         both = torch.cat([blocks, (bias @ self._eigenvectors)[..., None]], dim=2)
         return (both * self._spread).flatten(1)
 
     def _factored(
-        self, blocks: Tensor, which: Tensor, divide: Callable[[Factors, Tensor, int], Tensor]
+        self,
+        blocks: Tensor,
+        which: Tensor,
+        divide: Callable[[CovarianceFactors, Tensor, int], Tensor],
     ) -> Tensor:
-        """(p, C, D), each row divided by the factor of its decade."""
+        """Divide each row of blocks (p, C, D) by the factor of its ridge."""
         found = (blocks * self._scale[which][..., None]).flatten(0, 1)  # (p · C, D)
         decades = self._decade[which].flatten()  # (p · C,)
-        for decade in set(decades.tolist()) - {FLAT}:
+        for decade in set(decades.tolist()) - {RIDGE_ONLY}:
             mine = (decades == decade).nonzero().squeeze(1)
             found[mine] = divide(self._factors, found[mine], decade)
         return found.view_as(blocks)
 
 
-def bends_of(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
-    """(C, N) logits -> the Hessian (C, C) of the loss by biases added to them."""
+def bias_hessian(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
+    """Return the Hessian of a loss by biases that are added to the logits, float32 (C, C).
+
+    Args:
+        loss: maps logits (N, C) to a scalar.
+        logits: float32 (C, N).
+    """
     with torch.enable_grad():
         leaf = logits.new_zeros(len(logits)).requires_grad_()
         (slope,) = torch.autograd.grad(loss(logits.T + leaf), leaf, create_graph=True)
@@ -114,7 +137,7 @@ def bends_of(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Tensor:
 
 
 def _highest(covariance: Tensor) -> float:
-    """Its largest eigenvalue, by the power method."""
+    """Return the largest eigenvalue of a covariance (D, D) or (D,), by the power method."""
     if covariance.ndim == 1:
         return float(covariance.max())
     vector = covariance.sum(1)
@@ -124,7 +147,10 @@ def _highest(covariance: Tensor) -> float:
 
 
 def _inverse_factor(covariance: Tensor, ridge: float) -> Tensor:
-    """Of the Cholesky factor (D, D), or a diagonal one (D,), of the covariance with a ridge."""
+    """Return the inverse of the Cholesky factor of covariance plus ridge: (D, D) or (D,).
+
+    The ridge is raised until the matrix can be factored.
+    """
     if covariance.ndim == 1:
         found: Tensor = (covariance + ridge).rsqrt()
         return found
@@ -140,7 +166,10 @@ def _inverse_factor(covariance: Tensor, ridge: float) -> Tensor:
 
 
 def _invert(factor: Tensor, found: Tensor) -> None:
-    """Write the inverse of a lower triangle, by halves: products are faster than substitution."""
+    """Write the inverse of a lower triangular matrix into ``found``.
+
+    It is computed by halves, because products are faster than substitution.
+    """
     width = len(factor)
     if width <= INVERTED_BLOCK:
         found.copy_(torch.linalg.solve_triangular(factor, torch.eye(width), upper=False))

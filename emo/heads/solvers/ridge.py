@@ -1,4 +1,4 @@
-"""Ridge regression over a path of penalties in closed form, on classes as well as on numbers."""
+"""Ridge regression in closed form at all penalties of a path, on classes as well as on numbers."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,15 +11,19 @@ from emo.heads.solvers.path import Solution
 
 
 def ridge_path(rows: Tensor, wanted: Tensor, penalties: Sequence[float]) -> Iterator[Solution]:
-    """Minimise ``mean |rows @ weight.T + bias - wanted|² + penalty · |weight|²``.
+    """Minimise ``mean |rows @ weight.T + bias - wanted|² + penalty · |weight|²`` at each penalty.
 
-    The same as scikit-learn's Ridge with alpha = penalty · N. One product of the rows, then one
-    Cholesky factor a penalty, of the smaller side of the rows.
+    The solutions are those of scikit-learn's Ridge with alpha = penalty · N. The product of the
+    rows is computed once, and for each penalty one Cholesky factor, (D, D) or (N, N), whichever is
+    smaller.
 
     Args:
-        rows: (N, D) float32, scaled.
-        wanted: (N, C) float32.
-        penalties: from strong to weak.
+        rows: float32 (N, D), scaled.
+        wanted: float32 (N, C), what the outputs shall be.
+        penalties: penalties, from strong to weak.
+
+    Yields:
+        The solution at each penalty.
     """
     centre, mean = rows.double().mean(0).float(), wanted.mean(0)
     centred, aims = rows - centre, wanted - mean
@@ -36,7 +40,15 @@ def ridge_path(rows: Tensor, wanted: Tensor, penalties: Sequence[float]) -> Iter
 
 
 def wanted_of(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """What is regressed, (known rows, C) of 0 and 1 or of numbers; and which rows these are."""
+    """Return what ridge regression shall predict for labelled rows, and which rows these are.
+
+    Args:
+        labels: labels of any form, see :mod:`emo.heads.labels`.
+        classes: number of outputs C.
+
+    Returns:
+        float32 (labelled rows, C) of 0 and 1, or of numbers; and int64 (labelled rows,).
+    """
     known = known_rows(labels).nonzero().squeeze(1)
     found = labels[known]
     if is_classes(labels):

@@ -1,6 +1,6 @@
-"""One head on one split: loop, steps, loss, augmentation, checkpoints, logits.
+"""Train one head on one split: loop, gradient steps, loss, augmentation, checkpoints, logits.
 
-Writes nothing but checkpoints.
+Writes no file except checkpoints.
 
 May import: errors, heads.data, heads.head, heads.labels, heads.layers, heads.metrics,
     heads.options, ragged, store.backend.

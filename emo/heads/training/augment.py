@@ -1,4 +1,4 @@
-"""What is changed at random in a training batch: modality dropout, SpecAugment, mixup."""
+"""Random changes of a training batch: modality dropout, SpecAugment and mixup."""
 
 import itertools
 from dataclasses import replace
@@ -13,13 +13,13 @@ from emo.heads.options import LoopOptions
 from emo.ragged import Ragged
 
 MASKS = 2
-"""Of each kind; as in the LibriSpeech policies of SpecAugment."""
+"""Number of masks over time, and of masks over bands, as in SpecAugment's LibriSpeech policies."""
 LARGEST_SHARE = 0.2
-"""Of a clip's tokens, and of the bands, that one mask covers at most."""
+"""Largest share of a clip's tokens, or of the bands, that one mask covers."""
 
 
 def augment(batch: Batch, options: LoopOptions, random: np.random.Generator) -> Batch:
-    """The batch with streams dropped and spectrograms masked, as far as the options ask."""
+    """Return the batch with spectrograms masked and streams dropped, as the options say."""
     streams = batch.streams
     for name in options.spec_augment:
         if name in streams:
@@ -32,14 +32,22 @@ def augment(batch: Batch, options: LoopOptions, random: np.random.Generator) -> 
 def drop_modalities(
     streams: dict[str, Ragged], share: float, random: np.random.Generator
 ) -> dict[str, Ragged]:
-    """Make each stream of a clip absent with this probability; at least one always stays."""
+    """Make each stream of each clip absent with probability ``share``.
+
+    A clip that would lose all its streams keeps one of them, chosen at random.
+
+    Args:
+        streams: M streams of the same N clips, float32 (ΣT, D) each.
+        share: probability in [0, 1).
+        random: generator of the draws.
+    """
     lengths = np.stack([ragged.lengths.numpy() for ragged in streams.values()])  # (M, N)
     is_present = lengths > 0
     is_kept = is_present & (random.random(lengths.shape) >= share)
-    # a clip that would lose all keeps the one with the highest draw among its own
+    # a clip that would lose all streams keeps the one with the highest draw
     draws = np.where(is_present, random.random(lengths.shape), -1)
-    is_bare = ~is_kept.any(0)
-    is_kept[draws.argmax(0)[is_bare], np.flatnonzero(is_bare)] = True
+    lost_all = ~is_kept.any(0)
+    is_kept[draws.argmax(0)[lost_all], np.flatnonzero(lost_all)] = True
     is_kept &= is_present
     return {
         name: _keep(ragged, torch.from_numpy(kept))
@@ -48,9 +56,10 @@ def drop_modalities(
 
 
 def spec_augment(tokens: Ragged, random: np.random.Generator) -> Ragged:
-    """Set spans of time and of bands of every clip to zero, the mean of a scaled stream.
+    """Return tokens in which random spans of time and of bands of each clip are zero.
 
-    Source: Park et al. 2019 (arXiv:1904.08779), without time warping.
+    Zero is the mean of a scaled stream. Source: Park et al. 2019 (arXiv:1904.08779), without its
+    time warping.
     """
     values = tokens.values.clone()
     width, offsets = tokens.width, tokens.offsets.tolist()
@@ -64,10 +73,16 @@ def spec_augment(tokens: Ragged, random: np.random.Generator) -> Ragged:
 
 
 def mix(batch: Batch, order: np.ndarray, share: float) -> Batch:
-    """Each clip's tokens · share + those of another · (1 - share); labels are left alone.
+    """Mix the tokens of each clip with those of a partner: ``share`` · own + (1 - share) · other.
 
-    Token t of T is mixed with the other's token at the same part of its length, so that a clip
-    keeps its length; for pooled streams this is the mixup of Zhang et al. 2018.
+    The labels stay unchanged. Token t of T is mixed with the partner's token at the same relative
+    position, so that a clip keeps its length. For pooled streams this is the mixup of Zhang et al.
+    2018.
+
+    Args:
+        batch: N clips.
+        order: int64 (N,), the partner of each clip.
+        share: weight of a clip's own tokens, in [0, 1].
     """
     streams = {
         name: _mixed(tokens, tokens.select(order), share) for name, tokens in batch.streams.items()
@@ -76,6 +91,7 @@ def mix(batch: Batch, order: np.ndarray, share: float) -> Batch:
 
 
 def _mixed(tokens: Ragged, others: Ragged, share: float) -> Ragged:
+    """Mix the tokens of N clips with those of N partners, see :func:`mix`."""
     clips = segment_ids(tokens.offsets)
     lengths, other_lengths = tokens.lengths, others.lengths
     position = torch.arange(len(clips)) - tokens.offsets[clips]
@@ -88,6 +104,7 @@ def _mixed(tokens: Ragged, others: Ragged, share: float) -> Ragged:
 
 
 def _keep(tokens: Ragged, kept: Tensor) -> Ragged:
+    """Make the clips absent where ``kept``, bool (N,), is False."""
     lengths = torch.where(kept, tokens.lengths, 0)
     offsets = torch.zeros_like(tokens.offsets)
     torch.cumsum(lengths, 0, out=offsets[1:])
@@ -95,7 +112,7 @@ def _keep(tokens: Ragged, kept: Tensor) -> Ragged:
 
 
 def _span(size: int, random: np.random.Generator) -> tuple[int, int]:
-    """From and to, of at most ``LARGEST_SHARE`` of the size."""
+    """Draw the start and the end of a span that covers at most ``LARGEST_SHARE`` of ``size``."""
     length = int(random.integers(0, int(LARGEST_SHARE * size) + 1))
     low = int(random.integers(0, size - length + 1)) if size else 0
     return low, low + length

@@ -1,8 +1,9 @@
-"""What a fit has done so far, kept beside its run so that a killed one goes on where it was.
+"""Checkpoints: the progress of a fit, kept beside its run so that a killed fit can be resumed.
 
-One file for each finished seed and one for the seed at work, written under a temporary name,
-synced and renamed; each names the question it answers, since two fits of one ``--out`` share the
-folder. A fit that goes on gives the bits of one that was never stopped.
+The folder has one file for each finished seed and one for each seed in training. A file is written
+under a temporary name, synced and renamed. Each file holds the hash of its fit's question (see
+:mod:`emo.heads.training.fingerprint`), because two fits of one ``--out`` share the folder. A
+resumed fit gives the same bits as one that was not interrupted.
 """
 
 import contextlib
@@ -21,27 +22,28 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from emo.errors import FitError
-from emo.heads.training.fingerprint import HASHED, name_of
+from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question
 from emo.heads.training.outcome import Outcome, Round
 from emo.store.backend.commit import sync_folder
 
 QUESTION = "question.json"
 EVERY_SECONDS = 2.0
-"""Between two writes; what is fitted does not depend on when they happen."""
+"""Least time between two writes of one seed; the result does not depend on it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoints:
-    """Of one fit; see :func:`open_checkpoints`."""
+    """The checkpoint files of one fit; made by :func:`open_checkpoints`."""
 
     folder: Path
     question: str
-    """The name of what was asked, see :func:`emo.heads.training.fingerprint.name_of`."""
+    """Hash of the fit's question, see
+    :func:`emo.heads.training.fingerprint.hash_of_question`."""
     _written: dict[int, float] = field(default_factory=dict)
-    """When the file of a seed was written last."""
+    """Monotonic time of the last write, in seconds, by seed."""
 
-    def finished(self, seed: int) -> Outcome | None:
-        """The outcome of a seed, if it was finished."""
+    def read_finished(self, seed: int) -> Outcome | None:
+        """Read the outcome of a finished seed; None if the seed is not finished."""
         found = self._read(f"finished-{seed}")
         if found is None:
             return None
@@ -49,42 +51,51 @@ class Checkpoints:
         rounds = tuple(Round(**each) for each in facts["history"])
         return Outcome(seed, tensors, rounds, facts["is_exact"])
 
-    def finish(self, outcome: Outcome) -> None:
-        """Keep the outcome of a seed; what it left on the way is removed."""
+    def write_finished(self, outcome: Outcome) -> None:
+        """Write the outcome of a finished seed and remove the file of its training."""
         facts = {"history": _rows(outcome.history), "is_exact": outcome.is_exact}
         self._write(f"finished-{outcome.seed}", outcome.state, facts)
         self._path(f"running-{outcome.seed}").unlink(missing_ok=True)
 
-    def running(self, seed: int) -> "Running | None":
-        """Where a seed was."""
+    def read_running(self, seed: int) -> "RunningSeed | None":
+        """Read the state of a seed that was in training; None if there is no such file."""
         found = self._read(f"running-{seed}")
         if found is None:
             return None
         tensors, facts = found
         best = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
         rounds = tuple(Round(**each) for each in facts["history"])
-        return Running(tensors, facts["line"], best, rounds)
+        return RunningSeed(tensors, facts["line"], best, rounds)
 
-    def keep(self, seed: int, running: "Running") -> None:
-        """Keep where a seed is, unless that was done a moment ago."""
+    def write_running(self, seed: int, running: "RunningSeed") -> None:
+        """Write the state of a seed, unless the last write was under ``EVERY_SECONDS`` ago."""
         now = time.monotonic()
         if now - self._written.get(seed, -EVERY_SECONDS) < EVERY_SECONDS:
             return
         tensors = {**running.tensors, **{f"best/{k}": v for k, v in running.best.items()}}
         self._write(
-            f"running-{seed}", tensors, {"line": running.line, "history": _rows(running.history)}
+            f"running-{seed}",
+            tensors,
+            {"line": running.state_json, "history": _rows(running.history)},
         )
         self._written[seed] = time.monotonic()
 
     def _path(self, name: str) -> Path:
+        """Return the path of a checkpoint file, such as ``finished-0``."""
         return self.folder / f"{name}.safetensors"
 
     def _write(self, name: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Write a checkpoint file: tensors, and facts as JSON in its metadata."""
         text = json.dumps({**facts, "question": self.question})
         ours = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
         _put(self._path(name), lambda part: save_file(ours, part, metadata={"facts": text}))
 
     def _read(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Read the tensors and facts of a checkpoint file; None if there is no such file.
+
+        Raises:
+            FitError: the file is damaged, or another fit wrote it.
+        """
         path = self._path(name)
         if not path.is_file():
             return None
@@ -93,60 +104,67 @@ class Checkpoints:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 facts = json.loads(file.metadata()["facts"])
         except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise FitError(f"{path}: damaged: {error}. Fit without --resume.") from error
+            raise FitError(
+                f"{path}: damaged: {error}. Start the fit again without --resume."
+            ) from error
         if facts.get("question") != self.question:
             raise FitError(
-                f"{path} was written by a fit that was asked something else, perhaps at the same "
-                "time for the same --out. Choose another --out, or fit without --resume."
+                f"{path} was written by a fit with other options or clips, perhaps at the same "
+                "time for the same --out. Choose another --out, or start again without --resume."
             )
         return tensors, facts
 
 
 @dataclass(frozen=True, eq=False)
-class Running:
-    """A seed at work."""
+class RunningSeed:
+    """The state of one seed in training."""
 
     tensors: dict[str, Tensor]
-    """Of :meth:`emo.heads.training.steps.Steps.state`."""
-    line: str
-    """The same."""
+    """Tensors of :meth:`emo.heads.training.steps.Steps.state`: weights, optimizer, generator."""
+    state_json: str
+    """JSON line of :meth:`emo.heads.training.steps.Steps.state`: step count and generators."""
     best: dict[str, Tensor]
-    """Weights of the best round so far."""
+    """Weights of the best round so far, by name."""
     history: tuple[Round, ...]
+    """All rounds so far."""
 
 
 def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) -> Checkpoints:
-    """The checkpoints in ``folder``; without ``resume`` what is there is removed.
+    """Open the checkpoints in ``folder``; without ``resume``, remove what is there.
 
     Args:
-        folder: of this fit alone; made when the first checkpoint is written.
-        question: what is asked on which clips, see
+        folder: used by this fit alone; made when it does not exist.
+        question: options and hashes of the clips, see
             :func:`emo.heads.training.fingerprint.question_of`.
-        resume: go on with what an interrupted fit left, if it left anything.
+        resume: continue what an interrupted fit left, if it left anything.
 
     Raises:
-        FitError: it was asked something else, or nothing can be written there.
+        FitError: the interrupted fit had other options or clips, or the folder cannot be written.
     """
     path = folder / QUESTION
     if resume and path.is_file():
         earlier = _read_question(path)
         if earlier != question:
             raise FitError(
-                f"--resume: the interrupted fit was asked another question: "
-                f"{_told(earlier, question)}. Repeat its options, or start anew without --resume."
+                f"--resume: the interrupted fit had other options or clips: "
+                f"{_differences(earlier, question)}. Repeat its options, or start again without "
+                "--resume."
             )
-        return Checkpoints(folder, name_of(question))
+        return Checkpoints(folder, hash_of_question(question))
     shutil.rmtree(folder, ignore_errors=True)
     text = json.dumps(question, default=str)
     _put(path, lambda part: part.write_text(text, encoding="utf-8"))
-    return Checkpoints(folder, name_of(question))
+    return Checkpoints(folder, hash_of_question(question))
 
 
 def _read_question(path: Path) -> dict[str, Any]:
+    """Read the question file of an interrupted fit."""
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FitError(f"{path}: damaged: {error}. Fit without --resume.") from error
+        raise FitError(
+            f"{path}: damaged: {error}. Start the fit again without --resume."
+        ) from error
     return found
 
 
@@ -169,14 +187,16 @@ def _put(path: Path, write: Callable[[Path], object]) -> None:
         ) from error
 
 
-def _told(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return the fields in which two questions differ, in words."""
     differ = [name for name in {**earlier, **now} if earlier.get(name) != now.get(name)]
     return ", ".join(
-        f"other {name}" if name in HASHED
+        f"other {name}" if name in HASHED_FIELDS
         else f"{name} was {earlier.get(name)}, now {now.get(name)}"
         for name in differ
     )  # fmt: skip
 
 
 def _rows(history: Iterable[Round]) -> list[dict[str, Any]]:
+    """Return rounds as dictionaries, for JSON."""
     return [dataclasses.asdict(each) for each in history]

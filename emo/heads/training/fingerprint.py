@@ -1,4 +1,8 @@
-"""What a fit or a search was asked, in a form that can be compared with the next one's."""
+"""The question of a fit: all options and clips that decide its result, and hashes of it.
+
+Two fits with the same question give the same heads. ``--resume`` and ``--search`` continue only
+work on the same question, and ``run.json`` keeps a hash of it.
+"""
 
 import dataclasses
 import hashlib
@@ -11,26 +15,26 @@ from torch import Tensor
 from emo.heads.data.data import Data, Split
 from emo.heads.options import FitOptions
 
-_APART = ("search", "seeds", "threads")
-"""More trials, seeds or threads are the same question."""
-HASHED = ("clips", "labels", "dialogues", "tokens", "recipes")
-"""What of a question is a hash."""
+_IGNORED = ("search", "seeds", "threads")
+"""Options that are no part of a question: the number of trials, of seeds and of threads."""
+HASHED_FIELDS = ("clips", "labels", "dialogues", "tokens", "recipes")
+"""Fields of a question that are hashes."""
 
 
 def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
-    """Every option that changes a head, and hashes of the clips and of the streams' recipes.
+    """Return the question of a fit: options that change a head, hashes of clips and recipes.
 
-    Of the clips: ids, labels, dialogues and how many tokens each has, split by split.
+    The hashes cover the ids, labels, dialogues and numbers of tokens of the clips of each split,
+    and the recipes of the streams.
     """
-    asked = dataclasses.asdict(options)
     splits = data.splits.items()
     targets = [dataclasses.asdict(target) for target in data.targets]
     recipes = {source.name: source.recipe.fingerprint for source in data.sources}
-    facts = {name: value for name, value in asked.items() if name not in _APART}
+    facts = {name: value for name, value in options.flat().items() if name not in _IGNORED}
     found = {
         **facts,
         "target": options.targets,
-        "streams": tuple(data.dims),  # named or taken as all there are
+        "streams": tuple(data.dims),  # the same whether they were named or taken as all
         "clips": _hash({name: split.ids for name, split in splits}),
         "labels": _hash([targets, {name: _labels(split) for name, split in splits}]),
         "dialogues": _hash({name: _dialogues(split) for name, split in splits}),
@@ -41,40 +45,50 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
     return same
 
 
-def name_of(question: dict[str, Any]) -> str:
-    """16 hexadecimal digits."""
+def hash_of_question(question: dict[str, Any]) -> str:
+    """Return the hash of a fit's question, 16 hexadecimal digits."""
     return _hash(question)
 
 
-def name_of_folds(questions: Sequence[dict[str, Any]], by: str) -> str:
-    """The same of a cross-validation, from the questions of its folds."""
+def hash_of_folds(questions: Sequence[dict[str, Any]], by: str) -> str:
+    """Return the hash of a cross-validation from its folds' questions, 16 hexadecimal digits."""
     return _hash({"by": by, "folds": questions})
 
 
-def name_of_run(question: str, options: FitOptions) -> str:
-    """The same of a whole run, in which the number of seeds and trials counts, too."""
+def hash_of_run(question: str, options: FitOptions) -> str:
+    """Return the hash of a whole run, which covers the numbers of seeds and trials too.
+
+    Args:
+        question: hash of the fit's question, or of the cross-validation's folds.
+        options: options of the run.
+    """
     return _hash([question, options.seeds, options.search])
 
 
 def _labels(split: Split) -> dict[str, str]:
+    """Return a hash of the split's labels by target."""
     return {target: answers.labels_hash for target, answers in split.answers.items()}
 
 
 def _dialogues(split: Split) -> list[Any]:
+    """Return the dialogue of each clip, and a hash of the order of turns."""
     turns = split.batch.turns
     return [split.dialogues, None if turns is None else _hash_of_tensor(turns)]
 
 
 def _tokens(split: Split) -> dict[str, str]:
+    """Return a hash of the numbers of tokens of the clips, by stream."""
     return {name: _hash_of_tensor(ragged.lengths) for name, ragged in split.batch.streams.items()}
 
 
 def _hash(facts: Any) -> str:
+    """Return a hash of anything that JSON can hold, 16 hexadecimal digits."""
     text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _hash_of_tensor(tensor: Tensor) -> str:
+    """Return a hash of a tensor's shape and values, 16 hexadecimal digits."""
     digest = hashlib.sha256(str(tuple(tensor.shape)).encode())
     digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

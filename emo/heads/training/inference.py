@@ -1,4 +1,4 @@
-"""From logits to what people read: class probabilities, or a number on the target's own scale."""
+"""Outputs of a trained head: logits, class probabilities, or numbers on the target's scale."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,18 @@ from emo.heads.head import Batch, Head
 
 
 def outputs_of(head: Head, batch: Batch, targets: Sequence[Target]) -> dict[str, np.ndarray]:
-    """Of each target (rows, C) float32: probabilities; of a number (rows, 1) the prediction."""
+    """Return the outputs of a head by target, without dropout.
+
+    Returns:
+        Probabilities, float32 (rows, C), for classes, several labels and pairs; predictions,
+        float32 (rows, 1), for a number.
+    """
     logits = logits_of(head, batch)
-    return {target.name: _readable(target, logits[target.name]) for target in targets}
+    return {target.name: _from_logits(target, logits[target.name]) for target in targets}
 
 
-def _readable(target: Target, logits: Tensor) -> np.ndarray:
+def _from_logits(target: Target, logits: Tensor) -> np.ndarray:
+    """Turn logits, float32 (rows, C), into probabilities or numbers of the same shape."""
     if target.task == "regress":
         table: np.ndarray = (logits * target.spread + target.centre).numpy()
     elif target.task == "multilabel":
@@ -28,7 +34,10 @@ def _readable(target: Target, logits: Tensor) -> np.ndarray:
 
 @torch.inference_mode()
 def logits_of(head: Head, batch: Batch) -> dict[str, Tensor]:
-    """Logits (rows, C) of each target for many clips, without dropout; leaves the head in eval."""
+    """Return logits, float32 (rows, C), for each target of any number of clips, without dropout.
+
+    The head is left in evaluation mode.
+    """
     head.eval()
     if head.unit == "dialogue":
         return _logits_by_dialogue(head, batch.in_dialogues())
@@ -41,7 +50,7 @@ def logits_of(head: Head, batch: Batch) -> dict[str, Tensor]:
 
 
 def _logits_by_dialogue(head: Head, batch: Batch) -> dict[str, Tensor]:
-    """The same for whole dialogues, put back to the rows of the clips and pairs."""
+    """Return logits by target, dialogues at a time, in the order of the batch's clips and pairs."""
     assert batch.turns is not None
     found: dict[str, Tensor] = {}
     for start in range(0, len(batch.turns), EVALUATED_DIALOGUES):
@@ -56,7 +65,6 @@ def _logits_by_dialogue(head: Head, batch: Batch) -> dict[str, Tensor]:
 
 
 EVALUATED_CLIPS = 256
-"""Clips at a time when nothing is learnt."""
-
-
+"""Clips in one forward pass of an evaluation."""
 EVALUATED_DIALOGUES = 32
+"""Dialogues in one forward pass of an evaluation."""

@@ -1,4 +1,4 @@
-"""The one training loop: candidates from gradient steps or a solver, the best on ``val`` wins."""
+"""The training loop: rounds of gradient steps or of a solver; the best round on ``val`` is kept."""
 
 import contextlib
 import math
@@ -12,7 +12,7 @@ from emo.heads.head import Batch, Head, Task
 from emo.heads.labels import is_classes, known_rows
 from emo.heads.metrics.measures import headline
 from emo.heads.options import LoopOptions
-from emo.heads.training.checkpoint import Checkpoints, Running
+from emo.heads.training.checkpoint import Checkpoints, RunningSeed
 from emo.heads.training.inference import logits_of
 from emo.heads.training.losses import make_loss, plain_loss
 from emo.heads.training.outcome import Outcome, Round
@@ -26,56 +26,63 @@ def train_head(
     options: LoopOptions,
     *,
     seed: int,
-    watch: Callable[[Round], None] = lambda _: None,
+    on_round: Callable[[Round], None] = lambda _: None,
     checkpoints: Checkpoints | None = None,
 ) -> Outcome:
     """Train one head; the same seed and number of threads give the same bits.
 
     Args:
-        build: makes the untrained head; called with the seed set.
-        train: pooled clips with targets.
-        val: pooled clips with targets, on which the best round is chosen.
-        options: of the loop.
-        seed: of weights, order of clips and dropout.
-        watch: sees every round, for a progress bar.
-        checkpoints: where gradient steps are kept as they go, and gone on with; None: nowhere.
+        build: makes the untrained head; called after the seed is set.
+        train: pooled training clips with labels.
+        val: pooled clips with labels, on which the best round is chosen.
+        options: options of the training loop.
+        seed: seed of initial weights, order of clips and dropout.
+        on_round: called after each round, for instance by a progress bar.
+        checkpoints: where the state of gradient steps is written, and read to continue an
+            interrupted fit; None: nowhere.
     """
     with _seeded(seed):
         head = build()
         loss = make_loss(train, options)
         solved = head.path(train, val, loss)
         if solved is not None:
-            best = _Best(head, val, seed, math.inf)  # a path is short: all of it is judged
-            best.take(solved, watch)
+            best = _BestRound(head, val, seed, math.inf)  # a path is short: no early stopping
+            best.run(solved, on_round)
             return Outcome(seed, best.state, tuple(best.history), is_exact=True)
         steps = Steps(head, train, loss, options, seed=seed)
-        best = _Best(head, val, seed, options.patience)
-        earlier = checkpoints.running(seed) if checkpoints else None
+        best = _BestRound(head, val, seed, options.patience)
+        earlier = checkpoints.read_running(seed) if checkpoints else None
         if earlier is not None:
-            steps.load(earlier.tensors, earlier.line)
+            steps.load(earlier.tensors, earlier.state_json)
             best.history, best.state = list(earlier.history), earlier.best
 
-        def seen(found: Round) -> None:
-            watch(found)
+        def after_round(found: Round) -> None:
+            on_round(found)
             if checkpoints is not None:
-                checkpoints.keep(seed, Running(*steps.state(), best.state, tuple(best.history)))
+                running = RunningSeed(*steps.state(), best.state, tuple(best.history))
+                checkpoints.write_running(seed, running)
 
         epochs = (steps.epoch() for _ in range(options.epochs - len(best.history)))
-        best.take(epochs, seen)
+        best.run(epochs, after_round)
     return Outcome(seed, best.state, tuple(best.history), is_exact=False)
 
 
-class _Best:
-    """The rounds so far and the weights of the best, by the score on ``val``, then the loss."""
+class _BestRound:
+    """All rounds so far, and the weights of the best by score on ``val``, then by loss."""
 
     def __init__(self, head: Head, val: Batch, seed: int, patience: float) -> None:
         self._head, self._val, self._seed, self._patience = head, val, seed, patience
         self.history: list[Round] = []
         self.state: dict[str, Tensor] = {}
 
-    def take(self, rounds: Iterator[float], watch: Callable[[Round], None]) -> None:
-        """Judge round after round of training losses, while there is patience."""
-        while self._waited() < self._patience:
+    def run(self, rounds: Iterator[float], on_round: Callable[[Round], None]) -> None:
+        """Evaluate each round on ``val`` until none is left or patience is used up.
+
+        Args:
+            rounds: yields the training loss of each round; the head then holds its weights.
+            on_round: called after each round.
+        """
+        while self._rounds_since_best() < self._patience:
             train_loss = next(rounds, None)
             if train_loss is None:
                 return
@@ -87,16 +94,16 @@ class _Best:
             if is_best:
                 state = self._head.state_dict().items()
                 self.state = {name: tensor.clone() for name, tensor in state}
-            watch(self.history[-1])
+            on_round(self.history[-1])
 
-    def _waited(self) -> int:
-        """Rounds since the best."""
+    def _rounds_since_best(self) -> int:
+        """Return the number of rounds since the best one; 0 before the first round."""
         best = [each.round for each in self.history if each.is_best]
         return len(self.history) - best[-1] if best else 0
 
 
 def _validate(head: Head, val: Batch) -> tuple[float, float]:
-    """Loss, and the score that counts, each averaged over targets."""
+    """Return the loss and the headline score on ``val``, each averaged over labelled targets."""
     logits = logits_of(head, val)
     losses, scores = [], []
     for target, gold in val.targets.items():
@@ -110,6 +117,7 @@ def _validate(head: Head, val: Batch) -> tuple[float, float]:
 
 
 def _score(logits: Tensor, labels: Tensor, are_pairs: bool) -> float:
+    """Return the headline score of one target, given logits (rows, C) and known labels."""
     width = logits.shape[1]
     if is_classes(labels):
         task: Task = "pairs" if are_pairs else "classify"
@@ -122,7 +130,7 @@ def _score(logits: Tensor, labels: Tensor, are_pairs: bool) -> float:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch inside the block only."""
+    """Seed torch's generator inside the block, and restore it afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

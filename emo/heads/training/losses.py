@@ -1,4 +1,4 @@
-"""What is minimised: a loss for each kind of target, told from its labels' type and shape."""
+"""Training losses: one for each form of labels (classes, several labels, numbers)."""
 
 from collections.abc import Mapping
 
@@ -12,10 +12,18 @@ from emo.heads.options import LoopOptions
 
 
 def make_loss(train: Batch, options: LoopOptions) -> Loss:
-    """The weighted sum over targets; rows without a label count nowhere."""
+    """Return the loss function of a fit: the weighted sum of the losses of all targets.
+
+    Rows without a label do not count.
+
+    Args:
+        train: training clips; class weights are computed from their labels.
+        options: label smoothing, class weights, focal exponent and target weights.
+    """
     class_weights: dict[str, Tensor] = {}
 
     def weights_of(target: str, classes: int) -> Tensor | None:
+        """Return the class weights of a target, float32 (C,), or None; computed once."""
         learnt = train.targets[target]
         if not (options.class_weights and is_classes(learnt)):
             return None
@@ -36,7 +44,14 @@ def make_loss(train: Batch, options: LoopOptions) -> Loss:
 
 
 def plain_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Without smoothing or weights, of known rows: what is comparable between runs."""
+    """Return the mean loss without smoothing or weights, which runs can be compared by.
+
+    It is cross-entropy for classes, smooth L1 for numbers, binary cross-entropy for several labels.
+
+    Args:
+        logits: float32 (rows, C).
+        labels: labels of the same rows, all known.
+    """
     if is_classes(labels):
         return functional.cross_entropy(logits, labels)
     if labels.is_floating_point():
@@ -47,6 +62,7 @@ def plain_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def _loss_of(
     logits: Tensor, labels: Tensor, class_weights: Tensor | None, options: LoopOptions
 ) -> Tensor:
+    """Return the mean loss of one target over its labelled rows; 0 if there are none."""
     known = known_rows(labels)
     if not known.any():
         return logits.sum() * 0
@@ -66,7 +82,7 @@ def _loss_of(
 def _focal(
     logits: Tensor, classes: Tensor, class_weights: Tensor | None, options: LoopOptions
 ) -> Tensor:
-    """Cross-entropy that counts rows less the surer they are (Lin et al. 2017, equation 4)."""
+    """Return the focal loss: confident rows count less (Lin et al. 2017, equation 4)."""
     each = functional.cross_entropy(
         logits,
         classes,
@@ -74,12 +90,22 @@ def _focal(
         label_smoothing=options.label_smoothing,
         reduction="none",
     )
-    sure = logits.softmax(1).gather(1, classes[:, None]).squeeze(1)
-    below = len(classes) if class_weights is None else class_weights[classes].sum()
-    return ((1 - sure) ** options.focal * each).sum() / below
+    confidence = logits.softmax(1).gather(1, classes[:, None]).squeeze(1)
+    total_weight = len(classes) if class_weights is None else class_weights[classes].sum()
+    return ((1 - confidence) ** options.focal * each).sum() / total_weight
 
 
 def _class_weights(labels: Tensor, classes: int) -> Tensor:
-    """(rows,) -> (C,): rows ÷ (C × rows of the class); a class without rows counts as with one."""
+    """Return a weight for each class: labelled rows ÷ (C · rows of the class).
+
+    A class without rows is treated as if it had one.
+
+    Args:
+        labels: int64 (rows,), -1 where unlabelled.
+        classes: number of classes C.
+
+    Returns:
+        float32 (C,).
+    """
     counts = torch.bincount(labels[labels >= 0], minlength=classes)
     return counts.sum() / (len(counts) * counts.clamp(min=1))

@@ -1,4 +1,4 @@
-"""What came of training one head: its weights, and every round on the way."""
+"""The outcome of training one head: its weights and the scores of every round."""
 
 from dataclasses import dataclass
 
@@ -7,30 +7,34 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Round:
-    """One candidate: an epoch of gradient steps, or one solution of a solver."""
+    """One candidate for the final weights: an epoch of gradient steps, or one solver solution."""
 
     seed: int
     round: int
-    """From 1."""
+    """Number of the round, from 1."""
     train_loss: float
+    """Mean training loss, as it was minimised."""
     val_loss: float
-    """Plain cross-entropy, without smoothing or weights; of numbers the smooth L1."""
+    """Loss on val without smoothing or weights, see :func:`emo.heads.training.losses.plain_loss`.
+    """
     val_score: float
-    """The headline score on val (:data:`emo.heads.metrics.measures.HEADLINES`); higher: better."""
+    """Headline score on val, see :data:`emo.heads.metrics.measures.HEADLINES`; higher is better."""
     is_best: bool
-    """So far."""
+    """Whether the round is better than all before it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """One trained head."""
+    """One trained head: the weights of its best round, and all rounds."""
 
     seed: int
+    """Seed that the head was trained with."""
     state: dict[str, Tensor]
-    """Weights of the best round."""
+    """Weights of the best round, by name."""
     history: tuple[Round, ...]
+    """All rounds in order."""
     is_exact: bool
-    """Found by a solver: another seed would give the same."""
+    """Whether a solver found the weights, so that every seed gives the same."""
 
     @property
     def best(self) -> Round:

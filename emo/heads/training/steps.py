@@ -1,4 +1,4 @@
-"""Epochs of gradient steps: AdamW over shuffled clips or dialogues, and what is needed to go on."""
+"""Epochs of gradient steps: AdamW over shuffled clips or dialogues, and their state to resume."""
 
 import json
 import math
@@ -16,22 +16,31 @@ from emo.heads.training.augment import augment, mix
 
 
 class Steps:
-    """The steps of one head, epoch after epoch; stopped and loaded again, they give the same bits.
+    """The gradient steps of one head; after saving and loading they give the same bits.
 
-    Beside the two generators here, dropout draws from torch's own.
+    The class has two random generators, one for the order of clips and one for augmentation;
+    dropout draws from torch's own.
     """
 
     def __init__(
         self, head: Head, train: Batch, loss: Loss, options: LoopOptions, *, seed: int
     ) -> None:
-        """Take hold of the head's parameters; ``train`` has targets and is pooled."""
+        """Prepare the optimizer and the learning rates.
+
+        Args:
+            head: the head to train, in place.
+            train: pooled training clips with labels.
+            loss: the loss to minimise.
+            options: options of the training loop.
+            seed: seed of the order of clips and of augmentation.
+        """
         self._head, self._loss, self._options = head, loss, options
         self._optimizer = AdamW(
             head.parameters(), weight_decay=options.weight_decay,
             gradient_norm=options.gradient_norm,
         )  # fmt: skip
-        self._order = np.random.default_rng(seed)
-        self._changes = np.random.default_rng([seed, 1])  # apart: the order of clips stays the same
+        self._order_random = np.random.default_rng(seed)
+        self._augment_random = np.random.default_rng([seed, 1])  # leaves the order unchanged
         self._train = train.in_dialogues() if head.unit == "dialogue" else train
         turns = self._train.turns
         self._count = len(train) if head.unit == "clip" or turns is None else len(turns)
@@ -41,16 +50,16 @@ class Steps:
         )
 
     def epoch(self) -> float:
-        """One pass over the clips; the mean loss."""
+        """Train on every clip once, and return the mean loss."""
         options, head = self._options, self._head
         head.train()
-        order = self._order.permutation(self._count)
+        order = self._order_random.permutation(self._count)
         starts = range(0, self._count, options.batch_size)
         total = 0.0
         for index, start in enumerate(starts):
             chosen = order[start : start + options.batch_size]
             batch = self._select(chosen)
-            value = self._loss_at(augment(batch, options, self._changes))
+            value = self._loss_at(augment(batch, options, self._augment_random))
             first = index - index % options.accumulate
             together = min(options.accumulate, len(starts) - first)
             self._optimizer.add(value if together == 1 else value / together)
@@ -60,34 +69,44 @@ class Steps:
         return total / len(self._train)
 
     def state(self) -> tuple[dict[str, Tensor], str]:
-        """Tensors and a line of JSON from which :meth:`load` goes on."""
+        """Return all that :meth:`load` needs to continue: tensors, and a line of JSON.
+
+        The tensors are the head's weights, the optimizer's means and torch's generator; the JSON
+        line holds the step count and the states of the two numpy generators.
+        """
         optimizer = self._optimizer
         tensors = {"mean": optimizer.mean, "square": optimizer.square}
         tensors |= {"torch": torch.get_rng_state()}
         tensors |= {f"head/{name}": value for name, value in self._head.state_dict().items()}
-        generators = [generator.bit_generator.state for generator in (self._order, self._changes)]
+        generators = [generator.bit_generator.state for generator in self._generators]
         return tensors, json.dumps({"steps": int(optimizer.steps), "generators": generators})
 
-    def load(self, tensors: dict[str, Tensor], line: str) -> None:
-        """Go on where :meth:`state` was taken."""
-        known: dict[str, Any] = json.loads(line)
+    def load(self, tensors: dict[str, Tensor], state_json: str) -> None:
+        """Restore a state that :meth:`state` returned."""
+        known: dict[str, Any] = json.loads(state_json)
         own = {k.removeprefix("head/"): v for k, v in tensors.items() if k.startswith("head/")}
         self._head.load_state_dict(own)  # into the optimizer's vector, of which they are views
         self._optimizer.mean.copy_(tensors["mean"])
         self._optimizer.square.copy_(tensors["square"])
         self._optimizer.steps.fill_(known["steps"])
-        for generator, found in zip((self._order, self._changes), known["generators"], strict=True):
+        for generator, found in zip(self._generators, known["generators"], strict=True):
             generator.bit_generator.state = found
         torch.set_rng_state(tensors["torch"])
 
+    @property
+    def _generators(self) -> tuple[np.random.Generator, np.random.Generator]:
+        """The generators of the order of clips and of augmentation."""
+        return self._order_random, self._augment_random
+
     def _select(self, chosen: np.ndarray) -> Batch:
+        """Return the batch of these clips, or of these dialogues for a dialogue head."""
         if self._head.unit == "clip":
             return self._train.select(chosen)
         return self._train.select_dialogues(chosen)
 
     def _loss_at(self, batch: Batch) -> Tensor:
-        """Of one batch, with mixup where it is asked for and its turn."""
-        options, random, loss = self._options, self._changes, self._loss
+        """Return the loss of one batch, with mixup in the share of steps that the options say."""
+        options, random, loss = self._options, self._augment_random, self._loss
         if not (options.mixup and random.random() < options.mixup_probability):
             return loss(self._forward(batch), batch.targets)
         share = random.beta(options.mixup, options.mixup)
@@ -97,6 +116,7 @@ class Steps:
         return share * loss(logits, batch.targets) + (1 - share) * loss(logits, others)
 
     def _forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Return float32 logits by target; the head may run in bfloat16."""
         if not self._options.bf16:
             found: dict[str, Tensor] = self._head(batch)
             return found
@@ -106,7 +126,12 @@ class Steps:
 
 
 def learning_rates(options: LoopOptions, steps: int) -> Iterator[float]:
-    """Of each step: a linear rise, then the decay; early stopping does not shorten it."""
+    """Yield the learning rate of each step: a linear warmup, then the decay.
+
+    Args:
+        options: learning rate, warmup share and kind of decay.
+        steps: number of steps of all epochs; early stopping does not change the schedule.
+    """
     rising = round(options.warmup * steps)
     for step in range(steps):
         factor = (step + 1) / rising if step < rising else 1.0

@@ -1,4 +1,4 @@
-"""From stores and manifests to batches: which streams, which clips, what is said about the rest."""
+"""Reading the clips of a fit: which streams and clips are used, and notes on the others."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import pytest
 from emo.errors import FitError, StoreError
 from emo.heads.data.data import read_data
 from emo.heads.data.scaling import TOTAL_VARIANCE
-from emo.heads.data.select import fewer
+from emo.heads.data.select import subsample
 from emo.heads.data.streams import open_sources
 from emo.heads.options import FitOptions
 from emo.store.recipe import StreamSpec
@@ -165,7 +165,7 @@ def test_an_unknown_target_names_the_columns(made):
 
 
 def test_few_samples_are_of_every_class_in_turn():
-    """So that val has no class that train lacks."""
+    """Otherwise val may have a class that train lacks."""
     labels = ["joy"] * 70 + ["anger"] * 20 + ["fear"] * 10
     clips = list(make_manifest(labels * 2, split=["train"] * 100 + ["val"] * 100).clips)
     for most, expected in (
@@ -173,7 +173,7 @@ def test_few_samples_are_of_every_class_in_turn():
         (2, ["anger", "joy"]),
         (4, ["anger", "fear", "joy", "joy"]),
     ):
-        kept = fewer(clips, most, unit="clip", seed=3, classes_of="label")
+        kept = subsample(clips, most, unit="clip", seed=3, classes_of="label")
         for split in ("train", "val"):
             found = sorted(clip.targets["label"] for clip in kept if clip.split == split)
             assert found == expected

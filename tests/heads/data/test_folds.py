@@ -1,4 +1,4 @@
-"""Folds: laws that hold whatever the clips, and what is refused."""
+"""Folds: properties that hold for all clips, and errors."""
 
 import dataclasses
 from collections import Counter

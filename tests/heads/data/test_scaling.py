@@ -1,10 +1,10 @@
-"""Scaling: what each kind of stream becomes, and that nothing is ever infinite."""
+"""Scaling: the values of each kind of stream, all of which are finite."""
 
 import numpy as np
 import pytest
 import torch
 
-from emo.heads.data.scaling import TOTAL_VARIANCE, asked_scaling, fit_scaling
+from emo.heads.data.scaling import TOTAL_VARIANCE, fit_scaling, requested_scaling
 from emo.ragged import Ragged
 
 
@@ -95,11 +95,11 @@ def test_read_only_tokens_of_a_mapped_store_are_copied():
 
 def test_a_scaling_can_be_asked_for(values):
     tokens = ragged(values.astype(np.float32))
-    raw = asked_scaling("raw", 5, None).apply(tokens).values.numpy()
+    raw = requested_scaling("raw", 5, None).apply(tokens).values.numpy()
     np.testing.assert_array_equal(raw, tokens.values)
-    unit = asked_scaling("unit", 5, None).apply(tokens).values
+    unit = requested_scaling("unit", 5, None).apply(tokens).values
     np.testing.assert_allclose(unit.norm(dim=1), 1, atol=1e-5)
-    scaled = asked_scaling("unit*logit_scale", 5, 2.6592).apply(tokens).values
+    scaled = requested_scaling("unit*logit_scale", 5, 2.6592).apply(tokens).values
     np.testing.assert_allclose(scaled.norm(dim=1), 14.285, rtol=1e-3)  # exp(2.6592), as in CLIP
 
 
@@ -114,4 +114,4 @@ def test_a_scaling_can_be_asked_for(values):
 )
 def test_a_scaling_that_cannot_be_is_refused(words, wrong):
     with pytest.raises(ValueError, match=wrong):
-        asked_scaling(words, 5, None)
+        requested_scaling(words, 5, None)

@@ -1,4 +1,4 @@
-"""Splits: taken from the manifest, cut where it has none, refused where nothing can be learnt."""
+"""Splits: from the manifest, or made where it has none; errors where nothing can be learnt."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What the cells of a column mean, and fits of several targets, several labels and numbers."""
+"""The meaning of cells, and fits of several targets, several labels and numbers."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from tests.heads.conftest import quick
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
-QUICK = FitOptions(head="mean_pool", epochs=15, learning_rate=5e-3, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=15, learning_rate=5e-3, threads=1)
 NUMBERS = {"anger": -1.5, "calm": 0.25, "joy": 2.0}
 
 
@@ -93,7 +93,7 @@ def test_pairs_are_named_by_turns():
     labels, _ = pair_labels(target, ["joy:1", None], turns, pairs, np.array([True, False]))
     assert labels.tolist() == [2, 0, -1, -1]
     assert fit_target("cause", "pairs", ["1 3"]).classes == ("none", "yes")
-    with pytest.raises(FitError, match="cause 'joy': expected turns such as"):
+    with pytest.raises(FitError, match="cause 'joy': expected numbers of turns such as"):
         fit_target("cause", "pairs", ["joy"])
 
 
@@ -143,8 +143,8 @@ def test_several_labels_at_once_are_learnt(made, tmp_path, head):
 
 def test_several_targets_share_a_head_and_unlabelled_clips_count_nowhere(made, tmp_path):
     manifest, store = made
-    options = dataclasses.replace(
-        QUICK, target=("label", "face", "valence"), target_weights={"face": 0.5}, seeds=2
+    options = QUICK.replace(
+        target=("label", "face", "valence"), target_weights={"face": 0.5}, seeds=2
     )
     result = fit_head(manifest, [store], tmp_path / "run", options)
     assert {name: found["test"]["clips"] for name, found in result.all_metrics.items()} == {
@@ -165,11 +165,9 @@ def test_several_targets_share_a_head_and_unlabelled_clips_count_nowhere(made, t
 
 def test_a_weight_changes_what_is_learnt(made):
     manifest, store = made
-    both = dataclasses.replace(QUICK, target=("label", "valence"), epochs=3)
+    both = QUICK.replace(target=("label", "valence"), epochs=3)
     first = fit_head(manifest, [store], None, both)
-    second = fit_head(
-        manifest, [store], None, dataclasses.replace(both, target_weights={"valence": 5.0})
-    )
+    second = fit_head(manifest, [store], None, both.replace(target_weights={"valence": 5.0}))
     assert first.outcomes[0].history[0].train_loss < second.outcomes[0].history[0].train_loss
 
 
@@ -192,9 +190,9 @@ def test_words_of_the_command_become_options():
     )  # fmt: skip
     assert found.targets == ("a", "b")
     assert found.tasks == {"a": "regress", "b": "classify"}
-    assert found.target_weights == {"a": 2.0}
+    assert found.loop.target_weights == {"a": 2.0}
     assert found.head_options == {"std": "no"}
-    with pytest.raises(OptionError, match="--target-weight a=x: expected TARGET=FACTOR above 0"):
+    with pytest.raises(OptionError, match="--target-weight a=x: expected TARGET=FACTOR with"):
         fit_options({}, targets=["a"], tasks=[], weights=["a=x"], option=[])
     with pytest.raises(OptionError, match="got c"):
         fit_options({}, targets=["a"], tasks=["c=regress"], weights=[], option=[])

@@ -1,4 +1,4 @@
-"""Of one --out one fit works at a time; a killed one is in nobody's way."""
+"""The lock on --out: one fit at a time, and a killed fit blocks no other."""
 
 import dataclasses
 import errno
@@ -15,11 +15,11 @@ from emo.heads.fitting import lock as module
 from emo.heads.fitting import seeds
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.fitting.lock import alone
+from emo.heads.fitting.lock import locked
 from tests.heads.conftest import SPLITS
 from tests.make_batches import learnable, make_manifest, make_store
 
-SHORT = FitOptions(head="mean_pool", epochs=2, threads=1)
+SHORT = FitOptions.of(head="mean_pool", epochs=2, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,10 @@ def made(tmp_path_factory):
 
 
 def killed_inside(out):
-    """A process that holds ``out`` and is killed."""
+    """Kill a process while it holds the lock of ``out``; return its id."""
     child = os.fork()
     if child == 0:
-        with alone(out):
+        with locked(out):
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(1)
     _, status = os.waitpid(child, 0)
@@ -58,9 +58,9 @@ def test_a_second_fit_stops_at_once_and_the_first_goes_on(made, tmp_path, monkey
     monkeypatch.setattr(seeds, "train_head", meanwhile)
     assert fit_head(manifest, [store], out, SHORT).out == out
     assert found == 2 * [
-        f"{out}: expected to be the only fit of this --out, found process {os.getpid()} on "
-        f"{socket.gethostname()} at work on it, with its checkpoints in {tmp_path / '.run.fit'}. "
-        "Wait for it, or choose another --out."
+        f"{out}: expected to be the only fit of this --out, found another "
+        f"(process {os.getpid()} on {socket.gethostname()}) with its checkpoints in "
+        f"{tmp_path / '.run.fit'}. Wait until it ends, or choose another --out."
     ]
     assert sorted(file.name for file in tmp_path.iterdir()) == [".test-scorings.jsonl", "run"]
 
@@ -76,16 +76,16 @@ def test_a_killed_fit_is_in_nobodys_way(made, tmp_path):
 def test_the_second_of_a_killed_fit_is_named_not_the_first(tmp_path):
     killed = killed_inside(tmp_path / "run")
     with (
-        alone(tmp_path / "run"),
+        locked(tmp_path / "run"),
         pytest.raises(FitError, match=f"process {os.getpid()} on ") as error,
-        alone(tmp_path / "run"),
+        locked(tmp_path / "run"),
     ):
         pass
     assert str(killed) not in re.findall(r"\d+", str(error.value).partition(" on ")[0])
 
 
 def test_two_runs_and_runs_without_a_folder_do_not_meet(tmp_path):
-    with alone(tmp_path / "a"), alone(tmp_path / "b"), alone(None), alone(None):
+    with locked(tmp_path / "a"), locked(tmp_path / "b"), locked(None), locked(None):
         assert len([*tmp_path.iterdir()]) == 2
     assert not [*tmp_path.iterdir()]
 
@@ -96,10 +96,10 @@ def test_without_such_locks_a_fit_goes_on(tmp_path, monkeypatch, code):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with alone(tmp_path / "a"), alone(tmp_path / "a"):
+    with locked(tmp_path / "a"), locked(tmp_path / "a"):
         pass
     monkeypatch.setattr(module, "fcntl", None)
-    with alone(tmp_path / "a"), alone(tmp_path / "a"):
+    with locked(tmp_path / "a"), locked(tmp_path / "a"):
         pass
 
 
@@ -113,9 +113,9 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeyp
         real(file, flags)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with alone(tmp_path / "a"):
+    with locked(tmp_path / "a"):
         assert path.exists()
-        with pytest.raises(FitError, match="only fit"), alone(tmp_path / "a"):
+        with pytest.raises(FitError, match="only fit"), locked(tmp_path / "a"):
             pass
     assert len(seen) == 3
 

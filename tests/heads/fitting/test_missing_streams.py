@@ -1,4 +1,4 @@
-"""`--missing`: scores without some streams, from the heads that were trained with all."""
+"""`--missing`: scores without some streams, of heads that were trained with all."""
 
 import dataclasses
 import json
@@ -10,13 +10,13 @@ from emo.errors import FitError
 from emo.heads.fitting.ablate import ablate
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.fitting.missing_streams import take_away, variants
+from emo.heads.fitting.missing_streams import missing_variants, without_streams
 from emo.heads.runs.compare import compare_runs
 from emo.heads.training.inference import outputs_of
 from tests.make_batches import learnable, make_batch, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=2, threads=1, missing=True)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=3, seeds=2, threads=1, missing=True)
 
 
 @pytest.fixture(scope="module")
@@ -28,19 +28,19 @@ def made(tmp_path_factory):
 
 def test_taken_away_is_absent_and_the_rest_stays():
     batch = make_batch({"s/a": [2, 0, 3], "s/b": [1, 4, 1]})
-    found = take_away(batch, frozenset(["s/a"]))
+    found = without_streams(batch, frozenset(["s/a"]))
     assert found.streams["s/a"].lengths.tolist() == [0, 0, 0]
     assert found.streams["s/a"].width == batch.streams["s/a"].width
     assert found.streams["s/b"] is batch.streams["s/b"]
 
 
 def test_each_stream_alone_and_each_away():
-    assert list(variants(["a", "b"])) == ["without a", "without b"]
-    three = variants(["a", "b", "c"])
+    assert list(missing_variants(["a", "b"])) == ["without a", "without b"]
+    three = missing_variants(["a", "b", "c"])
     assert three["only b"] == {"a", "c"}
     assert three["without b"] == {"b"}
-    with pytest.raises(FitError, match="two streams or more, got a"):
-        variants(["a"])
+    with pytest.raises(FitError, match="at least two streams, got a"):
+        missing_variants(["a"])
 
 
 def test_the_scores_are_those_of_the_kept_heads_on_clips_without_the_stream(made, tmp_path):
@@ -50,7 +50,7 @@ def test_the_scores_are_those_of_the_kept_heads_on_clips_without_the_stream(made
     assert list(result.missing["label"]) == [f"without {first}", f"without {second}"]
     head = _head_of(result)
     head.load_state_dict(result.outcomes[1].state)
-    batch = take_away(result.data.splits["test"].batch, frozenset([second]))
+    batch = without_streams(result.data.splits["test"].batch, frozenset([second]))
     expected = outputs_of(head, batch, result.data.targets)["label"]
     scores = result.missing["label"][f"without {second}"]["test"]
     np.testing.assert_allclose(scores.probabilities[1], expected, atol=1e-6)

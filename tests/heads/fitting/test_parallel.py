@@ -1,4 +1,4 @@
-"""Independent fits in processes of their own: in order, whole, and with the bits of one alone."""
+"""Fits in a pool of processes: results in order, and the same bits as in one process."""
 
 import dataclasses
 import os
@@ -17,7 +17,8 @@ from emo.errors import FitError, StoreError
 from emo.heads.fitting import parallel as module
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.fitting.parallel import has_small_steps, one_thread, side_by_side, slots
+from emo.heads.fitting.parallel import run_parallel, slots
+from emo.heads.fitting.threads import has_small_steps, torch_threads
 from tests.make_batches import (
     in_dialogues,
     learnable,
@@ -28,7 +29,7 @@ from tests.make_batches import (
 )
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=3)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=3, seeds=3)
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or torch.accelerator.is_available(),
     reason="processes are forked on Linux, without a GPU",
@@ -50,7 +51,7 @@ def test_results_come_in_order_whatever_takes_longest(at_once):
         return item * item, os.getpid()
 
     told = []
-    found = list(side_by_side(work, int, 9, at_once=at_once, tell=told.append))
+    found = list(run_parallel(work, int, 9, processes=at_once, report=told.append))
     assert [square for square, _ in found] == [k * k for k in range(9)]
     assert sorted(told) == list(range(9))
     assert (os.getpid() in {pid for _, pid in found}) == (at_once == 1)
@@ -64,7 +65,7 @@ def test_an_item_is_made_when_the_results_it_may_depend_on_were_yielded(at_once)
         made.append((number, len(yielded)))
         return number
 
-    for result in side_by_side(lambda item, _: item, make, 12, at_once=at_once, ahead=4):
+    for result in run_parallel(lambda item, _: item, make, 12, processes=at_once, ahead=4):
         yielded.append(result)
     assert [number for number, _ in made] == list(range(12))
     assert all(known >= number - 3 for number, known in made)
@@ -78,11 +79,11 @@ def test_errors_keep_their_kind_and_stop_the_others(tmp_path):
 
     began = time.monotonic()
     with pytest.raises(StoreError, match="clip 7 is not there"):
-        list(side_by_side(work, int, 3, at_once=3))
+        list(run_parallel(work, int, 3, processes=3))
     assert time.monotonic() - began < 10
 
     with pytest.raises(RuntimeError, match="ZeroDivisionError"):
-        list(side_by_side(lambda item, _: 1 / item, int, 2, at_once=2))
+        list(run_parallel(lambda item, _: 1 / item, int, 2, processes=2))
 
 
 def test_a_process_that_is_killed_is_told():
@@ -92,7 +93,7 @@ def test_a_process_that_is_killed_is_told():
         return item
 
     with pytest.raises(FitError, match=r"died \(SIGKILL\).*fewer --threads"):
-        list(side_by_side(work, int, 4, at_once=2))
+        list(run_parallel(work, int, 4, processes=2))
 
 
 def test_a_process_that_died_while_it_waited_is_told(monkeypatch):
@@ -108,24 +109,24 @@ def test_a_process_that_died_while_it_waited_is_told(monkeypatch):
         return number
 
     pids = []
-    started = module._WorkerPool.hear
+    started = module._WorkerPool.receive
     monkeypatch.setattr(
-        module._WorkerPool, "hear",
+        module._WorkerPool, "receive",
         lambda pool: {n: pids.append(pid) or pid for n, pid in started(pool).items()},
     )  # fmt: skip
     with pytest.raises(FitError, match=r"died \(SIGKILL\)"):
-        list(side_by_side(work, make, 3, at_once=2))
+        list(run_parallel(work, make, 3, processes=2))
 
 
 ORPHAN = """
 import os, sys, time
-from emo.heads.fitting.parallel import side_by_side
+from emo.heads.fitting.parallel import run_parallel
 
 def work(item, tell):
     tell(os.getpid())
     time.sleep(60)
 
-list(side_by_side(work, int, 2, at_once=2, tell=lambda pid: print(pid, flush=True)))
+list(run_parallel(work, int, 2, processes=2, report=lambda pid: print(pid, flush=True)))
 """
 
 
@@ -149,9 +150,9 @@ def is_running(pid):
 
 @pytest.mark.parametrize("head", ["mean_pool", "linear", "dialogue_bilstm"])
 def test_seeds_have_the_same_bits_on_any_number_of_threads(made, head):
-    """One of several seeds, and a fit of small steps alone, has one thread."""
+    """A seed in a pool, and a single fit of small steps, runs on one thread."""
     manifest, store = made
-    options = FitOptions(head=head, patience=3) if head != "linear" else FitOptions(head=head)
+    options = FitOptions.of(head=head, patience=3) if head != "linear" else FitOptions(head=head)
     ways = ((1, 3), (2, 3), (4, 3), (2, 1))
     asked = [dataclasses.replace(options, threads=t, seeds=s) for t, s in ways]
     runs = [fit_head(manifest, [store], None, each) for each in asked]
@@ -190,11 +191,11 @@ def test_folds_have_the_same_bits_on_any_number_of_threads(made):
 
 
 def test_started_processes_do_what_forked_ones_do(made, monkeypatch):
-    """As on systems where nothing can be forked: all that goes to them can be pickled."""
+    """Test spawned processes as on systems without fork: what is sent to them can be pickled."""
     manifest, store = made
     options = dataclasses.replace(OPTIONS, threads=2)
     forked = fit_head(manifest, [store], None, options)
-    monkeypatch.setattr(module, "_beginning", lambda: "spawn")
+    monkeypatch.setattr(module, "_start_method", lambda: "spawn")
     monkeypatch.setattr(module, "WORTH_SECONDS", 0.0)
     started = fit_head(manifest, [store], None, options)
     for ours, theirs in zip(forked.outcomes, started.outcomes, strict=True):
@@ -204,14 +205,14 @@ def test_started_processes_do_what_forked_ones_do(made, monkeypatch):
 
 
 def test_short_fits_start_no_processes_where_that_takes_long(monkeypatch):
-    monkeypatch.setattr(module, "_beginning", lambda: "spawn")
-    found = list(side_by_side(lambda item, _: os.getpid(), int, 4, at_once=2))
+    monkeypatch.setattr(module, "_start_method", lambda: "spawn")
+    found = list(run_parallel(lambda item, _: os.getpid(), int, 4, processes=2))
     assert set(found) == {os.getpid()}
 
 
 def test_with_a_gpu_only_the_command_starts_processes(monkeypatch):
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
-    with one_thread(False):
+    with torch_threads(None):
         torch.set_num_threads(3)
         assert slots(5, is_small=True) == 1
         monkeypatch.setattr(sys.modules["__main__"], "__file__", "/usr/bin/emo", raising=False)
@@ -220,9 +221,9 @@ def test_with_a_gpu_only_the_command_starts_processes(monkeypatch):
 
 
 def test_one_of_several_fits_makes_no_room_for_others():
-    with one_thread(False):
+    with torch_threads(None):
         torch.set_num_threads(3)
-        inside = list(side_by_side(lambda item, _: slots(5, is_small=True), int, 2, at_once=2))
+        inside = list(run_parallel(lambda item, _: slots(5, is_small=True), int, 2, processes=2))
         assert inside == [1, 1]
         assert [slots(5, is_small=small) for small in (True, False)] == [3, 3]
         assert [slots(2, is_small=small) for small in (True, False)] == [2, 1]

@@ -1,4 +1,4 @@
-"""`--init`: a multimodal head starts from unimodal ones, which know none of its test clips."""
+"""`--init`: a multimodal head starts from unimodal ones that were not fitted on its test clips."""
 
 import dataclasses
 import shutil
@@ -8,12 +8,12 @@ import torch
 
 from emo.errors import FitError, OptionError
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.fitting.warm_start import read_initials
+from emo.heads.fitting.warm_start import read_initial_weights
 from emo.heads.library.aligned_attention import AlignedAttention
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-ONE = FitOptions(head="aligned_attention", epochs=3, threads=1, head_options={"hidden": "16"})
+ONE = FitOptions.of(head="aligned_attention", epochs=3, threads=1, head_options={"hidden": "16"})
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +34,11 @@ def made(tmp_path_factory):
 
 def test_parts_start_with_the_weights_and_the_scaling_of_the_runs(made):
     manifest, store, runs = made
-    initials = read_initials(runs, AlignedAttention, "aligned_attention")
-    still = dataclasses.replace(ONE, init=tuple(runs), epochs=1, learning_rate=1e-12)
+    initials = read_initial_weights(runs, AlignedAttention, "aligned_attention")
+    still = ONE.replace(init=tuple(runs), epochs=1, learning_rate=1e-12)
     fewer = dataclasses.replace(manifest, clips=manifest.clips[10:])  # which it would scale apart
     result = fit_head(fewer, [store], None, still)
-    for place, each in enumerate(initials.found):
+    for place, each in enumerate(initials.streams):
         ours = result.best.state[f"projections.{place}.weight"]
         torch.testing.assert_close(ours, each.weights["weight"], rtol=1e-5, atol=1e-6)
         assert torch.equal(result.data.scalings[each.stream].scale, each.scaling.scale)
@@ -46,7 +46,7 @@ def test_parts_start_with_the_weights_and_the_scaling_of_the_runs(made):
     for name, scaling in initials.scalings.items():
         assert not torch.equal(anew.data.scalings[name].scale, scaling.scale)
     assert not torch.allclose(
-        anew.best.state["projections.0.weight"], initials.found[0].weights["weight"]
+        anew.best.state["projections.0.weight"], initials.streams[0].weights["weight"]
     )
 
 
@@ -79,7 +79,7 @@ def test_clips_of_a_second_target_and_those_of_its_own_init_runs_are_known(made,
         for row, clip in enumerate(manifest.clips)
     ]
     first = tmp_path / "first, of both"  # its clips 0 to 9 have only the second target
-    a = dataclasses.replace(ONE, epochs=1, streams=("fake/a",))
+    a = ONE.replace(epochs=1, streams=("fake/a",))
     fit_head(
         dataclasses.replace(manifest, clips=tuple(two)), [store], first,
         dataclasses.replace(a, target=("label", "other")),
@@ -118,24 +118,26 @@ def test_a_run_that_does_not_say_what_it_knows_is_refused(made, tmp_path):
     manifest, store, runs = made
     shutil.copytree(runs[0], tmp_path / "old")
     (tmp_path / "old" / "clips.csv").unlink()
-    with pytest.raises(FitError, match=r"old: clips.csv, which says what clips it knows"):
+    with pytest.raises(FitError, match=r"old: clips.csv, the list of its clips"):
         fit_head(manifest, [store], None, dataclasses.replace(ONE, init=(str(tmp_path / "old"),)))
 
 
 def test_what_does_not_fit_is_named(made):
     manifest, store, runs = made
     wider = dataclasses.replace(ONE, init=tuple(runs), head_options={"hidden": "32"})
-    with pytest.raises(FitError, match=r"weight is \(16, .*\) there, \(32, .*\) here"):
+    with pytest.raises(
+        FitError, match=r"weight has shape \(16, .*\) in that run and \(32, .*\) here"
+    ):
         fit_head(manifest, [store], None, wider)
     with pytest.raises(FitError, match="expected a run of head mean_pool, found one of aligned"):
         fit_head(manifest, [store], None, FitOptions(head="mean_pool", init=tuple(runs)))
-    with pytest.raises(FitError, match="head linear has no part of its own for each stream"):
+    with pytest.raises(FitError, match="head linear has no module of its own for each stream"):
         fit_head(manifest, [store], None, FitOptions(head="linear", init=tuple(runs)))
-    with pytest.raises(FitError, match="both know"):
+    with pytest.raises(FitError, match="were both fitted on"):
         fit_head(manifest, [store], None, dataclasses.replace(ONE, init=(runs[0], runs[0])))
     with pytest.raises(OptionError, match="--init and --search"):
         fit_head(manifest, [store], None, dataclasses.replace(ONE, init=tuple(runs), search=2))
-    first = tuple(read_initials(runs[1:], AlignedAttention, "x").scalings)
+    first = tuple(read_initial_weights(runs[1:], AlignedAttention, "x").scalings)
     alone = dataclasses.replace(ONE, init=(runs[0],), streams=first)
-    with pytest.raises(FitError, match="it reads"):
+    with pytest.raises(FitError, match="that run reads"):
         fit_head(manifest, [store], None, alone)

@@ -1,10 +1,10 @@
-"""The linear head: what it reads, how columns are scaled, and the optimum it reaches."""
+"""The linear head: its inputs, the scaling of columns, and the optimum."""
 
 import numpy as np
 import pytest
 import torch
 
-from emo.heads.fitting.missing_streams import take_away
+from emo.heads.fitting.missing_streams import without_streams
 from emo.heads.head import Batch
 from emo.heads.library.linear import FUSED, LinearHead, LinearOptions
 from emo.heads.options import LoopOptions
@@ -132,7 +132,7 @@ def test_a_stream_that_is_absent_casts_no_vote(steady, fusion, absent):
     head.load_state_dict(train_head(build, steady, steady, LoopOptions(), seed=0).state)
     labels = steady.targets["emotion"]
     whole = (logits_of(head, steady)["emotion"].argmax(1) == labels).float().mean()
-    without = logits_of(head, take_away(steady, frozenset([absent])))["emotion"]
+    without = logits_of(head, without_streams(steady, frozenset([absent])))["emotion"]
     accuracy = (without.argmax(1) == labels).float().mean()
     assert accuracy > (0.9 if absent == "s/b" else 0.75)
     assert whole > 0.95

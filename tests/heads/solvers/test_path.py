@@ -1,4 +1,4 @@
-"""The exact solver and AdamW, against the sources they cite."""
+"""The exact solver and AdamW, against the sources that they cite."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from emo.heads.solvers.lbfgs import Objective, lbfgs
 from emo.heads.solvers.path import solve_path
-from emo.heads.solvers.preconditioner import Factors, RoundCoordinates, bends_of
+from emo.heads.solvers.preconditioner import CovarianceFactors, WhitenedCoordinates, bias_hessian
 from emo.heads.training.adamw import AdamW
 
 PENALTIES = [1e-1, 1e-2, 1e-3]
@@ -85,8 +85,8 @@ def test_the_loss_is_round_in_its_coordinates():
     loss = lambda logits: functional.cross_entropy(logits, labels)  # noqa: E731
     penalties = torch.tensor([1.0, 1e-2, 1e-4])
     bias = (torch.bincount(labels) / 300).log()  # the best with weights of 0
-    bends = bends_of(loss, bias[:, None].expand(3, 300))
-    coordinates = RoundCoordinates(bends, Factors(rows.T @ rows / 300), penalties)
+    bends = bias_hessian(loss, bias[:, None].expand(3, 300))
+    coordinates = WhitenedCoordinates(bends, CovarianceFactors(rows.T @ rows / 300), penalties)
 
     def value(flat, which):
         weight, shift = coordinates.weights(flat[None], torch.tensor([which]))
@@ -108,8 +108,10 @@ def test_gradients_go_back_to_round_coordinates_by_the_transpose(width):
     draw = lambda *shape: torch.from_numpy(random.standard_normal(shape)).float()  # noqa: E731
     columns = draw(2 * width, width)
     spread = draw(3, 3)
-    coordinates = RoundCoordinates(
-        spread @ spread.T, Factors(columns.T @ columns / len(columns)), torch.tensor([10.0, 1e-3])
+    coordinates = WhitenedCoordinates(
+        spread @ spread.T,
+        CovarianceFactors(columns.T @ columns / len(columns)),
+        torch.tensor([10.0, 1e-3]),
     )
     which = torch.tensor([1, 0])
     flat, weight, bias = draw(2, 3 * (width + 1)), draw(2, 3, width), draw(2, 3)
@@ -120,7 +122,7 @@ def test_gradients_go_back_to_round_coordinates_by_the_transpose(width):
 
 
 def passes_of(centres, strengths, power):
-    """Where functions of (row - centre) ** power are least, and how often rows were imaged."""
+    """Minimise functions of (row - centre) ** power; return the minima and the number of passes."""
     imaged = []
 
     def outer(image, which):

@@ -1,4 +1,4 @@
-"""A killed fit goes on where it was, and ends with the bits of one that was never killed."""
+"""Checkpoints: a killed fit continues, with the same bits as one that was not killed."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from emo.heads.training.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-STEPPED = FitOptions(
+STEPPED = FitOptions.of(
     head="mean_pool", seeds=3, epochs=6, batch_size=16, warmup=0.2, decay="cosine", mixup=0.5,
     modality_dropout=0.3, accumulate=2, patience=3, threads=1,
 )  # fmt: skip
@@ -84,8 +84,8 @@ def test_a_killed_fit_ends_with_the_same_bits(made, tmp_path, writes):
 def test_running_statistics_go_on_too(made, tmp_path):
     manifest, store = made
     small = {"frames": "4", "hidden": "4"}
-    options = dataclasses.replace(
-        STEPPED, head="spectrogram_cnn", head_options=small, seeds=1, epochs=2, batch_size=40
+    options = STEPPED.replace(
+        head="spectrogram_cnn", head_options=small, seeds=1, epochs=2, batch_size=40
     )
     whole = fit_head(manifest, [store], None, options)
     assert any("running_mean" in name for name in whole.best.state)
@@ -111,7 +111,7 @@ def test_another_question_is_refused_and_named(made, tmp_path):
     manifest, store = made
     out = tmp_path / "run"
     killed_after(2, lambda: fit_head(manifest, [store], out, STEPPED))
-    other = dataclasses.replace(STEPPED, learning_rate=0.01)
+    other = STEPPED.replace(learning_rate=0.01)
     with pytest.raises(FitError, match=r"learning_rate was 0.001, now 0.01"):
         fit_head(manifest, [store], out, other, resume=True)
     fewer = dataclasses.replace(manifest, clips=manifest.clips[2:])
@@ -119,7 +119,7 @@ def test_another_question_is_refused_and_named(made, tmp_path):
         fit_head(fewer, [store], out, STEPPED, resume=True)
     words = [clip.targets["label"] for clip in manifest.clips[1:]]
     relabelled = make_manifest([*words, "anger"], split=SPLITS)
-    with pytest.raises(FitError, match="question: other labels"):
+    with pytest.raises(FitError, match="other options or clips: other labels"):
         fit_head(relabelled, [store], out, STEPPED, resume=True)
     again = fit_head(manifest, [store], out, other)  # anew
     same(again, fit_head(manifest, [store], None, other))
@@ -138,7 +138,7 @@ def test_more_seeds_are_the_same_question(made, tmp_path):
 
 def test_a_killed_cross_validation_goes_on(made, tmp_path):
     manifest, store = made
-    options = dataclasses.replace(STEPPED, seeds=1, epochs=3)
+    options = STEPPED.replace(seeds=1, epochs=3)
     whole = cross_validate(manifest, [store], None, options, by="3")
     out = tmp_path / "folds"
     cut = lambda: cross_validate(manifest, [store], out, options, by="3")  # noqa: E731
@@ -171,26 +171,28 @@ def outcome_of(size):
 def test_two_fits_of_one_out_never_take_each_others_heads(tmp_path):
     one = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=False)
     two = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 2}, resume=False)
-    one.finish(outcome_of(3))
-    assert one.finished(0) is not None
+    one.write_finished(outcome_of(3))
+    assert one.read_finished(0) is not None
     for reader in (two, checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 2}, resume=True)):
-        with pytest.raises(FitError, match=r"finished-0.safetensors was written by a fit that was"):
-            reader.finished(0)
+        with pytest.raises(
+            FitError, match=r"finished-0.safetensors was written by a fit with other options"
+        ):
+            reader.read_finished(0)
 
 
 def test_a_full_disk_is_named_and_what_was_there_stays(tmp_path):
     kept = checkpoint.open_checkpoints(tmp_path / "fit", {"rate": 1}, resume=False)
-    kept.finish(outcome_of(3))
+    kept.write_finished(outcome_of(3))
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
         with pytest.raises(FitError, match=r"finished-0.safetensors cannot be written"):
-            kept.finish(outcome_of(1_000_000))
+            kept.write_finished(outcome_of(1_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
-    assert len(kept.finished(0).state["weight"]) == 3
+    assert len(kept.read_finished(0).state["weight"]) == 3
     names = {path.name for path in (tmp_path / "fit").iterdir()}
     assert names == {"question.json", "finished-0.safetensors"}
 
@@ -210,7 +212,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", renamed)
     folder = tmp_path / "fit"
-    checkpoint.open_checkpoints(folder, {"rate": 1}, resume=False).finish(outcome_of(3))
+    checkpoint.open_checkpoints(folder, {"rate": 1}, resume=False).write_finished(outcome_of(3))
     assert [name for name in done if isinstance(name, str)] == [
         "question.json", "finished-0.safetensors",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a fit is asked: whatever changes a head or its scores is in it, and nothing else."""
+"""The question of a fit: it has all that changes a head or its scores, and nothing else."""
 
 import dataclasses
 
@@ -6,7 +6,13 @@ import pytest
 
 from emo.heads.data.data import read_data
 from emo.heads.fitting.fit import FitOptions
-from emo.heads.training.fingerprint import HASHED, name_of, name_of_folds, name_of_run, question_of
+from emo.heads.training.fingerprint import (
+    HASHED_FIELDS,
+    hash_of_folds,
+    hash_of_question,
+    hash_of_run,
+    question_of,
+)
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 20 + ["val"] * 10 + ["test"] * 10
@@ -24,7 +30,7 @@ def ask(tmp_path_factory):
         store = make_store(path, tokens, options={"layer": layer})
         manifest = make_manifest(labels, split=SPLITS, dialogue=dialogues)
         manifest = dataclasses.replace(manifest, clips=manifest.clips[:clips])
-        chosen = dataclasses.replace(ASKED, **options)
+        chosen = ASKED.replace(**options)
         return question_of(read_data(manifest, [store], chosen), chosen)
 
     return asked
@@ -70,19 +76,23 @@ def swapped(values, first, second):
 def test_all_that_changes_a_head_or_its_scores_changes_the_question(ask, what, differs):
     ours, theirs = ask(), ask(**what)
     assert {name for name in ours if ours[name] != theirs[name]} == differs
-    assert (name_of(ours) == name_of(theirs)) == (not differs)
-    assert set(HASHED) < set(ours)
+    assert (hash_of_question(ours) == hash_of_question(theirs)) == (not differs)
+    assert set(HASHED_FIELDS) < set(ours)
 
 
 def test_other_folds_and_no_folds_are_other_questions(ask):
     asked = ask()
-    names = {name_of(asked), name_of_folds([asked], "speaker"), name_of_folds([asked], "session")}
-    assert len(names | {name_of_folds([asked, asked], "session")}) == 4
+    names = {
+        hash_of_question(asked),
+        hash_of_folds([asked], "speaker"),
+        hash_of_folds([asked], "session"),
+    }
+    assert len(names | {hash_of_folds([asked, asked], "session")}) == 4
 
 
 def test_more_seeds_or_trials_are_another_run():
     names = {
-        name_of_run("x", dataclasses.replace(ASKED, **more))
+        hash_of_run("x", dataclasses.replace(ASKED, **more))
         for more in ({}, {"seeds": 2}, {"search": 2}, {"threads": 2})
     }
     assert len(names) == 3
