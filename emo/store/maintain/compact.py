@@ -60,7 +60,7 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
         StoreError: a part is damaged, or the folder cannot be written. Nothing is lost then.
     """
     folder.refresh()
-    clips = folder.merge()
+    clips = folder.parts.merge()
     before = len(clips.parts)
     groups = part_groups(clips, folder.recipe)
     moved = Moved(clips, groups)
@@ -80,7 +80,7 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
         before,
         after=len(folder.part_paths),
         clips=len(folder.ids),
-        overlaps=len(clips.winners) - len(folder.merge().winners),
+        overlaps=len(clips.winners) - len(folder.parts.merge().winners),
     )
 
 

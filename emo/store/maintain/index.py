@@ -39,10 +39,10 @@ def make_index(folder: RecipeFolder, *, progress: bool | None = None) -> IndexRe
         StoreError: a part is damaged, or the folder cannot be written.
     """
     folder.refresh()
-    clips = folder.merge()
+    clips = folder.parts.merge()
     columns = index_columns(clips, folder.recipe.streams, progress=progress)
     path = write_index(folder.path, folder.recipe.fingerprint, columns)
-    folder.reopen()
+    folder.parts.reopen()
     return IndexReport(folder.name, path, len(clips.parts), len(clips), len(clips.failures))
 
 

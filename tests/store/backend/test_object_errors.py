@@ -167,10 +167,10 @@ def test_what_was_used_longest_ago_is_evicted_but_nothing_in_use(bucket, tmp_pat
     for number in range(4):
         folder.read("audio", [f"c{number}"])
     copies = tmp_path / "cache" / "parts"
-    files = [folder.open_part(path)._copy.file for path in folder.part_paths]
-    held = folder.open_part(folder.part_paths[0])
+    files = [folder.parts.open(path)._copy.file for path in folder.part_paths]
+    held = folder.parts.open(folder.part_paths[0])
     for path in folder.part_paths[1:]:
-        folder.open_part(path).release()
+        folder.parts.open(path).release()
     for age, file in enumerate(files):
         for each in copies.glob(f"{file.stem}.*"):
             _age(each, 100 - age)
