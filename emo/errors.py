@@ -19,7 +19,7 @@ class OptionError(EmoError):
 
 
 class PluginError(EmoError):
-    """A plugin (backbone, head, executor, format, data set) does not exist or cannot be imported."""
+    """A plugin (backbone, head, executor, format, data set) is unknown or cannot be imported."""
 
 
 class StoreError(EmoError):

@@ -26,7 +26,7 @@ def filled(bucket):
 
 def test_a_server_without_conditions_is_refused_before_a_part_is_lost(bucket, object_server):
     object_server.is_deaf = True
-    with pytest.raises(StoreError, match=r"s3://test-\w+: the server does not hold to .*If-None"):
+    with pytest.raises(StoreError, match=r"s3://test-\w+: the server ignores .*If-None"):
         Store.create(bucket).add_recipe("toy", RECIPE)
     object_server.is_deaf = False
     folder = filled(bucket)
@@ -61,7 +61,7 @@ def test_a_conflict_is_not_taken_for_a_part_that_is_there(bucket, object_server)
     assert sorted(Store(bucket).ids("toy")) == ["a clip", "another"]
     object_server.conflicts = 9
     with (
-        pytest.raises(StoreError, match="refused 5 times"),
+        pytest.raises(StoreError, match="refused it 5 times"),
         PartWriter(folder.path, RECIPE) as part,
     ):
         part.add("a third", audio(2))
@@ -125,7 +125,7 @@ def test_credentials_of_a_profile_are_read(bucket, monkeypatch, tmp_path):
     assert list(Store(bucket).ids("toy")) == ["a clip"]
     monkeypatch.setenv("AWS_PROFILE", "play")
     forget_connections()
-    with pytest.raises(StoreError, match=r"no credentials by the files in ~/.aws: .*play"):
+    with pytest.raises(StoreError, match=r"no credentials found in the files in ~/.aws: .*play"):
         Store(bucket)
 
 

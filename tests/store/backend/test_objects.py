@@ -214,5 +214,5 @@ def test_places_keep_their_slashes():
     for words in (Path("s3://bucket/features"), "http://host/features"):
         with pytest.raises(StoreError, match="expected"):
             location(words)
-    with pytest.raises(StoreError, match="a pack is a local file"):
+    with pytest.raises(StoreError, match="a pack must be a local file"):
         local(Path("s3://bucket/pack.zip"), "a pack")
