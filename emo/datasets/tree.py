@@ -22,7 +22,7 @@ class Tree:
 
     @cached_property
     def all(self) -> frozenset[str]:
-        """The same paths as a set, for fast lookup."""
+        """Paths of all files as a set, for fast lookup."""
         return frozenset(self.files)
 
     @cached_property
