@@ -202,7 +202,7 @@ def test_turns_and_texts_and_columns_are_looked_at(rows):
     lines = "1,a,0,0,x", "2,b,0,3,y", "3,c,0,3,z", "4,d,1,2,x", "5,e,1,3,"
     report = rows("id,text,dialogue,turn,Speaker", *lines, "6,,2,0,", fast=True)
     assert found(report)["dialogues with gaps in their turns"] == ("warning", 1)
-    assert found(report)["turns that stand twice in a dialogue"] == ("warning", 1)
+    assert found(report)["turns that occur twice in a dialogue"] == ("warning", 1)
     assert found(report)["columns that look like ours"] == ("warning", 1)
     assert "0 (turn 1–2)" in report.table()
     assert "'Speaker': --column speaker=Speaker" in report.table()

@@ -138,9 +138,11 @@ ARROWS = {
     "store.part": ("errors plugins ragged store.backend store.recipe", "numpy"),
     "store.recipe": ("errors", "numpy"),
     "store.recipe_folder": (
-        "errors plugins ragged store.backend store.index store.lazy store.part store.recipe",
+        "errors plugins ragged store.backend store.index store.lazy store.part store.recipe "
+        "store.recipe_parts",
         "numpy",
     ),
+    "store.recipe_parts": ("errors store.backend store.index store.part store.recipe", ""),
     "store.store": ("errors plugins ragged store.backend store.recipe store.recipe_folder", ""),
     "table": ("", ""),
 }

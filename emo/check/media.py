@@ -1,4 +1,4 @@
-"""What is wrong with the files of a manifest: missing, undecodable, over-long, too short."""
+"""Check the media files of a manifest: missing, undecodable, too long, too short."""
 
 import os
 from collections.abc import Sequence
@@ -14,28 +14,36 @@ from emo.errors import MediaError
 from emo.manifest import Clip, Manifest
 
 LONG_SECONDS = 60.0
+"""Length from which a clip is reported as long."""
 SHORT_SECONDS = 0.1
+"""Length below which a clip is reported as short."""
 _SLACK_SECONDS = 0.5  # headers round, and audio may end after the last picture
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What opening (and decoding) the media of one clip has shown."""
+    """Result of opening (or decoding) the media of one clip."""
 
     missing: tuple[str, ...] = ()
     """Paths, as in the manifest, at which there is no file."""
     fault: str | None = None
-    """Why it cannot be decoded."""
+    """Why the clip cannot be decoded; None: it can."""
     seconds: float | None = None
-    """Length of the clip; None: unknown."""
+    """Length of the clip in seconds; None: unknown."""
     file_seconds: float | None = None
-    """Where the file ends."""
+    """End of the media file in seconds; None: unknown."""
     absent: dict[str, str] = field(default_factory=dict)
-    """``{"audio": "the file has no audio track"}``, also for ``video``."""
+    """Modality (``audio``, ``video``) that the clip lacks -> reason."""
 
 
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
-    """Look into every file; ``fast`` reads headers only, else each clip is decoded to its end."""
+    """Check every media file.
+
+    Args:
+        manifest: the clips.
+        fast: read headers only; False: decode each clip to its end.
+        workers: files that are opened at the same time.
+    """
     clips = [clip for clip in manifest.clips if clip.video or clip.audio]
     probes = probe_all(clips, manifest.root, fast=fast, workers=workers)
     pairs = list(zip(clips, probes, strict=True))
@@ -61,10 +69,12 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
 
 
 def _named(clip: Clip, fault: str) -> str:
+    """Return a fault together with the id of its clip."""
     return fault if fault.startswith(f"{clip.id}:") else f"{clip.id} ({fault})"
 
 
 def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
+    """Return a text for each clip whose ``end_seconds`` is after the end of its file."""
     return [
         f"{clip.id} (end_seconds {clip.end_seconds:g}, the file ends at {probe.file_seconds:.2f} s)"
         for clip, probe in pairs
@@ -75,6 +85,7 @@ def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
 
 
 def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
+    """Return a text for each clip with a video file that lacks a modality."""
     return [
         f"{clip.id} ({probe.absent[modality]})"
         for clip, probe in pairs
@@ -83,9 +94,9 @@ def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
 
 
 def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) -> list[Probe]:
-    """Open (``fast``) or decode each clip's media once; one Probe a clip, in their order."""
+    """Open (``fast``) or decode the media of each clip; return a Probe for each, in order."""
     keys = [_key(clip) for clip in clips]
-    distinct = dict(zip(keys, clips, strict=True))  # two rows may name one stretch of one file
+    distinct = dict(zip(keys, clips, strict=True))  # two rows may name the same part of one file
     with ThreadPoolExecutor(max(1, workers)) as pool:
         probes = pool.map(lambda clip: _probe(clip, root, fast=fast), distinct.values())
         bar = tqdm(probes, total=len(distinct), desc="check", unit="clip", disable=None)
@@ -94,10 +105,12 @@ def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) ->
 
 
 def _key(clip: Clip) -> tuple[object, ...]:
+    """Return a key that is equal for clips with the same media and times."""
     return clip.video, clip.audio, clip.audio_channel, clip.start_seconds, clip.end_seconds
 
 
 def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
+    """Open (``fast``) or decode the media of one clip."""
     paths = [path for path in (clip.video, clip.audio) if path]
     missing = tuple(path for path in paths if not os.path.isfile(root / path))
     if missing:
@@ -109,6 +122,7 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 
 def _headers(clip: Clip, root: Path) -> Probe:
+    """Read the headers of a clip's files."""
     from emo.extract.decode.container import declared_seconds, open_media, pick
 
     tracks: dict[str, list[str]] = {}
@@ -123,10 +137,11 @@ def _headers(clip: Clip, root: Path) -> Probe:
                     absent[is_for] = f"the file has no {is_for} track"
             lengths.append(declared_seconds(container))
     file_seconds = max((length for length in lengths if length is not None), default=None)
-    return _judge(clip, absent, file_seconds)
+    return _result(clip, absent, file_seconds)
 
 
 def _decode(clip: Clip, root: Path) -> Probe:
+    """Decode a clip from its start to its end."""
     from emo.extract.decode.decode import load_media, probe_seconds
     from emo.extract.decode.source import ClipSource, source_of
     from emo.extract.media import Needs
@@ -142,12 +157,13 @@ def _decode(clip: Clip, root: Path) -> Probe:
     decoded = max(ends, default=None)
     declared = probe_seconds(ClipSource(video=root / (clip.video or clip.audio or "")))
     if decoded is not None and declared is not None and clip.end_seconds is None:
-        # the last frame lasts a while, which headers know; beyond that, what was decoded counts
+        # the header includes the duration of the last frame; if it differs by more, it is wrong
         decoded = declared if 0 < declared - decoded < _SLACK_SECONDS else decoded
-    return _judge(clip, media.absent, decoded)
+    return _result(clip, media.absent, decoded)
 
 
-def _judge(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:
+def _result(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:
+    """Return the Probe of a clip from the modalities that it lacks and the end of its file."""
     wanted = {"video", "audio"} if clip.video else {"audio"}
     if wanted <= absent.keys():
         return Probe(fault="; ".join(absent[name] for name in sorted(wanted)))
@@ -161,7 +177,8 @@ def _judge(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Pr
 
 
 class _FirstAndLast:
-    """Asks for both ends of the clip, so that everything between must be decoded on the way."""
+    """Choice of the first and the last frame, which makes the decoder decode all between them."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
+        """Return int (2,), the indices of both frames; fewer if the clip has fewer."""
         return np.unique(np.arange(len(seconds))[[0, -1]]) if len(seconds) else np.zeros(0, int)

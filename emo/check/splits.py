@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a manifest: texts, turns, splits, classes, speakers."""
+"""Check the rows of a manifest: texts, turns, splits, classes, speakers."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -9,11 +9,16 @@ from emo.check.overlap import SPLITS, same_text
 from emo.manifest import COLUMNS, Clip
 
 CLASSES = 20
-"""A column with more values than this is no target."""
+"""Most different values of a column that counts as a target of classes."""
 
 
 def row_findings(clips: Sequence[Clip], target: str) -> list[Finding]:
-    """Everything that the rows tell without opening a file; ``target`` is what will be trained."""
+    """Check everything that the rows show without opening a file.
+
+    Args:
+        clips: the rows.
+        target: the column that will be trained.
+    """
     return [
         *_texts_and_names(clips),
         *_dialogues(clips),
@@ -24,7 +29,7 @@ def row_findings(clips: Sequence[Clip], target: str) -> list[Finding]:
 
 
 def class_tables(clips: Sequence[Clip]) -> list[list[dict[str, object]]]:
-    """Clips of each class by split, one table for each column with 2 to 20 values."""
+    """Return a table for each column with 2 to 20 values: number of clips by class and split."""
     splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
     tables = []
     for target, counts in target_counts(clips).items():
@@ -38,7 +43,7 @@ def class_tables(clips: Sequence[Clip]) -> list[list[dict[str, object]]]:
 
 
 def target_counts(clips: Sequence[Clip]) -> dict[str, Counter[tuple[str, str | None]]]:
-    """``{column: {(class, split): clips}}`` of the columns that can be targets."""
+    """Return column -> (class, split) -> number of clips, for columns that can be targets."""
     counts: defaultdict[str, Counter[tuple[str, str | None]]] = defaultdict(Counter)
     for clip in clips:
         for target, name in clip.targets.items():
@@ -48,6 +53,7 @@ def target_counts(clips: Sequence[Clip]) -> dict[str, Counter[tuple[str, str | N
 
 
 def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
+    """Find empty texts, and columns whose names are nearly those with a fixed meaning."""
     has_text = any(clip.text for clip in clips)
     names = sorted({name for clip in clips for name in clip.targets})
     near = [n for n in names if n not in COLUMNS and n.strip().lower().replace(" ", "_") in COLUMNS]
@@ -61,6 +67,7 @@ def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
 
 
 def _dialogues(clips: Sequence[Clip]) -> list[Finding]:
+    """Find turns that are missing from a dialogue or occur twice in it."""
     turns: defaultdict[str, list[int]] = defaultdict(list)
     for clip in clips:
         if clip.dialogue is not None and clip.turn is not None:
@@ -74,12 +81,16 @@ def _dialogues(clips: Sequence[Clip]) -> list[Finding]:
         twice += [f"{dialogue} (turn {turn})" for turn in doubled]
     return [
         warning("dialogues with gaps in their turns", gaps),
-        warning("turns that stand twice in a dialogue", twice),
+        warning("turns that occur twice in a dialogue", twice),
     ]
 
 
 def _gaps(turns: Sequence[int]) -> list[str]:
-    """What lacks between sorted turns: ``[0, 2, 7]`` -> ``["1", "3–6"]``."""
+    """Return the numbers that are missing between sorted turns.
+
+    >>> _gaps([0, 2, 7])
+    ['1', '3–6']
+    """
     return [
         f"{before + 1}" if after == before + 2 else f"{before + 1}–{after - 1}"
         for before, after in itertools.pairwise(turns)
@@ -88,6 +99,7 @@ def _gaps(turns: Sequence[int]) -> list[str]:
 
 
 def _splits(clips: Sequence[Clip]) -> list[Finding]:
+    """Find an empty train split, and clips without a split."""
     counts = Counter(clip.split for clip in clips)
     has_splits = set(counts) != {None}
     empty = ["no row has split train"] if has_splits and not counts["train"] else []
@@ -96,7 +108,10 @@ def _splits(clips: Sequence[Clip]) -> list[Finding]:
 
 
 def _classes(clips: Sequence[Clip], target: str) -> list[Finding]:
-    """An error in the target; in another column, which may never be a target, a warning."""
+    """Find classes that train lacks: an error in the target, a warning in other columns.
+
+    Also find a target with one class only, and clips without a label.
+    """
     unseen: dict[str, list[str]] = {}
     for column, counts in target_counts(clips).items():
         trained = {name for name, split in counts if split == "train"}
@@ -119,6 +134,7 @@ def _classes(clips: Sequence[Clip], target: str) -> list[Finding]:
 
 
 def _shared(clips: Sequence[Clip]) -> list[Finding]:
+    """Find speakers, files and texts that val or test share with train."""
     return [
         finding
         for split in ("val", "test")
@@ -138,7 +154,18 @@ def _common(
     keys: Callable[[Clip], Iterable[str | None]],
     name: Callable[[Clip], str] | None = None,
 ) -> Finding | None:
-    """Keys of ``split`` that train has too, most frequent first; ``name`` shows what has a key."""
+    """Find keys of a split that train has, too, the most frequent first.
+
+    Args:
+        what: name of the keys, in plural.
+        split: ``val`` or ``test``.
+        clips: all clips.
+        keys: returns the keys of a clip; None and ``""`` do not count.
+        name: returns the text that is shown for the keys of a clip; None: the key itself.
+
+    Returns:
+        The finding; None if train or the split has no keys.
+    """
     trained = {key for clip in clips if clip.split == "train" for key in keys(clip) if key}
     tested = [(clip, [key for key in keys(clip) if key]) for clip in clips if clip.split == split]
     tested = [(clip, found) for clip, found in tested if found]
@@ -156,4 +183,5 @@ def _common(
 
 
 def _quoted(clip: Clip) -> str:
+    """Return the text of a clip in quotes."""
     return repr(clip.text)

@@ -1,4 +1,4 @@
-"""What scoring came to, as a table or JSON."""
+"""Results of scoring, as a table or JSON."""
 
 import json
 from collections.abc import Mapping
@@ -17,40 +17,50 @@ _SEMEVAL = {
 
 @dataclass(frozen=True)
 class Scored:
-    """What one file, or one run, came to."""
+    """Scores of one file of predictions or one run."""
 
     name: str
+    """File name, or name of the run's folder."""
     scores: Mapping[str, float]
-    """Means over seeds, the headline first; empty: it cannot be scored."""
+    """Name -> mean over seeds, the headline first; empty: it cannot be scored."""
     seeds: int = 1
+    """Number of seeds."""
     std: float = 0.0
-    """Of the headline over seeds."""
+    """Standard deviation of the headline over seeds."""
     error: str | None = None
+    """Why it cannot be scored; None: it can."""
     label: str | None = None
-    """The column of gold that it was scored against; None: conversations."""
+    """Name of the gold column that it was scored against; None: conversations."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreReport:
-    """All that was scored, the best first, then what is broken."""
+    """Scores of all files and runs, the best first; those that cannot be scored come last."""
 
     metric: str
+    """Name of the metric."""
     headline: str
+    """Name of the score that ranks predictions."""
     sign: int
+    """1 when a higher headline is better, -1 when a lower one is."""
     gold: Path
+    """The file of gold labels."""
     count: int
+    """Number of clips or conversations that were scored."""
     unit: str
     """What is counted: ``clips`` or ``conversations``."""
     split: str
+    """The split that was scored."""
     results: tuple[Scored, ...]
+    """A result for each file or run."""
 
     @property
     def exit_code(self) -> int:
-        """3 when some cannot be scored."""
+        """Exit code of the command: 3 when some cannot be scored, else 0."""
         return 3 if any(one.error for one in self.results) else 0
 
     def table(self) -> str:
-        """For people."""
+        """Return the results as a text table."""
         names = next((list(one.scores) for one in self.results if one.scores), [])
         labels = {one.label for one in self.results if one.label}
         rows: list[dict[str, object]] = []
@@ -73,7 +83,7 @@ class ScoreReport:
         return f"{format_table(rows)}\n\n{what}"
 
     def json(self) -> str:
-        """One JSON document."""
+        """Return the results as one JSON document."""
         results = [
             {
                 "predictions": one.name, "label": one.label, "rank": self._rank(one),
@@ -89,7 +99,7 @@ class ScoreReport:
         return json.dumps(document, indent=2, ensure_ascii=False)
 
     def _rank(self, one: Scored) -> int | None:
-        """Equal scores share a rank."""
+        """Return the rank of a result, from 1; equal scores share a rank; None: not scored."""
         if not one.scores:
             return None
         score = self.sign * one.scores[self.headline]
@@ -98,6 +108,7 @@ class ScoreReport:
 
 
 def _title(name: str) -> str:
+    """Return the column title of a score."""
     if name.startswith("proportional_"):
         return f"prop. {_SEMEVAL[name.removeprefix('proportional_')]}"
     return _SEMEVAL.get(name) or TITLES.get(name, name.replace("_", " "))

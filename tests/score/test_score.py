@@ -47,7 +47,7 @@ def test_json_is_a_mapping_or_a_list(emo, gold, tmp_path, document):
 BROKEN = {
     "missing": ("id,prediction\na,joy\nc,joy\n", "1 of 3 clips are not predicted, the first: 'b'"),
     "other ids": ("id,prediction\nx1,joy\n", "the first: 'a'; gold does not have 'x1'"),
-    "twice": ("id,prediction\na,joy\nb,joy\na,joy\nc,joy\n", "'a' stands twice: row 2 and row 4"),
+    "twice": ("id,prediction\na,joy\nb,joy\na,joy\nc,joy\n", "'a' occurs twice: row 2 and row 4"),
     "class": ("id,prediction\na,happy\nb,fear\nc,joy\n",
               "row 2, clip 'a': unknown class 'happy'; expected one of fear, joy"),
     "column": ("id,x,y\na,1,2\n", "expected a column prediction or predicted"),
@@ -135,10 +135,10 @@ def test_broken_conversations_are_one_line(emo, tmp_path):
     pair = {"conversation_ID": 1, "emotion-cause_pairs": [["1_joy", "1"]]}
     for document, message in [
         ({}, "expected [{"),
-        ([pair, pair], "conversation 1 stands 2 times"),
+        ([pair, pair], "conversation 1 occurs 2 times"),
         ([{**pair, "emotion-cause_pairs": [["1_happy", "1"]]}], "unknown emotion 'happy'"),
         ([{**pair, "emotion-cause_pairs": [["joy", "x"]]}], "joy"),
-        ([{**pair, "emotion-cause_pairs": [[1]]}], "a pair is not like"),
+        ([{**pair, "emotion-cause_pairs": [[1]]}], "expected a pair like"),
         ([{**pair, "conversation_ID": 2}], "1 conversations are not predicted"),
     ]:
         (tmp_path / "p.json").write_text(json.dumps(document))

@@ -1,4 +1,4 @@
-"""Turns the arrays of a part into members of its zip file."""
+"""Write the streams and attributes of a part as members of its zip file."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,15 +25,16 @@ def write_members(
     *,
     chunk_bytes: int | None = None,
 ) -> None:
-    """Write a whole part: the tokens first, all that is small behind them, the root last of all.
+    """Write a whole part: first the tokens, then all small members, last the root document.
 
     Args:
-        file: empty, open for writing.
-        streams: by name, the (T, D) tokens of the clips that have it, in the stored dtype, one
-            array a clip or fewer; and the length of every clip, 0 where it is absent. The tokens
-            are iterated over several times and never all in memory because of it.
-        attributes: of the root group, JSON values.
-        chunk_bytes: about so many share a checksum; None: as many as suit tokens.
+        file: an empty file, open for writing.
+        streams: for each stream its tokens and lengths. Tokens are arrays (T, D) in the stored
+            dtype, of one clip or of several neighbours, without absent clips; they are iterated
+            over several times and need not be in memory. Lengths are the tokens of every clip, 0
+            for an absent one.
+        attributes: attributes of the root group, JSON values.
+        chunk_bytes: about how many bytes share a checksum; None: the usual size for tokens.
     """
     archive = ArchiveWriter(file)
     small: dict[str, bytes] = {}
@@ -55,7 +56,7 @@ def _sharded(
     count: int,
     chunk_bytes: int | None,
 ) -> dict[str, bytes]:
-    """Write the shard of a stream's tokens; returns the members that describe it."""
+    """Write the tokens of a stream as one shard; return the small members that describe it."""
     first = next(iter(tokens))
     row_bytes = first.dtype.itemsize * first.shape[1]
     rows = chunk_rows(count, row_bytes, chunk_bytes)
@@ -69,7 +70,7 @@ def _sharded(
 
 @dataclass(frozen=True)
 class _Blocks:
-    """The bytes of arrays, then of what follows them; made anew each time they are asked for."""
+    """The bytes of arrays, followed by further bytes; every iteration starts from the beginning."""
 
     arrays: Iterable[np.ndarray]
     rest: Sequence[bytes]
@@ -80,7 +81,7 @@ class _Blocks:
 
 
 def _plain(name: str, array: np.ndarray) -> dict[str, bytes]:
-    """The members of a small array in one chunk."""
+    """Return the two members of a small array that is stored in one chunk."""
     return {
         f"{name}/zarr.json": dump_document(array_document(array.shape, array.dtype)),
         f"{name}/c/0": array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(),
@@ -88,7 +89,7 @@ def _plain(name: str, array: np.ndarray) -> dict[str, bytes]:
 
 
 def _checksums(tokens: Iterable[np.ndarray], chunk_bytes: int, padding: bytes) -> np.ndarray:
-    """CRC-32C of each inner chunk, the padding of the last one included."""
+    """Return uint32 (chunks,): CRC-32C of each inner chunk, with the padding of the last one."""
     crcs, crc, room = [], 0, chunk_bytes
     for array in tokens:
         data, start = _bytes_of(array), 0
@@ -104,6 +105,7 @@ def _checksums(tokens: Iterable[np.ndarray], chunk_bytes: int, padding: bytes) -
 
 
 def _bytes_of(array: np.ndarray) -> np.ndarray:
+    """Return uint8 (bytes,), a read-only view of a contiguous array."""
     data = array.reshape(-1).view(np.uint8)
-    data.flags.writeable = False  # google_crc32c takes nothing that could change meanwhile
+    data.flags.writeable = False  # google_crc32c accepts read-only buffers only
     return data
