@@ -20,8 +20,10 @@ from emo.commands import dataset as cli_dataset
 from emo.commands import extract as cli_extract
 from emo.commands import heads as cli_heads
 from emo.commands import scores as cli_scores
+from emo.commands.job import job_app
 from emo.commands.manifest import manifest_app
 from emo.commands.options import Columns, Manifests, Root, pairs, written
+from emo.commands.sections import SectionedCommand, examples
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError
@@ -33,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
+app.add_typer(job_app, name="job")
 app.add_typer(manifest_app, name="manifest")
 app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")
@@ -48,6 +51,9 @@ class Plugins(str, Enum):  # noqa: UP042
     presets = "presets"
     formats = "formats"
     metrics = "metrics"
+
+
+_KINDS = ", ".join(kind.value for kind in Plugins)
 
 
 def main() -> None:
@@ -116,14 +122,24 @@ def check(
     raise typer.Exit(1 if report.is_wrong else 0)
 
 
-@app.command("list", epilog="Example: emo list heads")
+@app.command(
+    "list", cls=SectionedCommand, epilog=examples("emo list heads", "emo list backbones openclip")
+)
 def list_plugins(
-    what: Annotated[Plugins, Argument(help="What to list.")],
+    what: Annotated[Plugins, Argument(metavar="WHAT", help=f"What to list: {_KINDS}.")],
+    name: Annotated[
+        str | None, Argument(metavar="[NAME]", help="One of them, to see its options and more.")
+    ] = None,
 ) -> None:
-    """Show what is available, and what is missing for the rest."""
-    from emo.commands.listing import plugin_table
+    """List the backbones, heads, data sets and other plugins."""
+    if name is None:
+        from emo.commands.listing import plugin_table
 
-    print(plugin_table(what.value))
+        print(plugin_table(what.value))
+    else:
+        from emo.commands.describe import plugin_text
+
+        print(plugin_text(what.value, name))
 
 
 @app.command(epilog="Example: emo demo --out demo")

@@ -37,7 +37,7 @@ def report_lines(
 
 
 def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
-    """The lines for stdout after ``--resume`` and ``--plan``."""
+    """The lines for stdout after `emo job resume` and `emo job run`."""
     job, parts, store = report.job, len(report.parts), short(report.folder.job.store)
     if is_dry_run:
         return [
@@ -56,7 +56,7 @@ def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
     queued = f"; {job.queued} tasks are in Slurm's queue already" if job.queued else ""
     return [
         f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",
-        f"how far it is: emo extract --status {typed(folder.path)}",
+        f"how far it is: emo job status {typed(folder.path)}",
     ]
 
 

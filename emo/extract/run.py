@@ -1,9 +1,10 @@
 """`emo extract`: plans what a store lacks, runs it, and says how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emo import plugins
 from emo.errors import OptionError
@@ -17,7 +18,6 @@ from emo.extract.job.missing import carry_deaths
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.job.request import Job, Request
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.manifest import Manifest
 from emo.store.backend.location import Location, location
 from emo.store.maintain.verify import clean
@@ -51,7 +51,8 @@ class ExtractOptions:
     changed: Changed = "stop"
     is_anyway: bool = False
     """Hand clips to a scheduler that has them in its queue already, of an earlier job."""
-    resources: Resources = NOTHING_ASKED
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the executor's ``Options`` by name; the others have their defaults."""
     jobs: Path | None = None
     """Of a store in a bucket: the folder for its job folders, which all workers see."""
 
@@ -107,7 +108,7 @@ def extract(
     """
     store_path = location(store)
     job = _job(manifest, store_path, requests, options)
-    executor = make_executor(options.executor, options.workers, options.resources)
+    executor = make_executor(options.executor, options.workers, options.executor_options)
     writes = executor.is_scheduler or not is_dry_run
     tokens = typical_tokens(manifest, requests)
     clip_bytes = forecast_bytes(requests, tokens, 1)
@@ -122,7 +123,7 @@ def extract(
         before = latest_job(store_path, options.jobs)
         folder = write_job(
             job, plan.parts, executor=options.executor, workers=options.workers,
-            resources=options.resources, jobs=options.jobs,
+            executor_options=options.executor_options, jobs=options.jobs,
         )  # fmt: skip
         if before is not None:
             with suppress(JobError):  # what another version wrote is no obstacle

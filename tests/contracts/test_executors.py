@@ -13,7 +13,6 @@ from emo.extract.executor import EXECUTORS, Progress, make_executor
 from emo.extract.job.folder import write_job
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
-from emo.extract.job.resources import Resources
 from emo.extract.job.status import status
 from emo.manifest import Clip
 from emo.store.maintain.verify import verify
@@ -25,7 +24,7 @@ MARKS = {"ray": [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]}  # Ray'
 NAMES = [pytest.param(n, marks=MARKS.get(n, ())) for n in plugins.available(EXECUTORS)]
 SLOW = MARKS | {"slurm": pytest.mark.slow}  # a task's imports take seconds; one test runs always
 SOMETIMES = [pytest.param(n, marks=SLOW.get(n, ())) for n in plugins.available(EXECUTORS)]
-RESOURCES = {"slurm": Resources(parts_per_task=100)}
+OPTIONS = {"slurm": {"parts_per_task": 100}}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def job_of(job, texts, part_clips=3):
 
 
 def run(name, workers, folder, progress=None):
-    executor = make_executor(name, workers, RESOURCES.get(name, Resources()))
+    executor = make_executor(name, workers, OPTIONS.get(name, {}))
     return executor.run(folder, folder.parts, progress or Progress())
 
 

@@ -198,5 +198,5 @@ def _lost(folder: JobFolder, part: int, deaths: int, how: str | None) -> str:
     return (
         f"{deaths} workers died (the last: {how or 'nobody saw how'}) in part {part} of "
         f"{len(clips)} clips that begins with {clips[0].id!r}; what they had not committed is "
-        f"undone. emo extract --resume {typed(folder.path)} goes on"
+        f"undone. emo job resume {typed(folder.path)} goes on"
     )

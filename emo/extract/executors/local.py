@@ -9,19 +9,19 @@ import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.executors._pool import RETRIES, Message, Supervisor, WorkerDied, WorkerPool
 from emo.extract.executors._process import serve
+from emo.extract.job.executor_options import check_at_least
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.extract.models.device import BrokenDevice
 from emo.extract.worker import part_runner as careful
 from emo.extract.worker.devices import cores, devices_of
@@ -29,14 +29,33 @@ from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import PartReport, Worker
 
 
+@dataclass(frozen=True)
+class LocalOptions:
+    """Options of :class:`Local`."""
+
+    retries: int | None = field(
+        default=None,
+        metadata={
+            "help": "Times that a part is done again after its worker process died; default: 16. "
+            "When given, a single worker is a process of its own, too."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 0, "retries")
+
+
 class Local(Executor):
-    """Worker processes on this machine: one, or one a GPU."""
+    """Runs parts on this machine, in one process or one for each GPU."""
 
-    uses = frozenset({"retries"})
+    Options: ClassVar[type] = LocalOptions
+    title: ClassVar[str] = "This machine"
 
-    def __init__(self, workers: int | None, resources: Resources = NOTHING_ASKED) -> None:
-        """``workers``: processes; one without retries is this one; None: one a GPU, or 1."""
-        self.workers, self.retries = workers, resources.retries
+    def __init__(self, workers: int | None, options: LocalOptions) -> None:
+        """``workers``: processes; a single one without retries is this process; None: one for
+        each GPU, or one.
+        """
+        self.workers, self.retries = workers, options.retries
 
     def run(
         self,
@@ -46,7 +65,7 @@ class Local(Executor):
         *,
         is_dry_run: bool = False,
     ) -> JobReport:
-        """As in :class:`Executor`."""
+        """Run the parts in this process, or in several worker processes."""
         devices = devices_of(folder.job.device)
         workers = min(self.workers or len(devices), len(parts))
         if workers > 1 or self.retries is not None:

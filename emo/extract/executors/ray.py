@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -21,31 +21,56 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.executors._pool import (
-    RETRIES,
     Message,
     Supervisor,
     WorkerDied,
     WorkerPool,
     WorkerReady,
 )
+from emo.extract.job.executor_options import check_at_least, check_words
 from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.resources import Resources
 from emo.extract.worker import part_runner as careful
 from emo.extract.worker.devices import devices_of
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import Worker
 
 
+@dataclass(frozen=True)
+class RayOptions:
+    """Options of :class:`Ray`."""
+
+    address: str | None = field(
+        default=None,
+        metadata={
+            "help": "The cluster: auto or HOST:PORT; default: a Ray that is started here.",
+            "metavar": "ADDRESS",
+        },
+    )
+    cpus_per_task: int = field(default=1, metadata={"help": "CPU cores of a worker."})
+    gpus_per_task: float | None = field(
+        default=None,
+        metadata={"help": "GPUs of a worker, such as 0.5; default: 1 if the cluster has any."},
+    )
+    retries: int = field(
+        default=16, metadata={"help": "Times that a part is done again after its worker died."}
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 0, "retries", "gpus_per_task")
+        check_at_least(self, 1, "cpus_per_task")
+        check_words(self, "address")
+
+
 class Ray(Executor):
-    """Actors on a Ray cluster, as many as it has room for."""
+    """Runs parts on a Ray cluster, in as many workers as it has room for."""
 
-    uses = frozenset({"retries", "cpus_per_task", "gpus_per_task", "address"})
+    Options: ClassVar[type] = RayOptions
 
-    def __init__(self, workers: int | None, resources: Resources) -> None:
+    def __init__(self, workers: int | None, options: RayOptions) -> None:
         """``workers``: actors at most; None: as many as the cluster has room for."""
-        self.workers, self.resources = workers, resources
+        self.workers, self.options = workers, options
 
     def run(
         self,
@@ -62,26 +87,26 @@ class Ray(Executor):
         """
         is_ours = not ray.is_initialized()
         if is_ours:
-            _connect(self.resources.address)
-        retries = RETRIES if self.resources.retries is None else self.resources.retries
+            _connect(self.options.address)
         try:
             with stop_on_signals() as is_stopping:
                 pool = _Actors(folder, self.workers or len(parts), self._share(folder))
-                return Supervisor(folder, pool, progress, is_stopping, retries).run(parts)
+                supervisor = Supervisor(folder, pool, progress, is_stopping, self.options.retries)
+                return supervisor.run(parts)
         finally:
             if is_ours:
                 ray.shutdown()
 
     def _share(self, folder: JobFolder) -> dict[str, float]:
         """What one actor takes of a node."""
-        gpus = self.resources.gpus_per_task
+        gpus = self.options.gpus_per_task
         if gpus is None:
             is_on_gpu = folder.job.device.startswith("cuda")
             is_on_gpu |= folder.job.device == "auto" and _total("GPU") > 0
             gpus = 1.0 if is_on_gpu else 0.0
         if gpus and not _total("GPU"):
             warnings.warn("no node of the Ray cluster has a GPU yet; waiting for one", stacklevel=2)
-        return {"CPU": float(self.resources.cpus_per_task or 1), "GPU": gpus}
+        return {"CPU": float(self.options.cpus_per_task), "GPU": gpus}
 
 
 @dataclass

@@ -70,6 +70,6 @@ def _message(folder: JobFolder, states: Counter[str], clips: int) -> str:
     tasks = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return (
         f"{clips:,} of these clips are in Slurm's queue already: job {path}, Slurm's {ids}, tasks "
-        f"{tasks}. Look: emo extract --status {path}. When it has ended: emo extract --resume "
+        f"{tasks}. Look: emo job status {path}. When it has ended: emo job resume "
         f"{path} does what it lacks. To submit them twice all the same: --anyway"
     )

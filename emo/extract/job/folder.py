@@ -19,12 +19,12 @@ from typing import Any
 
 import emo
 from emo.errors import EmoError
+from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, Request
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.store.backend.commit import cannot_write, host
 from emo.store.backend.location import Location, location
 from emo.store.recipe import Recipe
@@ -44,7 +44,8 @@ class JobFolder:
     """Of the lines of parts.jsonl, in bytes."""
     executor: str
     workers: int | None
-    resources: Resources
+    executor_options: Mapping[str, Any]
+    """Options of the executor that were given, by name; the others have their defaults."""
 
     @property
     def parts(self) -> range:
@@ -99,7 +100,7 @@ def write_job(
     *,
     executor: str = "local",
     workers: int | None = None,
-    resources: Resources = NOTHING_ASKED,
+    executor_options: Mapping[str, Any] = {},
     jobs: Path | None = None,
 ) -> JobFolder:
     """Write the job folder of a plan into its store, or below ``jobs`` (see :func:`jobs_home`).
@@ -116,7 +117,7 @@ def write_job(
         offsets = write_lines(path / PARTS_FILE, parts)
         (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
         document = _document(job, len(offsets)) | {
-            "executor": executor, "workers": workers, "resources": resources.given,
+            "executor": executor, "workers": workers, "resources": dict(executor_options),
         }  # fmt: skip
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (path / "job.json").write_text(text, encoding="utf-8")
@@ -151,7 +152,7 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
             tuple(offsets),
             document["executor"],
             document["workers"],
-            NOTHING_ASKED.changed(document["resources"]),
+            options_from_json(document["resources"]),
         )
     except OSError as error:
         raise JobError(
@@ -195,25 +196,27 @@ def _job_of(document: Mapping[str, Any]) -> Job:
 
 
 def update_job(
-    folder: JobFolder, *, executor: str, workers: int | None, resources: Resources
+    folder: JobFolder, *, executor: str, workers: int | None, executor_options: Mapping[str, Any]
 ) -> JobFolder:
-    """The job as it runs from now on: a scheduler's tasks, its retries and `--status` read it.
+    """Write into job.json how the job runs from now on; tasks that start later read it.
 
-    ``retries`` stay as they were: those of a scheduler count down from run to run, and its workers
-    must not bear fewer and fewer deaths.
+    ``retries`` stay as they were: a scheduler's retry task counts its own down from run to run,
+    while the workers of the last task must still survive as many deaths as those of the first.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    resources = replace(resources, retries=folder.resources.retries)
-    now = replace(folder, executor=executor, workers=workers, resources=resources)
+    options = {name: value for name, value in executor_options.items() if name != "retries"}
+    if "retries" in folder.executor_options:
+        options["retries"] = folder.executor_options["retries"]
+    now = replace(folder, executor=executor, workers=workers, executor_options=options)
     if now == folder:
         return folder
     path = folder.path / "job.json"
     unfinished = path.with_name(f".job-{host()}-{os.getpid()}")
     try:
         document = json.loads(path.read_bytes())
-        document |= {"executor": executor, "workers": workers, "resources": resources.given}
+        document |= {"executor": executor, "workers": workers, "resources": options}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)  # a task that starts now reads the old or the new, never half

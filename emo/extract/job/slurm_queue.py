@@ -28,7 +28,7 @@ class ArrayJob:
     offset: int
     """Task number = offset + index in the array."""
     parts_per_task: int = 1
-    """As it was then; `--resume` may ask for another."""
+    """As it was then; `emo job resume` may ask for another."""
 
     def parts(self, index: int) -> range:
         """The parts that a task of the array holds; the last one's may be beyond the job's end."""
@@ -67,7 +67,7 @@ def max_array_size() -> int:
     if size < 1:
         raise SchedulerError(
             "this Slurm takes no job arrays (MaxArraySize = 0): submit jobs of your own that run "
-            "emo extract --plan JOB --part K"
+            "emo job run JOB --part K"
         )
     return size
 
@@ -84,8 +84,8 @@ def remember(folder: Path, submission: ArrayJob) -> None:
     except OSError as error:
         raise SchedulerError(
             f"Slurm took array {submission.id}, but {folder / SUBMISSIONS} cannot be written "
-            f"({error.strerror}), so that --status and --resume would not know of it: scancel "
-            f"{submission.id}, make room, then emo extract --resume {folder}"
+            f"({error.strerror}), so that `emo job status` and `emo job resume` would not know of it: scancel "
+            f"{submission.id}, make room, then emo job resume {folder}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""`emo extract --status`: how far a job is, by its store, the scheduler and the workers' logs."""
+"""`emo job status`: how far a job is, by its store, the scheduler and the workers' logs."""
 
 import time
 from collections import Counter
@@ -78,7 +78,7 @@ class Status:
         if self.logs.reasons:
             lines += ["", self._failures()]
         if self.is_over and not self.is_done:
-            lines += ["", f"go on with: emo extract --resume {typed(self.folder.path)}"]
+            lines += ["", f"go on with: emo job resume {typed(self.folder.path)}"]
         return "\n".join(lines)
 
     def _stages(self) -> str:
