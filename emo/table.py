@@ -92,11 +92,12 @@ def fit_lines(text: str, *, width: int | None = None) -> str:
     lines: list[str] = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()))
+        hanging = indent + ("  " if line.lstrip().startswith("- ") else "    ")
         first, *more = _fold(line, max(limit, NARROWEST), breaks=False) or [""]
         rest = " ".join(more)
         lines.append(first)
-        inner = max(limit, NARROWEST) - len(indent) - 4
-        lines += [f"{indent}    {each}" for each in _fold(rest, inner, breaks=False) if rest]
+        inner = max(limit, NARROWEST) - len(hanging)
+        lines += [f"{hanging}{each}" for each in _fold(rest, inner, breaks=False) if rest]
     return "\n".join(lines)
 
 
@@ -108,6 +109,22 @@ def output_width() -> int | None:
     if sys.stdout is None or not sys.stdout.isatty():
         return None
     return max(shutil.get_terminal_size().columns, NARROWEST)
+
+
+def fold_streams(names: Sequence[str]) -> str:
+    """Name each recipe once: ``classic (audio, face), logmel (audio)``.
+
+    >>> fold_streams(["classic/audio", "classic/face", "logmel/audio"])
+    'classic (audio, face), logmel (audio)'
+    """
+    recipes: dict[str, list[str]] = {}
+    for name in names:
+        recipe, _, stream = name.rpartition("/")
+        recipes.setdefault(recipe, []).append(stream)
+    return ", ".join(
+        f"{recipe} ({', '.join(streams)})" if recipe else ", ".join(streams)
+        for recipe, streams in recipes.items()
+    )
 
 
 def with_spread(mean: float, std: float, count: int) -> str:

@@ -1,4 +1,4 @@
-"""`emo list WHAT NAME`: everything about one backbone, head, executor, format, data set and so on."""
+"""`emo list WHAT NAME`: everything about one backbone, head, executor or other plugin."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ def _backbone(name: str) -> Iterable[str]:
     from emo.extract.models.model import Model
     from emo.extract.models.weights import locate_weights
 
-    kind: Any = plugins.load(BACKBONES, name, Backbone)  # type: ignore[type-abstract]
+    kind: Any = plugins.load(BACKBONES, name, Backbone)
     options, weights = kind.Options(), "none"
     if issubclass(kind, Model):
         is_here = _tried(lambda: locate_weights(kind.weights(options))) is not None
@@ -71,7 +71,7 @@ def _tried(ask: Callable[[], Any]) -> Any:
 def _head(name: str) -> Iterable[str]:
     from emo.heads.head import Head
 
-    kind: Any = plugins.load("emo.heads.library", name, Head)  # type: ignore[type-abstract]
+    kind: Any = plugins.load("emo.heads.library", name, Head)
     yield _title(name, kind)
     yield _options(kind.Options, "options, given as -o NAME=VALUE:")
 
@@ -81,7 +81,7 @@ def _executor(name: str) -> Iterable[str]:
 
     kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
     yield _title(name, kind)
-    yield _options(kind.Options, "options, given as --NAME VALUE to `emo extract`:")
+    yield _options(kind.Options, "options of `emo extract` and `emo job resume`:", are_flags=True)
 
 
 def _format(name: str) -> Iterable[str]:
@@ -98,7 +98,7 @@ def _dataset(name: str) -> Iterable[str]:
     from emo.datasets.dataset import Dataset
     from emo.datasets.make import LIBRARY
 
-    kind: Any = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
+    kind: Any = plugins.load(LIBRARY, name, Dataset)
     card, stated = kind.card, kind.stated(kind.Options())
     counts: Facts = [
         (what, ", ".join(f"{count:,} {part}" for part, count in parts.items()))
@@ -149,20 +149,24 @@ def _title(name: str, kind: type) -> str:
     return fit_lines(f"{name}: {first_sentence(kind.__doc__ or '')}")
 
 
-def _options(options: type, heading: str) -> str:
-    """Return one line for each option: its name, its help and its default."""
+def _options(options: type, heading: str, *, are_flags: bool = False) -> str:
+    """Return one line for each option: its name, or flag, its help and its default."""
     facts: Facts = []
     for field in dataclasses.fields(options):
         text = str(field.metadata.get("help", "")).rstrip(".")
-        searched = ", ".join(map(str, field.metadata.get("search", ())))
-        searched = f"; --search tries {searched}" if searched else ""
-        facts.append((field.name, f"{text} [{_shown(field.default)}{searched}]"))
+        notes = [] if "default:" in text else [_shown(field.default)]
+        if "search" in field.metadata:
+            notes.append(f"--search tries {', '.join(map(str, field.metadata['search']))}")
+        name = f"--{field.name.replace('_', '-')}" if are_flags else field.name
+        facts.append((name, f"{text} [{'; '.join(notes)}]" if notes else text))
     return f"{heading}\n{format_facts(facts, indent='  ')}" if facts else ""
 
 
 def _shown(default: object) -> str:
-    return {"": "empty", "None": "none", "True": "yes", "False": "no"}.get(str(default)) or (
-        ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    if isinstance(default, tuple):
+        return ",".join(map(str, default)) or "none"
+    return {"": "empty", "None": "none", "True": "yes", "False": "no"}.get(
+        str(default), str(default)
     )
 
 

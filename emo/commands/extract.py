@@ -80,9 +80,7 @@ def extract(
     ] = ["classic"],
     out: Annotated[
         str,
-        Option(
-            metavar="STORE", help="The store: a folder, or s3://BUCKET/NAME, gs://…, az://…."
-        ),
+        Option(metavar="STORE", help="The store: a folder, or s3://BUCKET/NAME, gs://…, az://…."),
     ] = "features",
     option: Options = [],
     name: Annotated[
@@ -127,9 +125,7 @@ def extract(
     ] = None,
     batch_size: Annotated[
         str,
-        Option(
-            metavar="ROWS", help="Frames, windows or texts that a model sees at once, or auto."
-        ),
+        Option(metavar="ROWS", help="Frames, windows or texts that a model sees at once, or auto."),
     ] = "auto",
     retry_failed: Annotated[
         bool, Option("--retry-failed", help="Try clips that failed before again.")

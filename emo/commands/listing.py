@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from emo import plugins
 from emo.commands.plugin_source import PluginSource, first_sentence, read_plugins
-from emo.table import fit_lines, format_table
+from emo.table import fit_lines, fold_streams, format_table
 
 Row = dict[str, object]
 PACKAGES = {
@@ -26,9 +26,8 @@ _NEEDS = {"frames": "video", "faces": "video", "audio": "audio", "text": "text",
 def plugin_table(what: str) -> str:
     """Return the table of ``backbones``, ``heads`` and so on, and what shows more."""
     if what in PACKAGES:
-        row = _ROWS.get(what, lambda source: {})
         rows = [
-            {"name": source.name, **row(source), "what it is": source.summary.rstrip(".")}
+            {"name": source.name, **_facts(what, source), "what it is": source.summary.rstrip(".")}
             for source in read_plugins(*PACKAGES[what])
         ]
     else:
@@ -39,9 +38,15 @@ def plugin_table(what: str) -> str:
     return f"{format_table(rows)}\n\n{fit_lines(more)}"
 
 
-def _backbone(source: PluginSource) -> Row:
-    has_weights = "Model" in source.bases
-    return {"needs": needs_of(source), "weights": "needed" if has_weights else "none"}
+def _facts(what: str, source: PluginSource) -> Row:
+    """Return the columns that a kind of plugin has besides its name and what it is."""
+    if what == "backbones":
+        weights = "needed" if "Model" in source.bases else "none"
+        return {"needs": needs_of(source), "weights": weights}
+    if what == "formats":
+        extension = source.attribute("extension")
+        return {"is a": f"{extension} file" if extension else "folder"}
+    return {}
 
 
 def needs_of(source: PluginSource) -> str:
@@ -65,11 +70,6 @@ def _given(call: ast.Call) -> list[str]:
     names = ["frames"] if call.args else []
     keywords = [k for k in call.keywords if k.arg and ast.unparse(k.value) not in ("False", "None")]
     return [*names, *(str(keyword.arg) for keyword in keywords)]
-
-
-def _format(source: PluginSource) -> Row:
-    extension = source.attribute("extension")
-    return {"is a": f"{extension} file" if extension else "folder"}
 
 
 def _datasets() -> list[Row]:
@@ -100,7 +100,7 @@ def _presets() -> list[Row]:
             "name": name,
             "head": preset.head,
             "reported F1": preset.reported,
-            "where from": preset.source.split(":")[0].split(";")[0],
+            "streams": fold_streams(preset.streams) or "all",
         }
         for name, preset in PRESETS.items()
     ]
@@ -112,7 +112,6 @@ def _metrics() -> list[Row]:
     return [{"name": name, "of": m.kind, "what it is": m.what} for name, m in METRICS.items()]
 
 
-_ROWS: dict[str, Callable[[PluginSource], Row]] = {"backbones": _backbone, "formats": _format}
 _TABLES: dict[str, Callable[[], list[Row]]] = {
     "datasets": _datasets, "presets": _presets, "metrics": _metrics,
 }  # fmt: skip

@@ -43,7 +43,7 @@ class PluginSource:
     def summary(self) -> str:
         """First sentence of the plugin's docstring, or why the plugin cannot be imported."""
         if library := self.missing_library:
-            return f"Cannot be imported: the library {library} is not installed."
+            return f"It cannot be imported here: the library {library} is not installed."
         return first_sentence(ast.get_docstring(self.plugin or self.module) or "")
 
     @cached_property
@@ -62,7 +62,7 @@ class PluginSource:
     def attribute(self, name: str, default: str = "") -> str:
         """Return a class attribute of the plugin that is a literal text."""
         value = self._value_of(name)
-        return value.value if isinstance(value, ast.Constant) else default
+        return str(value.value) if isinstance(value, ast.Constant) else default
 
     def options(self) -> list[OptionSource]:
         """Return the fields of the plugin's ``Options``, a dataclass in the same file."""
@@ -83,10 +83,10 @@ class PluginSource:
 
     def _value_of(self, name: str) -> ast.expr | None:
         for node in self.plugin.body if self.plugin else []:
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                return node.value  # type: ignore[attr-defined]
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                if any(ast.unparse(target) == name for target in targets):
+                    return node.value
         return None
 
 
@@ -133,7 +133,8 @@ def first_sentence(text: str) -> str:
 def _option(field: ast.AnnAssign) -> OptionSource:
     """Read ``name: type = field(default=…, metadata={…})``, or ``name: type = literal``."""
     name = field.target.id if isinstance(field.target, ast.Name) else ""
-    default, metadata = field.value, {}
+    default: ast.expr | None = field.value
+    metadata: dict[str, Any] = {}
     if isinstance(field.value, ast.Call):
         words = {keyword.arg: keyword.value for keyword in field.value.keywords}
         default = words["default"]
@@ -148,7 +149,7 @@ def _option(field: ast.AnnAssign) -> OptionSource:
 
 
 def _libraries(module: ast.Module) -> Iterator[str]:
-    """Yield the top-level packages that a file imports at its top, without Python's own and ours."""
+    """Yield the packages that a file imports at its top, without Python's own and ours."""
     for node in module.body:
         names = []
         if isinstance(node, ast.Import):

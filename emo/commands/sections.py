@@ -7,7 +7,6 @@ from typer.core import TyperCommand
 
 from emo.commands.executor_options import executor_flags, executor_help
 
-
 OF_EXECUTORS = "of executors"
 """The title in :attr:`SectionedCommand.sections` where each executor's options are listed."""
 

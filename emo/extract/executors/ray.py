@@ -27,7 +27,7 @@ from emo.extract.executors._pool import (
     WorkerPool,
     WorkerReady,
 )
-from emo.extract.job.executor_options import check_at_least, check_words
+from emo.extract.job.executor_options import check_at_least, check_single_words
 from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
@@ -60,7 +60,7 @@ class RayOptions:
     def __post_init__(self) -> None:
         check_at_least(self, 0, "retries", "gpus_per_task")
         check_at_least(self, 1, "cpus_per_task")
-        check_words(self, "address")
+        check_single_words(self, "address")
 
 
 class Ray(Executor):

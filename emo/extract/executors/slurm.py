@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from emo.errors import OptionError
 from emo.extract.executor import Executor, JobReport, Progress
-from emo.extract.job.executor_options import check_at_least, check_words, flag
+from emo.extract.job.executor_options import check_at_least, check_single_words, flag
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.slurm_queue import (
     DEFAULT_ARRAY_SIZE,
@@ -103,10 +103,8 @@ class SlurmOptions:
 
     def __post_init__(self) -> None:
         check_at_least(self, 0, "retries", "gpus_per_task")
-        check_at_least(
-            self, 1, "cpus_per_task", "parts_per_task", "max_parallel", "max_array_size"
-        )
-        check_words(self, *_DIRECT)
+        check_at_least(self, 1, "cpus_per_task", "parts_per_task", "max_parallel", "max_array_size")
+        check_single_words(self, *_DIRECT)
         for line in self.sbatch_arg:
             if not line.startswith("-") or "\n" in line:
                 raise OptionError(f"--sbatch-arg {line!r}: expected an option such as --mem=32G")

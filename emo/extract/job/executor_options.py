@@ -35,7 +35,7 @@ def check_at_least(options: object, least: int, *names: str) -> None:
             raise OptionError(f"{flag(name)}: expected {least} or more, got {value:g}")
 
 
-def check_words(options: object, *names: str) -> None:
+def check_single_words(options: object, *names: str) -> None:
     """Check that texts are single words; None is allowed.
 
     Args:

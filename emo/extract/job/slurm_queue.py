@@ -84,7 +84,7 @@ def remember(folder: Path, submission: ArrayJob) -> None:
     except OSError as error:
         raise SchedulerError(
             f"Slurm took array {submission.id}, but {folder / SUBMISSIONS} cannot be written "
-            f"({error.strerror}), so that `emo job status` and `emo job resume` would not know of it: scancel "
+            f"({error.strerror}), so that `emo job` would not know of the array: scancel "
             f"{submission.id}, make room, then emo job resume {folder}"
         ) from error
 

@@ -15,7 +15,7 @@ from emo.extract.job.slurm_queue import task_states
 from emo.extract.job.timings import stage_lines
 from emo.store.backend.location import Location
 from emo.store.store import Store
-from emo.table import format_table
+from emo.table import format_facts, format_table
 
 SHOWN_REASONS = 8
 WATCH_SECONDS = 5.0
@@ -68,11 +68,7 @@ class Status:
         if self.deaths:
             rows.append(("dead workers", f"{self.deaths} with clips in hand, see journal/"))
         rows.append(("store", str(short(self.folder.job.store))))
-        width = max(len(name) for name, _ in rows)
-        lines = [
-            f"job {short(self.folder.path)}",
-            *(f"  {name:<{width}}  {text}" for name, text in rows),
-        ]
+        lines = [f"job {short(self.folder.path)}", format_facts(rows, indent="  ")]
         if stages := stage_lines(self.logs.work):
             lines += ["", *stages]
         if self.logs.reasons:

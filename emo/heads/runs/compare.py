@@ -3,31 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.runs.paired_bootstrap import Paired, paired_bootstrap
-from emo.table import format_table
-
-if TYPE_CHECKING:
-    pass
 from emo.heads.runs.scored_run import ScoredRun
+from emo.table import fit_lines, format_table
+
+DESCRIBING = ("head", "streams", "scored on", "clips", "seeds")
+"""Columns that are named once above the table when all its runs agree in them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The leaderboard, and the difference of two runs."""
+    """Runs ranked by their scores, and the difference of two of them."""
 
     runs: tuple[ScoredRun, ...]
-    """The best first, by target."""
+    """Runs of each target and task together, the best first."""
     paired: Paired | None
+    """The tested difference; None: no two runs were chosen."""
     notes: tuple[str, ...]
+    """Sentences that a reader of the scores must know."""
 
     def table(self) -> str:
-        """One table for each target and task, then the difference, then what to know."""
+        """Return one table for each target and task, then the difference, then the notes."""
         parts = []
         tasks_of: dict[str, set[str]] = {}
         for run in self.runs:
@@ -35,14 +36,11 @@ class Comparison:
         for target, task in dict.fromkeys(_table_of(run) for run in self.runs):
             runs = [run for run in self.runs if _table_of(run) == (target, task)]
             title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
-            rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
-            names = dict.fromkeys(name for row in rows for name in row)
-            table = format_table([{name: row.get(name) for name in names} for row in rows])
-            parts.append(f"{title}\n\n{table}\nmean ± std over seeds, interval: bootstrap")
+            parts.append(f"{title}{_ranking(runs)}\nmean ± std over seeds, interval: bootstrap")
         if self.paired is not None:
             parts.append(self.paired.table())
         if self.notes:
-            parts.append("\n".join(f"- {note}" for note in self.notes))
+            parts.append("\n".join(fit_lines(f"- {note}") for note in self.notes))
         return "\n\n".join(parts)
 
 
@@ -53,16 +51,16 @@ def compare_runs(
     target: str | None = None,
     seed: int = 0,
 ) -> Comparison:
-    """Rank runs, and test the difference of two.
+    """Rank runs by their scores, and test the difference of two.
 
     Args:
         runs: folders of fits and cross-validations; folders that are no runs are left out.
         pair: the two whose difference is tested; None: the runs, if there are exactly two.
-        target: what they predict; None: each run's first target.
-        seed: of the resamples.
+        target: the target that is compared; None: each run's first.
+        seed: seed of the bootstrap.
 
     Raises:
-        FitError: no run, a damaged one, or two that have nothing in common.
+        FitError: there is no run, one is damaged, or the pair has no clip or target in common.
     """
     found, notes = [], []
     for path in dict.fromkeys(runs):
@@ -80,6 +78,23 @@ def compare_runs(
     return Comparison(ranked, paired, (*notes, *_unlike(ranked)))
 
 
+def _ranking(runs: Sequence[ScoredRun]) -> str:
+    """Return what all runs share, in a sentence, and the table of what differs."""
+    ours = [run.row() for run in runs]
+    rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
+    shared = [
+        name
+        for name in DESCRIBING
+        if len(runs) > 1
+        and len({str(row[name]) for row in ours}) == 1
+        and (name != "streams" or len(rows) == len(ours))  # else rows say which were taken away
+    ]
+    names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in shared]
+    table = format_table([{name: row.get(name) for name in names} for row in rows])
+    told = "; ".join(f"{name} {ours[0][name]}" for name in shared)
+    return fit_lines(f", all runs: {told}" if told else "") + f"\n\n{table}"
+
+
 def _scored(path: Path, target: str | None) -> ScoredRun:
     document = read_document(path)
     known = {found.name: found for found in targets_of(document)}
@@ -90,12 +105,12 @@ def _scored(path: Path, target: str | None) -> ScoredRun:
 
 
 def _table_of(run: ScoredRun) -> tuple[str, str]:
-    """Target and task: the table in which it is ranked."""
+    """Return the target and task, which name the table in which a run is ranked."""
     return run.target.name, run.target.task
 
 
 def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
-    """Notes on runs that were scored on other clips than the best of their target."""
+    """Return a note for each run that was scored on other clips than the best of its target."""
     notes = []
     best: dict[tuple[str, str], tuple[ScoredRun, frozenset[tuple[str, ...]]]] = {}
     for run in runs:
@@ -107,6 +122,6 @@ def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
             notes.append(
                 f"{run.path} was scored on other clips or labels than {first.path} "
                 f"({len(clips & expected):,} of {len(clips):,} are the same): their "
-                "places in the table do not compare"
+                "ranks in the table do not compare"
             )
     return notes

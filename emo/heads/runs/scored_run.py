@@ -1,4 +1,4 @@
-"""TODO."""
+"""The scores and predictions of one target of a run, read from its folder for `emo compare`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from emo.errors import FitError
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, TITLES
 from emo.heads.runs.files import predictions_file
-from emo.table import with_spread
+from emo.table import fold_streams, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,31 +20,33 @@ class ScoredRun:
     """What a run wrote about one of its targets."""
 
     path: Path
+    """The run's folder."""
     document: dict[str, Any]
+    """Its run.json."""
     target: Target
 
     @property
     def split(self) -> str:
-        """``test``, or ``val`` if the run had no test clips."""
+        """The split that counts: ``test``, or ``val`` if the run had no test clips."""
         return "test" if "test" in self._by_split else "val"
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """On :attr:`split`; see :meth:`emo.heads.metrics.scores.Scores.to_json`."""
+        """Scores on :attr:`split`; see :meth:`emo.heads.metrics.scores.Scores.to_json`."""
         found: dict[str, Any] = self._by_split[self.split]
         return found
 
     @property
     def rank(self) -> float:
-        """Lower is better."""
+        """Number by which runs are sorted; the lowest is the best run."""
         score: float = self.metrics["mean"][HEADLINES[self.target.task]]
         return score if self.target.task == "regress" else -score
 
     def predictions(self) -> "pd.DataFrame":
-        """On :attr:`split`, cells as text.
+        """Read the predictions on :attr:`split`, every cell as text.
 
         Raises:
-            FitError: the file is not there.
+            FitError: the run's file of predictions is not there.
         """
         import pandas as pd  # a second to import
 
@@ -56,18 +58,18 @@ class ScoredRun:
         return table[table["split"] == self.split]
 
     def row(self) -> dict[str, object]:
-        """Of the leaderboard."""
+        """Return the run's row of the ranking."""
         folds = self.document.get("folds")
         return {
             "run": str(self.path),
             "head": self.document["head"]["name"],
-            "streams": ", ".join(self.document["streams"]),
+            "streams": fold_streams(self.document["streams"]),
             "scored on": f"{len(folds['each'])} folds" if folds else self.split,
             **self._scores_row(self.metrics),
         }
 
     def missing_rows(self) -> list[dict[str, object]]:
-        """Of the leaderboard: the same heads on clips whose streams were taken away."""
+        """Return a row for each test with streams taken away (``--missing``)."""
         found = self.document.get("missing", {}).get(self.target.name, {})
         shown = {"head": "", "scored on": self.row()["scored on"]}
         return [

@@ -1,4 +1,4 @@
-"""A real Slurm: tasks killed, cancelled, preempted in mid-part; `emo job resume` makes the store whole."""
+"""A real Slurm: tasks killed, cancelled, preempted in mid-part; a resume makes the store whole."""
 
 import os
 import re
@@ -144,7 +144,8 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
     manifest.write_text("\n".join(["id,text", *rows]) + "\n")
     out = tmp_path / "my features"
     printed = emo(
-        "extract", manifest, "--backbone", "tests.make_backbone:Letters", "--out", out, "--executor", "slurm",
+        "extract", manifest, "--backbone", "tests.make_backbone:Letters", "--out", out,
+        "--executor", "slurm",
         "--part-clips", PART_CLIPS, "--parts-per-task", PARTS_PER_TASK, "--partition", "low",
         "--time", 10, "--cpus-per-task", 1,
     )  # fmt: skip
@@ -204,7 +205,8 @@ def test_retries_submit_what_is_missing_without_anybody_there(cluster, tmp_path,
     manifest, out = tmp_path / "m.csv", tmp_path / "features"
     manifest.write_text("id,text\n" + "".join(f"c{k},!nap {k}\n" for k in range(8)))
     emo(
-        manifest, "--backbone", "tests.make_backbone:Letters", "--out", out, "--executor", "slurm",
+        "extract", manifest, "--backbone", "tests.make_backbone:Letters", "--out", out,
+        "--executor", "slurm",
         "--part-clips", 4, "--partition", "low", "--time", 10, "--retries", 1,
     )  # fmt: skip
     folder = open_job(out)

@@ -114,7 +114,7 @@ def test_without_ray_the_error_says_what_to_install(emo, tmp_path, monkeypatch):
     code, _, err = emo("extract", manifest, "--backbone", LETTERS, "--executor", "ray")
     assert (code, "executor 'ray' cannot be imported" in err, "[ray]" in err) == (1, True, True)
     code, out, _ = emo("list", "executors")
-    assert (code, "An sbatch array" in out, "cannot be imported" in out) == (0, True, True)
+    assert (code, "Submits an array" in out, "cannot be imported" in out) == (0, True, True)
 
 
 def test_options_that_an_executor_would_not_heed_are_refused(emo, tmp_path):
