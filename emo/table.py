@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 NARROWEST = 40
 """Columns that lines may have at least; nothing is folded for a narrower terminal."""
-WORD = 24
-"""Columns up to which a word in a table stays whole."""
+WORD, SHORT_WORD = 24, 16
+"""Columns up to which a word in a table stays whole; the second where the table fits by it."""
 _GAP = "  "
 
 
@@ -51,8 +51,13 @@ def format_table(
     """
     if not rows:
         return ""
-    columns = [_column(name, [row[name] for row in rows]) for name in rows[0]]
     limit = width or output_width()
+    columns, narrower = (
+        [_column(name, [row[name] for row in rows], word) for name in rows[0]]
+        for word in (WORD, SHORT_WORD)
+    )
+    if limit is not None and _total(columns) > limit >= _total(narrower):
+        columns = narrower
     return "\n\n".join(
         "\n".join(_lines(block, _widths(block, limit))) for block in _blocks(columns, keys, limit)
     )
@@ -63,14 +68,15 @@ def format_facts(
 ) -> str:
     """Write names and texts in two columns, the texts folded.
 
-    >>> print(format_facts([("licence", "MIT"), ("source", "a paper of many words")], width=20))
+    >>> facts = [("licence", "MIT"), ("source", "a paper with a title of many words")]
+    >>> print(format_facts(facts, width=40))
     licence  MIT
-    source   a paper of
-             many words
+    source   a paper with a title of many
+             words
     """
     names = max((_width(name) for name, _ in facts), default=0)
     limit = width or output_width()
-    room = None if limit is None else max(limit - len(indent) - names - len(_GAP), WORD // 2)
+    room = None if limit is None else max(limit - len(indent) - names - len(_GAP), SHORT_WORD)
     lines = []
     for name, text in facts:
         for k, line in enumerate(_fold(text, room)):
@@ -149,18 +155,19 @@ def format_bytes(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-def _column(name: str, values: Sequence[object]) -> _Column:
+def _column(name: str, values: Sequence[object], longest: int) -> _Column:
     cells = tuple(_text(value) for value in values)
     is_number = all(isinstance(value, int | float) or value is None for value in values)
     heading = max(map(_width, name.split() or [""]))
-    words = [word for cell in cells for word in _unbroken(cell)]
-    least = max([heading, *(min(_width(w), _width(w) if is_number else WORD) for w in words)])
+    least = max([heading, *(_least(cell, longest) for cell in cells)])
     return _Column(name, cells, is_number, least, max(map(_width, [name, *cells])))
 
 
-def _unbroken(cell: str) -> list[str]:
-    """Return the pieces of a cell that stay in one line: words, and numbers with their spread."""
-    return cell.split() if any(letter.isalpha() for letter in cell) else [cell]
+def _least(cell: str, longest: int) -> int:
+    """Return the width of the longest word; numbers, with their spread, stay in one line."""
+    if not any(letter.isalpha() for letter in cell):
+        return _width(cell)
+    return max(min(_width(word), longest) for word in cell.split())
 
 
 def _blocks(columns: list[_Column], keys: int, limit: int | None) -> Iterator[list[_Column]]:
@@ -230,10 +237,10 @@ def _fold(text: str, width: int | None, *, breaks: bool = True) -> list[str]:
 
 
 def _pieces(word: str, width: int) -> Iterator[str]:
-    """Cut a word that is too long, after one of ``/_-,.`` in its second half where there is one."""
+    """Cut a word that is too long, after one of ``/_-,.`` where there is one far enough."""
     while _width(word) > width:
         end = max(1, next(k for k in range(len(word)) if _width(word[: k + 1]) > width))
-        marks = [k + 1 for k in range(end // 2, end) if word[k] in "/_-,."]
+        marks = [k + 1 for k in range(end // 3, end) if word[k] in "/_-,."]
         end = marks[-1] if marks else end
         yield word[:end]
         word = word[end:]

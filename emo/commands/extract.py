@@ -18,7 +18,7 @@ from emo.table import fit_lines
 _EPILOG = examples(
     "emo extract m.csv --backbone classic --workers 2",
     "emo extract m.csv --backbone languagebind --executor slurm \\",
-    "    --partition gpu --gpus-per-task 1 --time 4:00:00 --max-parallel 32",
+    "    --partition gpu --gpus-per-task 1 --time 4:00:00",
     more="`emo job` shows, watches and resumes what was begun. Exit codes: 0 done, 1 error, "
     "2 usage, 3 some clips failed, 75 stopped by a signal (run the same command again).",
 )

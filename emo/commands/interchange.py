@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 _IMPORT = examples(
     "emo store import hdf5 old.h5 --out features/",
-    "emo store import mmsa mosi.pkl --allow-pickle --as mosi --manifest m.csv",
+    "emo store import mmsa mosi.pkl --allow-pickle --manifest m.csv",
 )
 _EXPORT = examples(
     "emo store export zarr features/ --recipe classic --out classic.zarr",
@@ -29,7 +29,7 @@ _EXPORT = examples(
 )
 _PACK = examples(
     "emo store pack features/ --recipe languagebind --out meld.zip",
-    "emo store pack features/ --stream video --manifest m.csv --out meld.zip",
+    "emo store pack features/ --manifest m.csv --out meld.zip",
 )
 _UNPACK = examples("emo store unpack meld.zip meld")
 Formats = Annotated[str, Argument(metavar="FORMAT", help="A format of `emo list formats`.")]

@@ -60,7 +60,7 @@ def folder(
     "join",
     cls=SectionedCommand,
     epilog=examples(
-        "emo manifest join --split train=a.csv --split val=b.csv --split test=c.csv \\",
+        "emo manifest join --split train=a.csv --split test=b.csv \\",
         "    --column text=Utterance --column label=Emotion --out m.csv",
     ),
 )
@@ -108,9 +108,7 @@ def semeval(
 
 @manifest_app.command(
     cls=SectionedCommand,
-    epilog=examples(
-        "emo manifest split m.csv --split-by speaker --val anna --test ben --out s.csv"
-    ),
+    epilog=examples("emo manifest split m.csv --split-by speaker --val ann --test ben"),
 )
 def split(
     manifest: Manifests,

@@ -14,6 +14,8 @@ weights_app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
 )
+_SHOWN = ("file", "state", "MB", "from")
+"""Columns of the table; the paths are listed below it, each once and in one line."""
 Name = Annotated[str, Argument(metavar="NAME", help="A backbone of `emo list backbones`.")]
 
 
@@ -26,7 +28,13 @@ def where(name: Name, option: Options = []) -> None:
     from emo.extract.models.download import weight_files, weights_of
 
     rows = weight_files(weights_of(name, option))
-    print(format_table(rows))
+    print(format_table([{key: row[key] for key in _SHOWN} for row in rows]))
+    paths = [
+        str(text).split(", ") for row in rows for key, text in row.items() if key not in _SHOWN
+    ]
+    print("\nlooked for in:")
+    for path in dict.fromkeys(path for some in paths for path in some):
+        print(f"  {path}")
     raise typer.Exit(1 if any(row["state"] == "missing" for row in rows) else 0)
 
 

@@ -1,4 +1,4 @@
-"""What scoring came to, as a table or JSON."""
+"""The report of `emo score`, as a table or JSON."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emo.heads.metrics.measures import TITLES
 from emo.score.answers import ALL
-from emo.table import format_table
+from emo.table import fit_lines, format_table
 
 _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
@@ -17,28 +17,34 @@ _SEMEVAL = {
 
 @dataclass(frozen=True)
 class Scored:
-    """What one file, or one run, came to."""
+    """The scores of one file of predictions, or of one run."""
 
     name: str
     scores: Mapping[str, float]
-    """Means over seeds, the headline first; empty: it cannot be scored."""
+    """Scores by name, means over seeds, the headline first; empty: it cannot be scored."""
     seeds: int = 1
     std: float = 0.0
-    """Of the headline over seeds."""
+    """Standard deviation of the headline over seeds."""
     error: str | None = None
+    """Why it cannot be scored."""
     label: str | None = None
     """The column of gold that it was scored against; None: conversations."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreReport:
-    """All that was scored, the best first, then what is broken."""
+    """All that was scored, the best first, then what cannot be scored."""
 
     metric: str
+    """Name of the metric, such as ``semeval2024-2``."""
     headline: str
+    """The score by which files are ranked."""
     sign: int
+    """1: a higher headline is better; -1: a lower one."""
     gold: Path
+    """File of the true labels."""
     count: int
+    """Number of units that were scored."""
     unit: str
     """What is counted: ``clips`` or ``conversations``."""
     split: str
@@ -50,7 +56,7 @@ class ScoreReport:
         return 3 if any(one.error for one in self.results) else 0
 
     def table(self) -> str:
-        """For people."""
+        """Return the ranked table, the reasons of what cannot be scored, and what was scored."""
         names = next((list(one.scores) for one in self.results if one.scores), [])
         labels = {one.label for one in self.results if one.label}
         rows: list[dict[str, object]] = []
@@ -63,17 +69,18 @@ class ScoreReport:
             if any(each.seeds > 1 for each in self.results):
                 row["seeds"] = one.seeds if one.scores else None
                 row["± std"] = one.std if one.scores else None
-            if any(each.error for each in self.results):
-                row["why not"] = one.error or ""
             if len(self.results) == 1:
                 del row["rank"]
             rows.append(row)
         where = "" if self.split == ALL else f" of split {self.split}"
         what = f"{self.metric} on {self.count:,} {self.unit}{where} in {self.gold}"
-        return f"{format_table(rows)}\n\n{what}"
+        errors = [fit_lines(f"- {one.name}: {one.error}") for one in self.results if one.error]
+        return "\n\n".join(
+            [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
+        )
 
     def json(self) -> str:
-        """One JSON document."""
+        """Return the report as one JSON document."""
         results = [
             {
                 "predictions": one.name, "label": one.label, "rank": self._rank(one),
@@ -89,7 +96,7 @@ class ScoreReport:
         return json.dumps(document, indent=2, ensure_ascii=False)
 
     def _rank(self, one: Scored) -> int | None:
-        """Equal scores share a rank."""
+        """Return the rank, which equal scores share; None: it cannot be scored."""
         if not one.scores:
             return None
         score = self.sign * one.scores[self.headline]

@@ -132,7 +132,7 @@ def test_the_example_of_the_contract_runs_a_job(job):
     names = {**vars(executor), "run_parts": run_parts, "time": time}
     for example in doctest.DocTestParser().get_examples(executor.__doc__)[:-1]:
         exec(example.source, names)
-    kind, folder = names["OneByOne"], job_of(job, ["a", "b", "!raise"], part_clips=2)
+    kind, folder = names["OneByOne"], job_of(job, ["a", "b", "!raise"])
     report = kind(None, kind.Options()).run(folder, folder.parts, Progress())
     assert (report.clips, report.exit_code) == (3, 3)
     assert sorted(Store(job.store).ids("letters")) == ["c000", "c001"]

@@ -83,11 +83,7 @@ def _ranking(runs: Sequence[ScoredRun]) -> str:
     ours = [run.row() for run in runs]
     rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
     shared = [
-        name
-        for name in DESCRIBING
-        if len(runs) > 1
-        and len({str(row[name]) for row in ours}) == 1
-        and (name != "streams" or len(rows) == len(ours))  # else rows say which were taken away
+        name for name in DESCRIBING if len(runs) > 1 and len({str(row[name]) for row in ours}) == 1
     ]
     names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in shared]
     table = format_table([{name: row.get(name) for name in names} for row in rows])

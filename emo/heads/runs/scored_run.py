@@ -73,7 +73,7 @@ class ScoredRun:
         found = self.document.get("missing", {}).get(self.target.name, {})
         shown = {"head": "", "scored on": self.row()["scored on"]}
         return [
-            {**self._scores_row(metrics[self.split]), "run": "", "streams": name, **shown}
+            {**self._scores_row(metrics[self.split]), "run": f"  {name}", "streams": "", **shown}
             for name, metrics in found.items()
         ]
 
