@@ -1,8 +1,8 @@
-"""Runs parts on this machine: in this process, or in several worker processes.
+"""Run parts on this machine: in this process, or in several worker processes.
 
-Each worker has a pipe of its own to the parent, so a worker killed at any moment can block no
-other; its part is given to a fresh worker. Workers start from a fork server which has imported
-torch already (``spawn`` where there is none), so none inherits a used thread pool.
+Each worker has its own pipe to the parent, so that a worker killed at any moment blocks no other;
+its part is given to a new worker. Workers start from a fork server that has imported torch already
+(``spawn`` where there is none), so that no worker inherits a used thread pool.
 """
 
 import multiprocessing
@@ -82,14 +82,14 @@ def run_supervised(
     workers: int | None = None,
     retries: int | None = None,
 ) -> JobReport:
-    """Run parts in worker processes, which may die: the parent sees how and goes on.
+    """Run parts in worker processes; when one dies, its part is given to another.
 
     Args:
         folder: the job.
-        parts: numbers of parts.
+        parts: numbers of the parts to run.
         progress: told after every clip.
-        workers: processes; None: one a GPU, or one.
-        retries: deaths in one part that are borne.
+        workers: processes; None: one for each GPU, or one.
+        retries: times that a part is done again after its worker died; None: 16.
     """
     devices = devices_of(folder.job.device)
     workers = min(workers or len(devices), max(1, len(parts)))
@@ -145,7 +145,7 @@ class _Process:
 
 
 class _Processes(WorkerPool):
-    """Workers that are processes of this machine, spread over its devices."""
+    """Workers that are processes of this machine, spread evenly over its devices."""
 
     def __init__(self, path: Path, workers: int, devices: Sequence[str]) -> None:
         self.path, self.workers, self.devices = path, workers, devices
@@ -172,7 +172,7 @@ class _Processes(WorkerPool):
         try:
             self.alive[key].pipe.send(part)
         except OSError:
-            return  # it died; the pipe's end is heard next
+            return  # the worker died; `hear` notices the end of its pipe
 
     def hear(self, seconds: float) -> list[tuple[Hashable, Message]]:
         keys = {one.pipe: key for key, one in self.alive.items()}
@@ -203,7 +203,7 @@ class _Processes(WorkerPool):
 
 
 def _how(code: int) -> str:
-    """``SIGSEGV`` or ``exit code 1``."""
+    """Return how a process ended: ``SIGSEGV``, or ``exit code 1``."""
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 

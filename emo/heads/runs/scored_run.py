@@ -20,9 +20,9 @@ class ScoredRun:
     """What a run wrote about one of its targets."""
 
     path: Path
-    """The run's folder."""
+    """Folder of the run."""
     document: dict[str, Any]
-    """Its run.json."""
+    """Content of the run.json there."""
     target: Target
 
     @property
