@@ -29,13 +29,16 @@ def where(name: Name, option: Options = []) -> None:
 
     rows = weight_files(weights_of(name, option))
     print(format_table([{key: row[key] for key in _SHOWN} for row in rows]))
-    paths = [
-        str(text).split(", ") for row in rows for key, text in row.items() if key not in _SHOWN
-    ]
-    print("\nlooked for in:")
-    for path in dict.fromkeys(path for some in paths for path in some):
-        print(f"  {path}")
+    for heading, is_here in (("here", True), ("looked for in", False)):
+        if paths := _paths([row for row in rows if (row["state"] == "here") == is_here]):
+            print("\n".join([f"\n{heading}:", *(f"  {path}" for path in paths)]))
     raise typer.Exit(1 if any(row["state"] == "missing" for row in rows) else 0)
+
+
+def _paths(rows: list[dict[str, object]]) -> list[str]:
+    """Return the paths in the columns that the table does not show, each once."""
+    cells = [str(text) for row in rows for key, text in row.items() if key not in _SHOWN]
+    return list(dict.fromkeys(path for cell in cells for path in cell.split(", ")))
 
 
 @weights_app.command(cls=SectionedCommand, epilog=examples("emo weights fetch languagebind"))
