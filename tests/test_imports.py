@@ -25,7 +25,7 @@ ARROWS = {
     "__init__": ("", ""),
     "__main__": ("cli", ""),
     "check": ("errors extract.decode extract.media manifest table", "numpy"),
-    "cli": ("check commands demo errors machine manifest", ""),
+    "cli": ("check commands demo errors machine manifest table", ""),
     "commands": ("*", ""),
     "datasets": ("check errors manifest plugins table", ""),
     "demo": ("*", "av numpy"),

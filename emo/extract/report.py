@@ -1,4 +1,4 @@
-"""What `emo extract` prints: the plan of a dry run, or how a job ended."""
+"""The lines that `emo extract` and `emo job` print: the plan of a dry run, or how a job ended."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,12 +12,13 @@ from emo.store.backend.location import Location
 from emo.table import format_bytes, format_table
 
 SHOWN_FAILURES = 10
+"""Failed clips that are listed one by one."""
 
 
 def report_lines(
     report: ExtractReport, requests: Sequence[Request], *, is_dry_run: bool
 ) -> list[str]:
-    """The lines for stdout."""
+    """Return the lines that `emo extract` prints."""
     lines = [format_table([_row(request, report) for request in requests]), ""]
     if is_dry_run:
         size = format_bytes(report.forecast_bytes)
@@ -37,7 +38,7 @@ def report_lines(
 
 
 def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
-    """The lines for stdout after ``--resume`` and ``--plan``."""
+    """Return the lines that `emo job resume` and `emo job run` print."""
     job, parts, store = report.job, len(report.parts), short(report.folder.job.store)
     if is_dry_run:
         return [
@@ -56,7 +57,7 @@ def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
     queued = f"; {job.queued} tasks are in Slurm's queue already" if job.queued else ""
     return [
         f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",
-        f"how far it is: emo extract --status {typed(folder.path)}",
+        f"how far it is: emo job status {typed(folder.path)}",
     ]
 
 

@@ -1,9 +1,10 @@
 """`emo extract`: plan what a store lacks, run it, and report how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emo import plugins
 from emo.errors import OptionError
@@ -17,7 +18,6 @@ from emo.extract.job.missing import carry_deaths
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.job.request import Job, Request
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.manifest import Manifest
 from emo.store.backend.location import Location, location
 from emo.store.maintain.verify import clean
@@ -59,8 +59,8 @@ class ExtractOptions:
     """What to do with clips whose row or file changed since they were extracted."""
     is_anyway: bool = False
     """Whether to submit clips that an earlier job has in the scheduler's queue already."""
-    resources: Resources = NOTHING_ASKED
-    """Options of the executor."""
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the executor's ``Options`` by name; the others have their defaults."""
     jobs: Path | None = None
     """Folder, visible to all workers, for the job folders of a store in a bucket."""
 
@@ -120,7 +120,7 @@ def extract(
     """
     store_path = location(store)
     job = _job(manifest, store_path, requests, options)
-    executor = make_executor(options.executor, options.workers, options.resources)
+    executor = make_executor(options.executor, options.workers, options.executor_options)
     writes = executor.is_scheduler or not is_dry_run
     tokens = typical_tokens(manifest, requests)
     clip_bytes = forecast_bytes(requests, tokens, 1)
@@ -135,7 +135,7 @@ def extract(
         before = latest_job(store_path, options.jobs)
         folder = write_job(
             job, plan.parts, executor=options.executor, workers=options.workers,
-            resources=options.resources, jobs=options.jobs,
+            executor_options=options.executor_options, jobs=options.jobs,
         )  # fmt: skip
         if before is not None:
             with suppress(JobError):  # a job folder of another version of emo is ignored

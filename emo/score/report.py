@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emo.heads.metrics.measures import TITLES
 from emo.score.answers import ALL
-from emo.table import format_table
+from emo.table import fit_lines, format_table
 
 _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
@@ -73,14 +73,15 @@ class ScoreReport:
             if any(each.seeds > 1 for each in self.results):
                 row["seeds"] = one.seeds if one.scores else None
                 row["± std"] = one.std if one.scores else None
-            if any(each.error for each in self.results):
-                row["why not"] = one.error or ""
             if len(self.results) == 1:
                 del row["rank"]
             rows.append(row)
         where = "" if self.split == ALL else f" of split {self.split}"
         what = f"{self.metric} on {self.count:,} {self.unit}{where} in {self.gold}"
-        return f"{format_table(rows)}\n\n{what}"
+        errors = [fit_lines(f"- {one.name}: {one.error}") for one in self.results if one.error]
+        return "\n\n".join(
+            [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
+        )
 
     def json(self) -> str:
         """Return the results as one JSON document."""

@@ -117,13 +117,14 @@ def test_a_teachers_folder_is_ranked_and_broken_files_say_why(emo, gold, tmp_pat
     code, out, err = emo("score", folder, "--gold", gold)
     assert code == 3, err
     lines = out.splitlines()
-    assert "why not" in lines[0]
     ranks = [line.split()[0] for line in lines[1:31]]
     assert ranks == ["1"] * 14 + ["15"] * 14 + ["–"] * 2
     assert lines[1].split()[1] == "team02.csv"
     assert "late.csv" in lines[29]
-    assert "row 2, clip 'a': unknown class 'happy'" in lines[29]
-    assert "not JSON" in lines[30]
+    assert lines[32].startswith("- late.csv: ")
+    assert "row 2, clip 'a': unknown class 'happy'" in lines[32]
+    assert "- torn.json" in lines[33]
+    assert "not JSON" in lines[33]
     assert "report.pdf" not in out
     document = json.loads(emo("score", folder, "--gold", gold, "--json")[1])
     assert [one["rank"] for one in document["results"]] == [1] * 14 + [15] * 14 + [None] * 2

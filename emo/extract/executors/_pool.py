@@ -229,5 +229,5 @@ def _lost_line(folder: JobFolder, part: int, deaths: int, how: str | None) -> st
     return (
         f"part {part} ({len(clips)} clips, the first is {clips[0].id!r}) was given up: {deaths} "
         f"workers died in it, the last by {how or 'an unknown cause'}. Its clips that were not "
-        f"committed are not done. To continue: emo extract --resume {typed(folder.path)}"
+        f"committed are not done. To continue: emo job resume {typed(folder.path)}"
     )

@@ -70,6 +70,6 @@ def _message(folder: JobFolder, states: Counter[str], clips: int) -> str:
     tasks = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return (
         f"{clips:,} of these clips are in Slurm's queue already: job folder {path}, Slurm job "
-        f"{ids}, tasks {tasks}. To see its state: emo extract --status {path}. To do what it lacks "
-        f"when it has ended: emo extract --resume {path}. To submit the clips twice: --anyway"
+        f"{ids}, tasks {tasks}. To see its state: emo job status {path}. To do what it lacks "
+        f"when it has ended: emo job resume {path}. To submit the clips twice: --anyway"
     )

@@ -19,12 +19,12 @@ from typing import Any
 
 import emo
 from emo.errors import EmoError
+from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, Request
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.store.backend.commit import cannot_write, host
 from emo.store.backend.location import Location, location
 from emo.store.recipe import Recipe
@@ -49,8 +49,8 @@ class JobFolder:
     """Name of the executor."""
     workers: int | None
     """Option ``--workers``; None: the executor's default."""
-    resources: Resources
-    """Options of the executor."""
+    executor_options: Mapping[str, Any]
+    """Options of the executor that were given, by name; the others have their defaults."""
 
     @property
     def parts(self) -> range:
@@ -107,7 +107,7 @@ def write_job(
     *,
     executor: str = "local",
     workers: int | None = None,
-    resources: Resources = NOTHING_ASKED,
+    executor_options: Mapping[str, Any] = {},
     jobs: Path | None = None,
 ) -> JobFolder:
     """Write a plan to a new job folder and open it.
@@ -117,7 +117,7 @@ def write_job(
         parts: the plan.
         executor: name of the executor.
         workers: option ``--workers``.
-        resources: options of the executor.
+        executor_options: options of the executor that were given, by name.
         jobs: folder for the job folders of a store in a bucket, see :func:`jobs_home`.
 
     Raises:
@@ -132,7 +132,7 @@ def write_job(
         offsets = write_lines(path / PARTS_FILE, parts)
         (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
         document = _document(job, len(offsets)) | {
-            "executor": executor, "workers": workers, "resources": resources.given,
+            "executor": executor, "workers": workers, "resources": dict(executor_options),
         }  # fmt: skip
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (path / "job.json").write_text(text, encoding="utf-8")
@@ -167,7 +167,7 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
             tuple(offsets),
             document["executor"],
             document["workers"],
-            NOTHING_ASKED.changed(document["resources"]),
+            options_from_json(document["resources"]),
         )
     except OSError as error:
         raise JobError(
@@ -212,11 +212,11 @@ def _job_of(document: Mapping[str, Any]) -> Job:
 
 
 def update_job(
-    folder: JobFolder, *, executor: str, workers: int | None, resources: Resources
+    folder: JobFolder, *, executor: str, workers: int | None, executor_options: Mapping[str, Any]
 ) -> JobFolder:
     """Change how a job runs from now on, in its job.json, and return the changed job.
 
-    A scheduler's tasks, its retries and `--status` read the file. ``retries`` keeps its old value:
+    A scheduler's tasks, its retries and `emo job status` read the file. ``retries`` keeps its old value:
     a scheduler counts its retries down from run to run, and the deaths that its workers tolerate
     must not shrink with them.
 
@@ -224,20 +224,22 @@ def update_job(
         folder: the job.
         executor: name of the executor.
         workers: option ``--workers``.
-        resources: options of the executor.
+        executor_options: options of the executor that were given, by name.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    resources = replace(resources, retries=folder.resources.retries)
-    now = replace(folder, executor=executor, workers=workers, resources=resources)
+    options = {name: value for name, value in executor_options.items() if name != "retries"}
+    if "retries" in folder.executor_options:
+        options["retries"] = folder.executor_options["retries"]
+    now = replace(folder, executor=executor, workers=workers, executor_options=options)
     if now == folder:
         return folder
     path = folder.path / "job.json"
     unfinished = path.with_name(f".job-{host()}-{os.getpid()}")
     try:
         document = json.loads(path.read_bytes())
-        document |= {"executor": executor, "workers": workers, "resources": resources.given}
+        document |= {"executor": executor, "workers": workers, "resources": options}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         unfinished.write_text(text, encoding="utf-8")
         unfinished.replace(path)  # atomic: a task that starts now reads the old or the new file

@@ -77,7 +77,7 @@ def max_array_size() -> int:
     if size < 1:
         raise SchedulerError(
             "this Slurm allows no job arrays (MaxArraySize = 0). Submit your own jobs that run "
-            "emo extract --plan JOB --part K"
+            "emo job run JOB --part K"
         )
     return size
 
@@ -94,8 +94,8 @@ def remember(folder: Path, submission: ArrayJob) -> None:
     except OSError as error:
         raise SchedulerError(
             f"Slurm accepted array {submission.id}, but {folder / SUBMISSIONS} cannot be written "
-            f"({error.strerror}), so that --status and --resume would not know of the array. Run: "
-            f"scancel {submission.id}. Free some space, then: emo extract --resume {folder}"
+            f"({error.strerror}), so that `emo job` would not know of the array. Run: "
+            f"scancel {submission.id}. Free some space, then: emo job resume {folder}"
         ) from error
 
 

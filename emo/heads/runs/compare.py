@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.runs.paired_bootstrap import Paired, paired_bootstrap
-from emo.table import format_table
-
-if TYPE_CHECKING:
-    pass
 from emo.heads.runs.scored_run import ScoredRun
+from emo.table import fit_lines, format_table
+
+DESCRIBING = ("head", "streams", "scored on", "clips", "seeds")
+"""Columns that are named once above the table when all its runs agree in them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +36,11 @@ class Comparison:
         for target, task in dict.fromkeys(_table_of(run) for run in self.runs):
             runs = [run for run in self.runs if _table_of(run) == (target, task)]
             title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
-            rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
-            names = dict.fromkeys(name for row in rows for name in row)
-            table = format_table([{name: row.get(name) for name in names} for row in rows])
-            parts.append(f"{title}\n\n{table}\nmean ± std over seeds, interval: bootstrap")
+            parts.append(f"{title}{_ranking(runs)}\nmean ± std over seeds, interval: bootstrap")
         if self.paired is not None:
             parts.append(self.paired.table())
         if self.notes:
-            parts.append("\n".join(f"- {note}" for note in self.notes))
+            parts.append("\n".join(fit_lines(f"- {note}") for note in self.notes))
         return "\n\n".join(parts)
 
 
@@ -82,6 +78,19 @@ def compare_runs(
     return Comparison(ranked, paired, (*notes, *_unlike(ranked)))
 
 
+def _ranking(runs: Sequence[ScoredRun]) -> str:
+    """Return what all runs share, in a sentence, and the table of what differs."""
+    ours = [run.row() for run in runs]
+    rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
+    shared = [
+        name for name in DESCRIBING if len(runs) > 1 and len({str(row[name]) for row in ours}) == 1
+    ]
+    names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in shared]
+    table = format_table([{name: row.get(name) for name in names} for row in rows])
+    told = "; ".join(f"{name} {ours[0][name]}" for name in shared)
+    return fit_lines(f", all runs: {told}" if told else "") + f"\n\n{table}"
+
+
 def _scored(path: Path, target: str | None) -> ScoredRun:
     """Read what a run says about a target; None: its first target.
 
@@ -114,6 +123,6 @@ def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
             notes.append(
                 f"{run.path} was scored on other clips or labels than {first.path} "
                 f"({len(clips & expected):,} of {len(clips):,} are the same): their "
-                "places in the table do not compare"
+                "ranks in the table do not compare"
             )
     return notes

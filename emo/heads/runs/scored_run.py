@@ -9,7 +9,7 @@ from emo.errors import FitError
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, TITLES
 from emo.heads.runs.files import predictions_file
-from emo.table import with_spread
+from emo.table import fold_streams, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ class ScoredRun:
         return {
             "run": str(self.path),
             "head": self.document["head"]["name"],
-            "streams": ", ".join(self.document["streams"]),
+            "streams": fold_streams(self.document["streams"]),
             "scored on": f"{len(folds['each'])} folds" if folds else self.split,
             **self._scores_row(self.metrics),
         }
@@ -74,7 +74,7 @@ class ScoredRun:
         found = self.document.get("missing", {}).get(self.target.name, {})
         shown = {"head": "", "scored on": self.row()["scored on"]}
         return [
-            {**self._scores_row(metrics[self.split]), "run": "", "streams": name, **shown}
+            {**self._scores_row(metrics[self.split]), "run": f"  {name}", "streams": "", **shown}
             for name, metrics in found.items()
         ]
 

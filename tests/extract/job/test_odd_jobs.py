@@ -55,7 +55,7 @@ def test_a_recipe_that_was_removed_is_named(planned, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"resources": {"warp": 9}}, {"backbones": [{"recipe": {}}]}, {"format": 99}, {}]
+    "change", [{"resources": {"warp": {}}}, {"backbones": [{"recipe": {}}]}, {"format": 99}, {}]
 )
 def test_a_job_of_another_version_is_no_obstacle(planned, manifest, tmp_path, change):
     path = planned.path / "job.json"

@@ -93,7 +93,7 @@ def test_the_command_shows_it_on_stderr_and_status_sums_it_up(emo, tmp_path, mon
     assert [line.split()[0] for line in lines[-7:-1]] == [
         "stage", "load", "decode", "prepare", "encode", "write",
     ]  # fmt: skip
-    _, out, _ = emo("extract", "--status", "features")
+    _, out, _ = emo("job", "status", "features")
     told = out.splitlines()
     start = next(place for place, line in enumerate(told) if line.startswith("stage  "))
     assert [line.split()[0] for line in told[start : start + 6]] == [

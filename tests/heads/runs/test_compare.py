@@ -110,7 +110,7 @@ def test_two_runs_are_tested_and_more_are_only_ranked(runs):
     more = compare_runs([runs / name for name in ("bad", "good", "spoken", "folds", "features")])
     assert more.paired is None
     table = more.table()
-    for word in ("mean_pool", "fake/a, fake/b", "3 folds", "95 % interval", "weighted F1",
+    for word in ("mean_pool", "fake (a, b)", "3 folds", "95 % interval", "weighted F1",
                  "features holds no run.json: left out", "was scored on other clips"):  # fmt: skip
         assert word in table
 
