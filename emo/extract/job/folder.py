@@ -216,9 +216,9 @@ def update_job(
 ) -> JobFolder:
     """Change how a job runs from now on, in its job.json, and return the changed job.
 
-    A scheduler's tasks, its retries and `emo job status` read the file. ``retries`` keeps its old value:
-    a scheduler counts its retries down from run to run, and the deaths that its workers tolerate
-    must not shrink with them.
+    A scheduler's tasks, its retries and `emo job status` read the file. ``retries`` keeps its old
+    value: a scheduler counts its retries down from run to run, and the deaths that its workers
+    tolerate must not shrink with them.
 
     Args:
         folder: the job.

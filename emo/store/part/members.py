@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import google_crc32c
 import numpy as np
 
 from emo.ragged import offsets_of
+from emo.store.part.checksum import MEMBER, chunk_checksums
 from emo.store.part.zarr_layout import (
     array_document,
     chunk_rows,
@@ -61,11 +61,11 @@ def _sharded(
     row_bytes = first.dtype.itemsize * first.shape[1]
     rows = chunk_rows(count, row_bytes, chunk_bytes)
     padding = bytes(-count % rows * row_bytes)
-    crcs = _checksums(tokens, rows * row_bytes, padding)
+    crcs = chunk_checksums(map(_bytes_of, tokens), rows * row_bytes, padding)
     index = shard_index(len(crcs), rows * row_bytes)
     archive.write(f"{name}/values/c/0/0", _Blocks(tokens, [padding, index]))
     document = array_document((count, first.shape[1]), first.dtype, rows=rows)
-    return {f"{name}/values/zarr.json": dump_document(document)} | _plain(f"{name}/crc32c", crcs)
+    return {f"{name}/values/zarr.json": dump_document(document)} | _plain(f"{name}/{MEMBER}", crcs)
 
 
 @dataclass(frozen=True)
@@ -86,22 +86,6 @@ def _plain(name: str, array: np.ndarray) -> dict[str, bytes]:
         f"{name}/zarr.json": dump_document(array_document(array.shape, array.dtype)),
         f"{name}/c/0": array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(),
     }
-
-
-def _checksums(tokens: Iterable[np.ndarray], chunk_bytes: int, padding: bytes) -> np.ndarray:
-    """Return uint32 (chunks,): CRC-32C of each inner chunk, with the padding of the last one."""
-    crcs, crc, room = [], 0, chunk_bytes
-    for array in tokens:
-        data, start = _bytes_of(array), 0
-        while start < len(data):
-            piece = data[start : start + room]
-            crc, room, start = google_crc32c.extend(crc, piece), room - len(piece), start + room
-            if not room:
-                crcs.append(crc)
-                crc, room = 0, chunk_bytes
-    if room < chunk_bytes:
-        crcs.append(google_crc32c.extend(crc, padding))
-    return np.asarray(crcs, dtype="<u4")
 
 
 def _bytes_of(array: np.ndarray) -> np.ndarray:

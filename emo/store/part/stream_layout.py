@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import google_crc32c
 import numpy as np
 
 from emo.errors import StoreError
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.location import Location
+from emo.store.part.checksum import MEMBER, chunk_checksum
 from emo.store.part.zarr_layout import inner_rows, is_plain, shard_index, stored_dtype
 from emo.store.part.zip import Archive, DamagedPart
 
@@ -43,7 +43,7 @@ class Layout:
 
     def verify(self, chunk: int, data: np.ndarray) -> bool:
         """Return whether the bytes of a chunk match its checksum, and remember if they do."""
-        if google_crc32c.value(data) != int(self.crcs[chunk]):
+        if chunk_checksum(data) != int(self.crcs[chunk]):
             return False
         self.is_verified[chunk] = 1
         self.is_trusted = 0 not in self.is_verified
@@ -82,7 +82,7 @@ def locate_stream(archive: Archive, stream: str, spec: Mapping[str, Any], clips:
     start = rows and _raw_start(archive, stream, -(-tokens // rows), rows * dim * dtype.itemsize)
     if rows is None or start is None:
         return nothing
-    crcs = _small(archive, f"{stream}/crc32c")
+    crcs = _small(archive, f"{stream}/{MEMBER}")
     if len(crcs) != -(-tokens // rows):
         raise DamagedPart(path, f"stream {stream!r}: {len(crcs)} checksums do not fit its chunks")
     return Layout(offsets, dim, dtype, start, rows, crcs, bytearray(len(crcs)), False)
