@@ -220,5 +220,7 @@ def _nearest(
     candidates = [pair for pair in (before, after) if pair is not None]
     nearest = min(candidates, key=lambda pair: abs(pair[0] - wanted), default=None)
     if nearest is None or abs(nearest[0] - wanted) > _TOLERANCE_SECONDS:
-        raise MediaError(f"{path.name}: decoding broke at {wanted:.2f} s: no frame came out there")
+        raise MediaError(
+            f"{path.name}: decoding broke at {wanted:.2f} s: the decoder returned no frame"
+        )
     return nearest

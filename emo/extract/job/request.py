@@ -176,7 +176,9 @@ def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) 
     try:
         now = kind.recipe(kind.Options(**options))
     except TypeError as error:
-        raise OptionError(f"recipe {name!r}: this version of {recipe.backbone} {error}") from error
+        raise OptionError(
+            f"recipe {name!r}: this version of {recipe.backbone} does not take its options: {error}"
+        ) from error
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(
             f"recipe {name!r} cannot be repeated here, its numbers would differ: "

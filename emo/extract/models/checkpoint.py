@@ -96,7 +96,10 @@ def fill(
     missing = [name for name in wanted if name not in tensors and not may_lack(name)]
     if missing:
         dots = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise WeightsError(f"{where}: the tensor {missing[0]!r}{dots} is missing; other weights?")
+        raise WeightsError(
+            f"{where}: the tensor {missing[0]!r}{dots} is missing; are these weights of another "
+            "model?"
+        )
     for name, tensor in wanted.items():
         if name in tensors and tensors[name].shape != tensor.shape:
             raise WeightsError(

@@ -15,9 +15,9 @@ from emo.extract.media import Media
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("openclip")
-    OpenClip.write_tiny(place)
-    return place
+    folder = tmp_path_factory.mktemp("openclip")
+    OpenClip.write_tiny(folder)
+    return folder
 
 
 def media(seed=0):

@@ -15,7 +15,7 @@ def read(path, channel="mix", start=None, end=None):
 
 
 def ramp(seconds, sample_rate):
-    """(1, S): each sample's value tells its place."""
+    """(1, S): each sample's value is its index."""
     count = round(seconds * sample_rate)
     return (np.arange(count, dtype=np.float32)[None] - count / 2) / 32767
 

@@ -77,7 +77,7 @@ class Actors(WorkerPool):
 
 
 class Folder(JobFolder):
-    """Of a job of which only the journals are there."""
+    """A job folder with journals only."""
 
     def __init__(self, path):
         object.__setattr__(self, "path", path)
@@ -128,7 +128,7 @@ def test_what_a_worker_raised_ends_the_job(tmp_path, slots):
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
 @pytest.mark.parametrize("deaths", [0, 1, 2, 3, 4])
-def test_a_part_bears_as_many_deaths_as_retries(tmp_path, retries, deaths):
+def test_a_part_is_given_up_after_more_deaths_than_retries(tmp_path, retries, deaths):
     lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
     (tmp_path / "0.jsonl").write_text("".join(lines))
     (tmp_path / "parts.jsonl").write_text('{"rows": [{"id": "c"}], "todo": {}}\n')
@@ -138,6 +138,6 @@ def test_a_part_bears_as_many_deaths_as_retries(tmp_path, retries, deaths):
     object.__setattr__(made.folder, "job", Job(tmp_path, tmp_path, ()))
     made.retries = retries
     report = made.run([0])
-    is_borne = deaths <= retries
-    assert (pool.done, len(report.lost)) == ([0] if is_borne else [], 0 if is_borne else 1)
+    is_done = deaths <= retries
+    assert (pool.done, len(report.lost)) == ([0] if is_done else [], 0 if is_done else 1)
     assert next(pool.numbers) == min(deaths, retries) + 1

@@ -1,4 +1,4 @@
-"""Tests of emo/extract/job_folder.py: a plan on disk is the plan that was made."""
+"""Tests of emo/extract/job/folder.py: the plan that is read equals the plan that was written."""
 
 import json
 

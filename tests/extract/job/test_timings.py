@@ -23,7 +23,7 @@ from emo.extract.worker.face_stage import FaceStage, StageClock
 from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
 
-ASKS = requests_from_words(["tests.make_backbone:Letters"])
+REQUESTS = requests_from_words(["tests.make_backbone:Letters"])
 CLIPS = 16
 
 
@@ -31,7 +31,7 @@ def run(root, **options):
     clips = tuple(Clip(f"c{k}", text="ab" if k else "!raise") for k in range(CLIPS))
     manifest = Manifest(root / "m.csv", root, clips, "")
     options = ExtractOptions(part_clips=8, batch_clips=2, **options)
-    report = extract(manifest, root / "store", ASKS, options, progress=False)
+    report = extract(manifest, root / "store", REQUESTS, options, progress=False)
     assert report.exit_code == EXIT_FAILED_CLIPS
     return report
 
@@ -95,7 +95,7 @@ def test_the_command_shows_it_on_stderr_and_status_sums_it_up(emo, tmp_path, mon
     ]  # fmt: skip
     _, out, _ = emo("job", "status", "features")
     told = out.splitlines()
-    start = next(place for place, line in enumerate(told) if line.startswith("stage  "))
+    start = next(index for index, line in enumerate(told) if line.startswith("stage  "))
     assert [line.split()[0] for line in told[start : start + 6]] == [
         line.split()[0] for line in lines[-7:-1]
     ]

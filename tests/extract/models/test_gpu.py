@@ -76,12 +76,14 @@ def test_a_store_made_there_is_that_of_the_processor(device, frames, tmp_path):
         clips.append(Clip(f"{k}", video=f"{k}.mp4"))
     manifest = Manifest(tmp_path / "m.csv", tmp_path, tuple(clips), "")
     requests = requests_from_words(["faces"])
-    for place in ("cpu", "cuda"):
-        options = ExtractOptions(device=place, part_clips=3)
-        assert extract(manifest, tmp_path / place, requests, options, progress=False).exit_code == 0
+    for device in ("cpu", "cuda"):
+        options = ExtractOptions(device=device, part_clips=3)
+        assert (
+            extract(manifest, tmp_path / device, requests, options, progress=False).exit_code == 0
+        )
     ids = [clip.id for clip in clips]
     ours, theirs = (
-        Store(tmp_path / place).read("faces/face", ids).values.astype(float)
-        for place in ("cuda", "cpu")
+        Store(tmp_path / device).read("faces/face", ids).values.astype(float)
+        for device in ("cuda", "cpu")
     )
     assert np.abs(ours - theirs).mean() < 2, "crops may move by a pixel"

@@ -20,11 +20,11 @@ def wanted(source, *more):
 
 @pytest.fixture
 def folder(tmp_path):
-    place = tmp_path / "toy"
-    place.mkdir()
-    save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, place / "model.safetensors")
-    (place / "config.json").write_text(json.dumps({"width": 3}))
-    return place
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"width": 3}))
+    return folder
 
 
 def test_files_are_found_in_a_folder_whichever_name_they_have(folder):
@@ -62,7 +62,7 @@ def test_a_hub_id_is_found_in_the_own_folder_and_in_the_cache(folder, monkeypatc
     assert candidates_of("lab/toy")[-1] == cache / "snapshots" / "abc"
 
 
-def test_the_hash_is_of_the_contents_and_not_of_the_place(folder, tmp_path):
+def test_the_hash_is_of_the_contents_and_not_of_the_path(folder, tmp_path):
     first = locate_weights(wanted(folder)).digest
     moved = folder.rename(tmp_path / "elsewhere")
     assert locate_weights(wanted(moved)).digest == first

@@ -32,7 +32,7 @@ PHASES = (
 )
 ANY = "any moment"
 GOOD, PART_CLIPS = 15, 4
-ASKS = requests_from_words(["logmel"])
+REQUESTS = requests_from_words(["logmel"])
 OPTIONS = ExtractOptions(part_clips=PART_CLIPS)
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="workers are forked; not on Windows"
@@ -61,7 +61,7 @@ def expected(manifest, tmp_path_factory):
 
 
 def runs(manifest, store):
-    return lambda: extract(manifest, store, ASKS, OPTIONS, progress=False).exit_code
+    return lambda: extract(manifest, store, REQUESTS, OPTIONS, progress=False).exit_code
 
 
 def hashes(store):

@@ -1,4 +1,4 @@
-"""Parts flow into each other: what is begun early, what is not, and who is told."""
+"""The next part is started while the current one runs: what is done early, what is not."""
 
 import threading
 import time
@@ -45,7 +45,7 @@ def folder_of(job, clips):
 
 @pytest.fixture
 def events(monkeypatch):
-    """What happens, in order: ("decode", part), ("encode", part), ("commit", part)."""
+    """Events in order: ("decode", part), ("encode", part), ("commit", part)."""
     found, lock = [], threading.Lock()
 
     def note(event, clip_ids):
@@ -74,7 +74,7 @@ def events(monkeypatch):
 
 
 def run(job, folder, parts, *, is_stopping=lambda: False, on_clip=lambda failed: None):
-    """Reports and PartDones of one worker, and whether it asked ahead, question by question."""
+    """What one worker yields, and the argument of each of its requests for a part."""
     left, asked = list(parts), []
 
     def take(is_ahead):
@@ -139,7 +139,7 @@ def test_an_error_of_the_writer_stops_and_leaves_no_clip_in_hand(job, folder, mo
 
 
 class Script(WorkerPool):
-    """Says what it is told to say, and remembers which parts it was given; workers are numbered."""
+    """Returns prepared messages and records which parts are given; the keys are numbers."""
 
     def __init__(self, messages, slots=1):
         self.messages, self.room, self.given, self.started = list(messages), slots, [], 0

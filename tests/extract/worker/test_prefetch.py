@@ -1,4 +1,4 @@
-"""The queue before the model: order and batches never depend on timing, memory has a bound."""
+"""The queue before the models: order and batches do not depend on timing, memory has a limit."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def ids(batches):
 
 
 class Threads:
-    """What the threads do: waits as told, and the most bytes that were ready at once."""
+    """Work of the threads: takes given seconds, makes arrays of a given size, records its clips."""
 
     def __init__(self, seconds=(0.0,), size_bytes=1):
         self.seconds, self.size_bytes = seconds, size_bytes
@@ -36,9 +36,9 @@ class Threads:
 
     def __call__(self, group):
         with self.lock:
-            place = len(self.begun)
+            index = len(self.begun)
             self.begun += [unit.clip.id for unit in group]
-        time.sleep(self.seconds[place % len(self.seconds)])
+        time.sleep(self.seconds[index % len(self.seconds)])
         prepared = {"r": Prepared({"x": [np.zeros(self.size_bytes, np.uint8)]})}
         return [PreparedUnit(unit, "", prepared, {}) for unit in group]
 
@@ -94,7 +94,7 @@ def test_a_stop_gives_what_is_in_hand_and_begins_nothing_more(make):
 
 
 def most_waiting(pipe, work, count):
-    """Clips begun and not taken, at most, with a model that is slow."""
+    """Return the most clips that were started and not taken, with a slow model."""
     queue, taken, most = pipe.open(iter(units("c", count)), work, THREE), 0, 0
     for batch in pipe.batches(queue, lambda: False, lambda: None):
         for _ in range(5):

@@ -57,7 +57,7 @@ def test_a_mount_that_vanishes_costs_at_most_the_part_in_hand(manifest, expected
         child.go_on()
         line = end_in_one_line(child, printed)
     assert str(seen / "features") in line
-    assert list(seen.iterdir()) == []  # nothing was written below the place of the mount
+    assert list(seen.iterdir()) == []  # nothing was written below the mount point
     after = hashes(disk / "features")
     assert before.items() <= after.items()
     assert phase.name == "decode" or after == before  # while one part is decoded another commits

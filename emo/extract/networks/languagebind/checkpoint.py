@@ -51,7 +51,9 @@ class Config:
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is None and default is None:
-            raise WeightsError(f"{self.path}: no value {'.'.join(keys)}; other weights?")
+            raise WeightsError(
+                f"{self.path}: no value {'.'.join(keys)}; are these weights of another model?"
+            )
         return default if value is None else value
 
     @property

@@ -135,4 +135,6 @@ class _Known(dict[str, Tensor]):
         self.where = where
 
     def __missing__(self, name: str) -> Tensor:
-        raise WeightsError(f"{self.where}: the tensor {name!r} is missing; other weights?")
+        raise WeightsError(
+            f"{self.where}: the tensor {name!r} is missing; are these weights of another model?"
+        )

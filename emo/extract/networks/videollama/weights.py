@@ -106,5 +106,7 @@ def projection(found: Found, stream: str) -> Tensor:
 def _expected(path: Path, name: str) -> Tensor:
     tensor = read_tensor(path, name)
     if tensor is None:
-        raise WeightsError(f"{path}: the tensor {name!r} is missing; other weights?")
+        raise WeightsError(
+            f"{path}: the tensor {name!r} is missing; are these weights of another model?"
+        )
     return tensor
