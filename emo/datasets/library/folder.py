@@ -9,7 +9,7 @@ from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, no
 from emo.datasets.tree import Tree
 from emo.errors import ManifestError, OptionError
 from emo.manifest.cells import SPLITS
-from emo.manifest.make import folder_rows
+from emo.manifest.folder import folder_rows
 
 FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 
