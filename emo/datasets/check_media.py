@@ -8,7 +8,7 @@ from emo.datasets.dataset import Download, Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest import Clip
-from emo.manifest.make import AUDIO
+from emo.manifest.folder import AUDIO
 
 LONG_SECONDS = 60.0
 """Length from which a clip is mentioned in a note."""

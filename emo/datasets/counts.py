@@ -16,9 +16,9 @@ def comparison(rows: Sequence[Row], stated: Stated) -> list[dict[str, object]]:
     """Return a table row for each count: found, stated, and ``differs`` if they are not equal."""
     lines: list[dict[str, object]] = []
     for what, found in counted(rows, stated).items():
-        told = stated.get(what, {})
-        for of in _keys(what, found, told):
-            number, claim = found.get(of, 0), told.get(of)
+        claims = stated.get(what, {})
+        for of in _keys(what, found, claims):
+            number, claim = found.get(of, 0), claims.get(of)
             mark = "" if claim is None or claim == number else "differs"
             lines.append({"what": what, "of": of, "found": number, "stated": claim, "": mark})
     return lines
@@ -59,13 +59,13 @@ def _pairs(rows: Sequence[Row]) -> dict[str, int]:
     return dict(counts)
 
 
-def _keys(what: str, found: Mapping[str, int], told: Mapping[str, int]) -> list[str]:
+def _keys(what: str, found: Mapping[str, int], claims: Mapping[str, int]) -> list[str]:
     """Return the splits or classes to show, in order."""
-    keys = list(dict.fromkeys([*told, *found]))
+    keys = list(dict.fromkeys([*claims, *found]))
     if what not in BY_SPLIT:
-        return keys if len(keys) <= CLASSES else list(told)
-    if told.keys() == {"all"}:
+        return keys if len(keys) <= CLASSES else list(claims)
+    if claims.keys() == {"all"}:
         keys = [key for key in keys if key == "all"] if what == "speakers" else keys
-    elif "all" not in told and len(keys) > 1:
+    elif "all" not in claims and len(keys) > 1:
         keys.remove("all")
     return [key for key in (*SPLITS, "all") if key in keys]

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from emo.errors import DatasetError
-from emo.manifest.make import AUDIO, VIDEO
+from emo.manifest.folder import AUDIO, VIDEO
 from emo.manifest.rows import read_rows
 
 

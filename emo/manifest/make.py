@@ -1,7 +1,7 @@
 """`emo manifest …`: make a manifest from a folder of media or several tables; assign splits."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,16 +10,10 @@ from emo import plugins
 from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.clips import COLUMNS, Manifest, parse_rows, read_manifest
+from emo.manifest.folder import folder_rows
 from emo.manifest.rows import TextTable, read_rows, rename
 from emo.manifest.write import write_rows
 
-VIDEO = (
-    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".ogv", ".ts", ".webm", ".wmv",
-)  # fmt: skip
-AUDIO = (
-    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
-)  # fmt: skip
 MEDIA = ("video", "audio")
 """Columns that hold paths of media."""
 
@@ -56,39 +50,6 @@ def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
         ManifestError: no such folder, no media in it, or ``out`` exists with another content.
     """
     return save(_absolute(folder_rows(folder), folder), out, base=folder, cut=cut)
-
-
-def folder_rows(folder: Path) -> TextTable:
-    """List the clips below ``folder`` as a table, with paths relative to it.
-
-    The columns are those of :func:`from_folder`.
-
-    Raises:
-        ManifestError: no such folder, or no media in it.
-    """
-    if not folder.is_dir():
-        raise ManifestError(f"{folder}: no such folder; name the one that holds the media")
-    files = sorted(_files(folder))
-    videos = [file for file in files if _kind(file) in VIDEO]
-    stems = {os.path.splitext(file)[0] for file in videos}
-    own_audio = {
-        os.path.splitext(file)[0]: file
-        for file in files
-        if _kind(file) == ".wav" and os.path.splitext(file)[0] in stems
-    }
-    joined = set(own_audio.values())
-    clips = [file for file in files if file not in joined]
-    if not clips:
-        raise ManifestError(f"{folder}: no media; expected files such as {' '.join(VIDEO + AUDIO)}")
-    table = {"video": [], "audio": [], "folder": []}  # type: dict[str, list[str]]
-    for file in clips:
-        stem, kind = os.path.splitext(file)
-        is_video = kind.lower() in VIDEO
-        table["video"].append(file if is_video else "")
-        table["audio"].append(own_audio.get(stem, "") if is_video else file)
-        table["folder"].append(Path(file).parent.as_posix().removeprefix("."))
-    columns = {name: column for name, column in table.items() if any(column)}
-    return TextTable(columns, clips)
 
 
 def join_tables(
@@ -152,23 +113,6 @@ def split_by(
     """
     rows = _read(path, columns, root, is_pinned=True)
     return save(rows, out, base=root or path.parent, cut=cut)
-
-
-def _files(folder: Path) -> Iterator[str]:
-    """Iterate over the media files below a folder, as relative paths with ``/``."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            file = Path(parent, name).relative_to(folder).as_posix()
-            if _kind(name) in VIDEO + AUDIO and not name.startswith("."):
-                if not file.isprintable():  # bytes that cannot be decoded, or a line break
-                    raise ManifestError(f"{folder}: rename {file!r}; its name is not plain text")
-                yield file
-
-
-def _kind(file: str) -> str:
-    """Return the extension of a file in lower case."""
-    return os.path.splitext(file)[1].lower()
 
 
 def _read(

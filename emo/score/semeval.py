@@ -95,21 +95,22 @@ def _strict(gold: list[Pair], found: list[Pair]) -> dict[str, float]:
 def _proportional(gold: list[Pair], found: list[Pair]) -> dict[str, float]:
     """Score spans by the number of words that they share with the best gold span."""
     by_key: dict[tuple[int, int, str, int], list[int]] = defaultdict(list)
-    for origin, pair in enumerate(gold):
-        by_key[pair[:4]].append(origin)
+    for index, pair in enumerate(gold):
+        by_key[pair[:4]].append(index)
     overlap, matched, of_gold = Counter[str](), set[Pair](), Counter[str]()
     for pair in found:
-        rivals = []
-        for origin in by_key[pair[:4]]:
-            span = gold[origin]
+        candidates = []
+        for index in by_key[pair[:4]]:
+            span = gold[index]
             shared = min(pair.end, span.end) - max(pair.begin, span.begin)
             if shared > 0:
-                rivals.append((shared / (span.end - span.begin), shared, -origin))
-        if rivals:
-            _, shared, origin = max(rivals)
-            matched.add(gold[-origin])
+                candidates.append((shared / (span.end - span.begin), shared, -index))
+        if candidates:
+            _, shared, negative = max(candidates)  # of equal ones, the first in gold
+            best = gold[-negative]
+            matched.add(best)
             overlap[pair.emotion] += shared
-            of_gold[pair.emotion] += gold[-origin].end - gold[-origin].begin
+            of_gold[pair.emotion] += best.end - best.begin
     for pair in gold:
         of_gold[pair.emotion] += 0 if pair in matched else pair.end - pair.begin
     tokens = Counter[str]()
@@ -187,8 +188,8 @@ def _spans_of_gold(conversations: Sequence[Mapping[str, Any]]) -> Iterable[Pair]
             utterance, emotion = _emotion(conversation, first)
             number, _, words = str(second).partition("_")
             span, text = _trimmed(words.split()), texts[int(number)]
-            origins = range(len(text) - len(span) + 1)
-            begin = next((k for k in origins if text[k : k + len(span)] == span), None)
+            starts = range(len(text) - len(span) + 1)
+            begin = next((k for k in starts if text[k : k + len(span)] == span), None)
             ends = (0, 0) if begin is None else (begin, begin + len(span))
             where = (conversation["conversation_ID"], utterance, emotion, int(number))
             yield Pair(*where, *ends)

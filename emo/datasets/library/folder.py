@@ -9,7 +9,7 @@ from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, no
 from emo.datasets.tree import Tree
 from emo.errors import ManifestError, OptionError
 from emo.manifest.cells import SPLITS
-from emo.manifest.make import folder_rows
+from emo.manifest.folder import folder_rows
 
 FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 
@@ -59,20 +59,20 @@ class Folder(Dataset):
             raise not_here(cls.card, tree) from error
         names = _expression(options.pattern) if options.pattern else None
         rows: list[Row] = []
-        strangers: list[str] = []
-        for number, origin in enumerate(table.origins):
-            told = _named(origin, names) if names else {"label": _class(origin)}
-            if told is None:
-                strangers.append(origin)
+        others: list[str] = []
+        for number, file in enumerate(table.origins):
+            named = _named(file, names) if names else {"label": _class(file)}
+            if named is None:
+                others.append(file)
                 continue
             media = {k: cells[number] for k, cells in table.columns.items() if k != "folder"}
-            rows.append({**media, "split": _split(origin), **_label(told)})
+            rows.append({**media, "split": _split(file), **_label(named)})
         if not rows:
             raise OptionError(
-                f"pattern {options.pattern!r} fits none of {len(strangers):,} files, such as "
-                f"{strangers[0]}; it is compared with the name without its extension"
+                f"pattern {options.pattern!r} fits none of {len(others):,} files, such as "
+                f"{others[0]}; it is compared with the name without its extension"
             )
-        return Download(rows, left_out={"the pattern does not fit": strangers})
+        return Download(rows, left_out={"the pattern does not fit": others})
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
@@ -89,8 +89,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
         )
     pieces = FIELD.split(pattern)
     text = "".join(
-        f"(?P<{piece}>[^/]+?)" if origin % 2 else re.escape(piece)
-        for origin, piece in enumerate(pieces)
+        f"(?P<{piece}>[^/]+?)" if index % 2 else re.escape(piece)
+        for index, piece in enumerate(pieces)
     )
     return re.compile(f"(?:.*/)?{text}")
 
@@ -116,7 +116,7 @@ def _folders(path: str) -> tuple[str, ...]:
     return PurePosixPath(path).parts[:-1]
 
 
-def _label(told: Row) -> Row:
+def _label(named: Row) -> Row:
     """Remove a label that is the name of a split, which a pattern may have found."""
-    is_split = told.get("label", "").lower() in SPLITS
-    return {name: cell for name, cell in told.items() if not (is_split and name == "label")}
+    is_split = named.get("label", "").lower() in SPLITS
+    return {name: cell for name, cell in named.items() if not (is_split and name == "label")}

@@ -13,7 +13,7 @@ FOLDERS = {
     "test": ("output_repeated_splits_test", "test_splits", "test"),
 }
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
-STRAY = "final_videos_test"
+SECOND = "final_videos_test"
 """Start of the names of second versions of test clips."""
 KNOWN = {"val": "dia110_utt7.mp4", "train": "dia125_utt3.mp4"}
 """Split -> clip that is missing (val) or broken (train) in the published archive."""
@@ -68,10 +68,10 @@ class Meld(Dataset):
                 tolerated.add(f"{folder}/{KNOWN[split]}")
         missing = tuple(FILES[split] for split, file in found.items() if file is None)
         named = {row["video"] for row in rows}
-        strays = [f for f in tree.media if STRAY in f and f not in named]
+        unused = [f for f in tree.media if SECOND in f and f not in named]
         return Download(
             rows, missing=missing, tolerated=frozenset(tolerated),
-            left_out={"second versions of test clips": strays},
+            left_out={"second versions of test clips": unused},
         )  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def _rows(tree: Tree, file: str, split: str, folder: str) -> Iterator[Row]:
     """Return the rows of one table; ``folder`` is that of the split's clips."""
     for line in tree.records(file, COLUMNS):
         name = f"dia{line['Dialogue_ID']}_utt{line['Utterance_ID']}.mp4"
-        second = f"{folder}/{STRAY}{name}"
+        second = f"{folder}/{SECOND}{name}"
         is_there = f"{folder}/{name}" in tree.all
         yield {
             "video": second if second in tree.all and not is_there else f"{folder}/{name}",

@@ -55,7 +55,7 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
 
 
 def no_conditions(root: str) -> StoreError:
-    """Return the error for a server that overwrites an object although it was told not to."""
+    """Return the error for a server that overwrites objects against the request's condition."""
     return StoreError(
         f"{root}: the server ignores the condition If-None-Match: *, so one worker would overwrite "
         "the parts of another. Use a server that supports it (S3 since 2024, MinIO, Ceph, Google, "

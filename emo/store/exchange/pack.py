@@ -198,7 +198,7 @@ def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
     if not _NAME.fullmatch(name):
         return "is not one that emo store pack writes"
     if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
-        return "is encrypted or compressed, which emo store pack never does"
+        return "is encrypted or compressed; emo store pack writes neither"
     return None
 
 

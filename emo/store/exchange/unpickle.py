@@ -80,7 +80,7 @@ class _Reader(pickle.Unpickler):
         if found is None:
             raise StoreError(
                 f"{self._path}: refused: the pickle asks for {module}.{name}, and only {ALLOWED} "
-                "are read. Whoever made it can write an .npz or .h5 instead"
+                "are read. Ask its author for an .npz or .h5 file instead"
             )
         return found
 

@@ -1,0 +1,69 @@
+"""List the media files below a folder as a table of clips."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from emo.errors import ManifestError
+from emo.manifest.rows import TextTable
+
+VIDEO = (
+    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
+    ".ogv", ".ts", ".webm", ".wmv",
+)  # fmt: skip
+"""Extensions of files with pictures (and often sound)."""
+AUDIO = (
+    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
+)  # fmt: skip
+"""Extensions of files with sound alone."""
+
+
+def folder_rows(folder: Path) -> TextTable:
+    """List the clips below ``folder`` as a table, with paths relative to it.
+
+    The columns are ``video``, ``audio`` and ``folder`` (the sub-folder), without empty ones. A
+    ``.wav`` beside a video of the same stem becomes its audio. Hidden files are left out.
+
+    Raises:
+        ManifestError: no such folder, or no media in it.
+    """
+    if not folder.is_dir():
+        raise ManifestError(f"{folder}: no such folder; name the one that holds the media")
+    files = sorted(_files(folder))
+    videos = [file for file in files if _kind(file) in VIDEO]
+    stems = {os.path.splitext(file)[0] for file in videos}
+    own_audio = {
+        os.path.splitext(file)[0]: file
+        for file in files
+        if _kind(file) == ".wav" and os.path.splitext(file)[0] in stems
+    }
+    joined = set(own_audio.values())
+    clips = [file for file in files if file not in joined]
+    if not clips:
+        raise ManifestError(f"{folder}: no media; expected files such as {' '.join(VIDEO + AUDIO)}")
+    table: dict[str, list[str]] = {"video": [], "audio": [], "folder": []}
+    for file in clips:
+        stem, kind = os.path.splitext(file)
+        is_video = kind.lower() in VIDEO
+        table["video"].append(file if is_video else "")
+        table["audio"].append(own_audio.get(stem, "") if is_video else file)
+        table["folder"].append(Path(file).parent.as_posix().removeprefix("."))
+    columns = {name: column for name, column in table.items() if any(column)}
+    return TextTable(columns, clips)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Iterate over the media files below a folder, as relative paths with ``/``."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            file = Path(parent, name).relative_to(folder).as_posix()
+            if _kind(name) in VIDEO + AUDIO and not name.startswith("."):
+                if not file.isprintable():  # bytes that cannot be decoded, or a line break
+                    raise ManifestError(f"{folder}: rename {file!r}; its name is not plain text")
+                yield file
+
+
+def _kind(file: str) -> str:
+    """Return the extension of a file in lower case."""
+    return os.path.splitext(file)[1].lower()
