@@ -32,6 +32,9 @@ def world(tmp_path, emo, monkeypatch):
     _write(tmp_path / "m.csv", rows)
     _write(tmp_path / "other.csv", rows[::2])
     _write(tmp_path / "bad.csv", [{"id": row["id"], "text": REASON} for row in rows[:12]])
+    for label in LABELS:
+        (tmp_path / "media" / label).mkdir(parents=True)
+        (tmp_path / "media" / label / "a-recording-with-a-long-name.wav").touch()
     (tmp_path / "handed-in").mkdir()
     for name in ("team-with-a-long-name-first-try", "team-with-a-long-name-second-try"):
         answers = [{"id": row["id"], "prediction": row["label"]} for row in rows]
@@ -73,6 +76,8 @@ COMMANDS = [
     ["check", "m.csv"],
     ["check", "m.csv", "other.csv"],
     ["check", "bad.csv"],
+    ["dataset", "folder", "media", "--fast", "--out", "d.csv"],
+    ["manifest", "folder", "media", "--out", "e.csv"],
     ["manifest", "split", "m.csv", "--split-by", "speaker", "--test", "speaker 1", "--out",
      "s.csv"],
     ["store", "pack", "new", "--out", "a.zip"],

@@ -54,6 +54,7 @@ def test_options_have_a_type_that_a_flag_can_have_and_a_sentence(source):
         assert option.annotation in TYPES
         assert option.help[0].isupper()
         assert option.help.endswith(".")
+        assert len(option.help.split()) >= 3
 
 
 def test_executors_agree_on_the_type_of_a_flag_that_several_have():
