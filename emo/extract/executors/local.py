@@ -23,7 +23,7 @@ from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.models.device import BrokenDevice
-from emo.extract.worker import part_runner as careful
+from emo.extract.worker import part_runner
 from emo.extract.worker.devices import cores, devices_of
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import PartReport, Worker
@@ -118,7 +118,7 @@ def _run_here(
 
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
         try:
-            for done in careful.run_each_part(
+            for done in part_runner.run_each_part(
                 worker, folder, take, log, is_stopping=is_stopping, on_clip=progress.on_clip
             ):
                 if isinstance(done, PartReport):

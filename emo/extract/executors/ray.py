@@ -31,7 +31,7 @@ from emo.extract.job.executor_options import check_at_least, check_single_words
 from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
-from emo.extract.worker import part_runner as careful
+from emo.extract.worker import part_runner
 from emo.extract.worker.devices import devices_of
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import Worker
@@ -190,7 +190,7 @@ class _Actor:
         clips: list[Message] = []
         left = [part]
         reports = list(
-            careful.run_each_part(
+            part_runner.run_each_part(
                 self.worker, self.folder, lambda is_ahead: left.pop() if left else None, self.log,
                 is_stopping=lambda: self.is_stopping, on_clip=clips.append,
             )
