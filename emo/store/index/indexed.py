@@ -26,8 +26,7 @@ from emo.store.lazy import LazyParts
 from emo.store.part.reader import Part
 
 _LOOKUPS_SHARE = 64
-"""Building a dict of all ids takes the time of so many lookups for each 64 ids: after looking up
-one clip in 64, the dict is built."""
+"""A dict of all N ids is built after N / 64 lookups, because it takes about as long as these."""
 
 
 class Slots(Mapping[str, int]):
