@@ -66,12 +66,12 @@ def dataset(
     The exit code is 1 when something is missing.
     """
     from emo.datasets.labels import parse_maps
-    from emo.datasets.make import Wish, make_manifest
+    from emo.datasets.make import DatasetRequest, make_manifest
 
     if sys.argv.count("--map") > 1:  # typer would silently keep the last
         raise typer.BadParameter("--map can be given once; write OLD=NEW,OLD=NEW for one column")
     maps = parse_maps([label_map] if label_map else [])
-    wish = Wish(pairs(option, "-o"), maps, is_partial, not is_fast, workers, missing)
-    report = make_manifest(name, folder, out=out, wish=wish)
+    request = DatasetRequest(pairs(option, "-o"), maps, is_partial, not is_fast, workers, missing)
+    report = make_manifest(name, folder, out=out, request=request)
     print(fit_lines(report.text()))
     raise typer.Exit(1 if report.root is None else 0)

@@ -24,7 +24,7 @@ SHOWN_MISSING = 40
 
 
 @dataclass(frozen=True)
-class Wish:
+class DatasetRequest:
     """Options of the command `emo dataset`."""
 
     options: Mapping[str, str] = field(default_factory=dict)
@@ -90,17 +90,19 @@ class Report:
         return "\n".join(lines)
 
 
-def make_manifest(name: str, folder: Path, *, out: Path, wish: Wish = Wish()) -> Report:
+def make_manifest(
+    name: str, folder: Path, *, out: Path, request: DatasetRequest = DatasetRequest()
+) -> Report:
     """Write the manifest of a download.
 
     Args:
         name: name of the data set, see `emo list datasets`.
         folder: folder of the download, in its published layout.
         out: the manifest to write.
-        wish: further options.
+        request: further options.
 
     Returns:
-        What was found. No manifest is written if the download is incomplete, unless ``wish`` says
+        What was found. No manifest is written if the download is incomplete, unless ``request`` says
         so.
 
     Raises:
@@ -109,17 +111,17 @@ def make_manifest(name: str, folder: Path, *, out: Path, wish: Wish = Wish()) ->
             content.
     """
     kind = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
-    options: Any = plugins.parse_options(kind.Options, wish.options, name)
+    options: Any = plugins.parse_options(kind.Options, request.options, name)
     tree, stated = list_tree(folder), kind.stated(options)
     download = kind.read(tree, options)
-    checked = check_media(download, tree, is_opened=wish.is_opened, workers=wish.workers)
-    rows = mapped(checked.rows, wish.maps, stated)
-    if wish.list_path is not None:
-        _write_list(wish.list_path, checked.lacking)
+    checked = check_media(download, tree, is_opened=request.is_opened, workers=request.workers)
+    rows = mapped(checked.rows, request.maps, stated)
+    if request.list_path is not None:
+        _write_list(request.list_path, checked.lacking)
     root = None
-    if rows and (wish.is_partial or not checked.lacking):
+    if rows and (request.is_partial or not checked.lacking):
         root = save(_table(rows, folder, download.paths), out, base=folder).root
-    table = comparison(rows, mapped_counts(stated, wish.maps))
+    table = comparison(rows, mapped_counts(stated, request.maps))
     return Report(
         kind.card.title, folder, table, checked.notes, checked.lacking, len(rows), out, root
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emo.datasets.library.folder import Folder, FolderOptions
-from emo.datasets.make import Wish, make_manifest
+from emo.datasets.make import DatasetRequest, make_manifest
 from emo.datasets.tree import list_tree
 from emo.manifest import read_manifest
 from emo.store import Store
@@ -25,8 +25,8 @@ def make(tmp_path, media):
         change(folder)
         out = tmp_path / "m.csv"
         out.unlink(missing_ok=True)
-        wish = Wish(options, is_partial=partial)
-        report = make_manifest(name, folder, out=out, wish=wish)
+        request = DatasetRequest(options, is_partial=partial)
+        report = make_manifest(name, folder, out=out, request=request)
         return (rows_of(out) if out.exists() else None), report
 
     return run
