@@ -102,8 +102,9 @@ def make_manifest(
         request: further options.
 
     Returns:
-        What was found. No manifest is written if the download is incomplete, unless ``request`` says
-        so.
+        What was found. No manifest is written if the download is incomplete, unless ``request``
+        allows it.
+
 
     Raises:
         EmoError: no such data set or option, a folder without files of the data set, a table that
