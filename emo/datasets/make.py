@@ -105,7 +105,6 @@ def make_manifest(
         What was found. No manifest is written if the download is incomplete, unless ``request``
         allows it.
 
-
     Raises:
         EmoError: no such data set or option, a folder without files of the data set, a table that
             is not as published, a list that cannot be written, or ``out`` exists with another
