@@ -10,6 +10,7 @@ import torch
 
 from emo import plugins
 from emo.errors import FitError
+from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
@@ -140,6 +141,10 @@ def split_data(
         for source in loaded.sources
     }
     found, notes = {}, list(loaded.notes)
+    for source in loaded.sources:
+        has_tokens = loaded.tokens[source.name].lengths[train].any()
+        if source.spec.kind == "dense" and source.name not in scalings and has_tokens:
+            notes += notes_on_constant_dimensions(source.name, fitted[source.name])
     for split, rows in splits.rows.items():
         tokens = {name: ragged.select(rows) for name, ragged in loaded.tokens.items()}
         clips = [loaded.clips[row] for row in rows]
