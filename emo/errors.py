@@ -1,5 +1,10 @@
 """The errors a user can cause and mend: one line with which, expected, found, and what to do."""
 
+from collections.abc import Sequence
+
+LISTED_NAMES = 10
+"""Largest number of names that an error message lists."""
+
 
 class EmoError(Exception):
     """Something the user can mend; the command prints the message and exits with ``exit_code``."""
@@ -41,3 +46,14 @@ class DatasetError(EmoError):
 
 class ScoreError(EmoError):
     """Predictions that cannot be scored, or submitted, as they are."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as text for a message: all of them, or the first ten and how many there are.
+
+    >>> listed(["joy", "fear"]), listed([f"c{k}" for k in range(1500)])[-23:]
+    ('joy, fear', 'c8, c9 … (1,500 in all)')
+    """
+    if len(names) <= LISTED_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:LISTED_NAMES])} … ({len(names):,} in all)"

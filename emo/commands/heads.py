@@ -102,6 +102,9 @@ def fit_head(
     allow_missing: Annotated[
         float | None, Option(help="Share of clips that may lack features.")
     ] = None,
+    all_probabilities: Annotated[
+        bool, Option("--all-probabilities", help="Keep those of more than 100 classes, too.")
+    ] = False,
 ) -> None:
     """Fit a light head on cached features and report weighted F1 per split."""
     with _importing():
@@ -126,6 +129,7 @@ def fit_head(
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,
+        "all_probabilities": all_probabilities or None,
         "missing": missing or None, "scaling": pairs(scaling, "--scaling") or None, "head": head,
     }  # fmt: skip
     options = fit_options(
@@ -178,6 +182,9 @@ def predict(
     column: Columns = [],
     root: Root = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
+    all_probabilities: Annotated[
+        bool, Option("--all-probabilities", help="Write those of more than 100 classes, too.")
+    ] = False,
 ) -> None:
     """Class probabilities for a new clip, with the recipes that the run was fitted on."""
     with _importing():
@@ -191,8 +198,9 @@ def predict(
     else:
         columns = pairs(column, "--column")
         report = predict_manifest(
-            run, manifest, features, out, columns=columns, root=root, options=option
-        )
+            run, manifest, features, out, columns=columns, root=root, options=option,
+            all_probabilities=all_probabilities,
+        )  # fmt: skip
         print(report.table())
         raise typer.Exit(report.exit_code)
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from emo import plugins
-from emo.errors import FitError
+from emo.errors import FitError, listed
 from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.load import LabelledClips, load_clips
@@ -205,7 +205,7 @@ def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
         everywhere = fit_target(name, task, cells)
         unseen = set(everywhere.classes) - set(target.classes)
         if unseen:
-            raise FitError(f"{name} {', '.join(sorted(unseen))}: does not occur in train")
+            raise FitError(f"{name} {listed(sorted(unseen))}: does not occur in train")
     return target
 
 
