@@ -15,7 +15,6 @@ from store import Figure, figure
 
 from emo import plugins
 from emo.heads.data.data import Data, read_data
-from emo.heads.data.scaling import column_scale
 from emo.heads.fitting.fit import fit_head
 from emo.heads.head import LIBRARY, Head
 from emo.heads.library.linear import LinearHead
@@ -106,7 +105,7 @@ def linear(bench: Bench) -> Iterator[Figure]:
     head.load_state_dict(outcomes[0].state)
     penalty = head._penalties()[outcomes[0].best.round - 1]
     splits = {name: head._rows(split.batch) for name, split in data.splits.items()}
-    scale = column_scale(splits["train"], head.blocks)
+    scale = head.column_factors(head.pool(data.splits["train"].batch))
     theirs = optimum(splits["train"] * scale, data, penalty)
     answers = theirs.predict((splits["test"] * scale).numpy().astype(np.float64))
     yield figure(

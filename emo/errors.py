@@ -3,6 +3,11 @@
 A message names the clip, file or option, what was expected, what was found, and what to do.
 """
 
+from collections.abc import Sequence
+
+LISTED_NAMES = 10
+"""Largest number of names that an error message lists."""
+
 
 class EmoError(Exception):
     """An error the user can correct; the command prints it and exits with ``exit_code``."""
@@ -44,3 +49,14 @@ class DatasetError(EmoError):
 
 class ScoreError(EmoError):
     """The given predictions cannot be scored or submitted."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as text for a message: all of them, or the first ten and how many there are.
+
+    >>> listed(["joy", "fear"]), listed([f"c{k}" for k in range(1500)])[-23:]
+    ('joy, fear', 'c8, c9 … (1,500 in all)')
+    """
+    if len(names) <= LISTED_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:LISTED_NAMES])} … ({len(names):,} in all)"

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.data.targets import NONE, SEPARATOR, Target
 from emo.heads.runs.files import file_name, kept_columns
+from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, probability_columns
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.store.backend.location import Location
@@ -41,8 +43,11 @@ class Prediction:
         tables = []
         for target, shares in {self.target: self.probabilities, **self.others}.items():
             ranked = sorted(shares.items(), key=lambda item: -item[1])
+            more = len(ranked) - MOST_PROBABLE if len(ranked) > MANY_CLASSES else 0
+            ranked = ranked[: len(ranked) - more]
             tables.append(
                 format_table([{target: name, "probability": share} for name, share in ranked])
+                + (f"\nand {more:,} less probable classes (--json prints all)" if more else "")
             )
         notes = [f"without {stream}: {reason}" for stream, reason in self.absent.items()]
         return "\n".join(["\n\n".join(tables), *notes])
@@ -137,6 +142,7 @@ def predict_manifest(
     columns: Mapping[str, str],
     root: Path | None,
     options: Sequence[str] = (),
+    all_probabilities: bool = False,
 ) -> PredictReport:
     """Predict every clip of a manifest and write the predictions to a CSV file.
 
@@ -177,9 +183,12 @@ def predict_manifest(
     for target in run.targets:
         name = "" if target.name == run.target else f"-{file_name(target.name)}"
         path = out.with_name(f"{out.stem}{name}{out.suffix}")
-        labels = _write(target, _keys(target, clips), tables[target.name], path)
+        labels = _write(
+            target, _keys(target, clips), tables[target.name], path, all_classes=all_probabilities
+        )
         if target.name == run.target:
-            counts = {label: labels.count(label) for label in target.classes}
+            counted = Counter(labels)
+            counts = {label: counted[label] for label in target.classes}
     return PredictReport(out, counts, failures)
 
 
@@ -253,7 +262,14 @@ def _keys(target: Target, clips: Sequence[Clip]) -> dict[str, list[str]]:
     return {"id": [ids[row] for row in pairs[:, 0]], "cause_id": [ids[row] for row in pairs[:, 1]]}
 
 
-def _write(target: Target, keys: dict[str, list[str]], table: np.ndarray, out: Path) -> list[str]:
+def _write(
+    target: Target,
+    keys: dict[str, list[str]],
+    table: np.ndarray,
+    out: Path,
+    *,
+    all_classes: bool = False,
+) -> list[str]:
     """Write the predictions of one target as CSV.
 
     Args:
@@ -261,12 +277,15 @@ def _write(target: Target, keys: dict[str, list[str]], table: np.ndarray, out: P
         keys: the columns that name the rows.
         table: float (rows, C) probabilities, or (rows, 1) numbers.
         out: the file.
+        all_classes: whether all probabilities are written where there are more than 100 classes.
 
     Returns:
         The label of each row; empty for a regression target.
     """
     classes = target.classes
-    frame = pd.DataFrame(table[:, : len(classes)], columns=[f"p_{name}" for name in classes])
+    frame = pd.DataFrame(
+        probability_columns(classes, table, all_classes=all_classes), index=range(len(table))
+    )
     labels = [_label(target, row) for row in table] if classes else []
     frame.insert(0, "prediction", labels or table[:, 0])
     for index, (name, values) in enumerate(keys.items()):

@@ -25,7 +25,7 @@ class _FitCommand(SectionedCommand):
         "patience warmup decay focal mixup mixup_probability spec_augment modality_dropout "
         "accumulate bf16",
         "Several fits": "seeds cv is_ablation search missing threads",
-        "Going on": "out resume",
+        "Going on": "out resume all_probabilities",
     }
 
 
@@ -77,6 +77,10 @@ def fit_head(
     ] = [],
     column: Columns = [],
     root: Root = None,
+    all_probabilities: Annotated[
+        bool,
+        Option("--all-probabilities", help="Keep those of more than 100 classes in the tables."),
+    ] = False,
     allow_missing: Annotated[
         float | None,
         Option(metavar="SHARE", help="Share of clips that may lack features; default: 0.05."),
@@ -214,7 +218,7 @@ def fit_head(
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,
-        "missing": missing or None, "scaling": pairs(scaling, "--scaling") or None, "head": head,
+        "missing": missing or None, "all_probabilities": all_probabilities or None, "scaling": pairs(scaling, "--scaling") or None, "head": head,
     }  # fmt: skip
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},

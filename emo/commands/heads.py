@@ -78,6 +78,9 @@ def predict(
     column: Columns = [],
     root: Root = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
+    all_probabilities: Annotated[
+        bool, Option("--all-probabilities", help="Write those of more than 100 classes, too.")
+    ] = False,
 ) -> None:
     """Predict the classes of a new clip, or of a manifest's clips."""
     with keep_imports():
@@ -91,8 +94,9 @@ def predict(
     else:
         columns = pairs(column, "--column")
         report = predict_manifest(
-            run, manifest, features, out, columns=columns, root=root, options=option
-        )
+            run, manifest, features, out, columns=columns, root=root, options=option,
+            all_probabilities=all_probabilities,
+        )  # fmt: skip
         print(fit_lines(report.table()))
         raise typer.Exit(report.exit_code)
 

@@ -121,6 +121,9 @@ class FitOptions:
     """Share in [0, 1] of the labelled clips that may have no features."""
     threads: int | None = None
     """Number of cores to use, for fits in parallel or for torch in one fit; None: all."""
+    all_probabilities: bool = False
+    """Whether files of predictions hold the probabilities of all classes even where there are more
+    than 100 classes."""
 
     def __post_init__(self) -> None:
         _expect(self, "at least 1", ("seeds",), _from_one)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.errors import ManifestError, ScoreError
+from emo.errors import ManifestError, ScoreError, listed
 from emo.manifest import cells as manifest_cells
 from emo.manifest.rows import TextTable, read_rows
 
@@ -171,7 +171,7 @@ def check_cells(answers: Answers, gold: Mapping[str, str], allowed: Sequence[str
             raise ScoreError(f"{where}: expected a number in {answers.column!r}, got {cell!r}")
         if known is not None and cell not in known:
             raise ScoreError(
-                f"{where}: unknown class {cell!r}; expected one of {', '.join(allowed or ())} "
+                f"{where}: unknown class {cell!r}; expected one of {listed(allowed or ())} "
                 "(--classes a,b,c names all classes)"
             )
 

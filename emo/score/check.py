@@ -2,7 +2,7 @@
 
 import math
 
-from emo.errors import ScoreError
+from emo.errors import ScoreError, listed
 from emo.score.gold import Gold
 from emo.score.metrics import Metric
 
@@ -26,13 +26,14 @@ def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) 
         )
     if classes and metric.kind != "classes":
         raise ScoreError(f"--classes: --metric {name} does not score classes; leave it out")
+    known = set(classes)
     for clip_id, cell in gold.cells.items():
         if metric.kind == "numbers":
             _check_number(cell, f"{gold.path}: clip {clip_id!r}")
-        elif classes and cell not in classes:
+        elif classes and cell not in known:
             raise ScoreError(
                 f"{gold.path}: clip {clip_id!r} is labelled {cell!r}, which is none of --classes "
-                f"{','.join(classes)}"
+                f"{listed(classes)}"
             )
 
 

@@ -90,7 +90,7 @@ def _class_scores(
     names = list(classes) if classes else sorted(set(gold))
     numbers = {name: k for k, name in enumerate(names)}
     truth, rows = (np.array([numbers[cell] for cell in cells]) for cells in (gold, predicted))
-    counts = metrics.confusion(truth, rows, len(names))
+    counts = metrics.class_counts(truth, rows, len(names))
     found = {name: float(metric(counts)) for name, metric in metrics.METRICS.items()}
     if classes:  # a given class counts in the mean, even if it does not occur
         found["macro_f1"] = float(metrics.f1(counts).mean())

@@ -87,8 +87,11 @@ class Recipe:
             raise StoreError(f"not a recipe: {error!r} in {str(document)[:200]}") from error
 
     def differences(self, other: "Recipe") -> list[str]:
-        """Return a line such as ``options.frames: 8 -> 16`` for each field that differs."""
-        ours, theirs = _flat(self.to_json()), _flat(other.to_json())
+        """Return a line such as ``options.frames: 8 -> 16`` for each field that differs.
+
+        Facts are left out, as they are from the fingerprint.
+        """
+        ours, theirs = (_flat({**each.to_json(), "facts": None}) for each in (self, other))
         return [
             f"{key}: {ours.get(key)} -> {theirs.get(key)}"
             for key in sorted(ours.keys() | theirs.keys())

@@ -160,3 +160,14 @@ def test_score_imports_neither_torch_nor_pandas_and_starts_fast(gold, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     assert time.monotonic() - began < 5
+
+
+def test_an_unknown_class_among_many_is_refused_in_a_short_line(emo, tmp_path):
+    rows = [(f"c{number}", f"k{number:04}") for number in range(1500)]
+    gold = write(tmp_path / "gold.csv", "id,label", *rows)
+    predicted = write(tmp_path / "p.csv", "id,prediction", *rows[:-1], ("c1499", "odd"))
+    code, _, err = emo("score", predicted, "--gold", gold)
+    assert code == 1
+    assert "unknown class 'odd'; expected one of k0000, k0001, " in err
+    assert "k0009 … (1,500 in all)" in err
+    assert len(err) < 400

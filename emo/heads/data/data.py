@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from emo import plugins
-from emo.errors import FitError
+from emo.errors import FitError, listed
+from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
@@ -140,6 +141,10 @@ def split_data(
         for source in loaded.sources
     }
     found, notes = {}, list(loaded.notes)
+    for source in loaded.sources:
+        has_tokens = loaded.tokens[source.name].lengths[train].any()
+        if source.spec.kind == "dense" and source.name not in scalings and has_tokens:
+            notes += notes_on_constant_dimensions(source.name, fitted[source.name])
     for split, rows in splits.rows.items():
         tokens = {name: ragged.select(rows) for name, ragged in loaded.tokens.items()}
         clips = [loaded.clips[row] for row in rows]
@@ -200,7 +205,7 @@ def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
         everywhere = fit_target(name, task, cells)
         unseen = set(everywhere.classes) - set(target.classes)
         if unseen:
-            raise FitError(f"{name} {', '.join(sorted(unseen))}: does not occur in train")
+            raise FitError(f"{name} {listed(sorted(unseen))}: does not occur in train")
     return target
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from emo import plugins
 from emo.errors import FitError
+from emo.heads.data.column_notes import notes_on_outlying_dimensions
 from emo.heads.data.dialogues import with_turns
 from emo.heads.data.select import (
     drop_without_features,
@@ -89,6 +90,9 @@ def load_clips(
     tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
     clips, tokens, missing_notes = drop_without_features(clips, tokens, options.allow_missing)
     notes += [*label_notes, *missing_notes, *notes_on_absent_streams(tokens)]
+    ids = [clip.id for clip in clips]
+    for source in (source for source in sources if source.spec.kind == "dense"):
+        notes += notes_on_outlying_dimensions(source.name, tokens[source.name], ids)
     is_labelled = {
         name: np.array([clip.id in ids for clip in clips], dtype=bool)
         for name, ids in annotated.items()

@@ -30,7 +30,7 @@ class FittedFold:
     question: dict[str, Any]
     """Question of the fold's fit, see :mod:`emo.heads.training.fingerprint`."""
     notes: tuple[str, ...]
-    """Notes on this fold alone."""
+    """Notes on this fold alone, without its name."""
     outcomes: tuple[Outcome, ...]
     """Outcomes of all seeds, without weights."""
 
@@ -65,7 +65,7 @@ class FitFold:
             )
             fitted = fit_seeds(data, request, started, checkpoints=checkpoints, on_round=report)
         known = {*self.loaded.notes, *fold.splits.notes}
-        notes = tuple(f"fold {fold.name}: {note}" for note in data.notes if note not in known)
+        notes = tuple(note for note in fitted.data.notes if note not in known)
         outcomes = tuple(dataclasses.replace(outcome, state={}) for outcome in fitted.outcomes)
         question = question_of(data, request.options)
         return FittedFold(_fold_result(fold, fitted), question, notes, outcomes)

@@ -45,7 +45,7 @@ def gather_folds(
     all_notes = (
         *notes,
         *loaded.notes,
-        *(note for each in fitted for note in each.notes),
+        *_notes_of_folds(fitted),
         *_notes_on_folds(request.manifest, folds),
     )
     pooled = FitResult(
@@ -104,6 +104,18 @@ def _pool_variants(folds: Sequence[Mapping[str, Scores]]) -> dict[str, dict[str,
     return {
         variant: {"test": pool_scores([fold[variant] for fold in folds])} for variant in folds[0]
     }
+
+
+def _notes_of_folds(fitted: Sequence[FittedFold]) -> list[str]:
+    """Return each note once, with the name of its fold, or of all folds that have it in common."""
+    names: dict[str, list[str]] = {}
+    for each in fitted:
+        for note in each.notes:
+            names.setdefault(note, []).append(each.fold.name)
+    return [
+        f"{'every fold' if len(found) == len(fitted) > 1 else 'fold ' + ', '.join(found)}: {note}"
+        for note, found in names.items()
+    ]
 
 
 def _notes_on_folds(manifest: Manifest, folds: Folds) -> list[str]:

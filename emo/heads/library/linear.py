@@ -15,9 +15,9 @@ from emo.heads.solvers.path import Solution, solve_path
 from emo.heads.solvers.ridge import ridge_path, wanted_of
 from emo.ragged import Ragged
 
-FUSED, COUNTS = "fused", "counts"
-"""Names of the streams that :meth:`LinearHead.pool` makes: statistics of all streams, and the
-number of tokens in each."""
+FUSED, COUNTS, SQUARES = "fused", "counts", "squares"
+"""Names of the streams that :meth:`LinearHead.pool` makes: statistics of all streams, the number of
+tokens in each, and the mean squares of their dimensions, which ``std`` makes unnecessary."""
 
 
 @dataclass(frozen=True)
@@ -109,21 +109,26 @@ class LinearHead(Head):
     def pool(self, batch: Batch) -> Batch:
         """Compute the means and standard deviations of all streams, and numbers of tokens.
 
-        The returned batch has the streams ``FUSED``, (N, sum of blocks), and ``COUNTS``,
-        (N, streams), each with one token for each clip.
+        The returned batch has the streams ``FUSED``, (N, sum of blocks), ``COUNTS``, (N, streams),
+        and without ``std`` also ``SQUARES``, (N, sum of blocks), each with one token for each clip.
         """
         if FUSED in batch.streams:
             return batch
-        columns = []
+        columns, squares = [], []
         for tokens in (batch.streams[name] for name in self.streams):
             columns.append(segment_mean(tokens.values, tokens.offsets))
             if self.options.std:
                 columns.append(segment_std(tokens.values, tokens.offsets))
+            else:
+                squares.append(segment_mean(tokens.values.square(), tokens.offsets))
         fused = torch.cat(columns, dim=1)  # (N, sum of blocks)
         counts = torch.stack([batch.streams[name].lengths for name in self.streams], dim=1)
+        made = {FUSED: fused, COUNTS: counts.to(fused.dtype)}
+        if squares:
+            made[SQUARES] = torch.cat(squares, dim=1)
         offsets = torch.arange(len(fused) + 1)
-        made = {FUSED: Ragged(fused, offsets), COUNTS: Ragged(counts.to(fused.dtype), offsets)}
-        return replace(batch, streams=made)
+        streams = {name: Ragged(values, offsets) for name, values in made.items()}
+        return replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return logits, float32 (N, C), for each target; fused late: log-probabilities."""
@@ -179,7 +184,7 @@ class LinearHead(Head):
 
     def _candidates(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
         """Solve, load one candidate's weights after another, and yield their training losses."""
-        scale = column_scale(self._rows(train), self.blocks)
+        scale = self.column_factors(train)
         seen, held_out = (
             torch.split(self._rows(batch) * scale, self.widths, dim=1) for batch in (train, val)
         )
@@ -199,6 +204,28 @@ class LinearHead(Head):
                     yield together[0].loss
                 else:
                     yield loss(self(train), train.targets).item()
+
+    def column_factors(self, train: Batch) -> Tensor:
+        """Return the factors of the layers' inputs before solving, float32 (sum of blocks,)."""
+        return column_scale(self._rows(train), self.blocks, self._token_rms(self.pool(train)))
+
+    def _token_rms(self, pooled: Batch) -> Tensor:
+        """Return the root mean square of the tokens of each column's dimension, over all clips.
+
+        Returns:
+            float32 (sum of blocks,).
+        """
+        fused, counts = (pooled.streams[name].values for name in (FUSED, COUNTS))
+        shares = counts / counts.sum(0).clamp(min=1)  # (N, streams)
+        dims = self.blocks[:: 1 + self.options.std]
+        if not self.options.std:
+            squares = torch.split(pooled.streams[SQUARES].values, dims, dim=1)
+            return torch.cat([shares[:, k] @ one for k, one in enumerate(squares)]).sqrt()
+        found = []
+        for index, both in enumerate(torch.split(fused, [2 * dim for dim in dims], dim=1)):
+            means, spreads = (shares[:, index] @ both.square()).chunk(2)
+            found += [(means + spreads).sqrt()] * 2
+        return torch.cat(found)
 
     def _path_of(self, rows: Tensor, train: Batch, loss: Loss) -> Iterator[Solution]:
         """Yield the solutions of one linear layer at all penalties, given its inputs (N, D)."""

@@ -30,10 +30,8 @@ def measure(
         return regression_scores(gold, predicted, scale)
     if task == "multilabel":
         return _multilabel_scores(gold, predicted)
-    counts = metrics.confusion(gold, predicted, classes)
-    if task == "pairs":
-        return pair_scores(counts)
-    return {name: metric(counts) for name, metric in metrics.METRICS.items()}
+    counts = metrics.class_counts(gold, predicted, classes)
+    return _class_scores(task, counts)
 
 
 def headline(task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: int) -> float:
@@ -50,16 +48,15 @@ def headline(task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: in
     return float(measure(task, gold, predicted, classes=classes)[HEADLINES[task]])
 
 
-def pair_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
+def pair_scores(counts: metrics.Counts) -> dict[str, np.ndarray]:
     """Return the scores of SemEval-2024 Task 3, subtask 2, each (…).
 
     Class 0, no pair, is not scored; classes are weighted by their shares of true pairs.
 
     Args:
-        counts: (…, C, C), pairs by true class and predicted class.
+        counts: pairs by class, (…, C) each, or a table (…, C, C) by true and predicted class.
     """
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)[..., 1:]
-    gold, predicted = counts.sum(-1)[..., 1:], counts.sum(-2)[..., 1:]
+    hits, gold, predicted = (each[..., 1:] for each in metrics.counts_of(counts))
     f1 = 2 * hits / np.maximum(gold + predicted, 1)
     total = np.maximum(gold.sum(-1), 1)
     return {
@@ -130,33 +127,81 @@ def resampled(
     """
     random = np.random.default_rng(seed)
     if task in ("classify", "pairs"):
-        tables = _resampled_counts(gold, predicted, classes, groups, random)
-        found = [
-            pair_scores(table)
-            if task == "pairs"
-            else {name: metric(table) for name, metric in metrics.METRICS.items()}
-            for table in tables
-        ]
+        found = _resampled_classes(task, gold, predicted, classes, groups, random)
     else:
-        rows = [_drawn(len(gold), groups, random) for _ in range(metrics.RESAMPLES)]
-        found = [_measure_draws(task, gold, one, rows, classes, scale) for one in predicted]
+        found = _resampled_rows(task, gold, predicted, classes, scale, groups, random)
     return {name: np.mean([values[name] for values in found], axis=0) for name in found[0]}
 
 
-def _resampled_counts(
-    gold: np.ndarray, predicted: np.ndarray, classes: int, groups: np.ndarray | None,
+def _resampled_classes(
+    task: Task, gold: np.ndarray, predicted: np.ndarray, classes: int, groups: np.ndarray | None,
     random: np.random.Generator,
-) -> list[np.ndarray]:  # fmt: skip
-    """Return, for each seed, confusion counts of all resamples, (RESAMPLES, C, C)."""
+) -> list[dict[str, np.ndarray]]:  # fmt: skip
+    """Return, for each seed, the scores of class predictions on all resamples, (RESAMPLES,)."""
     names, of = np.unique(np.arange(len(gold)) if groups is None else groups, return_inverse=True)
-    drawn = random.multinomial(len(names), np.full(len(names), 1 / len(names)), metrics.RESAMPLES)
-    tables = []
-    for row in predicted:
-        cells = of * classes**2 + gold * classes + row
-        counts = np.bincount(cells, minlength=len(names) * classes**2).reshape(len(names), -1)
-        table = drawn.astype(np.float64) @ counts
-        tables.append(table.reshape(-1, classes, classes))
-    return tables
+    together = max(1, metrics.DRAWN_CELLS // max(len(gold), len(names)))
+    shares = np.full(len(names), 1 / len(names))
+    true = _ClassSums(gold, classes)
+    hits = [_ClassSums(gold, classes, is_counted=gold == row) for row in predicted]
+    found = [_ClassSums(row, classes) for row in predicted]
+    parts: list[list[dict[str, np.ndarray]]] = [[] for _ in predicted]
+    for start in range(0, metrics.RESAMPLES, together):
+        drawn = random.multinomial(len(names), shares, min(together, metrics.RESAMPLES - start))
+        times = drawn[:, of]  # (resamples, rows): how often each row was drawn
+        of_gold = true.sum(times)
+        for index, part in enumerate(parts):
+            counts = metrics.ClassCounts(hits[index].sum(times), of_gold, found[index].sum(times))
+            part.append(_class_scores(task, counts))
+    return [
+        {name: np.concatenate([each[name] for each in part]) for name in part[0]} for part in parts
+    ]
+
+
+def _class_scores(task: Task, counts: metrics.Counts) -> dict[str, np.ndarray]:
+    """Return all scores of classes or pairs, each (…)."""
+    if task == "pairs":
+        return pair_scores(counts)
+    return {name: metric(counts) for name, metric in metrics.METRICS.items()}
+
+
+class _ClassSums:
+    """Sums rows of numbers by class, quickly for many tables of numbers in turn."""
+
+    def __init__(
+        self, labels: np.ndarray, classes: int, *, is_counted: np.ndarray | None = None
+    ) -> None:
+        """Sort the rows by class.
+
+        Args:
+            labels: int (rows,), class of each row.
+            classes: number of classes C.
+            is_counted: bool (rows,), False for rows that are not summed; None: all are.
+        """
+        kept = np.arange(len(labels)) if is_counted is None else np.flatnonzero(is_counted)
+        self._order = kept[np.argsort(labels[kept], kind="stable")]
+        self._present, self._starts = np.unique(labels[self._order], return_index=True)
+        self._classes = classes
+
+    def sum(self, numbers: np.ndarray) -> np.ndarray:
+        """Sum int64 (…, rows) -> int64 (…, C)."""
+        found = np.zeros((*numbers.shape[:-1], self._classes), dtype=np.int64)
+        if len(self._order):
+            sums = np.add.reduceat(numbers[..., self._order], self._starts, axis=-1)
+            found[..., self._present] = sums
+        return found
+
+
+def _resampled_rows(
+    task: Task, gold: np.ndarray, predicted: np.ndarray, classes: int, scale: str,
+    groups: np.ndarray | None, random: np.random.Generator,
+) -> list[dict[str, np.ndarray]]:  # fmt: skip
+    """Return, for each seed, all scores on all resamples, (RESAMPLES,), of any task."""
+    found: list[list[dict[str, np.ndarray]]] = [[] for _ in predicted]
+    for _ in range(metrics.RESAMPLES):
+        rows = _drawn(len(gold), groups, random)
+        for part, one in zip(found, predicted, strict=True):
+            part.append(measure(task, gold[rows], one[rows], classes=classes, scale=scale))
+    return [{name: np.array([each[name] for each in part]) for name in part[0]} for part in found]
 
 
 def _drawn(count: int, groups: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
@@ -167,21 +212,6 @@ def _drawn(count: int, groups: np.ndarray | None, random: np.random.Generator) -
     _, starts = np.unique(groups[order], return_index=True)
     parts = np.split(order, starts[1:])
     return np.concatenate([parts[k] for k in random.integers(0, len(parts), len(parts))])
-
-
-def _measure_draws(
-    task: Task,
-    gold: np.ndarray,
-    predicted: np.ndarray,
-    draws: list[np.ndarray],
-    classes: int,
-    scale: str,
-) -> dict[str, np.ndarray]:
-    """Return each score of one seed's predictions on all resamples, (RESAMPLES,)."""
-    found = [
-        measure(task, gold[rows], predicted[rows], classes=classes, scale=scale) for rows in draws
-    ]
-    return {name: np.array([values[name] for values in found]) for name in found[0]}
 
 
 def interval_of(values: np.ndarray) -> tuple[float, float]:

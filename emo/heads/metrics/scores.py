@@ -56,8 +56,9 @@ class Scores:
 
         They exist for classes and pairs, not for numbers and several labels.
         """
-        counts: np.ndarray = self._counts(self.predictions).sum(0)
-        return counts
+        counts = metrics.confusion(self.labels, self.predictions, len(self.classes))
+        summed: np.ndarray = counts.sum(0)
+        return summed
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as they are kept in ``run.json``.
@@ -76,7 +77,7 @@ class Scores:
             "std": {name: _std(value) for name, value in values.items()},
             "interval": self._intervals(),
             "majority": {name: float(value) for name, value in baseline.items()},
-            "classes": self._by_class(self._class_counts()),
+            "classes": self._by_class(),
         }
 
     def _measure(self, predicted: np.ndarray) -> dict[str, np.ndarray]:
@@ -91,26 +92,13 @@ class Scores:
             return np.zeros_like(self.labels)
         return np.full(self.labels.shape, self.majority, dtype=self.labels.dtype)
 
-    def _counts(self, predicted: np.ndarray) -> np.ndarray:
-        """Return counts (…, C, C) by true and predicted class, given predictions (…, N)."""
-        return metrics.confusion(self.labels, predicted, len(self.classes))
-
-    def _class_counts(self) -> np.ndarray:
-        """Return counts (S, C, C) from which scores of each class are computed.
-
-        For several labels they are (S, C + 1, C + 1): each class against the rest, which is the
-        last row and column.
-        """
-        if self.task == "regress":
-            return np.zeros((len(self.seeds), 0, 0))
+    def _class_counts(self) -> metrics.ClassCounts:
+        """Return counts (S, C) of each class; of several labels, of clips that have the class."""
+        found = self.predictions
         if self.task != "multilabel":
-            return self._counts(self.predictions)
-        width, found = len(self.classes), self.predictions
-        counts = np.zeros((len(self.seeds), width + 1, width + 1))
-        counts[:, range(width), range(width)] = (found * self.labels).sum(1)
-        counts[:, range(width), width] = ((1 - found) * self.labels).sum(1)
-        counts[:, width, range(width)] = (found * (1 - self.labels)).sum(1)
-        return counts
+            return metrics.class_counts(self.labels, found, len(self.classes))
+        of_gold = np.broadcast_to(self.labels.sum(0), (len(found), len(self.classes)))
+        return metrics.ClassCounts((found * self.labels).sum(1), of_gold, found.sum(1))
 
     def _intervals(self) -> dict[str, list[float]]:
         """Return the 95 % bootstrap interval of each score; empty without a bootstrap seed."""
@@ -127,12 +115,15 @@ class Scores:
         )
         return {name: list(interval) for name, interval in found.items()}
 
-    def _by_class(self, counts: np.ndarray) -> dict[str, dict[str, float]]:
-        """Return the scores of each class, averaged over seeds, given counts (S, C, C)."""
+    def _by_class(self) -> dict[str, dict[str, float]]:
+        """Return the scores of each class, averaged over seeds; empty for a number."""
+        if self.task == "regress":
+            return {}
+        counts = self._class_counts()
         columns = {
-            "clips": counts.sum(-1), "precision": metrics.precision(counts),
+            "clips": counts.gold, "precision": metrics.precision(counts),
             "recall": metrics.recall(counts), "f1": metrics.f1(counts),
-            "predicted": counts.sum(-2),
+            "predicted": counts.predicted,
         }  # fmt: skip
         return {
             label: {name: float(values[:, k].mean()) for name, values in columns.items()}

@@ -79,7 +79,10 @@ class CrossResult:
         tables = []
         for fold in (fold for fold in self.folds if target.name in fold.scores):
             scores = fold.scores[target.name]
-            table = prediction_frame(target, {"test": scores}, {"test": fold.test})
+            table = prediction_frame(
+                target, {"test": scores}, {"test": fold.test},
+                all_classes=self.pooled.options.all_probabilities,
+            )  # fmt: skip
             table.insert(list(table).index("split") + 1, "fold", fold.name)
             tables.append(table)
         return pd.concat(tables, ignore_index=True)

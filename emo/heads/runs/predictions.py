@@ -1,6 +1,6 @@
 """The table of predictions of a run: one row for each clip (or pair of turns) and seed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,46 +12,102 @@ from emo.heads.metrics.scores import Scores
 if TYPE_CHECKING:
     import pandas as pd
 
+MANY_CLASSES = 100
+"""Number of classes above which a table holds the ``MOST_PROBABLE`` classes of each row alone."""
+MOST_PROBABLE = 5
+RANKED_ROWS = 4096
+"""Number of rows that are ranked at a time, to limit the memory."""
+
 
 def prediction_frame(
-    target: Target, scores: Mapping[str, Scores], splits: Mapping[str, Split]
+    target: Target,
+    scores: Mapping[str, Scores],
+    splits: Mapping[str, Split],
+    *,
+    all_classes: bool = False,
 ) -> "pd.DataFrame":
     """Return the table of :func:`prediction_columns` as a pandas DataFrame."""
     import pandas as pd  # half a second to import
 
-    return pd.DataFrame(prediction_columns(target, scores, splits))
+    return pd.DataFrame(prediction_columns(target, scores, splits, all_classes=all_classes))
 
 
 def prediction_columns(
-    target: Target, scores: Mapping[str, Scores], splits: Mapping[str, Split]
+    target: Target,
+    scores: Mapping[str, Scores],
+    splits: Mapping[str, Split],
+    *,
+    all_classes: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return the columns of the table of predictions, with a row for each labelled row and seed.
 
-    The columns are ``id, split, seed, label, prediction`` and ``p_<class>``. Pairs have
-    ``cause_id`` after ``id``, numbers have no ``p_<class>``, and ``dialogue`` is there if any clip
-    has one. Probabilities are rounded to 6 digits, which do not depend on batches or on the number
-    of threads.
+    The columns are ``id, split, seed, label, prediction`` and those of
+    :func:`probability_columns`. Pairs have ``cause_id`` after ``id``, numbers have no
+    probabilities, and ``dialogue`` is there if any clip has one. Probabilities are rounded to 6
+    digits, which do not depend on batches or on the number of threads.
 
     Args:
         target: the target.
         scores: its scores by split.
         splits: the clips by split.
+        all_classes: whether the probabilities of all classes are kept, however many there are.
     """
     parts = []
     for split, found in scores.items():
         ids, count = _ids(target, splits[split], found), len(found.labels)
         for index, seed in enumerate(found.seeds):
-            rounded = found.probabilities[index].astype(np.float64).round(6)
+            outputs = found.probabilities[index]
             parts.append({
                 **ids,
                 "split": np.full(count, split, dtype=object),
                 "seed": np.full(count, seed),
                 "label": _names(target, found.labels),
                 "prediction": _names(target, found.predictions[index]),
-                **{f"p_{name}": rounded[:, column] for column, name in enumerate(target.classes)},
+                **probability_columns(target.classes, outputs, all_classes=all_classes),
             })  # fmt: skip
     names = dict.fromkeys(name for part in parts for name in part)
     return {name: np.concatenate([_column(part, name) for part in parts]) for name in names}
+
+
+def probability_columns(
+    classes: Sequence[str], probabilities: np.ndarray, *, all_classes: bool
+) -> dict[str, np.ndarray]:
+    """Return the columns of a table that hold probabilities, rounded to 6 digits.
+
+    They are ``p_<class>`` for each class. Above 100 classes they are ``top1`` … ``top5``, the five
+    most probable classes of each row, and ``p_top1`` … ``p_top5``, their probabilities.
+
+    Args:
+        classes: names of the C classes; none for a number.
+        probabilities: float32 (rows, C).
+        all_classes: whether the probabilities of all classes are kept, however many there are.
+    """
+    if all_classes or len(classes) <= MANY_CLASSES:
+        rounded = probabilities[:, : len(classes)].astype(np.float64).round(6)
+        return {f"p_{name}": rounded[:, column] for column, name in enumerate(classes)}
+    ranked = [
+        _most_probable(probabilities[start : start + RANKED_ROWS])
+        for start in range(0, len(probabilities), RANKED_ROWS)
+    ]
+    chosen = np.concatenate(ranked) if ranked else np.zeros((0, MOST_PROBABLE), np.int64)
+    names = np.array(classes, dtype=object)[chosen]
+    shares = np.take_along_axis(probabilities, chosen, 1).astype(np.float64).round(6)
+    return {
+        name: column
+        for rank in range(MOST_PROBABLE)
+        for name, column in (
+            (f"top{rank + 1}", names[:, rank]), (f"p_top{rank + 1}", shares[:, rank]),
+        )
+    }  # fmt: skip
+
+
+def _most_probable(probabilities: np.ndarray) -> np.ndarray:
+    """Return the most probable classes of each row, int64 (rows, 5); of equal ones the first."""
+    left, rows, found = probabilities.copy(), np.arange(len(probabilities)), []
+    for _ in range(MOST_PROBABLE):
+        found.append(left.argmax(1))
+        left[rows, found[-1]] = -np.inf
+    return np.stack(found, axis=1)
 
 
 def _column(part: Mapping[str, np.ndarray], name: str) -> np.ndarray:

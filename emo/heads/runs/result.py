@@ -13,7 +13,8 @@ from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
 from emo.heads.runs.clips_file import ClipIds
-from emo.heads.runs.predictions import prediction_frame
+from emo.heads.runs.plots import MOST_PICTURED
+from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, prediction_frame
 from emo.heads.runs.test_ledger import EarlierScorings
 from emo.heads.training.outcome import Outcome
 from emo.manifest import Manifest
@@ -99,7 +100,10 @@ class FitResult:
         """Predictions of the first target, see
         :func:`emo.heads.runs.predictions.prediction_columns`.
         """
-        return prediction_frame(self.data.targets[0], self.scores, self.data.splits)
+        return prediction_frame(
+            self.data.targets[0], self.scores, self.data.splits,
+            all_classes=self.options.all_probabilities,
+        )  # fmt: skip
 
     @functools.cached_property
     def missing_metrics(self) -> dict[str, Any]:
@@ -151,7 +155,9 @@ class FitResult:
         ]
         if self.missing[target.name]:
             lines += ["", f"on {last} with streams taken away:", self._missing_table(target, last)]
-        if target.classes:
+        if len(target.classes) > MOST_PICTURED:
+            lines += ["", _many_classes(target, all_classes=self.options.all_probabilities)]
+        elif target.classes:
             rows = _class_rows(found[last]["classes"])
             lines += ["", f"classes on {last} (means over seeds):", format_table(rows)]
         return lines
@@ -214,6 +220,20 @@ def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, ob
         }
         for label, row in classes.items()
     ]  # fmt: skip
+
+
+def _many_classes(target: Target, *, all_classes: bool) -> str:
+    """Return a line on what is not shown of a target with many classes, and where it is."""
+    count = len(target.classes)
+    shortened = (
+        f"; files of predictions hold the {MOST_PROBABLE} most probable classes of each row "
+        "(--all-probabilities: all)"
+    )
+    is_shortened = count > MANY_CLASSES and not all_classes
+    return (
+        f"{count:,} classes: their scores are in run.json, and there is no picture above "
+        f"{MOST_PICTURED} classes{shortened if is_shortened else ''}"
+    )
 
 
 def _whole(mean: float) -> float:

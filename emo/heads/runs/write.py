@@ -30,7 +30,7 @@ from emo.heads.runs.files import (
     file_name,
     write_table,
 )
-from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
+from emo.heads.runs.plots import MOST_PICTURED, plot_confusion, plot_curves, plot_numbers
 from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
@@ -92,7 +92,10 @@ def write_run(folder: Path, result: FitResult) -> None:
     """
     write_clip_ids(folder, result.data, result.inherited)
     for target in result.data.targets:
-        table = prediction_columns(target, result.all_scores[target.name], result.data.splits)
+        table = prediction_columns(
+            target, result.all_scores[target.name], result.data.splits,
+            all_classes=result.options.all_probabilities,
+        )  # fmt: skip
         write_target(folder, result, target, table)
     rounds = [row for done in result.outcomes for row in done.history]
     write_table(folder / "history.csv", history_columns(rounds, result.headline))
@@ -117,7 +120,7 @@ def write_target(
     """
     mark = "" if target.name == result.data.target else f"-{file_name(target.name)}"
     write_table(folder / f"predictions{mark}.csv", predictions)
-    if target.task in ("classify", "pairs"):
+    if target.task in ("classify", "pairs") and len(target.classes) <= MOST_PICTURED:
         plot_confusion(folder / f"confusion{mark}.png", result, target)
     elif target.task == "regress":
         plot_numbers(folder / f"numbers{mark}.png", result, target)

@@ -15,8 +15,11 @@ from torch import Tensor
 from emo.heads.data.data import Data, Split
 from emo.heads.options import FitOptions
 
-_IGNORED = ("search", "seeds", "threads")
-"""Options that are no part of a question: the number of trials, of seeds and of threads."""
+REPORTED = ("all_probabilities",)
+"""Options that change what a run reports, but no head."""
+_IGNORED = ("search", "seeds", "threads", *REPORTED)
+"""Options that are no part of a question: the number of trials, of seeds and of threads, and those
+that only change what is reported."""
 HASHED_FIELDS = ("clips", "labels", "dialogues", "tokens", "recipes")
 """Fields of a question that are hashes."""
 
@@ -56,13 +59,19 @@ def hash_of_folds(questions: Sequence[dict[str, Any]], by: str) -> str:
 
 
 def hash_of_run(question: str, options: FitOptions) -> str:
-    """Return the hash of a whole run, which covers the numbers of seeds and trials too.
+    """Return the hash of a whole run, which covers numbers of seeds and trials and reports too.
 
     Args:
         question: hash of the fit's question, or of the cross-validation's folds.
         options: options of the run.
     """
-    return _hash([question, options.seeds, options.search])
+    defaults = FitOptions()
+    reported = {
+        name: value
+        for name in REPORTED
+        if (value := getattr(options, name)) != getattr(defaults, name)
+    }
+    return _hash([question, options.seeds, options.search, *([reported] if reported else [])])
 
 
 def _labels(split: Split) -> dict[str, str]:

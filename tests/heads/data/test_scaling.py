@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from emo.heads.data.scaling import TOTAL_VARIANCE, fit_scaling, requested_scaling
+from emo.heads.data.scaling import (
+    TOTAL_VARIANCE,
+    column_scale,
+    fit_scaling,
+    requested_scaling,
+)
 from emo.ragged import Ragged
 
 
@@ -115,3 +120,44 @@ def test_a_scaling_can_be_asked_for(values):
 def test_a_scaling_that_cannot_be_is_refused(words, wrong):
     with pytest.raises(ValueError, match=wrong):
         requested_scaling(words, 5, None)
+
+
+def test_each_dimension_is_judged_by_itself(values):
+    """Small dimensions beside large ones, and beside one broken number, stay as they are alone."""
+    scales = 10.0 ** np.arange(-6, 7, 3)
+    tokens = ragged((values * scales).astype(np.float32))
+    scaled = fit_scaling(tokens, "dense").apply(tokens).values.double().numpy()
+    np.testing.assert_allclose(scaled.var(0), TOTAL_VARIANCE / 5, rtol=1e-3)
+    tokens.values[3, 4] = 1e20
+    broken = fit_scaling(tokens, "dense").apply(tokens).values.double().numpy()
+    np.testing.assert_allclose(broken[:, :4], scaled[:, :4], rtol=1e-3, atol=1e-3)
+    assert np.isfinite(broken).all()
+
+
+def test_deviations_too_small_for_float32_are_constant():
+    tokens = ragged(np.array([[0, 1], [1e-38, 2]], np.float32))
+    scaling = fit_scaling(tokens, "dense")
+    assert scaling.scale.isfinite().all()
+    assert (scaling.scale > 0).tolist() == [False, True]
+
+
+def test_one_broken_number_does_not_empty_a_sparse_stream():
+    counts = (np.random.default_rng(2).random((400, 50)) < 0.05).astype(np.float32)
+    usual = fit_scaling(ragged(counts), "sparse").scale
+    counts[7, 7] = 1e8
+    broken = fit_scaling(ragged(counts), "sparse")
+    others = np.arange(50) != 7
+    np.testing.assert_allclose(broken.scale[others], usual[others], rtol=0.05)
+    spread = broken.apply(ragged(counts)).values.std(0).numpy()
+    assert spread[7] < 1.01 * spread[others].max()
+
+
+def test_pooled_columns_are_judged_by_the_tokens_they_come_from():
+    """Means that vary 10,000 times less than others are no rounding; means of nothing are."""
+    random = np.random.default_rng(0)
+    rows = torch.from_numpy(random.standard_normal((200, 3)).astype(np.float32))
+    rows[:, 1] *= 1e-6
+    rms = torch.tensor([1.0, 1e-6, 1.0])
+    rows[:, 2] *= 1e-7  # tokens of deviation 1 whose means are all 0 but for rounding
+    factors = column_scale(rows, [3], rms)
+    np.testing.assert_allclose((rows * factors).std(0), [0.5**0.5, 0.5**0.5, 0], rtol=0.01)
