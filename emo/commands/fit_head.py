@@ -218,7 +218,8 @@ def fit_head(
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,
-        "missing": missing or None, "all_probabilities": all_probabilities or None, "scaling": pairs(scaling, "--scaling") or None, "head": head,
+        "missing": missing or None, "all_probabilities": all_probabilities or None,
+        "scaling": pairs(scaling, "--scaling") or None, "head": head,
     }  # fmt: skip
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},

@@ -24,13 +24,14 @@ from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.files import (
     FORMAT_VERSION,
+    MOST_PICTURED,
     RUN_FILE,
     WEIGHTS_FILE,
     Column,
     file_name,
     write_table,
 )
-from emo.heads.runs.plots import MOST_PICTURED, plot_confusion, plot_curves, plot_numbers
+from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
