@@ -11,7 +11,7 @@ from emo.commands.executor_options import executor_flags
 from emo.commands.extract import _ExtractCommand
 from emo.commands.fit_head import _FitCommand
 from emo.commands.sections import OF_EXECUTORS
-from emo.heads.options import FitOptions
+from emo.heads.options import FitOptions, LoopOptions
 
 
 def walk(command, words=()):
@@ -90,7 +90,8 @@ def test_extract_shows_each_executors_options_under_its_title(emo):
 
 def test_the_defaults_that_fit_head_shows_are_those_of_the_options():
     (command,) = [p.values[1] for p in COMMANDS if type(p.values[1]) is _FitCommand]
-    fields = {field.name: field.default for field in dataclasses.fields(FitOptions)}
+    kinds = (LoopOptions, FitOptions)
+    fields = {each.name: each.default for kind in kinds for each in dataclasses.fields(kind)}
     seen = 0
     for parameter in command.params:
         shown = re.search(r"default: ([\w.]*\w)", parameter.help or "")

@@ -129,7 +129,7 @@ def test_a_library_that_is_missing_is_said_in_its_row(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     rows = {source.name: source.summary for source in read_plugins(*PACKAGES["formats"])}
     assert rows["hdf5"] == "It cannot be imported here: the library h5py is not installed."
-    assert rows["npz"].startswith("Ids, and")
+    assert rows["npz"].startswith("One file with ids")
 
 
 @pytest.mark.bench
