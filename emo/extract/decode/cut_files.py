@@ -1,0 +1,274 @@
+"""Tell from a file's headers whether it was cut, and where its tracks should have ended.
+
+Declared lengths are often wrong. So they count only where the format counts samples (FLAC, WAV …),
+or where the file is shorter in bytes than its own header says.
+"""
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from av.container import InputContainer
+
+from emo.extract.decode.container import declared_seconds, origin_seconds
+from emo.extract.decode.ogg_pages import has_open_end, read_pages
+
+_TAIL_BYTES = 2**18
+_UNKNOWN_SIZES = frozenset({0, 2**32 - 1, 2**31 - 1, 2**63 - 1, 2**64 - 1})
+"""Sizes that a recorder writes when it cannot know them."""
+_STREAMED_BYTES = 0x7FFF0000
+"""Sizes of 32 bits from here on are such, too (sox and others round them)."""
+
+
+@dataclass(frozen=True)
+class FileEnd:
+    """What the headers tell of the end of a track."""
+
+    seconds: float | None = None
+    """Time at which the track should end, from the start of the file; None: not known."""
+    is_cut: bool = False
+    """Whether bytes at the end of the file are missing."""
+
+
+def file_end(
+    path: Path, container: InputContainer, stream: Any, reached_seconds: float
+) -> FileEnd:
+    """Return where a track should end, when the file's headers can be believed.
+
+    Args:
+        path: the file.
+        container: the file, read to its end.
+        stream: the track.
+        reached_seconds: where the track ended when it was read.
+    """
+    for names, look in _FORMATS.items():
+        if names & set(container.format.name.split(",")):
+            try:
+                with path.open("rb") as file:
+                    return look(_File(path, file, container, stream, reached_seconds))
+            except (OSError, struct.error, IndexError, ValueError):
+                return FileEnd()
+    return FileEnd()
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    bytes: BinaryIO
+    container: InputContainer
+    stream: Any
+    reached_seconds: float
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.bytes.fileno()).st_size
+
+    def at(self, position: int, count: int) -> bytes:
+        self.bytes.seek(position)
+        return self.bytes.read(count)
+
+    def tail(self) -> bytes:
+        low = max(0, self.size - _TAIL_BYTES)
+        return self.at(low, self.size - low)
+
+    @property
+    def track_seconds(self) -> float | None:
+        """The end of the track as FFmpeg tells it."""
+        stream = self.stream
+        if not stream.duration:
+            return None
+        first = float((stream.start_time or 0) * stream.time_base)
+        first -= origin_seconds(self.container) if stream.start_time else 0.0
+        return first + float(stream.duration * stream.time_base)
+
+    @property
+    def file_seconds(self) -> float | None:
+        return declared_seconds(self.container)
+
+
+def _counted(file: _File) -> FileEnd:
+    """FLAC, WavPack, TTA: the header counts the samples."""
+    return FileEnd(file.track_seconds)
+
+
+def _mov(file: _File) -> FileEnd:
+    """MP4: the index names the bytes of each packet, of a fragmented file those of a fragment."""
+    entries = file.stream.index_entries
+    if not len(entries) or entries[-1].pos + entries[-1].size <= file.size:
+        return FileEnd()
+    is_fragmented = b"moof" in file.at(0, 2**20)
+    return FileEnd(None if is_fragmented else file.track_seconds, is_cut=True)
+
+
+def _mp3(file: _File) -> FileEnd:
+    """MP3: a header of the encoder counts the frames, if there is one."""
+    start, head = 0, file.at(0, 10)
+    if head[:3] == b"ID3":
+        start = 10 + sum((byte & 127) << 7 * (3 - k) for k, byte in enumerate(head[6:10]))
+    head = file.at(start, 4096)
+    is_counted = any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
+    return FileEnd(file.track_seconds if is_counted else None)
+
+
+def _ogg(file: _File) -> FileEnd:
+    """Ogg: the last page carries a mark and the number of samples."""
+    pages = read_pages(file.path)
+    seconds, duration = file.track_seconds, file.stream.duration
+    if duration and any(page.granule == duration for page in pages.values()):
+        seconds = float(duration * file.stream.time_base) - origin_seconds(file.container)
+    return FileEnd(seconds, has_open_end(pages))
+
+
+def _avi(file: _File) -> FileEnd:
+    """AVI: one or more RIFF chunks; the header counts the blocks of each track."""
+    at = 0
+    while file.at(at, 4) == b"RIFF":
+        at += 8 + struct.unpack("<I", file.at(at + 4, 4))[0]
+    is_cut = at > file.size
+    ends = float(file.stream.frames * file.stream.time_base)
+    return FileEnd(ends if is_cut and ends else None, is_cut)
+
+
+def _matroska(file: _File) -> FileEnd:
+    """Matroska and WebM: the size of the segment, unless it was recorded live."""
+    position, (name, size) = 0, _ebml(file, 0)
+    while name != 0x18538067:
+        position = size
+        name, size = _ebml(file, position)
+    is_cut = size > file.size
+    return FileEnd(file.file_seconds if is_cut else None, is_cut)
+
+
+def _ebml(file: _File, position: int) -> tuple[int, int]:
+    """Return the id of an element and where it ends; 0 when it does not say."""
+    head = file.at(position, 12)
+    id_bytes = 9 - head[0].bit_length()
+    size_bytes = 9 - head[id_bytes].bit_length()
+    value = int.from_bytes(head[id_bytes : id_bytes + size_bytes], "big")
+    value &= 2 ** (7 * size_bytes) - 1
+    after = position + id_bytes + size_bytes
+    is_known = value != 2 ** (7 * size_bytes) - 1
+    return int.from_bytes(head[:id_bytes], "big"), after + value if is_known else 0
+
+
+def _flv(file: _File) -> FileEnd:
+    """FLV: a size in the first tag, and at the end the size of the last tag."""
+    head, size = file.at(0, 2**14), file.size
+    at = head.find(b"filesize\0")
+    declared = struct.unpack(">d", head[at + 9 : at + 17])[0] if at >= 0 else 0.0
+    last = struct.unpack(">I", file.at(size - 4, 4))[0]
+    tag = file.at(size - 4 - last, 4) if 11 <= last <= size - 4 else b"\0"
+    is_whole = tag[0] & 31 in {8, 9, 18} and int.from_bytes(tag[1:4], "big") == last - 11
+    is_cut = declared > size or not is_whole
+    return FileEnd(file.file_seconds if is_cut else None, is_cut)
+
+
+def _asf(file: _File) -> FileEnd:
+    """WMA and WMV: the header holds the size of the file and its length."""
+    mark = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+    head = file.at(0, 2**16)
+    at = head.index(mark)
+    size, _, _, duration = struct.unpack("<QQQQ", head[at + 40 : at + 72])
+    preroll_ms, flags = struct.unpack("<QI", head[at + 80 : at + 92])
+    is_cut = not flags & 1 and size > file.size
+    return FileEnd(duration / 1e7 - preroll_ms / 1e3 if is_cut else None, is_cut)
+
+
+def _riff(file: _File) -> FileEnd:
+    """WAV: the size of the chunk ``data``, in RF64 in a chunk of its own."""
+    large = None
+    for name, size, start in _chunks(file, 12, "<I", 4):
+        if name == b"ds64":
+            large = struct.unpack("<Q", file.at(start + 8, 8))[0]
+        if name == b"data":
+            size = large if large and size >= _STREAMED_BYTES else size
+            return _by_bytes(file, start, 0 if not large and size >= _STREAMED_BYTES else size)
+    return FileEnd()
+
+
+def _aiff(file: _File) -> FileEnd:
+    for name, size, start in _chunks(file, 12, ">I", 4):
+        if name == b"SSND":
+            return _by_bytes(file, start, size)
+    return FileEnd()
+
+
+def _caf(file: _File) -> FileEnd:
+    for name, size, start in _chunks(file, 8, ">Q", 4):
+        if name == b"data":
+            return _by_bytes(file, start, size)
+    return FileEnd()
+
+
+def _w64(file: _File) -> FileEnd:
+    for name, size, start in _chunks(file, 40, "<Q", 16):
+        if name[:4] == b"data":
+            return _by_bytes(file, start, size - 24)
+    return FileEnd()
+
+
+def _au(file: _File) -> FileEnd:
+    start, size = struct.unpack(">II", file.at(4, 8))
+    return _by_bytes(file, start, size)
+
+
+def _chunks(file: _File, at: int, size_format: str, name_bytes: int) -> Any:
+    """Yield name, size and start of each chunk; chunks begin at even bytes (W64: multiples of 8)."""
+    size_bytes = struct.calcsize(size_format)
+    is_w64 = name_bytes == 16
+    while len(head := file.at(at, name_bytes + size_bytes)) == name_bytes + size_bytes:
+        (size,) = struct.unpack(size_format, head[name_bytes:])
+        yield head[:name_bytes], size, at + len(head)
+        if is_w64:
+            at += -(-size // 8) * 8
+        else:
+            at += len(head) + size + (size & 1 if size_format != ">Q" else 0)
+
+
+def _by_bytes(file: _File, start: int, declared: int) -> FileEnd:
+    """Sound of a constant byte rate: as much longer as the header says that the file is."""
+    there = file.size - start
+    if declared in _UNKNOWN_SIZES or declared <= there or there <= 0:
+        return FileEnd()
+    return FileEnd(file.reached_seconds * declared / there, is_cut=True)
+
+
+def _program_stream(file: _File) -> FileEnd:
+    """MPEG program stream (.mpg, .vob): packets with their lengths follow one another."""
+    tail = file.tail()
+    at = tail.find(b"\0\0\1\xba")
+    while 0 <= at <= len(tail) - 6:
+        if tail[at : at + 3] != b"\0\0\1" or tail[at + 3] == 0xB9:
+            return FileEnd()  # padding, or the mark of the end
+        if tail[at + 3] == 0xBA:
+            at += 14 + (tail[at + 13] & 7 if at + 13 < len(tail) else 0) if tail[at + 4] >> 6 else 12
+        else:
+            at += 6 + struct.unpack(">H", tail[at + 4 : at + 6])[0]
+    return FileEnd(is_cut=at > len(tail))
+
+
+def _transport_stream(file: _File) -> FileEnd:
+    """MPEG-TS: packets of one length."""
+    return FileEnd(is_cut=all(file.size % length for length in (188, 192, 204)))
+
+
+_FORMATS: dict[frozenset[str], Callable[[_File], FileEnd]] = {
+    frozenset({"flac", "wv", "tta"}): _counted,
+    frozenset({"mov"}): _mov,
+    frozenset({"mp3"}): _mp3,
+    frozenset({"ogg"}): _ogg,
+    frozenset({"avi"}): _avi,
+    frozenset({"matroska"}): _matroska,
+    frozenset({"flv"}): _flv,
+    frozenset({"asf"}): _asf,
+    frozenset({"wav"}): _riff,
+    frozenset({"aiff"}): _aiff,
+    frozenset({"caf"}): _caf,
+    frozenset({"w64"}): _w64,
+    frozenset({"au"}): _au,
+    frozenset({"mpeg", "vob"}): _program_stream,
+    frozenset({"mpegts"}): _transport_stream,
+}
