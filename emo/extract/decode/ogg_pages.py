@@ -43,10 +43,10 @@ def read_pages(path: Path) -> dict[int, OggPage]:
             damaged, at = header, content.find(b"OggS", at + 1)
             continue
         before = last.get(header.serial)
-        is_after_loss = before is not None and before.number + 1 != header.number
         start = None
-        if is_after_loss and damaged and before and damaged.is_between(before, header):
+        if damaged and damaged.is_before(header) and (damaged.granule or 0) > _end_of(before):
             start = damaged.granule
+        is_after_loss = bool(start) or (before and before.number + 1 != header.number) is True
         pages[at] = OggPage(
             header.serial, header.granule, header.is_last, is_after_loss, start
         )
@@ -54,6 +54,11 @@ def read_pages(path: Path) -> dict[int, OggPage]:
             last[header.serial] = header
         damaged, at = None, content.find(b"OggS", header.end)
     return pages
+
+
+def begins_with_loss(pages: dict[int, OggPage]) -> bool:
+    """Return whether the first sound of the file is on a damaged page."""
+    return next((page.is_after_loss for page in pages.values() if page.granule), False)
 
 
 def has_open_end(pages: dict[int, OggPage]) -> bool:
@@ -76,11 +81,14 @@ class _Header:
     is_whole: bool
     """Whether the page's checksum is right."""
 
-    def is_between(self, before: "_Header", after: "_Header") -> bool:
-        """Return whether this is, by its number, the page before ``after``, and credible."""
-        if (self.serial, self.number) != (after.serial, after.number - 1):
-            return False
-        return (before.granule or 0) <= (self.granule or -1) <= (after.granule or 0)
+    def is_before(self, after: "_Header") -> bool:
+        """Return whether this is, by its number and its end, the page before ``after``."""
+        is_next = (self.serial, self.number + 1) == (after.serial, after.number)
+        return is_next and (self.granule or 0) <= (after.granule or 0)
+
+
+def _end_of(header: _Header | None) -> int:
+    return (header.granule or 0) if header else 0
 
 
 def _header(content: bytes, at: int) -> _Header | None:

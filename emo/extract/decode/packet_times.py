@@ -10,9 +10,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from av.container import InputContainer
-
-from emo.extract.decode.container import origin_seconds
 from emo.extract.decode.ogg_pages import OggPage, read_pages
 from emo.extract.decode.timeline import JUMP_SECONDS, DecodedSound
 
@@ -21,10 +18,17 @@ DecodedPacket = tuple[Any, Sequence[DecodedSound]]
 
 
 def with_true_times(
-    path: Path, container: InputContainer, stream: Any, decoded: Iterable[DecodedPacket]
+    path: Path, format_name: str, stream: Any, origin: float, decoded: Iterable[DecodedPacket]
 ) -> Iterator[DecodedSound]:
-    """Yield the decoded blocks of an audio track with their times corrected."""
-    format_name = container.format.name
+    """Yield the decoded blocks of an audio track with their times corrected.
+
+    Args:
+        path: the file.
+        format_name: FFmpeg's name of its container.
+        stream: the track.
+        origin: time that counts as the start of the file, in seconds of its clock.
+        decoded: the packets and blocks in the order of the file.
+    """
     if format_name == "avi":
         return _by_index(stream, decoded)
     if format_name == "ogg" and "vorbis" in stream.codec_context.name:
@@ -34,7 +38,7 @@ def with_true_times(
             if page.is_after_loss and page.granule is not None
         }
         if pages:
-            return _by_page(pages, origin_seconds(container), decoded)
+            return _by_page(pages, origin, decoded)
     return (block for _, blocks in decoded for block in blocks)
 
 

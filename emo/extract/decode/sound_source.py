@@ -12,7 +12,9 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
 from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
+from emo.extract.decode.ogg_pages import begins_with_loss, read_pages
 from emo.extract.decode.packet_times import DecodedPacket, with_true_times
+from emo.extract.decode.restarts import Restarts
 from emo.extract.decode.timeline import DecodedSound, Grid, PlacedSound, grid_of, place
 
 _BYTE_EXACT = frozenset({"wav", "w64", "aiff", "au", "caf"})
@@ -63,9 +65,12 @@ class SoundSource:
         stream.thread_count = 1  # several clips run in parallel instead
         self._path, self._container, self._stream = path, container, stream
         self._origin = origin_seconds(container)
+        if container.format.name == "ogg" and self._origin and begins_with_loss(read_pages(path)):
+            self._origin = 0.0  # FFmpeg begins to count after the damage
         formats = set(container.format.name.split(","))
         self._is_jumpy = bool(_JUMPY & formats)
         self._is_exact = bool((_BYTE_EXACT | {"flac"}) & formats)
+        self._restarts = Restarts(path)
         self.broken: str | None = None
         """Reason of FFmpeg for the first packet that could not be decoded; None: all could."""
         self.open_damage: float | None = None
@@ -82,7 +87,7 @@ class SoundSource:
     def from_start(self) -> Iterator[PlacedSound]:
         """Decode everything, from the first packet on."""
         blocks = self._decode(self._container.demux(self._stream))
-        return place(blocks, tick_seconds=self.tick_seconds, is_jumpy=self._is_jumpy)
+        return self._place(blocks)
 
     def near(self, start_seconds: float) -> Iterator[PlacedSound] | None:
         """Decode from a seek before ``start_seconds`` on, with a second to spare.
@@ -108,9 +113,14 @@ class SoundSource:
             return None
         self.broken = None if self.open_damage is None else self.broken
         moved = DecodedSound(starts[0] / first.rate, first.rate, first.samples)
+        return self._place(chain([moved, *checked[1:]], blocks), grid)
+
+    def _place(
+        self, blocks: Iterator[DecodedSound], grid: Grid | None = None
+    ) -> Iterator[PlacedSound]:
         return place(
-            chain([moved, *checked[1:]], blocks),
-            tick_seconds=self.tick_seconds, is_jumpy=self._is_jumpy, grid=grid,
+            blocks, tick_seconds=self.tick_seconds, is_jumpy=self._is_jumpy, grid=grid,
+            restart=self._restarts.offset,
         )  # fmt: skip
 
     def _grid(self) -> Grid | None:
@@ -124,7 +134,8 @@ class SoundSource:
 
     def _decode(self, packets: Iterable[Any]) -> Iterator[DecodedSound]:
         decoded = self._decoded(self._read(packets))
-        return with_true_times(self._path, self._container, self._stream, decoded)
+        name = self._container.format.name
+        return with_true_times(self._path, name, self._stream, self._origin, decoded)
 
     def _decoded(self, packets: Iterable[Any]) -> Iterator[DecodedPacket]:
         for packet in packets:

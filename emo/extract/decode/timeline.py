@@ -7,7 +7,7 @@ its own time.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -108,6 +108,7 @@ def place(
     tick_seconds: float,
     is_jumpy: bool = False,
     grid: Grid | None = None,
+    restart: Callable[[float], float] = float,
 ) -> Iterator[PlacedSound]:
     """Place blocks in decoding order.
 
@@ -116,6 +117,8 @@ def place(
         tick_seconds: step of the container's clock.
         is_jumpy: whether the container's clock may jump forward without a hole (MPEG-TS).
         grid: places of the blocks; None: told from the first ones.
+        restart: called when the clock starts again, with the seconds to add to the times so that
+            the sound follows directly; returns the seconds to add.
 
     Yields:
         The blocks at their places; a later one may overlap the one before.
@@ -124,7 +127,7 @@ def place(
         MediaError: a hole of more than an hour.
     """
     rounding = 1.5 * tick_seconds if tick_seconds < JUMP_SECONDS else tick_seconds / 2
-    clock = _Clock(max(JUMP_SECONDS, rounding), is_jumpy, grid)
+    clock = _Clock(max(JUMP_SECONDS, rounding), is_jumpy, grid, restart)
     head: list[PlacedSound] = []
     waiting: deque[DecodedSound] = deque()
     for block in blocks:
@@ -142,8 +145,11 @@ def place(
 class _Clock:
     """Position on the time axis after each block."""
 
-    def __init__(self, jump_seconds: float, is_jumpy: bool, grid: Grid | None) -> None:
-        self.grid = grid
+    def __init__(
+        self, jump_seconds: float, is_jumpy: bool, grid: Grid | None,
+        restart: Callable[[float], float],
+    ) -> None:  # fmt: skip
+        self.grid, self._restart = grid, restart
         self._jump_seconds, self._is_jumpy = jump_seconds, is_jumpy
         self._next: int | None = None
         """Index at which a block that follows directly starts; None: before the first block."""
@@ -184,9 +190,11 @@ class _Clock:
         if shift is None:
             return self._next
         if shift < -_RESTART_SECONDS or (self._is_jumpy and shift > _FORWARD_RESTART_SECONDS):
-            self._offset -= shift
+            own = self._offset - shift
+            offset = self._restart(own)
             self._last = self._drift = first - shift
-            return self._next
+            self._offset = offset
+            return self._next + round((offset - own) * self._rate)
         if shift < 0:
             if self._overlaps >= 2 + self._next / self._rate:
                 return self._next  # more than one a second: the container's lengths are wrong
