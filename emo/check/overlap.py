@@ -98,7 +98,8 @@ def same_text(text: str | None) -> str:
 def _file(manifest: Manifest, clip: Clip) -> Hashable:
     path = clip.video or clip.audio
     return path and (
-        manifest.root / path, clip.audio_channel, clip.start_seconds, clip.end_seconds
+        manifest.root / path, clip.audio_channel, clip.audio_track, clip.start_seconds,
+        clip.end_seconds,
     )  # fmt: skip
 
 

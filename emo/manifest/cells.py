@@ -32,6 +32,7 @@ def parse_columns(
         "video": lambda cell: inside(cell, root),
         "audio": lambda cell: inside(cell, root),
         "audio_channel": channel,
+        "audio_track": track,
         "split": split,
         "turn": turn,
         "start_seconds": lambda cell: seconds(cell, "start_seconds"),
@@ -99,6 +100,13 @@ def channel(word: str) -> str:
     return str(_whole(name, "audio_channel", "mix, left, right or a number from 0"))
 
 
+def track(word: str) -> str:
+    """``1`` and ``1.0`` -> ``1``; ``ENG`` -> ``eng``."""
+    if re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", word):
+        return word.lower()
+    return str(_whole(word, "audio_track", "a number from 0 or a language such as eng"))
+
+
 def turn(cell: str) -> int:
     """``3`` -> 3."""
     return _whole(cell, "turn", "a whole number from 0")
@@ -119,14 +127,16 @@ def seconds(cell: str, column: str) -> float:
     return value
 
 
-def stretch(start: float | None, end: float | None, channel: str) -> str:
-    """What tells clips of one file apart: ``#1.5-3`` and ``#left``, or nothing."""
-    if start is None and end is None and channel == "mix":
+def stretch(
+    start: float | None, end: float | None, channel: str, track: str | None = None
+) -> str:
+    """What tells clips of one file apart: ``#1.5-3``, ``#left`` and ``#track=1``, or nothing."""
+    if start is None and end is None and channel == "mix" and track is None:
         return ""
     numbers = ["" if t is None else repr(t).removesuffix(".0") for t in (start, end)]
     return ("#" + "-".join(numbers) if any(numbers) else "") + (
         "" if channel == "mix" else f"#{channel}"
-    )
+    ) + ("" if track is None else f"#track={track}")
 
 
 def one_line(name: str) -> str:

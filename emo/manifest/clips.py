@@ -15,8 +15,8 @@ from emo.manifest import cells
 from emo.manifest.rows import TextTable, read_rows, rename
 
 COLUMNS = (
-    "id", "video", "audio", "audio_channel", "text", "split", "dialogue", "turn", "speaker",
-    "start_seconds", "end_seconds",
+    "id", "video", "audio", "audio_channel", "audio_track", "text", "split", "dialogue", "turn",
+    "speaker", "start_seconds", "end_seconds",
 )  # fmt: skip
 
 
@@ -31,6 +31,9 @@ class Clip:
     """A separate audio file; when given, audio is taken from it and not from ``video``."""
     audio_channel: str = "mix"
     """``mix``, ``left``, ``right`` or a 0-based number."""
+    audio_track: str | None = None
+    """Audio track of the file: a 0-based number, or a language as the file states it, such as
+    ``eng``; None: the track marked as default, else the first."""
     text: str | None = None
     split: str | None = None
     """``train``, ``val`` or ``test``; None: no split column, or an empty cell."""
@@ -156,11 +159,13 @@ def _check_columns(rows: TextTable, path: Path) -> None:
 
 
 def _ids(values: Mapping[str, list[Any]]) -> list[str]:
-    """As given; else split, dialogue and turn; else file, times and channel; else the words."""
+    """As given; else split, dialogue and turn; else file, times, channel and track; else the words.
+    """
     names = ("id", "split", "dialogue", "turn", "video", "audio", "text")
     stretches = map(
-        cells.stretch, values["start_seconds"], values["end_seconds"], values["audio_channel"]
-    )
+        cells.stretch, values["start_seconds"], values["end_seconds"], values["audio_channel"],
+        values["audio_track"],
+    )  # fmt: skip
     texts = Counter[str]()
     ids = []
     columns = zip(*(values[name] for name in names), stretches, strict=True)

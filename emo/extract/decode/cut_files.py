@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from av.container import InputContainer
 
-from emo.extract.decode.container import declared_seconds, origin_seconds
+from emo.extract.decode.container import declared_seconds, mp4_boxes, origin_seconds
 from emo.extract.decode.ogg_pages import has_open_end, read_pages
 
 _TAIL_BYTES = 2**18
@@ -96,11 +96,11 @@ def _counted(file: _File) -> FileEnd:
 
 def _mov(file: _File) -> FileEnd:
     """MP4: the index names the bytes of each packet, of a fragmented file those of a fragment."""
-    entries = file.stream.index_entries
-    if not len(entries) or entries[-1].pos + entries[-1].size <= file.size:
-        return FileEnd()
-    is_fragmented = b"moof" in file.at(0, 2**20)
-    return FileEnd(None if is_fragmented else file.track_seconds, is_cut=True)
+    entries, boxes = file.stream.index_entries, mp4_boxes(file.path)
+    is_cut = bool(len(entries)) and entries[-1].pos + entries[-1].size > file.size
+    if "moof" in boxes:  # fragments: the index knows of those alone that are there
+        return FileEnd(is_cut=is_cut or not boxes["moof"])
+    return FileEnd(file.track_seconds if is_cut else None, is_cut)
 
 
 def _mp3(file: _File) -> FileEnd:

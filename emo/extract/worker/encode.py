@@ -1,6 +1,7 @@
 """Prepares and encodes clips for one backbone; a clip that fails spares its neighbours."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,11 +13,15 @@ from emo.extract.models.device import BrokenDevice, is_broken
 
 
 def prepare_one(backbone: Backbone, media: Media) -> Prepared | str:
-    """What the backbone prepares of a clip, or the reason why it could not."""
+    """What the backbone prepares of a clip, or the reason why it could not.
+
+    The notes about the clip's media are added to its own.
+    """
     try:
-        return backbone.prepare(media)
+        prepared = backbone.prepare(media)
     except Exception as error:  # recorded as this clip's failure
         return reason_of(error)
+    return replace(prepared, notes={**media.notes, **prepared.notes})
 
 
 def encode_batch(

@@ -20,7 +20,7 @@ from emo.extract.decode.stretches import StretchResult
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
 from emo.extract.job.timings import WorkTotals
-from emo.extract.media import Faces, Needs
+from emo.extract.media import Faces, Media, Needs
 from emo.extract.worker.cached_faces import CachedFaces
 from emo.extract.worker.collector import ClipDone, Collector
 from emo.extract.worker.encode import encode_batch, prepare_one, reason_of
@@ -207,22 +207,24 @@ class Worker:
         loaded = load_segments([unit.source for unit in units], needs, detect=self.loaded.detect)
         for unit, views, known, faces in zip(units, loaded, hashes, crops, strict=True):
             seconds = clock.decoded()
-            prepared: dict[str, Prepared | str]
-            if isinstance(views, Exception):  # whatever a file does, the job goes on
-                prepared = {request.name: reason_of(views) for request in unit.requests}
-            else:
-                prepared = {
-                    request.name: prepare_one(
-                        self.loaded.backbones[request.name],
-                        media if own is None else replace(media, faces=own),
-                    )
-                    for request, media, own in zip(unit.requests, views, faces, strict=True)
-                }
+            prepared = {
+                request.name: self._prepared(request.name, media, own)
+                for request, media, own in zip(unit.requests, views, faces, strict=True)
+            }
             seconds["prepare"] = clock.lap()
             for stage in ("decode", "prepare"):
                 self.meter.add(stage, seconds[stage], unit.is_last)
             found.append(PreparedUnit(unit, known, prepared, seconds))
         return found
+
+    def _prepared(
+        self, name: str, media: Media | Exception, faces: Faces | None
+    ) -> Prepared | str:
+        """Prepare a clip for one recipe; whatever a file does, the job goes on."""
+        if isinstance(media, Exception):
+            return reason_of(media)
+        own = media if faces is None else replace(media, faces=faces)
+        return prepare_one(self.loaded.backbones[name], own)
 
     def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Faces | None:
         """Crops of an earlier job; only of whole clips, because that is what it stored."""
