@@ -72,9 +72,7 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
 
 
 def _remarked(pairs: Sequence[tuple[Clip, Probe]], name: str) -> list[str]:
-    return [
-        f"{clip.id} ({probe.remarks[name]})" for clip, probe in pairs if name in probe.remarks
-    ]
+    return [f"{clip.id} ({probe.remarks[name]})" for clip, probe in pairs if name in probe.remarks]
 
 
 def _named(clip: Clip, fault: str) -> str:

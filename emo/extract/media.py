@@ -237,7 +237,7 @@ class Media:
     tokens: ``seconds_lacking`` (cut or damaged), ``end_missing`` (1: cut, nobody knows how much).
     Empty: nothing."""
     faults: tuple[str, ...] = ()
-    """The same in words, a phrase for each fault that names the file and the time."""
+    """A phrase for people about each fault, with the name of the file and the time."""
     sound_start_seconds: float | None = None
     """Seconds from the clip's start to the first sample that the file holds; above 0 when the audio
     starts late, None when all of ``samples`` is silence that the file does not hold."""

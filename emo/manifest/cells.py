@@ -127,16 +127,16 @@ def seconds(cell: str, column: str) -> float:
     return value
 
 
-def stretch(
-    start: float | None, end: float | None, channel: str, track: str | None = None
-) -> str:
+def stretch(start: float | None, end: float | None, channel: str, track: str | None = None) -> str:
     """What tells clips of one file apart: ``#1.5-3``, ``#left`` and ``#track=1``, or nothing."""
     if start is None and end is None and channel == "mix" and track is None:
         return ""
     numbers = ["" if t is None else repr(t).removesuffix(".0") for t in (start, end)]
-    return ("#" + "-".join(numbers) if any(numbers) else "") + (
-        "" if channel == "mix" else f"#{channel}"
-    ) + ("" if track is None else f"#track={track}")
+    return (
+        ("#" + "-".join(numbers) if any(numbers) else "")
+        + ("" if channel == "mix" else f"#{channel}")
+        + ("" if track is None else f"#track={track}")
+    )
 
 
 def one_line(name: str) -> str:

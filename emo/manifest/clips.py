@@ -159,7 +159,8 @@ def _check_columns(rows: TextTable, path: Path) -> None:
 
 
 def _ids(values: Mapping[str, list[Any]]) -> list[str]:
-    """As given; else split, dialogue and turn; else file, times, channel and track; else the words.
+    """Return the ids: as given, else made of split, dialogue and turn, else of file, times, channel
+    and track, else of the words.
     """
     names = ("id", "split", "dialogue", "turn", "video", "audio", "text")
     stretches = map(

@@ -18,7 +18,8 @@ VIDEO = (
     ".ogv", ".ts", ".webm", ".wmv",
 )  # fmt: skip
 AUDIO = (
-    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
+    ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".m4b", ".mka",
+    ".mp3", ".oga", ".ogg", ".opus", ".sph", ".w64", ".wav", ".wma", ".wv",
 )  # fmt: skip
 MEDIA = ("video", "audio")
 

@@ -19,7 +19,7 @@ from emo.extract.decode.container import expect_whole, open_media
 from emo.extract.decode.faults import NO_FAULTS, Faults
 from emo.extract.decode.sound_faults import SoundFaults
 from emo.extract.decode.sound_source import SoundSource, seeks_truly
-from emo.extract.decode.timeline import PlacedSound
+from emo.extract.decode.timeline import AlignedSound
 
 Audio = tuple[np.ndarray, int]
 """Samples float32 (channels, S) and their sample rate in Hz."""
@@ -29,7 +29,7 @@ _NEAR_SECONDS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Sound:
+class ClipSound:
     """The decoded audio of a clip, or the reason why it has none."""
 
     samples: np.ndarray | None
@@ -68,7 +68,7 @@ def read_sound(
     track: str | None,
     start_seconds: float | None,
     end_seconds: float | None,
-) -> Sound:
+) -> ClipSound:
     """Decode the audio between two times, to the sample.
 
     The channels are not mixed, because FFmpeg's own down-mix is sqrt(2) louder than their mean, and
@@ -112,9 +112,9 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         self.is_from_start = self._stream is None or not seeks_truly(self._container, self._stream)
         """Whether every stretch is decoded from the start of the file, even if read alone."""
         self._has_video = bool(self._container.streams.video)
-        self._kept: deque[PlacedSound] = deque()
+        self._kept: deque[AlignedSound] = deque()
         """Decoded blocks that may overlap this stretch or a later one."""
-        self._last: PlacedSound | None = None
+        self._last: AlignedSound | None = None
         """The last decoded block; None: nothing was decoded yet."""
         self._blocks = self._placed(start_seconds)
 
@@ -128,7 +128,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             self._source = SoundSource(self._path, self._container, self._stream)
             self._faults = SoundFaults(self._path, self._container, self._stream, self._source)
 
-    def _placed(self, start_seconds: float | None) -> Iterator[PlacedSound]:
+    def _placed(self, start_seconds: float | None) -> Iterator[AlignedSound]:
         if self._stream is None:
             return iter(())
         if start_seconds and start_seconds > _NEAR_SECONDS and not self.is_from_start:
@@ -139,10 +139,10 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             self._open()
         return self._source.from_start()
 
-    def read(self, start_seconds: float | None, end_seconds: float | None) -> Sound:
+    def read(self, start_seconds: float | None, end_seconds: float | None) -> ClipSound:
         """Decode a stretch that starts no earlier than the one read before it."""
         if self._stream is None:
-            return Sound(None, None, None, "the file has no audio track")
+            return ClipSound(None, None, None, "the file has no audio track")
         is_ended = not self._decode(start_seconds or 0.0, end_seconds)
         if is_ended:
             expect_whole(
@@ -158,13 +158,13 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         stop = self._last.end if stop is None else stop if end is None else min(stop, end)
         faults = self._faults.within(first, end, rate, self._last.end if is_ended else None)
         if stop <= first:
-            return Sound(None, None, None, self._why_none(start_seconds), faults)
+            return ClipSound(None, None, None, self._why_none(start_seconds), faults)
         samples, start = self._assemble(first, stop)
         if start is None and self._faults.is_damaged(first, stop):
             reason = f"the audio is damaged from {first / rate:.2f} s to {stop / rate:.2f} s"
-            return Sound(None, None, None, reason, faults)
+            return ClipSound(None, None, None, reason, faults)
         self._expect_finite(samples, rate, first)
-        return Sound(
+        return ClipSound(
             _channel(samples, self._channel), rate, None if start is None else start / rate,
             faults=faults,
         )  # fmt: skip
@@ -228,7 +228,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
                 f"{self._path.name}: the audio holds values that are not numbers at {moment:.2f} s"
             )
 
-    def _nothing(self) -> Sound:
+    def _nothing(self) -> ClipSound:
         """Return the absence of a track of which nothing came out; an error if it is damaged."""
         if self._source.broken:
             raise MediaError(
@@ -236,7 +236,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             )
         if not self._has_video:
             raise MediaError(f"{self._path.name}: the audio has no samples")
-        return Sound(None, None, None, "the audio track has no samples")
+        return ClipSound(None, None, None, "the audio track has no samples")
 
     def _why_none(self, start_seconds: float | None) -> str:
         cut = self._faults.why_short

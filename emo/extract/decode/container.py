@@ -180,7 +180,7 @@ def mp4_boxes(path: Path) -> dict[str, bool]:
                 size = int.from_bytes(file.read(8), "big") - 8
             after = file.tell() + size - 8
             # size 0: the box reaches to the end of the file
-            boxes[name.decode("latin-1")] = size == 0 or 8 <= size and after <= size_bytes
+            boxes[name.decode("latin-1")] = size == 0 or (size >= 8 and after <= size_bytes)
             if size < 8 or after > size_bytes:
                 break
             file.seek(after)

@@ -4,38 +4,20 @@ Declared lengths are often wrong. So they count only where the format counts sam
 or where the file is shorter in bytes than its own header says.
 """
 
-import os
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from av.container import InputContainer
 
-from emo.extract.decode.container import declared_seconds, mp4_boxes, origin_seconds
+from emo.extract.decode.container import mp4_boxes, origin_seconds
+from emo.extract.decode.file_end import FileEnd, OpenFile
 from emo.extract.decode.ogg_pages import has_open_end, read_pages
-
-_TAIL_BYTES = 2**18
-_UNKNOWN_SIZES = frozenset({0, 2**32 - 1, 2**31 - 1, 2**63 - 1, 2**64 - 1})
-"""Sizes that a recorder writes when it cannot know them."""
-_STREAMED_BYTES = 0x7FFF0000
-"""Sizes of 32 bits from here on are such, too (sox and others round them)."""
+from emo.extract.decode.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
 
 
-@dataclass(frozen=True)
-class FileEnd:
-    """What the headers tell of the end of a track."""
-
-    seconds: float | None = None
-    """Time at which the track should end, from the start of the file; None: not known."""
-    is_cut: bool = False
-    """Whether bytes at the end of the file are missing."""
-
-
-def file_end(
-    path: Path, container: InputContainer, stream: Any, reached_seconds: float
-) -> FileEnd:
+def file_end(path: Path, container: InputContainer, stream: Any, reached_seconds: float) -> FileEnd:
     """Return where a track should end, when the file's headers can be believed.
 
     Args:
@@ -48,53 +30,18 @@ def file_end(
         if names & set(container.format.name.split(",")):
             try:
                 with path.open("rb") as file:
-                    return look(_File(path, file, container, stream, reached_seconds))
+                    return look(OpenFile(path, file, container, stream, reached_seconds))
             except (OSError, struct.error, IndexError, ValueError):
                 return FileEnd()
     return FileEnd()
 
 
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    bytes: BinaryIO
-    container: InputContainer
-    stream: Any
-    reached_seconds: float
-
-    @property
-    def size(self) -> int:
-        return os.fstat(self.bytes.fileno()).st_size
-
-    def at(self, position: int, count: int) -> bytes:
-        self.bytes.seek(position)
-        return self.bytes.read(count)
-
-    def tail(self) -> bytes:
-        low = max(0, self.size - _TAIL_BYTES)
-        return self.at(low, self.size - low)
-
-    @property
-    def track_seconds(self) -> float | None:
-        """The end of the track as FFmpeg tells it."""
-        stream = self.stream
-        if not stream.duration:
-            return None
-        first = float((stream.start_time or 0) * stream.time_base)
-        first -= origin_seconds(self.container) if stream.start_time else 0.0
-        return first + float(stream.duration * stream.time_base)
-
-    @property
-    def file_seconds(self) -> float | None:
-        return declared_seconds(self.container)
-
-
-def _counted(file: _File) -> FileEnd:
+def _counted(file: OpenFile) -> FileEnd:
     """FLAC, WavPack, TTA: the header counts the samples."""
     return FileEnd(file.track_seconds)
 
 
-def _mov(file: _File) -> FileEnd:
+def _mov(file: OpenFile) -> FileEnd:
     """MP4: the index names the bytes of each packet, of a fragmented file those of a fragment."""
     entries, boxes = file.stream.index_entries, mp4_boxes(file.path)
     is_cut = bool(len(entries)) and entries[-1].pos + entries[-1].size > file.size
@@ -103,7 +50,7 @@ def _mov(file: _File) -> FileEnd:
     return FileEnd(file.track_seconds if is_cut else None, is_cut)
 
 
-def _mp3(file: _File) -> FileEnd:
+def _mp3(file: OpenFile) -> FileEnd:
     """MP3: a header of the encoder counts the frames, if there is one."""
     start, head = 0, file.at(0, 10)
     if head[:3] == b"ID3":
@@ -113,7 +60,7 @@ def _mp3(file: _File) -> FileEnd:
     return FileEnd(file.track_seconds if is_counted else None)
 
 
-def _ogg(file: _File) -> FileEnd:
+def _ogg(file: OpenFile) -> FileEnd:
     """Ogg: the last page carries a mark and the number of samples."""
     pages = read_pages(file.path)
     seconds, duration = file.track_seconds, file.stream.duration
@@ -122,7 +69,7 @@ def _ogg(file: _File) -> FileEnd:
     return FileEnd(seconds, has_open_end(pages))
 
 
-def _avi(file: _File) -> FileEnd:
+def _avi(file: OpenFile) -> FileEnd:
     """AVI: one or more RIFF chunks; the header counts the blocks of each track."""
     at = 0
     while file.at(at, 4) == b"RIFF":
@@ -132,7 +79,7 @@ def _avi(file: _File) -> FileEnd:
     return FileEnd(ends if is_cut and ends else None, is_cut)
 
 
-def _matroska(file: _File) -> FileEnd:
+def _matroska(file: OpenFile) -> FileEnd:
     """Matroska and WebM: the size of the segment, unless it was recorded live."""
     position, (name, size) = 0, _ebml(file, 0)
     while name != 0x18538067:
@@ -142,7 +89,7 @@ def _matroska(file: _File) -> FileEnd:
     return FileEnd(file.file_seconds if is_cut else None, is_cut)
 
 
-def _ebml(file: _File, position: int) -> tuple[int, int]:
+def _ebml(file: OpenFile, position: int) -> tuple[int, int]:
     """Return the id of an element and where it ends; 0 when it does not say."""
     head = file.at(position, 12)
     id_bytes = 9 - head[0].bit_length()
@@ -154,7 +101,7 @@ def _ebml(file: _File, position: int) -> tuple[int, int]:
     return int.from_bytes(head[:id_bytes], "big"), after + value if is_known else 0
 
 
-def _flv(file: _File) -> FileEnd:
+def _flv(file: OpenFile) -> FileEnd:
     """FLV: a size in the first tag, and at the end the size of the last tag."""
     head, size = file.at(0, 2**14), file.size
     at = head.find(b"filesize\0")
@@ -166,7 +113,7 @@ def _flv(file: _File) -> FileEnd:
     return FileEnd(file.file_seconds if is_cut else None, is_cut)
 
 
-def _asf(file: _File) -> FileEnd:
+def _asf(file: OpenFile) -> FileEnd:
     """WMA and WMV: the header holds the size of the file and its length."""
     mark = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
     head = file.at(0, 2**16)
@@ -177,66 +124,7 @@ def _asf(file: _File) -> FileEnd:
     return FileEnd(duration / 1e7 - preroll_ms / 1e3 if is_cut else None, is_cut)
 
 
-def _riff(file: _File) -> FileEnd:
-    """WAV: the size of the chunk ``data``, in RF64 in a chunk of its own."""
-    large = None
-    for name, size, start in _chunks(file, 12, "<I", 4):
-        if name == b"ds64":
-            large = struct.unpack("<Q", file.at(start + 8, 8))[0]
-        if name == b"data":
-            size = large if large and size >= _STREAMED_BYTES else size
-            return _by_bytes(file, start, 0 if not large and size >= _STREAMED_BYTES else size)
-    return FileEnd()
-
-
-def _aiff(file: _File) -> FileEnd:
-    for name, size, start in _chunks(file, 12, ">I", 4):
-        if name == b"SSND":
-            return _by_bytes(file, start, size)
-    return FileEnd()
-
-
-def _caf(file: _File) -> FileEnd:
-    for name, size, start in _chunks(file, 8, ">Q", 4):
-        if name == b"data":
-            return _by_bytes(file, start, size)
-    return FileEnd()
-
-
-def _w64(file: _File) -> FileEnd:
-    for name, size, start in _chunks(file, 40, "<Q", 16):
-        if name[:4] == b"data":
-            return _by_bytes(file, start, size - 24)
-    return FileEnd()
-
-
-def _au(file: _File) -> FileEnd:
-    start, size = struct.unpack(">II", file.at(4, 8))
-    return _by_bytes(file, start, size)
-
-
-def _chunks(file: _File, at: int, size_format: str, name_bytes: int) -> Any:
-    """Yield name, size and start of each chunk; chunks begin at even bytes (W64: multiples of 8)."""
-    size_bytes = struct.calcsize(size_format)
-    is_w64 = name_bytes == 16
-    while len(head := file.at(at, name_bytes + size_bytes)) == name_bytes + size_bytes:
-        (size,) = struct.unpack(size_format, head[name_bytes:])
-        yield head[:name_bytes], size, at + len(head)
-        if is_w64:
-            at += -(-size // 8) * 8
-        else:
-            at += len(head) + size + (size & 1 if size_format != ">Q" else 0)
-
-
-def _by_bytes(file: _File, start: int, declared: int) -> FileEnd:
-    """Sound of a constant byte rate: as much longer as the header says that the file is."""
-    there = file.size - start
-    if declared in _UNKNOWN_SIZES or declared <= there or there <= 0:
-        return FileEnd()
-    return FileEnd(file.reached_seconds * declared / there, is_cut=True)
-
-
-def _program_stream(file: _File) -> FileEnd:
+def _program_stream(file: OpenFile) -> FileEnd:
     """MPEG program stream (.mpg, .vob): packets with their lengths follow one another."""
     tail = file.tail()
     at = tail.find(b"\0\0\1\xba")
@@ -244,18 +132,20 @@ def _program_stream(file: _File) -> FileEnd:
         if tail[at : at + 3] != b"\0\0\1" or tail[at + 3] == 0xB9:
             return FileEnd()  # padding, or the mark of the end
         if tail[at + 3] == 0xBA:
-            at += 14 + (tail[at + 13] & 7 if at + 13 < len(tail) else 0) if tail[at + 4] >> 6 else 12
+            at += (
+                14 + (tail[at + 13] & 7 if at + 13 < len(tail) else 0) if tail[at + 4] >> 6 else 12
+            )
         else:
             at += 6 + struct.unpack(">H", tail[at + 4 : at + 6])[0]
     return FileEnd(is_cut=at > len(tail))
 
 
-def _transport_stream(file: _File) -> FileEnd:
+def _transport_stream(file: OpenFile) -> FileEnd:
     """MPEG-TS: packets of one length."""
     return FileEnd(is_cut=all(file.size % length for length in (188, 192, 204)))
 
 
-_FORMATS: dict[frozenset[str], Callable[[_File], FileEnd]] = {
+_FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
     frozenset({"flac", "wv", "tta"}): _counted,
     frozenset({"mov"}): _mov,
     frozenset({"mp3"}): _mp3,
@@ -264,11 +154,11 @@ _FORMATS: dict[frozenset[str], Callable[[_File], FileEnd]] = {
     frozenset({"matroska"}): _matroska,
     frozenset({"flv"}): _flv,
     frozenset({"asf"}): _asf,
-    frozenset({"wav"}): _riff,
-    frozenset({"aiff"}): _aiff,
-    frozenset({"caf"}): _caf,
-    frozenset({"w64"}): _w64,
-    frozenset({"au"}): _au,
+    frozenset({"wav"}): riff_end,
+    frozenset({"aiff"}): aiff_end,
+    frozenset({"caf"}): caf_end,
+    frozenset({"w64"}): w64_end,
+    frozenset({"au"}): au_end,
     frozenset({"mpeg", "vob"}): _program_stream,
     frozenset({"mpegts"}): _transport_stream,
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
-from emo.extract.decode.audio import Sound, read_sound
+from emo.extract.decode.audio import ClipSound, read_sound
 from emo.extract.decode.container import declared_seconds, open_media
 from emo.extract.decode.source import ClipSource
 from emo.extract.decode.video import Picture, frame_seconds, read_pictures
@@ -18,7 +18,7 @@ from emo.extract.media import DetectFaces, Faces, Media, Needs
 
 NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
 """Reasons for an absent modality."""
-_UNHEARD = Sound(None, None, None)
+_UNHEARD = ClipSound(None, None, None)
 T = TypeVar("T")
 
 
@@ -215,11 +215,11 @@ def _times_of(source: ClipSource) -> np.ndarray | str:
     )
 
 
-def sound_of(source: ClipSource) -> Sound:
+def sound_of(source: ClipSource) -> ClipSound:
     """Decode the samples of a clip, or tell why there are none."""
     path = source.audio or source.video
     if path is None:
-        return Sound(None, None, None, NO_AUDIO)
+        return ClipSound(None, None, None, NO_AUDIO)
     return read_sound(
         path,
         channel=source.audio_channel,
@@ -231,7 +231,7 @@ def sound_of(source: ClipSource) -> Sound:
 
 def media_of(
     source: ClipSource, view: View | None, need: Needs, pictures: Pictures | None,
-    sound: Sound | None,
+    sound: ClipSound | None,
 ) -> Media:  # fmt: skip
     """Assemble the Media of one backbone from the decoded parts of a clip.
 

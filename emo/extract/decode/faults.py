@@ -18,7 +18,7 @@ class Faults:
     notes: Mapping[str, float] = field(default_factory=dict)
     """Name -> number, to store beside the tokens."""
     reasons: tuple[str, ...] = ()
-    """The same for people, each a phrase that names the file."""
+    """A phrase for people about each fault, with the name of the file."""
 
 
 NO_FAULTS = Faults()

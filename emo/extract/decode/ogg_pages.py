@@ -47,9 +47,7 @@ def read_pages(path: Path) -> dict[int, OggPage]:
         if damaged and damaged.is_before(header) and (damaged.granule or 0) > _end_of(before):
             start = damaged.granule
         is_after_loss = bool(start) or (before and before.number + 1 != header.number) is True
-        pages[at] = OggPage(
-            header.serial, header.granule, header.is_last, is_after_loss, start
-        )
+        pages[at] = OggPage(header.serial, header.granule, header.is_last, is_after_loss, start)
         if before or header.granule:
             last[header.serial] = header
         damaged, at = None, content.find(b"OggS", header.end)

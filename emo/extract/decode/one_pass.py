@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from emo.extract.decode.audio import AudioPass, Sound
+from emo.extract.decode.audio import AudioPass, ClipSound
 from emo.extract.decode.decode import NO_VIDEO, Pictures, View, load_each, media_of, sound_of
 from emo.extract.decode.source import ClipSource
 from emo.extract.decode.video import Picture, frame_seconds, shown_frames, within
@@ -139,13 +139,15 @@ class _Audio:
         if path is not None:
             one = stack.enter_context(
                 AudioPass(
-                    path, channel=first.audio_channel, track=first.audio_track,
+                    path,
+                    channel=first.audio_channel,
+                    track=first.audio_track,
                     start_seconds=first.start_seconds,
-                )  # fmt: skip
+                )
             )
             self._pass = one if one.is_from_start else None
 
-    def read(self, source: ClipSource) -> Sound:
+    def read(self, source: ClipSource) -> ClipSound:
         if self._pass is None:
             return sound_of(source)
         return self._pass.read(source.start_seconds, source.end_seconds)

@@ -1,7 +1,7 @@
 """Correct the times that FFmpeg counts on after damage, from what the file itself says.
 
-Ogg Vorbis: each page says at which sample it ends. AVI: an index lists the chunks with their places.
-Elsewhere packets carry times of their own.
+Ogg Vorbis: each page says at which sample it ends. AVI: an index lists the chunks with their
+positions. Elsewhere packets carry times of their own.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -70,11 +70,13 @@ def _by_index(stream: Any, decoded: Iterable[DecodedPacket]) -> Iterator[Decoded
     index = {entry.pos + 8: entry.timestamp for entry in stream.index_entries}
     unit, late = 0.0, 0.0
     for packet, blocks in decoded:
-        place = index.get(packet.pos)
-        if place is not None and packet.pts is not None:
+        entry = index.get(packet.pos)
+        if entry is not None and packet.pts is not None:
             seconds = float(packet.pts * packet.time_base)
-            unit = unit or (seconds / place if place else 0.0)
-            late = place * unit - seconds if unit else 0.0
+            unit = unit or (seconds / entry if entry else 0.0)
+            late = entry * unit - seconds if unit else 0.0
         for block in blocks:
-            is_late = abs(late) > JUMP_SECONDS and block.seconds is not None
-            yield replace(block, seconds=block.seconds + late) if is_late else block
+            if block.seconds is None or abs(late) <= JUMP_SECONDS:
+                yield block
+            else:
+                yield replace(block, seconds=block.seconds + late)

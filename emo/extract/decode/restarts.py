@@ -4,6 +4,7 @@ The pictures go on one step after the last one before the restart (clock.py does
 the sound follows them, although it ended a little earlier or later.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,9 @@ def picture_offsets(path: Path) -> np.ndarray:
         return np.zeros(0)
     shown, decoded = np.array(packets, np.float64).T * tick
     bounds = [0, *(np.flatnonzero(np.diff(decoded) < -_BACK_SECONDS) + 1).tolist(), len(shown)]
-    offsets, end = [], 0.0
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    offsets: list[float] = []
+    end = 0.0
+    for low, high in pairwise(bounds):
         part = np.sort(shown[low:high])
         step = float(np.median(np.diff(part))) if len(part) > 1 else 0.0
         offsets.append(end - part[0] if low else 0.0)

@@ -5,14 +5,17 @@ from typing import Any
 
 from av.container import InputContainer
 
-from emo.extract.decode.cut_files import FileEnd, file_end
+from emo.extract.decode.cut_files import file_end
 from emo.extract.decode.faults import END_MISSING, LACKING, NO_FAULTS, Faults, join_faults
+from emo.extract.decode.file_end import FileEnd
 from emo.extract.decode.sound_source import SoundSource
-from emo.extract.decode.timeline import PlacedSound
+from emo.extract.decode.timeline import AlignedSound
 
 _SILENT_CODECS = frozenset({"opus", "libopus", "speex", "libspeex", "amrnb", "amrwb", "g729"})
 """Codecs that may leave out packets in silence (DTX), for :data:`_SILENCE_SECONDS` at most."""
 _SILENCE_SECONDS = 0.5
+_START_SECONDS = 0.1
+"""Shorter gaps after the first block of a track are left by encoders, not lost."""
 _SLACK_SECONDS = 0.05
 """Headers may promise so much more than there is: padding of the last block."""
 
@@ -39,13 +42,17 @@ class SoundFaults:
             _SILENCE_SECONDS if stream.codec_context.name in _SILENT_CODECS else 0.0
         )
 
-    def add(self, block: PlacedSound) -> None:
+    def add(self, block: AlignedSound) -> None:
         """Note the gap before a decoded block."""
         gap = (block.start - block.gap, block.start)
         if block.gap and block.is_after_damage:
             self._damaged.append(gap)
-        elif block.gap > self._least_hole_seconds * block.rate and gap[0] > 0:
+        elif gap[0] and self._is_hole(block):
             self._missing.append(gap)
+
+    def _is_hole(self, block: AlignedSound) -> bool:
+        is_long = block.gap > self._least_hole_seconds * block.rate
+        return is_long and block.start > _START_SECONDS * block.rate
 
     def is_damaged(self, first: int, stop: int) -> bool:
         """Return whether one damage covers all samples from ``first`` to ``stop``."""

@@ -15,7 +15,7 @@ from emo.extract.decode.container import origin_seconds, packets_from, reason_of
 from emo.extract.decode.ogg_pages import begins_with_loss, read_pages
 from emo.extract.decode.packet_times import DecodedPacket, with_true_times
 from emo.extract.decode.restarts import Restarts
-from emo.extract.decode.timeline import DecodedSound, Grid, PlacedSound, grid_of, place
+from emo.extract.decode.timeline import AlignedSound, DecodedSound, Grid, align, grid_of
 
 _BYTE_EXACT = frozenset({"wav", "w64", "aiff", "au", "caf"})
 """Containers in which the position in bytes tells the time, if the codec is PCM."""
@@ -84,12 +84,12 @@ class SoundSource:
         """Step of the container's clock."""
         return float(self._stream.time_base)
 
-    def from_start(self) -> Iterator[PlacedSound]:
+    def from_start(self) -> Iterator[AlignedSound]:
         """Decode everything, from the first packet on."""
         blocks = self._decode(self._container.demux(self._stream))
-        return self._place(blocks)
+        return self._aligned(blocks)
 
-    def near(self, start_seconds: float) -> Iterator[PlacedSound] | None:
+    def near(self, start_seconds: float) -> Iterator[AlignedSound] | None:
         """Decode from a seek before ``start_seconds`` on, with a second to spare.
 
         Returns:
@@ -113,14 +113,14 @@ class SoundSource:
             return None
         self.broken = None if self.open_damage is None else self.broken
         moved = DecodedSound(starts[0] / first.rate, first.rate, first.samples)
-        return self._place(chain([moved, *checked[1:]], blocks), grid)
+        return self._aligned(chain([moved, *checked[1:]], blocks), grid)
 
-    def _place(
+    def _aligned(
         self, blocks: Iterator[DecodedSound], grid: Grid | None = None
-    ) -> Iterator[PlacedSound]:
-        return place(
-            blocks, tick_seconds=self.tick_seconds, is_jumpy=self._is_jumpy, grid=grid,
-            restart=self._restarts.offset,
+    ) -> Iterator[AlignedSound]:
+        return align(
+            blocks, name=self._path.name, tick_seconds=self.tick_seconds,
+            is_jumpy=self._is_jumpy, grid=grid, restart=self._restarts.offset,
         )  # fmt: skip
 
     def _grid(self) -> Grid | None:
@@ -129,7 +129,7 @@ class SoundSource:
         if is_exact and self.tick_seconds * self._stream.codec_context.sample_rate <= 1.001:
             return Grid(0, 1, self.tick_seconds)  # its clock counts samples
         head = islice(self._decode(self._container.demux(self._stream)), _HEAD_BLOCKS)
-        blocks = list(place(head, tick_seconds=self.tick_seconds))
+        blocks = list(self._aligned(head))
         return grid_of(blocks, self.tick_seconds) if len(blocks) == _HEAD_BLOCKS else None
 
     def _decode(self, packets: Iterable[Any]) -> Iterator[DecodedSound]:

@@ -52,8 +52,8 @@ def source_hash(clip: Clip, root: Path) -> str:
     """Hash what a clip's tokens depend on, to 16 hexadecimal digits.
 
     It covers the path, size and modification time of each media and array file, the clip's times,
-    its channel, its audio track and its text. A missing file counts as size -1, so that the hash changes when the
-    file comes back.
+    its channel, its audio track and its text. A missing file counts as size -1, so that the hash
+    changes when the file comes back.
     """
     facts: list[object] = [
         *(fact for path in (clip.video, clip.audio) for fact in _file_facts(path, root)),

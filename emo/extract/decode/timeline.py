@@ -1,4 +1,4 @@
-"""Place decoded sound on the time axis of its file: where it starts late, has holes or overlaps.
+"""Align decoded sound to the time axis of its file: where it starts late, has holes or overlaps.
 
 Containers give each decoded block a time. Most blocks follow directly on the one before, however
 coarsely their times are rounded; where the times jump and stay so, sound is missing (lost packets,
@@ -47,8 +47,8 @@ class DecodedSound:
 
 
 @dataclass(frozen=True, eq=False)
-class PlacedSound:
-    """One block of sound at its place."""
+class AlignedSound:
+    """One block of sound, aligned to the time axis of its file."""
 
     start: int
     """Index of the first sample, counted from the start of the file."""
@@ -64,12 +64,12 @@ class PlacedSound:
     @property
     def end(self) -> int:
         """Index after the last sample, counted from the start of the file."""
-        return self.start + self.samples.shape[1]
+        return self.start + int(self.samples.shape[1])
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Places at which blocks of equal length start; it undoes the rounding of their times."""
+    """Samples at which blocks of equal length start; it undoes the rounding of their times."""
 
     base: int
     """Index of a sample at which a block starts."""
@@ -90,7 +90,7 @@ class Grid:
         return index if abs(index - wanted) <= self.tick_seconds * rate + 1 else None
 
 
-def grid_of(blocks: Iterable[PlacedSound], tick_seconds: float) -> Grid | None:
+def grid_of(blocks: Iterable[AlignedSound], tick_seconds: float) -> Grid | None:
     """Return the grid of a track's first blocks; None: their lengths differ.
 
     The first block is left out: what an encoder put before the sound was cut from it.
@@ -102,44 +102,46 @@ def grid_of(blocks: Iterable[PlacedSound], tick_seconds: float) -> Grid | None:
     return Grid(found[0].start, steps.pop(), tick_seconds)
 
 
-def place(
+def align(
     blocks: Iterator[DecodedSound],
     *,
+    name: str,
     tick_seconds: float,
     is_jumpy: bool = False,
     grid: Grid | None = None,
     restart: Callable[[float], float] = float,
-) -> Iterator[PlacedSound]:
-    """Place blocks in decoding order.
+) -> Iterator[AlignedSound]:
+    """Align blocks to the time axis of their file.
 
     Args:
         blocks: the blocks.
+        name: name of the file, for messages.
         tick_seconds: step of the container's clock.
         is_jumpy: whether the container's clock may jump forward without a hole (MPEG-TS).
-        grid: places of the blocks; None: told from the first ones.
+        grid: samples at which blocks start; None: told from the first ones.
         restart: called when the clock starts again, with the seconds to add to the times so that
             the sound follows directly; returns the seconds to add.
 
     Yields:
-        The blocks at their places; a later one may overlap the one before.
+        The blocks, aligned; a later one may overlap the one before.
 
     Raises:
         MediaError: a hole of more than an hour.
     """
     rounding = 1.5 * tick_seconds if tick_seconds < JUMP_SECONDS else tick_seconds / 2
     clock = _Clock(max(JUMP_SECONDS, rounding), is_jumpy, grid, restart)
-    head: list[PlacedSound] = []
+    head: list[AlignedSound] = []
     waiting: deque[DecodedSound] = deque()
     for block in blocks:
         waiting.append(block)
         if len(waiting) > _AHEAD:
-            placed = clock.next(waiting.popleft(), waiting)
-            yield placed
+            aligned = clock.next(waiting.popleft(), waiting)
+            yield _expected(aligned, name)
             if clock.grid is None and len(head) < _AHEAD + 1:
-                head.append(placed)
+                head.append(aligned)
                 clock.grid = grid_of(head, tick_seconds) if len(head) > _AHEAD else None
     while waiting:
-        yield clock.next(waiting.popleft(), waiting)
+        yield _expected(clock.next(waiting.popleft(), waiting), name)
 
 
 class _Clock:
@@ -157,7 +159,7 @@ class _Clock:
         """Index up to which the axis has sound or silence."""
         self._rate = 0
         self._last = 0.0
-        """How much later than its place the last block was timed, in seconds."""
+        """How much later than it was aligned the last block was timed, in seconds."""
         self._drift = 0.0
         """The last such lateness that was taken for rounding."""
         self._offset = 0.0
@@ -165,22 +167,21 @@ class _Clock:
         self._overlaps = 0
         """Number of jumps back so far."""
 
-    def next(self, block: DecodedSound, after: Iterable[DecodedSound]) -> PlacedSound:
-        """Place a block; ``after`` are the ones that follow it."""
+    def next(self, block: DecodedSound, after: Iterable[DecodedSound]) -> AlignedSound:
+        """Align a block; ``after`` are the ones that follow it."""
         if self._next is None:
             self._rate, self._next = block.rate, round((block.seconds or 0.0) * block.rate)
         elif block.rate != self._rate:
             self._next = round(self._next * block.rate / self._rate)
             self._covered = round(self._covered * block.rate / self._rate)
             self._rate = block.rate
-        start = self._next if block.seconds is None else self._place([block, *after])
+        start = self._next if block.seconds is None else self._start_of([block, *after])
         gap = max(0, start - self._covered)
-        _expect_clock(gap, block.rate)
         self._next = start + block.samples.shape[1]
         self._covered = max(self._covered, self._next)
-        return PlacedSound(start, block.rate, block.samples, gap, block.is_after_damage)
+        return AlignedSound(start, block.rate, block.samples, gap, block.is_after_damage)
 
-    def _place(self, blocks: list[DecodedSound]) -> int:
+    def _start_of(self, blocks: list[DecodedSound]) -> int:
         """Return the index at which the first of the blocks starts, which has a time."""
         assert self._next is not None
         late = list(self._lateness(blocks))
@@ -240,10 +241,10 @@ class _Clock:
         return min(late, key=abs)
 
 
-def _expect_clock(gap: int, rate: int) -> None:
-    if gap > _MOST_SILENCE_SECONDS * rate:
+def _expected(block: AlignedSound, name: str) -> AlignedSound:
+    if block.gap > _MOST_SILENCE_SECONDS * block.rate:
         raise MediaError(
-            f"the clock of the sound jumps by {gap / rate:.0f} s; remux the file "
-            "(ffmpeg -i FILE -c copy NEW) and try again"
+            f"{name}: the times of the audio jump by {block.gap / block.rate:.0f} s: its clock is "
+            "broken; write the audio to a file of its own and name it in the column audio"
         )
-
+    return block

@@ -217,9 +217,7 @@ class Worker:
             found.append(PreparedUnit(unit, known, prepared, seconds))
         return found
 
-    def _prepared(
-        self, name: str, media: Media | Exception, faces: Faces | None
-    ) -> Prepared | str:
+    def _prepared(self, name: str, media: Media | Exception, faces: Faces | None) -> Prepared | str:
         """Prepare a clip for one recipe; whatever a file does, the job goes on."""
         if isinstance(media, Exception):
             return reason_of(media)
