@@ -11,10 +11,13 @@ from typing import Any
 
 from av.container import InputContainer
 
-from emo.extract.decode.container import mp4_boxes, origin_seconds
+from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
 from emo.extract.decode.file_end import FileEnd, OpenFile
 from emo.extract.decode.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
+
+_EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
+"""How much earlier than declared all tracks may end; the larger one counts."""
 
 
 def file_end(path: Path, container: InputContainer, stream: Any, reached_seconds: float) -> FileEnd:
@@ -85,8 +88,33 @@ def _matroska(file: OpenFile) -> FileEnd:
     while name != 0x18538067:
         position = size
         name, size = _ebml(file, position)
-    is_cut = size > file.size
-    return FileEnd(file.file_seconds if is_cut else None, is_cut)
+    return _declared(file, is_cut=size > file.size)
+
+
+def _declared(file: OpenFile, *, is_cut: bool) -> FileEnd:
+    """Return the end that the headers declare, if the file is cut or all of its tracks end early.
+
+    All of them end early where damage keeps FFmpeg from reading on.
+    """
+    declared = file.file_seconds
+    if declared is None or is_cut:
+        return FileEnd(declared, is_cut)
+    most = declared - max(_EARLY_SECONDS, _EARLY_SHARE * declared)
+    if file.reached_seconds >= most or _last_seconds(file.path) >= most:
+        return FileEnd()
+    return FileEnd(declared)
+
+
+def _last_seconds(path: Path) -> float:
+    """Return where the last packet of any track ends, from the start of the file."""
+    last = 0.0
+    with open_media(path) as container:
+        streams = [stream for stream in container.streams if stream.type in ("audio", "video")]
+        for packet in container.demux(streams):
+            if packet.pts is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                last = max(last, end - origin_seconds(container))
+    return last
 
 
 def _ebml(file: OpenFile, position: int) -> tuple[int, int]:
@@ -109,8 +137,7 @@ def _flv(file: OpenFile) -> FileEnd:
     last = struct.unpack(">I", file.at(size - 4, 4))[0]
     tag = file.at(size - 4 - last, 4) if 11 <= last <= size - 4 else b"\0"
     is_whole = tag[0] & 31 in {8, 9, 18} and int.from_bytes(tag[1:4], "big") == last - 11
-    is_cut = declared > size or not is_whole
-    return FileEnd(file.file_seconds if is_cut else None, is_cut)
+    return _declared(file, is_cut=declared > size or not is_whole)
 
 
 def _asf(file: OpenFile) -> FileEnd:

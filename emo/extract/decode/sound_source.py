@@ -15,6 +15,7 @@ from emo.extract.decode.container import origin_seconds, packets_from, reason_of
 from emo.extract.decode.ogg_pages import begins_with_loss, read_pages
 from emo.extract.decode.packet_times import DecodedPacket, with_true_times
 from emo.extract.decode.restarts import Restarts
+from emo.extract.decode.stray_blocks import without_strays
 from emo.extract.decode.timeline import AlignedSound, DecodedSound, Grid, align, grid_of
 
 _BYTE_EXACT = frozenset({"wav", "w64", "aiff", "au", "caf"})
@@ -23,6 +24,8 @@ _INDEXED = frozenset({"mov", "matroska"})
 """Containers with an index; whether it is right is seen from the times after the seek."""
 _JUMPY = frozenset({"mpegts", "mpeg", "vob"})
 """Containers whose clock may jump within a recording."""
+_CHECKED_CODECS = frozenset({"flac", "wavpack", "tta", "ac3", "eac3"})
+"""Codecs with a checksum in each packet; FFmpeg heeds it only when told to."""
 _HEAD_BLOCKS = 6
 """Blocks at the start of a file that tell how long each is."""
 _CHECKED_BLOCKS = 4
@@ -63,6 +66,8 @@ class SoundSource:
             stream: its audio track.
         """
         stream.thread_count = 1  # several clips run in parallel instead
+        if stream.codec_context.name in _CHECKED_CODECS:
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._path, self._container, self._stream = path, container, stream
         self._origin = origin_seconds(container)
         if container.format.name == "ogg" and self._origin and begins_with_loss(read_pages(path)):
@@ -135,7 +140,8 @@ class SoundSource:
     def _decode(self, packets: Iterable[Any]) -> Iterator[DecodedSound]:
         decoded = self._decoded(self._read(packets))
         name = self._container.format.name
-        return with_true_times(self._path, name, self._stream, self._origin, decoded)
+        timed = with_true_times(self._path, name, self._stream, self._origin, decoded)
+        return without_strays(timed)
 
     def _decoded(self, packets: Iterable[Any]) -> Iterator[DecodedPacket]:
         for packet in packets:

@@ -187,7 +187,7 @@ class _Clock:
         late = list(self._lateness(blocks))
         first, last = late[0], self._last
         self._last = first
-        shift = self._shift(late, last)
+        shift = self._shift(late, last, blocks[0].is_after_damage)
         if shift is None:
             return self._next
         if shift < -_RESTART_SECONDS or (self._is_jumpy and shift > _FORWARD_RESTART_SECONDS):
@@ -215,7 +215,7 @@ class _Clock:
                 yield block.seconds + self._offset - index / self._rate
             index += block.samples.shape[1]
 
-    def _shift(self, late: list[float], last: float) -> float | None:
+    def _shift(self, late: list[float], last: float, is_after_damage: bool) -> float | None:
         """Return by how many seconds the axis jumps before the first of the blocks; None: not.
 
         Times of single blocks that are off (Ogg Vorbis, recorders) come back at the next block;
@@ -224,6 +224,7 @@ class _Clock:
         Args:
             late: lateness of the block and of those after it.
             last: lateness of the block before.
+            is_after_damage: whether packets before it were lost for certain.
         """
         most, first = self._jump_seconds, late[0]
         is_jump = abs(first - self._drift) > most
@@ -236,7 +237,8 @@ class _Clock:
         if any(sign * (each - usual) < least for each in late):
             return None
         steps = [abs(after - before) for before, after in pairwise(late)]
-        if steps and min(steps) > most and first - last < _LARGE_SECONDS:
+        is_certain = is_after_damage or first - last >= _LARGE_SECONDS
+        if steps and min(steps) > most and not is_certain:
             return None
         return min(late, key=abs)
 
