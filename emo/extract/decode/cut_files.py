@@ -54,13 +54,25 @@ def _mov(file: OpenFile) -> FileEnd:
 
 
 def _mp3(file: OpenFile) -> FileEnd:
-    """MP3: a header of the encoder counts the frames, if there is one."""
+    """MP3: a header of the encoder counts the frames, if there is one.
+
+    FFmpeg replaces its count by a guess where the file is longer than that.
+    """
     start, head = 0, file.at(0, 10)
     if head[:3] == b"ID3":
         start = 10 + sum((byte & 127) << 7 * (3 - k) for k, byte in enumerate(head[6:10]))
-    head = file.at(start, 4096)
-    is_counted = any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
-    return FileEnd(file.track_seconds if is_counted else None)
+    head, seconds = file.at(start, 4096), file.track_seconds
+    for mark, offset in ((b"Xing", 8), (b"Info", 8), (b"VBRI", 14)):
+        at = head.find(mark)
+        if at >= 0 and seconds is not None:
+            frames = int.from_bytes(head[at + offset : at + offset + 4], "big")
+            if mark == b"VBRI" or head[at + 7] & 1:
+                codec = file.stream.codec_context
+                # at most four frames are silence that encoders put before and after the sound
+                counted = max(0, frames - 4) * codec.frame_size / codec.sample_rate
+                slack = 5 * codec.frame_size / codec.sample_rate
+                return FileEnd(seconds if seconds < counted + slack else counted)
+    return FileEnd()
 
 
 def _ogg(file: OpenFile) -> FileEnd:

@@ -83,19 +83,23 @@ class SoundFaults:
     def _at_the_end(self, first: int, end: int | None, rate: int, reached: int) -> Faults:
         if self._end is None:
             self._end = file_end(self._path, self._container, self._stream, reached / rate)
+        if end is not None and end <= reached:
+            return NO_FAULTS
         name, told = self._path.name, self._end.seconds
+        ends = f"{name}: the audio ends at {reached / rate:.2f} s"
+        if told is not None and (told - _SLACK_SECONDS) * rate > reached:
+            should = round(told * rate) if end is None else min(end, round(told * rate))
+            lacking = max(0, should - max(reached, first)) / rate
+            return (
+                Faults({LACKING: lacking}, (f"{ends} of {told:.2f} s",)) if lacking else NO_FAULTS
+            )
         lost = self._source.open_damage
-        tail = (reached, reached + round((lost or 0.0) * rate))
-        should = tail[1] if told is None else max(tail[1], round(told * rate))
-        lacking = min(should, should if end is None else end) - max(reached, first)
-        if lacking > _SLACK_SECONDS * rate:
-            total = "" if told is None else f" of {told:.2f} s"
-            reason = f"{name}: the audio ends at {reached / rate:.2f} s{total}"
-            return Faults({LACKING: lacking / rate}, (reason,))
-        is_cut = self._end.is_cut or self._source.is_cut_short or lost is not None
-        if is_cut and (end is None or end > reached):
-            reason = f"{name}: the file seems to be cut; its audio ends at {reached / rate:.2f} s"
-            return Faults({END_MISSING: 1.0}, (reason,))
+        # tags at the end of an MP3 look like broken packets
+        is_lost = lost is not None and self._container.format.name != "mp3"
+        is_broken_off = self._source.is_cut_short or is_lost
+        if self._end.is_cut or (told is None and is_broken_off):
+            notes = {LACKING: lost} if lost and lost > _SLACK_SECONDS else {}
+            return Faults({**notes, END_MISSING: 1.0}, (f"{ends}; the file seems to be cut",))
         return NO_FAULTS
 
 

@@ -167,7 +167,8 @@ class SoundSource:
                 self.is_cut_short = True
                 return
             if packet.size:
-                self.is_cut_short = packet.is_corrupt
+                # PCM of a length that nobody stated ends within a packet, too
+                self.is_cut_short = packet.is_corrupt and not self._is_exact
             yield packet
 
     def _block(self, frame: AudioFrame) -> DecodedSound:

@@ -238,7 +238,7 @@ class _Clock:
             return None
         steps = [abs(after - before) for before, after in pairwise(late)]
         is_certain = is_after_damage or first - last >= _LARGE_SECONDS
-        if steps and min(steps) > most and not is_certain:
+        if not is_certain and min(steps, default=np.inf) > most:
             return None
         return min(late, key=abs)
 
