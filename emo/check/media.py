@@ -1,22 +1,30 @@
 """Check the media files of a manifest: missing, undecodable, too long, too short."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from emo.check.finding import Finding, error, warning
+from emo.check.sound import OPPOSITE, OVERLOADED, SILENT, listen
 from emo.errors import MediaError
 from emo.manifest import Clip, Manifest
+
+if TYPE_CHECKING:
+    from emo.extract.media import Media
 
 LONG_SECONDS = 60.0
 """Length from which a clip is reported as long."""
 SHORT_SECONDS = 0.1
 """Length below which a clip is reported as short."""
+DAMAGED = "clips with missing or damaged media"
+DECODED_FINDINGS = (DAMAGED, SILENT, OPPOSITE, OVERLOADED)
+"""Names of the findings that only decoding shows."""
 _SLACK_SECONDS = 0.5  # headers round, and audio may end after the last picture
 
 
@@ -34,6 +42,8 @@ class Probe:
     """End of the media file in seconds; None: unknown."""
     absent: dict[str, str] = field(default_factory=dict)
     """Modality (``audio``, ``video``) that the clip lacks -> reason."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """Name of one of :data:`DECODED_FINDINGS` -> detail."""
 
 
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
@@ -65,7 +75,13 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
         warning("clips that end after their file", _past_the_end(pairs)),
         warning("clips without picture", _lacking(pairs, "video")),
         warning("clips without sound", _lacking(pairs, "audio")),
+        *(() if fast else (warning(name, _remarked(pairs, name)) for name in DECODED_FINDINGS)),
     ]
+
+
+def _remarked(pairs: Sequence[tuple[Clip, Probe]], name: str) -> list[str]:
+    """Return a line for each clip with the finding."""
+    return [f"{clip.id} ({probe.remarks[name]})" for clip, probe in pairs if name in probe.remarks]
 
 
 def _named(clip: Clip, fault: str) -> str:
@@ -106,7 +122,10 @@ def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) ->
 
 def _key(clip: Clip) -> tuple[object, ...]:
     """Return a key that is equal for clips with the same media and times."""
-    return clip.video, clip.audio, clip.audio_channel, clip.start_seconds, clip.end_seconds
+    return (
+        clip.video, clip.audio, clip.audio_channel, clip.audio_track, clip.start_seconds,
+        clip.end_seconds,
+    )  # fmt: skip
 
 
 def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
@@ -123,6 +142,7 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 def _headers(clip: Clip, root: Path) -> Probe:
     """Read the headers of a clip's files."""
+    from emo.extract.decode.audio_track import pick_audio
     from emo.extract.decode.container import declared_seconds, open_media, pick
 
     tracks: dict[str, list[str]] = {}
@@ -133,7 +153,11 @@ def _headers(clip: Clip, root: Path) -> Probe:
     for path, wanted in tracks.items():
         with open_media(root / path) as container:
             for is_for in wanted:
-                if pick([s for s in container.streams if s.type == is_for]) is None:
+                if is_for == "video":
+                    track = pick(container.streams.video)
+                else:
+                    track = pick_audio(container, clip.audio_track, os.path.basename(path))
+                if track is None:
                     absent[is_for] = f"the file has no {is_for} track"
             lengths.append(declared_seconds(container))
     file_seconds = max((length for length in lengths if length is not None), default=None)
@@ -159,7 +183,30 @@ def _decode(clip: Clip, root: Path) -> Probe:
     if decoded is not None and declared is not None and clip.end_seconds is None:
         # the header includes the duration of the last frame; if it differs by more, it is wrong
         decoded = declared if 0 < declared - decoded < _SLACK_SECONDS else decoded
-    return _result(clip, media.absent, decoded)
+    remarks = _remarks(clip, root, media)
+    return replace(_result(clip, media.absent, decoded), remarks=remarks)
+
+
+def _remarks(clip: Clip, root: Path, media: "Media") -> dict[str, str]:
+    """Return what decoding has shown besides the length: finding -> detail."""
+    names = {Path(path).name for path in (clip.video, clip.audio) if path}
+    faults = [fault.split(": ", 1) for fault in media.faults]
+    told = [words[-1] if words[0] in names else ": ".join(words) for words in faults]
+    remarks = {DAMAGED: "; ".join(told)} if told else {}
+    if media.samples is not None:
+        remarks |= listen(media.samples, is_mix=clip.audio_channel == "mix")
+    tracks = _audio_tracks(clip, root) if SILENT in remarks else 1
+    if tracks > 1:
+        remarks[SILENT] += f"; {tracks} audio tracks: choose in audio_track"
+    return remarks
+
+
+def _audio_tracks(clip: Clip, root: Path) -> int:
+    """Return the number of audio tracks of the file that the sound of a clip is read from."""
+    from emo.extract.decode.container import open_media
+
+    with open_media(root / (clip.audio or clip.video or "")) as container:
+        return len(container.streams.audio)
 
 
 def _result(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:

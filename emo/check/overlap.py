@@ -101,7 +101,8 @@ def _file(manifest: Manifest, clip: Clip) -> Hashable:
     """Return a key that is equal for clips of the same file, channel and times."""
     path = clip.video or clip.audio
     return path and (
-        manifest.root / path, clip.audio_channel, clip.start_seconds, clip.end_seconds
+        manifest.root / path, clip.audio_channel, clip.audio_track, clip.start_seconds,
+        clip.end_seconds,
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ class FrameRule(Protocol):
         """Return the indices of the selected frames.
 
         Args:
-            seconds: float64 (n,), rising timestamps of all n frames of the clip, n >= 1.
+            seconds: float64 (n,), rising times of all n frames of the clip, n >= 1, in seconds
+                from the clip's start; above 0 at first where pictures start late.
 
         Returns:
             int64 (F,), not falling; an index may occur more than once.
@@ -68,7 +69,11 @@ class Strided:
 
 @dataclass(frozen=True)
 class Rate:
-    """Select exactly ``count`` frames from the first on at a fixed rate; the last one repeats."""
+    """Select exactly ``count`` frames from the first on at a fixed rate; the last one repeats.
+
+    Where pictures start late, by a step or more, the first one stands for the time before it, so
+    that pictures stay in step with sound.
+    """
 
     count: int
     """Frames to select, F = count."""
@@ -77,9 +82,11 @@ class Rate:
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
         """Return int64 (count,), for each moment the index of the frame that is shown then."""
-        moments = seconds[0] + np.arange(self.count) / self.per_second
-        after: np.ndarray = np.searchsorted(seconds, moments + 0.5 / self.per_second)
-        return after - 1
+        first = seconds[0] if 0 <= seconds[0] < 1 / self.per_second else 0.0
+        moments = first + np.arange(self.count) / self.per_second
+        after = np.searchsorted(seconds, moments + 0.5 / self.per_second)
+        shown: np.ndarray = np.maximum(after - 1, 0)
+        return shown
 
 
 @dataclass(frozen=True)
@@ -96,15 +103,20 @@ class Windows:
     def indices(self, seconds: np.ndarray) -> np.ndarray:
         """Return int64 (F,), the selections of all windows in time order.
 
-        A window without frames uses the last frame before it.
+        Windows start at the clip's start, as those of the sound do. A window in which no frame
+        begins near its start has the frame before, which is shown then; windows before the first
+        frame have that.
         """
         step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-        length = float(seconds[-1] - seconds[0]) + step
+        is_late = not 0 <= seconds[0] <= step
+        length = float(seconds[-1]) + step - (0.0 if is_late else float(seconds[0]))
         found = []
-        for start in seconds[0] + window_starts(length, self.seconds, self.hop_seconds):
+        for start in window_starts(length, self.seconds, self.hop_seconds):
             low, high = np.searchsorted(seconds, [start - 1e-6, start + self.seconds - 1e-6])
-            low = min(low, max(high - 1, 0))
-            found.append(low + self.rule.indices(seconds[low : max(high, low + 1)]))
+            if low > 0 and (low == high or seconds[low] - start > 1.5 * step):
+                low -= 1
+            high = max(high, low + 1)
+            found.append(low + self.rule.indices(seconds[low:high] - start))
         return np.concatenate(found)
 
 
@@ -208,8 +220,9 @@ class Media:
     """Face crops uint8 (F, size, size, 3) and where they were found."""
     samples: np.ndarray | None = None
     """float32 (channels, S), full scale [-1, 1] but not clamped, at the file's own sample rate;
-    (1, S) when the manifest's ``audio_channel`` names a channel. The backbone mixes and resamples
-    them."""
+    (1, S) when the manifest's ``audio_channel`` names a channel. Sample k lies k / sample rate
+    after the clip's start: where the file has no sound, there is silence. The backbone mixes and
+    resamples them."""
     sample_rate: int | None = None
     """Sample rate of ``samples`` in Hz."""
     text: str | None = None
@@ -219,6 +232,15 @@ class Media:
     absent: dict[str, str] = field(default_factory=dict)
     """Modality that was required but is None -> the reason: ``{"audio": "the file has no audio
     track"}``. The keys are ``video``, ``face``, ``audio``, ``text``, ``array``."""
+    notes: dict[str, float] = field(default_factory=dict)
+    """What is wrong with the media that were decoded for this backbone, to be stored beside the
+    tokens: ``seconds_lacking`` (cut or damaged), ``end_missing`` (1: cut, nobody knows how much).
+    Empty: nothing."""
+    faults: tuple[str, ...] = ()
+    """A phrase for people about each fault, with the name of the file and the time."""
+    sound_start_seconds: float | None = None
+    """Seconds from the clip's start to the first sample that the file holds; above 0 when the audio
+    starts late, None when all of ``samples`` is silence that the file does not hold."""
 
 
 DetectFaces = Callable[[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]

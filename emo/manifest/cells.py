@@ -36,6 +36,7 @@ def parse_columns(
         "video": lambda cell: inside(cell, root),
         "audio": lambda cell: inside(cell, root),
         "audio_channel": channel,
+        "audio_track": track,
         "split": split,
         "turn": turn,
         "start_seconds": lambda cell: seconds(cell, "start_seconds"),
@@ -117,6 +118,17 @@ def channel(word: str) -> str:
     return str(_whole(name, "audio_channel", "mix, left, right or a number from 0"))
 
 
+def track(word: str) -> str:
+    """Parse an audio track: ``1`` and ``1.0`` -> ``1``, ``ENG`` -> ``eng``.
+
+    Raises:
+        ValueError: neither a whole number from 0 nor a language.
+    """
+    if re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", word):
+        return word.lower()
+    return str(_whole(word, "audio_track", "a number from 0 or a language such as eng"))
+
+
 def turn(cell: str) -> int:
     """Parse a turn, such as ``3`` -> 3.
 
@@ -149,17 +161,19 @@ def seconds(cell: str, column: str) -> float:
     return value
 
 
-def stretch(start: float | None, end: float | None, channel: str) -> str:
+def stretch(start: float | None, end: float | None, channel: str, track: str | None = None) -> str:
     """Return the end of an id that distinguishes clips of one file.
 
-    >>> stretch(1.5, 3.0, "left"), stretch(None, None, "mix")
-    ('#1.5-3#left', '')
+    >>> stretch(1.5, 3.0, "left"), stretch(None, None, "mix", "1")
+    ('#1.5-3#left', '#track=1')
     """
-    if start is None and end is None and channel == "mix":
+    if start is None and end is None and channel == "mix" and track is None:
         return ""
     numbers = ["" if t is None else repr(t).removesuffix(".0") for t in (start, end)]
-    return ("#" + "-".join(numbers) if any(numbers) else "") + (
-        "" if channel == "mix" else f"#{channel}"
+    return (
+        ("#" + "-".join(numbers) if any(numbers) else "")
+        + ("" if channel == "mix" else f"#{channel}")
+        + ("" if track is None else f"#track={track}")
     )
 
 

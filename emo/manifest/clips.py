@@ -15,8 +15,8 @@ from emo.manifest import cells
 from emo.manifest.rows import TextTable, read_rows, rename
 
 COLUMNS = (
-    "id", "video", "audio", "audio_channel", "text", "split", "dialogue", "turn", "speaker",
-    "start_seconds", "end_seconds",
+    "id", "video", "audio", "audio_channel", "audio_track", "text", "split", "dialogue", "turn",
+    "speaker", "start_seconds", "end_seconds",
 )  # fmt: skip
 """Names of columns with a fixed meaning; every other column is a target."""
 
@@ -33,6 +33,9 @@ class Clip:
     """Path of a separate audio file; if given, audio is read from it and not from ``video``."""
     audio_channel: str = "mix"
     """``mix``, ``left``, ``right`` or the 0-based number of a channel."""
+    audio_track: str | None = None
+    """Audio track of the file: a 0-based number, or a language as the file states it, such as
+    ``eng``; None: the track marked as default, else the first."""
     text: str | None = None
     """What is said."""
     split: str | None = None
@@ -182,12 +185,13 @@ def _ids(values: Mapping[str, list[Any]]) -> list[str]:
     """Return the ids of all rows.
 
     An id is the cell of the column id; if that is empty it is made of split, dialogue and turn, or
-    else of file, times and channel, or else of the text.
+    else of file, times, channel and track, or else of the text.
     """
     names = ("id", "split", "dialogue", "turn", "video", "audio", "text")
     stretches = map(
-        cells.stretch, values["start_seconds"], values["end_seconds"], values["audio_channel"]
-    )
+        cells.stretch, values["start_seconds"], values["end_seconds"], values["audio_channel"],
+        values["audio_track"],
+    )  # fmt: skip
     texts = Counter[str]()
     ids = []
     columns = zip(*(values[name] for name in names), stretches, strict=True)

@@ -13,7 +13,8 @@ VIDEO = (
 )  # fmt: skip
 """Extensions of files with pictures (and often sound)."""
 AUDIO = (
-    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
+    ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".m4b", ".mka",
+    ".mp3", ".oga", ".ogg", ".opus", ".sph", ".w64", ".wav", ".wma", ".wv",
 )  # fmt: skip
 """Extensions of files with sound alone."""
 

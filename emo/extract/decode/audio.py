@@ -1,35 +1,74 @@
-"""Decode the audio of a clip: float32, every channel, at the file's own sample rate."""
+"""Decode the audio of a clip: float32, every channel, at the file's own sample rate.
+
+Sample k of a clip lies k / sample rate after the clip's start. Where the file has no sound (a track
+that starts late, lost packets, pauses) there is silence, as a player would play it.
+"""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from av.audio.frame import AudioFrame
 
 from emo.errors import MediaError
-from emo.extract.decode.container import (
-    always_from_start,
-    expect_whole,
-    open_media,
-    origin_seconds,
-    packets_from,
-    pick,
-    reason_of_ffmpeg,
-)
+from emo.extract.decode.audio_track import pick_audio
+from emo.extract.decode.container import expect_whole, open_media
+from emo.extract.decode.faults import NO_FAULTS, Faults
+from emo.extract.decode.sound_faults import SoundFaults
+from emo.extract.decode.sound_source import SoundSource, seeks_truly
+from emo.extract.decode.timeline import AlignedSound
 
 Audio = tuple[np.ndarray, int]
 """Samples float32 (channels, S) and their sample rate in Hz."""
 _NAMED_CHANNELS = {"left": 0, "right": 1}
+_NEAR_SECONDS = 1.0
+"""A stretch that starts earlier is decoded from the start: a seek begins this much before it."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSound:
+    """The decoded audio of a clip, or the reason why it has none."""
+
+    samples: np.ndarray | None
+    """float32 (channels, S), from the clip's start on; None: it has no audio."""
+    sample_rate: int | None
+    """Sample rate in Hz."""
+    start_seconds: float | None
+    """Seconds from the clip's start to the first sample that the file holds; silence is put before
+    it."""
+    absent: str | None = None
+    """Reason why there are no samples; None: there are."""
+    faults: Faults = NO_FAULTS
+    """What the file lacks of the clip's audio."""
 
 
 def read_audio(
     path: Path, *, channel: str, start_seconds: float | None, end_seconds: float | None
 ) -> Audio | str:
+    """Decode the audio between two times, to the sample; see :func:`read_sound`.
+
+    Returns:
+        Samples float32 (channels, S) and their sample rate, or the reason why there are none.
+    """
+    sound = read_sound(
+        path, channel=channel, track=None, start_seconds=start_seconds, end_seconds=end_seconds
+    )
+    if sound.samples is None or sound.sample_rate is None:
+        return sound.absent or ""
+    return sound.samples, sound.sample_rate
+
+
+def read_sound(
+    path: Path,
+    *,
+    channel: str,
+    track: str | None,
+    start_seconds: float | None,
+    end_seconds: float | None,
+) -> ClipSound:
     """Decode the audio between two times, to the sample.
 
     The channels are not mixed, because FFmpeg's own down-mix is sqrt(2) louder than their mean, and
@@ -38,176 +77,173 @@ def read_audio(
     Args:
         path: a media file.
         channel: ``mix`` keeps all channels; ``left``, ``right`` or a 0-based number keeps one.
-        start_seconds: start of the stretch, from the start of the file; None: the first sample.
-        end_seconds: end of the stretch (exclusive); None: the end of the file.
+        track: number or language of the audio track; None: the default one.
+        start_seconds: start of the stretch; None: the start of the file.
+        end_seconds: end of the stretch (exclusive); None: the end of the audio.
 
     Returns:
-        Samples float32 (channels, S) and their sample rate, or the reason why there are none.
+        The samples, or the reason why there are none, and what the file lacks of them.
 
     Raises:
-        MediaError: decoding broke, the channel does not exist, a sample is not finite, or a file
-            without a video track holds no samples.
+        MediaError: nothing can be decoded, the track or channel does not exist, a sample is not
+            finite, an mp4 is cut, or a file without a video track holds no samples.
     """
-    with AudioPass(path, channel=channel, start_seconds=start_seconds) as audio:
+    with AudioPass(path, channel=channel, track=track, start_seconds=start_seconds) as audio:
         return audio.read(start_seconds, end_seconds)
 
 
 class AudioPass(AbstractContextManager["AudioPass"]):
-    """Read several stretches of a file's audio in one decoding pass; see :func:`read_audio`."""
+    """Read several stretches of a file's audio in one decoding pass; see :func:`read_sound`."""
 
-    def __init__(self, path: Path, *, channel: str, start_seconds: float | None) -> None:
+    def __init__(
+        self, path: Path, *, channel: str, start_seconds: float | None, track: str | None = None
+    ) -> None:
         """Open the file.
 
         Args:
             path: a media file.
             channel: ``mix``, ``left``, ``right`` or a 0-based number.
             start_seconds: earliest start of the stretches that will be read; None: the file's.
+            track: number or language of the audio track; None: the default one.
         """
-        self._path, self._channel = path, channel
+        self._path, self._channel, self._track = path, channel, track
         self._stack = ExitStack()
-        self._container = container = self._stack.enter_context(open_media(path))
-        self.is_from_start = always_from_start(container)
+        self._open()
+        self.is_from_start = self._stream is None or not seeks_truly(self._container, self._stream)
         """Whether every stretch is decoded from the start of the file, even if read alone."""
-        self._stream = stream = pick(container.streams.audio)
-        self._has_video = bool(container.streams.video)
-        self._frames: Iterator[tuple[AudioFrame, float]] | None = None
-        if stream is not None:
-            stream.thread_count = 1
-            self._frames = _frames(container, stream, start_seconds, path)
-        self._kept: deque[_AudioBlock] = deque()
+        self._has_video = bool(self._container.streams.video)
+        self._kept: deque[AlignedSound] = deque()
         """Decoded blocks that may overlap this stretch or a later one."""
-        self._end: float | None = None
-        """End of the decoded audio in seconds; None: nothing was decoded yet."""
+        self._last: AlignedSound | None = None
+        """The last decoded block; None: nothing was decoded yet."""
+        self._blocks = self._placed(start_seconds)
 
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
 
-    def read(self, start_seconds: float | None, end_seconds: float | None) -> Audio | str:
-        """Decode a stretch that starts no earlier than the one read before it.
+    def _open(self) -> None:
+        self._container = self._stack.enter_context(open_media(self._path))
+        self._stream = pick_audio(self._container, self._track, self._path.name)
+        if self._stream is not None:
+            self._source = SoundSource(self._path, self._container, self._stream)
+            self._faults = SoundFaults(self._path, self._container, self._stream, self._source)
 
-        Returns:
-            Samples float32 (channels, S) and their sample rate, or the reason why there are none.
-        """
-        if self._frames is None:
-            return "the file has no audio track"
-        if not self._decode(
-            start_seconds or -np.inf, np.inf if end_seconds is None else end_seconds
-        ):
+    def _placed(self, start_seconds: float | None) -> Iterator[AlignedSound]:
+        if self._stream is None:
+            return iter(())
+        if start_seconds and start_seconds > _NEAR_SECONDS and not self.is_from_start:
+            blocks = self._source.near(start_seconds)
+            if blocks is not None:
+                return blocks
+            self._stack.close()
+            self._open()
+        return self._source.from_start()
+
+    def read(self, start_seconds: float | None, end_seconds: float | None) -> ClipSound:
+        """Decode a stretch that starts no earlier than the one read before it."""
+        if self._stream is None:
+            return ClipSound(None, None, None, "the file has no audio track")
+        is_ended = not self._decode(start_seconds or 0.0, end_seconds)
+        if is_ended:
             expect_whole(
-                self._path, self._container, self._stream, self._end or 0.0,
+                self._path, self._container, self._stream, self._end_seconds,
                 start_seconds=start_seconds, end_seconds=end_seconds,
             )  # fmt: skip
-        if self._end is None:
-            if not self._has_video:
-                raise MediaError(f"{self._path.name}: the audio has no samples")
-            return "the audio track has no samples"
-        pieces = [
-            _cut(each.samples, each.rate, each.start, start_seconds, end_seconds)
-            for each in self._kept
-        ]
-        if not sum(piece.shape[1] for piece in pieces):
-            return (
-                f"no audio between {start_seconds or 0:.2f} s and the end: "
-                f"it ends at {self._end:.2f} s"
-            )
-        rate = self._expect_one_format()
-        samples = np.concatenate(pieces, axis=1)
-        if not np.isfinite(samples).all():
-            moment = np.argmin(np.isfinite(samples).all(axis=0)) / rate + (start_seconds or 0)
-            raise MediaError(
-                f"{self._path.name}: the audio holds values that are not numbers at {moment:.2f} s"
-            )
-        return _channel(samples, self._channel), rate
+        if self._last is None:
+            return self._nothing()
+        rate = self._last.rate if not self._kept else self._expect_one_format()
+        first = round((start_seconds or 0.0) * rate)
+        end = None if end_seconds is None else round(end_seconds * rate)
+        stop = self._last.end if is_ended else end
+        stop = self._last.end if stop is None else stop if end is None else min(stop, end)
+        faults = self._faults.within(first, end, rate, self._last.end if is_ended else None)
+        if stop <= first:
+            return ClipSound(None, None, None, self._why_none(start_seconds), faults)
+        samples, start = self._assemble(first, stop)
+        if start is None and self._faults.is_damaged(first, stop):
+            reason = f"the audio is damaged from {first / rate:.2f} s to {stop / rate:.2f} s"
+            return ClipSound(None, None, None, reason, faults)
+        self._expect_finite(samples, rate, first)
+        return ClipSound(
+            _channel(samples, self._channel), rate, None if start is None else start / rate,
+            faults=faults,
+        )  # fmt: skip
 
-    def _decode(self, start: float, end: float) -> bool:
+    @property
+    def _end_seconds(self) -> float:
+        return self._last.end / self._last.rate if self._last else 0.0
+
+    def _decode(self, start: float, end: float | None) -> bool:
         """Drop blocks that ended before ``start`` and decode until a block starts after ``end``.
 
         Returns:
             Whether such a block came; False: the file ended before it.
         """
-        assert self._frames is not None
-        while self._kept and self._kept[0].end <= start:
+        while self._kept and self._kept[0].end <= start * self._kept[0].rate:
             self._kept.popleft()
-        while not self._kept or self._kept[-1].start < end:
-            found = next(self._frames, None)
-            if found is None:
+        while end is None or self._last is None or self._last.start < end * self._last.rate:
+            block = next(self._blocks, None)
+            if block is None:
                 return False
-            frame, seconds = found
-            samples = _samples(frame)
-            self._end = seconds + samples.shape[1] / frame.rate
-            self._kept.append(_AudioBlock(seconds, self._end, frame.rate, samples))
-            if self._end <= start and seconds < end:
-                self._kept.popleft()
+            self._faults.add(block)
+            self._last = block
+            if block.end > start * block.rate:
+                self._kept.append(block)
         return True
+
+    def _assemble(self, first: int, stop: int) -> tuple[np.ndarray, int | None]:
+        """Return the samples from index ``first`` to ``stop``, and where the first block lies.
+
+        Returns:
+            float32 (channels, stop - first), silence where no block is, and the index of the first
+            decoded sample in it; None: all is silence.
+        """
+        assert self._last is not None
+        channels = len((self._kept[0] if self._kept else self._last).samples)
+        samples = np.zeros((channels, stop - first), np.float32)
+        start, done = None, first
+        for block in self._kept:
+            low, high = max(block.start, done), min(block.end, stop)
+            if low < high:
+                samples[:, low - first : high - first] = block.samples[
+                    :, low - block.start : high - block.start
+                ]
+                start, done = low - first if start is None else start, high
+        return samples, start
 
     def _expect_one_format(self) -> int:
         first = self._kept[0]
         for each in self._kept:
             if (each.rate, len(each.samples)) != (first.rate, len(first.samples)):
                 raise MediaError(
-                    f"{self._path.name}: the audio's format changes at {each.start:.2f} s"
+                    f"{self._path.name}: the audio's format changes at "
+                    f"{each.start / each.rate:.2f} s"
                 )
         return first.rate
 
+    def _expect_finite(self, samples: np.ndarray, rate: int, first: int) -> None:
+        if not np.isfinite(samples).all():
+            moment = (np.argmin(np.isfinite(samples).all(axis=0)) + first) / rate
+            raise MediaError(
+                f"{self._path.name}: the audio holds values that are not numbers at {moment:.2f} s"
+            )
 
-@dataclass(frozen=True, eq=False)
-class _AudioBlock:
-    """One decoded block of audio (FFmpeg calls it a frame)."""
+    def _nothing(self) -> ClipSound:
+        """Return the absence of a track of which nothing came out; an error if it is damaged."""
+        if self._source.broken:
+            raise MediaError(
+                f"{self._path.name}: decoding the audio broke at 0.00 s: {self._source.broken}"
+            )
+        if not self._has_video:
+            raise MediaError(f"{self._path.name}: the audio has no samples")
+        return ClipSound(None, None, None, "the audio track has no samples")
 
-    start: float
-    """Time of the first sample in seconds from the start of the file."""
-    end: float
-    """Time after the last sample in seconds."""
-    rate: int
-    """Sample rate in Hz."""
-    samples: np.ndarray
-    """float32 (channels, S)."""
-
-
-def _frames(
-    container: Any, stream: Any, start_seconds: float | None, path: Path
-) -> Iterator[tuple[AudioFrame, float]]:
-    origin, following, broken = origin_seconds(container), 0.0, None
-    may_begin_within = not always_from_start(container) and bool(start_seconds)
-    for packet in packets_from(container, stream, start_seconds):
-        try:
-            frames: Sequence[Any] = packet.decode()
-        except av.error.FFmpegError as error:
-            if may_begin_within and not following:
-                continue  # after a seek the first packet may begin within a frame
-            # an error only when more audio follows: the end of a cut file looks like this, too
-            broken = broken or error
-            continue
-        for frame in frames:
-            if broken is not None:
-                raise MediaError(
-                    f"{path.name}: decoding the audio broke at {following:.2f} s: "
-                    f"{reason_of_ffmpeg(broken)}"
-                )
-            seconds = following if frame.time is None else frame.time - origin
-            following = seconds + frame.samples / frame.rate
-            yield frame, seconds
-
-
-def _samples(frame: AudioFrame) -> np.ndarray:
-    raw: np.ndarray = frame.to_ndarray()  # planar: (channels, S); packed: (1, S * channels)
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, frame.layout.nb_channels).T
-    if raw.dtype.kind == "f":
-        return raw.astype(np.float32)
-    if raw.dtype.kind == "u":
-        raw = raw.astype(np.int16) - 128
-        return raw.astype(np.float32) / 128
-    full_scale = 2.0 ** (8 * raw.itemsize - 1)
-    return (raw / full_scale).astype(np.float32)
-
-
-def _cut(
-    samples: np.ndarray, rate: int, seconds: float, start: float | None, end: float | None
-) -> np.ndarray:
-    low = 0 if start is None else max(0, round((start - seconds) * rate))
-    high = samples.shape[1] if end is None else max(0, round((end - seconds) * rate))
-    return samples[:, low:high]
+    def _why_none(self, start_seconds: float | None) -> str:
+        cut = self._faults.why_short
+        return (
+            f"no audio between {start_seconds or 0:.2f} s and the end: "
+            f"{f'{cut}; ' if cut else ''}it ends at {self._end_seconds:.2f} s"
+        )
 
 
 def _channel(samples: np.ndarray, channel: str) -> np.ndarray:

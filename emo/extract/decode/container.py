@@ -2,7 +2,7 @@
 
 import contextlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ _NEVER_SEEK = frozenset(
     {"aac", "ac3", "amr", "dts", "eac3", "flv", "h264", "hevc", "m4v", "mp3", "mpeg", "vob"}
 )
 """Containers without an index and timestamps of their own, in which a seek is only a guess."""
+_MARKS = {
+    b"RIFF": "WAV or AVI", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF",
+    b"\x1aE\xdf\xa3": "Matroska or WebM", b"FLV\1": "FLV", b"ftyp": "MP4", b"wvpk": "WavPack",
+    b"0&\xb2u": "WMA or WMV", b"riff": "W64", b".snd": "AU", b"#!AMR": "AMR",
+}  # fmt: skip
+"""Bytes at the start of a file -> its kind."""
 _EARLIER_SECONDS = (0.0, 5.0, 30.0)
 """How far before the wanted time to seek, in this order: without an index a seek may end after the
 keyframe that is needed."""
@@ -44,6 +50,8 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_not_opened(path, error)) from error
     with container:
+        if "mov" in container.format.name and _has_cut_index(mp4_boxes(path)):
+            raise MediaError(f"{path.name}: the file is cut: its index (moov) is incomplete")
         try:
             yield container
         except av.error.FFmpegError as error:
@@ -140,29 +148,47 @@ def _examined(path: Path, error: Exception) -> str:
         return f"{path.name}: no permission to read the file"
     if path.stat().st_size == 0:
         return f"{path.name}: the file is empty (0 bytes)"
-    boxes = _mp4_boxes(path)
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"version https://git-lfs.github.com/"):
+        return f"{path.name}: a Git LFS pointer: git lfs pull brings the file itself"
+    boxes = mp4_boxes(path)
     if "ftyp" in boxes and "moov" not in boxes:
         return f"{path.name}: the file is cut: its index (moov) is missing"
+    if _has_cut_index(boxes):
+        return f"{path.name}: the file is cut: its index (moov) is incomplete"
+    kind = next((kind for mark, kind in _MARKS.items() if mark in head[:12]), None)
+    if kind and isinstance(error, av.error.InvalidDataError | EOFError):
+        return f"{path.name}: the file is cut or damaged: it begins like {kind} and ends too early"
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return f"{path.name}: not a media file: no known container starts like this"
     return f"{path.name}: the file cannot be opened: {reason_of_ffmpeg(error)}"
 
 
-def _mp4_boxes(path: Path) -> list[str]:
-    """Return the names of the top-level boxes of an mp4 file; nonsense for other files."""
-    boxes: list[str] = []
+def mp4_boxes(path: Path) -> dict[str, bool]:
+    """Return the top-level boxes of an mp4 file; nonsense for other files.
+
+    Returns:
+        Name of a box -> whether the last box of this name lies within the file.
+    """
+    boxes: dict[str, bool] = {}
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
-        while len(header := file.read(8)) == 8 and len(boxes) < 100:
+        while len(header := file.read(8)) == 8:
             size, name = struct.unpack(">I4s", header)
-            boxes.append(name.decode("latin-1"))
             if size == 1:
                 size = int.from_bytes(file.read(8), "big") - 8
             after = file.tell() + size - 8
-            if size < 8 or after > size_bytes:  # size 0: the box reaches to the end of the file
+            # size 0: the box reaches to the end of the file
+            boxes[name.decode("latin-1")] = size == 0 or (size >= 8 and after <= size_bytes)
+            if size < 8 or after > size_bytes:
                 break
             file.seek(after)
     return boxes
+
+
+def _has_cut_index(boxes: Mapping[str, bool]) -> bool:
+    return not boxes.get("moov", True)
 
 
 _MOST_SECONDS, _MOST_SHARE = 1.0, 0.1
@@ -202,9 +228,11 @@ def expect_whole(
     start = first if start_seconds is None else start_seconds
     end = declared if end_seconds is None else min(end_seconds, declared)
     if end - reached_seconds > min(_MOST_SECONDS, _MOST_SHARE * max(0.0, end - start)):
+        where = f" of {declared:.2f} s"
+        if "moof" in mp4_boxes(path):  # what was declared is the end of this fragment
+            where = ", within a fragment; nothing says how long the file was"
         raise MediaError(
-            f"{path.name}: the file is cut: decoding broke at {reached_seconds:.2f} s of "
-            f"{declared:.2f} s"
+            f"{path.name}: the file is cut: decoding broke at {reached_seconds:.2f} s{where}"
         )
 
 

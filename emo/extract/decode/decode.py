@@ -1,14 +1,15 @@
 """Decode a clip once for several backbones: a ClipSource and their Needs in, Media out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
-from emo.extract.decode.audio import Audio, read_audio
+from emo.extract.decode.audio import ClipSound, read_sound
 from emo.extract.decode.container import declared_seconds, open_media
 from emo.extract.decode.source import ClipSource
 from emo.extract.decode.video import Picture, frame_seconds, read_pictures
@@ -17,6 +18,8 @@ from emo.extract.media import DetectFaces, Faces, Media, Needs
 
 NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
 """Reasons for an absent modality."""
+_UNHEARD = ClipSound(None, None, None)
+T = TypeVar("T")
 
 
 def load_media(
@@ -35,17 +38,61 @@ def load_media(
     Raises:
         MediaError: a file is missing, damaged, or breaks while it is decoded.
     """
-    pictures = None
-    if any(need.frames for need in needs):
-        pictures = Pictures(source, _times_of(source), detect)
-    views = [pictures.view(need) for need in needs] if pictures else [None] * len(needs)
-    if pictures:
-        pictures.decode([view for view in views if view])
-    audio = audio_of(source) if any(need.audio for need in needs) else None
-    return [
-        media_of(source, view, need, pictures, audio)
-        for need, view in zip(needs, views, strict=True)
-    ]
+    found: list[Media] = []
+    for media in load_each(source, needs, detect=detect):
+        if isinstance(media, Exception):
+            raise media
+        found.append(media)
+    return found
+
+
+def load_each(
+    source: ClipSource, needs: Sequence[Needs], *, detect: DetectFaces | None = None
+) -> list[Media | Exception]:
+    """Decode a clip once; each backbone fails only for what it needs.
+
+    Args:
+        source: the files, the stretch and the text of the clip.
+        needs: the needs of each backbone.
+        detect: finds faces; required when any of ``needs`` has a face rule.
+
+    Returns:
+        For each of ``needs`` its Media, or why it cannot have them: a backbone that reads text is
+        not affected by a broken file, one that reads pictures not by damaged sound.
+    """
+    seen = _attempt(lambda: _pictures_of(source, needs, detect))
+    heard = _attempt(lambda: sound_of(source) if any(need.audio for need in needs) else None)
+    found: list[Media | Exception] = []
+    for index, need in enumerate(needs):
+        if need.frames and isinstance(seen, Exception):
+            found.append(seen)
+        elif need.audio and isinstance(heard, Exception):
+            found.append(heard)
+        else:
+            pictures, views = (None, None) if isinstance(seen, Exception) else seen
+            sound = None if isinstance(heard, Exception) else heard
+            view = views[index] if views else None
+            found.append(_attempt(partial(media_of, source, view, need, pictures, sound)))
+    return found
+
+
+def _attempt(call: Callable[[], T]) -> T | Exception:
+    try:
+        return call()
+    except Exception as error:  # recorded as the failure of the backbones that need it
+        return error
+
+
+def _pictures_of(
+    source: ClipSource, needs: Sequence[Needs], detect: DetectFaces | None
+) -> "tuple[Pictures, list[View]] | tuple[None, None]":
+    """Decode the frames that any backbone needs."""
+    if not any(need.frames for need in needs):
+        return None, None
+    pictures = Pictures(source, _times_of(source), detect)
+    views = [pictures.view(need) for need in needs]
+    pictures.decode(views)
+    return pictures, views
 
 
 def probe_seconds(source: ClipSource) -> float | None:
@@ -134,7 +181,8 @@ class Pictures:
         """Select the frames of one backbone; nothing is decoded yet."""
         if isinstance(self.times, str) or need.frames is None:
             return View(need, ())
-        return View(need, tuple(self.times[need.frames.indices(self.times)].tolist()))
+        chosen = need.frames.indices(self.times - (self.source.start_seconds or 0.0))
+        return View(need, tuple(self.times[chosen].tolist()))
 
     def decode(self, views: Sequence[View]) -> None:
         """Decode each selected frame once and hand it to all views."""
@@ -167,14 +215,15 @@ def _times_of(source: ClipSource) -> np.ndarray | str:
     )
 
 
-def audio_of(source: ClipSource) -> Audio | str:
-    """Decode the samples of a clip, float32 (channels, S), or return why there are none."""
+def sound_of(source: ClipSource) -> ClipSound:
+    """Decode the samples of a clip, or tell why there are none."""
     path = source.audio or source.video
     if path is None:
-        return NO_AUDIO
-    return read_audio(
+        return ClipSound(None, None, None, NO_AUDIO)
+    return read_sound(
         path,
         channel=source.audio_channel,
+        track=source.audio_track,
         start_seconds=source.start_seconds,
         end_seconds=source.end_seconds,
     )
@@ -182,7 +231,7 @@ def audio_of(source: ClipSource) -> Audio | str:
 
 def media_of(
     source: ClipSource, view: View | None, need: Needs, pictures: Pictures | None,
-    audio: Audio | str | None,
+    sound: ClipSound | None,
 ) -> Media:  # fmt: skip
     """Assemble the Media of one backbone from the decoded parts of a clip.
 
@@ -191,7 +240,7 @@ def media_of(
         view: the backbone's frames; None: no backbone needs frames.
         need: the needs of the backbone.
         pictures: the decoded frames of the clip; None: no backbone needs frames.
-        audio: samples and sample rate, or why there are none; None: no backbone needs audio.
+        sound: samples and sample rate, or why there are none; None: no backbone needs audio.
     """
     absent: dict[str, str] = {}
     frames = seconds = faces = None
@@ -205,13 +254,17 @@ def media_of(
         faces = pictures.faces(view) if need.faces else None
     if isinstance(faces, str):
         absent["face"], faces = faces, None
-    if need.audio and isinstance(audio, str):
-        absent["audio"] = audio
-    samples, rate = audio if need.audio and isinstance(audio, tuple) else (None, None)
+    heard = sound if need.audio and sound else _UNHEARD
+    if heard.absent is not None:
+        absent["audio"] = heard.absent
     text = source.text if need.text and source.text and source.text.strip() else None
     if need.text and text is None:
         absent["text"] = "the clip has no text" if source.text is None else "the text is empty"
     array = read_array(source.cells, source.root, need) if need.array else None
     if isinstance(array, str):
         absent["array"], array = array, None
-    return Media(frames, seconds, faces, samples, rate, text, array, absent)
+    return Media(
+        frames, seconds, faces, heard.samples, heard.sample_rate, text, array, absent,
+        notes=dict(heard.faults.notes), faults=heard.faults.reasons,
+        sound_start_seconds=heard.start_seconds,
+    )  # fmt: skip

@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from emo.extract.decode.audio import Audio, AudioPass
-from emo.extract.decode.decode import NO_VIDEO, Pictures, View, audio_of, load_media, media_of
+from emo.extract.decode.audio import AudioPass, ClipSound
+from emo.extract.decode.decode import NO_VIDEO, Pictures, View, load_each, media_of, sound_of
 from emo.extract.decode.source import ClipSource
 from emo.extract.decode.video import Picture, frame_seconds, shown_frames, within
 from emo.extract.media import DetectFaces, Media, Needs
@@ -21,7 +21,7 @@ FARTHEST_SECONDS = 10.0
 
 def continues(before: ClipSource, after: ClipSource) -> bool:
     """Return whether ``after`` starts in the same file, near enough for one pass to read both."""
-    same = ("video", "audio", "audio_channel")
+    same = ("video", "audio", "audio_channel", "audio_track")
     if any(getattr(before, name) != getattr(after, name) for name in same):
         return False
     if before.end_seconds is None or after.start_seconds is None:
@@ -32,7 +32,7 @@ def continues(before: ClipSource, after: ClipSource) -> bool:
 
 def load_segments(
     sources: Sequence[ClipSource], needs: Sequence[Needs], *, detect: DetectFaces | None = None
-) -> Iterator[list[Media] | Exception]:
+) -> Iterator[list[Media | Exception]]:
     """Decode several clips of one file in a single pass, in the order of ``sources``.
 
     Args:
@@ -41,20 +41,17 @@ def load_segments(
         detect: finds faces; required when any of ``needs`` has a face rule.
 
     Yields:
-        For each clip what :func:`emo.extract.decode.decode.load_media` returns or raises.
+        For each clip what :func:`emo.extract.decode.decode.load_each` returns.
     """
     done = 0
     try:
         for views in _one_pass(sources, needs, detect) if len(sources) > 1 else ():
-            yield views
+            yield list(views)
             done += 1
     except Exception:
         pass
     for source in sources[done:]:
-        try:
-            yield load_media(source, needs, detect=detect)
-        except Exception as error:  # one bad file must not end the job
-            yield error
+        yield load_each(source, needs, detect=detect)
 
 
 def _one_pass(
@@ -63,16 +60,16 @@ def _one_pass(
     with ExitStack() as stack:
         clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
         frames = _Frames(sources[0], clips) if clips else None
-        sound = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
+        audio = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
         for index, source in enumerate(sources):
             pictures = views = None
             if clips and frames:
                 pictures, views = clips[index]
                 times = [time for view in views for time in view.times]
                 frames.read_until(max(times, default=-np.inf))
-            audio = sound.read(source) if sound else None
+            sound = audio.read(source) if audio else None
             yield [
-                media_of(source, views[k] if views else None, need, pictures, audio)
+                media_of(source, views[k] if views else None, need, pictures, sound)
                 for k, need in enumerate(needs)
             ]
             if clips:
@@ -141,11 +138,16 @@ class _Audio:
         self._pass = None
         if path is not None:
             one = stack.enter_context(
-                AudioPass(path, channel=first.audio_channel, start_seconds=first.start_seconds)
+                AudioPass(
+                    path,
+                    channel=first.audio_channel,
+                    track=first.audio_track,
+                    start_seconds=first.start_seconds,
+                )
             )
             self._pass = one if one.is_from_start else None
 
-    def read(self, source: ClipSource) -> Audio | str:
+    def read(self, source: ClipSource) -> ClipSound:
         if self._pass is None:
-            return audio_of(source)
+            return sound_of(source)
         return self._pass.read(source.start_seconds, source.end_seconds)

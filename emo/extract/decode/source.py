@@ -19,6 +19,8 @@ class ClipSource:
     """Separate audio file; None: the audio is in ``video``."""
     audio_channel: str = "mix"
     """Channel of the audio to keep: ``mix`` (all), ``left``, ``right`` or a 0-based number."""
+    audio_track: str | None = None
+    """Audio track of the file, a 0-based number or a language; None: the default one."""
     text: str | None = None
     """Text of the clip; None: the manifest has none."""
     start_seconds: float | None = None
@@ -37,6 +39,7 @@ def source_of(clip: Clip, root: Path) -> ClipSource:
         video=root / clip.video if clip.video else None,
         audio=root / clip.audio if clip.audio else None,
         audio_channel=clip.audio_channel,
+        audio_track=clip.audio_track,
         text=clip.text,
         start_seconds=clip.start_seconds,
         end_seconds=clip.end_seconds,
@@ -49,13 +52,15 @@ def source_hash(clip: Clip, root: Path) -> str:
     """Hash what a clip's tokens depend on, to 16 hexadecimal digits.
 
     It covers the path, size and modification time of each media and array file, the clip's times,
-    its channel and its text. A missing file counts as size -1, so that the hash changes when the
-    file comes back.
+    its channel, its audio track and its text. A missing file counts as size -1, so that the hash
+    changes when the file comes back.
     """
     facts: list[object] = [
         *(fact for path in (clip.video, clip.audio) for fact in _file_facts(path, root)),
         clip.start_seconds, clip.end_seconds, clip.audio_channel, clip.text,
     ]  # fmt: skip
+    if clip.audio_track is not None:  # stores of clips without one keep their hashes
+        facts.append(clip.audio_track)
     for cell in clip.targets.values():
         if cell.endswith(ARRAYS):
             facts += _file_facts(cell, root)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from emo.extract.decode.decode import probe_seconds
+from emo.extract.decode.faults import join_notes
 from emo.extract.decode.source import ClipSource
 
 Tokens = Mapping[str, np.ndarray]
@@ -53,7 +54,7 @@ def join_stretches(pieces: Sequence[StretchResult]) -> StretchResult:
     """Join the results of a clip's stretches, in time order, to the result of the clip.
 
     One failed stretch makes the clip fail. A stream that is absent in some stretches has the tokens
-    of the others. Notes are averaged.
+    of the others. Notes are averaged; seconds and counts of damage are added up.
     """
     failure = next((piece.failure for piece in pieces if piece.failure is not None), None)
     if len(pieces) == 1 or failure is not None:
@@ -69,9 +70,4 @@ def join_stretches(pieces: Sequence[StretchResult]) -> StretchResult:
         for name, reason in piece.absent.items()
         if name not in names
     }
-    keys = dict.fromkeys(key for piece in pieces for key in piece.notes)
-    notes = {
-        key: float(np.mean([piece.notes[key] for piece in pieces if key in piece.notes]))
-        for key in keys
-    }
-    return StretchResult(tokens, None, absent, notes)
+    return StretchResult(tokens, None, absent, join_notes(piece.notes for piece in pieces))

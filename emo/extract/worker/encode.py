@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -67,13 +68,16 @@ class BatchEncoder:
 def prepare_one(backbone: Backbone, media: Media) -> Prepared | str:
     """Prepare one clip for a backbone, or return the reason why that failed.
 
+    The notes about the clip's media are added to those of the backbone.
+
     Raises:
         BrokenDevice: the device can do no more work.
     """
     try:
-        return backbone.prepare(media)
+        prepared = backbone.prepare(media)
     except Exception as error:  # recorded as this clip's failure
         return reason_of(error)
+    return replace(prepared, notes={**media.notes, **prepared.notes})
 
 
 def encode_batch(

@@ -70,32 +70,28 @@ class ClipPreparer:
         loaded = load_segments([unit.source for unit in units], needs, detect=detect)
         for unit, views, known, faces in zip(units, loaded, hashes, crops, strict=True):
             seconds = clock.decoded()
-            prepared = self._prepared(unit, views, faces)
+            prepared = {
+                request.name: self._prepared(request.name, media, own)
+                for request, media, own in zip(unit.requests, views, faces, strict=True)
+            }
             seconds["prepare"] = clock.lap()
             for stage in ("decode", "prepare"):
                 self._meter.add(stage, seconds[stage], unit.is_last)
             found.append(PreparedUnit(unit, known, prepared, seconds))
         return found
 
-    def _prepared(
-        self, unit: WorkUnit, views: list[Media] | Exception, faces: Sequence[Faces | None]
-    ) -> dict[str, Prepared | str]:
-        """Prepare a decoded unit for each backbone: recipe name -> inputs, or reason of failure.
+    def _prepared(self, name: str, media: Media | Exception, faces: Faces | None) -> Prepared | str:
+        """Prepare a decoded unit for one backbone, or return the reason why that failed.
 
         Args:
-            unit: the unit.
-            views: its media for each backbone, or the error of decoding.
-            faces: for each backbone stored crops to use instead of decoded ones; None: none.
+            name: name of the recipe.
+            media: what the backbone gets, or the error of decoding it.
+            faces: stored crops to use instead of decoded ones; None: none.
         """
-        if isinstance(views, Exception):  # one bad file must not end the job
-            return {request.name: reason_of(views) for request in unit.requests}
-        return {
-            request.name: prepare_one(
-                self._models.backbones[request.name],
-                media if own is None else replace(media, faces=own),
-            )
-            for request, media, own in zip(unit.requests, views, faces, strict=True)
-        }
+        if isinstance(media, Exception):  # one bad file must not end the job
+            return reason_of(media)
+        own = media if faces is None else replace(media, faces=faces)
+        return prepare_one(self._models.backbones[name], own)
 
     def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Faces | None:
         """Return crops that an earlier job stored; only whole clips have stored crops."""

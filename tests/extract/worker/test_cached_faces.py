@@ -37,10 +37,10 @@ def test_embeddings_of_stored_crops_are_those_of_the_video(manifest, tmp_path, m
     extract(clips, tmp_path / "video", [vggface], progress=False)
     extract(clips, tmp_path / "crops", [faces], progress=False)
     seen = []
-    real = segments.load_media
+    real = segments.load_each
     monkeypatch.setattr(
         segments,
-        "load_media",
+        "load_each",
         lambda s, needs, detect: seen.extend(needs) or real(s, needs, detect=detect),
     )
     report = extract(clips, tmp_path / "crops", [vggface], progress=False)
