@@ -29,7 +29,7 @@ class OpenFile:
     path: Path
     """The file."""
     handle: BinaryIO
-    """Its bytes."""
+    """The open file."""
     container: InputContainer
     """The file as FFmpeg opened it."""
     stream: Any
