@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import EmoError, ScoreError
-from emo.heads.runs.files import RUN_FILE, file_name, kept_columns, predictions_file, read_document
+from emo.heads.runs.files import (
+    RUN_FILE,
+    check_probabilities,
+    file_name,
+    kept_columns,
+    predictions_file,
+    read_document,
+)
 from emo.manifest import Clip, read_manifest
 from emo.manifest.rows import TextTable, read_rows
 from emo.plugins import unknown
@@ -28,10 +35,13 @@ def answers_of_run(path: Path, target: str | None) -> tuple[str, TextTable]:
         target: name of the target; None: the first target of clips.
 
     Raises:
-        EmoError: the folder is not a run, or the run has no such target.
+        EmoError: the folder is not a run, it has no such target, or its predictions are not finite.
     """
     document, name = read_document(path), target_of(path, target)
-    return name, read_rows(path / predictions_file(name, is_first=name == document["target"]))
+    file = path / predictions_file(name, is_first=name == document["target"])
+    rows = read_rows(file)
+    check_probabilities(file, rows.columns)
+    return name, rows
 
 
 def target_of(path: Path, target: str | None) -> str:

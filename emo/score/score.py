@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import EmoError, ScoreError
-from emo.heads.runs.files import kept_columns, read_document
+from emo.heads.runs.files import check_probabilities, kept_columns, read_document
 from emo.manifest.rows import TextTable
 from emo.score.answers import (
     IDS,
@@ -185,6 +185,10 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         rows, path, PREDICTIONS, given=columns.get("prediction"), option="prediction",
         but=(id_column,),
     )  # fmt: skip
+    if not is_run(path) and metric.kind == "classes":
+        names = {f"p_{name}" for name in {*rows.columns[column], *gold.cells.values()}}
+        known = {name: cells for name, cells in rows.columns.items() if name in names}
+        check_probabilities(path, known)
     found = []
     for part in _by_seed(rows):
         answers = answers_of(part, path, id_column=id_column, column=column, split=gold.split)

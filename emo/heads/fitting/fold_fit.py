@@ -89,7 +89,7 @@ def _named_errors(by: str, fold: Fold) -> Iterator[None]:
     try:
         yield
     except FitError as error:
-        raise FitError(f"--cv {by}, fold {fold.name}: {error}") from error
+        raise type(error)(f"--cv {by}, fold {fold.name}: {error}") from error
 
 
 def _fold_result(fold: Fold, fitted: FitResult) -> FoldResult:

@@ -13,8 +13,9 @@ from emo.heads.data.targets import Target, fit_target
 from emo.heads.fitting.fold_fit import FittedFold
 from emo.heads.fitting.request import FitRequest
 from emo.heads.metrics.scores import Scores
-from emo.heads.runs.cross_result import CrossResult
+from emo.heads.runs.cross_result import CrossResult, FoldResult
 from emo.heads.runs.result import FitResult
+from emo.heads.training.diverged import DivergedError
 from emo.heads.training.fingerprint import hash_of_folds, hash_of_run
 from emo.manifest import Manifest
 
@@ -31,6 +32,8 @@ def gather_folds(
 ) -> CrossResult:
     """Return the result of a cross-validation: each fold, and all folds as one ``test``.
 
+    A seed that diverged in one fold counts in no fold.
+
     Args:
         fitted: the folds' results, in order.
         loaded: all clips of the cross-validation.
@@ -39,8 +42,12 @@ def gather_folds(
         by: how folds are made, as typed after ``--cv``.
         started: monotonic time in seconds at which the run began.
         notes: notes that come before those on clips and folds.
+
+    Raises:
+        DivergedError: every seed diverged in some fold.
     """
-    results = [each.fold for each in fitted]
+    seeds = _common_seeds(fitted)
+    results = [_with_seeds(each.fold, seeds) for each in fitted]
     question = hash_of_folds([each.question for each in fitted], by)
     all_notes = (
         *notes,
@@ -54,7 +61,7 @@ def gather_folds(
         data=Data(all_targets(loaded), loaded.sources, {}, {}, all_notes),
         manifest=request.manifest,
         features=request.features,
-        outcomes=fitted[0].outcomes,
+        outcomes=tuple(done for done in fitted[0].outcomes if done.seed in seeds),
         all_scores={
             name: {"test": pool_scores([f.scores[name] for f in results if name in f.scores])}
             for name in loaded.tasks
@@ -69,6 +76,32 @@ def gather_folds(
         inherited=request.initial.clip_ids,
     )
     return CrossResult(by, folds.how, pooled, tuple(results))
+
+
+def _common_seeds(fitted: Sequence[FittedFold]) -> list[int]:
+    """Return the seeds that diverged in no fold.
+
+    Raises:
+        DivergedError: there is none.
+    """
+    found = [[done.seed for done in each.outcomes] for each in fitted]
+    common = [seed for seed in found[0] if all(seed in seeds for seeds in found)]
+    if not common:
+        raise DivergedError("every seed diverged in some fold. Try a smaller --learning-rate.")
+    return common
+
+
+def _with_seeds(fold: FoldResult, seeds: Sequence[int]) -> FoldResult:
+    """Return the result of a fold with some of its seeds alone."""
+    return dataclasses.replace(
+        fold,
+        scores={target: scores.select(seeds) for target, scores in fold.scores.items()},
+        missing={
+            target: {name: scores.select(seeds) for name, scores in variants.items()}
+            for target, variants in fold.missing.items()
+        },
+        history=tuple(done for done in fold.history if done.seed in seeds),
+    )
 
 
 def pool_scores(parts: Sequence[Scores]) -> Scores:

@@ -9,6 +9,7 @@ from emo.heads.data.data import Data
 from emo.heads.fitting.lock import locked
 from emo.heads.options import FitOptions
 from emo.heads.training.checkpoint import Checkpoints, open_checkpoints
+from emo.heads.training.diverged import DivergedError
 from emo.heads.training.fingerprint import question_of
 
 NOTHING_TO_RESUME = "--resume: no interrupted fit had left anything here, so this one began anew"
@@ -26,7 +27,11 @@ def progress_files(out: Path | None, *, searches: bool = False) -> Iterator[None
         FitError: another fit of this ``out`` is running.
     """
     with locked(out):
-        yield
+        try:
+            yield
+        except DivergedError:
+            remove_checkpoints(out)  # going on from them would diverge again
+            raise
         journal = search_journal(out)
         if searches and journal is not None:
             journal.unlink(missing_ok=True)  # the run has its trials now

@@ -5,7 +5,7 @@ interrupted search can be resumed. ``draw_trials.py`` draws their values. A tria
 best score is behind the median of the trials before it.
 """
 
-import contextlib
+import math
 import statistics
 import sys
 import warnings
@@ -33,6 +33,7 @@ from emo.heads.fitting.request import Build
 from emo.heads.fitting.threads import torch_threads
 from emo.heads.head import Head
 from emo.heads.options import FitOptions
+from emo.heads.training.diverged import DivergedError
 from emo.heads.training.fingerprint import hash_of_question, question_of
 from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Round
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 LEAST_ROUNDS, LEAST_TRIALS = 5, 5
 """Rounds of a trial, and trials before it, without which it is not stopped."""
+
+DIVERGED = -math.inf
+"""Score of a trial whose training diverged."""
 
 FinishedTrial = tuple[int, list[float]]
 """Number of a trial, and its scores on val, round by round."""
@@ -81,7 +85,7 @@ def search(
         progress: whether to show a bar on stderr; None: only if stderr is a terminal.
 
     Raises:
-        FitError: the head declares no option to search.
+        FitError: the head declares no option to search, or every trial diverged.
     """
     import optuna
 
@@ -94,6 +98,11 @@ def search(
     _run_trials(_RunTrial(kind, data, options), drawer, kept, progress)
     study = optuna.create_study(direction="maximize")
     study.add_trials(drawer.trials)
+    if study.best_value == DIVERGED:
+        raise FitError(
+            f"--search: all {len(study.trials)} trials diverged; look for very large numbers in "
+            "the features"
+        )
     best = with_values(options, study.best_params)
     return Search(best, _table(study), journal, _note(study))
 
@@ -135,8 +144,12 @@ class _RunTrial:
             if is_behind(curve, proposal.before):
                 raise _BehindError
 
-        with contextlib.suppress(_BehindError):
+        try:
             train_head(build, train, val, options.loop, seed=options.first_seed, on_round=on_round)
+        except _BehindError:
+            pass
+        except DivergedError:
+            curve = [DIVERGED]
         report((proposal.number, curve))
         return curve
 
@@ -180,7 +193,7 @@ def _run_trials(
 
 def _score(trial: "FrozenTrial") -> float:
     """Return a trial's best score on val."""
-    return float(trial.value or 0.0)
+    return 0.0 if trial.value is None else float(trial.value)
 
 
 def _table(study: "Study") -> "pd.DataFrame":
@@ -196,9 +209,10 @@ def _note(study: "Study") -> str:
         f"{name.removeprefix(HEAD_PREFIX)} {_shown(value)}"
         for name, value in study.best_params.items()
     )
+    diverged = sum(trial.value == DIVERGED for trial in study.trials)
     return (
         f"search: the best of {len(study.trials)} trials scored {study.best_value:.3f} on val: "
-        f"{values}"
+        f"{values}{f'; {diverged} trials diverged' if diverged else ''}"
     )
 
 

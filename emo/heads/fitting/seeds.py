@@ -22,6 +22,7 @@ from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.runs.result import FitResult
 from emo.heads.training.checkpoint import Checkpoints
+from emo.heads.training.diverged import DivergedError, check_outputs
 from emo.heads.training.inference import outputs_of
 from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Outcome, Round
@@ -39,7 +40,7 @@ def fit_seeds(
     checkpoints: Checkpoints | None,
     on_round: Callable[[Round], None] = lambda _: None,
 ) -> FitResult:
-    """Fit and score the heads of all seeds.
+    """Fit and score the heads of all seeds; a seed that diverges is left out, with a note.
 
     Args:
         data: clips of the fit, in splits.
@@ -49,14 +50,15 @@ def fit_seeds(
         on_round: called after each round; rounds of seeds that are fitted in parallel alternate.
 
     Raises:
-        EmoError: the head does not fit the request, or a process died.
+        EmoError: the head does not fit the request, every seed diverged, or a process died.
     """
     check_request(request.kind, data, request.options)
     request.initial.check_splits(data)
 
     build = Build(request.kind, data.dims, data.widths, request.head_options, request.initial)
-    outcomes, outputs = _train_seeds(build, data, request.options, checkpoints, on_round)
-    scores = _score(data, request.options, outputs)
+    outcomes, outputs, notes = _train_seeds(build, data, request.options, checkpoints, on_round)
+    data = dataclasses.replace(data, notes=(*data.notes, *notes))
+    scores = _score(data, request.options, outputs, tuple(done.seed for done in outcomes))
     return FitResult(
         options=request.options,
         head_options=dataclasses.asdict(request.head_options),
@@ -81,8 +83,16 @@ def _train_seeds(
     options: FitOptions,
     checkpoints: Checkpoints | None,
     on_round: Callable[[Round], None],
-) -> tuple[tuple[Outcome, ...], Outputs]:
-    """Train the heads of all seeds; return their outcomes and outputs, float32 (S, rows, C)."""
+) -> tuple[tuple[Outcome, ...], Outputs, list[str]]:
+    """Train the heads of all seeds.
+
+    Returns:
+        The outcomes of the S seeds that did not diverge, their outputs, float32 (S, rows, C), and
+        a note on each seed that did.
+
+    Raises:
+        DivergedError: every seed diverged.
+    """
     head = build()
     with torch.no_grad():
         pooled = {
@@ -95,18 +105,27 @@ def _train_seeds(
     is_small = has_small_steps(head, pooled["train", ALL_STREAMS], options.loop.batch_size)
     processes = slots(len(seeds), is_small=is_small)
     with torch_threads(1 if is_small or processes > 1 else None):
-        fitted = list(
+        found = list(
             run_parallel(work, seeds.__getitem__, len(seeds), processes=processes, report=on_round)
+        )
+    diverged = [each for each in found if isinstance(each, DivergedError)]
+    fitted = [each for each in found if not isinstance(each, DivergedError)]
+    if not fitted:
+        more = f"; so did {len(diverged) - 1} other seeds" if len(diverged) > 1 else ""
+        raise DivergedError(
+            f"no head could be trained: {diverged[0]}{more}. Try a smaller --learning-rate, or "
+            "look for very large numbers in the features."
         )
     outcomes = tuple(outcome for outcome, _ in fitted)
     outputs = [outputs for _, outputs in fitted]
     if head.is_solved:
         outcomes = tuple(dataclasses.replace(outcomes[0], seed=s) for s in options.all_seeds)
         outputs *= options.seeds
-    return outcomes, {
+    stacked = {
         key: {target: np.stack([of[key][target] for of in outputs]) for target in data.widths}
         for key in pooled
     }
+    return outcomes, stacked, [f"{error}: left out" for error in diverged]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +139,25 @@ class _FitSeed:
     options: FitOptions
     checkpoints: Checkpoints | None
 
-    def __call__(self, seed: int, report: Callable[[Round], None]) -> tuple[Outcome, Outputs]:
-        """Return the outcome of a seed and its outputs, float32 (rows, C).
+    def __call__(
+        self, seed: int, report: Callable[[Round], None]
+    ) -> tuple[Outcome, Outputs] | DivergedError:
+        """Return the outcome of a seed and its outputs, float32 (rows, C), or why it diverged.
 
         Args:
             seed: the seed.
             report: called after each round.
+        """
+        try:
+            return self._fit(seed, report)
+        except DivergedError as error:
+            return error
+
+    def _fit(self, seed: int, report: Callable[[Round], None]) -> tuple[Outcome, Outputs]:
+        """Return the outcome of a seed and its outputs, float32 (rows, C).
+
+        Raises:
+            DivergedError: a loss, a weight or an output is not finite.
         """
         outcome = self.checkpoints.read_finished(seed) if self.checkpoints else None
         if outcome is None:
@@ -137,9 +169,10 @@ class _FitSeed:
                 self.checkpoints.write_finished(outcome)
         head = self.build()
         head.load_state_dict(outcome.state)
-        return outcome, {
-            key: outputs_of(head, batch, self.targets) for key, batch in self.pooled.items()
-        }
+        outputs = {key: outputs_of(head, batch, self.targets) for key, batch in self.pooled.items()}
+        by_name = {" ".join(key).strip(): found for key, found in outputs.items()}
+        check_outputs(outcome, by_name, self.options.loop.learning_rate)
+        return outcome, outputs
 
 
 def _variant_batches(data: Data, options: FitOptions) -> Iterator[tuple[str, str, Batch]]:
@@ -152,7 +185,7 @@ def _variant_batches(data: Data, options: FitOptions) -> Iterator[tuple[str, str
 
 
 def _score(
-    data: Data, options: FitOptions, outputs: Outputs
+    data: Data, options: FitOptions, outputs: Outputs, seeds: tuple[int, ...]
 ) -> dict[str, dict[str, dict[str, Scores]]]:
     """Score each split once; return the scores by target, variant and split."""
     found: dict[str, dict[str, dict[str, Scores]]] = {}
@@ -165,7 +198,7 @@ def _score(
         for split in data.splits:
             tables = {key[1]: out[target.name] for key, out in outputs.items() if key[0] == split}
             scores = data.splits[split].answers[target.name].score_all(
-                tables, seeds=options.all_seeds, majority=majority,
+                tables, seeds=seeds, majority=majority,
                 bootstrap_seed=None if split == "train" else options.first_seed,
             )  # fmt: skip
             for variant, each in scores.items():

@@ -1,5 +1,6 @@
 """Scores of one split over all seeds, and a guard so that ``test`` is scored only once."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +60,17 @@ class Scores:
         counts = metrics.confusion(self.labels, self.predictions, len(self.classes))
         summed: np.ndarray = counts.sum(0)
         return summed
+
+    def select(self, seeds: Sequence[int]) -> "Scores":
+        """Return the scores of some of the seeds, in the order of :attr:`seeds`."""
+        kept = [index for index, seed in enumerate(self.seeds) if seed in seeds]
+        if len(kept) == len(self.seeds):
+            return self
+        return dataclasses.replace(
+            self,
+            seeds=tuple(self.seeds[index] for index in kept),
+            probabilities=self.probabilities[kept],
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the scores as they are kept in ``run.json``.

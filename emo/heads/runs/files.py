@@ -80,6 +80,29 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
+NOT_FINITE = frozenset(("", "nan", "inf", "-inf"))
+"""Cells of a table of predictions that are no finite number."""
+
+
+def check_probabilities(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+    """Check that the probabilities of a table of predictions are finite.
+
+    Args:
+        path: the table, named in the error.
+        columns: cells by name of the column, as text; those of ``p_<class>`` are probabilities.
+
+    Raises:
+        FitError: a probability is not finite; the head that predicted it had diverged.
+    """
+    for name, cells in columns.items():
+        if name.startswith("p_") and not NOT_FINITE.isdisjoint(cells):
+            bad = sum(cell in NOT_FINITE for cell in cells)
+            raise FitError(
+                f"{path}: {bad:,} of {len(cells):,} probabilities in column {name} are not finite: "
+                "training of the head diverged. Fit it again with a smaller --learning-rate."
+            )
+
+
 Column = Sequence[object] | np.ndarray
 """Cells of one column of a table."""
 

@@ -18,6 +18,7 @@ from emo.heads.data.scaling import Scaling
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import LIBRARY, Batch, Head
 from emo.heads.runs.files import WEIGHTS_FILE, read_document
+from emo.heads.training.diverged import check_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
@@ -53,7 +54,8 @@ class Run:
         """Read a run folder.
 
         Raises:
-            FitError: the folder is no run with a head, or is damaged or of a newer version.
+            FitError: the folder is no run with a head, is damaged or of a newer version, or has
+                weights that are not finite.
         """
         document = read_document(path)
         if "folds" in document:
@@ -77,6 +79,7 @@ class Run:
                 if name.startswith("head/")
             }
             head.load_state_dict(weights)
+            check_weights(f"{path}: training of its head diverged", head)
             scalings = {
                 stream: Scaling(
                     tensors[f"scaling/{stream}/centre"],
@@ -137,7 +140,8 @@ class Run:
             of :func:`emo.heads.data.dialogues.pairs_of`.
 
         Raises:
-            FitError: a stream is missing, or has another width or number of clips.
+            FitError: a stream is missing, or has another width or number of clips, or the head's
+                outputs are not finite.
         """
         for name, spec in self.streams.items():
             if name not in streams:
@@ -161,7 +165,14 @@ class Run:
             turns=torch.from_numpy(turns),
             pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
         )
-        return outputs_of(self.head, batch, self.targets)
+        found = outputs_of(self.head, batch, self.targets)
+        for name, table in found.items():
+            if bad := rows_not_finite(table):
+                raise FitError(
+                    f"{self.path}: the head's outputs of {name} are not finite for {bad:,} of "
+                    f"{len(table):,} rows: its training diverged, or these features are very large"
+                )
+        return found
 
 
 def stored_tokens(

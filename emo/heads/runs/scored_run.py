@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from emo.errors import FitError
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, TITLES
-from emo.heads.runs.files import predictions_file
+from emo.heads.runs.files import NOT_FINITE, check_probabilities, predictions_file
 from emo.table import fold_streams, with_spread
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ScoredRun:
         """Read the predictions on :attr:`split`, with cells as text.
 
         Raises:
-            FitError: the run has no file of predictions.
+            FitError: the run has no file of predictions, or they are not finite.
         """
         import pandas as pd  # a second to import
 
@@ -56,7 +56,14 @@ class ScoredRun:
         if not path.is_file():
             raise FitError(f"{path}: no such file; fit the run again")
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        return table[table["split"] == self.split]
+        table = table[table["split"] == self.split]
+        check_probabilities(path, {str(name): table[name].tolist() for name in table})
+        if self.target.task == "regress" and not NOT_FINITE.isdisjoint(table["prediction"]):
+            raise FitError(
+                f"{path}: predictions of {self.target.name} are not finite: training of the head "
+                "diverged. Fit it again with a smaller --learning-rate."
+            )
+        return table
 
     def row(self) -> dict[str, object]:
         """Return the run's row of the ranking."""

@@ -13,6 +13,7 @@ from emo.heads.labels import is_classes, known_rows
 from emo.heads.metrics.measures import headline
 from emo.heads.options import LoopOptions
 from emo.heads.training.checkpoint import Checkpoints, RunningSeed
+from emo.heads.training.diverged import check_losses, check_weights, when_diverged
 from emo.heads.training.inference import logits_of
 from emo.heads.training.losses import make_loss, plain_loss
 from emo.heads.training.outcome import Outcome, Round
@@ -40,17 +41,23 @@ def train_head(
         on_round: called after each round, for instance by a progress bar.
         checkpoints: where the state of gradient steps is written, and read to continue an
             interrupted fit; None: nowhere.
+
+    Raises:
+        DivergedError: a loss or a weight is not finite.
     """
     with _seeded(seed):
         head = build()
         loss = make_loss(train, options)
         solved = head.path(train, val, loss)
         if solved is not None:
-            best = _BestRound(head, val, seed, math.inf)  # a path is short: no early stopping
+            # a path is short: no early stopping
+            best = _BestRound(head, val, seed, patience=math.inf, learning_rate=None)
             best.run(solved, on_round)
             return Outcome(seed, best.state, tuple(best.history), is_exact=True)
         steps = Steps(head, train, loss, options, seed=seed)
-        best = _BestRound(head, val, seed, options.patience)
+        best = _BestRound(
+            head, val, seed, patience=options.patience, learning_rate=options.learning_rate
+        )
         earlier = checkpoints.read_running(seed) if checkpoints else None
         if earlier is not None:
             steps.load(earlier.tensors, earlier.state_json)
@@ -70,8 +77,11 @@ def train_head(
 class _BestRound:
     """All rounds so far, and the weights of the best by score on ``val``, then by loss."""
 
-    def __init__(self, head: Head, val: Batch, seed: int, patience: float) -> None:
-        self._head, self._val, self._seed, self._patience = head, val, seed, patience
+    def __init__(
+        self, head: Head, val: Batch, seed: int, *, patience: float, learning_rate: float | None
+    ) -> None:
+        self._head, self._val, self._seed = head, val, seed
+        self._patience, self._learning_rate = patience, learning_rate
         self.history: list[Round] = []
         self.state: dict[str, Tensor] = {}
 
@@ -81,6 +91,9 @@ class _BestRound:
         Args:
             rounds: yields the training loss of each round; the head then holds its weights.
             on_round: called after each round.
+
+        Raises:
+            DivergedError: a loss or a weight is not finite.
         """
         while self._rounds_since_best() < self._patience:
             train_loss = next(rounds, None)
@@ -90,8 +103,11 @@ class _BestRound:
             best = max(((each.val_score, -each.val_loss) for each in self.history), default=None)
             is_best = best is None or (val_score, -val_loss) > best
             number = len(self.history) + 1
+            when = when_diverged(self._seed, number, self._learning_rate)
+            check_losses(when, train_loss=train_loss, val_loss=val_loss)
             self.history.append(Round(self._seed, number, train_loss, val_loss, val_score, is_best))
             if is_best:
+                check_weights(when, self._head)
                 state = self._head.state_dict().items()
                 self.state = {name: tensor.clone() for name, tensor in state}
             on_round(self.history[-1])
