@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from torch import Tensor
 
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
@@ -25,22 +26,19 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
-from emo.extract.networks.hf.inputs import (
-    AudioInputs,
-    PictureInputs,
-    TextInputs,
-    picture_of,
-    tokens_of,
-)  # fmt: skip
+from emo.extract.networks.hf.inputs import AudioInputs, PictureInputs, picture_of
 from emo.extract.networks.hf.kinds import (
+    PADDED_TEXT,
     Kind,
     kind_of,
     level_of,
     video_frames,
     width_of,
 )
-from emo.extract.networks.hf.models import forward_of, load_network
+from emo.extract.networks.hf.models import call_of, forward_of, load_network, text_positions
 from emo.extract.networks.hf.options import HFOptions
+from emo.extract.networks.hf.processors import ModelInput
+from emo.extract.networks.hf.text import TextInputs
 from emo.store.recipe import StreamSpec
 
 STREAMS: dict[Kind, str] = {
@@ -83,6 +81,7 @@ class HF(Model):
         streams="text, audio, video or face (T, D)",
     )
     options: HFOptions
+    version: ClassVar[int] = 2  # 2: padding, masks and types of text and sound as documented
 
     @classmethod
     def weights(cls, options: HFOptions) -> Weights:
@@ -112,7 +111,9 @@ class HF(Model):
         """Return one stream; its width is in the configuration."""
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(found.folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            found.folder, local_files_only=True, trust_remote_code=False
+        )
         kind = kind_of(options.input, config.to_dict())
         level = level_of(options.level, kind, config.to_dict())
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
@@ -162,16 +163,12 @@ class HF(Model):
         super().__init__(options, device=device)
         config = read_config(found.get("config.json"))
         self.kind = kind_of(options.input, config)
-        level = level_of(options.level, self.kind, config)
-        network, has_pooler = load_network(found.folder, config, level)
+        self._level = level_of(options.level, self.kind, config)
+        network, has_pooler = load_network(found.folder, config, self._level)
         self.network = network.to(self.device)
-        readers = {"text": TextInputs, "audio": AudioInputs}
-        self.reader: Any = readers.get(self.kind, PictureInputs)(found.folder, config)
-        self._forward = forward_of(
-            self.network, self.kind, level, model_type=str(config["model_type"]),
-            layers=options.layers, has_pooler=has_pooler,
-        )  # fmt: skip
-        self._is_whisper = config["model_type"] == "whisper"
+        call = call_of(self.network, self.kind, str(config["model_type"]))
+        self.reader = _reader(self.kind, found.folder, config, call.names, self.network)
+        self._forward = forward_of(call, self._level, layers=options.layers, has_pooler=has_pooler)
         self._frames = video_frames(config) if self.kind == "video" else 1
 
     @classmethod
@@ -202,7 +199,7 @@ class HF(Model):
         """Run the model's processor on the text, each window of sound or video, or each image."""
         stream = STREAMS[self.kind]
         if self.kind == "text":
-            return self._made(media.text and self.reader.rows(media.text), media, "text", stream)
+            return self._made(media.text and self.reader.inputs(media.text), media, "text", stream)
         if self.kind in {"audio", "spectrogram"}:
             return self._made(self._audio_rows(media), media, "audio", stream)
         if self.kind == "face":
@@ -223,10 +220,10 @@ class HF(Model):
             return None
         window, hop = self.options.window_seconds, self.options.hop_seconds
         if self.kind == "audio":
-            rows, seconds = self.reader.rows(
+            made: list[ModelInput] = self.reader.inputs(
                 media.samples, media.sample_rate, window or AUDIO_SECONDS, hop
             )
-            return list(zip(rows, seconds, strict=True)) if self._is_whisper else rows
+            return made
         length = window or PICTURE_SECONDS
         starts = window_starts(media.samples.shape[1] / media.sample_rate, length, hop or length)
         pieces = (
@@ -248,19 +245,36 @@ class HF(Model):
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
-        owners = [index for index, inputs in enumerate(batch) for _ in inputs["rows"]]
-        rows = [row for inputs in batch for row in inputs["rows"]]
-        lengths: list[float | None] = [None] * len(rows)
-        if self._is_whisper:
-            rows, lengths = [row for row, _ in rows], [seconds for _, seconds in rows]
-        found: list[list[np.ndarray]] = [[] for _ in batch]
-        for owner, tokens, seconds in zip(
-            owners, self.run(self._forward, rows), lengths, strict=True
-        ):
-            if seconds is not None and tokens.shape[1] > 1:  # drop tokens of the padding to 30 s
-                tokens = tokens[:, : max(1, round(seconds * 50))]
-            found[owner].append(tokens_of(tokens))
-        return [{STREAMS[self.kind]: np.concatenate(parts)} for parts in found]
+        made: list[ModelInput] = [one for inputs in batch for one in inputs["rows"]]
+        names = tuple(made[0].rows)
+
+        def forward(*tensors: Tensor) -> Tensor:
+            return self._forward(**dict(zip(names, tensors, strict=True)))
+
+        outputs = iter(self.run(forward, [tuple(one.rows[name] for name in names) for one in made]))
+        is_cut = self._level == "tokens"
+        return [
+            {
+                STREAMS[self.kind]: np.concatenate(
+                    [one.tokens_of(next(outputs), is_cut=is_cut) for one in inputs["rows"]]
+                )
+            }
+            for inputs in batch
+        ]
+
+
+def _reader(
+    kind: Kind, folder: Path, config: Mapping[str, Any], names: frozenset[str], network: Any
+) -> Any:
+    """Load the processor that makes the model's inputs."""
+    if kind == "text":
+        return TextInputs(
+            folder, names, positions=text_positions(network),
+            is_padded=config.get("model_type") in PADDED_TEXT,
+        )  # fmt: skip
+    if kind == "audio":
+        return AudioInputs(folder, config, names)
+    return PictureInputs(folder, names)
 
 
 def _config(options: HFOptions) -> dict[str, Any]:

@@ -9,8 +9,31 @@ Kind = Literal["text", "audio", "image", "face", "video", "spectrogram"]
 """What a model reads; ``face``: images that are face crops, ``spectrogram``: images of sound."""
 Level = Literal["tokens", "mean", "first", "pooler", "projected"]
 """Which output is kept; see docs/backbones.md."""
-TWO_TOWERS = {"clip", "siglip", "siglip2", "clap", "chinese_clip", "altclip", "metaclip_2"}
-"""Model types with one tower for text and one for images or audio."""
+PICTURES: tuple[Kind, ...] = ("image", "face", "spectrogram")
+"""What an image model can be given; the first one is the default."""
+TWO_TOWERS: dict[str, tuple[Kind, ...]] = {
+    "clap": ("audio",), "x_clip": ("video",), "videoprism": ("video",),
+    **dict.fromkeys(
+        ("aimv2", "align", "altclip", "blip", "chinese_clip", "clip", "clipseg", "flava",
+         "groupvit", "metaclip_2", "owlv2", "owlvit", "siglip", "siglip2", "tipsv2",
+         "vision-text-dual-encoder"),
+        PICTURES,
+    ),
+}  # fmt: skip
+"""Model type with one tower for text and one for other media -> what the other tower reads."""
+PADDED_TEXT = {
+    f"{name}{suffix}"
+    for name in ("siglip", "siglip2", "tipsv2", "videoprism")
+    for suffix in ("", "_text_model")
+}
+"""Model types whose texts are padded to the model's length: they were trained so, and SigLIP's
+vector of a text is that of the last position."""
+PADDED_LENGTH = 64
+"""Tokens that such texts are padded to, unless the tokenizer or the model has a lower limit."""
+_NO_COMMON_WIDTH = {"siglip", "siglip2", "tipsv2", "videoprism"}  # towers of equal width
+_AUDIO_TASKS = ("AUDIO_CLASSIFICATION", "CTC", "SPEECH_SEQ_2_SEQ")
+_PICTURE_TASKS = ("IMAGE", "IMAGE_CLASSIFICATION")
+_TEXT_TASKS = ("MASKED_LM", "SEQUENCE_CLASSIFICATION", "TEXT_ENCODING")
 _DECLARED_FRAMES = ("num_frames", "frames_per_clip")
 
 
@@ -20,19 +43,41 @@ def kind_of(asked: Kind | Literal["auto"], config: Mapping[str, Any]) -> Kind:
     Args:
         asked: the option ``input``.
         config: content of ``config.json``.
+
+    Raises:
+        OptionError: models of this type cannot read what was asked.
     """
-    if asked != "auto":
-        return asked
+    known = _readable(config.get("model_type"))
+    if asked == "auto":
+        return known[0] if known else "text"
+    if known and asked not in known:
+        hint = " (input=image takes single frames of the video)" if "image" in known else ""
+        raise OptionError(
+            f"hf.input={asked}: a model of type {config.get('model_type')} reads "
+            f"{' or '.join(known)}, not {asked}; give one of these, or leave input out{hint}"
+        )
+    return asked
+
+
+def _readable(name: object) -> tuple[Kind, ...]:
+    """Return what models of a type read, the default first; empty: it is not known."""
     from transformers.models.auto import modeling_auto as auto
 
-    name = config.get("model_type")
+    if isinstance(name, str) and name in TWO_TOWERS:
+        return (*TWO_TOWERS[name], "text")
     if name in auto.MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES:
-        return "video"
-    if name == "clap" or name in auto.MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES:
-        return "audio"
-    if name in TWO_TOWERS or name in auto.MODEL_FOR_IMAGE_MAPPING_NAMES:
-        return "image"
-    return "image" if name in auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES else "text"
+        return ("video",)
+    if any(name in getattr(auto, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in _AUDIO_TASKS):
+        return ("audio",)
+    if str(name).endswith("_vision_model") or any(
+        name in getattr(auto, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in _PICTURE_TASKS
+    ):
+        return PICTURES
+    if str(name).endswith("_text_model") or any(
+        name in getattr(auto, f"MODEL_FOR_{task}_MAPPING_NAMES") for task in _TEXT_TASKS
+    ):
+        return ("text",)
+    return ()
 
 
 def level_of(asked: Level | Literal["auto"], kind: Kind, config: Mapping[str, Any]) -> Level:
@@ -95,8 +140,10 @@ def width_of(config: Any, kind: Kind, level: Level) -> int:
     tower = {"text": "text_config", "audio": "audio_config"}.get(kind, "vision_config")
     part = getattr(config, tower, None) or config
     if level == "projected":
-        known = getattr(config, "projection_dim", None) or getattr(part, "projection_size", None)
-        if known and config.model_type not in {"siglip", "siglip2"}:
+        own = getattr(part, "projection_size", None) if kind == "text" else None
+        common = None if config.model_type in _NO_COMMON_WIDTH else config
+        known = own or getattr(common, "projection_dim", None)
+        if known:
             return int(known)
     for name in ("hidden_size", "d_model", "embed_dim", "hidden_dim"):
         if isinstance(getattr(part, name, None), int):
