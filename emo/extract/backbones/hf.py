@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from torch import Tensor
 
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
@@ -25,22 +26,11 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
-from emo.extract.networks.hf.inputs import (
-    AudioInputs,
-    PictureInputs,
-    TextInputs,
-    picture_of,
-    tokens_of,
-)  # fmt: skip
-from emo.extract.networks.hf.kinds import (
-    Kind,
-    kind_of,
-    level_of,
-    video_frames,
-    width_of,
-)
-from emo.extract.networks.hf.models import forward_of, load_network
+from emo.extract.networks.hf.inputs import picture_of, reader_of
+from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
+from emo.extract.networks.hf.models import call_of, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
+from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.store.recipe import StreamSpec
 
 STREAMS: dict[Kind, str] = {
@@ -60,6 +50,9 @@ _FILES = (
     WeightFile(("*preprocessor_config.json",), is_optional=True),
     WeightFile(("processor_config.json",), is_optional=True),
     WeightFile(("token*.json",), is_optional=True),
+    WeightFile(("added_tokens.json",), is_optional=True),
+    WeightFile(("*.codes",), is_optional=True),
+    WeightFile(("*.spm",), is_optional=True),
     WeightFile(("vocab*",), is_optional=True),
     WeightFile(("merges.txt",), is_optional=True),
     WeightFile(("special_tokens_map.json",), is_optional=True),
@@ -83,6 +76,7 @@ class HF(Model):
         streams="text, audio, video or face (T, D)",
     )
     options: HFOptions
+    version: ClassVar[int] = 2  # 2: padding, masks and types of text and sound as documented
 
     @classmethod
     def weights(cls, options: HFOptions) -> Weights:
@@ -112,9 +106,9 @@ class HF(Model):
         """Return one stream; its width is in the configuration."""
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(found.folder, local_files_only=True)
+        config = load_processor(AutoConfig, found.folder)
         kind = kind_of(options.input, config.to_dict())
-        level = level_of(options.level, kind, config.to_dict())
+        level = level_of(options.level, kind, config.to_dict(), options.layers)
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
         dim = width_of(config, kind, level)
@@ -162,16 +156,12 @@ class HF(Model):
         super().__init__(options, device=device)
         config = read_config(found.get("config.json"))
         self.kind = kind_of(options.input, config)
-        level = level_of(options.level, self.kind, config)
-        network, has_pooler = load_network(found.folder, config, level)
+        self._level = level_of(options.level, self.kind, config)
+        network, has_pooler = load_network(found.folder, config, self._level)
         self.network = network.to(self.device)
-        readers = {"text": TextInputs, "audio": AudioInputs}
-        self.reader: Any = readers.get(self.kind, PictureInputs)(found.folder, config)
-        self._forward = forward_of(
-            self.network, self.kind, level, model_type=str(config["model_type"]),
-            layers=options.layers, has_pooler=has_pooler,
-        )  # fmt: skip
-        self._is_whisper = config["model_type"] == "whisper"
+        call = call_of(self.network, self.kind, str(config["model_type"]))
+        self.reader: Any = reader_of(self.kind, found.folder, config, call.names, self.network)
+        self._forward = forward_of(call, self._level, layers=options.layers, has_pooler=has_pooler)
         self._frames = video_frames(config) if self.kind == "video" else 1
 
     @classmethod
@@ -202,7 +192,9 @@ class HF(Model):
         """Run the model's processor on the text, each window of sound or video, or each image."""
         stream = STREAMS[self.kind]
         if self.kind == "text":
-            return self._made(media.text and self.reader.rows(media.text), media, "text", stream)
+            pieces = self.reader.inputs(media.text) if media.text else []
+            notes = {"text_pieces": float(len(pieces))} if len(pieces) > 1 else {}
+            return self._made(pieces, media, "text", stream, notes)
         if self.kind in {"audio", "spectrogram"}:
             return self._made(self._audio_rows(media), media, "audio", stream)
         if self.kind == "face":
@@ -223,10 +215,10 @@ class HF(Model):
             return None
         window, hop = self.options.window_seconds, self.options.hop_seconds
         if self.kind == "audio":
-            rows, seconds = self.reader.rows(
+            made: list[ModelInput] = self.reader.inputs(
                 media.samples, media.sample_rate, window or AUDIO_SECONDS, hop
             )
-            return list(zip(rows, seconds, strict=True)) if self._is_whisper else rows
+            return made
         length = window or PICTURE_SECONDS
         starts = window_starts(media.samples.shape[1] / media.sample_rate, length, hop or length)
         pieces = (
@@ -238,7 +230,7 @@ class HF(Model):
         return [self.reader.frames(picture_of(piece, media.sample_rate)[None]) for piece in pieces]
 
     def _made(
-        self, rows: list[Any] | str | None, media: Media, wanted: str, stream: str,
+        self, rows: list[Any] | None, media: Media, wanted: str, stream: str,
         notes: Mapping[str, float] = {},
     ) -> Prepared:  # fmt: skip
         """Wrap the rows of a clip; without rows its stream is absent because ``wanted`` is."""
@@ -248,19 +240,22 @@ class HF(Model):
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
-        owners = [index for index, inputs in enumerate(batch) for _ in inputs["rows"]]
-        rows = [row for inputs in batch for row in inputs["rows"]]
-        lengths: list[float | None] = [None] * len(rows)
-        if self._is_whisper:
-            rows, lengths = [row for row, _ in rows], [seconds for _, seconds in rows]
-        found: list[list[np.ndarray]] = [[] for _ in batch]
-        for owner, tokens, seconds in zip(
-            owners, self.run(self._forward, rows), lengths, strict=True
-        ):
-            if seconds is not None and tokens.shape[1] > 1:  # drop tokens of the padding to 30 s
-                tokens = tokens[:, : max(1, round(seconds * 50))]
-            found[owner].append(tokens_of(tokens))
-        return [{STREAMS[self.kind]: np.concatenate(parts)} for parts in found]
+        made: list[ModelInput] = [one for inputs in batch for one in inputs["rows"]]
+        names = tuple(made[0].rows)
+
+        def forward(*tensors: Tensor) -> Tensor:
+            return self._forward(**dict(zip(names, tensors, strict=True)))
+
+        outputs = iter(self.run(forward, [tuple(one.rows[name] for name in names) for one in made]))
+        is_cut = self._level == "tokens"
+        return [
+            {
+                STREAMS[self.kind]: np.concatenate(
+                    [one.tokens_of(next(outputs), is_cut=is_cut) for one in inputs["rows"]]
+                )
+            }
+            for inputs in batch
+        ]
 
 
 def _config(options: HFOptions) -> dict[str, Any]:
