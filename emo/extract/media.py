@@ -200,10 +200,12 @@ class Media:
     """Decoded content of one clip for one backbone; None: not required, or the clip lacks it."""
 
     frames: np.ndarray | None = None
-    """uint8 (F, H, W, 3) RGB with the file's rotation applied; (F, squash, squash, 3) with
-    ``Needs.squash``; (F, …), any dtype, with ``Needs.transform``."""
+    """uint8 (F, H, W, 3) RGB as a player shows them: turned and mirrored as the file says, with
+    square pixels; (F, squash, squash, 3) with ``Needs.squash``; (F, …), any dtype, with
+    ``Needs.transform``."""
     frame_seconds: np.ndarray | None = None
-    """float64 (F,): time of each frame in seconds from the start of the file."""
+    """float64 (F,): time at which each frame begins to be shown, in seconds from the start of the
+    file; before the clip's start where no frame begins within the clip."""
     faces: Faces | None = None
     """Face crops uint8 (F, size, size, 3) and where they were found."""
     samples: np.ndarray | None = None
@@ -219,6 +221,9 @@ class Media:
     absent: dict[str, str] = field(default_factory=dict)
     """Modality that was required but is None -> the reason: ``{"audio": "the file has no audio
     track"}``. The keys are ``video``, ``face``, ``audio``, ``text``, ``array``."""
+    notes: dict[str, float] = field(default_factory=dict)
+    """What is wrong with the media that were decoded for this backbone, to be stored beside the
+    tokens: ``damaged_frames`` and ``seconds_lacking``. Empty: nothing."""
 
 
 DetectFaces = Callable[[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]

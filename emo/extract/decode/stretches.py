@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from emo.extract.decode.decode import probe_seconds
+from emo.extract.decode.notes import ADDED_UP
 from emo.extract.decode.source import ClipSource
 
 Tokens = Mapping[str, np.ndarray]
@@ -53,7 +54,7 @@ def join_stretches(pieces: Sequence[StretchResult]) -> StretchResult:
     """Join the results of a clip's stretches, in time order, to the result of the clip.
 
     One failed stretch makes the clip fail. A stream that is absent in some stretches has the tokens
-    of the others. Notes are averaged.
+    of the others. Notes are averaged; damaged frames and lacking seconds are added up.
     """
     failure = next((piece.failure for piece in pieces if piece.failure is not None), None)
     if len(pieces) == 1 or failure is not None:
@@ -70,8 +71,9 @@ def join_stretches(pieces: Sequence[StretchResult]) -> StretchResult:
         if name not in names
     }
     keys = dict.fromkeys(key for piece in pieces for key in piece.notes)
+    values = {key: [piece.notes[key] for piece in pieces if key in piece.notes] for key in keys}
     notes = {
-        key: float(np.mean([piece.notes[key] for piece in pieces if key in piece.notes]))
-        for key in keys
+        key: float(np.sum(found) if key in ADDED_UP else np.mean(found))
+        for key, found in values.items()
     }
     return StretchResult(tokens, None, absent, notes)
