@@ -32,6 +32,11 @@ class Probe:
     """Where the file ends."""
     absent: dict[str, str] = field(default_factory=dict)
     """``{"audio": "the file has no audio track"}``, also for ``video``."""
+    notes: dict[str, float] = field(default_factory=dict)
+    """What is wrong with media that can be decoded, as ``Media.notes``; ``seconds_lacking`` is NaN
+    where only headers were read."""
+    is_still: bool = False
+    """Whether the clip is a still picture without sound: it has no length."""
 
 
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
@@ -55,6 +60,8 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
             [f"{clip.id} ({seconds:.3f} s)" for clip, seconds in timed if seconds < SHORT_SECONDS],
         ),
         warning("clips that end after their file", _past_the_end(pairs)),
+        warning("files that are cut", _cut(pairs)),
+        warning("clips with damaged frames", _damaged(pairs)),
         warning("clips without picture", _lacking(pairs, "video")),
         warning("clips without sound", _lacking(pairs, "audio")),
     ]
@@ -74,11 +81,27 @@ def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
     ]
 
 
+def _cut(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
+    lacking = [(clip.id, probe.notes.get("seconds_lacking", 0.0)) for clip, probe in pairs]
+    return [
+        f"{clip_id} (the end is lacking)"
+        if np.isnan(seconds)
+        else f"{clip_id} (at least {seconds:.2f} s are lacking)"
+        for clip_id, seconds in lacking
+        if seconds
+    ]
+
+
+def _damaged(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
+    counts = [(clip.id, probe.notes.get("damaged_frames", 0.0)) for clip, probe in pairs]
+    return [f"{clip_id} ({count:.0f} frames)" for clip_id, count in counts if count]
+
+
 def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
     return [
         f"{clip.id} ({probe.absent[modality]})"
         for clip, probe in pairs
-        if modality in probe.absent and clip.video
+        if modality in probe.absent and clip.video and not probe.is_still
     ]
 
 
@@ -110,32 +133,43 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 def _headers(clip: Clip, root: Path) -> Probe:
     from emo.extract.decode.container import declared_seconds, open_media, pick
+    from emo.extract.decode.still import NO_SOUND, is_still, still_shape
+    from emo.extract.decode.truncated import is_truncated
 
     tracks: dict[str, list[str]] = {}
     for path, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
         if path is not None:
             tracks.setdefault(path, []).append(is_for)
-    absent, lengths = {}, []
+    absent: dict[str, str] = {}
+    notes: dict[str, float] = {}
+    lengths = []
     for path, wanted in tracks.items():
+        if is_still(root / path):
+            still_shape(root / path)
+            absent |= {"audio": NO_SOUND} if "audio" in wanted else {}
+            continue
         with open_media(root / path) as container:
             for is_for in wanted:
                 if pick([s for s in container.streams if s.type == is_for]) is None:
                     absent[is_for] = f"the file has no {is_for} track"
             lengths.append(declared_seconds(container))
+            if is_truncated(root / path, container.format.name):
+                notes["seconds_lacking"] = np.nan
     file_seconds = max((length for length in lengths if length is not None), default=None)
-    return _judge(clip, absent, file_seconds)
+    return _judge(clip, absent, file_seconds, notes)
 
 
 def _decode(clip: Clip, root: Path) -> Probe:
     from emo.extract.decode.decode import load_media, probe_seconds
     from emo.extract.decode.source import ClipSource, source_of
+    from emo.extract.decode.still import is_still
     from emo.extract.media import Needs
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)
     media = load_media(source_of(clip, root), [need], detect=None)[0]
     start = clip.start_seconds or 0.0
     ends = []
-    if media.frame_seconds is not None:
+    if media.frame_seconds is not None and not is_still(root / (clip.video or "")):
         ends.append(float(media.frame_seconds[-1]))
     if media.samples is not None and media.sample_rate:
         ends.append(start + media.samples.shape[1] / media.sample_rate)
@@ -144,10 +178,14 @@ def _decode(clip: Clip, root: Path) -> Probe:
     if decoded is not None and declared is not None and clip.end_seconds is None:
         # the last frame lasts a while, which headers know; beyond that, what was decoded counts
         decoded = declared if 0 < declared - decoded < _SLACK_SECONDS else decoded
-    return _judge(clip, media.absent, decoded)
+    return _judge(clip, media.absent, decoded, media.notes)
 
 
-def _judge(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:
+def _judge(
+    clip: Clip, absent: dict[str, str], file_seconds: float | None, notes: dict[str, float]
+) -> Probe:
+    from emo.extract.decode.still import NO_SOUND
+
     wanted = {"video", "audio"} if clip.video else {"audio"}
     if wanted <= absent.keys():
         return Probe(fault="; ".join(absent[name] for name in sorted(wanted)))
@@ -155,8 +193,13 @@ def _judge(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Pr
     ends = [seconds for seconds in (end, file_seconds) if seconds is not None]
     if file_seconds is not None and file_seconds < start:
         return Probe(fault=f"starts at {start:g} s, the file ends at {file_seconds:.2f} s")
+    is_still = absent.get("audio") == NO_SOUND
     return Probe(
-        seconds=min(ends) - start if ends else None, file_seconds=file_seconds, absent=absent
+        seconds=min(ends) - start if ends and not is_still else None,
+        file_seconds=file_seconds,
+        absent=absent,
+        notes=notes,
+        is_still=is_still,
     )
 
 

@@ -82,6 +82,9 @@ def extract(
     ] = "auto",
     dtype: Annotated[Precision | None, Option(help="Precision of the models.")] = None,
     faces: Annotated[FaceChoice | None, Option(help="Which faces are cropped.")] = None,
+    strict_media: Annotated[
+        bool, Option("--strict-media", help="Fail clips whose media are damaged or cut.")
+    ] = False,
     retry_failed: Annotated[bool, Option("--retry-failed", help="Do failed clips again.")] = False,
     changed: Annotated[Changed, Option(help="Clips changed under their id.")] = Changed.stop,
     dry_run: Annotated[
@@ -181,7 +184,7 @@ def extract(
     )  # fmt: skip
     options = ExtractOptions(
         executor or "local", workers, device, part_clips, batch_clips, rows_of(batch_size),
-        retry_failed, changed.value, anyway, Resources(**resources), jobs,
+        strict_media, retry_failed, changed.value, anyway, Resources(**resources), jobs,
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)
     print("\n".join(report_lines(report, requests, is_dry_run=dry_run)))

@@ -32,10 +32,12 @@ def folder(
     test: Test = [],
 ) -> None:
     """One clip for each media file; a .wav beside a video of the same name is its audio."""
-    from emo.manifest.make import from_folder
+    from emo.manifest.make import from_folder, posters
 
     manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
     print(f"{len(manifest.clips):,} clips -> {out}")
+    if left_out := len(posters(media)):
+        print(f"left out: {left_out:,} pictures beside a video of the same name (its posters)")
     if manifest.root != Path(os.path.abspath(out.parent)):
         print(f"the media lie elsewhere: add --root {manifest.root} to the commands that read it")
 

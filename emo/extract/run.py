@@ -47,6 +47,8 @@ class ExtractOptions:
     """Clips handed to the models together; None: 16, on a GPU 64, of texts 256."""
     batch_size: int | None = None
     """Rows (frames, windows, texts) a model sees at once; None: as many as fit."""
+    is_strict: bool = False
+    """Whether a clip fails whose media are damaged or cut; False: used, with a note."""
     retry_failed: bool = False
     changed: Changed = "stop"
     is_anyway: bool = False
@@ -177,6 +179,7 @@ def _job(
         device=options.device,
         batch_clips=options.batch_clips,
         batch_size=options.batch_size,
+        is_strict=options.is_strict,
     )
 
 

@@ -20,6 +20,8 @@ VIDEO = (
 AUDIO = (
     ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
 )  # fmt: skip
+STILL = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+"""Endings of still pictures, which stand in the column ``video``."""
 MEDIA = ("video", "audio")
 
 
@@ -36,8 +38,9 @@ class Cut:
 def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
     """One clip for each media file below ``folder``, in the order of the sorted paths.
 
-    A ``.wav`` beside a video of the same stem becomes its audio. The column ``folder`` holds the
-    sub-folder, so that it can be a target. Hidden files are left out.
+    A ``.wav`` beside a video or a still picture of the same stem becomes its audio. The column
+    ``folder`` holds the sub-folder, so that it can be a target. Hidden files are left out, and so
+    are :func:`posters`.
 
     Returns:
         The manifest as written. Its paths are relative to ``out``'s folder; when the media do not
@@ -59,26 +62,37 @@ def folder_rows(folder: Path) -> TextTable:
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder; name the one that holds the media")
     files = sorted(_files(folder))
-    videos = [file for file in files if _kind(file) in VIDEO]
+    videos = [file for file in files if _kind(file) in VIDEO + STILL]
     stems = {os.path.splitext(file)[0] for file in videos}
     own_audio = {
         os.path.splitext(file)[0]: file
         for file in files
         if _kind(file) == ".wav" and os.path.splitext(file)[0] in stems
     }
-    joined = set(own_audio.values())
-    clips = [file for file in files if file not in joined]
+    left_out = {*own_audio.values(), *_posters(files)}
+    clips = [file for file in files if file not in left_out]
     if not clips:
-        raise ManifestError(f"{folder}: no media; expected files such as {' '.join(VIDEO + AUDIO)}")
+        known = " ".join(VIDEO + AUDIO + STILL)
+        raise ManifestError(f"{folder}: no media; expected files such as {known}")
     table = {"video": [], "audio": [], "folder": []}  # type: dict[str, list[str]]
     for file in clips:
         stem, kind = os.path.splitext(file)
-        is_video = kind.lower() in VIDEO
+        is_video = kind.lower() in VIDEO + STILL
         table["video"].append(file if is_video else "")
         table["audio"].append(own_audio.get(stem, "") if is_video else file)
         table["folder"].append(Path(file).parent.as_posix().removeprefix("."))
     columns = {name: column for name, column in table.items() if any(column)}
     return TextTable(columns, clips)
+
+
+def posters(folder: Path) -> list[str]:
+    """Return the still pictures below a folder that lie beside a video of the same stem."""
+    return _posters(sorted(_files(folder)))
+
+
+def _posters(files: Sequence[str]) -> list[str]:
+    stems = {os.path.splitext(file)[0] for file in files if _kind(file) in VIDEO}
+    return [f for f in files if _kind(f) in STILL and os.path.splitext(f)[0] in stems]
 
 
 def join_tables(
@@ -142,7 +156,7 @@ def _files(folder: Path) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             file = Path(parent, name).relative_to(folder).as_posix()
-            if _kind(name) in VIDEO + AUDIO and not name.startswith("."):
+            if _kind(name) in VIDEO + AUDIO + STILL and not name.startswith("."):
                 if not file.isprintable():  # undecodable bytes or a line break
                     raise ManifestError(f"{folder}: rename {file!r}; its name is not plain text")
                 yield file

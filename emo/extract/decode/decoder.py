@@ -45,6 +45,8 @@ def decoded_frames(
     stream.thread_count = 1  # several clips run in parallel instead
     origin, seconds = origin_seconds(container), math.nan
     for packet in packets_from(container, stream, start_seconds):
+        if packet.size == 0 and packet.pts is not None:
+            continue  # Theora's "show the last picture again"; to the decoder it is the end
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:

@@ -40,6 +40,16 @@ class Orientation:
         columns = slice(None, None, -1 if self.is_mirrored else 1)
         return np.ascontiguousarray(image[rows, columns])
 
+    @property
+    def filters(self) -> list[tuple[str, str]]:
+        """Name and arguments of FFmpeg's filters that do what :meth:`apply` does."""
+        steps = {
+            ("transpose", "cclock_flip"): self.is_transposed,
+            ("hflip", ""): self.is_mirrored,
+            ("vflip", ""): self.is_flipped,
+        }
+        return [name for name, is_done in steps.items() if is_done]
+
     def turned(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Return the shape (H, W) of a picture after :meth:`apply`; twice: the shape itself."""
         return shape[::-1] if self.is_transposed else shape

@@ -1,5 +1,6 @@
 """A decoded frame as the picture that is shown: upright, with square pixels, in RGB."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 
@@ -28,28 +29,34 @@ class Picture:
     @cached_property
     def rgb(self) -> np.ndarray:
         """Pixels as shown, uint8 (H, W, 3) RGB."""
-        height, width = self._scaled
         if (self._frame.height, self._frame.width) == self._scaled:
             return self._orientation.apply(self._frame.to_ndarray(format="rgb24"))
-        return self._orientation.apply(_scaled(self._frame, f"{width}:{height}"))
+        # FFmpeg's tool turns a picture before it makes its pixels square
+        height, width = self.shape
+        return _scaled(self._frame, f"{width}:{height}", self._orientation.filters)
 
     def squashed(self, size: int) -> np.ndarray:
         """Return the picture scaled to uint8 (size, size, 3) RGB, as decord scales it.
 
         The aspect ratio is not kept; the picture is turned and mirrored as it is shown.
         """
-        return self._orientation.apply(_scaled(self._frame, f"{size}:{size}:flags=bilinear"))
+        return self._orientation.apply(_scaled(self._frame, f"{size}:{size}:flags=bilinear", ()))
 
 
-def _scaled(frame: VideoFrame, size: str) -> np.ndarray:
-    """Scale a frame by FFmpeg's ``scale`` filter to uint8 (H, W, 3) RGB."""
+def _scaled(frame: VideoFrame, size: str, before: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Scale a frame by FFmpeg's ``scale`` filter to uint8 (H, W, 3) RGB.
+
+    Args:
+        frame: the frame.
+        size: arguments of the filter.
+        before: name and arguments of each filter that comes before it.
+    """
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
     )
-    scale = graph.add("scale", size)
-    rgb, sink = graph.add("format", "rgb24"), graph.add("buffersink")
-    graph.link_nodes(source, scale, rgb, sink).configure()
+    filters = [graph.add(*each) for each in (*before, ("scale", size), ("format", "rgb24"))]
+    graph.link_nodes(source, *filters, graph.add("buffersink")).configure()
     graph.push(frame)
     scaled = graph.pull()
     assert isinstance(scaled, VideoFrame)

@@ -62,6 +62,9 @@ class Job:
     device's memory does not hold them."""
     threads: int = 1
     """Clips decoded and prepared at the same time in one worker."""
+    is_strict: bool = False
+    """Whether a clip fails whose media are damaged or cut (``--strict-media``). False: what can be
+    used is used, and noted beside the tokens."""
 
 
 def requests_from_words(

@@ -4,7 +4,8 @@ import numpy as np
 
 from emo.errors import EmoError
 from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
-from emo.extract.media import Faces, Needs
+from emo.extract.decode.notes import ADDED_UP
+from emo.extract.media import Faces, Media, Needs
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 
@@ -23,10 +24,14 @@ class CachedFaces:
                     continue  # of another version
                 self._folders.append((FaceCrops.needs(options), folder))
 
-    def get(self, need: Needs, clip_id: str, source_hash: str) -> Faces | None:
-        """The crops that ``need`` would get from the clip's video; None: they are not stored.
+    def get(self, need: Needs, clip_id: str, source_hash: str) -> Media | None:
+        """Return the crops that ``need`` would get from the clip's video; None: not stored.
 
-        Same frames, same rule, same source: the same bits, without decoding or detecting.
+        The frames, the rule and the source must be equal, so that the stored crops have the bits
+        that decoding and detecting would give.
+
+        Returns:
+            Media with nothing but the crops and the notes about the video.
         """
         if need.faces is None or need.keep_frames:
             return None
@@ -40,6 +45,10 @@ class CachedFaces:
             except EmoError:
                 continue  # the clip failed there, or its part is damaged
             size = need.faces.size
-            share = folder.notes.get(clip_id, {}).get("face_share", 1.0)
-            return Faces(tokens.reshape(-1, size, size, 3), np.array([share]))
+            notes = folder.notes.get(clip_id, {})
+            crops = Faces(
+                tokens.reshape(-1, size, size, 3), np.array([notes.get("face_share", 1.0)])
+            )
+            faults = {name: value for name, value in notes.items() if name in ADDED_UP}
+            return Media(faces=crops, notes=faults)
         return None

@@ -1,20 +1,35 @@
 """Prepares and encodes clips for one backbone; a clip that fails spares its neighbours."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from emo.errors import EmoError
 from emo.extract.backbone import Backbone, Prepared
+from emo.extract.decode.notes import fault_of
 from emo.extract.media import Media
 from emo.extract.models.device import BrokenDevice, is_broken
 
 
-def prepare_one(backbone: Backbone, media: Media) -> Prepared | str:
-    """What the backbone prepares of a clip, or the reason why it could not."""
+def prepare_one(backbone: Backbone, media: Media, *, is_strict: bool = False) -> Prepared | str:
+    """Prepare a clip for a backbone, or return the reason why that failed.
+
+    Args:
+        backbone: the backbone.
+        media: the clip, decoded as the backbone needs it.
+        is_strict: whether a clip fails whose media are damaged or cut.
+
+    Returns:
+        The prepared clip with the notes about its media, or the reason of the failure.
+    """
+    fault = fault_of(media.notes) if is_strict else None
+    if fault is not None:
+        return f"{fault} (--strict-media)"
     try:
-        return backbone.prepare(media)
+        prepared = backbone.prepare(media)
+        return replace(prepared, notes={**media.notes, **prepared.notes})
     except Exception as error:  # recorded as this clip's failure
         return reason_of(error)
 

@@ -20,7 +20,7 @@ from emo.extract.decode.stretches import StretchResult
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
 from emo.extract.job.timings import WorkTotals
-from emo.extract.media import Faces, Needs
+from emo.extract.media import Media, Needs
 from emo.extract.worker.cached_faces import CachedFaces
 from emo.extract.worker.collector import ClipDone, Collector
 from emo.extract.worker.encode import encode_batch, prepare_one, reason_of
@@ -214,7 +214,10 @@ class Worker:
                 prepared = {
                     request.name: prepare_one(
                         self.loaded.backbones[request.name],
-                        media if own is None else replace(media, faces=own),
+                        media
+                        if own is None
+                        else replace(media, faces=own.faces, notes={**media.notes, **own.notes}),
+                        is_strict=self.job.is_strict,
                     )
                     for request, media, own in zip(unit.requests, views, faces, strict=True)
                 }
@@ -224,7 +227,7 @@ class Worker:
             found.append(PreparedUnit(unit, known, prepared, seconds))
         return found
 
-    def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Faces | None:
+    def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Media | None:
         """Crops of an earlier job; only of whole clips, because that is what it stored."""
         is_whole = unit.source == source_of(unit.clip, self.job.root)
         return self.cached.get(need, unit.clip.id, source) if is_whole else None
