@@ -1,4 +1,4 @@
-"""FFmpeg's own tool, from a wheel: writes films with faults, and decodes what ours is held against."""
+"""FFmpeg's own tool, from a wheel: writes films with faults, and decodes them for comparison."""
 
 import subprocess
 from pathlib import Path

@@ -54,7 +54,7 @@ def rising_times(raw: np.ndarray, step_seconds: float) -> np.ndarray:
 
     Args:
         raw: float64 (n,), seconds as decoded; NaN where the picture has no time.
-        step_seconds: usual distance of two pictures.
+        step_seconds: distance of two pictures, as the file's headers declare it.
 
     Returns:
         float64 (n,), each larger than the one before. Rising times are returned unchanged.
@@ -62,15 +62,23 @@ def rising_times(raw: np.ndarray, step_seconds: float) -> np.ndarray:
     >>> rising_times(np.array([0.0, 2, 1, 3, 0, 1]), 1.0)  # two reordered, then it starts again
     array([0., 1., 2., 3., 4., 5.])
     """
+    if not len(raw):
+        return raw
     raw = _without_strays(raw, step_seconds)
     starts = [0, *_restarts(raw, step_seconds), len(raw)]
-    times = np.empty(len(raw))
+    times, after = np.empty(len(raw)), 0.0
     for low, high in pairwise(starts):
         part = _in_order(raw[low:high], step_seconds)
         times[low:high] = part
         if low:
-            times[low:high] += times[low - 1] + step_seconds - part[0]
+            times[low:high] += after - part[0]
+        after = times[high - 1] + usual_step(part, step_seconds)
     return times
+
+
+def usual_step(times: np.ndarray, step_seconds: float) -> float:
+    """Return the median distance of rising times; of fewer than two, the step of the headers."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else step_seconds
 
 
 def _without_strays(raw: np.ndarray, step: float) -> np.ndarray:
@@ -103,12 +111,13 @@ def _is_restart(raw: np.ndarray, first: int, index: int, highest: float, step: f
     Reordered pictures catch up within a few frames, and no two of them have one time.
     """
     ahead = raw[index : index + _REORDERED]
-    if (ahead > highest).any():
-        return False
-    if len(ahead) == _REORDERED or highest - raw[index] > _REORDERED * step:
-        return True
-    distances = np.abs(ahead[:, None] - raw[None, first:index])
-    return bool((distances < step / 4).any())
+    higher = np.flatnonzero(ahead > highest)
+    below = ahead[: higher[0]] if len(higher) else ahead
+    distances = np.abs(below[:, None] - raw[None, first:index])
+    if (distances < step / 4).any(axis=1).mean() >= 0.5:
+        return True  # times that were there before
+    is_far = len(ahead) == _REORDERED or highest - raw[index] > _REORDERED * step
+    return is_far and not len(higher)
 
 
 def _in_order(raw: np.ndarray, step: float) -> np.ndarray:

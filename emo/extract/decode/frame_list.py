@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from av.container import InputContainer
 
-from emo.extract.decode.clock import Stamps, are_true, rising_times
+from emo.extract.decode.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
 from emo.extract.decode.decoder import decoded_frames, step_seconds
 from emo.extract.decode.picture_track import film_track
@@ -194,11 +194,12 @@ def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList
     """Decode a whole track; size and time of change are there to tell one file from another."""
     with open_media(path) as container:
         stream = container.streams[track]
-        step = step_seconds(stream)
+        declared = step_seconds(stream)
         raw = np.array([time for time, _ in decoded_frames(container, stream, None, [])])
         if not len(raw):
             return "the video has no frames"
-        times = rising_times(raw, step)
+        times = rising_times(raw, declared)
+        step = usual_step(times, declared)
         until = float(times[-1]) + step
         whole = _whole_until(path, container, stream, until)
     return FrameList(times, track, is_counted=True, shown_until=until, step=step, whole_until=whole)
