@@ -69,6 +69,7 @@ class Perceiver(Model):
     experiment reads, ``logits`` is a linear map of it, and ``latents`` is 784 times as large.
 
     The last window may reach past the end: its last frame repeats, silence follows the audio. A
+    still picture is repeated for as many windows as the audio has. A
     clip without video or without audio is absent: the model never saw one without the other
     (its masks for them were not trained), and silence would change the tokens unnoticed.
     """
