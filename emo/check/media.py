@@ -44,6 +44,10 @@ class Probe:
     """Modality (``audio``, ``video``) that the clip lacks -> reason."""
     remarks: Mapping[str, str] = field(default_factory=dict)
     """Name of one of :data:`DECODED_FINDINGS` -> detail."""
+    is_cut: bool = False
+    """Whether the headers show that the end of the file is missing."""
+    is_still: bool = False
+    """Whether the clip is a still picture without sound: it has no length."""
 
 
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
@@ -73,6 +77,7 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
             [f"{clip.id} ({seconds:.3f} s)" for clip, seconds in timed if seconds < SHORT_SECONDS],
         ),
         warning("clips that end after their file", _past_the_end(pairs)),
+        *([warning("files that are cut", _cut(pairs))] if fast else []),
         warning("clips without picture", _lacking(pairs, "video")),
         warning("clips without sound", _lacking(pairs, "audio")),
         *(() if fast else (warning(name, _remarked(pairs, name)) for name in DECODED_FINDINGS)),
@@ -100,12 +105,17 @@ def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
     ]
 
 
+def _cut(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
+    """Return the ids of the clips whose file is cut, as its headers show."""
+    return [f"{clip.id} (the end is missing)" for clip, probe in pairs if probe.is_cut]
+
+
 def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
     """Return a text for each clip with a video file that lacks a modality."""
     return [
         f"{clip.id} ({probe.absent[modality]})"
         for clip, probe in pairs
-        if modality in probe.absent and clip.video
+        if modality in probe.absent and clip.video and not probe.is_still
     ]
 
 
@@ -144,13 +154,20 @@ def _headers(clip: Clip, root: Path) -> Probe:
     """Read the headers of a clip's files."""
     from emo.extract.decode.audio_track import pick_audio
     from emo.extract.decode.container import declared_seconds, open_media, pick
+    from emo.extract.decode.still import NO_SOUND, is_still, still_shape
+    from emo.extract.decode.truncated import is_truncated
 
     tracks: dict[str, list[str]] = {}
     for path, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
         if path is not None:
             tracks.setdefault(path, []).append(is_for)
-    absent, lengths = {}, []
+    absent: dict[str, str] = {}
+    lengths, is_cut = [], False
     for path, wanted in tracks.items():
+        if is_still(root / path):
+            still_shape(root / path)
+            absent |= {"audio": NO_SOUND} if "audio" in wanted else {}
+            continue
         with open_media(root / path) as container:
             for is_for in wanted:
                 if is_for == "video":
@@ -160,21 +177,23 @@ def _headers(clip: Clip, root: Path) -> Probe:
                 if track is None:
                     absent[is_for] = f"the file has no {is_for} track"
             lengths.append(declared_seconds(container))
+            is_cut |= is_truncated(root / path, container.format.name)
     file_seconds = max((length for length in lengths if length is not None), default=None)
-    return _result(clip, absent, file_seconds)
+    return replace(_result(clip, absent, file_seconds), is_cut=is_cut)
 
 
 def _decode(clip: Clip, root: Path) -> Probe:
     """Decode a clip from its start to its end."""
     from emo.extract.decode.decode import load_media, probe_seconds
     from emo.extract.decode.source import ClipSource, source_of
+    from emo.extract.decode.still import is_still
     from emo.extract.media import Needs
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)
     media = load_media(source_of(clip, root), [need], detect=None)[0]
     start = clip.start_seconds or 0.0
     ends = []
-    if media.frame_seconds is not None:
+    if media.frame_seconds is not None and not is_still(root / (clip.video or "")):
         ends.append(float(media.frame_seconds[-1]))
     if media.samples is not None and media.sample_rate:
         ends.append(start + media.samples.shape[1] / media.sample_rate)
@@ -211,6 +230,8 @@ def _audio_tracks(clip: Clip, root: Path) -> int:
 
 def _result(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:
     """Return the Probe of a clip from the modalities that it lacks and the end of its file."""
+    from emo.extract.decode.still import NO_SOUND
+
     wanted = {"video", "audio"} if clip.video else {"audio"}
     if wanted <= absent.keys():
         return Probe(fault="; ".join(absent[name] for name in sorted(wanted)))
@@ -218,8 +239,12 @@ def _result(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> P
     ends = [seconds for seconds in (end, file_seconds) if seconds is not None]
     if file_seconds is not None and file_seconds < start:
         return Probe(fault=f"starts at {start:g} s, the file ends at {file_seconds:.2f} s")
+    is_still = absent.get("audio") == NO_SOUND
     return Probe(
-        seconds=min(ends) - start if ends else None, file_seconds=file_seconds, absent=absent
+        seconds=min(ends) - start if ends and not is_still else None,
+        file_seconds=file_seconds,
+        absent=absent,
+        is_still=is_still,
     )
 
 

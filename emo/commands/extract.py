@@ -53,7 +53,7 @@ class _ExtractCommand(SectionedCommand):
     """The help of `emo extract`."""
 
     sections: ClassVar[Mapping[str, str]] = {
-        "Clips and models": "backbone out option name column root dtype",
+        "Clips and models": "backbone out option name column root dtype strict_media",
         "Faces": "faces",
         "This machine": "executor workers device part_clips batch_clips batch_size",
         OF_EXECUTORS: "",
@@ -90,6 +90,10 @@ def extract(
     column: Columns = [],
     root: Root = None,
     dtype: Annotated[Precision | None, Option(help="Precision of the models.")] = None,
+    strict_media: Annotated[
+        bool,
+        Option("--strict-media", help="Fail clips whose media are damaged or cut."),
+    ] = False,
     faces: Annotated[
         FaceChoice | None,
         Option(
@@ -173,7 +177,7 @@ def extract(
     )  # fmt: skip
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
-        retry_failed, changed.value, anyway, given, jobs,
+        strict_media, retry_failed, changed.value, anyway, given, jobs,
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)
     print(fit_lines("\n".join(report_lines(report, requests, is_dry_run=dry_run))))

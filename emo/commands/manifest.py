@@ -48,10 +48,13 @@ def folder(
 
     A .wav beside a video of the same name is its audio.
     """
+    from emo.manifest.folder import posters
     from emo.manifest.make import from_folder
 
     manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
     print(fit_lines(f"{len(manifest.clips):,} clips -> {out}"))
+    if left_out := len(posters(media)):
+        print(f"left out: {left_out:,} pictures beside a video of the same name (its posters)")
     if manifest.root != Path(os.path.abspath(out.parent)):
         print(f"the media lie elsewhere: add --root {manifest.root} to the commands that read it")
 

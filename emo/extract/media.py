@@ -212,10 +212,12 @@ class Media:
     """Decoded content of one clip for one backbone; None: not required, or the clip lacks it."""
 
     frames: np.ndarray | None = None
-    """uint8 (F, H, W, 3) RGB with the file's rotation applied; (F, squash, squash, 3) with
-    ``Needs.squash``; (F, …), any dtype, with ``Needs.transform``."""
+    """uint8 (F, H, W, 3) RGB as a player shows them: turned and mirrored as the file says, with
+    square pixels; (F, squash, squash, 3) with ``Needs.squash``; (F, …), any dtype, with
+    ``Needs.transform``."""
     frame_seconds: np.ndarray | None = None
-    """float64 (F,): time of each frame in seconds from the start of the file."""
+    """float64 (F,): time at which each frame begins to be shown, in seconds from the start of the
+    file; before the clip's start where no frame begins within the clip."""
     faces: Faces | None = None
     """Face crops uint8 (F, size, size, 3) and where they were found."""
     samples: np.ndarray | None = None
@@ -234,7 +236,8 @@ class Media:
     track"}``. The keys are ``video``, ``face``, ``audio``, ``text``, ``array``."""
     notes: dict[str, float] = field(default_factory=dict)
     """What is wrong with the media that were decoded for this backbone, to be stored beside the
-    tokens: ``seconds_lacking`` (cut or damaged), ``end_missing`` (1: cut, nobody knows how much).
+    tokens: ``damaged_frames``, ``seconds_lacking`` (cut or damaged), ``end_missing`` (1: cut,
+    nobody knows how much).
     Empty: nothing."""
     faults: tuple[str, ...] = ()
     """A phrase for people about each fault, with the name of the file and the time."""

@@ -53,6 +53,8 @@ class ExtractOptions:
     """Clips handed to the models together; None: 16, on a GPU 64, for texts alone 256."""
     batch_size: int | None = None
     """Rows (frames, windows or texts) in one forward pass; None: as many as fit."""
+    is_strict: bool = False
+    """Whether a clip fails whose media are damaged or cut; False: used, with a note."""
     retry_failed: bool = False
     """Whether clips recorded as failed are tried again."""
     changed: Changed = "stop"
@@ -196,6 +198,7 @@ def _job(
         device=options.device,
         batch_clips=options.batch_clips,
         batch_size=options.batch_size,
+        is_strict=options.is_strict,
     )
 
 

@@ -33,8 +33,9 @@ class Cut:
 def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
     """Write a manifest with a clip for each media file below ``folder``, sorted by path.
 
-    A ``.wav`` beside a video of the same stem becomes its audio. The column ``folder`` holds the
-    sub-folder, so that it can be a target. Hidden files are left out.
+    A ``.wav`` beside a video or a still picture of the same stem becomes its audio. The column
+    ``folder`` holds the sub-folder, so that it can be a target. Hidden files are left out, and so
+    are :func:`posters`.
 
     Args:
         folder: the folder of media.

@@ -72,8 +72,9 @@ class Perceiver(Model):
     times as large.
 
     The last window may reach past the end of the clip; its last frame is repeated and its audio is
-    filled with silence. A clip without video or without audio has no stream: the model was trained
-    on both together (its masks were not trained), and silence would change the tokens unnoticed.
+    filled with silence. A still picture is repeated for as many windows as the audio has. A clip
+    without video or without audio has no stream: the model was trained on both together (its
+    masks were not trained), and silence would change the tokens unnoticed.
     """
 
     Options: ClassVar[type] = PerceiverOptions
@@ -176,6 +177,11 @@ class Perceiver(Model):
         rate = round(FRAMES_PER_SECOND * self.sizes.samples_per_frame)
         samples = resample_audio(media.samples[0], media.sample_rate, rate)
         hop = _hop_seconds(self.options, self.sizes)
+        if media.frame_seconds is not None and np.ptp(media.frame_seconds) == 0:
+            # one picture for the whole clip, a still: as many windows as the audio has
+            length = len(samples) / rate
+            count = len(window_starts(length, _window_seconds(self.sizes), hop))
+            images = np.repeat(images[:1], count, axis=0)
         starts = np.round(np.arange(len(images)) * hop * rate).astype(int)
         sounds = cut(samples, starts, self.sizes.samples)  # (W, S)
         rows = np.concatenate([images, sounds.view(np.uint8)], axis=1)

@@ -11,8 +11,13 @@ from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
 from emo.extract.decode.audio import ClipSound, read_sound
 from emo.extract.decode.container import declared_seconds, open_media
+from emo.extract.decode.damage import Damage
+from emo.extract.decode.faults import join_track_notes, picture_faults, picture_notes
+from emo.extract.decode.frame_list import FrameList, list_frames
+from emo.extract.decode.picture import Picture
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.video import Picture, frame_seconds, read_pictures
+from emo.extract.decode.still import NO_SOUND, is_still
+from emo.extract.decode.video import read_pictures
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 
@@ -89,7 +94,7 @@ def _pictures_of(
     """Decode the frames that any backbone needs."""
     if not any(need.frames for need in needs):
         return None, None
-    pictures = Pictures(source, _times_of(source), detect)
+    pictures = Pictures(source, _list_of(source), detect)
     views = [pictures.view(need) for need in needs]
     pictures.decode(views)
     return pictures, views
@@ -98,9 +103,11 @@ def _pictures_of(
 def probe_seconds(source: ClipSource) -> float | None:
     """Return the clip's length in seconds as its file's headers declare it; None: unknown.
 
-    Declared lengths are often wrong.
+    Declared lengths are often wrong. A clip whose video is a still picture is as long as its audio.
     """
-    path = source.video or source.audio
+    path = source.video
+    if path is None or is_still(path):
+        path = source.audio
     if path is None:
         return None
     try:
@@ -165,12 +172,21 @@ class Pictures:
 
     source: ClipSource
     """Files and stretch of the clip."""
-    times: np.ndarray | str
-    """Times of all frames of the clip, float64 (n,), or the reason why there are none."""
+    listed: FrameList | str
+    """The frames in and around the clip, or the reason why there are none."""
     detect: DetectFaces | None
     """Finds faces; None: no backbone needs faces."""
+    damage: Damage = field(default_factory=Damage)
+    """Damaged pictures of the file, as far as it was decoded."""
     _detections: dict[tuple[float, ...], Detections] = field(default_factory=dict)
     """Times of the frames -> faces found in them."""
+
+    @cached_property
+    def times(self) -> np.ndarray | str:
+        """Times of all frames of the clip, float64 (n,), or the reason why there are none."""
+        if isinstance(self.listed, str):
+            return self.listed
+        return self.listed.within(self.source.start_seconds, self.source.end_seconds)
 
     @property
     def absent(self) -> str | None:
@@ -187,12 +203,20 @@ class Pictures:
     def decode(self, views: Sequence[View]) -> None:
         """Decode each selected frame once and hand it to all views."""
         wanted = np.array(sorted({time for view in views for time in view.times}))
-        if not len(wanted) or self.source.video is None:
+        if not len(wanted) or self.source.video is None or isinstance(self.listed, str):
             return
-        pictures = read_pictures(self.source.video, wanted)
+        pictures = read_pictures(self.source.video, wanted, self.listed, self.damage)
         for time, (shown, picture) in zip(wanted.tolist(), pictures, strict=True):
             for view in views:
                 view.take(time, shown, picture)
+
+    def notes(self, view: View) -> dict[str, float]:
+        """Return what is wrong with the pictures of a view, from its first to its last frame."""
+        if isinstance(self.listed, str) or not view.times:
+            return {}
+        source = self.source
+        lacking = self.listed.lacking_seconds(source.start_seconds, source.end_seconds)
+        return picture_notes(self.damage.between(min(view.times), max(view.times)), lacking)
 
     def faces(self, view: View) -> Faces | str:
         """Return the face crops of a view's frames, or the reason why there are none."""
@@ -207,10 +231,10 @@ class Pictures:
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 
-def _times_of(source: ClipSource) -> np.ndarray | str:
+def _list_of(source: ClipSource) -> FrameList | str:
     if source.video is None:
         return NO_VIDEO
-    return frame_seconds(
+    return list_frames(
         source.video, start_seconds=source.start_seconds, end_seconds=source.end_seconds
     )
 
@@ -220,6 +244,8 @@ def sound_of(source: ClipSource) -> ClipSound:
     path = source.audio or source.video
     if path is None:
         return ClipSound(None, None, None, NO_AUDIO)
+    if path == source.video and is_still(path):
+        return ClipSound(None, None, None, NO_SOUND)
     return read_sound(
         path,
         channel=source.audio_channel,
@@ -243,6 +269,7 @@ def media_of(
         sound: samples and sample rate, or why there are none; None: no backbone needs audio.
     """
     absent: dict[str, str] = {}
+    notes: dict[str, float] = {}
     frames = seconds = faces = None
     if pictures is not None and pictures.absent:
         absent |= {"video": pictures.absent} if need.frames and need.keep_frames else {}
@@ -252,6 +279,7 @@ def media_of(
             (view.stack(view.frames), view.seconds) if need.keep_frames else (None,) * 2
         )
         faces = pictures.faces(view) if need.faces else None
+        notes = pictures.notes(view)
     if isinstance(faces, str):
         absent["face"], faces = faces, None
     heard = sound if need.audio and sound else _UNHEARD
@@ -265,6 +293,7 @@ def media_of(
         absent["array"], array = array, None
     return Media(
         frames, seconds, faces, heard.samples, heard.sample_rate, text, array, absent,
-        notes=dict(heard.faults.notes), faults=heard.faults.reasons,
+        notes=join_track_notes(notes, heard.faults.notes),
+        faults=(*picture_faults(source.video, notes), *heard.faults.reasons),
         sound_start_seconds=heard.start_seconds,
     )  # fmt: skip

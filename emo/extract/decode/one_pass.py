@@ -10,9 +10,13 @@ from contextlib import ExitStack
 import numpy as np
 
 from emo.extract.decode.audio import AudioPass, ClipSound
+from emo.extract.decode.damage import Damage
 from emo.extract.decode.decode import NO_VIDEO, Pictures, View, load_each, media_of, sound_of
+from emo.extract.decode.display import StoredFrame
+from emo.extract.decode.frame_list import FrameList, list_frames
+from emo.extract.decode.picture import Picture
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.video import Picture, frame_seconds, shown_frames, within
+from emo.extract.decode.video import shown_frames
 from emo.extract.media import DetectFaces, Media, Needs
 
 FARTHEST_SECONDS = 10.0
@@ -84,16 +88,13 @@ def _clips(
 ) -> list[_Clip]:
     """Select the frames of each clip for each backbone; the file's packets are read once."""
     path, ends = sources[0].video, [source.end_seconds for source in sources]
-    times: np.ndarray | str = NO_VIDEO
+    listed: FrameList | str = NO_VIDEO
     if path is not None:
         last = None if None in ends else max(end for end in ends if end is not None)
-        times = frame_seconds(path, start_seconds=sources[0].start_seconds, end_seconds=last)
-    found = []
+        listed = list_frames(path, start_seconds=sources[0].start_seconds, end_seconds=last)
+    found, damage = [], Damage()
     for source in sources:
-        own = times
-        if not isinstance(times, str):
-            own = within(times, start_seconds=source.start_seconds, end_seconds=source.end_seconds)
-        pictures = Pictures(source, own, detect)
+        pictures = Pictures(source, listed, detect, damage)
         found.append((pictures, [pictures.view(need) for need in needs]))
     return found
 
@@ -108,17 +109,18 @@ class _Frames:
         self._shapes: dict[int, tuple[int, int]] = {}
         """Index of a clip -> (H, W) of its first picture, to which the others are scaled."""
         self._read = 0
-        self._frames = (
-            shown_frames(first.video, self._wanted) if first.video and every else iter(())
-        )
+        listed, damage = clips[0][0].listed, clips[0][0].damage
+        self._frames: Iterator[tuple[float, StoredFrame]] = iter(())
+        if first.video and every and not isinstance(listed, str):
+            self._frames = shown_frames(first.video, self._wanted, listed, damage)
 
     def read_until(self, seconds: float) -> None:
         while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:
-            shown, frame = next(self._frames)
+            shown, stored = next(self._frames)
             time = float(self._wanted[self._read])
             for index, (_, views) in enumerate(self._clips):
                 if any(time in view.wanted for view in views):
-                    picture = Picture(frame, self._shapes.get(index))
+                    picture = Picture(stored, self._shapes.get(index))
                     self._shapes.setdefault(index, picture.shape)
                     for view in views:
                         view.take(time, shown, picture)

@@ -191,6 +191,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "device": job.device,
         "batch_clips": job.batch_clips,
         "batch_size": job.batch_size,
+        "strict_media": job.is_strict,
         "backbones": [
             asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
         ],
@@ -208,6 +209,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         device=document["device"],
         batch_clips=document["batch_clips"],
         batch_size=document["batch_size"],
+        is_strict=document.get("strict_media", False),  # older job folders lack it
     )
 
 

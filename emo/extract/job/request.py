@@ -65,6 +65,9 @@ class Job:
     eight times as many. Halved while the device's memory is too small."""
     threads: int = 1
     """Number of threads in a worker that decode and prepare, one clip each."""
+    is_strict: bool = False
+    """Whether a clip fails whose media are damaged or cut (``--strict-media``). False: what can be
+    used is used, and noted beside the tokens."""
 
 
 def requests_from_words(

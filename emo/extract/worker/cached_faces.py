@@ -4,7 +4,8 @@ import numpy as np
 
 from emo.errors import EmoError
 from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
-from emo.extract.media import Faces, Needs
+from emo.extract.decode.faults import END_MISSING, SUMMED, picture_faults
+from emo.extract.media import Faces, Media, Needs
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 
@@ -23,7 +24,7 @@ class CachedFaces:
                     continue  # made by another version of emo
                 self._folders.append((FaceCrops.needs(options), folder))
 
-    def get(self, need: Needs, clip_id: str, source_hash: str) -> Faces | None:
+    def get(self, need: Needs, clip_id: str, source_hash: str) -> Media | None:
         """Return the crops of a clip that decoding and detection would give, bit for bit.
 
         Args:
@@ -32,8 +33,8 @@ class CachedFaces:
             source_hash: hash of its row and files, which must not have changed.
 
         Returns:
-            uint8 (F, size, size, 3) crops, with ``found`` as float64 (1,), the share of frames with
-            a face; None: no such crops are stored.
+            Media with the crops, uint8 (F, size, size, 3), and the notes about the video; None: no
+            such crops are stored.
         """
         if need.faces is None or need.keep_frames:
             return None
@@ -47,6 +48,10 @@ class CachedFaces:
             except EmoError:
                 continue  # the clip failed in that recipe, or its part is damaged
             size = need.faces.size
-            share = folder.notes.get(clip_id, {}).get("face_share", 1.0)
-            return Faces(tokens.reshape(-1, size, size, 3), np.array([share]))
+            notes = folder.notes.get(clip_id, {})
+            crops = Faces(
+                tokens.reshape(-1, size, size, 3), np.array([notes.get("face_share", 1.0)])
+            )
+            own = {k: v for k, v in notes.items() if k == END_MISSING or k.startswith(SUMMED)}
+            return Media(faces=crops, notes=own, faults=tuple(picture_faults(None, own)))
         return None

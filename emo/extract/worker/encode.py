@@ -65,14 +65,21 @@ class BatchEncoder:
                 yield StretchResult(tokens, None, item.absent, item.notes)
 
 
-def prepare_one(backbone: Backbone, media: Media) -> Prepared | str:
+def prepare_one(backbone: Backbone, media: Media, *, is_strict: bool = False) -> Prepared | str:
     """Prepare one clip for a backbone, or return the reason why that failed.
 
     The notes about the clip's media are added to those of the backbone.
 
+    Args:
+        backbone: the backbone.
+        media: the clip, decoded as the backbone needs it.
+        is_strict: whether a clip fails whose media are damaged or cut.
+
     Raises:
         BrokenDevice: the device can do no more work.
     """
+    if is_strict and media.faults:
+        return f"{'; '.join(media.faults)} (--strict-media)"
     try:
         prepared = backbone.prepare(media)
     except Exception as error:  # recorded as this clip's failure

@@ -7,7 +7,7 @@ from emo.extract.backbone import Prepared
 from emo.extract.decode.one_pass import load_segments
 from emo.extract.decode.source import source_hash, source_of
 from emo.extract.job.request import Job
-from emo.extract.media import Faces, Media, Needs
+from emo.extract.media import Media, Needs
 from emo.extract.worker.cached_faces import CachedFaces
 from emo.extract.worker.encode import prepare_one, reason_of
 from emo.extract.worker.face_stage import StageClock
@@ -80,20 +80,24 @@ class ClipPreparer:
             found.append(PreparedUnit(unit, known, prepared, seconds))
         return found
 
-    def _prepared(self, name: str, media: Media | Exception, faces: Faces | None) -> Prepared | str:
+    def _prepared(
+        self, name: str, media: Media | Exception, stored: Media | None
+    ) -> Prepared | str:
         """Prepare a decoded unit for one backbone, or return the reason why that failed.
 
         Args:
             name: name of the recipe.
             media: what the backbone gets, or the error of decoding it.
-            faces: stored crops to use instead of decoded ones; None: none.
+            stored: crops of an earlier job, with their notes, to use instead of decoded ones.
         """
         if isinstance(media, Exception):  # one bad file must not end the job
             return reason_of(media)
-        own = media if faces is None else replace(media, faces=faces)
-        return prepare_one(self._models.backbones[name], own)
+        if stored is not None:
+            notes, faults = {**media.notes, **stored.notes}, (*media.faults, *stored.faults)
+            media = replace(media, faces=stored.faces, notes=notes, faults=faults)
+        return prepare_one(self._models.backbones[name], media, is_strict=self._job.is_strict)
 
-    def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Faces | None:
+    def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Media | None:
         """Return crops that an earlier job stored; only whole clips have stored crops."""
         is_whole = unit.source == source_of(unit.clip, self._job.root)
         return self._cached.get(need, unit.clip.id, source) if is_whole else None
