@@ -152,9 +152,9 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 def _headers(clip: Clip, root: Path) -> Probe:
     """Read the headers of a clip's files."""
-    from emo.extract.decode.audio_track import pick_audio
     from emo.extract.decode.container import declared_seconds, open_media, pick
-    from emo.extract.decode.still import NO_SOUND, is_still, still_shape
+    from emo.extract.decode.pictures.still import NO_SOUND, is_still, still_shape
+    from emo.extract.decode.sound.audio_track import pick_audio
     from emo.extract.decode.truncated import is_truncated
 
     tracks: dict[str, list[str]] = {}
@@ -185,8 +185,8 @@ def _headers(clip: Clip, root: Path) -> Probe:
 def _decode(clip: Clip, root: Path) -> Probe:
     """Decode a clip from its start to its end."""
     from emo.extract.decode.decode import load_media, probe_seconds
+    from emo.extract.decode.pictures.still import is_still
     from emo.extract.decode.source import ClipSource, source_of
-    from emo.extract.decode.still import is_still
     from emo.extract.media import Needs
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)
@@ -230,7 +230,7 @@ def _audio_tracks(clip: Clip, root: Path) -> int:
 
 def _result(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:
     """Return the Probe of a clip from the modalities that it lacks and the end of its file."""
-    from emo.extract.decode.still import NO_SOUND
+    from emo.extract.decode.pictures.still import NO_SOUND
 
     wanted = {"video", "audio"} if clip.video else {"audio"}
     if wanted <= absent.keys():

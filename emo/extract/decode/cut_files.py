@@ -13,8 +13,8 @@ from av.container import InputContainer
 
 from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
 from emo.extract.decode.file_end import FileEnd, OpenFile
-from emo.extract.decode.ogg_pages import has_open_end, read_pages
-from emo.extract.decode.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
+from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
+from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
 
 _EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
 """How much earlier than declared all tracks may end; the larger one counts."""

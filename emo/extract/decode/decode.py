@@ -9,15 +9,15 @@ import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
-from emo.extract.decode.audio import ClipSound, read_sound
 from emo.extract.decode.container import declared_seconds, open_media
-from emo.extract.decode.damage import Damage
 from emo.extract.decode.faults import join_track_notes, picture_faults, picture_notes
-from emo.extract.decode.frame_list import FrameList, list_frames
-from emo.extract.decode.picture import Picture
+from emo.extract.decode.pictures.damage import Damage
+from emo.extract.decode.pictures.frame_list import FrameList, list_frames
+from emo.extract.decode.pictures.picture import Picture
+from emo.extract.decode.pictures.still import NO_SOUND, is_still
+from emo.extract.decode.pictures.video import read_pictures
+from emo.extract.decode.sound.audio import ClipSound, read_sound
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.still import NO_SOUND, is_still
-from emo.extract.decode.video import read_pictures
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 

@@ -9,14 +9,14 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from emo.extract.decode.audio import AudioPass, ClipSound
-from emo.extract.decode.damage import Damage
 from emo.extract.decode.decode import NO_VIDEO, Pictures, View, load_each, media_of, sound_of
-from emo.extract.decode.display import StoredFrame
-from emo.extract.decode.frame_list import FrameList, list_frames
-from emo.extract.decode.picture import Picture
+from emo.extract.decode.pictures.damage import Damage
+from emo.extract.decode.pictures.display import StoredFrame
+from emo.extract.decode.pictures.frame_list import FrameList, list_frames
+from emo.extract.decode.pictures.picture import Picture
+from emo.extract.decode.pictures.video import shown_frames
+from emo.extract.decode.sound.audio import AudioPass, ClipSound
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.video import shown_frames
 from emo.extract.media import DetectFaces, Media, Needs
 
 FARTHEST_SECONDS = 10.0

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from emo.extract.decode.damage import Damage
-from emo.extract.decode.frame_list import list_frames
-from emo.extract.decode.video import read_pictures
+from emo.extract.decode.pictures.damage import Damage
+from emo.extract.decode.pictures.frame_list import list_frames
+from emo.extract.decode.pictures.video import read_pictures
 from tests.ffmpeg import decoded, ffmpeg, write_film
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-b_strategy", "0", "-g", "10")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
-from emo.extract.decode.audio import read_audio, read_sound
+from emo.extract.decode.sound.audio import read_audio, read_sound
 from emo.extract.transforms.audio import to_mono
 from tests.make import make_clip, tone
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emo.extract.decode.clock import are_true, rising_times
+from emo.extract.decode.pictures.clock import are_true, rising_times
 
 NAN = float("nan")
 

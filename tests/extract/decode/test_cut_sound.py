@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
-from emo.extract.decode.audio import read_sound
 from emo.extract.decode.container import open_media
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.faults import join_notes
+from emo.extract.decode.sound.audio import read_sound
 from emo.extract.decode.source import ClipSource
 from emo.extract.media import Needs
 from tests.make import make_clip, tone

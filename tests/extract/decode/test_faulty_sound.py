@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emo.extract.decode.audio import read_sound
+from emo.extract.decode.sound.audio import read_sound
 from tests.extract.decode.faulty_sound import (
     CASES,
     HOLE_SECONDS,

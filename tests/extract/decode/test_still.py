@@ -9,8 +9,8 @@ from emo.check import check
 from emo.errors import MediaError
 from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.decode.decode import load_media, probe_seconds
+from emo.extract.decode.pictures.still import is_still, read_still
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.still import is_still, read_still
 from emo.extract.job.request import requests_from_words
 from emo.extract.media import Needs, Uniform
 from emo.extract.run import extract
@@ -96,7 +96,7 @@ def test_pictures_that_cannot_be_read_are_a_reason(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "f.tif")
     with pytest.raises(MediaError, match="floating-point pixels"):
         read_still(tmp_path / "f.tif")
-    monkeypatch.setattr("emo.extract.decode.still.MOST_PIXELS", 3000)
+    monkeypatch.setattr("emo.extract.decode.pictures.still.MOST_PIXELS", 3000)
     with pytest.raises(MediaError, match="64 x 48 pixels; at most 3,000"):
         read_still(tmp_path / "a.png")
 

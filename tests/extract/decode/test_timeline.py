@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
-from emo.extract.decode.stray_blocks import without_strays
-from emo.extract.decode.timeline import DecodedSound, align
+from emo.extract.decode.sound.stray_blocks import without_strays
+from emo.extract.decode.sound.timeline import DecodedSound, align
 
 RATE, SIZE = 1000, 20  # blocks of 20 ms
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from av.container import InputContainer
 
-from emo.extract.decode.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
-from emo.extract.decode.decoder import decoded_frames, step_seconds
-from emo.extract.decode.picture_track import film_track
-from emo.extract.decode.still import is_still
+from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
+from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
+from emo.extract.decode.pictures.picture_track import film_track
+from emo.extract.decode.pictures.still import is_still
 from emo.extract.decode.truncated import is_truncated, whole_seconds
 
 _OWN_TIMES = frozenset({"mpeg", "mpegts"})

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from emo.errors import MediaError
-from emo.extract.decode.audio_track import pick_audio
 from emo.extract.decode.container import expect_whole, open_media
 from emo.extract.decode.faults import NO_FAULTS, Faults
-from emo.extract.decode.sound_faults import SoundFaults
-from emo.extract.decode.sound_source import SoundSource, seeks_truly
-from emo.extract.decode.timeline import AlignedSound
+from emo.extract.decode.sound.audio_track import pick_audio
+from emo.extract.decode.sound.sound_faults import SoundFaults
+from emo.extract.decode.sound.sound_source import SoundSource, seeks_truly
+from emo.extract.decode.sound.timeline import AlignedSound
 
 Audio = tuple[np.ndarray, int]
 """Samples float32 (channels, S) and their sample rate in Hz."""

@@ -10,8 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from emo.extract.decode.ogg_pages import OggPage, read_pages
-from emo.extract.decode.timeline import JUMP_SECONDS, DecodedSound
+from emo.extract.decode.sound.ogg_pages import OggPage, read_pages
+from emo.extract.decode.sound.timeline import JUMP_SECONDS, DecodedSound
 
 DecodedPacket = tuple[Any, Sequence[DecodedSound]]
 """A packet, and the blocks that came out of the decoder for it."""

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from emo.extract.decode.timeline import DecodedSound
+from emo.extract.decode.sound.timeline import DecodedSound
 
 _AHEAD = 4
 """Blocks among which the format before must come back; else the format really changes."""

@@ -11,12 +11,12 @@ from av.video.frame import VideoFrame
 
 from emo.errors import MediaError
 from emo.extract.decode.container import open_media
-from emo.extract.decode.damage import Damage
-from emo.extract.decode.decoder import decoded_frames
-from emo.extract.decode.display import StoredFrame, pixel_aspect_of
-from emo.extract.decode.frame_list import FrameList, list_frames
-from emo.extract.decode.picture import Picture
-from emo.extract.decode.still import read_still
+from emo.extract.decode.pictures.damage import Damage
+from emo.extract.decode.pictures.decoder import decoded_frames
+from emo.extract.decode.pictures.display import StoredFrame, pixel_aspect_of
+from emo.extract.decode.pictures.frame_list import FrameList, list_frames
+from emo.extract.decode.pictures.picture import Picture
+from emo.extract.decode.pictures.still import read_still
 
 _TOLERANCE_SECONDS = 1.0  # a frame that cannot be decoded is replaced by one at most so far away
 

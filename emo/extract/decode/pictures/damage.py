@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from av.video.frame import VideoFrame
 
-from emo.extract.decode.decoder import BrokenPacket
+from emo.extract.decode.pictures.decoder import BrokenPacket
 
 _SAME_SECONDS = 1e-6
 """Two times that differ by less belong to one frame."""

@@ -8,7 +8,7 @@ import av.filter
 import numpy as np
 from av.video.frame import VideoFrame
 
-from emo.extract.decode.display import StoredFrame, orientation_of, square_shape
+from emo.extract.decode.pictures.display import StoredFrame, orientation_of, square_shape
 
 
 class Picture:

@@ -12,11 +12,11 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 
 from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
-from emo.extract.decode.ogg_pages import begins_with_loss, read_pages
-from emo.extract.decode.packet_times import DecodedPacket, with_true_times
-from emo.extract.decode.restarts import Restarts
-from emo.extract.decode.stray_blocks import without_strays
-from emo.extract.decode.timeline import AlignedSound, DecodedSound, Grid, align, grid_of
+from emo.extract.decode.sound.ogg_pages import begins_with_loss, read_pages
+from emo.extract.decode.sound.packet_times import DecodedPacket, with_true_times
+from emo.extract.decode.sound.restarts import Restarts
+from emo.extract.decode.sound.stray_blocks import without_strays
+from emo.extract.decode.sound.timeline import AlignedSound, DecodedSound, Grid, align, grid_of
 
 _BYTE_EXACT = frozenset({"wav", "w64", "aiff", "au", "caf"})
 """Containers in which the position in bytes tells the time, if the codec is PCM."""

@@ -8,8 +8,8 @@ from av.container import InputContainer
 from emo.extract.decode.cut_files import file_end
 from emo.extract.decode.faults import END_MISSING, LACKING, NO_FAULTS, Faults, join_faults
 from emo.extract.decode.file_end import FileEnd
-from emo.extract.decode.sound_source import SoundSource
-from emo.extract.decode.timeline import AlignedSound
+from emo.extract.decode.sound.sound_source import SoundSource
+from emo.extract.decode.sound.timeline import AlignedSound
 
 _SILENT_CODECS = frozenset({"opus", "libopus", "speex", "libspeex", "amrnb", "amrwb", "g729"})
 """Codecs that may leave out packets in silence (DTX), for :data:`_SILENCE_SECONDS` at most."""
