@@ -15,8 +15,9 @@ from torch import Tensor
 from emo.heads.data.data import Data, Split
 from emo.heads.options import FitOptions
 
-_IGNORED = ("search", "seeds", "threads")
-"""Options that are no part of a question: the number of trials, of seeds and of threads."""
+_IGNORED = ("search", "seeds", "threads", "cut")
+"""Options that are no part of a question: the number of trials, of seeds and of threads; and how
+clips are cut, because the clips of each split are part of it."""
 HASHED_FIELDS = ("clips", "labels", "dialogues", "tokens", "recipes")
 """Fields of a question that are hashes."""
 
