@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emo.errors import FitError
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.manifest import read_manifest
 
@@ -36,3 +37,19 @@ def test_two_speakers_give_the_score_of_an_unseen_speaker(head):
     result = fit("06_two_speakers", head=head)
     assert f1(result) < 0.1  # .924 when both speakers were in train and test
     assert any(note.endswith("val shares speakers with train") for note in result.notes)
+
+
+def test_words_and_commas_in_a_column_of_numbers_are_refused():
+    with pytest.raises(FitError, match=r"8 cells are not a number .* c000 'nan'.*leave the cell"):
+        fit("04_number_cells", head="linear")
+    with pytest.raises(FitError, match=r"150 cells are with a decimal comma .* c000 '-0,6'"):
+        fit("04_number_cells", "comma.csv", head="linear")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"), [("mixed", "'1' (25), '1.0' (25)"), ("case", "'Joy' (50), 'joy' (50)")]
+)
+def test_classes_that_differ_by_spelling_are_a_warning(target, said):
+    result = fit("04_number_cells", head="linear", target=target)
+    (note,) = [note for note in result.notes if "differ only in case, blanks or .0" in note]
+    assert said in note
