@@ -38,9 +38,9 @@ def class_findings(clips: Sequence[Clip], target: str, task: str | None = None) 
         counts.pop(target, None)
     unseen = {column: _unseen(column, found) for column, found in counts.items()}
     others = [line for column, lines in unseen.items() if column != target for line in lines]
-    single = {}
-    if task == "classify" and target in counts:
-        single = _single(target, counts[target])
+    trained = {name for name, split in counts.get(target, ()) if split in ("train", None)}
+    is_single = task == "classify" and len(trained) == 1
+    single = [f"{target} is {next(iter(trained))!r} throughout"] if is_single else []
     near = [
         f"{column}: {line}"
         for column in counts
@@ -58,10 +58,9 @@ def class_findings(clips: Sequence[Clip], target: str, task: str | None = None) 
             f"others are numbers; {advice}",
         ),
         error(f"classes of {target} that train lacks", unseen.get(target, [])),
-        error(f"train with one class of {target}", single.get("train", [])),
-        error(f"val or test with one class of {target}", single.get("others", [])),
+        error(f"train with one class of {target}", single),
         warning("classes of other columns that train lacks", others),
-        warning("classes that differ only in case, blanks or .0", near),
+        warning("classes that differ only in spelling", near),
         warning(f"clips without {target}", unlabelled),
     ]
 
@@ -123,16 +122,3 @@ def _unseen(column: str, counts: Counter[tuple[str, str | None]]) -> list[str]:
         for (name, split), count in counts.items()
         if trained and split in ("val", "test") and name not in trained
     ]
-
-
-def _single(target: str, counts: Counter[tuple[str, str | None]]) -> dict[str, list[str]]:
-    """Return texts on splits with one class: those of ``train``, and of ``others``."""
-    found: dict[str, list[str]] = {"train": [], "others": []}
-    names = {name for name, split in counts if split in ("train", None)}
-    if len(names) == 1:
-        found["train"] = [f"{target} is {next(iter(names))!r} throughout"]
-    for split in ("val", "test"):
-        names = {name for name, other in counts if other == split}
-        if len(names) == 1:
-            found["others"].append(f"{target} is {next(iter(names))!r} throughout {split}")
-    return found

@@ -174,6 +174,8 @@ def _cut(
     tested = {clip.speaker for clip, of in zip(clips, split, strict=True) if of == "test"} - {None}
     if tested & {clip.speaker for clip in trained}:  # test shares speakers with train: val may too
         usable = [way for way in usable if way.kind == "dialogues"]
+    if unit == "dialogue" and name == "test":  # val must be whole dialogues, too
+        usable = [way for way in usable if len(set(way.groups)) >= FEWEST_GROUPS]
     for way in usable:
         held_out = choose_groups(labels[train], way.groups, seed=seed, are_classes=are_classes)
         if held_out is not None:
