@@ -118,6 +118,13 @@ def check(
     target: Annotated[
         str, Option(metavar="COLUMN", help="The column that a head will be trained to predict.")
     ] = "label",
+    task: Annotated[
+        str | None,
+        Option(
+            metavar="TASK",
+            help="classify, multilabel, regress or pairs; default: told by the cells.",
+        ),
+    ] = None,
     workers: Annotated[
         int, Option(metavar="N", help="Files that are decoded at the same time.")
     ] = 2,
@@ -135,7 +142,10 @@ def check(
         second = read_manifest(other, columns=columns, root=root)
         print(fit_lines(overlap(first, second).table()))
         return
-    report = check(manifest, columns=columns, root=root, fast=fast, workers=workers, target=target)
+    report = check(
+        manifest, columns=columns, root=root, fast=fast, workers=workers, target=target,
+        task=task.removeprefix(f"{target}=") if task else None,
+    )  # fmt: skip
     print(fit_lines(report.table()))
     raise typer.Exit(1 if report.is_wrong else 0)
 

@@ -12,11 +12,12 @@ import pandas as pd
 
 from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.data.dialogues import pairs_of, turns_of
-from emo.heads.data.targets import NONE, SEPARATOR, Target
+from emo.heads.data.targets import Target
 from emo.heads.runs.files import file_name, kept_columns
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, probability_columns
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
+from emo.manifest.tasks import NONE, SEPARATOR
 from emo.store.backend.location import Location
 from emo.store.store import Store
 from emo.table import format_table

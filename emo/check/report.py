@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from emo.check.classes import class_tables
 from emo.check.finding import Finding, error
 from emo.check.media import media_findings
-from emo.check.splits import class_tables, row_findings
+from emo.check.splits import row_findings
 from emo.manifest import inspect_manifest
 from emo.table import format_table
 
@@ -49,6 +50,7 @@ def check(
     fast: bool = False,
     workers: int = 2,
     target: str = "label",
+    task: str | None = None,
 ) -> CheckReport:
     """Look for everything that would make training wrong.
 
@@ -60,6 +62,7 @@ def check(
         workers: files that are opened at the same time.
         target: the column that will be trained. A class that train lacks is an error in this
             column, and a warning in others.
+        task: task of the target; None: the task that its cells suggest, as in `emo fit-head`.
 
     Raises:
         ManifestError: the file or its columns cannot be used at all. Rows that cannot be used are
@@ -70,9 +73,9 @@ def check(
         error("unreadable rows", [p.message for p in problems if p.kind == "row"]),
         error("duplicate ids", [p.message for p in problems if p.kind == "duplicate"]),
         *media_findings(manifest, fast=fast, workers=workers),
-        *row_findings(manifest.clips, target),
+        *row_findings(manifest.clips, target, task),
     ]
-    tables = tuple(class_tables(manifest.clips))
+    tables = tuple(class_tables(manifest.clips, target, task))
     return CheckReport(path, len(manifest.clips), tuple(findings), tables)
 
 

@@ -1,55 +1,30 @@
-"""Check the rows of a manifest: texts, turns, splits, classes, speakers."""
+"""Check the rows of a manifest: texts, turns, splits, speakers."""
 
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from emo.check.classes import class_findings
 from emo.check.finding import Finding, error, warning
-from emo.check.overlap import SPLITS, same_text
+from emo.check.overlap import same_text
 from emo.manifest import COLUMNS, Clip
 
-CLASSES = 20
-"""Most different values of a column that counts as a target of classes."""
 
-
-def row_findings(clips: Sequence[Clip], target: str) -> list[Finding]:
+def row_findings(clips: Sequence[Clip], target: str, task: str | None = None) -> list[Finding]:
     """Check everything that the rows show without opening a file.
 
     Args:
         clips: the rows.
         target: the column that will be trained.
+        task: its task; None: the task that its cells suggest.
     """
     return [
         *_texts_and_names(clips),
         *_dialogues(clips),
         *_splits(clips),
-        *_classes(clips, target),
+        *class_findings(clips, target, task),
         *_shared(clips),
     ]
-
-
-def class_tables(clips: Sequence[Clip]) -> list[list[dict[str, object]]]:
-    """Return a table for each column with 2 to 20 values: number of clips by class and split."""
-    splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
-    tables = []
-    for target, counts in target_counts(clips).items():
-        rows: list[dict[str, object]] = []
-        for name in sorted({name for name, _ in counts}):
-            total = sum(n for (other, _), n in counts.items() if other == name)
-            row = {target: name, **{split: counts[name, split] for split in splits}}
-            rows.append({**row, "clips": total})
-        tables.append(rows)
-    return tables
-
-
-def target_counts(clips: Sequence[Clip]) -> dict[str, Counter[tuple[str, str | None]]]:
-    """Return column -> (class, split) -> number of clips, for columns that can be targets."""
-    counts: defaultdict[str, Counter[tuple[str, str | None]]] = defaultdict(Counter)
-    for clip in clips:
-        for target, name in clip.targets.items():
-            counts[target][name, clip.split] += 1
-    sizes = {target: len({name for name, _ in count}) for target, count in counts.items()}
-    return {target: counts[target] for target, size in sizes.items() if 1 < size <= CLASSES}
 
 
 def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
@@ -105,32 +80,6 @@ def _splits(clips: Sequence[Clip]) -> list[Finding]:
     empty = ["no row has split train"] if has_splits and not counts["train"] else []
     without = [clip.id for clip in clips if has_splits and clip.split is None]
     return [error("empty train split", empty), warning("clips without a split", without)]
-
-
-def _classes(clips: Sequence[Clip], target: str) -> list[Finding]:
-    """Find classes that train lacks: an error in the target, a warning in other columns.
-
-    Also find a target with one class only, and clips without a label.
-    """
-    unseen: dict[str, list[str]] = {}
-    for column, counts in target_counts(clips).items():
-        trained = {name for name, split in counts if split == "train"}
-        unseen[column] = [
-            f"{name!r} of {column} in {split} ({count} clips)"
-            for (name, split), count in counts.items()
-            if trained and split in ("val", "test") and name not in trained
-        ]
-    labels = {clip.targets.get(target) for clip in clips if clip.split in ("train", None)}
-    named = labels - {None}
-    single = [f"{target} is {next(iter(named))!r} throughout"] if len(named) == 1 else []
-    unlabelled = [clip.id for clip in clips if named and target not in clip.targets]
-    others = [line for column, lines in unseen.items() if column != target for line in lines]
-    return [
-        error(f"classes of {target} that train lacks", unseen.get(target, [])),
-        error(f"train with one class of {target}", single),
-        warning("classes of other columns that train lacks", others),
-        warning(f"clips without {target}", unlabelled),
-    ]
 
 
 def _shared(clips: Sequence[Clip]) -> list[Finding]:

@@ -19,7 +19,7 @@ class _FitCommand(SectionedCommand):
 
     sections: ClassVar[Mapping[str, str]] = {
         "Data": "features stream scaling target task target_weight column root allow_missing "
-        "max_samples",
+        "max_samples cut",
         "Head": "head preset option init",
         "Training": "epochs batch_size learning_rate weight_decay label_smoothing class_weights "
         "patience warmup decay focal mixup mixup_probability spec_augment modality_dropout "
@@ -88,6 +88,14 @@ def fit_head(
     max_samples: Annotated[
         int | None,
         Option(metavar="N", help="Clips of each split, at most, for a quick look."),
+    ] = None,
+    cut: Annotated[
+        str | None,
+        Option(
+            metavar="HOW",
+            help="Cut splits that the manifest lacks by groups of speakers and dialogues (the "
+            "default) or by single clips.",
+        ),
     ] = None,
     head: Annotated[
         str | None,
@@ -215,6 +223,7 @@ def fit_head(
         "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
         "modality_dropout": modality_dropout, "accumulate": accumulate,
         "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
+        "cut": cut,
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,

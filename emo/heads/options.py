@@ -9,6 +9,8 @@ from emo.errors import OptionError
 
 DECAYS = ("constant", "linear", "cosine")
 """Values of ``LoopOptions.decay``."""
+CUTS = ("groups", "clips")
+"""Values of ``FitOptions.cut``."""
 STEP_OPTIONS = (
     "epochs", "batch_size", "learning_rate", "weight_decay", "patience", "gradient_norm", "warmup",
     "decay", "mixup", "mixup_probability", "accumulate", "bf16",
@@ -119,6 +121,9 @@ class FitOptions:
     """Largest number of clips of each split, for a quick look; None: all."""
     allow_missing: float = 0.05
     """Share in [0, 1] of the labelled clips that may have no features."""
+    cut: str = "groups"
+    """What splits and folds that are made here keep together: ``groups`` of speakers and dialogues;
+    or ``clips``: nothing, so that test may share speakers and dialogues with train."""
     threads: int | None = None
     """Number of cores to use, for fits in parallel or for torch in one fit; None: all."""
     all_probabilities: bool = False
@@ -129,6 +134,8 @@ class FitOptions:
         _expect(self, "at least 1", ("seeds",), _from_one)
         _expect(self, "at least 0", ("first_seed", "search"), lambda x: x >= 0)
         _expect(self, "from 0 to 1", ("allow_missing",), lambda x: 0 <= x <= 1)
+        if self.cut not in CUTS:
+            raise OptionError(f"cut: expected one of {', '.join(CUTS)}, got {self.cut}")
         for name in ("threads", "max_samples"):
             if getattr(self, name) is not None:
                 _expect(self, "at least 1", (name,), _from_one)
@@ -168,11 +175,16 @@ class FitOptions:
     def flat(self) -> dict[str, Any]:
         """Return all values by name in one dictionary, those of the loop in the place of ``loop``.
 
-        ``run.json`` and the questions of fits have this form; :meth:`of` reads it.
+        ``run.json`` and the questions of fits have this form; :meth:`of` reads it. ``cut`` and
+        ``all_probabilities`` are left out where they have their defaults, so that runs from before
+        there were these options are equal.
         """
         found: dict[str, Any] = {}
         for name, value in dataclasses.asdict(self).items():
             found |= value if name == "loop" else {name: value}
+        for name in ("cut", "all_probabilities"):
+            if found[name] == getattr(type(self), name):
+                del found[name]
         return found
 
     @property

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emo.errors import FitError
-from emo.heads.data.targets import Target, parts
+from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, TITLES, interval_of, measure, resampled
+from emo.manifest.tasks import parts
 from emo.table import format_table
 
 if TYPE_CHECKING:

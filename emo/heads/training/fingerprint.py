@@ -17,9 +17,10 @@ from emo.heads.options import FitOptions
 
 REPORTED = ("all_probabilities",)
 """Options that change what a run reports, but no head."""
-_IGNORED = ("search", "seeds", "threads", *REPORTED)
+_IGNORED = ("search", "seeds", "threads", "cut", *REPORTED)
 """Options that are no part of a question: the number of trials, of seeds and of threads, and those
-that only change what is reported."""
+that only change what is reported; how clips are cut, because the clips of each split are part of
+it."""
 HASHED_FIELDS = ("clips", "labels", "dialogues", "tokens", "recipes")
 """Fields of a question that are hashes."""
 
