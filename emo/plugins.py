@@ -51,11 +51,8 @@ def load(package: str, name: str, contract: type[T]) -> type[T]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise PluginError(
-            f"{contract.__name__.lower()} {name!r} cannot be imported: {error}. "
-            "Install what it needs: pip install 'emo-pipeline[extract]' for most backbones, "
-            "'emo-pipeline[ray]' for the executor ray."
-        ) from error
+        what = f"{contract.__name__.lower()} {name!r} cannot be imported"
+        raise PluginError(f"{what}: {_import_advice(module_name, class_name, error)}") from error
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
     if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], contract)):
         raise PluginError(
@@ -122,6 +119,23 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else "."
     shown = ", ".join(names[:SHOWN_NAMES]) + (" …" if len(names) > SHOWN_NAMES else "")
     return f"unknown {what} {name!r}{hint} Available: {shown or 'none'}."
+
+
+def _import_advice(module_name: str, class_name: str, error: ImportError) -> str:
+    """Return what is missing for an import, and what to do."""
+    if not class_name:
+        return (
+            f"{error}. Install what it needs: pip install 'emo-pipeline[extract]' for most "
+            "backbones, 'emo-pipeline[ray]' for the executor ray."
+        )
+    if error.name and f"{module_name}.".startswith(f"{error.name}."):
+        return (
+            f"there is no module {error.name!r} on the Python path; run in the folder that holds "
+            "it, or name that folder in PYTHONPATH"
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{module_name} needs the module {error.name!r}, which is not installed here"
+    return f"{module_name}: {error}"
 
 
 def _leaves(module: types.ModuleType, contract: type) -> list[type]:

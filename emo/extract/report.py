@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from emo.extract.executor import JobReport
 from emo.extract.job.folder import JobFolder
+from emo.extract.job.notes import notice_lines
 from emo.extract.job.paths import short, typed
 from emo.extract.job.request import Request
 from emo.extract.resume import ResumeReport
@@ -32,6 +33,7 @@ def report_lines(
         lines.append(
             f"did {report.job.clips:,} of {report.plan.clips:,} clips; store: {report.store}"
         )
+        lines += notice_lines(report.store, report.plan.parts)
     lines += _failure_lines(report.failures, report.store)
     return lines + _end_lines(report.job)
 
@@ -49,6 +51,8 @@ def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
         lines = _submitted_lines(report.folder, job)
     else:
         lines = [f"did {job.clips:,} clips of {parts:,} parts; store: {store}"]
+        done = (report.folder.part(number) for number in report.parts)
+        lines += notice_lines(report.folder.job.store, done)
     return lines + _failure_lines(job.failures, store) + _end_lines(job)
 
 

@@ -58,6 +58,9 @@ _FILES = (
     WeightFile(("*preprocessor_config.json",), is_optional=True),
     WeightFile(("processor_config.json",), is_optional=True),
     WeightFile(("token*.json",), is_optional=True),
+    WeightFile(("added_tokens.json",), is_optional=True),
+    WeightFile(("*.codes",), is_optional=True),
+    WeightFile(("*.spm",), is_optional=True),
     WeightFile(("vocab*",), is_optional=True),
     WeightFile(("merges.txt",), is_optional=True),
     WeightFile(("special_tokens_map.json",), is_optional=True),
@@ -115,7 +118,7 @@ class HF(Model):
             found.folder, local_files_only=True, trust_remote_code=False
         )
         kind = kind_of(options.input, config.to_dict())
-        level = level_of(options.level, kind, config.to_dict())
+        level = level_of(options.level, kind, config.to_dict(), options.layers)
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
         dim = width_of(config, kind, level)

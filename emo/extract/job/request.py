@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import EmoError, OptionError
+from emo.errors import EmoError, OptionError, WeightsError
 from emo.extract.backbone import BACKBONES, Backbone, recipe_options
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -151,14 +151,22 @@ def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) 
         )
     kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
     given: Any = plugins.parse_options(kind.Options, given_options, name)
-    fixed = [option for option in given_options if option in recipe_options(given)]
-    if fixed:
-        raise OptionError(f"-o {name}.{fixed[0]}: the run keeps its own; only places can be given")
-    options = {key: getattr(given, key) for key in given_options} | recipe.options
+    kept, told = recipe_options(given), asdict(given)
+    for option in given_options:
+        if option in kept and kept[option] != recipe.options.get(option):
+            raise OptionError(
+                f"-o {name}.{option}: the run keeps its own, {recipe.options.get(option)}; only "
+                f"where its weights lie can be given: -o {name}.weights=DIR"
+            )
+    options = {key: told[key] for key in told if key not in kept} | recipe.options
     try:
         now = kind.recipe(kind.Options(**options))
     except TypeError as error:
         raise OptionError(f"recipe {name!r}: this version of {recipe.backbone} {error}") from error
+    except WeightsError as error:
+        raise WeightsError(
+            f"recipe {name!r}: {error}. For emo predict this is -o {name}.weights=DIR"
+        ) from error
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(
             f"recipe {name!r} cannot be repeated here, its numbers would differ: "

@@ -5,6 +5,7 @@ Pickles are read with ``weights_only=True``, so that they cannot run code.
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from emo.errors import WeightsError
+from emo.extract.models.formats import ADVICE, foreign_format
+from emo.extract.models.nested import table_of
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -26,7 +29,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return _table_of(torch.load(path, map_location="cpu", weights_only=True), path)
+        return table_of(torch.load(path, map_location="cpu", weights_only=True), path)
 
 
 def read_tensor(path: Path, name: str) -> Tensor | None:
@@ -48,7 +51,7 @@ def read_tensor(path: Path, name: str) -> Tensor | None:
             mapped = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except (RuntimeError, ValueError):  # written before torch 1.6: cannot be mapped
             return read_tensors(path).get(name)
-        return _table_of(mapped, path).get(name)
+        return table_of(mapped, path).get(name)
 
 
 @contextlib.contextmanager
@@ -60,18 +63,33 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is not there") from error
     except Exception as error:  # zip, pickle, safetensors and torch raise many kinds of errors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} cannot be read as weights: {reason}") from error
+        raise WeightsError(
+            f"{path} cannot be read as weights: {why_unread(path, error)}"
+        ) from error
 
 
-def _table_of(loaded: object, path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a checkpoint by name; they may be under ``model`` or ``state_dict``."""
-    for key in ("model", "state_dict"):
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-    if not isinstance(loaded, Mapping):
-        raise WeightsError(f"{path}: expected a table of tensors, found {type(loaded).__name__}")
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+def why_unread(path: Path, error: Exception) -> str:
+    """Return why a file cannot be read as weights, in words that help.
+
+    torch advises ``weights_only=False`` for whatever it cannot read: that would run any code in
+    the file, and would not help with another format.
+
+    Args:
+        path: the file.
+        error: what torch, safetensors or transformers raised.
+    """
+    name = foreign_format(path)
+    if name is not None:
+        return f"the file is {name}, not PyTorch's format; {ADVICE}"
+    said = str(error)
+    if code := re.search(r"(?:GLOBAL|global)[: ]+'?([\w.]+\.\w+)", said):
+        return (
+            f"it holds objects of {code[1]}, not only tensors, and loading them could run code; "
+            "save the tensors alone: torch.save(model.state_dict(), FILE)"
+        )
+    if "weights_only" in said:
+        return f"it is not a file of tensors, or it is damaged; {ADVICE}"
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def fill(

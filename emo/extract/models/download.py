@@ -10,7 +10,7 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.models.model import Model
-from emo.extract.models.weights import WeightFile, Weights, candidates_of, find
+from emo.extract.models.weights import WeightFile, Weights, candidates_of, find, is_hub_id
 
 
 def weights_of(name: str, options: Sequence[str] = ()) -> Weights:
@@ -114,7 +114,7 @@ def _model(name: str, options: Sequence[str]) -> tuple[type[Model], Any]:
 
 def _fetch(file: WeightFile, source: str) -> Path:
     origin = file.origin or source
-    is_folder = source.startswith((".", "/", "~")) or source.count("/") != 1
+    is_folder = not is_hub_id(source)
     if origin.startswith("https://"):
         folder = Path(source).expanduser() if is_folder and "/" in source else None
         target = (folder or Path(torch.hub.get_dir()) / "checkpoints") / file.names[0]
@@ -123,7 +123,7 @@ def _fetch(file: WeightFile, source: str) -> Path:
         return target
     from huggingface_hub import snapshot_download
 
-    if origin.count("/") != 1 or origin.startswith((".", "/", "~")):
+    if not is_hub_id(origin):
         raise WeightsError(f"{origin} is a local folder, so there is nowhere to download from")
     into = Path(source).expanduser() if is_folder else None
     return Path(snapshot_download(origin, allow_patterns=list(file.names), local_dir=into))

@@ -8,12 +8,14 @@ without internet finds what a login node downloaded.
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from emo.errors import WeightsError
+from emo.extract.models.formats import ADVICE, foreign_files
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
 """Environment variable with a folder that is searched for weights."""
@@ -118,12 +120,35 @@ def locate_weights(weights: Weights) -> Found:
         looked = ", ".join(
             str(candidate) for source in sources for candidate in candidates_of(source)
         )
+        others = [name for source in sources for name in _foreign(source)]
+        held = f"; there is {', '.join(others[:_SHOWN])}, but {ADVICE}" if others else ""
         raise WeightsError(
             f"{weights.owner}: weights {' and '.join(map(repr, sources))} are not here: missing "
-            f"{names} (looked in {looked}). On a machine with internet: {weights.fetch_command}; "
-            f"or give {' and '.join(dict.fromkeys(f'-o {file.option}=DIR' for file in missing))}"
+            f"{names} (looked in {looked}){held}. {_how_to_get(weights, missing)}"
         )
     return Found(_existing(weights.source) or Path(weights.source), paths)
+
+
+def _how_to_get(weights: Weights, missing: Sequence[WeightFile]) -> str:
+    """Return what to run or to give; no download is offered from what cannot be a hub id."""
+    options = " and ".join(dict.fromkeys(f"-o {file.option}=DIR" for file in missing))
+    if all(file.origin or is_hub_id(weights.source_of(file)) for file in missing):
+        return f"On a machine with internet: {weights.fetch_command}; or give {options}"
+    return f"Give the folder of the weights: {options}"
+
+
+def _foreign(source: str) -> list[str]:
+    folder = _existing(source)
+    return [] if folder is None else foreign_files(folder)
+
+
+def is_hub_id(source: str) -> bool:
+    """Return whether a source may be a hub id, ``owner/name``, and not a path or a name alone.
+
+    >>> [is_hub_id(source) for source in ("microsoft/wavlm-base", "my-vit", "./a", "/a/b")]
+    [True, False, False, False]
+    """
+    return source.count("/") == 1 and not source.startswith((".", "/", "~"))
 
 
 def find(source: str, file: WeightFile) -> tuple[Path, ...]:
@@ -149,7 +174,7 @@ def candidates_of(source: str) -> list[Path]:
         candidates.append(Path(root).expanduser() / source)
     if "/" not in source:
         candidates.append(Path(torch.hub.get_dir()) / "checkpoints" / source)
-    elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
+    elif is_hub_id(source):
         candidates.append(_snapshot(source))
     return candidates
 

@@ -116,7 +116,8 @@ class PictureInputs:
             made = self._processor(videos=[clip], return_tensors="pt", do_sample_frames=False)
             return ModelInput(_taken(made, self._names))
         pixels: Tensor = self._processor(list(frames), return_tensors="pt")["pixel_values"]
-        return ModelInput({"pixel_values": pixels.reshape(1, len(frames), *pixels.shape[-3:])})
+        name = "pixel_values" if "pixel_values" in self._names else "pixel_values_videos"
+        return ModelInput({name: pixels.reshape(1, len(frames), *pixels.shape[-3:]).float()})
 
 
 def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -153,5 +154,5 @@ def _taken(made: Mapping[str, Any], names: frozenset[str]) -> dict[str, Tensor]:
     return {
         name: made[name].float() if made[name].is_floating_point() else made[name]
         for name in sorted(made)
-        if name in names
+        if name in names and isinstance(made[name], Tensor)
     }

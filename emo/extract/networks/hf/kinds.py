@@ -12,7 +12,7 @@ Level = Literal["tokens", "mean", "first", "pooler", "projected"]
 PICTURES: tuple[Kind, ...] = ("image", "face", "spectrogram")
 """What an image model can be given; the first one is the default."""
 TWO_TOWERS: dict[str, tuple[Kind, ...]] = {
-    "clap": ("audio",), "x_clip": ("video",), "videoprism": ("video",),
+    "clap": ("audio",), "xclip": ("video",), "videoprism": ("video",),
     **dict.fromkeys(
         ("aimv2", "align", "altclip", "blip", "chinese_clip", "clip", "clipseg", "flava",
          "groupvit", "metaclip_2", "owlv2", "owlvit", "siglip", "siglip2", "tipsv2",
@@ -80,20 +80,29 @@ def _readable(name: object) -> tuple[Kind, ...]:
     return ()
 
 
-def level_of(asked: Level | Literal["auto"], kind: Kind, config: Mapping[str, Any]) -> Level:
+def level_of(
+    asked: Level | Literal["auto"], kind: Kind, config: Mapping[str, Any], layers: str = "last"
+) -> Level:
     """Return which output is kept: ``asked``, or for ``auto`` the usual one of such models.
 
     Args:
         asked: the option ``level``.
         kind: what the model reads.
         config: content of ``config.json``.
+        layers: the option ``layers``.
 
     Raises:
-        OptionError: ``projected`` was asked of a model without a projection.
+        OptionError: ``projected`` was asked of a model without a projection, or of other layers
+            than the last.
     """
     is_two = config.get("model_type") in TWO_TOWERS
     if asked == "projected" and not is_two:
         raise OptionError(f"hf.level=projected: {config.get('model_type')} has no projection")
+    if layers != "last" and (asked == "projected" or (asked == "auto" and is_two)):
+        raise OptionError(
+            f"hf.layers={layers}: the projection of a {config.get('model_type')} model reads its "
+            "last layer only; add level=tokens, mean or first"
+        )
     if asked != "auto":
         return asked
     if is_two:
@@ -105,7 +114,9 @@ def level_of(asked: Level | Literal["auto"], kind: Kind, config: Mapping[str, An
 
 def video_frames(config: Mapping[str, Any]) -> int:
     """Return how many frames a video model reads at once."""
-    return next((int(config[name]) for name in _DECLARED_FRAMES if config.get(name)), 16)
+    parts = config, config.get("vision_config") or {}
+    known = (part[name] for part in parts for name in _DECLARED_FRAMES if part.get(name))
+    return int(next(known, 16))
 
 
 def layer_numbers(layers: str) -> tuple[int, ...] | None:
@@ -145,9 +156,12 @@ def width_of(config: Any, kind: Kind, level: Level) -> int:
         known = own or getattr(common, "projection_dim", None)
         if known:
             return int(known)
-    for name in ("hidden_size", "d_model", "embed_dim", "hidden_dim"):
-        if isinstance(getattr(part, name, None), int):
-            return int(getattr(part, name))
-    if getattr(part, "hidden_sizes", None):
-        return int(part.hidden_sizes[-1])
+    if kind == "text" and config.model_type == "altclip":
+        return int(part.project_dim)
+    for name in ("hidden_size", "d_model", "hidden_sizes", "embed_dim", "hidden_dim"):
+        value = getattr(part, name, None)
+        if isinstance(value, (list, tuple)) and value:  # one width for each stage
+            return int(value[-1])
+        if isinstance(value, int):
+            return value
     raise WeightsError(f"hf: the configuration of {config.model_type} does not contain its width")

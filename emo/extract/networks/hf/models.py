@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from emo.errors import WeightsError
+from emo.extract.models.checkpoint import why_unread
+from emo.extract.models.formats import foreign_format
 from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level, layer_numbers
 
 _POSITION_TABLES = {"position_embeddings", "position_embedding", "embed_positions", "wpe"}
@@ -42,7 +44,7 @@ def load_network(
             output_loading_info=True, **extra,
         )  # fmt: skip
     except Exception as error:  # transformers raises many kinds of errors
-        raise WeightsError(f"{folder}: {str(error).splitlines()[0]}") from error
+        raise WeightsError(f"{folder}: {_why(folder, error)}") from error
     missing = sorted(info["missing_keys"])
     lacking = [name for name in missing if "pooler" not in name]
     if lacking or (missing and level == "projected"):
@@ -113,7 +115,7 @@ def forward_of(
     numbers = layer_numbers(layers)
 
     def forward(own: Tensor | None = None, **inputs: Tensor) -> Any:
-        out = call.function(**inputs, output_hidden_states=numbers is not None)
+        out = call.function(**inputs, **({} if numbers is None else {"output_hidden_states": True}))
         pooled = out.get("pooler_output") if has_pooler and numbers is None else None
         if level == "projected" or (level == "pooler" and pooled is not None):
             return _one(out.pooler_output)
@@ -139,7 +141,8 @@ def text_positions(network: Any) -> int | None:
         network: the model.
     """
     tower = getattr(network, "text_model", network)
-    config = getattr(network.config, "text_config", network.config)
+    config = getattr(network, "config", None)
+    config = getattr(config, "text_config", config)
     declared = getattr(config, "max_position_embeddings", None)
     counts = [declared] if isinstance(declared, int) and declared > 0 else []
     for name, module in tower.named_modules():
@@ -148,6 +151,14 @@ def text_positions(network: Any) -> int | None:
             unused = getattr(module, "offset", 0) if padding is None else padding + 1
             counts.append(len(module.weight) - unused)
     return min(counts, default=None)
+
+
+def _why(folder: Path, error: Exception) -> str:
+    """Return why transformers could not load the files: the first one of another format if any."""
+    for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*.bin"))):
+        if foreign_format(path):
+            return f"{path.name}: {why_unread(path, error)}"
+    return why_unread(folder / "config.json", error)
 
 
 def _quiet() -> None:

@@ -57,6 +57,11 @@ class HFOptions(FaceModelOptions):
             raise ValueError(f"expected frames, face_size, window and hop above 0, got {self}")
         self.check_faces()
         layer_numbers(self.layers)
+        if Path(self.weights or self.model).expanduser().is_file():
+            raise ValueError(
+                f"weights: expected a folder with config.json, the tensors and the processor's "
+                f"files, got the file {self.weights or self.model}"
+            )
         if Path(self.model).expanduser().is_dir():
             object.__setattr__(self, "weights", self.weights or self.model)
             object.__setattr__(self, "model", Path(self.model).name)
