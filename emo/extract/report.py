@@ -33,7 +33,7 @@ def report_lines(
         lines.append(
             f"did {report.job.clips:,} of {report.plan.clips:,} clips; store: {report.store}"
         )
-        lines += notice_lines(report.store, report.plan.parts)
+        lines += notice_lines(report.store, report.plan.parts, report.job.clips)
     lines += _failure_lines(report.failures, report.store)
     return lines + _end_lines(report.job)
 
@@ -52,7 +52,7 @@ def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     else:
         lines = [f"did {job.clips:,} clips of {parts:,} parts; store: {store}"]
         done = (report.folder.part(number) for number in report.parts)
-        lines += notice_lines(report.folder.job.store, done)
+        lines += notice_lines(report.folder.job.store, done, job.clips)
     return lines + _failure_lines(job.failures, store) + _end_lines(job)
 
 

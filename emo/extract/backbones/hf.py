@@ -202,7 +202,9 @@ class HF(Model):
         """Run the model's processor on the text, each window of sound or video, or each image."""
         stream = STREAMS[self.kind]
         if self.kind == "text":
-            return self._made(media.text and self.reader.inputs(media.text), media, "text", stream)
+            pieces = self.reader.inputs(media.text) if media.text else []
+            notes = {"text_pieces": float(len(pieces))} if len(pieces) > 1 else {}
+            return self._made(pieces, media, "text", stream, notes)
         if self.kind in {"audio", "spectrogram"}:
             return self._made(self._audio_rows(media), media, "audio", stream)
         if self.kind == "face":
@@ -238,7 +240,7 @@ class HF(Model):
         return [self.reader.frames(picture_of(piece, media.sample_rate)[None]) for piece in pieces]
 
     def _made(
-        self, rows: list[Any] | str | None, media: Media, wanted: str, stream: str,
+        self, rows: list[Any] | None, media: Media, wanted: str, stream: str,
         notes: Mapping[str, float] = {},
     ) -> Prepared:  # fmt: skip
         """Wrap the rows of a clip; without rows its stream is absent because ``wanted`` is."""

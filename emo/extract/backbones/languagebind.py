@@ -41,6 +41,7 @@ from emo.extract.networks.languagebind.network import TextTower, VisionTower
 from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
 from emo.extract.transforms.kaldi import sinc_resample
+from emo.extract.transforms.words_read import words_lacking
 from emo.store.recipe import StreamSpec
 
 _IMAGES = 8  # frames per clip for the image tower, when no video tower fixes the number
@@ -196,7 +197,8 @@ class LanguageBind(Model):
         """Make the inputs of the selected towers.
 
         They are float32 ``video`` (windows, F, 3, H, W), ``image`` (frames, 1, 3, H, W), ``audio``
-        (windows, 1, 3, bands, length) and int64 ``text`` (1, L).
+        (windows, 1, 3, bands, length) and int64 ``text`` (1, L). The note ``words_lacking`` counts
+        the words of a text that is longer than the model reads.
         """
         made = {**self._frames(media), "audio": self._sound(media), "text": self._ids(media)}
         parts = self.options.parts
@@ -204,7 +206,8 @@ class LanguageBind(Model):
         reasons = {"text": "the text has no words", **media.absent}
         reasons["image"] = reasons.get("video", "the clip has no video")
         lacking = [name for name in parts if name not in inputs]
-        return Prepared(inputs, {n: reasons.get(n, f"the clip has no {n}") for n in lacking})
+        absent = {name: reasons.get(name, f"the clip has no {name}") for name in lacking}
+        return Prepared(inputs, absent, self._notes(media) if "text" in inputs else {})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Run each tower on the windows of all clips: float32 (T, D) per stream and clip."""
@@ -265,6 +268,13 @@ class LanguageBind(Model):
         firsts = [round(start * sound.sample_rate) for start in seconds]
         pieces = [audio_pixels(samples[:, first : first + length], sound) for first in firsts]
         return torch.from_numpy(np.stack(pieces))[:, None]
+
+    def _notes(self, media: Media) -> dict[str, float]:
+        assert self.tokenizer is not None
+        assert media.text is not None
+        ids_of = self.tokenizer
+        count = words_lacking(lambda text: ids_of(text)[0], media.text)
+        return {"words_lacking": float(count)} if count else {}
 
     def _ids(self, media: Media) -> Tensor | None:
         if self.tokenizer is None or media.text is None or not media.text.strip():

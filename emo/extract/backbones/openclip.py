@@ -24,6 +24,7 @@ from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights
+from emo.extract.transforms.words_read import words_lacking
 from emo.store.recipe import StreamSpec
 
 STREAMS = ("video", "text")
@@ -168,15 +169,21 @@ class OpenClip(Model):
         return OpenClipOptions(weights=str(folder), frames=2)
 
     def prepare(self, media: Media) -> Prepared:
-        """Apply open_clip's transform and tokenizer: ``video`` (F, 3, H, W), ``text`` (1, L)."""
+        """Apply open_clip's transform and tokenizer: ``video`` (F, 3, H, W), ``text`` (1, L).
+
+        The note ``words_lacking`` counts the words of a text that is longer than the model reads.
+        """
         inputs: dict[str, Any] = {}
+        notes: dict[str, float] = {}
         absent = {name: reason for name, reason in media.absent.items() if name in STREAMS}
         if media.frames is not None:
             images = [self.transform(Image.fromarray(frame)) for frame in media.frames]
             inputs["video"] = torch.stack(images)
         if media.text is not None:
             inputs["text"] = self.tokenizer([media.text])
-        return Prepared(inputs, absent)
+            lacking = words_lacking(lambda text: self.tokenizer([text])[0].tolist(), media.text)
+            notes |= {"words_lacking": float(lacking)} if lacking else {}
+        return Prepared(inputs, absent, notes)
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Embed the frames and texts of all clips: float32 (F, D) and (1, D) for each clip."""

@@ -7,6 +7,7 @@ from emo.errors import StoreError
 from emo.extract.job.plan import PartPlan
 from emo.store.backend.location import Location
 from emo.store.recipe import Recipe
+from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 
 
@@ -48,50 +49,47 @@ _NOTICES = (
 )
 
 
-def notice_lines(store: Location, parts: Iterable[PartPlan]) -> list[str]:
+def notice_lines(store: Location, parts: Iterable[PartPlan], done: int) -> list[str]:
     """Return one line for each kind of notice about the clips of some parts.
 
     Args:
         store: the store that the clips were written to.
         parts: the parts that a job did; clips of them that the store lacks do not count.
+        done: number of clips that the job did.
     """
-    wanted: dict[str, set[str]] = {}
-    for part in parts:
-        for name, todo in part.todo.items():
-            wanted.setdefault(name, set()).update(todo.ids)
     try:
-        folders = Store(store).recipes
-        known = {name: folders[name] for name in wanted if name in folders}
-        notes = {name: folder.notes for name, folder in known.items()}
+        told = [
+            (notice, name, _values(notice, folder))
+            for name, folder in Store(store).recipes.items()
+            for notice in _NOTICES
+        ]
     except StoreError:
-        return []  # the report itself says what is wrong with the store
-    done = set().union(*(wanted[name].intersection(known[name].ids) for name in known))
-    lines = []
-    for notice in _NOTICES:
-        found = {
-            name: values
-            for name, folder in known.items()
-            if notice.is_for(folder.recipe)
-            and (values := _values(notice, notes[name], wanted[name]))
-        }
-        if found:
-            clips = set().union(*found.values())
-            total = max(sum(values.values()) for values in found.values())
-            lines.append(
-                notice.sentence.format(
-                    clips=f"{len(clips):,}", done=f"{len(done):,}", total=f"{total:,.0f}",
-                    recipes=", ".join(found),
-                )
-            )  # fmt: skip
-    return lines
+        return []  # other lines of the report say what is wrong with the store
+    told = [each for each in told if each[2]]
+    found: dict[_Notice, dict[str, dict[str, float]]] = {}
+    for part in parts if told else ():
+        for notice, name, values in told:
+            ids = part.todo[name].ids & values.keys() if name in part.todo else ()
+            for clip_id in ids:
+                found.setdefault(notice, {}).setdefault(name, {})[clip_id] = values[clip_id]
+    return [_line(notice, found[notice], done) for notice in _NOTICES if notice in found]
 
 
-def _values(
-    notice: _Notice, notes: Mapping[str, Mapping[str, float]], ids: set[str]
-) -> dict[str, float]:
+def _values(notice: _Notice, folder: RecipeFolder) -> dict[str, float]:
     """Return the values of a note that are worth a line, by clip."""
+    if not notice.is_for(folder.recipe):
+        return {}
     return {
         clip_id: numbers[notice.note]
-        for clip_id, numbers in notes.items()
-        if clip_id in ids and notice.note in numbers and notice.is_said(numbers[notice.note])
+        for clip_id, numbers in folder.notes.items()
+        if notice.note in numbers and notice.is_said(numbers[notice.note])
     }
+
+
+def _line(notice: _Notice, by_recipe: Mapping[str, Mapping[str, float]], done: int) -> str:
+    clips = set().union(*by_recipe.values())
+    total = max(sum(values.values()) for values in by_recipe.values())
+    return notice.sentence.format(
+        clips=f"{len(clips):,}", done=f"{done:,}", total=f"{total:,.0f}",
+        recipes=", ".join(by_recipe),
+    )  # fmt: skip

@@ -231,7 +231,15 @@ def _cast(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.n
         stored = np.array(array, dtype=dtype, order="C")
     if dtype.kind == "f" and not np.isfinite(stored).all():
         token = int(np.flatnonzero(~np.isfinite(stored).all(axis=1))[0])
-        raise StoreError(f"{where}: token {token} of {len(stored)} is not finite as {dtype.name}")
+        reason = f"{where}: token {token} of {len(stored)} is not finite as {dtype.name}"
+        if np.isfinite(array).all():
+            largest = np.abs(array).max()
+            reason += (
+                f", because its largest value is {largest:.3g} (the type ends at "
+                f"{np.finfo(dtype).max:.3g}); store the stream as StreamSpec(dim, dtype='float32'), "
+                "for backbones with that option -o stored=float32"
+            )
+        raise StoreError(reason)
     return stored
 
 
