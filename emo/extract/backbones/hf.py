@@ -26,19 +26,11 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
-from emo.extract.networks.hf.inputs import AudioInputs, PictureInputs, picture_of
-from emo.extract.networks.hf.kinds import (
-    PADDED_TEXT,
-    Kind,
-    kind_of,
-    level_of,
-    video_frames,
-    width_of,
-)
-from emo.extract.networks.hf.models import call_of, forward_of, load_network, text_positions
+from emo.extract.networks.hf.inputs import picture_of, reader_of
+from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
+from emo.extract.networks.hf.models import call_of, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
-from emo.extract.networks.hf.processors import ModelInput
-from emo.extract.networks.hf.text import TextInputs
+from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.store.recipe import StreamSpec
 
 STREAMS: dict[Kind, str] = {
@@ -114,9 +106,7 @@ class HF(Model):
         """Return one stream; its width is in the configuration."""
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(
-            found.folder, local_files_only=True, trust_remote_code=False
-        )
+        config = load_processor(AutoConfig, found.folder)
         kind = kind_of(options.input, config.to_dict())
         level = level_of(options.level, kind, config.to_dict(), options.layers)
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
@@ -170,7 +160,7 @@ class HF(Model):
         network, has_pooler = load_network(found.folder, config, self._level)
         self.network = network.to(self.device)
         call = call_of(self.network, self.kind, str(config["model_type"]))
-        self.reader = _reader(self.kind, found.folder, config, call.names, self.network)
+        self.reader: Any = reader_of(self.kind, found.folder, config, call.names, self.network)
         self._forward = forward_of(call, self._level, layers=options.layers, has_pooler=has_pooler)
         self._frames = video_frames(config) if self.kind == "video" else 1
 
@@ -266,20 +256,6 @@ class HF(Model):
             }
             for inputs in batch
         ]
-
-
-def _reader(
-    kind: Kind, folder: Path, config: Mapping[str, Any], names: frozenset[str], network: Any
-) -> Any:
-    """Load the processor that makes the model's inputs."""
-    if kind == "text":
-        return TextInputs(
-            folder, names, positions=text_positions(network),
-            is_padded=config.get("model_type") in PADDED_TEXT,
-        )  # fmt: skip
-    if kind == "audio":
-        return AudioInputs(folder, config, names)
-    return PictureInputs(folder, names)
 
 
 def _config(options: HFOptions) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from emo.errors import StoreError
 from emo.extract.job.plan import PartPlan
 from emo.store.backend.location import Location
 from emo.store.recipe import Recipe
-from emo.store.recipe_folder import RecipeFolder
-from emo.store.store import Store
+from emo.store.store import RecipeFolder, Store
 
 
 @dataclass(frozen=True)

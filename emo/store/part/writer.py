@@ -236,8 +236,8 @@ def _cast(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.n
             largest = np.abs(array).max()
             reason += (
                 f", because its largest value is {largest:.3g} (the type ends at "
-                f"{np.finfo(dtype).max:.3g}); store the stream as StreamSpec(dim, dtype='float32'), "
-                "for backbones with that option -o stored=float32"
+                f"{np.finfo(dtype).max:.3g}); store the stream as float32: "
+                "StreamSpec(dim, dtype='float32'), or -o stored=float32 where there is that option"
             )
         raise StoreError(reason)
     return stored

@@ -10,7 +10,10 @@ from torch import Tensor
 
 from emo.errors import WeightsError
 from emo.extract.media import window_starts
+from emo.extract.networks.hf.kinds import PADDED_TEXT, Kind
+from emo.extract.networks.hf.models import text_positions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
+from emo.extract.networks.hf.text import TextInputs
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel
 
@@ -118,6 +121,28 @@ class PictureInputs:
         pixels: Tensor = self._processor(list(frames), return_tensors="pt")["pixel_values"]
         name = "pixel_values" if "pixel_values" in self._names else "pixel_values_videos"
         return ModelInput({name: pixels.reshape(1, len(frames), *pixels.shape[-3:]).float()})
+
+
+def reader_of(
+    kind: Kind, folder: Path, config: Mapping[str, Any], names: frozenset[str], network: Any
+) -> TextInputs | AudioInputs | PictureInputs:
+    """Load the processor that makes a model's inputs.
+
+    Args:
+        kind: what the model reads.
+        folder: folder of the processor's files.
+        config: content of ``config.json``.
+        names: inputs that the model takes.
+        network: the model.
+    """
+    if kind == "text":
+        return TextInputs(
+            folder, names, positions=text_positions(network),
+            is_padded=config.get("model_type") in PADDED_TEXT,
+        )  # fmt: skip
+    if kind == "audio":
+        return AudioInputs(folder, config, names)
+    return PictureInputs(folder, names)
 
 
 def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Load a transformers model from local files and call the part of it that is needed."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ from emo.errors import WeightsError
 from emo.extract.models.checkpoint import why_unread
 from emo.extract.models.formats import foreign_format
 from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level, layer_numbers
+from emo.extract.networks.hf.processors import FOREIGN_CODE
 
 _POSITION_TABLES = {"position_embeddings", "position_embedding", "embed_positions", "wpe"}
 
@@ -87,6 +89,14 @@ def call_of(network: Any, kind: Kind, model_type: str) -> ModelCall:
         return ModelCall(unshuffled, names)
     if model_type == "vjepa2":
         return ModelCall(partial(network, skip_predictor=True), names)
+    if model_type == "wavlm":
+
+        def without_warning(**inputs: Any) -> Any:
+            with warnings.catch_warnings():  # its mask is bool beside a bias of floats
+                warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
+                return network(**inputs)
+
+        return ModelCall(without_warning, names)
     if hasattr(network, "set_attention_type"):  # BigBird: a short text would switch it for good
         kept = network.config.attention_type
 
@@ -155,6 +165,8 @@ def text_positions(network: Any) -> int | None:
 
 def _why(folder: Path, error: Exception) -> str:
     """Return why transformers could not load the files: the first one of another format if any."""
+    if "trust_remote_code" in str(error):
+        return FOREIGN_CODE
     for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*.bin"))):
         if foreign_format(path):
             return f"{path.name}: {why_unread(path, error)}"

@@ -10,6 +10,11 @@ from torch import Tensor
 
 from emo.errors import WeightsError
 
+FOREIGN_CODE = (
+    "the model needs Python code that lies beside its weights, and emo does not run such code; "
+    "choose a model of a type that transformers has itself"
+)
+"""Reason why a checkpoint with code of its own is refused (``trust_remote_code=False``)."""
 OWN = "own"
 """Name under which :attr:`ModelInput.own` is given to the forward pass."""
 
@@ -46,10 +51,10 @@ class ModelInput:
 
 
 def load_processor(kind: Any, folder: Path) -> Any:
-    """Load a processor from local files.
+    """Load a processor or a configuration from local files; code beside them is not run.
 
     Args:
-        kind: class such as ``transformers.AutoTokenizer``.
+        kind: class such as ``transformers.AutoTokenizer`` or ``transformers.AutoConfig``.
         folder: folder of the files.
 
     Raises:
@@ -59,7 +64,9 @@ def load_processor(kind: Any, folder: Path) -> Any:
     try:
         return load(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "trust_remote_code" in str(error):
+            reason = FOREIGN_CODE
         raise WeightsError(
-            f"{folder}: {kind.__name__} cannot be made from the files in it: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            f"{folder}: {kind.__name__} cannot be made from the files in it: {reason}"
         ) from error
