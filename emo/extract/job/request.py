@@ -165,7 +165,7 @@ def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) 
         raise OptionError(f"recipe {name!r}: this version of {recipe.backbone} {error}") from error
     except WeightsError as error:
         raise WeightsError(
-            f"recipe {name!r}: {error}. For emo predict this is -o {name}.weights=DIR"
+            f"recipe {name!r}: {error}; of the recipe {name!r} alone: -o {name}.weights=DIR"
         ) from error
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(

@@ -134,7 +134,7 @@ def _how_to_get(weights: Weights, missing: Sequence[WeightFile]) -> str:
     options = " and ".join(dict.fromkeys(f"-o {file.option}=DIR" for file in missing))
     if all(file.origin or is_hub_id(weights.source_of(file)) for file in missing):
         return f"On a machine with internet: {weights.fetch_command}; or give {options}"
-    return f"Give the folder of the weights: {options}"
+    return f"Give the folder of the weights: {options} (a hub id is written owner/name)"
 
 
 def _foreign(source: str) -> list[str]:
