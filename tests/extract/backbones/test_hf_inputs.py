@@ -183,3 +183,32 @@ def test_code_beside_the_weights_is_never_run(tmp_path, monkeypatch):
         load(tmp_path)
     with pytest.raises((OptionError, WeightsError), match="does not run such code"):
         HF.recipe(HFOptions(weights=str(tmp_path)))
+
+
+def test_pictures_that_their_processor_pads_come_with_its_mask(tmp_path):
+    stages = hf.ResNetConfig(embedding_size=8, hidden_sizes=[8] * 4, depths=[1] * 4,
+                             out_features=["stage4"])  # fmt: skip
+    config = hf.DetrConfig(
+        backbone_config=stages, d_model=16, encoder_layers=1, decoder_layers=1,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32,
+        decoder_ffn_dim=32, num_queries=5,
+    )  # fmt: skip
+    processor = hf.DetrImageProcessor(
+        size={"shortest_edge": 64, "longest_edge": 96}, pad_size={"height": 128, "width": 128}
+    )
+    model = write(tmp_path, config, processor, spread=0.1)
+    made = processor(images=list(FRAMES), return_tensors="pt")
+    assert not made["pixel_mask"].all()
+    with torch.inference_mode():
+        expected = model(**made).last_hidden_state
+        unmasked = model(made["pixel_values"]).last_hidden_state
+    assert (expected - unmasked).abs().max() > 1e-3
+    tokens = tokens_of(load(tmp_path, level="tokens"), frames=FRAMES)
+    np.testing.assert_allclose(tokens, expected.reshape(-1, 16), atol=1e-5)
+
+
+def test_a_processor_of_another_model_is_said(tmp_path):
+    write(tmp_path, hf.WavLMConfig(**SMALL, **CONVOLUTIONS), hf.SeamlessM4TFeatureExtractor())
+    backbone = load(tmp_path)
+    with pytest.raises(WeightsError, match="makes no input that this model takes"):
+        tokens_of(backbone, samples=NOISE[None], sample_rate=16000)

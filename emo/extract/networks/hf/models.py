@@ -52,7 +52,9 @@ def load_network(
     if lacking or (missing and level == "projected"):
         raise WeightsError(f"{folder}: the tensor {(lacking or missing)[0]!r} is missing")
     if getattr(network.config, "is_encoder_decoder", False):
-        network = network.get_encoder()
+        encoder = network.get_encoder()
+        if network.main_input_name in _names(encoder.forward):  # DETR's reads no pixels
+            network = encoder
     return network.eval(), not missing
 
 

@@ -29,6 +29,18 @@ class ModelInput:
     """bool (n, t): which tokens of the output belong to the input, and which to its padding;
     None: all belong to it."""
 
+    def __post_init__(self) -> None:
+        """Check that there is something to read.
+
+        Raises:
+            WeightsError: the processor made nothing that the model takes.
+        """
+        if all(name.endswith("mask") for name in self.tensors):
+            raise WeightsError(
+                "hf: the processor in the weights' folder makes no input that this model takes; "
+                "is it another model's?"
+            )
+
     @property
     def rows(self) -> dict[str, Tensor]:
         """The tensors, and ``own`` if there is one."""
