@@ -89,7 +89,7 @@ def test_a_model_given_as_a_folder_is_asked_for_by_its_option_and_not_on_a_hub(e
     assert "fetch" not in said
     assert "-o hf.weights=DIR" in said
     code, _, said = emo("predict", "run", "--text", "so happy", "-o", "model=other")
-    assert "the run keeps its own, my-bert" in said
+    assert "the run keeps its value, my-bert" in said
     answers = {
         emo("predict", "run", "--text", "so happy", "-o", option)
         for option in (model, f"weights={folder}", f"hf.weights={folder}")

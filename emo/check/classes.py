@@ -31,7 +31,7 @@ def class_findings(clips: Sequence[Clip], target: str, task: str | None = None) 
     task = task or task_of_cells(cells.values())
     counts = {
         column: found
-        for column, found in class_counts(clips, {target: task}).items()
+        for column, found in count_classes(clips, {target: task}).items()
         if column == target or 1 < len({name for name, _ in found}) <= CLASSES
     }
     if odd:
@@ -77,7 +77,7 @@ def class_tables(
     """
     splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
     tables = []
-    for column, counts in class_counts(clips, {target: task} if task else {}).items():
+    for column, counts in count_classes(clips, {target: task} if task else {}).items():
         names = sorted({name for name, _ in counts})
         if not 1 < len(names) <= CLASSES:
             continue
@@ -90,7 +90,7 @@ def class_tables(
     return tables
 
 
-def class_counts(clips: Sequence[Clip], tasks: dict[str, str]) -> ClassCounts:
+def count_classes(clips: Sequence[Clip], tasks: dict[str, str]) -> ClassCounts:
     """Return the number of clips of each class and split, for columns of classes.
 
     Args:

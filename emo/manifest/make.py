@@ -35,7 +35,7 @@ def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
 
     A ``.wav`` beside a video or a still picture of the same stem becomes its audio. The column
     ``folder`` holds the sub-folder, so that it can be a target. Hidden files are left out, and so
-    are :func:`posters`.
+    are :func:`emo.manifest.folder.posters`.
 
     Args:
         folder: the folder of media.

@@ -99,16 +99,16 @@ def _mpeg(file: BinaryIO, size_bytes: int) -> bool:
     start = max(0, size_bytes - _TAIL_BYTES)
     file.seek(start)
     tail = file.read()
-    place = 0
-    while (place := tail.find(b"\0\0\1", place)) >= 0:
-        code = tail[place + 3 : place + 4]
-        if code and code[0] >= 0xBC and place + 6 <= len(tail):
-            length = int.from_bytes(tail[place + 4 : place + 6])
-            if place + 6 + length > len(tail):
+    position = 0
+    while (position := tail.find(b"\0\0\1", position)) >= 0:
+        code = tail[position + 3 : position + 4]
+        if code and code[0] >= 0xBC and position + 6 <= len(tail):
+            length = int.from_bytes(tail[position + 4 : position + 6])
+            if position + 6 + length > len(tail):
                 return True
-            place += 6 + length
+            position += 6 + length
         else:
-            place += 3
+            position += 3
     return False
 
 
@@ -120,8 +120,8 @@ def _transport(file: BinaryIO, size_bytes: int) -> bool:
     file.seek(0)
     head = file.read(1024)
     for packet, offset in ((188, 0), (192, 4), (204, 0)):
-        places = range(offset, len(head), packet)
-        if len(places) > 1 and all(head[place] == 0x47 for place in places):
+        positions = range(offset, len(head), packet)
+        if len(positions) > 1 and all(head[position] == 0x47 for position in positions):
             first = max(0, size_bytes // packet - _TAIL_BYTES // packet) * packet + offset
             file.seek(first)
             return size_bytes % packet != 0 or _has_open_pes(file.read(), packet)
@@ -131,10 +131,12 @@ def _transport(file: BinaryIO, size_bytes: int) -> bool:
 def _has_open_pes(tail: bytes, packet: int) -> bool:
     """Return whether some track's last PES holds fewer bytes than it declares; 0 declares none."""
     lacking: dict[int, int] = {}
-    for place in range(0, len(tail) - 187, packet):
-        track = int.from_bytes(tail[place + 1 : place + 3]) & 0x1FFF
-        starts, control = tail[place + 1] & 0x40, tail[place + 3] >> 4
-        payload = tail[place + 4 + (1 + tail[place + 4] if control & 2 else 0) : place + 188]
+    for position in range(0, len(tail) - 187, packet):
+        track = int.from_bytes(tail[position + 1 : position + 3]) & 0x1FFF
+        starts, control = tail[position + 1] & 0x40, tail[position + 3] >> 4
+        payload = tail[
+            position + 4 + (1 + tail[position + 4] if control & 2 else 0) : position + 188
+        ]
         if starts and payload[:3] == b"\0\0\1" and len(payload) >= 6:
             declared = int.from_bytes(payload[4:6])
             lacking[track] = 6 + declared - len(payload) if declared else 0
@@ -147,20 +149,20 @@ def _asf(file: BinaryIO, size_bytes: int) -> bool:
     """Compare the size that ASF's header states with the file's."""
     file.seek(0)
     head = file.read(8192)
-    place = head.find(_ASF_FILE)
-    if place < 0:
+    position = head.find(_ASF_FILE)
+    if position < 0:
         return False
-    return int.from_bytes(head[place + 40 : place + 48], "little") > size_bytes
+    return int.from_bytes(head[position + 40 : position + 48], "little") > size_bytes
 
 
 def _ogg(file: BinaryIO, size_bytes: int) -> bool:
     """Return whether the last page is cut."""
     file.seek(max(0, size_bytes - _TAIL_BYTES))
     tail = file.read()
-    place = tail.rfind(b"OggS")
-    if place < 0:
+    position = tail.rfind(b"OggS")
+    if position < 0:
         return False
-    page = tail[place:]
+    page = tail[position:]
     if len(page) < 27 or len(page) < 27 + page[26]:
         return True
     return len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])

@@ -141,8 +141,9 @@ def test_notes_lie_beside_the_tokens_and_strict_fails_such_clips(manifest, tmp_p
     assert open_job(tmp_path / "strict").job.is_strict
     for failures in report.failures.values():
         assert failures.keys() == {"f", "c"}
-        assert failures["f"] == "7 damaged frames (--strict-media)"
-        assert "s are lacking (--strict-media)" in failures["c"]
+        assert failures["f"] == "fli.mp4: 7 damaged frames (--strict-media)"
+        assert "s are lacking" in failures["c"]
+        assert failures["c"].endswith("(--strict-media)")
 
 
 def test_a_job_folder_of_before_is_not_strict(manifest, tmp_path):
@@ -159,17 +160,18 @@ def test_the_command_takes_the_option(manifest, emo):
     code, out, _ = emo("extract", manifest, "--backbone", "classic", "--strict-media",
                        "-o", "faces=centre", "--device", "cpu")  # fmt: skip
     assert code == 3
-    assert "failed: f (classic): 7 damaged frames (--strict-media)" in out
+    assert "failed: f (classic): fli.mp4: 7 damaged frames (--strict-media)" in out
 
 
 def test_check_warns_of_both(manifest):
     findings = {f.name: f for f in check(manifest).findings}
-    assert findings["clips with damaged frames"].found[0] == "f (7 frames)"
-    (line,) = findings["files that are cut"].found
-    assert line.startswith("c (at least 0.")
-    assert findings["files that are cut"].severity == "warning"
+    found = findings["clips with missing or damaged media"]
+    assert found.severity == "warning"
+    assert "f (7 damaged frames)" in found.found
+    (line,) = (line for line in found.found if line.startswith("c ("))
+    assert "the file is cut: at least 0." in line
     fast = {f.name: f for f in check(manifest, fast=True).findings}
-    assert fast["files that are cut"].found == ("c (the end is lacking)",)
+    assert fast["files that are cut"].found == ("c (the end is missing)",)
 
 
 def test_theora_that_repeats_pictures_is_not_broken(tmp_path):

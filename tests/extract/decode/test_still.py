@@ -15,7 +15,8 @@ from emo.extract.job.request import requests_from_words
 from emo.extract.media import Needs, Uniform
 from emo.extract.run import extract
 from emo.manifest import read_manifest
-from emo.manifest.make import from_folder, posters
+from emo.manifest.folder import posters
+from emo.manifest.make import from_folder
 from emo.store import Store
 from tests.make import make_clip
 

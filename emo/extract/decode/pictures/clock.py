@@ -139,5 +139,5 @@ def _apart(times: np.ndarray, step: float) -> np.ndarray:
         return times
     values, firsts, counts = np.unique(times, return_index=True, return_counts=True)
     gaps = np.diff(np.append(values, values[-1] + step * counts[-1]))
-    places = np.arange(len(times)) - np.repeat(firsts, counts)
-    return np.repeat(values, counts) + np.repeat(gaps / counts, counts) * places
+    positions = np.arange(len(times)) - np.repeat(firsts, counts)
+    return np.repeat(values, counts) + np.repeat(gaps / counts, counts) * positions

@@ -17,7 +17,7 @@ class BrokenPacket:
     """A packet that could not be decoded."""
 
     seconds: float
-    """Its time, from the start of the file; without one, that of the frame before it."""
+    """Time from the start of the file; of a frame without one, that of the frame before it."""
     reason: str
     """FFmpeg's message."""
 
