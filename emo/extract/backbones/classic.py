@@ -88,7 +88,7 @@ class Classic(Backbone):
             "face": StreamSpec((_CELLS - 1) ** 2 * 4 * 9),
             "text": StreamSpec(options.text_width, level="clip", kind="sparse"),
         }
-        return Recipe("classic", streams, asdict(options))
+        return Recipe("classic", streams, asdict(options), version=2)
 
     @classmethod
     def tokens(cls, options: ClassicOptions, seconds: float) -> dict[str, float]:

@@ -71,7 +71,7 @@ class FaceCrops(Backbone):
         """Return one stream of images."""
         shape = (options.size, options.size, 3)
         spec = StreamSpec(options.size**2 * 3, "uint8", kind="image", shape=shape)
-        return Recipe("faces", {"face": spec}, asdict(options))
+        return Recipe("faces", {"face": spec}, asdict(options), version=2)
 
     @classmethod
     def tokens(cls, options: FaceCropsOptions, seconds: float) -> dict[str, float]:

@@ -76,7 +76,7 @@ class HF(Model):
         streams="text, audio, video or face (T, D)",
     )
     options: HFOptions
-    version: ClassVar[int] = 2  # 2: padding, masks and types of text and sound as documented
+    version: ClassVar[int] = 3  # 2: texts and sound as documented; 3: as Model's 2
 
     @classmethod
     def weights(cls, options: HFOptions) -> Weights:

@@ -63,7 +63,7 @@ class LogMel(Backbone):
     @classmethod
     def recipe(cls, options: LogMelOptions) -> Recipe:
         """Return one dense float16 stream (at -100 dB its steps are 0.06 dB)."""
-        return Recipe("logmel", {"audio": StreamSpec(options.mels)}, asdict(options))
+        return Recipe("logmel", {"audio": StreamSpec(options.mels)}, asdict(options), version=2)
 
     @classmethod
     def tokens(cls, options: LogMelOptions, seconds: float) -> dict[str, float]:

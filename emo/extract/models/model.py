@@ -36,7 +36,7 @@ class Model(Backbone):
     """
 
     options: ModelOptions
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2  # 2: sound at its own time, pictures as they are shown
     """Version of the code, part of the recipe; raised whenever the code changes the numbers."""
     row_count: int = 32
     """Rows (frames, windows or texts) that go through the model together. The pipeline sets it, and
