@@ -1,3 +1,4 @@
+import gc
 import threading
 import tracemalloc
 
@@ -191,3 +192,17 @@ def test_clips_decode_in_parallel_threads_to_the_same_bytes(tmp_path):
     for thread in threads:
         thread.join()
     assert len({result.tobytes() for result in results}) == 1
+
+
+def test_decoded_frames_are_freed_without_the_garbage_collector(tmp_path):
+    """PyAV's side data and its frame refer to each other: such frames would stay in memory."""
+    path = make_clip(tmp_path / "a.mp4", size=(96, 64), rotation=-90, audio=False)
+    gc.collect()
+    gc.disable()
+    try:
+        seconds = frame_seconds(path)
+        assert len(read_frames(path, seconds)[0]) == 12
+        kept = [each for each in gc.get_objects() if type(each) is av.VideoFrame]
+    finally:
+        gc.enable()
+    assert sum(frame.width * frame.height for frame in kept) <= 4  # of 12 x 6144 pixels

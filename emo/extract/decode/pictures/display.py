@@ -5,20 +5,11 @@ from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 _MOST_STRETCH = 10.0
 """Pixels declared to be more than so many times as wide as high, or the reverse, are an error in
 the file and count as square."""
-
-
-@dataclass(frozen=True)
-class StoredFrame:
-    """A decoded frame and the shape of its pixels."""
-
-    frame: VideoFrame
-    """The frame as the decoder gives it."""
-    pixel_aspect: float = 1.0
-    """Width of a stored pixel divided by its height."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +46,28 @@ class Orientation:
         return shape[::-1] if self.is_transposed else shape
 
 
+@dataclass(frozen=True)
+class StoredFrame:
+    """A decoded frame, and how its pixels are shown."""
+
+    frame: VideoFrame
+    """The frame as the decoder gives it."""
+    orientation: Orientation = Orientation()
+    """How it is turned and mirrored."""
+    pixel_aspect: float = 1.0
+    """Width of a stored pixel divided by its height."""
+
+
 def orientation_of(frame: VideoFrame) -> Orientation:
     """Return how a frame is turned and mirrored: its display matrix, to the nearest quarter turn.
 
     FFmpeg's tool does the same (``-autorotate``), except that it turns by other angles, too.
+
+    The matrix is read from a copy of 2 x 2 pixels: PyAV's ``side_data`` and its frame refer to each
+    other, so that the frame stays in memory until the garbage collector comes.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    copy = VideoReformatter().reformat(frame, width=2, height=2, format="rgb24")
+    data = copy.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()
     # x' = a x + c y and y' = b x + d y, y pointing down; the rest of the matrix moves the picture
@@ -81,7 +88,7 @@ def pixel_aspect_of(stream: Any) -> float:
     return float(ratio.numerator / ratio.denominator)
 
 
-def square_shape(stored: StoredFrame, orientation: Orientation) -> tuple[int, int]:
+def square_shape(stored: StoredFrame) -> tuple[int, int]:
     """Return the shape (H, W) to which a stored frame is scaled so that its pixels are square.
 
     The height of the picture as it is shown is kept and its width changes, rounded down, as
@@ -90,6 +97,6 @@ def square_shape(stored: StoredFrame, orientation: Orientation) -> tuple[int, in
     height, width = stored.frame.height, stored.frame.width
     if stored.pixel_aspect == 1.0:
         return height, width
-    if orientation.is_transposed:
+    if stored.orientation.is_transposed:
         return max(1, int(height / stored.pixel_aspect)), width
     return height, max(1, int(width * stored.pixel_aspect))

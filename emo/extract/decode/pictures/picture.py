@@ -8,7 +8,7 @@ import av.filter
 import numpy as np
 from av.video.frame import VideoFrame
 
-from emo.extract.decode.pictures.display import StoredFrame, orientation_of, square_shape
+from emo.extract.decode.pictures.display import StoredFrame, square_shape
 
 
 class Picture:
@@ -16,8 +16,8 @@ class Picture:
 
     def __init__(self, stored: StoredFrame, shape: tuple[int, int] | None) -> None:
         """Keep a frame, to be shown in the shape (H, W); None: its own shape."""
-        self._orientation = orientation_of(stored.frame)
-        own = square_shape(stored, self._orientation)
+        self._orientation = stored.orientation
+        own = square_shape(stored)
         wanted = own if shape is None else self._orientation.turned(shape)
         self.shape = self._orientation.turned(wanted)
         """Height and width (H, W) as shown."""

@@ -13,7 +13,12 @@ from emo.errors import MediaError
 from emo.extract.decode.container import open_media
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.decoder import decoded_frames
-from emo.extract.decode.pictures.display import StoredFrame, pixel_aspect_of
+from emo.extract.decode.pictures.display import (
+    Orientation,
+    StoredFrame,
+    orientation_of,
+    pixel_aspect_of,
+)
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
 from emo.extract.decode.pictures.picture import Picture
 from emo.extract.decode.pictures.still import read_still
@@ -95,6 +100,7 @@ def shown_frames(
     with open_media(path) as container:
         stream = container.streams[found.track]
         aspect = pixel_aspect_of(stream)
+        orientations = _Orientations()
         before: tuple[float, VideoFrame] | None = None
         decoded = _timed_frames(container, stream, found, float(wanted_seconds[0]), damage)
         for after in chain(decoded, [None]):
@@ -103,11 +109,23 @@ def shown_frames(
             ):
                 wanted = float(wanted_seconds[done])
                 seconds, nearest = _nearest(wanted, before, after, path, damage)
-                yield seconds, StoredFrame(nearest, aspect)
+                yield seconds, StoredFrame(nearest, orientations.of(nearest), aspect)
                 done += 1
             if done == len(wanted_seconds):
                 return
             before = after
+
+
+class _Orientations:
+    """How the frames of a track are turned; read anew only when their rotation changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Orientation] = {}
+
+    def of(self, frame: VideoFrame) -> Orientation:
+        if frame.rotation not in self._known:
+            self._known[frame.rotation] = orientation_of(frame)
+        return self._known[frame.rotation]
 
 
 def _timed_frames(
