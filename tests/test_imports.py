@@ -174,7 +174,8 @@ def imports(file: Path, *, top_only: bool) -> set[str]:
     for node in tree.body if top_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file.name}: line {node.lineno}: name the module in full"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
 

@@ -170,19 +170,26 @@ def options_from_words(name: str, words: Sequence[str]) -> dict[str, Any]:
 
     Args:
         name: a file of ``emo/extract/executors/``, or ``module:Class``.
-        words: such as ``queue=long`` or ``executor.queue=long``.
+        words: such as ``queue=long`` or ``executor.queue=long``; a list's name may be repeated.
 
     Raises:
         PluginError: there is no such executor, or its library is missing.
-        OptionError: an unknown name, or a value of another type.
+        OptionError: an unknown name, a value of another type, or a single value given twice.
     """
     if not words:
         return {}
     kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
-    pairs = plugins.split_options(words, [OWNER])[OWNER]
     hints = get_type_hints(kind.Options)
-    lists = {key: (text,) for key, text in pairs.items() if get_origin(hints.get(key)) is tuple}
-    single = {key: text for key, text in pairs.items() if key not in lists}
+    lists: dict[str, tuple[str, ...]] = {}
+    single: dict[str, str] = {}
+    for word in words:
+        for key, text in plugins.split_options([word], [OWNER])[OWNER].items():
+            if get_origin(hints.get(key)) is tuple:
+                lists[key] = (*lists.get(key, ()), text)
+            elif key in single:
+                raise OptionError(f"-o {word}: {key} is given twice; give it once")
+            else:
+                single[key] = text
     parsed: Any = plugins.parse_options(kind.Options, single, OWNER)
     return lists | {key: getattr(parsed, key) for key in single}
 

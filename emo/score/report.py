@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from emo.heads.metrics.measures import TITLES
+from emo.heads.metrics.measures import title_of
 from emo.score.answers import ALL
 from emo.table import fit_lines, format_table
 
@@ -112,4 +112,4 @@ def _title(name: str) -> str:
     """Return the column title of a score."""
     if name.startswith("proportional_"):
         return f"prop. {_SEMEVAL[name.removeprefix('proportional_')]}"
-    return _SEMEVAL.get(name) or TITLES.get(name, name.replace("_", " "))
+    return _SEMEVAL.get(name) or title_of(name)

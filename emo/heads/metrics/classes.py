@@ -166,10 +166,12 @@ def bootstrap_classes(
         for name, metric in METRICS.items():
             parts[name].append(np.stack([metric(each) for each in counts]))  # (S, resamples)
     scores = {name: np.concatenate(found, axis=1).mean(0) for name, found in parts.items()}
-    return {
-        name: (float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975)))
-        for name, values in scores.items()
-    }
+    return {name: interval_of(values) for name, values in scores.items()}
+
+
+def interval_of(values: np.ndarray) -> tuple[float, float]:
+    """Return the interval that holds the central 95 % of the values."""
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ def bootstrap(
     if groups is None and task == "classify":
         return metrics.bootstrap_classes(gold, predicted, classes, seed=seed)
     found = resampled(task, gold, predicted, classes=classes, scale=scale, groups=groups, seed=seed)
-    return {name: interval_of(values) for name, values in found.items()}
+    return {name: metrics.interval_of(values) for name, values in found.items()}
 
 
 def resampled(
@@ -214,11 +214,6 @@ def _drawn(count: int, groups: np.ndarray | None, random: np.random.Generator) -
     return np.concatenate([parts[k] for k in random.integers(0, len(parts), len(parts))])
 
 
-def interval_of(values: np.ndarray) -> tuple[float, float]:
-    """Return the interval that holds the central 95 % of the values."""
-    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
-
-
 TITLES = {
     "weighted_f1": "weighted F1", "macro_f1": "macro F1", "uar": "UAR", "accuracy": "accuracy",
     "micro_f1": "micro F1", "precision": "precision", "recall": "recall", "mae": "MAE",
@@ -226,4 +221,13 @@ TITLES = {
     "non0_accuracy": "Non0 Acc-2", "non0_f1": "Non0 F1", "accuracy_7": "Acc-7",
     "accuracy_5": "Acc-5", "accuracy_3": "Acc-3", "accuracy_2": "Acc-2", "f1": "F1",
 }  # fmt: skip
-"""Titles of the scores in tables."""
+"""Titles of the scores in tables; others are shown by their names."""
+
+
+def title_of(name: str) -> str:
+    """Return the title of a score in tables.
+
+    >>> title_of("uar"), title_of("geometric_mean")
+    ('UAR', 'geometric mean')
+    """
+    return TITLES.get(name, name.replace("_", " "))

@@ -9,7 +9,7 @@ import numpy as np
 
 from emo.heads.data.data import Split
 from emo.heads.data.targets import Target
-from emo.heads.metrics.measures import TITLES
+from emo.heads.metrics.measures import title_of
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.result import FitResult
@@ -120,4 +120,4 @@ class CrossResult:
 def _line(fold: str, counts: Mapping[str, int], values: Mapping[str, str]) -> dict[str, object]:
     """Return one row of the table of folds."""
     clips = {name: f"{counts[name]:,}" if counts else "" for name in ("train", "val", "test")}
-    return {"fold": fold, **clips, **{TITLES[name]: value for name, value in values.items()}}
+    return {"fold": fold, **clips, **{title_of(name): value for name, value in values.items()}}

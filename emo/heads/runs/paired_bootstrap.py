@@ -10,7 +10,8 @@ import numpy as np
 
 from emo.errors import FitError
 from emo.heads.data.targets import Target
-from emo.heads.metrics.measures import HEADLINES, TITLES, interval_of, measure, resampled
+from emo.heads.metrics.classes import interval_of
+from emo.heads.metrics.measures import HEADLINES, measure, resampled, title_of
 from emo.manifest.tasks import parts
 from emo.table import format_table
 
@@ -58,7 +59,7 @@ class Paired:
         """Return the scores, their differences, and a sentence on the headline score."""
         rows = [
             {
-                "score": TITLES[name],
+                "score": title_of(name),
                 self.names[0]: found.first,
                 f"{self.names[1]} ": found.second,  # a run with itself has two columns, too
                 "difference": f"{found.second - found.first:+.3f}",
@@ -85,10 +86,10 @@ class Paired:
         name = HEADLINES[self.target.task]
         found = self.differences[name]
         if found.contains_zero:
-            return f"{TITLES[name]}: the interval contains 0; no difference is shown."
+            return f"{title_of(name)}: the interval contains 0; no difference is shown."
         is_second = (found.second > found.first) != (self.target.task == "regress")
         better = self.names[1] if is_second else self.names[0]
-        return f"{TITLES[name]}: the interval does not contain 0; {better} is better."
+        return f"{title_of(name)}: the interval does not contain 0; {better} is better."
 
 
 def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) -> Paired:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
-from emo.heads.metrics.measures import HEADLINES, TITLES
+from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
@@ -169,7 +169,7 @@ class FitResult:
         return format_table(
             [
                 {"streams": name or "all", **{
-                    TITLES[score]: with_spread(value, found[split]["std"][score], seeds)
+                    title_of(score): with_spread(value, found[split]["std"][score], seeds)
                     for score, value in found[split]["mean"].items()
                 }}
                 for name, found in (whole | self.missing_metrics[target.name]).items()
@@ -207,7 +207,7 @@ class FitResult:
 def score_title(targets: Sequence[Target]) -> str:
     """Return the name of the score on val by which rounds are chosen, for the progress bar."""
     tasks = [target.task for target in targets]
-    name = TITLES[HEADLINES[tasks[0]]] if len(tasks) == 1 else "score"
+    name = title_of(HEADLINES[tasks[0]]) if len(tasks) == 1 else "score"
     return f"-{name}" if tasks == ["regress"] else name
 
 
@@ -247,5 +247,5 @@ def _whole(mean: float) -> float:
 
 def _line(split: str, clips: str, what: str, values: Mapping[str, str]) -> dict[str, object]:
     """Return one row of the table of scores."""
-    scores = {TITLES[name]: value for name, value in values.items()}
+    scores = {title_of(name): value for name, value in values.items()}
     return {"split": split, "clips": clips, "of": what, **scores}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emo.errors import FitError
 from emo.heads.data.targets import Target
-from emo.heads.metrics.measures import HEADLINES, TITLES
+from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.files import NOT_FINITE, check_probabilities, predictions_file
 from emo.table import fold_streams, with_spread
 
@@ -93,9 +93,9 @@ class ScoredRun:
         return {
             "clips": found["clips"],
             "seeds": len(found["seeds"]),
-            TITLES[headline]: with_spread(mean[headline], std[headline], len(found["seeds"])),
+            title_of(headline): with_spread(mean[headline], std[headline], len(found["seeds"])),
             "95 % interval": "{:.3f} – {:.3f}".format(*interval[headline]),
-            **{TITLES[name]: mean[name] for name in others},
+            **{title_of(name): mean[name] for name in others},
         }
 
     @property

@@ -158,3 +158,10 @@ def test_the_signature_of_the_command_holds_every_flag_once():
     names = list(inspect.signature(extract).parameters)
     assert len(names) == len(set(names))
     assert {"partition", "address", "retries", "cpus_per_task"} <= set(names)
+
+
+def test_a_list_may_be_repeated_and_a_single_value_may_not():
+    words = ["sbatch_arg=--mem=1G", "executor.sbatch_arg=--nice"]
+    assert options_from_words("slurm", words) == {"sbatch_arg": ("--mem=1G", "--nice")}
+    with pytest.raises(OptionError, match="partition is given twice"):
+        options_from_words("slurm", ["partition=gpu", "partition=cpu"])
