@@ -102,6 +102,10 @@ def fit_head(
     allow_missing: Annotated[
         float | None, Option(help="Share of clips that may lack features.")
     ] = None,
+    interval_over: Annotated[
+        str | None,
+        Option(help="clip, dialogue or a column; default: dialogues if there are any, else clips."),
+    ] = None,
     all_probabilities: Annotated[
         bool, Option("--all-probabilities", help="Keep those of more than 100 classes, too.")
     ] = False,
@@ -129,7 +133,7 @@ def fit_head(
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,
-        "all_probabilities": all_probabilities or None,
+        "interval_over": interval_over, "all_probabilities": all_probabilities or None,
         "missing": missing or None, "scaling": pairs(scaling, "--scaling") or None, "head": head,
     }  # fmt: skip
     options = fit_options(
@@ -158,13 +162,20 @@ def compare(
     ] = None,
     target: Annotated[str | None, Option(help="Default: each run's first.")] = None,
     seed: Annotated[int, Option(help="Of the resamples.")] = 0,
+    interval_over: Annotated[
+        str,
+        Option(help="clip, dialogue or a column; default: dialogues if there are any, else clips."),
+    ] = "",
 ) -> None:
     """Rank runs by their scores, and test the difference of two on the clips of both."""
     from emo.heads.runs.compare import compare_runs
 
     if not runs and pair is None:
         raise typer.BadParameter("give the folders of runs, such as runs/*")
-    print(compare_runs(runs or list(pair or ()), pair=pair, target=target, seed=seed).table())
+    found = compare_runs(
+        runs or list(pair or ()), pair=pair, target=target, seed=seed, interval_over=interval_over
+    )
+    print(found.table())
 
 
 def predict(

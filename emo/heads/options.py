@@ -109,6 +109,9 @@ class FitOptions:
     """Share in [0, 1] of the labelled clips that may have no features."""
     threads: int | None = None
     """Cores to use: fits at once, or of torch in a single fit of large steps; None: all."""
+    interval_over: str = ""
+    """What bootstrap intervals are drawn over: ``clip``, ``dialogue`` or a column of the manifest;
+    empty: dialogues if there are any, else clips."""
     all_probabilities: bool = False
     """Whether files of predictions hold the probabilities of all classes even where there are more
     than 100 classes."""

@@ -149,7 +149,7 @@ class FitResult:
             f"{self.options.head} on {streams} -> {target.name}",
             "",
             format_table([row for split in found for row in self._rows(split, found[split])]),
-            self._legend(),
+            self._legend(found),
         ]
         if self.missing[target.name]:
             lines += ["", f"on {last} with streams taken away:", self._missing_table(target, last)]
@@ -188,18 +188,17 @@ class FitResult:
             lines.append(_line("", "", "  95 % interval", interval))
         return [*lines, _line("", "", "majority class" if found["classes"] else "mean", baseline)]
 
-    def _legend(self) -> str:
-        """Return a line that explains the numbers of the table."""
+    def _legend(self, found: Mapping[str, Any]) -> str:
+        """Return a line that explains the numbers of a target's table, given scores by split."""
         seeds = len(self.outcomes)
         same = " (an exact solution: every seed gives the same)" if self.best.is_exact else ""
-        what = "dialogues" if next(iter(self.scores.values())).groups is not None else "clips"
-        interval = f", interval: bootstrap over {what}" if self._has_interval() else ""
+        drawn = {split: each["drawn"] for split, each in found.items() if each["interval"]}
+        what = " and ".join(f"{words} of {split}" for split, words in drawn.items())
+        if all(words.endswith(" clips") for words in drawn.values()):
+            what = "clips"
+        interval = f", interval: bootstrap over {what}" if drawn else ""
         of = f"mean ± std over {seeds} seeds" if seeds > 1 else "one seed"
         return f"{of}{same}{interval}"
-
-    def _has_interval(self) -> bool:
-        """Return whether any split has a bootstrap interval."""
-        return any(found["interval"] for found in self.metrics.values())
 
 
 def score_title(targets: Sequence[Target]) -> str:

@@ -184,6 +184,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
         },
         "splits": {name: len(split.ids) for name, split in result.data.splits.items()},
         "notes": result.notes,
+        "drawn": result.data.drawn_over,
         "metrics": result.metrics,
         "metrics_of_others": {
             name: found for name, found in result.all_metrics.items() if name != result.data.target
