@@ -14,8 +14,8 @@ DPI = 130
 """Pixels per inch."""
 QUICK = 2
 """Compression level of zlib: some 10 kB more than with its default, in a third of the time."""
-MOST_PICTURED, MOST_COUNTED = 40, 12
-"""Largest number of classes of which the confusion is plotted, and with numbers in its cells."""
+MOST_COUNTED = 12
+"""Largest number of classes whose confusion is plotted with numbers in its cells."""
 SHORT = {"weighted_f1": "weighted F1", "uar": "UAR", "micro_f1": "micro F1"}
 """Names of scores in titles."""
 

@@ -30,8 +30,8 @@ from emo.heads.runs.files import (
     file_name,
     write_table,
 )
-from emo.heads.runs.plots import MOST_PICTURED, plot_confusion, plot_curves, plot_numbers
-from emo.heads.runs.predictions import prediction_columns
+from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
+from emo.heads.runs.predictions import MOST_PICTURED, prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
 from emo.store.backend.atomic import temporary_beside
