@@ -1,5 +1,6 @@
 """Tables that line up, for people to read in a terminal."""
 
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -42,6 +43,8 @@ def with_spread(mean: float, std: float, count: int) -> str:
     >>> with_spread(0.5, 0.25, 2), with_spread(0.5, 0.0, 1)
     ('0.500 ± 0.250', '0.500')
     """
+    if math.isnan(mean):
+        return "undefined"
     return f"{mean:.3f} ± {std:.3f}" if count > 1 else f"{mean:.3f}"
 
 
@@ -76,5 +79,5 @@ def _text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return "undefined" if math.isnan(value) else f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

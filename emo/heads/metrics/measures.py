@@ -1,5 +1,6 @@
 """All scores of each task, for many resamples at once, and the headline score of each task."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -238,8 +239,14 @@ def drawn_words(over: str, rows: int, groups: np.ndarray | None) -> str:
 
 
 def interval_of(values: np.ndarray) -> tuple[float, float]:
-    """Return the interval that holds the central 95 % of the values."""
-    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+    """Return the interval that holds the central 95 % of the values, without undefined ones.
+
+    It is NaN if every value is: Pearson's correlation is undefined where all numbers are equal.
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return math.nan, math.nan
+    return float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))
 
 
 TITLES = {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,19 +87,20 @@ class Scores:
 
         The keys are ``clips`` (their number), ``seeds`` (all scores of each seed), ``mean`` and
         ``std`` (÷ S - 1) over seeds, ``interval`` (95 %, bootstrap), ``drawn`` (what it is drawn
-        over), ``majority`` (the baseline) and ``classes`` (scores of each class).
+        over), ``majority`` (the baseline) and ``classes`` (scores of each class). An undefined
+        score is None: JSON has no NaN.
         """
         values = self._measure(self.predictions)
         baseline = self._measure(self._baseline())
         seeds = enumerate(self.seeds)
         return {
             "clips": len(self.labels),
-            "seeds": {str(s): {key: float(v[k]) for key, v in values.items()} for k, s in seeds},
-            "mean": {name: float(value.mean()) for name, value in values.items()},
-            "std": {name: _std(value) for name, value in values.items()},
+            "seeds": {str(s): {key: _known(v[k]) for key, v in values.items()} for k, s in seeds},
+            "mean": {name: _known(value.mean()) for name, value in values.items()},
+            "std": {name: _known(_std(value)) for name, value in values.items()},
             "interval": self._intervals(),
             **({} if self.bootstrap_seed is None else {"drawn": self.drawn}),
-            "majority": {name: float(value) for name, value in baseline.items()},
+            "majority": {name: _known(value) for name, value in baseline.items()},
             "classes": self._by_class(),
         }
 
@@ -122,7 +124,7 @@ class Scores:
         of_gold = np.broadcast_to(self.labels.sum(0), (len(found), len(self.classes)))
         return metrics.ClassCounts((found * self.labels).sum(1), of_gold, found.sum(1))
 
-    def _intervals(self) -> dict[str, list[float]]:
+    def _intervals(self) -> dict[str, list[float | None]]:
         """Return the 95 % bootstrap interval of each score; empty without a bootstrap seed."""
         if self.bootstrap_seed is None:
             return {}
@@ -135,7 +137,7 @@ class Scores:
             groups=measures.usable_groups(self.groups),
             seed=self.bootstrap_seed,
         )
-        return {name: list(interval) for name, interval in found.items()}
+        return {name: [_known(end) for end in interval] for name, interval in found.items()}
 
     def _by_class(self) -> dict[str, dict[str, float]]:
         """Return the scores of each class, averaged over seeds; empty for a number."""
@@ -256,6 +258,12 @@ class ScoreOnce:
             )
             for name, probabilities in tables.items()
         }
+
+
+def _known(value: float | np.ndarray) -> float | None:
+    """Return a number as a float, None if it is NaN."""
+    number = float(value)
+    return None if math.isnan(number) else number
 
 
 def _std(values: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 Both runs are scored on the same resampled clips. Source: Berg-Kirkpatrick et al. 2012 (EMNLP).
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,8 @@ class Paired:
                 "score": TITLES[name],
                 self.names[0]: found.first,
                 f"{self.names[1]} ": found.second,  # a run with itself has two columns, too
-                "difference": f"{found.second - found.first:+.3f}",
-                "95 % interval": "{:+.3f} – {:+.3f}".format(*found.interval),
+                "difference": _signed(found.second - found.first),
+                "95 % interval": _signed(*found.interval),
                 "": "contains 0" if found.contains_zero else "",
             }
             for name, found in self.differences.items()
@@ -167,6 +168,13 @@ def paired_bootstrap(
         for name in points[0]
     }
     return Paired(names, target, len(common), drawn, differences, tuple(notes))
+
+
+def _signed(*numbers: float) -> str:
+    """Return numbers with their signs, or that they are undefined."""
+    if any(map(math.isnan, numbers)):
+        return "undefined"
+    return " – ".join(f"{number:+.3f}" for number in numbers)
 
 
 def _expect_same_labels(

@@ -78,7 +78,8 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
     axes.set_ylabel("predicted")
     found = result.all_metrics[target.name][split]["mean"]
     axes.set_title(
-        f"{result.options.head} on {split}\nMAE {found['mae']:.3f}, Pearson {found['pearson']:.3f}",
+        f"{result.options.head} on {split}\nMAE {found['mae']:.3f}, Pearson "
+        + ("undefined" if found["pearson"] is None else f"{found['pearson']:.3f}"),
         fontsize=10,
     )
     axes.grid(alpha=0.25)

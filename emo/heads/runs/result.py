@@ -13,6 +13,7 @@ from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
 from emo.heads.runs.clips_file import ClipIds
+from emo.heads.runs.files import known_number
 from emo.heads.runs.predictions import (
     MANY_CLASSES,
     MOST_PICTURED,
@@ -171,8 +172,8 @@ class FitResult:
         return format_table(
             [
                 {"streams": name or "all", **{
-                    TITLES[score]: with_spread(value, found[split]["std"][score], seeds)
-                    for score, value in found[split]["mean"].items()
+                    TITLES[score]: _spread(found[split], score, seeds)
+                    for score in found[split]["mean"]
                 }}
                 for name, found in (whole | self.missing_metrics[target.name]).items()
             ]
@@ -182,11 +183,14 @@ class FitResult:
         """Return a split's rows: the head's scores, their interval if any, and the baseline."""
         names = found["mean"]
         seeds = len(self.outcomes)
-        head = {n: with_spread(found["mean"][n], found["std"][n], seeds) for n in names}
+        head = {name: _spread(found, name, seeds) for name in names}
         interval = {
-            name: "{:.3f} – {:.3f}".format(*ends) for name, ends in found["interval"].items()
+            name: "undefined" if None in ends else "{:.3f} – {:.3f}".format(*ends)
+            for name, ends in found["interval"].items()
         }
-        baseline = {name: f"{found['majority'][name]:.3f}" for name in names}
+        baseline = {
+            name: with_spread(known_number(found["majority"][name]), 0, 1) for name in names
+        }
         lines = [_line(split, f"{found['clips']:,}", "head", head)]
         if interval:
             lines.append(_line("", "", "  95 % interval", interval))
@@ -202,7 +206,14 @@ class FitResult:
             what = "clips"
         interval = f", interval: bootstrap over {what}" if drawn else ""
         of = f"mean ± std over {seeds} seeds" if seeds > 1 else "one seed"
-        return f"{of}{same}{interval}"
+        is_undefined = any(
+            value is None
+            for each in found.values()
+            for values in (each["mean"], each["majority"])
+            for value in values.values()
+        )
+        undefined = "; undefined: Pearson where all numbers are equal" if is_undefined else ""
+        return f"{of}{same}{interval}{undefined}"
 
 
 def score_title(targets: Sequence[Target]) -> str:
@@ -221,6 +232,12 @@ def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, ob
         }
         for label, row in classes.items()
     ]  # fmt: skip
+
+
+def _spread(found: Mapping[str, Any], score: str, seeds: int) -> str:
+    """Return the mean of a score with its standard deviation over seeds, as text."""
+    mean, std = (known_number(found[name][score]) for name in ("mean", "std"))
+    return with_spread(mean, std, seeds)
 
 
 def _many_classes(target: Target, *, all_classes: bool) -> str:

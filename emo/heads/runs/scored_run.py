@@ -12,7 +12,7 @@ from emo.errors import FitError
 from emo.heads.data.interval_groups import CLIP, DIALOGUE, groups_of_names
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, TITLES, bootstrap, usable_groups
-from emo.heads.runs.files import NOT_FINITE, check_probabilities, predictions_file
+from emo.heads.runs.files import NOT_FINITE, check_probabilities, known_number, predictions_file
 from emo.heads.runs.scored_rows import has_dialogues, numbers_of, rows_by_seed, values_of_column
 from emo.table import with_spread
 
@@ -187,7 +187,7 @@ class ScoredRun:
             "seeds": len(found["seeds"]),
             TITLES[headline]: with_spread(mean[headline], std[headline], len(found["seeds"])),
             "95 % interval": interval and "{:.3f} – {:.3f}".format(*interval),
-            **{TITLES[name]: mean[name] for name in others},
+            **{TITLES[name]: known_number(mean[name]) for name in others},
         }
 
     @property

@@ -127,9 +127,18 @@ def write_target(
 
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write ``run.json``."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    """Write ``run.json``; numbers that are not finite become null, because JSON has none."""
+    text = json.dumps(_without_nan(document), indent=2, ensure_ascii=False)
     (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    """Return a value for JSON, in which each float that is not finite is None."""
+    if isinstance(value, Mapping):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def history_columns(rounds: Sequence[Round], headline: str) -> dict[str, list[object]]:
