@@ -104,5 +104,5 @@ def _fold_result(fold: Fold, fitted: FitResult) -> FoldResult:
             name: {variant: found["test"] for variant, found in variants.items() if "test" in found}
             for name, variants in fitted.missing.items()
         },
-        tuple(done for outcome in fitted.outcomes for done in outcome.history),
+        tuple(done for outcome in fitted.written_outcomes for done in outcome.history),
     )

@@ -36,7 +36,7 @@ class FoldResult:
     missing: dict[str, dict[str, Scores]]
     """Scores on test without some streams, by target and variant of ``--missing``."""
     history: tuple[Round, ...]
-    """Rounds of all seeds."""
+    """Rounds of all seeds; of an exact head those of the first, because all seeds give them."""
 
     def metrics_of(self, target: str) -> dict[str, Any]:
         """Return clips, seeds, mean and std of :meth:`Scores.to_json` for one target.
@@ -79,7 +79,7 @@ class CrossResult:
 
         tables = []
         for fold in (fold for fold in self.folds if target.name in fold.scores):
-            scores = fold.scores[target.name]
+            scores = self.pooled.written_scores(fold.scores[target.name])
             table = prediction_frame(
                 target, {"test": scores}, {"test": fold.test},
                 all_classes=self.pooled.options.all_probabilities,

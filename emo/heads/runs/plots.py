@@ -89,7 +89,7 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
 def plot_curves(path: Path, result: "FitResult") -> None:
     """Plot losses and the score on val by round, a line for each seed; kept rounds are marked."""
     figure, (left, right) = _figure(9.5, 3.8, columns=2)
-    outcomes = result.outcomes[:1] if result.best.is_exact else result.outcomes
+    outcomes = result.written_outcomes
     for outcome in outcomes:
         rounds = [row.round for row in outcome.history]
         is_kept = outcome.seed == result.best.seed

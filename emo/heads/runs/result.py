@@ -83,6 +83,15 @@ class FitResult:
         """Outcome of the seed that the run keeps: best score on ``val``, then lowest loss."""
         return max(self.outcomes, key=lambda o: (o.best.val_score, -o.best.val_loss))
 
+    @property
+    def written_outcomes(self) -> tuple[Outcome, ...]:
+        """Outcomes that the files hold: of an exact head the first, because all seeds give it."""
+        return self.outcomes[:1] if self.best.is_exact else self.outcomes
+
+    def written_scores(self, scores: Scores) -> Scores:
+        """Return the scores of the seeds of :attr:`written_outcomes` alone."""
+        return scores.select([outcome.seed for outcome in self.written_outcomes])
+
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """Scores of the first target by split, as numbers for ``run.json``.
@@ -105,8 +114,9 @@ class FitResult:
         """Predictions of the first target, see
         :func:`emo.heads.runs.predictions.prediction_columns`.
         """
+        written = {split: self.written_scores(scores) for split, scores in self.scores.items()}
         return prediction_frame(
-            self.data.targets[0], self.scores, self.data.splits,
+            self.data.targets[0], written, self.data.splits,
             all_classes=self.options.all_probabilities,
         )  # fmt: skip
 

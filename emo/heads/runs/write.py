@@ -84,7 +84,7 @@ def write_run(folder: Path, result: FitResult) -> None:
 
     They are ``run.json`` (options, clips and scores), ``head.safetensors`` (weights of the best
     seed on val, and scalings), ``clips.csv``, ``history.csv``, ``curves.png``, and for each target
-    ``predictions.csv`` and a plot.
+    ``predictions.csv`` and a plot. Of an exact head, whose seeds are all the same, they hold one.
 
     Args:
         folder: an empty folder.
@@ -92,12 +92,14 @@ def write_run(folder: Path, result: FitResult) -> None:
     """
     write_clip_ids(folder, result.data, result.inherited)
     for target in result.data.targets:
+        scores = result.all_scores[target.name].items()
         table = prediction_columns(
-            target, result.all_scores[target.name], result.data.splits,
+            target, {split: result.written_scores(found) for split, found in scores},
+            result.data.splits,
             all_classes=result.options.all_probabilities,
         )  # fmt: skip
         write_target(folder, result, target, table)
-    rounds = [row for done in result.outcomes for row in done.history]
+    rounds = [row for done in result.written_outcomes for row in done.history]
     write_table(folder / "history.csv", history_columns(rounds, result.headline))
     plot_curves(folder / "curves.png", result)
     tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
