@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
+from emo.heads.head import TEMPERATURE
 from emo.heads.metrics.measures import HEADLINES, TITLES
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
@@ -147,7 +148,19 @@ class FitResult:
     @property
     def notes(self) -> list[str]:
         """What a reader of the scores must know."""
-        return [*self.data.notes, *([self.earlier.note()] if self.earlier.settings else [])]
+        earlier = [self.earlier.note()] if self.earlier.settings else []
+        return [*self.data.notes, *self._notes_on_temperatures(), *earlier]
+
+    def _notes_on_temperatures(self) -> list[str]:
+        """Return a note on each temperature other than 1 that the kept head fitted on val."""
+        found = self.best.state.get(TEMPERATURE)
+        values = [] if found is None else found.tolist()
+        return [
+            f"{target.name}: probabilities have temperature {value:.2f}, fitted on val; it changes "
+            "no predicted class"
+            for target, value in zip(self.data.targets, values, strict=False)
+            if value != 1
+        ]
 
     def _notes(self) -> list[str]:
         """Return the notes, after one on the preset if there is one."""
