@@ -156,8 +156,7 @@ class FitResult:
         found = self.best.state.get(TEMPERATURE)
         values = [] if found is None else found.tolist()
         return [
-            f"{target.name}: probabilities have temperature {value:.2f}, fitted on val; it changes "
-            "no predicted class"
+            f"{target.name}: the fused probabilities have temperature {value:.2f}, fitted on val"
             for target, value in zip(self.data.targets, values, strict=False)
             if value != 1
         ]

@@ -73,8 +73,8 @@ def test_the_error_of_three_streams_falls_and_no_prediction_changes(fitted, monk
 
 def test_the_run_keeps_it_and_says_so(fitted, spoken):
     temperature = fitted.best.state[TEMPERATURE].item()
-    note = f"label: probabilities have temperature {temperature:.2f}, fitted on val"
-    assert any(each.startswith(note) for each in fitted.notes)
+    note = f"label: the fused probabilities have temperature {temperature:.2f}, fitted on val"
+    assert note in fitted.notes
     run = Run.load(fitted.out)
     ids = list(fitted.data.splits["test"].ids)
     tokens, _ = stored_tokens(run, ids, Store(spoken[1]))
