@@ -14,6 +14,8 @@ from emo.errors import FitError
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"
+MOST_PICTURED = 40
+"""Largest number of classes of which a run has a plot of the confusion."""
 FORMAT_VERSION = 1
 """Version of the run folder's format."""
 

@@ -15,7 +15,7 @@ DPI = 130
 QUICK = 2
 """Compression level of zlib: some 10 kB more than with its default, in a third of the time."""
 MOST_COUNTED = 12
-"""Largest number of classes whose confusion is plotted with numbers in its cells."""
+"""Largest number of classes whose confusion plot has numbers in its cells."""
 SHORT = {"weighted_f1": "weighted F1", "uar": "UAR", "micro_f1": "micro F1"}
 """Names of scores in titles."""
 
@@ -87,7 +87,7 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
 
 
 def plot_curves(path: Path, result: "FitResult") -> None:
-    """Plot losses and the score on val by round, a line for each seed; kept rounds are marked."""
+    """Plot losses and the score on val by round, a line for each seed, and mark its best round."""
     figure, (left, right) = _figure(9.5, 3.8, columns=2)
     outcomes = result.written_outcomes
     for outcome in outcomes:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 MANY_CLASSES = 100
 """Number of classes above which a table holds the ``MOST_PROBABLE`` classes of each row alone."""
 MOST_PROBABLE = 5
-MOST_PICTURED = 40
-"""Largest number of classes whose confusion is plotted."""
 RANKED_ROWS = 4096
 """Number of rows that are ranked at a time, to limit the memory."""
 

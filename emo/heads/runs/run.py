@@ -18,7 +18,7 @@ from emo.heads.data.scaling import Scaling
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import LIBRARY, Batch, Head
 from emo.heads.runs.files import WEIGHTS_FILE, read_document
-from emo.heads.training.diverged import check_finite_weights, rows_not_finite
+from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
@@ -79,7 +79,7 @@ class Run:
                 if name.startswith("head/")
             }
             head.load_state_dict(weights)
-            check_finite_weights(f"{path}: training of its head diverged", head)
+            check_head_weights(f"{path}: training of its head diverged", head)
             scalings = {
                 stream: Scaling(
                     tensors[f"scaling/{stream}/centre"],

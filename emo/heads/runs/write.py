@@ -24,6 +24,7 @@ from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.files import (
     FORMAT_VERSION,
+    MOST_PICTURED,
     RUN_FILE,
     WEIGHTS_FILE,
     Column,
@@ -31,7 +32,7 @@ from emo.heads.runs.files import (
     write_table,
 )
 from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
-from emo.heads.runs.predictions import MOST_PICTURED, prediction_columns
+from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
 from emo.store.backend.atomic import temporary_beside

@@ -43,7 +43,7 @@ def check_losses(when: str, *, train_loss: float, val_loss: float) -> None:
             raise DivergedError(f"{when}: the {name} is {loss}")
 
 
-def check_finite_weights(when: str, head: nn.Module) -> None:
+def check_head_weights(when: str, head: nn.Module) -> None:
     """Check the weights of a head; its buffers may be infinite, as masks are.
 
     Args:

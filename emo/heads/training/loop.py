@@ -13,7 +13,7 @@ from emo.heads.labels import is_classes, known_rows
 from emo.heads.metrics.measures import headline
 from emo.heads.options import LoopOptions
 from emo.heads.training.checkpoint import Checkpoints, RunningSeed
-from emo.heads.training.diverged import check_finite_weights, check_losses, when_diverged
+from emo.heads.training.diverged import check_head_weights, check_losses, when_diverged
 from emo.heads.training.inference import logits_of
 from emo.heads.training.losses import make_loss, plain_loss
 from emo.heads.training.outcome import Outcome, Round
@@ -107,7 +107,7 @@ class _BestRound:
             check_losses(when, train_loss=train_loss, val_loss=val_loss)
             self.history.append(Round(self._seed, number, train_loss, val_loss, val_score, is_best))
             if is_best:
-                check_finite_weights(when, self._head)
+                check_head_weights(when, self._head)
                 state = self._head.state_dict().items()
                 self.state = {name: tensor.clone() for name, tensor in state}
             on_round(self.history[-1])
