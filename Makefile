@@ -7,7 +7,10 @@ READY := .venv/.ready
 # bytecode is kept: a test run starts many processes; OpenMP's idle threads sleep instead of spinning
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q
 
-.PHONY: setup demo test lint types slow crash slurm ray bench gpu
+# the site's generator announces the end of its support at every run
+DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+
+.PHONY: setup demo test lint types docs wheel slow crash slurm ray bench gpu
 
 setup: $(READY)
 
@@ -16,7 +19,7 @@ $(READY): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) "torch==2.13.*" "torchvision==0.28.*"
-	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,s3,dev]"
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,s3,dev,docs]"
 	touch $@
 
 demo: setup
@@ -31,6 +34,19 @@ types: setup
 
 test: lint types
 	$(PYTEST) -n 3 --dist loadfile
+
+# the site of docs/ and of the public API, in site/; a broken link or reference is an error
+docs: setup
+	$(DOCS) build --strict
+
+# the wheel alone, without extras, in an empty environment: fit, compare, predict from a store
+wheel: setup
+	rm -rf dist build/wheel
+	$(BIN)/uv build --quiet --wheel --out-dir dist
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/wheel
+	$(BIN)/uv pip install --quiet --python build/wheel/bin/python $(BACKEND) "torch==2.13.*"
+	$(BIN)/uv pip install --quiet --python build/wheel/bin/python $(BACKEND) --constraint requirements.lock dist/*.whl
+	build/wheel/bin/python -I tests/try_wheel.py dist/*.whl
 
 slow: setup
 	$(PYTEST) -m slow

@@ -23,8 +23,8 @@ from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
 from emo.extract.job.timings import WorkTotals, limiting
 from emo.extract.media import Media
-from emo.extract.worker import part_runner as careful
-from emo.extract.worker import worker as work
+from emo.extract.worker.part_runner import run_each_part
+from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip
 from emo.store.store import Store
 
@@ -61,16 +61,17 @@ def acted(store: Path, parts: int, *, is_ahead: bool) -> tuple[WorkTotals, float
 
     with ExitStack() as stack:
         for name, answer in (
-            ("load_segments", decode), ("prepare_one", prepare), ("encode_batch", encode),
+            ("prepare.load_segments", decode), ("prepare.prepare_one", prepare),
+            ("encode.encode_batch", encode),
         ):  # fmt: skip
-            stack.enter_context(patch.object(work, name, answer))
-        worker = stack.enter_context(work.Worker(job))
+            stack.enter_context(patch(f"emo.extract.worker.{name}", answer))
+        worker = stack.enter_context(Worker(job))
         log = stack.enter_context(TaskLog(folder.logs))
         began = time.perf_counter()
-        for done in careful.run_each_part(
+        for done in run_each_part(
             worker, folder, take, log, is_stopping=lambda: False, on_clip=lambda failed: None
         ):
-            if isinstance(done, work.PartReport):
+            if isinstance(done, PartReport):
                 totals.add(done.work)
         return totals, time.perf_counter() - began
 

@@ -17,7 +17,7 @@ from store import Figure, figure
 
 from emo.extract.decode import one_pass as segments
 from emo.extract.decode.decode import load_media
-from emo.extract.worker import worker as work
+from emo.extract.worker import encode, prepare
 from emo.extract.worker.encode import encode_batch, prepare_one
 from emo.store.part.writer import PartWriter
 
@@ -57,8 +57,8 @@ def shares(folder: Path, setup: Setup) -> Iterator[Figure]:
     with ExitStack() as stack:
         for place, name, function in (
             (segments, "load_media", load_media),
-            (work, "prepare_one", prepare_one),
-            (work, "encode_batch", encode_batch),
+            (prepare, "prepare_one", prepare_one),
+            (encode, "encode_batch", encode_batch),
             (PartWriter, "add", PartWriter.add),
             (PartWriter, "__exit__", PartWriter.__exit__),
             (type(setup.detect), "__call__", detect),
@@ -104,10 +104,10 @@ def overhead(folder: Path, setup: Setup) -> Spent:
             encode_batch, lambda bone, batch: (bone, *map(id, batch.values()))
         ),
     }
+    modules = {"load_media": segments, "prepare_one": prepare, "encode_batch": encode}
     with ExitStack() as stack:
         for name, answer in answers.items():
-            place = segments if name == "load_media" else work
-            stack.enter_context(patch.object(place, name, answer))
+            stack.enter_context(patch.object(modules[name], name, answer))
         setup.run_part(folder / "kept", clips)
         runs = [spent(partial(setup.run_part, folder / f"idle-{run}", clips)) for run in range(3)]
     return min(runs, key=lambda each: each.wall)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,11 +21,11 @@ from emo.heads.options import FitOptions
 from emo.heads.training.inference import logits_of
 from emo.heads.training.loop import Outcome, train_head
 
-EXP1 = FitOptions(
+EXP1 = FitOptions.of(
     head="attention_pool", head_options={"hidden": "512", "attention": "128"}, target="emotion",
     patience=1000,
 )  # fmt: skip
-EXP0 = replace(EXP1, head="mean_pool", head_options={"hidden": "1024"}, batch_size=128)
+EXP0 = EXP1.replace(head="mean_pool", head_options={"hidden": "1024"}, batch_size=128)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Bench:
 
     def floor(self, options: FitOptions, share: float | None = None) -> float:
         """Seconds of an epoch of the clips measured, or of a share of M's."""
-        needed = needs(options.head, options.batch_size)
+        needed = needs(options.head, options.loop.batch_size)
         seconds = needed.flops / self.peak.flops + needed.bytes / self.peak.bytes
         return seconds * (self.size.share if share is None else share)
 
@@ -119,7 +119,7 @@ def trained(data: Data, options: FitOptions, *, seed: int) -> Outcome:
     with torch.no_grad():
         head = build()
         train, val = (head.pool(data.splits[name].batch) for name in ("train", "val"))
-    is_small = has_small_steps(head, train, options.batch_size)
+    is_small = has_small_steps(head, train, options.loop.batch_size)
     with torch_threads(1 if is_small else None):
         return train_head(build, train, val, options.loop, seed=seed)
 

@@ -32,18 +32,18 @@ def exp1_bf16(bench: Bench) -> Iterator[Figure]:
     workload = bench.whole
     if not bench.peak.has_bf16 and bench.size.share > QUICK.share:
         workload = make_workload(bench.folder / "few", share=QUICK.share)
-    yield whole_fit(bench, workload, replace(EXP1, bf16=True, batch_size=128), 20.0)
+    yield whole_fit(bench, workload, EXP1.replace(bf16=True, batch_size=128), 20.0)
 
 
 def whole_fit(bench: Bench, workload: Workload, options: FitOptions, goal: float) -> Figure:
-    kind = "bf16" if options.bf16 else "fp32"
-    is_hopeless = options.bf16 and not bench.peak.has_bf16
+    kind = "bf16" if options.loop.bf16 else "fp32"
+    is_hopeless = options.loop.bf16 and not bench.peak.has_bf16
     epochs = 1 if is_hopeless else bench.size.epochs
-    options = replace(options, epochs=epochs)
+    options = options.replace(epochs=epochs)
     found = spent(lambda: fit_head(workload.manifest, [workload.features], None, options))
     factor = epochs / 10 * workload.clips["train"] / CLIPS["train"]
     return figure(
-        f"exp1, 10 epochs of M, load included, {kind} B{options.batch_size}",
+        f"exp1, 10 epochs of M, load included, {kind} B{options.loop.batch_size}",
         found.wall / factor, "s", goal, cpu=found.cpu / factor, cores=found.cpu / found.wall,
         epochs_measured=epochs, clips_measured=workload.clips["train"],
         floor_seconds=10 * bench.floor(options, 1.0), has_bf16=bench.peak.has_bf16,
@@ -52,8 +52,8 @@ def whole_fit(bench: Bench, workload: Workload, options: FitOptions, goal: float
 
 def joint(bench: Bench) -> Iterator[Figure]:
     for size in (8, 32):
-        options = replace(
-            EXP1, head="joint", head_options={}, target=("emotion", "cause"), batch_size=size,
+        options = EXP1.replace(
+            head="joint", head_options={}, target=("emotion", "cause"), batch_size=size,
             learning_rate=1e-3 * (size / 8) ** 0.5,
         )  # fmt: skip
         yield epoch_of(bench, bench.pooled, options, 0.5, epochs=4, dialogues=1039)
@@ -81,12 +81,12 @@ def epoch_of(
     data = bench.data if is_whole else read_data(
         workload.manifest, [workload.features], options, unit=kind.unit
     )  # fmt: skip
-    options = replace(options, epochs=epochs)
+    options = options.replace(epochs=epochs)
     found = spent(lambda: trained(data, options, seed=0))
     factor = epochs * workload.clips["train"] / CLIPS["train"]
     return figure(
-        f"{options.head}, an epoch of M, B{options.batch_size}", found.wall / factor, "s", goal,
-        cpu=found.cpu / factor, cores=found.cpu / found.wall,
+        f"{options.head}, an epoch of M, B{options.loop.batch_size}",
+        found.wall / factor, "s", goal, cpu=found.cpu / factor, cores=found.cpu / found.wall,
         floor_seconds=bench.floor(options, 1.0), epochs_measured=epochs,
         clips_measured=workload.clips["train"], **more,
     )  # fmt: skip
@@ -129,8 +129,8 @@ def optimum(rows: torch.Tensor, data: Data, penalty: float) -> Any:
 def search(bench: Bench) -> Iterator[Figure]:
     """Trials of an MLP on pooled features, then 6 seeds with the best; test is scored once."""
     workload = bench.small
-    options = replace(
-        EXP0, head_options={}, search=bench.size.trials, seeds=bench.size.seeds, patience=12
+    options = EXP0.replace(
+        head_options={}, search=bench.size.trials, seeds=bench.size.seeds, patience=12
     )
     found = spent(lambda: fit_head(workload.manifest, [workload.features], None, options))
     factor = (bench.size.trials + bench.size.seeds) / 56 * bench.size.searched_clips / 2000

@@ -1,7 +1,6 @@
 """Rows of heads.py that set our loop against the usual one, see padded_loop.py."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
@@ -52,7 +51,7 @@ def against_usual(bench: Bench, options: FitOptions, *, epochs: int, goal: float
     def fit() -> None:
         with torch.no_grad():
             pooled, val = (build().pool(batch) for batch in (data.splits["train"].batch, few))
-        train_head(build, pooled, val, replace(options, epochs=epochs).loop, seed=0)
+        train_head(build, pooled, val, options.replace(epochs=epochs).loop, seed=0)
 
     with patch.object(loop, "make_loss", recorded(ours)):
         mine = spent(fit)
@@ -60,7 +59,7 @@ def against_usual(bench: Bench, options: FitOptions, *, epochs: int, goal: float
     gaps = np.abs(np.subtract(ours[: len(theirs)], theirs))[:EQUAL_STEPS]
     assert gaps.max() < 1e-4, f"losses differ: {gaps}"
     return figure(
-        f"{EXPERIMENTS[options.head]} against .npy + DataLoader, fp32 B{options.batch_size}",
+        f"{EXPERIMENTS[options.head]} against .npy + DataLoader, fp32 B{options.loop.batch_size}",
         usual.wall / mine.wall * epochs, "of ours", goal, cpu=usual.cpu / mine.cpu * epochs,
         seconds_an_epoch=mine.wall / epochs, cpu_an_epoch=mine.cpu / epochs,
         floor_seconds=bench.floor(options), usual_seconds=usual.wall, usual_cpu=usual.cpu,
@@ -75,7 +74,8 @@ def usual_epoch(bench: Bench, options: FitOptions) -> tuple[Spent, list[float]]:
         return bench.usual[options.head]
     data, clips, losses = bench.data, npy_clips(bench, bench.data), []
     order = np.random.default_rng(0).permutation(len(clips)).tolist()
-    batches = [order[k : k + options.batch_size] for k in range(0, len(order), options.batch_size)]
+    size = options.loop.batch_size
+    batches = [order[k : k + size] for k in range(0, len(order), size)]
     build = builder(options, data)
     found = spent(lambda: losses.extend(train_epoch(build, clips, batches, options.loop, seed=0)))
     bench.usual[options.head] = found, losses
@@ -111,12 +111,12 @@ def exp1_best(bench: Bench) -> Iterator[Figure]:
 
     The usual loop's F1 is that of our fp32 B32, whose losses are the same.
     """
-    best = replace(EXP1, batch_size=128, learning_rate=2e-3, bf16=bench.peak.has_bf16)
+    best = EXP1.replace(batch_size=128, learning_rate=2e-3, bf16=bench.peak.has_bf16)
     workload = make_workload(bench.folder / "f1", share=bench.size.f1_share)
     data = read_data(workload.manifest, [workload.features], EXP1)
     scores = np.empty((2, 5))
     for side, options in enumerate((EXP1, best)):
-        options = replace(options, epochs=bench.size.f1_epochs)
+        options = options.replace(epochs=bench.size.f1_epochs)
         for seed in range(5):
             found = classes_of(data, options, trained(data, options, seed=seed))
             scores[side, seed] = test_f1(data, workload, found)
@@ -125,9 +125,9 @@ def exp1_best(bench: Bench) -> Iterator[Figure]:
     usual = usual_epoch(bench, EXP1)[0]
     train, build = bench.data.splits["train"].batch, builder(best, bench.data)
     few = bench.data.splits["val"].batch.select(np.arange(32))
-    mine = spent(lambda: train_head(build, train, few, replace(best, epochs=1).loop, seed=0))
+    mine = spent(lambda: train_head(build, train, few, best.replace(epochs=1).loop, seed=0))
     yield figure(
-        f"exp1 B128 {'bf16' if best.bf16 else 'fp32'} against .npy + DataLoader fp32 B32",
+        f"exp1 B128 {'bf16' if best.loop.bf16 else 'fp32'} against .npy + DataLoader fp32 B32",
         usual.wall / mine.wall, "of ours", 20.0, cpu=usual.cpu / mine.cpu,
         seconds_an_epoch=mine.wall,
         cpu_an_epoch=mine.cpu, f1_usual=float(scores[0].mean()),

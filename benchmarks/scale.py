@@ -54,7 +54,7 @@ class Clips:  # made on demand: what a plan keeps of them is the plan's
         return [Clip(f"dia{k // 20}_utt{k % 20}.mp4", video="v/0.mp4", text="so it goes")
                 for k in range(*places.indices(len(self)))]
 
-job = Job(root=Path(), store=Path("features"), asks=(), device="cpu")
+job = Job(root=Path(), store=Path("features"), requests=(), device="cpu")
 def kilobytes(name):
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1])

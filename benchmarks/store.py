@@ -126,7 +126,7 @@ def scan(data: Data, size: Size, *, threads: int, is_verified: bool, goal: float
 
     def forget() -> None:
         for path in folder.part_paths:
-            layout = folder.open_part(path).layout("video")
+            layout = folder.parts.open(path).layout("video")
             layout.is_verified, layout.is_trusted = bytearray(len(layout.crcs)), False
 
     theirs(), ours()

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 HEADS = {"attention_pool": 0.05, "joint": 0.1}
@@ -71,10 +70,10 @@ def measure(head: str, folder: Path) -> None:
     from emo.heads.training.losses import make_loss
     from emo.heads.training.steps import Steps
 
-    options = replace(EXP1, epochs=1000)
+    options = EXP1.replace(epochs=1000)
     if head == "joint":
-        options = replace(
-            options, head=head, head_options={}, target=("emotion", "cause"), batch_size=8
+        options = options.replace(
+            head=head, head_options={}, target=("emotion", "cause"), batch_size=8
         )
     workload = Workload(folder / head, {})
     unit = "dialogue" if head == "joint" else "clip"

@@ -1,3 +1,3 @@
-"""`emo`: extract frozen embeddings once on the cluster, fit emotion heads on a laptop."""
+"""Extract frozen embeddings once on a cluster, then fit emotion heads on a laptop."""
 
 __version__ = "0.1.0"

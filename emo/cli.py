@@ -18,14 +18,18 @@ from typer import Argument, Option
 
 from emo.commands import dataset as cli_dataset
 from emo.commands import extract as cli_extract
+from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
 from emo.commands import scores as cli_scores
+from emo.commands.job import job_app
 from emo.commands.manifest import manifest_app
 from emo.commands.options import Columns, Manifests, Root, pairs, written
+from emo.commands.sections import SectionedCommand, examples
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError
 from emo.machine import choose_waiting
+from emo.table import fit_lines
 
 app = typer.Typer(
     help="Extract frozen embeddings once; fit emotion heads on them all day.",
@@ -33,13 +37,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
+app.add_typer(job_app, name="job")
 app.add_typer(manifest_app, name="manifest")
 app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")
 
 
 class Plugins(str, Enum):  # noqa: UP042
-    """What `emo list` can list."""
+    """Kinds of things that `emo list` lists."""
 
     backbones = "backbones"
     datasets = "datasets"
@@ -48,6 +53,9 @@ class Plugins(str, Enum):  # noqa: UP042
     presets = "presets"
     formats = "formats"
     metrics = "metrics"
+
+
+_KINDS = ", ".join(kind.value for kind in Plugins)
 
 
 def main() -> None:
@@ -69,14 +77,14 @@ def main() -> None:
 
 
 def fail(message: str, code: int = 1) -> None:
-    """Print the line and leave."""
+    """Print an error line on stderr and exit with ``code``."""
     print(f"emo: error: {message}", file=sys.stderr)
     sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
 def emo(
-    version: Annotated[bool, Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Extract frozen embeddings once; fit emotion heads on them all day."""
     if version:
@@ -87,55 +95,97 @@ def emo(
 
 
 cli_extract.register(app)
+cli_fit_head.register(app)
 cli_heads.register(app)
 cli_dataset.register(app)
 cli_scores.register(app)
 
 
-@app.command(epilog="Example: emo check m.csv    emo check train.csv other.csv")
+@app.command(
+    cls=SectionedCommand, epilog=examples("emo check m.csv", "emo check train.csv other.csv")
+)
 def check(
     manifest: Manifests = Path("manifest.csv"),
-    other: Annotated[Path | None, Argument(help="Count the clips of one in the other.")] = None,
+    other: Annotated[
+        Path | None,
+        Argument(metavar="OTHER", help="Another manifest: count the clips that stand in both."),
+    ] = None,
     column: Columns = [],
     root: Root = None,
-    fast: Annotated[bool, Option("--fast", help="Read headers only.")] = False,
-    target: Annotated[str, Option(help="The column that will be trained.")] = "label",
-    workers: Annotated[int, Option(help="Files decoded at the same time.")] = 2,
+    fast: Annotated[
+        bool, Option("--fast", help="Read only the headers of media files, decode nothing.")
+    ] = False,
+    target: Annotated[
+        str, Option(metavar="COLUMN", help="The column that a head will be trained to predict.")
+    ] = "label",
+    task: Annotated[
+        str | None,
+        Option(
+            metavar="TASK",
+            help="classify, multilabel, regress or pairs; default: told by the cells.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, Option(metavar="N", help="Files that are decoded at the same time.")
+    ] = 2,
 ) -> None:
-    """Find what would spoil training: files, ids, texts, splits. Exit 1 if anything does."""
+    """Find what would spoil training in a manifest and its files.
+
+    The exit code is 1 if anything does.
+    """
     from emo.check import check, overlap
     from emo.manifest import read_manifest
 
     columns = pairs(column, "--column")
     if other is not None:
         first = read_manifest(manifest, columns=columns, root=root)
-        print(overlap(first, read_manifest(other, columns=columns, root=root)).table())
+        second = read_manifest(other, columns=columns, root=root)
+        print(fit_lines(overlap(first, second).table()))
         return
-    report = check(manifest, columns=columns, root=root, fast=fast, workers=workers, target=target)
-    print(report.table())
+    report = check(
+        manifest, columns=columns, root=root, fast=fast, workers=workers, target=target,
+        task=task.removeprefix(f"{target}=") if task else None,
+    )  # fmt: skip
+    print(fit_lines(report.table()))
     raise typer.Exit(1 if report.is_wrong else 0)
 
 
-@app.command("list", epilog="Example: emo list heads")
+@app.command(
+    "list", cls=SectionedCommand, epilog=examples("emo list heads", "emo list backbones openclip")
+)
 def list_plugins(
-    what: Annotated[Plugins, Argument(help="What to list.")],
+    what: Annotated[Plugins, Argument(metavar="WHAT", help=f"What to list: {_KINDS}.")],
+    name: Annotated[
+        str | None, Argument(metavar="NAME", help="One of them, to see its options and more.")
+    ] = None,
 ) -> None:
-    """Show what is available, and what is missing for the rest."""
-    from emo.commands.listing import plugin_table
+    """List the backbones, heads, data sets and other plugins."""
+    if name is None:
+        from emo.commands.listing import plugin_table
 
-    print(plugin_table(what.value))
+        print(plugin_table(what.value))
+    else:
+        from emo.commands.describe import plugin_text
+
+        print(plugin_text(what.value, name))
 
 
-@app.command(epilog="Example: emo demo --out demo")
+@app.command(cls=SectionedCommand, epilog=examples("emo demo --out demo"))
 def demo(
-    out: Annotated[Path, Option(help="Folder for data, store and runs.", callback=written)] = Path(
-        "demo"
-    ),
-    seed: Annotated[int, Option(help="Of the synthetic data.")] = 0,
-    clips: Annotated[int, Option(help="Clips of each class and speaker (10: 240 clips).")] = 10,
-    workers: Annotated[int, Option(help="Processes that extract.")] = 2,
+    out: Annotated[
+        Path,
+        Option(metavar="FOLDER", help="Folder for data, store and runs.", callback=written),
+    ] = Path("demo"),
+    seed: Annotated[int, Option(metavar="N", help="Seed of the synthetic data.")] = 0,
+    clips: Annotated[
+        int, Option(metavar="N", help="Clips of each class and speaker; 10 make 240 clips.")
+    ] = 10,
+    workers: Annotated[int, Option(metavar="N", help="Processes that extract.")] = 2,
 ) -> None:
-    """The whole way on synthetic clips made here: extract, fit-head, predict."""
+    """Go the whole way on synthetic clips that are made here.
+
+    It runs extract, fit-head and predict.
+    """
     from emo.demo.run import run_demo
 
-    print(run_demo(out, seed=seed, clips=clips, workers=workers))
+    print(fit_lines(run_demo(out, seed=seed, clips=clips, workers=workers)))

@@ -1,4 +1,7 @@
-"""The errors a user can cause and mend: one line with which, expected, found, and what to do."""
+"""Errors that a user can correct; each message is one line for the terminal.
+
+A message names the clip, file or option, what was expected, what was found, and what to do.
+"""
 
 from collections.abc import Sequence
 
@@ -7,45 +10,45 @@ LISTED_NAMES = 10
 
 
 class EmoError(Exception):
-    """Something the user can mend; the command prints the message and exits with ``exit_code``."""
+    """An error the user can correct; the command prints it and exits with ``exit_code``."""
 
     exit_code = 1
 
 
 class ManifestError(EmoError):
-    """A manifest that cannot be read as one, or rows of it that contradict each other."""
+    """The manifest cannot be read, or its rows contradict each other."""
 
 
 class OptionError(EmoError):
-    """An option of a command, backbone or head that does not exist or has an impossible value."""
+    """An option of a command or plugin does not exist or has an invalid value."""
 
 
 class PluginError(EmoError):
-    """A backbone, head, executor or format that does not exist or cannot be imported."""
+    """A plugin (backbone, head, executor, format, data set) is unknown or cannot be imported."""
 
 
 class StoreError(EmoError):
-    """A store that is missing, damaged, made by another recipe, or cannot be written."""
+    """A store is missing, damaged, made by another recipe, or cannot be written."""
 
 
 class MediaError(EmoError):
-    """A file that cannot be decoded; in a job it becomes the recorded failure of its clip."""
+    """A media file cannot be decoded; in a job this is recorded as the failure of its clip."""
 
 
 class FitError(EmoError):
-    """Features and labels from which no head can be fitted."""
+    """No head can be fitted from the given features and labels."""
 
 
 class WeightsError(EmoError):
-    """A model file that is missing, damaged, or lacks a tensor that the model needs."""
+    """A model file is missing, damaged, or lacks a tensor that the model needs."""
 
 
 class DatasetError(EmoError):
-    """A download of a data set that is not there, or not in its published layout."""
+    """The downloaded files of a data set are missing, or not in their published layout."""
 
 
 class ScoreError(EmoError):
-    """Predictions that cannot be scored, or submitted, as they are."""
+    """The given predictions cannot be scored or submitted."""
 
 
 def listed(names: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
-"""The file name is the registry: finds and loads backbones, heads, executors and formats.
+"""Find and load plugins (backbones, heads, executors, formats, data sets); parse their options.
 
-A plugin is one file in its package's folder; its one public subclass of the contract is the
-plugin. ``package.module:Class`` loads a class from anywhere on the Python path instead.
-Each plugin declares its options as a frozen dataclass called ``Options``; this file turns the
-command line's ``name=value`` into one.
+A plugin is one file in its package's folder, known by its file name; it holds one public subclass
+of the contract. ``package.module:Class`` loads a class from anywhere on the Python path instead.
+Each plugin declares its options as a frozen dataclass called ``Options``; this file builds it from
+the command line's ``name=value``.
 """
 
 import dataclasses
@@ -22,26 +22,36 @@ from emo.errors import OptionError, PluginError
 T = TypeVar("T")
 V = TypeVar("V")
 SHOWN_NAMES = 20
+"""Most names that an error message lists."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
-    """The ``Options`` of a plugin that has none."""
+    """Empty ``Options``, for a plugin without options."""
 
 
 def available(package: str) -> list[str]:
-    """Names of the plugins of ``package`` (``emo.heads.library`` …), sorted; imports none."""
+    """Return the sorted names of all plugins in ``package``, without importing them.
+
+    Args:
+        package: dotted name of the plugin folder, such as ``emo.heads.library``.
+    """
     folders = [Path(root, *package.split(".")[1:]) for root in emo.__path__]
     files = (file for folder in folders for file in folder.glob("*.py"))
     return sorted({file.stem for file in files if not file.stem.startswith("_")})
 
 
 def load(package: str, name: str, contract: type[T]) -> type[T]:
-    """The class of plugin ``name``: a file of ``package``, or ``module:Class`` from elsewhere.
+    """Import a plugin and return its class.
+
+    Args:
+        package: dotted name of the plugin folder, such as ``emo.heads.library``.
+        name: a file name in ``package`` without ``.py``, or ``module:Class`` from elsewhere.
+        contract: the abstract class that the plugin must inherit from.
 
     Raises:
         PluginError: there is no such plugin (the nearest names are offered), its library is not
-            installed, or the file holds no single subclass of ``contract``.
+            installed, or the file does not hold exactly one subclass of ``contract``.
     """
     module_name, _, class_name = name.partition(":")
     if not class_name:
@@ -51,11 +61,8 @@ def load(package: str, name: str, contract: type[T]) -> type[T]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise PluginError(
-            f"{contract.__name__.lower()} {name!r} cannot be imported: {error}. "
-            "Install what it needs: pip install 'emo-pipeline[extract]' for most backbones, "
-            "'emo-pipeline[ray]' for the executor ray."
-        ) from error
+        what = f"{contract.__name__.lower()} {name!r} cannot be imported"
+        raise PluginError(f"{what}: {_import_advice(module_name, class_name, error)}") from error
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
     if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], contract)):
         raise PluginError(
@@ -65,7 +72,12 @@ def load(package: str, name: str, contract: type[T]) -> type[T]:
 
 
 def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
-    """Build the dataclass ``options`` from text values; ``owner`` is named in errors.
+    """Build an instance of the dataclass ``options`` from text values.
+
+    Args:
+        options: the dataclass.
+        pairs: field name -> value as text.
+        owner: name of the plugin, for error messages.
 
     Raises:
         OptionError: an unknown name (the nearest are offered) or a value of another type.
@@ -84,9 +96,9 @@ def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
 
 
 def current_names(options: type, values: Mapping[str, V]) -> dict[str, V]:
-    """Replace names that fields of ``options`` had in earlier versions by those of today.
+    """Return ``values`` with names from earlier versions replaced by the current field names.
 
-    A renamed field names its old name in its metadata: ``field(metadata={"was": "places"})``.
+    A renamed field keeps its old name in its metadata: ``field(metadata={"was": "places"})``.
     """
     fields = dataclasses.fields(options)
     new = {f.metadata["was"]: f.name for f in fields if "was" in f.metadata}
@@ -94,10 +106,20 @@ def current_names(options: type, values: Mapping[str, V]) -> dict[str, V]:
 
 
 def split_options(options: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """``["classic.frames=8"]`` -> ``{"classic": {"frames": "8"}}``; bare names need one owner.
+    """Group ``-o`` options by the plugin they belong to.
+
+    >>> split_options(["classic.frames=8"], ["classic", "logmel"])
+    {'classic': {'frames': '8'}, 'logmel': {}}
+    >>> split_options(["frames=8"], ["classic"])
+    {'classic': {'frames': '8'}}
+
+    Args:
+        options: texts of the form ``plugin.name=value``, or ``name=value`` if there is one plugin.
+        names: the plugins.
 
     Raises:
-        OptionError: no ``=``, an owner that is not among ``names``, or none where it is needed.
+        OptionError: an option without ``=``, with a plugin that is not among ``names``, or without
+            a plugin although there are several.
     """
     pairs: dict[str, dict[str, str]] = {name: {} for name in names}
     for option in options:
@@ -116,7 +138,7 @@ def split_options(options: Sequence[str], names: Sequence[str]) -> dict[str, dic
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The error line for a name that does not exist, with the nearest and all existing ones."""
+    """Return an error message for a name that does not exist, with the nearest existing names."""
     names = list(known)
     nearest = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
     hint = f"; did you mean {' or '.join(map(repr, nearest))}?" if nearest else "."
@@ -124,7 +146,25 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {what} {name!r}{hint} Available: {shown or 'none'}."
 
 
+def _import_advice(module_name: str, class_name: str, error: ImportError) -> str:
+    """Return what is missing for an import, and what to do."""
+    if not class_name:
+        return (
+            f"{error}. Install what it needs: pip install 'emo-pipeline[extract]' for most "
+            "backbones, 'emo-pipeline[ray]' for the executor ray."
+        )
+    if error.name and f"{module_name}.".startswith(f"{error.name}."):
+        return (
+            f"there is no module {error.name!r} on the Python path; run in the folder that holds "
+            "it, or name that folder in PYTHONPATH"
+        )
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{module_name} needs the module {error.name!r}, which is not installed here"
+    return f"{module_name}: {error}"
+
+
 def _leaves(module: types.ModuleType, contract: type) -> list[type]:
+    """Return the public subclasses of ``contract`` that ``module`` itself defines."""
     members = (member for _, member in inspect.getmembers(module, inspect.isclass))
     return [
         member
@@ -136,6 +176,7 @@ def _leaves(module: types.ModuleType, contract: type) -> list[type]:
 
 
 def _convert(text: str, hint: Any, where: str) -> object:
+    """Convert text to the type ``hint`` of an option; ``where`` names the option in errors."""
     alternatives = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if types.NoneType in alternatives and text.lower() in {"none", ""}:
         return None

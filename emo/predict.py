@@ -1,4 +1,4 @@
-"""`emo predict`: extracts new clips with the recipes that a run names, then applies its head."""
+"""`emo predict`: extract new clips with the recipes of a run, then apply its head."""
 
 import json
 import tempfile
@@ -12,11 +12,12 @@ import pandas as pd
 
 from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.data.dialogues import pairs_of, turns_of
-from emo.heads.data.targets import NONE, SEPARATOR, Target
+from emo.heads.data.targets import Target
 from emo.heads.runs.files import file_name, kept_columns
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, probability_columns
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
+from emo.manifest.tasks import NONE, SEPARATOR
 from emo.store.backend.location import Location
 from emo.store.store import Store
 from emo.table import format_table
@@ -24,20 +25,22 @@ from emo.table import format_table
 
 @dataclass(frozen=True)
 class Prediction:
-    """The class probabilities of one clip."""
+    """Class probabilities of one clip."""
 
     clip_id: str
     target: str
+    """Name of the run's first target, such as ``emotion``."""
     label: str
-    """The most probable class; of several labels, those more probable than not."""
+    """The most probable class; for a multilabel target, all classes with probability > 0.5."""
     probabilities: dict[str, float]
+    """Class -> probability in [0, 1]."""
     absent: dict[str, str]
-    """Streams which the clip lacks, with reasons."""
+    """Stream that the clip lacks -> reason."""
     others: dict[str, dict[str, float]] = field(default_factory=dict)
-    """The probabilities of the run's further targets of clips."""
+    """Other target of the run (without pair targets) -> class -> probability."""
 
     def table(self) -> str:
-        """For people: classes from the most to the least probable."""
+        """Return a text table, classes from the most to the least probable."""
         tables = []
         for target, shares in {self.target: self.probabilities, **self.others}.items():
             ranked = sorted(shares.items(), key=lambda item: -item[1])
@@ -51,7 +54,7 @@ class Prediction:
         return "\n".join(["\n\n".join(tables), *notes])
 
     def json(self) -> str:
-        """One line of JSON: id, target, label, probabilities, others, absent."""
+        """Return one line of JSON with id, target, label, probabilities, others, absent."""
         document = {
             "id": self.clip_id, "target": self.target, "label": self.label,
             "probabilities": self.probabilities, "others": self.others, "absent": self.absent,
@@ -61,17 +64,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictReport:
-    """What came of a manifest."""
+    """Result of predicting all clips of a manifest."""
 
     out: Path
+    """The CSV file of predictions."""
     counts: dict[str, int]
-    """Clips by predicted class."""
+    """Predicted class -> number of clips."""
     failures: dict[str, str]
-    """Clips without tokens in any stream that the run reads, with reasons; they are not in the
-    file."""
+    """Clip without tokens in any stream that the run reads -> reason; not in the CSV file."""
 
     def table(self) -> str:
-        """For people."""
+        """Return a text table of counts, then the file and the failures."""
         rows = [{"prediction": label, "clips": clips} for label, clips in self.counts.items()]
         lines = [format_table(rows), f"wrote {self.out}"]
         lines += [f"failed: {clip_id}: {reason}" for clip_id, reason in self.failures.items()]
@@ -79,23 +82,24 @@ class PredictReport:
 
     @property
     def exit_code(self) -> int:
-        """3 when some clips have no prediction."""
+        """Exit code of the command: 3 when some clips have no prediction, else 0."""
         return 3 if self.failures else 0
 
 
 def predict_file(
     run_path: Path, media: Path | None, text: str | None, *, options: Sequence[str] = ()
 ) -> Prediction:
-    """Class probabilities of one video or audio file, or of a text alone.
+    """Predict class probabilities of one video or audio file, or of a text alone.
 
     Args:
         run_path: a folder from ``emo fit-head``.
-        media: the file.
+        media: the file; None: text alone.
         text: what is said in it.
-        options: where weights lie on this machine: ``recipe.weights=DIR``.
+        options: folders of weights on this machine, as ``recipe.weights=DIR``.
 
     Raises:
-        EmoError: no such file, it cannot be decoded, or the run's recipes cannot be repeated here.
+        EmoError: the file does not exist or cannot be decoded, or the run's recipes cannot be
+            repeated on this machine.
     """
     if media is not None and not media.is_file():
         raise MediaError(f"{media}: no such file")
@@ -122,8 +126,8 @@ def predict_file(
     }
     if run.target not in shares:
         raise FitError(
-            f"{run_path}: its first target, {run.target}, is of pairs of turns; give the whole "
-            "dialogue with --manifest"
+            f"{run_path}: its first target, {run.target}, is a target of pairs of turns, which "
+            "needs a whole dialogue; give it with --manifest"
         )
     first = run.targets[0]
     label = _label(first, tables[first.name][0]) if first.classes else first.name
@@ -141,14 +145,21 @@ def predict_manifest(
     options: Sequence[str] = (),
     all_probabilities: bool = False,
 ) -> PredictReport:
-    """Predictions for every clip of a manifest, from its store or extracted on the way.
+    """Predict every clip of a manifest and write the predictions to a CSV file.
 
-    The names of columns that the run was fitted with hold for the same manifest, unless ``columns``
-    says otherwise.
+    Args:
+        run_path: a folder from ``emo fit-head``.
+        manifest_path: the manifest.
+        features: the store with the clips' tokens; None: extract them into a temporary store.
+        out: the CSV file; further targets get files beside it.
+        columns: renamed columns of the manifest. Those that the run was fitted with are used when
+            the manifest is the same one, unless they are given here.
+        root: folder of the media files; None: the manifest's folder.
+        options: folders of weights on this machine, as ``recipe.weights=DIR``.
 
     Raises:
-        EmoError: a run, manifest or store that cannot be read, no clip with features, or nothing
-            can be written at ``out``.
+        EmoError: the run, manifest or store cannot be read, no clip has features, or ``out``
+            cannot be written.
     """
     run = Run.load(run_path)
     _expect_writable(out)
@@ -185,7 +196,7 @@ def predict_manifest(
 def _extract(
     run: Run, manifest: Manifest, folder: Path, options: Sequence[str], *, progress: bool | None
 ) -> dict[str, str]:
-    """Extract with the run's recipes; returns clips that got no tokens at all, with reasons."""
+    """Extract with the run's recipes; return the clips without any tokens, with reasons."""
     from emo.extract.job.request import requests_of_recipes
     from emo.extract.run import extract
 
@@ -195,6 +206,7 @@ def _extract(
 
 
 def _check_recipes(run: Run, store: Store, path: Location | str) -> None:
+    """Raise StoreError unless the store holds every recipe that the run was fitted on."""
     for name, recipe in run.recipes.items():
         found = store.recipes.get(name)
         if found is None:
@@ -210,6 +222,7 @@ def _check_recipes(run: Run, store: Store, path: Location | str) -> None:
 
 
 def _without_features(run: Run, manifest: Manifest, store: Store) -> dict[str, str]:
+    """Return the clips that have no tokens in any of the run's recipes, with reasons."""
     reasons = []
     for name in run.recipes:
         done, failed = set(store.ids(name)), store.recipes[name].failures
@@ -224,13 +237,13 @@ def _without_features(run: Run, manifest: Manifest, store: Store) -> dict[str, s
 
 
 def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
-    """Clips that every recipe lacks."""
+    """Return the clips that are in all of the given dicts, with the reasons of the first one."""
     common = set(reasons[0]).intersection(*reasons[1:])
     return {clip_id: reason for clip_id, reason in reasons[0].items() if clip_id in common}
 
 
 def _expect_writable(out: Path) -> None:
-    """Before hours of extraction."""
+    """Raise FitError when ``out`` cannot be written; checked before hours of extraction."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -242,7 +255,7 @@ def _expect_writable(out: Path) -> None:
 
 
 def _keys(target: Target, clips: Sequence[Clip]) -> dict[str, list[str]]:
-    """What names the rows of a target: ``id``, of pairs ``cause_id`` too."""
+    """Return the columns that name the rows: ``id``, and ``cause_id`` for a pair target."""
     ids = [clip.id for clip in clips]
     if target.task != "pairs":
         return {"id": ids}
@@ -258,7 +271,18 @@ def _write(
     *,
     all_classes: bool = False,
 ) -> list[str]:
-    """Write the predictions; returns the most probable class of each row, of numbers nothing."""
+    """Write the predictions of one target as CSV.
+
+    Args:
+        target: its classes; none for a regression target.
+        keys: the columns that name the rows.
+        table: float (rows, C) probabilities, or (rows, 1) numbers.
+        out: the file.
+        all_classes: whether all probabilities are written where there are more than 100 classes.
+
+    Returns:
+        The label of each row; empty for a regression target.
+    """
     classes = target.classes
     frame = pd.DataFrame(
         probability_columns(classes, table, all_classes=all_classes), index=range(len(table))
@@ -272,7 +296,7 @@ def _write(
 
 
 def _label(target: Target, shares: np.ndarray) -> str:
-    """The most probable class; of several labels, those more probable than not."""
+    """Return the most probable class; for a multilabel target, all with probability > 0.5."""
     if target.task != "multilabel":
         return target.classes[int(shares.argmax())]
     chosen = [name for name, share in zip(target.classes, shares, strict=True) if share > 0.5]
@@ -280,4 +304,5 @@ def _label(target: Target, shares: np.ndarray) -> str:
 
 
 def _first(failures: Mapping[str, str]) -> str:
+    """Return the first failure as ``clip: reason``, for an error message."""
     return "; ".join(f"{clip_id}: {reason}" for clip_id, reason in list(failures.items())[:1])

@@ -1,4 +1,4 @@
-"""Many clips' tokens with no padding: values (ΣT, D) and offsets (N+1), in numpy or torch alike."""
+"""Tokens of many clips without padding: values (ΣT, D) and offsets int64 (N+1,)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy as np
 class Ragged:
     """The tokens of N clips laid end to end; clip k is ``values[offsets[k]:offsets[k + 1]]``.
 
-    Both arrays are numpy (in ``emo.store``) or both torch (in ``emo.heads``); this file imports
-    only numpy. A clip of length 0 is absent, and nothing else is.
+    ``values`` is (ΣT, D) and ``offsets`` is int64 (N+1,). Both are numpy arrays (in ``emo.store``)
+    or both torch tensors (in ``emo.heads``). A clip of length 0 means: this clip lacks the stream.
     """
 
     values: Any
-    """(ΣT, D), the tokens of all clips in order."""
+    """Any dtype (ΣT, D): the tokens of all clips in order."""
     offsets: Any
-    """(N+1,) int64, from 0 to ΣT, never falling."""
+    """int64 (N+1,): where each clip starts, then ΣT; starts at 0 and does not decrease."""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.offsets.ndim != 1 or len(self.offsets) < 1:
@@ -37,42 +37,53 @@ class Ragged:
 
     @classmethod
     def of(cls, arrays: Sequence[np.ndarray]) -> Ragged:
-        """Lay numpy arrays of shapes (T_k, D) end to end; at least one is needed to know D."""
+        """Lay numpy arrays of shape (T, D) end to end, one a clip.
+
+        Args:
+            arrays: at least one, all of the same width D and dtype.
+        """
         lengths = [len(array) for array in arrays]
         return cls(np.concatenate(list(arrays)), offsets_of(np.asarray(lengths)))
 
     def __len__(self) -> int:
-        """Number of clips N."""
+        """Number of clips, N."""
         return len(self.offsets) - 1
 
     def __getitem__(self, clip: int) -> Any:
-        """The (T, D) tokens of one clip, a view."""
+        """Return the tokens (T, D) of one clip, as a view."""
         if not -len(self) <= clip < len(self):
             raise IndexError(f"clip {clip} of {len(self)}")
         clip %= len(self)
         return self.values[int(self.offsets[clip]) : int(self.offsets[clip + 1])]
 
     def __iter__(self) -> Iterator[Any]:
-        """The (T, D) tokens of each clip in order."""
+        """Iterate over the tokens (T, D) of each clip in order."""
         return (self[clip] for clip in range(len(self)))
 
     @property
     def width(self) -> int:
-        """D, the length of one token."""
+        """Length of one token, D."""
         return int(self.values.shape[1])
 
     @property
     def lengths(self) -> Any:
-        """(N,) tokens of each clip."""
+        """int64 (N,): number of tokens of each clip."""
         return self.offsets[1:] - self.offsets[:-1]
 
     @cached_property
     def is_single(self) -> bool:
-        """Every clip has one token: values are rows of clips, as after pooling."""
+        """True when every clip has exactly one token, as after pooling."""
         return len(self.values) == len(self) and bool((self.lengths == 1).all())
 
     def select(self, clips: Sequence[int] | np.ndarray) -> Ragged:
-        """The given clips, in the given order: a copy, or a view where they are one stretch."""
+        """Return the given clips in the given order.
+
+        Args:
+            clips: int (M,), indices of clips.
+
+        Returns:
+            A view when the clips are consecutive, else a copy.
+        """
         index = np.asarray(clips, dtype=np.int64)
         if self.is_single and len(index) <= len(self):
             return self._select_rows(index)
@@ -88,7 +99,7 @@ class Ragged:
         return Ragged(self.values.index_select(0, like(rows)), like(offsets))
 
     def _select_rows(self, index: np.ndarray) -> Ragged:
-        """The same where every clip is one row; it is done at each step of a training."""
+        """Select clips when each has one token; this runs at every training step, so it is fast."""
         offsets = self.offsets[: len(index) + 1]  # 0, 1, 2 …
         if len(index) and (index[1:] - index[:-1] == 1).all():
             found = Ragged(self.values[index[0] : index[0] + len(index)], offsets)
@@ -96,12 +107,12 @@ class Ragged:
             found = Ragged(self.values[index], offsets)
         else:
             found = Ragged(self.values.index_select(0, self.offsets.new_tensor(index)), offsets)
-        found.__dict__["is_single"] = True  # so that it is not asked again
+        found.__dict__["is_single"] = True  # fills the cached property
         return found
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:
-    """(N,) lengths -> (N+1,) int64 offsets."""
+    """Return int64 (N+1,) offsets for int (N,) lengths."""
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets

@@ -27,6 +27,14 @@ def _one_thread():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _any_width():
+    """Tables are as wide as they like: pytest-xdist sets COLUMNS to 80."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("COLUMNS", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _sketches():
     """Runs get pictures of one byte pattern: all is put in a figure, but drawing takes 0.5 s."""
 

@@ -1,6 +1,7 @@
 import shutil
 import time
 import wave
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,8 @@ from emo.check import check
 from emo.errors import ManifestError
 from emo.manifest.make import from_folder, join_tables
 from tests.make import make_clip
+
+CASES = Path(__file__).parents[2] / "shared" / "cases" / "heads"
 
 
 def write(path, *lines):
@@ -23,7 +26,7 @@ def found(report):
 def write_wav(path, seconds):
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
-        file.writeframes(b"\1\0" * round(seconds * 8000))
+        file.writeframes(b"\0\x20\0\xe0" * (round(seconds * 8000) // 2))
 
 
 @pytest.fixture
@@ -134,6 +137,43 @@ def test_a_class_that_train_lacks_is_an_error_in_the_target_alone(rows):
     assert not rows("text,split,age,season", *lines).is_wrong
 
 
+def test_the_task_of_the_target_is_known_as_in_fit_head(rows):
+    head = "text,split,label"
+    several = "a,train,joy", "b,train,fear", "c,train,joy|fear", "d,test,fear|joy", "e,test,none"
+    assert found(rows(head, *several)) == {}
+    unseen = rows(head, *several, "f,test,joy|rage")
+    assert found(unseen) == {"classes of label that train lacks": ("error", 1)}
+    assert "'rage' of label in test (1 clips)" in unseen.table()
+    numbers = "a,train,-0.5", "b,train,1", "c,val,0.5", "d,test,2.5"
+    report = rows(head, *numbers)
+    assert found(report) == {}
+    assert report.classes == ()
+    assert rows(head, *numbers, task="classify").is_wrong
+
+
+def test_a_class_that_train_lacks_is_found_among_many(rows):
+    lines = [f"t{k},train,emo{k}" for k in range(30)]
+    report = rows("text,split,label", *lines, "x,test,emo99", "y,test,emo1")
+    assert found(report) == {"classes of label that train lacks": ("error", 1)}
+
+
+def test_cells_that_are_no_number_are_an_error_unless_the_task_is_given(rows):
+    lines = "a,train,0.6", "b,train,-0.6", "c,train,1", "d,train,nan", 'e,test,"0,6"'
+    report = rows("id,text,split,label", *(f"{line[0]},{line}" for line in lines))
+    assert found(report)["cells of label that are no number"] == ("error", 2)
+    assert "leave the cell empty where there is no number" in report.table()
+    assert "d 'nan'; e '0,6'" in report.table()
+    given = rows("text,split,label", *lines, task="regress")
+    assert "cells of label that are no number" not in found(given)
+
+
+def test_classes_that_differ_only_in_spelling_are_a_warning(rows):
+    lines = "a,train,Joy,0", "b,train,joy,0.0", "c,train,joy,1", "d,train,sad,1"
+    report = rows("text,split,label,level", *lines)
+    assert found(report) == {"classes that differ only in spelling": ("warning", 2)}
+    assert "label: 'joy' (2), 'Joy' (1); level: '0' (1), '0.0' (1)" in report.table()
+
+
 def test_classes_are_counted_by_split(rows):
     report = rows("text,split,label", "a,train,joy", "b,dev,sad", "c,train,sad", "d,train,sad")
     assert report.classes == (
@@ -202,7 +242,7 @@ def test_turns_and_texts_and_columns_are_looked_at(rows):
     lines = "1,a,0,0,x", "2,b,0,3,y", "3,c,0,3,z", "4,d,1,2,x", "5,e,1,3,"
     report = rows("id,text,dialogue,turn,Speaker", *lines, "6,,2,0,", fast=True)
     assert found(report)["dialogues with gaps in their turns"] == ("warning", 1)
-    assert found(report)["turns that stand twice in a dialogue"] == ("warning", 1)
+    assert found(report)["turns that occur twice in a dialogue"] == ("warning", 1)
     assert found(report)["columns that look like ours"] == ("warning", 1)
     assert "0 (turn 1–2)" in report.table()
     assert "'Speaker': --column speaker=Speaker" in report.table()
@@ -226,6 +266,22 @@ def test_a_line_shows_five_examples_and_the_whole_count(rows):
     assert row["count"] == 6
     assert row["examples"].count("row ") == 5
     assert row["examples"].endswith("; …")
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason=f"no case files at {CASES}")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("10_check/multilabel.csv", {}),
+        ("10_check/numbers.csv", {}),
+        ("10_check/classes28.csv", {"classes of label that train lacks": ("error", 1)}),
+        ("04_number_cells/m.csv", {"cells of label that are no number": ("error", 8)}),
+        ("04_number_cells/comma.csv", {"cells of label that are no number": ("error", 150)}),
+    ],
+)
+def test_tables_of_strangers_have_the_errors_that_fit_head_has(name, expected):
+    errors = {n: f for n, f in found(check(CASES / name)).items() if f[0] == "error"}
+    assert errors == expected
 
 
 def test_meld_shares_69_of_100_test_speakers(real_data, tmp_path):

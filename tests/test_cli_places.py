@@ -59,7 +59,8 @@ def test_a_url_is_refused_before_anything_is_done(emo, tmp_path, words, named, u
     code, _, err = emo(*[url if word == "URL" else word for word in words])
     assert code == 1
     assert err == (
-        f"emo: error: {url}: {named} is a local file or folder; write it here, then copy it up\n"
+        f"emo: error: {url}: {named} must be a local file or folder; write it locally, "
+        "then copy it to the bucket\n"
     )
     assert not [*tmp_path.iterdir()]
 

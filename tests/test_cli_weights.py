@@ -105,7 +105,7 @@ def test_dtype_goes_to_every_model_and_is_refused_where_there_is_none(emo, clips
         "extract", clips / "manifest.csv", "--backbone", "classic", "--dtype", "bf16"
     )
     assert code == 1
-    assert "--dtype: none of classic has such an option" in err
+    assert "--dtype: no backbone of classic has such an option" in err
     code, _, _ = emo("extract", clips / "manifest.csv", "--batch-size", "0")
     assert code == 2
 

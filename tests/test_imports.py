@@ -25,7 +25,7 @@ ARROWS = {
     "__init__": ("", ""),
     "__main__": ("cli", ""),
     "check": ("errors extract.decode extract.media manifest table", "numpy"),
-    "cli": ("check commands demo errors machine manifest", ""),
+    "cli": ("check commands demo errors machine manifest table", ""),
     "commands": ("*", ""),
     "datasets": ("check errors manifest plugins table", ""),
     "demo": ("*", "av numpy"),
@@ -138,9 +138,11 @@ ARROWS = {
     "store.part": ("errors plugins ragged store.backend store.recipe", "numpy"),
     "store.recipe": ("errors", "numpy"),
     "store.recipe_folder": (
-        "errors plugins ragged store.backend store.index store.lazy store.part store.recipe",
+        "errors plugins ragged store.backend store.index store.lazy store.part store.recipe "
+        "store.recipe_parts",
         "numpy",
     ),
+    "store.recipe_parts": ("errors store.backend store.index store.part store.recipe", ""),
     "store.store": ("errors plugins ragged store.backend store.recipe store.recipe_folder", ""),
     "table": ("", ""),
 }
@@ -271,7 +273,8 @@ def test_each_folder_says_what_it_may_import_and_what_to_read_first(file):
 )
 def test_few_things_lie_side_by_side(folder):
     room = ".".join(folder.relative_to(ROOT).parts)
-    entries = [each for each in folder.iterdir() if each.name != "__pycache__"]
+    unread = {"__pycache__", "py.typed"}  # nothing that a reader looks into
+    entries = [each for each in folder.iterdir() if each.name not in unread]
     if room not in PLUGINS and room != "datasets.library":
         assert len(entries) <= (16 if room in CUT else MOST_ENTRIES)
 

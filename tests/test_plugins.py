@@ -1,5 +1,6 @@
 """Tests of emo/plugins.py."""
 
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,9 +46,27 @@ def test_a_class_from_elsewhere_is_loaded_by_its_path():
     assert kind.__name__ == "Letters"
 
 
-def test_a_missing_library_says_what_to_install():
-    with pytest.raises(PluginError, match="emo-pipeline"):
-        plugins.load("emo.extract.backbones", "no_such_module:Thing", Backbone)
+def test_a_missing_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(PluginError, match=r"pip install 'emo-pipeline\[extract\]'"):
+        plugins.load("emo.extract.executors", "ray", Executor)
+
+
+def test_what_a_class_from_elsewhere_lacks_is_named(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "their_own.py").write_text("import a_library_of_theirs\n")
+    (tmp_path / "broken.py").write_text("from emo.extract.backbone import Nothing\n")
+    said = {
+        "no_such_module:Thing": "there is no module 'no_such_module' on the Python path; run in",
+        "emo.no_such:Thing": "there is no module 'emo.no_such' on the Python path",
+        "their_own:Thing": "their_own needs the module 'a_library_of_theirs', which is not inst",
+        "broken:Thing": "broken: cannot import name 'Nothing'",
+    }
+    for name, words in said.items():
+        with pytest.raises(PluginError) as caught:
+            plugins.load("emo.extract.backbones", name, Backbone)
+        assert words in str(caught.value)
+        assert "emo-pipeline" not in str(caught.value)
 
 
 def test_options_convert_by_their_type():

@@ -68,3 +68,31 @@ def test_the_folder_of_the_answers_is_made_or_named_before_anything_is_done(made
     for out, said in (("file/found.csv", "cannot be written"), ("new", "is a folder")):
         with pytest.raises(EmoError, match=said):
             predicted(made, "both", tmp_path / out, "nowhere.csv")
+
+
+def test_a_model_given_as_a_folder_is_asked_for_by_its_option_and_not_on_a_hub(emo, tmp_path):
+    from emo.extract.backbones.hf import HF
+
+    folder = tmp_path / "elsewhere" / "my-bert"
+    folder.mkdir(parents=True)
+    HF.write_tiny(folder)
+    rows = [f"c{n},{'so happy' if n % 2 else 'very sad'} {n},{'joy' if n % 2 else 'sadness'},"
+            f"{('train', 'train', 'val', 'test')[n // 2 % 4]}" for n in range(32)]  # fmt: skip
+    (tmp_path / "manifest.csv").write_text("\n".join(["id,text,label,split", *rows]) + "\n")
+    model = f"model={folder}"
+    emo("extract", "manifest.csv", "--backbone", "hf", "-o", model, "-o", "level=mean",
+        "--out", "features")  # fmt: skip
+    emo("fit-head", "manifest.csv", "--features", "features", "--head", "linear", "--out", "run")
+    code, _, said = emo("predict", "run", "--text", "so happy")
+    assert code == 1
+    assert "weights 'my-bert' are not here" in said
+    assert "fetch" not in said
+    assert "-o hf.weights=DIR" in said
+    code, _, said = emo("predict", "run", "--text", "so happy", "-o", "model=other")
+    assert "the run keeps its value, my-bert" in said
+    answers = {
+        emo("predict", "run", "--text", "so happy", "-o", option)
+        for option in (model, f"weights={folder}", f"hf.weights={folder}")
+    }
+    assert len(answers) == 1
+    assert next(iter(answers))[0] == 0

@@ -1,4 +1,4 @@
-"""`emo check`: finds what would spoil training before a job is started.
+"""`emo check`: find errors in a manifest and its files before a job is started.
 
 May import: errors, extract.decode, extract.media, manifest, table.
 Read first: report.py.

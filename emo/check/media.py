@@ -1,41 +1,63 @@
-"""What is wrong with the files of a manifest: missing, undecodable, over-long, too short."""
+"""Check the media files of a manifest: missing, undecodable, too long, too short."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from emo.check.finding import Finding, error, warning
+from emo.check.sound import OPPOSITE, OVERLOADED, SILENT, listen
 from emo.errors import MediaError
 from emo.manifest import Clip, Manifest
 
+if TYPE_CHECKING:
+    from emo.extract.media import Media
+
 LONG_SECONDS = 60.0
+"""Length from which a clip is reported as long."""
 SHORT_SECONDS = 0.1
+"""Length below which a clip is reported as short."""
+DAMAGED = "clips with missing or damaged media"
+DECODED_FINDINGS = (DAMAGED, SILENT, OPPOSITE, OVERLOADED)
+"""Names of the findings that only decoding shows."""
 _SLACK_SECONDS = 0.5  # headers round, and audio may end after the last picture
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What opening (and decoding) the media of one clip has shown."""
+    """Result of opening (or decoding) the media of one clip."""
 
     missing: tuple[str, ...] = ()
     """Paths, as in the manifest, at which there is no file."""
     fault: str | None = None
-    """Why it cannot be decoded."""
+    """Why the clip cannot be decoded; None: it can."""
     seconds: float | None = None
-    """Length of the clip; None: unknown."""
+    """Length of the clip in seconds; None: unknown."""
     file_seconds: float | None = None
-    """Where the file ends."""
+    """End of the media file in seconds; None: unknown."""
     absent: dict[str, str] = field(default_factory=dict)
-    """``{"audio": "the file has no audio track"}``, also for ``video``."""
+    """Modality (``audio``, ``video``) that the clip lacks -> reason."""
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    """Name of one of :data:`DECODED_FINDINGS` -> detail."""
+    is_cut: bool = False
+    """Whether the headers show that the end of the file is missing."""
+    is_still: bool = False
+    """Whether the clip is a still picture without sound: it has no length."""
 
 
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
-    """Look into every file; ``fast`` reads headers only, else each clip is decoded to its end."""
+    """Check every media file.
+
+    Args:
+        manifest: the clips.
+        fast: read headers only; False: decode each clip to its end.
+        workers: files that are opened at the same time.
+    """
     clips = [clip for clip in manifest.clips if clip.video or clip.audio]
     probes = probe_all(clips, manifest.root, fast=fast, workers=workers)
     pairs = list(zip(clips, probes, strict=True))
@@ -55,16 +77,25 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
             [f"{clip.id} ({seconds:.3f} s)" for clip, seconds in timed if seconds < SHORT_SECONDS],
         ),
         warning("clips that end after their file", _past_the_end(pairs)),
+        *([warning("files that are cut", _cut(pairs))] if fast else []),
         warning("clips without picture", _lacking(pairs, "video")),
         warning("clips without sound", _lacking(pairs, "audio")),
+        *(() if fast else (warning(name, _remarked(pairs, name)) for name in DECODED_FINDINGS)),
     ]
 
 
+def _remarked(pairs: Sequence[tuple[Clip, Probe]], name: str) -> list[str]:
+    """Return a line for each clip with the finding."""
+    return [f"{clip.id} ({probe.remarks[name]})" for clip, probe in pairs if name in probe.remarks]
+
+
 def _named(clip: Clip, fault: str) -> str:
+    """Return a fault together with the id of its clip."""
     return fault if fault.startswith(f"{clip.id}:") else f"{clip.id} ({fault})"
 
 
 def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
+    """Return a text for each clip whose ``end_seconds`` is after the end of its file."""
     return [
         f"{clip.id} (end_seconds {clip.end_seconds:g}, the file ends at {probe.file_seconds:.2f} s)"
         for clip, probe in pairs
@@ -74,18 +105,24 @@ def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
     ]
 
 
+def _cut(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
+    """Return the ids of the clips whose file is cut, as its headers show."""
+    return [f"{clip.id} (the end is missing)" for clip, probe in pairs if probe.is_cut]
+
+
 def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
+    """Return a text for each clip with a video file that lacks a modality."""
     return [
         f"{clip.id} ({probe.absent[modality]})"
         for clip, probe in pairs
-        if modality in probe.absent and clip.video
+        if modality in probe.absent and clip.video and not probe.is_still
     ]
 
 
 def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) -> list[Probe]:
-    """Open (``fast``) or decode each clip's media once; one Probe a clip, in their order."""
+    """Open (``fast``) or decode the media of each clip; return a Probe for each, in order."""
     keys = [_key(clip) for clip in clips]
-    distinct = dict(zip(keys, clips, strict=True))  # two rows may name one stretch of one file
+    distinct = dict(zip(keys, clips, strict=True))  # two rows may name the same part of one file
     with ThreadPoolExecutor(max(1, workers)) as pool:
         probes = pool.map(lambda clip: _probe(clip, root, fast=fast), distinct.values())
         bar = tqdm(probes, total=len(distinct), desc="check", unit="clip", disable=None)
@@ -94,10 +131,15 @@ def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) ->
 
 
 def _key(clip: Clip) -> tuple[object, ...]:
-    return clip.video, clip.audio, clip.audio_channel, clip.start_seconds, clip.end_seconds
+    """Return a key that is equal for clips with the same media and times."""
+    return (
+        clip.video, clip.audio, clip.audio_channel, clip.audio_track, clip.start_seconds,
+        clip.end_seconds,
+    )  # fmt: skip
 
 
 def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
+    """Open (``fast``) or decode the media of one clip."""
     paths = [path for path in (clip.video, clip.audio) if path]
     missing = tuple(path for path in paths if not os.path.isfile(root / path))
     if missing:
@@ -109,25 +151,41 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
 
 
 def _headers(clip: Clip, root: Path) -> Probe:
+    """Read the headers of a clip's files."""
     from emo.extract.decode.container import declared_seconds, open_media, pick
+    from emo.extract.decode.pictures.still import NO_SOUND, is_still, still_shape
+    from emo.extract.decode.sound.audio_track import pick_audio
+    from emo.extract.decode.truncated import is_truncated
 
     tracks: dict[str, list[str]] = {}
     for path, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
         if path is not None:
             tracks.setdefault(path, []).append(is_for)
-    absent, lengths = {}, []
+    absent: dict[str, str] = {}
+    lengths, is_cut = [], False
     for path, wanted in tracks.items():
+        if is_still(root / path):
+            still_shape(root / path)
+            absent |= {"audio": NO_SOUND} if "audio" in wanted else {}
+            continue
         with open_media(root / path) as container:
             for is_for in wanted:
-                if pick([s for s in container.streams if s.type == is_for]) is None:
+                if is_for == "video":
+                    track = pick(container.streams.video)
+                else:
+                    track = pick_audio(container, clip.audio_track, os.path.basename(path))
+                if track is None:
                     absent[is_for] = f"the file has no {is_for} track"
             lengths.append(declared_seconds(container))
+            is_cut |= is_truncated(root / path, container.format.name)
     file_seconds = max((length for length in lengths if length is not None), default=None)
-    return _judge(clip, absent, file_seconds)
+    return replace(_result(clip, absent, file_seconds), is_cut=is_cut)
 
 
 def _decode(clip: Clip, root: Path) -> Probe:
+    """Decode a clip from its start to its end."""
     from emo.extract.decode.decode import load_media, probe_seconds
+    from emo.extract.decode.pictures.still import is_still
     from emo.extract.decode.source import ClipSource, source_of
     from emo.extract.media import Needs
 
@@ -135,19 +193,45 @@ def _decode(clip: Clip, root: Path) -> Probe:
     media = load_media(source_of(clip, root), [need], detect=None)[0]
     start = clip.start_seconds or 0.0
     ends = []
-    if media.frame_seconds is not None:
+    if media.frame_seconds is not None and not is_still(root / (clip.video or "")):
         ends.append(float(media.frame_seconds[-1]))
     if media.samples is not None and media.sample_rate:
         ends.append(start + media.samples.shape[1] / media.sample_rate)
     decoded = max(ends, default=None)
     declared = probe_seconds(ClipSource(video=root / (clip.video or clip.audio or "")))
     if decoded is not None and declared is not None and clip.end_seconds is None:
-        # the last frame lasts a while, which headers know; beyond that, what was decoded counts
+        # the header includes the duration of the last frame; if it differs by more, it is wrong
         decoded = declared if 0 < declared - decoded < _SLACK_SECONDS else decoded
-    return _judge(clip, media.absent, decoded)
+    remarks = _remarks(clip, root, media)
+    return replace(_result(clip, media.absent, decoded), remarks=remarks)
 
 
-def _judge(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:
+def _remarks(clip: Clip, root: Path, media: "Media") -> dict[str, str]:
+    """Return what decoding has shown besides the length: finding -> detail."""
+    names = {Path(path).name for path in (clip.video, clip.audio) if path}
+    faults = [fault.split(": ", 1) for fault in media.faults]
+    told = [words[-1] if words[0] in names else ": ".join(words) for words in faults]
+    remarks = {DAMAGED: "; ".join(told)} if told else {}
+    if media.samples is not None:
+        remarks |= listen(media.samples, is_mix=clip.audio_channel == "mix")
+    tracks = _audio_tracks(clip, root) if SILENT in remarks else 1
+    if tracks > 1:
+        remarks[SILENT] += f"; {tracks} audio tracks: choose in audio_track"
+    return remarks
+
+
+def _audio_tracks(clip: Clip, root: Path) -> int:
+    """Return the number of audio tracks of the file that the sound of a clip is read from."""
+    from emo.extract.decode.container import open_media
+
+    with open_media(root / (clip.audio or clip.video or "")) as container:
+        return len(container.streams.audio)
+
+
+def _result(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Probe:
+    """Return the Probe of a clip from the modalities that it lacks and the end of its file."""
+    from emo.extract.decode.pictures.still import NO_SOUND
+
     wanted = {"video", "audio"} if clip.video else {"audio"}
     if wanted <= absent.keys():
         return Probe(fault="; ".join(absent[name] for name in sorted(wanted)))
@@ -155,13 +239,18 @@ def _judge(clip: Clip, absent: dict[str, str], file_seconds: float | None) -> Pr
     ends = [seconds for seconds in (end, file_seconds) if seconds is not None]
     if file_seconds is not None and file_seconds < start:
         return Probe(fault=f"starts at {start:g} s, the file ends at {file_seconds:.2f} s")
+    is_still = absent.get("audio") == NO_SOUND
     return Probe(
-        seconds=min(ends) - start if ends else None, file_seconds=file_seconds, absent=absent
+        seconds=min(ends) - start if ends and not is_still else None,
+        file_seconds=file_seconds,
+        absent=absent,
+        is_still=is_still,
     )
 
 
 class _FirstAndLast:
-    """Asks for both ends of the clip, so that everything between must be decoded on the way."""
+    """Choice of the first and the last frame, which makes the decoder decode all between them."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
+        """Return int (2,), the indices of both frames; fewer if the clip has fewer."""
         return np.unique(np.arange(len(seconds))[[0, -1]]) if len(seconds) else np.zeros(0, int)

@@ -1,4 +1,4 @@
-"""Counts the clips of one manifest that stand in another: before one is used to test the other."""
+"""Count the clips that two manifests share, before one is used to test a model of the other."""
 
 import re
 import unicodedata
@@ -14,12 +14,12 @@ from emo.table import format_table
 
 SPLITS = ("train", "val", "test")
 LONG_WORDS = 5
-"""From this length on, the same words by the same speaker are hardly chance."""
+"""Words from which an equal text of the same speaker is hardly chance."""
 BEGINNING_LETTERS = 15
-"""From this length on, a text that begins as another is hardly chance: one of them is cut."""
+"""Letters from which an equal beginning is hardly chance: then one of the two texts is cut."""
 _BEGINNING = "same beginning of the text and speaker"
-_SPELLINGS = (  # one spelling of what transcripts of the same words write in several ways
-    (r"\[[^\]]*\]|\([^)]*\)", " "),  # what is seen, not said
+_SPELLINGS = (  # one spelling for what transcripts of the same words write in several ways
+    (r"\[[^\]]*\]|\([^)]*\)", " "),  # descriptions in brackets, which are not said
     (r"\by'?know\b|\bya know\b", "you know"), (r"\bya\b", "you"),
     (r"\bwon't\b", "will not"), (r"\bcan't\b", "can not"), (r"\bcannot\b", "can not"),
     (r"n't\b", " not"), (r"'m\b", " am"), (r"'re\b", " are"), (r"'ve\b", " have"),
@@ -30,23 +30,23 @@ _SPELLINGS = (  # one spelling of what transcripts of the same words write in se
 
 @dataclass(frozen=True)
 class OverlapReport:
-    """Clips of ``a`` that stand in ``b`` and the other way round, by what counts as the same."""
+    """Result of comparing two manifests ``a`` and ``b``, by several rules of what is equal."""
 
     a: Path
     b: Path
     rows: tuple[dict[str, object], ...]
-    """One a rule: how many clips of ``a`` stand in ``b`` by it, and the other way round."""
+    """A row for each rule: how many clips of ``a`` are in ``b`` by it, and the other way round."""
     splits: tuple[dict[str, object], ...]
-    """One a split of either: how many of its clips stand in the other manifest, by rule."""
+    """A row for each split: how many of its clips are in the other manifest, by rule."""
     by_split: tuple[dict[str, object], ...]
-    """Clips of each split of ``a`` by the split of ``b`` in which their long text stands."""
+    """Number of clips of each split of ``a`` whose long text is in each split of ``b``."""
 
     def table(self) -> str:
-        """For people to read."""
+        """Return the result as text for people."""
         parts = [f"a = {self.a}\nb = {self.b}", format_table(self.rows)]
         if self.splits:
             parts.append(
-                f"clips of each split that stand in the other\n{format_table(self.splits)}"
+                f"clips of each split that are in the other manifest\n{format_table(self.splits)}"
             )
         if self.by_split:
             parts.append(
@@ -58,8 +58,8 @@ class OverlapReport:
 def overlap(a: Manifest, b: Manifest) -> OverlapReport:
     """Compare two manifests by file, id, text, and text with speaker.
 
-    Texts are compared without case, punctuation and spaces and with English contractions spelled
-    out (``That's`` and ``that is`` are the same), speakers without case.
+    Texts are compared without case, punctuation and spaces, with English contractions spelled out
+    (``That's`` equals ``that is``); speakers are compared without case.
     """
     rules: dict[str, Callable[[Manifest, Clip], Hashable]] = {
         "same file and times": _file,
@@ -83,7 +83,9 @@ def overlap(a: Manifest, b: Manifest) -> OverlapReport:
 
 @lru_cache(maxsize=2**17)
 def same_text(text: str | None) -> str:
-    """What texts are compared by: ``Oh, that's 5!`` -> ``ohthatis5``; ``""`` when nothing is left.
+    """Return the form in which texts are compared: letters and digits in one spelling.
+
+    The result is ``""`` for an empty text.
 
     >>> same_text("That’s Ross, isn't it?") == same_text("that is ross , is not it")
     True
@@ -92,28 +94,35 @@ def same_text(text: str | None) -> str:
     for pattern, words in _SPELLINGS:
         plain = re.sub(pattern, words, plain)
     letters = "".join(letter for letter in plain if letter.isalnum())
-    return letters or "".join(plain.split())  # "?!" is a text too
+    return letters or "".join(plain.split())  # "?!" is a text, too
 
 
 def _file(manifest: Manifest, clip: Clip) -> Hashable:
+    """Return a key that is equal for clips of the same file, channel and times."""
     path = clip.video or clip.audio
     return path and (
-        manifest.root / path, clip.audio_channel, clip.start_seconds, clip.end_seconds
+        manifest.root / path, clip.audio_channel, clip.audio_track, clip.start_seconds,
+        clip.end_seconds,
     )  # fmt: skip
 
 
 def _text_and_speaker(_: Manifest, clip: Clip) -> Hashable:
+    """Return a key of text and speaker; empty: the clip lacks one of them."""
     text = same_text(clip.text)
     return text and clip.speaker and (text, clip.speaker.casefold())
 
 
 def _long_text_and_speaker(manifest: Manifest, clip: Clip) -> Hashable:
+    """Return a key of text and speaker; None: the text has fewer than ``LONG_WORDS`` words."""
     is_long = len((clip.text or "").split()) >= LONG_WORDS
     return _text_and_speaker(manifest, clip) if is_long else None
 
 
 def _begins(ours: Manifest, theirs: Manifest) -> list[bool]:
-    """For each clip: a text of its speaker equals its text, begins with it, or begins it."""
+    """Return for each clip whether one text of its speaker starts with the other.
+
+    The texts compared are the clip's own and those of the same speaker in ``theirs``.
+    """
     known = sorted({key for clip in theirs.clips if (key := _said(clip))})
     all_known, found = set(known), []
     for clip in ours.clips:
@@ -129,7 +138,7 @@ def _begins(ours: Manifest, theirs: Manifest) -> list[bool]:
 
 
 def _said(clip: Clip) -> str:
-    """``anna\\nohthatis5``; ``""`` without text or speaker."""
+    """Return speaker and text in one string, ``anna\\nohthatis5``; ``""`` if one is missing."""
     text = same_text(clip.text)
     return f"{clip.speaker.casefold()}\n{text}" if text and clip.speaker else ""
 
@@ -137,7 +146,7 @@ def _said(clip: Clip) -> str:
 def _splits(
     a: Manifest, b: Manifest, found: dict[str, tuple[list[bool], list[bool]]]
 ) -> list[dict[str, object]]:
-    """By split of either; nothing for manifests without splits."""
+    """Return a table row for each split of each manifest; none for manifests without splits."""
     rows = []
     for side, (name, manifest) in enumerate({"a": a, "b": b}.items()):
         for split in SPLITS:
@@ -152,7 +161,7 @@ def _splits(
 
 
 def _by_split(a: Manifest, b: Manifest) -> list[dict[str, object]]:
-    """A text that stands in several splits of ``b`` counts in each."""
+    """Count long texts by split of ``a`` and of ``b``; one in several splits counts in each."""
     splits: defaultdict[Hashable, set[str | None]] = defaultdict(set)
     for clip in b.clips:
         splits[_long_text_and_speaker(b, clip)].add(clip.split)

@@ -1,36 +1,38 @@
-"""The report of `emo check`: every finding in one table, the classes by split below it."""
+"""The report of `emo check`: a table of all findings, and tables of the classes by split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from emo.check.classes import class_tables
 from emo.check.finding import Finding, error
 from emo.check.media import media_findings
-from emo.check.splits import class_tables, row_findings
+from emo.check.splits import row_findings
 from emo.manifest import inspect_manifest
 from emo.table import format_table
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was found in a manifest and its files."""
+    """Result of checking a manifest and its files."""
 
     path: Path
+    """The manifest."""
     clips: int
-    """Rows that could be read."""
+    """Number of rows that could be read."""
     findings: tuple[Finding, ...]
-    """All kinds that were looked for, also those of which nothing was found."""
+    """All kinds of problems that were looked for, also those that were not found."""
     classes: tuple[list[dict[str, object]], ...]
-    """One table a target: clips of each class by split."""
+    """A table for each target: number of clips of each class by split."""
 
     @property
     def is_wrong(self) -> bool:
-        """Whether training on it would be wrong."""
+        """True when there is an error: training on the manifest would be wrong."""
         return any(finding.severity == "error" for finding in self.findings)
 
     def table(self) -> str:
-        """For people to read."""
+        """Return the report as text for people."""
         kinds = [finding.severity for finding in self.findings]
         summary = (
             f"{self.path}: {self.clips:,} clips; {_count(kinds.count('error'), 'error')}, "
@@ -48,17 +50,19 @@ def check(
     fast: bool = False,
     workers: int = 2,
     target: str = "label",
+    task: str | None = None,
 ) -> CheckReport:
-    """Look for everything that would spoil training.
+    """Look for everything that would make training wrong.
 
     Args:
         path: the manifest.
-        columns: ``{ours: theirs}``, as in :func:`emo.manifest.read_manifest`.
-        root: folder of the media; None: the manifest's own.
-        fast: read the headers of files only, else decode every clip to its end.
-        workers: files at the same time.
-        target: the column that will be trained; a class of it that train lacks is an error, in
-            another column a warning.
+        columns: columns under other names: our name -> the file's.
+        root: folder of the media; None: the manifest's folder.
+        fast: read the headers of files only; False: decode every clip to its end.
+        workers: files that are opened at the same time.
+        target: the column that will be trained. A class that train lacks is an error in this
+            column, and a warning in others.
+        task: task of the target; None: the task that its cells suggest, as in `emo fit-head`.
 
     Raises:
         ManifestError: the file or its columns cannot be used at all. Rows that cannot be used are
@@ -69,11 +73,12 @@ def check(
         error("unreadable rows", [p.message for p in problems if p.kind == "row"]),
         error("duplicate ids", [p.message for p in problems if p.kind == "duplicate"]),
         *media_findings(manifest, fast=fast, workers=workers),
-        *row_findings(manifest.clips, target),
+        *row_findings(manifest.clips, target, task),
     ]
-    tables = tuple(class_tables(manifest.clips))
+    tables = tuple(class_tables(manifest.clips, target, task))
     return CheckReport(path, len(manifest.clips), tuple(findings), tables)
 
 
 def _count(number: int, word: str) -> str:
+    """Return a number with a noun in singular or plural."""
     return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,53 +1,34 @@
-"""What is wrong with the rows of a manifest: texts, turns, splits, classes, speakers."""
+"""Check the rows of a manifest: texts, turns, splits, speakers."""
 
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from emo.check.classes import class_findings
 from emo.check.finding import Finding, error, warning
-from emo.check.overlap import SPLITS, same_text
+from emo.check.overlap import same_text
 from emo.manifest import COLUMNS, Clip
 
-CLASSES = 20
-"""A column with more values than this is no target."""
 
+def row_findings(clips: Sequence[Clip], target: str, task: str | None = None) -> list[Finding]:
+    """Check everything that the rows show without opening a file.
 
-def row_findings(clips: Sequence[Clip], target: str) -> list[Finding]:
-    """Everything that the rows tell without opening a file; ``target`` is what will be trained."""
+    Args:
+        clips: the rows.
+        target: the column that will be trained.
+        task: its task; None: the task that its cells suggest.
+    """
     return [
         *_texts_and_names(clips),
         *_dialogues(clips),
         *_splits(clips),
-        *_classes(clips, target),
+        *class_findings(clips, target, task),
         *_shared(clips),
     ]
 
 
-def class_tables(clips: Sequence[Clip]) -> list[list[dict[str, object]]]:
-    """Clips of each class by split, one table for each column with 2 to 20 values."""
-    splits = [split for split in SPLITS if any(clip.split == split for clip in clips)]
-    tables = []
-    for target, counts in target_counts(clips).items():
-        rows: list[dict[str, object]] = []
-        for name in sorted({name for name, _ in counts}):
-            total = sum(n for (other, _), n in counts.items() if other == name)
-            row = {target: name, **{split: counts[name, split] for split in splits}}
-            rows.append({**row, "clips": total})
-        tables.append(rows)
-    return tables
-
-
-def target_counts(clips: Sequence[Clip]) -> dict[str, Counter[tuple[str, str | None]]]:
-    """``{column: {(class, split): clips}}`` of the columns that can be targets."""
-    counts: defaultdict[str, Counter[tuple[str, str | None]]] = defaultdict(Counter)
-    for clip in clips:
-        for target, name in clip.targets.items():
-            counts[target][name, clip.split] += 1
-    sizes = {target: len({name for name, _ in count}) for target, count in counts.items()}
-    return {target: counts[target] for target, size in sizes.items() if 1 < size <= CLASSES}
-
-
 def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
+    """Find empty texts, and columns whose names are nearly those with a fixed meaning."""
     has_text = any(clip.text for clip in clips)
     names = sorted({name for clip in clips for name in clip.targets})
     near = [n for n in names if n not in COLUMNS and n.strip().lower().replace(" ", "_") in COLUMNS]
@@ -61,6 +42,7 @@ def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
 
 
 def _dialogues(clips: Sequence[Clip]) -> list[Finding]:
+    """Find turns that are missing from a dialogue or occur twice in it."""
     turns: defaultdict[str, list[int]] = defaultdict(list)
     for clip in clips:
         if clip.dialogue is not None and clip.turn is not None:
@@ -74,12 +56,16 @@ def _dialogues(clips: Sequence[Clip]) -> list[Finding]:
         twice += [f"{dialogue} (turn {turn})" for turn in doubled]
     return [
         warning("dialogues with gaps in their turns", gaps),
-        warning("turns that stand twice in a dialogue", twice),
+        warning("turns that occur twice in a dialogue", twice),
     ]
 
 
 def _gaps(turns: Sequence[int]) -> list[str]:
-    """What lacks between sorted turns: ``[0, 2, 7]`` -> ``["1", "3–6"]``."""
+    """Return the numbers that are missing between sorted turns.
+
+    >>> _gaps([0, 2, 7])
+    ['1', '3–6']
+    """
     return [
         f"{before + 1}" if after == before + 2 else f"{before + 1}–{after - 1}"
         for before, after in itertools.pairwise(turns)
@@ -88,6 +74,7 @@ def _gaps(turns: Sequence[int]) -> list[str]:
 
 
 def _splits(clips: Sequence[Clip]) -> list[Finding]:
+    """Find an empty train split, and clips without a split."""
     counts = Counter(clip.split for clip in clips)
     has_splits = set(counts) != {None}
     empty = ["no row has split train"] if has_splits and not counts["train"] else []
@@ -95,30 +82,8 @@ def _splits(clips: Sequence[Clip]) -> list[Finding]:
     return [error("empty train split", empty), warning("clips without a split", without)]
 
 
-def _classes(clips: Sequence[Clip], target: str) -> list[Finding]:
-    """An error in the target; in another column, which may never be a target, a warning."""
-    unseen: dict[str, list[str]] = {}
-    for column, counts in target_counts(clips).items():
-        trained = {name for name, split in counts if split == "train"}
-        unseen[column] = [
-            f"{name!r} of {column} in {split} ({count} clips)"
-            for (name, split), count in counts.items()
-            if trained and split in ("val", "test") and name not in trained
-        ]
-    labels = {clip.targets.get(target) for clip in clips if clip.split in ("train", None)}
-    named = labels - {None}
-    single = [f"{target} is {next(iter(named))!r} throughout"] if len(named) == 1 else []
-    unlabelled = [clip.id for clip in clips if named and target not in clip.targets]
-    others = [line for column, lines in unseen.items() if column != target for line in lines]
-    return [
-        error(f"classes of {target} that train lacks", unseen.get(target, [])),
-        error(f"train with one class of {target}", single),
-        warning("classes of other columns that train lacks", others),
-        warning(f"clips without {target}", unlabelled),
-    ]
-
-
 def _shared(clips: Sequence[Clip]) -> list[Finding]:
+    """Find speakers, files and texts that val or test share with train."""
     return [
         finding
         for split in ("val", "test")
@@ -138,7 +103,18 @@ def _common(
     keys: Callable[[Clip], Iterable[str | None]],
     name: Callable[[Clip], str] | None = None,
 ) -> Finding | None:
-    """Keys of ``split`` that train has too, most frequent first; ``name`` shows what has a key."""
+    """Find keys of a split that train has, too, the most frequent first.
+
+    Args:
+        what: name of the keys, in plural.
+        split: ``val`` or ``test``.
+        clips: all clips.
+        keys: returns the keys of a clip; None and ``""`` do not count.
+        name: returns the text that is shown for the keys of a clip; None: the key itself.
+
+    Returns:
+        The finding; None if train or the split has no keys.
+    """
     trained = {key for clip in clips if clip.split == "train" for key in keys(clip) if key}
     tested = [(clip, [key for key in keys(clip) if key]) for clip in clips if clip.split == split]
     tested = [(clip, found) for clip, found in tested if found]
@@ -156,4 +132,5 @@ def _common(
 
 
 def _quoted(clip: Clip) -> str:
+    """Return the text of a clip in quotes."""
     return repr(clip.text)

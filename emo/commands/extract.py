@@ -1,20 +1,26 @@
-"""The command `emo extract`: new jobs, parts of a job, going on with one, and how far it is."""
+"""The command `emo extract`: plan what a store lacks of a manifest's clips, and compute it."""
 
-import sys
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
-from emo.commands.options import Columns, Options, Root, pairs, rows_of, written
+from emo.commands.executor_options import given_options, with_executor_options
+from emo.commands.job import Jobs, print_stages
+from emo.commands.old_flags import OldPart, OldPlan, OldResume, OldStatus, OldWatch, run_old_flag
+from emo.commands.options import Columns, Manifests, Options, Root, pairs, rows_of
+from emo.commands.sections import OF_EXECUTORS, SectionedCommand, examples
+from emo.table import fit_lines
 
-_EXAMPLE = (
-    "Example: emo extract m.csv --backbone classic --workers 2    "
-    "emo extract m.csv --backbone languagebind --executor slurm --partition gpu --gpus-per-task 1 "
-    "--time 4:00:00 --max-parallel 32    emo extract --status features   "
-    "Exit codes: 0 done, 1 error, 2 usage, 3 some clips failed, 75 stopped by a signal (run again)."
+_EPILOG = examples(
+    "emo extract m.csv --backbone classic --workers 2",
+    "emo extract m.csv --backbone languagebind --executor slurm \\",
+    "    --partition gpu --gpus-per-task 1 --time 4:00:00",
+    more="`emo job` shows, watches and resumes what was begun. Exit codes: 0 done, 1 error, "
+    "2 usage, 3 some clips failed, 75 stopped by a signal (run the same command again).",
 )
 
 
@@ -27,7 +33,7 @@ class Changed(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
 
 
 class Precision(str, Enum):  # noqa: UP042
-    """Of a forward pass."""
+    """Precision of the models' forward pass."""
 
     fp32 = "fp32"
     bf16 = "bf16"
@@ -43,193 +49,137 @@ class FaceChoice(str, Enum):  # noqa: UP042
     centre = "centre"
 
 
+class _ExtractCommand(SectionedCommand):
+    """The help of `emo extract`."""
+
+    sections: ClassVar[Mapping[str, str]] = {
+        "Clips and models": "backbone out option name column root dtype strict_media",
+        "Faces": "faces",
+        "This machine": "executor workers device part_clips batch_clips batch_size",
+        OF_EXECUTORS: "",
+        "Going on": "retry_failed changed anyway dry_run jobs",
+    }
+
+
 def register(app: typer.Typer) -> None:
-    """Give the command to ``app``."""
-    app.command(epilog=_EXAMPLE)(extract)
+    """Add the command to ``app``."""
+    app.command(cls=_ExtractCommand, epilog=_EPILOG)(extract)
 
 
+@with_executor_options
 def extract(
     context: typer.Context,
-    manifest: Annotated[Path, Argument(help="The clips: CSV, TSV, JSONL or Parquet.")] = Path(
-        "manifest.csv"
-    ),
+    manifest: Manifests = Path("manifest.csv"),
     backbone: Annotated[
-        list[str], Option(help="PLUGIN, PLUGIN:RECIPE or module:Class; repeat.")
+        list[str],
+        Option(
+            metavar="NAME[:RECIPE]",
+            help="A backbone, see `emo list backbones`, or module:Class; :RECIPE names its folder "
+            "in the store; repeat.",
+        ),
     ] = ["classic"],
     out: Annotated[
         str,
-        Option(metavar="PLACE", help="The store: a folder, or s3://bucket/name, gs://, az://."),
+        Option(metavar="STORE", help="The store: a folder, or s3://BUCKET/NAME, gs://…, az://…."),
     ] = "features",
     option: Options = [],
-    name: Annotated[str | None, Option("--as", help="Name the only backbone's recipe.")] = None,
+    name: Annotated[
+        str | None,
+        Option("--as", metavar="RECIPE", help="Name the recipe, if there is one backbone."),
+    ] = None,
     column: Columns = [],
     root: Root = None,
-    executor: Annotated[
-        str | None, Option(help="See `emo list executors`; default: local.")
-    ] = None,
-    workers: Annotated[
-        int | None, Option(help="Processes (of a Slurm task too), Ray workers; default: 1 a GPU.")
-    ] = None,
-    device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
-    part_clips: Annotated[
-        int | None, Option(help="Clips committed together; default 256, fewer when few or large.")
-    ] = None,
-    batch_clips: Annotated[
-        int | None, Option(help="Clips the models get together; default 16, GPU 64, texts 256.")
-    ] = None,
-    batch_size: Annotated[
-        str, Option(help="auto, or rows (frames, windows, texts) the model sees at once.")
-    ] = "auto",
     dtype: Annotated[Precision | None, Option(help="Precision of the models.")] = None,
-    faces: Annotated[FaceChoice | None, Option(help="Which faces are cropped.")] = None,
-    retry_failed: Annotated[bool, Option("--retry-failed", help="Do failed clips again.")] = False,
-    changed: Annotated[Changed, Option(help="Clips changed under their id.")] = Changed.stop,
-    dry_run: Annotated[
+    strict_media: Annotated[
         bool,
-        Option("--dry-run", help="Only say what would be done; with Slurm: write, not submit."),
+        Option("--strict-media", help="Fail clips whose media are damaged or cut."),
     ] = False,
-    retries: Annotated[
-        int | None,
-        Option(help="Times that parts whose worker died are done again; Slurm: resubmitted."),
-    ] = None,
-    parts_per_task: Annotated[int | None, Option(help="Slurm: parts of one task.")] = None,
-    max_parallel: Annotated[int | None, Option(help="Slurm: tasks at the same time.")] = None,
-    max_array_size: Annotated[int | None, Option(help="Slurm: default: the site's.")] = None,
-    cpus_per_task: Annotated[int | None, Option(help="Slurm, Ray: of a task or worker.")] = None,
-    gpus_per_task: Annotated[float | None, Option(help="Slurm, Ray: of a task or worker.")] = None,
-    partition: Annotated[str | None, Option(help="Slurm.")] = None,
-    account: Annotated[str | None, Option(help="Slurm.")] = None,
-    qos: Annotated[str | None, Option(help="Slurm.")] = None,
-    time: Annotated[str | None, Option(help="Slurm: limit of a task, such as 4:00:00.")] = None,
-    constraint: Annotated[str | None, Option(help="Slurm.")] = None,
-    sbatch_arg: Annotated[
-        list[str], Option(help="Slurm: a further #SBATCH option, --sbatch-arg=--mem=32G; repeat.")
-    ] = [],
-    env_setup: Annotated[
-        list[str], Option(help="Slurm: a shell line before python, 'module load cuda'; repeat.")
-    ] = [],
-    anyway: Annotated[
-        bool, Option("--anyway", help="Slurm: submit clips that an earlier job has in the queue.")
-    ] = False,
-    address: Annotated[str | None, Option(help="Ray: auto or HOST:PORT of a cluster.")] = None,
-    jobs: Annotated[
-        Path | None,
+    faces: Annotated[
+        FaceChoice | None,
         Option(
-            help="Of a store in a bucket: folder for its jobs, seen by all workers [emo-jobs].",
-            callback=written,
+            metavar="MODE",
+            help="Faces that are cropped: track, largest, all or centre; default: track.",
         ),
     ] = None,
-    resume: Annotated[
+    executor: Annotated[
         str | None,
-        Option(metavar="PLACE", help="A job folder or store: run what is missing of the job."),
+        Option(metavar="NAME", help="Where parts run, see `emo list executors`; default: local."),
     ] = None,
-    status: Annotated[
-        str | None, Option(metavar="PLACE", help="A job folder or store: how far the job is.")
+    workers: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="Processes here or of each Slurm task, or Ray workers; default: one for each GPU, "
+            "or one.",
+        ),
     ] = None,
-    watch: Annotated[bool, Option("--watch", help="With --status: until the job is over.")] = False,
-    plan: Annotated[
-        str | None,
-        Option(metavar="PLACE", help="A job folder or store: run parts of it here; see --part."),
+    device: Annotated[
+        str, Option(metavar="DEVICE", help="Where models run: auto, cpu or cuda.")
+    ] = "auto",
+    part_clips: Annotated[
+        int | None,
+        Option(metavar="N", help="Clips of a part, committed together; default: 256 or fewer."),
     ] = None,
-    part: Annotated[
-        str | None, Option(help="With --plan: 3, 0-7 or 1,5-6; default: all parts.")
+    batch_clips: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="Clips the models get together; default: 16, on a GPU 64, only texts 256.",
+        ),
     ] = None,
+    batch_size: Annotated[
+        str,
+        Option(metavar="ROWS", help="Frames, windows or texts that a model sees at once, or auto."),
+    ] = "auto",
+    retry_failed: Annotated[
+        bool, Option("--retry-failed", help="Try clips that failed before again.")
+    ] = False,
+    changed: Annotated[
+        Changed, Option(help="What to do with clips whose row or file changed under the same id.")
+    ] = Changed.stop,
+    anyway: Annotated[
+        bool,
+        Option("--anyway", help="Submit clips that an earlier job still has in Slurm's queue."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        Option("--dry-run", help="Only say what would be done; Slurm: write the scripts."),
+    ] = False,
+    jobs: Jobs = None,
+    resume: OldResume = None,
+    status: OldStatus = None,
+    watch: OldWatch = False,
+    plan: OldPlan = None,
+    part: OldPart = None,
+    **executor_options: Any,
 ) -> None:
-    """Write frozen embeddings of every clip into a store; what is there already is kept."""
-    given: dict[str, Any] = {
-        "retries": retries, "parts_per_task": parts_per_task, "max_parallel": max_parallel,
-        "max_array_size": max_array_size, "cpus_per_task": cpus_per_task,
-        "gpus_per_task": gpus_per_task, "partition": partition, "account": account, "qos": qos,
-        "time": time, "constraint": constraint, "sbatch_arg": tuple(sbatch_arg),
-        "env_setup": tuple(env_setup), "address": address,
-    }  # fmt: skip
-    resources = {key: value for key, value in given.items() if value not in (None, ())}
-    _check_mode(
-        context,
-        {
-            "status": {"watch", "jobs"},
-            "plan": {"part", "workers", "jobs"},
-            "resume": {"executor", "workers", "dry_run", "jobs", *given},
-        },
-    )
-    if status is not None:
-        _status(status, jobs, watch=watch)
-    elif plan is not None:
-        from emo.extract.resume import run_parts
+    """Write frozen embeddings of every clip into a store.
 
-        _leave(run_parts(plan, part, jobs=jobs, workers=workers), is_dry_run=False)
-    elif resume is not None:
-        from emo.extract.resume import resume as go_on
-
-        again = go_on(
-            resume, jobs=jobs, executor=executor, workers=workers, resources=resources,
-            is_dry_run=dry_run,
-        )  # fmt: skip
-        _leave(again, is_dry_run=dry_run)
+    Clips that the store already has are kept. The work is a job, cut into parts; it can be stopped
+    at any time, and the same command goes on.
+    """
+    run_old_flag(context)
+    from emo.extract.executor import OWNER, options_from_words
     from emo.extract.job.request import requests_from_words
-    from emo.extract.job.resources import Resources
     from emo.extract.report import report_lines
     from emo.extract.run import ExtractOptions
     from emo.extract.run import extract as run
     from emo.manifest import read_manifest
 
+    executor = executor or "local"
+    words = [word for word in option if word.startswith(f"{OWNER}.")]
+    given = given_options(executor_options) | options_from_words(executor, words)
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     shared = {"dtype": dtype, "faces": faces}
     requests = requests_from_words(
-        backbone, option, name=name, shared={k: v.value for k, v in shared.items() if v},
-        manifest=clips,
+        backbone, [word for word in option if word not in words], name=name,
+        shared={k: v.value for k, v in shared.items() if v}, manifest=clips,
     )  # fmt: skip
     options = ExtractOptions(
-        executor or "local", workers, device, part_clips, batch_clips, rows_of(batch_size),
-        retry_failed, changed.value, anyway, Resources(**resources), jobs,
+        executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
+        strict_media, retry_failed, changed.value, anyway, given, jobs,
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)
-    print("\n".join(report_lines(report, requests, is_dry_run=dry_run)))
-    _show_stages(report.job)
+    print(fit_lines("\n".join(report_lines(report, requests, is_dry_run=dry_run))))
+    print_stages(report.job)
     raise typer.Exit(0 if dry_run else report.exit_code)
-
-
-def _check_mode(context: typer.Context, allowed: dict[str, set[str]]) -> None:
-    """Options of another way to use the command are refused instead of being passed over."""
-    given = {
-        name
-        for name in context.params
-        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
-    }
-    modes = sorted(given & allowed.keys())
-    if len(modes) > 1:
-        raise typer.BadParameter("give one of --resume, --status and --plan")
-    for name, words in (("part", "--plan JOB"), ("watch", "--status JOB")):
-        if name in given and words.split()[0][2:] not in given:
-            raise typer.BadParameter(f"--{name} needs {words}")
-    for mode in modes:
-        if others := sorted(given - allowed[mode] - {mode}):
-            names = ", ".join("--" + name.replace("_", "-") for name in others)
-            raise typer.BadParameter(f"--{mode} goes by the job's own options, not by {names}")
-
-
-def _status(path: str, jobs: Path | None, *, watch: bool) -> None:
-    from emo.extract.job.status import status as look
-    from emo.extract.job.status import watch as look_often
-
-    if watch:
-        look_often(path, lambda found: print(found.table() + "\n", flush=True), jobs=jobs)
-    else:
-        print(look(path, jobs).table())
-    raise typer.Exit
-
-
-def _leave(report: Any, *, is_dry_run: bool) -> None:
-    from emo.extract.report import resume_lines
-
-    print("\n".join(resume_lines(report, is_dry_run=is_dry_run)))
-    _show_stages(report.job)
-    raise typer.Exit(0 if is_dry_run else report.job.exit_code)
-
-
-def _show_stages(job: Any) -> None:
-    """Where the time went, on stderr; nothing after a short job."""
-    from emo.extract.job.timings import stage_lines
-
-    for line in stage_lines(job.work):
-        print(line, file=sys.stderr)

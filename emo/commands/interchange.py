@@ -1,4 +1,4 @@
-"""`emo store import`, `export`, `pack` and `unpack`: clips from and for other people."""
+"""`emo store import`, `export`, `pack` and `unpack`: exchange clips with other tools."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,59 +7,83 @@ import typer
 from typer import Argument, Option
 
 from emo.commands.options import Columns, Root, pairs, written
+from emo.commands.sections import SectionedCommand, examples
+from emo.table import fit_lines
 
 
 def register(app: typer.Typer) -> None:
-    """Give the commands to ``app``."""
-    app.command("import", epilog=_IMPORT)(import_file)
-    app.command("export", epilog=_EXPORT)(export)
-    app.command(epilog=_PACK)(pack)
-    app.command(epilog=_UNPACK)(unpack)
+    """Add the commands to ``app``."""
+    app.command("import", cls=SectionedCommand, epilog=_IMPORT)(import_file)
+    app.command("export", cls=SectionedCommand, epilog=_EXPORT)(export)
+    app.command(cls=SectionedCommand, epilog=_PACK)(pack)
+    app.command(cls=SectionedCommand, epilog=_UNPACK)(unpack)
 
 
-_IMPORT = (
-    "Example: emo store import hdf5 old.h5 --out features/    "
-    "emo store import mmsa unaligned.pkl --allow-pickle --as mosi --manifest mosi.csv"
+_IMPORT = examples(
+    "emo store import hdf5 old.h5 --out features/",
+    "emo store import mmsa mosi.pkl --allow-pickle --manifest m.csv",
 )
-_EXPORT = (
-    "Example: emo store export zarr features/ --recipe classic --out classic.zarr    "
-    "emo store export mertools features/ --manifest m.csv --out merbench"
+_EXPORT = examples(
+    "emo store export zarr features/ --recipe classic --out classic.zarr",
+    "emo store export mertools features/ --manifest m.csv --out merbench",
 )
-_PACK = (
-    "Example: emo store pack features/ --recipe languagebind --stream video --manifest m.csv "
-    "--out meld-lb.zip"
+_PACK = examples(
+    "emo store pack features/ --recipe languagebind --out meld.zip",
+    "emo store pack features/ --manifest m.csv --out meld.zip",
 )
-_UNPACK = "Example: emo store unpack meld-lb.zip meld-lb"
-Formats = Annotated[str, Argument(metavar="FORMAT", help="See `emo list formats`.")]
-Stores = Annotated[str, Argument(metavar="PLACE", help="The store.")]
-Recipe = Annotated[str | None, Option(help="Which; default: the only one.")]
-Streams = Annotated[list[str], Option("--stream", help="Of the recipe; repeat; default: all.")]
+_UNPACK = examples("emo store unpack meld.zip meld")
+Formats = Annotated[str, Argument(metavar="FORMAT", help="A format of `emo list formats`.")]
+Stores = Annotated[
+    str, Argument(metavar="STORE", help="The store: a folder, or s3://…, gs://… or az://….")
+]
+Recipe = Annotated[
+    str | None, Option(metavar="RECIPE", help="Recipe of the store; default: the only one.")
+]
+Streams = Annotated[
+    list[str],
+    Option("--stream", metavar="STREAM", help="A stream of the recipe; repeat; default: all."),
+]
 Clips = Annotated[
-    Path | None, Option(help="Only the clips of this manifest, in its order, with its labels.")
+    Path | None,
+    Option(
+        metavar="MANIFEST", help="Only the clips of this manifest, in its order, with its labels."
+    ),
 ]
 FormatOptions = Annotated[
-    list[str], Option("-o", help="NAME=VALUE of the format; see `emo list formats`.")
+    list[str],
+    Option(
+        "-o",
+        metavar="NAME=VALUE",
+        help="An option of the format, see `emo list formats NAME`; repeat.",
+    ),
 ]
 
 
 def import_file(
     form: Formats,
-    file: Annotated[Path, Argument(help="A file or folder of that format.")],
-    out: Annotated[str, Option(metavar="PLACE", help="The store.")] = "features",
+    file: Annotated[Path, Argument(metavar="FILE", help="A file or folder of that format.")],
+    out: Annotated[
+        str, Option(metavar="STORE", help="The store to write into; it is made if need be.")
+    ] = "features",
     name: Annotated[
-        str | None, Option("--as", help="Name of the recipe; default: the file's.")
+        str | None,
+        Option("--as", metavar="RECIPE", help="Name of the recipe; default: the file's."),
     ] = None,
     stream: Streams = [],
     option: FormatOptions = [],
     manifest: Annotated[
         Path | None,
-        Option(help="Write the splits and labels that an mmsa file tells.", callback=written),
+        Option(
+            metavar="MANIFEST",
+            help="Write the splits and labels of an mmsa file here.",
+            callback=written,
+        ),
     ] = None,
     allow_pickle: Annotated[
         bool, Option("--allow-pickle", help="Read a pickle, of numbers, text and arrays only.")
     ] = False,
 ) -> None:
-    """Put somebody's features into a store, under a recipe that says where they are from."""
+    """Put features from another tool into a store."""
     from emo.manifest.exchange import write_manifest
     from emo.store.exchange.transfer import import_file
 
@@ -67,7 +91,7 @@ def import_file(
         form, file, out, options=option, recipe=name, streams=stream, allow_pickle=allow_pickle,
         wants_labels=manifest is not None,
     )  # fmt: skip
-    print(report.table())
+    print(fit_lines(report.table()))
     if manifest is not None:
         write_manifest(manifest, report.cells)
         print(f"labels: {manifest}")
@@ -77,7 +101,9 @@ def import_file(
 def export(
     form: Formats,
     store: Stores,
-    out: Annotated[Path, Option(help="The file or folder to write.", callback=written)],
+    out: Annotated[
+        Path, Option(metavar="FILE", help="The file or folder to write.", callback=written)
+    ],
     recipe: Recipe = None,
     stream: Streams = [],
     manifest: Clips = None,
@@ -93,33 +119,39 @@ def export(
     report = export_file(
         form, store, out, recipe=recipe, streams=stream, cells=cells, options=option
     )
-    print(report.table())
+    print(fit_lines(report.table()))
 
 
 def pack(
     store: Stores,
-    out: Annotated[Path, Option(help="The file to write.", callback=written)],
+    out: Annotated[Path, Option(metavar="FILE", help="The file to write.", callback=written)],
     recipe: Recipe = None,
     stream: Streams = [],
     manifest: Clips = None,
     column: Columns = [],
     root: Root = None,
 ) -> None:
-    """Put clips of a recipe, and their labels, into one file with checksums."""
+    """Put clips and their labels into one file with checksums."""
     from emo.manifest.exchange import cells_of, manifest_bytes
     from emo.store.exchange.pack import pack
 
     cells = cells_of(manifest, columns=pairs(column, "--column"), root=root)
     labels = manifest_bytes(cells)
     report = pack(store, out, recipe=recipe, streams=stream, cells=cells, manifest=labels)
-    print(report.table())
+    print(fit_lines(report.table()))
 
 
 def unpack(
-    file: Annotated[Path, Argument(help="Made by `emo store pack`.")],
-    folder: Annotated[Path, Argument(help="Made; it must not exist.", callback=written)],
+    file: Annotated[Path, Argument(metavar="FILE", help="A file from `emo store pack`.")],
+    folder: Annotated[
+        Path,
+        Argument(metavar="FOLDER", help="The folder to make; it must not exist.", callback=written),
+    ],
 ) -> None:
-    """Unpack such a file: FOLDER/features is the store, FOLDER/manifest.csv its labels."""
+    """Unpack a file from `emo store pack`.
+
+    FOLDER/features is the store then, and FOLDER/manifest.csv has the labels.
+    """
     from emo.store.exchange.pack import unpack
 
-    print(unpack(file, folder).table())
+    print(fit_lines(unpack(file, folder).table()))

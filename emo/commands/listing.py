@@ -1,162 +1,117 @@
-"""`emo list`: every backbone, head and executor, and what is missing for those that cannot load."""
+"""`emo list WHAT`: one line for each backbone, head, executor, format, data set, preset or metric.
 
-import dataclasses
+Backbones, heads, executors and formats are read from their source files, so that no torch is
+imported; `emo list WHAT NAME` (see :mod:`emo.commands.describe`) loads that one plugin.
+"""
+
+import ast
 from collections.abc import Callable
-from typing import Any
 
 from emo import plugins
-from emo.errors import EmoError, PluginError
-from emo.table import format_table
+from emo.commands.plugin_source import PluginSource, first_sentence, read_plugins
+from emo.table import fit_lines, fold_streams, format_table
+
+Row = dict[str, object]
+PACKAGES = {
+    "backbones": ("emo.extract.backbones", {"Backbone", "Model"}),
+    "heads": ("emo.heads.library", {"Head"}),
+    "executors": ("emo.extract.executors", {"Executor"}),
+    "formats": ("emo.store.interop", {"Format"}),
+}
+"""What -> folder of the plugins, and the classes that a plugin inherits from."""
+_NEEDS = {"frames": "video", "faces": "video", "audio": "audio", "text": "text", "array": "array"}
+"""Field of ``Needs`` -> modality."""
 
 
 def plugin_table(what: str) -> str:
-    """The table for ``backbones``, ``heads``, ``executors``, ``formats`` and others."""
-    if what in _TABLES:
-        return _TABLES[what]()
-    package, contract, row = _KINDS[what]()
-    rows: list[dict[str, object]] = []
-    for name in plugins.available(package):
-        try:
-            rows.append({"name": name, **row(plugins.load(package, name, contract))})
-        except PluginError as error:
-            rows.append(
-                {"name": name, **dict.fromkeys(rows[0] if rows else {}), "what it is": str(error)}
-            )
-    names = list(dict.fromkeys(key for line in rows for key in line))
-    return format_table([{key: line.get(key) for key in names} for line in rows])
+    """Return the table of ``backbones``, ``heads`` and so on, and what shows more."""
+    if what in PACKAGES:
+        rows = [
+            {"name": source.name, **_facts(what, source), "what it is": source.summary.rstrip(".")}
+            for source in read_plugins(*PACKAGES[what])
+        ]
+    else:
+        rows = _TABLES[what]()
+    more = f"`emo list {what} NAME` shows one of them in full."
+    if what == "backbones":
+        more += " `emo weights where NAME` says whether its weights are here."
+    return f"{format_table(rows)}\n\n{fit_lines(more)}"
 
 
-def _backbones() -> tuple[str, type, Callable[[type], dict[str, object]]]:
-    from emo.extract.backbone import BACKBONES, Backbone
-
-    def row(kind: type[Backbone]) -> dict[str, object]:
-        return {
-            **_needs_and_streams(kind),
-            "parameters": kind.card.parameters,
-            "licence": kind.card.licence,
-            "options": _options(kind.Options),
-            "what it is": _first_sentence(kind),
-        }
-
-    return BACKBONES, Backbone, row
+def _facts(what: str, source: PluginSource) -> Row:
+    """Return the columns that a kind of plugin has besides its name and what it is."""
+    if what == "backbones":
+        weights = "needed" if "Model" in source.bases else "none"
+        return {"needs": needs_of(source), "weights": weights}
+    if what == "formats":
+        extension = source.attribute("extension")
+        return {"is a": f"{extension} file" if extension else "folder"}
+    return {}
 
 
-def _needs_and_streams(kind: Any) -> dict[str, object]:
-    """What it reads and gives, and whether its weights are here, at its default options."""
-    from emo.extract.models.model import Model
-    from emo.extract.models.weights import locate_weights
+def needs_of(source: PluginSource) -> str:
+    """Return the modalities that a backbone's ``needs`` names: ``video, audio``.
 
-    options, weights = kind.Options(), "none"
-    if issubclass(kind, Model):
-        weights = "here" if _tried(lambda: locate_weights(kind.weights(options))) else "not here"
-    needs, recipe = _tried(lambda: kind.needs(options)), _tried(lambda: kind.recipe(options))
-    wanted = (
-        {"video": needs.frames, "audio": needs.audio, "text": needs.text, "array": needs.array}
-        if needs
-        else {}
-    )
-    streams = recipe.streams.items() if recipe else ()
-    return {
-        "needs": ", ".join(modality for modality, is_needed in wanted.items() if is_needed) or None,
-        "streams": ", ".join(f"{name} (T, {s.dim})" for name, s in streams) or kind.card.streams,
-        "weights": weights,
-    }
-
-
-def _tried(ask: Callable[[], Any]) -> Any:
-    """None where the answer is in weights that are not here."""
-    try:
-        return ask()
-    except EmoError:
-        return None
-
-
-def _heads() -> tuple[str, type, Callable[[type], dict[str, object]]]:
-    from emo.heads.head import Head
-
-    def row(kind: type[Head]) -> dict[str, object]:
-        return {"options": _options(kind.Options), "what it is": _first_sentence(kind)}
-
-    return "emo.heads.library", Head, row
-
-
-def _presets() -> str:
-    from emo.heads.presets import PRESETS
-
-    rows: list[dict[str, object]] = [
-        {
-            "name": name,
-            "head": preset.head,
-            "streams": ", ".join(preset.streams) or "all",
-            "reported F1": preset.reported,
-            "where from": preset.source,
-        }
-        for name, preset in PRESETS.items()
+    Alternatives, of which options or weights choose one, are joined by "or".
+    """
+    method = source.method("needs")
+    calls = [
+        {_NEEDS[name] for name in _given(call) if name in _NEEDS}
+        for call in ast.walk(method or ast.Module(body=[], type_ignores=[]))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "Needs"
     ]
-    return format_table(rows)
+    every = set().union(*calls)
+    names = [name for name in dict.fromkeys(_NEEDS.values()) if name in every]
+    return (", " if every in calls else " or ").join(names)
 
 
-def _datasets() -> str:
-    """What there is, then the known faults of each."""
+def _given(call: ast.Call) -> list[str]:
+    """Return the names of the arguments of ``Needs(…)`` that are not False; the first: frames."""
+    names = ["frames"] if call.args else []
+    keywords = [k for k in call.keywords if k.arg and ast.unparse(k.value) not in ("False", "None")]
+    return [*names, *(str(keyword.arg) for keyword in keywords)]
+
+
+def _datasets() -> list[Row]:
     from emo.datasets.dataset import Dataset
-    from emo.datasets.make import LIBRARY
 
-    rows: list[dict[str, object]] = []
-    faults: list[dict[str, object]] = []
-    for name in plugins.available(LIBRARY):
-        kind: type[Dataset] = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
+    rows: list[Row] = []
+    for name in plugins.available("emo.datasets.library"):
+        kind: type[Dataset] = plugins.load(
+            "emo.datasets.library", name, Dataset  # type: ignore[type-abstract]
+        )  # fmt: skip
         clips = sum(kind.stated(kind.Options()).get("clips", {}).values())
         rows.append(
             {
                 "name": name,
                 "clips": clips or None,
                 "licence": kind.card.licence,
-                "options": _options(kind.Options),
-                "where": kind.card.where,
+                "what it is": first_sentence(kind.__doc__ or "").rstrip("."),
             }
         )
-        faults += [{"name": name, "known fault": fault} for fault in kind.card.faults]
-    return f"{format_table(rows)}\n\n{format_table(faults)}"
+    return rows
 
 
-def _executors() -> tuple[str, type, Callable[[type], dict[str, object]]]:
-    from emo.extract.executor import Executor
+def _presets() -> list[Row]:
+    from emo.heads.presets import PRESETS
 
-    return "emo.extract.executors", Executor, lambda kind: {"what it is": _first_sentence(kind)}
-
-
-def _formats() -> tuple[str, type, Callable[[type], dict[str, object]]]:
-    from emo.store.exchange.format import FORMATS, Format
-
-    def row(kind: type[Format]) -> dict[str, object]:
-        return {
-            "is a": f"{kind.extension} file" if kind.extension else "folder",
-            "import -o": _options(kind.ReadOptions),
-            "export -o": _options(kind.WriteOptions),
-            "what it is": _first_sentence(kind),
+    return [
+        {
+            "name": name,
+            "head": preset.head,
+            "reported F1": preset.reported,
+            "streams": fold_streams(preset.streams) or "all",
         }
+        for name, preset in PRESETS.items()
+    ]
 
-    return FORMATS, Format, row
 
-
-def _metrics() -> str:
+def _metrics() -> list[Row]:
     from emo.score.metrics import METRICS
 
-    rows = [{"name": name, "of": m.kind, "what it is": m.what} for name, m in METRICS.items()]
-    return format_table(rows)
+    return [{"name": name, "of": m.kind, "what it is": m.what} for name, m in METRICS.items()]
 
 
-_TABLES = {"presets": _presets, "metrics": _metrics, "datasets": _datasets}
-_KINDS = {
-    "backbones": _backbones, "heads": _heads, "executors": _executors, "formats": _formats,
+_TABLES: dict[str, Callable[[], list[Row]]] = {
+    "datasets": _datasets, "presets": _presets, "metrics": _metrics,
 }  # fmt: skip
-
-
-def _options(options: type) -> str:
-    fields = dataclasses.fields(options)
-    return " ".join(f"{field.name}={field.default}" for field in fields) or "–"
-
-
-def _first_sentence(kind: type) -> str:
-    paragraph = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
-    return paragraph.split(". ")[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what turns their words into values."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,16 +6,39 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-Manifests = Annotated[Path, Argument(help="The clips: CSV, TSV, JSONL or Parquet.")]
-Columns = Annotated[
-    list[str], Option("--column", help="OURS=THEIRS: a column under another name; repeat.")
+Manifests = Annotated[
+    Path,
+    Argument(metavar="MANIFEST", help="The clips: a CSV, TSV, JSONL or Parquet file."),
 ]
-Options = Annotated[list[str], Option("-o", help="NAME=VALUE, or RECIPE.NAME=VALUE; repeat.")]
-Root = Annotated[Path | None, Option(help="Folder of the media; default: the manifest's own.")]
+Columns = Annotated[
+    list[str],
+    Option(
+        "--column",
+        metavar="OURS=THEIRS",
+        help="Read our column from theirs, such as label=Emotion; repeat.",
+    ),
+]
+Options = Annotated[
+    list[str],
+    Option(
+        "-o",
+        metavar="NAME=VALUE",
+        help="An option of the backbone, see `emo list backbones NAME`; with several backbones "
+        "RECIPE.NAME=VALUE; repeat.",
+    ),
+]
+Root = Annotated[
+    Path | None,
+    Option(metavar="FOLDER", help="Folder of the media files; default: that of the manifest."),
+]
 
 
 def written(option: typer.CallbackParam, path: Path | None) -> Path | None:
-    """Of an option or argument that is written: refuse a URL where only this machine will do."""
+    """Refuse a URL as the path of something that only this machine can hold.
+
+    Raises:
+        EmoError: ``path`` is a URL; the option or argument is named.
+    """
     if path is not None and ":" in str(path):
         from emo.store.backend.location import local
 
@@ -25,7 +48,7 @@ def written(option: typer.CallbackParam, path: Path | None) -> Path | None:
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:
-    """``["video=path"]`` -> ``{"video": "path"}``."""
+    """Split ``["video=path"]`` into ``{"video": "path"}``; ``option`` is named in errors."""
     for word in words:
         if "=" not in word:
             raise typer.BadParameter(f"{option} {word}: expected NAME=VALUE")
@@ -36,7 +59,7 @@ def pairs(words: list[str], option: str) -> dict[str, str]:
 
 
 def rows_of(batch_size: str) -> int | None:
-    """``--batch-size``: ``auto`` -> None."""
+    """Return the number that ``--batch-size`` gives; ``auto``: None."""
     if batch_size == "auto":
         return None
     if not batch_size.isdecimal() or int(batch_size) < 1:

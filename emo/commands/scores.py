@@ -8,52 +8,73 @@ import typer
 from typer import Argument, Option
 
 from emo.commands.options import pairs, written
+from emo.commands.sections import SectionedCommand, examples
+from emo.table import fit_lines
 
 
 class Tasks(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
-    """Whose files `emo submit` can write."""
+    """Shared tasks whose files `emo submit` can write."""
 
     semeval2024 = "semeval2024"
 
 
 def register(app: typer.Typer) -> None:
-    """Give the commands to ``app``."""
-    app.command(epilog=_SCORE)(score)
-    app.command(epilog=_SUBMIT)(submit)
-
-
-_SCORE = (
-    "Example: emo score predictions.csv --gold test.csv --metric weighted_f1    "
-    "emo score submissions/ --gold hidden.csv"
-)
-_SUBMIT = "Example: emo submit semeval2024 runs/joint --out submission"
+    """Add the commands to ``app``."""
+    app.command(
+        cls=SectionedCommand,
+        epilog=examples(
+            "emo score predictions.csv --gold test.csv --metric weighted_f1",
+            "emo score submissions/ --gold hidden.csv",
+        ),
+    )(score)
+    app.command(
+        cls=SectionedCommand,
+        epilog=examples("emo submit semeval2024 runs/joint --out submission"),
+    )(submit)
 
 
 def score(
     predictions: Annotated[
-        Path, Argument(help="CSV, JSON …, a run, or a folder of them: then a ranked table.")
+        Path,
+        Argument(
+            metavar="PREDICTIONS",
+            help="A table, a JSON file or a run; or a folder of them, which are ranked.",
+        ),
     ],
-    gold: Annotated[Path, Option(help="The labels: a table with ids, a manifest, or JSON.")],
+    gold: Annotated[
+        Path,
+        Option(metavar="FILE", help="The true labels: a table with ids, a manifest, or JSON."),
+    ],
     metric: Annotated[
-        str | None, Option(help="See `emo list metrics`; default: by the labels.")
+        str | None,
+        Option(metavar="NAME", help="A metric of `emo list metrics`; default: by the labels."),
     ] = None,
     classes: Annotated[
-        str | None, Option(help="a,b,c: all classes; default: those of the labels.")
+        str | None,
+        Option(metavar="A,B,C", help="All classes there are; default: those of the labels."),
     ] = None,
     column: Annotated[
         list[str],
         Option(
             "--column",
-            help="id=, prediction= (of the predictions), gold_id=, label= (of gold) NAME; repeat.",
+            metavar="OURS=THEIRS",
+            help="Name a column of the predictions (id=, prediction=) or of the labels (gold_id=, "
+            "label=); repeat.",
         ),
     ] = [],
     split: Annotated[
-        str | None, Option(help="train, val, test or all; default: test if there is one.")
+        str | None,
+        Option(metavar="SPLIT", help="train, val, test or all; default: test if there is one."),
     ] = None,
-    target: Annotated[str | None, Option(help="Of a run; default: its first.")] = None,
+    target: Annotated[
+        str | None, Option(metavar="NAME", help="Target of a run; default: its first.")
+    ] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Score predictions by official metrics. Exit 3 if some of a folder cannot be scored."""
+    """Score predictions by official metrics.
+
+    The exit code is 3 if some files of a folder cannot be scored.
+    """
     from emo.score.score import ScoreOptions, classes_of
     from emo.score.score import score as score_all
 
@@ -63,28 +84,42 @@ def score(
         raise typer.BadParameter(f"--column {odd.pop()}: expected id, prediction, gold_id or label")
     options = ScoreOptions(metric, classes_of(classes), columns, split, target)
     report = score_all(predictions, gold, options)
-    print(report.json() if json else report.table())
+    print(report.json() if json else fit_lines(report.table()))
     raise typer.Exit(report.exit_code)
 
 
 def submit(
-    task: Annotated[Tasks, Argument(help="Whose rules.")],
-    run: Annotated[Path, Argument(help="A folder from `emo fit-head` with a target of pairs.")],
-    out: Annotated[Path, Option(help="The folder to write to.", callback=written)] = Path(
-        "submission"
-    ),
-    split: Annotated[str, Option(help="Whose conversations.")] = "test",
-    seed: Annotated[int | None, Option(help="Of the run; default: the one it kept.")] = None,
-    manifest: Annotated[Path | None, Option(help="The run's, if it is not where it was.")] = None,
+    task: Annotated[Tasks, Argument(metavar="TASK", help="The shared task: semeval2024.")],
+    run: Annotated[
+        Path,
+        Argument(metavar="RUN", help="A folder from `emo fit-head` with a target of pairs."),
+    ],
+    out: Annotated[
+        Path, Option(metavar="FOLDER", help="Folder for the files.", callback=written)
+    ] = Path("submission"),
+    split: Annotated[
+        str, Option(metavar="SPLIT", help="Split whose conversations are written.")
+    ] = "test",
+    seed: Annotated[
+        int | None, Option(metavar="N", help="Seed of the run; default: the one it kept.")
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        Option(metavar="MANIFEST", help="Manifest of the run, if it is not where it was."),
+    ] = None,
     predictions: Annotated[
-        Path | None, Option(help="From `emo predict --manifest`: of clips without known labels.")
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Predictions from `emo predict --manifest`, for clips without known labels.",
+        ),
     ] = None,
 ) -> None:
-    """Write the files that a shared task takes, and check them by its rules."""
+    """Write and check the files that a shared task takes."""
     from emo.score.submit import submit_semeval
 
     report = submit_semeval(
         run, out, split=split, seed=None if seed is None else str(seed), manifest=manifest,
         predictions=predictions,
     )  # fmt: skip
-    print(report.table())
+    print(fit_lines(report.table()))

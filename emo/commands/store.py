@@ -6,6 +6,8 @@ import typer
 from typer import Argument, Option
 
 from emo.commands import interchange as cli_interchange
+from emo.commands.sections import SectionedCommand, examples
+from emo.table import fit_lines, format_table
 
 store_app = typer.Typer(
     help="Look into a store, verify it, clean it, exchange it.",
@@ -13,72 +15,87 @@ store_app = typer.Typer(
     no_args_is_help=True,
 )
 Features = Annotated[
-    str, Argument(metavar="PLACE", help="The store: a folder, or s3://, gs:// or az://.")
+    str, Argument(metavar="STORE", help="The store: a folder, or s3://…, gs://… or az://….")
 ]
-OneRecipe = Annotated[str | None, Option("--recipe", help="Of this recipe alone.")]
+OneRecipe = Annotated[
+    str | None, Option("--recipe", metavar="RECIPE", help="Only this recipe; default: all.")
+]
 
 
-@store_app.command("ls", epilog="Example: emo store ls features/")
+@store_app.command("ls", cls=SectionedCommand, epilog=examples("emo store ls features/"))
 def ls(store: Features = "features") -> None:
-    """Recipes, streams, clips, tokens, dims, bytes."""
+    """List recipes and streams with clips, tokens, widths and sizes."""
     from emo.store import Store
     from emo.store.maintain.verify import summary
-    from emo.table import format_table
 
-    rows = summary(Store(store))
-    print(format_table(rows))
+    print(format_table(summary(Store(store)), keys=2))
 
 
-@store_app.command(epilog="Example: emo store verify features/ --quarantine")
+@store_app.command(
+    cls=SectionedCommand,
+    epilog=examples("emo store verify features/", "emo store verify features/ --quarantine"),
+)
 def verify(
     store: Features = "features",
     quarantine: Annotated[
         bool, Option("--quarantine", help="Set damaged parts aside; the next extract redoes them.")
     ] = False,
 ) -> None:
-    """Check every checksum, every clip once, finite, shapes as promised. Exit 1 on damage."""
+    """Check all checksums, shapes and values of a store.
+
+    The exit code is 1 if something is damaged and stays.
+    """
     from emo.store import Store
     from emo.store.maintain.verify import verify
 
     report = verify(Store(store), quarantine=quarantine)
-    print(report.table())
+    print(fit_lines(report.table()))
     raise typer.Exit(1 if report.problems and not quarantine else 0)
 
 
-@store_app.command(epilog="Example: emo store clean features/")
+@store_app.command(cls=SectionedCommand, epilog=examples("emo store clean features/"))
 def clean(store: Features = "features") -> None:
-    """Remove what killed workers left behind."""
+    """Remove the unfinished files of workers that were killed."""
     from emo.store import Store
     from emo.store.maintain.verify import clean
 
-    print(clean(Store(store)).table())
+    print(fit_lines(clean(Store(store)).table()))
 
 
-@store_app.command("index", epilog="Example: emo store index features/")
+@store_app.command("index", cls=SectionedCommand, epilog=examples("emo store index features/"))
 def index(store: Features = "features", recipe: OneRecipe = None) -> None:
-    """Write down where every clip lies, so that a store of a million clips opens at once."""
+    """Write an index, so that a store of many parts opens at once."""
     from emo.store import Store
     from emo.store.maintain.index import make_index
 
     for folder in Store(store).chosen(recipe):
-        print(make_index(folder).line())
+        print(fit_lines(make_index(folder).line()))
 
 
-@store_app.command("compact", epilog="Example: emo store compact features/ --recipe classic")
+@store_app.command(
+    "compact",
+    cls=SectionedCommand,
+    epilog=examples("emo store compact features/", "emo store compact features/ --recipe classic"),
+)
 def compact(store: Features = "features", recipe: OneRecipe = None) -> None:
-    """Merge small parts into few and drop what nobody reads; safe at any time, and to kill."""
+    """Merge small parts, and drop what nobody reads.
+
+    It can run at any time, beside readers and writers, and can be killed.
+    """
     from emo.store import Store
     from emo.store.maintain.compact import compact
 
     for folder in Store(store).chosen(recipe):
-        print(compact(folder).line())
+        print(fit_lines(compact(folder).line()))
 
 
-@store_app.command(epilog="Example: emo store failures features/")
+@store_app.command(cls=SectionedCommand, epilog=examples("emo store failures features/"))
 def failures(store: Features = "features") -> None:
-    """Clips that failed, each with its reason; `emo extract --retry-failed` does them again."""
+    """List the clips that failed, each with its reason.
+
+    `emo extract --retry-failed` does them again.
+    """
     from emo.store import Store
-    from emo.table import format_table
 
     rows = [
         {"recipe": name, "clip": clip_id, "reason": reason}

@@ -1,4 +1,4 @@
-"""Data-set recipes: a download in its published layout in, a manifest out.
+"""Data sets: read a download in its published layout and write its manifest.
 
 May import: check, errors, manifest, plugins, table.
 Read first: dataset.py.

@@ -1,4 +1,4 @@
-"""Which of the media that the rows call for are there and can be opened."""
+"""Check which media files that the rows of a data set name are there and can be opened."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,43 +8,55 @@ from emo.datasets.dataset import Download, Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest import Clip
-from emo.manifest.make import AUDIO
+from emo.manifest.folder import AUDIO
 
 LONG_SECONDS = 60.0
+"""Length from which a clip is mentioned in a note."""
 MEDIA = ("video", "audio")
 
 
 @dataclass(frozen=True)
-class Settled:
-    """The rows of which everything is there, and what is wrong with the others."""
+class CheckedRows:
+    """The rows whose files are all there, and what is wrong with the others."""
 
     rows: list[Row]
+    """The usable rows."""
     lacking: tuple[str, ...]
-    """What is missing or cannot be opened, each with its path."""
+    """Files that are missing or cannot be opened, as ``path (reason)``."""
     notes: tuple[str, ...] = ()
+    """Lines for people."""
 
 
 @dataclass
 class _Faults:
-    """Paths that cannot be used, with the reason."""
+    """Paths of files with a fault, and the reasons."""
 
     missing: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     long: dict[str, str] = field(default_factory=dict)
 
     def reason(self, path: str) -> str | None:
+        """Return why a file cannot be used; None: it can."""
         return self.missing.get(path) or self.broken.get(path)
 
 
-def settle(download: Download, tree: Tree, *, is_opened: bool, workers: int = 2) -> Settled:
-    """Look for every file that a row names; with ``is_opened`` also read its header.
+def check_media(
+    download: Download, tree: Tree, *, is_opened: bool, workers: int = 2
+) -> CheckedRows:
+    """Check every file that a row names.
 
-    A column of which no file at all is there (the videos were not downloaded) is left out with a
-    note. A row that lacks a file is left out and the file listed, unless the published data lack
-    it too: then the row keeps what it has.
+    If no file of a whole column is there (the videos were not downloaded), the column is left out
+    with a note. A row that lacks a file is left out and the file is listed, unless the published
+    data lack it, too: then the row keeps its other files.
+
+    Args:
+        download: the rows of the data set.
+        tree: the files of the download.
+        is_opened: also read the header of each file.
+        workers: files that are opened at the same time.
 
     Raises:
-        DatasetError: not one file is there, and the rows have no text.
+        DatasetError: no file at all is there, and the rows have no text.
     """
     rows, notes = _without_absent(download, tree)
     faults = _Faults()
@@ -55,21 +67,23 @@ def settle(download: Download, tree: Tree, *, is_opened: bool, workers: int = 2)
         _open(rows, tree, faults, workers)
     kept, lacking, emptied = [], list(download.missing), []
     for row in rows:
-        rest, blocking, known = _judge(row, download, faults)
+        rest, blocking, known = _without_faults(row, download, faults)
         lacking += blocking
         emptied += known
         if not blocking and any(rest.get(name) for name in (*MEDIA, "text")):
             kept.append(rest)
-    notes += _summary("wrong in the published data too, their rows go without", emptied)
-    for why, paths in {**download.left_out, "no row names them": _strays(download, tree)}.items():
+    notes += _summary("wrong in the published data, too; their rows are kept without", emptied)
+    for why, paths in {**download.left_out, "no row names them": _unnamed(download, tree)}.items():
         notes += _summary(f"left out, {why}", paths)
     long = [f"{path} ({why})" for path, why in faults.long.items()]
     notes += _summary(f"clips over {LONG_SECONDS:g} s", long)
-    return Settled(kept, tuple(dict.fromkeys(lacking)), (*notes, *download.notes))
+    return CheckedRows(kept, tuple(dict.fromkeys(lacking)), (*notes, *download.notes))
 
 
-def _judge(row: Row, download: Download, faults: _Faults) -> tuple[Row, list[str], list[str]]:
-    """The row without what is wrong with it; the faults that are not tolerated; those that are."""
+def _without_faults(
+    row: Row, download: Download, faults: _Faults
+) -> tuple[Row, list[str], list[str]]:
+    """Return a row without unusable files, its other faults, and its tolerated faults."""
     wrong = {n: why for n in download.paths if (why := faults.reason(row.get(n, "")))}
     named = {name: f"{row[name]} ({why})" for name, why in wrong.items()}
     blocking = [text for name, text in named.items() if row[name] not in download.tolerated]
@@ -79,7 +93,7 @@ def _judge(row: Row, download: Download, faults: _Faults) -> tuple[Row, list[str
 
 
 def _without_absent(download: Download, tree: Tree) -> tuple[list[Row], list[str]]:
-    """The rows without the columns of which no file is there, and a line about each."""
+    """Return the rows without the columns of which no file is there, and a note for each."""
     notes, absent = [], set()
     for name in download.paths:
         wanted = [row[name] for row in download.rows if row.get(name)]
@@ -87,7 +101,7 @@ def _without_absent(download: Download, tree: Tree) -> tuple[list[Row], list[str
             absent.add(name)
             notes.append(
                 f"no {name}: none of {len(wanted):,} files such as {wanted[0]} is there; "
-                "the manifest goes without"
+                "the manifest has no such column"
             )
     left = {name for row in download.rows for name, cell in row.items() if cell} - absent
     if not left & {*MEDIA, "text"}:
@@ -97,6 +111,7 @@ def _without_absent(download: Download, tree: Tree) -> tuple[list[Row], list[str
 
 
 def _open(rows: Sequence[Row], tree: Tree, faults: _Faults, workers: int) -> None:
+    """Read the headers of all media, and record broken and long files in ``faults``."""
     paths = dict.fromkeys(
         row[name] for row in rows for name in MEDIA
         if row.get(name) and row[name] not in faults.missing
@@ -111,20 +126,24 @@ def _open(rows: Sequence[Row], tree: Tree, faults: _Faults, workers: int) -> Non
 
 
 def _is_sound(path: str) -> bool:
+    """Return whether a file is audio by its extension."""
     return path.lower().endswith(AUDIO)
 
 
 def _without_name(fault: str, path: str) -> str:
+    """Remove the file's name from the start of a fault."""
     return fault.removeprefix(f"{path.rpartition('/')[2]}: ")
 
 
-def _strays(download: Download, tree: Tree) -> list[str]:
+def _unnamed(download: Download, tree: Tree) -> list[str]:
+    """Return the media files that no row names."""
     named = {row.get(name, "") for row in download.rows for name in download.paths}
     named |= {path for paths in download.left_out.values() for path in paths}
     return [path for path in tree.media if path not in named]
 
 
 def _summary(what: str, paths: Iterable[str]) -> list[str]:
+    """Return a note with the number of paths and the first of them; no paths: no note."""
     found = list(paths)
     shown = ", ".join(found[:3]) + (" …" if len(found) > 3 else "")
     return [f"{what}: {len(found):,}: {shown}"] if found else []

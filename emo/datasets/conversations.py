@@ -1,4 +1,4 @@
-"""ECF and SemEval-2024 Task 3 as downloads: one file of conversations a split, and clips."""
+"""Read ECF and SemEval-2024 Task 3: a file of conversations for each split, and clips."""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -8,18 +8,19 @@ from emo.datasets.tree import Tree
 from emo.manifest.conversations import conversation_rows
 
 CLIPS = "videos"
-"""Folder named for clips that lie nowhere; the authors publish none."""
+"""Folder in the paths of clips that are not found; the authors publish no clips."""
 
 
 def read_conversations(
     tree: Tree, files: Mapping[str, tuple[str, ...]], card: DatasetCard
 ) -> Download:
-    """The rows of all splits.
+    """Read the rows of all splits.
 
     Args:
-        tree: the download.
-        files: ``{"train": ("train.txt", "train.json")}``; the first that is there counts.
-        card: of the data set, for the error.
+        tree: the files of the download.
+        files: split -> names of its file, such as ``{"train": ("train.txt", "train.json")}``; the
+            first name that is there is used.
+        card: the card of the data set, for the error message.
 
     Raises:
         DatasetError: none of the files is there.
@@ -31,7 +32,7 @@ def read_conversations(
     for split, file in found.items():
         if file is not None:
             rows += conversation_rows(tree.root / file, split)
-    for row in rows:  # a name, never a path: it comes from a file that others wrote
+    for row in rows:  # without folders: the name comes from a file that others wrote
         row["video"] = tree.expect(PurePosixPath(row["video"]).name, CLIPS)
     lacking = tuple(f"{files[split][0]} ({split})" for split, file in found.items() if not file)
     return Download(rows, missing=lacking)

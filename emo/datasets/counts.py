@@ -1,4 +1,4 @@
-"""The table of what was found in a download beside what the data set's authors state."""
+"""Compare the counts found in a download with those that the data set's authors state."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -7,31 +7,32 @@ from emo.datasets.dataset import Row, Stated
 
 SPLITS = ("train", "val", "test")
 BY_SPLIT = ("clips", "dialogues", "speakers", "pairs")
+"""What is counted by split; everything else is a column, counted by class."""
 CLASSES = 20
-"""A column with more values than this is shown only where the authors count its classes."""
+"""A column with more values is shown only if the authors count its classes."""
 
 
 def comparison(rows: Sequence[Row], stated: Stated) -> list[dict[str, object]]:
-    """One line a number, ``differs`` where the two are not equal."""
+    """Return a table row for each count: found, stated, and ``differs`` if they are not equal."""
     lines: list[dict[str, object]] = []
     for what, found in counted(rows, stated).items():
-        told = stated.get(what, {})
-        for of in _keys(what, found, told):
-            number, claim = found.get(of, 0), told.get(of)
+        claims = stated.get(what, {})
+        for of in _keys(what, found, claims):
+            number, claim = found.get(of, 0), claims.get(of)
             mark = "" if claim is None or claim == number else "differs"
             lines.append({"what": what, "of": of, "found": number, "stated": claim, "": mark})
     return lines
 
 
 def counted(rows: Sequence[Row], stated: Stated) -> dict[str, dict[str, int]]:
-    """As :data:`Stated`, of the rows."""
+    """Count clips, dialogues, speakers, pairs and classes of the rows, as ``Stated`` does."""
     values = {
         "clips": [str(number) for number in range(len(rows))],
         "dialogues": [row.get("dialogue", "") for row in rows],
         "speakers": [row.get("speaker", "") for row in rows] if "speakers" in stated else [],
     }
     found = {what: _by_split(rows, cells) for what, cells in values.items() if any(cells)}
-    if "speakers" in found:  # a number in two splits is two dialogues, a name is one speaker
+    if "speakers" in found:  # a dialogue's number in two splits is two dialogues, a name is one
         found["speakers"]["all"] = len({name for name in values["speakers"] if name})
     if any(row.get("cause") for row in rows):
         found["pairs"] = _pairs(rows)
@@ -43,13 +44,14 @@ def counted(rows: Sequence[Row], stated: Stated) -> dict[str, dict[str, int]]:
 
 
 def _by_split(rows: Sequence[Row], cells: Sequence[str]) -> dict[str, int]:
-    """Different cells by split, and over all; a dialogue's number may start again in each."""
+    """Count different cells in each split and in all; a value in two splits counts twice in all."""
     pairs = {(row.get("split", ""), cell) for row, cell in zip(rows, cells, strict=True) if cell}
     counts = Counter(split for split, _ in pairs)
     return {**{split: counts[split] for split in SPLITS if counts[split]}, "all": len(pairs)}
 
 
 def _pairs(rows: Sequence[Row]) -> dict[str, int]:
+    """Count emotion–cause pairs in each split and in all."""
     counts = Counter[str]()
     for row in rows:
         number = sum(word != "none" for word in row.get("cause", "").split())
@@ -57,12 +59,13 @@ def _pairs(rows: Sequence[Row]) -> dict[str, int]:
     return dict(counts)
 
 
-def _keys(what: str, found: Mapping[str, int], told: Mapping[str, int]) -> list[str]:
-    keys = list(dict.fromkeys([*told, *found]))
+def _keys(what: str, found: Mapping[str, int], claims: Mapping[str, int]) -> list[str]:
+    """Return the splits or classes to show, in order."""
+    keys = list(dict.fromkeys([*claims, *found]))
     if what not in BY_SPLIT:
-        return keys if len(keys) <= CLASSES else list(told)
-    if told.keys() == {"all"}:
+        return keys if len(keys) <= CLASSES else list(claims)
+    if claims.keys() == {"all"}:
         keys = [key for key in keys if key == "all"] if what == "speakers" else keys
-    elif "all" not in told and len(keys) > 1:
+    elif "all" not in claims and len(keys) > 1:
         keys.remove("all")
     return [key for key in (*SPLITS, "all") if key in keys]

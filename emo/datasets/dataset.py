@@ -1,8 +1,40 @@
-"""The Dataset contract: reads a download in its published layout as the rows of a manifest.
+"""The Dataset contract: read a download in its published layout as the rows of a manifest.
 
-A new data set is one file in ``emo/datasets/library/`` with one public subclass. It names the
-media that its tables (or its rules for file names) call for and need not look whether they are
-there: :mod:`emo.datasets.check_media` does that for all.
+A new data set is one file in ``emo/datasets/library/`` with one public subclass. `emo dataset`
+makes these calls, in this order and nothing else::
+
+    options = plugins.parse_options(MyData.Options, {"channel": "song"}, "mine")
+    tree = list_tree(folder)  # the names of all files below
+    stated = MyData.stated(options)  # the counts of a complete download
+    download = MyData.read(tree, options)  # reads tables and file names, opens no media
+
+The rows name the media that should be there by the tables, or by the rules for file names;
+:mod:`emo.datasets.check_media` then checks for all data sets whether they are.
+
+A data set must implement at least ``card``, ``stated`` and ``read``. This one is complete:
+
+>>> class Toy(Dataset):
+...     card = DatasetCard("Toy", "example.org", "CC0", source="–", layout="labels.csv and wav/")
+...
+...     @classmethod
+...     def stated(cls, options):
+...         return {"clips": {"all": 1200}, "label": {"joy": 700, "anger": 500}}
+...
+...     @classmethod
+...     def read(cls, tree, options):
+...         table = tree.find("labels.csv")
+...         if table is None:
+...             raise not_here(cls.card, tree)
+...         lines = tree.records(table, ["name", "emotion"])
+...         return Download([{"audio": f"wav/{x['name']}", "label": x["emotion"]} for x in lines])
+
+>>> from pathlib import Path
+>>> from tempfile import TemporaryDirectory
+>>> from emo.datasets.tree import list_tree
+>>> with TemporaryDirectory() as folder:
+...     bytes_written = Path(folder, "labels.csv").write_text("name,emotion\\na.wav,joy\\n")
+...     print(Toy.read(list_tree(Path(folder)), None).rows)
+[{'audio': 'wav/a.wav', 'label': 'joy'}]
 """
 
 from abc import ABC, abstractmethod
@@ -15,72 +47,83 @@ from emo.errors import DatasetError
 from emo.plugins import NoOptions
 
 Row = dict[str, str]
-"""Column -> cell; columns as in a manifest, paths relative to the download's folder."""
+"""One clip: column -> cell; columns as in a manifest, paths relative to the download's folder."""
 Stated = Mapping[str, Mapping[str, int]]
-"""What the authors count: ``{"clips": {"train": 9989}, "label": {"joy": 2308}}``. The keys of
-``clips``, ``dialogues``, ``speakers`` and ``pairs`` are splits or ``all``; any other key is a
-column, and the keys below it are its classes."""
+"""Counts that the authors state, such as ``{"clips": {"train": 9989}, "label": {"joy": 2308}}``.
+
+``clips``, ``dialogues``, ``speakers`` and ``pairs`` are counted by split, or for ``all``; every
+other key is a column, counted by class.
+"""
 
 
 @dataclass(frozen=True)
 class DatasetCard:
-    """What a person wants to know before downloading."""
+    """Facts about a data set that help to decide whether to download it."""
 
     title: str
     where: str
-    """Where to get it."""
+    """Where to download it."""
     licence: str
     source: str
-    """The paper that states the numbers."""
+    """The paper that states the counts."""
     layout: str
-    """The files that are looked for; shown when a folder holds none of them."""
+    """The files that are looked for; shown when a folder has none of them."""
     faults: tuple[str, ...] = ()
-    """What is known to be wrong with the published files."""
+    """Known errors of the published files, and warnings."""
 
 
 @dataclass(frozen=True)
 class Download:
-    """What a folder holds of a data set."""
+    """Contents of a download: a row for each clip, and what is missing."""
 
     rows: list[Row]
-    """One a clip. A path names the file that should be there."""
+    """A row for each clip; a path names the file that should be there, whether it is or not."""
     paths: tuple[str, ...] = ("video", "audio")
-    """Columns of paths."""
+    """Columns that hold paths."""
     missing: tuple[str, ...] = ()
-    """What the data set has and the folder lacks, besides files that ``rows`` name."""
+    """What the folder lacks besides files that ``rows`` name, such as tables."""
     tolerated: frozenset[str] = frozenset()
-    """Paths that are missing or broken in the published files too: the row stays without."""
+    """Paths that are missing or broken in the published files, too: their rows are kept without."""
     left_out: Mapping[str, list[str]] = field(default_factory=dict)
-    """Media that no row names on purpose: why -> paths."""
+    """Reason -> paths of media that no row names on purpose."""
     notes: tuple[str, ...] = ()
-    """Lines for the person who reads the report."""
+    """Lines for people, shown in the report."""
 
 
 def not_here(card: DatasetCard, tree: Tree) -> DatasetError:
-    """The error for a folder that holds nothing of the data set."""
+    """Return the error for a folder that holds no file of the data set."""
     return DatasetError(
-        f"{tree.root}: nothing of {card.title} is here; looked for {card.layout}. "
+        f"{tree.root}: no file of {card.title} is here; looked for {card.layout}. "
         f"Where to get it: {card.where}"
     )
 
 
 class Dataset(ABC):
-    """A published data set."""
+    """Reader of one published data set; it has class methods only and is not instantiated."""
 
     Options: ClassVar[type] = NoOptions
-    """A frozen dataclass; each field has a default and ``metadata={"help": "…"}``."""
+    """Frozen dataclass of options; each field has a default and ``metadata={"help": "…"}``."""
     card: ClassVar[DatasetCard]
+    """Facts for people."""
 
     @classmethod
     @abstractmethod
     def stated(cls, options: Any) -> Stated:
-        """What the authors say that a complete download holds."""
+        """Return the counts that the authors state for a complete download.
+
+        Args:
+            options: an instance of ``Options``.
+        """
 
     @classmethod
     @abstractmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """The rows that the folder's tables or file names tell; opens no media.
+        """Read the rows from tables or file names, without opening media.
+
+        Args:
+            tree: the names of all files of the download.
+            options: an instance of ``Options``.
 
         Raises:
-            DatasetError: the folder holds nothing of this data set, or a table is not as published.
+            DatasetError: the folder holds no file of the data set, or a table is not as published.
         """

@@ -1,4 +1,4 @@
-"""``--map COLUMN OLD=NEW,OLD=``: classes merged, renamed, or left unlabelled."""
+"""``--map COLUMN OLD=NEW,OLD=``: merge or rename classes, or leave their clips unlabelled."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,13 @@ from emo.errors import OptionError
 
 
 def parse_maps(words: Sequence[tuple[str, str]]) -> dict[str, dict[str, str]]:
-    """``[("label", "exc=hap,xxx=")]`` -> ``{"label": {"exc": "hap", "xxx": ""}}``.
+    """Parse the values of ``--map``.
+
+    >>> parse_maps([("label", "exc=hap,xxx=")])
+    {'label': {'exc': 'hap', 'xxx': ''}}
+
+    Args:
+        words: column and ``OLD=NEW,…`` of each option.
 
     Raises:
         OptionError: a piece without ``=``, or one class with two new names.
@@ -26,7 +32,7 @@ def parse_maps(words: Sequence[tuple[str, str]]) -> dict[str, dict[str, str]]:
 
 
 def mapped_counts(stated: Stated, maps: Mapping[str, Mapping[str, str]]) -> Stated:
-    """What the authors count, with the same classes merged and dropped."""
+    """Apply the maps of classes to the counts that the authors state."""
     counts: dict[str, Mapping[str, int]] = dict(stated)
     for column in maps.keys() & stated.keys():
         merged = Counter[str]()
@@ -37,10 +43,15 @@ def mapped_counts(stated: Stated, maps: Mapping[str, Mapping[str, str]]) -> Stat
 
 
 def mapped(rows: Sequence[Row], maps: Mapping[str, Mapping[str, str]], stated: Stated) -> list[Row]:
-    """The rows with other classes; a class that becomes ``""`` leaves its clips unlabelled.
+    """Replace the classes of rows; a class that becomes ``""`` leaves its clips unlabelled.
+
+    Args:
+        rows: the rows.
+        maps: column -> old class -> new class.
+        stated: what the authors count; a class that only they name is accepted, too.
 
     Raises:
-        OptionError: no such column, or no clip has the class (and the authors state none either).
+        OptionError: no such column, or neither the rows nor the authors name the class.
     """
     for column, table in maps.items():
         names = dict.fromkeys(name for row in rows for name in row)

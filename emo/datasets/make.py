@@ -1,4 +1,4 @@
-"""`emo dataset`: reads a download, checks it, writes its manifest, says what it found."""
+"""`emo dataset`: read a download, check it, write its manifest, and report what was found."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,54 +7,63 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.datasets.check_media import settle
+from emo.datasets.check_media import check_media
 from emo.datasets.counts import comparison
 from emo.datasets.dataset import Dataset, Row
 from emo.datasets.labels import mapped, mapped_counts
-from emo.datasets.tree import look
+from emo.datasets.tree import list_tree
 from emo.errors import DatasetError
 from emo.manifest.make import save
 from emo.manifest.rows import TextTable
 from emo.table import format_table
 
 LIBRARY = "emo.datasets.library"
+"""The package of data-set plugins."""
 SHOWN_MISSING = 40
+"""Most missing files that the report lists."""
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What the user asked for."""
+class DatasetRequest:
+    """Options of the command `emo dataset`."""
 
     options: Mapping[str, str] = field(default_factory=dict)
-    """The data set's own, as text."""
+    """Options of the data set: name -> value as text."""
     maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """``{"label": {"exc": "hap"}}``."""
+    """Column -> old class -> new class, such as ``{"label": {"exc": "hap"}}``."""
     is_partial: bool = False
-    """A manifest of what is there, although something is missing."""
+    """Write a manifest of the files that are there, although some are missing."""
     is_opened: bool = True
     """Read the header of every file."""
     workers: int = 2
+    """Files that are opened at the same time."""
     list_path: Path | None = None
-    """Where the whole list of what is missing is written."""
+    """File to write the whole list of missing files to; None: no list."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found, and whether the manifest was written."""
+    """Result of `emo dataset`: what was found, and whether the manifest was written."""
 
     title: str
+    """Name of the data set."""
     folder: Path
+    """Folder of the download."""
     comparison: list[dict[str, object]]
-    """Found beside stated."""
+    """Table rows of counts: found and stated."""
     notes: tuple[str, ...]
+    """Lines for people."""
     missing: tuple[str, ...]
+    """Files that are missing or broken."""
     clips: int
+    """Number of usable clips."""
     out: Path
+    """The manifest."""
     root: Path | None
-    """The manifest's root; None: nothing was written."""
+    """Root of the manifest; None: no manifest was written."""
 
     def text(self) -> str:
-        """For people to read."""
+        """Return the report as text for people."""
         details = [*self.notes, *(f"missing: {line}" for line in self.missing[:SHOWN_MISSING])]
         if len(self.missing) > SHOWN_MISSING:
             more = len(self.missing) - SHOWN_MISSING
@@ -63,6 +72,7 @@ class Report:
         return "\n\n".join([*parts, *filter(None, ["\n".join(details)]), self._end()])
 
     def _end(self) -> str:
+        """Return the last lines: what was written, or why nothing was."""
         count = len(self.missing)
         lack = f"{count:,} {'file is' if count == 1 else 'files are'} missing or broken"
         if self.root is None:
@@ -74,45 +84,51 @@ class Report:
         lines.append(f"{self.clips:,} clips -> {self.out}")
         if self.root != Path(os.path.abspath(self.out.parent)):
             lines.append(
-                f"the media lie elsewhere: add --root {self.root} to the commands that read it"
+                f"the media are in another folder: add --root {self.root} to the commands that "
+                "read the manifest"
             )
         return "\n".join(lines)
 
 
-def make_manifest(name: str, folder: Path, *, out: Path, wish: Wish = Wish()) -> Report:
+def make_manifest(
+    name: str, folder: Path, *, out: Path, request: DatasetRequest = DatasetRequest()
+) -> Report:
     """Write the manifest of a download.
 
     Args:
-        name: a data set, see `emo list datasets`.
-        folder: the download, in its published layout.
+        name: name of the data set, see `emo list datasets`.
+        folder: folder of the download, in its published layout.
         out: the manifest to write.
-        wish: what else was asked.
+        request: further options.
 
     Returns:
-        What was found; without a manifest when the download is not complete.
+        What was found. No manifest is written if the download is incomplete, unless ``request``
+        allows it.
 
     Raises:
-        EmoError: no such data set or option, a folder that holds nothing of it, a table that is
-            not as published, a list that cannot be written, or ``out`` exists with another content.
+        EmoError: no such data set or option, a folder without files of the data set, a table that
+            is not as published, a list that cannot be written, or ``out`` exists with another
+            content.
     """
     kind = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
-    options: Any = plugins.parse_options(kind.Options, wish.options, name)
-    tree, stated = look(folder), kind.stated(options)
+    options: Any = plugins.parse_options(kind.Options, request.options, name)
+    tree, stated = list_tree(folder), kind.stated(options)
     download = kind.read(tree, options)
-    settled = settle(download, tree, is_opened=wish.is_opened, workers=wish.workers)
-    rows = mapped(settled.rows, wish.maps, stated)
-    if wish.list_path is not None:
-        _write_list(wish.list_path, settled.lacking)
+    checked = check_media(download, tree, is_opened=request.is_opened, workers=request.workers)
+    rows = mapped(checked.rows, request.maps, stated)
+    if request.list_path is not None:
+        _write_list(request.list_path, checked.lacking)
     root = None
-    if rows and (wish.is_partial or not settled.lacking):
+    if rows and (request.is_partial or not checked.lacking):
         root = save(_table(rows, folder, download.paths), out, base=folder).root
-    table = comparison(rows, mapped_counts(stated, wish.maps))
+    table = comparison(rows, mapped_counts(stated, request.maps))
     return Report(
-        kind.card.title, folder, table, settled.notes, settled.lacking, len(rows), out, root
+        kind.card.title, folder, table, checked.notes, checked.lacking, len(rows), out, root
     )
 
 
 def _write_list(path: Path, lines: Sequence[str]) -> None:
+    """Write the list of missing files."""
     try:
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     except OSError as error:
@@ -123,7 +139,7 @@ def _write_list(path: Path, lines: Sequence[str]) -> None:
 
 
 def _table(rows: list[Row], folder: Path, paths: tuple[str, ...]) -> TextTable:
-    """Columns that hold anything, paths absolute."""
+    """Return the rows as a table without empty columns, with absolute paths."""
     names = dict.fromkeys(name for row in rows for name, cell in row.items() if cell)
     base = os.path.abspath(folder)
     columns = {name: [row.get(name, "") for row in rows] for name in names}

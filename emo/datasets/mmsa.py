@@ -1,4 +1,4 @@
-"""MMSA's layout of MOSI, MOSEI and SIMS: label.csv and Raw/<video_id>/<clip_id>.mp4."""
+"""Read MMSA's layout of MOSI, MOSEI and SIMS: label.csv and Raw/<video_id>/<clip_id>.mp4."""
 
 from pathlib import PurePosixPath
 
@@ -15,12 +15,16 @@ WHERE = "https://github.com/thuiar/MMSA (its README links Google Drive and Baidu
 
 
 def read_labels(tree: Tree, card: DatasetCard) -> Download:
-    """One row a segment; the segments of one video are a dialogue.
+    """Read a row for each segment; the segments of one video are a dialogue.
 
-    Ids are MMSA's, ``video_id$_$clip_id``, so that its feature files fit.
+    Ids are MMSA's, ``video_id$_$clip_id``, so that they equal those in its feature files.
+
+    Args:
+        tree: the files of the download.
+        card: the card of the data set, for the error message.
 
     Raises:
-        DatasetError: no label.csv, or not MMSA's.
+        DatasetError: there is no label.csv, or it is not MMSA's.
     """
     table = tree.find(TABLE)
     if table is None:
@@ -48,6 +52,6 @@ def read_labels(tree: Tree, card: DatasetCard) -> Download:
 
 
 def _path(tree: Tree, folder: str, video: str, clip: str) -> str:
-    """A spreadsheet that saved the table made 1 of 0001: both names are looked for."""
+    """Return the path of a clip; a clip_id 1 may mean 0001, if a spreadsheet saved the table."""
     names = [f"{folder}/{video}/{clip}.mp4", f"{folder}/{video}/{clip.zfill(4)}.mp4"]
     return next((name for name in names if name in tree.all), names[0])

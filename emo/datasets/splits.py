@@ -1,4 +1,4 @@
-"""Splits for data sets whose authors give none: no speaker stands in two of them."""
+"""Assign splits in data sets whose authors give none; no speaker is in two splits."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,11 @@ NOTE = (
     "the authors give no splits; here every fifth speaker is val, every fifth test. Others: "
     "emo manifest split m.csv --split-by speaker --val … --test …, or emo fit-head --cv speaker"
 )
+"""Note in the report about these splits."""
 
 
 def by_speaker(speakers: Iterable[str]) -> dict[str, str]:
-    """Speaker -> split: of five in sorted order the fourth is val, the fifth test.
+    """Return speaker -> split: of five speakers in sorted order the fourth is val, the fifth test.
 
     >>> by_speaker(["b", "a", "c", "e", "d", "a"])
     {'a': 'train', 'b': 'train', 'c': 'train', 'd': 'val', 'e': 'test'}

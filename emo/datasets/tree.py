@@ -1,4 +1,4 @@
-"""Tree: the files below a download's folder, listed once."""
+"""List the files below a download's folder once, and find files in the list."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,42 +7,47 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from emo.errors import DatasetError
-from emo.manifest.make import AUDIO, VIDEO
+from emo.manifest.folder import AUDIO, VIDEO
 from emo.manifest.rows import read_rows
 
 
 @dataclass(frozen=True)
 class Tree:
-    """A folder's files; hidden ones are left out."""
+    """All files below a folder, except hidden ones."""
 
     root: Path
+    """The folder."""
     files: tuple[str, ...]
-    """Relative to ``root`` with ``/``; those nearest to the root first, then by name."""
+    """Paths relative to ``root``, with ``/``; those nearest to the root first, then by name."""
 
     @cached_property
     def all(self) -> frozenset[str]:
-        """The files, to ask whether one is there."""
+        """Paths of all files as a set, for fast lookup."""
         return frozenset(self.files)
 
     @cached_property
     def media(self) -> tuple[str, ...]:
-        """Files with an extension of video or audio."""
+        """Paths of files with an extension of video or audio."""
         return tuple(f for f in self.files if os.path.splitext(f)[1].lower() in VIDEO + AUDIO)
 
     @cached_property
     def _by_name(self) -> Mapping[str, str]:
+        """File name -> path; of several files the one nearest to the root."""
         return {PurePosixPath(file).name: file for file in reversed(self.files)}
 
     def find(self, *names: str) -> str | None:
-        """The file with the first of these names that lies anywhere below; nearest to the root."""
+        """Return the path of a file with the first of these names that exists, in any folder.
+
+        Of several such files the one nearest to the root is returned; None: there is none.
+        """
         return next((self._by_name[name] for name in names if name in self._by_name), None)
 
     def expect(self, name: str, folder: str) -> str:
-        """Where the file lies, or else where it should: ``folder/name``."""
+        """Return the path of the file ``name`` in any folder; if there is none, ``folder/name``."""
         return self.find(name) or f"{folder}/{name}"
 
     def folder_with(self, names: Iterable[str], default: str) -> str:
-        """The first folder of this name (or path ending) that holds files, else ``default``."""
+        """Return the first folder with one of these names (or path endings), else ``default``."""
         folders = dict.fromkeys(PurePosixPath(file).parent.as_posix() for file in self.files)
         for name in names:
             for folder in folders:
@@ -51,10 +56,14 @@ class Tree:
         return default
 
     def records(self, file: str, columns: Iterable[str]) -> list[dict[str, str]]:
-        """The rows of a table by column.
+        """Read a table as a list of rows, each column name -> cell.
+
+        Args:
+            file: path of the table, relative to ``root``.
+            columns: names of columns that it must have.
 
         Raises:
-            DatasetError: it lacks one of ``columns``.
+            DatasetError: the table lacks one of ``columns``.
         """
         rows = read_rows(self.root / file)
         lacking = [name for name in columns if name not in rows.columns]
@@ -67,7 +76,7 @@ class Tree:
         return [dict(zip(rows.columns, line, strict=True)) for line in zip(*cells, strict=True)]
 
 
-def look(folder: Path) -> Tree:
+def list_tree(folder: Path) -> Tree:
     """List a folder with its sub-folders; links to folders are followed, each folder once.
 
     Raises:
@@ -80,6 +89,7 @@ def look(folder: Path) -> Tree:
 
 
 def _files(folder: Path) -> Iterator[str]:
+    """Iterate over the relative paths of all files that are not hidden."""
     seen = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         status = os.stat(parent)

@@ -1,4 +1,4 @@
-"""CREMA-D's votes: what raters heard in the voice, saw in the face, and took from both."""
+"""Read CREMA-D's votes: raters' emotions by voice alone, by face alone, and by both."""
 
 import csv
 from collections import defaultdict
@@ -15,21 +15,21 @@ EMOTIONS = {
 }  # fmt: skip
 KINDS = {"voice": "VoiceVote", "face": "FaceVote", "multimodal": "MultiModalVote"}
 SEPARATOR = "|"
-"""Between the winners of a tie."""
+"""Text between the winners of a tie."""
 
 
 @dataclass(frozen=True)
 class Votes:
-    """By clip and kind of vote."""
+    """The votes of all clips, for each kind of vote: voice, face, multimodal."""
 
     winners: Mapping[str, Mapping[str, list[str]]]
-    """The emotions with the most votes."""
+    """File stem -> kind -> the emotions with the most votes."""
     shares: Mapping[str, Mapping[str, Mapping[str, float]]]
-    """Of each emotion among all votes; empty: the table of all votes is not there."""
+    """File stem -> kind -> emotion -> share of all votes; empty: that table is not there."""
 
     @classmethod
     def of(cls, tree: Tree) -> "Votes":
-        """Read the two tables, as far as they are there.
+        """Read the two tables of votes, as far as they are there.
 
         Raises:
             DatasetError: a table is not as published.
@@ -41,7 +41,7 @@ class Votes:
         )
 
     def row(self, stem: str) -> Row:
-        """Hard votes, ``anger|fear`` for a tie, and soft ones, a share for each emotion."""
+        """Return the columns of a clip: the winners (``anger|fear`` for a tie), and all shares."""
         row: Row = {}
         for kind, winners in self.winners.get(stem, {}).items():
             row[f"{kind}_vote"] = SEPARATOR.join(winners)
@@ -51,7 +51,7 @@ class Votes:
         return row
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """How many ties there are, and where the soft labels come from."""
+        """Return notes on how many ties there are, and where the shares come from."""
         if not self.winners:
             return []
         ties = {k: sum(SEPARATOR in row.get(f"{k}_vote", "") for row in rows) for k in KINDS}
@@ -63,12 +63,13 @@ class Votes:
 
 
 def majority(row: Row, kind: str) -> str:
-    """The one emotion with the most votes; ``""`` for a tie."""
+    """Return the emotion with the most votes; ``""`` for a tie."""
     winners = row.get(f"{kind}_vote", "")
     return "" if SEPARATOR in winners else winners
 
 
 def _winners(tree: Tree, file: str) -> dict[str, dict[str, list[str]]]:
+    """Read the table of winners."""
     return {
         line["FileName"]: {
             kind: [EMOTIONS[letter] for letter in line[column].split(":") if letter in EMOTIONS]
@@ -79,7 +80,9 @@ def _winners(tree: Tree, file: str) -> dict[str, dict[str, list[str]]]:
 
 
 def _shares(tree: Tree, file: str) -> dict[str, dict[str, dict[str, float]]]:
-    """The table's first column has no name: 100001 is the voice of clip 1, 200001 its face, 300001
+    """Read the table of all votes.
+
+    The name of its first column is empty: 100001 is the voice of clip 1, 200001 its face, 300001
     both (the README's queryType).
     """
     kinds = dict(enumerate(KINDS, 1))

@@ -1,4 +1,4 @@
-"""The demo: a synthetic data set of one warped photograph, made-up speech and templates.
+"""The demo: a synthetic data set (a warped photograph, synthetic speech, template sentences).
 
 May import: everything.
 Read first: run.py.

@@ -1,4 +1,4 @@
-"""Writes one synthetic clip as an mp4 whose bytes are the same on every run."""
+"""Write one synthetic clip as an mp4 file; every run gives the same bytes."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -13,15 +13,16 @@ from emo.demo.speech import SAMPLE_RATE
 from emo.demo.warp import SIZE
 
 FRAME_RATE = 12
+"""Frames per second."""
 
 
 def write_clip(path: Path, frames: Iterable[np.ndarray], samples: np.ndarray) -> None:
-    """Encode frames and sound.
+    """Encode frames and sound into an mp4 file.
 
     Args:
-        path: of the mp4 to write; an existing one is replaced.
-        frames: (H, W, 3) uint8 RGB each, at ``FRAME_RATE``.
-        samples: (S,) float32 mono in [-1, 1] at ``speech.SAMPLE_RATE``.
+        path: the file to write; an existing one is replaced.
+        frames: each uint8 (H, W, 3), RGB, at ``FRAME_RATE``.
+        samples: float32 (S,), mono in [-1, 1], at ``speech.SAMPLE_RATE``.
     """
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         video = _video_stream(container)
@@ -40,7 +41,7 @@ def write_clip(path: Path, frames: Iterable[np.ndarray], samples: np.ndarray) ->
 
 
 def _video_stream(container: av.container.OutputContainer) -> VideoStream:
-    """H.264 where the build of FFmpeg has it, else MPEG-4; one thread, for the same bytes."""
+    """Add a video stream: H.264 if FFmpeg has it, else MPEG-4; one thread, for the same bytes."""
     has_x264 = "libx264" in av.codec.codecs_available
     options = {"preset": "superfast", "crf": "20"} if has_x264 else {"qscale": "3"}
     video = container.add_stream(

@@ -1,8 +1,9 @@
-"""Writes the synthetic data set of `emo demo`: clips that anybody can make anywhere, offline.
+"""Write the synthetic data set of `emo demo`, which needs no download.
 
-One photograph warped into four expressions and six speakers, speech without words, template
-sentences. It shows that the pipeline works; it says nothing about real emotions. In each modality
-three clips of four show their label, independently, so that only their fusion can do better.
+Its clips are one photograph warped into four expressions and six speakers, speech without words,
+and template sentences. It shows that the pipeline works; it says nothing about real emotions. In
+each modality, three clips of four show their label, independently of the other modalities, so that
+a fusion of modalities can be better than each alone.
 """
 
 import csv
@@ -30,10 +31,11 @@ from emo.demo.voices import MANNERS, VOICES
 from emo.errors import EmoError
 
 VERSION = 1
-"""Raised with every change of the clips' bytes."""
+"""Version of the clips; raised when their bytes change."""
 SPLITS = ("train", "train", "train", "train", "val", "test")
-"""Of the speakers in order; the demo rotates them."""
+"""Split of each speaker, in order; the demo rotates them."""
 OWN_NAME = re.compile(r"synthetic-s\d-\d+\.mp4")
+"""File names of synthetic clips."""
 README = """# A synthetic data set
 
 Made by `emo demo`: no person said, felt or showed any of this. The face is one photograph (NASA,
@@ -56,18 +58,19 @@ def write_dataset(
     """Write the synthetic clips and their manifest; clips that are there already are kept.
 
     Args:
-        folder: gets ``clips/``, ``manifest.csv`` and a README; made when missing.
-        seed: of everything random; the same seed gives the same bytes.
-        clips_per_class_and_speaker: 10 make 240 clips.
-        shuffle_labels: write ``manifest-shuffled.csv`` beside it instead, about the same clips.
-        workers: processes; None: one a processor.
-        progress: a bar on stderr; None: when stderr is a terminal.
+        folder: folder for ``clips/``, ``manifest.csv`` and a README; made when missing.
+        seed: seed of all random choices; the same seed gives the same bytes.
+        clips_per_class_and_speaker: number of clips; 10 make 240 clips in all.
+        shuffle_labels: write ``manifest-shuffled.csv`` instead, with permuted labels of the same
+            clips.
+        workers: processes; None: one for each processor.
+        progress: show a bar on stderr; None: when stderr is a terminal.
 
     Returns:
-        The path of the manifest written.
+        The path of the manifest.
 
     Raises:
-        EmoError: ``folder/clips`` holds files that are not this data set's; they are left alone.
+        EmoError: ``folder/clips`` holds files that are not of this data set; they are kept.
     """
     clips = plan_clips(seed, clips_per_class_and_speaker)
     marker = {"version": VERSION, "seed": seed, "clips": len(clips)}
@@ -81,7 +84,7 @@ def write_dataset(
 
 
 def render_clip(clip: PlannedClip, seed: int) -> tuple[Iterator[np.ndarray], Speech, str]:
-    """One clip's frames (256, 256, 3) uint8, its speech, and its sentence."""
+    """Return the frames, each uint8 (256, 256, 3) RGB, the speech and the sentence of a clip."""
     rng = clip.generator(seed)
     text = sentence(rng, clip.text)
     frames = int(rng.integers(2 * FRAME_RATE, 3 * FRAME_RATE + 1))  # 2 to 3 seconds
@@ -94,13 +97,19 @@ def render_clip(clip: PlannedClip, seed: int) -> tuple[Iterator[np.ndarray], Spe
 
 
 def render_to(clip: PlannedClip, *, folder: Path, seed: int) -> None:
-    """Write one clip as ``folder/<id>.mp4``."""
+    """Render one clip and write it as ``folder/<id>.mp4``."""
     frames, speech, _ = render_clip(clip, seed)
     write_clip(folder / f"{clip.id}.mp4", frames, speech.samples)
 
 
 def is_complete(folder: Path, clips: Sequence[PlannedClip], marker: Mapping[str, int]) -> bool:
-    """Whether ``folder`` holds these clips, written with this version, seed and number."""
+    """Return whether ``folder`` holds all these clips, made with this version, seed and number.
+
+    Args:
+        folder: folder of the data set.
+        clips: the planned clips.
+        marker: expected contents of ``synthetic.json``.
+    """
     try:
         if json.loads((folder / "synthetic.json").read_text()) != marker:
             return False
@@ -116,7 +125,7 @@ def _write_clips(
     workers: int | None,
     progress: bool | None,
 ) -> None:
-    """Into a folder beside ``clips/`` that takes its name when all are there."""
+    """Render all clips into a temporary folder, and rename it to ``clips/`` when it is complete."""
     target, unfinished = folder / "clips", folder / "clips.unfinished"
     _refuse_other_files(target)
     (folder / "synthetic.json").unlink(missing_ok=True)
@@ -126,7 +135,7 @@ def _write_clips(
     work = partial(render_to, folder=unfinished, seed=seed)
     hide = None if progress is None else not progress
     bar = partial(tqdm, total=len(clips), desc="synthetic clips", unit="clip", disable=hide)
-    workers = min(workers or os.cpu_count() or 1, len(clips) // 8)  # one starts as 8 are made
+    workers = min(workers or os.cpu_count() or 1, len(clips) // 8)  # 8 clips: a process's start
     if workers > 1:
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
             list(bar(pool.map(work, clips, chunksize=2)))
@@ -136,6 +145,7 @@ def _write_clips(
 
 
 def _refuse_other_files(clips: Path) -> None:
+    """Raise EmoError when a folder holds anything but synthetic clips."""
     if not clips.exists():
         return
     others = [path.name for path in clips.iterdir() if not OWN_NAME.fullmatch(path.name)]
@@ -143,20 +153,21 @@ def _refuse_other_files(clips: Path) -> None:
         named = ", ".join(sorted(others)[:3])
         raise EmoError(
             f"{clips} holds {len(others)} files that are not synthetic clips ({named}); "
-            "expected none but emo demo's own: choose another folder"
+            "choose another folder, since emo demo replaces the files in this one"
         )
 
 
 def _write_manifest(
     path: Path, clips: Sequence[PlannedClip], labels: Sequence[int], seed: int
 ) -> Path:
+    """Write the manifest of the clips, with the given labels; it appears whole."""
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         shown = ("shown_face", "shown_audio", "shown_text")
         table.writerow(("id", "video", "text", "label", "speaker", "split", *shown))
         for clip, label in zip(clips, labels, strict=True):
-            text = sentence(clip.generator(seed), clip.text)  # the generator's first use
+            text = sentence(clip.generator(seed), clip.text)  # as in render_clip: drawn first
             row = (clip.id, f"clips/{clip.id}.mp4", text, CLASSES[label], SPEAKERS[clip.speaker])
             classes = (CLASSES[shown] for shown in (clip.face, clip.audio, clip.text))
             table.writerow((*row, SPLITS[clip.speaker], *classes))
@@ -165,6 +176,7 @@ def _write_manifest(
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a text file that appears whole."""
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)

@@ -1,4 +1,4 @@
-"""What an emotion does to a face: displacements of mouth corners, brows and lids over time."""
+"""Facial expressions of the classes, as displacements of mouth corners, brows and lids in time."""
 
 from dataclasses import dataclass, fields
 
@@ -9,24 +9,27 @@ from emo.demo.plan import CLASSES
 
 @dataclass(frozen=True)
 class Expression:
-    """Displacements in pixels of the photograph, in which the face is 87 wide and smiles.
+    """Displacements in pixels of the photograph, in which the face is 87 pixels wide and smiles.
 
-    The values are scalars for one moment or (F,) arrays over the frames of a clip.
+    The values are numbers for one moment, or float (F,) over the frames of a clip.
     """
 
     corners_up: np.ndarray | float = 0.0
-    """Of both mouth corners; the photograph's smile is 0."""
+    """Both corners of the mouth up (+) or down (-); 0 is the photograph's smile."""
     corners_out: np.ndarray | float = 0.0
+    """Both corners of the mouth apart (+) or together (-)."""
     closed: np.ndarray | float = 1.0
-    """1: the lips meet; 0: the teeth show as in the photograph."""
+    """1: the lips meet; 0: the teeth show as in the photograph. Not in pixels."""
     lips: np.ndarray | float = 0.0
-    """Fuller (+) or pressed (-)."""
+    """Lips fuller (+) or pressed (-)."""
     brow_inner_up: np.ndarray | float = 0.0
+    """Inner ends of the brows up (+) or down (-)."""
     brow_outer_up: np.ndarray | float = 0.0
+    """Outer ends of the brows up (+) or down (-)."""
     brow_pinch: np.ndarray | float = 0.0
-    """Of the inner ends, towards each other."""
+    """Inner ends of the brows towards each other (+)."""
     lids_open: np.ndarray | float = 0.0
-    """Wider (+) or narrower (-) eyes, each lid."""
+    """Each eyelid away from the eye (+) or towards it (-)."""
 
 
 TYPICAL = {
@@ -35,22 +38,23 @@ TYPICAL = {
     "neutral": Expression(-4.5, -1.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.4),
     "sad": Expression(-11.0, -2.5, 1.0, 0.4, 4.5, -3.0, 1.0, -1.0),
 }
-"""After Ekman and Friesen 1978 (FACS): angry 4+7+24, happy 6+12+25, sad 1+4+15."""
+"""Class -> its typical expression, after the action units of Ekman and Friesen 1978 (FACS): angry
+4+7+24, happy 6+12+25, sad 1+4+15."""
 
 SCATTER = Expression(0.5, 0.3, 0.06, 0.15, 0.4, 0.3, 0.2, 0.15)
-"""Standard deviation of one clip around its class, same units."""
+"""Standard deviation of a clip's expression around that of its class, in the same units."""
 
 
 def act(rng: np.random.Generator, shown: int, seconds: np.ndarray) -> Expression:
-    """One clip's expression over time: it rises from nearly neutral to its apex and lives there.
+    """Return one clip's expression over time: it rises from nearly neutral to its apex and stays.
 
     Args:
         rng: the clip's generator.
-        shown: index into ``CLASSES``.
-        seconds: (F,) frame times from 0.
+        shown: index of the shown class in ``CLASSES``.
+        seconds: float (F,), times of the frames from 0.
 
     Returns:
-        An Expression of (F,) arrays.
+        An Expression of float (F,) arrays.
     """
     neutral, typical = _vector(TYPICAL["neutral"]), _vector(TYPICAL[CLASSES[shown]])
     strength = rng.uniform(0.85, 1.1)
@@ -66,4 +70,5 @@ def act(rng: np.random.Generator, shown: int, seconds: np.ndarray) -> Expression
 
 
 def _vector(expression: Expression) -> np.ndarray:
+    """Return float (8,), the values of an expression of one moment."""
     return np.array([getattr(expression, field.name) for field in fields(Expression)])

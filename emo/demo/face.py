@@ -1,6 +1,6 @@
-"""Renders the synthetic face: one photograph, warped by an expression, posed and lit.
+"""Render the synthetic face: one photograph, warped by an expression, with a pose and a light.
 
-The photograph is skimage.data.astronaut() (NASA, public domain; it is in scikit-image's wheel).
+The photograph is skimage.data.astronaut() (NASA, public domain), which scikit-image contains.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,9 @@ from emo.demo.looks import Look
 from emo.demo.warp import REGION, SIZE, bumps_of, displaced, part_lips
 
 CENTRE = (224.5, 116.0)
-"""x, y of the frame's centre in the photograph."""
+"""x and y of the frame's centre in the photograph, pixels."""
 _OFFSETS = np.linspace(-REGION / 2, REGION / 2, SIZE, dtype=np.float32)
+"""float32 (SIZE,): offsets of a frame's pixels from its centre, in pixels of the photograph."""
 
 
 def render(
@@ -25,14 +26,14 @@ def render(
     opening: np.ndarray,
     mood: tuple[float, float, float],
 ) -> Iterator[np.ndarray]:
-    """The frames of one clip, one after the other: (256, 256, 3) uint8 RGB.
+    """Iterate over the frames of one clip, each uint8 (256, 256, 3) RGB.
 
     Args:
         rng: the clip's generator, for pose, light and small movements of the head.
-        look: the speaker's.
-        expression: (F,) arrays.
-        opening: (F,) by how far the jaw is down, 0 to 1, from the speech envelope.
-        mood: gains of red, green, blue that come with the class.
+        look: face and room of the speaker.
+        expression: an expression of (F,) arrays.
+        opening: float (F,), how far the jaw is open, 0 to 1, from the speech envelope.
+        mood: gains of red, green, blue for the shown class.
     """
     jaws = (opening * rng.uniform(3.0, 5.5)).astype(np.float32)
     lips = np.broadcast_to(np.float32(expression.closed), len(jaws))
@@ -48,7 +49,7 @@ def render(
 
 
 def _poses(rng: np.random.Generator, look: Look, frames: int) -> np.ndarray:
-    """(F, 2, 3) affine maps from frame to photograph; the head sways a little."""
+    """Return float (F, 2, 3), affine maps from frame to photograph; the head sways a little."""
     rate, phase = rng.uniform(0.5, 1.5, size=4), rng.uniform(size=4)
     sway = np.sin(2 * np.pi * (np.outer(np.linspace(0, 1, frames), rate) + phase))  # (F, 4)
     still = rng.normal(size=4)
@@ -61,14 +62,18 @@ def _poses(rng: np.random.Generator, look: Look, frames: int) -> np.ndarray:
 
 
 def _points(pose: np.ndarray) -> np.ndarray:
-    """(2, 3) affine map -> (2, SIZE, SIZE) float32, x and y in the photograph of each pixel."""
+    """Return float32 (2, SIZE, SIZE), x and y in the photograph of each pixel of a frame.
+
+    Args:
+        pose: float (2, 3), affine map from frame to photograph.
+    """
     right, down, shift = pose.astype(np.float32).T[..., None, None]  # (2, 1, 1) each
     points: np.ndarray = right * _OFFSETS + (down * _OFFSETS[:, None] + shift)
     return points
 
 
 def _light(rng: np.random.Generator, look: Look) -> np.ndarray:
-    """(3, SIZE, SIZE) float32 gains."""
+    """Return float32 (3, SIZE, SIZE), the light as gains of red, green, blue at each pixel."""
     u = np.linspace(-1, 1, SIZE)
     right, down = np.array(look.light) + 0.05 * rng.normal(size=2)
     slope = np.exp(right * u + down * u[:, None])
@@ -79,13 +84,18 @@ def _light(rng: np.random.Generator, look: Look) -> np.ndarray:
 
 @cache
 def _photo(gamma: float) -> np.ndarray:
-    """(3, 512, 512) float32, 0 to 255."""
+    """Return float32 (3, 512, 512), the photograph with values 0 to 255."""
     photo: np.ndarray = skimage.data.astronaut() / 255  # type: ignore[no-untyped-call]
     return np.moveaxis(255 * photo**gamma, -1, 0).astype(np.float32, order="C")
 
 
 def _sample(photo: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Bilinear lookup in ``photo`` (3, h, w) at x, y ``places`` (2, H, W): (3, H, W)."""
+    """Return float32 (3, H, W), colours of a photograph by bilinear interpolation.
+
+    Args:
+        photo: float32 (3, height, width).
+        points: float32 (2, H, W), x and y of each point in the photograph, pixels.
+    """
     _, height, width = photo.shape
     x, y = np.clip(points[0], 0, width - 1.001), np.clip(points[1], 0, height - 1.001)
     left, top = x.astype(np.intp), y.astype(np.intp)
@@ -96,5 +106,5 @@ def _sample(photo: np.ndarray, points: np.ndarray) -> np.ndarray:
     colours = np.zeros((3, *x.shape), dtype=np.float32)
     for colour, pixels in zip(colours, photo.reshape(3, -1), strict=True):
         for index, weight in zip(corners, weights, strict=True):
-            colour += weight * pixels.take(index, mode="clip")  # clip: without a bounds check
+            colour += weight * pixels.take(index, mode="clip")  # clip: saves the bounds check
     return colours

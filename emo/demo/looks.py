@@ -1,26 +1,32 @@
-"""The six synthetic speakers' faces and rooms, and the light that comes with a class."""
+"""Faces and rooms of the six synthetic speakers, and the colour of the light for each class."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Look:
-    """What tells one speaker's face and room from another's."""
+    """Properties of one speaker's face and room."""
 
     mirror: bool
+    """Whether the photograph is mirrored."""
     zoom: float
+    """Magnification of the photograph."""
     roll_degrees: float
+    """Rotation of the head in the image plane."""
     turn: tuple[float, float]
-    """To the side and down, in pixels of the photograph at the nose."""
+    """Turn of the head to the side and down, as pixels of the photograph at the nose."""
     jaw: float
-    """Wider (+) or narrower (-), pixels at each side."""
+    """Jaw wider (+) or narrower (-), pixels of the photograph at each side."""
     eyes_apart: float
+    """Eyes further apart (+) or nearer (-), pixels of the photograph for each eye."""
     brows_up: float
+    """Brows up (+) or down (-), pixels of the photograph."""
     tint: tuple[float, float, float]
     """Gains of red, green, blue."""
     gamma: float
+    """Exponent of the brightness."""
     light: tuple[float, float]
-    """Gain added from the centre to the right and to the bottom edge."""
+    """Logarithm of the gain of brightness from the centre to the right and to the bottom edge."""
 
 
 LOOKS = (
@@ -31,7 +37,7 @@ LOOKS = (
     Look(False, 0.94, 1.5, (1.0, 0.7), 1.8, -0.7, 0.0, (0.70, 0.66, 0.68), 1.10, (-0.15, 0.15)),
     Look(True, 1.03, 0.0, (-1.2, 0.4), 0.8, 0.3, -0.2, (1.10, 1.00, 0.90), 0.85, (0.2, 0.2)),
 )
-"""One a speaker."""
+"""Face and room of each speaker, in order."""
 
 MOODS = {
     "angry": (1.06, 0.97, 0.95),
@@ -39,4 +45,4 @@ MOODS = {
     "neutral": (1.0, 1.0, 1.0),
     "sad": (0.90, 0.93, 0.97),
 }
-"""Gains of red, green, blue."""
+"""Class -> gains of red, green, blue."""

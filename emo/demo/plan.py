@@ -1,4 +1,4 @@
-"""Which clips the synthetic data set has: speaker, label, and the class each modality shows."""
+"""Plan the clips of the synthetic data set: speaker, label, and the class of each modality."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ CLASSES = ("angry", "happy", "neutral", "sad")
 SPEAKERS = ("s1", "s2", "s3", "s4", "s5", "s6")
 MODALITIES = ("face", "audio", "text")
 AGREEMENT = 0.75
-"""Share of the clips in which a modality shows the label: no modality alone can score higher."""
+"""Share of clips in which a modality shows the label: the best accuracy of a single modality."""
 
 
 @dataclass(frozen=True)
@@ -18,42 +18,48 @@ class PlannedClip:
     """One synthetic clip before it is rendered."""
 
     index: int
-    """0-based, over the whole data set; with the data set's seed it seeds the clip's generator."""
+    """0-based number in the data set; with the data set's seed it seeds the clip's generator."""
     speaker: int
-    """Index into ``SPEAKERS``."""
+    """Index of the speaker in ``SPEAKERS``."""
     label: int
-    """Index into ``CLASSES``, as are the three below."""
+    """Index of the label in ``CLASSES``."""
     face: int
-    """The class that the face shows."""
+    """Index in ``CLASSES`` of the class that the face shows."""
     audio: int
+    """Index in ``CLASSES`` of the class that the voice shows."""
     text: int
+    """Index in ``CLASSES`` of the class that the sentence shows."""
 
     @property
     def id(self) -> str:
-        """``synthetic-s3-017``; it does not tell the label."""
+        """Id of the clip, such as ``synthetic-s3-017``; the label cannot be seen from it."""
         return f"synthetic-{SPEAKERS[self.speaker]}-{self.index:03d}"
 
     def generator(self, seed: int) -> np.random.Generator:
-        """The clip's own generator: its bytes do not depend on who renders it, or when."""
+        """Return a random generator of this clip, so that it does not depend on other clips."""
         return np.random.default_rng([seed, self.index])
 
 
 def plan_clips(seed: int, clips_per_class_and_speaker: int) -> list[PlannedClip]:
-    """All clips of the data set, speaker by speaker, in random order within a speaker.
+    """Return all clips of the data set, speaker by speaker, in random order within a speaker.
 
-    In each modality the shown class is the label with probability .75 and any other class with
-    equal probability, independently of the other modalities. Which modalities agree is drawn
-    without replacement within a label, from all eight cases in their right proportions: a small
-    data set is then as hard as a large one, and not only on average.
+    In each modality the shown class is the label with probability 0.75, and any other class with
+    equal probability, independently of the other modalities. Which modalities show the label is
+    drawn without replacement within a label, from all eight cases in their proportions, so that
+    every small data set is as hard as a large one.
+
+    Args:
+        seed: seed of all random choices.
+        clips_per_class_and_speaker: number of clips.
     """
     rng = np.random.default_rng(seed)
     speakers = np.repeat(np.arange(len(SPEAKERS)), len(CLASSES) * clips_per_class_and_speaker)
     classes = np.repeat(np.arange(len(CLASSES)), clips_per_class_and_speaker)
     labels = np.concatenate([rng.permutation(classes) for _ in SPEAKERS])
     shown = np.repeat(labels[:, None], len(MODALITIES), axis=1)  # (N, 3)
-    for turn, label in enumerate(rng.permutation(len(CLASSES))):
+    for step, label in enumerate(rng.permutation(len(CLASSES))):
         rows = rng.permutation(np.flatnonzero(labels == label))
-        agrees = _agreements(len(rows), turn / len(CLASSES))
+        agrees = _agreements(len(rows), step / len(CLASSES))
         others = [other for other in range(len(CLASSES)) if other != label]
         for modality in range(len(MODALITIES)):
             wrong = rng.permutation(rows[~agrees[:, modality]])
@@ -63,26 +69,30 @@ def plan_clips(seed: int, clips_per_class_and_speaker: int) -> list[PlannedClip]
 
 
 def shuffled_labels(clips: Sequence[PlannedClip], seed: int) -> list[int]:
-    """The labels permuted within each speaker, so that nothing shown tells anything about them.
+    """Return the labels permuted within each speaker, so that clips and labels are unrelated.
 
-    The clips of each true label get all labels equally often (to within one clip), so that a
-    small data set does not agree with its labels by luck.
+    The clips of each true label get all labels equally often (up to one clip), so that a small
+    data set does not agree with its labels by chance.
     """
     rng = np.random.default_rng([seed, len(clips)])
     labels, shuffled = np.array([clip.label for clip in clips]), np.zeros(len(clips), dtype=int)
     speakers = np.array([clip.speaker for clip in clips])
     for speaker in range(len(SPEAKERS)):
         names = rng.permutation(len(CLASSES))
-        for turn, label in enumerate(rng.permutation(len(CLASSES))):
+        for step, label in enumerate(rng.permutation(len(CLASSES))):
             rows = rng.permutation(np.flatnonzero((speakers == speaker) & (labels == label)))
-            shuffled[rows] = names[(np.arange(len(rows)) + turn) % len(CLASSES)]
+            shuffled[rows] = names[(np.arange(len(rows)) + step) % len(CLASSES)]
     return [int(label) for label in shuffled]
 
 
 def _agreements(clips: int, offset: float) -> np.ndarray:
-    """(clips, 3) bool: the eight cases of three modalities that agree or not, in proportion.
+    """Return bool (clips, 3): whether each modality shows the label.
 
-    ``offset``, from 0 to 1, says which cases are rounded up.
+    The eight cases of three modalities occur in proportion to their probabilities.
+
+    Args:
+        clips: number of clips.
+        offset: 0 to 1, decides which cases are rounded up.
     """
     cases = np.array(list(itertools.product((True, False), repeat=len(MODALITIES))))  # (8, 3)
     shares = np.where(cases, AGREEMENT, 1 - AGREEMENT).prod(axis=1)

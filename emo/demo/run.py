@@ -1,4 +1,4 @@
-"""`emo demo`: the whole way on synthetic clips: extract, fit-head, predict, and the tables."""
+"""`emo demo`: run the whole pipeline on synthetic clips: extract, fit-head, predict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,25 +23,37 @@ MODALITIES = {
     "text": ("classic/text",),
     "fused": ("classic/face", "classic/audio", "classic/text"),
 }
+"""Row of the table -> the streams that it uses."""
 HEAD = "linear"
+"""The head of the table."""
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """Test predictions of a round in which one speaker (or, pooled, each in turn) is held out."""
+    """Predictions for the clips of one speaker who was held out, or of all speakers in turn."""
 
     labels: list[str]
     predictions: list[str]
     seconds: float
+    """Time of fitting."""
 
     @property
     def scores(self) -> dict[str, float]:
-        """Weighted F1, macro F1, UAR, accuracy."""
+        """Weighted F1, macro F1, UAR and accuracy."""
         return scores(self.labels, self.predictions)
 
 
 def rotations(manifest: Manifest, features: Path, options: FitOptions) -> list[Rotation]:
-    """Leave one speaker out, for each speaker in turn; the next speaker is the validation split."""
+    """Fit a head with one speaker left out, for each speaker; the next one is the val split.
+
+    Args:
+        manifest: the clips.
+        features: the store with their tokens.
+        options: head and streams.
+
+    Returns:
+        The predictions for each speaker.
+    """
     speakers = sorted({clip.speaker for clip in manifest.clips if clip.speaker})
     rounds = []
     for index, test in enumerate(speakers):
@@ -49,8 +61,8 @@ def rotations(manifest: Manifest, features: Path, options: FitOptions) -> list[R
         clips = tuple(
             replace(clip, split=names.get(clip.speaker or "", "train")) for clip in manifest.clips
         )
-        turned = replace(manifest, clips=clips)
-        result = fit_head(turned, [features], None, options, progress=False)
+        rotated = replace(manifest, clips=clips)
+        result = fit_head(rotated, [features], None, options, progress=False)
         table = result.predictions[result.predictions["split"] == "test"]
         rounds.append(
             Rotation(table["label"].tolist(), table["prediction"].tolist(), result.seconds)
@@ -59,7 +71,7 @@ def rotations(manifest: Manifest, features: Path, options: FitOptions) -> list[R
 
 
 def pooled_rotations(rounds: Sequence[Rotation]) -> Rotation:
-    """All rounds' test predictions together."""
+    """Return the predictions of all rounds together."""
     return Rotation(
         [label for one in rounds for label in one.labels],
         [prediction for one in rounds for prediction in one.predictions],
@@ -68,12 +80,18 @@ def pooled_rotations(rounds: Sequence[Rotation]) -> Rotation:
 
 
 def run_demo(out: Path, *, seed: int, clips: int, workers: int) -> str:
-    """Make the data, extract, fit, predict; returns the report. What exists already is kept.
+    """Make the synthetic clips, extract, fit and predict; return the report as text.
+
+    Args:
+        out: folder for everything; clips and tokens that are there already are kept.
+        seed: seed of the clips.
+        clips: clips for each class and speaker.
+        workers: processes that extract.
 
     Raises:
         EmoError: some of the synthetic clips could not be extracted.
     """
-    print(f"synthetic clips in {out / 'data'} (made here, no real people's emotions)", flush=True)
+    print(f"synthetic clips in {out / 'data'} (made here, not emotions of real people)", flush=True)
     path = write_dataset(out / "data", seed=seed, clips_per_class_and_speaker=clips)
     manifest = read_manifest(path)
     features = out / "features"
@@ -95,13 +113,13 @@ def run_demo(out: Path, *, seed: int, clips: int, workers: int) -> str:
 
 
 def face_share(store: Store) -> float:
-    """Share of frames in which MTCNN found a face, over all clips."""
+    """Return the share of frames in which MTCNN found a face, averaged over all clips."""
     notes = store.recipes["classic"].notes.values()
     return float(np.mean([note["face_share"] for note in notes]))
 
 
 def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]:
-    """One row a modality and one for all fused."""
+    """Return a table row of scores for each modality, and one for all of them fused."""
     rows: list[dict[str, object]] = []
     for name, streams in MODALITIES.items():
         together = pooled_rotations(
@@ -112,7 +130,7 @@ def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]
 
 
 def _one_run(manifest: Manifest, features: Path, out: Path) -> Sequence[str]:
-    """A run folder with its plots, and a prediction for a clip it has not seen."""
+    """Fit a run with all streams, predict a test clip, and return the lines of both results."""
     run = out / "runs" / "fused"
     options = FitOptions(head="attention_pool", streams=MODALITIES["fused"], seeds=2)
     result = fit_head(manifest, [features], run, options)

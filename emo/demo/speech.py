@@ -1,8 +1,7 @@
-"""Synthetic speech: glottal pulses and breath through vowel resonances, in syllables.
+"""Synthesise speech without words: glottal pulses and breath, filtered by vowel resonances.
 
-Pitch, rate, loudness and voice quality depend on the class shown and on the speaker; there are no
-words in it. Source: the source-filter model of Fant 1960; resonators of Klatt 1980; vowels of
-Peterson and Barney 1952.
+Pitch, rate, loudness and voice quality depend on the shown class and on the speaker. Source: the
+source-filter model of Fant 1960; resonators of Klatt 1980; vowels of Peterson and Barney 1952.
 """
 
 from dataclasses import dataclass
@@ -12,38 +11,48 @@ import numpy as np
 from emo.demo.voices import SCATTER, Manner, Voice
 
 SAMPLE_RATE = 16000
+"""Samples per second."""
 VOWELS = np.array([[730, 1090, 2440, 3500], [530, 1840, 2480, 3500], [390, 1990, 2550, 3600],
                    [570, 840, 2410, 3300], [440, 1020, 2240, 3300], [490, 1350, 1690, 3200]],
                   dtype=float)  # fmt: skip
-"""Hz of the first four resonances of /ɑ ɛ ɪ ɔ ʊ ɝ/."""
+"""float (6, 4): frequencies of the first four resonances of /ɑ ɛ ɪ ɔ ʊ ɝ/, Hz."""
 BANDWIDTHS = np.array([70.0, 100.0, 150.0, 250.0])
+"""float (4,): bandwidths of the resonances, Hz."""
 
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """One clip's sound."""
+    """The sound of one clip."""
 
     samples: np.ndarray
-    """(S,) float32 in [-1, 1] at ``SAMPLE_RATE``."""
+    """float32 (S,) in [-1, 1] at ``SAMPLE_RATE``."""
     envelope: np.ndarray
-    """(S,) how far the mouth is open, 0 to 1; loudness is not in it."""
+    """float (S,): how far the mouth is open, 0 to 1, whatever the loudness."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Syllables:
-    """K syllables; all arrays (K,)."""
+    """K syllables."""
 
     start: np.ndarray
-    """Seconds."""
+    """float (K,): start in seconds."""
     length: np.ndarray
-    """Seconds."""
+    """float (K,): length in seconds."""
     vowel: np.ndarray
+    """int (K,): index in ``VOWELS``."""
     stress: np.ndarray
-    """0.4 to 1."""
+    """float (K,): stress from 0.4 to 1."""
 
 
 def speak(rng: np.random.Generator, voice: Voice, shown: Manner, seconds: float) -> Speech:
-    """One clip of speech in a class's manner and a speaker's voice."""
+    """Synthesise the speech of one clip.
+
+    Args:
+        rng: the clip's generator.
+        voice: voice of the speaker.
+        shown: manner of the shown class.
+        seconds: length of the clip.
+    """
     manner = _scattered(rng, shown)
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     syllables = _syllables(rng, manner.rate * voice.rate, seconds)
@@ -55,11 +64,12 @@ def speak(rng: np.random.Generator, voice: Voice, shown: Manner, seconds: float)
     level = 10 ** ((-23.0 + voice.loudness + manner.loudness) / 20)
     room = rng.normal(size=len(times)) * 10 ** (voice.noise / 20)
     samples = (voiced + 0.25 * hiss) * level + room
-    samples = 0.9 * np.tanh(samples / 0.9)  # a soft limit: never clipped
+    samples = 0.9 * np.tanh(samples / 0.9)  # a soft limit instead of clipping
     return Speech(samples.astype(np.float32), envelope)
 
 
 def _scattered(rng: np.random.Generator, manner: Manner) -> Manner:
+    """Return a manner with random deviations, as one clip of the class has."""
     noise = rng.normal(size=8).clip(-2, 2)
     values = np.array(list(vars(manner).values())) + noise * list(vars(SCATTER).values())
     pitch, melody, fall, rate, loudness, breath, tension, jitter = map(float, values)
@@ -69,7 +79,13 @@ def _scattered(rng: np.random.Generator, manner: Manner) -> Manner:
 
 
 def _syllables(rng: np.random.Generator, rate: float, seconds: float) -> _Syllables:
-    """Syllables from the first tenth of a second to nearly the end, with pauses between words."""
+    """Draw syllables from 0.1 s to nearly the end, with pauses as between words.
+
+    Args:
+        rng: the clip's generator.
+        rate: syllables per second.
+        seconds: length of the clip.
+    """
     start, length, time = [], [], 0.1
     while time < seconds - 0.6 / rate:
         start.append(time)
@@ -81,7 +97,7 @@ def _syllables(rng: np.random.Generator, rate: float, seconds: float) -> _Syllab
 
 
 def _envelope(syllables: _Syllables, times: np.ndarray) -> np.ndarray:
-    """(S,) from 0 to 1, one hump a syllable: quick to rise and slower to fall."""
+    """Return float (S,) from 0 to 1 with a peak for each syllable, rising faster than falling."""
     coarse = np.arange(0, times[-1] + 0.002, 0.002)
     share = (coarse - syllables.start[:, None]) / syllables.length[:, None]  # (K, coarse)
     hump = np.sin(np.pi * np.clip(share, 0, 1) ** 0.8) ** 0.7
@@ -95,7 +111,7 @@ def _pitch(
     syllables: _Syllables,
     times: np.ndarray,
 ) -> np.ndarray:
-    """(S,) Hz: a line from beginning to end with an accent on every syllable."""
+    """Return the pitch, float (S,) in Hz: a falling line with an accent on every syllable."""
     middles = syllables.start + syllables.length / 2
     accents = manner.melody * rng.normal(size=len(middles)).clip(-1.8, 1.8)
     line = manner.pitch + manner.fall * (0.5 - times / times[-1])
@@ -104,7 +120,13 @@ def _pitch(
 
 
 def _source(rng: np.random.Generator, manner: Manner, pitch: np.ndarray) -> np.ndarray:
-    """(S,) glottal flow derivative (Rosenberg 1971) with jitter, and breath in its open phase."""
+    """Return the source, float (S,): glottal pulses (Rosenberg 1971) with jitter, and breath.
+
+    Args:
+        rng: the clip's generator.
+        manner: manner of the clip.
+        pitch: float (S,), Hz.
+    """
     periods = np.cumsum(pitch) / SAMPLE_RATE
     jitter = 1 + manner.jitter * rng.normal(size=int(periods[-1]) + 2)
     phase = np.cumsum(pitch * jitter[periods.astype(int)]) / SAMPLE_RATE % 1.0
@@ -120,7 +142,17 @@ def _source(rng: np.random.Generator, manner: Manner, pitch: np.ndarray) -> np.n
 def _articulate(
     source: np.ndarray, syllables: _Syllables, times: np.ndarray, tract: float
 ) -> np.ndarray:
-    """Each vowel's resonances over the whole source, faded from syllable to syllable."""
+    """Filter the source by the vowels' resonances, cross-faded from syllable to syllable.
+
+    Args:
+        source: float (S,).
+        syllables: vowels and their times.
+        times: float (S,), seconds.
+        tract: factor on the resonances' frequencies.
+
+    Returns:
+        float (S,).
+    """
     middles = syllables.start + syllables.length / 2
     spectrum = np.fft.rfft(source, _padded(source))
     output = np.zeros_like(source)
@@ -133,7 +165,15 @@ def _articulate(
 
 
 def _resonance(hertz: np.ndarray, count: int) -> np.ndarray:
-    """Response (count,) from 0 to half the sample rate of second-order resonators in cascade."""
+    """Return the frequency response of resonators of second order in cascade.
+
+    Args:
+        hertz: float (4,), frequencies of the resonances.
+        count: number of frequencies, from 0 to half the sample rate.
+
+    Returns:
+        complex (count,).
+    """
     radius = np.exp(-np.pi * BANDWIDTHS / SAMPLE_RATE)
     b, c = 2 * radius * np.cos(2 * np.pi * hertz / SAMPLE_RATE), -(radius**2)
     delay = np.exp(-1j * np.linspace(0, np.pi, count))
@@ -145,7 +185,7 @@ def _resonance(hertz: np.ndarray, count: int) -> np.ndarray:
 
 
 def _consonants(rng: np.random.Generator, syllables: _Syllables, times: np.ndarray) -> np.ndarray:
-    """(S,) short hisses, 2.5 to 6 kHz, at the beginning of half of the syllables."""
+    """Return float (S,), short hisses of 2.5 to 6 kHz at the start of half of the syllables."""
     spectrum = np.fft.rfft(rng.normal(size=_padded(times)))
     hertz = np.linspace(0, SAMPLE_RATE / 2, len(spectrum))
     spectrum *= np.exp(-(((hertz - 4250) / 1500) ** 4))
@@ -156,5 +196,5 @@ def _consonants(rng: np.random.Generator, syllables: _Syllables, times: np.ndarr
 
 
 def _padded(samples: np.ndarray) -> int:
-    """A length that is quick to transform and leaves room for the filters to ring out."""
+    """Return a length of transform that is fast and leaves room for the filters to decay."""
     return int(2 ** np.ceil(np.log2(len(samples) + 1600)))

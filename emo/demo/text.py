@@ -1,4 +1,4 @@
-"""Synthetic sentences: neutral templates into which words typical of a class are put."""
+"""Make synthetic sentences: neutral templates with words that are typical of a class."""
 
 from collections.abc import Mapping
 
@@ -37,7 +37,12 @@ TYPICAL = 0.96
 
 
 def sentence(rng: np.random.Generator, shown: int) -> str:
-    """One clip's sentence, in the words of class ``shown`` (an index into ``CLASSES``)."""
+    """Return a sentence for one clip.
+
+    Args:
+        rng: the clip's generator.
+        shown: index of the shown class in ``CLASSES``.
+    """
     opener = _pick(rng, FILLERS) if rng.random() < 0.1 else _pick(rng, _slot(rng, OPENERS, shown))
     remark = _pick(rng, _slot(rng, REMARKS, shown))
     ending = _pick(rng, _slot(rng, ENDINGS, shown))
@@ -48,9 +53,11 @@ def sentence(rng: np.random.Generator, shown: int) -> str:
 def _slot(
     rng: np.random.Generator, pools: Mapping[str, tuple[str, ...]], shown: int
 ) -> tuple[str, ...]:
+    """Return the words of the shown class, or rarely of any class."""
     typical = rng.random() < TYPICAL
     return pools[CLASSES[shown if typical else int(rng.integers(len(CLASSES)))]]
 
 
 def _pick(rng: np.random.Generator, pool: tuple[str, ...]) -> str:
+    """Return a random text of the pool."""
     return pool[int(rng.integers(len(pool)))]

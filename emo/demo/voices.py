@@ -1,4 +1,4 @@
-"""How the classes are spoken, and the six synthetic speakers' voices."""
+"""Manner of speaking of each class, and voices of the six synthetic speakers."""
 
 from dataclasses import dataclass
 
@@ -8,37 +8,37 @@ class Manner:
     """How a class is spoken, relative to the speaker's own voice."""
 
     pitch: float
-    """Semitones above the speaker's."""
+    """Semitones above the pitch of the speaker."""
     melody: float
     """Standard deviation of the pitch accents, semitones."""
     fall: float
     """Semitones that the pitch falls from beginning to end."""
     rate: float
-    """Syllables a second."""
+    """Syllables per second."""
     loudness: float
-    """Decibels above the speaker's."""
+    """Decibels above the loudness of the speaker."""
     breath: float
     """Noise in the source, 0 to 1."""
     tension: float
-    """Sharpness of the glottal closure, 0 to 1: more of it is a brighter voice."""
+    """Sharpness of the glottal closure, 0 to 1; a higher value sounds brighter."""
     jitter: float
-    """Standard deviation of the period, share of it."""
+    """Standard deviation of the period, as a share of it."""
 
 
 @dataclass(frozen=True)
 class Voice:
-    """What tells one speaker's voice from another's."""
+    """Properties of one speaker's voice."""
 
     pitch: float
-    """Hz."""
+    """Mean pitch, Hz."""
     tract: float
-    """Factor on the resonances; above 1 a shorter vocal tract."""
+    """Factor on the frequencies of the resonances; above 1 is a shorter vocal tract."""
     rate: float
-    """Factor."""
+    """Factor on the rate of speaking."""
     loudness: float
-    """Decibels."""
+    """Loudness relative to other speakers, decibels."""
     noise: float
-    """Level of the room, decibels below full scale."""
+    """Level of the noise in the room, decibels relative to full scale."""
 
 
 MANNERS = {
@@ -47,7 +47,8 @@ MANNERS = {
     "neutral": Manner(0.0, 1.2, 1.5, 4.2, -2.0, 0.10, 0.40, 0.006),
     "sad": Manner(-3.0, 0.7, 2.5, 2.8, -10.0, 0.55, 0.05, 0.012),
 }
-"""After Scherer 2003 (Speech Communication 40), table 2: directions, not sizes."""
+"""Class -> manner, after Scherer 2003 (Speech Communication 40), table 2, which gives directions,
+not sizes."""
 
 VOICES = (
     Voice(178.0, 1.02, 1.00, 0.0, -62.0),
@@ -57,7 +58,8 @@ VOICES = (
     Voice(170.0, 1.01, 1.02, -0.3, -61.0),
     Voice(184.0, 1.03, 1.00, 0.2, -62.0),
 )
-"""One a speaker; nearer to each other than people are, so that four of them are enough to learn."""
+"""Voice of each speaker, in order; more similar than real voices, so that a head learns from four
+speakers."""
 
 SCATTER = Manner(0.5, 0.3, 0.6, 0.2, 0.8, 0.03, 0.05, 0.001)
-"""Standard deviation of one clip around its class."""
+"""Standard deviation of a clip's manner around that of its class, in the same units."""

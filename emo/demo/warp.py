@@ -1,7 +1,7 @@
-"""Where the photograph's pixels go: an expression's and a speaker's warps, and the mouth's inside.
+"""Warp the photograph by an expression and a speaker's look, and darken the inside of the mouth.
 
-All warps are backward maps: for each pixel of a frame the place in the photograph from which its
-colour is taken. They are computed at each pixel, in pixels of the photograph.
+All warps are backward maps: for each pixel of a frame, the point in the photograph from which its
+colour is taken. Points are in pixels of the photograph.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from emo.demo.expression import Expression
 from emo.demo.looks import Look
 
 SIZE = 256
-"""Pixels, height and width of a frame."""
+"""Height and width of a frame, pixels."""
 REGION = 165.0
-"""Pixels of the photograph that a frame shows at zoom 1."""
+"""Height and width of the region that a frame shows at zoom 1, pixels of the photograph."""
 
 # Landmarks of the photograph, x and y in its pixels, read off an enlargement.
 CORNERS = ((204.5, 140.8), (244.5, 140.8))
@@ -24,21 +24,32 @@ BROWS_OUTER = ((193.0, 89.0), (259.0, 93.5))
 EYES = ((203.5, 101.0), (246.5, 103.5))
 MOUTH = (224.5, 146.5)
 MOUTH_HALF_WIDTH = 20.0
-MOUTH_SAG = 5.7  # by how much the middle of the mouth lies below its corners
+MOUTH_SAG = 5.7  # how far the middle of the mouth is below its corners
 TEETH_HALF_HEIGHT = 3.1
 
 
 @dataclass(frozen=True, eq=False)
 class Dark:
-    """The mouth's inside and the line between the lips."""
+    """Darkening of the inside of the mouth and of the line between the lips."""
 
     box: tuple[slice, slice]
+    """Rows and columns of the frame that are affected."""
     gain: np.ndarray
-    """The box's (h, w), 0 to 1."""
+    """float32 (rows, columns) of the box: factor on the brightness, 0 to 1."""
 
 
 def bumps_of(look: Look, expression: Expression, frames: int) -> np.ndarray:
-    """Gaussian bumps (F, 6, K): centre x, y, displacement x, y, widths along x and y."""
+    """Return the displacements of a clip as K Gaussian bumps for each frame.
+
+    Args:
+        look: face of the speaker.
+        expression: an expression of (F,) arrays.
+        frames: number of frames, F.
+
+    Returns:
+        float64 (F, 6, K): centre x and y, displacement x and y, widths along x and y, pixels of
+        the photograph.
+    """
     e, rows = expression, []
     for side, corner, inner, outer, eye in zip(
         (-1, 1), CORNERS, BROWS_INNER, BROWS_OUTER, EYES, strict=True
@@ -62,7 +73,13 @@ def bumps_of(look: Look, expression: Expression, frames: int) -> np.ndarray:
 
 
 def displaced(points: np.ndarray, pose: np.ndarray, bumps: np.ndarray) -> np.ndarray:
-    """``places`` less the displacement that all ``bumps`` (6, K) make there."""
+    """Return points moved by the displacements of all bumps.
+
+    Args:
+        points: float32 (2, SIZE, SIZE), x and y in the photograph of each pixel.
+        pose: float (2, 3), affine map from frame to photograph.
+        bumps: float64 (6, K) of one frame, see :func:`bumps_of`.
+    """
     moved = points.copy()
     boxes = _boxes(pose, bumps[:2] + bumps[2:4], 3.0 * bumps[4:])
     for (at_x, at_y, dx, dy, wide, high), (rows, columns) in zip(bumps.T, boxes, strict=True):
@@ -76,14 +93,21 @@ def displaced(points: np.ndarray, pose: np.ndarray, bumps: np.ndarray) -> np.nda
 
 
 def part_lips(points: np.ndarray, pose: np.ndarray, closed: f32, jaw: f32) -> Dark:
-    """Close the lips over the teeth, or open them onto the dark: changes ``places``."""
+    """Close or open the lips by changing ``points``; return what becomes dark.
+
+    Args:
+        points: float32 (2, SIZE, SIZE), changed in place.
+        pose: float (2, 3), affine map from frame to photograph.
+        closed: 1: the lips meet; 0: the teeth show as in the photograph.
+        jaw: how far the jaw is open, pixels of the photograph.
+    """
     (box,) = _boxes(pose, np.array([[MOUTH[0]], [MOUTH[1] + 10.0]]), np.array([[26.0], [36.0]]))
     x, y = points[0][box], points[1][box]
     u2 = np.square((x - f32(MOUTH[0])) / f32(MOUTH_HALF_WIDTH))
     inner = np.maximum(1 - u2, 0)  # 1 in the middle of the mouth, 0 at its corners
     half = f32(TEETH_HALF_HEIGHT) * inner
     v = y - f32(MOUTH[1]) + f32(MOUTH_SAG) * np.minimum(u2, 1.5)
-    upper = -half * (1 - closed) - f32(0.15) * jaw * inner  # where the lips' edges come to lie
+    upper = -half * (1 - closed) - f32(0.15) * jaw * inner  # new edges of the lips
     lower = half * (1 - closed) + f32(0.85) * jaw * inner
     depth = v - upper  # below the edge of the upper lip
     chin = (half - lower) * np.exp(-np.square((v - lower) / 14) / 2)
@@ -99,7 +123,13 @@ def part_lips(points: np.ndarray, pose: np.ndarray, closed: f32, jaw: f32) -> Da
 
 
 def _boxes(pose: np.ndarray, centres: np.ndarray, reach: np.ndarray) -> list[tuple[slice, slice]]:
-    """Rows and columns of the frame around K places, from x, y (2, K) ± ``reach`` (2, K)."""
+    """Return the rows and columns of the frame around K points of the photograph.
+
+    Args:
+        pose: float (2, 3), affine map from frame to photograph.
+        centres: float (2, K), x and y of the points.
+        reach: float (2, K), distance in x and y to include.
+    """
     inverse = np.linalg.inv(pose[:, :2]) * ((SIZE - 1) / REGION)
     middle = inverse @ (centres - pose[:, 2:]) + (SIZE - 1) / 2  # (2, K) columns, rows
     half = np.abs(inverse) @ reach

@@ -1,13 +1,52 @@
 """The Backbone contract: a frozen model that turns decoded clips into tokens.
 
 A new backbone is one file in ``emo/extract/backbones/`` with one public subclass. The pipeline
-calls, in this order and nothing else::
+calls, in this order::
 
     options = plugins.parse_options(MyBackbone.Options, {"frames": "8"}, "mine")
-    recipe = MyBackbone.recipe(options)          # on a login node: builds no model
+    options = MyBackbone.fill(options, manifest)    # by default unchanged
+    recipe = MyBackbone.recipe(options)             # may run on a login node: builds no model
+    forecast = MyBackbone.tokens(options, seconds)  # expected sizes, for the plan
     backbone = MyBackbone.load(options, device="cpu")
-    prepared = backbone.prepare(media)           # CPU work, many clips in parallel threads
-    tokens = backbone.encode([prepared.inputs])  # device work, clips of one part in plan order
+    needs = MyBackbone.needs(options)               # what the decoder delivers as ``media``
+    length = MyBackbone.stretch_seconds(options)    # of a clip at once; by default all of it
+    prepared = backbone.prepare(media)              # CPU work, many clips in parallel threads
+    tokens = backbone.encode([prepared.inputs])     # device work, clips of one part in plan order
+
+A backbone must implement at least ``Options``, ``needs``, ``recipe``, ``tokens``, ``load``,
+``tiny``, ``prepare`` and ``encode``. A complete one, whose only token is a clip's root mean square:
+
+    >>> from emo.store.recipe import StreamSpec
+    >>> @dataclass(frozen=True)
+    ... class LevelOptions:
+    ...     gain: float = field(default=1.0, metadata={"help": "factor of the level"})
+    >>> class Level(Backbone):
+    ...     Options = LevelOptions
+    ...     def __init__(self, options): self.options = options
+    ...     needs = classmethod(lambda cls, options: Needs(audio=True))
+    ...     recipe = classmethod(lambda cls, options: Recipe(
+    ...         "level", {"audio": StreamSpec(dim=1)}, recipe_options(options)))
+    ...     tokens = classmethod(lambda cls, options, seconds: {"audio": 1.0})
+    ...     load = classmethod(lambda cls, options, *, device: cls(options))
+    ...     tiny = classmethod(lambda cls: cls(LevelOptions()))
+    ...     def prepare(self, media):
+    ...         if media.samples is None:
+    ...             return Prepared({}, {"audio": media.absent["audio"]})
+    ...         return Prepared({"level": np.sqrt(np.square(media.samples).mean())})
+    ...     def encode(self, batch):
+    ...         return [{"audio": np.full((1, 1), self.options.gain * clip["level"], np.float32)}
+    ...                 for clip in batch]
+
+The main calls, made by hand:
+
+    >>> from emo import plugins
+    >>> options = plugins.parse_options(LevelOptions, {"gain": "2"}, "level")
+    >>> Level.recipe(options).options
+    {'gain': 2.0}
+    >>> backbone = Level.load(options, device="cpu")
+    >>> media = Media(samples=np.full((2, 16000), 0.25, np.float32), sample_rate=16000)
+    >>> backbone.encode([backbone.prepare(media).inputs])
+    [{'audio': array([[0.5]], dtype=float32)}]
 """
 
 from abc import ABC, abstractmethod
@@ -22,107 +61,126 @@ from emo.manifest import Manifest
 from emo.store.recipe import Recipe
 
 Inputs = Mapping[str, Any]
-"""What ``prepare`` hands to ``encode``: arrays or tensors by name, one clip, no batch axis."""
+"""What ``prepare`` hands to ``encode``: the arrays or tensors of one clip by name, without a batch
+axis."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """One clip after ``prepare``."""
+    """Result of ``Backbone.prepare`` for one clip."""
 
     inputs: dict[str, Any]
-    """Arrays or tensors by name; empty when every stream is absent."""
+    """Arrays or tensors for ``encode`` by name; empty when every stream is absent."""
     absent: dict[str, str] = field(default_factory=dict)
-    """Streams this clip cannot have, each with a reason a person understands. A clip whose
-    streams are all absent is a failure with these reasons."""
+    """Streams that this clip cannot have -> the reason, as a phrase for people. A clip whose
+    streams are all absent is recorded as failed with these reasons."""
     notes: dict[str, float] = field(default_factory=dict)
-    """Numbers to keep beside the tokens, such as ``face_share``, the share of frames in which a
+    """Numbers to store beside the tokens, such as ``face_share``, the share of frames in which a
     face was found."""
 
 
 @dataclass(frozen=True)
 class BackboneCard:
-    """What a person wants to know before choosing a backbone."""
+    """Facts about a backbone for the person who chooses one (``emo list backbones``)."""
 
     source: str = "ours"
     """Repository or paper."""
     licence: str = "Apache-2.0"
-    """Of code and weights; says so when they may not be used commercially."""
+    """Licence of code and weights, and whether commercial use is forbidden."""
     parameters: str = "none"
-    """At its usual size, such as ``304 M``."""
+    """Number of parameters at the default size, such as ``304 M``."""
     streams: str = ""
-    """Shown when the weights, and so the exact widths, are not there."""
+    """Streams and widths to show where the weights, and so the exact widths, are not available."""
 
 
 def recipe_options(options: Any) -> dict[str, Any]:
-    """The options that change the numbers: all fields but those with metadata ``recipe=False``."""
+    """Return the options that change the numbers: all fields without metadata ``recipe=False``."""
     kept = [f.name for f in fields(options) if f.metadata.get("recipe", True)]
     return {name: value for name, value in asdict(options).items() if name in kept}
 
 
 class Backbone(ABC):
-    """A frozen model. It never opens a media file, sees a clip id, or decides a batch size."""
+    """Contract of a frozen model. It opens no media file, sees no clip id, sets no batch size."""
 
     Options: ClassVar[type]
-    """A frozen dataclass of everything that changes the numbers; each field has a default and
-    ``metadata={"help": "…"}``. A field that says where something lies, and changes no number, has
-    ``"recipe": False`` there too."""
+    """Frozen dataclass of everything that changes the numbers. Each field has a default and
+    ``metadata={"help": "…"}``; a field that only says where a file is, and changes no number, adds
+    ``"recipe": False`` to its metadata."""
     card: ClassVar[BackboneCard] = BackboneCard()
+    """Source, licence and size, for people."""
     options: Any
     """The instance of ``Options`` that this backbone was built with."""
 
     @classmethod
     def fill(cls, options: Any, manifest: Manifest) -> Any:
-        """The options with what only the manifest can tell, such as the width of its arrays.
+        """Return the options with values that only the manifest holds, such as an array's width.
+
+        By default the options are returned unchanged.
 
         Raises:
-            EmoError: the manifest does not tell.
+            EmoError: the manifest does not hold the value either.
         """
         return options
 
     @classmethod
     @abstractmethod
     def needs(cls, options: Any) -> Needs:
-        """What the decoder must deliver."""
+        """Return what the decoder must deliver for each clip."""
 
     @classmethod
     @abstractmethod
     def recipe(cls, options: Any) -> Recipe:
-        """The streams and the fingerprint, without building the model."""
+        """Return the streams and the fingerprint, without building the model."""
 
     @classmethod
     @abstractmethod
     def tokens(cls, options: Any, seconds: float) -> dict[str, float]:
-        """Tokens of a clip of that length in each stream, for the size forecast; no model built."""
+        """Return the expected number of tokens T in each stream of a clip that lasts ``seconds``.
+
+        The size forecast of ``emo extract`` uses it; no model is built.
+        """
 
     @classmethod
     def stretch_seconds(cls, options: Any) -> float | None:
-        """How much of a long clip ``prepare`` gets at once; None: always the whole clip.
+        """Return how many seconds of a clip ``prepare`` gets at once; None: the whole clip.
 
-        A backbone that works in windows says so, and a clip of any length takes the same memory:
-        it comes in consecutive stretches of this length, whose tokens are joined in time order.
+        A backbone that works in windows returns a number. A longer clip is then cut into
+        consecutive stretches of this length, and their tokens are joined in time order, so that
+        memory does not grow with the clip's length.
         """
         return None
 
     @classmethod
     @abstractmethod
     def load(cls, options: Any, *, device: str) -> Self:
-        """Build the model with its real weights."""
+        """Build the backbone with its real weights on ``device`` (``cpu``, ``cuda:0`` …)."""
 
     @classmethod
     @abstractmethod
     def tiny(cls) -> Self:
-        """The same code path with small random weights, for tests; needs no file."""
+        """Build a small backbone with random weights for tests; it runs the code of ``load``."""
 
     @abstractmethod
     def prepare(self, media: Media) -> Prepared:
-        """Decoded clip -> arrays ready for ``encode``; runs in threads, must not keep state."""
+        """Turn one decoded clip into the arrays that ``encode`` takes; CPU work.
+
+        Several threads call it at the same time, so that it must not change ``self``.
+        """
 
     @abstractmethod
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """For each clip ``{stream: (T, D)}``, T >= 1, in float32 (or the stored integer type).
+        """Compute the tokens of a batch of clips; device work.
 
-        A clip's tokens must not depend on its neighbours in the batch.
+        A clip's tokens must not depend on the other clips of the batch.
+
+        Args:
+            batch: the ``inputs`` of B prepared clips; streams may be missing in some of them.
+
+        Returns:
+            For each of the B clips ``{stream: float32 (T, D)}`` with T >= 1; a stream that the
+            recipe stores as integers has that integer type.
         """
 
 
 BACKBONES = "emo.extract.backbones"
+"""Package whose files are the built-in backbones."""

@@ -1,29 +1,63 @@
-"""The Executor contract: where the parts of a job run, and what is reported back."""
+"""The Executor contract: where the parts of a job run, and what is reported back.
+
+A new executor is one file in ``emo/extract/executors/`` with one public subclass. The pipeline
+calls, in this order and nothing else::
+
+    options = MyExecutor.Options(partition="gpu")   # the flags that were given
+    executor = MyExecutor(workers, options)         # workers: --workers, or None
+    report = executor.run(folder, parts, progress)  # parts: numbers of parts of the job folder
+
+An executor must implement at least ``__init__`` and ``run``. Its options are a dataclass in the
+same file, and each field becomes a flag of `emo extract` and `emo job resume`. The help reads that
+dataclass from the source, because importing an executor may import a large library; so types,
+defaults and metadata must be literals, as in this complete example:
+
+>>> @dataclass(frozen=True)
+... class OneByOneOptions:
+...     pause_seconds: float = field(default=0.0, metadata={"help": "Seconds between two parts."})
+>>> class OneByOne(Executor):
+...     Options = OneByOneOptions
+...     def __init__(self, workers, options):
+...         self.pause_seconds = options.pause_seconds
+...     def run(self, folder, parts, progress, *, is_dry_run=False):
+...         report = JobReport()
+...         for part in parts:
+...             done = run_parts(folder.path, str(part)).job  # from emo.extract.resume
+...             report.add(done.clips, done.failures, done.work)
+...             time.sleep(self.pause_seconds)
+...         return report
+>>> OneByOne(None, OneByOne.Options()).run(folder=None, parts=[], progress=Progress()).clips
+0
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, get_origin, get_type_hints
 
 from tqdm import tqdm
 
 from emo import plugins
 from emo.errors import OptionError
+from emo.extract.job.executor_options import build_options
 from emo.extract.job.folder import JobFolder
-from emo.extract.job.resources import Resources
 from emo.extract.job.timings import WorkTotals
+from emo.plugins import NoOptions
 
 EXECUTORS = "emo.extract.executors"
+OWNER = "executor"
+"""Before the dot of `-o executor.NAME=VALUE`."""
 EXIT_FAILED_CLIPS = 3
-"""Finished, but some clips failed; `emo store failures` lists them."""
+"""Exit code: finished, but some clips failed; `emo store failures` lists them."""
 EXIT_STOPPED = 75
-"""Stopped by a signal, what was finished is committed; the same command goes on (EX_TEMPFAIL)."""
+"""Exit code (EX_TEMPFAIL): stopped by a signal after committing what was finished; the same
+command goes on."""
 
 
 @dataclass
 class Progress:
-    """What is known while a job runs; ``on_clip`` is called after every clip."""
+    """The listener of a running job; ``on_clip(is_failed)`` is called after every clip."""
 
     on_clip: Callable[[bool], None] = lambda failed: None
 
@@ -33,20 +67,22 @@ class JobReport:
     """How a job ended."""
 
     clips: int = 0
+    """Clips that this run committed, failed ones included."""
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Recipe name -> clip id -> reason, of this run."""
+    """Recipe name -> clip id -> reason, for the clips that failed in this run."""
     is_stopped: bool = False
+    """A signal stopped the run; what was finished is committed."""
     lost: list[str] = field(default_factory=list)
-    """One line for each part whose worker died again and again; its clips are still undone."""
+    """One line for each part that was given up because its workers died; its clips are undone."""
     submitted: list[str] = field(default_factory=list)
-    """Ids that a scheduler gave; the work is done in its own time."""
+    """Ids that a scheduler gave to what was submitted; the work is done later."""
     queued: int = 0
-    """Tasks with missing parts that the scheduler had in its queue already."""
+    """Tasks with missing parts that the scheduler already had in its queue."""
     work: WorkTotals = field(default_factory=WorkTotals)
-    """Where the workers' time went."""
+    """Time that the workers spent in each stage."""
 
     def add(self, clips: int, failures: Mapping[str, Mapping[str, str]], work: WorkTotals) -> None:
-        """Count what a worker committed."""
+        """Add what a worker committed to the sums."""
         self.clips += clips
         self.work.add(work)
         for name, reasons in failures.items():
@@ -63,16 +99,25 @@ class JobReport:
 
 
 class Executor(ABC):
-    """Runs every part once, or says which it could not; two runs of one part are harmless."""
+    """Runs every part once, or says which it could not; running a part twice is harmless."""
 
-    uses: ClassVar[frozenset[str]] = frozenset()
-    """The fields of :class:`Resources` that it heeds; any other is refused."""
+    Options: ClassVar[type] = NoOptions
+    """A frozen dataclass in the same file; each field has a default and ``metadata={"help": "…"}``,
+    and may have ``"metavar"``, the word for its value in the help. Types: ``int``, ``float``,
+    ``str``, each also ``| None``, ``bool``, and ``tuple[str, ...]`` for a flag that is repeated."""
+    title: ClassVar[str] = ""
+    """Heading of its options in `emo extract --help`, a literal; empty: the name of the file."""
     is_scheduler: ClassVar[bool] = False
     """It hands the job over and returns: a dry run writes all files and submits nothing."""
 
     @abstractmethod
-    def __init__(self, workers: int | None, resources: Resources) -> None:
-        """``workers``: how many parts may run at the same time; None: as many as fit."""
+    def __init__(self, workers: int | None, options: Any) -> None:
+        """Keep the options.
+
+        Args:
+            workers: how many parts may run at the same time; None: as many as fit.
+            options: an instance of ``Options``.
+        """
 
     @abstractmethod
     def run(
@@ -83,18 +128,18 @@ class Executor(ABC):
         *,
         is_dry_run: bool = False,
     ) -> JobReport:
-        """Run the parts of a job; returns when all are committed, lost, or a stop was served.
+        """Run the parts of a job; return when all are committed, lost, submitted, or stopped.
 
         Args:
             folder: the job.
             parts: numbers of the parts to run.
-            progress: told after every clip, where the executor hears of it.
-            is_dry_run: of a scheduler: write what would be submitted, and submit nothing.
+            progress: told after every clip, if the executor hears of single clips.
+            is_dry_run: only for a scheduler: write what would be submitted, and submit nothing.
         """
 
 
 def check_workers(workers: int | None) -> None:
-    """Refuse a number that would never do anything.
+    """Check the number of workers.
 
     Raises:
         OptionError: it is below 1.
@@ -103,22 +148,48 @@ def check_workers(workers: int | None) -> None:
         raise OptionError(f"--workers: expected 1 or more, got {workers}")
 
 
-def make_executor(name: str, workers: int | None, resources: Resources) -> Executor:
-    """The executor of a file in ``emo/extract/executors/``, or ``module:Class``.
+def make_executor(name: str, workers: int | None, given: Mapping[str, Any]) -> Executor:
+    """Build an executor.
+
+    Args:
+        name: a file of ``emo/extract/executors/``, or ``module:Class``.
+        workers: how many parts may run at the same time; None: as many as fit.
+        given: options by field name of its ``Options``; the others have their defaults.
 
     Raises:
         PluginError: there is none of that name, or its library is missing.
-        OptionError: something was asked for that it does not heed, or no workers at all.
+        OptionError: it has no such option, a value is out of its range, or ``workers`` is below 1.
     """
     check_workers(workers)
     kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
-    resources.check(name, kind.uses)
-    return kind(workers, resources)
+    return kind(workers, build_options(name, kind.Options, given))
+
+
+def options_from_words(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """Convert ``NAME=VALUE`` words into options of an executor, for those that have no flag.
+
+    Args:
+        name: a file of ``emo/extract/executors/``, or ``module:Class``.
+        words: such as ``queue=long`` or ``executor.queue=long``.
+
+    Raises:
+        PluginError: there is no such executor, or its library is missing.
+        OptionError: an unknown name, or a value of another type.
+    """
+    if not words:
+        return {}
+    kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+    pairs = plugins.split_options(words, [OWNER])[OWNER]
+    hints = get_type_hints(kind.Options)
+    lists = {key: (text,) for key, text in pairs.items() if get_origin(hints.get(key)) is tuple}
+    single = {key: text for key, text in pairs.items() if key not in lists}
+    parsed: Any = plugins.parse_options(kind.Options, single, OWNER)
+    return lists | {key: getattr(parsed, key) for key in single}
 
 
 @contextmanager
 def clip_bar(clips: int, shown: bool | None) -> Iterator[Progress]:
-    """A bar of ``clips``; ``shown`` None: when stderr is a terminal."""
+    """Show a progress bar of ``clips`` on stderr; ``shown`` None: when stderr is a terminal."""
     failed = 0
     with tqdm(
         total=clips, unit="clip", desc="extract", disable=None if shown is None else not shown

@@ -1,4 +1,4 @@
-"""Media: what was decoded of one clip; Needs: what a backbone asks the decoder for."""
+"""The decoder's contract: `Needs`, what a backbone requires; `Media`, what the decoder returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,95 +8,132 @@ import numpy as np
 
 
 class FrameRule(Protocol):
-    """Which frames of a clip are wanted, told from their timestamps alone."""
+    """Contract of a rule that selects frames of a clip by their timestamps."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
-        """Timestamps of all frames (n,), rising -> indices (F,) of the wanted ones; a frame may
-        be wanted more than once.
+        """Return the indices of the selected frames.
+
+        Args:
+            seconds: float64 (n,), rising times of all n frames of the clip, n >= 1, in seconds
+                from the clip's start; above 0 at first where pictures start late.
+
+        Returns:
+            int64 (F,), not falling; an index may occur more than once.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """``count`` frames spread evenly from the first to the last (fewer when the clip has fewer)."""
+    """Select ``count`` frames, evenly from the first to the last; all of a clip with fewer."""
 
     count: int
+    """Most frames to select, F <= count."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
-        """As in :class:`FrameRule`."""
+        """Return int64 (F,), evenly spread indices rounded to the nearest, each one once."""
         steps = np.linspace(0, len(seconds) - 1, self.count) if len(seconds) else np.zeros(0)
         return np.unique(np.round(steps).astype(np.int64))
 
 
 @dataclass(frozen=True)
 class Linspace:
-    """Exactly ``count`` frames from the first to the last, rounded down; short clips repeat some.
+    """Select exactly ``count`` frames from the first to the last; short clips repeat frames.
 
     Source: ``np.linspace(0, n - 1, count, dtype=int)`` of LanguageBind and others.
     """
 
     count: int
+    """Frames to select, F = count."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
-        """As in :class:`FrameRule`."""
+        """Return int64 (count,), evenly spread indices rounded down."""
         return np.linspace(0, len(seconds) - 1, self.count, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Strided:
-    """``count`` frames (all, when there are fewer), the k-th at ``k * n // count``: Video-LLaMA."""
+    """Select ``count`` of n frames, the k-th is ``k * n // count``; all when n is smaller.
+
+    Source: Video-LLaMA.
+    """
 
     count: int
+    """Most frames to select, F <= count."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
-        """As in :class:`FrameRule`."""
+        """Return int64 (F,), indices at equal steps from the first frame on."""
         count = min(self.count, len(seconds))
         return np.arange(count) * len(seconds) // max(count, 1)
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Exactly ``count`` frames from the first one on, ``per_second`` apart; the last repeats."""
+    """Select exactly ``count`` frames from the first on at a fixed rate; the last one repeats.
+
+    Where pictures start late, by a step or more, the first one stands for the time before it, so
+    that pictures stay in step with sound.
+    """
 
     count: int
+    """Frames to select, F = count."""
     per_second: float
+    """Frames per second of the selection."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
-        """As in :class:`FrameRule`: the frame that is shown at each moment."""
-        moments = seconds[0] + np.arange(self.count) / self.per_second
-        after: np.ndarray = np.searchsorted(seconds, moments + 0.5 / self.per_second)
-        return after - 1
+        """Return int64 (count,), for each moment the index of the frame that is shown then."""
+        first = seconds[0] if 0 <= seconds[0] < 1 / self.per_second else 0.0
+        moments = first + np.arange(self.count) / self.per_second
+        after = np.searchsorted(seconds, moments + 0.5 / self.per_second)
+        shown: np.ndarray = np.maximum(after - 1, 0)
+        return shown
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The frames of another rule in each window of a longer clip, window after window."""
+    """Apply another rule to each window of a clip, one window after the other."""
 
     rule: FrameRule
+    """Rule that selects the frames of one window."""
     seconds: float
-    """Length of a window."""
+    """Length of a window in seconds."""
     hop_seconds: float
-    """From the start of a window to that of the next."""
+    """Seconds from the start of a window to the start of the next."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
-        """As in :class:`FrameRule`; a window without frames has the frame before it."""
+        """Return int64 (F,), the selections of all windows in time order.
+
+        Windows start at the clip's start, as those of the sound do. A window in which no frame
+        begins near its start has the frame before, which is shown then; windows before the first
+        frame have that.
+        """
         step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-        length = float(seconds[-1] - seconds[0]) + step
+        is_late = not 0 <= seconds[0] <= step
+        length = float(seconds[-1]) + step - (0.0 if is_late else float(seconds[0]))
         found = []
-        for start in seconds[0] + window_starts(length, self.seconds, self.hop_seconds):
+        for start in window_starts(length, self.seconds, self.hop_seconds):
             low, high = np.searchsorted(seconds, [start - 1e-6, start + self.seconds - 1e-6])
-            low = min(low, max(high - 1, 0))
-            found.append(low + self.rule.indices(seconds[low : max(high, low + 1)]))
+            if low > 0 and (low == high or seconds[low] - start > 1.5 * step):
+                low -= 1
+            high = max(high, low + 1)
+            found.append(low + self.rule.indices(seconds[low:high] - start))
         return np.concatenate(found)
 
 
 WINDOWS_AT_ONCE = 8
-"""Windows in one stretch of a long clip, see ``Backbone.stretch_seconds``."""
+"""Number of windows in one stretch of a long clip, see ``Backbone.stretch_seconds``."""
 
 
 def window_starts(length_seconds: float, seconds: float, hop_seconds: float) -> np.ndarray:
-    """(W,) starts of the windows that cover a clip, W >= 1; the last may reach past its end.
+    """Return the starts of the windows that cover a clip; the last may reach past its end.
+
+    Args:
+        length_seconds: length of the clip.
+        seconds: length of a window.
+        hop_seconds: seconds from the start of a window to the start of the next.
+
+    Returns:
+        float64 (W,) in seconds from the start of the clip, W >= 1.
 
     >>> window_starts(1.5, seconds=0.64, hop_seconds=0.64)
     array([0.  , 0.64, 1.28])
@@ -106,84 +143,109 @@ def window_starts(length_seconds: float, seconds: float, hop_seconds: float) -> 
 
 
 FaceMode = Literal["track", "largest", "all", "centre"]
-"""``track``: the main face, followed through the clip; ``largest``: each frame's largest;
-``all``: every face, frame by frame from left to right; ``centre``: no detection, the middle."""
+"""Which faces are cropped. ``track``: the main face, followed through the clip; ``largest``: the
+largest face of each frame; ``all``: every face of each frame from left to right; ``centre``: no
+detection, the centre square of each frame."""
 
 
 @dataclass(frozen=True)
 class FaceRule:
-    """How the faces of each wanted frame are found and cropped."""
+    """How faces are found in the selected frames and cropped."""
 
     size: int = 160
-    """Pixels, height and width of a crop."""
+    """Height and width of a crop in pixels."""
     margin: float = 0.0
-    """Share of the box's side added around it."""
+    """Share of the box's side that is added on each side of the box."""
     min_probability: float = 0.9
-    """Detections of MTCNN below this are ignored (lower gave false faces on portraits)."""
+    """Detections of MTCNN below this probability are ignored (0.9: lower values gave false faces on
+    portraits)."""
     require_face: bool = False
-    """A clip without a face in any frame has no faces; else centres of its frames stand in."""
+    """True: a clip without a face in any frame has no face stream. False: the centres of its frames
+    are used instead."""
     mode: FaceMode = "track"
+    """Which faces are cropped, see :data:`FaceMode`."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a backbone asks the decoder for; the union of all needs is served in one pass."""
+    """What a backbone requires of the decoder; all backbones of a job share one decoding pass."""
 
     frames: FrameRule | None = None
-    """Which frames, as RGB; None: no frames. Also the frames on which faces are looked for."""
+    """Rule that selects the F frames to decode, also for face detection; None: no frames."""
     squash: int | None = None
-    """Pixels: ``Media.frames`` are (F, squash, squash, 3), scaled inside the decoder whatever
-    their shape (swscale, bilinear, bit-exact with decord); None: the frames' own size."""
+    """Scale each frame to (squash, squash, 3) pixels inside the decoder, whatever its aspect ratio
+    (swscale, bilinear, bit-exact with decord); None: keep the frame's own (H, W, 3)."""
     transform: Callable[[np.ndarray], np.ndarray] | None = None
-    """Applied to each frame (H, W, 3) as soon as it is decoded, such as resizing, so that long
-    clips of large frames fit in memory; ``Media.frames`` holds the results."""
+    """Function uint8 (H, W, 3) -> array (…), applied to each frame as soon as it is decoded, such
+    as resizing, so that long clips of large frames fit in memory. ``Media.frames`` then stacks its
+    results: (F, …). None: no transform."""
     faces: FaceRule | None = None
-    """Crops of the main face on those frames; None: no faces. Without ``keep_frames`` the full
-    frames are dropped once the crops are made."""
+    """How faces are cropped from the selected frames, for ``Media.faces``; None: no faces."""
     keep_frames: bool = False
-    """The backbone reads ``Media.frames`` itself (and not only the face crops)."""
+    """Whether the backbone reads ``Media.frames``. False with ``faces``: the full frames are
+    dropped once the crops are made."""
     audio: bool = False
+    """Whether to decode the samples, float32 (channels, S)."""
     text: bool = False
+    """Whether to deliver the clip's text."""
     array: str | None = None
-    """The column of the manifest that names a file of numbers (.npy, .npz); None: no array."""
+    """Manifest column with the name of an array file (.npy or .npz), (T, D); None: no array."""
     array_key: str | None = None
-    """The name of the array in an .npz; None: its only one."""
+    """Name of the array in an .npz file; None: the file holds only one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Crops of the main face, one a frame (``all``: of every face)."""
+    """Face crops of one clip: one per selected frame, or in mode ``all`` one per detected face."""
 
     crops: np.ndarray
-    """(F, size, size, 3) uint8 RGB; ``all``: any number a frame."""
+    """uint8 (F, size, size, 3) RGB; in mode ``all`` the first axis counts faces, not frames."""
     found: np.ndarray
-    """(F,) bool a frame; False: nothing was detected there and the nearest crop of the track
-    (within a second) or else the centre of the frame stands in (``all``: the frame gives no crop).
-    All False: the clip shows no face, or nobody looked (``centre``). Its mean is what counts; of
-    crops that come from a store it is all there is, (1,) float."""
+    """bool (F,): whether a face was detected in each frame. Where it is False, the nearest crop of
+    the track (within a second) or else the centre of the frame is used; in mode ``all`` that frame
+    has no crop. All are False when the clip shows no face or in mode ``centre``. Crops read from a
+    store have float64 (1,) here, the mean over frames, which is all that backbones use."""
 
 
 @dataclass(frozen=True, eq=False)
 class Media:
-    """One clip as one backbone sees it; what was not asked for, or does not exist, is None."""
+    """Decoded content of one clip for one backbone; None: not required, or the clip lacks it."""
 
     frames: np.ndarray | None = None
-    """(F, H, W, 3) uint8 RGB, rotation applied; or what ``Needs.transform`` made of each."""
+    """uint8 (F, H, W, 3) RGB as a player shows them: turned and mirrored as the file says, with
+    square pixels; (F, squash, squash, 3) with ``Needs.squash``; (F, …), any dtype, with
+    ``Needs.transform``."""
     frame_seconds: np.ndarray | None = None
-    """(F,) float64, from the start of the file."""
+    """float64 (F,): time at which each frame begins to be shown, in seconds from the start of the
+    file; before the clip's start where no frame begins within the clip."""
     faces: Faces | None = None
+    """Face crops uint8 (F, size, size, 3) and where they were found."""
     samples: np.ndarray | None = None
-    """(channels, S) float32 in [-1, 1], at the file's own rate; one channel when the manifest's
-    ``audio_channel`` names one. Down-mix and resampling belong to the backbone."""
+    """float32 (channels, S), full scale [-1, 1] but not clamped, at the file's own sample rate;
+    (1, S) when the manifest's ``audio_channel`` names a channel. Sample k lies k / sample rate
+    after the clip's start: where the file has no sound, there is silence. The backbone mixes and
+    resamples them."""
     sample_rate: int | None = None
-    """Hz."""
+    """Sample rate of ``samples`` in Hz."""
     text: str | None = None
+    """Text of the clip, not empty."""
     array: np.ndarray | None = None
-    """(T, D) of the file that the column ``Needs.array`` names, in the file's own dtype."""
+    """(T, D), the array in the file named by the column ``Needs.array``, in the file's dtype."""
     absent: dict[str, str] = field(default_factory=dict)
-    """Why a modality asked for is None: ``{"audio": "the file has no audio track"}``; the keys
-    are ``video``, ``face``, ``audio``, ``text``, ``array``."""
+    """Modality that was required but is None -> the reason: ``{"audio": "the file has no audio
+    track"}``. The keys are ``video``, ``face``, ``audio``, ``text``, ``array``."""
+    notes: dict[str, float] = field(default_factory=dict)
+    """What is wrong with the media that were decoded for this backbone, to be stored beside the
+    tokens: ``damaged_frames``, ``seconds_lacking`` (cut or damaged), ``end_missing`` (1: cut,
+    nobody knows how much).
+    Empty: nothing."""
+    faults: tuple[str, ...] = ()
+    """A phrase for people about each fault, with the name of the file and the time."""
+    sound_start_seconds: float | None = None
+    """Seconds from the clip's start to the first sample that the file holds; above 0 when the audio
+    starts late, None when all of ``samples`` is silence that the file does not hold."""
 
 
 DetectFaces = Callable[[np.ndarray], list[tuple[np.ndarray, np.ndarray]]]
-"""(F, H, W, 3) uint8 -> for each frame boxes (K, 4) x0 y0 x1 y1 in pixels, probabilities (K,)."""
+"""Function that finds faces: frames uint8 (F, H, W, 3) RGB -> for each frame boxes float32 (K, 4),
+x0 y0 x1 y1 in pixels, and probabilities float32 (K,)."""

@@ -1,9 +1,10 @@
-"""What `emo extract` prints: the plan of a dry run, or how a job ended."""
+"""The lines that `emo extract` and `emo job` print: the plan of a dry run, or how a job ended."""
 
 from collections.abc import Mapping, Sequence
 
 from emo.extract.executor import JobReport
 from emo.extract.job.folder import JobFolder
+from emo.extract.job.notes import notice_lines
 from emo.extract.job.paths import short, typed
 from emo.extract.job.request import Request
 from emo.extract.resume import ResumeReport
@@ -12,12 +13,13 @@ from emo.store.backend.location import Location
 from emo.table import format_bytes, format_table
 
 SHOWN_FAILURES = 10
+"""Failed clips that are listed one by one."""
 
 
 def report_lines(
     report: ExtractReport, requests: Sequence[Request], *, is_dry_run: bool
 ) -> list[str]:
-    """The lines for stdout."""
+    """Return the lines that `emo extract` prints."""
     lines = [format_table([_row(request, report) for request in requests]), ""]
     if is_dry_run:
         size = format_bytes(report.forecast_bytes)
@@ -32,12 +34,13 @@ def report_lines(
         lines.append(
             f"did {report.job.clips:,} of {report.plan.clips:,} clips; store: {report.store}"
         )
+        lines += notice_lines(report.store, report.plan.parts, report.job.clips)
     lines += _failure_lines(report.failures, report.store)
     return lines + _end_lines(report.job)
 
 
 def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
-    """The lines for stdout after ``--resume`` and ``--plan``."""
+    """Return the lines that `emo job resume` and `emo job run` print."""
     job, parts, store = report.job, len(report.parts), short(report.folder.job.store)
     if is_dry_run:
         return [
@@ -49,6 +52,8 @@ def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
         lines = _submitted_lines(report.folder, job)
     else:
         lines = [f"did {job.clips:,} clips of {parts:,} parts; store: {store}"]
+        done = (report.folder.part(number) for number in report.parts)
+        lines += notice_lines(report.folder.job.store, done, job.clips)
     return lines + _failure_lines(job.failures, store) + _end_lines(job)
 
 
@@ -56,7 +61,7 @@ def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
     queued = f"; {job.queued} tasks are in Slurm's queue already" if job.queued else ""
     return [
         f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",
-        f"how far it is: emo extract --status {typed(folder.path)}",
+        f"how far it is: emo job status {typed(folder.path)}",
     ]
 
 

@@ -1,26 +1,32 @@
-"""Goes on with a job folder: its missing parts by any executor, or some parts right here."""
+"""`emo job resume` and `emo job run`: do what a job still lacks, by an executor or right here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.extract.executor import JobReport, check_workers, clip_bar, make_executor
+from emo.extract.executor import (
+    JobReport,
+    check_workers,
+    clip_bar,
+    make_executor,
+    options_from_words,
+)
 from emo.extract.executors.local import run_supervised
 from emo.extract.job.folder import JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_clips, missing_parts
 from emo.extract.job.parts_file import part_numbers
-from emo.extract.job.resources import NOTHING_ASKED
 from emo.store.backend.location import Location
 from emo.store.store import Store
 
 
 @dataclass(frozen=True)
 class ResumeReport:
-    """Which parts were run again, and how that ended."""
+    """Which parts of a job were run, and how that ended."""
 
     folder: JobFolder
     parts: list[int]
+    """Numbers of the parts that lacked clips."""
     job: JobReport
 
 
@@ -30,19 +36,22 @@ def resume(
     jobs: Path | None = None,
     executor: str | None = None,
     workers: int | None = None,
-    resources: Mapping[str, Any] = {},
+    executor_options: Mapping[str, Any] = {},
+    words: Sequence[str] = (),
     is_dry_run: bool = False,
     progress: bool | None = None,
 ) -> ResumeReport:
-    """Run the parts of a job of which something is missing.
+    """Run the parts of a job of which the store lacks clips.
 
     Args:
-        path: the job folder, or a store: its newest job.
-        jobs: of a store in a bucket: where its job folders are.
-        executor: None: the one the job was made for.
-        workers: None: as then.
-        resources: what is asked for now instead of then, by field of ``Resources``.
-        is_dry_run: of a scheduler: only write.
+        path: the job folder, or a store, which means its newest job.
+        jobs: folder of the job folders, for a store in a bucket.
+        executor: its name; None: the one that the job was made for.
+        workers: how many parts may run at the same time; None: as the job says.
+        executor_options: fields of the executor's ``Options`` that replace those of the job; with
+            another executor than the job's, the job's own options do not count.
+        words: further ones as ``NAME=VALUE``, for options that have no flag.
+        is_dry_run: only say what would be done; a scheduler writes its scripts.
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
@@ -50,16 +59,16 @@ def resume(
     """
     folder = open_job(path, jobs)
     name = executor or folder.executor
-    before = folder.resources if name == folder.executor else NOTHING_ASKED
+    earlier = folder.executor_options if name == folder.executor else {}
+    options = {**earlier, **executor_options, **options_from_words(name, words)}
     workers = folder.workers if workers is None else workers
-    asked = before.changed(resources)
-    runner = make_executor(name, workers, asked)
+    runner = make_executor(name, workers, options)
     missing = list(missing_parts(folder))
     parts = [each.part for each in missing]
     if not parts or (is_dry_run and not runner.is_scheduler):
         return ResumeReport(folder, parts, JobReport())
     if runner.is_scheduler:  # its tasks start later, and go by the job folder
-        folder = update_job(folder, executor=name, workers=workers, resources=asked)
+        folder = update_job(folder, executor=name, workers=workers, executor_options=options)
     with clip_bar(sum(each.clips for each in missing), progress) as heard:
         report = runner.run(folder, parts, heard, is_dry_run=is_dry_run)
     return ResumeReport(folder, parts, report)
@@ -76,10 +85,10 @@ def run_parts(
     """Run some parts of a job on this machine, in worker processes.
 
     Args:
-        path: the job folder, or a store: its newest job.
-        jobs: of a store in a bucket: where its job folders are.
-        words: such as ``3`` or ``0-7,9``; None: all parts.
-        workers: processes; None: one a GPU, or one.
+        path: the job folder, or a store, which means its newest job.
+        jobs: folder of the job folders, for a store in a bucket.
+        words: numbers of parts, such as ``3`` or ``0-7,9``; None: all parts.
+        workers: processes; None: one for each GPU, or one.
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
@@ -95,6 +104,7 @@ def run_parts(
     if missing:
         with clip_bar(clips, progress) as heard:
             report = run_supervised(
-                folder, missing, heard, workers=workers, retries=folder.resources.retries
-            )
+                folder, missing, heard, workers=workers,
+                retries=folder.executor_options.get("retries"),
+            )  # fmt: skip
     return ResumeReport(folder, missing, report)

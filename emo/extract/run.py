@@ -1,9 +1,10 @@
-"""`emo extract`: plans what a store lacks, runs it, and says how it ended."""
+"""`emo extract`: plan what a store lacks, run it, and report how it ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from emo import plugins
 from emo.errors import OptionError
@@ -17,59 +18,73 @@ from emo.extract.job.missing import carry_deaths
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.job.request import Job, Request
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.manifest import Manifest
 from emo.store.backend.location import Location, location
 from emo.store.maintain.verify import clean
 from emo.store.store import RecipeFolder, Store
 
 PART_CLIPS = 256
+"""Default most clips of a part."""
 PART_BYTES = 256 * 2**20
+"""Default most bytes of a part's tokens."""
 LEAST_PART_CLIPS = 16
+"""Default least clips of a part, even if the manifest is small."""
 SHARES = 8
-"""Parts that even a small manifest is cut into, so that several workers have something to do."""
+"""A small manifest is divided into so many parts, so that several workers have something to do."""
 PROBED_CLIPS = 20
-"""Files looked into for the size forecast, spread evenly over the manifest."""
+"""Number of files whose length is read for the size forecast, evenly from the manifest."""
 
 
 @dataclass(frozen=True)
 class ExtractOptions:
-    """How a job runs; nothing here changes the numbers."""
+    """How a job runs; no option here changes the numbers."""
 
     executor: str = "local"
+    """Name of the executor."""
     workers: int | None = None
-    """Processes here or of each Slurm task, or Ray workers; None: one a GPU, or what fits."""
+    """Processes on this machine or in each Slurm task, or Ray workers; None: one per GPU, or as
+    many as fit."""
     device: str = "auto"
-    """``cpu``, ``cuda`` or ``auto``, which each worker answers for its own machine."""
+    """``cpu``, ``cuda`` or ``auto``; each worker resolves ``auto`` on its own machine."""
     part_clips: int | None = None
-    """Clips a part; None: 256, fewer when they are few or would take more than 256 MiB."""
+    """Most clips of a part; None: 256, fewer if the manifest is small or if they would take more
+    than 256 MiB."""
     batch_clips: int | None = None
-    """Clips handed to the models together; None: 16, on a GPU 64, of texts 256."""
+    """Clips handed to the models together; None: 16, on a GPU 64, for texts alone 256."""
     batch_size: int | None = None
-    """Rows (frames, windows, texts) a model sees at once; None: as many as fit."""
+    """Rows (frames, windows or texts) in one forward pass; None: as many as fit."""
+    is_strict: bool = False
+    """Whether a clip fails whose media are damaged or cut; False: used, with a note."""
     retry_failed: bool = False
+    """Whether clips recorded as failed are tried again."""
     changed: Changed = "stop"
+    """What to do with clips whose row or file changed since they were extracted."""
     is_anyway: bool = False
-    """Hand clips to a scheduler that has them in its queue already, of an earlier job."""
-    resources: Resources = NOTHING_ASKED
+    """Whether to submit clips that an earlier job has in the scheduler's queue already."""
+    executor_options: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the executor's ``Options`` by name; the others have their defaults."""
     jobs: Path | None = None
-    """Of a store in a bucket: the folder for its job folders, which all workers see."""
+    """Folder, visible to all workers, for the job folders of a store in a bucket."""
 
 
 @dataclass(frozen=True)
 class ExtractReport:
-    """What was asked, what was there, how it ended."""
+    """What was planned, and how it ended."""
 
     plan: Plan
+    """What the store lacked."""
     job: JobReport
+    """How the job ended."""
     forecast_bytes: float
+    """Expected size of the missing tokens in bytes."""
     store: Location
+    """The store."""
     folder: JobFolder | None = None
-    """None: nothing was missing, or a dry run that writes nothing."""
+    """The job folder; None: nothing was missing, or it was a dry run that writes nothing."""
 
     @property
     def failures(self) -> dict[str, dict[str, str]]:
-        """By recipe: every clip of the manifest which stands as failed now."""
+        """Recipe name -> id of a clip that is recorded as failed now -> reason."""
         earlier, now = self.plan.failed, self.job.failures
         return {
             name: {**earlier.get(name, {}), **now.get(name, {})} for name in earlier.keys() | now
@@ -77,7 +92,7 @@ class ExtractReport:
 
     @property
     def exit_code(self) -> int:
-        """0; 1 when parts were lost; 3 when clips failed; 75 when stopped by a signal."""
+        """Exit code: 0 success, 1 parts were lost, 3 clips failed, 75 stopped by a signal."""
         is_failed = any(self.failures.values()) and not self.job.submitted
         return self.job.exit_code or (EXIT_FAILED_CLIPS if is_failed else 0)
 
@@ -91,23 +106,23 @@ def extract(
     is_dry_run: bool = False,
     progress: bool | None = None,
 ) -> ExtractReport:
-    """Compute what the store lacks of the manifest's clips.
+    """Compute and store what the store lacks of the manifest's clips.
 
     Args:
         manifest: the clips.
-        store: its folder, created when missing (not by a dry run), or the URL of one in a bucket.
-        asks: the backbones, from :func:`emo.extract.job.request.requests_from_words`.
-        options: how to run.
-        is_dry_run: only plan.
-        progress: show a bar; None: when stderr is a terminal.
+        store: folder of the store, or its URL in a bucket; created if missing, except by a dry run.
+        requests: the backbones, from :func:`emo.extract.job.request.requests_from_words`.
+        options: how the job runs.
+        is_dry_run: only plan; a scheduler's files are written, but nothing is submitted.
+        progress: whether to show a progress bar; None: if stderr is a terminal.
 
     Raises:
-        EmoError: a store of another recipe, stale clips, a folder that cannot be written, clips
-            that an earlier job has in a scheduler's queue.
+        EmoError: the store has another recipe of that name, clips changed since they were
+            extracted, a folder cannot be written, or clips are in a scheduler's queue already.
     """
     store_path = location(store)
     job = _job(manifest, store_path, requests, options)
-    executor = make_executor(options.executor, options.workers, options.resources)
+    executor = make_executor(options.executor, options.workers, options.executor_options)
     writes = executor.is_scheduler or not is_dry_run
     tokens = typical_tokens(manifest, requests)
     clip_bytes = forecast_bytes(requests, tokens, 1)
@@ -122,18 +137,24 @@ def extract(
         before = latest_job(store_path, options.jobs)
         folder = write_job(
             job, plan.parts, executor=options.executor, workers=options.workers,
-            resources=options.resources, jobs=options.jobs,
+            executor_options=options.executor_options, jobs=options.jobs,
         )  # fmt: skip
         if before is not None:
-            with suppress(JobError):  # what another version wrote is no obstacle
+            with suppress(JobError):  # a job folder of another version of emo is ignored
                 carry_deaths(open_job(before), folder, folders)
-        with clip_bar(plan.clips, progress) as heard:
-            report = executor.run(folder, folder.parts, heard, is_dry_run=is_dry_run)
+        with clip_bar(plan.clips, progress) as bar:
+            report = executor.run(folder, folder.parts, bar, is_dry_run=is_dry_run)
     return ExtractReport(plan, report, clip_bytes * plan.clips, store_path, folder)
 
 
 def usual_part_clips(clips: int, clip_bytes: float) -> int:
-    """Clips a part when nobody says: told by the manifest alone, so that two plans cut alike.
+    """Return the default number of clips of a part.
+
+    It depends on the manifest alone, so that two plans of one manifest have equal parts.
+
+    Args:
+        clips: number of clips in the manifest.
+        clip_bytes: expected size of a clip's tokens in bytes.
 
     >>> [usual_part_clips(clips, 10_000) for clips in (24, 240, 1_000_000)]
     [16, 30, 256]
@@ -145,7 +166,7 @@ def usual_part_clips(clips: int, clip_bytes: float) -> int:
 
 
 def typical_tokens(manifest: Manifest, requests: Sequence[Request]) -> dict[str, dict[str, float]]:
-    """Tokens of a typical clip by recipe and stream, from the headers of a few files."""
+    """Return recipe name -> stream -> expected T of a typical clip, from a few files' headers."""
     step = max(1, len(manifest.clips) // PROBED_CLIPS)
     lengths = [probe_seconds(source_of(clip, manifest.root)) for clip in manifest.clips[::step]]
     known = [seconds for seconds in lengths if seconds is not None] or [0.0]
@@ -177,13 +198,14 @@ def _job(
         device=options.device,
         batch_clips=options.batch_clips,
         batch_size=options.batch_size,
+        is_strict=options.is_strict,
     )
 
 
 def _folders(
     store_path: Location, requests: Sequence[Request], is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
-    """The recipes' folders, created when missing; a dry run creates nothing."""
+    """Return recipe name -> its folder, created if missing; a dry run has None instead."""
     if is_dry_run and not store_path.exists():
         return {request.name: None for request in requests}
     store = Store(store_path) if is_dry_run else Store.create(store_path)

@@ -20,8 +20,8 @@ A head must implement at least ``Options``, ``__init__`` and ``forward``. This o
     ...         self.classes = dict(classes)
     ...         self.linear = nn.Linear(sum(dims.values()), sum(classes.values()))
     ...     def forward(self, batch):
-    ...         means = [torch.stack([clip.sum(0) / max(len(clip), 1) for clip in tokens])
-    ...                  for tokens in batch.streams.values()]          # each float32 (N, D)
+    ...         means = [torch.stack([clip.sum(0) / max(len(clip), 1) for clip in batch.streams[s]])
+    ...                  for s in self.streams]                         # each float32 (N, D)
     ...         logits = self.linear(torch.cat(means, dim=1))           # float32 (N, sum of C)
     ...         return dict(zip(self.classes, logits.split([*self.classes.values()], dim=1)))
     >>> tokens = Ragged(torch.ones(5, 88), torch.tensor([0, 2, 5]))     # two clips, T = 2 and 3

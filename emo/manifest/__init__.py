@@ -1,4 +1,4 @@
-"""The manifest: the table of clips that every command starts from.
+"""The manifest: the table of clips that every command starts from; read, make and write it.
 
 May import: errors, plugins.
 Read first: clips.py.

@@ -1,4 +1,4 @@
-"""The cells of a manifest as values: paths, splits, turns, times; each error says what is wrong."""
+"""Parse the cells of a manifest: paths, splits, turns, times."""
 
 import math
 import os
@@ -11,27 +11,32 @@ SPLITS = MappingProxyType(
     {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
      "test": "test"}
 )  # fmt: skip
-"""The words of a ``split`` column and what they mean."""
+"""Word in a ``split`` column -> the split that it means."""
 ARRAYS = (".npy", ".npz")
-"""How a cell ends that names a file of numbers."""
+"""Endings of cells that name a file of arrays."""
 
 
 def parse_columns(
     table: Mapping[str, list[str]], names: Iterable[str], *, count: int, root: str
 ) -> tuple[dict[str, list[Any]], dict[int, str]]:
-    """The values of the columns ``names``, in this order, and ``{row: what is wrong}``.
+    """Parse columns of text cells.
 
     Args:
-        table: columns of stripped cells; a column that is not there has the values None.
-        names: what to parse.
-        count: rows.
-        root: absolute path that media may not leave.
+        table: column name -> stripped cells.
+        names: names of the columns to parse.
+        count: number of rows.
+        root: absolute path of the folder that all media must be in.
+
+    Returns:
+        Column name -> values, in the order of ``names`` (None for an empty cell or a column that
+        is not there), and row index -> what is wrong in it.
     """
     parsers: dict[str, Callable[[str], object]] = {
         "id": one_line,
         "video": lambda cell: inside(cell, root),
         "audio": lambda cell: inside(cell, root),
         "audio_channel": channel,
+        "audio_track": track,
         "split": split,
         "turn": turn,
         "start_seconds": lambda cell: seconds(cell, "start_seconds"),
@@ -53,6 +58,7 @@ def parse_columns(
 def _parse_each(
     distinct: set[str], parse: Callable[[str], object]
 ) -> tuple[dict[str, object], dict[str, str]]:
+    """Parse distinct cells; return cell -> value, and cell -> what is wrong with it."""
     parsed, wrong = {}, {}
     for cell in distinct - {""}:
         try:
@@ -63,7 +69,11 @@ def _parse_each(
 
 
 def inside(path: str, root: str) -> str:
-    """The path relative to ``root`` (absolute), without ``..``; links are not followed."""
+    """Return a path relative to the absolute path ``root``, without ``..``; links are not followed.
+
+    Raises:
+        ValueError: the path is a URL, or leads out of ``root``.
+    """
     if "://" in path:
         raise ValueError(f"{path!r} is a URL; download the file and give its path")
     full = os.path.normpath(os.path.join(root, path))
@@ -74,6 +84,7 @@ def inside(path: str, root: str) -> str:
 
 
 def _other_root(full: str, root: str) -> str:
+    """Return the advice for a path outside of ``root``, for an error message."""
     try:
         common = os.path.commonpath([root, os.path.dirname(full)])
     except ValueError:  # another drive
@@ -85,27 +96,58 @@ def _other_root(full: str, root: str) -> str:
 
 
 def split(word: str) -> str:
-    """``dev`` -> ``val``."""
+    """Parse the name of a split, such as ``dev`` -> ``val``.
+
+    Raises:
+        ValueError: an unknown name.
+    """
     if word.lower() not in SPLITS:
         raise ValueError(f"split {word!r}; expected one of {', '.join(SPLITS)}")
     return SPLITS[word.lower()]
 
 
 def channel(word: str) -> str:
-    """``Left`` -> ``left``."""
+    """Parse an audio channel, such as ``Left`` -> ``left``.
+
+    Raises:
+        ValueError: neither mix, left, right nor a number.
+    """
     name = word.lower()
     if name in {"mix", "left", "right"}:
         return name
     return str(_whole(name, "audio_channel", "mix, left, right or a number from 0"))
 
 
+def track(word: str) -> str:
+    """Parse an audio track: ``1`` and ``1.0`` -> ``1``, ``ENG`` -> ``eng``.
+
+    Raises:
+        ValueError: neither a whole number from 0 nor a language.
+    """
+    if re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", word):
+        return word.lower()
+    return str(_whole(word, "audio_track", "a number from 0 or a language such as eng"))
+
+
 def turn(cell: str) -> int:
-    """``3`` -> 3."""
+    """Parse a turn, such as ``3`` -> 3.
+
+    Raises:
+        ValueError: not a whole number from 0.
+    """
     return _whole(cell, "turn", "a whole number from 0")
 
 
 def seconds(cell: str, column: str) -> float:
-    """``1.5`` and ``00:00:01,500`` -> 1.5; ``column`` is named in errors."""
+    """Parse a time in seconds: ``1.5`` and ``00:00:01,500`` -> 1.5.
+
+    Args:
+        cell: the text.
+        column: name of the column, for error messages.
+
+    Raises:
+        ValueError: not a time.
+    """
     clock = re.fullmatch(r"(?:([0-9]+):)?([0-5]?[0-9]):([0-5]?[0-9](?:[.,][0-9]+)?)", cell)
     if clock is not None:
         hours, minutes, rest = clock.groups()
@@ -119,25 +161,36 @@ def seconds(cell: str, column: str) -> float:
     return value
 
 
-def stretch(start: float | None, end: float | None, channel: str) -> str:
-    """What tells clips of one file apart: ``#1.5-3`` and ``#left``, or nothing."""
-    if start is None and end is None and channel == "mix":
+def stretch(start: float | None, end: float | None, channel: str, track: str | None = None) -> str:
+    """Return the end of an id that distinguishes clips of one file.
+
+    >>> stretch(1.5, 3.0, "left"), stretch(None, None, "mix", "1")
+    ('#1.5-3#left', '#track=1')
+    """
+    if start is None and end is None and channel == "mix" and track is None:
         return ""
     numbers = ["" if t is None else repr(t).removesuffix(".0") for t in (start, end)]
-    return ("#" + "-".join(numbers) if any(numbers) else "") + (
-        "" if channel == "mix" else f"#{channel}"
+    return (
+        ("#" + "-".join(numbers) if any(numbers) else "")
+        + ("" if channel == "mix" else f"#{channel}")
+        + ("" if track is None else f"#track={track}")
     )
 
 
 def one_line(name: str) -> str:
-    """The id itself, when it has no line break."""
+    """Return an id unchanged after checking it.
+
+    Raises:
+        ValueError: the id holds a line break.
+    """
     if "\n" in name or "\r" in name:
         raise ValueError(f"the id {name!r} holds a line break")
     return name
 
 
 def _whole(cell: str, column: str, expected: str) -> int:
-    match = re.fullmatch(r"([0-9]{1,9})(\.0+)?", cell)  # 3.0: an integer that passed by pandas
+    """Parse a whole number from 0."""
+    match = re.fullmatch(r"([0-9]{1,9})(\.0+)?", cell)  # pandas writes some integers as 3.0
     if match is None:
         raise ValueError(f"{column} {cell!r}; expected {expected}")
     return int(match[1])

@@ -1,4 +1,4 @@
-"""The manifest: the table of clips that every command starts from."""
+"""Read a manifest, the table of clips, and check its rows."""
 
 import hashlib
 import os
@@ -15,52 +15,63 @@ from emo.manifest import cells
 from emo.manifest.rows import TextTable, read_rows, rename
 
 COLUMNS = (
-    "id", "video", "audio", "audio_channel", "text", "split", "dialogue", "turn", "speaker",
-    "start_seconds", "end_seconds",
+    "id", "video", "audio", "audio_channel", "audio_track", "text", "split", "dialogue", "turn",
+    "speaker", "start_seconds", "end_seconds",
 )  # fmt: skip
+"""Names of columns with a fixed meaning; every other column is a target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One row of the manifest: a stretch of video, audio or text, at most one label a target."""
+    """One row of the manifest: a stretch of video, audio or text, and its labels."""
 
     id: str
+    """Unique in the manifest."""
     video: str | None = None
-    """Relative to ``Manifest.root``, without ``..``; it may hold audio too."""
+    """Path of the video file relative to ``Manifest.root``, without ``..``; it may hold audio."""
     audio: str | None = None
-    """A separate audio file; when given, audio is taken from it and not from ``video``."""
+    """Path of a separate audio file; if given, audio is read from it and not from ``video``."""
     audio_channel: str = "mix"
-    """``mix``, ``left``, ``right`` or a 0-based number."""
+    """``mix``, ``left``, ``right`` or the 0-based number of a channel."""
+    audio_track: str | None = None
+    """Audio track of the file: a 0-based number, or a language as the file states it, such as
+    ``eng``; None: the track marked as default, else the first."""
     text: str | None = None
+    """What is said."""
     split: str | None = None
     """``train``, ``val`` or ``test``; None: no split column, or an empty cell."""
     dialogue: str | None = None
-    """Unique over the whole manifest (``split/value`` when a value stands in several splits)."""
+    """Dialogue that the clip belongs to, unique over the whole manifest (``split/value`` when a
+    value occurs in several splits)."""
     turn: int | None = None
-    """0-based place in its dialogue; None: clips of a dialogue follow one another as rows do."""
+    """0-based number in the dialogue; None: the order of the rows in a dialogue counts."""
     speaker: str | None = None
+    """Name of the speaker."""
     start_seconds: float | None = None
-    """In the clip's own file; so is ``end_seconds``."""
+    """Start of the clip in its media file, seconds; None: 0."""
     end_seconds: float | None = None
+    """End of the clip in its media file, seconds; None: the end of the file."""
     targets: dict[str, str] = field(default_factory=dict)
-    """Every other column; an empty cell is left out."""
+    """Name of every other column -> label; an empty cell is left out."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The clips of one file."""
+    """The clips of one manifest file."""
 
     path: Path
+    """The file."""
     root: Path
-    """The folder that ``Clip.video`` and ``Clip.audio`` are relative to and never leave."""
+    """Absolute path of the folder that contains all media; paths in clips are relative to it."""
     clips: tuple[Clip, ...]
+    """The clips, in the order of the rows."""
     sha256: str
-    """Of the file's bytes."""
+    """SHA-256 of the file's bytes."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """``{ours: theirs}``, with which the file was read."""
+    """The renamed columns that the file was read with: our name -> the file's name."""
 
     def media_path(self, relative: str) -> Path:
-        """Where a clip's ``video`` or ``audio`` lies, absolute.
+        """Return the absolute path of a clip's ``video`` or ``audio``.
 
         Raises:
             ManifestError: the path leaves ``root``.
@@ -74,11 +85,12 @@ class Manifest:
 
 @dataclass(frozen=True)
 class ManifestProblem:
-    """A row that makes a manifest unreadable."""
+    """A row of a manifest that cannot be used."""
 
     kind: Literal["row", "duplicate"]
+    """``row``: an invalid cell; ``duplicate``: an id that another row has, too."""
     message: str
-    """Names the row, what was expected and what was found."""
+    """Which row it is, what was expected and what was found."""
 
 
 def read_manifest(
@@ -88,8 +100,9 @@ def read_manifest(
 
     Args:
         path: the file.
-        columns: ``{ours: theirs}`` for columns under other names, ``{"label": "Emotion"}``.
-        root: folder of the media; None: the manifest's own.
+        columns: columns under other names: our name -> the file's, such as
+            ``{"label": "Emotion"}``.
+        root: folder of the media; None: the manifest's folder.
 
     Raises:
         ManifestError: the file, a column or a row cannot be used; the first such row is named.
@@ -104,9 +117,9 @@ def read_manifest(
 def inspect_manifest(
     path: Path, *, columns: Mapping[str, str] = MappingProxyType({}), root: Path | None = None
 ) -> tuple[Manifest, list[ManifestProblem]]:
-    """As :func:`read_manifest`, but lists the rows at fault, for `emo check`.
+    """Read a manifest like :func:`read_manifest`, but list invalid rows instead of raising.
 
-    Rows that cannot be read are left out of the manifest; of two clips with one id both stay.
+    Invalid rows are left out of the manifest; clips that share an id are all kept.
 
     Raises:
         ManifestError: the file or its columns cannot be used at all.
@@ -118,7 +131,19 @@ def inspect_manifest(
 def parse_rows(
     rows: TextTable, path: Path, *, root: Path | None = None
 ) -> tuple[Manifest, list[ManifestProblem]]:
-    """The clips of a table that was read from ``path``, or will be written there."""
+    """Parse the rows of a table into clips.
+
+    Args:
+        rows: the table.
+        path: the file that it was read from, or will be written to.
+        root: folder of the media; None: the folder of ``path``.
+
+    Returns:
+        The manifest of the valid rows, and the problems of the others.
+
+    Raises:
+        ManifestError: the table has no usable columns or no rows.
+    """
     if root is not None and not root.is_dir():
         raise ManifestError(f"--root {root}: no such folder")
     folder = os.path.abspath(path.parent if root is None else root)
@@ -145,22 +170,28 @@ def parse_rows(
 
 
 def _check_columns(rows: TextTable, path: Path) -> None:
+    """Raise ManifestError unless the table has rows and a column of media or text."""
     found = ", ".join(map(repr, rows.columns)) or "none"
     if not {"video", "audio", "text"} & rows.columns.keys():
         raise ManifestError(
             f"{path}: expected a column video, audio or text; found {found}. If one of these holds "
-            "the path or the words, say so: --column video=NAME, --column text=NAME"
+            "the path or the words, name it: --column video=NAME, --column text=NAME"
         )
     if not rows.origins:
-        raise ManifestError(f"{path}: no clips; expected one row a clip below the header")
+        raise ManifestError(f"{path}: no clips; expected a row for each clip below the header")
 
 
 def _ids(values: Mapping[str, list[Any]]) -> list[str]:
-    """As given; else split, dialogue and turn; else file, times and channel; else the words."""
+    """Return the ids of all rows.
+
+    An id is the cell of the column id; if that is empty it is made of split, dialogue and turn, or
+    else of file, times, channel and track, or else of the text.
+    """
     names = ("id", "split", "dialogue", "turn", "video", "audio", "text")
     stretches = map(
-        cells.stretch, values["start_seconds"], values["end_seconds"], values["audio_channel"]
-    )
+        cells.stretch, values["start_seconds"], values["end_seconds"], values["audio_channel"],
+        values["audio_track"],
+    )  # fmt: skip
     texts = Counter[str]()
     ids = []
     columns = zip(*(values[name] for name in names), stretches, strict=True)
@@ -177,14 +208,22 @@ def _ids(values: Mapping[str, list[Any]]) -> list[str]:
 
 
 def _text_id(text: str, texts: Counter[str]) -> str:
-    """Made of the words, not of the row: the id outlives rows put in before this one."""
+    """Return an id made of the text, so that it does not change when other rows are inserted.
+
+    Args:
+        text: the clip's text.
+        texts: how often each id has occurred; it is updated.
+    """
     name = f"text/{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     texts[name] += 1
     return name if texts[name] == 1 else f"{name}/{texts[name]}"
 
 
 def _dialogues(values: Mapping[str, list[Any]]) -> list[str | None]:
-    """``split/value`` where a value stands in several splits, for it means several dialogues."""
+    """Return the dialogues of all rows; a value in several splits means several dialogues.
+
+    Such a value becomes ``split/value``.
+    """
     pairs = list(zip(values["dialogue"], values["split"], strict=True))
     splits = Counter(dialogue for dialogue, _ in set(pairs) if dialogue)
     return [
@@ -194,6 +233,7 @@ def _dialogues(values: Mapping[str, list[Any]]) -> list[str | None]:
 
 
 def _contradiction(clip: Clip) -> str | None:
+    """Return what is contradictory in a row; None: nothing."""
     if not (clip.video or clip.audio or clip.text):
         return "no video, no audio and no text; fill one of them, or delete the row"
     if clip.end_seconds is not None and clip.end_seconds <= (clip.start_seconds or 0):
@@ -205,6 +245,7 @@ def _contradiction(clip: Clip) -> str | None:
 
 
 def _duplicates(clips: list[Clip], origins: list[str]) -> list[ManifestProblem]:
+    """Return a problem for each clip whose id an earlier row has."""
     first: dict[str, str] = {}
     problems = []
     for clip, origin in zip(clips, origins, strict=True):

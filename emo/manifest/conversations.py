@@ -1,4 +1,4 @@
-"""A manifest of conversations with emotions and their causes: SemEval-2024 Task 3, ECF."""
+"""Make a manifest of conversations with emotions and their causes: SemEval-2024 Task 3, ECF."""
 
 import re
 from collections.abc import Mapping
@@ -17,17 +17,18 @@ _FOREIGN = (ValueError, TypeError, AttributeError)
 
 
 def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
-    """One row an utterance; ``cause`` names the turns that cause its emotion, ``joy:1 joy:3``.
+    """Write a manifest with a row for each utterance.
 
-    Where a file has no pairs, or an utterance no emotion, because they are hidden, cells are empty.
+    The column ``cause`` names the turns that cause the utterance's emotion, as ``joy:1 joy:3``.
+    Labels that a file does not have, because they are hidden, are empty cells.
 
     Args:
-        parts: ``{"train": Subtask_2_train.json, "val": dev.txt}``; JSON as SemEval's (either
-            subtask), text as ECF's.
-        out: where it is written.
+        parts: split -> file, such as ``{"train": Subtask_2_train.json, "val": dev.txt}``; .json in
+            SemEval's format (either subtask), text in ECF's format.
+        out: the manifest to write.
 
     Raises:
-        ManifestError: a file is none of the two, a split is unknown, or ``out`` exists with
+        ManifestError: a file has neither format, a split is unknown, or ``out`` exists with
             another content. Nothing is written then.
     """
     rows: list[dict[str, str]] = []
@@ -49,10 +50,14 @@ def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
 
 
 def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:
-    """One row an utterance: ``COLUMNS``, and ``video``, the name of its clip.
+    """Read a row for each utterance: ``COLUMNS``, and ``video``, the file name of its clip.
+
+    Args:
+        path: a file in SemEval's JSON or ECF's text format.
+        split: the split of all its rows.
 
     Raises:
-        ManifestError: the file is neither SemEval's JSON nor ECF's text.
+        ManifestError: the file has neither format.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -62,12 +67,13 @@ def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:
         raise ManifestError(f"{path}: {error.strerror}") from error
     except (*_FOREIGN, KeyError, IndexError, StopIteration) as error:
         raise ManifestError(
-            f"{path}: expected conversations as SemEval-2024 Task 3 (.json) or ECF (.txt) has "
-            f"them; {error!r}"
+            f"{path}: expected conversations as SemEval-2024 Task 3 (.json) or ECF (.txt) "
+            f"publishes them; {error!r}"
         ) from error
 
 
 def _conversation(conversation: Mapping[str, Any], split: str) -> list[dict[str, str]]:
+    """Return the rows of one conversation in SemEval's format."""
     pairs = conversation.get(PAIRS)
     causes: dict[int, dict[str, None]] = {}
     are_causes = set()
@@ -90,18 +96,23 @@ def _conversation(conversation: Mapping[str, Any], split: str) -> list[dict[str,
             "cause": " ".join(causes.get(turn, ["none"])),
             "video": str(said.get("video_name") or _clip_name(conversation, said)),
         }
-        if pairs is None:  # whoever hides the labels leaves them out; no cause at all is []
+        if pairs is None:  # the labels are hidden; a conversation without causes has []
             row |= {"is_cause": "", "cause": ""}
         rows.append(row)
     return rows
 
 
 def _clip_name(conversation: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    """Return the file name of an utterance's clip."""
     return f"dia{conversation['conversation_ID']}utt{said['utterance_ID']}.mp4"
 
 
 def _from_ecf(text: str) -> list[dict[str, Any]]:
-    """``1 8``, the pairs ``(3,1),(3,3)``, eight lines ``number | speaker | emotion | text``."""
+    """Parse ECF's text into conversations in SemEval's format.
+
+    Each conversation is a line ``1 8`` (its number and how many utterances follow), a line of pairs
+    ``(3,1),(3,3)``, and a line ``number | speaker | emotion | text`` for each utterance.
+    """
     lines = iter(text.splitlines())
     found = []
     for head in lines:

@@ -1,4 +1,4 @@
-"""Manifests meet stores: which clips are exported or packed, and labels that a file brings."""
+"""Use a manifest with stores: choose clips to export or pack; write labels that were imported."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from emo.manifest import COLUMNS, Clip, read_manifest
 from emo.manifest.write import render_rows, write_rows
 
 NO_TEXT = "(no text in the file)"
-"""A row of a manifest needs a video, an audio or a text."""
+"""Text of an imported clip without one: a row of a manifest needs a video, an audio or a text."""
 
 
 def cells_of(
@@ -17,15 +17,15 @@ def cells_of(
     columns: Mapping[str, str] = MappingProxyType({}),
     root: Path | None = None,
 ) -> dict[str, dict[str, str]] | None:
-    """Clip id -> column -> cell, empty cells left out, in the order of the manifest.
+    """Read a manifest as clip id -> column -> cell, in its order and without empty cells.
 
     Args:
-        path: of the manifest; None: none is given.
-        columns: ``{ours: theirs}``.
-        root: of the media.
+        path: the manifest; None: the result is None.
+        columns: columns under other names: our name -> the file's.
+        root: folder of the media; None: the manifest's folder.
 
     Raises:
-        ManifestError: it cannot be read.
+        ManifestError: the manifest cannot be read.
     """
     if path is None:
         return None
@@ -33,22 +33,26 @@ def cells_of(
 
 
 def manifest_bytes(cells: Mapping[str, Mapping[str, str]] | None) -> bytes | None:
-    """The CSV of these cells."""
+    """Return a manifest of the cells as the bytes of a CSV file; None: no cells were given."""
     return None if cells is None else render_rows(".csv", _columns(cells))
 
 
 def write_manifest(path: Path, cells: Mapping[str, Mapping[str, str]]) -> None:
-    """A manifest of the labels that an imported file held.
+    """Write a manifest of the labels that an imported file held.
+
+    Args:
+        path: the file to write.
+        cells: clip id -> column -> cell.
 
     Raises:
-        ManifestError: it exists with another content, or cannot be written.
+        ManifestError: the file exists with another content, or cannot be written.
     """
     texts = {clip_id: {"text": NO_TEXT, **row} for clip_id, row in cells.items()}
     write_rows(path, _columns(texts))
 
 
 def _columns(cells: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
-    """Ours in their order, then all others."""
+    """Return column -> cells: first the columns with a fixed meaning, then all others."""
     names = dict.fromkeys(name for row in cells.values() for name in row)
     ordered = [name for name in COLUMNS if name in names]
     ordered += [name for name in names if name not in COLUMNS]
@@ -57,6 +61,7 @@ def _columns(cells: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
 
 
 def _cells(clip: Clip) -> dict[str, str]:
+    """Return column -> cell of one clip, without its id and empty cells."""
     found = {name: getattr(clip, name) for name in COLUMNS if name != "id"}
     known = {name: str(value) for name, value in found.items() if value is not None}
     if known["audio_channel"] == "mix":

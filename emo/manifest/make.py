@@ -1,7 +1,7 @@
-"""`emo manifest …`: makes a manifest from a folder of media, from several tables, or by a cut."""
+"""`emo manifest …`: make a manifest from a folder of media or several tables; assign splits."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,75 +10,47 @@ from emo import plugins
 from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.clips import COLUMNS, Manifest, parse_rows, read_manifest
+from emo.manifest.folder import folder_rows
 from emo.manifest.rows import TextTable, read_rows, rename
 from emo.manifest.write import write_rows
 
-VIDEO = (
-    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".ogv", ".ts", ".webm", ".wmv",
-)  # fmt: skip
-AUDIO = (
-    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
-)  # fmt: skip
 MEDIA = ("video", "audio")
+"""Columns that hold paths of media."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Splits cut by the values of a column: whoever is named is val or test, the rest train."""
+    """How to assign splits by the values of a column: some are val or test, all others train."""
 
     column: str
-    """Any column: ``speaker``, ``dialogue``, ``folder`` …"""
+    """Name of the column: ``speaker``, ``dialogue``, ``folder`` …"""
     val: tuple[str, ...] = ()
+    """Values whose clips are val."""
     test: tuple[str, ...] = ()
+    """Values whose clips are test."""
 
 
 def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
-    """One clip for each media file below ``folder``, in the order of the sorted paths.
+    """Write a manifest with a clip for each media file below ``folder``, sorted by path.
 
-    A ``.wav`` beside a video of the same stem becomes its audio. The column ``folder`` holds the
-    sub-folder, so that it can be a target. Hidden files are left out.
+    A ``.wav`` beside a video or a still picture of the same stem becomes its audio. The column
+    ``folder`` holds the sub-folder, so that it can be a target. Hidden files are left out, and so
+    are :func:`emo.manifest.folder.posters`.
+
+    Args:
+        folder: the folder of media.
+        out: the manifest to write.
+        cut: how to assign splits; None: no splits.
 
     Returns:
-        The manifest as written. Its paths are relative to ``out``'s folder; when the media do not
-        lie below that, to ``folder``, which is then the manifest's ``root`` (and must be given
-        as --root from then on).
+        The manifest as written. Its paths are relative to ``out``'s folder. If the media are not
+        below that, they are relative to ``folder``, which is then the manifest's ``root`` (and
+        must be given as --root to commands that read it).
 
     Raises:
         ManifestError: no such folder, no media in it, or ``out`` exists with another content.
     """
     return save(_absolute(folder_rows(folder), folder), out, base=folder, cut=cut)
-
-
-def folder_rows(folder: Path) -> TextTable:
-    """The clips below ``folder``, paths relative to it; see :func:`from_folder`.
-
-    Raises:
-        ManifestError: no such folder, or no media in it.
-    """
-    if not folder.is_dir():
-        raise ManifestError(f"{folder}: no such folder; name the one that holds the media")
-    files = sorted(_files(folder))
-    videos = [file for file in files if _kind(file) in VIDEO]
-    stems = {os.path.splitext(file)[0] for file in videos}
-    own_audio = {
-        os.path.splitext(file)[0]: file
-        for file in files
-        if _kind(file) == ".wav" and os.path.splitext(file)[0] in stems
-    }
-    joined = set(own_audio.values())
-    clips = [file for file in files if file not in joined]
-    if not clips:
-        raise ManifestError(f"{folder}: no media; expected files such as {' '.join(VIDEO + AUDIO)}")
-    table = {"video": [], "audio": [], "folder": []}  # type: dict[str, list[str]]
-    for file in clips:
-        stem, kind = os.path.splitext(file)
-        is_video = kind.lower() in VIDEO
-        table["video"].append(file if is_video else "")
-        table["audio"].append(own_audio.get(stem, "") if is_video else file)
-        table["folder"].append(Path(file).parent.as_posix().removeprefix("."))
-    columns = {name: column for name, column in table.items() if any(column)}
-    return TextTable(columns, clips)
 
 
 def join_tables(
@@ -88,16 +60,16 @@ def join_tables(
     columns: Mapping[str, str] = MappingProxyType({}),
     root: Path | None = None,
 ) -> Manifest:
-    """One manifest of several tables, the clips of each under its own split.
+    """Write one manifest of several tables, each of which is one split.
 
     Args:
-        parts: ``{"train": a.csv, "val": b.csv}``.
-        out: where it is written; with the columns of all parts, under our names.
-        columns: ``{ours: theirs}``, in every part.
-        root: folder of the media of every part; None: each part's own.
+        parts: split -> table, such as ``{"train": a.csv, "val": b.csv}``.
+        out: the manifest to write; it has the columns of all parts.
+        columns: columns under other names, in every part: our name -> the file's.
+        root: folder of the media of every part; None: each part's own folder.
 
     Raises:
-        ManifestError: a part cannot be read, names a split of its own, or two rows have one id.
+        ManifestError: a part cannot be read, has splits of its own, or two rows have one id.
     """
     tables = []
     for word, path in parts.items():
@@ -125,36 +97,36 @@ def split_by(
     columns: Mapping[str, str] = MappingProxyType({}),
     root: Path | None = None,
 ) -> Manifest:
-    """The manifest in ``path`` with its splits cut anew, written to ``out``.
+    """Write a copy of a manifest with new splits.
 
-    Ids and dialogues are written down as they were, so that one store serves every cut.
+    Ids and dialogues stay as they were, so that one store serves both manifests.
+
+    Args:
+        path: the manifest to copy.
+        cut: how to assign the splits.
+        out: the manifest to write.
+        columns: columns under other names in ``path``: our name -> the file's.
+        root: folder of the media; None: the folder of ``path``.
 
     Raises:
-        ManifestError: a column or name that does not occur (the nearest are offered), a name in
+        ManifestError: a column or value that does not occur (similar ones are offered), a value in
             two splits, a row without a value, or nothing left for train.
     """
     rows = _read(path, columns, root, is_pinned=True)
     return save(rows, out, base=root or path.parent, cut=cut)
 
 
-def _files(folder: Path) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            file = Path(parent, name).relative_to(folder).as_posix()
-            if _kind(name) in VIDEO + AUDIO and not name.startswith("."):
-                if not file.isprintable():  # undecodable bytes or a line break
-                    raise ManifestError(f"{folder}: rename {file!r}; its name is not plain text")
-                yield file
-
-
-def _kind(file: str) -> str:
-    return os.path.splitext(file)[1].lower()
-
-
 def _read(
     path: Path, columns: Mapping[str, str], root: Path | None, *, is_pinned: bool = False
 ) -> TextTable:
+    """Read a table, check its rows as a manifest, and make its paths absolute.
+
+    Args:
+        path: the file.
+        columns: columns under other names: our name -> the file's.
+        root: folder of the media; None: the folder of ``path``.
+        is_pinned: write ids and dialogues into their columns.
+    """
     rows = rename(read_rows(path), columns, path)
     manifest, problems = parse_rows(rows, path, root=root)
     if problems:
@@ -166,7 +138,7 @@ def _read(
 
 
 def _pinned(columns: dict[str, list[str]], manifest: Manifest) -> dict[str, list[str]]:
-    """With ids and dialogues spelled out: both may have been told from the splits."""
+    """Return the columns with all ids and dialogues filled in, which may depend on old splits."""
     pinned = {**columns, "id": [clip.id for clip in manifest.clips]}
     if "dialogue" in columns:
         pinned["dialogue"] = [clip.dialogue or "" for clip in manifest.clips]
@@ -174,7 +146,7 @@ def _pinned(columns: dict[str, list[str]], manifest: Manifest) -> dict[str, list
 
 
 def _absolute(rows: TextTable, root: Path) -> TextTable:
-    """With stripped cells and absolute paths of media."""
+    """Return a table with stripped cells and absolute paths of media."""
     folder = os.path.abspath(root)
     columns = {name: [cell.strip() for cell in column] for name, column in rows.columns.items()}
     for name in path_columns(columns):
@@ -183,7 +155,7 @@ def _absolute(rows: TextTable, root: Path) -> TextTable:
 
 
 def path_columns(columns: Mapping[str, Sequence[str]]) -> list[str]:
-    """``video``, ``audio``, and columns of which every cell names an array file or is empty."""
+    """Return the names of columns of paths: video, audio, and columns of array files."""
     return [
         name
         for name, column in columns.items()
@@ -192,7 +164,7 @@ def path_columns(columns: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def _stack(tables: Sequence[TextTable]) -> TextTable:
-    """The tables one below the other; a column that one of them lacks is empty there."""
+    """Return all rows of several tables; a column that a table lacks is empty in its rows."""
     names = dict.fromkeys(name for rows in tables for name in rows.columns)
     columns = {
         name: [cell for rows in tables for cell in rows.columns.get(name, [""] * len(rows.origins))]
@@ -202,13 +174,16 @@ def _stack(tables: Sequence[TextTable]) -> TextTable:
 
 
 def save(rows: TextTable, out: Path, *, base: Path, cut: Cut | None = None) -> Manifest:
-    """Check, cut, then write; paths become relative to ``out``'s folder, or else to ``base``.
+    """Check a table, assign splits, and write it as a manifest with relative paths.
 
     Args:
-        rows: with absolute paths.
-        out: the file, in a format that its extension names.
-        base: the manifest's root when a path does not lie below ``out``'s folder.
-        cut: splits to cut.
+        rows: the table, with absolute paths.
+        out: the file to write, in the format of its extension.
+        base: the manifest's root if a path is not below ``out``'s folder.
+        cut: how to assign splits; None: leave them as they are.
+
+    Returns:
+        The manifest, read from ``out``.
 
     Raises:
         ManifestError: a row cannot be used, or ``out`` exists with another content.
@@ -235,6 +210,7 @@ def save(rows: TextTable, out: Path, *, base: Path, cut: Cut | None = None) -> M
 
 
 def _check_inside(arrays: Sequence[str], root: Path) -> None:
+    """Raise ManifestError when the path of an array file leaves ``root``."""
     for cell in arrays:
         try:
             cells.inside(cell, str(root))
@@ -243,6 +219,7 @@ def _check_inside(arrays: Sequence[str], root: Path) -> None:
 
 
 def _is_below(path: str, folder: str) -> bool:
+    """Return whether a path is inside a folder."""
     try:
         return bool(cells.inside(path, folder))
     except ValueError:
@@ -250,6 +227,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _cut(rows: TextTable, cut: Cut) -> list[str]:
+    """Return the new split of each row."""
     option = f"--split-by {cut.column}"
     if cut.column not in rows.columns:
         raise ManifestError(plugins.unknown(f"column for {option}", cut.column, rows.columns))

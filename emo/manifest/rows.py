@@ -1,4 +1,4 @@
-"""Tables of text cells: reads CSV, TSV, JSONL and Parquet, chosen by extension."""
+"""Read tables of text cells from CSV, TSV, JSONL and Parquet, chosen by extension."""
 
 import csv
 import hashlib
@@ -14,22 +14,24 @@ from emo import plugins
 from emo.errors import ManifestError
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+"""Extensions of tables that can be read and written."""
 
 
 @dataclass(frozen=True, eq=False)
 class TextTable:
-    """A table by columns, with the place of each row in its file."""
+    """A table of text cells by column, with the position of each row in its file."""
 
     columns: dict[str, list[str]]
-    """Every cell as text, ``""`` when empty; all columns are equally long."""
+    """Column name -> cells, ``""`` for an empty one; all columns have the same length."""
     origins: list[str]
-    """``row 2`` is the first row below a header, as a spreadsheet counts."""
+    """Position of each row for error messages, such as ``row 2`` for the first below the header,
+    as in a spreadsheet."""
     sha256: str = ""
-    """Of the file's bytes."""
+    """SHA-256 of the file's bytes."""
 
 
 def read_rows(path: Path) -> TextTable:
-    """The table in a file; wholly blank rows are left out, their numbers are not reused.
+    """Read a table; empty rows are left out, but counted in the numbers of later rows.
 
     Raises:
         ManifestError: no such file, an unknown extension, not UTF-8, two columns of one name, a
@@ -56,10 +58,15 @@ def read_rows(path: Path) -> TextTable:
 
 
 def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable:
-    """The table with ``{ours: theirs}`` applied; ``path`` is named in errors.
+    """Rename columns of a table.
+
+    Args:
+        rows: the table.
+        columns: new name -> name in the table.
+        path: the file, for error messages.
 
     Raises:
-        ManifestError: a column that does not exist (the nearest are offered), or a new name that
+        ManifestError: a column that does not exist (similar ones are offered), or a new name that
             another column has already.
     """
     renamed = {name: cells for name, cells in rows.columns.items() if name not in columns.values()}
@@ -76,7 +83,11 @@ def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable
 
 
 def extension(path: Path) -> str:
-    """The format of a file, one of ``EXTENSIONS``."""
+    """Return the extension of a table in lower case, one of ``EXTENSIONS``.
+
+    Raises:
+        ManifestError: another extension.
+    """
     kind = path.suffix.lower()
     if kind not in EXTENSIONS:
         raise ManifestError(f"{path}: expected one of {' '.join(EXTENSIONS)}; got {kind!r}")
@@ -84,10 +95,11 @@ def extension(path: Path) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """A JSON document, every text in it one that a file can hold.
+    """Parse a JSON document whose texts can all be written to a file.
 
     Raises:
-        ValueError: it is none, or holds half of a letter (``\\ud83d`` alone: an emoji was cut).
+        ValueError: the text is not JSON, or holds half of a character (a lone surrogate such as
+            ``\\ud83d``, left when an emoji was cut).
     """
     document = json.loads(text)
     if "\\ud" in text.lower():
@@ -96,12 +108,13 @@ def parse_json(text: str) -> Any:
         except UnicodeEncodeError as error:
             half = error.object[error.start : error.start + 1].encode("ascii", "backslashreplace")
             raise ValueError(
-                f"{half.decode()} is half of a letter; its other half was cut off"
+                f"{half.decode()} is half of a character; its other half was cut off"
             ) from error
     return document
 
 
 def _decode(data: bytes, path: Path) -> str:
+    """Decode UTF-8; raise ManifestError with the line of the first wrong byte."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -113,8 +126,9 @@ def _decode(data: bytes, path: Path) -> str:
 
 
 def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[str]], list[str]]:
+    """Parse CSV or TSV; return column -> cells, and the position of each row."""
     first = text.partition("\n")[0]
-    semicolons = ";" in first and "," not in first  # what Excel writes where 1,5 is a number
+    semicolons = ";" in first and "," not in first  # Excel, in countries that write 1,5
     delimiter = "\t" if is_tsv else ";" if semicolons else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number, lines, origins = 0, [], []
@@ -126,7 +140,7 @@ def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[s
     except csv.Error as error:
         raise ManifestError(
             f"{path}: row {number + 1}: {error}; a cell with a separator, a quote or a line break "
-            "stands in double quotes, a quote within it is doubled"
+            "must be in double quotes, and a quote in it must be doubled"
         ) from error
     header = [name.strip() for name in lines[0]] if lines else []
     _check_header(header, path)
@@ -141,12 +155,14 @@ def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[s
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:
+    """Raise ManifestError when two columns have one name."""
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise ManifestError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
 
 
 def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Parse JSONL; return column -> cells, and the position of each row."""
     documents, origins = [], []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -171,6 +187,7 @@ def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]
 
 
 def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Parse Parquet; return column -> cells, and the position of each row."""
     import pyarrow
     import pyarrow.parquet
 
@@ -188,6 +205,7 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _text(value: object, path: Path, origin: str, column: str) -> str:
+    """Return a value of JSON or Parquet as a text cell."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -197,7 +215,7 @@ def _text(value: object, path: Path, origin: str, column: str) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""
-        # a column of integers with a gap becomes floats on its way through pandas
+        # pandas turns a column of integers with an empty cell into floats
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, list | dict | tuple | bytes):
         raise ManifestError(

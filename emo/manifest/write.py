@@ -1,4 +1,4 @@
-"""Writes a table of text cells as CSV, TSV, JSONL or Parquet, chosen by extension."""
+"""Write a table of text cells as CSV, TSV, JSONL or Parquet, chosen by extension."""
 
 import csv
 import io
@@ -13,7 +13,11 @@ from emo.manifest.rows import extension
 
 
 def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
-    """Write a table, in the format that the extension names; the same table again is no change.
+    """Write a table in the format of its extension; writing the same table again changes nothing.
+
+    Args:
+        path: the file.
+        columns: column name -> cells.
 
     Raises:
         ManifestError: the file exists with another content (it may have been edited by hand), or
@@ -33,7 +37,7 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     try:
         with open(handle, "wb") as file:
             file.write(data)
-        umask = os.umask(0)  # mkstemp's files are private; ours shall be as any other file
+        umask = os.umask(0)  # files of mkstemp are private; this one gets the usual permissions
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
@@ -43,7 +47,7 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
 
 
 def render_rows(kind: str, columns: Mapping[str, Sequence[str]]) -> bytes:
-    """The bytes of a table, in the format of an extension such as ``.csv``."""
+    """Return the bytes of a table in the format of an extension such as ``.csv``."""
     if kind == ".parquet":
         import pyarrow
         import pyarrow.parquet
@@ -57,7 +61,7 @@ def render_rows(kind: str, columns: Mapping[str, Sequence[str]]) -> bytes:
         documents = (dict(zip(columns, line, strict=True)) for line in lines)
         return "".join(json.dumps(d, ensure_ascii=False) + "\n" for d in documents).encode()
     text_file = io.StringIO(newline="")
-    # Python before 3.13 leaves a lone carriage return unquoted, and it reads back as a new row
+    # Python before 3.13 does not quote a lone carriage return, which is then read as a new row
     has_returns = any("\r" in cell for line in lines for cell in line)
     writer = csv.writer(
         text_file,

@@ -1,4 +1,4 @@
-"""Official scores of anybody's predictions; numpy alone, so that it starts at once.
+"""Score predictions of any tool by official metrics; imports numpy alone, so it starts fast.
 
 May import: errors, heads.metrics, heads.runs, manifest, plugins, table.
 Read first: score.py.

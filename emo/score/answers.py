@@ -1,4 +1,4 @@
-"""Reads predictions and gold labels: anybody's CSV, TSV, JSON, JSONL or Parquet."""
+"""Read predictions and gold labels from CSV, TSV, JSON, JSONL or Parquet files of any tool."""
 
 import json
 import math
@@ -14,36 +14,46 @@ from emo.manifest.rows import TextTable, read_rows
 IDS = (
     "id", "clip", "clip_id", "name", "key", "file", "filename", "file_name", "utt_id",
 )  # fmt: skip
+"""Names by which the column of clip ids is found, tried in this order."""
 PREDICTIONS = (
     "prediction", "predicted", "pred", "preds", "y_pred", "predicted_label", "label_pred", "answer",
     "output", "label", "emotion", "sentiment", "class", "score",
 )  # fmt: skip
+"""Names by which the column of predictions is found, tried in this order."""
 GOLDS = (
     "label", "gold", "truth", "ground_truth", "true", "y_true", "target", "emotion", "sentiment",
     "class", "answer", "score",
 )  # fmt: skip
+"""Names by which the column of gold labels is found, tried in this order."""
 TRUTHS = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answer")
-"""Those of ``GOLDS`` that can be of any target."""
+"""The names in ``GOLDS`` that say nothing about which target the labels are of."""
 ALL = "all"
+"""Value of ``--split`` for all clips."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """One cell a clip."""
+    """The cells of one column of predictions or labels, by clip."""
 
     path: Path
+    """The file."""
     cells: dict[str, str]
     """Clip id -> cell."""
     origins: dict[str, str]
-    """Clip id -> where it stands: ``row 7``."""
+    """Clip id -> position in the file, such as ``row 7``."""
     column: str = ""
+    """Name of the column."""
 
 
 def read_table(path: Path) -> TextTable:
-    """A table of text cells; JSON is ``{id: answer}`` or ``[{"id": …, "prediction": …}, …]``.
+    """Read a table of text cells.
+
+    Args:
+        path: a CSV, TSV, JSONL or Parquet file, or JSON in the form ``{id: answer}`` or
+            ``[{"id": …, "prediction": …}, …]``.
 
     Raises:
-        ScoreError: it cannot be read as one.
+        ScoreError: the file cannot be read as a table.
     """
     try:
         if path.suffix.lower() != ".json":
@@ -54,10 +64,10 @@ def read_table(path: Path) -> TextTable:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file.
+    """Read a JSON file.
 
     Raises:
-        ScoreError: there is none, or it is none.
+        ScoreError: the file does not exist, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -70,10 +80,17 @@ def read_json(path: Path) -> Any:
 def answers_of(
     rows: TextTable, path: Path, *, id_column: str, column: str, split: str = ALL
 ) -> Answers:
-    """The cells of one column by clip, of one split where the table has a column of splits.
+    """Return the cells of one column by clip.
+
+    Args:
+        rows: the table.
+        path: the file, for error messages.
+        id_column: name of the column of clip ids.
+        column: name of the column.
+        split: take only rows of this split, if the table has a column split.
 
     Raises:
-        ScoreError: a clip stands twice, or has no id.
+        ScoreError: a clip occurs twice, or a row has no id.
     """
     splits = rows.columns.get("split")
     cells: dict[str, str] = {}
@@ -87,7 +104,7 @@ def answers_of(
             raise ScoreError(f"{path}: {origin}: no {id_column}")
         if clip_id in cells:
             raise ScoreError(
-                f"{path}: clip {clip_id!r} stands twice: {origins[clip_id]} and {origin}; keep one"
+                f"{path}: clip {clip_id!r} occurs twice: {origins[clip_id]} and {origin}; keep one"
             )
         cells[clip_id], origins[clip_id] = cell.strip(), origin
     return Answers(path, cells, origins, column)
@@ -97,18 +114,20 @@ def find_column(
     rows: TextTable, path: Path, names: Sequence[str], *, given: str | None, option: str,
     but: Sequence[str] = (),
 ) -> str:  # fmt: skip
-    """The column of that name, else the first usual one, as spelled or whatever its capitals.
+    """Return the name of a column: the one that the user names, else the first usual name.
+
+    Usual names are compared without case.
 
     Args:
         rows: the table.
-        path: named in errors.
-        names: the usual ones, the likeliest first.
-        given: the one that the user names; None: a usual one.
-        option: what of ``--column`` names it.
-        but: columns that are something else; when one is left beside them, it is that.
+        path: the file, for error messages.
+        names: usual names, tried in this order.
+        given: the name that the user gives; None: a usual name.
+        option: the key of ``--column`` that gives it, for error messages.
+        but: columns that hold something else; if a single other column is left, it is returned.
 
     Raises:
-        ScoreError: none of them is there.
+        ScoreError: the table has no such column.
     """
     if given is not None:
         if given in rows.columns:
@@ -128,15 +147,15 @@ def find_column(
 
 
 def check_cells(answers: Answers, gold: Mapping[str, str], allowed: Sequence[str] | None) -> None:
-    """Every clip of gold is predicted, as one of the allowed classes, or as a number.
+    """Check that every gold clip is predicted, as one of the allowed classes or as a number.
 
     Args:
-        answers: of a prediction.
-        gold: clip id -> cell.
-        allowed: classes; None: numbers.
+        answers: the predictions.
+        gold: clip id -> label.
+        allowed: the allowed classes; None: numbers are expected.
 
     Raises:
-        ScoreError: a clip is missing, a class unknown, a cell no number.
+        ScoreError: a clip is missing, a class is unknown, or a cell is not a number.
     """
     missing = [clip_id for clip_id in gold if clip_id not in answers.cells]
     if missing:
@@ -153,23 +172,24 @@ def check_cells(answers: Answers, gold: Mapping[str, str], allowed: Sequence[str
         if known is not None and cell not in known:
             raise ScoreError(
                 f"{where}: unknown class {cell!r}; expected one of {listed(allowed or ())} "
-                "(--classes a,b,c says which there are)"
+                "(--classes a,b,c names all classes)"
             )
 
 
 def split_of(cell: str) -> str:
-    """``train``, ``val`` or ``test``."""
+    """Return ``train``, ``val`` or ``test`` for a cell such as ``dev``; unknown words stay."""
     word = cell.strip().lower()
     return manifest_cells.SPLITS.get(word, word)
 
 
 def _stray(answers: Answers, gold: Mapping[str, str]) -> str:
-    """An id that gold does not have: often both name the same clip in two ways."""
+    """Return a text about an id that only the file has: often both name one clip differently."""
     extra = next((clip_id for clip_id in answers.cells if clip_id not in gold), None)
     return "" if extra is None else f"; gold does not have {extra!r}, which the file has"
 
 
 def _is_number(cell: str) -> bool:
+    """Return whether a cell is a finite number."""
     try:
         return math.isfinite(float(cell))
     except ValueError:
@@ -177,7 +197,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _json_rows(document: Any, path: Path) -> TextTable:
-    """A table of a JSON document."""
+    """Convert a JSON document to a table."""
     if isinstance(document, dict) and not any(
         isinstance(v, dict | list) for v in document.values()
     ):
@@ -192,4 +212,5 @@ def _json_rows(document: Any, path: Path) -> TextTable:
 
 
 def _text(value: object) -> str:
+    """Return a JSON value as a text cell."""
     return "" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""Whether gold is what a metric takes, said before anything is counted."""
+"""Check that gold labels fit a metric, before anything is computed."""
 
 import math
 
@@ -8,16 +8,16 @@ from emo.score.metrics import Metric
 
 
 def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) -> None:
-    """Whether a metric can be counted on such labels.
+    """Check that a metric can be computed on the given labels.
 
     Args:
         gold: the labels.
-        metric: what is asked for.
-        name: of the metric.
-        classes: all there are; none: those of gold.
+        metric: the metric.
+        name: name of the metric.
+        classes: all classes that exist; empty: those in gold.
 
     Raises:
-        ScoreError: it cannot; the first clip at fault is named.
+        ScoreError: it cannot be computed; the first unsuitable clip is named.
     """
     if (metric.kind in ("pairs", "spans")) != bool(gold.conversations):
         raise ScoreError(
@@ -25,7 +25,7 @@ def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) 
             + ("labels of clips" if gold.conversations else "the JSON of conversations")
         )
     if classes and metric.kind != "classes":
-        raise ScoreError(f"--classes: --metric {name} is not of classes; leave it out")
+        raise ScoreError(f"--classes: --metric {name} does not score classes; leave it out")
     known = set(classes)
     for clip_id, cell in gold.cells.items():
         if metric.kind == "numbers":
@@ -38,12 +38,13 @@ def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) 
 
 
 def _check_number(cell: str, where: str) -> None:
+    """Raise ScoreError unless a cell is a finite number."""
     try:
         is_number = math.isfinite(float(cell))
     except ValueError:
         is_number = False
     if not is_number:
         raise ScoreError(
-            f"{where}: expected a number as its label, got {cell!r}; leave it empty where "
-            "nobody knows"
+            f"{where}: expected a number as its label, got {cell!r}; leave the cell empty if "
+            "the label is unknown"
         )

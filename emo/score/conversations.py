@@ -1,4 +1,4 @@
-"""Scores emotion–cause pairs in conversations, as SemEval-2024 Task 3 writes them."""
+"""Score emotion–cause pairs in conversations, in the format of SemEval-2024 Task 3."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ from emo.score.semeval import score_pairs, score_spans
 
 
 def score_conversations(path: Path, gold: Gold, metric: Metric, *, split: str) -> dict[str, float]:
-    """The scores of a JSON file or a run, the headline first.
+    """Return the scores of a JSON file or a run, the headline first.
 
     Args:
         path: the predictions.
-        gold: conversations.
-        metric: of pairs or spans.
-        split: of a run, whose conversations these are.
+        gold: the gold conversations.
+        metric: a metric of pairs or spans.
+        split: the split of these conversations, used if ``path`` is a run.
 
     Raises:
-        EmoError: the predictions are not such conversations, or miss one.
+        EmoError: the predictions are not such conversations, or lack one.
     """
     if is_run(path) and metric.kind == "spans":
         raise ScoreError(f"{path}: a run predicts which utterance is the cause, not which words")
@@ -37,5 +37,5 @@ def score_conversations(path: Path, gold: Gold, metric: Metric, *, split: str) -
     except FitError as error:
         raise ScoreError(f"{path}: {error}") from error
     except ValueError as error:
-        raise ScoreError(f'{path}: a cause is not like "2" or "2_0_5": {error}') from error
+        raise ScoreError(f'{path}: expected causes like "2" or "2_0_5": {error}') from error
     return {metric.headline: found[metric.headline]} | found

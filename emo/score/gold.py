@@ -1,4 +1,4 @@
-"""The labels that predictions are scored against: a table, a manifest, or conversations."""
+"""Read the labels that predictions are scored against: a table, a manifest, or conversations."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,21 +28,22 @@ _MEDIA = {"video", "audio", "text"}
 
 @dataclass(frozen=True, eq=False)
 class Gold:
-    """Either cells or conversations."""
+    """Gold labels: either cells by clip, or conversations."""
 
     path: Path
+    """The file."""
     cells: Mapping[str, str]
-    """Clip id -> label; clips without one are not there."""
+    """Clip id -> label; clips without a label are left out. Empty for conversations."""
     column: str | None = None
-    """Where the labels stand; None: conversations."""
+    """Name of the column of labels; None: conversations."""
     conversations: tuple[Mapping[str, Any], ...] = ()
-    """As SemEval-2024 Task 3 writes them."""
+    """Conversations in the format of SemEval-2024 Task 3."""
     split: str = ALL
     """The split that is scored."""
 
     @property
     def metric(self) -> str:
-        """The metric that such labels are usually scored by."""
+        """Name of the usual metric for labels of this kind."""
         if self.conversations:
             return "semeval2024-1" if _has_spans(self.conversations) else "semeval2024-2"
         values = [_number(cell) for cell in self.cells.values()]
@@ -54,19 +55,19 @@ def read_gold(
     path: Path, *, columns: Mapping[str, str], split: str | None, target: str | None = None,
     has_our_ids: bool = False, renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> Gold:  # fmt: skip
-    """The gold labels of a file.
+    """Read the gold labels of a file.
 
     Args:
         path: a table with ids, a manifest, or the JSON of conversations.
-        columns: ``gold_id`` and ``label``: its columns under other names.
-        split: the only one that is scored; None: test if the table has one, else all.
-        target: what a run predicts; no other label will do.
-        has_our_ids: the predictions name clips as `emo extract` does.
-        renamed: ``{ours: theirs}``, with which the run was fitted on this manifest; a column that
-            ``columns`` names keeps its name.
+        columns: names of columns that the user gives: ``gold_id`` and ``label``.
+        split: the split to score; None: test if the table has it, else all clips.
+        target: the target that a run predicts, whose labels are needed; None: any label.
+        has_our_ids: the ids of the predictions are those of `emo extract`.
+        renamed: renamed columns that the run was fitted with on this manifest: our name -> the
+            file's; a column that ``columns`` gives keeps its name.
 
     Raises:
-        ScoreError: it cannot be read, has no such label, or no splits to take one of.
+        ScoreError: the file cannot be read, has no such label, or has no splits to choose from.
     """
     if path.suffix.lower() == ".json":
         document = read_json(path)
@@ -86,15 +87,17 @@ def read_gold(
     cells = {clip_id: cell for clip_id, cell in found.cells.items() if cell}
     if not cells:
         where = "" if split == ALL else f" in split {split}"
-        raise ScoreError(f"{path}: no clip has a {column}{where}; --split says which to score")
+        raise ScoreError(f"{path}: no clip has a {column}{where}; choose a split with --split")
     return Gold(path, cells, column, split=split)
 
 
 def _is_conversation(each: object) -> bool:
+    """Return whether an entry of a JSON list is a conversation of SemEval."""
     return isinstance(each, dict) and "conversation_ID" in each
 
 
 def _conversations(document: list[Any], path: Path) -> Gold:
+    """Check conversations and return them as gold."""
     check_conversations(document, path)
     if _has_spans(document):
         check_words(document, path)
@@ -104,6 +107,7 @@ def _conversations(document: list[Any], path: Path) -> Gold:
 def _label_column(
     rows: TextTable, path: Path, target: str | None, *, given: str | None, id_column: str
 ) -> str:
+    """Return the name of the column of labels; of ``target`` if it is given."""
     if target is None or given is not None:
         return find_column(rows, path, GOLDS, given=given, option="label", but=(id_column,))
     try:
@@ -113,12 +117,13 @@ def _label_column(
         others = [name for name in rows.columns if name not in known]
         found = f"found {', '.join(others)}" if others else "found no label"
         raise ScoreError(
-            f"{path}: expected a column {target!r}, as what was predicted is called; {found}. Name "
-            "the one that holds it: --column label=NAME"
+            f"{path}: expected a column {target!r}, the name of the predicted target; {found}. "
+            "Name the column that holds it: --column label=NAME"
         ) from error
 
 
 def _split(rows: TextTable, path: Path, wanted: str | None) -> str:
+    """Return the split to score, ``train``, ``val``, ``test`` or ``all``."""
     if wanted is None:
         return "test" if "test" in map(split_of, rows.columns.get("split", [])) else ALL
     if split_of(wanted) != ALL and "split" not in rows.columns:
@@ -130,7 +135,7 @@ def _split(rows: TextTable, path: Path, wanted: str | None) -> str:
 
 
 def _with_ids(rows: TextTable, path: Path, renamed: Mapping[str, str]) -> TextTable:
-    """A manifest's clips with the ids that `emo extract` gives them."""
+    """Add a column of the ids that `emo extract` gives to the clips of a manifest."""
     try:
         ids = [clip.id for clip in read_manifest(path, columns=renamed).clips]
     except ManifestError as error:
@@ -139,6 +144,7 @@ def _with_ids(rows: TextTable, path: Path, renamed: Mapping[str, str]) -> TextTa
 
 
 def _number(cell: str) -> float:
+    """Parse a number; NaN: it is not one."""
     try:
         return float(cell)
     except ValueError:
@@ -146,5 +152,6 @@ def _number(cell: str) -> float:
 
 
 def _has_spans(conversations: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the causes name words (subtask 1), not only utterances."""
     pairs = [pair for each in conversations for pair in each[PAIRS]]
     return bool(pairs) and all("_" in str(cause) for _, cause in pairs)

@@ -1,4 +1,4 @@
-"""The metrics of `emo score` by name, each equal to its official scorer."""
+"""The metrics of `emo score` by name; each gives the same numbers as its official scorer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,18 +16,21 @@ Kind = Literal["classes", "numbers", "pairs", "spans"]
 
 @dataclass(frozen=True)
 class Metric:
-    """What is computed, and by which score predictions are ranked."""
+    """A metric: what is computed, and the score by which predictions are ranked."""
 
     kind: Kind
+    """What predictions are: classes, numbers, pairs, or pairs with spans of words."""
     headline: str
+    """Name of the score that ranks predictions."""
     what: str
-    """A line for `emo list metrics`."""
+    """Description, shown by `emo list metrics`."""
     scale: str = "any"
-    """Of numbers, see :func:`emo.heads.metrics.numbers.regression_scores`."""
+    """Range of numbers: ``any``, ``mosi`` or ``sims``, see
+    :func:`emo.heads.metrics.numbers.regression_scores`."""
 
     @property
     def sign(self) -> int:
-        """-1: a lower headline is better."""
+        """1 when a higher headline is better, -1 when a lower one is."""
         return -1 if self.headline == "mae" else 1
 
 
@@ -46,10 +49,10 @@ METRICS = {
 
 
 def find_metric(name: str) -> Metric:
-    """The metric of a name.
+    """Return the metric of a name.
 
     Raises:
-        ScoreError: there is none.
+        ScoreError: there is no such metric.
     """
     if name not in METRICS:
         raise ScoreError(unknown("metric", name, METRICS))
@@ -59,13 +62,16 @@ def find_metric(name: str) -> Metric:
 def score_cells(
     metric: Metric, gold: Sequence[str], predicted: Sequence[str], classes: Sequence[str] | None
 ) -> dict[str, float]:
-    """Every score of a metric's kind, the headline first.
+    """Compute every score of a metric's kind.
 
     Args:
-        metric: of classes or numbers.
-        gold: (N,) cells.
-        predicted: (N,) cells, checked to be classes or numbers.
-        classes: all there are; None: those of gold.
+        metric: a metric of classes or numbers.
+        gold: the N labels.
+        predicted: the N predictions, already checked to be classes or numbers.
+        classes: all classes that exist; None: those in gold.
+
+    Returns:
+        Name -> score, the headline first.
     """
     if metric.kind == "numbers":
         truth, numbers = (np.array([float(c) for c in cells]) for cells in (gold, predicted))
@@ -80,11 +86,12 @@ def score_cells(
 def _class_scores(
     gold: Sequence[str], predicted: Sequence[str], classes: Sequence[str] | None
 ) -> dict[str, float]:
+    """Compute the scores of classes."""
     names = list(classes) if classes else sorted(set(gold))
     numbers = {name: k for k, name in enumerate(names)}
     truth, rows = (np.array([numbers[cell] for cell in cells]) for cells in (gold, predicted))
     counts = metrics.class_counts(truth, rows, len(names))
     found = {name: float(metric(counts)) for name, metric in metrics.METRICS.items()}
-    if classes:  # a class that is given counts, although nobody says it
+    if classes:  # a given class counts in the mean, even if it does not occur
         found["macro_f1"] = float(metrics.f1(counts).mean())
     return found

@@ -1,4 +1,4 @@
-"""What scoring came to, as a table or JSON."""
+"""Results of scoring, as a table or JSON."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emo.heads.metrics.measures import TITLES
 from emo.score.answers import ALL
-from emo.table import format_table
+from emo.table import fit_lines, format_table
 
 _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
@@ -18,40 +18,50 @@ _SEMEVAL = {
 
 @dataclass(frozen=True)
 class Scored:
-    """What one file, or one run, came to."""
+    """Scores of one file of predictions or one run."""
 
     name: str
+    """File name, or name of the run's folder."""
     scores: Mapping[str, float]
-    """Means over seeds, the headline first; empty: it cannot be scored."""
+    """Name -> mean over seeds, the headline first; empty: it cannot be scored."""
     seeds: int = 1
+    """Number of seeds."""
     std: float = 0.0
-    """Of the headline over seeds."""
+    """Standard deviation of the headline over seeds."""
     error: str | None = None
+    """Why it cannot be scored; None: it can."""
     label: str | None = None
-    """The column of gold that it was scored against; None: conversations."""
+    """Name of the gold column that it was scored against; None: conversations."""
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreReport:
-    """All that was scored, the best first, then what is broken."""
+    """Scores of all files and runs, the best first; those that cannot be scored come last."""
 
     metric: str
+    """Name of the metric."""
     headline: str
+    """Name of the score that ranks predictions."""
     sign: int
+    """1 when a higher headline is better, -1 when a lower one is."""
     gold: Path
+    """The file of gold labels."""
     count: int
+    """Number of clips or conversations that were scored."""
     unit: str
     """What is counted: ``clips`` or ``conversations``."""
     split: str
+    """The split that was scored."""
     results: tuple[Scored, ...]
+    """A result for each file or run."""
 
     @property
     def exit_code(self) -> int:
-        """3 when some cannot be scored."""
+        """Exit code of the command: 3 when some cannot be scored, else 0."""
         return 3 if any(one.error for one in self.results) else 0
 
     def table(self) -> str:
-        """For people."""
+        """Return the results as a text table."""
         names = next((list(one.scores) for one in self.results if one.scores), [])
         labels = {one.label for one in self.results if one.label}
         rows: list[dict[str, object]] = []
@@ -64,17 +74,18 @@ class ScoreReport:
             if any(each.seeds > 1 for each in self.results):
                 row["seeds"] = one.seeds if one.scores else None
                 row["± std"] = one.std if one.scores else None
-            if any(each.error for each in self.results):
-                row["why not"] = one.error or ""
             if len(self.results) == 1:
                 del row["rank"]
             rows.append(row)
         where = "" if self.split == ALL else f" of split {self.split}"
         what = f"{self.metric} on {self.count:,} {self.unit}{where} in {self.gold}"
-        return f"{format_table(rows)}\n\n{what}"
+        errors = [fit_lines(f"- {one.name}: {one.error}") for one in self.results if one.error]
+        return "\n\n".join(
+            [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
+        )
 
     def json(self) -> str:
-        """One JSON document."""
+        """Return the results as one JSON document."""
         results = [
             {
                 "predictions": one.name, "label": one.label, "rank": self._rank(one),
@@ -90,7 +101,7 @@ class ScoreReport:
         return json.dumps(document, indent=2, ensure_ascii=False)
 
     def _rank(self, one: Scored) -> int | None:
-        """Equal scores share a rank."""
+        """Return the rank of a result, from 1; equal scores share a rank; None: not scored."""
         if not one.scores:
             return None
         score = self.sign * one.scores[self.headline]
@@ -104,6 +115,7 @@ def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _title(name: str) -> str:
+    """Return the column title of a score."""
     if name.startswith("proportional_"):
         return f"prop. {_SEMEVAL[name.removeprefix('proportional_')]}"
     return _SEMEVAL.get(name) or TITLES.get(name, name.replace("_", " "))

@@ -1,4 +1,4 @@
-"""What a run of `emo fit-head` predicted: cells of clips, or pairs as SemEval writes them."""
+"""Read the predictions of a run of `emo fit-head`: cells by clip, or SemEval's pairs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,15 +23,19 @@ NEUTRAL, NONE = "neutral", "none"
 
 
 def is_run(path: Path) -> bool:
-    """Whether it is the folder of a run."""
+    """Return whether a path is the folder of a run."""
     return (path / RUN_FILE).is_file()
 
 
 def answers_of_run(path: Path, target: str | None) -> tuple[str, TextTable]:
-    """The name of a target of a run (its first of clips by default) and its predictions.
+    """Return the name of a run's target and its predictions.
+
+    Args:
+        path: folder of the run.
+        target: name of the target; None: the first target of clips.
 
     Raises:
-        EmoError: no run, no such target, or predictions that are not finite.
+        EmoError: the folder is not a run, it has no such target, or its predictions are not finite.
     """
     document, name = read_document(path), target_of(path, target)
     file = path / predictions_file(name, is_first=name == document["target"])
@@ -41,10 +45,14 @@ def answers_of_run(path: Path, target: str | None) -> tuple[str, TextTable]:
 
 
 def target_of(path: Path, target: str | None) -> str:
-    """The name of a target of a run, its first of clips by default.
+    """Return the name of a run's target.
+
+    Args:
+        path: folder of the run.
+        target: name of the target; None: the first target of clips.
 
     Raises:
-        EmoError: no run, or no such target.
+        EmoError: the folder is not a run, or the run has no such target.
     """
     tasks = {each["name"]: each["task"] for each in _targets(read_document(path))}
     of_clips = [name for name, task in tasks.items() if task != "pairs"]
@@ -54,14 +62,17 @@ def target_of(path: Path, target: str | None) -> str:
 
 
 def _targets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a run predicts. Runs of before there were several name one."""
+    """Return the targets in ``run.json``.
+
+    Runs written before multi-target support have a single ``target``.
+    """
     one = {"name": document["target"], "task": "classify", "classes": document["classes"]}
     found: list[dict[str, Any]] = document.get("targets", [one])
     return found
 
 
 def kept_seed(path: Path) -> str:
-    """The seed whose head the run kept."""
+    """Return the seed of the head that the run kept."""
     return str(read_document(path).get("kept", {}).get("seed", 0))
 
 
@@ -69,14 +80,15 @@ def conversations_of(
     path: Path, *, split: str, seed: str | None = None, manifest: Path | None = None,
     predictions: Path | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The predicted pairs of every conversation of a split, as SemEval-2024 Task 3 wants them.
+    """Return the predicted pairs of every conversation of a split, in SemEval's format.
 
     Args:
-        path: of the run.
+        path: folder of the run.
         split: ``train``, ``val`` or ``test``.
-        seed: of the run; None: the one it kept.
-        manifest: it was fitted on; None: where ``run.json`` says.
-        predictions: what `emo predict` wrote for ``manifest``, of which nobody knows the labels.
+        seed: seed of the run; None: the one whose head it kept.
+        manifest: the manifest of the conversations; None: the one in ``run.json``.
+        predictions: a file that `emo predict` wrote for ``manifest``; None: the run's own
+            predictions.
 
     Raises:
         EmoError: the run predicts no pairs, or none of that split.
@@ -92,6 +104,7 @@ def conversations_of(
     seed = seed or kept_seed(path)
 
     def rows_of(name: str) -> list[dict[str, str]]:
+        """Return the predictions of a target, each column -> cell."""
         if predictions is None:
             return _rows(answers_of_run(path, name)[1], split, seed)
         mark = "" if name == document["target"] else f"-{file_name(name)}"
@@ -101,8 +114,8 @@ def conversations_of(
     rows = rows_of(target["name"])
     if not rows:
         raise ScoreError(
-            f"{path}: no pairs of split {split} and seed {seed} among its predictions: the split "
-            "needs a pair column in the manifest, `none` where nothing is known"
+            f"{path}: no pairs of split {split} and seed {seed} among its predictions: clips of "
+            "the split need a cell in the manifest's column of pairs, `none` if it is unknown"
         )
     emotions = _emotions(document, rows_of)
     pairs: dict[int, list[list[str]]] = {number: [] for number, _ in numbers.values()}
@@ -120,7 +133,7 @@ def conversations_of(
 
 
 def utterances_of(path: Path, *, split: str, manifest: Path | None = None) -> dict[int, set[int]]:
-    """Conversation -> the numbers of its utterances, as the manifest has them."""
+    """Return conversation -> numbers of its utterances, from the manifest of a run."""
     clips = _clips(read_document(path), manifest, split, path)
     found: dict[int, set[int]] = {}
     for conversation, utterance in _utterances(clips, split).values():
@@ -129,21 +142,23 @@ def utterances_of(path: Path, *, split: str, manifest: Path | None = None) -> di
 
 
 def _clips(document: Mapping[str, Any], manifest: Path | None, split: str, run: Path) -> list[Clip]:
-    """Those of the split; of a manifest without splits all."""
+    """Return the clips of a split; of a manifest without splits, all clips."""
     manifest = manifest or Path(document["manifest"]["path"])
     try:
         every = read_manifest(manifest, columns=kept_columns(document, manifest)).clips
         clips = [clip for clip in every if clip.split == split]
         clips = clips or [clip for clip in every if clip.split is None]
     except EmoError as error:
-        raise ScoreError(f"{run}: its manifest is needed: {error}; name it: --manifest") from error
+        raise ScoreError(
+            f"{run}: the manifest of the run is needed: {error}; name it with --manifest"
+        ) from error
     if not clips:
         raise ScoreError(f"{manifest}: no clip is in split {split}")
     return clips
 
 
 def _utterances(clips: Sequence[Clip], split: str) -> dict[str, tuple[int, int]]:
-    """Clip id -> numbers of conversation and utterance, which count from 1."""
+    """Return clip id -> numbers of its conversation and utterance; utterances count from 1."""
     first = 1 if any(clip.turn == 0 for clip in clips) else 0
     found = {}
     for clip in clips:
@@ -158,11 +173,13 @@ def _utterances(clips: Sequence[Clip], split: str) -> dict[str, tuple[int, int]]
 
 
 def _rows(table: TextTable, split: str, seed: str) -> list[dict[str, str]]:
+    """Return the rows of a split and a seed."""
     rows = _lines(table)
     return [row for row in rows if split_of(row["split"]) == split and row["seed"] == seed]
 
 
 def _lines(table: TextTable) -> Iterator[dict[str, str]]:
+    """Iterate over the rows of a table, each column -> cell."""
     names = list(table.columns)
     for line in zip(*table.columns.values(), strict=True):
         yield dict(zip(names, line, strict=True))
@@ -171,7 +188,7 @@ def _lines(table: TextTable) -> Iterator[dict[str, str]]:
 def _emotions(
     document: Mapping[str, Any], rows_of: Callable[[str], list[dict[str, str]]]
 ) -> dict[str, str]:
-    """Clip id -> emotion, of the first target that has such classes; of a run without: nothing."""
+    """Return clip id -> predicted emotion; empty: the run has no target of emotions."""
     for target in _targets(document):
         if target["task"] == "classify" and set(EMOTIONS) & set(target["classes"]):
             return {row["id"]: row["prediction"] for row in rows_of(target["name"])}

@@ -1,4 +1,4 @@
-"""`emo score`: scores of a file, of a run, or of a whole folder of them, ranked."""
+"""`emo score`: score a file, a run, or all files and runs in a folder, and rank them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,33 +25,39 @@ from emo.score.report import Scored, ScoreReport
 from emo.score.run_folder import answers_of_run, is_run, target_of
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+"""Extensions of files of predictions."""
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
+"""Exceptions that mean: this file or run cannot be scored."""
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """How files are read, and by what they are scored."""
+    """Options of `emo score`."""
 
     metric: str | None = None
-    """None: as such labels usually are."""
+    """Name of the metric; None: the usual one for labels of this kind."""
     classes: tuple[str, ...] = ()
+    """All classes that exist; empty: those in gold."""
     columns: Mapping[str, str] | None = None
-    """``id`` and ``prediction`` of the predictions, ``gold_id`` and ``label`` of the gold."""
+    """Names of columns: ``id`` and ``prediction`` of predictions, ``gold_id`` and ``label`` of
+    gold."""
     split: str | None = None
+    """The split to score; None: test if there is one, else all clips."""
     target: str | None = None
-    """Of a run; None: its first."""
+    """Target of runs; None: the first target of each."""
 
 
 def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
-    """Score one file or run, or every one of a folder.
+    """Score one file or run, or all files and runs in a folder.
 
     Args:
-        path: predictions, the folder of a run, or a folder of either.
-        gold_path: the labels.
-        options: how.
+        path: a file of predictions, the folder of a run, or a folder of such files and runs.
+        gold_path: the file of gold labels.
+        options: metric, columns and split.
 
     Raises:
-        EmoError: the gold cannot be read; the one file cannot be scored; a folder without files.
+        EmoError: gold cannot be read, the single file or run cannot be scored, or the folder holds
+            neither files nor runs.
     """
     if not path.exists():
         raise ScoreError(f"{path}: no such file or folder")
@@ -84,10 +90,10 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
 
 
 def classes_of(text: str | None) -> tuple[str, ...]:
-    """``joy, fear`` -> ``("joy", "fear")``.
+    """Parse the value of ``--classes``, such as ``joy, fear`` -> ``("joy", "fear")``.
 
     Raises:
-        ScoreError: a class twice, or only one.
+        ScoreError: a class occurs twice, or there is only one.
     """
     if text is None:
         return ()
@@ -98,6 +104,7 @@ def classes_of(text: str | None) -> tuple[str, ...]:
 
 
 def _inside(folder: Path, gold: Path) -> list[Path]:
+    """List the files of predictions and the runs in a folder, without the file of gold."""
     found = [
         each
         for each in sorted(folder.iterdir())
@@ -110,13 +117,17 @@ def _inside(folder: Path, gold: Path) -> list[Path]:
 
 
 def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths are the same existing file."""
     return other.exists() and one.samefile(other)
 
 
 def _golds_of(
     paths: Sequence[Path], gold_path: Path, options: ScoreOptions
 ) -> dict[Path, Gold | EmoError]:
-    """What each is scored against, or why it cannot be: runs on the columns that they predict."""
+    """Return path -> gold labels, or the error why it cannot be scored.
+
+    A run is scored on the column of the target that it predicts.
+    """
     read: dict[tuple[bool, str | None, str], Gold | EmoError] = {}
     golds: dict[Path, Gold | EmoError] = {}
     for path in paths:
@@ -142,6 +153,7 @@ def _golds_of(
 def _tried(
     path: Path, gold: Gold | EmoError, metric: Metric, metric_name: str, options: ScoreOptions
 ) -> Scored:
+    """Score a file or run; if it cannot be scored, return the error as its result."""
     try:
         if isinstance(gold, EmoError):
             raise gold
@@ -153,13 +165,18 @@ def _tried(
 
 
 def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOptions) -> Scored:
+    """Score a file or run.
+
+    Raises:
+        EmoError: it cannot be scored.
+    """
     if metric.kind in ("pairs", "spans"):
         split = options.split or "test"
         return Scored(name, score_conversations(path, gold, metric, split=split))
     rows = answers_of_run(path, options.target)[1] if is_run(path) else read_table(path)
     if is_run(path) and "cause_id" in rows.columns:
         raise ScoreError(
-            f"{path}: what it predicts is of pairs: give the JSON of conversations as --gold, or "
+            f"{path}: the run's target is of pairs: give the JSON of conversations as --gold, or "
             "another target with --target"
         )
     columns = options.columns or {}
@@ -186,7 +203,7 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
 
 
 def _by_seed(rows: TextTable) -> list[TextTable]:
-    """A table of several seeds, as `emo fit-head` writes it, one by one."""
+    """Split a table of several seeds, as `emo fit-head` writes it, into one table for each seed."""
     seeds = rows.columns.get("seed", [])
     if len(set(seeds)) < 2:
         return [rows]

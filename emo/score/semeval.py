@@ -1,7 +1,7 @@
-"""The scores of SemEval-2024 Task 3, emotion–cause pairs in conversations, from its JSON files.
+"""Scores of SemEval-2024 Task 3, emotion–cause pairs in conversations, from its JSON files.
 
-Reimplemented from the official scorer, whose every division has + 1e-8 below the line. Source:
-Wang et al. 2024 (arXiv:2405.13049).
+Reimplemented from the official scorer, which adds 1e-8 to the denominator of every division.
+Source: Wang et al. 2024 (arXiv:2405.13049).
 """
 
 from collections import Counter, defaultdict
@@ -12,27 +12,42 @@ from typing import Any, NamedTuple
 from emo.errors import FitError
 
 EMOTIONS = ("anger", "disgust", "fear", "joy", "sadness", "surprise")
+"""The emotions that count; neutral does not."""
 TINY = 1e-8
+"""Added to denominators, as the official scorer does."""
 
 
 class Pair(NamedTuple):
-    """What causes what; utterances count from 1, tokens from 0."""
+    """An utterance with an emotion and an utterance that causes it; both are counted from 1."""
 
     conversation: int
+    """Number of the conversation."""
     utterance: int
+    """Number of the utterance that has the emotion."""
     emotion: str
     cause: int
+    """Number of the utterance that causes it."""
     begin: int = 0
+    """First word of the cause in its utterance, counted from 0; 0 in subtask 2."""
     end: int = 0
+    """Word past the last of the cause; 0 in subtask 2."""
 
 
 def score_pairs(
     gold: Sequence[Mapping[str, Any]], predicted: Sequence[Mapping[str, Any]]
 ) -> dict[str, float]:
-    """Subtask 2: ``w_f1`` (the headline, weighted by each emotion's share of gold), ``micro_f1``.
+    """Score subtask 2, pairs of utterances.
+
+    Args:
+        gold: gold conversations, parsed from JSON.
+        predicted: predicted conversations, parsed from JSON.
+
+    Returns:
+        Precision, recall and F1: ``w_p``, ``w_r``, ``w_f1`` weighted by each emotion's share of
+        gold (``w_f1`` is the headline), and ``micro_p``, ``micro_r``, ``micro_f1``.
 
     Raises:
-        FitError: a conversation is missing, or an emotion unknown.
+        FitError: a conversation is missing, or an emotion is unknown.
     """
     gold_pairs, found_pairs = set(_pairs(gold)), set(_pairs(predicted))
     _expect_all(gold, predicted)
@@ -45,7 +60,19 @@ def score_pairs(
 def score_spans(
     gold: Sequence[Mapping[str, Any]], predicted: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, float]]:
-    """Subtask 1: ``strict`` (headline ``w_f1``: the same span) and ``proportional`` (overlap)."""
+    """Score subtask 1, whose causes are spans of words.
+
+    Args:
+        gold: gold conversations, parsed from JSON.
+        predicted: predicted conversations, parsed from JSON.
+
+    Returns:
+        ``strict`` (equal spans count) and ``proportional`` (overlapping words count), each with the
+        scores of :func:`score_pairs`; the headline is ``w_f1`` of ``strict``.
+
+    Raises:
+        FitError: a conversation is missing, or an emotion is unknown.
+    """
     _expect_all(gold, predicted)
     gold_pairs = list(_spans_of_gold(gold))
     found_pairs = list(dict.fromkeys(_pairs(predicted, spans=True)))
@@ -56,6 +83,7 @@ def score_spans(
 
 
 def _strict(gold: list[Pair], found: list[Pair]) -> dict[str, float]:
+    """Score spans that must be equal."""
     left, hits = Counter(gold), Counter[str]()
     for pair in found:
         if left[pair]:
@@ -65,22 +93,24 @@ def _strict(gold: list[Pair], found: list[Pair]) -> dict[str, float]:
 
 
 def _proportional(gold: list[Pair], found: list[Pair]) -> dict[str, float]:
+    """Score spans by the number of words that they share with the best gold span."""
     by_key: dict[tuple[int, int, str, int], list[int]] = defaultdict(list)
-    for origin, pair in enumerate(gold):
-        by_key[pair[:4]].append(origin)
+    for index, pair in enumerate(gold):
+        by_key[pair[:4]].append(index)
     overlap, matched, of_gold = Counter[str](), set[Pair](), Counter[str]()
     for pair in found:
-        rivals = []
-        for origin in by_key[pair[:4]]:
-            span = gold[origin]
+        candidates = []
+        for index in by_key[pair[:4]]:
+            span = gold[index]
             shared = min(pair.end, span.end) - max(pair.begin, span.begin)
             if shared > 0:
-                rivals.append((shared / (span.end - span.begin), shared, -origin))
-        if rivals:
-            _, shared, origin = max(rivals)
-            matched.add(gold[-origin])
+                candidates.append((shared / (span.end - span.begin), shared, -index))
+        if candidates:
+            _, shared, negative = max(candidates)  # of equal ones, the first in gold
+            best = gold[-negative]
+            matched.add(best)
             overlap[pair.emotion] += shared
-            of_gold[pair.emotion] += gold[-origin].end - gold[-origin].begin
+            of_gold[pair.emotion] += best.end - best.begin
     for pair in gold:
         of_gold[pair.emotion] += 0 if pair in matched else pair.end - pair.begin
     tokens = Counter[str]()
@@ -97,7 +127,15 @@ def _summary(
     *,
     shares: Mapping[str, int] | None = None,
 ) -> dict[str, float]:
-    """Weighted and micro precision, recall and F1."""
+    """Compute weighted and micro precision, recall and F1.
+
+    Args:
+        hits: emotion -> correct pairs (or words) among the predicted.
+        predicted: emotion -> predicted pairs (or words).
+        recalled: emotion -> gold pairs (or words) that were found.
+        gold: emotion -> gold pairs (or words).
+        shares: emotion -> weight; None: ``gold``.
+    """
     shares = shares or gold
     total = sum(shares.get(emotion, 0) for emotion in EMOTIONS)
     found = {"w_p": 0.0, "w_r": 0.0, "w_f1": 0.0}
@@ -112,15 +150,17 @@ def _summary(
 
 
 def _f1(precision: float, recall: float) -> float:
+    """Return the harmonic mean of precision and recall."""
     return 2 * precision * recall / (precision + recall + TINY)
 
 
 def _by_emotion(pairs: Iterable[Pair]) -> Counter[str]:
+    """Return emotion -> number of pairs."""
     return Counter(pair.emotion for pair in pairs)
 
 
 def _pairs(conversations: Sequence[Mapping[str, Any]], *, spans: bool = False) -> Iterable[Pair]:
-    """Pairs as predictions hold them; those of neutral do not count."""
+    """Iterate over the pairs in predictions (or gold of subtask 2), without those of neutral."""
     for conversation in conversations:
         for first, second in conversation["emotion-cause_pairs"]:
             utterance, emotion = _emotion(conversation, first)
@@ -136,9 +176,11 @@ def _pairs(conversations: Sequence[Mapping[str, Any]], *, spans: bool = False) -
 
 
 def _spans_of_gold(conversations: Sequence[Mapping[str, Any]]) -> Iterable[Pair]:
-    """Gold names spans by their words: without punctuation at the ends, where they first stand.
+    """Iterate over gold pairs of subtask 1, and find the positions of their causes.
 
-    One span of the public test ends within a word; as in the official scorer it is empty then.
+    Gold gives a cause as words; its span is where these words, without punctuation at the ends,
+    first occur in the utterance. One cause of the public test set ends within a word; its span is
+    empty, as in the official scorer.
     """
     for conversation in conversations:
         texts = {int(u["utterance_ID"]): u["text"].split() for u in conversation["conversation"]}
@@ -146,14 +188,15 @@ def _spans_of_gold(conversations: Sequence[Mapping[str, Any]]) -> Iterable[Pair]
             utterance, emotion = _emotion(conversation, first)
             number, _, words = str(second).partition("_")
             span, text = _trimmed(words.split()), texts[int(number)]
-            origins = range(len(text) - len(span) + 1)
-            begin = next((k for k in origins if text[k : k + len(span)] == span), None)
+            starts = range(len(text) - len(span) + 1)
+            begin = next((k for k in starts if text[k : k + len(span)] == span), None)
             ends = (0, 0) if begin is None else (begin, begin + len(span))
             where = (conversation["conversation_ID"], utterance, emotion, int(number))
             yield Pair(*where, *ends)
 
 
 def _trimmed(words: list[str]) -> list[str]:
+    """Remove words of punctuation alone from both ends."""
     while words and all(letter in punctuation for letter in words[0]):
         words = words[1:]
     while words and all(letter in punctuation for letter in words[-1]):
@@ -162,6 +205,7 @@ def _trimmed(words: list[str]) -> list[str]:
 
 
 def _emotion(conversation: Mapping[str, Any], cell: str) -> tuple[int, str]:
+    """Split ``3_joy`` into the number of the utterance and the emotion."""
     utterance, _, emotion = cell.partition("_")
     if emotion not in (*EMOTIONS, "neutral"):
         raise FitError(
@@ -172,6 +216,7 @@ def _emotion(conversation: Mapping[str, Any], cell: str) -> tuple[int, str]:
 
 
 def _expect_all(gold: Sequence[Mapping[str, Any]], predicted: Sequence[Mapping[str, Any]]) -> None:
+    """Raise FitError when a gold conversation is not predicted."""
     found = {conversation["conversation_ID"] for conversation in predicted}
     missing = [c["conversation_ID"] for c in gold if c["conversation_ID"] not in found]
     if missing:

@@ -1,4 +1,4 @@
-"""`emo submit semeval2024`: the files that SemEval-2024 Task 3 takes, checked by its rules."""
+"""`emo submit semeval2024`: write the file that SemEval-2024 Task 3 accepts; check its rules."""
 
 import json
 import os
@@ -14,21 +14,22 @@ from emo.score.semeval import EMOTIONS
 
 PAIRS_FILE = "Subtask_2_pred.json"
 NO_SPANS = (
-    "Subtask_1_pred.json: not written; subtask 1 asks for the words of the cause, and this run "
+    "Subtask_1_pred.json: not written; subtask 1 needs the words of the cause, and this run "
     "predicts which utterance it is"
 )
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What was written."""
+    """Result of writing a submission."""
 
     path: Path
+    """The file."""
     conversations: int
     pairs: int
 
     def table(self) -> str:
-        """For people."""
+        """Return the result as text for people."""
         return (
             f"{self.pairs:,} pairs in {self.conversations:,} conversations -> {self.path}\n"
             "checked: conversations complete, emotions known, utterances in range\n" + NO_SPANS
@@ -42,12 +43,13 @@ def submit_semeval(
     """Write the predicted pairs of a run.
 
     Args:
-        run: of `emo fit-head` with a target of pairs.
-        out: folder, made when it does not exist.
-        split: whose conversations.
-        seed: of the run; None: the one it kept.
-        manifest: it was fitted on; None: where ``run.json`` says.
-        predictions: what `emo predict` wrote for ``manifest``, of which nobody knows the labels.
+        run: folder of a run of `emo fit-head` with a target of pairs.
+        out: folder for the file; it is made when it does not exist.
+        split: the split of the conversations.
+        seed: seed of the run; None: the one whose head it kept.
+        manifest: the manifest of the conversations; None: the one in ``run.json``.
+        predictions: a file that `emo predict` wrote for ``manifest``; None: the run's own
+            predictions.
 
     Raises:
         EmoError: the run has no pairs, or they break a rule of the task.
@@ -64,25 +66,28 @@ def submit_semeval(
 def check_pairs(
     found: Sequence[Mapping[str, Any]], utterances: Mapping[int, set[int]], where: str
 ) -> None:
-    """The rules of the task's scorer.
+    """Check predicted pairs by the rules of the task's scorer.
 
     Args:
-        found: conversations with their pairs.
-        utterances: conversation -> the numbers of its utterances.
-        where: named in errors.
+        found: predicted conversations with their pairs.
+        utterances: conversation -> numbers of its utterances.
+        where: start of error messages.
 
     Raises:
-        ScoreError: a conversation is missing, unknown or there twice, an emotion is unknown, or
+        ScoreError: a conversation is missing, unknown or occurs twice, an emotion is unknown, or
             an utterance does not exist.
     """
     numbers = [one["conversation_ID"] for one in found]
     for number in utterances:
         if numbers.count(number) != 1:
-            raise ScoreError(f"{where}: conversation {number} stands {numbers.count(number)} times")
+            raise ScoreError(
+                f"{where}: expected conversation {number} once, found it {numbers.count(number)} "
+                "times"
+            )
     for one in found:
         number = one["conversation_ID"]
         if number not in utterances:
-            raise ScoreError(f"{where}: conversation {number} is none of the split")
+            raise ScoreError(f"{where}: conversation {number} is not in the split")
         for first, second in one["emotion-cause_pairs"]:
             utterance, _, emotion = first.partition("_")
             if emotion not in EMOTIONS:
@@ -92,12 +97,13 @@ def check_pairs(
                 )
             if not {int(utterance), int(second)} <= utterances[number]:
                 raise ScoreError(
-                    f"{where}: conversation {number}: pair {first}, {second}: it has utterances "
-                    f"{min(utterances[number])} to {max(utterances[number])}"
+                    f"{where}: conversation {number}: pair {first}, {second}: the conversation has "
+                    f"utterances {min(utterances[number])} to {max(utterances[number])}"
                 )
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a file that appears whole; make its folder."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

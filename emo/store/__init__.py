@@ -1,4 +1,4 @@
-"""The store: a folder of cached tokens, one sub-folder a recipe, one immutable file a part.
+"""The store: a folder of cached tokens, with a sub-folder for each recipe and a file for each part.
 
 May import: ragged, store.part, store.recipe, store.store.
 Read first: store.py.

@@ -1,4 +1,4 @@
-"""Sequences whose length is known before what is in them: ids are made, parts opened, on demand."""
+"""Collections of known length whose items are made on demand: clip ids, opened parts, streams."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar, overload
@@ -7,10 +7,10 @@ from emo.store.part.reader import Part
 
 
 class LazyParts(Sequence[Part]):
-    """Parts that are opened when they are asked for."""
+    """Parts by index; each is opened when it is first used."""
 
     def __init__(self, names: Sequence[str], open_part: Callable[[str], Part]) -> None:
-        """Open each of ``names`` by ``open_part``."""
+        """Take the file names of the parts, and the function that opens a part by its name."""
         self.names, self._open = names, open_part
 
     def __len__(self) -> int:
@@ -21,10 +21,10 @@ class LazyParts(Sequence[Part]):
 
 
 class LazyIds(Sequence[str]):
-    """Clip ids of which the number is known; they are made when somebody looks at them."""
+    """Clip ids whose count is known; the list is built when an id is first read."""
 
     def __init__(self, count: int, load: Callable[[], list[str]]) -> None:
-        """``load`` makes the ``count`` ids."""
+        """Take the number of ids, and the function that builds the list of them."""
         self._count, self._load = count, load
 
     def __len__(self) -> int:
@@ -48,10 +48,10 @@ V = TypeVar("V")
 
 
 class LazyDict(Mapping[str, V]):
-    """Values that are made on demand, each once; making one may raise."""
+    """A mapping whose values are built on first use, each once; building one may raise."""
 
     def __init__(self, makers: Mapping[str, Callable[[], V]]) -> None:
-        """What makes each."""
+        """Take a function for each key that builds its value."""
         self._makers = makers
         self._values: dict[str, V] = {}
 

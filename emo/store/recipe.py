@@ -1,4 +1,4 @@
-"""What made the numbers of a store: backbone, weights, options and streams, with a fingerprint."""
+"""The recipe: everything that determines the values of stored tokens, and its fingerprint."""
 
 import hashlib
 import json
@@ -11,25 +11,26 @@ import numpy as np
 from emo.errors import StoreError
 
 IMPORTED = "import-"
-"""How the backbone of numbers from a file is called, before the file's format."""
+"""Start of the backbone's name in recipes of imported tokens; the file format's name follows."""
 RECIPE_FILE = "recipe.json"
+"""Name of the file in a recipe's folder that holds the recipe."""
 
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """One named output of a backbone: what a token of it is."""
+    """Width, dtype and meaning of the tokens of one stream, a named output of a backbone."""
 
     dim: int
-    """D, the length of a token."""
+    """Length of one token, D."""
     dtype: str = "float16"
-    """As stored: ``float16``, ``float32``, ``uint8`` …"""
+    """Dtype in the store: ``float16``, ``float32``, ``uint8`` …"""
     level: str = "frame"
-    """What one token stands for: ``frame``, ``window``, ``word``, ``clip`` …"""
+    """What one token describes: ``frame``, ``window``, ``word``, ``clip`` …"""
     kind: Literal["dense", "sparse", "image"] = "dense"
-    """How a head scales it: ``dense`` per dimension, ``sparse`` (hashed counts) by one number,
-    ``image`` (uint8 pixels) by 1/255."""
+    """How a head scales the values: ``dense`` each dimension by itself, ``sparse`` (hashed counts)
+    all by one number, ``image`` (uint8 pixels) by 1/255."""
     shape: tuple[int, ...] | None = None
-    """The shape of one token before it was flattened to D, such as (160, 160, 3); None: (D,)."""
+    """Shape of one token before it was flattened to (D,), such as (160, 160, 3); None: (D,)."""
 
     def __post_init__(self) -> None:
         if self.dim < 1 or (self.shape is not None and int(np.prod(self.shape)) != self.dim):
@@ -39,40 +40,41 @@ class StreamSpec:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that changes the values in a store, and nothing else."""
+    """Backbone, weights, options and streams: all that changes stored values, and nothing else."""
 
     backbone: str
-    """The plugin's name, or ``module:Class``."""
+    """Name of the backbone plugin, or ``module:Class``."""
     streams: dict[str, StreamSpec]
+    """Name of each stream -> its width, dtype and meaning."""
     options: dict[str, Any] = field(default_factory=dict)
-    """The backbone's options, JSON values; defaults included."""
+    """All options of the backbone with their values (JSON), defaults included."""
     weights: str | None = None
-    """SHA-256 of the weights, never their path; None: a backbone without weights."""
+    """SHA-256 of the weights (their path does not matter); None: a backbone without weights."""
     version: int = 1
-    """Raised by the backbone's author whenever its code changes the numbers."""
+    """Raised by the backbone's author when a change of its code changes the values."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What a reader of the tokens may want to know, JSON values, such as the temperature that the
-    weights were trained with. Not in the fingerprint: it follows from the rest."""
+    """Further facts for readers of the tokens (JSON values), such as the temperature that the
+    weights were trained with. They follow from the rest and are not part of the fingerprint."""
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits of SHA-256 over the canonical JSON of the recipe."""
+        """First 16 hex digits of the SHA-256 of the recipe's canonical JSON, without facts."""
         document = {name: value for name, value in self.to_json().items() if name != "facts"}
         return hashlib.sha256(_canonical(document).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """A dict of JSON values from which :meth:`from_json` makes an equal recipe."""
+        """Return the recipe as a dict of JSON values; :meth:`from_json` is the inverse."""
         document: dict[str, Any] = json.loads(_canonical(asdict(self)))
         if not self.facts:
-            del document["facts"]  # as in stores from before there were any
+            del document["facts"]  # stores of earlier versions have no such key
         return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Recipe":
-        """The recipe that :meth:`to_json` wrote.
+        """Build a recipe from the dict that :meth:`to_json` returned.
 
         Raises:
-            StoreError: the document lacks a field or has a wrong one.
+            StoreError: a field is missing or invalid.
         """
         try:
             streams = {
@@ -85,7 +87,7 @@ class Recipe:
             raise StoreError(f"not a recipe: {error!r} in {str(document)[:200]}") from error
 
     def differences(self, other: "Recipe") -> list[str]:
-        """One line for each field in which ``other`` differs: ``options.frames: 8 -> 16``.
+        """Return a line such as ``options.frames: 8 -> 16`` for each field that differs.
 
         Facts are left out, as they are from the fingerprint.
         """
@@ -101,10 +103,12 @@ _FIELDS = ("backbone", "streams", "options", "weights", "version")
 
 
 def _canonical(value: object) -> str:
+    """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    """Return nested dicts as one dict with dotted keys."""
     if not isinstance(value, dict):
         return {prefix: value}
     return {

@@ -1,36 +1,34 @@
-"""One recipe of a store: its clips, each once, and their tokens."""
+"""Read one recipe of a store: its clips, each once, what is known about them, and their tokens."""
 
 import bisect
 import difflib
 import json
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
-from emo.store.backend.location import Location, file_names
-from emo.store.backend.object_path import ObjectPath
-from emo.store.backend.parallel import at_once
-from emo.store.index.file import DamagedIndexError, index_paths, open_index
+from emo.store.backend.location import Location
+from emo.store.index.file import DamagedIndexError
 from emo.store.index.gather import OpenParts, StreamRows
 from emo.store.index.indexed import Indexed
 from emo.store.index.merged import Merged
 from emo.store.lazy import LazyIds
-from emo.store.part.reader import Part
-from emo.store.part.zip import DamagedPart, GoneError
+from emo.store.part.zip import GoneError
 from emo.store.recipe import RECIPE_FILE, Recipe
-
-V = TypeVar("V")
+from emo.store.recipe_parts import RecipeParts
 
 _NEAR_IDS = 1000
-"""Ids among which the nearest to an unknown one is looked for; a million would take a minute."""
+"""Ids among which a similar one is looked for in errors; among a million it would take a minute."""
 
 
 class RecipeFolder:
-    """The sub-folder of one recipe; parts are opened when something is first asked of them."""
+    """The sub-folder of one recipe in a store, for reading.
+
+    Its files are in :attr:`parts`; a part is opened when something is first read from it.
+    """
 
     def __init__(self, path: Location) -> None:
         """Open the folder ``path``.
@@ -40,174 +38,111 @@ class RecipeFolder:
         """
         self.path = path
         self.name = path.name
-        self._is_remote = isinstance(path, ObjectPath)
         self.recipe = read_recipe(path)
-        self._fingerprint = self.recipe.fingerprint
-        self._parts: dict[str, Part] = {}
-        self._names: list[str] = []
-        self._merged: Merged | Indexed | None = None
-        self._may_use_index = True
-        self._rows: dict[str, StreamRows] = {}
+        self.parts = RecipeParts(path, self.recipe)
+        """The committed parts, and what maintaining the store needs of them."""
         self._opened = OpenParts()
-        self.refresh()
+        # the clips, and the stream readers made for them; one value, so that another thread
+        # cannot take the readers of other clips
+        self._rows: tuple[Merged | Indexed | None, dict[str, StreamRows]] = (None, {})
 
     def __reduce__(self) -> tuple[type["RecipeFolder"], tuple[Location]]:
-        """Pickled, it is opened anew where it is read."""
+        """Pickle the path alone; unpickling opens the folder again."""
         return RecipeFolder, (self.path,)
 
     @property
     def ids(self) -> Sequence[str]:
-        """Finished clips, each once, in order of part file name, then position."""
-        clips = self._ask(lambda clips: clips)
+        """Finished clips, each once, in order of part file name, then of position in the part."""
+        clips = self.parts.ask(lambda clips: clips)
         if isinstance(clips, Merged):
             return clips.ids
-        return LazyIds(len(clips), lambda: self._ask(lambda clips: clips.ids))
+        return LazyIds(len(clips), lambda: self.parts.ask(lambda clips: clips.ids))
 
     @property
     def failures(self) -> dict[str, str]:
-        """Clip id -> reason, of clips without tokens; see :mod:`emo.store.index.merged`."""
-        return self._ask(lambda clips: clips.failures)
+        """Clip without tokens -> reason; :mod:`emo.store.index.merged` says which entry counts."""
+        return self.parts.ask(lambda clips: clips.failures)
 
     @property
     def sources(self) -> dict[str, str]:
-        """Clip id -> source hash of the winning entry, failed clips included."""
-        return self._ask(lambda clips: clips.sources)
+        """Clip id, also of failed clips -> hash of its source files, from the winning entry."""
+        return self.parts.ask(lambda clips: clips.sources)
 
     @property
     def attempts(self) -> dict[str, int]:
-        """Clip id -> the highest attempt made at it."""
-        return self._ask(lambda clips: clips.attempts)
+        """Clip id -> number of its latest attempt; 0 is the first."""
+        return self.parts.ask(lambda clips: clips.attempts)
 
     @property
     def absent(self) -> dict[str, dict[str, str]]:
-        """Clip id -> stream -> why the clip lacks it."""
-        return self._ask(lambda clips: clips.absent)
+        """Clip id -> stream that the clip lacks -> reason."""
+        return self.parts.ask(lambda clips: clips.absent)
 
     @property
     def notes(self) -> dict[str, dict[str, float]]:
-        """Clip id -> numbers kept beside its tokens."""
-        return self._ask(lambda clips: clips.notes)
+        """Clip id -> name -> number kept beside the clip's tokens."""
+        return self.parts.ask(lambda clips: clips.notes)
 
     @property
     def part_paths(self) -> list[Location]:
         """The committed parts, in order of their names; none of them is opened."""
-        return [self.path / name for name in self._names]
+        return self.parts.paths
+
+    def refresh(self) -> None:
+        """List the folder again: parts committed or removed since the last time are noticed."""
+        self.parts.refresh()
 
     def read(
         self, stream: str, ids: Sequence[str] | None = None, *, threads: int | None = None
     ) -> Ragged:
-        """Tokens of a stream, copied into RAM, verified.
+        """Read the tokens of a stream into memory and verify their checksums.
 
         Args:
-            stream: its name.
-            ids: clips, in the order wanted; None: all finished ones in the order of :attr:`ids`.
-            threads: None: 2 for a large read, else 1.
+            stream: name of the stream.
+            ids: clips in the wanted order; None: all finished clips in the order of :attr:`ids`.
+            threads: threads that copy; None: 2 for a large read, else 1.
 
         Returns:
-            One entry an id; of length 0 for a clip without this stream.
+            values (ΣT, D) in the stored dtype and offsets int64 (N+1,), one entry for each id; a
+            clip without this stream has length 0.
 
         Raises:
-            StoreError: an unknown stream or clip (the nearest is offered), or a damaged part.
+            StoreError: an unknown stream or clip (similar names are offered), or a damaged part.
         """
         try:
-            if ids is not None and len(ids) == 1 and stream in self._rows:  # the short way
-                return self._rows[stream].one(self.merged.slots[ids[0]])
+            if ids is not None and len(ids) == 1:  # the short way, for random access
+                clips, (seen, rows) = self.parts.merged, self._rows
+                if seen is clips and stream in rows:
+                    return rows[stream].one(clips.slots[ids[0]])
         except (KeyError, DamagedIndexError, GoneError):
-            pass  # the long way says what it is
-        return self._ask(lambda clips: self._read(clips, stream, ids, threads))
+            pass  # the long way repeats the read or says what is wrong
+        return self.parts.ask(lambda clips: self._read(clips, stream, ids, threads))
 
     def read_present(self, stream: str, ids: Sequence[str]) -> Ragged:
-        """As :meth:`read`, but a clip the recipe has no tokens of has length 0."""
+        """Read tokens like :meth:`read`; unknown and failed clips have length 0.
+
+        Args:
+            stream: name of the stream.
+            ids: clips in the wanted order.
+
+        Returns:
+            values (ΣT, D) in the stored dtype and offsets int64 (N+1,).
+        """
 
         def read(clips: Merged | Indexed) -> Ragged:
             slots = np.array([clips.slots.get(clip_id, -1) for clip_id in ids], np.int64)
-            return self._stream(stream).many(slots)
+            return self._stream(clips, stream).many(slots)
 
-        return self._ask(read)
+        return self.parts.ask(read)
 
     def lengths(self, stream: str) -> np.ndarray:
-        """(N,) int64, tokens of each clip of :attr:`ids` in a stream; 0 where it is absent."""
-        return self._ask(lambda clips: self._stream(stream).lengths(clips.order))
-
-    def refresh(self) -> None:
-        """See parts that were committed, and forget those set aside, since the last look."""
-        try:
-            names = sorted(name for name in file_names(self.path) if _is_part(name))
-        except OSError as error:
-            raise StoreError(f"{self.path} cannot be read: {error.strerror}") from error
-        if names != self._names:
-            self._names = names
-            self._forget()
-
-    def reopen(self) -> None:
-        """As :meth:`refresh`, and look for an index again."""
-        self._may_use_index = True
-        self._forget()
-        self.refresh()
-
-    def open_part(self, path: Location) -> Part:
-        """One part, opened once.
-
-        Raises:
-            StoreError: it is damaged, gone, or of another recipe.
-        """
-        part = self._parts.get(path.name)
-        if part is None:
-            part = Part(path)
-            if part.fingerprint != self._fingerprint:
-                what = f"it is of recipe {part.fingerprint}, not {self._fingerprint}"
-                raise DamagedPart(path, what)
-            self._parts[path.name] = part
-        return part
-
-    @property
-    def merged(self) -> Merged | Indexed:
-        """All parts as one: as the index tells when there is a usable one, else from them."""
-        if self._merged is None:
-            indexed = self._indexed()
-            self._merged = self.merge() if indexed is None else indexed
-        return self._merged
-
-    def merge(self) -> Merged:
-        """All parts as one, read from themselves whatever an index says."""
-        parts = at_once(self._is_remote, self.open_part, self.part_paths)
-        self._parts = dict(zip(self._names, parts, strict=True))
-        return Merged(parts)
-
-    def _indexed(self) -> Indexed | None:
-        for path in index_paths(self.path) if self._may_use_index else ():
-            columns = open_index(path, self._fingerprint, set(self._names))
-            if columns is not None:
-                try:
-                    return Indexed(columns, self._names, self.recipe.streams, self._open_named)
-                except DamagedIndexError:
-                    continue
-        return None
-
-    def _open_named(self, name: str) -> Part:
-        return self.open_part(self.path / name)
-
-    def _ask(self, question: Callable[[Merged | Indexed], V]) -> V:
-        """Answer from all parts, also when an index fails or parts are replaced meanwhile."""
-        while True:
-            try:
-                return question(self.merged)
-            except DamagedIndexError:
-                self._may_use_index = False
-                self._forget()
-            except GoneError:
-                names = self._names
-                self.refresh()  # `emo store compact` may have put their clips elsewhere
-                if names == self._names:
-                    raise
-
-    def _forget(self) -> None:
-        self._merged, self._rows = None, {}
+        """Return int64 (N,), tokens of each clip of :attr:`ids`; 0: the clip lacks the stream."""
+        return self.parts.ask(lambda clips: self._stream(clips, stream).lengths(clips.order))
 
     def _read(
         self, clips: Merged | Indexed, stream: str, ids: Sequence[str] | None, threads: int | None
     ) -> Ragged:
-        rows = self._rows.get(stream) or self._stream(stream)
+        rows = self._stream(clips, stream)
         if ids is None:
             return rows.many(clips.order, threads=threads)
         slots = clips.slots
@@ -218,18 +153,24 @@ class RecipeFolder:
         except KeyError as error:
             raise StoreError(self._unknown_clip(error.args[0])) from None
 
-    def _stream(self, stream: str) -> StreamRows:
-        rows = self._rows.get(stream)
+    def _stream(self, clips: Merged | Indexed, stream: str) -> StreamRows:
+        """Return the reader of one stream; it is kept until the clips change."""
+        seen, readers = self._rows
+        if seen is not clips:
+            readers = {}
+            self._rows = (clips, readers)
+        rows = readers.get(stream)
         if rows is None:
             if stream not in self.recipe.streams:
                 raise StoreError(f"{self.path}: {unknown('stream', stream, self.recipe.streams)}")
             spec = self.recipe.streams[stream]
-            rows = self._rows[stream] = StreamRows(
-                self.merged, stream, spec, self._opened, is_remote=self._is_remote
+            rows = readers[stream] = StreamRows(
+                clips, stream, spec, self._opened, is_remote=self.parts.is_remote
             )
         return rows
 
     def _unknown_clip(self, clip_id: str) -> str:
+        """Return the error message for a clip without tokens."""
         if clip_id in self.failures:
             return f"{self.path}: clip {clip_id!r} failed: {self.failures[clip_id]}"
         ids = sorted(self.ids)
@@ -240,15 +181,11 @@ class RecipeFolder:
         return f"{self.path}: no clip {clip_id!r} among its {len(ids)}{hint}"
 
 
-def _is_part(name: str) -> bool:
-    return name.startswith("part-") and name.endswith(".zarr.zip")
-
-
 def read_recipe(folder: Location) -> Recipe:
-    """The recipe of a folder.
+    """Read the ``recipe.json`` of a recipe's folder.
 
     Raises:
-        StoreError: there is none, or it is no recipe.
+        StoreError: the file is missing, is not a recipe, or was edited by hand.
     """
     file = folder / RECIPE_FILE
     try:
@@ -256,11 +193,11 @@ def read_recipe(folder: Location) -> Recipe:
     except OSError as error:
         raise StoreError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise StoreError(f"{file} is no JSON ({error}); restore it from a copy") from error
+        raise StoreError(f"{file} is not valid JSON ({error}); restore it from a copy") from error
     recipe = Recipe.from_json(document)
     if document.get("fingerprint") != recipe.fingerprint:
         raise StoreError(
-            f"{file}: its fingerprint is {document.get('fingerprint')}, but what it says makes "
-            f"{recipe.fingerprint}. It was edited by hand; restore it."
+            f"{file}: expected fingerprint {recipe.fingerprint}, which follows from the recipe, "
+            f"got {document.get('fingerprint')}. The file was edited by hand; restore it."
         )
     return recipe

@@ -1,4 +1,4 @@
-"""The store: a folder with one sub-folder a recipe; opens, creates and reads them."""
+"""Open, create and read a store: a folder with a sub-folder for each recipe."""
 
 import json
 import re
@@ -18,7 +18,7 @@ __all__ = ["RecipeFolder", "Store"]
 
 
 class Store:
-    """Cached tokens of clips, by recipe.
+    """The cached tokens of clips, grouped by the recipe that made them.
 
     Example::
 
@@ -31,11 +31,11 @@ class Store:
         """Open a store.
 
         Args:
-            path: its folder, or a URL such as ``s3://bucket/features``.
-            may_be_empty: no recipe in a folder with other things in it is no error.
+            path: the store's folder, or a URL such as ``s3://bucket/features``.
+            may_be_empty: accept a folder that holds other things but no recipe.
 
         Raises:
-            StoreError: there is none.
+            StoreError: there is no store at ``path``.
         """
         self.path = location(path)
         try:
@@ -50,6 +50,7 @@ class Store:
             for folder in inside
             if (folder / RECIPE_FILE).is_file() and not folder.name.startswith(".")
         }
+        """Name of each recipe -> its folder."""
         if not may_be_empty and not self.recipes and not _is_unfinished(self.path, inside):
             raise StoreError(
                 f"{self.path} is no store: no folder in it holds a {RECIPE_FILE}. "
@@ -58,7 +59,7 @@ class Store:
 
     @classmethod
     def create(cls, path: Location | str) -> "Store":
-        """Open a store, made when it does not exist.
+        """Open a store; make its folder if it does not exist.
 
         Raises:
             StoreError: the folder cannot be made.
@@ -71,12 +72,13 @@ class Store:
         return cls(path, may_be_empty=True)  # another process may be adding the first recipe
 
     def add_recipe(self, name: str, recipe: Recipe) -> RecipeFolder:
-        """The folder of ``recipe``, made when it does not exist.
+        """Return the folder of a recipe; make it if it does not exist.
 
-        Several processes may add the same recipe at once.
+        Several processes may add the same recipe at the same time.
 
         Raises:
-            StoreError: another recipe has the name, the name is none, or nothing can be written.
+            StoreError: another recipe has the name, the name is invalid, or the folder cannot be
+                written.
         """
         if not re.fullmatch(r"[\w-][\w.-]*", name):
             raise StoreError(f"recipe name {name!r}: expected letters, digits, '-', '_' and '.'")
@@ -99,21 +101,33 @@ class Store:
         return self.recipes[name]
 
     def read(self, stream: str, ids: Sequence[str] | None = None) -> Ragged:
-        """Tokens of ``recipe/stream``; see :meth:`RecipeFolder.read`."""
+        """Read the tokens of a stream of a recipe.
+
+        Args:
+            stream: ``RECIPE/STREAM``, such as ``classic/audio``.
+            ids: clips in the wanted order; None: all finished clips in the order of :meth:`ids`.
+
+        Returns:
+            values (ΣT, D) in the stored dtype and offsets int64 (N+1,); a clip without this stream
+            has length 0.
+
+        Raises:
+            StoreError: an unknown recipe, stream or clip, or a damaged part.
+        """
         recipe, slash, name = stream.partition("/")
         if not slash:
             raise StoreError(f"stream {stream!r}: expected RECIPE/STREAM, such as classic/audio")
         return self._recipe(recipe).read(name, ids)
 
     def ids(self, recipe: str) -> Sequence[str]:
-        """Finished clips of a recipe, each once."""
+        """Return the finished clips of a recipe, each once."""
         return self._recipe(recipe).ids
 
     def chosen(self, recipe: str | None) -> list[RecipeFolder]:
-        """The folder of a recipe, or those of all.
+        """Return the folder of one recipe, or of all recipes for None.
 
         Raises:
-            StoreError: there is none of this name.
+            StoreError: there is no recipe of this name.
         """
         return list(self.recipes.values()) if recipe is None else [self._recipe(recipe)]
 
@@ -124,21 +138,23 @@ class Store:
 
 
 def _is_unfinished(store: Location, inside: Sequence[Location]) -> bool:
-    """Empty, or left so by a process that was killed while it made its first recipe."""
+    """Return whether the store is empty or was left so by a process killed in its first recipe."""
     if isinstance(store, ObjectPath):
-        return False  # a name below which there is nothing was never made a store
+        return False  # buckets have no empty folders: there is nothing at all
     return all(map(_holds_nothing, inside))
 
 
 def _holds_nothing(folder: Location) -> bool:
+    """Return whether a folder holds nothing but temporary files of writers."""
     return folder.is_dir() and all(file.name.startswith(".tmp-") for file in folder.iterdir())
 
 
-def _compare(folder: Location, ours: Recipe, asked: Recipe) -> None:
-    differences = ours.differences(asked)
+def _compare(folder: Location, stored: Recipe, wanted: Recipe) -> None:
+    """Raise StoreError unless the stored recipe is the wanted one."""
+    differences = stored.differences(wanted)
     if differences:
         raise StoreError(
-            f"{folder} was built with recipe {ours.fingerprint}; this run asks for "
-            f"{asked.fingerprint}: {'; '.join(differences)}. Repeat the options it was built with, "
-            "or add --as NAME to keep both."
+            f"{folder} was built with recipe {stored.fingerprint}; this run asks for "
+            f"{wanted.fingerprint}: {'; '.join(differences)}. Repeat the options it was built "
+            "with, or add --as NAME to keep both."
         )

@@ -8,7 +8,7 @@ import pytest
 from emo import plugins
 from emo.datasets.counts import BY_SPLIT, SPLITS
 from emo.datasets.dataset import Dataset
-from emo.datasets.make import LIBRARY, Wish, make_manifest
+from emo.datasets.make import LIBRARY, DatasetRequest, make_manifest
 from emo.errors import DatasetError
 from emo.manifest import read_manifest
 from tests.datasets.conftest import media  # noqa: F401 - a fixture
@@ -33,8 +33,8 @@ def made(name, tmp_path, media):  # noqa: F811
     assert name in TREES, f"write a small download of {name} in tests/datasets/trees.py"
     (tmp_path / "down").mkdir()
     tree = TREES[name](tmp_path / "down", media)
-    wish = Wish(is_partial="--partial" in tree.words)
-    return tree, make_manifest(name, tmp_path / "down", out=tmp_path / "m.csv", wish=wish)
+    request = DatasetRequest(is_partial="--partial" in tree.words)
+    return tree, make_manifest(name, tmp_path / "down", out=tmp_path / "m.csv", request=request)
 
 
 def test_the_card_says_where_to_get_it_and_what_is_wrong_with_it(kind):
@@ -96,8 +96,10 @@ def first_file(tmp_path):
     return tmp_path / path, path.removeprefix("down/")
 
 
-def again(name, tmp_path, **wish):
-    return make_manifest(name, tmp_path / "down", out=tmp_path / "m.csv", wish=Wish(**wish))
+def again(name, tmp_path, **request):
+    return make_manifest(
+        name, tmp_path / "down", out=tmp_path / "m.csv", request=DatasetRequest(**request)
+    )
 
 
 def test_a_broken_clip_is_listed_and_left_out_of_a_partial_manifest(name, made, tmp_path):

@@ -1,5 +1,6 @@
 """Every executor: each part once, failures reported, two runs of one part harmless."""
 
+import doctest
 import multiprocessing
 import os
 import signal
@@ -9,12 +10,13 @@ import time
 import pytest
 
 from emo import plugins
+from emo.extract import executor
 from emo.extract.executor import EXECUTORS, Progress, make_executor
 from emo.extract.job.folder import write_job
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
-from emo.extract.job.resources import Resources
 from emo.extract.job.status import status
+from emo.extract.resume import run_parts
 from emo.manifest import Clip
 from emo.store.maintain.verify import verify
 from emo.store.store import Store
@@ -25,7 +27,7 @@ MARKS = {"ray": [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]}  # Ray'
 NAMES = [pytest.param(n, marks=MARKS.get(n, ())) for n in plugins.available(EXECUTORS)]
 SLOW = MARKS | {"slurm": pytest.mark.slow}  # a task's imports take seconds; one test runs always
 SOMETIMES = [pytest.param(n, marks=SLOW.get(n, ())) for n in plugins.available(EXECUTORS)]
-RESOURCES = {"slurm": Resources(parts_per_task=100)}
+OPTIONS = {"slurm": {"parts_per_task": 100}}
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +54,8 @@ def job_of(job, texts, part_clips=3):
 
 
 def run(name, workers, folder, progress=None):
-    executor = make_executor(name, workers, RESOURCES.get(name, Resources()))
-    return executor.run(folder, folder.parts, progress or Progress())
+    runner = make_executor(name, workers, OPTIONS.get(name, {}))
+    return runner.run(folder, folder.parts, progress or Progress())
 
 
 @pytest.mark.parametrize("name", SOMETIMES)
@@ -123,3 +125,14 @@ def test_a_stop_signal_commits_what_is_finished(number, job):
     assert time.monotonic() - began < 5
     assert 0 < clips < 200
     assert len(Store(job.store).recipes["letters"].ids) == clips
+
+
+def test_the_example_of_the_contract_runs_a_job(job):
+    """The docstring's own doctest has no parts to run."""
+    names = {**vars(executor), "run_parts": run_parts, "time": time}
+    for example in doctest.DocTestParser().get_examples(executor.__doc__)[:-1]:
+        exec(example.source, names)
+    kind, folder = names["OneByOne"], job_of(job, ["a", "b", "!raise"])
+    report = kind(None, kind.Options()).run(folder, folder.parts, Progress())
+    assert (report.clips, report.exit_code) == (3, 3)
+    assert sorted(Store(job.store).ids("letters")) == ["c000", "c001"]

@@ -205,7 +205,10 @@ def test_an_export_that_breaks_off_leaves_nothing(name, folder, tmp_path):
 def test_every_format_is_listed_with_its_options(emo):
     code, out, _ = emo("list", "formats")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()[1:]] == NAMES
+    table = out.split("\n\n")[0]
+    assert [line.split()[0] for line in table.splitlines()[1:]] == NAMES
+    code, out, _ = emo("list", "formats", "mmsa")
+    assert (code, "  split_in_id  " in out, "`emo store export`" in out) == (0, True, True)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from emo.datasets.library.folder import Folder, FolderOptions
-from emo.datasets.make import Wish, make_manifest
-from emo.datasets.tree import look
+from emo.datasets.make import DatasetRequest, make_manifest
+from emo.datasets.tree import list_tree
 from emo.manifest import read_manifest
 from emo.store import Store
 from tests.datasets.trees import TREES, hostile_npz, rows_of, table
@@ -25,8 +25,8 @@ def make(tmp_path, media):
         change(folder)
         out = tmp_path / "m.csv"
         out.unlink(missing_ok=True)
-        wish = Wish(options, is_partial=partial)
-        report = make_manifest(name, folder, out=out, wish=wish)
+        request = DatasetRequest(options, is_partial=partial)
+        report = make_manifest(name, folder, out=out, request=request)
         return (rows_of(out) if out.exists() else None), report
 
     return run
@@ -76,7 +76,7 @@ def test_meld_faults_of_the_published_archive_do_not_stop_anybody(make, media):
     assert by_text["Oh"] == by_text["No"] == ""
     assert by_text["Hi"].endswith("dia125_utt4.mp4")
     assert not report.missing
-    assert "wrong in the published data too, their rows go without: 2" in report.text()
+    assert "wrong in the published data, too; their rows are kept without: 2" in report.text()
 
 
 def test_the_tables_of_meld_alone_make_a_manifest_of_texts(make):
@@ -258,7 +258,7 @@ def test_a_folder_tells_label_and_split_or_a_pattern_does(make, tmp_path):
 def test_the_label_is_the_nearest_folder_that_is_no_split(tmp_path, path, split, label):
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).touch()
-    (row,) = Folder.read(look(tmp_path), FolderOptions()).rows
+    (row,) = Folder.read(list_tree(tmp_path), FolderOptions()).rows
     assert (row["split"] or None, row["label"] or None) == (split, label)
 
 

@@ -126,6 +126,8 @@ def test_list_shows_licences_and_faults(emo):
     code, out, _ = emo("list", "datasets")
     assert code == 0
     assert "CC BY-NC-SA 4.0" in out
+    code, out, _ = emo("list", "datasets", "meld")
+    assert code == 0
     assert "Dialogue_ID starts again in each split" in out
 
 

@@ -1,4 +1,4 @@
-"""A small job of texts, the hashes of its tokens, and what holds of a store that it made."""
+"""A small job of texts, the hashes of its tokens, and checks of the store that it makes."""
 
 import hashlib
 from pathlib import Path
@@ -27,13 +27,13 @@ def words(manifest: Path, out: Path | str) -> list[object]:
 
 
 def hashes_undisturbed(manifest: Path, folder: Path) -> dict[str, str]:
-    """Of a run with room enough that nobody kills, made here so that children have its imports."""
+    """Hashes of an undisturbed run, made in this process so that its forks have the imports."""
     assert forked(emo_command(folder / "printed", *words(manifest, folder / "s"))).end() == 0
     return hashes(folder / "s")
 
 
 def hashes(store: Path) -> dict[str, str]:
-    """Clip id -> SHA-256 of its tokens, of what is there; every byte of every part is checked."""
+    """Clip id -> SHA-256 of its tokens in the store; every byte of every part is checked."""
     if not store.exists() or not Store(store, may_be_empty=True).recipes:
         return {}
     assert verify(Store(store)).problems == []

@@ -1,4 +1,4 @@
-"""What the tests of fitting share: clips that can be learnt, and a run fitted on them."""
+"""Fixtures of the tests of fitting: clips that can be learnt, and a run fitted on them."""
 
 import dataclasses
 
@@ -8,11 +8,11 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
-QUICK = FitOptions(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=15, learning_rate=5e-3, seeds=2, threads=1)
 
 
 def quick(head):
-    """The same of this head; what is solved reads nothing of steps."""
+    """Return QUICK for another head; a head that is solved has no options of steps."""
     if head == "linear":
         return FitOptions(head=head, seeds=QUICK.seeds, threads=QUICK.threads)
     return dataclasses.replace(QUICK, head=head)
@@ -35,7 +35,7 @@ def fitted(made, tmp_path_factory):
 
 @pytest.fixture
 def without_plots(monkeypatch):
-    """Pictures are half of the time of a small run, and tested elsewhere."""
+    """Leave out plots, which take half the time of a small run and have tests of their own."""
     for module in ("write", "write_folds"):
         for name in ("plot_confusion", "plot_numbers", "plot_curves"):
             monkeypatch.setattr(f"emo.heads.runs.{module}.{name}", lambda *_: None, raising=False)

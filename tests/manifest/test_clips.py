@@ -277,7 +277,7 @@ def test_meld_is_read_as_it_is(real_data, tmp_path):
 def test_half_a_letter_is_refused_with_its_line(tmp_path, line):
     whole = '{"id": "b", "text": "\\ud83d\\ude00 \\\\ud83d"}'
     (tmp_path / "m.jsonl").write_text(f"{whole}\n{line}\n")
-    with pytest.raises(ManifestError, match=r"line 2 is not JSON: .*half of a letter"):
+    with pytest.raises(ManifestError, match=r"line 2 is not JSON: .*half of a character"):
         read_manifest(tmp_path / "m.jsonl")
     (tmp_path / "m.jsonl").write_text(whole)
     assert read_manifest(tmp_path / "m.jsonl").clips[0].text == "\U0001f600 \\ud83d"

@@ -77,7 +77,7 @@ def test_hidden_labels_are_empty_cells_and_no_cause_is_none(tmp_path):
         ("train", [{**SEMEVAL[0], "conversation": [
             {**SEMEVAL[0]["conversation"][0], "text": ""}]}], "no text; fill one of them"),
         ("train", [{**SEMEVAL[0], "conversation": [
-            {**SEMEVAL[0]["conversation"][0], "text": "\ud83d"}]}], "half of a letter"),
+            {**SEMEVAL[0]["conversation"][0], "text": "\ud83d"}]}], "half of a character"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_manifest_writes_nothing(tmp_path, split, document, message):

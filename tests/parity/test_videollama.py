@@ -117,9 +117,9 @@ def stages(branch, rows):
                 lambda module, inputs: seen.update(trunk_tokens_in=inputs[0])
             )
         )
-    flat = (branch.seen if is_video else branch.pieces)(rows.flatten(0, 1))
+    flat = (branch.encoded_frames if is_video else branch.pieces)(rows.flatten(0, 1))
     pieces = flat.reshape(*rows.shape[:2], *flat.shape[1:])
-    placed, tokens = branch.placed(pieces), branch.projected(pieces)
+    placed, tokens = branch.with_positions(pieces), branch.projected(pieces)
     for hook in hooks:
         hook.remove()
     if is_video:
@@ -155,7 +155,7 @@ def test_half_precision_is_near_the_originals_single(folder, dtype, compare):
     backbone, branch = loaded(folder, dtype=dtype)
     theirs = np.load(folder / "outputs.npz")
     for name, rows in inputs_of(folder).items():
-        forward = branch.seen if "video" in name else branch.pieces
+        forward = branch.encoded_frames if "video" in name else branch.pieces
         (flat,) = backbone.run(forward, [rows.flatten(0, 1)])
         pieces = flat.reshape(*rows.shape[:2], *flat.shape[1:])
         (tokens,) = backbone.run(branch.projected, [pieces])

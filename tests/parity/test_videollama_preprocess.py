@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from emo.extract.decode.audio import read_audio
 from emo.extract.decode.decode import load_media
+from emo.extract.decode.sound.audio import read_audio
 from emo.extract.decode.source import ClipSource
 from emo.extract.media import Needs, Strided
 from emo.extract.models.checkpoint import read_config

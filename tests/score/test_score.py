@@ -47,7 +47,7 @@ def test_json_is_a_mapping_or_a_list(emo, gold, tmp_path, document):
 BROKEN = {
     "missing": ("id,prediction\na,joy\nc,joy\n", "1 of 3 clips are not predicted, the first: 'b'"),
     "other ids": ("id,prediction\nx1,joy\n", "the first: 'a'; gold does not have 'x1'"),
-    "twice": ("id,prediction\na,joy\nb,joy\na,joy\nc,joy\n", "'a' stands twice: row 2 and row 4"),
+    "twice": ("id,prediction\na,joy\nb,joy\na,joy\nc,joy\n", "'a' occurs twice: row 2 and row 4"),
     "class": ("id,prediction\na,happy\nb,fear\nc,joy\n",
               "row 2, clip 'a': unknown class 'happy'; expected one of fear, joy"),
     "column": ("id,x,y\na,1,2\n", "expected a column prediction or predicted"),
@@ -117,13 +117,14 @@ def test_a_teachers_folder_is_ranked_and_broken_files_say_why(emo, gold, tmp_pat
     code, out, err = emo("score", folder, "--gold", gold)
     assert code == 3, err
     lines = out.splitlines()
-    assert "why not" in lines[0]
     ranks = [line.split()[0] for line in lines[1:31]]
     assert ranks == ["1"] * 14 + ["15"] * 14 + ["–"] * 2
     assert lines[1].split()[1] == "team02.csv"
     assert "late.csv" in lines[29]
-    assert "row 2, clip 'a': unknown class 'happy'" in lines[29]
-    assert "not JSON" in lines[30]
+    assert lines[32].startswith("- late.csv: ")
+    assert "row 2, clip 'a': unknown class 'happy'" in lines[32]
+    assert "- torn.json" in lines[33]
+    assert "not JSON" in lines[33]
     assert "report.pdf" not in out
     document = json.loads(emo("score", folder, "--gold", gold, "--json")[1])
     assert [one["rank"] for one in document["results"]] == [1] * 14 + [15] * 14 + [None] * 2
@@ -135,10 +136,10 @@ def test_broken_conversations_are_one_line(emo, tmp_path):
     pair = {"conversation_ID": 1, "emotion-cause_pairs": [["1_joy", "1"]]}
     for document, message in [
         ({}, "expected [{"),
-        ([pair, pair], "conversation 1 stands 2 times"),
+        ([pair, pair], "conversation 1 occurs 2 times"),
         ([{**pair, "emotion-cause_pairs": [["1_happy", "1"]]}], "unknown emotion 'happy'"),
         ([{**pair, "emotion-cause_pairs": [["joy", "x"]]}], "joy"),
-        ([{**pair, "emotion-cause_pairs": [[1]]}], "a pair is not like"),
+        ([{**pair, "emotion-cause_pairs": [[1]]}], "expected a pair like"),
         ([{**pair, "conversation_ID": 2}], "1 conversations are not predicted"),
     ]:
         (tmp_path / "p.json").write_text(json.dumps(document))

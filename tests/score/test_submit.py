@@ -132,11 +132,11 @@ def test_what_cannot_be_submitted_says_why(fitted, emo):
     code, _, err = emo("score", "run", "--gold", "test.json", "--metric", "semeval2024-1")
     assert (code, "which utterance is the cause, not which words" in err) == (1, True)
     code, _, err = emo("score", "run", "--gold", "m.csv", "--target", "cause")
-    assert (code, "what it predicts is of pairs" in err) == (1, True)
+    assert (code, "target is of pairs" in err) == (1, True)
     code, _, err = emo("submit", "semeval2024", "run", "--seed", 7)
     assert (code, "no pairs of split test and seed 7" in err) == (1, True)
     code, _, err = emo("submit", "semeval2024", "run", "--manifest", "gone.csv")
-    assert (code, "name it: --manifest" in err) == (1, True)
+    assert (code, "name it with --manifest" in err) == (1, True)
     code, _, err = emo("submit", "semeval2024", "features")
     assert (code, "is no run folder" in err) == (1, True)
 
@@ -144,11 +144,14 @@ def test_what_cannot_be_submitted_says_why(fitted, emo):
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([(1, [["1_joy", "4"]])], "conversation 1: pair 1_joy, 4: it has utterances 1 to 3"),
+        (
+            [(1, [["1_joy", "4"]])],
+            "conversation 1: pair 1_joy, 4: the conversation has utterances 1 to 3",
+        ),
         ([(1, [["1_happy", "1"]])], "emotion 'happy'; expected one of anger, disgust"),
-        ([(1, []), (1, [])], "conversation 1 stands 2 times"),
-        ([], "conversation 1 stands 0 times"),
-        ([(1, []), (2, [])], "conversation 2 is none of the split"),
+        ([(1, []), (1, [])], "conversation 1 once, found it 2 times"),
+        ([], "conversation 1 once, found it 0 times"),
+        ([(1, []), (2, [])], "conversation 2 is not in the split"),
     ],
 )
 def test_the_rules_of_the_task_are_checked(pairs, message):

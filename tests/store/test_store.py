@@ -68,7 +68,7 @@ def test_a_recipe_file_that_was_edited_is_refused(store, folder):
     with pytest.raises(StoreError, match="edited by hand"):
         Store(store.path)
     file.write_text("{")
-    with pytest.raises(StoreError, match="no JSON"):
+    with pytest.raises(StoreError, match="not valid JSON"):
         Store(store.path)
 
 
@@ -148,7 +148,7 @@ def test_more_parts_than_may_be_mapped_are_read(folder, commit, monkeypatch):
     for stream in ("audio", "text", "audio"):
         values = folder.read(stream, [f"c{part}" for part in range(8)]).values[:, 0]
         np.testing.assert_array_equal(values, np.arange(8))
-    opened = [path for path in folder.part_paths if folder.open_part(path).opened]
+    opened = [path for path in folder.part_paths if folder.parts.open(path).opened]
     assert len(opened) == 3
 
 
@@ -247,7 +247,7 @@ def test_reading_leaves_no_file_open(folder, commit):
     paths = {str(commit({f"c{part}": audio(3)})) for part in range(5)}
     folder.read("audio")
     for path in folder.part_paths:
-        folder.open_part(path).release()
+        folder.parts.open(path).release()
     assert not paths & {
         os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
     }

@@ -1,4 +1,4 @@
-"""Plugins: one data set a file. The file name is the name of the data set.
+"""Plugins: each file reads one data set; the file's name is the name of the data set.
 
 Read first: ravdess.py.
 """

@@ -30,20 +30,21 @@ SENTENCES = {
 }
 NAMES = "SentenceFilenames.csv"
 SOUNDLESS = "1076_MTI_SAD_XX.wav"
+"""A published file without sound."""
 
 
 @dataclass(frozen=True)
 class CremaDOptions:
-    """Which label is the column ``label``."""
+    """Option of CREMA-D: which label becomes the column ``label``."""
 
     votes: Literal["none", "voice", "face", "multimodal"] = field(
         default="none",
-        metadata={"help": "label is what raters heard or saw; none: what was acted"},
+        metadata={"help": "which raters' votes are the label; none: the acted emotion"},
     )
 
 
 class CremaD(Dataset):
-    """7,442 clips, flv and wav in separate trees; the label is in the file's name."""
+    """CREMA-D: 7,442 clips, flv and wav in separate folders; the label is in the file's name."""
 
     Options: ClassVar[type] = CremaDOptions
     card: ClassVar[DatasetCard] = DatasetCard(
@@ -64,7 +65,7 @@ class CremaD(Dataset):
 
     @classmethod
     def stated(cls, options: CremaDOptions) -> Stated:
-        """The paper counts clips, actors, and what was acted."""
+        """Return the paper's counts of clips, actors and acted emotions."""
         stated: dict[str, dict[str, int]] = {"clips": {"all": 7442}, "speakers": {"all": 91}}
         if options.votes == "none":
             stated["label"] = {name: 1271 for name in CODES.values()} | {"neutral": 1087}
@@ -72,7 +73,7 @@ class CremaD(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: CremaDOptions) -> Download:
-        """Names from the table of sentences, or else from the files."""
+        """Read the names of clips from the table of sentences, or else from the files."""
         names_file = tree.find(NAMES)
         stems = _stems(tree, names_file)
         if not stems:
@@ -94,7 +95,7 @@ class CremaD(Dataset):
 
 
 def _stems(tree: Tree, names_file: str | None) -> list[str]:
-    """The clips that the table names; without it, those that are there."""
+    """Return the clips in the table of sentences; without the table, those that are there."""
     stems = [PurePosixPath(file).stem for file in tree.media]
     if names_file is not None:
         stems = [line["Filename"] for line in tree.records(names_file, ["Filename"])]
@@ -102,7 +103,7 @@ def _stems(tree: Tree, names_file: str | None) -> list[str]:
 
 
 def _parts(stem: str) -> tuple[str, str, str, str] | None:
-    """``1001_IEO_ANG_HI`` -> actor, sentence, emotion, level; None: another name."""
+    """Split ``1001_IEO_ANG_HI`` into actor, sentence, emotion and level; None: another name."""
     parts = stem.split("_")
     if len(parts) != 4 or parts[1] not in SENTENCES or parts[2] not in CODES:
         return None
@@ -110,6 +111,7 @@ def _parts(stem: str) -> tuple[str, str, str, str] | None:
 
 
 def _row(tree: Tree, stem: str, split: Mapping[str, str]) -> Row:
+    """Return the row of one clip."""
     parts = _parts(stem)
     assert parts is not None
     actor, sentence, emotion, level = parts

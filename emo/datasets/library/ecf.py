@@ -14,7 +14,7 @@ FILES = {
 
 
 class Ecf(Dataset):
-    """Emotion–cause pairs in conversations, ECF 1.0, as text or as JSON."""
+    """ECF 1.0: emotion–cause pairs in conversations, as text or as JSON."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="ECF",
@@ -26,13 +26,13 @@ class Ecf(Dataset):
             "no clips are published: cut them from the series by the times in the files, or take "
             "MELD's by all_data_pair_ECFvsMELD.txt",
             "texts and times were edited after MELD; the numbers of dialogues are not MELD's",
-            "most of its utterances stand in MELD: never test on the one what saw the other",
+            "most of its utterances are in MELD, too: do not train on one and test on the other",
         ),
     )
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """The README's table."""
+        """Return the counts in the README's table."""
         return {
             "clips": {"train": 9966, "val": 1087, "test": 2566},
             "dialogues": {"train": 1001, "val": 112, "test": 261},
@@ -41,5 +41,5 @@ class Ecf(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """One file a split; the columns are emotion, is_cause and cause (``joy:1 joy:3``)."""
+        """Read a file for each split; columns emotion, is_cause and cause (``joy:1 joy:3``)."""
         return read_conversations(tree, FILES, cls.card)

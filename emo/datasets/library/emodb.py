@@ -28,7 +28,7 @@ TEXTS = {
 
 
 class EmoDb(Dataset):
-    """535 recordings; the name tells speaker, sentence and emotion."""
+    """EmoDB: 535 recordings whose names contain speaker, sentence and emotion."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="EmoDB",
@@ -44,7 +44,7 @@ class EmoDb(Dataset):
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """The recordings that at least 80 % of the listeners recognised."""
+        """Return the counts of recordings that at least 80 % of the listeners recognised."""
         return {
             "clips": {"all": CLIPS},
             "speakers": {"all": 10},
@@ -56,7 +56,7 @@ class EmoDb(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """Every file with such a name; what is missing cannot be told, only counted."""
+        """Read every file with such a name; missing files can be counted, but not named."""
         stems = {file.rpartition("/")[2].rpartition(".")[0]: file for file in reversed(tree.media)}
         found = {stem: match for stem in sorted(stems) if (match := NAME.fullmatch(stem))}
         if not found:

@@ -1,4 +1,4 @@
-"""Any folder of media: the label is the sub-folder, or a part of the file's name."""
+"""Read any folder of media: the label is the sub-folder, or a part of the file's name."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,29 +9,29 @@ from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, no
 from emo.datasets.tree import Tree
 from emo.errors import ManifestError, OptionError
 from emo.manifest.cells import SPLITS
-from emo.manifest.make import folder_rows
+from emo.manifest.folder import folder_rows
 
 FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """Where the columns are told."""
+    """Option of a folder: which columns the names of files contain."""
 
     pattern: str | None = field(
         default=None,
         metadata={
             "help": "columns in the file's name without its extension, such as "
-            "{speaker}_{label}_{take}; with a / the folders too; none: the label is the "
-            "nearest folder that is no split"
+            "{speaker}_{label}_{take}; with a /, also in the folders' names; none: the label is "
+            "the nearest folder that is not a split"
         },
     )
 
 
 class Folder(Dataset):
-    """One clip a media file; a .wav beside a video of the same name is its sound.
+    """Any folder: a clip for each media file; a .wav beside a video of the same name is its sound.
 
-    A folder ``train``, ``val`` (``dev``, ``valid``) or ``test`` on the way is the split, the
+    A folder ``train``, ``val`` (``dev``, ``valid``) or ``test`` in the path is the split, the
     nearest other folder the label.
     """
 
@@ -41,79 +41,82 @@ class Folder(Dataset):
         where="your own",
         licence="your own",
         source="–",
-        layout="media files, in a sub-folder a class, or with the class in their names",
-        faults=("nothing is stated, so nothing missing can be noticed",),
+        layout="media files, in a sub-folder for each class, or with the class in their names",
+        faults=("no counts are stated, so missing files cannot be noticed",),
     )
 
     @classmethod
     def stated(cls, options: FolderOptions) -> Stated:
-        """Nothing."""
+        """Return no counts: none are stated."""
         return {}
 
     @classmethod
     def read(cls, tree: Tree, options: FolderOptions) -> Download:
-        """Every media file below."""
+        """Read every media file below the folder."""
         try:
             table = folder_rows(tree.root)
         except ManifestError as error:
             raise not_here(cls.card, tree) from error
         names = _expression(options.pattern) if options.pattern else None
         rows: list[Row] = []
-        strangers: list[str] = []
-        for number, origin in enumerate(table.origins):
-            told = _named(origin, names) if names else {"label": _class(origin)}
-            if told is None:
-                strangers.append(origin)
+        others: list[str] = []
+        for number, file in enumerate(table.origins):
+            named = _named(file, names) if names else {"label": _class(file)}
+            if named is None:
+                others.append(file)
                 continue
             media = {k: cells[number] for k, cells in table.columns.items() if k != "folder"}
-            rows.append({**media, "split": _split(origin), **_label(told)})
+            rows.append({**media, "split": _split(file), **_label(named)})
         if not rows:
             raise OptionError(
-                f"pattern {options.pattern!r} fits none of {len(strangers):,} files, such as "
-                f"{strangers[0]}; it is held against the name without its extension"
+                f"pattern {options.pattern!r} fits none of {len(others):,} files, such as "
+                f"{others[0]}; it is compared with the name without its extension"
             )
-        return Download(rows, left_out={"the pattern does not fit": strangers})
+        return Download(rows, left_out={"the pattern does not fit": others})
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """``{speaker}_{label}`` -> ``(?P<speaker>[^/]+?)_(?P<label>[^/]+?)``.
+    """Compile a pattern such as ``{speaker}_{label}`` to a regular expression with named groups.
 
     Raises:
-        OptionError: no field, or the same field twice.
+        OptionError: the pattern has no field, or the same field twice.
     """
     fields = FIELD.findall(pattern)
     if not fields or len(set(fields)) < len(fields):
         raise OptionError(
-            f"pattern {pattern!r}: expected different columns in braces, such as "
+            f"pattern {pattern!r}: expected one or more different columns in braces, such as "
             "{speaker}_{label}_{take}"
         )
     pieces = FIELD.split(pattern)
     text = "".join(
-        f"(?P<{piece}>[^/]+?)" if origin % 2 else re.escape(piece)
-        for origin, piece in enumerate(pieces)
+        f"(?P<{piece}>[^/]+?)" if index % 2 else re.escape(piece)
+        for index, piece in enumerate(pieces)
     )
     return re.compile(f"(?:.*/)?{text}")
 
 
 def _named(path: str, names: re.Pattern[str]) -> Row | None:
+    """Return the columns in a file's name; None: the pattern does not fit."""
     match = names.fullmatch(path[: -len(PurePosixPath(path).suffix)])
     return match.groupdict() if match else None
 
 
 def _split(path: str) -> str:
+    """Return the split that a folder in the path names; ``""``: none does."""
     return next((SPLITS[name.lower()] for name in _folders(path) if name.lower() in SPLITS), "")
 
 
 def _class(path: str) -> str:
-    """The nearest folder that is no split: ``angry`` of ``angry/train/1.wav``."""
+    """Return the nearest folder that is not a split: ``angry`` for ``angry/train/1.wav``."""
     return next((name for name in _folders(path)[::-1] if name.lower() not in SPLITS), "")
 
 
 def _folders(path: str) -> tuple[str, ...]:
+    """Return the names of the folders in a path."""
     return PurePosixPath(path).parts[:-1]
 
 
-def _label(told: Row) -> Row:
-    """A split's name is no class, whatever a pattern says."""
-    is_split = told.get("label", "").lower() in SPLITS
-    return {name: cell for name, cell in told.items() if not (is_split and name == "label")}
+def _label(named: Row) -> Row:
+    """Remove a label that is the name of a split, which a pattern may have found."""
+    is_split = named.get("label", "").lower() in SPLITS
+    return {name: cell for name, cell in named.items() if not (is_split and name == "label")}

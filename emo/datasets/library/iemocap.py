@@ -21,14 +21,15 @@ COUNTS = {
 }  # fmt: skip
 FOUR = {name: "" for name in COUNTS} | {n: n for n in ("ang", "hap", "neu", "sad")} | {"exc": "hap"}
 SIX = FOUR | {"exc": "exc", "fru": "fru"}
-MAPS = {"all": {}, "four": FOUR, "six": SIX}
+MAPS: dict[str, dict[str, str]] = {"all": {}, "four": FOUR, "six": SIX}
+"""Value of the option labels -> published class -> class of the manifest; ``""``: no label."""
 SPLITS = {"4": "val", "5": "test"}
-"""Of sessions; the others are train."""
+"""Session -> split; the other sessions are train."""
 
 
 @dataclass(frozen=True)
 class IemocapOptions:
-    """Which classes, which media."""
+    """Options of IEMOCAP: which classes, and which media."""
 
     labels: Literal["all", "four", "six"] = field(
         default="all",
@@ -44,7 +45,7 @@ class IemocapOptions:
 
 
 class Iemocap(Dataset):
-    """10,039 turns of 151 dialogues."""
+    """IEMOCAP: 10,039 turns of 151 dialogues."""
 
     Options: ClassVar[type] = IemocapOptions
     card: ClassVar[DatasetCard] = DatasetCard(
@@ -58,15 +59,15 @@ class Iemocap(Dataset):
             "no splits are stated: session 4 is val, 5 is test; --cv session is what papers do",
             "xxx (2,507 turns) means that the raters did not agree; -o labels=four or six, or "
             "--map label xxx=, leaves them without a label",
-            "an avi shows both actors side by side; the F of Ses01F is who wore the markers, not "
-            "who speaks",
+            "an avi shows both actors side by side; the F in Ses01F says who wore the markers, "
+            "not who speaks",
             "papers differ in the classes: four with exc as hap are 5,531 turns",
         ),
     )
 
     @classmethod
     def stated(cls, options: IemocapOptions) -> Stated:
-        """Turns and dialogues of the paper, classes of the published evaluation files."""
+        """Return the paper's counts of turns and dialogues, and the evaluation files' classes."""
         stated = {
             "clips": {"all": 10039}, "dialogues": {"all": 151}, "speakers": {"all": 10},
             "label": COUNTS,
@@ -75,7 +76,7 @@ class Iemocap(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: IemocapOptions) -> Download:
-        """The turns of every evaluation file, in the order in which they begin."""
+        """Read the turns of every evaluation file, in the order of their start times."""
         files = [f for f in tree.files if re.search(r"dialog/EmoEvaluation/Ses[^/]*\.txt$", f)]
         if not files:
             raise not_here(cls.card, tree)
@@ -97,6 +98,15 @@ class Iemocap(Dataset):
 def _turns(
     tree: Tree, file: str, base: str, texts: dict[str, str], options: IemocapOptions
 ) -> Iterator[Row]:
+    """Return the rows of one dialogue.
+
+    Args:
+        tree: the files of the download.
+        file: path of the evaluation file.
+        base: path of the session's folder, with a ``/`` at the end, or empty.
+        texts: turn id -> text.
+        options: options of the data set.
+    """
     dialogue = PurePosixPath(file).stem
     text = (tree.root / file).read_text(encoding="utf-8", errors="replace")
     found = sorted(TURN.finditer(text), key=lambda turn: (float(turn["start"]), turn["id"]))
@@ -118,6 +128,7 @@ def _turns(
 
 
 def _media(base: str, dialogue: str, turn: re.Match[str], options: IemocapOptions) -> Row:
+    """Return the columns that say where the media of a turn are."""
     if options.media == "sentences":
         return {"audio": f"{base}sentences/wav/{dialogue}/{turn['id']}.wav"}
     return {
@@ -128,6 +139,7 @@ def _media(base: str, dialogue: str, turn: re.Match[str], options: IemocapOption
 
 
 def _texts(tree: Tree, file: str) -> dict[str, str]:
+    """Read a transcription as turn id -> text; empty: there is no such file."""
     if file not in tree.all:
         return {}
     text = (tree.root / file).read_text(encoding="utf-8", errors="replace")
@@ -135,5 +147,6 @@ def _texts(tree: Tree, file: str) -> dict[str, str]:
 
 
 def _other_media(tree: Tree, options: IemocapOptions) -> dict[str, list[str]]:
+    """Return the media that are not used with these options, with the reason."""
     wanted = "/sentences/" if options.media == "sentences" else "/avi/"
     return {"media of another kind": [f for f in tree.media if wanted not in f"/{f}"]}

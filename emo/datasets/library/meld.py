@@ -13,13 +13,14 @@ FOLDERS = {
     "test": ("output_repeated_splits_test", "test_splits", "test"),
 }
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Sentiment", "Dialogue_ID", "Utterance_ID")
-STRAY = "final_videos_test"
+SECOND = "final_videos_test"
+"""Start of the names of second versions of test clips."""
 KNOWN = {"val": "dia110_utt7.mp4", "train": "dia125_utt3.mp4"}
-"""Missing, and broken, in the published archive."""
+"""Split -> clip that is missing (val) or broken (train) in the published archive."""
 
 
 class Meld(Dataset):
-    """13,708 utterances; the tables alone make a manifest of texts."""
+    """MELD: 13,708 utterances; the tables without clips make a manifest of texts."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="MELD",
@@ -41,7 +42,7 @@ class Meld(Dataset):
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """The README's tables; emotions are the sum of its three splits."""
+        """Return the counts in the README's tables; emotions are summed over the three splits."""
         return {
             "clips": {"train": 9989, "val": 1109, "test": 2610},
             "dialogues": {"train": 1039, "val": 114, "test": 280},
@@ -54,7 +55,7 @@ class Meld(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """Three tables; a clip's name is ``dia{Dialogue_ID}_utt{Utterance_ID}.mp4``."""
+        """Read the three tables; a clip's name is ``dia{Dialogue_ID}_utt{Utterance_ID}.mp4``."""
         found = {split: tree.find(name) for split, name in FILES.items()}
         if not any(found.values()):
             raise not_here(cls.card, tree)
@@ -67,17 +68,18 @@ class Meld(Dataset):
                 tolerated.add(f"{folder}/{KNOWN[split]}")
         missing = tuple(FILES[split] for split, file in found.items() if file is None)
         named = {row["video"] for row in rows}
-        strays = [f for f in tree.media if STRAY in f and f not in named]
+        unused = [f for f in tree.media if SECOND in f and f not in named]
         return Download(
             rows, missing=missing, tolerated=frozenset(tolerated),
-            left_out={"second versions of test clips": strays},
+            left_out={"second versions of test clips": unused},
         )  # fmt: skip
 
 
 def _rows(tree: Tree, file: str, split: str, folder: str) -> Iterator[Row]:
+    """Return the rows of one table; ``folder`` is that of the split's clips."""
     for line in tree.records(file, COLUMNS):
         name = f"dia{line['Dialogue_ID']}_utt{line['Utterance_ID']}.mp4"
-        second = f"{folder}/{STRAY}{name}"
+        second = f"{folder}/{SECOND}{name}"
         is_there = f"{folder}/{name}" in tree.all
         yield {
             "video": second if second in tree.all and not is_there else f"{folder}/{name}",

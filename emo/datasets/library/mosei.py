@@ -1,4 +1,4 @@
-"""CMU-MOSEI as MMSA publishes it."""
+"""CMU-MOSEI, as published by MMSA."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from emo.datasets.tree import Tree
 
 
 class Mosei(Dataset):
-    """22,856 opinion segments of YouTube videos; sentiment from -3 to 3."""
+    """CMU-MOSEI: 22,856 opinion segments of YouTube videos; sentiment from -3 to 3."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="CMU-MOSEI",
@@ -24,10 +24,10 @@ class Mosei(Dataset):
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """MMSA's splits."""
+        """Return the sizes of MMSA's splits."""
         return {"clips": {"train": 16326, "val": 1871, "test": 4659}}
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """Columns label, label_T, label_A, label_V and annotation, as far as they are filled."""
+        """Read columns label, label_T, label_A, label_V and annotation, as far as present."""
         return read_labels(tree, cls.card)

@@ -1,4 +1,4 @@
-"""CMU-MOSI as MMSA publishes it."""
+"""CMU-MOSI, as published by MMSA."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from emo.datasets.tree import Tree
 
 
 class Mosi(Dataset):
-    """2,199 opinion segments of 93 videos; sentiment from -3 to 3."""
+    """CMU-MOSI: 2,199 opinion segments of 93 videos; sentiment from -3 to 3."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="CMU-MOSI",
@@ -24,10 +24,10 @@ class Mosi(Dataset):
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """MMSA's splits."""
+        """Return the sizes of MMSA's splits."""
         return {"clips": {"train": 1284, "val": 229, "test": 686}, "dialogues": {"all": 93}}
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """Columns label, label_T, label_A, label_V and annotation, as far as they are filled."""
+        """Read columns label, label_T, label_A, label_V and annotation, as far as present."""
         return read_labels(tree, cls.card)

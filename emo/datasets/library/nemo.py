@@ -11,7 +11,7 @@ COLUMNS = ("file_id", "emotion", "raw_text", "speaker_id")
 
 
 class Nemo(Dataset):
-    """4,481 recordings with a table of labels and texts."""
+    """nEMO: 4,481 recordings with a table of labels and texts."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="nEMO",
@@ -21,13 +21,13 @@ class Nemo(Dataset):
         layout=f"{TABLE} and {FOLDER}/*.wav",
         faults=(
             "every actor says the same sentences: nothing can be learned from the words",
-            "speaker_id has blanks before it in the published table; they are taken off",
+            "speaker_id starts with blanks in the published table; they are removed",
         ),
     )
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """The paper's table."""
+        """Return the counts in the paper's table."""
         return {
             "clips": {"all": 4481},
             "speakers": {"all": 9},
@@ -39,7 +39,7 @@ class Nemo(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """One row of data.tsv a recording."""
+        """Read the table data.tsv, which has a row for each recording."""
         table = tree.find(TABLE)
         if table is None:
             raise not_here(cls.card, tree)

@@ -14,7 +14,7 @@ VECTORS = "text_vectors"
 
 
 class Qia2020(Dataset):
-    """Clips with one label for the face, one for the speech and one for the whole."""
+    """QIA2020: clips with one label for the face, one for the speech and one for the whole."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="QIA2020 / MERC2020",
@@ -27,18 +27,18 @@ class Qia2020(Dataset):
             "test has no labels",
             "the words themselves are not published, only their vectors (word_embed, 200 wide): "
             f"emo extract m.csv --backbone arrays -o column={VECTORS}",
-            "clips are named 00001-1.mp4, vectors 00001.npz, the tables say 1",
+            "clips are named 00001-1.mp4, vectors 00001.npz, and in the tables 1",
         ),
     )
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """Clips by split."""
+        """Return the number of clips in train and val."""
         return {"clips": {"train": 40000, "val": 5000}}
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """The clips that the tables name; of test, which has none, those that are there."""
+        """Read the clips in the tables; test has no tables, so take the clips in its folder."""
         rows: list[Row] = []
         missing: list[str] = []
         for split in SPLITS:
@@ -60,6 +60,7 @@ class Qia2020(Dataset):
 
 
 def _row(tree: Tree, folder: str, split: str, number: str, clips: dict[str, str]) -> Row:
+    """Return the row of the clip ``number``, without labels."""
     clip = clips.get(number, f"{folder}/{number.zfill(5)}-1.mp4")
     vectors = f"{folder}/{number.zfill(5)}.npz"
     is_lacking = split == "test" and vectors not in tree.all
@@ -72,7 +73,7 @@ def _row(tree: Tree, folder: str, split: str, number: str, clips: dict[str, str]
 
 
 def _clips(tree: Tree, folder: str) -> dict[str, str]:
-    """``{"1": "train/00001-1.mp4"}``."""
+    """Return number -> path of each clip in a folder, such as ``{"1": "train/00001-1.mp4"}``."""
     found: dict[str, str] = {}
     for file in tree.media:
         parent, _, name = file.rpartition("/")
@@ -83,7 +84,7 @@ def _clips(tree: Tree, folder: str) -> dict[str, str]:
 
 
 def _labels(tree: Tree, split: str) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Column -> number -> emotion, and the tables that are not there."""
+    """Read the labels of a split as column -> number -> emotion, and list missing tables."""
     labels, missing = {}, []
     for column, pattern in TABLES.items():
         name = pattern.format(split=split)

@@ -14,13 +14,14 @@ SUNG = EMOTIONS[:6]
 TEXTS = ("Kids are talking by the door.", "Dogs are sitting by the door.")
 ACTORS = range(1, 25)
 SILENT_ACTOR = 18
-"""Did not sing."""
+"""The actor who did not sing."""
 CHANNELS = {"speech": ("01",), "song": ("02",), "both": ("01", "02")}
+"""Value of the option channel -> codes in the files' names."""
 
 
 @dataclass(frozen=True)
 class RavdessOptions:
-    """Which of the recordings."""
+    """Option of RAVDESS: which recordings."""
 
     channel: Literal["speech", "song", "both"] = field(
         default="speech", metadata={"help": "speech, song or both"}
@@ -28,7 +29,7 @@ class RavdessOptions:
 
 
 class Ravdess(Dataset):
-    """1,440 spoken and 1,012 sung performances, each as video with sound and as wav."""
+    """RAVDESS: 1,440 spoken and 1,012 sung performances, each as video with sound and as wav."""
 
     Options: ClassVar[type] = RavdessOptions
     card: ClassVar[DatasetCard] = DatasetCard(
@@ -46,7 +47,7 @@ class Ravdess(Dataset):
 
     @classmethod
     def stated(cls, options: RavdessOptions) -> Stated:
-        """By design: 60 spoken performances of each actor, 44 sung ones of all but one."""
+        """Return the counts by design: each actor speaks 60 clips, and all but one sing 44."""
         spoken = dict.fromkeys(EMOTIONS, 192) | {"neutral": 96}
         sung = dict.fromkeys(SUNG, 184) | {"neutral": 92}
         wanted = {"speech": [spoken], "song": [sung], "both": [spoken, sung]}[options.channel]
@@ -59,7 +60,7 @@ class Ravdess(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: RavdessOptions) -> Download:
-        """Every performance of the design, by the parts of its name."""
+        """Read every performance of the design; their file names follow from the design."""
         rows = [row for channel in CHANNELS[options.channel] for row in _design(tree, channel)]
         if not any(row[name] in tree.all for row in rows for name in ("video", "audio")):
             raise not_here(cls.card, tree)
@@ -70,6 +71,7 @@ class Ravdess(Dataset):
 
 
 def _design(tree: Tree, channel: str) -> Iterator[Row]:
+    """Return the rows of all performances with a channel: 01 speech, 02 song."""
     is_song = channel == "02"
     split = by_speaker(f"{actor:02}" for actor in ACTORS)
     emotions = SUNG if is_song else EMOTIONS

@@ -10,7 +10,7 @@ from emo.datasets.tree import Tree
 
 @dataclass(frozen=True)
 class SemEvalOptions:
-    """Which of the two tasks."""
+    """Option of SemEval-2024 Task 3: which subtask."""
 
     subtask: Literal["1", "2"] = field(
         default="2", metadata={"help": "1 (causes are spans of text) or 2 (causes are utterances)"}
@@ -18,7 +18,7 @@ class SemEvalOptions:
 
 
 class SemEval2024(Dataset):
-    """Emotion–cause pairs in conversations, ECF 2.0."""
+    """SemEval-2024 Task 3 (ECF 2.0): emotion–cause pairs in conversations."""
 
     Options: ClassVar[type] = SemEvalOptions
     card: ClassVar[DatasetCard] = DatasetCard(
@@ -30,7 +30,7 @@ class SemEval2024(Dataset):
         "clips by their video_name in any sub-folder",
         faults=(
             "its training data are ECF, made of MELD: about 2,500 of MELD's 2,610 test utterances "
-            "stand in its train file; never test on MELD what it trained",
+            "are in its train file; do not train on it and test on MELD",
             "no clips are published: cut them from the series by video_source",
             "the files of the evaluation phase held conversations that were not scored; the "
             "published test file has 341",
@@ -40,7 +40,7 @@ class SemEval2024(Dataset):
 
     @classmethod
     def stated(cls, options: SemEvalOptions) -> Stated:
-        """The README's table; pairs are stated for ECF, which is subtask 2's train."""
+        """Return the counts in the README's table; pairs are stated for subtask 2's train only."""
         stated = {
             "clips": {"train": 13619, "test": 3101},
             "dialogues": {"train": 1374, "test": 341},
@@ -49,6 +49,6 @@ class SemEval2024(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: SemEvalOptions) -> Download:
-        """Columns emotion, is_cause and cause (``joy:1 joy:3``); of spans, the utterances."""
+        """Read columns emotion, is_cause and cause (``joy:1 joy:3``), for spans the utterance."""
         names = {split: (f"Subtask_{options.subtask}_{split}.json",) for split in ("train", "test")}
         return read_conversations(tree, names, cls.card)

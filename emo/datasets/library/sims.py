@@ -1,4 +1,4 @@
-"""CH-SIMS as MMSA publishes it."""
+"""CH-SIMS, as published by MMSA."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from emo.datasets.tree import Tree
 
 
 class Sims(Dataset):
-    """2,281 Chinese segments with a label for each modality; from -1 to 1."""
+    """CH-SIMS: 2,281 Chinese segments with a label from -1 to 1 for each modality."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="CH-SIMS",
@@ -17,16 +17,16 @@ class Sims(Dataset):
         source="Yu et al. 2020 (2020.acl-main.343)",
         layout=LAYOUT,
         faults=(
-            "a spreadsheet that saved label.csv turned clip_id 0001 into 1; both are looked for",
+            "a spreadsheet that saves label.csv turns clip_id 0001 into 1; both are looked for",
         ),
     )
 
     @classmethod
     def stated(cls, options: Any) -> Stated:
-        """MMSA's splits."""
+        """Return the sizes of MMSA's splits."""
         return {"clips": {"train": 1368, "val": 456, "test": 457}, "dialogues": {"all": 60}}
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """Columns label, label_T, label_A, label_V and annotation, as far as they are filled."""
+        """Read columns label, label_T, label_A, label_V and annotation, as far as present."""
         return read_labels(tree, cls.card)

@@ -1,4 +1,4 @@
-"""Plugins: one backbone a file. The file name is the name of the backbone.
+"""Plugins: each file is one backbone, and the file's name is the backbone's name.
 
 May import: errors, extract.backbone, extract.decode, extract.media, extract.models,
     extract.networks, extract.transforms, manifest, plugins, store.recipe.

@@ -1,4 +1,4 @@
-"""Arrays that somebody else made, such as word vectors: a column names their files."""
+"""Read ready-made arrays, such as word vectors, from files that a manifest column names."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,25 +14,26 @@ from emo.manifest import Manifest
 from emo.store.recipe import Recipe, StreamSpec
 
 _WORDS_A_SECOND = 2.5
-"""For the forecast alone."""
+"""Rate of speech, used only for the size forecast."""
 
 
 @dataclass(frozen=True)
 class ArraysOptions:
-    """Which column, and what its files hold."""
+    """Options of :class:`Arrays`."""
 
     column: str | None = field(
-        default=None, metadata={"help": "of the manifest; its cells are paths of .npy or .npz"}
+        default=None,
+        metadata={"help": "manifest column whose cells are paths of .npy or .npz files"},
     )
     key: str | None = field(
-        default=None, metadata={"help": "the array in an .npz; none: its only one"}
+        default=None, metadata={"help": "name of the array in an .npz; none: its only array"}
     )
     dim: int | None = field(
-        default=None, metadata={"help": "D of every file; none: of the first one that is there"}
+        default=None, metadata={"help": "width D of every array; none: that of the first file"}
     )
 
     def __post_init__(self) -> None:
-        """Check the range.
+        """Check the range of ``dim``.
 
         Raises:
             ValueError: ``dim`` is below 1.
@@ -42,21 +43,25 @@ class ArraysOptions:
 
 
 class Arrays(Backbone):
-    """The rows of .npy and .npz files, as they are, in float32.
+    """Unchanged arrays of .npy and .npz files as tokens, in float32.
 
-    Streams: one, named as the column: (T, D) of the file; (D,) is one token.
+    Streams: one with the column's name, (T, D) as in the file; an array (D,) is one token.
     """
 
     Options: ClassVar[type] = ArraysOptions
     card = BackboneCard(source="yours", licence="yours", streams="column (T, D)")
 
     def __init__(self, options: ArraysOptions) -> None:
-        """Keep the options; there are no weights."""
+        """Keep the options."""
         self.options = options
 
     @classmethod
     def fill(cls, options: ArraysOptions, manifest: Manifest) -> ArraysOptions:
-        """The width of the first array that can be read."""
+        """Set ``dim`` to the width of the first array that can be read, unless it is given.
+
+        Raises:
+            OptionError: no array can be read.
+        """
         column = _column(options)
         if options.dim is not None:
             return options
@@ -67,40 +72,50 @@ class Arrays(Backbone):
                 if isinstance(found, np.ndarray):
                     return replace(options, dim=found.shape[1])
                 reason = found
-        raise OptionError(f"arrays, column={column}: {reason}; the width cannot be told")
+        raise OptionError(
+            f"arrays, column={column}: {reason}; so the width is unknown: give it with -o dim=D"
+        )
 
     @classmethod
     def needs(cls, options: ArraysOptions) -> Needs:
-        """The file that the column names."""
+        """Require the array file that the column names."""
         return Needs(array=options.column, array_key=options.key)
 
     @classmethod
     def recipe(cls, options: ArraysOptions) -> Recipe:
-        """One dense stream of float32."""
+        """Return one dense float32 stream.
+
+        Raises:
+            OptionError: ``column`` or ``dim`` is not set.
+        """
         column = _column(options)
         if options.dim is None:
-            raise OptionError("arrays: say how wide they are: -o dim=D")
+            raise OptionError("arrays: the width is unknown: give it with -o dim=D")
         return Recipe(
             "arrays", {column: StreamSpec(options.dim, "float32", "row")}, asdict(options)
         )
 
     @classmethod
     def tokens(cls, options: ArraysOptions, seconds: float) -> dict[str, float]:
-        """As many as there are words in speech; what the rows are is not known."""
+        """Return a guess of T: the number of words in speech of that length."""
         return {_column(options): max(1.0, _WORDS_A_SECOND * seconds)}
 
     @classmethod
     def load(cls, options: ArraysOptions, *, device: str) -> Self:
-        """There is nothing to load; ``device`` does not matter."""
+        """Return the backbone; there are no weights, and ``device`` is not used."""
         return cls(options)
 
     @classmethod
     def tiny(cls) -> Self:
-        """A column of four numbers a word."""
+        """Return a backbone that reads arrays (T, 4) of the column ``words``."""
         return cls(ArraysOptions("words", dim=4))
 
     def prepare(self, media: Media) -> Prepared:
-        """Check the width."""
+        """Check the width of the clip's array (T, D) and convert it to float32.
+
+        Raises:
+            MediaError: the array has another width than the recipe.
+        """
         column = _column(self.options)
         if media.array is None:
             return Prepared({}, {column: media.absent.get("array", "the clip has no array")})
@@ -112,11 +127,11 @@ class Arrays(Backbone):
         return Prepared({column: media.array.astype(np.float32)})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """The rows are the tokens."""
+        """Return the arrays unchanged: float32 (T, D) for each clip."""
         return [dict(inputs) for inputs in batch]
 
 
 def _column(options: ArraysOptions) -> str:
     if not options.column:
-        raise OptionError("arrays: say which column names the files: -o column=NAME")
+        raise OptionError("arrays: the column with the file names is not set: -o column=NAME")
     return options.column

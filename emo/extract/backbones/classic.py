@@ -25,22 +25,24 @@ _CELLS = 5  # across a face; with blocks of 2 x 2 cells and 9 orientations D = 4
 
 @dataclass(frozen=True)
 class ClassicOptions:
-    """What changes the features."""
+    """Options of :class:`Classic`."""
 
-    frames: int = field(
-        default=8, metadata={"help": "frames a clip on which the face is looked at"}
+    frames: int = field(default=8, metadata={"help": "frames per clip that are searched for faces"})
+    face_size: int = field(
+        default=60, metadata={"help": "side of a face crop in pixels, a multiple of 5"}
     )
-    face_size: int = field(default=60, metadata={"help": "pixels of a face crop, a multiple of 5"})
-    margin: float = field(default=0.0, metadata={"help": "share of the face box added around it"})
+    margin: float = field(
+        default=0.0, metadata={"help": "share of the face's box added on each side"}
+    )
     faces: FaceMode = field(
         default="track", metadata={"help": "track, largest, all, or centre (no detection)"}
     )
     require_face: bool = field(
         default=False, metadata={"help": "no face stream for a clip without any face"}
     )
-    mels: int = field(default=40, metadata={"help": "bands of the spectrogram"})
+    mels: int = field(default=40, metadata={"help": "mel bands of the spectrogram"})
     hop_seconds: float = field(default=0.02, metadata={"help": "seconds between audio tokens"})
-    text_width: int = field(default=4096, metadata={"help": "places for hashed words"})
+    text_width: int = field(default=4096, metadata={"help": "number of bins for hashed words"})
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -55,23 +57,23 @@ class ClassicOptions:
 
 
 class Classic(Backbone):
-    """The embedded default: useful on a laptop, offline, for any language with spaces.
+    """Hand-made features, the default backbone: offline, on a laptop, for languages with spaces.
 
     Streams: ``audio`` (T, 3 * mels + 5), one token every 20 ms: log-mel in dB, its slope, the
-    slope's size, pitch in semitones re 100 Hz, voicing, the size of the pitch's slope, energy in
-    dB, the size of its slope. ``face`` (F, 576): HOG of the main face. ``text`` (1, text_width):
-    hashed words and word pairs.
+    slope's absolute value, pitch in semitones relative to 100 Hz, voicing, the absolute slope of
+    the pitch, energy in dB, the absolute slope of the energy. ``face`` (F, 576): HOG of the main
+    face. ``text`` (1, text_width): hashed words and word pairs.
     """
 
     Options: ClassVar[type] = ClassicOptions
 
     def __init__(self, options: ClassicOptions) -> None:
-        """Keep the options; there are no weights."""
+        """Keep the options."""
         self.options = options
 
     @classmethod
     def needs(cls, options: ClassicOptions) -> Needs:
-        """Faces on evenly spread frames, audio and text."""
+        """Require faces on evenly spread frames, audio and text."""
         rule = FaceRule(
             options.face_size, options.margin,
             require_face=options.require_face, mode=options.faces,
@@ -80,31 +82,31 @@ class Classic(Backbone):
 
     @classmethod
     def recipe(cls, options: ClassicOptions) -> Recipe:
-        """Two dense streams and a sparse one, all float16."""
+        """Return two dense streams and a sparse one (text), all float16."""
         streams = {
             "audio": StreamSpec(3 * options.mels + 5),
             "face": StreamSpec((_CELLS - 1) ** 2 * 4 * 9),
             "text": StreamSpec(options.text_width, level="clip", kind="sparse"),
         }
-        return Recipe("classic", streams, asdict(options))
+        return Recipe("classic", streams, asdict(options), version=2)
 
     @classmethod
     def tokens(cls, options: ClassicOptions, seconds: float) -> dict[str, float]:
-        """Tokens a stream of a clip that lasts ``seconds``."""
+        """Return T of each stream: one audio token per hop, one per frame, one per text."""
         return {"audio": 1 + seconds / options.hop_seconds, "face": options.frames, "text": 1}
 
     @classmethod
     def load(cls, options: ClassicOptions, *, device: str) -> Self:
-        """There is nothing to load; ``device`` does not matter."""
+        """Return the backbone; there are no weights, and ``device`` is not used."""
         return cls(options)
 
     @classmethod
     def tiny(cls) -> Self:
-        """The same features, fewer of them."""
+        """Return a backbone with fewer frames, bands and bins."""
         return cls(ClassicOptions(frames=2, face_size=20, mels=4, hop_seconds=0.05, text_width=16))
 
     def prepare(self, media: Media) -> Prepared:
-        """All of the work."""
+        """Compute all features of a clip; ``encode`` only returns them."""
         inputs, notes = {}, {}
         if media.samples is not None and media.sample_rate is not None:
             samples = resample_audio(to_mono(media.samples), media.sample_rate, _SAMPLE_RATE)
@@ -119,15 +121,24 @@ class Classic(Backbone):
         return Prepared(inputs, dict(media.absent), notes)
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """The features are the tokens."""
+        """Return the prepared features unchanged: float32 (T, D) for each stream of each clip."""
         return [dict(inputs) for inputs in batch]
 
 
 def prosody(samples: np.ndarray, sample_rate: int, *, mels: int, hop_seconds: float) -> np.ndarray:
-    """(S,) -> float32 (T, 3 * mels + 5), the columns as in :class:`Classic`.
+    """Compute the prosody features of speech; :class:`Classic` lists the columns.
 
-    Slopes are per token. Their sizes are there because a mean over time, which is all that light
-    heads take, cancels rise and fall (nEMO: UAR .29 -> .37 with them).
+    Slopes are per token. Their absolute values are included because light heads take the mean over
+    time, in which rises and falls cancel (nEMO: UAR .29 without them, .37 with them).
+
+    Args:
+        samples: float32 (S,), mono, in [-1, 1].
+        sample_rate: Hz.
+        mels: number of mel bands.
+        hop_seconds: seconds between tokens.
+
+    Returns:
+        float32 (T, 3 * mels + 5).
     """
     mel = log_mel(
         samples, sample_rate, mels=mels, hop_seconds=hop_seconds,
@@ -144,14 +155,24 @@ def prosody(samples: np.ndarray, sample_rate: int, *, mels: int, hop_seconds: fl
 
 
 def slope(rows: np.ndarray) -> np.ndarray:
-    """(T, D) -> (T, D): the regression line through five rows, per row; the ends repeat."""
+    """Return the slope of a regression line through five rows around each row: (T, D) -> (T, D).
+
+    The first and the last row are repeated beyond the ends.
+    """
     padded = np.pad(rows, ((2, 2), (0, 0)), mode="edge")
     fitted: np.ndarray = 2 * (padded[4:] - padded[:-4]) + padded[3:-1] - padded[1:-3]
     return fitted / 10
 
 
 def gradients(crop: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 -> float32 (576,): HOG of the grey crop, blind to light and tint."""
+    """Compute the HOG of a crop in grey, which hardly depends on light and tint.
+
+    Args:
+        crop: uint8 (H, W, 3) RGB, square, with a side that is a multiple of 5.
+
+    Returns:
+        float32 (576,).
+    """
     grey = crop @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
     cell = (len(crop) // _CELLS,) * 2
     found: np.ndarray = hog(grey, orientations=9, pixels_per_cell=cell, cells_per_block=(2, 2))

@@ -1,4 +1,4 @@
-"""Crops of the main face over time, kept as pixels for face models that run later.
+"""Store crops of the main face as pixels, for face models that run later.
 
 Source: MTCNN (Zhang et al. 2016, arXiv:1604.02878), see :mod:`emo.extract.faces.detector`.
 """
@@ -16,12 +16,16 @@ from emo.store.recipe import Recipe, StreamSpec
 
 @dataclass(frozen=True)
 class FaceCropsOptions:
-    """What changes the crops."""
+    """Options of :class:`FaceCrops`."""
 
-    frames: int = field(default=8, metadata={"help": "frames a clip, spread evenly over it"})
-    size: int = field(default=160, metadata={"help": "pixels, height and width of a crop"})
-    margin: float = field(default=0.0, metadata={"help": "share of the box added on each side"})
-    min_probability: float = field(default=0.9, metadata={"help": "least certainty of a face"})
+    frames: int = field(default=8, metadata={"help": "frames per clip, spread evenly over it"})
+    size: int = field(default=160, metadata={"help": "height and width of a crop in pixels"})
+    margin: float = field(
+        default=0.0, metadata={"help": "share of the face's box added on each side"}
+    )
+    min_probability: float = field(
+        default=0.9, metadata={"help": "least probability of a detected face"}
+    )
     faces: FaceMode = field(
         default="track", metadata={"help": "track, largest, all, or centre (no detection)"}
     )
@@ -42,20 +46,20 @@ class FaceCropsOptions:
 
 
 class FaceCrops(Backbone):
-    """The main face in each of the wanted frames.
+    """Crops of the main face in evenly spread frames.
 
-    Streams: ``face`` (F, size * size * 3), uint8 RGB.
+    Streams: ``face``, uint8 (F, size * size * 3) RGB.
     """
 
     Options: ClassVar[type] = FaceCropsOptions
 
     def __init__(self, options: FaceCropsOptions) -> None:
-        """Keep the options; there are no weights."""
+        """Keep the options."""
         self.options = options
 
     @classmethod
     def needs(cls, options: FaceCropsOptions) -> Needs:
-        """Faces on evenly spread frames."""
+        """Require faces on evenly spread frames."""
         rule = FaceRule(
             options.size, options.margin, options.min_probability,
             require_face=options.require_face, mode=options.faces,
@@ -64,24 +68,24 @@ class FaceCrops(Backbone):
 
     @classmethod
     def recipe(cls, options: FaceCropsOptions) -> Recipe:
-        """One stream of images."""
+        """Return one stream of images."""
         shape = (options.size, options.size, 3)
         spec = StreamSpec(options.size**2 * 3, "uint8", kind="image", shape=shape)
-        return Recipe("faces", {"face": spec}, asdict(options))
+        return Recipe("faces", {"face": spec}, asdict(options), version=2)
 
     @classmethod
     def tokens(cls, options: FaceCropsOptions, seconds: float) -> dict[str, float]:
-        """A crop a frame, however long the clip."""
+        """Return one token (crop) per frame, for a clip of any length."""
         return {"face": options.frames}
 
     @classmethod
     def load(cls, options: FaceCropsOptions, *, device: str) -> Self:
-        """There is nothing to load: the pipeline owns the detector."""
+        """Return the backbone; the pipeline loads the face detector, so ``device`` is not used."""
         return cls(options)
 
     @classmethod
     def tiny(cls) -> Self:
-        """Fewer and smaller crops."""
+        """Return a backbone with fewer and smaller crops."""
         return cls(FaceCropsOptions(frames=2, size=8))
 
     def prepare(self, media: Media) -> Prepared:
@@ -95,5 +99,5 @@ class FaceCrops(Backbone):
         )
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """The pixels are the tokens."""
+        """Return the pixels unchanged: uint8 (F, size * size * 3) for each clip."""
         return [dict(inputs) for inputs in batch]

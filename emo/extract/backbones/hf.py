@@ -1,8 +1,8 @@
-"""Any model of transformers that reads text, sound, pictures or video, by its own processor.
+"""Run any model of transformers that reads text, sound, pictures or video, with its own processor.
 
-Source: Wolf et al. 2020 (transformers); the model's own card for each. Tokens equal a direct call
-of the transformers class in fp32, except where that would be random: ViT-MAE gets no mask and no
-shuffling, CLAP no random cut.
+Source: Wolf et al. 2020 (transformers), and each model's own card. In fp32 the tokens equal a
+direct call of the transformers class, except where that call is random: ViT-MAE gets no mask and
+no shuffling, CLAP no random crop.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from torch import Tensor
 
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
@@ -25,32 +26,22 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
-from emo.extract.networks.hf.inputs import (
-    AudioInputs,
-    PictureInputs,
-    TextInputs,
-    picture_of,
-    tokens_of,
-)  # fmt: skip
-from emo.extract.networks.hf.kinds import (
-    Kind,
-    audio_frames,
-    kind_of,
-    level_of,
-    width_of,
-)
-from emo.extract.networks.hf.models import forward_of, load_network
+from emo.extract.networks.hf.inputs import picture_of, reader_of
+from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
+from emo.extract.networks.hf.models import call_of, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
+from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.store.recipe import StreamSpec
 
 STREAMS: dict[Kind, str] = {
     "text": "text", "audio": "audio", "spectrogram": "audio",
     "image": "video", "face": "face", "video": "video",
 }  # fmt: skip
+"""What the model reads -> the stream's name."""
 AUDIO_SECONDS = 30.0
-"""Of sound that a model without a length of its own reads at once, when nobody says."""
+"""Default length of a window of sound for models without a fixed length."""
 PICTURE_SECONDS = 10.0
-"""Of sound in one log-mel picture."""
+"""Default seconds of sound in one log-mel picture."""
 _FILES = (
     WeightFile(("config.json",)),
     WeightFile(
@@ -59,6 +50,9 @@ _FILES = (
     WeightFile(("*preprocessor_config.json",), is_optional=True),
     WeightFile(("processor_config.json",), is_optional=True),
     WeightFile(("token*.json",), is_optional=True),
+    WeightFile(("added_tokens.json",), is_optional=True),
+    WeightFile(("*.codes",), is_optional=True),
+    WeightFile(("*.spm",), is_optional=True),
     WeightFile(("vocab*",), is_optional=True),
     WeightFile(("merges.txt",), is_optional=True),
     WeightFile(("special_tokens_map.json",), is_optional=True),
@@ -70,8 +64,8 @@ _FILES = (
 class HF(Model):
     """Any transformers AutoModel: RoBERTa, WavLM, Whisper, CLIP, DINOv2, VideoMAE and so on.
 
-    Streams: by what the model reads: ``text``, ``audio``, ``video`` (frames or windows) or
-    ``face``, each (T, D).
+    Streams: one, named after what the model reads: ``text``, ``audio``, ``video`` (frames or
+    windows) or ``face``, (T, D).
     """
 
     Options: ClassVar[type] = HFOptions
@@ -82,15 +76,16 @@ class HF(Model):
         streams="text, audio, video or face (T, D)",
     )
     options: HFOptions
+    version: ClassVar[int] = 3  # 2: texts and sound as documented; 3: as Model's 2
 
     @classmethod
     def weights(cls, options: HFOptions) -> Weights:
-        """Configuration, tensors, and what the processors need."""
+        """Return the configuration, the tensors and the files of the processors."""
         return Weights("hf", options.weights or options.model, _FILES)
 
     @classmethod
     def needs(cls, options: HFOptions) -> Needs:
-        """By what the model reads."""
+        """Require text, audio, frames or faces, whichever the model reads."""
         kind = kind_of(options.input, _config(options))
         if kind == "text":
             return Needs(text=True)
@@ -100,7 +95,7 @@ class HF(Model):
             return Needs(Uniform(options.frames), faces=options.rule(options.face_size))
         if kind == "image":
             return Needs(Uniform(options.frames), keep_frames=True)
-        rule = Linspace(audio_frames(_config(options)))
+        rule = Linspace(video_frames(_config(options)))
         if options.window_seconds is None:
             return Needs(rule, keep_frames=True)
         hop = options.hop_seconds or options.window_seconds
@@ -108,12 +103,12 @@ class HF(Model):
 
     @classmethod
     def streams(cls, options: HFOptions, found: Found) -> dict[str, StreamSpec]:
-        """One stream; its width is in the configuration."""
+        """Return one stream; its width is in the configuration."""
         from transformers import AutoConfig
 
-        config = AutoConfig.from_pretrained(found.folder, local_files_only=True)
+        config = load_processor(AutoConfig, found.folder)
         kind = kind_of(options.input, config.to_dict())
-        level = level_of(options.level, kind, config.to_dict())
+        level = level_of(options.level, kind, config.to_dict(), options.layers)
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
         dim = width_of(config, kind, level)
@@ -121,7 +116,11 @@ class HF(Model):
 
     @classmethod
     def tokens(cls, options: HFOptions, seconds: float) -> dict[str, float]:
-        """Guesses: 20 tokens a text, 50 a second of sound, 1,500 a video window, 200 a picture."""
+        """Return a guess of T.
+
+        It assumes 20 tokens per text, 50 per second of sound, 1,500 per video window and 200 per
+        picture.
+        """
         config = _config(options)
         kind = kind_of(options.input, config)
         is_all = level_of(options.level, kind, config) == "tokens"
@@ -135,7 +134,7 @@ class HF(Model):
 
     @classmethod
     def stretch_seconds(cls, options: HFOptions) -> float | None:
-        """Eight windows of sound, or of video when it comes in windows."""
+        """Return the length of eight windows of sound or video; None for other inputs."""
         kind = kind_of(options.input, _config(options))
         usual = {"audio": AUDIO_SECONDS, "spectrogram": PICTURE_SECONDS}.get(kind)
         hop = options.hop_seconds or options.window_seconds or usual
@@ -143,29 +142,31 @@ class HF(Model):
 
     @classmethod
     def build(cls, options: HFOptions, found: Found, *, device: str) -> Self:
-        """Load the model by transformers' own loader, from local files only."""
+        """Load the model and its processor with transformers, from local files only."""
         return cls(options, found, device=device)
 
     def __init__(self, options: HFOptions, found: Found, *, device: str) -> None:
-        """Load model and processor."""
+        """Load the model and its processor.
+
+        Args:
+            options: instance of ``Options``.
+            found: the weight files.
+            device: for the model.
+        """
         super().__init__(options, device=device)
         config = read_config(found.get("config.json"))
         self.kind = kind_of(options.input, config)
-        level = level_of(options.level, self.kind, config)
-        network, has_pooler = load_network(found.folder, config, level)
+        self._level = level_of(options.level, self.kind, config)
+        network, has_pooler = load_network(found.folder, config, self._level)
         self.network = network.to(self.device)
-        readers = {"text": TextInputs, "audio": AudioInputs}
-        self.reader: Any = readers.get(self.kind, PictureInputs)(found.folder, config)
-        self._forward = forward_of(
-            self.network, self.kind, level, model_type=str(config["model_type"]),
-            layers=options.layers, has_pooler=has_pooler,
-        )  # fmt: skip
-        self._is_whisper = config["model_type"] == "whisper"
-        self._frames = audio_frames(config) if self.kind == "video" else 1
+        call = call_of(self.network, self.kind, str(config["model_type"]))
+        self.reader: Any = reader_of(self.kind, found.folder, config, call.names, self.network)
+        self._forward = forward_of(call, self._level, layers=options.layers, has_pooler=has_pooler)
+        self._frames = video_frames(config) if self.kind == "video" else 1
 
     @classmethod
     def write_tiny(cls, folder: Path) -> HFOptions:
-        """A BERT of two layers that reads letters."""
+        """Write a BERT of two layers that reads letters; return its options."""
         from tokenizers import Tokenizer, models, pre_tokenizers, processors
         from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -188,12 +189,14 @@ class HF(Model):
         return HFOptions(model="tiny-bert", weights=str(folder))
 
     def prepare(self, media: Media) -> Prepared:
-        """Run the model's processor."""
+        """Run the model's processor on the text, each window of sound or video, or each image."""
         stream = STREAMS[self.kind]
         if self.kind == "text":
-            return self._made(media.text and self.reader.rows(media.text), media, "text", stream)
+            pieces = self.reader.inputs(media.text) if media.text else []
+            notes = {"text_pieces": float(len(pieces))} if len(pieces) > 1 else {}
+            return self._made(pieces, media, "text", stream, notes)
         if self.kind in {"audio", "spectrogram"}:
-            return self._made(self._heard(media), media, "audio", stream)
+            return self._made(self._audio_rows(media), media, "audio", stream)
         if self.kind == "face":
             faces = media.faces
             rows = None if faces is None else [self.reader.frames(faces.crops)]
@@ -206,15 +209,16 @@ class HF(Model):
         windows = media.frames.reshape(-1, self._frames, *media.frames.shape[1:])
         return self._made([self.reader.video(each) for each in windows], media, "video", stream)
 
-    def _heard(self, media: Media) -> list[Any] | None:
+    def _audio_rows(self, media: Media) -> list[Any] | None:
+        """Make the model's input for each window of sound; None: the clip has no audio."""
         if media.samples is None or media.sample_rate is None:
             return None
         window, hop = self.options.window_seconds, self.options.hop_seconds
         if self.kind == "audio":
-            rows, heard = self.reader.rows(
+            made: list[ModelInput] = self.reader.inputs(
                 media.samples, media.sample_rate, window or AUDIO_SECONDS, hop
             )
-            return list(zip(rows, heard, strict=True)) if self._is_whisper else rows
+            return made
         length = window or PICTURE_SECONDS
         starts = window_starts(media.samples.shape[1] / media.sample_rate, length, hop or length)
         pieces = (
@@ -226,28 +230,32 @@ class HF(Model):
         return [self.reader.frames(picture_of(piece, media.sample_rate)[None]) for piece in pieces]
 
     def _made(
-        self, rows: list[Any] | str | None, media: Media, wanted: str, stream: str,
+        self, rows: list[Any] | None, media: Media, wanted: str, stream: str,
         notes: Mapping[str, float] = {},
     ) -> Prepared:  # fmt: skip
+        """Wrap the rows of a clip; without rows its stream is absent because ``wanted`` is."""
         if not rows:
             return Prepared({}, {stream: media.absent.get(wanted, f"no {wanted}")})
         return Prepared({"rows": rows}, notes=dict(notes))
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """Rows of one shape of all clips go through the model together."""
-        owners = [index for index, inputs in enumerate(batch) for _ in inputs["rows"]]
-        rows = [row for inputs in batch for row in inputs["rows"]]
-        heard: list[float | None] = [None] * len(rows)
-        if self._is_whisper:
-            rows, heard = [row for row, _ in rows], [seconds for _, seconds in rows]
-        found: list[list[np.ndarray]] = [[] for _ in batch]
-        for owner, tokens, seconds in zip(
-            owners, self.run(self._forward, rows), heard, strict=True
-        ):
-            if seconds is not None and tokens.shape[1] > 1:  # drop what the 30 s were filled with
-                tokens = tokens[:, : max(1, round(seconds * 50))]
-            found[owner].append(tokens_of(tokens))
-        return [{STREAMS[self.kind]: np.concatenate(parts)} for parts in found]
+        """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
+        made: list[ModelInput] = [one for inputs in batch for one in inputs["rows"]]
+        names = tuple(made[0].rows)
+
+        def forward(*tensors: Tensor) -> Tensor:
+            return self._forward(**dict(zip(names, tensors, strict=True)))
+
+        outputs = iter(self.run(forward, [tuple(one.rows[name] for name in names) for one in made]))
+        is_cut = self._level == "tokens"
+        return [
+            {
+                STREAMS[self.kind]: np.concatenate(
+                    [one.tokens_of(next(outputs), is_cut=is_cut) for one in inputs["rows"]]
+                )
+            }
+            for inputs in batch
+        ]
 
 
 def _config(options: HFOptions) -> dict[str, Any]:

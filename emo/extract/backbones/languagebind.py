@@ -1,4 +1,4 @@
-"""LanguageBind: video, audio, images and text in one space, learnt from language.
+"""LanguageBind: video, audio, images and text in one embedding space, aligned with language.
 
 Source: Zhu et al. 2024 (arXiv:2310.01852); code and weights PKU-YuanGroup/LanguageBind.
 """
@@ -41,17 +41,18 @@ from emo.extract.networks.languagebind.network import TextTower, VisionTower
 from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
 from emo.extract.transforms.kaldi import sinc_resample
+from emo.extract.transforms.words_read import words_lacking
 from emo.store.recipe import StreamSpec
 
-_IMAGES = 8  # frames of a clip as images, when no video tower says how many
+_IMAGES = 8  # frames per clip for the image tower, when no video tower fixes the number
 _TEXT_TOKENS_A_SECOND = 3.3
 
 
 class LanguageBind(Model):
-    """Projections into the space that all modalities share, not normalised.
+    """LanguageBind embeddings in the space that all modalities share, not normalised.
 
-    The original scales all but the text by exp(logit_scale) after normalising; the scales are in
-    the recipe's facts, so that a reader can do the same.
+    The original normalises them and scales all but the text by exp(logit_scale). The recipe's facts
+    contain the scales, so that a reader of the tokens can do it.
 
     Streams: ``video``, ``audio`` (windows, D), ``image`` (frames, D), ``text`` (1, D); D is 768,
     for Huge 1024.
@@ -76,14 +77,23 @@ class LanguageBind(Model):
         text: TextTower | None,
         tokenizer: ClipTokenizer | None,
     ) -> None:
-        """Take the towers of the wanted streams and their configurations."""
+        """Keep the towers of the selected streams.
+
+        Args:
+            options: instance of ``Options``.
+            device: device of the towers.
+            configs: stream -> configuration of its tower.
+            towers: video, audio or image -> its tower.
+            text: the text tower; None: the text is not selected.
+            tokenizer: the tokenizer; None: the text is not selected.
+        """
         super().__init__(options, device=device)
         self.configs, self.tokenizer = configs, tokenizer
         self.towers, self.text = torch.nn.ModuleDict(dict(towers)), text
 
     @classmethod
     def weights(cls, options: LanguageBindOptions) -> Weights:
-        """Those that the wanted streams need, each repository under its own option."""
+        """Return the files of the selected streams, each repository under its own option."""
         files: dict[WeightFile, None] = {}
         for stream in options.parts:
             option = OPTION_OF[stream]
@@ -94,7 +104,11 @@ class LanguageBind(Model):
 
     @classmethod
     def streams(cls, options: LanguageBindOptions, found: Found) -> dict[str, StreamSpec]:
-        """Widths from the configurations, which must agree on the shared space."""
+        """Return the selected streams with the widths of the configurations.
+
+        Raises:
+            WeightsError: the towers do not share one space.
+        """
         configs = read_configs(options, found)
         specs = {}
         for stream in options.parts:
@@ -105,7 +119,7 @@ class LanguageBind(Model):
 
     @classmethod
     def facts(cls, options: LanguageBindOptions, found: Found) -> dict[str, Any]:
-        """The temperatures that the towers were trained with, and which crops of sound are seen."""
+        """Return the logit scales of the towers, and which crops of the spectrogram are used."""
         scales = {}
         for stream in options.parts:
             scale = read_one(checkpoint(found, OPTION_OF[stream]), "logit_scale")
@@ -115,12 +129,12 @@ class LanguageBind(Model):
 
     @classmethod
     def stretch_seconds(cls, options: LanguageBindOptions) -> float | None:
-        """Eight windows, when it works in windows."""
+        """Return the length of eight windows; None: the clip is not cut into windows."""
         return WINDOWS_AT_ONCE * options.windows[1] if options.windows else None
 
     @classmethod
     def build(cls, options: LanguageBindOptions, found: Found, *, device: str) -> Self:
-        """Each tower from its repository, which is read once."""
+        """Build the towers of the selected streams; each repository is read once."""
         configs = read_configs(options, found)
         towers: dict[str, VisionTower] = {}
         text, tokenizer = None, None
@@ -140,7 +154,11 @@ class LanguageBind(Model):
 
     @classmethod
     def needs(cls, options: LanguageBindOptions) -> Needs:
-        """Exactly as many frames as the video tower takes, from each window."""
+        """Require as many frames per window as the video tower takes, audio and text.
+
+        Raises:
+            WeightsError: the video and the image tower take pictures of different sizes.
+        """
         audio, text = "audio" in options.parts, "text" in options.parts
         if not options.pictures:
             return Needs(audio=audio, text=text)
@@ -150,13 +168,15 @@ class LanguageBind(Model):
             rule = Windows(rule, *options.windows)
         sides = {configs[stream].picture.height for stream in options.pictures}
         if len(sides) > 1:
-            raise WeightsError(f"languagebind: video and image towers of other sizes: {sides}")
+            raise WeightsError(
+                f"languagebind: the video and image towers differ in picture size: {sides}"
+            )
         transform = partial(frame_pixels, size=sides.pop(), kinds=tuple(options.pictures))
         return Needs(frames=rule, keep_frames=True, transform=transform, audio=audio, text=text)
 
     @classmethod
     def tokens(cls, options: LanguageBindOptions, seconds: float) -> dict[str, float]:
-        """As many for each window; the text's length is guessed from the time."""
+        """Return T of each stream, proportional to the windows; the text's T is a guess."""
         configs = read_configs(options, locate_weights(cls.weights(options)))
         windows = len(window_starts(seconds, *options.windows)) if options.windows else 1
         frames = _frames_of(configs)
@@ -174,8 +194,11 @@ class LanguageBind(Model):
         return expected
 
     def prepare(self, media: Media) -> Prepared:
-        """Frames (windows, F, 3, H, W), images (frames, 1, 3, H, W), spectrograms
-        (windows, 1, 3, bands, rows), and the numbers of the text (1, L).
+        """Make the inputs of the selected towers.
+
+        They are float32 ``video`` (windows, F, 3, H, W), ``image`` (frames, 1, 3, H, W), ``audio``
+        (windows, 1, 3, bands, length) and int64 ``text`` (1, L). The note ``words_lacking`` counts
+        the words of a text that is longer than the model reads.
         """
         made = {**self._frames(media), "audio": self._sound(media), "text": self._ids(media)}
         parts = self.options.parts
@@ -183,22 +206,26 @@ class LanguageBind(Model):
         reasons = {"text": "the text has no words", **media.absent}
         reasons["image"] = reasons.get("video", "the clip has no video")
         lacking = [name for name in parts if name not in inputs]
-        return Prepared(inputs, {n: reasons.get(n, f"the clip has no {n}") for n in lacking})
+        absent = {name: reasons.get(name, f"the clip has no {name}") for name in lacking}
+        return Prepared(inputs, absent, self._notes(media) if "text" in inputs else {})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """Stream by stream, windows of all clips together."""
+        """Run each tower on the windows of all clips: float32 (T, D) per stream and clip."""
         results: list[dict[str, np.ndarray]] = [{} for _ in batch]
         for stream in self.options.parts:
             having = [index for index, inputs in enumerate(batch) if stream in inputs]
             rows = [batch[index][stream] for index in having]
-            forward = self._see_text if stream == "text" else partial(self._see, stream)
+            forward = (
+                self._encode_text if stream == "text" else partial(self._encode_vision, stream)
+            )
             for index, own, tokens in zip(having, rows, self.run(forward, rows), strict=True):
                 if stream == "text" and self.options.level == "tokens":
                     tokens = tokens[:, : int(own.argmax()) + 1]  # without padding
                 results[index][stream] = to_numpy(tokens.flatten(0, -2))
         return results
 
-    def _see(self, stream: str, pixels: Tensor) -> Tensor:
+    def _encode_vision(self, stream: str, pixels: Tensor) -> Tensor:
+        """Run a vision tower on (n, F, 3, H, W) up to the selected level."""
         tower = self.towers[stream]
         assert isinstance(tower, VisionTower)
         tokens = tower.tokens(pixels)
@@ -207,7 +234,8 @@ class LanguageBind(Model):
         frames = tower.frames(tokens)
         return frames if self.options.level == "frames" else tower.pooled(frames)
 
-    def _see_text(self, ids: Tensor) -> Tensor:
+    def _encode_text(self, ids: Tensor) -> Tensor:
+        """Run the text tower on ids (n, L) up to the selected level."""
         assert self.text is not None
         tokens = self.text.tokens(ids)
         if self.options.level == "tokens":
@@ -216,6 +244,7 @@ class LanguageBind(Model):
         return last if self.options.level == "frames" else self.text.pooled(last)
 
     def _frames(self, media: Media) -> dict[str, Tensor]:
+        """Split the frames by tower and window: float32 (windows, F, 3, H, W) for each tower."""
         if media.frames is None or not len(media.frames):
             return {}
         frames = torch.from_numpy(media.frames)  # (windows * F, kinds, 3, H, W)
@@ -226,6 +255,7 @@ class LanguageBind(Model):
         return {name: pixels.reshape(shapes[name]) for name, pixels in found.items()}
 
     def _sound(self, media: Media) -> Tensor | None:
+        """Make the audio tower's pictures, float32 (windows, 1, 3, bands, length)."""
         if "audio" not in self.options.parts or media.samples is None or not media.samples.size:
             return None
         assert media.sample_rate is not None
@@ -239,6 +269,13 @@ class LanguageBind(Model):
         pieces = [audio_pixels(samples[:, first : first + length], sound) for first in firsts]
         return torch.from_numpy(np.stack(pieces))[:, None]
 
+    def _notes(self, media: Media) -> dict[str, float]:
+        assert self.tokenizer is not None
+        assert media.text is not None
+        ids_of = self.tokenizer
+        count = words_lacking(lambda text: ids_of(text)[0], media.text)
+        return {"words_lacking": float(count)} if count else {}
+
     def _ids(self, media: Media) -> Tensor | None:
         if self.tokenizer is None or media.text is None or not media.text.strip():
             return None
@@ -246,7 +283,7 @@ class LanguageBind(Model):
 
     @classmethod
     def write_tiny(cls, folder: Path) -> LanguageBindOptions:
-        """Two repositories: video with LoRA and text, and audio."""
+        """Write two repositories, video (with LoRA) and text, and audio; return the options."""
         from emo.extract.networks.languagebind.tiny import write_repository
 
         for stream in ("video", "audio"):
@@ -257,11 +294,12 @@ class LanguageBind(Model):
 
 
 def _frames_of(configs: Mapping[str, Config]) -> int:
-    """Frames that a clip or window is looked at with."""
+    """Return the number of frames per clip or window."""
     return configs["video"].sizes("vision_config").frames if "video" in configs else _IMAGES
 
 
 def _level_of(stream: str, options: LanguageBindOptions) -> str:
+    """Return what one token of a stream stands for, for ``StreamSpec.level``."""
     if stream == "text":
         return "word" if options.level == "tokens" else "clip"
     if options.level == "tokens":

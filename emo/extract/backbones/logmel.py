@@ -1,4 +1,4 @@
-"""Log-mel spectrogram of the audio: no weights, one token every 10 ms.
+"""Log-mel spectrogram of the audio, without weights: one token every 10 ms.
 
 Source: librosa.feature.melspectrogram, see :mod:`emo.extract.transforms.log_mel`.
 """
@@ -18,14 +18,17 @@ from emo.store.recipe import Recipe, StreamSpec
 
 @dataclass(frozen=True)
 class LogMelOptions:
-    """What changes the spectrogram."""
+    """Options of :class:`LogMel`."""
 
     sample_rate: int = field(default=16000, metadata={"help": "Hz, after resampling"})
-    mels: int = field(default=64, metadata={"help": "bands; the width of a token"})
+    mels: int = field(default=64, metadata={"help": "mel bands; the width of a token"})
     hop_seconds: float = field(default=0.01, metadata={"help": "seconds between tokens"})
-    window_seconds: float = field(default=0.025, metadata={"help": "seconds a token looks at"})
+    window_seconds: float = field(default=0.025, metadata={"help": "seconds of sound per token"})
     fmin: float = field(default=0.0, metadata={"help": "Hz, lower edge of the lowest band"})
-    fmax: float | None = field(default=None, metadata={"help": "Hz; none: half the sample rate"})
+    fmax: float | None = field(
+        default=None,
+        metadata={"help": "Hz, upper edge of the highest band; none: half the sample rate"},
+    )
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -41,7 +44,7 @@ class LogMelOptions:
 
 
 class LogMel(Backbone):
-    """Decibels of full scale in mel bands of the mean of the channels.
+    """Log-mel spectrogram of the mean of the channels, in decibels of full scale.
 
     Streams: ``audio`` (T, mels), T = 1 + seconds / hop_seconds.
     """
@@ -49,36 +52,36 @@ class LogMel(Backbone):
     Options: ClassVar[type] = LogMelOptions
 
     def __init__(self, options: LogMelOptions) -> None:
-        """Keep the options; there are no weights."""
+        """Keep the options."""
         self.options = options
 
     @classmethod
     def needs(cls, options: LogMelOptions) -> Needs:
-        """Audio."""
+        """Require audio."""
         return Needs(audio=True)
 
     @classmethod
     def recipe(cls, options: LogMelOptions) -> Recipe:
-        """One dense stream of float16 (a step of 0.06 dB at -100 dB)."""
-        return Recipe("logmel", {"audio": StreamSpec(options.mels)}, asdict(options))
+        """Return one dense float16 stream (at -100 dB its steps are 0.06 dB)."""
+        return Recipe("logmel", {"audio": StreamSpec(options.mels)}, asdict(options), version=2)
 
     @classmethod
     def tokens(cls, options: LogMelOptions, seconds: float) -> dict[str, float]:
-        """Tokens of a clip that lasts ``seconds``."""
+        """Return T of a clip that lasts ``seconds``."""
         return {"audio": 1 + seconds / options.hop_seconds}
 
     @classmethod
     def load(cls, options: LogMelOptions, *, device: str) -> Self:
-        """There is nothing to load; ``device`` does not matter."""
+        """Return the backbone; there are no weights, and ``device`` is not used."""
         return cls(options)
 
     @classmethod
     def tiny(cls) -> Self:
-        """8 bands every 50 ms."""
+        """Return a backbone with 8 bands every 50 ms."""
         return cls(LogMelOptions(mels=8, hop_seconds=0.05, window_seconds=0.05))
 
     def prepare(self, media: Media) -> Prepared:
-        """All of the work: down-mix, resample, spectrogram."""
+        """Mix the channels, resample, compute the spectrogram; ``encode`` only returns it."""
         if media.samples is None or media.sample_rate is None:
             return Prepared({}, dict(media.absent))
         options = asdict(self.options)
@@ -87,5 +90,5 @@ class LogMel(Backbone):
         return Prepared({"audio": log_mel(samples, rate, **options)})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """The spectrograms are the tokens."""
+        """Return the spectrograms unchanged: float32 (T, mels) for each clip."""
         return [dict(inputs) for inputs in batch]

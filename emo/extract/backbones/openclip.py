@@ -24,6 +24,7 @@ from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights
+from emo.extract.transforms.words_read import words_lacking
 from emo.store.recipe import StreamSpec
 
 STREAMS = ("video", "text")
@@ -38,7 +39,7 @@ _CONFIG = WeightFile(("open_clip_config.json",), is_optional=True)
 
 @dataclass(frozen=True, kw_only=True)
 class OpenClipOptions(ModelOptions):
-    """What changes the embeddings."""
+    """Options of :class:`OpenClip`."""
 
     weights: str = field(
         default="laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
@@ -46,10 +47,15 @@ class OpenClipOptions(ModelOptions):
     )
     model: str = field(
         default="",
-        metadata={"help": "open_clip's name, such as ViT-L-14; empty: as the weights' folder says"},
+        metadata={
+            "help": "open_clip's name of the model, such as ViT-L-14; empty: the name in the "
+            "weights' folder"
+        },
     )
-    frames: int = field(default=8, metadata={"help": "frames a clip, spread evenly over it"})
-    streams: str = field(default="video,text", metadata={"help": "comma-separated: video, text"})
+    frames: int = field(default=8, metadata={"help": "frames per clip, spread evenly over it"})
+    streams: str = field(
+        default="video,text", metadata={"help": "streams to compute, with commas between"}
+    )
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -63,12 +69,12 @@ class OpenClipOptions(ModelOptions):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The streams wanted."""
+        """Selected streams."""
         return chosen_streams(self.streams, STREAMS)
 
 
 class OpenClip(Model):
-    """CLIP embeddings of evenly spread frames and of the text, raw (not normalised).
+    """CLIP embeddings of evenly spread frames and of the text, not normalised.
 
     Streams: ``video`` (frames, D), ``text`` (1, D).
     """
@@ -85,41 +91,49 @@ class OpenClip(Model):
     def __init__(
         self, net: Any, transform: Any, tokenizer: Any, options: OpenClipOptions, *, device: str
     ) -> None:
-        """``net`` is in eval mode, on ``device``; ``transform`` takes a Pillow image."""
+        """Keep the model and its processors.
+
+        Args:
+            net: the model in eval mode, on ``device``.
+            transform: turns a Pillow image into float32 (3, H, W).
+            tokenizer: turns a list of texts into int64 (texts, L).
+            options: instance of ``Options``.
+            device: device of the model.
+        """
         super().__init__(options, device=device)
         self.net, self.transform, self.tokenizer = net, transform, tokenizer
 
     @classmethod
     def weights(cls, options: OpenClipOptions) -> Weights:
-        """The tensors, and open_clip's configuration when it lies beside them."""
+        """Return the tensors and open_clip's configuration, which is optional."""
         return Weights("openclip", options.weights, (_TENSORS, _CONFIG))
 
     @classmethod
     def needs(cls, options: OpenClipOptions) -> Needs:
-        """Frames and text, as wanted."""
-        is_seen = "video" in options.parts
+        """Require evenly spread frames, text or both, whichever streams are selected."""
+        has_video = "video" in options.parts
         return Needs(
-            frames=Uniform(options.frames) if is_seen else None,
-            keep_frames=is_seen,
+            frames=Uniform(options.frames) if has_video else None,
+            keep_frames=has_video,
             text="text" in options.parts,
         )
 
     @classmethod
     def streams(cls, options: OpenClipOptions, found: Found) -> dict[str, StreamSpec]:
-        """Both are as wide as the joint space."""
+        """Return the selected streams; both have the width of the joint space."""
         dim = int(architecture(options, found)["embed_dim"])
         levels = {"video": "frame", "text": "clip"}
         return {name: StreamSpec(dim, options.stored, levels[name]) for name in options.parts}
 
     @classmethod
     def tokens(cls, options: OpenClipOptions, seconds: float) -> dict[str, float]:
-        """A token a frame, one a text."""
+        """Return T of each stream: one token per frame, one per text."""
         counts = {"video": float(options.frames), "text": 1.0}
         return {name: counts[name] for name in options.parts}
 
     @classmethod
     def build(cls, options: OpenClipOptions, found: Found, *, device: str) -> Self:
-        """The architecture by its name, then the tensors."""
+        """Build the named model, load its tensors, transform and tokenizer."""
         import open_clip
         from open_clip.convert import convert_state_dict
         from open_clip.transform import PreprocessCfg, image_transform_v2
@@ -139,7 +153,7 @@ class OpenClip(Model):
 
     @classmethod
     def write_tiny(cls, folder: Path) -> OpenClipOptions:
-        """A small model of one layer each, described as on the hub."""
+        """Write a model with towers of one layer in the hub's format; return its options."""
         document = {
             "model_cfg": {
                 "embed_dim": 16,
@@ -155,20 +169,26 @@ class OpenClip(Model):
         return OpenClipOptions(weights=str(folder), frames=2)
 
     def prepare(self, media: Media) -> Prepared:
-        """open_clip's own transform and tokenizer."""
+        """Apply open_clip's transform and tokenizer: ``video`` (F, 3, H, W), ``text`` (1, L).
+
+        The note ``words_lacking`` counts the words of a text that is longer than the model reads.
+        """
         inputs: dict[str, Any] = {}
+        notes: dict[str, float] = {}
         absent = {name: reason for name, reason in media.absent.items() if name in STREAMS}
         if media.frames is not None:
             images = [self.transform(Image.fromarray(frame)) for frame in media.frames]
             inputs["video"] = torch.stack(images)
         if media.text is not None:
             inputs["text"] = self.tokenizer([media.text])
-        return Prepared(inputs, absent)
+            lacking = words_lacking(lambda text: self.tokenizer([text])[0].tolist(), media.text)
+            notes |= {"words_lacking": float(lacking)} if lacking else {}
+        return Prepared(inputs, absent, notes)
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """Frames of all clips together, texts of all clips together."""
+        """Embed the frames and texts of all clips: float32 (F, D) and (1, D) for each clip."""
         found: list[dict[str, np.ndarray]] = [{} for _ in batch]
-        calls = {"video": self._seen, "text": self._read}
+        calls = {"video": self._encode_images, "text": self._encode_texts}
         for name in self.options.parts:
             having = [index for index, inputs in enumerate(batch) if name in inputs]
             done = self.run(calls[name], [batch[index][name] for index in having])
@@ -176,27 +196,27 @@ class OpenClip(Model):
                 found[index][name] = to_numpy(tokens)
         return found
 
-    def _seen(self, pixels: Tensor) -> Tensor:
+    def _encode_images(self, pixels: Tensor) -> Tensor:
         embedded: Tensor = self.net.encode_image(pixels)
         return embedded
 
-    def _read(self, ids: Tensor) -> Tensor:
+    def _encode_texts(self, ids: Tensor) -> Tensor:
         embedded: Tensor = self.net.encode_text(ids)
         return embedded
 
 
 def architecture(options: OpenClipOptions, found: Found) -> dict[str, Any]:
-    """What open_clip says of the named model, or the weights' folder of its own.
+    """Return the architecture of the model: of the named one, or the one in the weights' folder.
 
     Raises:
-        OptionError: no such model (the nearest names are offered), or nothing says which.
+        OptionError: there is no such model, or neither an option nor a file names one.
     """
     if not options.model:
         config = found.path(_CONFIG.names[0])
         if config is None:
             raise OptionError(
-                f"openclip: no {_CONFIG.names[0]} beside {found.get(_TENSORS.names[0])}; say which "
-                "model it is: -o openclip.model=ViT-B-32"
+                f"openclip: no {_CONFIG.names[0]} beside {found.get(_TENSORS.names[0])}, so the "
+                "model is unknown: name it with -o openclip.model=ViT-B-32 (for example)"
             )
         return _part(config, "model_cfg")
     spec = find_spec("open_clip")
@@ -211,7 +231,7 @@ def architecture(options: OpenClipOptions, found: Found) -> dict[str, Any]:
 def _untrained(name: str) -> Any:
     import open_clip
 
-    logging.disable(logging.WARNING)  # "no pretrained weights": they follow
+    logging.disable(logging.WARNING)  # open_clip warns of random weights; they are loaded later
     try:
         return open_clip.create_model(name, load_weights=False, pretrained_text=False)
     finally:

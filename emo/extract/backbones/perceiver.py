@@ -1,7 +1,7 @@
 """Multimodal Perceiver: video and audio of 0.64 s windows together, as latents or one label token.
 
-Source: Jaegle et al. 2021 (arXiv:2107.14795), weights ``deepmind/multimodal-perceiver``; frames as
-in DeepMind's video autoencoding notebook.
+Source: Jaegle et al. 2021 (arXiv:2107.14795), weights ``deepmind/multimodal-perceiver``; frames are
+prepared like in DeepMind's video autoencoding notebook.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ STREAMS = ("latents", "label", "logits")
 
 @dataclass(frozen=True, kw_only=True)
 class PerceiverOptions(ModelOptions):
-    """What changes the tokens."""
+    """Options of :class:`Perceiver`."""
 
     weights: str = field(
         default="deepmind/multimodal-perceiver",
@@ -39,10 +39,13 @@ class PerceiverOptions(ModelOptions):
     )
     streams: str = field(
         default="label",
-        metadata={"help": "comma-separated: latents (784 tokens a window), label, logits"},
+        metadata={
+            "help": "streams to compute, with commas between: label, logits, latents (784 tokens "
+            "per window)"
+        },
     )
     hop_seconds: float | None = field(
-        default=None, metadata={"help": "between windows; none: the length of one, 0.64 s"}
+        default=None, metadata={"help": "seconds between windows; none: a window's length, 0.64"}
     )
 
     def __post_init__(self) -> None:
@@ -57,20 +60,21 @@ class PerceiverOptions(ModelOptions):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The streams wanted."""
+        """Selected streams."""
         return chosen_streams(self.streams, STREAMS)
 
 
 class Perceiver(Model):
-    """Perceiver IO tokens of consecutive windows of 16 frames at 25 a second and their audio.
+    """Perceiver IO tokens of windows of 16 frames (25 per second) and their audio.
 
     Streams, for W windows: ``label`` (W, 512), ``logits`` (W, 700) and ``latents`` (W * 784, 512).
-    Only ``label`` is stored unless ``streams`` says so: it is what the emotion head of the
-    experiment reads, ``logits`` is a linear map of it, and ``latents`` is 784 times as large.
+    By default only ``label`` is computed: ``logits`` is a linear map of it, and ``latents`` is 784
+    times as large.
 
-    The last window may reach past the end: its last frame repeats, silence follows the audio. A
-    clip without video or without audio is absent: the model never saw one without the other
-    (its masks for them were not trained), and silence would change the tokens unnoticed.
+    The last window may reach past the end of the clip; its last frame is repeated and its audio is
+    filled with silence. A still picture is repeated for as many windows as the audio has. A clip
+    without video or without audio has no stream: the model was trained on both together (its
+    masks were not trained), and silence would change the tokens unnoticed.
     """
 
     Options: ClassVar[type] = PerceiverOptions
@@ -81,24 +85,31 @@ class Perceiver(Model):
         streams="label (T, 512); on request latents (784 T, 512), logits (T, 700)",
     )
     row_count: int = 2
-    """A window holds 52 097 inputs: about 1 GB of memory each."""
+    """Windows that go through the model together; each takes about 1 GB (52,097 inputs)."""
 
     def __init__(
         self, net: PerceiverWindow, sizes: PerceiverSizes, options: PerceiverOptions, *, device: str
     ) -> None:
-        """``net`` is in eval mode, on ``device``."""
+        """Keep the network.
+
+        Args:
+            net: the network in eval mode, on ``device``.
+            sizes: sizes of its windows and outputs.
+            options: instance of ``Options``.
+            device: device of the network.
+        """
         Model.__init__(self, options, device=device)
         self.net, self.sizes = net, sizes
 
     @classmethod
     def weights(cls, options: PerceiverOptions) -> Weights:
-        """The configuration and the tensors, as transformers saves them."""
+        """Return the configuration and the tensors in transformers' format."""
         tensors = WeightFile(("model.safetensors", "pytorch_model.bin"))
         return Weights("perceiver", options.weights, (WeightFile(("config.json",)), tensors))
 
     @classmethod
     def needs(cls, options: PerceiverOptions) -> Needs:
-        """Audio, and the square centre of the frames of each window."""
+        """Require audio, and the centre squares of each window's frames."""
         sizes = _sizes_or_usual(options)
         rule = Rate(sizes.frames, FRAMES_PER_SECOND)
         windows = Windows(rule, _window_seconds(sizes), _hop_seconds(options, sizes))
@@ -111,7 +122,7 @@ class Perceiver(Model):
 
     @classmethod
     def streams(cls, options: PerceiverOptions, found: Found) -> dict[str, StreamSpec]:
-        """The wanted ones, sizes from ``config.json``."""
+        """Return the selected streams; their widths are in ``config.json``."""
         sizes = read_sizes(read_config(found.get("config.json")))
         every = {
             "latents": StreamSpec(sizes.latent_width, options.stored, "latent"),
@@ -122,7 +133,7 @@ class Perceiver(Model):
 
     @classmethod
     def tokens(cls, options: PerceiverOptions, seconds: float) -> dict[str, float]:
-        """One a window, or all latents of each."""
+        """Return T of each stream: one token per window, for latents 784."""
         sizes = _sizes_or_usual(options)
         starts = window_starts(seconds, _window_seconds(sizes), _hop_seconds(options, sizes))
         every = {"latents": sizes.latents}
@@ -130,12 +141,12 @@ class Perceiver(Model):
 
     @classmethod
     def stretch_seconds(cls, options: PerceiverOptions) -> float:
-        """Eight windows."""
+        """Return the length of eight windows."""
         return WINDOWS_AT_ONCE * _hop_seconds(options, _sizes_or_usual(options))
 
     @classmethod
     def build(cls, options: PerceiverOptions, found: Found, *, device: str) -> Self:
-        """As in the contract."""
+        """Build the network and load its weights."""
         config, path = read_config(found.get("config.json")), found.get("model.safetensors")
         net = PerceiverWindow(config)
         fill(net.whole, read_tensors(path), where=str(path))
@@ -143,7 +154,7 @@ class Perceiver(Model):
 
     @classmethod
     def write_tiny(cls, folder: Path) -> PerceiverOptions:
-        """12 latents of 16; windows of 4 frames of 8 x 8 pixels."""
+        """Write a model with 12 latents and windows of 4 frames of 8 x 8 pixels; return options."""
         from transformers import PerceiverConfig, PerceiverForMultimodalAutoencoding
 
         sizes: dict[str, Any] = dict(
@@ -157,7 +168,7 @@ class Perceiver(Model):
         return PerceiverOptions(weights=str(folder), streams=",".join(STREAMS))
 
     def prepare(self, media: Media) -> Prepared:
-        """Cut the audio as the frames are cut; both in one row of bytes a window."""
+        """Cut the audio into the windows of the frames; pack both as uint8 (W, bytes)."""
         if media.frames is None or media.samples is None or media.sample_rate is None:
             why = [media.absent.get(name) for name in ("video", "audio")]
             reason = "needs video and audio: " + "; ".join(filter(None, why))
@@ -166,18 +177,23 @@ class Perceiver(Model):
         rate = round(FRAMES_PER_SECOND * self.sizes.samples_per_frame)
         samples = resample_audio(media.samples[0], media.sample_rate, rate)
         hop = _hop_seconds(self.options, self.sizes)
+        if media.frame_seconds is not None and np.ptp(media.frame_seconds) == 0:
+            # one picture for the whole clip, a still: as many windows as the audio has
+            length = len(samples) / rate
+            count = len(window_starts(length, _window_seconds(self.sizes), hop))
+            images = np.repeat(images[:1], count, axis=0)
         starts = np.round(np.arange(len(images)) * hop * rate).astype(int)
         sounds = cut(samples, starts, self.sizes.samples)  # (W, S)
         rows = np.concatenate([images, sounds.view(np.uint8)], axis=1)
         return Prepared({"windows": torch.from_numpy(rows)})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """Every window by itself; the tokens of a clip in time order."""
+        """Encode each window by itself: float32 (T, D) per stream and clip, in time order."""
         clips = self.run(self._forward, [inputs["windows"] for inputs in batch])
         return [self._tokens(flat) for flat in clips]
 
     def _forward(self, rows: Tensor) -> Tensor:
-        """(n, bytes) of :meth:`prepare` -> (n, all streams one after the other)."""
+        """Encode packed windows uint8 (n, bytes): the streams' values side by side, (n, values)."""
         sizes = self.sizes
         frames = rows[:, : sizes.pixels].reshape(-1, sizes.frames, sizes.height, sizes.width, 3)
         audio = rows[:, sizes.pixels :].contiguous().view(torch.float32)
@@ -185,7 +201,7 @@ class Perceiver(Model):
         return torch.cat([tokens[name].flatten(1).float() for name in self.options.parts], dim=1)
 
     def _tokens(self, flat: Tensor) -> dict[str, np.ndarray]:
-        """(W, all streams) -> each stream (T, D)."""
+        """Split the values (W, values) of a clip into its streams: float32 (T, D) each."""
         sizes = self.sizes
         shapes = {
             "latents": (sizes.latents, sizes.latent_width),
@@ -201,7 +217,15 @@ class Perceiver(Model):
 
 
 def square(frame: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W, 3) uint8 -> (height, width, 3): the square centre, resized without antialiasing.
+    """Crop the centre square of a frame and resize it, bilinear without antialiasing.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        height: height of the result in pixels.
+        width: width of the result in pixels.
+
+    Returns:
+        uint8 (height, width, 3).
 
     Source: ``crop_center_square`` and ``cv2.resize`` of DeepMind's notebook (OpenCV's integer
     arithmetic differs by at most one grey level).
@@ -215,7 +239,16 @@ def square(frame: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def cut(samples: np.ndarray, starts: np.ndarray, length: int) -> np.ndarray:
-    """(S,) -> (W, length) float32 from each of ``starts``; silence after the end."""
+    """Cut pieces of equal length out of the samples, with silence after their end.
+
+    Args:
+        samples: float32 (S,).
+        starts: integers (W,), rising, the first sample of each piece.
+        length: samples of a piece.
+
+    Returns:
+        float32 (W, length).
+    """
     padded = np.pad(samples, (0, max(0, int(starts[-1]) + length - len(samples))))
     return np.stack([padded[start : start + length] for start in starts]).astype(np.float32)
 
@@ -229,7 +262,7 @@ def _hop_seconds(options: PerceiverOptions, sizes: PerceiverSizes) -> float:
 
 
 def _sizes_or_usual(options: PerceiverOptions) -> PerceiverSizes:
-    """Those of ``config.json``, or the published ones where no weights are (``emo list``)."""
+    """Return the sizes in ``config.json``; without weights (``emo list``) the published ones."""
     try:
         found = locate_weights(Perceiver.weights(options))
     except WeightsError:

@@ -1,4 +1,4 @@
-"""3D ResNets of torchvision: one token for each window of 16 frames, of the main face or all.
+"""3D ResNets of torchvision: one token per window of 16 frames, of face crops or whole frames.
 
 Source: Tran et al. 2018 (arXiv:1711.11248), torchvision's Kinetics-400 weights and transforms.
 """
@@ -26,36 +26,40 @@ CHECKPOINTS = {
     "mc3_18": "mc3_18-a90a0ba3.pth",
     "r2plus1d_18": "r2plus1d_18-91a641e6.pth",
 }
+"""Network -> torchvision's file of its weights."""
 ORIGIN = "https://download.pytorch.org/models/"
 FRAMES = 16
+"""Frames of a window."""
 WIDTH = 512
 MEAN = (0.43216, 0.394666, 0.37645)
 DEVIATION = (0.22803, 0.22145, 0.216989)
-# height, width before the crop, as a share of the crop: 128 x 171 for 112
 RESIZED = (128 / 112, 171 / 112)
+"""Height and width before the centre crop, as multiples of the crop's side."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResNet3dOptions(FaceModelOptions):
-    """What changes the tokens."""
+    """Options of :class:`ResNet3d`."""
 
     weights: str = field(
         default="",
         metadata={"help": "a .pth file or its folder; empty: torchvision's own", "recipe": False},
     )
     model: Literal["r3d_18", "mc3_18", "r2plus1d_18"] = field(
-        default="r3d_18", metadata={"help": "which of torchvision's networks"}
+        default="r3d_18", metadata={"help": "torchvision's name of the network"}
     )
     input: Literal["face", "video"] = field(
-        default="face", metadata={"help": "crops of the main face, or whole frames"}
+        default="face", metadata={"help": "face: crops of the main face; video: whole frames"}
     )
     frame_rate: float = field(
-        default=15.0, metadata={"help": "frames a second; 16 of them are a window"}
+        default=15.0, metadata={"help": "frames per second; 16 frames are a window"}
     )
     hop_seconds: float | None = field(
-        default=None, metadata={"help": "between windows; none: the length of one"}
+        default=None, metadata={"help": "seconds between windows; none: a window's length"}
     )
-    size: int = field(default=112, metadata={"help": "pixels, height and width; 112 in training"})
+    size: int = field(
+        default=112, metadata={"help": "height and width in pixels; training used 112"}
+    )
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -67,26 +71,28 @@ class ResNet3dOptions(FaceModelOptions):
         if self.model not in CHECKPOINTS:
             raise ValueError(f"expected model among {', '.join(CHECKPOINTS)}, got {self.model!r}")
         if self.faces == "all":
-            raise ValueError("faces=all gives no frames in a row; expected track, largest, centre")
+            raise ValueError(
+                "faces=all gives no sequence of frames; expected track, largest or centre"
+            )
         if self.frame_rate <= 0 or self.hop <= 0 or self.size < 1:
             raise ValueError(f"expected frame_rate, hop_seconds and size above 0, got {self}")
 
     @property
     def window_seconds(self) -> float:
-        """Of 16 frames."""
+        """Length of a window of 16 frames in seconds."""
         return FRAMES / self.frame_rate
 
     @property
     def hop(self) -> float:
-        """Seconds from the start of a window to that of the next."""
+        """Seconds from the start of a window to the start of the next."""
         return self.window_seconds if self.hop_seconds is None else self.hop_seconds
 
 
 class ResNet3d(Model):
     """Average-pooled features of a 3D ResNet, without its classifier.
 
-    Streams: ``face`` or ``video`` (windows, 512), as ``input`` says. The last frame repeats where
-    the last window reaches past the end.
+    Streams: ``face`` or ``video`` (windows, 512), whichever ``input`` is. Where the last window
+    reaches past the end of the clip, the last frame is repeated.
     """
 
     Options: ClassVar[type] = ResNet3dOptions
@@ -98,9 +104,16 @@ class ResNet3d(Model):
         streams="face or video (T, 512)",
     )
     row_count: int = 8
+    """Windows that go through the network together."""
 
     def __init__(self, net: nn.Module, options: ResNet3dOptions, *, device: str) -> None:
-        """``net`` has no classifier; it is in eval mode, on ``device``."""
+        """Keep the network.
+
+        Args:
+            net: the network without its classifier, in eval mode, on ``device``.
+            options: instance of ``Options``.
+            device: device of the network.
+        """
         Model.__init__(self, options, device=device)
         self.net = net
         shape = (1, 3, 1, 1, 1)
@@ -109,14 +122,14 @@ class ResNet3d(Model):
 
     @classmethod
     def weights(cls, options: ResNet3dOptions) -> Weights:
-        """One file, which torchvision keeps among torch hub's checkpoints."""
+        """Return one file, which torchvision keeps among torch hub's checkpoints."""
         name = CHECKPOINTS[options.model]
         file = WeightFile((name,), origin=ORIGIN + name)
         return Weights("resnet3d", options.weights or name, (file,))
 
     @classmethod
     def needs(cls, options: ResNet3dOptions) -> Needs:
-        """The frames of each window, or the faces on them."""
+        """Require the frames of each window, or face crops of them."""
         rule = Rate(FRAMES, options.frame_rate)
         windows = Windows(rule, options.window_seconds, options.hop)
         if options.input == "face":
@@ -125,37 +138,40 @@ class ResNet3d(Model):
 
     @classmethod
     def streams(cls, options: ResNet3dOptions, found: Found) -> dict[str, StreamSpec]:
-        """One stream, named after what is seen."""
+        """Return one stream, named after ``input``."""
         return {options.input: StreamSpec(WIDTH, options.stored, "window")}
 
     @classmethod
     def tokens(cls, options: ResNet3dOptions, seconds: float) -> dict[str, float]:
-        """One a window."""
+        """Return T: one token per window."""
         starts = window_starts(seconds, options.window_seconds, options.hop)
         return {options.input: float(len(starts))}
 
     @classmethod
     def stretch_seconds(cls, options: ResNet3dOptions) -> float | None:
-        """Eight windows."""
+        """Return the length of eight windows."""
         return WINDOWS_AT_ONCE * options.hop
 
     @classmethod
     def build(cls, options: ResNet3dOptions, found: Found, *, device: str) -> Self:
-        """As in the contract; the classifier's ``fc.*`` are not read."""
+        """Build the network and load its weights, without the classifier's ``fc.*``."""
         net, path = resnet3d_network(options.model), found.get(CHECKPOINTS[options.model])
         fill(net, read_tensors(path), where=str(path))
         return cls(net.eval().to(device), options, device=device)
 
     @classmethod
     def write_tiny(cls, folder: Path) -> ResNet3dOptions:
-        """The smallest network in half precision, on crops of 16 pixels."""
+        """Write the smallest network in half precision; return options with crops of 16 pixels."""
         path = folder / CHECKPOINTS["mc3_18"]
         tensors = resnet3d_network("mc3_18").state_dict()
         torch.save({name: value.half() for name, value in tensors.items()}, path)
         return ResNet3dOptions(weights=str(path), model="mc3_18", size=16)
 
     def prepare(self, media: Media) -> Prepared:
-        """Cut the images into windows; note the share of frames in which the face was found."""
+        """Cut the images into windows, uint8 (W, 3, 16, size, size).
+
+        The note ``face_share`` is the share of frames in which the face was found.
+        """
         name: str = self.options.input
         faces = media.faces if name == "face" else None
         images = media.frames if faces is None else faces.crops
@@ -163,23 +179,23 @@ class ResNet3d(Model):
             return Prepared({}, {name: media.absent.get(name, f"no {name} was decoded")})
         notes = {} if faces is None else {"face_share": float(faces.found.mean())}
         windows = torch.from_numpy(images.reshape(-1, FRAMES, *images.shape[1:]))
-        inputs = {name: windows.permute(0, 4, 1, 2, 3)}  # (W, 3, 16, size, size) uint8
+        inputs = {name: windows.permute(0, 4, 1, 2, 3)}  # (W, 3, 16, size, size)
         return Prepared(inputs, notes=notes)
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """One token a window."""
+        """Encode each window by itself: float32 (W, 512) for each clip."""
         name = self.options.input
         clips = self.run(self._forward, [inputs[name] for inputs in batch])
         return [{name: to_numpy(tokens)} for tokens in clips]
 
     def _forward(self, windows: Tensor) -> Tensor:
-        """(n, 3, 16, H, W) uint8 -> (n, 512)."""
+        """Normalise and encode windows: uint8 (n, 3, 16, H, W) -> (n, 512)."""
         tokens: Tensor = self.net((windows.float() / 255 - self.mean) / self.deviation)
         return tokens
 
 
 def resnet3d_network(model: str) -> nn.Module:
-    """One of torchvision's video networks up to the average pooling: -> (n, 512)."""
+    """Build one of torchvision's video networks up to the average pooling, output (n, 512)."""
     from torchvision.models import video
 
     net: nn.Module = getattr(video, model)()
@@ -188,7 +204,14 @@ def resnet3d_network(model: str) -> nn.Module:
 
 
 def shrink(frame: np.ndarray, *, size: int) -> np.ndarray:
-    """(H, W, 3) uint8 -> (size, size, 3): squeezed to 128 x 171 (for 112), then its centre.
+    """Resize a frame to a fixed shape (128 x 171 for size 112) and crop its centre.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        size: side of the crop in pixels.
+
+    Returns:
+        uint8 (size, size, 3).
 
     Source: torchvision.transforms._presets.VideoClassification, bilinear without antialiasing.
     """

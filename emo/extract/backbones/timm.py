@@ -1,4 +1,4 @@
-"""Any image model of timm, on frames or face crops: one pooled token each.
+"""Run any image model of timm on frames or face crops: one pooled token each.
 
 Source: Wightman 2019 (https://github.com/huggingface/pytorch-image-models).
 """
@@ -29,7 +29,7 @@ _CONFIG = WeightFile(("config.json",), is_optional=True)
 
 @dataclass(frozen=True, kw_only=True)
 class TimmOptions(FaceModelOptions):
-    """What changes the embeddings."""
+    """Options of :class:`TimmModel`."""
 
     weights: str = field(
         default="timm/efficientnet_b0.ra_in1k",
@@ -37,10 +37,10 @@ class TimmOptions(FaceModelOptions):
     )
     model: str = field(default="efficientnet_b0", metadata={"help": "timm's name of the network"})
     input: Literal["video", "face"] = field(
-        default="video", metadata={"help": "whole frames, or crops of faces"}
+        default="video", metadata={"help": "video: whole frames; face: crops of faces"}
     )
-    frames: int = field(default=8, metadata={"help": "frames a clip, spread evenly over it"})
-    face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
+    frames: int = field(default=8, metadata={"help": "frames per clip, spread evenly over it"})
+    face_size: int = field(default=224, metadata={"help": "side of a face crop in pixels"})
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -54,7 +54,7 @@ class TimmOptions(FaceModelOptions):
 
 
 class TimmModel(Model):
-    """Pooled features of any timm network, before its classifier.
+    """Pooled features of any timm network, without its classifier.
 
     Streams: ``video`` or ``face`` (frames, D).
     """
@@ -69,37 +69,44 @@ class TimmModel(Model):
     )
 
     def __init__(self, net: Any, transform: Any, options: TimmOptions, *, device: str) -> None:
-        """``net`` is in eval mode, on ``device``; ``transform`` takes a Pillow image."""
+        """Keep the network and its transform.
+
+        Args:
+            net: the network in eval mode, on ``device``.
+            transform: turns a Pillow image into float32 (3, H, W).
+            options: instance of ``Options``.
+            device: device of the network.
+        """
         super().__init__(options, device=device)
         self.net, self.transform = net, transform
 
     @classmethod
     def weights(cls, options: TimmOptions) -> Weights:
-        """The tensors, and timm's configuration when it lies beside them."""
+        """Return the tensors and timm's configuration, which is optional."""
         return Weights("timm", options.weights, (_TENSORS, _CONFIG))
 
     @classmethod
     def needs(cls, options: TimmOptions) -> Needs:
-        """Evenly spread frames, or the faces on them."""
+        """Require evenly spread frames, or face crops of them."""
         if options.input == "face":
             return Needs(Uniform(options.frames), faces=options.rule(options.face_size))
         return Needs(Uniform(options.frames), keep_frames=True)
 
     @classmethod
     def streams(cls, options: TimmOptions, found: Found) -> dict[str, StreamSpec]:
-        """One stream; the network tells its width without allocating anything."""
+        """Return one stream; its width is read from a network without memory for its weights."""
         with torch.device("meta"):
             net = timm_network(options.model)
         return {options.input: StreamSpec(_width(net), options.stored, "frame")}
 
     @classmethod
     def tokens(cls, options: TimmOptions, seconds: float) -> dict[str, float]:
-        """A token a frame."""
+        """Return T: one token per frame."""
         return {options.input: float(options.frames)}
 
     @classmethod
     def build(cls, options: TimmOptions, found: Found, *, device: str) -> Self:
-        """The network by its name, then the tensors; the classifier's are not read."""
+        """Build the named network and load its weights, without those of the classifier."""
         from timm.data.config import resolve_data_config
         from timm.data.transforms_factory import create_transform
 
@@ -113,12 +120,12 @@ class TimmModel(Model):
 
     @classmethod
     def write_tiny(cls, folder: Path) -> TimmOptions:
-        """One of timm's own test networks."""
+        """Write one of timm's own test networks; return its options."""
         torch.save(timm_network("test_efficientnet").state_dict(), folder / "pytorch_model.bin")
         return TimmOptions(model="test_efficientnet", weights=str(folder), frames=2)
 
     def prepare(self, media: Media) -> Prepared:
-        """timm's own transform for evaluation."""
+        """Apply timm's transform for evaluation to each image: float32 (F, 3, H, W)."""
         wanted = self.options.input
         images, notes = media.frames, {}
         if wanted == "face":
@@ -130,7 +137,7 @@ class TimmModel(Model):
         return Prepared({wanted: pixels}, notes=notes)
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """One token a frame."""
+        """Encode each frame by itself: float32 (F, D) for each clip."""
         wanted = self.options.input
         clips = self.run(self._forward, [inputs[wanted] for inputs in batch])
         return [{wanted: to_numpy(tokens)} for tokens in clips]
@@ -141,10 +148,10 @@ class TimmModel(Model):
 
 
 def timm_network(model: str) -> Any:
-    """The untrained network without its classifier.
+    """Build a network of timm with random weights and without its classifier.
 
     Raises:
-        OptionError: timm has no such network; the nearest names are offered.
+        OptionError: timm has no such network.
     """
     import timm
 

@@ -1,4 +1,4 @@
-"""VGGFace2 face embeddings: one token for the main face of each sampled frame.
+"""VGGFace2 face embeddings: one token for the main face of each selected frame.
 
 Source: facenet-pytorch's InceptionResnetV1 (Cao et al. 2018, arXiv:1710.08092).
 """
@@ -29,15 +29,16 @@ WIDTH = 512
 
 @dataclass(frozen=True, kw_only=True)
 class VggFaceOptions(FaceModelOptions):
-    """What changes the embeddings."""
+    """Options of :class:`VggFace`."""
 
     weights: str = field(
         default=CHECKPOINT,
-        metadata={"help": "the file, or a folder with it", "recipe": False},
+        metadata={"help": "the weight file, or the folder with it", "recipe": False},
     )
-    frames: int = field(default=8, metadata={"help": "frames a clip, spread evenly over it"})
+    frames: int = field(default=8, metadata={"help": "frames per clip, spread evenly over it"})
     normalise: bool = field(
-        default=True, metadata={"help": "length 1; false: the raw output of last_bn"}
+        default=True,
+        metadata={"help": "scale embeddings to length 1; false: the raw output of last_bn"},
     )
 
     def __post_init__(self) -> None:
@@ -67,40 +68,49 @@ class VggFace(Model):
     )
 
     def __init__(self, net: nn.Module, options: VggFaceOptions, *, device: str) -> None:
-        """``net`` gives raw embeddings; it is in eval mode, on ``device``."""
+        """Keep the network.
+
+        Args:
+            net: the network with raw embeddings as output, in eval mode, on ``device``.
+            options: instance of ``Options``.
+            device: device of the network.
+        """
         Model.__init__(self, options, device=device)
         self.net = net
 
     @classmethod
     def weights(cls, options: VggFaceOptions) -> Weights:
-        """One file."""
+        """Return one file."""
         return Weights("vggface", options.weights, (WeightFile((CHECKPOINT,), origin=ORIGIN),))
 
     @classmethod
     def needs(cls, options: VggFaceOptions) -> Needs:
-        """Faces on evenly spread frames."""
+        """Require faces on evenly spread frames."""
         return Needs(frames=Uniform(options.frames), faces=options.rule(SIZE_PIXELS))
 
     @classmethod
     def streams(cls, options: VggFaceOptions, found: Found) -> dict[str, StreamSpec]:
-        """One stream."""
+        """Return one stream of width 512."""
         return {"face": StreamSpec(WIDTH, options.stored, "frame")}
 
     @classmethod
     def tokens(cls, options: VggFaceOptions, seconds: float) -> dict[str, float]:
-        """A token a frame, however long the clip."""
+        """Return T: one token per frame, for a clip of any length."""
         return {"face": float(options.frames)}
 
     @classmethod
     def build(cls, options: VggFaceOptions, found: Found, *, device: str) -> Self:
-        """As in the contract; the classifier's ``logits.*`` are not read."""
+        """Build the network and load its weights, without the classifier's ``logits.*``."""
         net, path = raw_network(), found.get(CHECKPOINT)
         fill(net, read_tensors(path), where=str(path), may_lack=_is_count)
         return cls(net.eval().to(device), options, device=device)
 
     @classmethod
     def write_tiny(cls, folder: Path) -> VggFaceOptions:
-        """The only size there is, in half precision; variances stay near 1 through the layers."""
+        """Write random weights in half precision, in full size; return the options.
+
+        They are scaled so that the variance of the activations stays near 1.
+        """
         net = raw_network()
         for weight in net.parameters():
             if weight.dim() > 1:
@@ -110,29 +120,32 @@ class VggFace(Model):
         return VggFaceOptions(weights=str(folder), frames=2)
 
     def prepare(self, media: Media) -> Prepared:
-        """Hand on the crops and note the share of frames in which the face was found."""
+        """Return the crops, uint8 (F, 3, 160, 160).
+
+        The note ``face_share`` is the share of frames in which the face was found.
+        """
         if media.faces is None:
             return Prepared({}, {"face": media.absent.get("face", "no faces were decoded")})
-        crops = torch.from_numpy(media.faces.crops).permute(0, 3, 1, 2)  # (F, 3, 160, 160) uint8
+        crops = torch.from_numpy(media.faces.crops).permute(0, 3, 1, 2)  # (F, 3, 160, 160)
         return Prepared({"face": crops}, notes={"face_share": float(media.faces.found.mean())})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """One token a crop."""
+        """Encode each crop by itself: float32 (F, 512) for each clip."""
         clips = self.run(self._forward, [inputs["face"] for inputs in batch])
         return [{"face": to_numpy(tokens)} for tokens in clips]
 
     def _forward(self, crops: Tensor) -> Tensor:
-        """(n, 3, 160, 160) uint8 -> (n, 512)."""
+        """Normalise and encode crops: uint8 (n, 3, 160, 160) -> (n, 512)."""
         raw: Tensor = self.net((crops.float() - 127.5) / 128)
         return normalize(raw.float(), dim=1) if self.options.normalise else raw
 
 
 def raw_network() -> nn.Module:
-    """InceptionResnetV1 whose output is that of ``last_bn``, not normalised: (n, 512)."""
+    """Build an InceptionResnetV1 with the output of ``last_bn``, (n, 512), not normalised."""
     from facenet_pytorch import InceptionResnetV1
 
     net = InceptionResnetV1(pretrained=None)
-    net.classify, net.logits = True, nn.Identity()  # the branch that does not normalise
+    net.classify, net.logits = True, nn.Identity()  # this branch of forward does not normalise
     module: nn.Module = net
     return module
 

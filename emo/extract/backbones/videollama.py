@@ -1,8 +1,8 @@
-"""Video-LLaMA v1: what its language model sees of a clip; for comparison with earlier work.
+"""Video-LLaMA v1: the inputs of its language model, for comparison with earlier work.
 
-A compatibility backbone (experiment 001 of the team used it), not the recommended default: its
-audio branch was trained on ImageBind *images* only. Source: DAMO-NLP-SG/Video-LLaMA, Zhang et al.
-2023 (arXiv:2306.02858).
+It is not recommended for new work: its audio branch was trained on ImageBind *images* only.
+(Experiment 001 of the team used it.) Source: DAMO-NLP-SG/Video-LLaMA, Zhang et al. 2023
+(arXiv:2306.02858).
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     from emo.extract.networks.videollama.network import AudioBranch, VideoBranch
 
 _QUERIES = {"video": 32, "audio": 8}
-_WORDS_A_SECOND = 3.3  # pieces of words, of fluent speech
+_WORDS_A_SECOND = 3.3  # tokens (pieces of words) of fluent speech
 
 
 class VideoLlama(Model):
-    """The tokens of Video-LLaMA's video and audio branches, and the word embeddings of its LLaMA.
+    """Tokens of Video-LLaMA's video and audio branches, and word embeddings of its language model.
 
-    Streams: ``video`` (32, D), ``audio`` (8, D), D = 768 (``layer=llama``: 5120, or 4096 for 7B),
-    as many again for each further window; ``text`` (L, 5120), the same wherever a word stands.
+    Streams: ``video`` (32, D) and ``audio`` (8, D) for each window, D = 768 (with ``layer=llama``
+    5120, or 4096 for 7B); ``text`` (L, 5120), which does not depend on the context of a word.
     """
 
     Options: ClassVar[type] = VideoLlamaOptions
@@ -75,13 +75,21 @@ class VideoLlama(Model):
         words: Tensor | None,
         tokenizer: Tokenizer | None,
     ) -> None:
-        """Take the branches by stream, and what the text needs when it is wanted."""
+        """Keep the branches of the selected streams.
+
+        Args:
+            options: instance of ``Options``.
+            device: device of the branches.
+            branches: stream -> its branch.
+            words: word embeddings (words, D) on ``device``; None: the text is not selected.
+            tokenizer: tokenizer of the language model; None: the text is not selected.
+        """
         super().__init__(options, device=device)
         self.branches, self.words, self.tokenizer = nn.ModuleDict(branches), words, tokenizer
 
     @classmethod
     def weights(cls, options: VideoLlamaOptions) -> Weights:
-        """Those that the wanted streams need, all in one folder."""
+        """Return the files of the selected streams, all in one folder."""
         files = [CONFIG]
         for stream in options.parts:
             files += videollama_files(stream, options.weights)
@@ -89,7 +97,7 @@ class VideoLlama(Model):
 
     @classmethod
     def streams(cls, options: VideoLlamaOptions, found: Found) -> dict[str, StreamSpec]:
-        """Widths from the shapes of the projections and of the word embeddings."""
+        """Return the selected streams; widths are the shapes of projections and word embeddings."""
         specs = {}
         for stream in options.parts:
             if stream == "text":
@@ -102,12 +110,12 @@ class VideoLlama(Model):
 
     @classmethod
     def stretch_seconds(cls, options: VideoLlamaOptions) -> float | None:
-        """Eight windows, when it works in windows."""
+        """Return the length of eight windows; None: the clip is not cut into windows."""
         return WINDOWS_AT_ONCE * options.windows[1] if options.windows else None
 
     @classmethod
     def build(cls, options: VideoLlamaOptions, found: Found, *, device: str) -> Self:
-        """Each wanted part from its own files."""
+        """Build the branch of each selected stream from its own files."""
         from emo.extract.networks.videollama.checkpoint import load_branch
 
         config = read_config(path) if (path := found.path("config.json")) else {}
@@ -124,7 +132,7 @@ class VideoLlama(Model):
 
     @classmethod
     def write_tiny(cls, folder: Path) -> VideoLlamaOptions:
-        """As in the contract."""
+        """Write small random branches and a language model; return their options."""
         from emo.extract.networks.videollama.tiny import IMAGE, write_branches, write_llama
 
         write_branches(folder)
@@ -133,7 +141,7 @@ class VideoLlama(Model):
 
     @classmethod
     def needs(cls, options: VideoLlamaOptions) -> Needs:
-        """Frames squashed inside the decoder, audio and text: those of the wanted streams."""
+        """Require the inputs of the selected streams: squashed frames, audio, text."""
         has_video = "video" in options.parts
         rule: FrameRule = Strided(options.frames)
         if options.windows:
@@ -148,15 +156,17 @@ class VideoLlama(Model):
 
     @classmethod
     def tokens(cls, options: VideoLlamaOptions, seconds: float) -> dict[str, float]:
-        """All queries in each window; the words are guessed from the time."""
+        """Return T of each stream: 32 or 8 tokens per window; the text's T is a guess."""
         windows = len(window_starts(seconds, *options.windows)) if options.windows else 1
         forecast = {stream: float(count * windows) for stream, count in _QUERIES.items()}
         forecast["text"] = _WORDS_A_SECOND * seconds
         return {stream: forecast[stream] for stream in options.parts}
 
     def prepare(self, media: Media) -> Prepared:
-        """Frames (W, F, size, size, 3) uint8, spectrograms (W, 8, 1, mels, frames), ids (1, L)
-        of W windows.
+        """Make the inputs of the selected streams, for W windows.
+
+        They are ``video`` uint8 (W, F, size, size, 3), ``audio`` float32 (W, 8, 1, mels, T) and
+        ``text`` int64 (1, L).
         """
         made = {
             "video": self._frames(media),
@@ -172,7 +182,7 @@ class VideoLlama(Model):
         return Prepared(inputs, absent)
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """Stream by stream, all clips that have it."""
+        """Encode each stream for all clips that have it: float32 (T, D) per stream and clip."""
         results: list[dict[str, np.ndarray]] = [{} for _ in batch]
         for stream in self.options.parts:
             having = [index for index, inputs in enumerate(batch) if stream in inputs]
@@ -207,7 +217,12 @@ class VideoLlama(Model):
         return torch.tensor([ids]) if ids else None
 
     def _windows(self, stream: str, clips: Sequence[Tensor]) -> list[Tensor]:
-        """(W, P, …) frames or spectrograms each -> (W, queries, D) each."""
+        """Encode the windows of several clips: (W, P, …) of each clip -> (W, queries, D).
+
+        Args:
+            stream: ``video`` or ``audio``.
+            clips: P frames or spectrograms for each of W windows.
+        """
         branch: Any = self.branches[stream]
         pieces = self.run(branch.pieces, [clip.flatten(0, 1) for clip in clips])
         windows = [
@@ -220,15 +235,17 @@ class VideoLlama(Model):
 
     def _text(self, clips: Sequence[Tensor]) -> list[Tensor]:
         words = self.words
-        assert words is not None, "wanted, so built"
+        assert words is not None, "loaded, because the text is selected"
         return self.run(lambda ids: F.embedding(ids, words), clips)
 
 
 @dataclass(frozen=True)
 class _Exactly:
-    """As ``Strided``, but a window with fewer frames repeats some."""
+    """Select exactly ``count`` frames at equal steps; a window with fewer frames repeats some."""
 
     count: int
+    """Frames to select, F = count."""
 
     def indices(self, seconds: np.ndarray) -> np.ndarray:
+        """Return int64 (count,), indices at equal steps from the first frame on."""
         return np.arange(self.count) * len(seconds) // self.count

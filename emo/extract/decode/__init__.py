@@ -1,6 +1,6 @@
-"""Where a clip's media lie and what backbones need in; decoded `Media` out, in one pass.
+"""Decode a clip: from its files and the backbones' `Needs` to one `Media` for each backbone.
 
-The only folder that opens media files (PyAV).
+This is the only folder that opens media files (PyAV).
 
 May import: errors, extract.faces, extract.media, manifest.
 Read first: decode.py.

@@ -1,4 +1,4 @@
-"""Reads the array that a cell of the manifest names; unpickles nothing, stays below the root."""
+"""Read the array file (.npy, .npz) that a manifest cell names, without running pickled code."""
 
 import os
 import zipfile
@@ -12,12 +12,15 @@ from emo.manifest.cells import ARRAYS, inside
 
 
 def read_array(cells: Mapping[str, str], root: Path, need: Needs) -> np.ndarray | str:
-    """(T, D) of the file in column ``need.array``, or why there is none; (D,) becomes (1, D).
+    """Read the array file named in the clip's column ``need.array``.
 
     Args:
-        cells: the clip's columns.
-        root: the folder that the path is relative to and may not leave.
-        need: names the column, and the array in an .npz.
+        cells: the clip's columns, name -> cell.
+        root: folder that the file's path is relative to; a path that leaves it is refused.
+        need: gives the column, and the name of the array in an .npz.
+
+    Returns:
+        (T, D) in the file's dtype, where (D,) becomes (1, D); or the reason why there is none.
     """
     cell = cells.get(need.array or "")
     if not cell:
@@ -43,7 +46,7 @@ def _load(path: Path, key: str | None) -> np.ndarray:
             return loaded
         names = loaded.files
         if key is None and len(names) != 1:
-            raise ValueError(f"holds {', '.join(names) or 'no array'}; say which: -o key=NAME")
+            raise ValueError(f"holds {', '.join(names) or 'no array'}; choose one with -o key=NAME")
         if key is not None and key not in names:
             raise ValueError(f"holds no array {key!r}; found {', '.join(names)}")
         array: np.ndarray = loaded[key or names[0]]

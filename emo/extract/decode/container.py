@@ -1,8 +1,8 @@
-"""Opens a media file safely, picks its tracks, seeks, and says in words why it cannot be read."""
+"""Open a media file safely, pick its tracks, seek, and explain why a file cannot be read."""
 
 import contextlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +13,71 @@ from av.stream import Disposition
 
 from emo.errors import MediaError
 
-# Containers that hold media in themselves. Playlists (hls, dash, concat, image2) are left out: they
-# open other files and addresses that whoever wrote the clip has chosen.
+# Playlists (hls, dash, concat, image2) are left out: they make FFmpeg open other files and network
+# addresses, chosen by the author of the clip.
 FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,dv,eac3,f4v,flac,flv,gif,h264,"
     "hevc,ivf,live_flv,m4a,m4v,matroska,mj2,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,mxf,nistsphere,"
     "nut,obu,ogg,rm,tta,vob,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
 )
+"""FFmpeg's names of the containers that may be opened: those that hold the media themselves."""
 _NEVER_SEEK = frozenset(
     {"aac", "ac3", "amr", "dts", "eac3", "flv", "h264", "hevc", "m4v", "mp3", "mpeg", "vob"}
 )
-# Streams without an index are sought by time, which may end behind a keyframe: then farther back.
+"""Containers without an index and timestamps of their own, in which a seek is only a guess."""
+_MARKS = {
+    b"RIFF": "WAV or AVI", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF",
+    b"\x1aE\xdf\xa3": "Matroska or WebM", b"FLV\1": "FLV", b"ftyp": "MP4", b"wvpk": "WavPack",
+    b"0&\xb2u": "WMA or WMV", b"riff": "W64", b".snd": "AU", b"#!AMR": "AMR",
+}  # fmt: skip
+"""Bytes at the start of a file -> its kind."""
 _EARLIER_SECONDS = (0.0, 5.0, 30.0)
-_PREROLL_SECONDS = 1.0  # audio codecs need the packets before; tracks interleave loosely
+"""How far before the wanted time to seek, in this order: without an index a seek may end after the
+keyframe that is needed."""
+_PREROLL_SECONDS = 1.0
+"""Seconds to start earlier: audio codecs need preceding packets, and tracks interleave loosely."""
 
 
 @contextlib.contextmanager
 def open_media(path: Path) -> Iterator[InputContainer]:
-    """The opened container of ``path``; FFmpeg's errors inside the block become MediaErrors.
+    """Open a media file; FFmpeg's errors inside the ``with`` block become MediaErrors.
 
     Raises:
-        MediaError: ``path`` does not exist, is empty, cut or no media file; or reading it failed.
+        MediaError: the file does not exist, is empty, cut or no media file; or reading it failed.
     """
     try:
         container = _opened(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_not_opened(path, error)) from error
     with container:
+        if "mov" in container.format.name and _has_cut_index(mp4_boxes(path)):
+            raise MediaError(f"{path.name}: the file is cut: its index (moov) is incomplete")
         try:
             yield container
         except av.error.FFmpegError as error:
-            raise MediaError(f"{path.name}: reading the file broke: {words_of(error)}") from error
+            raise MediaError(
+                f"{path.name}: reading the file broke: {reason_of_ffmpeg(error)}"
+            ) from error
 
 
 def _opened(path: Path) -> InputContainer:
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
     try:
         return av.open(str(path), options=options)
-    except UnicodeDecodeError:  # tags in another encoding; PyAV 19 reads them without being told
+    except UnicodeDecodeError:  # tags in another encoding; PyAV 19 needs no metadata_errors
         return av.open(str(path), options=options, metadata_errors="replace")
 
 
 def declared_seconds(container: InputContainer) -> float | None:
-    """How long the file lasts, as its headers say (they may lie); None: they say nothing."""
+    """Return the length in seconds that the file's headers declare; None: they declare none.
+
+    Declared lengths are often wrong.
+    """
     return container.duration / av.time_base if container.duration else None
 
 
 def pick(streams: Sequence[Any]) -> Any | None:
-    """The track marked as default, else the first; attached pictures (cover art) are not video."""
+    """Return the track marked as default, else the first; cover art does not count as video."""
     tracks = [
         stream
         for stream in streams
@@ -72,21 +89,23 @@ def pick(streams: Sequence[Any]) -> Any | None:
 
 
 def origin_seconds(container: InputContainer) -> float:
-    """Where the file's own clock starts; every time elsewhere is relative to it."""
+    """Return the file's first timestamp in seconds; all times of emo are relative to it."""
     return (container.start_time or 0) / av.time_base
 
 
 def always_from_start(container: InputContainer) -> bool:
-    """Without an index and times of its own: a seek would only guess."""
+    """Return whether the file can only be read from its start, because it has no usable index."""
     return bool(_NEVER_SEEK & set(container.format.name.split(",")))
 
 
 def packets_from(
     container: InputContainer, stream: Any, start_seconds: float | None
 ) -> Iterator["Packet[Any]"]:
-    """The packets of ``stream`` from a keyframe before ``start_seconds``, else from the first.
+    """Yield the packets of ``stream`` from a keyframe before ``start_seconds`` on.
 
-    The last packet is empty: decoding it drains the decoder.
+    Without a start, or when the file cannot seek, all packets are read.
+
+    The last packet is empty; decoding it drains the decoder.
     """
     start = (start_seconds or 0.0) - _PREROLL_SECONDS
     if start <= 0 or always_from_start(container):
@@ -94,7 +113,7 @@ def packets_from(
         return
     target = start + origin_seconds(container)
     for earlier in _EARLIER_SECONDS:
-        with contextlib.suppress(av.error.FFmpegError):  # what cannot seek stays at its start
+        with contextlib.suppress(av.error.FFmpegError):  # a file that cannot seek stays at 0
             container.seek(int((target - earlier) * av.time_base))
         packets = container.demux(stream)
         first = next((packet for packet in packets if packet.is_keyframe), None)
@@ -102,24 +121,25 @@ def packets_from(
             yield first
             yield from packets
             return
-    container.seek(container.start_time or 0)  # the index lies: read from the beginning
+    container.seek(container.start_time or 0)  # the index is wrong: read from the beginning
     yield from container.demux(stream)
 
 
-def words_of(error: Exception) -> str:
-    """What FFmpeg says of an error, without its number and path."""
-    words = getattr(error, "strerror", None) or str(error)
-    return "the decoder gave up" if words.startswith("Error number") else words
+def reason_of_ffmpeg(error: Exception) -> str:
+    """Return the message of an FFmpeg error without its number and path."""
+    message = getattr(error, "strerror", None) or str(error)
+    return "the decoder gave up" if message.startswith("Error number") else message
 
 
 def _why_not_opened(path: Path, error: Exception) -> str:
     try:
-        return _looked_into(path, error)
-    except (OSError, ValueError) as worse:  # a name that no file can have, a file that went away
-        return f"{path.name}: the file cannot be opened: {words_of(worse)}"
+        return _examined(path, error)
+    except (OSError, ValueError) as later:  # an impossible file name, or the file was removed
+        return f"{path.name}: the file cannot be opened: {reason_of_ffmpeg(later)}"
 
 
-def _looked_into(path: Path, error: Exception) -> str:
+def _examined(path: Path, error: Exception) -> str:
+    """Return the reason why a file could not be opened, from its state and first bytes."""
     if not path.exists():
         return f"no such file: {path}"
     if path.is_dir():
@@ -128,32 +148,51 @@ def _looked_into(path: Path, error: Exception) -> str:
         return f"{path.name}: no permission to read the file"
     if path.stat().st_size == 0:
         return f"{path.name}: the file is empty (0 bytes)"
-    boxes = _mp4_boxes(path)
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"version https://git-lfs.github.com/"):
+        return f"{path.name}: a Git LFS pointer: git lfs pull brings the file itself"
+    boxes = mp4_boxes(path)
     if "ftyp" in boxes and "moov" not in boxes:
         return f"{path.name}: the file is cut: its index (moov) is missing"
+    if _has_cut_index(boxes):
+        return f"{path.name}: the file is cut: its index (moov) is incomplete"
+    kind = next((kind for mark, kind in _MARKS.items() if mark in head[:12]), None)
+    if kind and isinstance(error, av.error.InvalidDataError | EOFError):
+        return f"{path.name}: the file is cut or damaged: it begins like {kind} and ends too early"
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return f"{path.name}: not a media file: no known container starts like this"
-    return f"{path.name}: the file cannot be opened: {words_of(error)}"
+    return f"{path.name}: the file cannot be opened: {reason_of_ffmpeg(error)}"
 
 
-def _mp4_boxes(path: Path) -> list[str]:
-    boxes: list[str] = []
+def mp4_boxes(path: Path) -> dict[str, bool]:
+    """Return the top-level boxes of an mp4 file; nonsense for other files.
+
+    Returns:
+        Name of a box -> whether the last box of this name lies within the file.
+    """
+    boxes: dict[str, bool] = {}
     size_bytes = path.stat().st_size
     with path.open("rb") as file:
-        while len(header := file.read(8)) == 8 and len(boxes) < 100:
+        while len(header := file.read(8)) == 8:
             size, name = struct.unpack(">I4s", header)
-            boxes.append(name.decode("latin-1"))
             if size == 1:
                 size = int.from_bytes(file.read(8), "big") - 8
             after = file.tell() + size - 8
-            if size < 8 or after > size_bytes:  # 0: up to the end of the file
+            # size 0: the box reaches to the end of the file
+            boxes[name.decode("latin-1")] = size == 0 or (size >= 8 and after <= size_bytes)
+            if size < 8 or after > size_bytes:
                 break
             file.seek(after)
     return boxes
 
 
+def _has_cut_index(boxes: Mapping[str, bool]) -> bool:
+    return not boxes.get("moov", True)
+
+
 _MOST_SECONDS, _MOST_SHARE = 1.0, 0.1
-"""A stretch may lack so much of its end, whichever is less."""
+"""How much of a stretch's end may be missing, in seconds and as a share; the smaller one counts."""
 
 
 def expect_whole(
@@ -165,18 +204,19 @@ def expect_whole(
     start_seconds: float | None,
     end_seconds: float | None,
 ) -> None:
-    """An mp4 whose index is at its front opens and plays until the cut; say so instead.
+    """Raise an error when a cut mp4 ended before the end of the stretch.
 
-    What containers declare is often wrong, so that a file is called cut only when its index has
-    packets of the track which would lie behind the last byte.
+    An mp4 with its index at the front opens and plays normally up to the cut. Declared lengths are
+    often wrong, so that a file counts as cut only when its index lists packets of the track that
+    lie behind the last byte.
 
     Args:
-        path: for the message.
-        container: read to its end.
-        stream: the track.
-        reached_seconds: time of the last packet that was there.
-        start_seconds: first wanted moment; None: the first of the file.
-        end_seconds: end of what is wanted; None: the end of the file.
+        path: the file, for the message.
+        container: the file, read to its end.
+        stream: the track that was read.
+        reached_seconds: time of the last packet that was read.
+        start_seconds: start of the stretch; None: the start of the file.
+        end_seconds: end of the stretch; None: the end of the file.
 
     Raises:
         MediaError: the file is cut before the end of the stretch.
@@ -188,9 +228,11 @@ def expect_whole(
     start = first if start_seconds is None else start_seconds
     end = declared if end_seconds is None else min(end_seconds, declared)
     if end - reached_seconds > min(_MOST_SECONDS, _MOST_SHARE * max(0.0, end - start)):
+        where = f" of {declared:.2f} s"
+        if "moof" in mp4_boxes(path):  # what was declared is the end of this fragment
+            where = ", within a fragment; nothing says how long the file was"
         raise MediaError(
-            f"{path.name}: the file is cut: decoding broke at {reached_seconds:.2f} s of "
-            f"{declared:.2f} s"
+            f"{path.name}: the file is cut: decoding broke at {reached_seconds:.2f} s{where}"
         )
 
 

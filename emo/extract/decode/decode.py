@@ -1,55 +1,113 @@
-"""Decodes a clip once for several backbones: a Source and their Needs in, Media out."""
+"""Decode a clip once for several backbones: a ClipSource and their Needs in, Media out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
-from emo.extract.decode.audio import Audio, read_audio
 from emo.extract.decode.container import declared_seconds, open_media
+from emo.extract.decode.faults import join_track_notes, picture_faults, picture_notes
+from emo.extract.decode.pictures.damage import Damage
+from emo.extract.decode.pictures.frame_list import FrameList, list_frames
+from emo.extract.decode.pictures.picture import Picture
+from emo.extract.decode.pictures.still import NO_SOUND, is_still
+from emo.extract.decode.pictures.video import read_pictures
+from emo.extract.decode.sound.audio import ClipSound, read_sound
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.video import Picture, frame_seconds, read_pictures
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
 
 NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
+"""Reasons for an absent modality."""
+_UNHEARD = ClipSound(None, None, None)
+T = TypeVar("T")
 
 
 def load_media(
     source: ClipSource, needs: Sequence[Needs], *, detect: DetectFaces | None = None
 ) -> list[Media]:
-    """Decode what all ``needs`` ask for in one pass and hand each its own view.
+    """Decode a clip once and return what each backbone needs of it.
 
     Args:
         source: the files, the stretch and the text of the clip.
-        needs: one a backbone; two that look for faces on the same frames share the detection.
-        detect: finds faces; required when any of ``needs`` asks for faces.
+        needs: the needs of each backbone; equal frames are searched for faces only once.
+        detect: finds faces; required when any of ``needs`` has a face rule.
 
     Returns:
-        One Media for each of ``needs``. What the clip does not have is in ``Media.absent``.
+        One Media for each of ``needs``. ``Media.absent`` says what the clip lacks.
 
     Raises:
         MediaError: a file is missing, damaged, or breaks while it is decoded.
     """
-    pictures = None
-    if any(need.frames for need in needs):
-        pictures = Pictures(source, _times_of(source), detect)
-    views = [pictures.view(need) for need in needs] if pictures else [None] * len(needs)
-    if pictures:
-        pictures.decode([view for view in views if view])
-    audio = audio_of(source) if any(need.audio for need in needs) else None
-    return [
-        media_of(source, view, need, pictures, audio)
-        for need, view in zip(needs, views, strict=True)
-    ]
+    found: list[Media] = []
+    for media in load_each(source, needs, detect=detect):
+        if isinstance(media, Exception):
+            raise media
+        found.append(media)
+    return found
+
+
+def load_each(
+    source: ClipSource, needs: Sequence[Needs], *, detect: DetectFaces | None = None
+) -> list[Media | Exception]:
+    """Decode a clip once; each backbone fails only for what it needs.
+
+    Args:
+        source: the files, the stretch and the text of the clip.
+        needs: the needs of each backbone.
+        detect: finds faces; required when any of ``needs`` has a face rule.
+
+    Returns:
+        For each of ``needs`` its Media, or why it cannot have them: a backbone that reads text is
+        not affected by a broken file, one that reads pictures not by damaged sound.
+    """
+    seen = _attempt(lambda: _pictures_of(source, needs, detect))
+    heard = _attempt(lambda: sound_of(source) if any(need.audio for need in needs) else None)
+    found: list[Media | Exception] = []
+    for index, need in enumerate(needs):
+        if need.frames and isinstance(seen, Exception):
+            found.append(seen)
+        elif need.audio and isinstance(heard, Exception):
+            found.append(heard)
+        else:
+            pictures, views = (None, None) if isinstance(seen, Exception) else seen
+            sound = None if isinstance(heard, Exception) else heard
+            view = views[index] if views else None
+            found.append(_attempt(partial(media_of, source, view, need, pictures, sound)))
+    return found
+
+
+def _attempt(call: Callable[[], T]) -> T | Exception:
+    try:
+        return call()
+    except Exception as error:  # recorded as the failure of the backbones that need it
+        return error
+
+
+def _pictures_of(
+    source: ClipSource, needs: Sequence[Needs], detect: DetectFaces | None
+) -> "tuple[Pictures, list[View]] | tuple[None, None]":
+    """Decode the frames that any backbone needs."""
+    if not any(need.frames for need in needs):
+        return None, None
+    pictures = Pictures(source, _list_of(source), detect)
+    views = [pictures.view(need) for need in needs]
+    pictures.decode(views)
+    return pictures, views
 
 
 def probe_seconds(source: ClipSource) -> float | None:
-    """How long the clip lasts, as its headers say (they may lie); None: they say nothing."""
-    path = source.video or source.audio
+    """Return the clip's length in seconds as its file's headers declare it; None: unknown.
+
+    Declared lengths are often wrong. A clip whose video is a still picture is as long as its audio.
+    """
+    path = source.video
+    if path is None or is_still(path):
+        path = source.audio
     if path is None:
         return None
     try:
@@ -63,19 +121,27 @@ def probe_seconds(source: ClipSource) -> float | None:
 
 @dataclass
 class View:
-    """What one backbone gets of the frames it wants."""
+    """The frames that one backbone needs, collected while the file is decoded."""
 
     need: Needs
+    """Needs of the backbone."""
     times: tuple[float, ...]
+    """Time of each selected frame in seconds, F of them; a time may occur more than once."""
     shown: dict[float, float] = field(default_factory=dict)
-    """Wanted time -> time of the frame that was decoded for it."""
+    """Time of a selected frame -> time of the frame that was decoded for it."""
     frames: dict[float, np.ndarray] = field(default_factory=dict)
-    """Squashed and transformed as asked."""
+    """Time -> frame, squashed and transformed as ``need`` says: uint8 (H, W, 3) or (…)."""
     rgb: dict[float, np.ndarray] = field(default_factory=dict)
-    """Whole frames, for faces."""
+    """Time -> whole frame uint8 (H, W, 3), for face detection."""
 
     def take(self, time: float, shown: float, picture: Picture) -> None:
-        """Convert a decoded frame, when this view wants it."""
+        """Convert and keep a decoded frame if this view selected its time.
+
+        Args:
+            time: time of a selected frame of any view.
+            shown: time of the frame that was decoded for it.
+            picture: that frame.
+        """
         if time not in self.wanted:
             return
         need, self.shown[time] = self.need, shown
@@ -87,79 +153,103 @@ class View:
 
     @cached_property
     def wanted(self) -> frozenset[float]:
-        """The times without order."""
+        """The times of the selected frames as a set."""
         return frozenset(self.times)
 
     def stack(self, images: dict[float, np.ndarray]) -> np.ndarray:
-        """One image for each wanted time, (F, …)."""
+        """Stack the images (…) of the selected times to (F, …)."""
         return np.stack([images[time] for time in self.times])
 
     @property
     def seconds(self) -> np.ndarray:
-        """(F,) of the frames that were shown."""
+        """Times of the decoded frames in seconds, float64 (F,)."""
         return np.array([self.shown[time] for time in self.times])
 
 
 @dataclass
 class Pictures:
-    """The frames that any backbone wants of one clip, decoded once."""
+    """Decode the frames that any backbone needs of one clip, each once."""
 
     source: ClipSource
-    times: np.ndarray | str
-    """Of all its frames, or why there are none."""
+    """Files and stretch of the clip."""
+    listed: FrameList | str
+    """The frames in and around the clip, or the reason why there are none."""
     detect: DetectFaces | None
+    """Finds faces; None: no backbone needs faces."""
+    damage: Damage = field(default_factory=Damage)
+    """Damaged pictures of the file, as far as it was decoded."""
     _detections: dict[tuple[float, ...], Detections] = field(default_factory=dict)
+    """Times of the frames -> faces found in them."""
+
+    @cached_property
+    def times(self) -> np.ndarray | str:
+        """Times of all frames of the clip, float64 (n,), or the reason why there are none."""
+        if isinstance(self.listed, str):
+            return self.listed
+        return self.listed.within(self.source.start_seconds, self.source.end_seconds)
 
     @property
     def absent(self) -> str | None:
-        """Why there are no frames."""
+        """Reason why the clip has no frames; None: it has frames."""
         return self.times if isinstance(self.times, str) else None
 
     def view(self, need: Needs) -> View:
-        """Which frames ``need`` asks for."""
+        """Select the frames of one backbone; nothing is decoded yet."""
         if isinstance(self.times, str) or need.frames is None:
             return View(need, ())
-        return View(need, tuple(self.times[need.frames.indices(self.times)].tolist()))
+        chosen = need.frames.indices(self.times - (self.source.start_seconds or 0.0))
+        return View(need, tuple(self.times[chosen].tolist()))
 
     def decode(self, views: Sequence[View]) -> None:
-        """Read each wanted frame once and hand it to all views."""
+        """Decode each selected frame once and hand it to all views."""
         wanted = np.array(sorted({time for view in views for time in view.times}))
-        if not len(wanted) or self.source.video is None:
+        if not len(wanted) or self.source.video is None or isinstance(self.listed, str):
             return
-        pictures = read_pictures(self.source.video, wanted)
+        pictures = read_pictures(self.source.video, wanted, self.listed, self.damage)
         for time, (shown, picture) in zip(wanted.tolist(), pictures, strict=True):
             for view in views:
                 view.take(time, shown, picture)
 
+    def notes(self, view: View) -> dict[str, float]:
+        """Return what is wrong with the pictures of a view, from its first to its last frame."""
+        if isinstance(self.listed, str) or not view.times:
+            return {}
+        source = self.source
+        lacking = self.listed.lacking_seconds(source.start_seconds, source.end_seconds)
+        return picture_notes(self.damage.between(min(view.times), max(view.times)), lacking)
+
     def faces(self, view: View) -> Faces | str:
-        """The main face in the frames of ``view``, or why there is none."""
+        """Return the face crops of a view's frames, or the reason why there are none."""
         assert view.need.faces is not None
         frames = view.stack(view.rgb)
         if view.need.faces.mode == "centre":
             return main_face(frames, view.seconds, [], view.need.faces)
         if self.detect is None:
-            raise ValueError("faces are needed, but load_media was given no detector")
+            raise ValueError("faces are needed, but no detector was given (detect=None)")
         if view.times not in self._detections:
             self._detections[view.times] = self.detect(frames)
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 
-def _times_of(source: ClipSource) -> np.ndarray | str:
+def _list_of(source: ClipSource) -> FrameList | str:
     if source.video is None:
         return NO_VIDEO
-    return frame_seconds(
+    return list_frames(
         source.video, start_seconds=source.start_seconds, end_seconds=source.end_seconds
     )
 
 
-def audio_of(source: ClipSource) -> Audio | str:
-    """The samples of a clip, or why there are none."""
+def sound_of(source: ClipSource) -> ClipSound:
+    """Decode the samples of a clip, or tell why there are none."""
     path = source.audio or source.video
     if path is None:
-        return NO_AUDIO
-    return read_audio(
+        return ClipSound(None, None, None, NO_AUDIO)
+    if path == source.video and is_still(path):
+        return ClipSound(None, None, None, NO_SOUND)
+    return read_sound(
         path,
         channel=source.audio_channel,
+        track=source.audio_track,
         start_seconds=source.start_seconds,
         end_seconds=source.end_seconds,
     )
@@ -167,10 +257,19 @@ def audio_of(source: ClipSource) -> Audio | str:
 
 def media_of(
     source: ClipSource, view: View | None, need: Needs, pictures: Pictures | None,
-    audio: Audio | str | None,
+    sound: ClipSound | None,
 ) -> Media:  # fmt: skip
-    """What one backbone gets of a clip, once everything is decoded."""
+    """Assemble the Media of one backbone from the decoded parts of a clip.
+
+    Args:
+        source: the clip, for its text and array.
+        view: the backbone's frames; None: no backbone needs frames.
+        need: the needs of the backbone.
+        pictures: the decoded frames of the clip; None: no backbone needs frames.
+        sound: samples and sample rate, or why there are none; None: no backbone needs audio.
+    """
     absent: dict[str, str] = {}
+    notes: dict[str, float] = {}
     frames = seconds = faces = None
     if pictures is not None and pictures.absent:
         absent |= {"video": pictures.absent} if need.frames and need.keep_frames else {}
@@ -180,15 +279,21 @@ def media_of(
             (view.stack(view.frames), view.seconds) if need.keep_frames else (None,) * 2
         )
         faces = pictures.faces(view) if need.faces else None
+        notes = pictures.notes(view)
     if isinstance(faces, str):
         absent["face"], faces = faces, None
-    if need.audio and isinstance(audio, str):
-        absent["audio"] = audio
-    heard = audio if need.audio and isinstance(audio, tuple) else (None, None)
+    heard = sound if need.audio and sound else _UNHEARD
+    if heard.absent is not None:
+        absent["audio"] = heard.absent
     text = source.text if need.text and source.text and source.text.strip() else None
     if need.text and text is None:
         absent["text"] = "the clip has no text" if source.text is None else "the text is empty"
     array = read_array(source.cells, source.root, need) if need.array else None
     if isinstance(array, str):
         absent["array"], array = array, None
-    return Media(frames, seconds, faces, heard[0], heard[1], text, array, absent)
+    return Media(
+        frames, seconds, faces, heard.samples, heard.sample_rate, text, array, absent,
+        notes=join_track_notes(notes, heard.faults.notes),
+        faults=(*picture_faults(source.video, notes), *heard.faults.reasons),
+        sound_start_seconds=heard.start_seconds,
+    )  # fmt: skip

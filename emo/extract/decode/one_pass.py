@@ -1,7 +1,7 @@
-"""Several clips of one file, decoded in one pass: 200 segments of an hour cost about one decode.
+"""Decode several clips of one file in one pass: 200 segments of an hour cost about one decode.
 
-Each clip gets what it would get alone, to the bit. Where the pass breaks, the clips after that are
-decoded alone, so that each has its own tokens or its own reason.
+Each clip gets exactly what it would get if it were decoded alone. When the pass fails, the clips
+that are left are decoded one by one, so that each has its own media or its own error.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,19 +9,23 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from emo.extract.decode.audio import Audio, AudioPass
-from emo.extract.decode.decode import NO_VIDEO, Pictures, View, audio_of, load_media, media_of
+from emo.extract.decode.decode import NO_VIDEO, Pictures, View, load_each, media_of, sound_of
+from emo.extract.decode.pictures.damage import Damage
+from emo.extract.decode.pictures.display import StoredFrame
+from emo.extract.decode.pictures.frame_list import FrameList, list_frames
+from emo.extract.decode.pictures.picture import Picture
+from emo.extract.decode.pictures.video import shown_frames
+from emo.extract.decode.sound.audio import AudioPass, ClipSound
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.video import Picture, frame_seconds, shown_frames, within
 from emo.extract.media import DetectFaces, Media, Needs
 
 FARTHEST_SECONDS = 10.0
-"""Between two clips of one pass; over more than that it is cheaper to seek."""
+"""Largest gap between two clips of one pass; beyond a larger gap a seek is cheaper."""
 
 
 def continues(before: ClipSource, after: ClipSource) -> bool:
-    """Both are stretches of the same file, so near that one pass should read them."""
-    same = ("video", "audio", "audio_channel")
+    """Return whether ``after`` starts in the same file, near enough for one pass to read both."""
+    same = ("video", "audio", "audio_channel", "audio_track")
     if any(getattr(before, name) != getattr(after, name) for name in same):
         return False
     if before.end_seconds is None or after.start_seconds is None:
@@ -32,28 +36,26 @@ def continues(before: ClipSource, after: ClipSource) -> bool:
 
 def load_segments(
     sources: Sequence[ClipSource], needs: Sequence[Needs], *, detect: DetectFaces | None = None
-) -> Iterator[list[Media] | Exception]:
-    """Decode the clips of one file in a single pass, in the order of ``sources``.
-
-    Each clip gets what :func:`emo.extract.decode.decode.load_media` returns or raises.
+) -> Iterator[list[Media | Exception]]:
+    """Decode several clips of one file in a single pass, in the order of ``sources``.
 
     Args:
-        sources: each :func:`continues` the one before it.
-        needs: one a backbone.
-        detect: finds faces.
+        sources: the clips; each :func:`continues` the one before it.
+        needs: the needs of each backbone.
+        detect: finds faces; required when any of ``needs`` has a face rule.
+
+    Yields:
+        For each clip what :func:`emo.extract.decode.decode.load_each` returns.
     """
     done = 0
     try:
         for views in _one_pass(sources, needs, detect) if len(sources) > 1 else ():
-            yield views
+            yield list(views)
             done += 1
     except Exception:
         pass
     for source in sources[done:]:
-        try:
-            yield load_media(source, needs, detect=detect)
-        except Exception as error:  # whatever a file does, the job goes on
-            yield error
+        yield load_each(source, needs, detect=detect)
 
 
 def _one_pass(
@@ -62,20 +64,20 @@ def _one_pass(
     with ExitStack() as stack:
         clips = _clips(sources, needs, detect) if any(need.frames for need in needs) else None
         frames = _Frames(sources[0], clips) if clips else None
-        heard = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
+        audio = _Audio(sources[0], stack) if any(need.audio for need in needs) else None
         for index, source in enumerate(sources):
             pictures = views = None
             if clips and frames:
                 pictures, views = clips[index]
                 times = [time for view in views for time in view.times]
                 frames.read_until(max(times, default=-np.inf))
-            audio = heard.read(source) if heard else None
+            sound = audio.read(source) if audio else None
             yield [
-                media_of(source, views[k] if views else None, need, pictures, audio)
+                media_of(source, views[k] if views else None, need, pictures, sound)
                 for k, need in enumerate(needs)
             ]
             if clips:
-                clips[index] = (clips[index][0], [])  # its frames may go
+                clips[index] = (clips[index][0], [])  # frees the memory of its frames
 
 
 _Clip = tuple[Pictures, list[View]]
@@ -84,43 +86,41 @@ _Clip = tuple[Pictures, list[View]]
 def _clips(
     sources: Sequence[ClipSource], needs: Sequence[Needs], detect: DetectFaces | None
 ) -> list[_Clip]:
-    """Which frames each clip wants; the file's packets are looked at once."""
+    """Select the frames of each clip for each backbone; the file's packets are read once."""
     path, ends = sources[0].video, [source.end_seconds for source in sources]
-    times: np.ndarray | str = NO_VIDEO
+    listed: FrameList | str = NO_VIDEO
     if path is not None:
         last = None if None in ends else max(end for end in ends if end is not None)
-        times = frame_seconds(path, start_seconds=sources[0].start_seconds, end_seconds=last)
-    found = []
+        listed = list_frames(path, start_seconds=sources[0].start_seconds, end_seconds=last)
+    found, damage = [], Damage()
     for source in sources:
-        own = times
-        if not isinstance(times, str):
-            own = within(times, start_seconds=source.start_seconds, end_seconds=source.end_seconds)
-        pictures = Pictures(source, own, detect)
+        pictures = Pictures(source, listed, detect, damage)
         found.append((pictures, [pictures.view(need) for need in needs]))
     return found
 
 
 class _Frames:
-    """Hands every wanted frame to the clips that want it, in the order of time."""
+    """Decode the selected frames of all clips in time order and hand each to its clips."""
 
     def __init__(self, first: ClipSource, clips: Sequence[_Clip]) -> None:
         self._clips = clips
         every = {time for _, views in clips for view in views for time in view.times}
         self._wanted = np.array(sorted(every))
         self._shapes: dict[int, tuple[int, int]] = {}
-        """Of each clip, that of its first picture."""
+        """Index of a clip -> (H, W) of its first picture, to which the others are scaled."""
         self._read = 0
-        self._frames = (
-            shown_frames(first.video, self._wanted) if first.video and every else iter(())
-        )
+        listed, damage = clips[0][0].listed, clips[0][0].damage
+        self._frames: Iterator[tuple[float, StoredFrame]] = iter(())
+        if first.video and every and not isinstance(listed, str):
+            self._frames = shown_frames(first.video, self._wanted, listed, damage)
 
     def read_until(self, seconds: float) -> None:
         while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:
-            shown, frame = next(self._frames)
+            shown, stored = next(self._frames)
             time = float(self._wanted[self._read])
             for index, (_, views) in enumerate(self._clips):
                 if any(time in view.wanted for view in views):
-                    picture = Picture(frame, self._shapes.get(index))
+                    picture = Picture(stored, self._shapes.get(index))
                     self._shapes.setdefault(index, picture.shape)
                     for view in views:
                         view.take(time, shown, picture)
@@ -128,11 +128,11 @@ class _Frames:
 
 
 class _Audio:
-    """The audio of clip after clip.
+    """Decode the audio of one clip after the other.
 
-    A decoder may fill noise in by chance (AAC does), and what it draws depends on where it began:
-    so one pass serves only files of which each stretch is decoded from the start anyway. In the
-    others a seek costs little.
+    Some decoders (AAC) fill in random noise that depends on where decoding began. So one pass
+    serves only files of which every stretch is decoded from the start anyway; in other files each
+    clip seeks, which costs little.
     """
 
     def __init__(self, first: ClipSource, stack: ExitStack) -> None:
@@ -140,11 +140,16 @@ class _Audio:
         self._pass = None
         if path is not None:
             one = stack.enter_context(
-                AudioPass(path, channel=first.audio_channel, start_seconds=first.start_seconds)
+                AudioPass(
+                    path,
+                    channel=first.audio_channel,
+                    track=first.audio_track,
+                    start_seconds=first.start_seconds,
+                )
             )
             self._pass = one if one.is_from_start else None
 
-    def read(self, source: ClipSource) -> Audio | str:
+    def read(self, source: ClipSource) -> ClipSound:
         if self._pass is None:
-            return audio_of(source)
+            return sound_of(source)
         return self._pass.read(source.start_seconds, source.end_seconds)

@@ -1,4 +1,4 @@
-"""Where a clip's media lies, and the source hash that tells when a clip changed under its id."""
+"""Where the media of a clip are, and a hash that changes when the clip's row or files change."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,29 +11,35 @@ from emo.manifest.cells import ARRAYS
 
 @dataclass(frozen=True)
 class ClipSource:
-    """Where the media of one clip are; resolved paths."""
+    """Where the media of one clip are, for the decoder."""
 
     video: Path | None = None
+    """Video file with its folder; None: the clip has no video."""
     audio: Path | None = None
-    """A separate audio file; None: the audio is in ``video``."""
+    """Separate audio file; None: the audio is in ``video``."""
     audio_channel: str = "mix"
-    """``mix``, ``left``, ``right`` or a 0-based number."""
+    """Channel of the audio to keep: ``mix`` (all), ``left``, ``right`` or a 0-based number."""
+    audio_track: str | None = None
+    """Audio track of the file, a 0-based number or a language; None: the default one."""
     text: str | None = None
+    """Text of the clip; None: the manifest has none."""
     start_seconds: float | None = None
-    """Of the stretch, from the start of each file; None: from the first frame and sample."""
+    """Start of the clip from the start of each file; None: the first frame and sample."""
     end_seconds: float | None = None
+    """End of the clip (exclusive) from the start of each file; None: the end of the file."""
     root: Path = Path()
-    """What the paths in ``cells`` are relative to and never leave."""
+    """Folder that paths in ``cells`` are relative to; paths that leave it are refused."""
     cells: Mapping[str, str] = field(default_factory=dict)
-    """The manifest's other columns, some of which may name arrays."""
+    """Other columns of the clip's manifest row, name -> cell; some may name array files."""
 
 
 def source_of(clip: Clip, root: Path) -> ClipSource:
-    """The decoder's view of a clip: absolute paths, times, channel, text."""
+    """Return the decoder's description of a clip; ``root`` is put before its paths."""
     return ClipSource(
         video=root / clip.video if clip.video else None,
         audio=root / clip.audio if clip.audio else None,
         audio_channel=clip.audio_channel,
+        audio_track=clip.audio_track,
         text=clip.text,
         start_seconds=clip.start_seconds,
         end_seconds=clip.end_seconds,
@@ -43,14 +49,18 @@ def source_of(clip: Clip, root: Path) -> ClipSource:
 
 
 def source_hash(clip: Clip, root: Path) -> str:
-    """16 hex digits over path, size and mtime of media and arrays, times, channel and text.
+    """Hash what a clip's tokens depend on, to 16 hexadecimal digits.
 
-    A file that is not there counts as size -1, so that its return changes the hash.
+    It covers the path, size and modification time of each media and array file, the clip's times,
+    its channel, its audio track and its text. A missing file counts as size -1, so that the hash
+    changes when the file comes back.
     """
     facts: list[object] = [
         *(fact for path in (clip.video, clip.audio) for fact in _file_facts(path, root)),
         clip.start_seconds, clip.end_seconds, clip.audio_channel, clip.text,
     ]  # fmt: skip
+    if clip.audio_track is not None:  # stores of clips without one keep their hashes
+        facts.append(clip.audio_track)
     for cell in clip.targets.values():
         if cell.endswith(ARRAYS):
             facts += _file_facts(cell, root)
@@ -62,6 +72,6 @@ def _file_facts(path: str | None, root: Path) -> tuple[str | None, int, int]:
         return None, 0, 0
     try:
         status = (root / path).stat()
-    except (OSError, ValueError):  # not there, or a name that no file can have
+    except (OSError, ValueError):  # missing, or an impossible file name
         return path, -1, 0
     return path, status.st_size, status.st_mtime_ns

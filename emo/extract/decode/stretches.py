@@ -1,7 +1,8 @@
-"""Long clips in consecutive stretches, so that memory does not grow with their length.
+"""Cut long clips into consecutive stretches, so that memory does not grow with their length.
 
-A backbone that works in windows says how long a stretch may be; each is decoded, prepared and
-encoded like a short clip, and the tokens are joined in time order.
+A backbone that works in windows says how long a stretch may be (``Backbone.stretch_seconds``).
+Each stretch is decoded, prepared and encoded like a short clip, and the tokens are joined in time
+order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,27 +11,32 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from emo.extract.decode.decode import probe_seconds
+from emo.extract.decode.faults import join_notes
 from emo.extract.decode.source import ClipSource
 
 Tokens = Mapping[str, np.ndarray]
-"""Stream -> (T, D)."""
+"""Tokens of a clip or stretch: stream -> (T, D)."""
 
 
 @dataclass(frozen=True, eq=False)
 class StretchResult:
-    """What one stretch of a clip gave."""
+    """Tokens of one stretch of a clip for one backbone, or the reason why it has none."""
 
     tokens: Tokens = field(default_factory=dict)
+    """Stream -> (T, D); empty after a failure."""
     failure: str | None = None
-    """Why it could not be decoded, prepared or encoded."""
+    """Reason why the stretch could not be decoded, prepared or encoded; None: it could."""
     absent: Mapping[str, str] = field(default_factory=dict)
+    """Absent stream -> reason, see ``Prepared.absent``."""
     notes: Mapping[str, float] = field(default_factory=dict)
+    """Name -> number to store beside the tokens, see ``Prepared.notes``."""
 
 
 def stretches_of(source: ClipSource, seconds: float | None) -> list[ClipSource]:
-    """The clip cut into stretches of ``seconds``; None, or a clip that is shorter: as it is.
+    """Cut a clip into stretches of ``seconds``.
 
-    How long it lasts is what its headers say; the last stretch is open, should they say too little.
+    The clip stays whole when ``seconds`` is None or the clip is shorter. Its length is what the
+    file's headers declare; the last stretch has no end of its own, in case they declare too little.
     """
     length = probe_seconds(source) if seconds else None
     if not seconds or not length or length <= seconds:
@@ -45,7 +51,11 @@ def stretches_of(source: ClipSource, seconds: float | None) -> list[ClipSource]:
 
 
 def join_stretches(pieces: Sequence[StretchResult]) -> StretchResult:
-    """One clip from its stretches: a failed one fails all; a stream may be absent in some."""
+    """Join the results of a clip's stretches, in time order, to the result of the clip.
+
+    One failed stretch makes the clip fail. A stream that is absent in some stretches has the tokens
+    of the others. Notes are averaged; seconds and counts of damage are added up.
+    """
     failure = next((piece.failure for piece in pieces if piece.failure is not None), None)
     if len(pieces) == 1 or failure is not None:
         return pieces[0] if failure is None else StretchResult(failure=failure)
@@ -56,13 +66,8 @@ def join_stretches(pieces: Sequence[StretchResult]) -> StretchResult:
     }
     absent = {
         name: reason
-        for piece in reversed(pieces)  # the first stretch has the last word
+        for piece in reversed(pieces)  # the reason of the first stretch is kept
         for name, reason in piece.absent.items()
         if name not in names
     }
-    keys = dict.fromkeys(key for piece in pieces for key in piece.notes)
-    notes = {
-        key: float(np.mean([piece.notes[key] for piece in pieces if key in piece.notes]))
-        for key in keys
-    }
-    return StretchResult(tokens, None, absent, notes)
+    return StretchResult(tokens, None, absent, join_notes(piece.notes for piece in pieces))

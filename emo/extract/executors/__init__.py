@@ -1,4 +1,4 @@
-"""Plugins: one executor a file. `_pool.py` and `_process.py` are the supervisor they share.
+"""Plugins: each file is one executor; the supervisor that they share is in `_pool.py`.
 
 May import: errors, extract.executor, extract.job, extract.models, extract.worker,
     store.backend.

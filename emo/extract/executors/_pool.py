@@ -1,6 +1,7 @@
-"""A crew of workers that take part after part; one that dies gives its part back.
+"""The supervisor of a pool of workers: hands out parts, and hands them out again after a death.
 
-Who the workers are, processes of this machine or actors of a cluster, is the staff's business.
+What the workers are, processes of this machine or actors of a cluster, is up to the
+:class:`WorkerPool`.
 """
 
 from abc import ABC, abstractmethod
@@ -15,104 +16,119 @@ from emo.extract.worker.part_runner import PartDone
 from emo.extract.worker.worker import PartReport
 
 RETRIES = 16
-"""Deaths in one part that are borne when nobody says: enough to find two killers among 256."""
-BARE_DEATHS = 2
-"""Deaths before the first clip of a part: no clip is to blame, another worker fares no better."""
+"""Default number of worker deaths in one part before it is given up: enough to isolate two clips
+that kill their worker among 256."""
+MOST_EARLY_DEATHS = 2
+"""Worker deaths before the first clip of a part after which the part is given up: no clip is to
+blame, and another worker would die, too."""
 
 
 @dataclass(frozen=True)
 class WorkerReady:
-    """The worker wants a part."""
+    """Message of a worker: it can take a part."""
 
     by: str
-    """How it signs in journals."""
+    """Name by which the worker signs in journals, see :func:`emo.extract.job.journal.me`."""
     is_ahead: bool = False
-    """It has one in hand still; it gets another only where there is enough for all."""
+    """Whether it still has a part in progress; then it gets another only if enough are left."""
 
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """The worker is no more."""
+    """Message about a worker: it has ended without finishing its parts."""
 
     how: str | None
-    """``SIGSEGV``; None: unknown."""
+    """Signal or reason, such as ``SIGSEGV``; None: unknown."""
 
 
 Message = WorkerReady | WorkerDied | PartReport | PartDone | EmoError | bool
-"""A bool is a clip, true when it failed."""
+"""What a worker sends. A bool reports one clip (True: failed); an EmoError is its last message."""
 
 
 class WorkerPool(ABC):
-    """Workers somewhere, each known by a key."""
+    """Contract of a set of workers, each identified by a key."""
 
     @abstractmethod
     def slots(self) -> int:
-        """How many workers there is room for now; may change while the job runs."""
+        """Return how many workers can run now; the number may change while the job runs."""
 
     @abstractmethod
     def start(self) -> Hashable:
-        """Start a worker; it says that it is ready when it is."""
+        """Start a worker and return its key; the worker sends WorkerReady when it is ready."""
 
     @abstractmethod
     def give(self, key: Hashable, part: int | None) -> None:
-        """Hand a part to a worker that wants one; None sends it home, if it has nothing in hand."""
+        """Answer a WorkerReady with a part.
+
+        None means that there is none: the worker ends, unless it has a part in progress.
+        """
 
     @abstractmethod
     def hear(self, seconds: float) -> list[tuple[Hashable, Message]]:
-        """What workers said, waiting at most so long."""
+        """Return new messages with the keys of their workers; wait at most ``seconds`` for one."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Ask all to finish their batch, commit and end."""
+        """Ask all workers to finish their batch, commit and end."""
 
     @abstractmethod
     def close(self) -> None:
-        """End whoever is left, at once."""
+        """Kill the workers that are left."""
 
 
 @dataclass
-class _Member:
+class _WorkerState:
+    """What the supervisor knows of a worker."""
+
     by: str = ""
+    """Name in journals; empty until its first WorkerReady."""
     parts: list[int] = field(default_factory=list)
-    """In hand, in the order in which they are done."""
+    """Parts in progress, in the order in which they will be finished."""
 
 
 @dataclass
 class Supervisor:
-    """The side that hands out the parts of one job."""
+    """Runs the parts of one job on a pool of workers."""
 
     folder: JobFolder
     pool: WorkerPool
     progress: Progress
     is_stopping: Callable[[], bool]
+    """Returns whether a stop was requested."""
     retries: int = RETRIES
+    """Worker deaths in one part before it is given up."""
     report: JobReport = field(default_factory=JobReport)
     _waiting: list[int] = field(default_factory=list)
-    _members: dict[Hashable, _Member] = field(default_factory=dict)
+    """Parts that no worker has; the last one is handed out next."""
+    _workers: dict[Hashable, _WorkerState] = field(default_factory=dict)
+    """Workers that are running, by key."""
     _deaths: dict[int, int] = field(default_factory=dict)
-    _bare: dict[int | None, int] = field(default_factory=dict)
+    """Part -> number of workers that died in it."""
+    _early_deaths: dict[int | None, int] = field(default_factory=dict)
+    """Part -> number of workers that died before its first clip; None: before any part."""
     _error: EmoError | None = None
+    """Error of a worker, which ends the job."""
 
     def run(self, parts: Sequence[int]) -> JobReport:
-        """Serve until nothing is waiting and nobody works.
+        """Run parts until none is waiting or in progress.
 
         Raises:
-            EmoError: what a worker raised, such as a full disk.
+            EmoError: an error that a worker raised, such as a full disk.
         """
         self._waiting = list(reversed(parts))
-        is_told = False
+        is_stop_sent = False
         try:
             while True:
-                if (self.is_stopping() or self._error) and not is_told:
-                    is_told = True
+                if (self.is_stopping() or self._error) and not is_stop_sent:
+                    is_stop_sent = True
                     self.report.is_stopped |= self._error is None
                     self._waiting.clear()
                     self.pool.stop()
-                self._start()
+                self._start_workers()
                 if not self._waiting and not self._has_work():
                     break
                 for key, message in self.pool.hear(0.2):
-                    self._hear(key, message)
+                    self._handle(key, message)
         finally:
             self.pool.close()
         if self._error:
@@ -120,83 +136,98 @@ class Supervisor:
         return self.report
 
     def _has_work(self) -> bool:
-        return any(member.parts for member in self._members.values())
+        """Return whether any worker has a part in progress."""
+        return any(worker.parts for worker in self._workers.values())
 
-    def _start(self) -> None:
-        idle = sum(not member.parts for member in self._members.values())
-        room = self.pool.slots() - len(self._members)
-        for _ in range(min(room, len(self._waiting) - idle)):
-            self._members[self.pool.start()] = _Member()
+    def _start_workers(self) -> None:
+        """Start workers for the waiting parts, as many as the pool has slots for."""
+        idle = sum(not worker.parts for worker in self._workers.values())
+        free_slots = self.pool.slots() - len(self._workers)
+        for _ in range(min(free_slots, len(self._waiting) - idle)):
+            self._workers[self.pool.start()] = _WorkerState()
 
-    def _hear(self, key: Hashable, message: Message) -> None:
-        member = self._members.get(key)
-        if member is None:
+    def _handle(self, key: Hashable, message: Message) -> None:
+        """React to a message of a worker; messages of workers that have ended are ignored."""
+        worker = self._workers.get(key)
+        if worker is None:
             return
         if isinstance(message, bool):
             self.progress.on_clip(message)
         elif isinstance(message, EmoError):
             self._error = message
-            del self._members[key]  # its last word
+            del self._workers[key]
         elif isinstance(message, PartReport):
             self.report.add(message.clips, message.failures, message.work)
             self.report.is_stopped |= message.is_stopped
         elif isinstance(message, WorkerReady):
-            member.by = message.by
-            part = self._next(is_ahead=message.is_ahead)
+            worker.by = message.by
+            part = self._next_part(is_ahead=message.is_ahead)
             if part is not None:
-                member.parts.append(part)
+                worker.parts.append(part)
             elif not message.is_ahead:
-                del self._members[key]  # sent home; it may never be heard of again
+                del self._workers[key]  # it ends now, perhaps without another message
             self.pool.give(key, part)
         elif isinstance(message, PartDone):
-            member.parts.remove(message.part)
+            worker.parts.remove(message.part)
         else:
-            del self._members[key]
-            self._on_death(member, message.how)
+            del self._workers[key]
+            self._on_death(worker, message.how)
 
-    def _next(self, *, is_ahead: bool) -> int | None:
-        """Ahead of time only while one is left for every other worker."""
+    def _next_part(self, *, is_ahead: bool) -> int | None:
+        """Return the next waiting part; ahead of time only if one is left for every slot."""
         if len(self._waiting) < (self.pool.slots() if is_ahead else 1):
             return None
         return self._waiting.pop()
 
-    def _on_death(self, member: _Member, how: str | None) -> None:
-        """A worker died; where all were told to stop, that is how they end."""
-        if self.is_stopping() or self._error or (member.by and not member.parts):
+    def _on_death(self, worker: _WorkerState, how: str | None) -> None:
+        """Record a death in the journals of the worker's parts and hand the parts out again.
+
+        A death after a stop request or an error does not count: workers end then.
+        """
+        if self.is_stopping() or self._error or (worker.by and not worker.parts):
             return
-        if not member.parts:
-            self._die_before_work(how)
+        if not worker.parts:
+            self._count_start_failure(how)
             return
-        involved = [part for part in member.parts if self.folder.journal(part).died(member.by, how)]
-        for part in reversed(member.parts):  # the first is taken first again
-            if part in involved or (part == member.parts[0] and not involved):
-                self._count_death(part, how, is_bare=not involved)
+        involved = [part for part in worker.parts if self.folder.journal(part).died(worker.by, how)]
+        for part in reversed(worker.parts):  # so that the first one is handed out first again
+            if part in involved or (part == worker.parts[0] and not involved):
+                self._count_death(part, how, is_early=not involved)
             else:
                 self._waiting.append(part)
 
-    def _count_death(self, part: int, how: str | None, *, is_bare: bool) -> None:
-        """One death more in a part, which is done again unless there were too many."""
+    def _count_death(self, part: int, how: str | None, *, is_early: bool) -> None:
+        """Count a death in a part and hand the part out again, unless there were too many.
+
+        Args:
+            part: the part.
+            how: signal or reason; None: unknown.
+            is_early: whether the worker died before its first clip.
+        """
         self._deaths[part] = self._deaths.get(part, 0) + 1
-        self._bare[part] = self._bare.get(part, 0) + is_bare
-        if self._deaths[part] <= self.retries and self._bare[part] < BARE_DEATHS:
+        self._early_deaths[part] = self._early_deaths.get(part, 0) + is_early
+        if self._deaths[part] <= self.retries and self._early_deaths[part] < MOST_EARLY_DEATHS:
             self._waiting.append(part)
         else:
-            self.report.lost.append(_lost(self.folder, part, self._deaths[part], how))
+            self.report.lost.append(_lost_line(self.folder, part, self._deaths[part], how))
 
-    def _die_before_work(self, how: str | None) -> None:
-        self._bare[None] = self._bare.get(None, 0) + 1
-        if self._bare[None] >= BARE_DEATHS and self._waiting and not self._has_work():
+    def _count_start_failure(self, how: str | None) -> None:
+        """Count a worker that died before it took a part; give up after two if none works."""
+        self._early_deaths[None] = self._early_deaths.get(None, 0) + 1
+        is_given_up = self._early_deaths[None] >= MOST_EARLY_DEATHS
+        if is_given_up and self._waiting and not self._has_work():
             self.report.lost.append(
-                f"workers die as they start ({how or 'nobody saw how'}); "
-                f"{len(self._waiting)} parts are undone; {self.folder.logs} may tell more"
+                f"workers die while they start ({how or 'unknown cause'}); {len(self._waiting)} "
+                f"parts are not done; see the logs in {self.folder.logs}"
             )
             self._waiting.clear()
 
 
-def _lost(folder: JobFolder, part: int, deaths: int, how: str | None) -> str:
+def _lost_line(folder: JobFolder, part: int, deaths: int, how: str | None) -> str:
+    """Describe a part that was given up, for ``JobReport.lost``."""
     clips = folder.part(part).clips
     return (
-        f"{deaths} workers died (the last: {how or 'nobody saw how'}) in part {part} of "
-        f"{len(clips)} clips that begins with {clips[0].id!r}; what they had not committed is "
-        f"undone. emo extract --resume {typed(folder.path)} goes on"
+        f"part {part} ({len(clips)} clips, the first is {clips[0].id!r}) was given up: {deaths} "
+        f"workers died in it, the last by {how or 'an unknown cause'}. Its clips that were not "
+        f"committed are not done. To continue: emo job resume {typed(folder.path)}"
     )

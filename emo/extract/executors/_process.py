@@ -1,4 +1,4 @@
-"""A worker process: takes parts from its parent by a pipe, and outlives it by one commit."""
+"""A worker process: gets parts over a pipe; if its parent dies, it commits its part and ends."""
 
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -11,49 +11,51 @@ from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.request import Job
 from emo.extract.models.device import BrokenDevice
-from emo.extract.worker import part_runner as careful
+from emo.extract.worker.part_runner import run_each_part
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import Worker
 
 
 def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
-    """Do parts as they come until the parent sends None, asks for a stop, or is gone.
+    """Run parts until the parent sends None, requests a stop, or has died.
 
     Args:
         path: the job folder.
-        device: for the models.
-        threads: that decode.
-        pipe: parts come in; a bool a clip, reports, PartDone, errors and Ready go out.
+        device: device of the models.
+        threads: number of decoding threads.
+        pipe: receives part numbers and sends :data:`~emo.extract.executors._pool.Message`.
     """
     parent = _Parent(pipe)
-    with stop_on_signals() as is_told:
+    with stop_on_signals() as is_stop_requested:
 
         def is_stopping() -> bool:
-            return is_told() or parent.is_gone
+            return is_stop_requested() or parent.is_gone
 
         try:
             folder = open_job(path)
             job: Job = replace(folder.job, device=device, threads=threads)
             with Worker(job) as worker, TaskLog(folder.logs, device=device) as log:
-                for done in careful.run_each_part(
-                    worker, folder, parent.take, log, is_stopping=is_stopping, on_clip=parent.tell
+                for done in run_each_part(
+                    worker, folder, parent.take, log, is_stopping=is_stopping, on_clip=parent.send
                 ):
-                    parent.tell(done)
+                    parent.send(done)
         except EmoError as error:
-            parent.tell(error)
+            parent.send(error)
         except BrokenDevice as error:
-            parent.tell(WorkerDied(str(error)))
+            parent.send(WorkerDied(str(error)))
 
 
 class _Parent:
-    """The side that hands out parts; when it is killed, its workers commit what is finished."""
+    """Connection to the parent process."""
 
     def __init__(self, pipe: Connection) -> None:
-        self.pipe, self.is_gone = pipe, False
+        self.pipe = pipe
+        self.is_gone = False
+        """Whether the parent closed the pipe or died."""
 
     def take(self, is_ahead: bool) -> int | None:
-        """The next part; None: there is none."""
-        self.tell(WorkerReady(me(), is_ahead))
+        """Ask the parent for a part and wait for the answer; None: there is none for now."""
+        self.send(WorkerReady(me(), is_ahead))
         try:
             part: int | None = self.pipe.recv()
         except (EOFError, OSError):
@@ -61,7 +63,8 @@ class _Parent:
             return None
         return part
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
+        """Send a message, unless the parent is gone."""
         try:
             self.pipe.send(message)
         except OSError:

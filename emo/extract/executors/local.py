@@ -1,42 +1,61 @@
-"""Runs parts on this machine: in this process, or in several worker processes.
+"""Run parts on this machine: in this process, or in several worker processes.
 
-Each worker has a pipe of its own to the parent, so a worker killed at any moment can block no
-other; its part is given to a fresh worker. Workers start from a fork server which has imported
-torch already (``spawn`` where there is none), so none inherits a used thread pool.
+Each worker has its own pipe to the parent, so that a worker killed at any moment blocks no other;
+its part is given to a new worker. Workers start from a fork server that has imported torch already
+(``spawn`` where there is none), so that no worker inherits a used thread pool.
 """
 
 import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.executors._pool import RETRIES, Message, Supervisor, WorkerDied, WorkerPool
 from emo.extract.executors._process import serve
+from emo.extract.job.executor_options import check_at_least
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.extract.models.device import BrokenDevice
-from emo.extract.worker import part_runner as careful
+from emo.extract.worker import part_runner
 from emo.extract.worker.devices import cores, devices_of
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import PartReport, Worker
 
 
+@dataclass(frozen=True)
+class LocalOptions:
+    """Options of :class:`Local`."""
+
+    retries: int | None = field(
+        default=None,
+        metadata={
+            "help": "Times that a part is done again after its worker process died; default: 16. "
+            "When given, a single worker is a process of its own, too."
+        },
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 0, "retries")
+
+
 class Local(Executor):
-    """Worker processes on this machine: one, or one a GPU."""
+    """Runs parts on this machine, in one process or one for each GPU."""
 
-    uses = frozenset({"retries"})
+    Options: ClassVar[type] = LocalOptions
+    title: ClassVar[str] = "This machine"
 
-    def __init__(self, workers: int | None, resources: Resources = NOTHING_ASKED) -> None:
-        """``workers``: processes; one without retries is this one; None: one a GPU, or 1."""
-        self.workers, self.retries = workers, resources.retries
+    def __init__(self, workers: int | None, options: LocalOptions) -> None:
+        """``workers``: processes; a single one without retries is this process; None: one for
+        each GPU, or one.
+        """
+        self.workers, self.retries = workers, options.retries
 
     def run(
         self,
@@ -46,7 +65,7 @@ class Local(Executor):
         *,
         is_dry_run: bool = False,
     ) -> JobReport:
-        """As in :class:`Executor`."""
+        """Run the parts in this process, or in several worker processes."""
         devices = devices_of(folder.job.device)
         workers = min(self.workers or len(devices), len(parts))
         if workers > 1 or self.retries is not None:
@@ -63,14 +82,14 @@ def run_supervised(
     workers: int | None = None,
     retries: int | None = None,
 ) -> JobReport:
-    """Run parts in worker processes, which may die: the parent sees how and goes on.
+    """Run parts in worker processes; when one dies, its part is given to another.
 
     Args:
         folder: the job.
-        parts: numbers of parts.
+        parts: numbers of the parts to run.
         progress: told after every clip.
-        workers: processes; None: one a GPU, or one.
-        retries: deaths in one part that are borne.
+        workers: processes; None: one for each GPU, or one.
+        retries: times that a part is done again after its worker died; None: 16.
     """
     devices = devices_of(folder.job.device)
     workers = min(workers or len(devices), max(1, len(parts)))
@@ -99,7 +118,7 @@ def _run_here(
 
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
         try:
-            for done in careful.run_each_part(
+            for done in part_runner.run_each_part(
                 worker, folder, take, log, is_stopping=is_stopping, on_clip=progress.on_clip
             ):
                 if isinstance(done, PartReport):
@@ -126,7 +145,7 @@ class _Process:
 
 
 class _Processes(WorkerPool):
-    """Workers that are processes of this machine, spread over its devices."""
+    """Workers that are processes of this machine, spread evenly over its devices."""
 
     def __init__(self, path: Path, workers: int, devices: Sequence[str]) -> None:
         self.path, self.workers, self.devices = path, workers, devices
@@ -153,7 +172,7 @@ class _Processes(WorkerPool):
         try:
             self.alive[key].pipe.send(part)
         except OSError:
-            return  # it died; the pipe's end is heard next
+            return  # the worker died; `hear` notices the end of its pipe
 
     def hear(self, seconds: float) -> list[tuple[Hashable, Message]]:
         keys = {one.pipe: key for key, one in self.alive.items()}
@@ -184,7 +203,7 @@ class _Processes(WorkerPool):
 
 
 def _how(code: int) -> str:
-    """``SIGSEGV`` or ``exit code 1``."""
+    """Return how a process ended: ``SIGSEGV``, or ``exit code 1``."""
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 

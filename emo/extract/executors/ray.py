@@ -1,8 +1,8 @@
-"""Runs parts on a Ray cluster: actors that load the models once and take part after part.
+"""Run parts on a Ray cluster: actors load the models once and take part after part.
 
-An actor is never restarted by Ray, and no call is repeated by it: the crew here sees each death,
-gives the part to another actor, and hires as many as the cluster has room for at that moment, so
-nodes may come and go. Job folder, store and media must be on a file system that all nodes share.
+Ray itself restarts no actor and repeats no call: the supervisor here sees each death, gives the
+part to another actor, and starts as many actors as the cluster has room for at that moment, so that
+nodes may leave and join. Job folder, store and media must be on a file system that all nodes share.
 """
 
 import logging
@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -21,31 +21,56 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.executors._pool import (
-    RETRIES,
     Message,
     Supervisor,
     WorkerDied,
     WorkerPool,
     WorkerReady,
 )
+from emo.extract.job.executor_options import check_at_least, check_single_words
 from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.resources import Resources
-from emo.extract.worker import part_runner as careful
+from emo.extract.worker import part_runner
 from emo.extract.worker.devices import devices_of
 from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import Worker
 
 
+@dataclass(frozen=True)
+class RayOptions:
+    """Options of :class:`Ray`."""
+
+    address: str | None = field(
+        default=None,
+        metadata={
+            "help": "The cluster: auto or HOST:PORT; default: a Ray that is started here.",
+            "metavar": "ADDRESS",
+        },
+    )
+    cpus_per_task: int = field(default=1, metadata={"help": "CPU cores of a worker."})
+    gpus_per_task: float | None = field(
+        default=None,
+        metadata={"help": "GPUs of a worker, such as 0.5; default: 1 if the cluster has any."},
+    )
+    retries: int = field(
+        default=16, metadata={"help": "Times that a part is done again after its worker died."}
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 0, "retries", "gpus_per_task")
+        check_at_least(self, 1, "cpus_per_task")
+        check_single_words(self, "address")
+
+
 class Ray(Executor):
-    """Actors on a Ray cluster, as many as it has room for."""
+    """Runs parts on a Ray cluster, in as many workers as it has room for."""
 
-    uses = frozenset({"retries", "cpus_per_task", "gpus_per_task", "address"})
+    Options: ClassVar[type] = RayOptions
 
-    def __init__(self, workers: int | None, resources: Resources) -> None:
+    def __init__(self, workers: int | None, options: RayOptions) -> None:
         """``workers``: actors at most; None: as many as the cluster has room for."""
-        self.workers, self.resources = workers, resources
+        self.workers, self.options = workers, options
 
     def run(
         self,
@@ -55,51 +80,50 @@ class Ray(Executor):
         *,
         is_dry_run: bool = False,
     ) -> JobReport:
-        """As in :class:`Executor`; a Ray that runs in this process already is used.
+        """Run the parts in actors; if this process is connected to a Ray already, that one is used.
 
         Raises:
             JobError: the cluster cannot be reached.
         """
         is_ours = not ray.is_initialized()
         if is_ours:
-            _connect(self.resources.address)
-        retries = RETRIES if self.resources.retries is None else self.resources.retries
+            _connect(self.options.address)
         try:
             with stop_on_signals() as is_stopping:
                 pool = _Actors(folder, self.workers or len(parts), self._share(folder))
-                return Supervisor(folder, pool, progress, is_stopping, retries).run(parts)
+                supervisor = Supervisor(folder, pool, progress, is_stopping, self.options.retries)
+                return supervisor.run(parts)
         finally:
             if is_ours:
                 ray.shutdown()
 
     def _share(self, folder: JobFolder) -> dict[str, float]:
-        """What one actor takes of a node."""
-        gpus = self.resources.gpus_per_task
+        """Return the CPU cores and GPUs that one actor takes of a node."""
+        gpus = self.options.gpus_per_task
         if gpus is None:
             is_on_gpu = folder.job.device.startswith("cuda")
             is_on_gpu |= folder.job.device == "auto" and _total("GPU") > 0
             gpus = 1.0 if is_on_gpu else 0.0
         if gpus and not _total("GPU"):
             warnings.warn("no node of the Ray cluster has a GPU yet; waiting for one", stacklevel=2)
-        return {"CPU": float(self.resources.cpus_per_task or 1), "GPU": gpus}
+        return {"CPU": float(self.options.cpus_per_task), "GPU": gpus}
 
 
 @dataclass
-class _Hand:
-    """One actor, and the answers it still owes."""
+class _Member:
+    """One actor, and the call of which it still owes the result."""
 
     actor: Any
-    part: Any = None
-    """Of the call that runs a part, or of the first call, which says that it is ready."""
-    inbox: list[Message] = field(default_factory=list)
+    call: Any = None
+    """Ray's reference to the result: of a part, or of the first call, which says it is ready."""
 
 
 class _Actors(WorkerPool):
-    """Workers that are actors."""
+    """Workers that are actors of a Ray cluster."""
 
     def __init__(self, folder: JobFolder, most: int, share: dict[str, float]) -> None:
         self.folder, self.most, self.share = folder, most, share
-        self.hands: dict[Hashable, _Hand] = {}
+        self.members: dict[Hashable, _Member] = {}
         self.started = 0
 
     def slots(self) -> int:
@@ -113,19 +137,19 @@ class _Actors(WorkerPool):
             max_task_retries=0, max_concurrency=2,
         )  # fmt: skip
         actor = kind.remote(str(self.folder.path), max(1, int(self.share["CPU"])))
-        self.hands[self.started] = _Hand(actor, actor.sign.remote())  # type: ignore[attr-defined]
+        self.members[self.started] = _Member(actor, actor.sign.remote())  # type: ignore[attr-defined]
         return self.started
 
     def give(self, key: Hashable, part: int | None) -> None:
-        hand = self.hands[key]
+        member = self.members[key]
         if part is None:
-            ray.kill(hand.actor)
-            del self.hands[key]
+            ray.kill(member.actor)
+            del self.members[key]
         else:
-            hand.part = hand.actor.run.remote(part)
+            member.call = member.actor.run.remote(part)
 
     def hear(self, seconds: float) -> list[tuple[Hashable, Message]]:
-        owed = {hand.part: key for key, hand in self.hands.items()}
+        owed = {member.call: key for key, member in self.members.items()}
         done, _ = ray.wait(list(owed), timeout=seconds) if owed else ([], [])
         heard: list[tuple[Hashable, Message]] = []
         for answer in done:
@@ -134,20 +158,20 @@ class _Actors(WorkerPool):
                 heard += [(key, message) for message in ray.get(answer)]
             except RayError as error:
                 heard.append((key, _meaning(error)))
-                ray.kill(self.hands.pop(key).actor)  # it may be out of reach only
+                ray.kill(self.members.pop(key).actor)  # it may only be out of reach
         return heard
 
     def stop(self) -> None:
-        for hand in self.hands.values():
-            hand.actor.stop.remote()
+        for member in self.members.values():
+            member.actor.stop.remote()
 
     def close(self) -> None:
-        for hand in self.hands.values():
-            ray.kill(hand.actor)
+        for member in self.members.values():
+            ray.kill(member.actor)
 
 
 class _Actor:
-    """A worker on a node; ``stop`` is served while ``run`` is at work."""
+    """The worker on a node; its methods are called from elsewhere, ``stop`` also during ``run``."""
 
     def __init__(self, path: str, threads: int) -> None:
         import torch
@@ -166,7 +190,7 @@ class _Actor:
         clips: list[Message] = []
         left = [part]
         reports = list(
-            careful.run_each_part(
+            part_runner.run_each_part(
                 self.worker, self.folder, lambda is_ahead: left.pop() if left else None, self.log,
                 is_stopping=lambda: self.is_stopping, on_clip=clips.append,
             )
@@ -194,7 +218,10 @@ def _total(kind: str) -> float:
 
 
 def _meaning(error: RayError) -> Message:
-    """An error of ours that crossed the cluster, or a death; no clip is guilty of a node's."""
+    """Return an error of ours that crossed the cluster, or how the worker died.
+
+    The death of a node says nothing about the clips in hand, so its cause is None.
+    """
     if isinstance(error, RayTaskError):
         cause = error.cause
         return (
@@ -208,6 +235,6 @@ def _meaning(error: RayError) -> Message:
 
 
 def _raised(traceback: str) -> str | None:
-    """``StoreError: features is no store …``: the last error in a traceback."""
+    """Return the last error in a traceback, such as ``StoreError: features is no store …``."""
     lines = re.findall(r"^(?:\w+\.)*(\w+: .*)$", traceback, re.MULTILINE)
     return lines[-1] if lines else None

@@ -1,13 +1,16 @@
-"""Hands parts to Slurm as an array of tasks, by one readable script kept in the job folder."""
+"""Submits parts to Slurm as an array of tasks, by one readable script in the job folder."""
 
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
+from emo.errors import OptionError
 from emo.extract.executor import Executor, JobReport, Progress
+from emo.extract.job.executor_options import check_at_least, check_single_words, flag
 from emo.extract.job.folder import JobFolder
-from emo.extract.job.resources import Resources, flag
 from emo.extract.job.slurm_queue import (
     DEFAULT_ARRAY_SIZE,
     ArrayJob,
@@ -21,6 +24,7 @@ from emo.store.backend.commit import cannot_write
 
 SCRIPT, RETRY_SCRIPT = "slurm.sh", "slurm-retry.sh"
 _DIRECT = ("partition", "account", "qos", "time", "constraint")
+"""Options that go into the scripts as they are, as ``#SBATCH`` lines of the same name."""
 
 _TASK = """\
 #!/bin/bash
@@ -33,7 +37,7 @@ task=$(( ${{1:-0}} + SLURM_ARRAY_TASK_ID ))
 first=$(( task * {each} ))
 last=$(( first + {each} - 1 ))
 if (( last > {last_part} )); then last={last_part}; fi
-{setup}exec {python} -m emo extract --plan {path} --part "$first-$last"{workers}
+{setup}exec {python} -m emo job run {path} --part "$first-$last"{workers}
 """
 
 _RETRY = """\
@@ -41,35 +45,83 @@ _RETRY = """\
 # Runs when all tasks have ended; submits what is still missing, {retries} times more at most.
 {directives}
 set -eu
-{setup}exec {python} -m emo extract --resume {path} --retries {rest}
+{setup}exec {python} -m emo job resume {path} --retries {rest}
 """
 
 
-class Slurm(Executor):
-    """An sbatch array; returns the job's id and does not wait."""
+@dataclass(frozen=True)
+class SlurmOptions:
+    """Options of :class:`Slurm`; most become ``#SBATCH`` lines of the script."""
 
-    uses = frozenset(
-        {
-            "retries",
-            "cpus_per_task",
-            "gpus_per_task",
-            "parts_per_task",
-            "max_parallel",
-            "max_array_size",
-            "partition",
-            "account",
-            "qos",
-            "time",
-            "constraint",
-            "sbatch_arg",
-            "env_setup",
-        }
+    parts_per_task: int = field(
+        default=1,
+        metadata={"help": "Parts that one task does in turn with the models loaded once."},
     )
+    max_parallel: int | None = field(
+        default=None, metadata={"help": "Tasks that run at the same time, at most."}
+    )
+    max_array_size: int | None = field(
+        default=None,
+        metadata={"help": "Tasks in one array, at most; default: the site's MaxArraySize."},
+    )
+    cpus_per_task: int | None = field(default=None, metadata={"help": "CPU cores of a task."})
+    gpus_per_task: float | None = field(default=None, metadata={"help": "GPUs of a task."})
+    partition: str | None = field(
+        default=None, metadata={"help": "Partition to submit to.", "metavar": "NAME"}
+    )
+    account: str | None = field(
+        default=None, metadata={"help": "Account that is charged.", "metavar": "NAME"}
+    )
+    qos: str | None = field(
+        default=None, metadata={"help": "Quality of service of the tasks.", "metavar": "NAME"}
+    )
+    time: str | None = field(
+        default=None,
+        metadata={"help": "Time limit of a task, such as 4:00:00.", "metavar": "LIMIT"},
+    )
+    constraint: str | None = field(
+        default=None,
+        metadata={"help": "Features that nodes must have, such as a100.", "metavar": "FEATURES"},
+    )
+    sbatch_arg: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Write --sbatch-arg=--mem=32G to add the line #SBATCH --mem=32G; repeat.",
+            "metavar": "OPTION",
+        },
+    )
+    env_setup: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "A shell line to run before python, such as 'module load cuda'; repeat.",
+            "metavar": "LINE",
+        },
+    )
+    retries: int = field(
+        default=0, metadata={"help": "Times that tasks which left clips undone are resubmitted."}
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 0, "retries", "gpus_per_task")
+        check_at_least(self, 1, "cpus_per_task", "parts_per_task", "max_parallel", "max_array_size")
+        check_single_words(self, *_DIRECT)
+        for line in self.sbatch_arg:
+            if not line.startswith("-") or "\n" in line:
+                raise OptionError(f"--sbatch-arg {line!r}: expected an option such as --mem=32G")
+
+
+class Slurm(Executor):
+    """Submits an array of tasks to Slurm and does not wait for them.
+
+    It writes one readable script into the job folder, and the report holds the ids of the arrays.
+    """
+
+    Options: ClassVar[type] = SlurmOptions
     is_scheduler = True
 
-    def __init__(self, workers: int | None, resources: Resources) -> None:
-        """``workers``: processes of each task; None: one a GPU, or one."""
-        self.workers, self.resources = workers, resources
+    def __init__(self, workers: int | None, options: SlurmOptions) -> None:
+        """``workers``: processes of each task; None: one for each GPU, or one."""
+        self.workers, self.options = workers, options
 
     def run(
         self,
@@ -81,10 +133,10 @@ class Slurm(Executor):
     ) -> JobReport:
         """Write the scripts and submit the tasks that hold ``parts``.
 
-        Parts of a task that is in Slurm's queue already, waiting or running, ask for no other.
+        Parts of a task that already waits or runs in Slurm's queue are not submitted again.
         """
         script = _write(folder.path / SCRIPT, self._task_script(folder))
-        retries = self.resources.retries or 0
+        retries = self.options.retries
         if retries:
             retry_script = _write(folder.path / RETRY_SCRIPT, self._retry_script(folder, retries))
         if is_dry_run:
@@ -92,11 +144,11 @@ class Slurm(Executor):
         queued = task_states(folder.path) or {}
         held = {part for task in queued for part in task}
         tasks = sorted({part // self._each for part in parts if part not in held})
-        limit = self.resources.max_array_size or max_array_size()
+        limit = self.options.max_array_size or max_array_size()
         wanted = set(parts)
         report = JobReport(queued=sum(not wanted.isdisjoint(task) for task in queued))
         for offset, indexes in arrays(tasks, limit):
-            taken = submit(script, indexes, offset, self.resources.max_parallel)
+            taken = submit(script, indexes, offset, self.options.max_parallel)
             remember(folder.path, ArrayJob(taken, offset, self._each))
             report.submitted.append(taken)
         if retries and report.submitted:
@@ -105,7 +157,7 @@ class Slurm(Executor):
 
     @property
     def _each(self) -> int:
-        return self.resources.parts_per_task or 1
+        return self.options.parts_per_task
 
     def _task_script(self, folder: JobFolder) -> str:
         tasks = -(-len(folder.parts) // self._each)
@@ -121,7 +173,7 @@ class Slurm(Executor):
             script=shlex.quote(str(folder.path / SCRIPT)),
             each=self._each,
             last_part=len(folder.parts) - 1,
-            last_task=min(tasks, self.resources.max_array_size or DEFAULT_ARRAY_SIZE) - 1,
+            last_task=min(tasks, self.options.max_array_size or DEFAULT_ARRAY_SIZE) - 1,
             directives=self._directives(folder, lines, for_tasks=True),
             setup=self._setup,
             python=self._python,
@@ -140,30 +192,30 @@ class Slurm(Executor):
         )
 
     def _directives(self, folder: JobFolder, lines: list[str], *, for_tasks: bool) -> str:
-        asked = self.resources
+        options = self.options
         lines = [f"--job-name=emo-{folder.path.name}", f"--chdir={_quoted(Path.cwd())}", *lines]
-        lines += [f"{flag(k)}={v}" for k in _DIRECT if (v := getattr(asked, k)) is not None]
+        lines += [f"{flag(k)}={v}" for k in _DIRECT if (v := getattr(options, k)) is not None]
         if for_tasks:
-            cpus, gpus = asked.cpus_per_task, asked.gpus_per_task
+            cpus, gpus = options.cpus_per_task, options.gpus_per_task
             lines += [f"--cpus-per-task={cpus}"] if cpus else []
             lines += [f"--gpus-per-task={gpus:g}", "--ntasks=1"] if gpus else []
-            lines += asked.sbatch_arg
+            lines += options.sbatch_arg
         return "\n".join(f"#SBATCH {line}" for line in lines)
 
     @property
     def _setup(self) -> str:
-        lines = self.resources.env_setup
+        lines = self.options.env_setup
         free = "set +u  # what follows may read variables that are not set\n" if lines else ""
         return free + "".join(line + "\n" for line in lines)
 
     @property
     def _python(self) -> str:
-        """With ``--env-setup`` the python which that provides, else this one."""
-        return "python" if self.resources.env_setup else shlex.quote(sys.executable)
+        """Python of the tasks: this one, or with ``--env-setup`` the one that its lines provide."""
+        return "python" if self.options.env_setup else shlex.quote(sys.executable)
 
 
 def arrays(tasks: Sequence[int], limit: int) -> Iterator[tuple[int, list[int]]]:
-    """Tasks as arrays whose indexes stay below ``limit``: (offset, indexes) of each.
+    """Split tasks into arrays whose indexes stay below ``limit``; yield (offset, indexes) of each.
 
     >>> list(arrays([0, 1, 4, 5, 11], 4))
     [(0, [0, 1]), (4, [0, 1]), (8, [3])]
@@ -175,7 +227,7 @@ def arrays(tasks: Sequence[int], limit: int) -> Iterator[tuple[int, list[int]]]:
 
 
 def _quoted(path: Path) -> str:
-    """As sbatch reads a path in a script's ``#SBATCH`` lines."""
+    """Quote a path as sbatch reads it in a script's ``#SBATCH`` lines."""
     return f'"{path}"' if " " in str(path) else str(path)
 
 

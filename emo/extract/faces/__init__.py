@@ -1,4 +1,4 @@
-"""Frames in; face boxes, tracks and crops out. Knows no clip and no job.
+"""Find faces in frames, follow them over time and crop them. No clip and no job is known here.
 
 May import: extract.media, extract.models.
 Read first: tracks.py.

@@ -1,4 +1,4 @@
-"""Finds faces with MTCNN, around the known faults of facenet-pytorch 2.5.3."""
+"""Find faces with MTCNN and work around the known bugs of facenet-pytorch 2.5.3."""
 
 import ctypes
 import sys
@@ -13,21 +13,22 @@ from facenet_pytorch import MTCNN
 
 from emo.extract.faces.mtcnn import BatchedMtcnn
 
-_LEAST_SIDE_PIXELS = 20  # MTCNN's smallest face; it raises on smaller frames
-_BATCH_PIXELS = 600_000  # larger batches are slower on a CPU: they leave its caches
+_LEAST_SIDE_PIXELS = 20  # MTCNN's smallest face; it raises an error on smaller frames
+_BATCH_PIXELS = 600_000  # larger batches do not fit in a CPU's caches and are slower
 _GPU_BATCH_PIXELS = 2**24  # a clip's eight frames of 1080p; their first layers take 2 GB
-# torch.cat of no crops; a mask over all candidates for the crops of some; an empty crop resized
+# Messages of facenet-pytorch when a candidate lies outside its frame: torch.cat without crops; a
+# mask over all candidates applied to the crops of some; an empty crop that is resized.
 _OUTSIDE_FAULTS = ("non-empty list", "shape of the mask", "sizes should be greater than 0")
 _EMPTY = (np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 class FaceDetector:
-    """MTCNN, loaded once, called from any thread: a :data:`~emo.extract.media.DetectFaces`.
+    """Find faces with MTCNN; a :data:`~emo.extract.media.DetectFaces` that any thread may call.
 
-    Only ``MTCNN.detect`` is used; selecting and cropping are :mod:`emo.extract.faces.tracks`.
-    On a CPU it computes in one thread, so that the boxes are the same bits however many workers
-    run. On a GPU it has a CUDA stream of its own, beside the model's; only one thread at a time
-    should call it.
+    Only MTCNN's detection is used; :mod:`emo.extract.faces.tracks` selects and crops the faces. On
+    a CPU it computes in one thread, so that the boxes are bit-identical for any number of workers.
+    On a GPU it uses its own CUDA stream, beside the model's; only one thread at a time should call
+    it.
 
     Source: Zhang et al. 2016 (arXiv:1604.02878); weights in the facenet-pytorch wheel.
     """
@@ -45,7 +46,15 @@ class FaceDetector:
         keep_freed_memory()
 
     def __call__(self, frames: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """(F, H, W, 3) uint8 RGB -> boxes (K, 4) in pixels and probabilities (K,) of each frame."""
+        """Find the faces of each frame.
+
+        Args:
+            frames: uint8 (F, H, W, 3) RGB.
+
+        Returns:
+            For each frame boxes float32 (K, 4), x0 y0 x1 y1 in pixels, largest first, and their
+            probabilities float32 (K,).
+        """
         if min(frames.shape[1:3]) < _LEAST_SIDE_PIXELS:
             return [_EMPTY] * len(frames)
         step = max(1, self._batch_pixels // (frames.shape[1] * frames.shape[2]))
@@ -63,8 +72,8 @@ class FaceDetector:
         try:
             boxes, probabilities = self._mtcnn.detect(frames)
         except (RuntimeError, ValueError, IndexError) as error:
-            # A candidate wholly outside its frame breaks detect_face for the whole batch: the
-            # other frames are done alone. Anything else, such as no memory left, is an error.
+            # A candidate wholly outside its frame makes detection of the whole batch fail: then
+            # the frames are done one by one. Any other error, such as lack of memory, is raised.
             if not any(fault in str(error) for fault in _OUTSIDE_FAULTS):
                 raise
             if len(frames) == 1:
@@ -86,18 +95,20 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_… of malloc.h
-
-
-_MOST_BYTES = 32 * 2**20  # larger blocks come and go as ever; glibc accepts no more
-
-
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+_MOST_BYTES = 32 * 2**20  # the largest value that glibc accepts; larger blocks use mmap as before
 _KEPT_BYTES = 2**30
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Ask the C library, once a process; whether it agreed (only glibc can)."""
+    """Tell glibc, once per process, to keep up to 1 GiB of freed memory for the next allocation.
+
+    Otherwise the large buffers of each batch are returned to the system and mapped again.
+
+    Returns:
+        Whether the C library accepted it; False on systems without glibc.
+    """
     if not sys.platform.startswith("linux"):
         return False
     try:

@@ -1,7 +1,9 @@
-"""Means over areas of frames, many sizes and crops from one table of sums.
+"""Resize frames by area means, to many sizes and crops, from one integral image.
 
-Bit for bit what torch's ``interpolate(..., mode="area")`` gives on a CPU, which MTCNN wants of
-every scale and candidate, in a third of its time: sums of whole numbers are exact in any order.
+The results are bit-identical to torch's ``interpolate(..., mode="area")`` on a CPU, which MTCNN
+uses for every scale and candidate, in a third of its time: sums of whole numbers are exact in any
+order. Two exceptions: output size 1 x 1, where torch divides in another order, and areas of more
+than 65,793 pixels (2**24 / 255), where torch's float32 sum is rounded and ours is not.
 """
 
 import numpy as np
@@ -10,16 +12,19 @@ from torch import Tensor
 
 from emo.extract.models.device import DeviceCopies
 
-_BLOCK_ROWS = 16  # of a frame, that stay in the processor's cache
+_BLOCK_ROWS = 16  # rows of a frame that fit in the processor's cache
 
 
-class Areas:
-    """The sums of all rectangles that start in the upper left corner of each frame."""
+class IntegralImage:
+    """Integral images of several frames on the CPU.
+
+    Each entry is the sum of all pixels above and to the left of it.
+    """
 
     def __init__(self, frames: np.ndarray) -> None:
-        """``frames``: (F, H, W, 3) uint8."""
+        """Sum up frames uint8 (F, H, W, 3) to int32 (F, H + 1, W + 1, 3)."""
         count, self.height, self.width, channels = frames.shape
-        # int32 may wrap around: what is read are differences, and those are right again
+        # int32 may wrap around, but only differences are read, and they are correct modulo 2**32
         self._sums = np.empty((count, self.height + 1, self.width + 1, channels), np.int32)
         self._sums[:, 0] = 0
         block = np.zeros((_BLOCK_ROWS, self.width + 1, channels), np.int32)
@@ -33,7 +38,7 @@ class Areas:
                     np.add(sums[row], sums[row + 1], out=sums[row + 1])
 
     def resized(self, height: int, width: int) -> np.ndarray:
-        """(F, height, width, 3) float32."""
+        """Return the frames resized to float32 (F, height, width, 3), in [0, 255]."""
         tops, bottoms = edges(self.height, height)
         lefts, rights = edges(self.width, width)
         rows = self._sums.take(bottoms, 1)
@@ -43,12 +48,16 @@ class Areas:
         return _means(sums, (bottoms - tops)[:, None, None], (rights - lefts)[:, None])
 
     def crops(self, frames: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
-        """(K, size, size, 3) float32.
+        """Crop and resize K boxes of the frames.
 
         Args:
-            frames: (K,) the frame that each crop is of.
-            boxes: (K, 4) whole x0 y0 x1 y1, the end exclusive, inside the frame, not empty.
-            size: pixels.
+            frames: integers (K,), the index of the frame of each box.
+            boxes: integers (K, 4), x0 y0 x1 y1 in pixels, end exclusive, inside the frame and not
+                empty.
+            size: height and width of the crops in pixels.
+
+        Returns:
+            float32 (K, size, size, 3), in [0, 255].
         """
         x0, y0, x1, y1 = boxes.T[:, :, None].astype(np.int64)
         tops, bottoms = edges(y1 - y0, size)
@@ -65,7 +74,10 @@ class Areas:
 
 
 def edges(length: np.ndarray | int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and ends (…, count) of the areas that ``length`` pixels are cut into; they overlap."""
+    """Return starts and ends (…, count) of the ``count`` areas that ``length`` pixels are cut into.
+
+    Neighbouring areas share a pixel where ``length`` is no multiple of ``count``.
+    """
     steps = np.arange(count)
     return steps * length // count, -(-(steps + 1) * length // count)
 
@@ -73,25 +85,25 @@ def edges(length: np.ndarray | int, count: int) -> tuple[np.ndarray, np.ndarray]
 def _means(sums: np.ndarray, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
     means: np.ndarray = sums.astype(np.float32)
     means /= heights.astype(np.float32)
-    means /= widths.astype(np.float32)  # not by their product: other last bits than torch's
+    means /= widths.astype(np.float32)  # division by the product would round differently from torch
     return means
 
 
-class DeviceAreas:
-    """The sums of all rectangles that start in the upper left corner of each frame."""
+class DeviceIntegralImage:
+    """Integral images of several frames on a GPU; see :class:`IntegralImage`."""
 
     def __init__(self, frames: np.ndarray, device: torch.device) -> None:
-        """``frames``: (F, H, W, 3) uint8, in the processor's memory."""
+        """Copy frames uint8 (F, H, W, 3) to ``device`` and sum them up there."""
         count, self.height, self.width, channels = frames.shape
         self._copies = DeviceCopies(device)
         pixels = self._copies.send(torch.from_numpy(np.ascontiguousarray(frames)))
         shape = (count, self.height + 1, self.width + 1, channels)
-        # int32 may wrap around: what is read are differences, and those are right again
+        # int32 may wrap around, but only differences are read, and they are correct modulo 2**32
         self._sums = torch.zeros(shape, dtype=torch.int32, device=device)
         torch.cumsum(pixels.cumsum(1, dtype=torch.int32), 2, out=self._sums[:, 1:, 1:])
 
     def resized(self, height: int, width: int) -> Tensor:
-        """(F, height, width, 3) float32."""
+        """Return the frames resized to float32 (F, height, width, 3) on the device."""
         tops, bottoms = map(self._sent, edges(self.height, height))
         lefts, rights = map(self._sent, edges(self.width, width))
         rows = self._sums[:, bottoms] - self._sums[:, tops]
@@ -99,7 +111,10 @@ class DeviceAreas:
         return _device_means(sums, (bottoms - tops)[:, None, None], (rights - lefts)[:, None])
 
     def crops(self, frames: np.ndarray, boxes: np.ndarray, size: int) -> Tensor:
-        """Crops (K, size, size, 3) float32 on the device; arguments: see :meth:`Areas.crops`."""
+        """Crop and resize K boxes to float32 (K, size, size, 3) on the device.
+
+        The arguments are those of :meth:`IntegralImage.crops`.
+        """
         corners = self._sent(boxes.astype(np.int64))
         x0, y0, x1, y1 = (column[:, None] for column in corners.unbind(1))
         steps = torch.arange(size, device=corners.device)
@@ -120,7 +135,10 @@ class DeviceAreas:
 
 
 def _edges(lengths: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
-    """As :func:`emo.extract.faces.integral_image.edges`, for (K, 1) lengths."""
+    """Return starts and ends (K, count) of the areas that lengths (K, 1) are cut into.
+
+    ``steps`` is 0, 1, … count - 1; see :func:`edges`.
+    """
     count = len(steps)
     return steps * lengths // count, -(-(steps + 1) * lengths // count)
 

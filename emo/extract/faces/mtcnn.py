@@ -1,9 +1,9 @@
-"""MTCNN: the boxes of facenet-pytorch 2.5.3, on a CPU to the bit and in half of its time.
+"""MTCNN with the boxes of facenet-pytorch 2.5.3, on a CPU bit-identical and in half of its time.
 
-Three things are done otherwise: means over areas come from one table of sums, all candidates of a
-batch are cropped together (facenet-pytorch crops one after the other, which on a GPU is one wait
-for each), and on a CPU two kinds of layers run over whole rows. The networks, their weights and the
-suppression of boxes are facenet-pytorch's.
+Three things differ: frames are resized with integral images, all candidates of a batch are cropped
+together (facenet-pytorch crops them one by one, and on a GPU waits for each), and on a CPU two
+kinds of layers work on whole rows. The networks, their weights and the non-maximum suppression are
+those of facenet-pytorch.
 
 Source: facenet_pytorch.models.utils.detect_face; Zhang et al. 2016 (arXiv:1604.02878).
 """
@@ -17,16 +17,16 @@ from facenet_pytorch.models.utils import detect_face as facenet
 from torch import Tensor, nn
 from torchvision.ops.boxes import batched_nms
 
-from emo.extract.faces.integral_image import Areas, DeviceAreas
+from emo.extract.faces.integral_image import DeviceIntegralImage, IntegralImage
 
-_LEAST_PIXELS = 12  # what the first network looks at
+_LEAST_PIXELS = 12  # side of the window that the first network looks at
 
 
 class BatchedMtcnn:
-    """``detect`` of a facenet-pytorch MTCNN, for (F, H, W, 3) uint8 frames of one size."""
+    """Replacement of ``detect`` of a facenet-pytorch MTCNN for frames uint8 (F, H, W, 3)."""
 
     def __init__(self, mtcnn: MTCNN) -> None:
-        """``mtcnn``: on its device, in eval mode."""
+        """Take a detector that is on its device and in eval mode; on a CPU its layers change."""
         self._mtcnn = mtcnn
         self._device = next(mtcnn.parameters()).device
         if self._device.type != "cpu":
@@ -38,31 +38,44 @@ class BatchedMtcnn:
         mtcnn.pnet.pool1 = RowHalving()
 
     def detect(self, frames: np.ndarray) -> tuple[list[Any], list[Any]]:
-        """Boxes (K, 4), largest first, and probabilities (K,) of each frame; None: no face.
+        """Find the faces of each frame.
+
+        Args:
+            frames: uint8 (F, H, W, 3) RGB.
+
+        Returns:
+            Two lists over frames: boxes float32 (K, 4), x0 y0 x1 y1 in pixels, largest first, and
+            their probabilities float32 (K,). A frame without faces has None in both.
 
         Raises:
-            IndexError: a candidate lies wholly outside its frame; facenet-pytorch breaks there too.
+            IndexError: a candidate lies wholly outside its frame; facenet-pytorch fails there, too.
         """
-        areas = self._areas(frames)
-        boxes, owners = self._proposed(areas)
-        boxes, owners = self._refined(areas, boxes, owners)
-        boxes, owners = self._final(areas, boxes, owners)
+        integral = self._integral_image(frames)
+        boxes, owners = self._proposed(integral)
+        boxes, owners = self._refined(integral, boxes, owners)
+        boxes, owners = self._final(integral, boxes, owners)
         rows, of_frame = boxes.cpu().numpy(), owners.cpu().numpy()
         each = [_largest_first(rows[of_frame == frame]) for frame in range(len(frames))]
         return [found and found[0] for found in each], [found and found[1] for found in each]
 
-    def _areas(self, frames: np.ndarray) -> Areas | DeviceAreas:
+    def _integral_image(self, frames: np.ndarray) -> IntegralImage | DeviceIntegralImage:
         if self._device.type == "cpu":
-            return Areas(frames)
-        return DeviceAreas(frames, self._device)
+            return IntegralImage(frames)
+        return DeviceIntegralImage(frames, self._device)
 
-    def _proposed(self, areas: Areas | DeviceAreas) -> tuple[Tensor, Tensor]:
-        """Boxes (K, 5) with their probabilities, and the frames (K,) they are in."""
+    def _proposed(self, integral: IntegralImage | DeviceIntegralImage) -> tuple[Tensor, Tensor]:
+        """Run the first network (P-Net) on an image pyramid.
+
+        Returns:
+            float32 (K, 5), x0 y0 x1 y1 and probability, and the frame index of each (K,).
+        """
         boxes: list[Tensor] = []
         owners: list[Tensor] = []
         kept: list[Tensor] = []
-        for scale in self._scales(min(areas.height, areas.width)):
-            pixels = areas.resized(int(areas.height * scale + 1), int(areas.width * scale + 1))
+        for scale in self._scales(min(integral.height, integral.width)):
+            pixels = integral.resized(
+                int(integral.height * scale + 1), int(integral.width * scale + 1)
+            )
             shifts, probabilities = self._mtcnn.pnet(_normal(pixels))
             found, owner = facenet.generateBoundingBox(
                 shifts, probabilities[:, 1], scale, self._mtcnn.thresholds[0]
@@ -80,6 +93,7 @@ class BatchedMtcnn:
         return facenet.rerec(moved), owner
 
     def _scales(self, least_side: int) -> list[float]:
+        """Return the scales of the image pyramid for frames whose shorter side is given."""
         scale = _LEAST_PIXELS / self._mtcnn.min_face_size
         side, scales = least_side * scale, []
         while side >= _LEAST_PIXELS:
@@ -88,11 +102,12 @@ class BatchedMtcnn:
         return scales
 
     def _refined(
-        self, areas: Areas | DeviceAreas, boxes: Tensor, owners: Tensor
+        self, integral: IntegralImage | DeviceIntegralImage, boxes: Tensor, owners: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Keep and move the boxes (K, 5) that the second network (R-Net) accepts."""
         if not len(boxes):
             return boxes, owners
-        crops = _cropped(areas, boxes, owners, 24)
+        crops = _cropped(integral, boxes, owners, 24)
         moves, probabilities = facenet.fixed_batch_process(crops, self._mtcnn.rnet)
         likely = probabilities[:, 1] > self._mtcnn.thresholds[1]
         boxes = torch.cat([boxes[likely, :4], probabilities[likely, 1:2]], dim=1)
@@ -101,11 +116,12 @@ class BatchedMtcnn:
         return facenet.rerec(facenet.bbreg(boxes[chosen], moves[chosen])), owners[chosen]
 
     def _final(
-        self, areas: Areas | DeviceAreas, boxes: Tensor, owners: Tensor
+        self, integral: IntegralImage | DeviceIntegralImage, boxes: Tensor, owners: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """Keep and move the boxes (K, 5) that the third network (O-Net) accepts."""
         if not len(boxes):
             return boxes, owners
-        crops = _cropped(areas, boxes, owners, 48)
+        crops = _cropped(integral, boxes, owners, 48)
         moves, _, probabilities = facenet.fixed_batch_process(crops, self._mtcnn.onet)
         likely = probabilities[:, 1] > self._mtcnn.thresholds[2]
         boxes = torch.cat([boxes[likely, :4], probabilities[likely, 1:2]], dim=1)
@@ -114,22 +130,27 @@ class BatchedMtcnn:
         return boxes[chosen], owners[chosen]
 
 
-def _cropped(areas: Areas | DeviceAreas, boxes: Tensor, owners: Tensor, size: int) -> Tensor:
-    """(K, 3, size, size), normalised."""
-    y0, y1, x0, x1 = facenet.pad(boxes, areas.width, areas.height)  # 1-based, the end included
+def _cropped(
+    integral: IntegralImage | DeviceIntegralImage, boxes: Tensor, owners: Tensor, size: int
+) -> Tensor:
+    """Crop boxes (K, 5) and normalise them: float32 (K, 3, size, size)."""
+    y0, y1, x0, x1 = facenet.pad(
+        boxes, integral.width, integral.height
+    )  # 1-based, the end included
     if ((y1 < y0) | (x1 < x0)).any():
         raise IndexError("The shape of the mask of candidates: one lies outside its frame")
     whole = np.stack([x0 - 1, y0 - 1, x1, y1], axis=1)
-    return _normal(areas.crops(owners.cpu().numpy(), whole, size))
+    return _normal(integral.crops(owners.cpu().numpy(), whole, size))
 
 
 def _normal(pixels: np.ndarray | Tensor) -> Tensor:
-    """(n, H, W, 3) in [0, 255] -> (n, 3, H, W) in [-1, 1], channels last; in place."""
+    """Normalise float32 (n, H, W, 3) in [0, 255], in place, to (n, 3, H, W) in [-1, 1]."""
     whole = torch.as_tensor(pixels)
     return whole.sub_(127.5).mul_(0.0078125).permute(0, 3, 1, 2)
 
 
 def _largest_first(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Sort (K, 5) by area and split it into boxes (K, 4) and probabilities (K,); None: K is 0."""
     if not len(boxes):
         return None
     order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))[::-1]
@@ -137,15 +158,15 @@ def _largest_first(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 class RowPReLU(nn.Module):
-    """PReLU; tensors of another layout as ever."""
+    """PReLU that is fast for channels-last inputs; others go to ``torch.prelu``."""
 
     def __init__(self, layer: nn.PReLU) -> None:
-        """With the weights of ``layer``."""
+        """Share the weights (C,) of ``layer``."""
         super().__init__()
         self.weight = layer.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, C, H, W) or (n, C) -> the same shape."""
+        """Apply PReLU to float32 (n, C, H, W) or (n, C); the shape stays."""
         if x.dim() != 4 or not x.is_contiguous(memory_format=torch.channels_last):
             return torch.prelu(x, self.weight)
         count, channels, height, width = x.shape
@@ -156,10 +177,10 @@ class RowPReLU(nn.Module):
 
 
 class RowHalving(nn.Module):
-    """``MaxPool2d(2, 2, ceil_mode=True)``."""
+    """``MaxPool2d(2, 2, ceil_mode=True)`` that is fast for channels-last inputs."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, C, H / 2, W / 2), rounded up."""
+        """Pool float32 (n, C, H, W) to (n, C, H / 2, W / 2), both rounded up."""
         count, channels, height, width = x.shape
         pixels = x.permute(0, 2, 3, 1).contiguous()  # (n, H, W, C)
         flat = pixels.new_empty(count, (height + 1) // 2, width, channels)

@@ -1,4 +1,4 @@
-"""Follows the main face through the frames of a clip and cuts out its crops."""
+"""Follow the main face through the frames of a clip and crop it."""
 
 from collections.abc import Iterable
 
@@ -8,31 +8,37 @@ from PIL import Image
 from emo.extract.media import FaceRule, Faces
 
 Detections = list[tuple[np.ndarray, np.ndarray]]
-"""For each frame boxes (K, 4) x0 y0 x1 y1 in pixels and probabilities (K,)."""
-# Of boxes grown to twice their sides: half a second apart a moving face leaves its own box.
+"""For each frame boxes float32 (K, 4), x0 y0 x1 y1 in pixels, and probabilities float32 (K,)."""
 _SAME_FACE_OVERLAP = 0.1
+"""Least intersection over union of one face's boxes in neighbouring frames, both boxes enlarged to
+twice their sides (a moving face leaves its own box within half a second)."""
 _LEAST_SIDE_PIXELS = 2
 _STAND_IN_SECONDS = 1.0
+"""A frame without the face may use the crop of a frame at most so far away."""
 
 
 def main_face(
     frames: np.ndarray, seconds: np.ndarray, detections: Detections, rule: FaceRule
 ) -> Faces | str:
-    """Crops of the wanted faces, or the reason why there are none.
+    """Crop the faces that ``rule`` selects.
 
-    A track starts at a frame's largest face and is continued by overlap, forwards and backwards;
-    the main one covers the largest area. A frame without it gets the nearest crop of the track
-    within a second, else the centre of the frame; so does every frame of a clip without faces,
-    unless ``rule.require_face``.
+    A track starts at the largest face of a frame and continues by overlap, forwards and backwards;
+    the main track is the one that covers the largest area. A frame without that face uses the
+    nearest crop of the track within a second, else the centre of the frame. A clip without faces
+    uses the centres of its frames, unless ``rule.require_face``.
 
     Args:
-        frames: (F, H, W, 3) uint8 RGB.
-        seconds: (F,) times of the frames.
-        detections: what was found in each frame, at any probability; none for ``centre``.
-        rule: which faces, their size, margin and least probability.
+        frames: uint8 (F, H, W, 3) RGB.
+        seconds: float64 (F,), times of the frames in seconds.
+        detections: all boxes found in each frame, at any probability; ignored in mode ``centre``.
+        rule: which faces are cropped, their size, margin and least probability.
+
+    Returns:
+        The crops and where faces were found, or the reason why there are none.
     """
     if rule.mode == "centre":
-        return Faces(_crops(frames, [_centre(frames.shape[1:3])] * len(frames), rule), _no(frames))
+        crops = _crops(frames, [_centre(frames.shape[1:3])] * len(frames), rule)
+        return Faces(crops, np.zeros(len(frames), dtype=bool))
     boxes = [_valid(*found, rule.min_probability, frames.shape[1:3]) for found in detections]
     if rule.require_face and not any(len(found) for found in boxes):
         return (
@@ -60,18 +66,22 @@ def _crops(frames: Iterable[np.ndarray], boxes: list[np.ndarray], rule: FaceRule
     return np.stack([crop(frame, box, rule) for frame, box in pairs])
 
 
-def _no(frames: np.ndarray) -> np.ndarray:
-    return np.zeros(len(frames), dtype=bool)
-
-
 def _largest(boxes: list[np.ndarray]) -> list[np.ndarray | None]:
     return [max(found, key=_area, default=None) for found in boxes]
 
 
 def crop(frame: np.ndarray, box: np.ndarray, rule: FaceRule) -> np.ndarray:
-    """(H, W, 3) and a box -> (size, size, 3): its square and margin, clipped, antialiased bilinear.
+    """Crop the square around a box with its margin and resize it, bilinear with antialiasing.
 
-    Pillow resamples, because the result does not depend on threads and needs no torch.
+    Pillow resizes, because its result does not depend on the number of threads.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        box: (4,), x0 y0 x1 y1 in pixels; the square is clipped to the frame.
+        rule: size and margin of the crop.
+
+    Returns:
+        uint8 (size, size, 3).
     """
     centre, side = (box[:2] + box[2:]) / 2, float(max(box[2:] - box[:2])) * (1 + 2 * rule.margin)
     height, width = frame.shape[:2]
@@ -84,7 +94,7 @@ def crop(frame: np.ndarray, box: np.ndarray, rule: FaceRule) -> np.ndarray:
 def _valid(
     boxes: np.ndarray, probabilities: np.ndarray, least: float, size: tuple[int, ...]
 ) -> np.ndarray:
-    """Boxes clipped to the frame; the improbable and the degenerate ones are dropped."""
+    """Clip boxes (K, 4) to the frame; drop those of low probability or less than 2 pixels."""
     inside: np.ndarray = np.clip(boxes, 0, [size[1], size[0], size[1], size[0]])
     sides = inside[:, 2:] - inside[:, :2]
     kept: np.ndarray = inside[(probabilities >= least) & (sides >= _LEAST_SIDE_PIXELS).all(axis=1)]
@@ -92,8 +102,10 @@ def _valid(
 
 
 def _main_track(boxes: list[np.ndarray]) -> list[np.ndarray | None]:
-    """One box or None a frame: of the tracks started at each frame's largest face, the one that
-    covers the largest area over all frames (the largest face alone may pass by once).
+    """Return the main track: for each frame its box (4,), or None.
+
+    One track starts at the largest face of each frame; the main one covers the largest area summed
+    over all frames. (The largest single face may be a person who only passes by.)
     """
     starts = [index for index, found in enumerate(boxes) if len(found)]
     tracks = [_track(boxes, start) for start in starts]
@@ -101,6 +113,7 @@ def _main_track(boxes: list[np.ndarray]) -> list[np.ndarray | None]:
 
 
 def _track(boxes: list[np.ndarray], start: int) -> list[np.ndarray | None]:
+    """Follow the largest face of frame ``start`` by overlap, forwards and backwards."""
     track: list[np.ndarray | None] = [None] * len(boxes)
     track[start] = largest = max(boxes[start], key=_area)
     for order in (range(start + 1, len(boxes)), range(start - 1, -1, -1)):
@@ -118,7 +131,7 @@ def _covered(track: list[np.ndarray | None]) -> float:
 
 
 def _nearest_found(index: int, seconds: np.ndarray, found: np.ndarray) -> int:
-    """The frame whose crop stands in at ``index``; ``index`` itself: none is near enough."""
+    """Return the nearest frame with the face, within a second; ``index`` itself when none is."""
     distances = np.where(found, np.abs(seconds - seconds[index]), np.inf)
     nearest = int(np.argmin(distances))
     return nearest if distances[nearest] <= _STAND_IN_SECONDS else index
@@ -136,7 +149,7 @@ def _area(box: np.ndarray) -> float:
 
 
 def _overlap(box: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of both boxes grown to twice their sides."""
+    """Return the intersection over union of both boxes, enlarged to twice their sides."""
     box, other = _grown(box), _grown(other)
     sides = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
     if (sides <= 0).any():

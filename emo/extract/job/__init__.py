@@ -1,6 +1,6 @@
-"""What is to be done, on disk: request, plan, parts, journal, logs, status, Slurm's queue.
+"""A job on disk: request, plan, parts, journals, logs, status, and Slurm's queue.
 
-Imports no model library, so that it runs on a login node.
+No model library is imported here, so that it works on a login node.
 
 May import: errors, extract.backbone, extract.decode, manifest, plugins, store.backend,
     store.recipe, store.store, table.

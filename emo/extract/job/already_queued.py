@@ -1,4 +1,4 @@
-"""Clips that an earlier job of the store has in Slurm's queue: no new job submits them again."""
+"""Find clips that an earlier job of the store has in Slurm's queue, to not submit them twice."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,16 +12,16 @@ from emo.extract.job.slurm_queue import SUBMISSIONS, SchedulerError, queue, subm
 
 
 def refuse_queued(home: Path, parts: Sequence[PartPlan]) -> None:
-    """Refuse parts with clips that a job of the store waits for or works on.
+    """Refuse parts with clips that an earlier job of the store still has in Slurm's queue.
 
-    Where Slurm does not answer nothing is refused; submitting will say why.
+    If Slurm does not answer, nothing is refused; submitting will then report the problem.
 
     Args:
-        home: the folder of the store's jobs; it need not exist.
-        parts: what a new job would do.
+        home: folder of the store's job folders; it need not exist.
+        parts: parts of the new job.
 
     Raises:
-        SchedulerError: names the job, its arrays, and what to do instead.
+        SchedulerError: clips are queued already; the message names the job and what to do instead.
     """
     jobs = list(_submitted(home))
     tasks = queue() if jobs else None
@@ -29,19 +29,19 @@ def refuse_queued(home: Path, parts: Sequence[PartPlan]) -> None:
         return
     for folder in jobs:
         states = task_states(folder.path, tasks)
-        if states and (clips := _shared(parts, _in_queue(folder, states))):
+        if states and (clips := _count_shared(parts, _in_queue(folder, states))):
             raise SchedulerError(_message(folder, Counter(states.values()), clips))
 
 
 def _submitted(home: Path) -> Iterator[JobFolder]:
-    """Jobs that were handed to Slurm, the newest first."""
+    """Yield the jobs that were submitted to Slurm, the newest first."""
     for path in sorted(home.glob(f"[0-9]*/{SUBMISSIONS}"), reverse=True):
-        with suppress(JobError):  # what another version wrote is no obstacle
+        with suppress(JobError):  # a job folder of another version of emo is ignored
             yield open_job(path.parent)
 
 
 def _in_queue(folder: JobFolder, tasks: Iterable[range]) -> dict[tuple[str, str], int]:
-    """Recipe and clip -> attempt, of the parts that these tasks hold."""
+    """Return the clips of these tasks' parts: (recipe name, clip id) -> attempt."""
     numbers = {part for task in tasks for part in task}
     parts = (folder.part(number) for number in sorted(numbers & set(folder.parts)))
     return {
@@ -52,8 +52,8 @@ def _in_queue(folder: JobFolder, tasks: Iterable[range]) -> dict[tuple[str, str]
     }
 
 
-def _shared(parts: Iterable[PartPlan], queued: dict[tuple[str, str], int]) -> int:
-    """Clips that are in both; a later attempt at one is other work."""
+def _count_shared(parts: Iterable[PartPlan], queued: dict[tuple[str, str], int]) -> int:
+    """Count the clips of ``parts`` that are queued; a later attempt at a clip is not the same."""
     return sum(
         any(
             clip.id in wanted.ids and queued.get((name, clip.id), -1) >= wanted.attempt
@@ -69,7 +69,7 @@ def _message(folder: JobFolder, states: Counter[str], clips: int) -> str:
     ids = ", ".join(each.id for each in submissions(folder.path))
     tasks = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return (
-        f"{clips:,} of these clips are in Slurm's queue already: job {path}, Slurm's {ids}, tasks "
-        f"{tasks}. Look: emo extract --status {path}. When it has ended: emo extract --resume "
-        f"{path} does what it lacks. To submit them twice all the same: --anyway"
+        f"{clips:,} of these clips are in Slurm's queue already: job folder {path}, Slurm job "
+        f"{ids}, tasks {tasks}. To see its state: emo job status {path}. To do what it lacks "
+        f"when it has ended: emo job resume {path}. To submit the clips twice: --anyway"
     )

@@ -1,13 +1,13 @@
-"""The job folder: a plan on disk that any worker on any machine can take parts of.
+"""The job folder: a plan on disk, from which workers on any machine can take parts.
 
-    features/.jobs/0001/        of a store in a bucket: emo-jobs/bucket+features/0001/
-      job.json        backbones with options and recipes, store, root, executor: readable
-      parts.jsonl     one line a part: ids to do by recipe, and a copy of the manifest's rows
+    features/.jobs/0001/        for a store in a bucket: emo-jobs/bucket+features/0001/
+      job.json        backbones with options and recipes, store, root, executor (readable)
+      parts.jsonl     one line per part: ids to do by recipe, and a copy of the manifest's rows
       offsets.json    where each line of parts.jsonl begins
-      journal/        of parts in hand, and of parts whose worker died
-      logs/           one file a worker
+      journal/        one file for each part that is in progress, or whose worker died
+      logs/           one file per worker
 
-What is done is never written here: it is the set of clip ids in committed parts of the store.
+Finished clips are not listed here: they are the clip ids in committed parts of the store.
 """
 
 import json
@@ -19,12 +19,12 @@ from typing import Any
 
 import emo
 from emo.errors import EmoError
+from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, Request
-from emo.extract.job.resources import NOTHING_ASKED, Resources
 from emo.store.backend.commit import cannot_write, host
 from emo.store.backend.location import Location, location
 from emo.store.recipe import Recipe
@@ -32,6 +32,7 @@ from emo.store.recipe import Recipe
 __all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
 
 FORMAT = 1
+"""Version of the job folder's format."""
 
 
 @dataclass(frozen=True)
@@ -39,47 +40,54 @@ class JobFolder:
     """An opened job folder."""
 
     path: Path
+    """The folder."""
     job: Job
+    """What the workers need besides the clips."""
     offsets: tuple[int, ...]
-    """Of the lines of parts.jsonl, in bytes."""
+    """Byte offset of each line of parts.jsonl."""
     executor: str
+    """Name of the executor."""
     workers: int | None
-    resources: Resources
+    """Option ``--workers``; None: the executor's default."""
+    executor_options: Mapping[str, Any]
+    """Options of the executor that were given, by name; the others have their defaults."""
 
     @property
     def parts(self) -> range:
-        """The numbers of its parts."""
+        """Numbers of the job's parts."""
         return range(len(self.offsets))
 
     @property
     def logs(self) -> Path:
-        """The folder of the workers' logs."""
+        """Folder of the workers' logs."""
         return self.path / LOGS
 
     def part(self, number: int) -> PartPlan:
         """Read one part.
 
         Raises:
-            JobError: there is none of that number, or its line is damaged.
+            JobError: the job has no part of that number, or its line is damaged.
         """
         if number not in self.parts:
-            raise JobError(f"{self.path}: no part {number}; it has 0 to {len(self.parts) - 1}")
+            raise JobError(
+                f"{self.path}: the job has no part {number}, only 0 to {len(self.parts) - 1}"
+            )
         with self._file(PARTS_FILE).open("rb") as file:
             file.seek(self.offsets[number])
             return self._part(file.readline(), number)
 
     def all_parts(self) -> Iterator[PartPlan]:
-        """Every part in order, one at a time in memory."""
+        """Yield every part in order; only one at a time is in memory."""
         with self._file(PARTS_FILE).open("rb") as file:
             for number, line in enumerate(file):
                 yield self._part(line, number)
 
     def journal(self, number: int) -> Journal:
-        """The journal of a part."""
+        """Return the journal of a part; its file may not exist."""
         return Journal(self.path / "journal" / f"{number:06}.jsonl")
 
     def journals(self) -> dict[int, Journal]:
-        """Those that exist, by part."""
+        """Return the journals that exist: part number -> journal."""
         found = sorted((self.path / "journal").glob("*.jsonl"))
         return {int(path.stem): Journal(path) for path in found if path.stem.isdigit()}
 
@@ -89,7 +97,7 @@ class JobFolder:
     def _file(self, name: str) -> Path:
         path = self.path / name
         if not path.is_file():
-            raise JobError(f"{path} is not there; {self.path} is no whole job folder")
+            raise JobError(f"{path} is missing; the job folder {self.path} is incomplete")
         return path
 
 
@@ -99,10 +107,18 @@ def write_job(
     *,
     executor: str = "local",
     workers: int | None = None,
-    resources: Resources = NOTHING_ASKED,
+    executor_options: Mapping[str, Any] = {},
     jobs: Path | None = None,
 ) -> JobFolder:
-    """Write the job folder of a plan into its store, or below ``jobs`` (see :func:`jobs_home`).
+    """Write a plan to a new job folder and open it.
+
+    Args:
+        job: what the workers need besides the clips.
+        parts: the plan.
+        executor: name of the executor.
+        workers: option ``--workers``.
+        executor_options: options of the executor that were given, by name.
+        jobs: folder for the job folders of a store in a bucket, see :func:`jobs_home`.
 
     Raises:
         StoreError: the store cannot be written.
@@ -116,7 +132,7 @@ def write_job(
         offsets = write_lines(path / PARTS_FILE, parts)
         (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
         document = _document(job, len(offsets)) | {
-            "executor": executor, "workers": workers, "resources": resources.given,
+            "executor": executor, "workers": workers, "resources": dict(executor_options),
         }  # fmt: skip
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (path / "job.json").write_text(text, encoding="utf-8")
@@ -130,10 +146,10 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
 
     Args:
         job: a job folder, or a store.
-        jobs: of a store in a bucket: see :func:`jobs_home`.
+        jobs: folder with the job folders of a store in a bucket, see :func:`jobs_home`.
 
     Raises:
-        JobError: there is none, or it was made by another version.
+        JobError: there is no job folder, it is damaged, or another version of emo wrote it.
     """
     job = location(job)
     if isinstance(job, Path) and (job / "job.json").is_file():
@@ -144,19 +160,20 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
         document = json.loads((path / "job.json").read_bytes())
         offsets = json.loads((path / "offsets.json").read_bytes())
         if document["format"] != FORMAT:
-            raise JobError(f"format {document['format']}, this emo reads {FORMAT}")
+            raise JobError(f"it has format {document['format']}, this emo reads format {FORMAT}")
         return JobFolder(
             path,
             _job_of(document),
             tuple(offsets),
             document["executor"],
             document["workers"],
-            NOTHING_ASKED.changed(document["resources"]),
+            options_from_json(document["resources"]),
         )
     except OSError as error:
         raise JobError(
-            f"{path} is no job folder ({error.strerror}); `emo extract` writes them to "
-            f"STORE/{JOBS}/, those of a store in a bucket to {JOBS_HERE}/ here, or to --jobs"
+            f"{path} is no job folder ({error.strerror}); `emo extract` writes job folders to "
+            f"STORE/{JOBS}/, and for a store in a bucket to {JOBS_HERE}/ in the current folder or "
+            "to --jobs"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise JobError(f"{path}: damaged job folder: {error!r}") from error
@@ -174,6 +191,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "device": job.device,
         "batch_clips": job.batch_clips,
         "batch_size": job.batch_size,
+        "strict_media": job.is_strict,
         "backbones": [
             asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
         ],
@@ -191,32 +209,42 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         device=document["device"],
         batch_clips=document["batch_clips"],
         batch_size=document["batch_size"],
+        is_strict=document.get("strict_media", False),  # older job folders lack it
     )
 
 
 def update_job(
-    folder: JobFolder, *, executor: str, workers: int | None, resources: Resources
+    folder: JobFolder, *, executor: str, workers: int | None, executor_options: Mapping[str, Any]
 ) -> JobFolder:
-    """The job as it runs from now on: a scheduler's tasks, its retries and `--status` read it.
+    """Change how a job runs from now on, in its job.json, and return the changed job.
 
-    ``retries`` stay as they were: those of a scheduler count down from run to run, and its workers
-    must not bear fewer and fewer deaths.
+    A scheduler's tasks, its retries and `emo job status` read the file. ``retries`` keeps its old
+    value: a scheduler counts its retries down from run to run, and the deaths that its workers
+    tolerate must not shrink with them.
+
+    Args:
+        folder: the job.
+        executor: name of the executor.
+        workers: option ``--workers``.
+        executor_options: options of the executor that were given, by name.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    resources = replace(resources, retries=folder.resources.retries)
-    now = replace(folder, executor=executor, workers=workers, resources=resources)
+    options = {name: value for name, value in executor_options.items() if name != "retries"}
+    if "retries" in folder.executor_options:
+        options["retries"] = folder.executor_options["retries"]
+    now = replace(folder, executor=executor, workers=workers, executor_options=options)
     if now == folder:
         return folder
     path = folder.path / "job.json"
     unfinished = path.with_name(f".job-{host()}-{os.getpid()}")
     try:
         document = json.loads(path.read_bytes())
-        document |= {"executor": executor, "workers": workers, "resources": resources.given}
+        document |= {"executor": executor, "workers": workers, "resources": options}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)  # a task that starts now reads the old or the new, never half
+        unfinished.replace(path)  # atomic: a task that starts now reads the old or the new file
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise cannot_write(folder.path, error) from error

@@ -1,9 +1,10 @@
-"""The journal of one part: which clips were in hand when a worker died, and what to do about it.
+"""The journal of one part: which clips were in progress when a worker died, to find the bad clip.
 
-A worker writes down the clips of a group before it starts on them and takes the line back when
-they are committed. What stays is a death: the next attempt does those clips in quarters, each
-committed by itself, until the clip that kills its worker is alone, dies once more, and is recorded
-as failed. (Quarters rather than halves: loading a model again costs more than a small part.)
+A worker lists the clips of a group before it starts on them, and removes the entry when they are
+committed. An entry that stays means that the worker died. The next attempt divides those clips into
+quarters, each with its own commit, until the clip that kills its worker is alone, kills another
+one, and is recorded as failed. (Quarters instead of halves: loading a model again costs more than a
+small part.)
 """
 
 import errno
@@ -20,43 +21,47 @@ from typing import Any
 from emo.store.backend.commit import cannot_write, host
 
 LOGS = "logs"
-"""The folder of the workers' logs, beside that of the journals."""
+"""Folder of the workers' logs in the job folder."""
 MOST_PIECES = 4
+"""Most groups into which the clips of a dead worker are divided."""
 FRESH_SECONDS = 120
-"""A worker of another machine whose log is older counts as gone."""
+"""A worker of another machine counts as dead when its log is older than this."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """A worker died with these clips in hand."""
+    """The death of a worker."""
 
     clips: frozenset[str]
+    """Ids of the clips that it had in progress."""
     how: str | None
-    """``SIGSEGV``; None: nobody saw it, because the machine or the whole task went too."""
+    """Signal or reason, such as ``SIGSEGV``; None: not observed, because the machine or the whole
+    task ended, too."""
 
 
 @dataclass(frozen=True)
 class ClipGroup:
-    """Clips that are done and committed together in a careful attempt."""
+    """Clips that are done and committed together when a part is retried after a death."""
 
     clips: tuple[str, ...]
+    """Ids of the clips."""
     give_up_reason: str | None = None
-    """The reason to record them as failed instead of trying again."""
+    """Reason to record them as failed; None: they are tried again."""
 
 
 class Journal:
-    """One part's; a file of JSON lines that exists only while there is something to tell."""
+    """Journal of one part: JSON lines, in a file that exists only while there are entries."""
 
     def __init__(self, path: Path) -> None:
-        """``path``: the file; its folder exists."""
+        """Use the file ``path``; its folder exists."""
         self.path = path
 
     def begin(self, clip_ids: Iterable[str]) -> None:
-        """These clips are in hand now."""
+        """Record that this process has begun with these clips."""
         self._append({"begin": list(clip_ids), "by": me()})
 
     def end(self) -> None:
-        """They are committed, or given back without harm."""
+        """Record that this process has committed its clips, or given them up without dying."""
         entries = self._entries()
         if all(entry.get("by") == me() and "how" not in entry for entry in entries):
             self.path.unlink(missing_ok=True)
@@ -64,20 +69,28 @@ class Journal:
             self._append({"end": True, "by": me()})
 
     def died(self, by: str, how: str | None) -> bool:
-        """Worker ``by`` is dead; returns whether it had clips in hand."""
+        """Record the death of a worker, if it had clips in progress.
+
+        Args:
+            by: name by which the worker signs, see :func:`me`.
+            how: signal or reason; None: unknown.
+
+        Returns:
+            Whether it had clips in progress.
+        """
         clips = self.in_hand().get(by)
         if clips is not None:
             self._append({"died": True, "by": by, "how": how})
         return clips is not None
 
     def carry(self, deaths: Iterable[Death]) -> None:
-        """Deaths of an earlier job with clips of this part."""
+        """Copy deaths of an earlier job that concern clips of this part."""
         for death in deaths:
             self._append({"begin": sorted(death.clips), "by": "earlier", "how": death.how})
             self._append({"died": True, "by": "earlier", "how": death.how})
 
     def in_hand(self) -> dict[str, list[str]]:
-        """Worker -> the clips that it is at, or died at without anybody seeing it."""
+        """Return worker -> clips that it has in progress, or had when it died unobserved."""
         open_: dict[str, list[str]] = {}
         for entry in self._entries():
             if "begin" in entry:
@@ -87,11 +100,14 @@ class Journal:
         return open_
 
     def seen(self) -> int:
-        """Deaths that somebody saw."""
+        """Return the number of deaths that were observed."""
         return sum("died" in entry for entry in self._entries())
 
     def deaths(self) -> list[Death]:
-        """In the order seen; those that nobody saw come last. Who may be at work has not died."""
+        """Return all deaths: the observed ones in order, then those that were not observed.
+
+        A worker that may still be alive has not died.
+        """
         found: list[Death] = []
         open_: dict[str, list[str]] = {}
         for entry in self._entries():
@@ -107,17 +123,24 @@ class Journal:
         return found + [Death(frozenset(clips), None) for clips in gone]
 
     def groups(self, missing: Sequence[str]) -> list[ClipGroup]:
-        """What to do of the missing clips and in which order: the least suspect first."""
+        """Divide the missing clips into groups to do in this order, the least suspected first.
+
+        Clips without a death are one group. The others are grouped by the death with the fewest
+        clips that they had a part in; such a group is divided further.
+
+        Args:
+            missing: ids of the part's clips that are not committed.
+        """
         deaths = self.deaths()
-        tightest = dict.fromkeys(missing, Death(frozenset(), None))  # of none, to begin with
+        smallest = dict.fromkeys(missing, Death(frozenset(), None))  # clip -> its smallest death
         for death in sorted(deaths, key=lambda death: -len(death.clips)):
-            tightest.update({clip_id: death for clip_id in missing if clip_id in death.clips})
-        alike: dict[Death, list[str]] = {}
-        for clip_id, death in tightest.items():
-            alike.setdefault(death, []).append(clip_id)
+            smallest.update({clip_id: death for clip_id in missing if clip_id in death.clips})
+        by_death: dict[Death, list[str]] = {}
+        for clip_id, death in smallest.items():
+            by_death.setdefault(death, []).append(clip_id)
         groups = []
-        for death in sorted(alike, key=lambda death: (bool(death.clips), -len(death.clips))):
-            clips = alike[death]
+        for death in sorted(by_death, key=lambda death: (bool(death.clips), -len(death.clips))):
+            clips = by_death[death]
             if not death.clips:
                 groups.append(ClipGroup(tuple(clips)))
             elif len(clips) == 1:
@@ -130,13 +153,13 @@ class Journal:
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            lines = self.path.read_bytes().split(b"\n")  # str knows other line ends
+            lines = self.path.read_bytes().split(b"\n")  # str.splitlines splits elsewhere, too
         except FileNotFoundError:
             return []
         return [entry for line in lines if (entry := _parsed(line))]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        # a line of its own even after one that was cut
+        # begins with a newline, so that it is a line of its own even after an incomplete one
         data = ("\n" + json.dumps(entry, ensure_ascii=False) + "\n").encode()
         try:
             handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
@@ -150,17 +173,22 @@ class Journal:
 
 
 def me() -> str:
-    """How this process signs: machine, process, and a word no other process has."""
+    """Return the name of this process in journals: machine, process id, and a random word."""
     return f"{host()}/{os.getpid()}/{_word(os.getpid())}"
 
 
 def log_name(by: str) -> str:
-    """The file in the folder of logs of the worker that signs so."""
+    """Return the file name of a worker's log, from its name in journals."""
     return by.replace("/", "-") + ".jsonl"
 
 
 def is_at_work(logs: Path, by: str) -> bool:
-    """Whether that worker lives on this machine, or elsewhere and its log is being written."""
+    """Return whether a worker is alive: a process of this machine, or its log is recent.
+
+    Args:
+        logs: folder of the workers' logs.
+        by: name of the worker in journals.
+    """
     if is_worker_alive(by):
         return True
     try:
@@ -171,7 +199,7 @@ def is_at_work(logs: Path, by: str) -> bool:
 
 
 def is_worker_alive(by: str) -> bool:
-    """Whether that worker is this process or another living one of this machine."""
+    """Return whether a worker, by its name in journals, is a living process of this machine."""
     if by == me():
         return True
     machine, _, rest = by.partition("/")
@@ -191,7 +219,7 @@ def _word(_pid: int) -> str:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """A line that was cut by a crash, perhaps inside a letter, is nothing."""
+    """Parse a line; None: it is incomplete after a crash, perhaps cut inside a character."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -200,11 +228,15 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _give_up_reason(clip_id: str, deaths: Sequence[Death]) -> str | None:
-    """Two deaths, one of them alone and seen, or both alone, condemn the clip."""
-    having = [death for death in deaths if clip_id in death.clips]
-    alone = [death for death in having if len(death.clips) == 1]
-    seen = [death.how for death in alone if death.how]
-    if len(alone) < 2 and not (seen and len(having) > 1):
+    """Return the reason to record a clip as failed; None: try it again.
+
+    A clip is given up after two deaths: both while it was the only clip in progress, or one of them
+    while it was the only clip and with a known cause.
+    """
+    involved = [death for death in deaths if clip_id in death.clips]
+    alone = [death for death in involved if len(death.clips) == 1]
+    observed = [death.how for death in alone if death.how]
+    if len(alone) < 2 and not (observed and len(involved) > 1):
         return None
-    how = seen[-1] if seen else "killed, nobody saw by what"
-    return f"its worker died {len(having)} times with it in hand, alone in the end: {how}"
+    how = observed[-1] if observed else "unknown cause"
+    return f"its worker died {len(involved)} times while processing it, alone in the end: {how}"

@@ -1,4 +1,4 @@
-"""Logs of a job: one file a worker, a JSON line for every clip and part; reading them again."""
+"""Write and read the logs of a job: one file per worker, a JSON line for every clip and part."""
 
 import json
 import os
@@ -17,16 +17,25 @@ from emo.extract.job.timings import WorkTotals
 from emo.store.backend.commit import cannot_write
 
 BEAT_SECONDS = FRESH_SECONDS / 4
+"""How often a living worker updates the time of its log file."""
 
 
 class TaskLog:
-    """One worker's; every line is written out at once, so that a killed worker leaves it whole."""
+    """Log of one worker; each line is written at once, so that it is complete after a kill."""
 
     def __init__(self, folder: Path, **facts: object) -> None:
-        """Start ``<machine>-<pid>-<word>.jsonl`` with a line of ``facts``."""
+        """Start the log ``<machine>-<pid>-<word>.jsonl`` with a line of ``facts``.
+
+        Args:
+            folder: folder of the workers' logs.
+            facts: facts about the worker, such as its device.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
         self.path = folder / log_name(me())
         try:
-            # unbuffered: what a full disk refused must not be tried again when the file is closed
+            # unbuffered: after a full disk, closing the file must not try to write again
             self._file = self.path.open("ab", buffering=0)
         except OSError as error:
             raise cannot_write(folder, error) from error
@@ -42,13 +51,17 @@ class TaskLog:
         self._file.close()
 
     def _stay_fresh(self) -> None:
-        """By the file's time other machines know that its worker lives, however long a clip is."""
+        """Update the file's time regularly: other machines see by it that the worker is alive."""
         while not self._is_closed.wait(BEAT_SECONDS):
-            with suppress(OSError):  # the folder is out of reach; writing to it will tell
+            with suppress(OSError):  # the folder is not reachable; the next write will report it
                 os.utime(self.path)
 
     def write(self, event: str, **facts: object) -> None:
-        """One line."""
+        """Write one line: the time, the name of an event, and facts about it.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": now, "event": event, **facts}
         try:
@@ -58,40 +71,40 @@ class TaskLog:
 
 
 def read_logs(folder: Path) -> Iterator[dict[str, Any]]:
-    """All lines of all workers, file by file; a line that was cut is left out."""
+    """Yield the lines of all workers, file by file, without incomplete lines."""
     for path in sorted(folder.glob("*.jsonl")):
         with path.open("rb") as file:
             for line in file:
                 try:
                     yield json.loads(line)
-                except ValueError:  # cut, perhaps inside a letter
+                except ValueError:  # incomplete, perhaps cut inside a character
                     continue
 
 
 RECENT_SECONDS = 300
-"""The rate is that of the last five minutes in which anything was done."""
+"""The rate is measured over the last five minutes before the last clip."""
 
 
 @dataclass
 class LogFacts:
-    """What the workers' logs tell, summed up."""
+    """Summary of the workers' logs."""
 
     clips: int = 0
-    """Clips that went through a worker, repeated ones too."""
+    """Number of clips that went through a worker, including repeated ones."""
     clips_per_second: float | None = None
-    """Of all workers together; None: too little is known."""
+    """Rate of all workers together; None: there are too few clips to tell."""
     stage_seconds: Counter[str] = field(default_factory=Counter)
-    """Core seconds by stage."""
+    """Stage -> core seconds."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """Failures by kind; file names, numbers and quoted words are left out."""
+    """Kind of failure -> count; a kind is a reason without file names, numbers, quoted words."""
     examples: dict[str, str] = field(default_factory=dict)
-    """Kind of failure -> a clip and its reason in full."""
+    """Kind of failure -> a clip and its full reason."""
     work: WorkTotals = field(default_factory=WorkTotals)
-    """Where the workers' time went."""
+    """Time of each stage of all workers."""
 
 
 def log_facts(folder: Path) -> LogFacts:
-    """Sum up the logs."""
+    """Sum up the workers' logs in a folder."""
     facts, times = LogFacts(), []
     for line in read_logs(folder):
         if "work" in line:

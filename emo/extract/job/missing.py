@@ -1,4 +1,4 @@
-"""What the store lacks of a job, and what an earlier job knows of it; loads no model library."""
+"""Find what the store lacks of a job, and copy the deaths that an earlier job recorded."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +12,16 @@ from emo.store.store import RecipeFolder, Store
 
 @dataclass(frozen=True)
 class Missing:
-    """What the store lacks of one part of a job."""
+    """How much the store lacks of one part of a job."""
 
     part: int
+    """Number of the part."""
     clips: int
+    """Number of its clips that at least one recipe lacks."""
 
 
 def missing_parts(folder: JobFolder) -> Iterator[Missing]:
-    """Parts with clips that no committed part of the store holds."""
+    """Yield the parts of a job with clips that the store lacks."""
     store = Store(folder.job.store)
     for number, part in enumerate(folder.all_parts()):
         clips = len(missing_clips(store, part))
@@ -28,22 +30,22 @@ def missing_parts(folder: JobFolder) -> Iterator[Missing]:
 
 
 def missing_clips(store: Store, part: PartPlan) -> frozenset[str]:
-    """Clips of a part that at least one recipe lacks."""
+    """Return the ids of a part's clips that at least one recipe lacks."""
     return frozenset().union(
         *(still_missing(work_of_recipe(store, name), wanted) for name, wanted in part.todo.items())
     )
 
 
 def work_of_recipe(store: Store, name: str) -> RecipeFolder:
-    """A recipe's folder that was there when the job was planned.
+    """Return the folder of a recipe that existed when the job was planned.
 
     Raises:
-        StoreError: it is gone.
+        StoreError: it does not exist any more.
     """
     if name not in store.recipes:
         raise StoreError(
-            f"{store.path}: the recipe {name!r}, which this job writes to, is gone. The same `emo "
-            "extract` again makes it anew, in a job of its own."
+            f"{store.path}: the recipe {name!r}, which this job writes to, is gone. Run the same "
+            "`emo extract` command again to create it, in a new job."
         )
     return store.recipes[name]
 
@@ -51,19 +53,25 @@ def work_of_recipe(store: Store, name: str) -> RecipeFolder:
 def carry_deaths(
     before: JobFolder, now: JobFolder, folders: Mapping[str, RecipeFolder | None]
 ) -> None:
-    """What the journals of an earlier job know of clips that nobody has finished since.
+    """Copy the deaths in an earlier job's journals to the new job, for clips that are not done yet.
 
-    So that the same command, run again after its only process died, goes on narrowing. A job with
-    other recipes tells nothing: what kills one backbone is no clip's fault for another.
+    So a command that is run again after its only process died continues to isolate the bad clip.
+    Nothing is copied from a job with other recipes: a clip that crashes one backbone may be fine
+    for another.
+
+    Args:
+        before: the earlier job.
+        now: the new job.
+        folders: recipe name -> its folder; None: the recipe is new.
     """
     if {request.name for request in before.job.requests} != {
         request.name for request in now.job.requests
     }:
         return
-    each = [frozenset(folder.attempts) if folder else frozenset() for folder in folders.values()]
-    known = frozenset.intersection(*each)
+    tried = [frozenset(folder.attempts) if folder else frozenset() for folder in folders.values()]
+    done = frozenset.intersection(*tried)
     deaths = [
-        replace(death, clips=death.clips - known)
+        replace(death, clips=death.clips - done)
         for journal in before.journals().values()
         for death in journal.deaths()
     ]

@@ -1,4 +1,4 @@
-"""The lines of a job's parts.jsonl: what is to be done of each part, and its rows."""
+"""Read and write parts.jsonl of a job: one line per part, with its clips and what to do."""
 
 import json
 import re
@@ -14,10 +14,11 @@ from emo.manifest.cells import ARRAYS
 
 PARTS_FILE = "parts.jsonl"
 _NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}
+"""Columns of the manifest that workers do not need."""
 
 
 def write_lines(path: Path, parts: Iterable[PartPlan]) -> list[int]:
-    """Write a line a part; returns where each begins, in bytes."""
+    """Write one line per part; return the byte offset of each line."""
     offsets, at = [], 0
     with path.open("wb") as file:
         for number, part in enumerate(parts):
@@ -28,13 +29,13 @@ def write_lines(path: Path, parts: Iterable[PartPlan]) -> list[int]:
 
 
 def part_of(line: bytes, folder: Path, root: Path, number: int) -> PartPlan:
-    """The part that a line describes.
+    """Parse the line of one part.
 
     Args:
-        line: of the file.
-        folder: the job's.
-        root: the folder that the clips' paths are relative to.
-        number: of the part.
+        line: the line.
+        folder: the job folder, for error messages.
+        root: folder that the clips' paths are relative to.
+        number: number of the part, for error messages.
 
     Raises:
         JobError: the line is damaged.
@@ -51,7 +52,7 @@ def part_of(line: bytes, folder: Path, root: Path, number: int) -> PartPlan:
         raise JobError(f"{folder}/{PARTS_FILE}: part {number} is damaged: {error!r}") from error
     media = Manifest(folder, root, (), "")
     for relative in (path for clip in clips for path in (clip.video, clip.audio) if path):
-        media.media_path(relative)  # a path that leaves the root is refused here too
+        media.media_path(relative)  # refuses a path that leaves the root
     return PartPlan(clips, todo)
 
 
@@ -69,7 +70,7 @@ def _line(number: int, part: PartPlan) -> dict[str, Any]:
 def _row(clip: Clip) -> dict[str, Any]:
     row = {field.name: getattr(clip, field.name) for field in fields(Clip)}
     arrays = {name: cell for name, cell in clip.targets.items() if cell.endswith(ARRAYS)}
-    row["targets"] = arrays or None  # the other columns are no business of a worker
+    row["targets"] = arrays or None  # workers need no other columns
     return {
         name: value
         for name, value in row.items()
@@ -78,19 +79,19 @@ def _row(clip: Clip) -> dict[str, Any]:
 
 
 def part_numbers(words: str, parts: range) -> list[int]:
-    """The parts that ``--part`` names.
+    """Parse the option ``--part`` into part numbers.
 
     >>> part_numbers("3,5-7", range(10))
     [3, 5, 6, 7]
 
     Raises:
-        JobError: no number, or one that is not in ``parts``.
+        JobError: it has another form, or a number is not in ``parts``.
     """
     numbers: list[int] = []
     for word in words.split(","):
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", word.strip())
         if not found:
-            raise JobError(f"--part {words}: expected numbers such as 3 or 0-7,9")
+            raise JobError(f"--part {words}: expected part numbers such as 3 or 0-7,9")
         numbers += range(int(found[1]), int(found[2] or found[1]) + 1)
     if not numbers or not set(numbers) <= set(parts):
         raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")

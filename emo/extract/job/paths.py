@@ -1,6 +1,6 @@
-"""Where job folders lie: in their store, and those of a store in a bucket in a local folder.
+"""Paths of job folders: in their store, or in a local folder if the store is in a bucket.
 
-Journals and logs grow line by line, which no object in a bucket can.
+Journals and logs are appended to, which is not possible for objects in a bucket.
 """
 
 import os
@@ -11,37 +11,40 @@ from emo.errors import OptionError
 from emo.store.backend.location import Location
 
 JOBS = ".jobs"
-"""The folder in a store that holds its job folders."""
+"""Folder in a store that contains its job folders."""
 JOBS_HERE = "emo-jobs"
-"""The folder in the current one that holds those of stores in buckets."""
+"""Folder in the current one that contains the job folders of stores in buckets."""
 
 
 def jobs_home(store: Location, jobs: Path | None = None) -> Path:
-    """The folder of a store's job folders: in the store, or for one in a bucket below ``jobs``.
+    """Return the folder that contains a store's job folders; it may not exist.
 
     Args:
-        store: whose.
-        jobs: None: ``emo-jobs`` in the current folder.
+        store: the store.
+        jobs: folder for the job folders of stores in buckets; None: ``emo-jobs`` in the current
+            folder.
 
     Raises:
-        OptionError: ``jobs`` is named for a local store.
+        OptionError: ``jobs`` is given for a local store.
     """
     if isinstance(store, Path):
         if jobs is not None:
-            raise OptionError(f"--jobs: those of a local store lie in {store / JOBS}; leave it out")
+            raise OptionError(
+                f"--jobs: the job folders of a local store are in {store / JOBS}; leave --jobs out"
+            )
         return Path(os.path.abspath(store)) / JOBS
     name = str(store).partition("://")[2].replace("/", "+")
     return Path(os.path.abspath(jobs or JOBS_HERE)) / name
 
 
 def latest_job(store: Location, jobs: Path | None = None) -> Path | None:
-    """The newest whole job folder of a store; see :func:`jobs_home`."""
+    """Return the newest complete job folder of a store, see :func:`jobs_home`; None: none."""
     found = [file.parent for file in jobs_home(store, jobs).glob("[0-9]*/job.json")]
     return max((p for p in found if p.name.isdigit()), key=lambda p: int(p.name), default=None)
 
 
 def short(path: Location) -> Location:
-    """As a person here would write it: relative to the current folder when it lies below."""
+    """Shorten a path for people: relative to the current folder if it is inside it."""
     if not isinstance(path, Path):
         return path
     try:
@@ -51,17 +54,17 @@ def short(path: Location) -> Location:
 
 
 def typed(path: Location) -> str:
-    """The same as one word of a command, quoted where a shell needs it."""
+    """Return a path as one word of a shell command: shortened, and quoted if necessary."""
     return shlex.quote(str(short(path)))
 
 
 def next_folder(home: Path) -> Path:
-    """Make the next job folder; several planners may do so at once."""
+    """Create the job folder with the next free number; several processes may do so at once."""
     number = max((int(p.name) for p in home.iterdir() if p.name.isdigit()), default=0)
     while True:
         number += 1
         try:
             (home / f"{number:04}").mkdir()
         except FileExistsError:
-            continue  # another planner was quicker
+            continue  # another process created it first
         return home / f"{number:04}"

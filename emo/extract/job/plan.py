@@ -1,7 +1,8 @@
-"""The plan: which clips the store lacks, cut into parts.
+"""The plan: which clips the store lacks, divided into parts.
 
-What is done is the set of clip ids in committed parts, and nothing else. Parts are cut from the
-manifest alone, so that two plans of one manifest cut alike; what is done is then left out.
+A clip is done when its id is in a committed part of the store. Parts are cut from the whole
+manifest and finished clips are left out afterwards, so that two plans of one manifest have equal
+boundaries.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -18,32 +19,34 @@ from emo.manifest import Clip
 from emo.store.store import RecipeFolder
 
 Changed = Literal["stop", "redo", "keep"]
+"""What to do with clips whose row or file changed since they were extracted (``--changed``)."""
 
 
 class StaleClips(EmoError):
-    """Clips whose manifest row or file changed under the same id since they were extracted."""
+    """The row or a file of some clips changed since they were extracted, under the same id."""
 
 
 @dataclass(frozen=True)
 class Todo:
-    """What one recipe lacks of a part."""
+    """Clips of a part that one recipe lacks."""
 
     ids: frozenset[str]
+    """Ids of the clips."""
     attempt: int = 0
-    """0 for clips never tried; K for the K-th time that some of them are done again."""
+    """0: no clip was tried before; K: some clips are done again for the K-th time."""
 
 
 @dataclass(frozen=True)
 class PartPlan:
-    """Clips that one worker does and commits together."""
+    """A part: clips that one worker does and commits together."""
 
     clips: tuple[Clip, ...]
-    """In manifest order; those that at least one recipe lacks."""
+    """Clips that at least one recipe lacks, in the order of the manifest."""
     todo: dict[str, Todo]
-    """By recipe name."""
+    """Recipe name -> clips that it lacks."""
 
     def only(self, ids: Collection[str]) -> "PartPlan":
-        """The same work for some of the clips."""
+        """Return the plan for some of the part's clips."""
         todo = {
             name: replace(wanted, ids=wanted.ids & set(ids)) for name, wanted in self.todo.items()
         }
@@ -53,29 +56,31 @@ class PartPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is missing, and what was found on the way."""
+    """The parts to do, and what the store has already."""
 
     parts: Sequence[PartPlan]
-    """Cut when they are asked for: a plan of ten million clips holds none of them."""
+    """Parts with missing clips; each is built when it is read, so that a plan of ten million clips
+    takes little memory."""
     done: dict[str, int]
-    """Clips of the manifest which each recipe has already."""
+    """Recipe name -> number of the manifest's clips that it has already."""
     failed: dict[str, dict[str, str]]
-    """Clips of the manifest recorded as failed and not tried again now, with reasons."""
+    """Recipe name -> id of a clip recorded as failed and not tried again now -> reason."""
 
     @property
     def clips(self) -> int:
-        """Clips to decode."""
+        """Number of clips to decode."""
         return sum(len(part.clips) for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Redo:
-    """Which clips that the store knows are done again."""
+    """Which clips that the store has already are done again."""
 
     failed: bool = False
-    """Those recorded as failed (``--retry-failed``)."""
+    """Whether clips recorded as failed are tried again (``--retry-failed``)."""
     changed: Changed = "stop"
-    """Those whose row or file changed: ``stop`` with their names, ``redo`` or ``keep`` them."""
+    """Clips whose row or file changed (``--changed``): ``stop`` with an error, ``redo`` or ``keep``
+    them."""
 
 
 def make_plan(
@@ -86,14 +91,14 @@ def make_plan(
     part_clips: int,
     redo: Redo = Redo(),
 ) -> Plan:
-    """Find what each recipe lacks and cut it into parts of at most ``part_clips`` clips.
+    """Find what each recipe lacks and divide it into parts.
 
     Args:
         job: the backbones and the root of the clips' paths.
-        folders: by recipe name; None: the recipe does not exist yet.
-        clips: the manifest's, in its order.
-        part_clips: at most so many clips a part.
-        redo: which of the clips that the store knows are done again.
+        folders: recipe name -> its folder in the store; None: the recipe does not exist yet.
+        clips: all clips of the manifest, in its order.
+        part_clips: most clips of a part.
+        redo: which clips that the store has already are done again.
 
     Raises:
         StaleClips: clips changed under the same id and ``redo.changed`` is ``stop``.
@@ -108,7 +113,7 @@ def make_plan(
 
 
 def still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
-    """What of ``wanted`` no committed part of ``folder`` holds, as it was last refreshed."""
+    """Return the ids of ``wanted`` that the recipe lacks, as of its last refresh."""
     attempts = folder.attempts
     return frozenset(
         clip_id for clip_id in wanted.ids if attempts.get(clip_id, -1) < wanted.attempt
@@ -116,10 +121,12 @@ def still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
 
 
 def by_file(clips: Sequence[Clip]) -> Sequence[Clip]:
-    """Stretches of one file one after the other, where the first of them was: one worker decodes
-    them in one pass. Other clips stay in the manifest's order.
+    """Reorder clips so that those of one file follow one another, by start time.
+
+    One worker then decodes them in one pass. They take the position of the file's first clip; all
+    other clips keep the manifest's order.
     """
-    if all(clip.start_seconds is None for clip in clips):  # no lists of ten million
+    if all(clip.start_seconds is None for clip in clips):  # avoids a copy of ten million clips
         return clips
     first: dict[str, int] = {}
     order = []
@@ -136,12 +143,14 @@ def by_file(clips: Sequence[Clip]) -> Sequence[Clip]:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a recipe holds of the manifest's clips."""
+    """What a recipe has of the manifest's clips."""
 
     done: frozenset[str]
+    """Ids of the clips that it has."""
     failed: dict[str, str]
+    """Id of a clip recorded as failed, not tried again -> reason."""
     again: dict[str, int]
-    """Clips to do again -> the number of the coming attempt."""
+    """Id of a clip to do again -> number of the coming attempt."""
 
     @classmethod
     def of(
@@ -171,7 +180,7 @@ class _Known:
 
 
 class _Parts(Sequence[PartPlan]):
-    """The parts that are not wholly done, each cut from the manifest anew when it is asked for."""
+    """Parts with missing clips; each is cut from the manifest when it is read."""
 
     def __init__(self, clips: Sequence[Clip], known: dict[str, _Known], part_clips: int) -> None:
         self._clips, self._known, self._part_clips = clips, known, part_clips
@@ -183,7 +192,7 @@ class _Parts(Sequence[PartPlan]):
 
     def __getitem__(self, part: int) -> PartPlan:  # type: ignore[override]
         found = self._at(self._starts[part])
-        assert found is not None  # or it were none of the starts
+        assert found is not None  # _starts contains only parts with missing clips
         return found
 
     def _at(self, start: int) -> PartPlan | None:
@@ -206,19 +215,20 @@ def _stale_message(name: str, stale: Sequence[str]) -> str:
     shown = ", ".join(map(repr, stale[:5])) + (" …" if len(stale) > 5 else "")
     return (
         f"{len(stale)} clips of recipe {name!r} changed (manifest row or file) since they were "
-        f"extracted: {shown}. Add --changed redo to extract them again, or --changed keep."
+        f"extracted: {shown}. Add --changed redo to extract them again, or --changed keep to keep "
+        "their tokens."
     )
 
 
 def forecast_bytes(
     requests: Sequence[Request], tokens: dict[str, dict[str, float]], clips: int
 ) -> float:
-    """Bytes that ``clips`` clips will take.
+    """Return the expected size of some clips' tokens in bytes.
 
     Args:
-        asks: the backbones.
-        tokens: for each recipe and stream, the tokens of a typical clip.
-        clips: how many.
+        requests: the backbones.
+        tokens: recipe name -> stream -> number of tokens of a typical clip.
+        clips: number of clips.
     """
     return clips * sum(
         tokens[request.name][stream] * spec.dim * np.dtype(spec.dtype).itemsize

@@ -1,4 +1,4 @@
-"""A job: which backbones were asked for, with which options, into which store."""
+"""A job: which backbones run, with which options, and to which store they write."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import EmoError, OptionError
+from emo.errors import EmoError, OptionError, WeightsError
 from emo.extract.backbone import BACKBONES, Backbone, recipe_options
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -14,23 +14,24 @@ from emo.store.recipe import IMPORTED, Recipe
 
 
 class JobError(EmoError):
-    """A job folder that is missing, damaged or made by another version."""
+    """A job folder is missing, damaged or made by another version of emo."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One backbone asked for; its tokens go to the recipe ``name`` of the store."""
+    """One requested backbone; its tokens are written to the recipe ``name`` of the store."""
 
     name: str
-    """The recipe's name, a sub-folder of the store."""
+    """Name of the recipe, a sub-folder of the store."""
     plugin: str
-    """A file of ``emo/extract/backbones/``, or ``module:Class``."""
+    """Name of the backbone: a file of ``emo/extract/backbones/``, or ``module:Class``."""
     options: dict[str, Any]
-    """The backbone's options as JSON values, defaults included."""
+    """Options of the backbone as JSON values, including defaults."""
     recipe: Recipe
+    """Streams and fingerprint, as planned."""
 
     def load(self, device: str) -> Backbone:
-        """Build the model.
+        """Load the backbone on ``device``.
 
         Raises:
             OptionError: this machine's weights or version would make other numbers than planned.
@@ -47,21 +48,26 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs besides the clips of its parts."""
+    """What a worker needs besides the clips of its parts."""
 
     root: Path
-    """The folder that the clips' paths are relative to."""
+    """Folder that the clips' paths are relative to."""
     store: Location
+    """The store that it writes to."""
     requests: tuple[Request, ...]
+    """The backbones."""
     device: str = "cpu"
+    """Device of the models: ``cpu``, ``cuda``, ``cuda:0`` or ``auto``."""
     batch_clips: int | None = None
-    """Clips handed to ``encode`` together, where rows of equal shape share a batch; None: 16, on a
-    GPU 64, and of texts alone 256."""
+    """Clips handed to ``encode`` together; None: 16, on a GPU 64, for texts alone 256."""
     batch_size: int | None = None
-    """Rows (frames, windows, texts) that a model sees at once; None: many, and fewer when the
-    device's memory does not hold them."""
+    """Rows (frames, windows or texts) in one forward pass; None: the backbone's default, on a GPU
+    eight times as many. Halved while the device's memory is too small."""
     threads: int = 1
-    """Clips decoded and prepared at the same time in one worker."""
+    """Number of threads in a worker that decode and prepare, one clip each."""
+    is_strict: bool = False
+    """Whether a clip fails whose media are damaged or cut (``--strict-media``). False: what can be
+    used is used, and noted beside the tokens."""
 
 
 def requests_from_words(
@@ -72,17 +78,18 @@ def requests_from_words(
     shared: Mapping[str, str] = {},
     manifest: Manifest | None = None,
 ) -> tuple[Request, ...]:
-    """The command line's ``--backbone`` and ``-o`` words as asks.
+    """Turn the command line's ``--backbone`` and ``-o`` words into requests.
 
     Args:
         words: ``classic``, ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``) or ``module:Class``.
-        options: ``name=value`` for the only backbone, ``recipe.name=value`` in general.
-        name: the recipe's name for the only backbone (``--as``).
+        options: ``name=value`` for a single backbone, ``recipe.name=value`` in general.
+        name: name of the recipe of a single backbone (``--as``).
         shared: options for every backbone that has them (``--dtype``, ``--faces``).
-        manifest: tells the options that follow from the clips.
+        manifest: for options that depend on the clips; None: these stay unset.
 
     Raises:
-        OptionError, PluginError: an unknown backbone or option, or a name used twice.
+        PluginError: a backbone is unknown.
+        OptionError: an option is unknown, or a recipe name is used twice.
     """
     named = [_plugin_and_name(word) for word in words]
     if name is not None:
@@ -95,7 +102,8 @@ def requests_from_words(
     names = [recipe_name for _, recipe_name in named]
     if len(set(names)) != len(names):
         raise OptionError(
-            f"two backbones would write the recipe {_twice(names)!r}; name them apart"
+            f"two backbones would write the recipe {_first_repeated(names)!r}; give them different "
+            "names with --backbone PLUGIN:NAME"
         )
     for recipe_name in names:
         _check_name(recipe_name)
@@ -103,7 +111,7 @@ def requests_from_words(
     for key, value in shared.items():
         having = [name for plugin, name in named if key in _option_names(plugin)]
         if not having:
-            raise OptionError(f"--{key}: none of {', '.join(names)} has such an option")
+            raise OptionError(f"--{key}: no backbone of {', '.join(names)} has such an option")
         for owner in having:
             pairs[owner].setdefault(key, value)
     return tuple(make_request(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
@@ -117,7 +125,14 @@ def _option_names(plugin: str) -> set[str]:
 def make_request(
     plugin: str, name: str, pairs: Mapping[str, str], manifest: Manifest | None = None
 ) -> Request:
-    """The Ask for one backbone with text options."""
+    """Make the request for one backbone.
+
+    Args:
+        plugin: name of the backbone.
+        name: name of the recipe.
+        pairs: option name -> value as text.
+        manifest: for options that depend on the clips; None: these stay unset.
+    """
     kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, pairs, name)
     if manifest is not None:
@@ -128,14 +143,16 @@ def make_request(
 def requests_of_recipes(
     recipes: Mapping[str, Recipe], options: Sequence[str] = ()
 ) -> tuple[Request, ...]:
-    """The Asks that make the numbers of existing recipes once more (for ``emo predict``).
+    """Make requests that repeat existing recipes for other clips (for ``emo predict``).
 
     Args:
-        recipes: by name, what made the numbers.
-        options: those that change no number, such as where the weights lie on this machine.
+        recipes: recipe name -> recipe.
+        options: ``name=value`` or ``recipe.name=value`` words of options that change no number,
+            such as the path of the weights on this machine.
 
     Raises:
-        OptionError: this machine's backbone would make other numbers; the differences are shown.
+        OptionError: this machine's backbone would make other numbers; the message shows the
+            differences.
     """
     given_options = plugins.split_options(options, list(recipes))
     return tuple(
@@ -146,28 +163,40 @@ def requests_of_recipes(
 def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> Request:
     if recipe.backbone.startswith(IMPORTED):
         raise OptionError(
-            f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}: emo cannot "
-            "make its numbers for other clips. Import those too, and give their store: --features"
+            f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}, so emo "
+            "cannot compute it for other clips. Import their features, too, and name that store "
+            "with --features"
         )
     kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
     given: Any = plugins.parse_options(kind.Options, given_options, name)
-    fixed = [option for option in given_options if option in recipe_options(given)]
-    if fixed:
-        raise OptionError(f"-o {name}.{fixed[0]}: the run keeps its own; only places can be given")
-    options = {key: getattr(given, key) for key in given_options} | recipe.options
+    kept, told = recipe_options(given), asdict(given)
+    for option in given_options:
+        if option in kept and kept[option] != recipe.options.get(option):
+            raise OptionError(
+                f"-o {name}.{option}: the run keeps its value, {recipe.options.get(option)}; only "
+                f"where its weights lie can be given: -o {name}.weights=DIR"
+            )
+    options = {key: told[key] for key in told if key not in kept} | recipe.options
     try:
         now = kind.recipe(kind.Options(**options))
     except TypeError as error:
-        raise OptionError(f"recipe {name!r}: this version of {recipe.backbone} {error}") from error
+        raise OptionError(
+            f"recipe {name!r}: this version of {recipe.backbone} does not take its options: {error}"
+        ) from error
+    except WeightsError as error:
+        raise WeightsError(
+            f"recipe {name!r}: {error}; of the recipe {name!r} alone: -o {name}.weights=DIR"
+        ) from error
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(
             f"recipe {name!r} cannot be repeated here, its numbers would differ: "
-            f"{'; '.join(recipe.differences(now))}. Use the weights and version it was made with."
+            f"{'; '.join(recipe.differences(now))}. Use the weights and version that made it."
         )
     return Request(name, recipe.backbone, options, recipe)
 
 
 def _plugin_and_name(word: str) -> tuple[str, str]:
+    """Split a word of ``--backbone`` into plugin and recipe name."""
     before, colon, after = word.partition(":")
     if not colon:
         return word, word
@@ -185,5 +214,5 @@ def _check_name(name: str) -> None:
         raise OptionError(f"recipe name {name!r}: expected letters, digits, '-', '_' and '.' only")
 
 
-def _twice(names: Sequence[str]) -> str:
+def _first_repeated(names: Sequence[str]) -> str:
     return next(name for name in names if names.count(name) > 1)

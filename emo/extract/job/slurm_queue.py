@@ -1,4 +1,4 @@
-"""What is asked of Slurm, and of its answers what is needed; nothing where there is no Slurm."""
+"""Call Slurm's commands (sbatch, squeue, scontrol) and remember which arrays a job submitted."""
 
 import json
 import re
@@ -11,36 +11,46 @@ from pathlib import Path
 from emo.errors import EmoError
 
 SUBMISSIONS = "submissions.jsonl"
-"""In the job folder: a line for every array that was submitted."""
+"""File in the job folder with a line for every array that was submitted."""
 DEFAULT_ARRAY_SIZE = 1001  # Slurm's own MaxArraySize
 _PATIENCE_SECONDS = 30
 
 
 class SchedulerError(EmoError):
-    """Slurm is not there, or refuses."""
+    """Slurm is not available, or refuses a request."""
 
 
 @dataclass(frozen=True)
 class ArrayJob:
-    """One array of tasks that Slurm took."""
+    """One array of tasks that Slurm accepted."""
 
     id: str
+    """Slurm's id of the array."""
     offset: int
-    """Task number = offset + index in the array."""
+    """Added to a task's index in the array it gives the task's number in the job."""
     parts_per_task: int = 1
-    """As it was then; `--resume` may ask for another."""
+    """Parts of each task at the time of submission."""
 
     def parts(self, index: int) -> range:
-        """The parts that a task of the array holds; the last one's may be beyond the job's end."""
+        """Return the parts of the task with this index; the last task's may exceed the job's."""
         first = (self.offset + index) * self.parts_per_task
         return range(first, first + self.parts_per_task)
 
 
 def submit(script: Path, indexes: Sequence[int], offset: int, max_parallel: int | None) -> str:
-    """Submit an array of a script; returns Slurm's id.
+    """Submit a script as an array of tasks.
+
+    Args:
+        script: the script; it gets ``offset`` as argument.
+        indexes: rising indexes of the array.
+        offset: number that the script adds to the index to get a task's number in the job.
+        max_parallel: most tasks that run at the same time; None: no limit.
+
+    Returns:
+        Slurm's id of the array.
 
     Raises:
-        SchedulerError: in Slurm's own words.
+        SchedulerError: Slurm refuses; the message contains its answer.
     """
     limit = f"%{max_parallel}" if max_parallel else ""
     array = f"--array={ranges(indexes)}{limit}"
@@ -48,16 +58,16 @@ def submit(script: Path, indexes: Sequence[int], offset: int, max_parallel: int 
 
 
 def submit_after(script: Path, ids: Sequence[str]) -> str:
-    """Submit a script that runs when all tasks of these arrays have ended, however they did."""
+    """Submit a script that runs after all tasks of these arrays ended; return Slurm's id."""
     dependency = f"--dependency=afterany:{':'.join(ids)}"
     return _ask("sbatch", "--parsable", dependency, str(script)).split(";")[0].strip()
 
 
 def max_array_size() -> int:
-    """The site's MaxArraySize.
+    """Return the cluster's MaxArraySize, or Slurm's default if it cannot be read.
 
     Raises:
-        SchedulerError: the site allows no arrays.
+        SchedulerError: the cluster allows no arrays.
     """
     try:
         found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _ask("scontrol", "show", "config"), re.M)
@@ -66,31 +76,31 @@ def max_array_size() -> int:
     size = int(found[1]) if found else DEFAULT_ARRAY_SIZE
     if size < 1:
         raise SchedulerError(
-            "this Slurm takes no job arrays (MaxArraySize = 0): submit jobs of your own that run "
-            "emo extract --plan JOB --part K"
+            "this Slurm allows no job arrays (MaxArraySize = 0). Submit your own jobs that run "
+            "emo job run JOB --part K"
         )
     return size
 
 
 def remember(folder: Path, submission: ArrayJob) -> None:
-    """Add a line to the job folder.
+    """Add a submitted array to the list in the job folder.
 
     Raises:
-        SchedulerError: it cannot be written; names the array that nobody else knows of.
+        SchedulerError: the list cannot be written; the message names the array.
     """
     try:
         with (folder / SUBMISSIONS).open("a") as file:
             file.write(json.dumps(asdict(submission)) + "\n")
     except OSError as error:
         raise SchedulerError(
-            f"Slurm took array {submission.id}, but {folder / SUBMISSIONS} cannot be written "
-            f"({error.strerror}), so that --status and --resume would not know of it: scancel "
-            f"{submission.id}, make room, then emo extract --resume {folder}"
+            f"Slurm accepted array {submission.id}, but {folder / SUBMISSIONS} cannot be written "
+            f"({error.strerror}), so that `emo job` would not know of the array. Run: "
+            f"scancel {submission.id}. Free some space, then: emo job resume {folder}"
         ) from error
 
 
 def submissions(folder: Path) -> list[ArrayJob]:
-    """All that were remembered, oldest first."""
+    """Return the arrays that a job submitted, the oldest first."""
     path = folder / SUBMISSIONS
     lines = path.read_text().splitlines() if path.exists() else []
     return [ArrayJob(**json.loads(line)) for line in lines]
@@ -98,19 +108,20 @@ def submissions(folder: Path) -> list[ArrayJob]:
 
 @dataclass(frozen=True)
 class Queued:
-    """One task in Slurm's queue."""
+    """One task of an array in Slurm's queue."""
 
     id: str
-    """Of its array."""
+    """Slurm's id of the array."""
     index: int
+    """Index of the task in the array."""
     state: str
-    """``RUNNING``, ``PENDING`` …"""
+    """Slurm's state of the task: ``RUNNING``, ``PENDING`` …"""
 
 
 def queue() -> list[Queued] | None:
-    """The user's array tasks that Slurm still has in its queue; None: it does not answer here."""
+    """Return the user's array tasks in Slurm's queue; None: Slurm does not answer."""
     try:
-        # a job that ended long ago is an error to `squeue -j`, so all of the user's are asked for
+        # all jobs of the user, because `squeue -j` fails for a job that ended long ago
         answer = _ask("squeue", "--me", "-h", "-r", "-o", "%F %K %T")
     except SchedulerError:
         return None
@@ -123,14 +134,14 @@ def queue() -> list[Queued] | None:
 
 
 def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[range, str] | None:
-    """Parts of each task of the job that Slurm still has in its queue -> the task's state.
+    """Return the state of each task of a job that is in Slurm's queue.
 
     Args:
-        folder: of the job.
-        tasks: the queue, if it was asked for already.
+        folder: the job folder.
+        tasks: content of the queue; None: Slurm is asked.
 
     Returns:
-        None: nothing was submitted, or Slurm does not answer here.
+        Parts of a task -> its state; None: nothing was submitted, or Slurm does not answer.
     """
     known = {each.id: each for each in submissions(folder)}
     if not known or (tasks is None and (tasks := queue()) is None):
@@ -139,7 +150,7 @@ def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[ran
 
 
 def ranges(numbers: Iterable[int]) -> str:
-    """Ascending numbers as Slurm writes them.
+    """Write ascending numbers in Slurm's notation.
 
     >>> ranges([0, 1, 2, 5, 7, 8])
     '0-2,5,7-8'
@@ -155,7 +166,9 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def _ask(program: str, *words: str) -> str:
     if shutil.which(program) is None:
-        raise SchedulerError(f"{program} is not on this machine; run this where Slurm is installed")
+        raise SchedulerError(
+            f"the command {program} is not on this machine; run this where Slurm is installed"
+        )
     try:
         done = subprocess.run(
             [program, *words], capture_output=True, text=True, timeout=_PATIENCE_SECONDS

@@ -1,4 +1,4 @@
-"""`emo extract --status`: how far a job is, by its store, the scheduler and the workers' logs."""
+"""`emo job status`: how far a job is, told by its store, the scheduler and the workers' logs."""
 
 import time
 from collections import Counter
@@ -15,42 +15,45 @@ from emo.extract.job.slurm_queue import task_states
 from emo.extract.job.timings import stage_lines
 from emo.store.backend.location import Location
 from emo.store.store import Store
-from emo.table import format_table
+from emo.table import format_facts, format_table
 
 SHOWN_REASONS = 8
+"""Kinds of failures that are shown, the most frequent first."""
 WATCH_SECONDS = 5.0
+"""Time between two looks of :func:`watch`."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """A look at a job."""
+    """The state of a job at one moment."""
 
     folder: JobFolder
     clips: int
+    """Number of clips in the job."""
     missing: dict[int, int]
-    """Part -> clips of it that nobody has committed."""
+    """Part -> number of its clips that no worker has committed."""
     running: frozenset[int]
-    """Parts that are being worked on, as far as can be told."""
+    """Parts that workers have in hand, as far as journals and Slurm tell."""
     queued: Counter[str]
-    """Slurm's tasks by state; empty where it does not answer."""
+    """Number of Slurm's tasks by state; empty where Slurm does not answer."""
     failed: int
-    """Clips recorded as failed."""
+    """Number of clips that are recorded as failed."""
     deaths: int
-    """Workers that died with clips in hand."""
+    """Number of workers that died with clips in hand."""
     logs: LogFacts
 
     @property
     def is_done(self) -> bool:
-        """Nothing is missing."""
+        """Whether every clip is committed."""
         return not self.missing
 
     @property
     def is_over(self) -> bool:
-        """Done, or nobody works on it or waits to."""
+        """Whether the job is done, or no worker runs and no task waits."""
         return self.is_done or not (self.running or self.queued)
 
     def table(self) -> str:
-        """For people."""
+        """Return the status as text, with the command that goes on where one is needed."""
         parts, left = len(self.folder.parts), sum(self.missing.values())
         waiting = len(self.missing) - len(self.running)
         rows = [
@@ -68,17 +71,13 @@ class Status:
         if self.deaths:
             rows.append(("dead workers", f"{self.deaths} with clips in hand, see journal/"))
         rows.append(("store", str(short(self.folder.job.store))))
-        width = max(len(name) for name, _ in rows)
-        lines = [
-            f"job {short(self.folder.path)}",
-            *(f"  {name:<{width}}  {text}" for name, text in rows),
-        ]
+        lines = [f"job {short(self.folder.path)}", format_facts(rows, indent="  ")]
         if stages := stage_lines(self.logs.work):
             lines += ["", *stages]
         if self.logs.reasons:
             lines += ["", self._failures()]
         if self.is_over and not self.is_done:
-            lines += ["", f"go on with: emo extract --resume {typed(self.folder.path)}"]
+            lines += ["", f"go on with: emo job resume {typed(self.folder.path)}"]
         return "\n".join(lines)
 
     def _stages(self) -> str:
@@ -95,14 +94,14 @@ class Status:
 
 
 def status(path: Location | str, jobs: Path | None = None) -> Status:
-    """Look at a job.
+    """Find out how far a job is.
 
     Args:
-        path: its folder, or a store: its newest job.
-        jobs: of a store in a bucket: where its job folders are.
+        path: the job folder, or a store, which means its newest job.
+        jobs: folder of the job folders, for a store in a bucket.
 
     Raises:
-        EmoError: no job folder, or its store is gone.
+        EmoError: there is no job folder, or its store is gone.
     """
     folder = open_job(path, jobs)
     missing = {each.part: each.clips for each in missing_parts(folder)}
@@ -133,7 +132,14 @@ def watch(
     jobs: Path | None = None,
     seconds: float = WATCH_SECONDS,
 ) -> Status:
-    """Show a job again and again until it is done, or nobody works on it any more."""
+    """Show the status of a job repeatedly until it is over.
+
+    Args:
+        path: the job folder, or a store, which means its newest job.
+        show: called with each status.
+        jobs: folder of the job folders, for a store in a bucket.
+        seconds: time between two looks.
+    """
     while True:
         found = status(path, jobs)
         show(found)
@@ -143,7 +149,7 @@ def watch(
 
 
 def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:
-    """By the journals of parts in hand, and by Slurm where it answers."""
+    """Return the parts in hand, told by the journals and, where it answers, by Slurm."""
     holders = {number: journal.in_hand() for number, journal in folder.journals().items()}
     working = {
         number for number, by in holders.items() if any(is_at_work(folder.logs, b) for b in by)
@@ -163,7 +169,7 @@ def _rate(rate: float | None, left: int, is_running: bool) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """``95`` -> ``2 min``.
+    """Write a duration in its two largest units.
 
     >>> [_duration(seconds) for seconds in (20, 95, 7300, 200_000)]
     ['20 s', '2 min', '2 h 2 min', '2 d 7 h']

@@ -1,4 +1,4 @@
-"""What each stage of a worker did with its time: sums that add up over parts and workers."""
+"""How long each stage of the workers was busy, summed over parts and workers, and what limits."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -7,65 +7,67 @@ from typing import Any, Self
 from emo.table import format_table
 
 STAGES = ("load", "decode", "faces", "prepare", "encode", "write")
-"""In the order in which a clip meets them; ``load`` is that of the models."""
+"""Stages in the order in which a clip goes through them; ``load`` is the loading of models."""
 CLIP_THREADS = ("decode", "faces", "prepare")
-"""Stages that share the decoding threads (``faces`` only where it runs on the CPU)."""
+"""Stages that share the decoding threads (``faces`` only if it runs on the CPU)."""
 MAIN_THREAD = ("load", "encode", "write")
-"""Stages that share the thread that drives the model."""
+"""Stages that share the main thread, which runs the models."""
 
 
 @dataclass
 class StageTotals:
-    """Of one stage; every field is a sum."""
+    """Times of one stage; every field is a sum over parts and workers."""
 
     busy_seconds: float = 0.0
-    """Of all its threads together, at work on it."""
+    """Seconds that its threads were busy with it, all threads together."""
     thread_seconds: float = 0.0
-    """What its threads had: their number times the seconds that the worker worked."""
+    """Seconds that its threads had: their number times the worker's wall seconds."""
     items: int = 0
-    """Clips (``load``: models, ``write``: parts) that went through."""
+    """Number of clips that it completed (``load``: models, ``write``: parts)."""
     queued_seconds: float = 0.0
-    """Clips that waited before it times seconds; over the wall seconds, the mean queue depth."""
+    """Sum over clips of the seconds they waited before it. Divided by the wall seconds it is the
+    mean number of waiting clips."""
 
     @property
     def busy_share(self) -> float:
-        """0 to 1; stages that share threads have a sum of at most 1."""
+        """Busy share of its threads' time; stages that share threads add up to at most 1."""
         return self.busy_seconds / self.thread_seconds if self.thread_seconds else 0.0
 
     def add(self, other: Self) -> None:
-        """Sum up."""
+        """Add the times of another worker or part to this stage."""
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass
 class WorkTotals:
-    """Of all stages of one worker, or of several."""
+    """Times of all stages of one or several workers."""
 
     wall_seconds: float = 0.0
-    """In which workers had a part in hand; of all workers together."""
+    """Seconds in which workers had a part in progress, all workers together."""
     on_gpu_seconds: float = 0.0
-    """Of these, of workers whose models are on a GPU."""
+    """Part of ``wall_seconds`` that belongs to workers whose models are on a GPU."""
     stages: dict[str, StageTotals] = field(default_factory=dict)
+    """Stage -> its times."""
 
     @property
     def is_mostly_on_gpu(self) -> bool:
-        """Of several workers, those with a GPU worked for longer."""
+        """Whether workers with models on a GPU worked longer than the others."""
         return 2 * self.on_gpu_seconds > self.wall_seconds
 
     def stage(self, name: str) -> StageTotals:
-        """One of :data:`STAGES`; nothing but zeros when it never ran."""
+        """Return the times of one of :data:`STAGES`, zeros if it did not run."""
         return self.stages.setdefault(name, StageTotals())
 
     def add(self, other: Self) -> None:
-        """Sum up."""
+        """Add the times of another worker or part."""
         self.wall_seconds += other.wall_seconds
         self.on_gpu_seconds += other.on_gpu_seconds
         for name, totals in other.stages.items():
             self.stage(name).add(totals)
 
     def to_json(self) -> dict[str, Any]:
-        """As the line of a log."""
+        """Return the times as JSON values for a line of a log."""
         rounded = {
             name: {key: round(value, 4) for key, value in asdict(totals).items()}
             for name, totals in self.stages.items()
@@ -78,19 +80,15 @@ class WorkTotals:
 
     @classmethod
     def from_json(cls, line: Mapping[str, Any]) -> Self:
-        """From the line of a log."""
+        """Read the times from a line of a log."""
         stages = {name: StageTotals(**totals) for name, totals in line["stages"].items()}
         return cls(line["wall_seconds"], line["on_gpu_seconds"], stages)
 
 
 SHOWN_SECONDS = 20.0
-"""Of work of all workers together; shorter jobs are not worth a table."""
-
-
+"""Wall seconds of all workers together below which no table is shown."""
 LIMITING_SHARE = 0.5
-"""Threads that are busy for less of their time hold nobody up."""
-
-
+"""A stage limits the speed only if its threads are busy for at least this share of their time."""
 _ADVICE = {
     "load": "loading models: give a worker more parts (--parts-per-task, fewer --workers)",
     "decode": "decoding: add cores (--cpus-per-task)",
@@ -100,8 +98,6 @@ _ADVICE = {
     "encode": "the models on the CPU: add cores (--cpus-per-task) or a GPU (--gpus-per-task)",
     "write": "writing: commit more clips together (--part-clips), or write to a faster disk",
 }
-
-
 _GPU_ADVICE = {
     "faces": "finding faces on the GPU: more workers on it (--workers, --gpus-per-task 0.5), or "
     "keep crops once for all face models (--backbone faces)",
@@ -111,17 +107,17 @@ _GPU_ADVICE = {
 
 
 def stage_lines(totals: WorkTotals) -> list[str]:
-    """The table and the advice; nothing when too little was done to tell."""
+    """Return the table of stages and the advice as lines; none after less than 20 s of work."""
     if totals.wall_seconds < SHOWN_SECONDS:
         return []
     return [stage_table(totals), advice(totals)]
 
 
 def stage_table(totals: WorkTotals) -> str:
-    """One row a stage, as its clips meet them.
+    """Format a table with one row per stage.
 
-    ``busy`` is the share of its threads' time; ``decode``, ``faces`` (on a CPU) and ``prepare``
-    have the same threads, ``load``, ``encode`` and ``write`` share one.
+    ``busy %`` is the busy share of the stage's threads. ``decode``, ``faces`` (on a CPU) and
+    ``prepare`` share their threads; ``load``, ``encode`` and ``write`` share one thread.
     """
     rows: list[dict[str, object]] = []
     for name, stage in totals.stages.items():
@@ -141,7 +137,11 @@ def stage_table(totals: WorkTotals) -> str:
 
 
 def limiting(totals: WorkTotals) -> str | None:
-    """The stage that takes most of the threads which have least to spare; None: all have."""
+    """Return the stage that limits the speed: the busiest one in the busiest group of threads.
+
+    Returns:
+        Name of the stage; None: no group of threads is busy for half of its time.
+    """
     groups: list[tuple[str, ...]] = [CLIP_THREADS, MAIN_THREAD]
     if totals.is_mostly_on_gpu:
         groups = [("decode", "prepare"), ("faces",), MAIN_THREAD]
@@ -153,9 +153,9 @@ def limiting(totals: WorkTotals) -> str | None:
 
 
 def advice(totals: WorkTotals) -> str:
-    """One line that follows from the shares."""
+    """Return one line that names the limiting stage and what to change."""
     name = limiting(totals)
     if name is None:
-        return "no stage limits: the job is too small, or its parts are (--part-clips)"
-    by_place = _ADVICE | (_GPU_ADVICE if totals.is_mostly_on_gpu else {})
-    return f"what limits is {by_place[name]}"
+        return "no stage limits the speed: the job is too small, or its parts are (--part-clips)"
+    by_stage = _ADVICE | (_GPU_ADVICE if totals.is_mostly_on_gpu else {})
+    return f"the limiting stage is {by_stage[name]}"

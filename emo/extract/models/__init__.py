@@ -1,6 +1,6 @@
-"""What all backbones with weights share: find, hash, download, read and fill them.
+"""Code shared by all backbones with weights: find, hash, download and read the files.
 
-Also batches, precision and devices; never a modality, never a job.
+It also forms batches and sets precision and device. It knows no modality and no job.
 
 May import: errors, extract.backbone, extract.media, plugins, store.recipe.
 Read first: model.py.

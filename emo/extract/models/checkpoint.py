@@ -1,10 +1,11 @@
-"""Reads what model files hold, all tensors or one, and fills a network with them.
+"""Read checkpoints, all tensors or one, and load them into a network.
 
-Pickles are read with ``weights_only=True``: they can hold tensors, but run no code.
+Pickles are read with ``weights_only=True``, so that they cannot run code.
 """
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from emo.errors import WeightsError
+from emo.extract.models.formats import ADVICE, foreign_format
+from emo.extract.models.nested import table_of
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a ``.safetensors`` file or of a pickle without code, on the CPU.
+    """Read all tensors of a ``.safetensors`` file or of a pickle, onto the CPU.
 
     Raises:
         WeightsError: the file is damaged, or is a pickle that would run code.
@@ -26,14 +29,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return _table_of(torch.load(path, map_location="cpu", weights_only=True), path)
+        return table_of(torch.load(path, map_location="cpu", weights_only=True), path)
 
 
 def read_tensor(path: Path, name: str) -> Tensor | None:
-    """One tensor, without reading the gigabytes around it where the format allows; None: not there.
+    """Read one tensor, without reading the rest of the file where the format allows that.
+
+    Returns:
+        The tensor on the CPU; None: the file has none of that name.
 
     Raises:
-        WeightsError: as of :func:`read_tensors`.
+        WeightsError: the file is damaged, or is a pickle that would run code.
     """
     with _readable(path):
         if path.suffix == ".safetensors":
@@ -45,7 +51,7 @@ def read_tensor(path: Path, name: str) -> Tensor | None:
             mapped = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except (RuntimeError, ValueError):  # written before torch 1.6: cannot be mapped
             return read_tensors(path).get(name)
-        return _table_of(mapped, path).get(name)
+        return table_of(mapped, path).get(name)
 
 
 @contextlib.contextmanager
@@ -56,19 +62,34 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is not there") from error
-    except Exception as error:  # zip, pickle, safetensors and torch raise what they like
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} cannot be read as weights: {reason}") from error
+    except Exception as error:  # zip, pickle, safetensors and torch raise many kinds of errors
+        raise WeightsError(
+            f"{path} cannot be read as weights: {why_unread(path, error)}"
+        ) from error
 
 
-def _table_of(loaded: object, path: Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint, which may lie under ``model`` or ``state_dict``."""
-    for key in ("model", "state_dict"):
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-    if not isinstance(loaded, Mapping):
-        raise WeightsError(f"{path}: expected a table of tensors, found {type(loaded).__name__}")
-    return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+def why_unread(path: Path, error: Exception) -> str:
+    """Return why a file cannot be read as weights, in words that help.
+
+    torch advises ``weights_only=False`` for whatever it cannot read: that would run any code in
+    the file, and would not help with another format.
+
+    Args:
+        path: the file.
+        error: what torch, safetensors or transformers raised.
+    """
+    name = foreign_format(path)
+    if name is not None:
+        return f"the file is {name}, not PyTorch's format; {ADVICE}"
+    said = str(error)
+    if code := re.search(r"(?:GLOBAL|global)[: ]+'?([\w.]+\.\w+)", said):
+        return (
+            f"it holds objects of {code[1]}, not only tensors, and loading them could run code; "
+            "save the tensors alone: torch.save(model.state_dict(), FILE)"
+        )
+    if "weights_only" in said:
+        return f"it is not a file of tensors, or it is damaged; {ADVICE}"
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def fill(
@@ -78,22 +99,25 @@ def fill(
     where: str,
     may_lack: Callable[[str], bool] = lambda name: False,
 ) -> None:
-    """Load ``tensors`` into ``module`` as float32; keys it does not know are ignored.
+    """Load tensors into a module as float32; tensors of names that it lacks are ignored.
 
     Args:
-        module: its parameters and persistent buffers must all be found.
-        tensors: under the module's own names.
-        where: the file, for errors.
-        may_lack: names that keep their initial values when they are absent.
+        module: the network; every parameter and persistent buffer needs a tensor.
+        tensors: tensors by the module's own names.
+        where: name of the file, for error messages.
+        may_lack: tells for a name whether its tensor may be missing; it then keeps its value.
 
     Raises:
-        WeightsError: a tensor is missing or has another shape; names it.
+        WeightsError: a tensor is missing or has another shape.
     """
     wanted = module.state_dict()
     missing = [name for name in wanted if name not in tensors and not may_lack(name)]
     if missing:
         dots = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise WeightsError(f"{where}: the tensor {missing[0]!r}{dots} is missing; other weights?")
+        raise WeightsError(
+            f"{where}: the tensor {missing[0]!r}{dots} is missing; are these weights of another "
+            "model?"
+        )
     for name, tensor in wanted.items():
         if name in tensors and tensors[name].shape != tensor.shape:
             raise WeightsError(
@@ -109,10 +133,10 @@ def fill(
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A configuration file.
+    """Read a JSON configuration file.
 
     Raises:
-        WeightsError: it is not JSON.
+        WeightsError: the file is not JSON.
     """
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

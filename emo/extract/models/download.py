@@ -1,4 +1,4 @@
-"""Downloads weights on a machine that has internet, lists them, and checks that they load."""
+"""List the weights of a backbone, download the missing ones, and check that they load."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,11 +10,15 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BACKBONES, Backbone
 from emo.extract.models.model import Model
-from emo.extract.models.weights import WeightFile, Weights, candidates_of, find
+from emo.extract.models.weights import WeightFile, Weights, candidates_of, find, is_hub_id
 
 
 def weights_of(name: str, options: Sequence[str] = ()) -> Weights:
-    """The weights of a backbone with these options.
+    """Return which weights a backbone needs.
+
+    Args:
+        name: a backbone, see ``emo list backbones``.
+        options: ``name=value`` words of its options.
 
     Raises:
         OptionError: the backbone has no weights, or an option is unknown.
@@ -24,7 +28,11 @@ def weights_of(name: str, options: Sequence[str] = ()) -> Weights:
 
 
 def weight_files(weights: Weights) -> list[dict[str, object]]:
-    """One row a file: its name, ``here``, ``missing`` or ``optional``, size, and place."""
+    """Return a table row for each file: its name, state, size in MB, path and origin.
+
+    The state is ``here``, ``missing`` or ``optional`` (missing, but not needed). The path of a
+    missing file lists the folders that were searched.
+    """
     rows: list[dict[str, object]] = []
     for file in weights.files:
         source = weights.source_of(file)
@@ -36,7 +44,7 @@ def weight_files(weights: Weights) -> list[dict[str, object]]:
                 "file": file.label,
                 "state": state,
                 "MB": sum(path.stat().st_size for path in paths) / 1e6 if paths else None,
-                "place": ", ".join(str(candidate) for candidate in candidates[:3]),
+                "path": ", ".join(str(candidate) for candidate in candidates[:3]),
                 "from": file.origin or source,
             }
         )
@@ -44,7 +52,10 @@ def weight_files(weights: Weights) -> list[dict[str, object]]:
 
 
 def fetch_missing(weights: Weights) -> Iterator[str]:
-    """Download each file that is not there; yields one line a file.
+    """Download each missing file.
+
+    Yields:
+        One line of text for each file.
 
     Raises:
         WeightsError: no internet, no such file, or a source that is only a local folder.
@@ -56,23 +67,27 @@ def fetch_missing(weights: Weights) -> Iterator[str]:
             continue
         try:
             candidate = _fetch(file, source)
-            if not find(source, file):  # the hub's client is content with what it had before
+            if not find(source, file):  # the hub's client accepts an older, incomplete copy
                 raise WeightsError(
-                    f"{file.origin or source} gave nothing; is it out of reach from here?"
+                    f"{file.origin or source} gave no such file; is it reachable from this machine?"
                 )
             yield f"fetched: {candidate}"
-        except Exception as error:  # the hub's and urllib's many kinds
+        except Exception as error:  # the hub and urllib raise many kinds of errors
             if file.is_optional:
-                yield f"not had: {file.label} (optional)"
+                yield f"not found: {file.label} (optional)"
                 continue
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise WeightsError(
-                f"{weights.owner}: {file.label} could not be had: {reason}"
+                f"{weights.owner}: {file.label} could not be downloaded: {reason}"
             ) from error
 
 
 def check_weights(name: str, options: Sequence[str] = ()) -> str:
-    """Load the model and describe it.
+    """Load the model and describe it: parameters, streams, hash of the files.
+
+    Args:
+        name: a backbone, see ``emo list backbones``.
+        options: ``name=value`` words of its options.
 
     Raises:
         WeightsError: a file or tensor is missing or damaged.
@@ -99,7 +114,7 @@ def _model(name: str, options: Sequence[str]) -> tuple[type[Model], Any]:
 
 def _fetch(file: WeightFile, source: str) -> Path:
     origin = file.origin or source
-    is_folder = source.startswith((".", "/", "~")) or source.count("/") != 1
+    is_folder = not is_hub_id(source)
     if origin.startswith("https://"):
         folder = Path(source).expanduser() if is_folder and "/" in source else None
         target = (folder or Path(torch.hub.get_dir()) / "checkpoints") / file.names[0]
@@ -108,7 +123,7 @@ def _fetch(file: WeightFile, source: str) -> Path:
         return target
     from huggingface_hub import snapshot_download
 
-    if origin.count("/") != 1 or origin.startswith((".", "/", "~")):
-        raise WeightsError(f"{origin} is a folder; nobody knows where its files come from")
+    if not is_hub_id(origin):
+        raise WeightsError(f"{origin} is a local folder, so there is nowhere to download from")
     into = Path(source).expanduser() if is_folder else None
     return Path(snapshot_download(origin, allow_patterns=list(file.names), local_dir=into))

@@ -1,4 +1,4 @@
-"""Backbones with weights: what they share about loading, precision and batches."""
+"""Base class of all backbones with weights: loading, precision and batches."""
 
 import atexit
 import shutil
@@ -21,52 +21,70 @@ from emo.extract.models.weights import Found, Weights, locate_weights
 from emo.store.recipe import Recipe, StreamSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""Value of the option ``dtype`` -> type for autocast; fp32 uses none."""
 ModelRows = Tensor | tuple[Tensor, ...]
-"""(n, …): what n rows (frames, windows, texts) put into a model; several when it reads several."""
+"""Input of a model for n rows (frames, windows or texts): a tensor (n, …), or several of them."""
 Forward = Callable[..., Tensor]
-"""Rows (n, …) on the device, one argument each -> (n, …)."""
+"""Forward pass: rows (n, …) on the device, one argument for each input tensor -> result (n, …)."""
 
 
 class Model(Backbone):
-    """A backbone with weights. A subclass writes ``weights``, ``streams``, ``build``, ``prepare``,
-    ``encode`` and ``write_tiny``.
+    """Contract of a backbone with weights.
+
+    A subclass implements ``weights``, ``streams``, ``build``, ``write_tiny``, ``needs``,
+    ``tokens``, ``prepare`` and ``encode``.
     """
 
     options: ModelOptions
-    version: ClassVar[int] = 1
-    """Raised whenever the code changes the numbers."""
+    version: ClassVar[int] = 2  # 2: sound at its own time, pictures as they are shown
+    """Version of the code, part of the recipe; raised whenever the code changes the numbers."""
     row_count: int = 32
-    """Rows (frames, windows, texts) that go through the model together; set by the pipeline,
-    halved when the device has no memory left."""
+    """Rows (frames, windows or texts) that go through the model together. The pipeline sets it, and
+    it is halved when the device runs out of memory."""
 
     def __init__(self, options: Any, *, device: str) -> None:
-        """Keep what all methods need."""
+        """Keep the options and the device."""
         self.options, self.device = options, torch.device(device)
         self.copies = DeviceCopies(self.device)
 
     @classmethod
     @abstractmethod
     def weights(cls, options: Any) -> Weights:
-        """The files."""
+        """Return which weight files the backbone needs and where they are looked for."""
 
     @classmethod
     @abstractmethod
     def streams(cls, options: Any, found: Found) -> dict[str, StreamSpec]:
-        """The streams, read from the configuration; builds no model."""
+        """Return the streams, from the configuration files and without building the model.
+
+        Args:
+            options: instance of ``Options``.
+            found: the weight files.
+        """
 
     @classmethod
     @abstractmethod
     def build(cls, options: Any, found: Found, *, device: str) -> Self:
-        """The model with its weights, in eval mode, on ``device``."""
+        """Build the backbone and load its weights, in eval mode, on ``device``.
+
+        Args:
+            options: instance of ``Options``.
+            found: the weight files.
+            device: ``cpu``, ``cuda:0`` …
+        """
 
     @classmethod
     @abstractmethod
     def write_tiny(cls, folder: Path) -> Any:
-        """Write small random weights as their authors would name them; returns the options."""
+        """Write small random weights in the format of the original ones; return the options."""
 
     @classmethod
     def recipe(cls, options: Any) -> Recipe:
-        """As in the contract; the weights are hashed, their place is not kept."""
+        """Return the streams and the fingerprint; the weights count by their hash, not their path.
+
+        Raises:
+            WeightsError: weight files are missing.
+        """
         found = locate_weights(cls.weights(options))
         name = cls.__module__.rpartition(".")[2]
         return Recipe(
@@ -76,31 +94,37 @@ class Model(Backbone):
 
     @classmethod
     def facts(cls, options: Any, found: Found) -> dict[str, Any]:
-        """What readers of the tokens may want to know (``Recipe.facts``); most have nothing."""
+        """Return facts for readers of the tokens, kept as ``Recipe.facts``; by default none."""
         return {}
 
     @classmethod
     def load(cls, options: Any, *, device: str) -> Self:
-        """As in the contract."""
+        """Find the weight files and build the backbone on ``device``.
+
+        Raises:
+            WeightsError: weight files are missing or damaged.
+        """
         return cls.build(options, locate_weights(cls.weights(options)), device=device)
 
     @classmethod
     def tiny(cls) -> Self:
-        """As in the contract: small random weights are written, then really loaded."""
+        """Write small random weights to a temporary folder and load them like real ones."""
         return cls.load(_tiny_options(cls), device="cpu")
 
     def run(self, forward: Forward, clips: Sequence[ModelRows]) -> list[Tensor]:
-        """Rows of many clips through the model together, each clip's result as if it were alone.
+        """Run the rows of several clips through the model in common batches.
 
-        Only rows of the same shape share a batch: nothing is ever padded. Halves the batch when
-        memory runs out, down to one row.
+        Only rows of the same shape share a batch, so that nothing is padded and each clip gets the
+        result that it would get alone. The batch is halved when memory runs out, down to one row.
 
         Args:
-            forward: without gradients, under autocast when ``dtype`` says so.
-            clips: (n_i, …) each, on the CPU; the rest of the shape may differ between clips.
+            forward: the forward pass; called without gradients, under autocast if ``dtype`` is not
+                fp32.
+            clips: for each clip its rows (n_i, …) on the CPU, in one or several tensors; clips may
+                differ in the shape of their rows.
 
         Returns:
-            For each clip (n_i, …) float32 on the CPU.
+            For each clip float32 (n_i, …) on the CPU.
         """
         tuples = [rows if isinstance(rows, tuple) else (rows,) for rows in clips]
         groups: dict[tuple[torch.Size, ...], list[int]] = {}
@@ -116,6 +140,7 @@ class Model(Backbone):
         return results
 
     def _in_batches(self, forward: Forward, rows: Sequence[Tensor]) -> Tensor:
+        """Run rows of one shape through the model, ``row_count`` at a time: float32 (n, …)."""
         done: list[Tensor] = []
         start = 0
         while start < len(rows[0]):
@@ -142,7 +167,7 @@ class Model(Backbone):
 
 
 def to_numpy(tokens: Tensor) -> np.ndarray:
-    """(T, D) as ``encode`` returns it: float32."""
+    """Convert tokens (T, D) to the float32 array (T, D) that ``encode`` returns."""
     array: np.ndarray = tokens.float().numpy()
     return array
 

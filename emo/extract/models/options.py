@@ -1,4 +1,4 @@
-"""The options of backbones that read crops of the main face."""
+"""Options that backbones share: weights and precision, windows, face crops."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,11 +7,12 @@ from typing import Literal
 from emo.extract.media import FaceMode, FaceRule
 
 StoredType = Literal["float16", "float32"]
+"""Type of the stored tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
-    """Of every backbone with weights."""
+    """Options of every backbone with weights."""
 
     weights: str = field(
         default="", metadata={"help": "folder, file or hub id of the weights", "recipe": False}
@@ -24,10 +25,10 @@ class ModelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowedOptions(ModelOptions):
-    """Of backbones that look at the whole clip, or at one window after the other."""
+    """Options of backbones that read the whole clip, or one window after the other."""
 
     window_seconds: float | None = field(
-        default=None, metadata={"help": "seconds seen at once; none: the whole clip"}
+        default=None, metadata={"help": "length of a window in seconds; none: the whole clip"}
     )
     hop_seconds: float | None = field(
         default=None, metadata={"help": "seconds between windows; none: window_seconds"}
@@ -35,16 +36,16 @@ class WindowedOptions(ModelOptions):
 
     @property
     def windows(self) -> tuple[float, float] | None:
-        """Seconds of a window and between windows; None: the clip is one window."""
+        """Length of a window and step between windows in seconds; None: the clip is one window."""
         if self.window_seconds is None:
             return None
         return self.window_seconds, self.hop_seconds or self.window_seconds
 
     def check_windows(self) -> None:
-        """Check the ranges.
+        """Check the ranges of ``window_seconds`` and ``hop_seconds``.
 
         Raises:
-            ValueError: an option is out of its range.
+            ValueError: one of them is out of its range.
         """
         window, hop = self.window_seconds, self.hop_seconds
         if window is not None and window <= 0:
@@ -55,12 +56,14 @@ class WindowedOptions(ModelOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class FaceModelOptions(ModelOptions):
-    """How the faces are found and cropped."""
+    """Options of backbones that read crops of faces."""
 
     margin: float = field(
         default=0.0, metadata={"help": "share of the face's box added on each side"}
     )
-    min_probability: float = field(default=0.9, metadata={"help": "least certainty of a face"})
+    min_probability: float = field(
+        default=0.9, metadata={"help": "least probability of a detected face"}
+    )
     faces: FaceMode = field(
         default="track", metadata={"help": "track, largest, all, or centre (no detection)"}
     )
@@ -69,16 +72,16 @@ class FaceModelOptions(ModelOptions):
     )
 
     def check_faces(self) -> None:
-        """Check the ranges.
+        """Check the ranges of ``margin`` and ``min_probability``.
 
         Raises:
-            ValueError: an option is out of its range.
+            ValueError: one of them is out of its range.
         """
         if self.margin < 0 or not 0 < self.min_probability <= 1:
             raise ValueError(f"expected margin >= 0 and 0 < min_probability <= 1, got {self}")
 
     def rule(self, size: int) -> FaceRule:
-        """For crops of ``size`` pixels."""
+        """Return the decoder's rule for crops of ``size`` x ``size`` pixels."""
         return FaceRule(
             size, self.margin, self.min_probability,
             require_face=self.require_face, mode=self.faces,
@@ -86,10 +89,14 @@ class FaceModelOptions(ModelOptions):
 
 
 def chosen_streams(words: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The streams that an option such as ``video,text`` names, in its order.
+    """Parse an option such as ``video,text`` into names of streams, in its order.
+
+    Args:
+        words: names with commas between.
+        known: names of all streams.
 
     Raises:
-        ValueError: a name that is not among ``known``, or one twice.
+        ValueError: a name is not among ``known``, or occurs twice.
     """
     names = tuple(name.strip() for name in str(words).split(","))
     if not set(names) <= set(known) or len(set(names)) < len(names):

@@ -1,85 +1,94 @@
-"""Finds and hashes the model files of a backbone; never downloads unless asked to.
+"""Find and hash the weight files of a backbone on this machine; nothing is downloaded here.
 
 A source is a folder, a single file, or a hub id such as ``LanguageBind/LanguageBind_Video``. A hub
 id is looked for in ``$EMO_WEIGHTS/<id>``, then in Hugging Face's own cache, so that a compute node
-without internet finds what a login node fetched.
+without internet finds what a login node downloaded.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from emo.errors import WeightsError
+from emo.extract.models.formats import ADVICE, foreign_files
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
+"""Environment variable with a folder that is searched for weights."""
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One file, or all files that match one pattern, of a backbone's weights."""
+    """One file of a backbone's weights, or all files that match one pattern."""
 
     names: tuple[str, ...]
-    """Names or glob patterns relative to the source; the first that is there is taken."""
+    """Names or glob patterns relative to the source; the first one that exists is used."""
     is_optional: bool = False
+    """Whether the backbone works without it."""
     origin: str | None = None
-    """Where it can be had when that is not the source: a hub id or an https URL."""
+    """Hub id or https URL to download it from; None: the source itself, if it is a hub id."""
     source: str | None = None
-    """A folder, file or hub id of its own; None: that of the weights."""
+    """Folder, file or hub id of this file; None: ``Weights.source``."""
     option: str = "weights"
-    """The backbone's option that gives this source; in the label when it is another."""
+    """Name of the backbone's option that sets the source; part of the label unless ``weights``."""
 
     @property
     def label(self) -> str:
-        """As errors and tables name it."""
+        """Name of the file in errors and tables."""
         folder = "" if self.option == "weights" else f"{self.option}/"
         return " or ".join(folder + name for name in self.names)
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a backbone needs on disk."""
+    """Weight files that a backbone needs."""
 
     owner: str
-    """The backbone's name, for errors."""
+    """Name of the backbone, for errors."""
     source: str
-    """A folder, a file or a hub id."""
+    """Folder, file or hub id where the files are looked for."""
     files: tuple[WeightFile, ...]
+    """The files; each may have a source of its own."""
 
     @property
     def fetch_command(self) -> str:
-        """What to run on a machine that has internet."""
+        """Command that downloads the files on a machine with internet."""
         sources = {file.option: self.source_of(file) for file in self.files}
         given = " ".join(f"-o {option}={source}" for option, source in sources.items())
         return f"emo weights fetch {self.owner} {given}"
 
     def source_of(self, file: WeightFile) -> str:
-        """Where this file is looked for."""
+        """Return the folder, file or hub id where ``file`` is looked for."""
         return file.source or self.source
 
 
 @dataclass(frozen=True)
 class Found:
-    """Files of one source that are there."""
+    """Weight files that were found on this machine."""
 
     folder: Path
-    """The folder (or the only file) of the weights' own source."""
+    """Folder (or the only file) of ``Weights.source``."""
     paths: dict[str, tuple[Path, ...]]
-    """By ``WeightFile.label``: one path, several for a pattern, none when optional and absent."""
+    """``WeightFile.label`` -> paths: one, several for a pattern, none if optional and absent."""
 
     def path(self, name: str) -> Path | None:
-        """The file called ``name`` (or whose entry offers ``name``), when it is there."""
+        """Return the path of a file by one of its possible names; None: it was not found."""
         for label, paths in self.paths.items():
             if name in label.split(" or ") and paths:
                 return paths[0]
         return None
 
     def get(self, name: str) -> Path:
-        """The file called ``name``, which is there."""
+        """Return the path of a file by one of its possible names.
+
+        Raises:
+            WeightsError: the file was not found.
+        """
         path = self.path(name)
         if path is None:
             raise WeightsError(f"{self.folder}: no file {name}")
@@ -87,7 +96,7 @@ class Found:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the names and contents of all files, whatever folder they lie in."""
+        """SHA-256 over the names and contents of all files; their folders do not count."""
         total = hashlib.sha256()
         every = {path for paths in self.paths.values() for path in paths}
         for line in sorted(f"{path.name}\0{file_hash(path)}\n" for path in every):
@@ -96,10 +105,11 @@ class Found:
 
 
 def locate_weights(weights: Weights) -> Found:
-    """The files of ``weights``.
+    """Find the files of a backbone's weights on this machine.
 
     Raises:
-        WeightsError: some are not there; names them, where they were looked for, and what to run.
+        WeightsError: files are missing; the message says where they were looked for and what to
+            run.
     """
     paths = {file.label: find(weights.source_of(file), file) for file in weights.files}
     missing = [f for f in weights.files if not f.is_optional and not paths[f.label]]
@@ -110,16 +120,39 @@ def locate_weights(weights: Weights) -> Found:
         looked = ", ".join(
             str(candidate) for source in sources for candidate in candidates_of(source)
         )
+        others = [name for source in sources for name in _foreign(source)]
+        held = f"; there is {', '.join(others[:_SHOWN])}, but {ADVICE}" if others else ""
         raise WeightsError(
             f"{weights.owner}: weights {' and '.join(map(repr, sources))} are not here: missing "
-            f"{names} (looked in {looked}). On a machine with internet: {weights.fetch_command}; "
-            f"or give {' and '.join(dict.fromkeys(f'-o {file.option}=DIR' for file in missing))}"
+            f"{names} (looked in {looked}){held}. {_how_to_get(weights, missing)}"
         )
     return Found(_existing(weights.source) or Path(weights.source), paths)
 
 
+def _how_to_get(weights: Weights, missing: Sequence[WeightFile]) -> str:
+    """Return what to run or to give; no download is offered from what cannot be a hub id."""
+    options = " and ".join(dict.fromkeys(f"-o {file.option}=DIR" for file in missing))
+    if all(file.origin or is_hub_id(weights.source_of(file)) for file in missing):
+        return f"On a machine with internet: {weights.fetch_command}; or give {options}"
+    return f"Give the folder of the weights: {options} (a hub id is written owner/name)"
+
+
+def _foreign(source: str) -> list[str]:
+    folder = _existing(source)
+    return [] if folder is None else foreign_files(folder)
+
+
+def is_hub_id(source: str) -> bool:
+    """Return whether a source may be a hub id, ``owner/name``, and not a path or a name alone.
+
+    >>> [is_hub_id(source) for source in ("microsoft/wavlm-base", "my-vit", "./a", "/a/b")]
+    [True, False, False, False]
+    """
+    return source.count("/") == 1 and not source.startswith((".", "/", "~"))
+
+
 def find(source: str, file: WeightFile) -> tuple[Path, ...]:
-    """The paths of one file (or of one pattern), none when it is not there."""
+    """Return the paths of one file (or of one pattern) in a source; empty: it is missing."""
     candidate = _existing(source)
     if candidate is None:
         return ()
@@ -135,19 +168,23 @@ def _existing(source: str) -> Path | None:
 
 
 def candidates_of(source: str) -> list[Path]:
-    """Where a source may lie, in the order of looking; the paths need not exist."""
+    """Return the paths that are searched for a source, in this order; they need not exist."""
     candidates = [Path(source).expanduser()]
     if root := os.environ.get(FOLDER_VARIABLE):
         candidates.append(Path(root).expanduser() / source)
     if "/" not in source:
         candidates.append(Path(torch.hub.get_dir()) / "checkpoints" / source)
-    elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
+    elif is_hub_id(source):
         candidates.append(_snapshot(source))
     return candidates
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file; remembered by size and time, because weights have gigabytes."""
+    """Return the SHA-256 of a file.
+
+    Hashes of large files are cached by path, size and modification time, because weights have
+    gigabytes.
+    """
     status = path.stat()
     facts = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
     known = _remembered()
@@ -161,7 +198,7 @@ def file_hash(path: Path) -> str:
 
 
 def _snapshot(hub_id: str) -> Path:
-    """The folder of a hub id in Hugging Face's cache: its newest snapshot, or where it would be."""
+    """Return the newest snapshot of a hub id in Hugging Face's cache, or where it would be."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")).expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
     folder = cache / f"models--{hub_id.replace('/', '--')}"
@@ -187,7 +224,7 @@ def _remember(facts: str, found: str) -> None:
         unfinished.write_text(json.dumps({**_remembered(), facts: found}))
         unfinished.replace(target)
     except OSError:
-        return  # a home that cannot be written costs time, nothing else
+        return  # without a writable home the hash is only computed again
 
 
 def _hash_file() -> Path:

@@ -1,4 +1,4 @@
-"""Architectures that no library ships, a folder a family: functions of tensors and files.
+"""Networks that backbones build themselves, one folder for each family of models.
 
 May import: errors, extract.media, extract.models, extract.transforms.
 Read first: perceiver.py.

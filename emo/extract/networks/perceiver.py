@@ -1,4 +1,4 @@
-"""DeepMind's multimodal Perceiver IO up to the label query: latents, label token and logits.
+"""DeepMind's multimodal Perceiver IO, without reconstruction: latents, label token and logits.
 
 Source: Jaegle et al. 2021 (arXiv:2107.14795); transformers' PerceiverForMultimodalAutoencoding.
 """
@@ -13,32 +13,38 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class PerceiverSizes:
-    """What ``config.json`` says of one window; the defaults are those of the published model."""
+    """Sizes of one window and of the model; the defaults are those of the published model."""
 
     frames: int = 16
+    """Frames of a window."""
     height: int = 224
+    """Height of a frame in pixels."""
     width: int = 224
-    """Pixels."""
+    """Width of a frame in pixels."""
     samples_per_frame: int = 1920
+    """Audio samples for each frame."""
     latents: int = 784
+    """Number of latents."""
     latent_width: int = 512
+    """Width of a latent."""
     label_width: int = 512
+    """Width of the label token."""
     labels: int = 700
-    """Classes of Kinetics-700."""
+    """Number of classes, those of Kinetics-700."""
 
     @property
     def pixels(self) -> int:
-        """Values of all frames of a window."""
+        """Number of pixel values in a window: frames * height * width * 3."""
         return self.frames * self.height * self.width * 3
 
     @property
     def samples(self) -> int:
-        """Audio samples of a window."""
+        """Number of audio samples in a window."""
         return self.frames * self.samples_per_frame
 
 
 def read_sizes(config: Mapping[str, Any]) -> PerceiverSizes:
-    """The sizes in a ``config.json``; a key that it lacks has the published value."""
+    """Return the sizes in the content of a ``config.json``; missing keys get published values."""
     usual = PerceiverSizes()
     _, _, height, width = config.get("output_shape", (1, usual.frames, usual.height, usual.width))
     return PerceiverSizes(
@@ -54,34 +60,34 @@ def read_sizes(config: Mapping[str, Any]) -> PerceiverSizes:
 
 
 class PerceiverWindow(nn.Module):
-    """One window of frames and audio -> latents, the decoded label token and its logits.
+    """Network that maps a window of frames and audio to latents, a label token and its logits.
 
-    Only the label is decoded, with one point each of image and audio: decoding the rest would
-    reconstruct the input in 128 passes, and no query changes what another one gets.
+    Only the label is decoded, together with one point each of image and audio. Decoding the rest
+    would reconstruct the input in 128 passes; queries do not influence each other.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        """``config``: the content of ``config.json``."""
+        """Build the network with random weights from the content of ``config.json``."""
         from transformers import PerceiverConfig, PerceiverForMultimodalAutoencoding
 
         super().__init__()
         self.labels = read_sizes(config).labels
         self.whole = PerceiverForMultimodalAutoencoding(PerceiverConfig(**config))
-        """Under the names of the checkpoint: ``perceiver.…``."""
+        """The whole model; its parameters have the names of the checkpoint (``perceiver.…``)."""
 
     def forward(self, image: Tensor, audio: Tensor) -> dict[str, Tensor]:
-        """The three outputs of each window.
+        """Compute the three outputs of each of B windows.
 
         Args:
-            image: (B, F, 3, H, W) in [0, 1].
-            audio: (B, S, 1) in [-1, 1], S samples for F frames.
+            image: float32 (B, F, 3, H, W) in [0, 1].
+            audio: float32 (B, S, 1) in [-1, 1], S samples for F frames.
 
         Returns:
-            ``latents`` (B, L, D), ``label`` (B, 1, D') and ``logits`` (B, 1, classes).
+            float32 ``latents`` (B, latents, D), ``label`` (B, 1, D') and ``logits`` (B, 1, labels).
         """
         model: Any = self.whole.perceiver
         count = len(image)
-        masked = image.new_zeros(count, self.labels)  # the label is the question
+        masked = image.new_zeros(count, self.labels)  # no label is given: it is to be predicted
         inputs, sizes, without_position = model.input_preprocessor(
             {"image": image, "audio": audio, "label": masked}
         )
@@ -89,7 +95,7 @@ class PerceiverWindow(nn.Module):
         one = torch.arange(1, device=image.device)
         query = model.decoder.decoder_query(
             inputs, sizes, without_position, subsampled_points={"image": one, "audio": one}
-        )  # (B, 3, …), in the order of their names: audio, image, label
+        )  # (B, 3, …), sorted by name: audio, image, label
         label = model.decoder(query, z=latents).logits[:, -1:]
         logits = model.output_postprocessor.modalities["label"].classifier(label)
         return {"latents": latents, "label": label, "logits": logits}

@@ -1,4 +1,4 @@
-"""Numbers from samples and text: spectrograms, pitch, hashed words. No model and no clip.
+"""Compute features from samples and text: spectrograms, pitch, hashed words. No model, no clip.
 
 May import: nothing of emo.
 Read first: audio.py.

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer: text to the numbers of its byte pairs, as the original code (with ftfy) does.
+"""CLIP's tokenizer: text to ids of byte pairs, equal to the original code with ftfy.
 
 Source: openai/CLIP simple_tokenizer.py; the pipeline of transformers' CLIPTokenizer.
 """
@@ -17,10 +17,16 @@ _WORDS = (
 
 
 class ClipTokenizer:
-    """Repairs the text, splits it, cuts it to ``length`` numbers, fills up with ``END``."""
+    """Repair a text (ftfy), split it into byte pairs, and cut or pad it to a fixed length."""
 
     def __init__(self, vocabulary: Path, merges: Path, length: int = 77) -> None:
-        """``vocabulary`` and ``merges``: vocab.json and merges.txt of the weights."""
+        """Read the tokenizer's files.
+
+        Args:
+            vocabulary: vocab.json of the weights.
+            merges: merges.txt of the weights.
+            length: number of ids of each text, start and end included.
+        """
         numbers: dict[str, int] = json.loads(vocabulary.read_text(encoding="utf-8"))
         lines = merges.read_text(encoding="utf-8").split("\n")
         pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
@@ -29,7 +35,7 @@ class ClipTokenizer:
         self._tokenizer.enable_padding(length=length, pad_id=numbers[END], pad_token=END)
 
     def __call__(self, text: str) -> tuple[list[int], int]:
-        """The numbers (``length`` of them), and how many of them are not padding."""
+        """Return ``length`` ids, padded with ``END``, and how many of them are not padding."""
         import ftfy
 
         encoded = self._tokenizer.encode(ftfy.fix_text(text))

@@ -1,4 +1,4 @@
-"""Turns a text into one vector of hashed word 1- and 2-grams: no vocabulary to fit or keep."""
+"""Turn a text into one vector of hashed words and word pairs, without a vocabulary."""
 
 import re
 import zlib
@@ -13,7 +13,7 @@ _WORD = re.compile(r"\w+(?:'\w+)*|[^\w\s]")
 
 
 def words(text: str) -> list[str]:
-    """Lower-cased words and punctuation marks in order.
+    """Split a text into lower-case words and punctuation marks, in order.
 
     >>> words("Don’t go, Monica!")
     ["don't", 'go', ',', 'monica', '!']
@@ -22,16 +22,19 @@ def words(text: str) -> list[str]:
 
 
 def hashed_grams(text: str, width: int) -> np.ndarray:
-    """Signed log(1 + count) of the text's words and word pairs, scaled to length 1.
+    """Count the words and word pairs of a text in hashed bins.
+
+    The value of a bin is ``sign * log(1 + |count|)``, scaled so that the vector has length 1. Words
+    in the same bin add up, each with the sign that its hash gives.
 
     Args:
-        text: any text with a word or mark in it.
-        width: D; two n-grams that fall on the same place add up, with the sign of their hashes.
+        text: a text with at least one word or punctuation mark.
+        width: D, number of bins.
 
     Returns:
         float32 (width,), Euclidean length 1.
 
-    Source: Weinberger et al. 2009 (arXiv:0902.2206), with CRC-32, the same on every machine.
+    Source: Weinberger et al. 2009 (arXiv:0902.2206), with CRC-32, which is equal on every machine.
     """
     found = words(text)
     grams = Counter(found + [f"{a} {b}" for a, b in pairwise(found)])

@@ -1,7 +1,7 @@
-"""Log-mel bands as Kaldi computes them, and resampling as torchaudio does, without torchaudio.
+"""Kaldi's log-mel bands and torchaudio's resampling, without torchaudio.
 
-For models that were trained on these exact numbers: librosa's bands differ by up to 16 (natural
-logarithm), soxr's samples by up to 0.02.
+They are for models that were trained on exactly these numbers: librosa's bands differ by up to 16
+(natural logarithm), soxr's samples by up to 0.02.
 """
 
 import math
@@ -19,8 +19,8 @@ _WINDOWS = {
     "hamming": torch.hamming_window,
     "blackman": torch.blackman_window,
 }
-_TORCH_GRAIN = 32768  # samples that one thread sums
-_ROWS_AT_ONCE = 4096  # bounds the memory of an hour of audio
+_TORCH_GRAIN = 32768  # samples that one thread of torch sums
+_ROWS_AT_ONCE = 4096  # limits the memory that an hour of audio takes
 
 
 def fbank(
@@ -34,17 +34,17 @@ def fbank(
     low: float = 20.0,
     high: float | None = None,
 ) -> np.ndarray:
-    """Natural logarithm of the power in mel bands, one row per 10 ms; no dither.
+    """Return the natural logarithm of the power in mel bands, one row per 10 ms, without dither.
 
     Args:
-        samples: mono float32 in [-1, 1], shape (S,); shorter than one window: zeros follow.
+        samples: float32 (S,), mono, in [-1, 1]; zeros are added up to one window.
         sample_rate: Hz; resample before calling.
-        bands: triangles between ``low`` and ``high``, equally wide in mel.
-        window: ``hann``, ``hamming`` or ``blackman``, 25 ms.
-        is_periodic: the window's period is its length (Kaldi's is symmetric).
-        pre_emphasis: share of the sample before that is taken away.
-        low: Hz.
-        high: Hz; None: half the sample rate.
+        bands: number of triangular bands between ``low`` and ``high``, equally wide in mel.
+        window: ``hann``, ``hamming`` or ``blackman``, 25 ms long.
+        is_periodic: whether the window is periodic; Kaldi's is symmetric.
+        pre_emphasis: share of the preceding sample that is subtracted.
+        low: lower edge of the lowest band in Hz.
+        high: upper edge of the highest band in Hz; None: half the sample rate.
 
     Returns:
         float32 (T, bands); only whole windows, T = 1 + (S - 400) // 160 at 16 kHz.
@@ -62,11 +62,17 @@ def fbank(
 
 
 def centred(samples: np.ndarray) -> np.ndarray:
-    """The samples without their mean (over all channels), which models ask for before ``fbank``.
+    """Subtract the mean over all channels, which some models require before ``fbank``.
 
-    Each window loses its own mean anyway, but the roundings differ: one unit in the last place of
-    this mean moves weak cells by 5e-5. So it is summed as torch does on a machine of many cores,
-    whatever the threads here.
+    ``fbank`` subtracts the mean of each window anyway, but rounding differs: one unit in the last
+    place of this mean changes weak bands by 5e-5. So the mean is summed in the order of torch on a
+    machine with many cores, for any number of threads.
+
+    Args:
+        samples: float32 (…, S).
+
+    Returns:
+        float32 (…, S).
     """
     flat = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).flatten()
     if not len(flat):
@@ -78,10 +84,21 @@ def centred(samples: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def mel_bank(sample_rate: int, size: int, bands: int, low: float, high: float) -> Tensor:
-    """(size // 2 + 1, bands) weight of each FFT bin; the bin at half the rate is never heard."""
+    """Return the weight of each FFT bin in each mel band.
+
+    Args:
+        sample_rate: Hz.
+        size: length of the FFT in samples.
+        bands: number of bands.
+        low: lower edge of the lowest band in Hz.
+        high: upper edge of the highest band in Hz.
+
+    Returns:
+        float32 (size // 2 + 1, bands); the bin at half the sample rate has weight 0, as in Kaldi.
+    """
     low_mel, high_mel = (1127 * math.log(1 + hertz / 700) for hertz in (low, high))
     step = (high_mel - low_mel) / (bands + 1)
-    # rounded where torchaudio rounds: the edge of a band turns 1e-4 mel into 1e-3 of a logarithm
+    # rounds where torchaudio rounds: at a band's edge 1e-4 mel changes the logarithm by 1e-3
     left, centre, right = (low_mel + (torch.arange(bands) + k) * step for k in range(3))  # (bands,)
     hertz = sample_rate / size * torch.arange(size // 2)
     mel = (1127 * (1 + hertz / 700).log())[:, None]  # (bins, 1)
@@ -91,10 +108,18 @@ def mel_bank(sample_rate: int, size: int, bands: int, low: float, high: float) -
 
 
 def sinc_resample(samples: np.ndarray, sample_rate: int, to_sample_rate: int) -> np.ndarray:
-    """(…, S) at one rate -> float32 (…, ceil(S * to / from)) at another, at least one sample.
+    """Resample with a windowed sinc, bit-identical to torchaudio.
+
+    Args:
+        samples: (…, S), S >= 1.
+        sample_rate: rate of ``samples`` in Hz.
+        to_sample_rate: rate of the result in Hz.
+
+    Returns:
+        float32 (…, ceil(S * to_sample_rate / sample_rate)).
 
     Source: torchaudio.functional.resample (Hann-windowed sinc over 6 zero crossings, roll-off
-        0.99), to the last bit: its kernel in float32 as there, in the same order.
+        0.99); the kernel is computed in float32 and in the same order.
     """
     if sample_rate == to_sample_rate:
         return samples.astype(np.float32, copy=False)
@@ -113,7 +138,11 @@ def sinc_resample(samples: np.ndarray, sample_rate: int, to_sample_rate: int) ->
 def _sinc_kernel(
     old: int, new: int, crossings: int = 6, roll_off: float = 0.99
 ) -> tuple[Tensor, int]:
-    """(new, 1, taps), one filter for each of the ``new`` samples between ``old``; half width."""
+    """Compute the resampling filters from ``old`` to ``new`` samples.
+
+    Returns:
+        float32 (new, 1, taps), one filter for each output phase, and the filters' half width.
+    """
     cutoff = min(old, new) * roll_off
     width = math.ceil(crossings * old / cutoff)
     taps = torch.arange(-width, width + old)[None, None] / old
@@ -130,7 +159,7 @@ def _fft_size(size: int) -> int:
 
 
 def _log_mel(rows: Tensor, taper: Tensor, bank: Tensor, pre_emphasis: float) -> Tensor:
-    """(T, size) samples -> (T, bands)."""
+    """Compute log-mel bands (T, bands) of windows (T, size)."""
     rows = rows - rows.mean(1, keepdim=True)
     before = torch.cat([rows[:, :1], rows[:, :-1]], 1)
     rows = (rows - pre_emphasis * before) * taper

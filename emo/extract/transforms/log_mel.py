@@ -1,7 +1,6 @@
-"""Log-mel spectrograms as librosa computes them, and the mono samples that they start from.
+"""Log-mel spectrograms equal to librosa's, in numpy alone.
 
-Only numpy and soxr are imported: librosa costs seconds of import (numba) in every worker. The
-tests hold both to each other.
+Importing librosa (numba) would cost every worker seconds. Tests compare the two.
 """
 
 from functools import lru_cache
@@ -10,7 +9,7 @@ import numpy as np
 
 from emo.extract.transforms.audio import count_frames
 
-_ROWS_AT_ONCE = 4096  # bounds the memory of an hour of audio
+_ROWS_AT_ONCE = 4096  # limits the memory that an hour of audio takes
 
 
 def log_mel(
@@ -23,19 +22,20 @@ def log_mel(
     fmin: float = 0.0,
     fmax: float | None = None,
 ) -> np.ndarray:
-    """Log-mel spectrogram in decibels of full scale, so that loud and quiet clips stay different.
+    """Compute a log-mel spectrogram in decibels of full scale, which keeps loudness.
 
-    Row k is centred on ``k * hop_seconds``; before the first and after the last sample lie zeros,
-    so that even one sample gives a row.
+    Row k is centred on ``k * hop_seconds``; the samples are padded with zeros on both sides, so
+    that even one sample gives a row.
 
     Args:
-        samples: mono float32 in [-1, 1], shape (S,), S >= 1.
-        sample_rate: Hz; resample before calling, this function never does.
-        mels: bands between ``fmin`` and ``fmax``, Slaney scale and area.
-        hop_seconds: between rows, rounded to a sample.
-        window_seconds: Hann window, rounded to a sample; the FFT has the next power of two.
-        fmin: Hz.
-        fmax: Hz; None: half the sample rate.
+        samples: float32 (S,), mono, in [-1, 1], S >= 1.
+        sample_rate: Hz; resample before calling, this function does not.
+        mels: number of bands between ``fmin`` and ``fmax``, Slaney's scale, each of equal area.
+        hop_seconds: seconds between rows, rounded to a sample.
+        window_seconds: length of the Hann window, rounded to a sample; the FFT has the next power
+            of two.
+        fmin: lower edge of the lowest band in Hz.
+        fmax: upper edge of the highest band in Hz; None: half the sample rate.
 
     Returns:
         float32 (T, mels), T = 1 + S // hop; power re 1.0 in dB, floor -100 (digital silence).
@@ -63,7 +63,17 @@ def log_mel(
 def mel_filters(
     sample_rate: int, size: int, mels: int, fmin: float, fmax: float
 ) -> tuple[tuple[int, np.ndarray], ...]:
-    """For each band the first FFT bin it hears and its weights from there on.
+    """Compute the mel filters, without their zeros.
+
+    Args:
+        sample_rate: Hz.
+        size: length of the FFT in samples.
+        mels: number of bands.
+        fmin: lower edge of the lowest band in Hz.
+        fmax: upper edge of the highest band in Hz.
+
+    Returns:
+        For each band the first FFT bin with a weight, and float32 (bins,), the weights from there.
 
     Raises:
         ValueError: the band edges do not rise between 0 Hz and half the sample rate.
@@ -78,8 +88,8 @@ def mel_filters(
     weights *= 2 / (edges[2:] - edges[:-2])[:, None]  # every band has the same area
     bank = []
     for band in weights.astype(np.float32):
-        heard = np.flatnonzero(band)
-        low, high = (heard[0], heard[-1] + 1) if len(heard) else (0, 1)
+        used = np.flatnonzero(band)
+        low, high = (used[0], used[-1] + 1) if len(used) else (0, 1)
         bank.append((int(low), band[low:high]))
     return tuple(bank)
 
@@ -88,13 +98,13 @@ def _decibels(rows: np.ndarray, bank: tuple[tuple[int, np.ndarray], ...]) -> np.
     power = np.abs(np.fft.rfft(rows, axis=1)).astype(np.float32) ** 2  # (T, bins)
     mel = np.empty((len(rows), len(bank)), np.float32)
     for index, (low, weights) in enumerate(bank):
-        # einsum, not @: BLAS may sum in another order when it has other threads
+        # einsum, not @: the order in which BLAS sums may depend on its number of threads
         mel[:, index] = np.einsum("tb,b->t", power[:, low : low + len(weights)], weights)
     return 10 * np.log10(np.maximum(mel, 1e-10))
 
 
 def _mel(hertz: float) -> float:
-    # Slaney: linear below 1 kHz, 27 steps to a factor of 6.4 above
+    # Slaney's scale: linear below 1 kHz, above it 27 steps for a factor of 6.4
     return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
 
 

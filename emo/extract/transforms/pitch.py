@@ -1,4 +1,4 @@
-"""Pitch and voicing of speech by autocorrelation: fast, and in numpy alone."""
+"""Estimate pitch and voicing of speech by autocorrelation, in numpy alone."""
 
 import numpy as np
 
@@ -6,21 +6,21 @@ from emo.extract.transforms.audio import count_frames
 
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 60.0, 500.0
 _WINDOW_SECONDS = 0.064  # nearly four periods of the lowest pitch
-_OCTAVE_COST = 0.03  # Boersma 1993 uses .01: too little against octaves below in noisy speech
+_OCTAVE_COST = 0.03  # Boersma 1993 uses .01, with which noisy speech often falls an octave too low
 _VOICED = 0.5  # peaks of the normalised autocorrelation below this are noise
 
 
 def pitch(samples: np.ndarray, sample_rate: int, *, hop_seconds: float) -> np.ndarray:
-    """Pitch and voicing of each moment of a clip.
+    """Estimate pitch and voicing at regular moments of a clip.
 
     Args:
-        samples: mono float32, shape (S,).
+        samples: float32 (S,), mono.
         sample_rate: Hz.
-        hop_seconds: between rows; row k is centred on ``k * hop_seconds``.
+        hop_seconds: seconds between rows; row k is centred on ``k * hop_seconds``.
 
     Returns:
-        float32 (T, 2), T = 1 + S // hop. Column 0: semitones re 100 Hz, interpolated where speech
-        is not voiced, 0 in a clip without voice. Column 1: voicing between 0 and 1.
+        float32 (T, 2), T = 1 + S // hop. Column 0: semitones relative to 100 Hz, interpolated where
+        speech is not voiced, 0 in a clip without voice. Column 1: voicing between 0 and 1.
 
     Source: Boersma 1993, "Accurate short-term analysis of the fundamental frequency", without
         its path search.
@@ -43,19 +43,22 @@ def pitch(samples: np.ndarray, sample_rate: int, *, hop_seconds: float) -> np.nd
 
 
 def _autocorrelation(rows: np.ndarray) -> np.ndarray:
-    """(T, window) -> (T, window), 1 at lag 0, the taper's own fall divided out."""
+    """Compute the autocorrelation of each row: (T, window) -> (T, window) lags.
+
+    It is 1 at lag 0 and divided by the autocorrelation of the taper.
+    """
     window = rows.shape[1]
     taper = np.hanning(window + 1)[:-1].astype(np.float32)
     spectrum = np.fft.rfft(rows * taper, 2 * window, axis=1)
     raw = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, axis=1)[:, :window]
     own = np.fft.irfft(np.abs(np.fft.rfft(taper, 2 * window)) ** 2)[:window]
-    # 1e-6: silence (below -60 dB of full scale) has no voice
+    # 1e-6: silence (below -60 dB of full scale) counts as unvoiced
     normalised: np.ndarray = raw / (raw[:, :1] + 1e-6 * own[0]) / np.maximum(own / own[0], 0.01)
     return normalised
 
 
 def _vertex(correlation: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """(T,) offset in (-0.5, 0.5) of the parabola's top around each row's lag."""
+    """Fit a parabola around each row's lag; return the offset of its top, (T,) in (-0.5, 0.5)."""
     rows = np.arange(len(lags))
     left, top, right = (correlation[rows, lags + step] for step in (-1, 0, 1))
     curve = left - 2 * top + right
@@ -66,6 +69,7 @@ def _vertex(correlation: np.ndarray, lags: np.ndarray) -> np.ndarray:
 
 
 def _fill(semitones: np.ndarray, is_voiced: np.ndarray) -> np.ndarray:
+    """Interpolate the pitch (T,) where speech is not voiced; 0 if it is voiced nowhere."""
     moments = np.flatnonzero(is_voiced)
     if not len(moments):
         return np.zeros_like(semitones)

@@ -1,6 +1,6 @@
-"""One process: takes a part, decodes ahead, encodes, commits; survives a clip that crashes it.
+"""One worker process: takes parts, decodes ahead, encodes, commits; isolates clips that crash it.
 
-Knows no scheduler.
+It knows no executor and no scheduler.
 
 May import: errors, extract.backbone, extract.backbones, extract.decode, extract.faces,
     extract.job, extract.media, extract.models, manifest, store.part, store.recipe_folder,

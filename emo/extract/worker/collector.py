@@ -1,70 +1,84 @@
-"""Joins what a part's units gave to clips and hands them to the part's writer, in plan order."""
+"""Join the encoded units of one part into clips and pass complete clips to the part's writers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emo.errors import StoreError
 from emo.extract.decode.stretches import StretchResult, join_stretches
-from emo.extract.worker.encode import why_absent
 from emo.extract.worker.prefetch import PreparedUnit
 from emo.store.part.writer import PartWriter
 
 
 @dataclass(frozen=True)
 class ClipDone:
-    """A clip after the last backbone."""
+    """Result of a clip after the last backbone."""
 
     clip_id: str
     failures: dict[str, str]
-    """Recipe name -> reason."""
+    """Recipe name -> reason; empty when every backbone succeeded."""
     seconds: dict[str, float]
-    """Of one core in ``decode``, ``faces`` and ``prepare``, and its share of ``encode``."""
+    """Stage -> core seconds spent on the clip: ``decode``, ``faces``, ``prepare``, and its share of
+    ``encode``."""
 
 
 class Collector:
-    """Of one part."""
+    """Collects the results of one part, recipe by recipe, in plan order."""
 
     def __init__(self, writers: Mapping[str, PartWriter]) -> None:
-        """``writers``: by recipe."""
+        """Write to one open part writer per recipe name."""
         self.writers = writers
         self.failures: dict[str, dict[str, str]] = {name: {} for name in writers}
         """Recipe name -> clip id -> reason."""
-        self._pieces: dict[str, list[StretchResult]] = {name: [] for name in writers}
-        """By recipe, the stretches so far of the clip that is being encoded."""
+        self._stretches: dict[str, list[StretchResult]] = {name: [] for name in writers}
+        """Recipe name -> results of the current clip's stretches so far."""
         self._seconds: dict[str, float] = {}
+        """Stage -> core seconds spent on the current clip so far."""
 
-    def add(self, name: str, ready: PreparedUnit, piece: StretchResult) -> None:
-        """What a unit gave in one recipe; a complete clip goes to the writer."""
-        clip_id, waiting = ready.unit.clip.id, self._pieces[name]
-        waiting.append(piece)
-        if not ready.unit.is_last_stretch:
+    def add(self, name: str, prepared: PreparedUnit, result: StretchResult) -> None:
+        """Add the result of a unit in one recipe; a complete clip goes to the recipe's writer."""
+        clip_id, stretches = prepared.unit.clip.id, self._stretches[name]
+        stretches.append(result)
+        if not prepared.unit.is_last_stretch:
             return
-        whole = join_stretches(waiting)
-        waiting.clear()
-        reason = whole.failure or ("" if whole.tokens else why_absent(whole.absent))
+        whole = join_stretches(stretches)
+        stretches.clear()
+        reason = whole.failure or ("" if whole.tokens else _why_absent(whole.absent))
         writer = self.writers[name]
         if not reason:
             try:
                 writer.add(
-                    clip_id, dict(whole.tokens), source=ready.source_hash,
+                    clip_id, dict(whole.tokens), source=prepared.source_hash,
                     absent=dict(whole.absent), notes=dict(whole.notes),
                 )  # fmt: skip
             except StoreError as error:
                 reason = str(error)
         if reason:
-            writer.fail(clip_id, reason, source=ready.source_hash)
+            writer.fail(clip_id, reason, source=prepared.source_hash)
             self.failures[name][clip_id] = reason
 
-    def done(self, ready: PreparedUnit, encode_seconds: float) -> ClipDone | None:
-        """After the unit's last recipe: its clip, when nothing of it follows."""
-        for stage, spent in (*ready.seconds.items(), ("encode", encode_seconds)):
+    def done(self, prepared: PreparedUnit, encode_seconds: float) -> ClipDone | None:
+        """Finish a unit after its last recipe.
+
+        Args:
+            prepared: the unit.
+            encode_seconds: seconds that encoding it took.
+
+        Returns:
+            The unit's clip; None: more units of the clip follow.
+        """
+        for stage, spent in (*prepared.seconds.items(), ("encode", encode_seconds)):
             self._seconds[stage] = self._seconds.get(stage, 0.0) + spent
-        if not ready.unit.is_last:
+        if not prepared.unit.is_last:
             return None
-        clip_id = ready.unit.clip.id
+        clip_id = prepared.unit.clip.id
         reasons = {
             name: found[clip_id] for name, found in self.failures.items() if clip_id in found
         }
         seconds = {stage: round(spent, 4) for stage, spent in self._seconds.items()}
         self._seconds.clear()
         return ClipDone(clip_id, reasons, seconds)
+
+
+def _why_absent(absent: Mapping[str, str]) -> str:
+    """Join the reasons of a clip's absent streams to one line."""
+    return "; ".join(f"{stream}: {reason}" for stream, reason in absent.items())

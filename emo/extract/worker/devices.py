@@ -1,4 +1,4 @@
-"""TODO."""
+"""The devices and processor cores that a worker may use on this machine."""
 
 import os
 
@@ -6,7 +6,10 @@ import torch
 
 
 def devices_of(device: str) -> list[str]:
-    """What ``--device`` means on this machine: each GPU by its name, or the CPU.
+    """Return the devices that ``--device`` means on this machine: every GPU, or the CPU.
+
+    Args:
+        device: ``auto`` (GPUs if there are any), ``cuda``, ``cpu``, or one device (``cuda:0``).
 
     >>> devices_of("cpu")
     ['cpu']
@@ -19,7 +22,7 @@ def devices_of(device: str) -> list[str]:
 
 
 def cores() -> int:
-    """Processors this process may use (a Slurm task sees only its own)."""
+    """Return how many processor cores this process may use (a Slurm task has only its own)."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows

@@ -1,31 +1,106 @@
-"""Prepares and encodes clips for one backbone; a clip that fails spares its neighbours."""
+"""Prepare and encode clips so that a clip that fails does not affect the others of its batch."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from emo.errors import EmoError
 from emo.extract.backbone import Backbone, Prepared
+from emo.extract.decode.stretches import StretchResult
 from emo.extract.media import Media
 from emo.extract.models.device import BrokenDevice, is_broken
+from emo.extract.worker.collector import ClipDone, Collector
+from emo.extract.worker.meter import StageMeter
+from emo.extract.worker.prefetch import PreparedUnit
 
 
-def prepare_one(backbone: Backbone, media: Media) -> Prepared | str:
-    """What the backbone prepares of a clip, or the reason why it could not."""
+class BatchEncoder:
+    """Runs batches of prepared units through every backbone; called in the main thread."""
+
+    def __init__(self, backbones: Mapping[str, Backbone], meter: StageMeter) -> None:
+        """Keep the backbones by recipe name, and what counts the seconds of encoding."""
+        self._backbones, self._meter = backbones, meter
+
+    def encode(self, batch: Sequence[PreparedUnit], collector: Collector) -> Iterator[ClipDone]:
+        """Encode a batch with every backbone and hand the results to the collector.
+
+        Args:
+            batch: units of one part, in plan order.
+            collector: joins the results of the part.
+
+        Yields:
+            Each clip of the batch that is complete.
+
+        Raises:
+            BrokenDevice: the device can do no more work.
+        """
+        began = time.monotonic()
+        for name in collector.writers:
+            units = [unit for unit in batch if name in unit.prepared]
+            for unit, result in zip(units, self._results(name, units), strict=True):
+                collector.add(name, unit, result)
+        seconds = time.monotonic() - began
+        self._meter.add("encode", seconds, sum(prepared.unit.is_last for prepared in batch))
+        for prepared in batch:
+            if done := collector.done(prepared, seconds / len(batch)):
+                yield done
+
+    def _results(self, name: str, batch: Sequence[PreparedUnit]) -> Iterator[StretchResult]:
+        """Encode a batch with one backbone; yield tokens or a failure for each unit."""
+        items = [unit.prepared[name] for unit in batch]
+        usable = {
+            index: item
+            for index, item in enumerate(items)
+            if isinstance(item, Prepared) and item.inputs
+        }
+        encoded = encode_batch(self._backbones[name], usable)
+        for index, item in enumerate(items):
+            tokens = encoded.get(index, {})
+            if isinstance(item, str) or isinstance(tokens, str):
+                yield StretchResult(failure=item if isinstance(item, str) else str(tokens))
+            else:
+                yield StretchResult(tokens, None, item.absent, item.notes)
+
+
+def prepare_one(backbone: Backbone, media: Media, *, is_strict: bool = False) -> Prepared | str:
+    """Prepare one clip for a backbone, or return the reason why that failed.
+
+    The notes about the clip's media are added to those of the backbone.
+
+    Args:
+        backbone: the backbone.
+        media: the clip, decoded as the backbone needs it.
+        is_strict: whether a clip fails whose media are damaged or cut.
+
+    Raises:
+        BrokenDevice: the device can do no more work.
+    """
+    if is_strict and media.faults:
+        return f"{'; '.join(media.faults)} (--strict-media)"
     try:
-        return backbone.prepare(media)
+        prepared = backbone.prepare(media)
     except Exception as error:  # recorded as this clip's failure
         return reason_of(error)
+    return replace(prepared, notes={**media.notes, **prepared.notes})
 
 
 def encode_batch(
     backbone: Backbone, prepared: Mapping[int, Prepared]
 ) -> dict[int, dict[str, np.ndarray] | str]:
-    """Place in the batch -> tokens, or why encoding failed; one bad clip spares its batch.
+    """Encode a batch of clips; after an error each clip is encoded alone.
+
+    Args:
+        backbone: the backbone.
+        prepared: index of a clip in the batch -> its inputs.
+
+    Returns:
+        Index -> tokens (stream -> float32 (T, D)), or the reason why encoding failed.
 
     Raises:
-        BrokenDevice: the device broke, or has no memory for any of several clips, each alone.
+        BrokenDevice: the device can do no more work, or lacks memory for each of several clips.
     """
     if not prepared:
         return {}
@@ -45,6 +120,7 @@ def encode_batch(
 
 
 def _alone(backbone: Backbone, item: Prepared) -> dict[str, np.ndarray] | Exception:
+    """Encode one clip by itself; return its tokens, or the error."""
     try:
         (tokens,) = backbone.encode([item.inputs])
     except Exception as error:  # recorded as this clip's failure
@@ -52,16 +128,11 @@ def _alone(backbone: Backbone, item: Prepared) -> dict[str, np.ndarray] | Except
     return tokens
 
 
-def why_absent(absent: Mapping[str, str]) -> str:
-    """The reasons of a clip's absent streams in one line."""
-    return "; ".join(f"{stream}: {reason}" for stream, reason in absent.items())
-
-
 def reason_of(error: Exception) -> str:
-    """The recorded reason of a failure; the kind of error too when it is not one of ours.
+    """Return the failure reason to record for an error; an unexpected one includes its type.
 
     Raises:
-        BrokenDevice: it is no failure of the clip.
+        BrokenDevice: the error says that the device can do no more work; no clip is to blame.
     """
     if is_broken(error):
         raise BrokenDevice(f"{type(error).__name__}: {str(error).splitlines()[0]}") from error

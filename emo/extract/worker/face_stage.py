@@ -1,4 +1,4 @@
-"""Finding faces as a stage: on a CPU in the decoding threads, on a GPU one clip at a time."""
+"""Face detection as a timed stage: on a CPU in every decoding thread, on a GPU one at a time."""
 
 import threading
 import time
@@ -12,22 +12,29 @@ from emo.extract.worker.meter import StageMeter
 
 
 class FaceStage:
-    """A :data:`~emo.extract.media.DetectFaces` that counts what the one inside takes.
+    """A :data:`~emo.extract.media.DetectFaces` that measures the time of another one.
 
-    On a GPU the frames of a clip are one batch, and clips take turns: many threads at once would
-    only share its time, and multiply the memory. Batches of several clips are not made: which
-    clips are ready at the same moment is chance, and numbers must not depend on it.
+    On a GPU one thread at a time may detect, with the frames of its clip as one batch: several
+    threads would only share the GPU's time and multiply the memory. Frames of several clips are not
+    put into one batch, because which clips are ready at the same moment depends on timing, and the
+    numbers must not.
     """
 
     def __init__(self, detect: DetectFaces, meter: StageMeter, *, is_on_gpu: bool) -> None:
-        """``detect``: finds the faces; ``is_on_gpu``: there, so that threads take turns."""
+        """Wrap a detector.
+
+        Args:
+            detect: finds the faces.
+            meter: counts seconds, clips and waiting clips of the stage ``faces``.
+            is_on_gpu: whether it runs on a GPU, so that only one thread at a time may use it.
+        """
         self._detect, self._meter = detect, meter
         self._lock = threading.Lock() if is_on_gpu else nullcontext()
         self._mine = threading.local()
 
     def __call__(self, frames: np.ndarray) -> Detections:
-        """As :data:`~emo.extract.media.DetectFaces`."""
-        asked = time.monotonic()
+        """Find the faces of frames uint8 (F, H, W, 3): for each frame boxes and probabilities."""
+        called = time.monotonic()
         self._meter.queue("faces", 1)
         with self._lock:
             self._meter.queue("faces", -1)
@@ -38,31 +45,34 @@ class FaceStage:
                 ended = time.monotonic()
                 self._meter.add("faces", ended - began, 1)
                 waited, busy = self.spent()
-                self._mine.spent = (waited + began - asked, busy + ended - began)
+                self._mine.spent = (waited + began - called, busy + ended - began)
 
     def spent(self) -> tuple[float, float]:
-        """Seconds that the calling thread has waited for its turn, and found faces, so far."""
+        """Return the seconds that the calling thread has waited for the detector, and used it."""
         found: tuple[float, float] = getattr(self._mine, "spent", (0.0, 0.0))
         return found
 
 
 class StageClock:
-    """Divides what one thread does into stages; starts when it is made."""
+    """Stopwatch that divides the time of one thread into stages; it starts when it is created."""
 
     def __init__(self, faces: FaceStage | None) -> None:
-        """``faces``: what counts the seconds of that stage; None: no faces are looked for."""
+        """Start; ``faces`` measures face detection, None: no faces are looked for."""
         self._faces = faces
         self._at, self._spent = time.monotonic(), self._faces_so_far()
 
     def decoded(self) -> dict[str, float]:
-        """Seconds of decoding since the last lap, without those of finding faces."""
+        """Return the seconds since the last lap: stage ``decode``, and ``faces`` if any were found.
+
+        Time spent waiting for the detector counts to neither.
+        """
         (waited, busy), before = self._faces_so_far(), self._spent
         self._spent = (waited, busy)
         waited, busy = waited - before[0], busy - before[1]
         return {"decode": max(0.0, self.lap() - waited - busy)} | ({"faces": busy} if busy else {})
 
     def lap(self) -> float:
-        """Seconds since the last lap."""
+        """Return the seconds since the last lap and start a new lap."""
         before, self._at = self._at, time.monotonic()
         return self._at - before
 

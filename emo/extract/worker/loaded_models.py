@@ -1,4 +1,4 @@
-"""The models of one worker, each built when the first part needs it, then kept."""
+"""The models of one worker; each is loaded when the first part needs it, and kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,29 +12,40 @@ from emo.extract.worker.prefetch import BatchLimits
 from emo.manifest import Clip
 
 MORE_ROWS_ON_A_GPU = 8
-"""Times the rows that a model sees at once on a CPU, when nobody says; halved until they fit."""
+"""Factor of ``Model.row_count`` on a GPU, unless ``--batch-size`` is given."""
 BATCH_CLIPS = 16
-"""Handed to the models together, when nobody says; and clips of one file that one pass decodes at
-most, so that a long film is shared by several threads."""
+"""Default number of clips in a batch on a CPU. It is also the most clips of one file that one pass
+decodes, so that several threads share a long film."""
 MORE_CLIPS_ON_A_GPU = 4
+"""Factor of :data:`BATCH_CLIPS` on a GPU."""
 TEXTS = BatchLimits(256, 2**18)
-"""Where texts alone are read: rows of equal length find each other among many. A few hundred words
-each, and a stop request need not wait for all 256."""
+"""Default limits of a batch when only texts are read. Among many texts, more have equal length and
+share a forward pass. The limit of bytes cuts batches of long texts (a few hundred words each), so
+that a stop request need not wait for 256 of them."""
 
 
 class LoadedModels:
-    """Backbones by recipe, what they need, and the face detector if any of them does."""
+    """Backbones of a job, their needs, and the face detector if a backbone needs it."""
 
     def __init__(self, job: Job, meter: StageMeter) -> None:
-        """Build nothing yet."""
+        """Keep the job; nothing is loaded yet."""
         self._job, self._meter = job, meter
         self.backbones: dict[str, Backbone] = {}
+        """Recipe name -> loaded backbone."""
         self.needs: dict[str, Needs] = {}
+        """Recipe name -> needs of its backbone."""
         self.stretch_seconds: dict[str, float | None] = {}
+        """Recipe name -> seconds of a stretch; None: its clips are not cut."""
         self.detect: FaceStage | None = None
+        """Face detector; None: not loaded."""
 
     def load(self, names: Mapping[str, object], clips: Sequence[Clip]) -> None:
-        """Build what these recipes and clips need and what is not built yet."""
+        """Load what is needed and not loaded yet.
+
+        Args:
+            names: recipe names of the backbones to load (the values are ignored).
+            clips: clips to do; the face detector is loaded only if one has a video.
+        """
         for request in self._job.requests:
             if request.name in names and request.name not in self.backbones:
                 with self._meter.busy("load", 1):
@@ -53,20 +64,23 @@ class LoadedModels:
         is_face_wanted = any(rule is not None and rule.mode != "centre" for rule in rules)
         if self.detect is None and is_face_wanted and any(clip.video for clip in clips):
             with self._meter.busy("load", 1):
-                from emo.extract.faces.detector import (
-                    FaceDetector,  # seconds that texts do not need
-                )
+                # imported here, because it takes seconds that texts do not need
+                from emo.extract.faces.detector import FaceDetector
 
                 detector = FaceDetector(device=self._job.device)
             self.detect = FaceStage(detector, self._meter, is_on_gpu=self.is_on_gpu)
 
     @property
     def is_on_gpu(self) -> bool:
-        """The models, and the finding of faces, run there."""
+        """Whether the models and the face detector run on a GPU."""
         return self._job.device.startswith("cuda")
 
     def limits(self, names: Iterable[str]) -> BatchLimits:
-        """Of the batches of a part for these recipes; told by the job alone, never by timing."""
+        """Return the limits of a part's batches, which depend on the job alone, not on timing.
+
+        Args:
+            names: names of the recipes that lack clips of the part.
+        """
         needs = [self.needs[name] for name in names]
         if self._job.batch_clips is None and not any(each.frames or each.audio for each in needs):
             return TEXTS
@@ -74,7 +88,7 @@ class LoadedModels:
 
     @property
     def batch_clips(self) -> int:
-        """What was asked for, or the usual number for the device."""
+        """Clips in a batch: the option ``--batch-clips``, or the default of the device."""
         usual = BATCH_CLIPS * (MORE_CLIPS_ON_A_GPU if self.is_on_gpu else 1)
         return self._job.batch_clips or usual
 

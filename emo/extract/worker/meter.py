@@ -1,8 +1,8 @@
-"""Counts, from many threads, how long each stage of a worker works and how many clips wait."""
+"""Measure how long each stage of a worker is busy and how many clips wait before it."""
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,30 +10,34 @@ from emo.extract.job.timings import CLIP_THREADS, STAGES, StageTotals, WorkTotal
 
 
 class StageMeter:
-    """Of one worker. Time counts only while a part is in hand (:meth:`working`)."""
+    """Times of one worker's stages; threads may call it. Time counts only while :meth:`working`."""
 
     def __init__(self, threads: int, *, is_on_gpu: bool = False) -> None:
-        """Start from nothing.
+        """Start from zero.
 
         Args:
-            threads: that decode.
-            is_on_gpu: the models, and the finding of faces, run there.
+            threads: number of decoding threads.
+            is_on_gpu: whether the models and the face detector run on a GPU.
         """
         in_threads = set(CLIP_THREADS) - ({"faces"} if is_on_gpu else set())
         self._threads = {name: threads if name in in_threads else 1 for name in STAGES}
         self._is_on_gpu = is_on_gpu
         self._lock = threading.Lock()
-        self._busy: Counter[str] = Counter()
+        self._busy: defaultdict[str, float] = defaultdict(float)
+        """Stage -> seconds that its threads were busy."""
         self._items: Counter[str] = Counter()
+        """Stage -> number of clips (or models, or parts) that are done."""
         self._depth: Counter[str] = Counter()
-        self._queued: Counter[str] = Counter()
+        """Stage -> number of clips that wait before it now."""
+        self._queued: defaultdict[str, float] = defaultdict(float)
+        """Stage -> sum over waiting clips of the seconds they waited."""
         self._wall_seconds = 0.0
         self._at: float | None = None
-        """Up to when wall seconds and queues are summed up; None: nothing is in hand."""
+        """Moment up to which times are summed up; None: the worker does no part."""
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Around everything that is done of a part; inside itself it changes nothing."""
+        """Count wall time inside the ``with`` block; a nested use has no effect."""
         if self._at is not None:
             yield
             return
@@ -48,7 +52,12 @@ class StageMeter:
 
     @contextmanager
     def busy(self, stage: str, items: int = 0) -> Iterator[None]:
-        """Around the work of one thread."""
+        """Count the time of the ``with`` block as work of one thread.
+
+        Args:
+            stage: one of :data:`emo.extract.job.timings.STAGES`.
+            items: number of clips (or models, or parts) that it completes.
+        """
         began = time.monotonic()
         try:
             yield
@@ -56,25 +65,25 @@ class StageMeter:
             self.add(stage, time.monotonic() - began, items)
 
     def add(self, stage: str, seconds: float, items: int = 0) -> None:
-        """Work that was timed elsewhere."""
+        """Add work that was timed elsewhere: its seconds and the number of items it completed."""
         with self._lock:
-            self._busy[stage] += seconds  # type: ignore[assignment]
+            self._busy[stage] += seconds
             self._items[stage] += items
 
     def queue(self, stage: str, change: int) -> None:
-        """So many clips more (or fewer) wait before a stage from now on."""
+        """Change the number of clips that wait before a stage from now on."""
         with self._lock:
             self._pass_time()
             self._depth[stage] += change
 
     def take(self) -> WorkTotals:
-        """What was counted since the last time."""
+        """Return what was measured since the last call, and start again from zero."""
         with self._lock:
             self._pass_time()
             stages = {
                 name: StageTotals(
-                    float(self._busy[name]), count * self._wall_seconds, self._items[name],
-                    float(self._queued[name]),
+                    self._busy[name], count * self._wall_seconds, self._items[name],
+                    self._queued[name],
                 )
                 for name, count in self._threads.items()
             }  # fmt: skip
@@ -87,10 +96,11 @@ class StageMeter:
         return found
 
     def _pass_time(self) -> None:
+        """Sum up wall time and waiting time up to now."""
         if self._at is None:
             return
         now = time.monotonic()
         for stage, depth in self._depth.items():
-            self._queued[stage] += depth * (now - self._at)  # type: ignore[assignment]
+            self._queued[stage] += depth * (now - self._at)
         self._wall_seconds += now - self._at
         self._at = now

@@ -1,7 +1,8 @@
-"""Runs the parts of a job folder that a worker is given, in pieces where a journal tells of deaths.
+"""Run the parts of a job folder one after the other, with a journal of the clips in progress.
 
-While the model is at the last clips of a part, the threads begin with the next one. A part whose
-journal tells of dead workers is done alone, so that no clip of another part comes under suspicion.
+While the models are at the last clips of a part, the threads begin with the next part. A part
+whose journal records deaths of workers is done in small groups, and no other part beside it, so
+that no clip of another part is suspected.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,168 +13,181 @@ from emo.extract.job.journal import ClipGroup, Journal
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import PartPlan
 from emo.extract.models.device import BrokenDevice
-from emo.extract.worker.worker import ClipDone, PartReport, Started, Worker
+from emo.extract.worker.worker import ClipDone, PartReport, StartedPart, Worker
 
-Take = Callable[[bool], int | None]
-"""The number of the next part; None: there is none. True asks while another is in hand still, and
-None may then mean that it is needed elsewhere."""
+TakePart = Callable[[bool], int | None]
+"""Function that returns the number of the next part; None: there is none. Its argument is True when
+the worker has a part in progress; then None may also mean that other workers need the rest."""
 
 
 @dataclass(frozen=True)
 class PartDone:
-    """A worker has nothing of this part in hand any more."""
+    """Message that a worker has finished a part: nothing of it is in progress any more."""
 
     part: int
+    """Number of the part."""
 
 
 def run_each_part(
     worker: Worker,
     folder: JobFolder,
-    take: Take,
+    take: TakePart,
     log: TaskLog,
     *,
     is_stopping: Callable[[], bool],
     on_clip: Callable[[bool], None],
 ) -> Iterator[PartReport | PartDone]:
-    """Do what the store still lacks of part after part; yields a report for each commit.
+    """Do what the store still lacks of one part after the other.
 
     Args:
-        worker: holds the models.
+        worker: holds the models and the decoding threads.
         folder: the job.
-        take: gives the parts.
-        log: told of every clip and commit, and of where the time went.
-        is_stopping: asked between batches; True commits what is finished and ends.
-        on_clip: told after each clip whether any recipe failed on it.
+        take: returns the number of the next part.
+        log: receives a line for every clip and every commit.
+        is_stopping: called between batches; True commits what is complete and ends.
+        on_clip: called after each clip; the argument tells whether it failed in any recipe.
+
+    Yields:
+        A report after each commit, and a PartDone after the last commit of each part.
 
     Raises:
-        StoreError: store or job folder cannot be written.
-        BrokenDevice: the worker can do no more clips; the journal tells which it was at.
+        StoreError: the store or the job folder cannot be written.
+        BrokenDevice: the device can do no more work; the journal names the clips in progress.
     """
-    desk = _Desk(worker, folder, take, log, is_stopping, on_clip)
+    runner = _PartRunner(worker, folder, take, log, is_stopping, on_clip)
     try:
-        while desk.take_next():
-            yield from desk.run()
+        while runner.take_next():
+            yield from runner.run_current()
     except BrokenDevice:
-        desk.clear(is_death=True)
+        runner.give_back(is_death=True)
         raise
     finally:
-        desk.clear()
+        runner.give_back()
 
 
 @dataclass
-class _Begun:
-    """A part in hand."""
+class _TakenPart:
+    """A part that this worker has taken."""
 
     number: int
-    started: Started | None = None
-    """None: its clips are not under way."""
+    started: StartedPart | None = None
+    """The part in the worker's queue; None: its clips are not queued."""
     is_in_journal: bool = False
-    """Its clips are in hand, as its journal tells."""
+    """Whether the journal lists its clips as in progress."""
 
 
-class _Desk:
-    """The part that is being done, and the one that is begun behind it."""
+class _PartRunner:
+    """Runs the current part, and starts the next one ahead of time."""
 
     def __init__(
-        self, worker: Worker, folder: JobFolder, take: Take, log: TaskLog,
+        self, worker: Worker, folder: JobFolder, take: TakePart, log: TaskLog,
         is_stopping: Callable[[], bool], on_clip: Callable[[bool], None],
     ) -> None:  # fmt: skip
         self._worker, self._folder, self._take, self._log = worker, folder, take, log
         self._is_stopping, self._on_clip = is_stopping, on_clip
-        self._now: _Begun | None = None
-        self._ahead: _Begun | None = None
-        self._may_ask = True
+        self._current: _TakenPart | None = None
+        self._next: _TakenPart | None = None
+        self._may_take_ahead = True
+        """Whether a part was not yet asked for ahead of time while the current one runs."""
 
     def take_next(self) -> bool:
-        """Whether there is a part to do."""
-        self._now, self._ahead = self._ahead, None
-        if self._now is None and not self._is_stopping():
+        """Make the next part the current one; return whether there is a part to run."""
+        self._current, self._next = self._next, None
+        if self._current is None and not self._is_stopping():
             number = self._take(False)
-            self._now = None if number is None else _Begun(number)
-        return self._now is not None and not self._is_stopping()
+            self._current = None if number is None else _TakenPart(number)
+        return self._current is not None and not self._is_stopping()
 
-    def run(self) -> Iterator[PartReport | PartDone]:
-        """The part that was taken."""
-        assert self._now is not None
-        number, journal = self._now.number, self._folder.journal(self._now.number)
-        if self._now.started or not journal.path.exists():
-            yield self._run_at_once(self._now, journal)
+    def run_current(self) -> Iterator[PartReport | PartDone]:
+        """Run the current part: whole, or in groups if its journal records deaths."""
+        assert self._current is not None
+        number, journal = self._current.number, self._folder.journal(self._current.number)
+        if self._current.started or not journal.path.exists():
+            yield self._run_whole(self._current, journal)
         else:
-            yield from self._run_in_pieces(number, journal)
+            yield from self._run_in_groups(number, journal)
         yield PartDone(number)
-        self._now = None
+        self._current = None
 
-    def clear(self, *, is_death: bool = False) -> None:
-        """Give back what was begun and not finished; an exception is no death, a device's end is.
+    def give_back(self, *, is_death: bool = False) -> None:
+        """Drop parts that were started and are not finished.
 
-        After a death the journal of the part in hand stays open, as a vanished worker's would.
+        Their clips leave the journal, because an exception is no death of the worker. After
+        ``is_death`` (a broken device) those of the current part stay in it.
         """
-        for begun in (self._now, self._ahead):
-            if begun and begun.started:
-                self._worker.drop(begun.started)
-            if begun and begun.is_in_journal and not (is_death and begun is self._now):
-                self._folder.journal(begun.number).end()
-        self._now = self._ahead = None
+        for taken in (self._current, self._next):
+            if taken and taken.started:
+                self._worker.drop(taken.started)
+            if taken and taken.is_in_journal and not (is_death and taken is self._current):
+                self._folder.journal(taken.number).end()
+        self._current = self._next = None
 
-    def _run_at_once(self, begun: _Begun, journal: Journal) -> PartReport:
+    def _run_whole(self, taken: _TakenPart, journal: Journal) -> PartReport:
+        """Run a part with a single commit; the next part may be started meanwhile."""
         with self._worker.meter.working():
-            if begun.started is None:
-                self._start(begun)
-            assert begun.started is not None
-            self._may_ask = True
+            if taken.started is None:
+                self._start(taken)
+            assert taken.started is not None
+            self._may_take_ahead = True
             report = self._worker.finish(
-                begun.started, is_stopping=self._is_stopping,
-                on_clip=lambda done: self._tell(begun.number, done), more=self._begin_ahead,
+                taken.started, is_stopping=self._is_stopping,
+                on_clip=lambda done: self._report_clip(taken.number, done),
+                on_room=self._start_next,
             )  # fmt: skip
         journal.end()
-        begun.started, begun.is_in_journal = None, False
-        return self._committed(begun.number, report)
+        taken.started, taken.is_in_journal = None, False
+        return self._committed(taken.number, report)
 
-    def _start(self, begun: _Begun) -> None:
-        part, journal = self._folder.part(begun.number), self._folder.journal(begun.number)
+    def _start(self, taken: _TakenPart) -> None:
+        """Queue the clips of a part and list them in its journal once the models are loaded."""
+        part, journal = self._folder.part(taken.number), self._folder.journal(taken.number)
 
         def on_loaded() -> None:
             journal.begin(clip.id for clip in part.clips)
-            begun.is_in_journal = True
+            taken.is_in_journal = True
 
-        begun.started = self._worker.start(part, on_loaded=on_loaded)
+        taken.started = self._worker.start(part, on_loaded=on_loaded)
 
-    def _begin_ahead(self) -> None:
-        """Let the threads go on with another part, when there is one; asked for once."""
-        if self._ahead or not self._may_ask or self._is_stopping():
+    def _start_next(self) -> None:
+        """Take the next part ahead of time and queue it, unless its journal records deaths."""
+        if self._next or not self._may_take_ahead or self._is_stopping():
             return
-        self._may_ask = False
+        self._may_take_ahead = False
         number = self._take(True)
         if number is None:
             return
-        self._ahead = _Begun(number)
+        self._next = _TakenPart(number)
         if not self._folder.journal(number).path.exists():
-            self._start(self._ahead)
+            self._start(self._next)
 
-    def _run_in_pieces(self, number: int, journal: Journal) -> Iterator[PartReport]:
+    def _run_in_groups(self, number: int, journal: Journal) -> Iterator[PartReport]:
+        """Run a part whose journal records deaths, group by group, each with its own commit."""
         part = self._folder.part(number)
         for group in self._groups(part, journal):
-            piece = part.only(set(group.clips))
+            group_part = part.only(set(group.clips))
             if group.give_up_reason:
-                report = self._worker.record(piece, group.give_up_reason)
+                report = self._worker.record(group_part, group.give_up_reason)
                 failures = dict.fromkeys(report.failures, group.give_up_reason)
                 for clip_id in group.clips:
-                    self._tell(number, ClipDone(clip_id, failures, {}))
+                    self._report_clip(number, ClipDone(clip_id, failures, {}))
             else:
-                report = self._run_piece(number, piece, journal)
+                report = self._run_group(number, group_part, journal)
             yield self._committed(number, report)
             if report.is_stopped:
                 return
 
-    def _run_piece(self, number: int, piece: PartPlan, journal: Journal) -> PartReport:
-        """Only a worker that vanished, or whose device broke, leaves the journal open."""
+    def _run_group(self, number: int, group_part: PartPlan, journal: Journal) -> PartReport:
+        """Run and commit one group.
+
+        Its clips leave the journal afterwards, except if the device broke or the process died.
+        """
         is_death = False
         try:
             return self._worker.run_part(
-                piece,
+                group_part,
                 is_stopping=self._is_stopping,
-                on_clip=lambda done: self._tell(number, done),
-                on_loaded=lambda: journal.begin(clip.id for clip in piece.clips),
+                on_clip=lambda done: self._report_clip(number, done),
+                on_loaded=lambda: journal.begin(clip.id for clip in group_part.clips),
             )
         except BrokenDevice:
             is_death = True
@@ -183,10 +197,12 @@ class _Desk:
                 journal.end()
 
     def _groups(self, part: PartPlan, journal: Journal) -> list[ClipGroup]:
+        """Divide the missing clips of a part into groups, the least suspected first."""
         missing = {clip_id for ids in self._worker.missing(part).values() for clip_id in ids}
         return journal.groups([clip.id for clip in part.clips if clip.id in missing])
 
-    def _tell(self, number: int, done: ClipDone) -> None:
+    def _report_clip(self, number: int, done: ClipDone) -> None:
+        """Log a clip and tell the caller of it."""
         self._log.write(
             "clip", part=number, clip=done.clip_id, seconds=done.seconds,
             **({"failed": done.failures} if done.failures else {}),
@@ -194,6 +210,7 @@ class _Desk:
         self._on_clip(bool(done.failures))
 
     def _committed(self, number: int, report: PartReport) -> PartReport:
+        """Log a commit; return its report with the time of each stage."""
         work = self._worker.meter.take()
         self._log.write(
             "commit", part=number, clips=report.clips, wall_seconds=round(report.wall_seconds, 4),

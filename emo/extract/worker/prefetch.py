@@ -1,9 +1,9 @@
-"""The queue between the decoding threads and the model: clips in plan order, a bounded way ahead.
+"""The queue between the decoding threads and the models: clips in plan order, limited in size.
 
-One thread carries a clip through decoding, finding faces and preparing; what is ready waits here
-until the model takes it, batch by batch. Several parts may be in the queue, one behind the other;
-a batch never holds clips of two. Bounded are the clips under way and, once the first have shown
-how large they are, their bytes: long clips are few at a time.
+One thread takes a clip through decoding, finding faces and preparing. Prepared clips wait here
+until the models take them, batch by batch. Several parts may be queued, one after the other; a
+batch holds clips of one part only. The number of clips in the queue is limited and, once the first
+ones have shown their size, also their bytes, so that only few long clips are in memory at a time.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ from emo.extract.worker.meter import StageMeter
 from emo.extract.worker.units import WorkUnit
 
 MOST_BYTES = 2 * 2**30
-"""Of prepared clips that wait for the model, when more than one does."""
+"""Most bytes of prepared clips in the queue, unless it holds a single clip."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,52 +29,56 @@ class PreparedUnit:
 
     unit: WorkUnit
     source_hash: str
+    """Hash of the clip's row and files, see :func:`emo.extract.decode.source.source_hash`."""
     prepared: dict[str, Prepared | str]
-    """By recipe: what ``prepare`` returned, or the reason why there is nothing."""
+    """Recipe name -> what ``prepare`` returned, or the reason why it failed."""
     seconds: dict[str, float]
-    """Spent on it, by stage."""
+    """Stage -> core seconds spent on the unit."""
 
     @cached_property
     def size_bytes(self) -> int:
-        """Of the arrays and tensors that wait for the model."""
+        """Bytes of the arrays and tensors that wait for the models."""
         items = (item.inputs for item in self.prepared.values() if isinstance(item, Prepared))
         return sum(map(size_of, items))
 
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What the models are handed together; one clip at least."""
+    """Limits of a batch for the models; it holds at least one clip."""
 
     clips: int
-    """At most."""
+    """Most clips of a batch."""
     size_bytes: int = 2**29
-    """Of them after preparing, at most."""
+    """Most bytes of a batch's prepared clips."""
 
 
 PrepareUnits = Callable[[Sequence[WorkUnit]], list[PreparedUnit]]
-"""What a thread does with units that are decoded in one pass."""
+"""Function that a thread calls: decodes units in one pass and prepares each."""
 
 
 @dataclass(eq=False)
-class Line:
-    """The units of one part, those under way and those that are ready."""
+class PartQueue:
+    """The units of one part that are not started, in progress, or ready for the models."""
 
     groups: Iterator[Sequence[WorkUnit]]
+    """Units that are not started, in groups that one pass decodes."""
     work: PrepareUnits
     limits: BatchLimits
     is_submitted: bool = False
-    """No group is left to hand to a thread."""
-    under_way: deque[tuple[int, Future[list[PreparedUnit]]]] = field(default_factory=deque)
+    """Whether every group was handed to a thread."""
+    in_progress: deque[tuple[int, Future[list[PreparedUnit]]]] = field(default_factory=deque)
+    """Groups handed to threads, in order: number of units, and the result to come."""
     ready: deque[PreparedUnit] = field(default_factory=deque)
+    """Prepared units that the models have not taken, in order."""
 
     @property
     def is_empty(self) -> bool:
-        """Everything was taken."""
-        return self.is_submitted and not self.under_way and not self.ready
+        """Whether the models have taken every unit."""
+        return self.is_submitted and not self.in_progress and not self.ready
 
 
 class Pipeline:
-    """Threads that decode and prepare, and what they have done and nobody has taken."""
+    """Threads that decode and prepare, and the queues of the parts they work on."""
 
     def __init__(
         self, threads: int, most_units: int, meter: StageMeter, *, most_bytes: int = MOST_BYTES
@@ -82,121 +86,128 @@ class Pipeline:
         """Start the threads.
 
         Args:
-            threads: that decode and prepare, each one clip (or several of one file) at a time.
-            most_units: that are under way or wait, when they are small.
-            meter: told of queues.
-            most_bytes: see :data:`MOST_BYTES`.
+            threads: number of threads; each works on one clip (or several of one file) at a time.
+            most_units: most units in progress and ready together.
+            meter: counts how many units wait.
+            most_bytes: most bytes of prepared units, see :data:`MOST_BYTES`.
         """
         self.threads, self.most_units = threads, most_units
         self.most_bytes, self.meter = most_bytes, meter
-        self.lines: deque[Line] = deque()
+        self.queues: deque[PartQueue] = deque()
+        """Queues of the open parts; the models take from the first one."""
         self._sizes: deque[int] = deque(maxlen=2 * threads)
         """Bytes of the units that were prepared last."""
         self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def close(self) -> None:
-        """End the threads; what waits is dropped."""
+        """End the threads; units that were not started are dropped."""
         self._pool.shutdown(cancel_futures=True)
 
     def open(
         self, groups: Iterator[Sequence[WorkUnit]], work: PrepareUnits, limits: BatchLimits
-    ) -> Line:
-        """Queue the units of a part behind those of the parts before."""
-        line = Line(groups, work, limits)
-        self.lines.append(line)
-        self.fill()
-        return line
+    ) -> PartQueue:
+        """Queue the units of a part after those of earlier parts.
 
-    def drop(self, line: Line) -> None:
-        """Forget what is left of a part."""
-        if line not in self.lines:
+        Args:
+            groups: the units, in groups that one pass decodes.
+            work: decodes and prepares a group.
+            limits: limits of the part's batches.
+        """
+        queue = PartQueue(groups, work, limits)
+        self.queues.append(queue)
+        self.fill()
+        return queue
+
+    def drop(self, queue: PartQueue) -> None:
+        """Remove a part's queue and forget the units that are left in it."""
+        if queue not in self.queues:
             return
-        for count, future in line.under_way:
+        for count, future in queue.in_progress:
             if future.cancel():
                 self.meter.queue("decode", -count)
             else:
                 future.add_done_callback(lambda _, n=count: self.meter.queue("encode", -n))  # type: ignore[misc]
-        self.meter.queue("encode", -len(line.ready))
-        self.lines.remove(line)
+        self.meter.queue("encode", -len(queue.ready))
+        self.queues.remove(queue)
 
     def batches(
-        self, line: Line, is_stopping: Callable[[], bool], more: Callable[[], None]
+        self, queue: PartQueue, is_stopping: Callable[[], bool], on_room: Callable[[], None]
     ) -> Iterator[list[PreparedUnit]]:
-        """Prepared units in order, some at a time, until a stop request.
+        """Yield the part's prepared units in order, in batches, until a stop request.
 
-        Which ones share a batch follows from their order and size alone, never from timing.
+        The division into batches depends on the order and size of the units only, not on timing.
 
         Args:
-            line: the first that is open.
-            is_stopping: asked before each unit is taken.
-            more: called when threads have room and this line has nothing left for them; may open
-                another line.
+            queue: the first open queue.
+            is_stopping: called before each unit is taken; True ends.
+            on_room: called when the threads could take more units and this part has none left; it
+                may open another queue.
         """
-        assert line is self.lines[0]
+        assert queue is self.queues[0]
         self.fill()
         try:
-            while not line.is_empty and not is_stopping():
+            while not queue.is_empty and not is_stopping():
                 batch: list[PreparedUnit] = []
                 size_bytes = 0
-                while not line.is_empty and len(batch) < line.limits.clips and not is_stopping():
-                    ready = self._first(line)
-                    size_bytes += ready.size_bytes
-                    if batch and size_bytes > line.limits.size_bytes:
+                while not queue.is_empty and len(batch) < queue.limits.clips and not is_stopping():
+                    size_bytes += self._first(queue).size_bytes
+                    if batch and size_bytes > queue.limits.size_bytes:
                         break
-                    batch.append(line.ready.popleft())
+                    batch.append(queue.ready.popleft())
                     self.meter.queue("encode", -1)
                     self.fill()
-                    if line.is_submitted and self._has_room():
-                        more()
+                    if queue.is_submitted and self._has_room():
+                        on_room()
                 if batch:
                     yield batch
         finally:
-            self.drop(line)
+            self.drop(queue)
 
     def fill(self) -> None:
-        """Hand units to the threads, those of the first line first, as long as there is room."""
-        for line in self.lines:
-            while not line.is_submitted and (self._is_hungry(line) or self._has_room()):
-                group = next(line.groups, None)
+        """Hand units to the threads, those of the first queue first, as long as there is room."""
+        for queue in self.queues:
+            while not queue.is_submitted and (self._is_needed_now(queue) or self._has_room()):
+                group = next(queue.groups, None)
                 if group is None:
-                    line.is_submitted = True
+                    queue.is_submitted = True
                 else:
                     self.meter.queue("decode", len(group))
-                    future = self._pool.submit(self._done, line.work, group)
-                    line.under_way.append((len(group), future))
+                    future = self._pool.submit(self._run, queue.work, group)
+                    queue.in_progress.append((len(group), future))
 
-    def _done(self, work: PrepareUnits, group: Sequence[WorkUnit]) -> list[PreparedUnit]:
+    def _run(self, work: PrepareUnits, group: Sequence[WorkUnit]) -> list[PreparedUnit]:
+        """Decode and prepare a group and count it in the queues; called in a thread."""
         self.meter.queue("decode", -len(group))
         try:
             return work(group)
         finally:
             self.meter.queue("encode", len(group))
 
-    def _first(self, line: Line) -> PreparedUnit:
-        """The next unit of a line that is not empty; waits for it."""
-        if not line.ready:
-            found = line.under_way.popleft()[1].result()
-            self._sizes.extend(ready.size_bytes for ready in found)
-            line.ready.extend(found)
-        return line.ready[0]
+    def _first(self, queue: PartQueue) -> PreparedUnit:
+        """Return the next unit of a queue that is not empty; waits until it is prepared."""
+        if not queue.ready:
+            found = queue.in_progress.popleft()[1].result()
+            self._sizes.extend(unit.size_bytes for unit in found)
+            queue.ready.extend(found)
+        return queue.ready[0]
 
-    def _is_hungry(self, line: Line) -> bool:
-        """The model would wait for ever, however little room there is."""
-        return line is self.lines[0] and not line.under_way and not line.ready
+    def _is_needed_now(self, queue: PartQueue) -> bool:
+        """Return whether the models would wait forever unless a unit of this queue is started."""
+        return queue is self.queues[0] and not queue.in_progress and not queue.ready
 
     def _has_room(self) -> bool:
-        """For one more unit, when all that are under way turn out as large as the last ones."""
-        under_way = sum(count for line in self.lines for count, _ in line.under_way)
-        ready = sum(len(line.ready) for line in self.lines)
+        """Return whether one more unit fits, if those in progress are as large as recent ones."""
+        in_progress = sum(count for queue in self.queues for count, _ in queue.in_progress)
+        ready = sum(len(queue.ready) for queue in self.queues)
         if not self._sizes:
-            return sum(len(line.under_way) for line in self.lines) < self.threads
-        ready_bytes = sum(each.size_bytes for line in self.lines for each in line.ready)
-        size_bytes = ready_bytes + (under_way + 1) * max(self._sizes)
-        return under_way + ready < self.most_units and size_bytes <= self.most_bytes
+            return sum(len(queue.in_progress) for queue in self.queues) < self.threads
+        ready_bytes = sum(unit.size_bytes for queue in self.queues for unit in queue.ready)
+        size_bytes = ready_bytes + (in_progress + 1) * max(self._sizes)
+        return in_progress + ready < self.most_units and size_bytes <= self.most_bytes
 
 
 def size_of(value: Any) -> int:
-    """Bytes of the arrays and tensors in a value, however they are nested."""
+    """Return the bytes of all arrays and tensors in a value of nested dicts, lists and tuples."""
     if isinstance(value, Mapping):
         return sum(map(size_of, value.values()))
     if isinstance(value, list | tuple):

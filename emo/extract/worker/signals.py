@@ -1,4 +1,4 @@
-"""Stop requests: signals that ask a worker to finish the batch in hand, commit and leave."""
+"""Stop requests: signals after which a worker finishes its batch, commits and ends."""
 
 import signal
 import threading
@@ -10,9 +10,13 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")  # Windows lacks the last 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """While open, SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 ask for a stop; yields the question.
+    """Turn SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 into a stop request inside the ``with`` block.
 
-    A second SIGINT interrupts at once. Outside the main thread no signal arrives and none is set.
+    A second SIGINT raises KeyboardInterrupt. Outside the main thread no handlers are set, because
+    signals do not arrive there.
+
+    Yields:
+        A function that returns whether a stop was requested.
     """
     stop = threading.Event()
 

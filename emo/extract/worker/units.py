@@ -1,4 +1,4 @@
-"""What is decoded at once: a clip, a stretch of a long one, or several clips of one file."""
+"""Units of decoding: a clip, a stretch of a long clip, or several clips of one file."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,17 @@ from emo.manifest import Clip
 
 @dataclass(frozen=True, eq=False)
 class WorkUnit:
-    """A clip, or a stretch of a long one, for the backbones that read it so."""
+    """A clip, or a stretch of a long clip, for the backbones that cut it in this way."""
 
     clip: Clip
     requests: tuple[Request, ...]
+    """Backbones that this unit is decoded for."""
     source: ClipSource
+    """Files and times of the unit."""
     is_last_stretch: bool
-    """The clip's tokens in these recipes are complete after it."""
+    """Whether the clip is complete for these backbones after this unit."""
     is_last: bool
-    """Nothing of the clip follows."""
+    """Whether the clip is complete for all backbones after this unit."""
 
 
 def units_of(
@@ -29,13 +31,13 @@ def units_of(
     requests: Sequence[Request],
     stretch_seconds: Mapping[str, float | None],
 ) -> Iterator[WorkUnit]:
-    """One decode for all backbones that cut the clip alike.
+    """Cut a clip into units; backbones that cut it in the same way share its units.
 
     Args:
         clip: the manifest's row.
         source: where its media are.
-        asks: the recipes that lack it.
-        stretch_seconds: by recipe, of a stretch; None: the clip is never cut.
+        requests: the backbones that lack it.
+        stretch_seconds: recipe name -> seconds of a stretch; None: the clip is not cut.
     """
     alike: dict[float | None, list[Request]] = {}
     for request in requests:
@@ -51,9 +53,13 @@ def units_of(
 
 
 def unit_groups(units: Iterator[WorkUnit], most: int) -> Iterator[list[WorkUnit]]:
-    """Clips of one file, stretch after stretch, that one pass decodes; others alone.
+    """Group consecutive clips of one file that one pass decodes; other units are groups of one.
 
-    The stretches of a long clip stay apart, so that it takes constant memory.
+    The stretches of one long clip are not grouped, so that it takes constant memory.
+
+    Args:
+        units: units in plan order.
+        most: most units of a group.
     """
     group: list[WorkUnit] = []
     for unit in units:

@@ -107,6 +107,7 @@ def read_data(
         seed=options.first_seed,
         unit=unit,
         are_classes=loaded.are_strata_classes,
+        cut=options.cut,
     )
     return split_data(
         loaded,

@@ -10,13 +10,19 @@ import numpy as np
 
 from emo import plugins
 from emo.errors import FitError, OptionError
-from emo.heads.data.splits import Splits, assign_splits, check_classes, cut_groups
+from emo.heads.data.groups import (
+    MOST_IN_A_GROUP,
+    Grouping,
+    choose_groups,
+    common_strata,
+    groupings,
+    shared,
+    unknown_speakers,
+)
+from emo.heads.data.splits import Splits, assign_splits, check_classes, expect_single_clips
 from emo.manifest import COLUMNS, Clip
 
 FoldUnit = Literal["clip", "dialogue"]
-MOST_IN_A_GROUP = 0.5
-"""Largest share of the clips that one group of linked speakers and dialogues may hold. If a group
-is larger, dialogues alone are kept together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +53,7 @@ def cut_folds(
     seed: int,
     unit: FoldUnit = "clip",
     are_classes: bool = True,
+    cut: str = "groups",
 ) -> Folds:
     """Divide clips into folds, so that every clip is in ``test`` of exactly one fold.
 
@@ -63,6 +70,8 @@ def cut_folds(
         unit: ``dialogue``: dialogues stay whole.
         are_classes: True: the labels are the classes to learn; False: they are only for
             stratification.
+        cut: ``clips``: numbered folds and ``val`` are single clips, whatever speakers and
+            dialogues they share.
 
     Raises:
         OptionError: the number of folds is below 2.
@@ -73,20 +82,30 @@ def cut_folds(
     in_order = [clips[row] for row in order]
     strata = np.array([labels[row] for row in order])
     if by.lstrip("-").isdecimal():
-        how, groups, folds = _numbered(in_order, strata, int(by), seed=seed, unit=unit)
+        how, groups, folds = _numbered(in_order, strata, int(by), seed=seed, unit=unit, cut=cut)
     else:
         how, groups, folds = _left_out(in_order, by, unit)
     found = []
     for name in dict.fromkeys(sorted(set(folds))):
         try:
-            one = _fold(in_order, strata, groups, folds == name, seed=seed, unit=unit)
+            one = _fold(
+                in_order, strata, groups, folds == name,
+                seed=seed, unit=unit, are_classes=are_classes, cut=cut,
+            )  # fmt: skip
             if are_classes:
                 check_classes(one.rows, strata.tolist(), is_fold=True)
         except FitError as error:
             raise FitError(f"--cv {by}, fold {name}: {error}") from error
         rows = {split: np.sort(order[chosen]) for split, chosen in one.rows.items()}
         found.append(Fold(str(name), dataclasses.replace(one, rows=rows)))
-    return Folds(how, tuple(found))
+    return Folds(how + _sharing(in_order, folds), tuple(found))
+
+
+def _sharing(clips: Sequence[Clip], folds: np.ndarray) -> str:
+    """Return what any fold's test shares with its other clips, as the end of a line; or ""."""
+    found = {shared(clips, folds == name) for name in set(folds)}
+    columns = [name for name in ("speakers", "dialogues") if any(name in each for each in found)]
+    return f"; test shares {' and '.join(columns)} with train" if columns else ""
 
 
 def _left_out(
@@ -116,7 +135,7 @@ def _left_out(
 
 
 def _numbered(
-    clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: FoldUnit
+    clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: FoldUnit, cut: str
 ) -> tuple[str, np.ndarray, np.ndarray]:
     """Make ``count`` stratified folds of whole groups.
 
@@ -125,7 +144,10 @@ def _numbered(
     """
     if count < 2:
         raise OptionError(f"--cv {count}: expected a column, or at least 2 folds")
-    kind, groups = _grouped(clips, count, unit)
+    if cut == "clips":
+        expect_single_clips(clips, unit)
+    grouping = _grouped(clips, count, unit, cut)
+    kind, groups = grouping.kind, grouping.groups
     if len(set(groups)) < count:
         raise FitError(
             f"--cv {count}: expected at least as many {kind} as folds, got {len(set(groups))}"
@@ -137,73 +159,32 @@ def _numbered(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # rare classes cannot be in every fold
         cuts = cutter(count, shuffle=True, random_state=seed).split(
-            strata, _common(strata, count), groups
+            strata, common_strata(strata, count), groups
         )
         for number, (_, rows) in enumerate(cuts, start=1):
             folds[rows] = number
     if len(set(folds)) < count:
         raise FitError(f"--cv {count}: {kind} are too unequal for so many folds; take fewer")
-    return f"{count} folds of whole {kind}, stratified by label", groups, folds
+    unknown = unknown_speakers(clips) if "speakers" in kind else ""
+    how = f"{count} folds of whole {kind}, stratified by label"
+    return "; ".join(filter(None, (how, unknown))), groups, folds
 
 
-def _common(strata: np.ndarray, count: int) -> np.ndarray:
-    """Return the strata, or one common stratum if none has a clip for each fold.
-
-    scikit-learn raises an error in that case.
-    """
-    _, sizes = np.unique(strata, return_counts=True)
-    return strata if sizes.max() >= count else np.full_like(strata, "")
-
-
-def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit) -> tuple[str, np.ndarray]:
-    """Return what folds keep together: its name, and the group (N,) of each clip.
+def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit, cut: str) -> Grouping:
+    """Return what folds keep together: the best grouping that has a group for each fold.
 
     A clip without a speaker or dialogue is a group of its own.
     """
-    dialogues = _groups(clips, "dialogue")
-    has_speakers = any(clip.speaker for clip in clips)
-    has_dialogues = any(clip.dialogue for clip in clips)
-    if has_speakers:
-        speakers = _groups(clips, "speaker")
-        if not has_dialogues and unit == "clip":
-            return "speakers", speakers
-        both = _linked(speakers, dialogues)
-        _, sizes = np.unique(both, return_counts=True)
-        if len(sizes) >= count and sizes.max() <= MOST_IN_A_GROUP * len(clips):
-            return "speakers and dialogues", both
-    return ("dialogues" if has_dialogues else "clips"), dialogues
-
-
-def _groups(clips: Sequence[Clip], column: str) -> np.ndarray:
-    """Return the group (N,) of each clip by its value of a column; without a value, its id."""
-    values = [_value(clip, column) for clip in clips]
-    return np.array(
-        [f"v{v}" if v else f"c{clip.id}" for v, clip in zip(values, clips, strict=True)]
-    )
-
-
-def _linked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return groups, int64 (N,), so that rows with an equal value in either column share one.
-
-    Args:
-        first: (N,) values of one column.
-        second: (N,) values of the other column.
-    """
-    _, group = np.unique(first, return_inverse=True)
-    _, other = np.unique(second, return_inverse=True)
-    while True:
-        lowest = np.full(other.max() + 1, len(group))
-        np.minimum.at(lowest, other, group)
-        spread = np.full(group.max() + 1, len(group))
-        np.minimum.at(spread, group, lowest[other])
-        if (spread[group] == group).all():
-            return np.asarray(group)
-        group = spread[group]
+    largest = max(MOST_IN_A_GROUP, 1 / count)
+    ways = groupings(clips, unit, fewest=count, largest=largest) if cut == "groups" else []
+    if not ways:
+        return Grouping("clips", np.array([clip.id for clip in clips]))
+    return next((way for way in ways if len(set(way.groups)) >= count), ways[0])
 
 
 def _fold(
     clips: Sequence[Clip], strata: np.ndarray, groups: np.ndarray, is_tested: np.ndarray,
-    *, seed: int, unit: FoldUnit,
+    *, seed: int, unit: FoldUnit, are_classes: bool, cut: str,
 ) -> Splits:  # fmt: skip
     """Return the splits of one fold; ``val`` is whole groups of training clips if possible.
 
@@ -214,18 +195,22 @@ def _fold(
         is_tested: bool (N,), True for the clips of ``test``.
         seed: seed of the choice of ``val``.
         unit: ``dialogue``: dialogues stay whole.
+        are_classes: whether the labels are the classes to learn.
+        cut: ``clips``: ``val`` is single clips.
     """
     split = np.where(is_tested, "test", "train").astype(object)
     train = np.flatnonzero(~is_tested)
     notes: tuple[str, ...] = ()
-    if len(set(groups[train])) < len(train):
-        held_out = cut_groups(strata[train], groups[train], seed=seed)
+    if cut == "groups" and len(set(groups[train])) < len(train):
+        held_out = choose_groups(strata[train], groups[train], seed=seed, are_classes=are_classes)
         if held_out is not None:
             split[train[held_out]] = "val"
-            notes = (f"val: {len(held_out)} clips cut from train, whole groups",)
+            found = shared([clips[int(row)] for row in train], split[train] == "val")
+            sharing = f"; val shares {found} with train" if found else ""
+            notes = (f"val: {len(held_out)} clips cut from train, whole groups{sharing}",)
     named = [dataclasses.replace(clip, split=name) for clip, name in zip(clips, split, strict=True)]
-    found = assign_splits(named, strata.tolist(), seed=seed, unit=unit, are_classes=False)
-    return Splits(found.rows, (*notes, *found.notes), is_fold=True)
+    made = assign_splits(named, strata.tolist(), seed=seed, unit=unit, are_classes=False, cut=cut)
+    return Splits(made.rows, (*notes, *made.notes), is_fold=True)
 
 
 def _expect_whole_dialogues(clips: Sequence[Clip], values: np.ndarray, column: str) -> None:

@@ -18,9 +18,10 @@ from emo.heads.data.select import (
     subsample,
 )
 from emo.heads.data.streams import StreamSource, open_sources
-from emo.heads.data.targets import labelled_with_pairs, strata_of, task_of_cells
+from emo.heads.data.targets import labelled_with_pairs, strata_of
 from emo.heads.options import FitOptions
 from emo.manifest import Clip, Manifest
+from emo.manifest.tasks import near_classes_note, number_fault, task_of_cells
 from emo.ragged import Ragged
 from emo.store.backend.location import Location
 
@@ -73,10 +74,12 @@ def load_clips(
         uses_splits: False: take all labelled clips, whatever their split.
 
     Raises:
-        FitError: an unknown target or stream, or too many clips without features.
+        FitError: an unknown target or stream, a column of numbers with cells that are none, or too
+            many clips without features.
     """
     sources, notes = open_sources(features, options.streams)
     tasks = _tasks(manifest, options.targets, options.tasks)
+    notes += _notes_on_classes(manifest, tasks)
     annotated = _annotated(manifest, tasks)
     manifest = replace(manifest, clips=with_turns(manifest.clips))  # before clips are left out
     if not uses_splits:
@@ -125,7 +128,26 @@ def _tasks(manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str])
     for name in tasks:
         if name not in names:
             raise FitError(plugins.unknown("target of a task", name, names))
-    return {
-        name: tasks.get(name) or task_of_cells([clip.targets.get(name) for clip in manifest.clips])
-        for name in names
-    }
+    return {name: tasks.get(name) or _told_task(manifest, name) for name in names}
+
+
+def _told_task(manifest: Manifest, name: str) -> str:
+    """Return the task that the cells of a target suggest.
+
+    Raises:
+        FitError: the column is mostly numbers, but has other cells.
+    """
+    cells = {clip.id: clip.targets.get(name) for clip in manifest.clips}
+    fault = number_fault(name, cells)
+    if fault:
+        raise FitError(f"{manifest.path}: {fault}")
+    return task_of_cells(cells.values())
+
+
+def _notes_on_classes(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:
+    """Return a warning for each target with classes that differ only in case, blanks or ``.0``."""
+    notes = [
+        near_classes_note(name, task, [clip.targets.get(name) for clip in manifest.clips])
+        for name, task in tasks.items()
+    ]
+    return [note for note in notes if note]

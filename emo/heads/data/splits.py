@@ -1,6 +1,5 @@
 """Splits: train, val and test as in the manifest; a split that it lacks is taken from train."""
 
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +8,18 @@ from typing import Literal
 import numpy as np
 
 from emo.errors import FitError
+from emo.heads.data.groups import (
+    CUT_SHARE,
+    FEWEST_GROUPS,
+    MOST_IN_A_GROUP,
+    choose_groups,
+    groupings,
+    shared,
+    unknown_speakers,
+)
 from emo.manifest import Clip
 
 SPLITS = ("train", "val", "test")
-CUT_SHARE = 0.15
-"""Share of the training clips that a split made here gets."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +42,13 @@ def assign_splits(
     seed: int,
     unit: Literal["clip", "dialogue"] = "clip",
     are_classes: bool = True,
+    cut: str = "groups",
 ) -> Splits:
     """Take ``val`` from ``train`` if there is none, and ``test`` too if no clip has a split.
+
+    Whole groups are taken, see :func:`emo.heads.data.groups.groupings`. A note on each split that
+    is made names what it shares with train. ``val`` may share both where
+    train has too few groups.
 
     Args:
         clips: the clips of the fit.
@@ -46,9 +57,11 @@ def assign_splits(
         unit: ``dialogue``: dialogues stay whole.
         are_classes: True: the labels are the classes to learn; False: they are only for
             stratification.
+        cut: ``clips``: take single clips, whatever speakers and dialogues they share.
 
     Raises:
-        FitError: no clip to train on, a split with one class, or a label that is not in train.
+        FitError: no clip to train on, a split with one class, a label that is not in train, or no
+            group that can be held out for ``test``.
     """
     split = np.array([clip.split or "" for clip in clips], dtype=object)
     missing = [] if (split == "val").any() else ["val"]
@@ -57,11 +70,14 @@ def assign_splits(
         missing = ["test", "val"]
     if not (split == "train").any():
         raise FitError("split train has no clip with a label and features; check the split column")
+    if missing and cut == "clips":
+        expect_single_clips(clips, unit)
     notes = []
     for name in missing:
         held_out, how = _cut(
-            clips, np.array(labels), split, seed=seed, unit=unit, are_classes=are_classes
-        )
+            name, clips, np.array(labels), split,
+            seed=seed, unit=unit, are_classes=are_classes, cut=cut,
+        )  # fmt: skip
         train = np.array(labels)[split == "train"]
         # check_classes has a better message for a train of one class
         if not len(held_out) and (not are_classes or len(set(train)) > 1):
@@ -121,6 +137,7 @@ def check_classes(
 
 
 def _cut(
+    name: str,
     clips: Sequence[Clip],
     labels: np.ndarray,
     split: np.ndarray,
@@ -128,70 +145,91 @@ def _cut(
     seed: int,
     unit: str,
     are_classes: bool,
+    cut: str,
 ) -> tuple[np.ndarray, str]:
     """Choose rows of train to hold out, int64 (held out,), and say in words how.
 
     Args:
+        name: ``val`` or ``test``, the split to make.
         clips: all N clips.
-        labels: (N,) label of each clip.
+        labels: (N,) label of each clip, "" where unlabelled.
         split: (N,) split of each clip so far.
         seed: seed of the random choices.
         unit: ``dialogue``: dialogues stay whole.
         are_classes: whether the labels are the classes to learn.
+        cut: ``clips``: take single clips.
+
+    Raises:
+        FitError: no groups can be held out, and single clips would leave ``test`` no new speaker
+            or break the dialogues that the head reads.
     """
     train = np.flatnonzero(split == "train")
-    if are_classes and len(set(labels[train])) < 2:  # check_classes raises the error
+    if are_classes and len(set(labels[train]) - {""}) < 2:  # check_classes raises the error
         return train[:0], "not possible"
-    if unit == "dialogue":
-        return train[_cut_dialogues(clips, labels, train, seed=seed)], "whole dialogues"
-    tested = [clip for clip, name in zip(clips, split, strict=True) if name == "test"]
-    tests_speakers = {clip.speaker for clip in tested} - {None}
-    for column in ("speaker", "dialogue"):
-        groups = np.array([getattr(clips[int(row)], column) or "" for row in train])
-        if column == "speaker" and tests_speakers & set(groups):
-            continue  # test shares speakers with train, so val may too
-        held_out = cut_groups(labels[train], groups, seed=seed) if all(groups) else None
+    trained = [clips[int(row)] for row in train]
+    # a val needs two groups of train only: test has others already
+    fewest, largest = (FEWEST_GROUPS, MOST_IN_A_GROUP) if name == "test" else (2, 0.5)
+    ways = groupings(trained, unit, fewest=fewest, largest=largest)
+    usable = [] if cut == "clips" else ways
+    tested = {clip.speaker for clip, of in zip(clips, split, strict=True) if of == "test"} - {None}
+    if tested & {clip.speaker for clip in trained}:  # test shares speakers with train: val may too
+        usable = [way for way in usable if way.kind == "dialogues"]
+    if unit == "dialogue" and name == "test":  # val must be whole dialogues, too
+        usable = [way for way in usable if len(set(way.groups)) >= FEWEST_GROUPS]
+    for way in usable:
+        held_out = choose_groups(labels[train], way.groups, seed=seed, are_classes=are_classes)
         if held_out is not None:
-            return train[held_out], f"whole {column}s, stratified by label"
-    return train[_cut_clips(labels[train], seed=seed)], "stratified by label"
+            break
+    else:
+        if ways and cut == "groups":
+            _expect_clips_may_be_cut(name, trained, unit)
+        held_out, way = _cut_clips(labels[train], seed=seed), None
+    how = f"whole {way.kind}, stratified by label" if way else "stratified by label"
+    is_held_out = np.isin(np.arange(len(train)), held_out)
+    return train[held_out], "; ".join(filter(None, (
+        how if cut == "groups" or not ways else f"{how}, as --cut clips says",
+        _sharing(name, trained, is_held_out),
+        unknown_speakers(trained) if way and "speakers" in way.kind else "",
+    )))  # fmt: skip
 
 
-def _cut_dialogues(
-    clips: Sequence[Clip], labels: np.ndarray, train: np.ndarray, *, seed: int
-) -> np.ndarray:
-    """Choose whole dialogues to hold out; return their indices in ``train``."""
-    groups = np.array([clips[int(row)].dialogue or clips[int(row)].id for row in train])
-    held_out = cut_groups(labels[train], groups, seed=seed)
-    if held_out is None:
+def _sharing(name: str, trained: Sequence[Clip], is_held_out: np.ndarray) -> str:
+    """Return what a split that is cut from train shares with the rest of it; "" for nothing."""
+    found = shared(trained, is_held_out)
+    return f"{name} shares {found} with train" if found else ""
+
+
+def expect_single_clips(clips: Sequence[Clip], unit: str) -> None:
+    """Raise if single clips cannot be cut, because the head reads whole dialogues."""
+    if unit == "dialogue" and any(clip.dialogue for clip in clips):
         raise FitError(
-            f"{len(set(groups))} dialogues of train: none can be held out without losing a class; "
-            "say in the split column which clips are val and test"
+            "--cut clips: this head reads whole dialogues, which single clips would break; leave "
+            "--cut out, or choose a head that reads clips"
         )
-    return held_out
 
 
-def cut_groups(labels: np.ndarray, groups: np.ndarray, *, seed: int) -> np.ndarray | None:
-    """Choose whole groups with about ``CUT_SHARE`` of all rows to hold out.
-
-    Args:
-        labels: (N,) label of each row; the rest must keep all of them.
-        groups: (N,) group of each row.
-        seed: seed of the random choices.
-
-    Returns:
-        int64 rows to hold out; None if no choice of groups is good enough.
-    """
-    folds = min(round(1 / CUT_SHARE), len(set(groups)))
-    if folds < 3:
-        return None
-    from sklearn.model_selection import StratifiedGroupKFold  # seconds to import
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # rare classes cannot be in every fold
-        cutter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        held_out = [rows for _, rows in cutter.split(labels, labels, groups)]
-    allowed = [rows for rows in held_out if _leaves_all_classes(labels, rows)]
-    return min(allowed, key=lambda rows: _unlikeness(labels, rows), default=None)
+def _expect_clips_may_be_cut(name: str, trained: Sequence[Clip], unit: str) -> None:
+    """Raise if a split must be whole groups, none of which can be held out."""
+    counts = {
+        column: len({getattr(clip, column) for clip in trained} - {None, ""})
+        for column in ("speaker", "dialogue")
+    }
+    found = " and ".join(
+        f"{count} {column}{'' if count == 1 else 's'}" for column, count in counts.items() if count
+    )
+    if unit == "dialogue" and counts["dialogue"]:
+        raise FitError(
+            f"{counts['dialogue']} dialogues of train: none can be held out without losing a "
+            "class; say in the split column which clips are val and test"
+        )
+    if name == "test":
+        others = " or ".join(f"{column}s" for column, count in counts.items() if count)
+        raise FitError(
+            f"no test can be cut whose {others} are not in train too: the {len(trained)} clips "
+            f"have {found}, and train must keep every class. Say in the split column which clips "
+            "are val and test, cross-validate with --cv speaker (where there are several), or cut "
+            f"single clips with --cut clips: test then shares {others} with train."
+        )
 
 
 def _cut_clips(labels: np.ndarray, *, seed: int) -> np.ndarray:
@@ -202,21 +240,3 @@ def _cut_clips(labels: np.ndarray, *, seed: int) -> np.ndarray:
         rows = random.permutation(np.flatnonzero(labels == label))
         held_out.append(rows[: min(max(1, round(CUT_SHARE * len(rows))), len(rows) - 1)])
     return np.sort(np.concatenate(held_out))
-
-
-def _leaves_all_classes(labels: np.ndarray, held_out: np.ndarray) -> bool:
-    """Return whether the rest has every class, and the held out rows two of them."""
-    rest = np.delete(labels, held_out)
-    share = len(held_out) / len(labels)
-    return (
-        set(rest) == set(labels)
-        and len(set(labels[held_out])) >= min(2, len(set(labels)))
-        and share <= 0.4  # one group may hold most clips
-    )
-
-
-def _unlikeness(labels: np.ndarray, held_out: np.ndarray) -> float:
-    """Return how far the held out rows are from ``CUT_SHARE`` of each class; 0: exactly that."""
-    names, totals = np.unique(labels, return_counts=True)
-    counts = np.array([(labels[held_out] == name).sum() for name in names])
-    return float(np.abs(counts - CUT_SHARE * totals).sum() / len(labels))

@@ -9,14 +9,13 @@ import numpy as np
 
 from emo.errors import FitError, OptionError
 from emo.heads.labels import Task, Width
+from emo.manifest.tasks import NONE, number_advice, number_in, parts
 
 TASKS: tuple[Task, ...] = get_args(Task)
 """All tasks."""
-SEPARATOR = "|"
-"""Character between the classes of a multi-label cell."""
-NONE, NEUTRAL, YES = "none", "neutral", "yes"
-"""Words of pair targets: the class 0, no pair (also a cell without classes or causes); the emotion
-whose pairs are ignored; the class of pairs in cells that name no emotion."""
+NEUTRAL, YES = "neutral", "yes"
+"""Words of pair targets: the emotion whose pairs are ignored; the class of pairs in cells that name
+no emotion. Class 0, no pair, is ``NONE``."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +59,6 @@ def targets_of(document: Mapping[str, Any]) -> tuple[Target, ...]:
     return tuple(
         Target(**{**target, "classes": tuple(target["classes"])}) for target in document["targets"]
     )
-
-
-def task_of_cells(cells: Sequence[str | None]) -> Task:
-    """Return the task that cells suggest.
-
-    It is ``regress`` if all are numbers and not all whole, ``multilabel`` if any has a ``|``, and
-    ``classify`` otherwise.
-    """
-    known = [cell for cell in cells if cell]
-    values = [_number(cell) for cell in known]
-    if known and all(not math.isnan(value) for value in values):
-        is_whole = all(float(value).is_integer() for value in values)
-        return "classify" if is_whole else "regress"
-    return "multilabel" if any(SEPARATOR in cell for cell in known) else "classify"
 
 
 def fit_target(name: str, task: str, cells: Sequence[str | None]) -> Target:
@@ -198,24 +183,15 @@ def causes(cell: str, name: str) -> list[tuple[str, int]]:
     return found
 
 
-def parts(cell: str) -> list[str]:
-    """Return the classes that a multi-label cell names.
-
-    >>> parts("joy|fear"), parts("none")
-    (['joy', 'fear'], [])
-    """
-    return [] if cell == NONE else [part for part in map(str.strip, cell.split(SEPARATOR)) if part]
-
-
 def number_of(cell: str, name: str) -> float:
     """Return the number in a cell.
 
     Raises:
         FitError: the cell holds no finite number; the message names the column.
     """
-    value = _number(cell)
+    value = number_in(cell)
     if not math.isfinite(value):
-        hint = "; --task classify takes words" if math.isnan(value) else ", a finite one"
+        hint = f"; {number_advice(cell)}" if math.isnan(value) else ", a finite one"
         raise FitError(f"{name} {cell!r}: expected a number{hint}")
     return value
 
@@ -227,7 +203,7 @@ def strata_of(task: str, cells: Sequence[str | None]) -> list[str]:
     has causes.
     """
     if task == "regress":
-        values = np.array([_number(cell) if cell else np.nan for cell in cells])
+        values = np.array([number_in(cell) if cell else np.nan for cell in cells])
         if np.isnan(values).all():  # cells are words: fit_target raises the error
             return ["" for _ in cells]
         edges = np.nanquantile(values, [0.25, 0.5, 0.75])
@@ -240,11 +216,3 @@ def strata_of(task: str, cells: Sequence[str | None]) -> list[str]:
     if task == "pairs":
         return [YES if cell and cell != NONE else NONE for cell in cells]
     return [cell or "" for cell in cells]
-
-
-def _number(cell: str) -> float:
-    """Return the number in a cell, NaN if it is none."""
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan

@@ -56,7 +56,10 @@ def ablate(
         )
     if (out / RUN_FILE).exists():
         raise FitError(f"{out} is a run; --ablate makes a folder of runs: choose another --out")
-    for option, names in (("spec-augment", options.spec_augment), ("scaling", options.scaling)):
+    for option, names in (
+        ("spec-augment", options.loop.spec_augment),
+        ("scaling", options.scaling),
+    ):
         for name in set(names) - set(streams):
             raise FitError(plugins.unknown(f"stream of --{option}", name, streams))
     notes = []
@@ -86,10 +89,9 @@ def _of_subset(options: FitOptions, subset: tuple[str, ...], *, is_whole: bool) 
 
     Clips without any stream of a smaller subset are left out of its run, however many they are.
     """
-    return dataclasses.replace(
-        options,
+    return options.replace(
         streams=subset,
-        spec_augment=tuple(name for name in options.spec_augment if name in subset),
+        spec_augment=tuple(name for name in options.loop.spec_augment if name in subset),
         scaling={name: words for name, words in options.scaling.items() if name in subset},
         missing=options.missing and len(subset) > 1,
         allow_missing=options.allow_missing if is_whole else 1.0,

@@ -132,6 +132,7 @@ def _cut(loaded: LabelledClips, request: FitRequest, by: str) -> Folds:
         seed=request.options.first_seed,
         unit=request.kind.unit,
         are_classes=loaded.are_strata_classes,
+        cut=request.options.cut,
     )
 
 

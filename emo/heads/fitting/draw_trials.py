@@ -60,7 +60,7 @@ def with_values(options: FitOptions, values: Mapping[str, Any]) -> FitOptions:
         if name.startswith(HEAD_PREFIX)
     }
     loop = {name: value for name, value in values.items() if not name.startswith(HEAD_PREFIX)}
-    return dataclasses.replace(options, head_options={**options.head_options, **own}, **loop)
+    return options.replace(head_options={**options.head_options, **own}, **loop)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Turn the words of the command line into `FitOptions`: targets, tasks, weights, head options."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,9 +39,8 @@ def fit_options(
     head = fields.get("head", FitOptions.head)
     has_preset_head = preset is not None and head == find_preset(preset).head
     own = find_preset(preset).head_options if preset and has_preset_head else {}
-    found = FitOptions(**fields)
-    return dataclasses.replace(
-        found,
+    found = FitOptions.of(**fields)
+    return found.replace(
         tasks=_tasks(tasks, found.targets),
         target_weights=_weights(weights),
         head_options={**own, **plugins.split_options(option, [head])[head]},

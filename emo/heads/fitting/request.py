@@ -105,17 +105,17 @@ def check_request(kind: type[Head], data: Data, options: FitOptions) -> None:
             )
     own: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
     check_options_used(kind, own, options, streams=len(data.dims))
-    if options.mixup and kind.unit == "dialogue":
+    if options.loop.mixup and kind.unit == "dialogue":
         raise FitError(
             f"head {options.head} reads whole dialogues, which --mixup cannot mix. Leave --mixup "
             "out, or choose another head."
         )
-    for stream in options.spec_augment:
+    for stream in options.loop.spec_augment:
         if stream not in data.dims:
             raise FitError(plugins.unknown("stream of --spec-augment", stream, data.dims))
     changes = {
-        "--spec-augment": options.spec_augment,
-        "--modality-dropout": options.modality_dropout,
+        "--spec-augment": options.loop.spec_augment,
+        "--modality-dropout": options.loop.modality_dropout,
     }
     given = [name for name, value in changes.items() if value]
     if kind.joins_streams and given:

@@ -228,14 +228,15 @@ def _open_journal(journal: Path | None, name: str) -> "Study":
         name: name of the study; a search of another question has another name.
     """
     import optuna
+    from optuna.storages import BaseStorage, JournalStorage
+    from optuna.storages.journal import JournalFileBackend
 
-    storage = None
+    storage: BaseStorage | None = None
     if journal is not None:
         journal.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna calls the journal experimental
-            backend = optuna.storages.journal.JournalFileBackend(str(journal))
-            storage = optuna.storages.JournalStorage(backend)
+            storage = JournalStorage(JournalFileBackend(str(journal)))
     return optuna.create_study(
         study_name=name, storage=storage, direction="maximize", load_if_exists=True
     )

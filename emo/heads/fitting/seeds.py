@@ -102,7 +102,7 @@ def _train_seeds(
     # a solver gives the same head for every seed
     seeds = options.all_seeds[:1] if head.is_solved else options.all_seeds
     work = _FitSeed(build, pooled, data.targets, options, checkpoints)
-    is_small = has_small_steps(head, pooled["train", ALL_STREAMS], options.batch_size)
+    is_small = has_small_steps(head, pooled["train", ALL_STREAMS], options.loop.batch_size)
     processes = slots(len(seeds), is_small=is_small)
     with torch_threads(1 if is_small or processes > 1 else None):
         found = list(

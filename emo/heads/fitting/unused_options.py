@@ -29,7 +29,7 @@ def check_options_used(kind: type[Head], own: Any, options: FitOptions, *, strea
     defaults = LoopOptions()
     typed = {}
     for name in kind.unused_options(own, streams=streams):
-        value, default = getattr(options, name), getattr(defaults, name)
+        value, default = getattr(options.loop, name), getattr(defaults, name)
         of_preset = preset.options.get(name, default) if preset else default
         if value not in (default, of_preset):
             typed[name] = value

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emo.heads.head import TEMPERATURE, Batch, Head, Loss, task_of
 from emo.heads.layers.clip_statistics import COUNTS, ClipStatistics
-from emo.heads.options import OF_LOSS, OF_STEPS
+from emo.heads.options import LOSS_OPTIONS, STEP_OPTIONS
 from emo.heads.solvers.path import Solution, solve_path
 from emo.heads.solvers.ridge import ridge_path, wanted_of
 from emo.heads.solvers.temperature import fit_temperature
@@ -162,7 +162,7 @@ class LinearHead(Head):
         if options.solver == "adamw":
             return ()
         is_late = options.fusion == "late" and streams > 1
-        return OF_STEPS if options.solver == "lbfgs" or is_late else OF_STEPS + OF_LOSS
+        return STEP_OPTIONS if options.solver == "lbfgs" or is_late else STEP_OPTIONS + LOSS_OPTIONS
 
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """Yield the optimum at each penalty, strongest first; with late fusion, one candidate."""

@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.runs.paired_bootstrap import Paired, paired_bootstrap
-from emo.table import format_table
-
-if TYPE_CHECKING:
-    pass
 from emo.heads.runs.scored_run import ScoredRun
+from emo.table import fit_lines, format_table
+
+DESCRIBING = ("head", "streams", "scored on", "clips", "seeds")
+"""Columns that are named once above the table when all its runs agree in them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +38,15 @@ class Comparison:
         for target, task in dict.fromkeys(_table_of(run) for run in self.runs):
             runs = [run for run in self.runs if _table_of(run) == (target, task)]
             title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
-            rows = [row for run in runs for row in (run.row(over), *run.missing_rows(over))]
-            names = dict.fromkeys(name for row in rows for name in row)
-            table = format_table([{name: row.get(name) for name in names} for row in rows])
             drawn = " or ".join(dict.fromkeys(f"{run.drawn_over(over)}s" for run in runs))
             parts.append(
-                f"{title}\n\n{table}\nmean ± std over seeds, interval: bootstrap over {drawn}"
+                f"{title}{_ranking(runs, over)}\n"
+                f"mean ± std over seeds, interval: bootstrap over {drawn}"
             )
         if self.paired is not None:
             parts.append(self.paired.table())
         if self.notes:
-            parts.append("\n".join(f"- {note}" for note in self.notes))
+            parts.append("\n".join(fit_lines(f"- {note}") for note in self.notes))
         return "\n\n".join(parts)
 
 
@@ -90,7 +87,32 @@ def compare_runs(
     return Comparison(ranked, paired, (*notes, *_unlike(ranked)), interval_over)
 
 
+def _ranking(runs: Sequence[ScoredRun], over: str) -> str:
+    """Return what all runs share, in a sentence, and the table of what differs.
+
+    Args:
+        runs: runs of one target and task.
+        over: what intervals are drawn over, see :attr:`Comparison.interval_over`.
+    """
+    ours = [run.row(over) for run in runs]
+    rows = [
+        row for run, own in zip(runs, ours, strict=True) for row in (own, *run.missing_rows(over))
+    ]
+    shared = [
+        name for name in DESCRIBING if len(runs) > 1 and len({str(row[name]) for row in ours}) == 1
+    ]
+    names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in shared]
+    table = format_table([{name: row.get(name) for name in names} for row in rows])
+    told = "; ".join(f"{name} {ours[0][name]}" for name in shared)
+    return fit_lines(f", all runs: {told}" if told else "") + f"\n\n{table}"
+
+
 def _scored(path: Path, target: str | None) -> ScoredRun:
+    """Read what a run says about a target; None: its first target.
+
+    Raises:
+        FitError: the folder is no run, or has no such target.
+    """
     document = read_document(path)
     known = {found.name: found for found in targets_of(document)}
     name = document["target"] if target is None else target
@@ -117,6 +139,6 @@ def _unlike(runs: Sequence[ScoredRun]) -> list[str]:
             notes.append(
                 f"{run.path} was scored on other clips or labels than {first.path} "
                 f"({len(clips & expected):,} of {len(clips):,} are the same): their "
-                "places in the table do not compare"
+                "ranks in the table do not compare"
             )
     return notes

@@ -89,6 +89,7 @@ class Paired:
         )
 
     def _verdict(self) -> str:
+        """Return a sentence on which run has the better headline score, if the clips tell it."""
         name = HEADLINES[self.target.task]
         found = self.differences[name]
         if found.contains_zero:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from emo.heads.data.data import Split
-from emo.heads.data.targets import NONE, SEPARATOR, Target
+from emo.heads.data.targets import Target
 from emo.heads.metrics.scores import Scores
+from emo.manifest.tasks import NONE, SEPARATOR
 
 if TYPE_CHECKING:
     import pandas as pd

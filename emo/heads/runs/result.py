@@ -170,7 +170,9 @@ class FitResult:
         lines += [
             f"{self.options.head} on {streams} -> {target.name}",
             "",
-            format_table([row for split in found for row in self._rows(split, found[split])]),
+            format_table(
+                [row for split in found for row in self._rows(split, found[split])], keys=3
+            ),
             self._legend(found),
         ]
         if self.missing[target.name]:

@@ -9,8 +9,9 @@ import numpy as np
 
 from emo.errors import EmoError, FitError
 from emo.heads.data.interval_groups import DIALOGUE, value_of
-from emo.heads.data.targets import Target, parts
+from emo.heads.data.targets import Target
 from emo.manifest import Clip, read_manifest
+from emo.manifest.tasks import parts
 
 if TYPE_CHECKING:
     import pandas as pd

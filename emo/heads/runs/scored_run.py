@@ -14,7 +14,7 @@ from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, TITLES, bootstrap, usable_groups
 from emo.heads.runs.files import NOT_FINITE, check_probabilities, known_number, predictions_file
 from emo.heads.runs.scored_rows import has_dialogues, numbers_of, rows_by_seed, values_of_column
-from emo.table import with_spread
+from emo.table import fold_streams, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ class ScoredRun:
         return {
             "run": str(self.path),
             "head": self.document["head"]["name"],
-            "streams": ", ".join(self.document["streams"]),
+            "streams": fold_streams(self.document["streams"]),
             "scored on": self._scored_on,
             **self._scores_row(self.metrics, self.interval(over)),
         }
@@ -162,8 +162,8 @@ class ScoredRun:
                     metrics[self.split],
                     metrics[self.split]["interval"][headline] if is_same else None,
                 ),
-                "run": "",
-                "streams": name,
+                "run": f"  {name}",
+                "streams": "",
                 **shown,
             }
             for name, metrics in found.items()

@@ -220,7 +220,7 @@ def options_document(options: FitOptions, head_options: Mapping[str, Any]) -> di
         options: options of the fit.
         head_options: the head's own options, defaults included.
     """
-    fields = dataclasses.asdict(options)
+    fields = options.flat()
     head = {"name": fields.pop("head"), "options": dict(head_options)}
     for name in ("head_options", "target"):  # ``head`` and ``targets`` hold these
         del fields[name]

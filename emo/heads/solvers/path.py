@@ -5,13 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from emo.heads.solvers.lbfgs import Objective, lbfgs
 from emo.heads.solvers.preconditioner import CovarianceFactors, WhitenedCoordinates, bias_hessian
-
-SPARSE_BELOW = 0.05
-"""Share of non-zeros under which products skip the zeros (hashed text has 0.5 %)."""
+from emo.heads.solvers.products import DenseProducts, Products, is_sparse, products_of
 
 WIDEST_COVARIANCE = 4096
 """Largest number of columns for which the covariance is worth computing; with more columns, their
@@ -26,9 +23,6 @@ Larger ones change no loss that float32 can tell apart, but under weak penalties
 of held-out clips change by .02."""
 BIAS_STEPS = 30
 """Largest number of steps when only biases are solved."""
-
-_Bags = tuple[Tensor, Tensor, Tensor]
-"""Arguments of ``embedding_bag``: the rows that each bag adds, the offsets of bags, the factors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +62,8 @@ def solve_path(
     rows = rows if len(used) == rows.shape[1] else rows[:, used]
     rows, axes = _few_columns(rows)
     centre = rows.mean(0)
-    products = _product(rows)
-    is_square = isinstance(products, _Dense) and rows.shape[1] <= WIDEST_COVARIANCE
+    products = products_of(rows)
+    is_square = isinstance(products, DenseProducts) and rows.shape[1] <= WIDEST_COVARIANCE
     covariance = _covariance(rows, centre) if is_square else _variances(rows, centre)
     model = _Model(loss, products, centre, outputs, rows.new_tensor(penalties))
     weights, biases, losses = _optima(model, CovarianceFactors(covariance))
@@ -89,7 +83,7 @@ class _Model:
 
     loss: Callable[[Tensor], Tensor]
     """Maps logits (N, C) to a scalar."""
-    rows: "_Rows"
+    rows: Products
     """Products with the inputs (N, D), dense or sparse."""
     centre: Tensor
     """float32 (D,): mean of each column."""
@@ -184,7 +178,7 @@ def _few_columns(rows: Tensor) -> tuple[Tensor, Tensor | None]:
         The inputs in that basis, (N, N), and the basis, (D, N); or the inputs unchanged, and None.
     """
     is_wide = rows.shape[1] >= WIDE * rows.shape[0]
-    if not is_wide or int(rows.count_nonzero()) < SPARSE_BELOW * rows.numel():
+    if not is_wide or is_sparse(rows):
         return rows, None
     axes, coordinates = torch.linalg.qr(rows.T)
     return coordinates.T.contiguous(), axes
@@ -209,69 +203,3 @@ def _variances(rows: Tensor, centre: Tensor) -> Tensor:
     """Return the variance of each column: (N, D) -> (D,)."""
     squares: Tensor = torch.linalg.vector_norm(rows, dim=0).square() / len(rows)
     return (squares - centre.square()).clamp(min=0)
-
-
-class _Dense:
-    """Products of dense inputs (N, D) with weights and with gradients."""
-
-    def __init__(self, rows: Tensor) -> None:
-        self.shape = rows.shape
-        self._rows = rows
-
-    def across(self, weight: Tensor) -> Tensor:
-        """Multiply weights with the transposed inputs: (C, D) -> (C, N)."""
-        return weight @ self._rows.T
-
-    def down(self, slopes: Tensor) -> Tensor:
-        """Multiply gradients by logits with the inputs: (C, N) -> (C, D)."""
-        return slopes @ self._rows
-
-
-class _Sparse:
-    """Products of sparse inputs (N, D) with weights and with gradients, from the non-zeros alone.
-
-    torch's own sparse products are 20 times slower.
-    """
-
-    def __init__(self, rows: Tensor) -> None:
-        self.shape = rows.shape
-        clips, columns = rows.nonzero(as_tuple=True)
-        values = rows[clips, columns]
-        by_column = columns.argsort(stable=True)
-        self._across = columns, _offsets(clips, rows.shape[0]), values
-        offsets = _offsets(columns, rows.shape[1])
-        self._down = clips[by_column], offsets, values[by_column]
-
-    def across(self, weight: Tensor) -> Tensor:
-        """Multiply weights with the transposed inputs: (C, D) -> (C, N)."""
-        return _sum_bags(weight, self._across)
-
-    def down(self, slopes: Tensor) -> Tensor:
-        """Multiply gradients by logits with the inputs: (C, N) -> (C, D)."""
-        return _sum_bags(slopes, self._down)
-
-
-_Rows = _Dense | _Sparse
-
-
-def _product(rows: Tensor) -> _Rows:
-    """Return sparse products if few inputs (N, D) are non-zero, else dense ones."""
-    is_dense = int(rows.count_nonzero()) >= SPARSE_BELOW * rows.numel()
-    return _Dense(rows) if is_dense else _Sparse(rows)
-
-
-def _sum_bags(table: Tensor, bags: _Bags) -> Tensor:
-    """Sum columns of a table into bags: (C, columns) -> (C, bags)."""
-    columns, offsets, values = bags
-    sums = functional.embedding_bag(
-        columns, table.T.contiguous(), offsets, mode="sum", per_sample_weights=values,
-        include_last_offset=True,
-    )  # fmt: skip
-    return sums.T.contiguous()
-
-
-def _offsets(groups: Tensor, count: int) -> Tensor:
-    """Return the offsets, int64 (count + 1,), of groups that are sorted by their number."""
-    offsets = torch.zeros(count + 1, dtype=torch.int64)
-    torch.cumsum(groups.bincount(minlength=count), 0, out=offsets[1:])
-    return offsets

@@ -91,6 +91,7 @@ def mix(batch: Batch, order: np.ndarray, share: float) -> Batch:
 
 
 def _mixed(tokens: Ragged, others: Ragged, share: float) -> Ragged:
+    """Mix the tokens of N clips with those of N partners, see :func:`mix`."""
     clips = segment_ids(tokens.offsets)
     lengths, other_lengths = tokens.lengths, others.lengths
     position = torch.arange(len(clips)) - tokens.offsets[clips]

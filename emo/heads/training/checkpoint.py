@@ -81,14 +81,21 @@ class Checkpoints:
         self._written[seed] = time.monotonic()
 
     def _path(self, name: str) -> Path:
+        """Return the path of a checkpoint file, such as ``finished-0``."""
         return self.folder / f"{name}.safetensors"
 
     def _write(self, name: str, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Write a checkpoint file: tensors, and facts as JSON in its metadata."""
         text = json.dumps({**facts, "question": self.question})
         ours = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
         _put(self._path(name), lambda part: save_file(ours, part, metadata={"facts": text}))
 
     def _read(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """Read the tensors and facts of a checkpoint file; None if there is no such file.
+
+        Raises:
+            FitError: the file is damaged, or another fit wrote it.
+        """
         path = self._path(name)
         if not path.is_file():
             return None
@@ -191,4 +198,5 @@ def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _rows(history: Iterable[Round]) -> list[dict[str, Any]]:
+    """Return rounds as dictionaries, for JSON."""
     return [dataclasses.asdict(each) for each in history]

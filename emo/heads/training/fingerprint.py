@@ -17,9 +17,10 @@ from emo.heads.options import FitOptions
 
 REPORTED = ("interval_over", "all_probabilities")
 """Options that change what a run reports, but no head."""
-_IGNORED = ("search", "seeds", "threads", *REPORTED)
+_IGNORED = ("search", "seeds", "threads", "cut", *REPORTED)
 """Options that are no part of a question: the number of trials, of seeds and of threads, and those
-that only change what is reported."""
+that only change what is reported; how clips are cut, because the clips of each split are part of
+it."""
 HASHED_FIELDS = ("clips", "labels", "dialogues", "tokens", "recipes")
 """Fields of a question that are hashes."""
 
@@ -30,11 +31,10 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
     The hashes cover the ids, labels, dialogues and numbers of tokens of the clips of each split,
     and the recipes of the streams.
     """
-    asked = dataclasses.asdict(options)
     splits = data.splits.items()
     targets = [dataclasses.asdict(target) for target in data.targets]
     recipes = {source.name: source.recipe.fingerprint for source in data.sources}
-    facts = {name: value for name, value in asked.items() if name not in _IGNORED}
+    facts = {name: value for name, value in options.flat().items() if name not in _IGNORED}
     found = {
         **facts,
         "target": options.targets,
@@ -92,11 +92,13 @@ def _tokens(split: Split) -> dict[str, str]:
 
 
 def _hash(facts: Any) -> str:
+    """Return a hash of anything that JSON can hold, 16 hexadecimal digits."""
     text = json.dumps(facts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _hash_of_tensor(tensor: Tensor) -> str:
+    """Return a hash of a tensor's shape and values, 16 hexadecimal digits."""
     digest = hashlib.sha256(str(tuple(tensor.shape)).encode())
     digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

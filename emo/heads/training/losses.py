@@ -23,6 +23,7 @@ def make_loss(train: Batch, options: LoopOptions) -> Loss:
     class_weights: dict[str, Tensor] = {}
 
     def weights_of(target: str, classes: int) -> Tensor | None:
+        """Return the class weights of a target, float32 (C,), or None; computed once."""
         learnt = train.targets[target]
         if not (options.class_weights and is_classes(learnt)):
             return None

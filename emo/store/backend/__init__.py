@@ -1,6 +1,6 @@
-"""A local folder or a bucket behind one face: names, whole-file commits, ranged reads, cache.
+"""Files of a store in a local folder or a bucket: names, whole-file commits, range reads, cache.
 
-Knows no part.
+Promises: nothing here knows what the files hold.
 
 May import: errors, store.recipe.
 Read first: location.py.

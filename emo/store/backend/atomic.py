@@ -1,4 +1,4 @@
-"""Files and folders that appear whole under their name or not at all, and what they hash to."""
+"""Write files and folders that appear whole under their name or not at all; hash them."""
 
 import errno
 import hashlib
@@ -16,10 +16,10 @@ from emo.store.backend.location import local
 
 @contextmanager
 def appearing(out: Path) -> Iterator[Path]:
-    """A temporary path beside ``out`` that becomes ``out`` when the block is left normally.
+    """Yield a temporary path that is renamed to ``out`` when the block ends without an exception.
 
     Raises:
-        StoreError: ``out`` exists, or nothing can be written there.
+        StoreError: ``out`` exists, or cannot be written.
     """
     out = local(out, "what is written here").absolute()
     if out.exists() or out.is_symlink():
@@ -38,10 +38,10 @@ def appearing(out: Path) -> Iterator[Path]:
 
 
 def temporary_beside(out: Path) -> Path:
-    """A new folder beside ``out``; those that processes killed on this machine left are removed.
+    """Make a temporary folder beside ``out``; remove those of dead processes of this machine.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be made.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     start = f"{TEMPORARY}{out.name}-{host()}-"
@@ -54,17 +54,18 @@ def temporary_beside(out: Path) -> Path:
 
 
 def _failed(out: Path, error: OSError) -> StoreError:
+    """Return the error message for a failed write to ``out``."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return StoreError(
             f"{out}: no space left to write; nothing is kept. Free some, then repeat."
         )
     is_in_the_way = error.errno in {errno.EEXIST, errno.ENOTDIR}
     why = "a file is where its folder should be" if is_in_the_way else error.strerror or error
-    return StoreError(f"{out} cannot be written: {why}; nothing is kept. Choose another place.")
+    return StoreError(f"{out} cannot be written: {why}; nothing is kept. Choose another path.")
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file; of a folder that over the names and hashes of its files, sorted."""
+    """Return the SHA-256 of a file, or of the sorted names and hashes of all files in a folder."""
     if path.is_file():
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

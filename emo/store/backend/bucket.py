@@ -1,6 +1,7 @@
-"""Requests to one bucket of an object store: S3 and what speaks like it, Google's, Azure's.
+"""Requests to one bucket of an object store: S3 and compatible ones, Google's, Azure's.
 
-Only single requests whose effect is whole or none: one PUT an object, never an upload in pieces.
+Each object is written by a single PUT request, not by an upload in pieces, so that it appears
+whole or not at all.
 """
 
 import errno
@@ -21,26 +22,26 @@ from emo.store.backend.object_facts import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
 
 TRIES = 5
-"""Of a PUT that is refused although nothing is there."""
+"""How often a PUT is tried that is refused as existing although there is no object."""
 
 
 class Bucket:
-    """A bucket, which threads may share."""
+    """A connection to one bucket; threads may share it."""
 
     def __init__(self, root: str) -> None:
-        """Connect to ``s3://bucket``; nothing is sent yet.
+        """Prepare the connection to ``s3://bucket``; no request is sent.
 
         Raises:
-            StoreError: the settings make no connection.
+            StoreError: the settings in the environment are invalid.
         """
         self.root = root
         self._quick, self._slow = connected(root, QUICK), connected(root, SLOW)
         self._known: dict[str, ObjectFacts] = {}
-        self._is_proved = False
+        self._is_checked = False
 
     def listed(self, folder: str) -> tuple[list[str], list[str]]:
-        """Names of folders and of objects directly below ``folder``, sorted."""
-        with self._told(folder):
+        """List the names of folders and of objects directly below ``folder``, each sorted."""
+        with self._as_store_errors(folder):
             found = obstore.list_with_delimiter(self._quick, folder or None)
         skipped = len(folder) + 1 if folder else 0
         names = []
@@ -51,64 +52,68 @@ class Bucket:
         return sorted(path[skipped:] for path in found["common_prefixes"]), sorted(names)
 
     def facts(self, key: str, *, is_known: bool = True) -> ObjectFacts:
-        """What is known of an object; by a listing before, if that ``is_known`` to be enough.
+        """Return size, time and version of an object.
+
+        Args:
+            key: name of the object in the bucket.
+            is_known: what an earlier listing or request said is enough; False: ask the server.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         found = self._known.get(key) if is_known else None
         if found is None:
-            with self._told(key):
+            with self._as_store_errors(key):
                 found = self._known[key] = _facts(obstore.head(self._quick, key))
         return found
 
     def read(self, key: str) -> bytes:
-        """A whole object.
+        """Read a whole object.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         return self._get(key, {})
 
     def read_range(self, key: str, start: int, stop: int, facts: ObjectFacts) -> bytes:
-        """The bytes of an object from ``start`` to before ``stop``.
+        """Read the bytes of an object from ``start`` to before ``stop``.
 
         Raises:
-            FileNotFoundError: it is gone, or was replaced since ``facts`` were told.
+            FileNotFoundError: the object is gone, or is not the version that ``facts`` describe.
         """
         options = {"range": (start, stop)} | ({"if_match": facts.etag} if facts.etag else {})
         return self._get(key, options)
 
     def put(self, key: str, data: memoryview) -> bool:
-        """Make an object of ``data`` unless there is one; returns whether there was none.
+        """Create an object of ``data`` unless there is one; return whether it was created.
 
         Raises:
-            StoreError: the server refuses it, or does not hold to the condition.
+            StoreError: the server refuses the request, or would overwrite an existing object.
         """
-        if not self._is_proved:
-            self._prove(f"{key.rpartition('/')[0]}/{RECIPE_FILE}")
+        if not self._is_checked:
+            self._check_no_overwrite(f"{key.rpartition('/')[0]}/{RECIPE_FILE}")
         is_first = self._put(key, data)
-        if is_first and not self._is_proved and self._put(key, data):
+        if is_first and not self._is_checked and self._put(key, data):
             raise no_conditions(self.root)
-        self._is_proved = True
+        self._is_checked = True
         return is_first
 
     def copy(self, key: str, to: str) -> None:
-        """Copy an object inside the bucket."""
-        with self._told(key):
+        """Copy an object to another name in the bucket."""
+        with self._as_store_errors(key):
             obstore.copy(self._slow, key, to)
 
     def delete(self, key: str) -> None:
-        """Delete an object; that there is none is no error."""
-        with self._told(key):
+        """Delete an object, if there is one."""
+        with self._as_store_errors(key):
             obstore.delete(self._quick, key)
         self._known.pop(key, None)
 
-    def _prove(self, key: str) -> None:
-        """Put an object that is there over itself, which must be refused before a part is risked.
+    def _check_no_overwrite(self, key: str) -> None:
+        """Check that the server refuses to overwrite, by putting an existing object over itself.
 
-        A server that knows no conditions would replace the part of whoever was first by that of
-        whoever was second.
+        A server that ignores the condition would let a second worker overwrite the part of the
+        first one.
         """
         try:
             data = self.read(key)
@@ -116,25 +121,30 @@ class Bucket:
             return
         if self._put(key, memoryview(data)):
             raise no_conditions(self.root)
-        self._is_proved = True
+        self._is_checked = True
 
     def _put(self, key: str, data: memoryview) -> bool:
+        """Send a PUT on the condition that the name is free; return whether it was."""
         self._known.pop(key, None)
         for _ in range(TRIES):
-            with self._told(key):
+            with self._as_store_errors(key):
                 try:
                     obstore.put(self._slow, key, data, mode="create", use_multipart=False)
                     return True
                 except AlreadyExistsError:
                     pass
-            # two requests at a time may be told of a conflict, after which nothing need be there
+            # the server may refuse both of two simultaneous requests, and then nothing is there
             with suppress(FileNotFoundError):
                 return not self.facts(key, is_known=False)
             time.sleep(0.1)
-        raise StoreError(f"{self.root}/{key}: refused {TRIES} times as if it were there; {KEPT}")
+        raise StoreError(
+            f"{self.root}/{key}: the server refused it {TRIES} times as an existing object, but "
+            f"there is none. {KEPT}"
+        )
 
     def _get(self, key: str, options: Any) -> bytes:
-        with self._told(key):
+        """Send a GET request with obstore's options and return the bytes."""
+        with self._as_store_errors(key):
             try:
                 return obstore.get(self._quick, key, options=options).bytes().to_bytes()
             except PreconditionError:
@@ -143,8 +153,8 @@ class Bucket:
                 raise FileNotFoundError(errno.ESTALE, what, f"{self.root}/{key}") from None
 
     @contextmanager
-    def _told(self, key: str) -> Iterator[None]:
-        """Whatever the library raises as a line for people; what is not there as by a file."""
+    def _as_store_errors(self, key: str) -> Iterator[None]:
+        """Turn errors of obstore into StoreError, or FileNotFoundError for a missing object."""
         url = f"{self.root}/{key}"
         try:
             yield
@@ -160,7 +170,7 @@ class Bucket:
 
 
 def bucket(root: str) -> Bucket:
-    """The bucket ``s3://bucket``; one connection a process, also after a fork."""
+    """Return the connection to ``s3://bucket``, one for each process, also after a fork."""
     return _bucket(root, os.getpid())
 
 
@@ -170,10 +180,11 @@ def _bucket(root: str, _pid: int) -> Bucket:
 
 
 def forget_connections() -> None:
-    """Look at the environment anew."""
+    """Drop all connections, so that the next one reads the environment again."""
     _bucket.cache_clear()
 
 
 def _facts(meta: Any) -> ObjectFacts:
+    """Convert obstore's description of an object."""
     seconds = meta["last_modified"].timestamp()
     return ObjectFacts(meta["size"], int(seconds * 10**9), meta["e_tag"] or "")

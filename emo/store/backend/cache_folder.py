@@ -1,4 +1,4 @@
-"""The folder of this machine in which bytes of parts in buckets are kept; processes share it."""
+"""The cache folder of this machine for bytes of parts in buckets; processes share it."""
 
 import os
 from collections.abc import Iterator
@@ -11,46 +11,47 @@ from emo.store.backend.object_facts import ObjectFacts
 from emo.store.backend.object_path import ObjectPath
 
 FOLDER = "EMO_CACHE"
-"""The environment variable that names the folder; else ``emo`` below the user's cache folder."""
+"""Environment variable that names the folder; if unset, ``emo`` in the user's cache folder."""
 GIBIBYTES = "EMO_CACHE_GIB"
-"""The one that limits the folder's size."""
+"""Environment variable that limits the folder's size, in GiB."""
 USUAL_GIBIBYTES = 50
-_LOOK_BYTES = 2**28
-"""Fetched between two looks at the folder's size."""
-_fetched = {"bytes": _LOOK_BYTES}  # the first fetch of a process looks, too
+"""Limit of the folder's size when the variable is unset."""
+_CHECK_BYTES = 2**28
+"""Bytes fetched between two checks of the folder's size."""
+_fetched = {"bytes": _CHECK_BYTES}  # so that the first fetch of a process checks, too
 
 
 def cache_folder() -> Path:
-    """``$EMO_CACHE``, else ``~/.cache/emo``."""
+    """Return the cache folder: ``$EMO_CACHE``, else ``~/.cache/emo``."""
     if given := os.environ.get(FOLDER):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "emo"
 
 
 def entry(path: ObjectPath, facts: ObjectFacts) -> Path:
-    """The files of a part, without their suffix; a part that was replaced has others."""
+    """Return the path of a part's cache files without suffix; it depends on the part's version."""
     words = f"{path}\n{facts.st_size}\n{facts.etag or facts.st_mtime_ns}"
     return cache_folder() / "parts" / sha256(words.encode()).hexdigest()[:32]
 
 
 def make_room(size_bytes: int) -> None:
-    """So much was fetched: see now and then that the folder stays within its limit.
+    """Note that ``size_bytes`` were fetched, and now and then evict what exceeds the limit.
 
     Raises:
-        StoreError: ``$EMO_CACHE_GIB`` is no number.
+        StoreError: ``$EMO_CACHE_GIB`` is not a number.
     """
     _fetched["bytes"] += size_bytes
     limit = limit_bytes()
-    if _fetched["bytes"] >= min(_LOOK_BYTES, limit // 8):
+    if _fetched["bytes"] >= min(_CHECK_BYTES, limit // 8):
         _fetched["bytes"] = 0
         evict(cache_folder() / "parts", limit)
 
 
 def limit_bytes() -> int:
-    """How large the folder may become.
+    """Return the largest size of the folder, in bytes.
 
     Raises:
-        StoreError: ``$EMO_CACHE_GIB`` is no number.
+        StoreError: ``$EMO_CACHE_GIB`` is not a number.
     """
     given = os.environ.get(GIBIBYTES) or USUAL_GIBIBYTES
     try:
@@ -61,10 +62,10 @@ def limit_bytes() -> int:
 
 @contextmanager
 def writing_cache(file: Path) -> Iterator[None]:
-    """What the file system answers, as a line that says what to do.
+    """Turn an OSError inside the block into a StoreError that says what to do.
 
     Raises:
-        StoreError: instead of any OSError.
+        StoreError: the block raised an OSError.
     """
     try:
         yield
@@ -77,12 +78,12 @@ def writing_cache(file: Path) -> Iterator[None]:
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that somebody has open cannot be deleted anyway
+except ImportError:  # Windows, where an open file cannot be deleted anyway
     fcntl = None  # type: ignore[assignment]
 
 
 def hold(handle: int) -> None:
-    """Mark an open file as in use, until it and every map of it are closed."""
+    """Lock an open file as in use, until it and every map of it are closed."""
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH)
@@ -91,7 +92,7 @@ def hold(handle: int) -> None:
 
 
 def evict(folder: Path, limit_bytes: int) -> None:
-    """Delete entries, the longest unused first, until all together are within the limit."""
+    """Delete cache entries, least recently used first, until the folder is within the limit."""
     files: dict[str, list[Path]] = {}
     sizes: dict[str, int] = {}
     used: dict[str, float] = {}
@@ -114,17 +115,17 @@ def evict(folder: Path, limit_bytes: int) -> None:
 
 
 def _stored(status: os.stat_result) -> int:
-    """Bytes on the disk, which of a copy that is not whole yet are few."""
+    """Return the bytes a file takes on disk; fewer than its size while it is not fully fetched."""
     blocks: int | None = getattr(status, "st_blocks", None)
     return status.st_size if blocks is None else blocks * 512
 
 
 def _delete(file: Path) -> bool:
-    """Delete a file that nobody maps; whether it is gone."""
+    """Delete a file unless a process uses it; return whether it is gone."""
     try:
         handle = os.open(file, os.O_RDWR)
     except FileNotFoundError:
-        return True  # only its end was ever read
+        return True  # the entry has no such file: only the end of the part was read
     except OSError:
         return False
     try:

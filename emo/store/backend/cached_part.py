@@ -1,7 +1,8 @@
-"""Local copies of parts in a bucket: files of the same size into which bytes come when asked for.
+"""Local copies of parts in a bucket: sparse files into which ranges are fetched on demand.
 
-Nothing says which bytes are there: whoever reads compares the checksum of a chunk, and has it
-fetched (again) when that differs. So a copy may be torn, damaged, or shared by many processes.
+A copy does not record which of its bytes were fetched: the reader compares the checksum of a chunk
+and fetches the chunk (again) when it differs. So a copy may be incomplete, damaged, or shared by
+many processes.
 """
 
 import mmap
@@ -18,19 +19,19 @@ from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
 GET_BYTES = 2**22
-"""Of one request for tokens."""
+"""Most bytes that one request asks for."""
 REQUESTS = 4
-"""At the same time, of one part."""
+"""Most simultaneous requests for one part."""
 
 
 class CachedPart:
     """The local copy of one part; threads may share it."""
 
     def __init__(self, path: ObjectPath) -> None:
-        """Of the object ``path`` as it is now.
+        """Take the current version of the object ``path``; nothing is fetched.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         self._handle: int | None = None
         self._lock = Lock()
@@ -38,7 +39,7 @@ class CachedPart:
         self.file = entry(path, self.facts).with_suffix(".part")
 
     def map(self) -> mmap.mmap:
-        """The copy, as long as the part; bytes of it were or were not fetched yet.
+        """Map the copy, which has the size of the part; some of its bytes may not be fetched yet.
 
         Raises:
             StoreError: the cache folder cannot be written.
@@ -46,11 +47,14 @@ class CachedPart:
         with self._lock, writing_cache(self.file):
             if self._handle is None:
                 self._handle = self._open()
-            # the map holds the file, too: it is not evicted while arrays look into it
+            # the map keeps the lock on the file: it is not evicted while arrays refer to it
             return mmap.mmap(self._handle, self.facts.st_size, access=mmap.ACCESS_READ)
 
     def fetch(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Copy these bytes, (first, past the last) each, rising, from the bucket.
+        """Copy ranges of bytes from the bucket.
+
+        Args:
+            ranges: (first, past the last) byte of each, in rising order.
 
         Raises:
             FileNotFoundError: the part is gone.
@@ -68,7 +72,7 @@ class CachedPart:
         make_room(sum(stop - start for start, stop in pieces))
 
     def release(self) -> None:
-        """Let the copy be evicted once nobody looks into it."""
+        """Unlock the copy: it may be evicted once no map of it is open."""
         with self._lock:
             if self._handle is not None:
                 os.close(self._handle)
@@ -78,6 +82,7 @@ class CachedPart:
         self.release()
 
     def _copy(self, handle: int, start: int, stop: int) -> None:
+        """Fetch one range and write it into the local file."""
         data = self.path.bucket.read_range(self.path.key, start, stop, self.facts)
         with self._lock, writing_cache(self.file):
             os.lseek(handle, start, os.SEEK_SET)  # lseek + write, for Windows has no pwrite
@@ -86,6 +91,7 @@ class CachedPart:
                 left = left[os.write(handle, left) :]
 
     def _open(self) -> int:
+        """Open and lock the local file, made with the size of the part if it does not exist."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         while True:
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -94,19 +100,19 @@ class CachedPart:
             status = os.fstat(handle)
             if status.st_nlink:
                 break
-            os.close(handle)  # evicted between the two
+            os.close(handle)  # it was evicted between opening and locking: open again
         if status.st_size < self.facts.st_size:
-            os.ftruncate(handle, self.facts.st_size)  # what is not there yet takes no room
+            os.ftruncate(handle, self.facts.st_size)  # sparse: unfetched bytes take no disk space
         os.utime(self.file)
         return handle
 
 
 @contextmanager
 def local_copy(path: Location) -> Iterator[Path]:
-    """A part as a local file: itself, or a copy of all of it that is fresh from the bucket.
+    """Yield a part as a local file: the file itself, or a complete new copy from the bucket.
 
     Raises:
-        FileNotFoundError: it is gone.
+        FileNotFoundError: the part is gone.
         StoreError: the object store does not answer, or the cache folder cannot be written.
     """
     if isinstance(path, Path):
@@ -127,7 +133,7 @@ def local_copy(path: Location) -> Iterator[Path]:
 
 
 def _pieces(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Neighbours joined, and cut again into what one request asks for.
+    """Join adjacent ranges, then cut them into what one request may ask for.
 
     >>> _pieces([(0, 5), (5, 9), (20, 30)])
     [(0, 9), (20, 30)]

@@ -1,9 +1,9 @@
-"""The commit protocol: a file appears under its final name whole, once, or not at all.
+"""Commit a file: it appears under its final name whole and once, or not at all.
 
 Write ``.tmp-<host>-<pid>-…``, fsync, ``link()`` to the final name, unlink, fsync the folder. The
-name is the commit; whoever finds it taken was second and drops its copy. Where hard links do not
-exist (exFAT, some network mounts) an exclusive lock and a rename do the same. In a bucket it is one
-PUT of the whole file on the condition that the name is free.
+link is the commit; a process that finds the name taken was second and drops its copy. Where hard
+links do not exist (exFAT, some network mounts), an exclusive lock and a rename do the same. In a
+bucket, it is one PUT of the whole file on the condition that the name is free.
 """
 
 import errno
@@ -21,13 +21,13 @@ from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
 TEMPORARY = ".tmp-"
-"""How the name of a file that is being written starts."""
+"""Start of the name of a file that is being written."""
 LOCK = ".lock-"
-"""How the name of the lock starts that stands in for a hard link; the final name follows."""
+"""Start of the name of a lock file, used where hard links do not exist; the final name follows."""
 STALE_SECONDS = 24 * 3600
-"""No write takes a day: what is older was left by a dead owner, wherever that ran."""
+"""Age from which a temporary file counts as left by a dead process: no write takes a day."""
 LOCK_SECONDS = 60
-"""A rename takes milliseconds; whoever waits longer for another's lock gives up."""
+"""Longest wait for the lock of another process, which needs milliseconds for a rename."""
 
 _NO_LINKS = {
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.ENOTSUP,
@@ -38,13 +38,13 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def commit(folder: Location, name: str, write: Callable[[BinaryIO], None]) -> bool:
-    """Make ``folder/name`` appear with what ``write`` puts into the file it is given.
+    """Create ``folder/name`` with the content that ``write`` puts into the file it is given.
 
     Returns:
-        False when the name existed already; the copy written here is dropped then.
+        True; False when the name existed already, and this copy was dropped.
 
     Raises:
-        StoreError: the disk is full, the folder cannot be written or is gone.
+        StoreError: the disk is full, or the folder cannot be written or is gone.
     """
     if isinstance(folder, ObjectPath):
         return folder.commit(name, write)
@@ -65,7 +65,7 @@ def commit(folder: Location, name: str, write: Callable[[BinaryIO], None]) -> bo
 
 
 def cannot_write(folder: Location, error: OSError) -> StoreError:
-    """The error line for what the file system answered to a write into ``folder``."""
+    """Return the error message for a failed write into ``folder``."""
     kept = "Parts committed so far are kept; the same command goes on from there."
     if error.errno in _FULL:
         return StoreError(f"{folder}: no space left to write. Free some, then repeat. {kept}")
@@ -77,18 +77,20 @@ def cannot_write(folder: Location, error: OSError) -> StoreError:
 
 
 def host() -> str:
-    """This machine's name, as it stands in temporary file names."""
+    """Return this machine's name in the form used in names of temporary files."""
     return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()) or "unknown"
 
 
 def is_abandoned(path: Location) -> bool:
-    """Whether the owner of a temporary file or lock is dead: its process here, or by its age.
+    """Return whether the writer of a temporary file or lock is dead.
+
+    For a process of this machine this is known; other files count as abandoned after a day.
 
     Raises:
-        OSError: the file is gone or cannot be looked at.
+        OSError: the file is gone or cannot be examined.
     """
     if isinstance(path, ObjectPath):
-        return False  # nothing is ever half written there
+        return False  # buckets have no temporary files
     if time.time() - path.stat().st_mtime > STALE_SECONDS:
         return True
     owner = path.read_text() if path.name.startswith(LOCK) else path.name.removeprefix(TEMPORARY)
@@ -97,7 +99,10 @@ def is_abandoned(path: Location) -> bool:
 
 
 def is_process_alive(pid: str) -> bool:
-    """Whether a process of this number runs here; on Windows, where asking kills, always True."""
+    """Return whether a process of this number runs on this machine; on Windows always True.
+
+    On Windows ``os.kill`` would end the process.
+    """
     if os.name == "nt" or not pid.isdigit():
         return True
     try:
@@ -110,10 +115,11 @@ def is_process_alive(pid: str) -> bool:
 
 
 def _publish(temporary: Path, final: Path) -> bool:
+    """Link a written file to its final name; return False if the name is taken."""
     try:
         os.link(temporary, final)
     except FileExistsError:
-        # over NFS a repeated request finds the link that its first, lost answer made
+        # NFS repeats a request whose answer was lost, and then finds its own link
         return os.path.samefile(temporary, final)
     except OSError as error:
         if error.errno not in _NO_LINKS:
@@ -123,7 +129,7 @@ def _publish(temporary: Path, final: Path) -> bool:
 
 
 def _publish_by_rename(temporary: Path, final: Path) -> bool:
-    """Where links do not exist: whoever creates the lock may rename, unless it was done already."""
+    """Rename a written file under a lock, where hard links do not exist."""
     lock = final.with_name(LOCK + final.name)
     if not _take(lock, final, owner=temporary.name.removeprefix(TEMPORARY)):
         return False
@@ -137,7 +143,7 @@ def _publish_by_rename(temporary: Path, final: Path) -> bool:
 
 
 def _take(lock: Path, final: Path, *, owner: str) -> bool:
-    """Create the lock; False when ``final`` appeared while another held it."""
+    """Create the lock file; return False when another process created ``final`` meanwhile."""
     patience = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -153,12 +159,15 @@ def _take(lock: Path, final: Path, *, owner: str) -> bool:
         except FileNotFoundError:
             continue
         if time.monotonic() > patience:
-            raise StoreError(f"{lock} is held by {lock.read_text()!r}; remove it if that is dead")
+            raise StoreError(
+                f"{lock} is held by the process {lock.read_text()!r} (host-pid); if that process "
+                "does not run any more, remove the file"
+            )
         time.sleep(0.02)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the new name durable, where a folder can be synced at all (not on Windows)."""
+    """Make new names in a folder durable, on systems that can sync a folder (not Windows)."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,6 +1,7 @@
-"""Connections to buckets: endpoint and credentials as the services' own tools find them, patience.
+"""Connect to buckets: endpoint, credentials, timeouts and retries.
 
-The environment variables are obstore's, which are those of the services; profiles are boto3's.
+Endpoint and credentials come from the environment variables that the services' own tools read;
+profiles in ``~/.aws`` are read by boto3 if it is installed.
 """
 
 import os
@@ -15,10 +16,11 @@ from emo.errors import StoreError
 from emo.store.backend.errors import refusal
 
 QUICK: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "20s", "timeout": "10m"}
-"""Of requests that ask; a server that says nothing for 20 s is not there."""
+"""Timeouts of reads and listings: no byte for 20 s counts as unreachable."""
 SLOW: dict[str, Any] = {"connect_timeout": "5s", "timeout": "20m"}
-"""Of requests that send a part, 2 GiB at most: there is no answer before all of it is sent."""
+"""Timeouts of writes and copies: the answer comes only after all of a part (2 GiB) is sent."""
 RETRY: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(seconds=20)}
+"""Retries of failed requests."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _OWN_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -31,32 +33,36 @@ _FILES = {
 
 
 def connected(root: str, timeouts: dict[str, Any]) -> ObjectStore:
-    """A handle to ``s3://bucket``; nothing is sent yet.
+    """Return a handle to ``s3://bucket``; no request is sent.
 
     Raises:
-        StoreError: the settings make no connection.
+        StoreError: the settings in the environment are invalid.
     """
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
     plain = {"allow_http": True} if endpoint.startswith("http://") else {}
     given: dict[str, Any] = {"client_options": timeouts | plain, "retry_config": RETRY}
     try:
         if root.startswith("s3://") and (provider := _profile()):
-            given["credential_provider"] = _asked(root, provider)
+            given["credential_provider"] = _provider(root, provider)
         store: ObjectStore = from_url(root, **given)
     except (BaseError, ValueError) as error:
         raise refusal(root, root, str(error)) from error
     return store
 
 
-def _asked(root: str, provider: Callable[[], Any]) -> Any:
+def _provider(root: str, provider: Callable[[], Any]) -> Any:
+    """Make boto3's provider of credentials."""
     try:
         return provider()
-    except Exception as error:  # botocore's, of many kinds
-        raise StoreError(f"{root}: no credentials by the files in ~/.aws: {error}") from error
+    except Exception as error:  # botocore raises many kinds
+        raise StoreError(f"{root}: no credentials found in the files in ~/.aws: {error}") from error
 
 
 def _profile() -> Callable[[], Any] | None:
-    """boto3, when it is there and a file of profiles must be read, which obstore does not."""
+    """Return boto3's provider when only a profile in ``~/.aws`` holds credentials, else None.
+
+    obstore does not read profiles; without boto3 the result is None, too.
+    """
     if any(os.environ.get(name) for name in _OWN_CREDENTIALS):
         return None
     files = [os.environ.get(name) or usual for name, usual in _FILES.items()]

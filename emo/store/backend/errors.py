@@ -1,25 +1,26 @@
-"""The error line for what an object store, or the way to it, answered."""
+"""Error messages for what an object store, or the network on the way to it, answered."""
 
 import re
 
 from emo.errors import StoreError
 
 KEPT = "Parts committed so far are kept; the same command goes on from there."
+"""End of a message about a write that failed."""
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d+ [A-Za-z ]+)")
 _OWN_MACHINE = re.compile(r"169\.254\.169\.254|/latest/api/token|/computeMetadata/")
-"""Of addresses at which a machine in the cloud asks for its own credentials: it had no others."""
+"""Addresses at which a cloud machine gets its own credentials; tried when none are set."""
 _NO_KEYS = re.compile("[Cc]redential|Account must be specified")
 _REQUEST = re.compile(r"https?://[^\s/]+")
 
 
 def refusal(url: str, root: str, answer: str) -> StoreError:
-    """What went wrong and what to do.
+    """Return an error that says what went wrong with a request and what to do.
 
     Args:
-        url: of the object that was asked for.
+        url: URL of the requested object.
         root: ``s3://bucket``.
-        answer: what obstore raised, of many lines.
+        answer: message of obstore's exception, of many lines.
     """
     answer = answer.partition("Debug source")[0]
     code, status = _first(_CODE, answer), _first(_STATUS, answer)
@@ -54,14 +55,15 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
 
 
 def no_conditions(root: str) -> StoreError:
-    """The server overwrites what it was told not to."""
+    """Return the error for a server that overwrites objects against the request's condition."""
     return StoreError(
-        f"{root}: the server does not hold to the condition If-None-Match: *, so that one worker "
-        "would overwrite the parts of another. Use a server that does (S3 since 2024, MinIO, Ceph, "
-        "Google, Azure), or extract to a folder and copy it up."
+        f"{root}: the server ignores the condition If-None-Match: *, so one worker would overwrite "
+        "the parts of another. Use a server that supports it (S3 since 2024, MinIO, Ceph, Google, "
+        "Azure), or extract to a local folder and copy it to the bucket."
     )
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:
+    """Return the first group of the first match, stripped; empty: no match."""
     found = pattern.search(text)
     return found[1].strip() if found else ""

@@ -1,7 +1,6 @@
-"""Where a store lies: a local folder, or the objects below a name in a bucket.
+"""The location of a store: a local folder, or a name in a bucket below which its objects lie.
 
-``Path("s3://bucket")`` loses a slash, so that locations are made by
-:func:`location` and nowhere else.
+Make locations with :func:`location` only: ``Path("s3://bucket")`` would lose a slash.
 """
 
 import os
@@ -13,16 +12,17 @@ from emo.errors import StoreError
 from emo.store.backend.object_path import SCHEMES, ObjectPath
 
 _URL = re.compile(r"[A-Za-z][\w+.-]+:/")
-"""How a URL begins, also one that has lost a slash; a drive of Windows has a single letter."""
+"""Start of a URL, also of one that has lost a slash; unlike a Windows drive (a single letter)."""
 Location = Path | ObjectPath
-"""Of a store, a recipe's folder in it or a part; both kinds have the same methods here."""
+"""Path of a store, of a recipe's folder in it, or of a part: local, or in a bucket. ``ObjectPath``
+has the methods of ``Path`` that stores use."""
 
 
 def location(words: "str | Path | ObjectPath") -> Location:
-    """The location that a user names: ``features/``, ``s3://bucket/features``.
+    """Return the location that a user names, such as ``features/`` or ``s3://bucket/features``.
 
     Raises:
-        StoreError: a URL of another kind, or one that has lost a slash as a ``Path``.
+        StoreError: a URL of another kind, or one that has lost a slash because it was a ``Path``.
     """
     if isinstance(words, ObjectPath):
         return words
@@ -38,19 +38,26 @@ def location(words: "str | Path | ObjectPath") -> Location:
 
 
 def local(path: Path, what: str) -> Path:
-    """``path``, which names something that only a local folder can hold.
+    """Return ``path`` unchanged after checking that it is local.
+
+    Args:
+        path: the path.
+        what: what the path names, for the error message.
 
     Raises:
-        StoreError: it is a URL.
+        StoreError: ``path`` is a URL.
     """
     if _URL.match(str(path)):
         url = str(path).replace(":/", "://", 1) if "://" not in str(path) else path
-        raise StoreError(f"{url}: {what} is a local file or folder; write it here, then copy it up")
+        raise StoreError(
+            f"{url}: {what} must be a local file or folder; write it locally, then copy it to the "
+            "bucket"
+        )
     return path
 
 
 def file_names(folder: Location) -> list[str]:
-    """The names of what is in a folder, in any order; of a bucket the objects alone.
+    """List the names in a folder, in any order; in a bucket, of objects only.
 
     Raises:
         OSError: the local folder cannot be read.
@@ -60,7 +67,7 @@ def file_names(folder: Location) -> list[str]:
 
 
 def files(folder: Location) -> Mapping[str, "os.DirEntry[str] | ObjectPath"]:
-    """The same with something to ask for size and age, by name."""
+    """List a folder like :func:`file_names`: name -> entry, whose ``stat()`` has size and time."""
     if isinstance(folder, ObjectPath):
         return {name: folder / name for name in folder.file_names()}
     return {file.name: file for file in os.scandir(folder)}

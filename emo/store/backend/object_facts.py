@@ -1,17 +1,15 @@
-"""TODO."""
+"""Size, time and version of an object in a bucket."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """What a listing says of an object; the names are those of ``os.stat``."""
+    """What a listing says about an object; fields are named like those of ``os.stat``."""
 
     st_size: int
+    """Size in bytes."""
     st_mtime_ns: int
+    """Time of the last change, in nanoseconds since 1970."""
     etag: str
-    """Differs when the object was replaced."""
+    """Version of the object: another one after it was replaced; empty: not known."""

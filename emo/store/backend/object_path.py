@@ -1,7 +1,7 @@
-"""Names of objects in a bucket, with as much of :class:`pathlib.Path` as stores have use for.
+"""Paths of objects in a bucket, with those methods of :class:`pathlib.Path` that stores use.
 
-An object store has no folders: what lies below ``s3://bucket/features/`` is listed as if it were
-in one. Nothing needs to be made for it, and nothing stays of it when the last object is gone.
+An object store has no folders: the objects whose names start with ``features/`` are listed as if
+they were in a folder. It need not be made, and it is gone with its last object.
 """
 
 import errno
@@ -23,16 +23,16 @@ _URL = re.compile(rf"({'|'.join(SCHEMES)})://([^/]+)(?:/(.*))?", re.DOTALL)
 
 @dataclass(frozen=True, order=True)
 class ObjectPath:
-    """An object of a bucket, or all objects below a name; comparable, picklable, not yet asked."""
+    """Path of an object in a bucket, or of all objects below a name; making it sends no request."""
 
     root: str
-    """Scheme and bucket, ``s3://bucket``."""
+    """Scheme and bucket, such as ``s3://bucket``."""
     key: str
-    """Below the bucket, no slash at either end; empty: the bucket."""
+    """Name in the bucket, without a slash at either end; empty: the bucket itself."""
 
     @classmethod
     def parse(cls, url: str) -> "ObjectPath | None":
-        """``s3://bucket/features/`` as a path; None: not the URL of an object store.
+        """Parse a URL; return None when it is not the URL of an object store.
 
         >>> str(ObjectPath.parse("s3://bucket/features/") / "classic")
         's3://bucket/features/classic'
@@ -51,33 +51,31 @@ class ObjectPath:
 
     @property
     def name(self) -> str:
-        """After the last slash."""
+        """Last component of the path."""
         return self.key.rpartition("/")[2]
 
     @property
     def parent(self) -> "ObjectPath":
-        """Before the last slash; the bucket's is itself."""
+        """Path without its last component; the bucket is its own parent."""
         return ObjectPath(self.root, self.key.rpartition("/")[0])
 
     def with_name(self, name: str) -> "ObjectPath":
-        """Its neighbour of that name."""
+        """Return the path with another last component."""
         return self.parent / name
 
     def absolute(self) -> "ObjectPath":
-        """Itself."""
+        """Return the path itself: object paths are absolute."""
         return self
 
     @property
     def bucket(self) -> "Bucket":
-        """Where requests go.
+        """Connection to the bucket.
 
         Raises:
-            StoreError: the library for object stores is missing, or its settings are wrong.
+            StoreError: the library obstore is not installed, or its settings are invalid.
         """
         try:
-            from emo.store.backend.bucket import (
-                bucket,  # only who has a store in a bucket needs obstore
-            )
+            from emo.store.backend.bucket import bucket  # imports obstore, an optional library
         except ImportError as error:
             raise StoreError(
                 f"{self}: stores on an object store need obstore, which is not installed: "
@@ -86,53 +84,57 @@ class ObjectPath:
         return bucket(self.root)
 
     def iterdir(self) -> Iterator["ObjectPath"]:
-        """Objects and folders directly below."""
+        """Iterate over the folders and objects directly below."""
         folders, files = self.bucket.listed(self.key)
         yield from (self / name for name in (*folders, *files))
 
     def file_names(self) -> list[str]:
-        """Objects directly below."""
+        """List the names of the objects directly below."""
         return list(self.bucket.listed(self.key)[1])
 
     def stat(self) -> ObjectFacts:
-        """What the last listing said of the object, or else the server says now.
+        """Return what the last listing said about the object; without one, ask the server.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         return self.bucket.facts(self.key)
 
     def is_file(self) -> bool:
-        """Whether there is such an object."""
+        """Return whether the object exists, by asking the server."""
         try:
             return bool(self.bucket.facts(self.key, is_known=False))
         except FileNotFoundError:
             return False
 
     def is_dir(self) -> bool:
-        """Whether anything lies below."""
+        """Return whether any object or folder lies below."""
         return any(map(bool, self.bucket.listed(self.key)))
 
     def exists(self) -> bool:
-        """Whether there is such an object or anything below."""
+        """Return whether the object exists or anything lies below."""
         return self.is_file() or self.is_dir()
 
     def read_bytes(self) -> bytes:
-        """The whole object.
+        """Read the whole object.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         return self.bucket.read(self.key)
 
     def commit(self, name: str, write: Callable[[BinaryIO], None]) -> bool:
-        """Put what ``write`` writes below under ``name`` by one request, if the name is free.
+        """Create the object ``name`` below with one request, unless it exists.
+
+        Args:
+            name: last component of the object's path.
+            write: writes the content into the file it is given.
 
         Returns:
-            False when it was taken.
+            False when the name was taken.
 
         Raises:
-            StoreError: the server refuses it, or would have overwritten it.
+            StoreError: the server refuses the request, or would overwrite an existing object.
         """
         file = BytesIO()
         write(file)
@@ -142,7 +144,7 @@ class ObjectPath:
         """Delete the object.
 
         Raises:
-            FileNotFoundError: there is none, and that is not ``missing_ok``.
+            FileNotFoundError: there is no such object, and not ``missing_ok``.
         """
         if not missing_ok and not self.is_file():
             raise FileNotFoundError(errno.ENOENT, "no such object", str(self))
@@ -155,8 +157,8 @@ class ObjectPath:
         return target
 
     def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
-        """Nothing is to be made; the server is asked, so that a wrong bucket is found out now."""
+        """List the bucket, so that a wrong one raises an error now; there is no folder to make."""
         self.bucket.listed(self.key)
 
     def rmdir(self) -> None:
-        """Nothing is to be removed."""
+        """Do nothing: there are no folders to remove."""

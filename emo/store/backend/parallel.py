@@ -1,4 +1,4 @@
-"""Several parts in a bucket are asked at the same time, because each answer takes milliseconds."""
+"""Do work on several remote files at the same time, because each request takes milliseconds."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,13 +7,13 @@ from typing import TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 
-WAITING = 16
-"""Threads, which do little but wait."""
+THREADS = 16
+"""Most threads; they mainly wait for the network."""
 
 
 def at_once(is_remote: bool, work: Callable[[A], B], each: Sequence[A]) -> list[B]:
-    """``work`` of each in order: in this thread, or in several when what it waits for is remote."""
+    """Return ``work`` of each item in order, computed in parallel threads if ``is_remote``."""
     if not is_remote or len(each) < 2:
         return [work(one) for one in each]
-    with ThreadPoolExecutor(min(WAITING, len(each))) as pool:
+    with ThreadPoolExecutor(min(THREADS, len(each))) as pool:
         return list(pool.map(work, each))

@@ -1,4 +1,4 @@
-"""What every other format shares: contents, the Format contract, import, export, packs.
+"""Move clips between a store and other file formats: the Format contract, import, export, packs.
 
 May import: errors, plugins, ragged, store.backend, store.lazy, store.maintain, store.part,
     store.recipe, store.recipe_folder, store.store, table.

@@ -1,4 +1,4 @@
-"""What crosses between a store and a file of another format: clips, streams, and what is known."""
+"""Contents: the clips and streams that are moved between a store and a file of another format."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,60 +15,64 @@ from emo.store.recipe import Recipe, StreamSpec
 from emo.store.recipe_folder import RecipeFolder
 
 BLOCK_BYTES = 2**26
-"""About so many bytes of tokens are in memory at a time."""
+"""About how many bytes of tokens are in memory at a time."""
 LEFT_OUT = "left out when this was written"
-"""Why a clip lacks a stream that was not asked for."""
+"""Reason why a clip lacks a stream that was not chosen for a pack."""
 
 
 @dataclass(frozen=True, eq=False)
 class StreamTokens:
-    """One stream of many clips, read a few clips at a time."""
+    """The tokens of one stream of N clips, read a few clips at a time."""
 
     spec: StreamSpec
+    """Width, dtype and meaning of a token."""
     lengths: np.ndarray
-    """(N,) int64, tokens of each clip; 0: absent."""
+    """int64 (N,): tokens of each clip; 0: the clip lacks the stream."""
     read: Callable[[int, int], Ragged]
-    """Tokens of the clips from the first index to before the second."""
+    """``read(first, last)`` returns the tokens of the clips from index ``first`` to before
+    ``last``: values (ΣT, D) and offsets int64 (last - first + 1,)."""
 
     @property
     def token_bytes(self) -> int:
-        """Of one token."""
+        """Size of one token in bytes."""
         return self.spec.dim * np.dtype(self.spec.dtype).itemsize
 
     @property
     def tokens(self) -> int:
-        """ΣT of all clips."""
+        """Number of tokens of all clips, ΣT."""
         return int(self.lengths.sum())
 
     def blocks(self) -> Iterator[tuple[int, Ragged]]:
-        """The index of a first clip, and tokens of clips from it on, about 64 MiB at a time."""
-        for first, last in cuts(self.lengths * self.token_bytes, BLOCK_BYTES):
+        """Iterate over blocks of about 64 MiB: the index of the first clip, and the tokens."""
+        for first, last in runs_of_size(self.lengths * self.token_bytes, BLOCK_BYTES):
             yield first, self.read(first, last)
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Clips in order, with their tokens and everything that is known about them."""
+    """N clips in order, with their tokens and everything that is known about them."""
 
     ids: Sequence[str]
-    """N clips that have tokens in at least one stream."""
+    """The N clips, each with tokens in at least one stream."""
     streams: Mapping[str, StreamTokens]
+    """Name of each stream -> its tokens."""
     absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Clip id -> stream -> why it has none."""
+    """Clip id -> stream that the clip lacks -> reason."""
     failures: Mapping[str, str] = field(default_factory=dict)
-    """Other clips -> why they have no tokens."""
+    """Further clip without tokens -> reason."""
     notes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Clip id -> name -> number kept beside its tokens."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Clip id -> source hash."""
+    """Clip id -> hash of its source files."""
     made_by: Mapping[str, Any] | None = None
     """The recipe that made the numbers, as JSON; None: not known."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip id -> column of a manifest -> cell; empty: no manifest was given."""
     ignored: tuple[str, ...] = ()
-    """What a file holds beside the streams."""
+    """Descriptions of arrays or columns in a file that are not streams."""
 
     def document(self) -> dict[str, Any]:
-        """What the arrays do not say, as JSON; :func:`known` takes it back."""
+        """Return what the arrays do not say, as JSON; inverse: :func:`contents_fields`."""
         return {
             "made_by": self.made_by,
             "streams": {name: _spec_document(rows.spec) for name, rows in self.streams.items()},
@@ -78,7 +82,9 @@ class Contents:
         }
 
     def choose(self, streams: Sequence[str]) -> "Contents":
-        """These streams alone; clips that have none of them are failures.
+        """Return the contents with the given streams alone.
+
+        Clips that have none of these streams become failures when they are written.
 
         Raises:
             StoreError: an unknown stream.
@@ -88,10 +94,10 @@ class Contents:
                 raise StoreError(unknown("stream", name, self.streams))
         return replace(self, streams={name: self.streams[name] for name in streams})
 
-    def watched(self, tick: Callable[[int], object]) -> "Contents":
-        """The same, calling ``tick`` with the count of clips whenever some of a stream are read."""
+    def with_ticks(self, tick: Callable[[int], object]) -> "Contents":
+        """Return contents that call ``tick(clips)`` after each read of some clips of a stream."""
 
-        def watch(rows: StreamTokens) -> StreamTokens:
+        def ticking(rows: StreamTokens) -> StreamTokens:
             def read(first: int, last: int) -> Ragged:
                 found = rows.read(first, last)
                 tick(last - first)
@@ -99,21 +105,21 @@ class Contents:
 
             return replace(rows, read=read)
 
-        return replace(self, streams={name: watch(rows) for name, rows in self.streams.items()})
+        return replace(self, streams={name: ticking(rows) for name, rows in self.streams.items()})
 
 
-def of_folder(
+def contents_of(
     folder: RecipeFolder,
     *,
     streams: Sequence[str] = (),
     cells: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Contents:
-    """The clips of a recipe in a store.
+    """Return the clips of a recipe in a store; tokens are read when they are used.
 
     Args:
-        folder: the recipe's.
-        streams: None of them: all.
-        cells: only these clips, in this order; None: all.
+        folder: the recipe's folder.
+        streams: the wanted streams; empty: all.
+        cells: cells of a manifest by clip: take only these clips, in this order; None: all clips.
 
     Raises:
         StoreError: an unknown stream, or no clip has tokens.
@@ -150,14 +156,24 @@ def of_folder(
     )
 
 
-def known(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of :class:`Contents` that a :meth:`Contents.document` holds."""
+def contents_fields(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of :class:`Contents` in a document from :meth:`Contents.document`."""
     fields = ("made_by", "absent", "failures", "notes")
     return {name: document[name] for name in fields if document.get(name)}
 
 
 def spec_of(document: Mapping[str, Any], stream: str, dim: int, dtype: str) -> StreamSpec:
-    """What a token is, as a document says it; else no more than the array itself shows."""
+    """Return the spec of a stream.
+
+    Args:
+        document: from :meth:`Contents.document`, for level, kind and shape; empty: defaults.
+        stream: name of the stream.
+        dim: length of a token, D.
+        dtype: dtype of the array.
+
+    Raises:
+        StoreError: the document's description of the stream is invalid.
+    """
     found = document.get("streams", {}).get(stream, {})
     try:
         shape = found.get("shape")
@@ -167,15 +183,22 @@ def spec_of(document: Mapping[str, Any], stream: str, dim: int, dtype: str) -> S
         )  # fmt: skip
     except (TypeError, ValueError, AttributeError) as error:
         raise StoreError(
-            f"stream {stream!r}: what the file says of it is wrong: {error}"
+            f"stream {stream!r}: its description in the file is invalid: {error}"
         ) from error
 
 
-def cuts(sizes: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
-    """Neighbours whose sizes sum up to at most ``most``, at least one: first, and past the last.
+def runs_of_size(sizes: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a sequence into runs whose sizes sum to at most ``most``; a run has at least one item.
 
-    >>> list(cuts(np.array([3, 3, 9, 1]), 6))
+    >>> list(runs_of_size(np.array([3, 3, 9, 1]), 6))
     [(0, 2), (2, 3), (3, 4)]
+
+    Args:
+        sizes: int (N,), size of each item.
+        most: largest sum of a run; an item that is larger is a run of its own.
+
+    Yields:
+        Index of the first item of a run, and the index past its last.
     """
     first, total = 0, 0
     for row, size in enumerate(sizes.tolist()):
@@ -188,6 +211,7 @@ def cuts(sizes: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
 
 
 def _lengths(folder: RecipeFolder, stream: str, ids: Sequence[str]) -> np.ndarray:
+    """Return int64 (N,), the tokens of each clip of ``ids`` in a stream."""
     lengths = dict(zip(folder.ids, folder.lengths(stream).tolist(), strict=True))
     return np.array([lengths[clip_id] for clip_id in ids], np.int64)
 
@@ -195,6 +219,7 @@ def _lengths(folder: RecipeFolder, stream: str, ids: Sequence[str]) -> np.ndarra
 def _only(
     absent: Mapping[str, Mapping[str, str]], ids: set[str], streams: Sequence[str]
 ) -> dict[str, dict[str, str]]:
+    """Return the reasons of absence of the given clips and streams."""
     kept = {
         clip_id: {name: why for name, why in reasons.items() if name in streams}
         for clip_id, reasons in absent.items()
@@ -209,35 +234,43 @@ def _spec_document(spec: StreamSpec) -> dict[str, Any]:
 
 
 def recipe_of_contents(contents: Contents, *, backbone: str, options: dict[str, Any]) -> Recipe:
-    """The recipe of numbers that came from a file."""
+    """Return the recipe of contents that were read from a file.
+
+    Args:
+        contents: the contents.
+        backbone: name that stands for a backbone, such as ``import-npz``.
+        options: what determines the values: format, hash of the file, options of the reader.
+    """
     streams = {name: rows.spec for name, rows in contents.streams.items()}
     facts = {"made_by": dict(contents.made_by)} if contents.made_by else {}
     return Recipe(backbone, streams, options, facts=facts)
 
 
 DOCUMENT = "emo"
-"""The name of the JSON that our own files carry beside the arrays."""
+"""Name of the JSON document that the writers of this package put beside the arrays."""
 
 
 def parse_document(text: str, path: Path) -> Mapping[str, Any]:
-    """The JSON beside the arrays.
+    """Parse the JSON document that a writer of this package put beside the arrays.
+
+    Args:
+        text: the JSON.
+        path: the file, for error messages.
 
     Raises:
-        StoreError: it is none.
+        StoreError: the text is not such a document.
     """
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise StoreError(
-            f"{path}: what is called {DOCUMENT!r} in it is no JSON: {error}"
-        ) from error
+        raise StoreError(f"{path}: its member {DOCUMENT!r} is not valid JSON: {error}") from error
     if not isinstance(document, dict) or not all(map(_is_as_written, document.items())):
-        raise StoreError(f"{path}: what is called {DOCUMENT!r} in it is not what emo writes there")
+        raise StoreError(f"{path}: its member {DOCUMENT!r} is not what emo writes under this name")
     return document
 
 
 def _is_as_written(entry: tuple[str, Any]) -> bool:
-    """Whether an entry has the shape that :meth:`Contents.document` gives it."""
+    """Return whether an entry has the types that :meth:`Contents.document` gives it."""
     name, value = entry
     if name in ("absent", "notes", "streams"):
         kinds = (int, float) if name == "notes" else (str, list, type(None))

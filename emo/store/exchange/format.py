@@ -1,4 +1,43 @@
-"""The contract of an interchange format: one file in ``emo/store/interop`` reads and writes it."""
+"""The Format contract: tokens of many clips in a file or folder of another tool.
+
+A new format is one file in ``emo/store/interop/`` with one public subclass. Import and export make
+these calls, in this order and nothing else::
+
+    options = plugins.parse_options(MyFormat.ReadOptions, {"ids": "names"}, "mine")
+    with MyFormat().read(path, options) as contents:  # the file stays open inside the block
+        tokens = contents.streams["audio"].read(0, 64)  # of a few clips at a time
+
+    options = plugins.parse_options(MyFormat.WriteOptions, {}, "mine")
+    MyFormat().write(contents, path, options)  # path does not exist yet
+
+A format must implement at least ``extension``, ``read`` and ``write``. This one is complete:
+
+>>> import numpy as np
+>>> from contextlib import contextmanager
+>>> from emo.store import Ragged, StreamSpec
+>>> from emo.store.exchange.contents import StreamTokens
+>>> class Matrix(Format):
+...     extension = ".npy"
+...
+...     @contextmanager
+...     def read(self, path, options):
+...         values = np.load(path)  # float (N, D): one token for each clip, named by its row
+...         ids, spec = [f"row{k}" for k in range(len(values))], StreamSpec(values.shape[1])
+...         read = lambda first, last: Ragged.of([row[None] for row in values[first:last]])
+...         yield Contents(ids, {"vector": StreamTokens(spec, np.ones(len(ids), int), read)})
+...
+...     def write(self, contents, path, options):
+...         (rows,) = contents.streams.values()
+...         np.save(path, rows.read(0, len(contents.ids)).values)
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as folder:
+...     np.save(f"{folder}/a.npy", np.eye(2, dtype=np.float16))
+...     with Matrix().read(Path(folder, "a.npy"), None) as contents:
+...         Matrix().write(contents, Path(folder, "b.npy"), None)
+...     print(contents.ids, np.load(f"{folder}/b.npy").tolist())
+['row0', 'row1'] [[1.0, 0.0], [0.0, 1.0]]
+"""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -9,34 +48,44 @@ from emo.plugins import NoOptions
 from emo.store.exchange.contents import Contents
 
 FORMATS = "emo.store.interop"
+"""The package of format plugins."""
 
 
 class Format(ABC):
-    """Tokens of many clips in somebody else's file or folder."""
+    """Reader and writer of one file format for tokens of many clips."""
 
     extension: ClassVar[str]
-    """``.h5``; empty: a folder."""
+    """Ending of the files, such as ``.h5``; empty: the format is a folder."""
     is_pickle: ClassVar[bool] = False
-    """Reading it means to unpickle; only behind ``--allow-pickle``."""
+    """True when reading needs unpickling, which users must allow with ``--allow-pickle``."""
     has_labels: ClassVar[bool] = False
-    """Its files tell splits and labels, in :attr:`emo.store.exchange.contents.Contents.cells`."""
+    """True when files hold splits and labels, read into ``Contents.cells``."""
     ReadOptions: ClassVar[type] = NoOptions
-    """Frozen dataclass of what ``emo store import -o`` takes."""
+    """Frozen dataclass of the options of ``emo store import -o``."""
     WriteOptions: ClassVar[type] = NoOptions
-    """The same of ``emo store export -o``."""
+    """Frozen dataclass of the options of ``emo store export -o``."""
 
     @abstractmethod
     def read(self, path: Path, options: Any) -> AbstractContextManager[Contents]:
-        """The clips of a file, which stays open inside the ``with`` block.
+        """Open a file and yield its clips; the file stays open inside the ``with`` block.
+
+        Args:
+            path: the file or folder.
+            options: an instance of ``ReadOptions``.
 
         Raises:
-            StoreError: it is not of this format, or its padding cannot be told from its tokens.
+            StoreError: the file is not of this format, or padding and tokens cannot be told apart.
         """
 
     @abstractmethod
     def write(self, contents: Contents, path: Path, options: Any) -> None:
-        """Write the clips to ``path``, which does not exist yet.
+        """Write clips to ``path``, which does not exist yet.
+
+        Args:
+            contents: the clips; tokens are read a few clips at a time.
+            path: the file or folder to make.
+            options: an instance of ``WriteOptions``.
 
         Raises:
-            StoreError: the format cannot hold them.
+            StoreError: the format cannot hold these clips.
         """

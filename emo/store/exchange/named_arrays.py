@@ -1,8 +1,9 @@
-"""Finds clips in a file of named arrays (npz, HDF5, Zarr, pickle): ids, tokens and lengths.
+"""Find clips in a file of named arrays (npz, HDF5, Zarr, pickle): ids, tokens and lengths.
 
-A stream is ragged (``X/values`` with ``X/offsets``, or ``X`` (ΣT, D) with ``X_length``), padded
-(``X`` (N, L, D) with ``X_lengths``) or pooled (``X`` (N, D)). Padding is cut off by the lengths,
-and refused when there are none: averaged into a mean it is what spoils features most often.
+A stream ``X`` is ragged (``X/values`` (ΣT, D) with ``X/offsets`` (N+1,), or ``X`` (ΣT, D) with
+``X_length`` (N,)), padded (``X`` (N, L, D) with ``X_lengths`` (N,)) or pooled (``X`` (N, D)).
+Padding is cut off by the lengths. A padded stream without lengths is refused: padding that is
+averaged into a mean is the most common way to spoil features.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,33 +16,38 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import Contents, StreamTokens, known, spec_of
+from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
 from emo.store.lazy import LazyDict
 
 _IDS = "OSTUiu"
-"""Kinds of numpy's dtypes that ids can have."""
+"""Kinds of numpy dtypes that ids can have."""
 LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
+"""Endings of the names of arrays that hold lengths."""
 
 
 @dataclass(frozen=True)
 class ArrayOptions:
-    """How to read arrays that somebody else wrote."""
+    """Options for reading arrays that other tools wrote."""
 
     ids: str | None = field(default=None, metadata={"help": "The array of clip ids."})
     lengths: str | None = field(
         default=None, metadata={"help": "Lengths of padded streams that have none of their own."}
     )
-    padding: Literal["end", "front"] = field(default="end", metadata={"help": "Where it lies."})
+    padding: Literal["end", "front"] = field(
+        default="end", metadata={"help": "Where the padding of a clip is."}
+    )
     zeros: bool = field(
-        default=True, metadata={"help": "Refuse padding that is not all zeros: wrong lengths."}
+        default=True,
+        metadata={"help": "Refuse padding that is not all zeros: its lengths are wrong."},
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """What the functions below read."""
+    """A file that is being read."""
 
     arrays: Mapping[str, Any]
+    """Array name -> array."""
     path: Path
     options: ArrayOptions
     document: Mapping[str, Any]
@@ -55,20 +61,21 @@ def find_clips(
     *,
     document: Mapping[str, Any] | None = None,
 ) -> Contents:
-    """The clips in arrays that have a shape, a dtype and can be sliced.
+    """Find the clips and streams in named arrays.
 
     Args:
-        arrays: by name; ``/`` stands for groups.
-        path: named in errors.
-        options: of the reader.
-        document: what our own writer put beside the arrays.
+        arrays: array name -> array; it needs a shape, a dtype and slicing. ``/`` in a name
+            separates groups.
+        path: the file, for error messages.
+        options: options of the reader.
+        document: the JSON document that a writer of this package put beside the arrays.
 
     Raises:
         StoreError: no ids, no streams, padded tokens without lengths, or shapes that disagree.
     """
     id_name = _id_name(arrays, path, options)
     try:
-        ids = texts(np.asarray(arrays[id_name][...]).reshape(-1).tolist())
+        ids = ids_as_text(np.asarray(arrays[id_name][...]).reshape(-1).tolist())
     except ValueError as error:
         raise StoreError(f"{path}: {id_name}: {error}") from error
     file = _File(arrays, path, options, document or {}, len(ids))
@@ -90,10 +97,11 @@ def find_clips(
     ignored = tuple(f"{name} {tuple(arrays[name].shape)}" for name in arrays if name not in used)
     order = [name for name in file.document.get("streams", ()) if name in streams]
     made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
-    return Contents(ids, LazyDict(made), ignored=ignored, **known(file.document))
+    return Contents(ids, LazyDict(made), ignored=ignored, **contents_fields(file.document))
 
 
 def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> str:
+    """Return the name of the array of clip ids."""
     names = (options.ids,) if options.ids else ID_NAMES
     for name in names:
         if name in arrays and len(arrays[name].shape) == 1 and arrays[name].dtype.kind in _IDS:
@@ -106,7 +114,11 @@ def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> st
 
 
 def _stream_of(name: str, arrays: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The stream that an array holds the tokens of, and the name of its offsets or lengths."""
+    """Return the stream whose tokens an array holds, and the name of its offsets or lengths.
+
+    Returns:
+        (None, None) for an array that is not a stream; the second is None if there are no lengths.
+    """
     array = arrays[name]
     if array.dtype.kind not in "fiub" or len(array.shape) not in (2, 3):
         return None, None
@@ -121,7 +133,7 @@ def _stream_of(name: str, arrays: Mapping[str, Any]) -> tuple[str | None, str | 
 
 
 def _lengths(file: _File, name: str | None, where: str) -> np.ndarray | None:
-    """(N,) int64, from offsets or lengths."""
+    """Return int64 (N,), the lengths in the array ``name`` of offsets or lengths."""
     if name is None:
         return None
     where = f"{file.path}: {where}: {name}"
@@ -139,11 +151,12 @@ def _lengths(file: _File, name: str | None, where: str) -> np.ndarray | None:
         )
     lengths = np.diff(numbers.astype(np.int64)) if is_offsets else numbers.astype(np.int64)
     if (lengths < 0).any() or (is_offsets and numbers[0] != 0):
-        raise StoreError(f"{where}: expected lengths >= 0 from 0 on")
+        raise StoreError(f"{where}: expected lengths >= 0, or offsets from 0 that do not decrease")
     return lengths
 
 
 def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> StreamTokens:
+    """Return the tokens of one stream, read from the array ``name``."""
     array, where = file.arrays[name], f"{file.path}: {name} {tuple(file.arrays[name].shape)}"
     lengths = _lengths(file, lengths_name, stream)
     dtype = np.dtype(array.dtype).newbyteorder("=")
@@ -155,12 +168,12 @@ def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Stre
     if lengths is None:
         if array.shape[0] != file.clips:
             raise StoreError(
-                f"{where}: expected {file.clips} rows, one a clip, or offsets beside it"
+                f"{where}: expected {file.clips} rows, one for each clip, or an array of offsets"
             )
         lengths = np.ones(file.clips, np.int64)
     offsets = offsets_of(lengths)
     if int(offsets[-1]) != array.shape[0]:
-        raise StoreError(f"{where}: expected {int(offsets[-1])} rows, as its lengths sum up to")
+        raise StoreError(f"{where}: expected {int(offsets[-1])} rows, the sum of its lengths")
 
     def read(first: int, last: int) -> Ragged:
         start, stop = int(offsets[first]), int(offsets[last])
@@ -172,10 +185,10 @@ def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Stre
 def _padded(
     array: Any, lengths: np.ndarray | None, file: _File, name: str, where: str
 ) -> tuple[np.ndarray, Callable[[int, int], Ragged]]:
-    """The lengths, cut to L, and a reader that takes the padding away."""
+    """Return the lengths of a padded array (N, L, D), cut to L, and a reader without padding."""
     longest, clips, options = array.shape[1], file.clips, file.options
     if array.shape[0] != clips:
-        raise StoreError(f"{where}: expected {clips} clips, as there are ids")
+        raise StoreError(f"{where}: expected {clips} clips, the number of ids")
     if lengths is None and longest > 1:
         raise StoreError(
             f"{where}: padded tokens without lengths: expected an array of {clips} lengths called "
@@ -192,7 +205,8 @@ def _padded(
             wrong = first + int(np.flatnonzero((~is_token & block.any(axis=2)).any(axis=1))[0])
             raise StoreError(
                 f"{where}: clip {wrong} has numbers beyond its {kept[wrong]} tokens: the lengths "
-                "are wrong, or -o padding=front; -o zeros=false drops them all the same"
+                "are wrong, or the padding is in front (-o padding=front). -o zeros=false drops "
+                "these numbers"
             )
         return Ragged(block[is_token], offsets_of(counts[:, 0]))
 
@@ -200,24 +214,26 @@ def _padded(
 
 
 def _shapes(arrays: Mapping[str, Any]) -> str:
+    """Return names and shapes of the first arrays, for error messages."""
     found = [f"{name} {tuple(array.shape)}" for name, array in arrays.items()]
     return ", ".join(found[:12]) or "no arrays"
 
 
 ID_NAMES = ("ids", "id", "clip", "clips", "clip_ids", "names", "name", "keys")
-"""What the array or column of ids is called, the likeliest first."""
+"""Names by which the array or column of clip ids is found, tried in this order."""
 
 
-def texts(cells: Iterable[object]) -> list[str]:
-    """Ids as text, whether they are text, whole numbers or bytes of UTF-8.
+def ids_as_text(cells: Iterable[object]) -> list[str]:
+    """Return ids as text; they may be text, whole numbers or bytes of UTF-8.
 
     Raises:
-        ValueError: one is something else, or lacks.
+        ValueError: an id is missing or of another type.
     """
     return [_text(cell, index) for index, cell in enumerate(cells)]
 
 
 def _text(cell: object, index: int) -> str:
+    """Return the id of the clip ``index`` as text."""
     if isinstance(cell, bytes):
         try:
             return cell.decode()

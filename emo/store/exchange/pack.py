@@ -1,8 +1,8 @@
-"""`emo store pack` and `unpack`: a part of a store as one file to hand on, checked by sums.
+"""`emo store pack` and `unpack`: clips of one recipe as a single file with checksums.
 
-A pack is a zip of stored members: ``features/RECIPE/…`` as in any store, ``manifest.csv`` if labels
-are wanted, and last ``emo-pack.json`` with the SHA-256 of each. Unpacking takes these names and no
-others, so that nothing can be written outside of its folder.
+A pack is a zip of uncompressed members: ``features/RECIPE/…`` as in any store, ``manifest.csv`` if
+labels are wanted, and last ``emo-pack.json`` with the SHA-256 of each. Unpacking accepts these
+names only, so that nothing can be written outside of its folder.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from emo.errors import StoreError
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
-from emo.store.exchange.contents import LEFT_OUT, Contents, of_folder
+from emo.store.exchange.contents import LEFT_OUT, Contents, contents_of
 from emo.store.exchange.transfer import lost_lines, only_recipe
 from emo.store.exchange.write_parts import write_parts
 from emo.store.maintain.verify import verify
@@ -30,6 +30,7 @@ from emo.table import format_bytes
 
 INDEX, MANIFEST, FEATURES = "emo-pack.json", "manifest.csv", "features"
 PACK_VERSION = 1
+"""Version of the pack format."""
 _NAME = re.compile(
     rf"{re.escape(INDEX)}|{re.escape(MANIFEST)}"
     rf"|{FEATURES}/[\w-][\w.-]*/(recipe\.json|part-[0-9a-f]{{16}}(-r\d+)?\.zarr\.zip)"
@@ -40,18 +41,22 @@ _COPY_BYTES = 2**20
 
 @dataclass(frozen=True)
 class PackReport:
-    """What came of packing or unpacking."""
+    """Result of packing or unpacking."""
 
     out: Path
+    """The pack, or the folder that it was unpacked into."""
     clips: int
     files: int
+    """Number of files in the pack, without its list of checksums."""
     size_bytes: int
+    """Size of the pack."""
     sha256: str
-    """Of the packed file."""
+    """SHA-256 of the pack."""
     lines: tuple[str, ...] = ()
+    """Further lines for people."""
 
     def table(self) -> str:
-        """For people."""
+        """Return the result as text for people."""
         size = format_bytes(self.size_bytes)
         what = f"{self.clips:,} clips in {self.files} files ({size}) -> {self.out}"
         return "\n".join([what, f"sha256 of the pack: {self.sha256}", *self.lines])
@@ -66,24 +71,26 @@ def pack(
     cells: Mapping[str, Mapping[str, str]] | None = None,
     manifest: bytes | None = None,
 ) -> PackReport:
-    """Write clips of a recipe, under the same recipe, into one file.
+    """Write clips of a recipe into one file.
 
-    The recipe stays whole, so that `emo predict` can repeat it; streams that were not asked for
-    are absent in every clip.
+    The pack holds the whole recipe, so that `emo predict` can repeat it; streams that were not
+    chosen are absent in every clip.
 
     Args:
-        store: where they are.
-        out: written; it must not exist.
-        recipe: which; None: the only one.
-        streams: of it; none: all.
-        cells: only these clips; None: all.
-        manifest: the CSV to put in; None: none.
+        store: the store with the clips.
+        out: the file to write; it must not exist.
+        recipe: name of the recipe; None: the only one in the store.
+        streams: the wanted streams; empty: all.
+        cells: cells of a manifest by clip: take only these clips; None: all.
+        manifest: the manifest's CSV to put into the pack; None: no manifest.
 
     Raises:
         StoreError: an unknown recipe or stream, or ``out`` exists.
     """
     folder = only_recipe(Store(store), recipe)
-    contents = _with_reasons(of_folder(folder, streams=streams, cells=cells), folder.recipe.streams)
+    contents = _with_reasons(
+        contents_of(folder, streams=streams, cells=cells), folder.recipe.streams
+    )
     with appearing(out) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         root = Path(scratch)
         copy = Store.create(root / FEATURES).add_recipe(folder.name, folder.recipe)
@@ -98,11 +105,11 @@ def pack(
 
 
 def unpack(file: Path, out: Path) -> PackReport:
-    """Unpack into a new folder, which appears only if every sum is right.
+    """Unpack into a new folder, which appears only if every checksum matches.
 
     Raises:
-        StoreError: not a pack, a member that does not belong into one, a sum that differs, or
-            ``out`` exists.
+        StoreError: ``file`` is not a pack, has a member that packs do not have, or a checksum that
+            differs; or ``out`` exists.
     """
     try:
         with zipfile.ZipFile(file) as archive, appearing(out) as temporary:
@@ -123,7 +130,7 @@ def unpack(file: Path, out: Path) -> PackReport:
 
 
 def _with_reasons(contents: Contents, streams: Mapping[str, object]) -> Contents:
-    """Why the clips lack the streams that are left out."""
+    """Add the reason why the clips lack those of ``streams`` that were not chosen."""
     lost = [name for name in streams if name not in contents.streams]
     if not lost:
         return contents
@@ -133,6 +140,7 @@ def _with_reasons(contents: Contents, streams: Mapping[str, object]) -> Contents
 
 
 def _write(out: Path, files: Mapping[str, Path]) -> None:
+    """Write a pack of ``files`` (member name -> file) and their checksums."""
     sums = {name: content_hash(path) for name, path in files.items()}
     index = {"format": "emo pack", "version": PACK_VERSION, "sha256": sums}
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -143,14 +151,14 @@ def _write(out: Path, files: Mapping[str, Path]) -> None:
 
 
 def _info(name: str) -> zipfile.ZipInfo:
-    """Dated 1980: the same clips make the same bytes."""
+    """Return a member header dated 1980, so that the same clips make the same bytes."""
     info = zipfile.ZipInfo(name)
     info.external_attr = 0o644 << 16
     return info
 
 
 def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
-    """The sums of all members, once every name and kind is right."""
+    """Check name and kind of every member; return member name -> SHA-256."""
     seen: set[str] = set()
     for info in archive.infolist():
         wrong = _wrong(info, seen)
@@ -160,7 +168,7 @@ def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
             )
         seen.add(info.filename)
     if INDEX not in seen or archive.getinfo(INDEX).file_size > _INDEX_BYTES:
-        raise StoreError(f"{file}: no {INDEX} in it: not made by emo store pack")
+        raise StoreError(f"{file}: no {INDEX} in it: it was not made by emo store pack")
     try:
         index = json.loads(archive.read(INDEX))
         version, sums = index["version"], dict(index["sha256"])
@@ -175,7 +183,7 @@ def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
 
 
 def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
-    """Why a member does not belong into a pack."""
+    """Return why a member does not belong into a pack; None: it does."""
     name = info.filename
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
         return "has an absolute path"
@@ -184,17 +192,18 @@ def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
     if stat.S_ISLNK(info.external_attr >> 16):
         return "is a link"
     if name in seen:
-        return "is there twice"
+        return "occurs twice"
     if name.endswith((".pkl", ".pickle", ".pt", ".pth", ".joblib")):
         return "is a pickle"
     if not _NAME.fullmatch(name):
-        return "is none that emo store pack writes"
+        return "is not one that emo store pack writes"
     if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
-        return "is encrypted or compressed, which emo store pack never does"
+        return "is encrypted or compressed; emo store pack writes neither"
     return None
 
 
 def _extract(archive: zipfile.ZipFile, folder: Path, sums: Mapping[str, str], file: Path) -> None:
+    """Write all members into ``folder`` and compare their checksums."""
     for name, expected in tqdm(sums.items(), desc="unpack", unit="file", disable=None, delay=2):
         target, total = folder / name, hashlib.sha256()
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -205,9 +214,11 @@ def _extract(archive: zipfile.ZipFile, folder: Path, sums: Mapping[str, str], fi
         if total.hexdigest() != expected:
             raise StoreError(
                 f"{file}: {name}: expected sha256 {expected[:12]}…, found "
-                f"{total.hexdigest()[:12]}…: damaged on its way; nothing was unpacked. Get it anew"
+                f"{total.hexdigest()[:12]}…: the pack was damaged in transfer; nothing was "
+                "unpacked. Copy it again"
             )
 
 
 def _counts(features: Path) -> dict[str, int]:
+    """Return recipe name -> number of finished clips."""
     return {name: len(folder.ids) for name, folder in Store(features).recipes.items()}

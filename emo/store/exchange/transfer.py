@@ -1,4 +1,4 @@
-"""`emo store import` and `export`: clips between a store and files of other formats."""
+"""`emo store import` and `export`: copy clips between a store and files of other formats."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from emo import plugins
 from emo.errors import StoreError
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
-from emo.store.exchange.contents import Contents, of_folder, recipe_of_contents
+from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
 from emo.store.exchange.format import FORMATS, Format
 from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
 from emo.store.recipe import IMPORTED
@@ -20,28 +20,28 @@ from emo.store.store import Store
 from emo.table import format_bytes, format_table
 
 _FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-"""What libraries raise at files that are not what they seem."""
+"""Exceptions that libraries raise for files that are not of the format."""
 
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What came of an import or export."""
+    """Result of an import or export."""
 
     rows: tuple[dict[str, object], ...]
-    """A row a stream."""
+    """A table row for each stream."""
     clips: int
-    """Done now."""
+    """Number of clips that were copied."""
     before: int
-    """Clips that the store had already."""
+    """Number of clips that the store had already; 0 for an export."""
     failures: Mapping[str, str]
-    """Clips without tokens, with reasons, whether they failed now or before."""
+    """Clip without tokens -> reason, whether it failed now or in an earlier import."""
     lines: tuple[str, ...]
-    """What else to know."""
+    """Further lines for people."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Of an import: clip id -> column of a manifest -> cell, as far as the file tells."""
+    """For an import: clip id -> column of a manifest -> cell, as far as the file has them."""
 
     def table(self) -> str:
-        """For people."""
+        """Return the result as text for people."""
         failed = [f"failed: {clip_id}: {why}" for clip_id, why in [*self.failures.items()][:10]]
         if len(self.failures) > 10:
             failed.append(f"… and {len(self.failures) - 10} more")
@@ -62,24 +62,25 @@ def import_file(
     """Commit the clips of a file to a store, under a recipe that names file, hash and options.
 
     Args:
-        name: of the format.
-        path: a file, or a folder.
-        store: made when it does not exist.
-        options: ``name=value`` of the format.
-        recipe: its name in the store; None: the file's name.
-        streams: to take; none: all.
-        allow_pickle: take formats that are pickles.
-        wants_labels: only a format whose files tell labels will do.
+        name: name of the format.
+        path: the file, or the folder for formats that are folders.
+        store: the store; it is made when it does not exist.
+        options: options of the format, as ``name=value``.
+        recipe: name of the recipe in the store; None: the file's name.
+        streams: the wanted streams; empty: all.
+        allow_pickle: allow formats that are pickles.
+        wants_labels: refuse formats whose files have no labels.
 
     Raises:
-        EmoError: an unknown format or option, a file that is not of it, another recipe there.
+        EmoError: an unknown format or option, a file of another format, or the store has another
+            recipe of this name.
     """
     form, chosen = _format(name, options, writes=False)
     _check_pickle(name, form, allow_pickle)
     if wants_labels and not form.has_labels:
-        raise StoreError(f"--manifest: {name} files tell no labels; leave it out")
+        raise StoreError(f"--manifest: {name} files have no labels; leave it out")
     if not path.exists():
-        raise StoreError(f"{path}: no such file; name what {name} wrote")
+        raise StoreError(f"{path}: no such file; give a file that {name} wrote")
     with ExitStack() as file:
         try:
             contents = file.enter_context(form.read(path, chosen))
@@ -118,23 +119,23 @@ def export_file(
     """Write clips of a recipe to a file or folder, which appears whole or not at all.
 
     Args:
-        name: of the format.
-        store: where they are.
-        out: written; it must not exist.
-        recipe: which; None: the only one.
-        streams: of it; none: all.
-        cells: clips wanted, in order, with their cells of a manifest; None: all clips.
-        options: ``name=value`` of the format.
+        name: name of the format.
+        store: the store with the clips.
+        out: the file or folder to write; it must not exist.
+        recipe: name of the recipe; None: the only one in the store.
+        streams: the wanted streams; empty: all.
+        cells: cells of a manifest by clip: take only these clips, in this order; None: all clips.
+        options: options of the format, as ``name=value``.
 
     Raises:
         EmoError: an unknown format, option, recipe or stream, or ``out`` exists.
     """
     form, chosen = _format(name, options, writes=True)
     folder = only_recipe(Store(store), recipe)
-    contents = of_folder(folder, streams=streams, cells=cells)
+    contents = contents_of(folder, streams=streams, cells=cells)
     _check_letters(contents.ids)
     with appearing(out) as temporary, progress(contents, "export") as bar:
-        form.write(contents.watched(bar.update), temporary, chosen)
+        form.write(contents.with_ticks(bar.update), temporary, chosen)
         size = _size(temporary)
     lines = [f"{len(contents.ids):,} clips of {folder.path} -> {out} ({format_bytes(size)})"]
     lines += lost_lines(contents, folder)
@@ -142,7 +143,11 @@ def export_file(
 
 
 def only_recipe(store: Store, name: str | None) -> RecipeFolder:
-    """The recipe of that name; None: the only one there is."""
+    """Return the folder of a recipe; for None, of the only recipe in the store.
+
+    Raises:
+        StoreError: there is no recipe of this name, or no name was given and there are several.
+    """
     if name is None and len(store.recipes) == 1:
         return next(iter(store.recipes.values()))
     if name is None:
@@ -154,12 +159,13 @@ def only_recipe(store: Store, name: str | None) -> RecipeFolder:
 
 
 def lost_lines(contents: Contents, folder: RecipeFolder) -> list[str]:
-    """How many of the clips that were asked for are not among the contents."""
+    """Return a line that says how many wanted clips have no tokens; no line: all have some."""
     lost = len(contents.cells or folder.ids) - len(contents.ids)
-    return [f"{lost:,} clips have no tokens in these streams: not in it"] * bool(lost)
+    return [f"{lost:,} clips have no tokens in these streams: left out"] * bool(lost)
 
 
 def _format(name: str, options: Sequence[str], *, writes: bool) -> tuple[Format, Any]:
+    """Return an instance of a format and its parsed options."""
     kind = plugins.load(FORMATS, name, Format)  # type: ignore[type-abstract]
     pairs = plugins.split_options(options, [name])[name]
     return kind(), plugins.parse_options(
@@ -168,36 +174,40 @@ def _format(name: str, options: Sequence[str], *, writes: bool) -> tuple[Format,
 
 
 def _check_pickle(name: str, form: Format, allow_pickle: bool) -> None:
+    """Raise StoreError unless ``--allow-pickle`` is given just for formats that need it."""
     if form.is_pickle and not allow_pickle:
         raise StoreError(
-            f"{name} files are pickles, which can be made to run code. --allow-pickle reads them "
-            "with a restricted reader (numbers, text, lists, dicts, numpy arrays; nothing else)"
+            f"{name} files are pickles, and a pickle can run code. --allow-pickle reads them with "
+            "a restricted reader (numbers, text, lists, dicts, numpy arrays; nothing else)"
         )
     if allow_pickle and not form.is_pickle:
         raise StoreError(f"--allow-pickle: {name} holds no pickles; leave it out")
 
 
 def _check_ids(ids: Sequence[str], path: Path) -> None:
+    """Raise StoreError for ids that a store cannot hold."""
     seen: set[str] = set()
     for clip_id in ids:
         if not clip_id or clip_id in seen or "\n" in clip_id:
             what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
-            raise StoreError(f"{path} holds {what}; ids are unique, not empty, and of one line")
+            raise StoreError(f"{path} holds {what}; ids must be unique, not empty, and of one line")
         seen.add(clip_id)
 
 
 def _check_letters(ids: Sequence[str]) -> None:
+    """Raise StoreError for ids that cannot be written as UTF-8."""
     for clip_id in ids:
         try:
             clip_id.encode()
         except UnicodeEncodeError:
             raise StoreError(
-                f"clip {clip_id!a} has half of a letter in its id, which no other tool reads; "
-                "leave it out with --manifest"
+                f"clip {clip_id!a}: its id holds half of a character (a lone surrogate), which "
+                "other tools cannot read; leave the clip out with --manifest"
             ) from None
 
 
 def _rows(contents: Contents) -> tuple[dict[str, object], ...]:
+    """Return a table row for each stream."""
     return tuple(
         {
             "stream": name, "clips": int((rows.lengths > 0).sum()),
@@ -209,9 +219,11 @@ def _rows(contents: Contents) -> tuple[dict[str, object], ...]:
 
 
 def _name_of(path: Path) -> str:
+    """Return the name of a recipe imported from the file ``path``."""
     return re.sub(r"[^\w-]+", "-", path.stem).strip("-") or "imported"
 
 
 def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return sum(file.stat().st_size for file in files)

@@ -1,8 +1,8 @@
-"""Reads a pickle of numbers, text, lists, dicts and numpy arrays, and nothing else.
+"""Read a pickle of numbers, text, lists, dicts and numpy arrays, and nothing else.
 
-No class or function that a pickle names is ever called: the few names that numpy's arrays need
-stand for functions of this file, which copy bytes whose count was checked; any other name is
-refused. Left open is only size: a file can ask for as much memory as a few times its own bytes.
+No class or function that a pickle names is called: the few names that numpy's arrays need are
+replaced by functions of this file, which copy bytes whose count was checked; any other name is
+refused. Memory is not limited: a file can make the reader use a few times its own size.
 """
 
 import io
@@ -17,15 +17,16 @@ import numpy as np
 from emo.errors import StoreError
 
 ALLOWED = "numbers, text, lists, tuples, dicts and numpy arrays of numbers or text"
+"""What a pickle may hold, for error messages."""
 _DTYPE = re.compile(r"([fiubUSO])(\d{1,6})|bool")
 _MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
 def read_pickle(path: Path) -> Any:
-    """What a pickle holds.
+    """Return the contents of a pickle.
 
     Raises:
-        StoreError: it is none, is cut off, or names anything but what stands at the head.
+        StoreError: the file is not a pickle, is incomplete, or holds anything that is not allowed.
     """
     try:
         loaded = _Reader(io.BytesIO(path.read_bytes()), path).load()
@@ -33,15 +34,15 @@ def read_pickle(path: Path) -> Any:
     except StoreError:
         raise
     except RecursionError as error:
-        raise StoreError(f"{path}: lists or dicts within one another too deep") from error
+        raise StoreError(f"{path}: its lists or dicts are nested too deeply") from error
     except MemoryError as error:
-        raise StoreError(f"{path}: asks for more memory than there is") from error
-    except Exception as error:  # a pickle's bytes can raise whatever its opcodes can
+        raise StoreError(f"{path}: needs more memory than there is") from error
+    except Exception as error:  # the bytes of a pickle can make it raise any exception
         raise StoreError(f"{path}: not a pickle of {ALLOWED}: {error!r}") from error
 
 
 class _DType:
-    """Stands for a numpy type until its state is known."""
+    """A numpy dtype in the pickle, until its state is read."""
 
     def __init__(self, name: str) -> None:
         self.name, self.order = name, "<"
@@ -56,7 +57,7 @@ class _DType:
 
 
 class _Array:
-    """Stands for a numpy array until its state is known."""
+    """A numpy array in the pickle, until its state is read."""
 
     shape: tuple[int, ...] = ()
     dtype: _DType
@@ -68,10 +69,10 @@ class _Array:
 
 
 class _Reader(pickle.Unpickler):
-    """Resolves the names of numpy's own pickles to the functions below, and no others."""
+    """Unpickler that maps the names in numpy's pickles to the functions below; refuses others."""
 
     def __init__(self, file: io.BytesIO, path: Path) -> None:
-        super().__init__(file, encoding="latin1")  # Python 2 kept arrays in its text
+        super().__init__(file, encoding="latin1")  # Python 2 wrote the bytes of arrays as text
         self._path = path
 
     def find_class(self, module: str, name: str) -> Any:
@@ -79,7 +80,7 @@ class _Reader(pickle.Unpickler):
         if found is None:
             raise StoreError(
                 f"{self._path}: refused: the pickle asks for {module}.{name}, and only {ALLOWED} "
-                "are read. Whoever made it can write an .npz or .h5 instead"
+                "are read. Ask its author for an .npz or .h5 file instead"
             )
         return found
 
@@ -116,9 +117,9 @@ def _no_call(*_: Any) -> Any:
 
 
 _NAMES: dict[tuple[str, str], Callable[..., Any]] = {
-    ("numpy", "ndarray"): _no_call,  # named as an argument only
+    ("numpy", "ndarray"): _no_call,  # occurs as an argument only
     ("numpy", "dtype"): _new_dtype,
-    ("_codecs", "encode"): _encode,  # how protocols before 3 write bytes
+    ("_codecs", "encode"): _encode,  # protocols before 3 write bytes so
     **{(module, "bytes"): lambda: b"" for module in ("builtins", "__builtin__")},
     **{(module, "_reconstruct"): _new_array for module in _MODULES},
     **{(module, "scalar"): _scalar for module in _MODULES},
@@ -128,7 +129,7 @@ _NAMES: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def _plain(value: Any, done: dict[int, Any], path: Path) -> Any:
-    """Lists, dicts and arrays; each object once, so that nothing is multiplied."""
+    """Convert loaded objects to lists, dicts and arrays; each once, even if it occurs often."""
     if isinstance(value, bool | int | float | str | bytes | type(None)):
         return value
     if id(value) in done:
@@ -148,6 +149,7 @@ def _plain(value: Any, done: dict[int, Any], path: Path) -> Any:
 
 
 def _array(value: _Array, done: dict[int, Any], path: Path) -> Any:
+    """Convert a loaded array to a numpy array, or to a Python number for shape ()."""
     dtype, shape = value.dtype.made(), tuple(int(size) for size in value.shape)
     if dtype.kind == "O":
         cells = _plain(value.data, done, path)

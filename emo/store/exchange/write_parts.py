@@ -1,4 +1,4 @@
-"""Commits contents to a recipe's folder, a part at a time; what is there already is kept."""
+"""Commit contents to a recipe's folder, part by part; clips that are there already are kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,19 +8,22 @@ import numpy as np
 from tqdm import tqdm
 
 from emo.errors import EmoError, StoreError
-from emo.store.exchange.contents import Contents, cuts
+from emo.store.exchange.contents import Contents, runs_of_size
 from emo.store.part.writer import PartWriter
 from emo.store.recipe import RECIPE_FILE
 from emo.store.recipe_folder import RecipeFolder
 
 PART_BYTES = 2**28
-"""Tokens committed together."""
+"""Most bytes of tokens that are committed as one part."""
 
 
 def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str, str]]:
-    """Commit the clips that the folder lacks; returns how many it had, and failures.
+    """Commit the clips that the folder lacks.
 
-    A clip whose numbers are not finite is a recorded failure, as in `emo extract`.
+    A clip whose numbers are not finite is recorded as a failure, as `emo extract` does.
+
+    Returns:
+        How many of the clips the folder had already, and failed clip -> reason.
     """
     there = {*folder.ids, *folder.failures}
     todo = np.array([clip_id not in there for clip_id in contents.ids], dtype=bool)
@@ -28,8 +31,8 @@ def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str
     failures = {k: why for k, why in contents.failures.items() if k not in there}
     left = dict(failures)
     with progress(contents, "import") as bar:
-        watched = contents.watched(bar.update)
-        for first, last in cuts(sizes, PART_BYTES):
+        watched = contents.with_ticks(bar.update)
+        for first, last in runs_of_size(sizes, PART_BYTES):
             if todo[first:last].any():
                 with PartWriter(folder.path, folder.recipe) as part:
                     failures |= _add(part, watched, first, last, todo)
@@ -46,7 +49,10 @@ def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str
 
 @contextmanager
 def no_empty_recipe(folder: RecipeFolder) -> Iterator[None]:
-    """Take a recipe away whose first clips were refused: other options make another recipe."""
+    """Remove a recipe without parts when the block raises EmoError.
+
+    Importing with other options makes another recipe, which an empty one of this name would block.
+    """
     try:
         yield
     except EmoError:
@@ -59,7 +65,7 @@ def no_empty_recipe(folder: RecipeFolder) -> Iterator[None]:
 
 
 def progress(contents: Contents, what: str) -> "tqdm[Any]":
-    """A bar over the clips of every stream, on stderr, of what takes more than 2 s."""
+    """Return a progress bar on stderr over the clips of every stream, shown after 2 s."""
     steps = len(contents.ids) * len(contents.streams)
     return tqdm(total=steps, desc=what, unit="clip", disable=None, delay=2)
 
@@ -67,6 +73,7 @@ def progress(contents: Contents, what: str) -> "tqdm[Any]":
 def _add(
     part: PartWriter, contents: Contents, first: int, last: int, todo: np.ndarray
 ) -> dict[str, str]:
+    """Add those clips of a range to a part that are to do; return failed clip -> reason."""
     tokens = {name: rows.read(first, last) for name, rows in contents.streams.items()}
     failures = {}
     for row in np.flatnonzero(todo[first:last]).tolist():

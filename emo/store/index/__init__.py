@@ -1,4 +1,4 @@
-"""Many parts as one recipe: which entry of a clip wins, where its tokens lie, gathering them.
+"""All parts of a recipe as one: choose among a clip's entries, find its tokens, gather them.
 
 May import: errors, ragged, store.backend, store.lazy, store.part, store.recipe.
 Read first: merged.py.

@@ -1,9 +1,8 @@
-"""The index of a recipe: a table of all its parts in one file, so that opening reads no part.
+"""The index file of a recipe: a table of all its parts, so that opening the recipe reads no part.
 
-``index-<generation>.zarr.zip`` is laid out as a part is, with the columns of the table in place
-of streams, so that it is mapped and verified chunk by chunk as tokens are. It is used only while
-every part it lists is there unchanged; parts it does not list are read on top of it. It can
-always be deleted.
+``index-<generation>.zarr.zip`` has the layout of a part, with the columns of the table in place of
+streams; it is mapped, and verified chunk by chunk. It is used only while every part that it lists
+is there unchanged; parts that it does not list are read in addition. It can always be deleted.
 """
 
 import mmap
@@ -25,30 +24,30 @@ from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import DamagedPart, GoneError, root_crc
 
 INDEX = "index-"
-"""How the name of an index starts; six digits follow, and the highest is the newest."""
-_CHUNK_BYTES = 2**16  # one clip's id, length and place are each a chunk to read
-_CONTENT = ["index of a recipe, version 1"]
+"""Start of an index file's name; six digits follow, and the highest number is the newest."""
+_CHUNK_BYTES = 2**16  # small: one clip's id, length and position are a chunk each to read
+_CONTENT = ["index of a recipe, version 1"]  # stands in place of clip ids
 _RANDOM: int | None = getattr(mmap, "MADV_RANDOM", None)  # not on Windows
 _NAME = re.compile(rf"{INDEX}(\d{{6,}})\.zarr\.zip")
 
 
 class DamagedIndexError(StoreError):
-    """An index that is not what was written; the parts still tell everything."""
+    """An index file is damaged or wrong; the parts hold all information without it."""
 
 
 class MappedColumns:
-    """The columns of an index file, mapped; whatever is read of them was verified."""
+    """The columns of an index file, mapped; the rows that are read are verified."""
 
     def __init__(self, part: Part) -> None:
-        """Read columns of ``part``."""
+        """Take the opened index file, which has the layout of a part."""
         self._part = part
 
     def whole(self, name: str) -> np.ndarray:
-        """A column."""
+        """Return a column, (n,); ``parts`` is (P, 5)."""
         return self._checked(name, 0, None)
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Some of its rows; only their chunks are verified."""
+        """Return the rows of a column from ``start`` to before ``stop``; verify their chunks."""
         return self._checked(name, start, stop)
 
     def _checked(self, name: str, start: int, stop: int | None) -> np.ndarray:
@@ -63,7 +62,7 @@ class MappedColumns:
         return rows if name == "parts" else rows[:, 0]
 
     def _fetch(self, name: str, start: int, stop: int) -> None:
-        """Have the system read the chunks of these rows, and not megabytes around each of them."""
+        """Let the system read just the chunks of these rows, not megabytes around each of them."""
         layout, whole = self._part.layout(name), self._part.mapped()
         if _RANDOM is None or layout.start is None or layout.is_trusted or start >= stop:
             return
@@ -76,10 +75,10 @@ class MappedColumns:
 
 
 def write_index(folder: Location, fingerprint: str, columns: HeldColumns) -> Location | None:
-    """Commit an index above the newest there is, then remove all older ones.
+    """Commit a new index with the next higher number, then remove all older ones.
 
     Returns:
-        Its file; None when another writer was quicker.
+        The file of the index; None when another process committed one at the same time.
 
     Raises:
         StoreError: the folder cannot be written.
@@ -98,13 +97,13 @@ def write_index(folder: Location, fingerprint: str, columns: HeldColumns) -> Loc
 
 
 def index_paths(folder: Location) -> list[Location]:
-    """The indices of a recipe, newest first."""
+    """Return the index files of a recipe, newest first."""
     names = [name for name in file_names(folder) if _NAME.fullmatch(name)]
     return [folder / name for name in sorted(names, key=_generation, reverse=True)]
 
 
 def remove(paths: list[Location]) -> None:
-    """Delete files, where the system lets us (Windows keeps those that somebody has mapped)."""
+    """Delete files, as far as the system allows it (Windows keeps files that are mapped)."""
     for path in paths:
         try:
             path.unlink()
@@ -113,12 +112,12 @@ def remove(paths: list[Location]) -> None:
 
 
 def open_index(path: Location, fingerprint: str, names: Set[str]) -> Columns | None:
-    """The table of an index, when every part that it lists is there unchanged; else None.
+    """Open an index; return None unless every part that it lists is there unchanged.
 
     Args:
-        path: of the index.
-        fingerprint: of the recipe.
-        names: the parts that the reader has seen.
+        path: file of the index.
+        fingerprint: fingerprint of the recipe.
+        names: file names of the parts that the reader has listed.
     """
     try:
         part = Part(path)
@@ -132,7 +131,7 @@ def open_index(path: Location, fingerprint: str, names: Set[str]) -> Columns | N
 
 
 def index_problem(path: Location) -> str | None:
-    """What is wrong with the bytes of an index; None: nothing (it may still be stale)."""
+    """Return what is wrong with the bytes of an index; None: nothing (it may be out of date)."""
     try:
         with local_copy(path) as file:
             return next(damaged_members(Part(file)), None)
@@ -143,16 +142,16 @@ def index_problem(path: Location) -> str | None:
 
 
 def part_names(columns: Columns) -> list[str]:
-    """The file names of the parts of a table."""
+    """Return the file names of the parts in a table, in order of slots."""
     joined = columns.whole("part_names").tobytes().decode()
     return joined.split("\n") if joined else []
 
 
 def _is_current(path: Location, columns: Columns) -> bool:
-    """No listed part is gone or was replaced.
+    """Return whether no listed part is gone or was replaced.
 
-    A part of another size is another one. So may be one that is younger than the index, which in
-    a copied store all are: the checksum of its root tells.
+    A part of another size was replaced. A part younger than the index may have been replaced, too;
+    since all parts of a copied store may be younger, the checksum of its root document decides.
     """
     there = files(path.parent)
     written = path.stat().st_mtime_ns
@@ -170,6 +169,7 @@ def _is_current(path: Location, columns: Columns) -> bool:
 
 
 def _write(file: BinaryIO, fingerprint: str, columns: HeldColumns) -> None:
+    """Write the columns of an index in the layout of a part."""
     streams, specs = {}, {}
     for name, column in columns.arrays.items():
         dim = len(PART_FACTS) if name == "parts" else 1
@@ -192,5 +192,6 @@ def _write(file: BinaryIO, fingerprint: str, columns: HeldColumns) -> None:
 
 
 def _generation(name: str) -> int:
+    """Return the number in an index file's name; 0 for any other name."""
     found = _NAME.fullmatch(name)
     return int(found.group(1)) if found else 0

@@ -1,4 +1,4 @@
-"""Copies chosen clips out of many parts into one array, runs of neighbours at once."""
+"""Copy the tokens of chosen clips from many parts into one array, adjacent clips together."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,45 +18,47 @@ from emo.store.part.zarr_layout import stored_dtype
 from emo.store.recipe import StreamSpec
 
 OPEN_PARTS = 128
-"""Parts a recipe keeps mapped; a map costs a file descriptor, and often there are only 1024."""
+"""Most parts of a recipe that are mapped together; each needs a file descriptor of often 1024."""
 THREADED_BYTES = 2**26
-"""Reads of at least so many bytes use two threads: one copies while the other compares sums."""
+"""Reads of at least so many bytes use two threads: one copies while the other verifies."""
 FEW_READS = 64
-"""Single clips that are looked up one by one before a table of all clips is made."""
+"""Single clips that are looked up one by one before a table of all clips is built."""
 _PIECE_BYTES = 2**23
+"""About how many bytes a thread copies at a time."""
 
 _Run = tuple[int, int, int, int]
-"""Index of a part, first row and row past the last in it, row of the result."""
+"""Adjacent rows to copy: index of a part, first row and row past the last in it, first row in the
+result."""
 
 
 class Clips(Protocol):
-    """What all parts of a recipe hold: merged from them, or told by their index."""
+    """The clips of all parts of a recipe: read from the parts, or from their index."""
 
     @property
     def parts(self) -> Sequence[Part]:
-        """In order of slots."""
+        """The P parts, in order of slots."""
 
     @property
     def counts(self) -> np.ndarray:
-        """(P,) finished clips of each part."""
+        """int64 (P,): finished clips of each part."""
 
     def lengths(self, stream: str) -> np.ndarray:
-        """(slots,) int64, the tokens of each."""
+        """Return int64 (slots,): the tokens of each slot in a stream."""
 
     def span(self, stream: str, slot: int) -> tuple[int, int, int]:
-        """Index of the part of a slot, its first row and the row past its last."""
+        """Return the index of the slot's part, its first row there and the row past its last."""
 
 
 class OpenParts:
-    """The parts of a recipe that are mapped now; of too many the oldest is released."""
+    """The parts of a recipe that are mapped now; if there are too many, the oldest is released."""
 
     def __init__(self) -> None:
-        """Nothing is mapped yet."""
+        """Start with no mapped part."""
         self._parts: deque[Part] = deque()
         self._lock = Lock()
 
     def values(self, part: Part, stream: str) -> np.ndarray:
-        """(ΣT, D), the mapped tokens of a part."""
+        """Return the mapped tokens (ΣT, D) of a part."""
         with self._lock:
             if not part.opened:
                 self._parts.append(part)
@@ -67,16 +69,18 @@ class OpenParts:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Where each slot lies."""
+    """Where the tokens of each slot lie in one stream."""
 
     starts: np.ndarray
-    """(slots,) the first row, in its part."""
+    """int64 (slots,): first row in the part."""
     stops: np.ndarray
+    """int64 (slots,): row past the last in the part."""
     part_of: np.ndarray
+    """int64 (slots,): index of the part."""
 
     @classmethod
     def of(cls, clips: Clips, stream: str) -> "_Table":
-        """Add up the lengths of all clips."""
+        """Build the table from the lengths of all clips."""
         ends = offsets_of(clips.lengths(stream))
         first = offsets_of(clips.counts)[:-1]  # the first slot of each part
         base = np.repeat(ends[first], clips.counts)
@@ -86,9 +90,10 @@ class _Table:
 
 
 class StreamRows:
-    """The tokens of one stream in all parts of a recipe, by slot.
+    """Reader of one stream in all parts of a recipe, by slot.
 
-    Slots are explained in :mod:`emo.store.index.merged`.
+    A slot is the number of a finished clip, counted through all parts; see
+    :mod:`emo.store.index.merged`.
     """
 
     def __init__(
@@ -100,14 +105,14 @@ class StreamRows:
         *,
         is_remote: bool = False,
     ) -> None:
-        """Parts are opened when tokens are read of them.
+        """Take the clips and the stream; parts are opened when their tokens are read.
 
         Args:
-            clips: of the recipe.
-            stream: its name.
-            spec: its width and type.
-            opened: shared by the recipe's streams.
-            is_remote: what is not in the local copies of parts yet is fetched many at a time.
+            clips: all clips of the recipe.
+            stream: name of the stream.
+            spec: its width and dtype.
+            opened: the mapped parts, shared by the streams of the recipe.
+            is_remote: the parts are in a bucket: fetch chunks of many parts at the same time.
         """
         self._parts, self._stream, self._opened = clips.parts, stream, opened
         self._dim, self._dtype = spec.dim, stored_dtype(spec.dtype)
@@ -116,12 +121,12 @@ class StreamRows:
         self._short: tuple[memoryview, memoryview, memoryview] | None = None
 
     def lengths(self, slots: np.ndarray) -> np.ndarray:
-        """(N,) int64, the tokens of each slot."""
+        """Return int64 (N,), the tokens of each of the given slots int64 (N,)."""
         lengths: np.ndarray = self._table.stops[slots] - self._table.starts[slots]
         return lengths
 
     def one(self, slot: int) -> Ragged:
-        """The tokens of one clip; the short way, for random access."""
+        """Return the tokens of one clip, fast, for random access: values (T, D), offsets (2,)."""
         if self._short is None:
             index, start, stop = self._span(slot)
         else:
@@ -130,17 +135,20 @@ class StreamRows:
         values = self._values(index)
         if not (self._layouts.get(index) or self._layout(index)).is_trusted:
             self._parts[index].check(self._stream, start, stop)
-        ragged = object.__new__(Ragged)  # its checks would be a fifth of the time of a short read
+        ragged = object.__new__(Ragged)  # skips its checks: a fifth of the time of a short read
         offsets = np.array((0, stop - start), np.int64)
         ragged.__dict__.update(values=values[start:stop].copy(), offsets=offsets)
         return ragged
 
     def many(self, slots: np.ndarray, *, threads: int | None = None) -> Ragged:
-        """The tokens of many clips; a slot of -1 is a clip of length 0.
+        """Copy the tokens of many clips into one array.
 
         Args:
-            slots: (N,) int64.
-            threads: that copy and verify; None: 2 when there is much to do, else 1.
+            slots: int64 (N,); -1 stands for a clip of length 0.
+            threads: threads that copy and verify; None: 2 for a large read, else 1.
+
+        Returns:
+            values (ΣT, D) in the stored dtype and offsets int64 (N+1,).
         """
         lengths = np.zeros(len(slots), np.int64)
         lengths[slots >= 0] = self.lengths(slots[slots >= 0])
@@ -162,7 +170,7 @@ class StreamRows:
         return Ragged(values, offsets)
 
     def _runs(self, slots: np.ndarray, rows: np.ndarray) -> Iterator[_Run]:
-        """Stretches of rows that lie end to end in a part as in the result."""
+        """Find rows that are adjacent both in a part and in the result, to copy them together."""
         table = self._table
         parts, starts, stops = table.part_of[slots], table.starts[slots], table.stops[slots]
         is_break = np.ones(len(slots) + 1, dtype=bool)
@@ -173,13 +181,13 @@ class StreamRows:
         return zip(*(column.tolist() for column in columns), strict=True)
 
     def _fetched(self, runs: list[_Run]) -> Iterator[_Run]:
-        """The runs, once their tokens are here."""
+        """Fetch the tokens of all runs from the bucket, then return the runs."""
         spans: dict[int, list[tuple[int, int]]] = {}
         for index, start, stop, _ in runs:
             spans.setdefault(index, []).append((start, stop))
 
         def fetch(index: int) -> None:
-            self._layout(index)  # which waits, so not inside the lock of what comes next
+            self._layout(index)  # waits for the network, so before values() takes its lock
             self._values(index)
             self._parts[index].check_all(self._stream, spans[index])
 
@@ -187,16 +195,17 @@ class StreamRows:
         return iter(runs)
 
     def _pieces(self, run: _Run) -> Iterator[_Run]:
-        """A run cut into a few megabytes each, for the threads to share."""
+        """Cut a run into pieces of a few megabytes, for the threads to share."""
         part, start, stop, row = run
         step = max(1, _PIECE_BYTES // (self._dim * self._dtype.itemsize))
         for first in range(start, stop, step):
             yield part, first, min(first + step, stop), row + first - start
 
     def _copy(self, run: _Run, out: np.ndarray) -> None:
+        """Verify the rows of a run and copy them into ``out`` (ΣT, D)."""
         index, start, stop, row = run
         part, layout, values = self._parts[index], self._layout(index), self._values(index)
-        # unverified chunks one by one: each is copied while its checksum left it in the cache
+        # unverified chunks one by one: a chunk is copied while it is in the processor's cache
         step = stop - start if layout.is_trusted else layout.rows
         first = start
         while first < stop:
@@ -206,10 +215,11 @@ class StreamRows:
             first = last
 
     def _span(self, slot: int) -> tuple[int, int, int]:
+        """Look up one slot; after ``FEW_READS`` of them, build the table of all slots."""
         self._left -= 1
         if not self._left:
             table = self._table
-            # indexing a memoryview makes a Python int in a third of the time
+            # a Python int from a memoryview takes a third of the time of one from an array
             self._short = table.part_of.data, table.starts.data, table.stops.data
         return self._clips.span(self._stream, slot)
 

@@ -1,6 +1,6 @@
-"""The clips of a recipe as its index tells them, without opening a part; newer parts on top.
+"""The clips of a recipe, read from its index without opening a part; newer parts are added.
 
-Answers exactly as :class:`emo.store.index.merged.Merged` does over the same parts.
+The results equal those of :class:`emo.store.index.merged.Merged` over the same parts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,21 +26,21 @@ from emo.store.lazy import LazyParts
 from emo.store.part.reader import Part
 
 _LOOKUPS_SHARE = 64
-"""A dict of all ids costs as much as looking up one clip in so many."""
+"""A dict of all N ids is built after N / 64 lookups, because it takes about as long as these."""
 
 
 class Slots(Mapping[str, int]):
-    """Clip id -> the slot of its tokens; a dict is made once so many are asked that it pays."""
+    """Clip id -> the slot of its tokens; after many lookups a dict of all clips is built."""
 
     def __init__(self, indexed: "Indexed") -> None:
-        """The slots of ``indexed``."""
-        self._indexed, self._asked = indexed, 0
+        """Take the clips whose slots are looked up."""
+        self._indexed, self._lookups = indexed, 0
         self._dict: dict[str, int] | None = None
 
     def __getitem__(self, clip_id: str) -> int:
         if self._dict is None:
-            self._asked += 1
-            if self._asked * _LOOKUPS_SHARE < len(self._indexed):
+            self._lookups += 1
+            if self._lookups * _LOOKUPS_SHARE < len(self._indexed):
                 return self._indexed.slot(clip_id)
             order = self._indexed.order.tolist()
             self._dict = dict(zip(self._indexed.ids, order, strict=True))
@@ -54,7 +54,7 @@ class Slots(Mapping[str, int]):
 
 
 class Indexed:
-    """The clips of all parts of a recipe, each once."""
+    """The clips of all parts of a recipe, each once, read from the index."""
 
     def __init__(
         self,
@@ -63,13 +63,13 @@ class Indexed:
         streams: Iterable[str],
         open_part: Callable[[str], Part],
     ) -> None:
-        """Read ``columns``, and parts that they lack on top.
+        """Read the index, and the parts that it does not list.
 
         Args:
-            columns: of the index.
+            columns: the columns of the index.
             names: the file names of all parts, sorted.
-            streams: of the recipe.
-            open_part: the part of a name.
+            streams: the streams of the recipe.
+            open_part: opens the part of a file name.
 
         Raises:
             DamagedIndexError: the index cannot be used.
@@ -83,7 +83,7 @@ class Indexed:
         facts = zip(PART_FACTS, columns.whole("parts").T, strict=True)
         self._facts: dict[str, np.ndarray] = dict(facts)
         self.counts: np.ndarray = self._facts["finished"]
-        """(P,) finished clips of each part."""
+        """int64 (P,): finished clips of each part."""
         self.parts = LazyParts([*listed, *newer], self._checked(open_part))
         self.slots = Slots(self)
         self._wins = columns.whole("wins").view(bool)
@@ -91,14 +91,14 @@ class Indexed:
         self._count = int(np.count_nonzero(self._wins[: self._slot_count]))
 
     def __len__(self) -> int:
-        """Finished clips."""
+        """Number of finished clips."""
         return self._count
 
     def slot(self, clip_id: str) -> int:
-        """The slot of a clip's tokens.
+        """Return the slot of a clip's tokens.
 
         Raises:
-            KeyError: it has none.
+            KeyError: the clip has no tokens.
         """
         for entry in entries_of(self._columns, self._slot_count, clip_id):
             if entry < self._slot_count and self._wins[entry]:
@@ -106,11 +106,11 @@ class Indexed:
         raise KeyError(clip_id)
 
     def lengths(self, stream: str) -> np.ndarray:
-        """(slots,) int64, the tokens of each."""
+        """Return int64 (slots,): the tokens of each slot in a stream."""
         return self._columns.whole(LENGTHS + stream).astype(np.int64)
 
     def span(self, stream: str, slot: int) -> tuple[int, int, int]:
-        """Index of the part of a slot, its first row and the row past its last."""
+        """Return the index of the slot's part, its first row there and the row past its last."""
         index, row = part_of_slot(slot, self._firsts)
         first = int(self._firsts[index])
         lengths = self._columns.rows(LENGTHS + stream, first, first + row + 1)
@@ -123,13 +123,13 @@ class Indexed:
 
     @cached_property
     def ids(self) -> list[str]:
-        """Finished clips, each once, in order of part file name, then position."""
+        """Finished clips, each once, in order of part file name, then of position in the part."""
         finished = strings_of(self._columns, "id")
         return [finished[slot] for slot in self.order.tolist()]
 
     @cached_property
     def order(self) -> np.ndarray:
-        """(N,) int64, the slots of :attr:`ids`."""
+        """int64 (N,): the slots of :attr:`ids`."""
         stops = np.cumsum(self.counts)
         ranges = [
             np.arange(stops[k] - self.counts[k], stops[k])
@@ -141,19 +141,19 @@ class Indexed:
 
     @cached_property
     def failures(self) -> dict[str, str]:
-        """Clips whose winning entry is a failure, with its reason."""
+        """Clip whose winning entry is a failure -> reason."""
         return self._failed("reason")
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """The winning entry's source hash of every clip, failed ones included."""
+        """Clip id, also of failed clips -> hash of its source files, from the winning entry."""
         finished = strings_of(self._columns, "source")
         sources = [finished[slot] for slot in self.order.tolist()]
         return dict(zip(self.ids, sources, strict=True)) | self._failed("failed_source")
 
     @cached_property
     def attempts(self) -> dict[str, int]:
-        """The highest attempt at every clip; the next one is higher."""
+        """Clip id -> number of its latest attempt; 0 is the first."""
         ids = [*strings_of(self._columns, "id"), *strings_of(self._columns, "failed")]
         attempts = np.concatenate(
             [
@@ -167,28 +167,29 @@ class Indexed:
 
     @property
     def absent(self) -> dict[str, dict[str, str]]:
-        """Clip id -> stream -> why it has none; opens all parts."""
+        """Clip id -> stream that the clip lacks -> reason; reading this opens all parts."""
         return self._opened.absent
 
     @property
     def notes(self) -> dict[str, dict[str, float]]:
-        """Clip id -> numbers kept beside its tokens; opens all parts."""
+        """Clip id -> name -> number kept beside its tokens; reading this opens all parts."""
         return self._opened.notes
 
     @cached_property
     def _opened(self) -> Merged:
+        """The clips read from all parts, for what the index does not hold."""
         order = sorted(range(len(self.parts)), key=self.parts.names.__getitem__)
         return Merged([self.parts[k] for k in order])
 
     def _failed(self, name: str) -> dict[str, str]:
-        """Clips that failed -> what the text column ``name`` says of them."""
+        """Return failed clip -> its text in the column ``name``."""
         ids, texts = strings_of(self._columns, "failed"), strings_of(self._columns, name)
         wins = self._wins[self._slot_count :].tolist()
         rows = zip(ids, texts, wins, strict=True)
         return {clip_id: text for clip_id, text, win in rows if win}
 
     def _checked(self, open_part: Callable[[str], Part]) -> Callable[[str], Part]:
-        """Open a part and make sure that it is as the index lists it."""
+        """Return a function that opens a part and compares it with what the index lists."""
 
         def opened(name: str) -> Part:
             part = open_part(name)
@@ -205,7 +206,7 @@ class Indexed:
 
 
 def entries_of(columns: Columns, slots: int, clip_id: str) -> list[int]:
-    """The entries of a clip."""
+    """Return the entries of a clip; see :mod:`emo.store.index.table` for their numbers."""
     hashes, number = columns.whole("hashes"), np.uint32(hash_of(clip_id))
     first = int(np.searchsorted(hashes, number, side="left"))
     last = int(np.searchsorted(hashes, number, side="right"))
@@ -217,13 +218,20 @@ def entries_of(columns: Columns, slots: int, clip_id: str) -> list[int]:
 
 
 def _id_of(columns: Columns, slots: int, entry: int) -> str:
+    """Return the clip id of an entry: the first ``slots`` are finished clips, then failed ones."""
     if entry < slots:
         return string_at(columns, "id", entry)
     return string_at(columns, "failed", entry - slots)
 
 
 def _resolved(columns: HeldColumns, fresh: Columns, names: Sequence[str]) -> HeldColumns:
-    """Decide who wins among the entries of clips that stand in ``fresh`` parts, too."""
+    """Choose again among the entries of the clips that are in ``fresh`` parts.
+
+    Args:
+        columns: the table of all parts.
+        fresh: the table of the parts that the index does not list.
+        names: the file names of all parts, in order of slots.
+    """
     facts = columns.whole("parts")
     finished, failed = facts[:, PART_FACTS.index("finished")], facts[:, PART_FACTS.index("failed")]
     slots = int(finished.sum())

@@ -1,7 +1,7 @@
-"""The clips of many parts as arrays: what an index holds, and what newer parts add to it.
+"""The clips of many parts as a table of columns: the contents of an index, and of newer parts.
 
-Finished clips are numbered by slot, part after part; failed ones come after all slots. These
-numbers are called entries. A column is one array; strings are bytes laid end to end, and the ends.
+Entries are numbered: first all finished clips by slot, part after part, then all failed ones. A
+column is one array; a text column is two: all strings in UTF-8 end to end, and their ends.
 """
 
 import zlib
@@ -16,7 +16,7 @@ from emo.store.index.merged import Merged
 from emo.store.part.zip import root_crc
 
 LENGTHS = "lengths."
-"""How the name of the column starts that holds the lengths of a stream; its name follows."""
+"""Start of the name of the column with a stream's lengths; the stream's name follows."""
 DTYPES = {
     "part_names": "uint8", "parts": "int64",
     "id_text": "uint8", "id_ends": "int64", "source_text": "uint8", "source_ends": "int64",
@@ -24,54 +24,56 @@ DTYPES = {
     "failed_source_ends": "int64", "reason_text": "uint8", "reason_ends": "int64",
     "wins": "uint8", "hashes": "uint32", "entries": "int64",
 }  # fmt: skip
-"""The columns beside the lengths. ``hashes`` rises and ``entries`` says whose each hash is."""
+"""Dtype of each column except the lengths. ``hashes`` is sorted, ``entries`` says which entry each
+hash is of, ``wins`` is 1 for winning entries."""
 PART_FACTS = ("size_bytes", "root_crc", "attempt", "finished", "failed")
-"""The columns of ``parts``, which is (P, 5)."""
+"""Meaning of the five columns of ``parts``, int64 (P, 5)."""
 _TEXTS = ("id", "source", "failed", "failed_source", "reason")
 
 
 class Columns(Protocol):
-    """Where the arrays of a table are kept."""
+    """A table of columns, in memory or in a mapped file."""
 
     def whole(self, name: str) -> np.ndarray:
-        """A column, (n,); ``parts`` is (P, 5)."""
+        """Return a column, (n,); ``parts`` is (P, 5)."""
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Some of its rows, which may cost less."""
+        """Return the rows of a column from ``start`` to before ``stop``; faster than all of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldColumns:
-    """Columns in memory."""
+    """A table of columns in memory."""
 
     arrays: Mapping[str, np.ndarray]
+    """Column name -> array (n,); ``parts`` is (P, 5)."""
 
     def whole(self, name: str) -> np.ndarray:
-        """A column."""
+        """Return a column."""
         return self.arrays[name]
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Some of its rows."""
+        """Return the rows of a column from ``start`` to before ``stop``."""
         return self.arrays[name][start:stop]
 
 
 def hash_of(clip_id: str) -> int:
-    """The number under which a clip is looked up; others may share it."""
+    """Return the 32-bit hash by which a clip is looked up; several clips may share one."""
     return zlib.crc32(clip_id.encode("utf-8", "surrogatepass"))
 
 
 def index_columns(
     clips: Merged, streams: Iterable[str], *, progress: bool | None = False
 ) -> HeldColumns:
-    """The table of all parts of ``clips``.
+    """Build the table of all parts.
 
     Args:
-        clips: of opened parts.
-        streams: of the recipe.
+        clips: the clips of the parts.
+        streams: the streams of the recipe.
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
-        DamagedPart: one of them.
+        DamagedPart: a part is damaged.
     """
     parts, hidden = clips.parts, None if progress is None else not progress
     lengths: dict[str, list[np.ndarray]] = {name: [] for name in streams}
@@ -107,7 +109,7 @@ def index_columns(
 
 
 def joined(first: Columns, second: Columns, streams: Iterable[str]) -> HeldColumns:
-    """The table of the parts of both; who wins among entries of both is not decided here."""
+    """Join two tables; a clip that is in both keeps two winning entries, one of each table."""
     arrays: dict[str, np.ndarray] = {}
     for name in [*DTYPES, *(LENGTHS + stream for stream in streams)]:
         arrays[name] = np.concatenate([first.whole(name), second.whole(name)])
@@ -131,7 +133,7 @@ def joined(first: Columns, second: Columns, streams: Iterable[str]) -> HeldColum
 
 
 def strings_of(columns: Columns, name: str) -> list[str]:
-    """All strings of a text column."""
+    """Return all strings of a text column."""
     text = columns.whole(f"{name}_text").tobytes()
     ends = columns.whole(f"{name}_ends").tolist()
     pairs = zip([0, *ends[:-1]], ends, strict=True) if ends else ()
@@ -142,7 +144,7 @@ def strings_of(columns: Columns, name: str) -> list[str]:
 
 
 def string_at(columns: Columns, name: str, row: int) -> str:
-    """One string of a text column."""
+    """Return one string of a text column."""
     ends = columns.rows(f"{name}_ends", max(0, row - 1), row + 1)
     start = int(ends[0]) if row else 0
     text = columns.rows(f"{name}_text", start, int(ends[-1]))
@@ -150,6 +152,7 @@ def string_at(columns: Columns, name: str, row: int) -> str:
 
 
 def _packed(strings: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two arrays of a text column: uint8 (bytes,) and int64 (strings,) ends."""
     encoded = [string.encode("utf-8", "surrogatepass") for string in strings]
     lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
     return np.frombuffer(b"".join(encoded), np.uint8), np.cumsum(lengths)
@@ -161,7 +164,7 @@ def _sorted_hashes(hashes: np.ndarray, entries: np.ndarray) -> dict[str, np.ndar
 
 
 def _wins(clips: Merged) -> np.ndarray:
-    """(entries,) 1 where an entry is the one that is read of its clip."""
+    """Return uint8 (entries,), 1 where an entry is the winning one of its clip."""
     winners = clips.winners
     wins = [
         clip_id not in winners

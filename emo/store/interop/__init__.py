@@ -1,4 +1,4 @@
-"""Plugins: one other format a file (HDF5, npz, Parquet, Zarr, MMSA, MERTools).
+"""Plugins: each file reads and writes one other format (HDF5, npz, Parquet, Zarr, MMSA, MERTools).
 
 May import: errors, ragged, store.exchange, store.lazy.
 Read first: npz.py.

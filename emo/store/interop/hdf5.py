@@ -1,4 +1,4 @@
-"""hdf5: one group a stream, ragged by offsets; readable from Matlab, R, Julia and C."""
+"""hdf5: a group for each stream, ragged by offsets; readable from Matlab, R, Julia and C."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -18,14 +18,14 @@ from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 
 
 class Hdf5(Format):
-    """Ids, and for each stream a group X with values (ΣT, D) and offsets (N+1)."""
+    """One file with ids (N,) and, for each stream X, X/values (ΣT, D) and X/offsets (N+1,)."""
 
     extension = ".h5"
     ReadOptions = ArrayOptions
 
     @contextmanager
     def read(self, path: Path, options: ArrayOptions) -> Iterator[Contents]:
-        """As in the contract; links and data in other files are refused."""
+        """Find the clips in the file; links, and data in other files, are refused."""
         try:
             file = h5py.File(path, "r")
         except OSError as error:
@@ -40,10 +40,10 @@ class Hdf5(Format):
             yield find_clips(arrays, path, options, document=document)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
-        """As in the contract."""
+        """Write ids, values and offsets; tokens pass through memory a few clips at a time."""
         for name in ("ids", DOCUMENT):
             if name in contents.streams:
-                raise StoreError(f"stream {name!r}: what stands beside the streams has that name")
+                raise StoreError(f"stream {name!r}: an hdf5 file uses this name itself")
         text = h5py.string_dtype("utf-8")
         with h5py.File(path, "w", libver=("v110", "latest")) as file:
             file.attrs["writer"] = f"emo {emo.__version__}"
@@ -64,17 +64,18 @@ class Hdf5(Format):
 
 
 def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path) -> None:
+    """Add all data sets below ``group`` to ``arrays``, by their full names."""
     for name in group:
         where = f"{prefix}{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise StoreError(f"{path}: {where} is a link; it may lead out of the file: refused")
+            raise StoreError(f"{path}: refused: {where} is a link, which may lead to another file")
         found = group[name]
         if isinstance(found, h5py.Group):
             if prefix.count("/") > 8:
-                raise StoreError(f"{path}: groups within groups too deep at {where}")
+                raise StoreError(f"{path}: groups are nested too deeply at {where}")
             _collect(found, f"{where}/", arrays, path)
         elif isinstance(found, h5py.Dataset):
             if found.is_virtual or found.external:
-                raise StoreError(f"{path}: {where} keeps its data in another file: refused")
-            if found.shape is not None:  # h5py.Empty: a name and no numbers
+                raise StoreError(f"{path}: refused: {where} has its data in another file")
+            if found.shape is not None:  # h5py.Empty has a name but no numbers
                 arrays[where] = found

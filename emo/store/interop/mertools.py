@@ -1,4 +1,4 @@
-"""mertools: a folder ``X-FRA`` or ``X-UTT`` of .npy files a stream, and label.npz, as MERBench has.
+"""mertools: MERBench's folders ``X-FRA`` or ``X-UTT`` of .npy files for a stream X, and label.npz.
 
 Source: zeroQiaoba/MERTools, MERBench/toolkit (utils/read_data.py, preprocess/meld.py).
 """
@@ -16,43 +16,54 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import Contents, StreamTokens, known, parse_document, spec_of
+from emo.store.exchange.contents import (
+    Contents,
+    StreamTokens,
+    contents_fields,
+    parse_document,
+    spec_of,
+)
 from emo.store.exchange.format import Format
 
 UTT, FRA = "-UTT", "-FRA"
+"""Endings of folders: one token for each utterance, or one for each frame."""
 CORPORA = ("train", "val", "test")
+"""Splits that ``label.npz`` has."""
 NO_VALENCE = -10
-"""What MERBench writes where a clip has no valence."""
+"""Value that MERBench writes for a clip without valence."""
 _SAFE = " ()[]+,;=@~-_."
 _DOCUMENT = "emo.json"
 _MOST_BYTES = 255 - len(".npy")
-"""Of a file's name."""
+"""Most bytes of a file's name without its ending."""
 
 
 @dataclass(frozen=True)
 class MertoolsWriteOptions:
-    """Of writing the folders."""
+    """Options for writing the folders."""
 
     emo: str = field(default="label", metadata={"help": "The manifest's column of emotions."})
-    val: str = field(default="valence", metadata={"help": "Its column of valence, if any."})
+    val: str = field(
+        default="valence", metadata={"help": "The manifest's column of valence, if any."}
+    )
     classes: str | None = field(
         default=None,
-        metadata={"help": "a,b,c: emotions become these numbers, as its MELD loader wants."},
+        metadata={"help": "a,b,c: write emotions as 0, 1, 2, as MERBench's MELD loader expects."},
     )
     means: bool = field(
-        default=False, metadata={"help": "Beside each X-FRA its mean over tokens as X-UTT."}
+        default=False,
+        metadata={"help": "Write the mean of the tokens of each X-FRA as X-UTT, too."},
     )
 
 
 class Mertools(Format):
-    """Files features/X-FRA/CLIP.npy (T, D) or X-UTT (D,) a clip, and label.npz."""
+    """A folder with a file features/X-FRA/CLIP.npy (T, D) or X-UTT (D,) a clip, and label.npz."""
 
     extension = ""
     WriteOptions = MertoolsWriteOptions
 
     @contextmanager
     def read(self, path: Path, options: Any) -> Iterator[Contents]:
-        """As in the contract; ``label.npz``, which is a pickle, is left alone."""
+        """Find the clips in the folders; ``label.npz`` is not read, because it is a pickle."""
         root = path / "features" if (path / "features").is_dir() else path
         folders = sorted(f for f in root.glob("*") if f.is_dir() and f.name[-4:] in (UTT, FRA))
         if not folders:
@@ -65,15 +76,17 @@ class Mertools(Format):
         files = {stream: _files(folder, bool(document)) for stream, folder in names.items()}
         ids = _order({clip_id for each in files.values() for clip_id in each}, document)
         streams = {name: _rows(name, files[name], ids, document) for name in names}
-        yield Contents(ids, streams, **known(document))
+        yield Contents(ids, streams, **contents_fields(document))
 
     def write(self, contents: Contents, path: Path, options: MertoolsWriteOptions) -> None:
-        """As in the contract; characters that a file name cannot have become %XX."""
+        """Write a file for each clip and stream; in file names, unsafe characters become %XX."""
         names = {clip_id: _file_name(clip_id) for clip_id in contents.ids}
         written = {}
         for stream, rows in contents.streams.items():
             if rows.spec.dim == 1 and rows.lengths.max() > 1:
-                raise StoreError(f"stream {stream!r}: MERBench reads (T, 1) as one token of T")
+                raise StoreError(
+                    f"stream {stream!r}: MERBench would read tokens (T, 1) as one token of width T"
+                )
             ending = UTT if rows.lengths.max(initial=0) <= 1 else FRA
             written[f"{stream}{ending}"] = stream
             _write_stream(path / "features", f"{stream}{ending}", contents, rows, names)
@@ -87,11 +100,12 @@ class Mertools(Format):
 
 
 def _file_name(clip_id: str) -> str:
+    """Return the name of a clip's file, without its ending."""
     name = quote(clip_id, safe=_SAFE)
     if len(name) > _MOST_BYTES:
         raise StoreError(
             f"clip {clip_id!r}: its file would have a name of {len(name)} bytes, and file systems "
-            f"take {_MOST_BYTES}; another format than mertools holds it"
+            f"allow {_MOST_BYTES}; choose another format than mertools"
         )
     return name
 
@@ -99,6 +113,7 @@ def _file_name(clip_id: str) -> str:
 def _write_stream(
     root: Path, folder: str, contents: Contents, rows: StreamTokens, names: Mapping[str, str]
 ) -> None:
+    """Write the files of one stream into ``folder``; one named X-UTT gets means over tokens."""
     (root / folder).mkdir(parents=True)
     for first, ragged in rows.blocks():
         for row, tokens in enumerate(ragged, start=first):
@@ -114,7 +129,7 @@ def _write_stream(
 def _corpora(
     contents: Contents, names: Mapping[str, str], options: MertoolsWriteOptions
 ) -> dict[str, Any]:
-    """``train_corpus``, ``val_corpus``, ``test_corpus``: name -> ``{"emo": …, "val": …}``."""
+    """Return the arrays of ``label.npz``: ``train_corpus`` … of {file: {"emo": …, "val": …}}."""
     numbers = {name: k for k, name in enumerate((options.classes or "").split(",")) if name}
     corpora: dict[str, dict[str, Any]] = {name: {} for name in CORPORA}
     for clip_id in contents.ids:
@@ -138,7 +153,7 @@ def _corpora(
 
 
 def _stream_names(folders: list[Path], document: Mapping[str, Any]) -> dict[str, Path]:
-    """Our own export says which folder is which stream; else the name without its ending."""
+    """Return stream -> folder, from our own document, else from the folders' names."""
     ours = document.get("folders", {})
     if ours:
         return {ours[folder.name]: folder for folder in folders if folder.name in ours}
@@ -151,7 +166,7 @@ def _stream_names(folders: list[Path], document: Mapping[str, Any]) -> dict[str,
 
 
 def _files(folder: Path, is_ours: bool) -> dict[str, Path]:
-    """Clip id -> its file, or its folder of one file a frame."""
+    """Return clip id -> its file, or its folder with a file for each frame."""
     found = {}
     for each in sorted(folder.iterdir()):
         if each.is_dir() or each.suffix == ".npy":
@@ -161,6 +176,7 @@ def _files(folder: Path, is_ours: bool) -> dict[str, Path]:
 
 
 def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
+    """Return ids in the order of the document, if there is one; others sorted after them."""
     rank = {clip_id: k for k, clip_id in enumerate(document.get("order", []))}
     return sorted(ids, key=lambda clip_id: (rank.get(clip_id, len(rank)), clip_id))
 
@@ -168,8 +184,9 @@ def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
 def _rows(
     stream: str, files: Mapping[str, Path], ids: list[str], document: Mapping[str, Any]
 ) -> StreamTokens:
+    """Return the tokens of one stream, read from a file for each clip."""
     if not files:
-        raise StoreError(f"stream {stream!r}: its folder holds no .npy")
+        raise StoreError(f"stream {stream!r}: its folder holds no .npy file")
     shapes = {clip_id: _shape(file) for clip_id, file in files.items()}
     _, dim, dtype = next(iter(shapes.values()))
     for clip_id, (_, found, kind) in shapes.items():
@@ -186,20 +203,20 @@ def _rows(
 
 
 def _shape(file: Path) -> tuple[int, int, str]:
-    """(T, D, dtype) of a clip, without reading its numbers where it is one file."""
+    """Return T, D and dtype of a clip; numbers are not read if the clip is a single file."""
     tokens = _tokens(file, is_mapped=True)
     return len(tokens), int(tokens.shape[1]), np.dtype(tokens.dtype).newbyteorder("=").name
 
 
 def _tokens(file: Path, *, is_mapped: bool = False) -> np.ndarray:
-    """(T, D); ``(D,)`` is one token, and a folder's files are one token each, by name."""
+    """Return the tokens (T, D) of a clip: a file (T, D) or (D,), or a folder of files (D,)."""
     if file.is_dir():
         frames = [_tokens(each) for each in sorted(file.glob("*.npy"))]
         return np.concatenate(frames) if frames else np.zeros((0, 1), np.float32)
     try:
         array: np.ndarray = np.load(file, allow_pickle=False, mmap_mode="r" if is_mapped else None)
     except (OSError, ValueError, EOFError) as error:
-        raise StoreError(f"{file}: not an .npy of numbers: {error}") from error
+        raise StoreError(f"{file}: not an .npy file of numbers: {error}") from error
     if array.ndim == 1:
         array = array[None]
     while array.ndim > 2 and 1 in array.shape[:-1]:

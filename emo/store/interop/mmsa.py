@@ -1,4 +1,4 @@
-"""mmsa: the pickle of MMSA and MMSA-FET: padded arrays by split, with ids, texts and labels.
+"""mmsa: the pickle of MMSA and MMSA-FET, with padded arrays, ids, texts and labels by split.
 
 Source: thuiar/MMSA, data_loader.py; thuiar/MMSA-FET, main.py.
 """
@@ -17,40 +17,42 @@ from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import DOCUMENT, Contents, StreamTokens, parse_document
 from emo.store.exchange.format import Format
-from emo.store.exchange.named_arrays import ArrayOptions, find_clips, texts
+from emo.store.exchange.named_arrays import ArrayOptions, find_clips, ids_as_text
 from emo.store.exchange.unpickle import read_pickle
 
 SPLITS = {"train": "train", "valid": "val", "test": "test"}
-"""MMSA's name of a split -> ours."""
+"""MMSA's name of a split -> the manifest's name."""
 _LABELS = {
     "regression_labels": "label", "regression_labels_T": "label_T",
     "regression_labels_A": "label_A", "regression_labels_V": "label_V",
     "label_T": "label_T", "label_A": "label_A", "label_V": "label_V",
     "annotations": "annotation", "classification_labels": "class",
 }  # fmt: skip
-"""MMSA's keys of labels -> our columns."""
+"""MMSA's key of labels -> column of a manifest."""
 _NOT_TOKENS = ("text_bert", "raw_text")
+"""Keys that are not streams."""
 
 
 @dataclass(frozen=True)
 class MmsaReadOptions(ArrayOptions):
-    """Of reading the pickle."""
+    """Options for reading the pickle."""
 
     ids: str | None = field(default="id", metadata={"help": "The key of the clip ids."})
     split_in_id: bool = field(
-        default=False, metadata={"help": "Put the split before each id: for ids that collide."}
+        default=False,
+        metadata={"help": "Put the split before each id, if ids occur in several splits."},
     )
 
 
 @dataclass(frozen=True)
 class MmsaWriteOptions:
-    """Of writing the pickle."""
+    """Options for writing the pickle."""
 
     label: str = field(default="label", metadata={"help": "The column of the labels."})
 
 
 class Mmsa(Format):
-    """For train, valid and test: id, raw_text, X (N, L, D), X_lengths, labels."""
+    """For train, valid and test: id, raw_text, labels; for a stream X, X (N, L, D), X_lengths."""
 
     extension = ".pkl"
     is_pickle = True
@@ -60,7 +62,7 @@ class Mmsa(Format):
 
     @contextmanager
     def read(self, path: Path, options: MmsaReadOptions) -> Iterator[Contents]:
-        """As in the contract; text without lengths takes those of BERT's mask in the file."""
+        """Find the clips of all splits; a text stream without lengths takes BERT's mask."""
         data = read_pickle(path)
         if not isinstance(data, dict) or not set(SPLITS) & data.keys():
             keys = list(data)[:8] if isinstance(data, dict) else type(data).__name__
@@ -68,11 +70,11 @@ class Mmsa(Format):
         try:
             contents = _contents(data, path, options)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"{path}: not laid out as MMSA lays it out: {error!r}") from error
+            raise StoreError(f"{path}: not in MMSA's layout: {error!r}") from error
         yield contents
 
     def write(self, contents: Contents, path: Path, options: MmsaWriteOptions) -> None:
-        """As in the contract; needs a manifest with splits. ``video`` is called ``vision``."""
+        """Write padded arrays by split, from a manifest's splits; ``video`` becomes ``vision``."""
         rows = _rows_by_split(contents)
         padded = {name: _padded(stream) for name, stream in contents.streams.items()}
         names = {name: name for name in padded}
@@ -96,6 +98,7 @@ class Mmsa(Format):
 
 
 def _contents(data: dict[str, Any], path: Path, options: MmsaReadOptions) -> Contents:
+    """Return the clips of all splits together."""
     document: Mapping[str, Any] = {}
     if isinstance(data.get(DOCUMENT), str):
         document = parse_document(data[DOCUMENT], path)
@@ -114,26 +117,27 @@ def _contents(data: dict[str, Any], path: Path, options: MmsaReadOptions) -> Con
 
 
 def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:
-    """The arrays of a split, with lengths of the text if only BERT's mask tells them."""
+    """Return the arrays of a split; lengths of the text come from BERT's mask if needed."""
     found = {
         key: value if isinstance(value, np.ndarray) else np.array(value)
         for key, value in part.items()
         if key not in _LABELS and len(value)
     }
     if "text" in found and "text_lengths" not in found and "text_bert" in found:
-        mask = found["text_bert"][:, 1]  # (N, L): ids, mask, segments
+        mask = found["text_bert"][:, 1]  # (N, 3, L): ids, mask, segments -> (N, L)
         found["text_lengths"] = (mask != 0).sum(axis=1)
     found[options.ids or "id"] = np.array(_ids(part, split, options))
     return {key: value for key, value in found.items() if key not in _NOT_TOKENS}
 
 
 def _ids(part: Any, split: str, options: MmsaReadOptions) -> list[str]:
-    ids = texts(np.array(part[options.ids or "id"]).reshape(-1).tolist())
+    """Return the clip ids of a split, with the split in front if wanted."""
+    ids = ids_as_text(np.array(part[options.ids or "id"]).reshape(-1).tolist())
     return [f"{SPLITS[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
 
 
 def _cells(part: Any, split: str, options: MmsaReadOptions) -> dict[str, dict[str, str]]:
-    """Splits, texts and labels of the clips, as a manifest has them."""
+    """Return clip id -> column of a manifest -> cell: split, text and labels."""
     rows = [{"split": SPLITS[split]} for _ in part[options.ids or "id"]]
     for key, column in {"raw_text": "text", **_LABELS}.items():
         if key in part and len(part[key]) == len(rows):
@@ -143,7 +147,7 @@ def _cells(part: Any, split: str, options: MmsaReadOptions) -> dict[str, dict[st
 
 
 def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> Contents:
-    """One after the other, in the order of the store they came from if the file says it."""
+    """Join the splits; if the file records the order of the store it came from, restore it."""
     ids = [clip_id for part in parts for clip_id in part.ids]
     first = parts[0]
     streams = {}
@@ -166,7 +170,14 @@ def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> C
 
 
 def _resident(spec: Any, values: np.ndarray, lengths: np.ndarray, chosen: Any) -> StreamTokens:
-    """Rows of tokens that are in memory, in another order."""
+    """Return a stream of tokens that are in memory.
+
+    Args:
+        spec: width, dtype and meaning of a token.
+        values: (ΣT, D), the tokens of all clips.
+        lengths: int64 (N,), the tokens of each clip.
+        chosen: indices of the clips in the wanted order; None: as they are.
+    """
     ragged = Ragged(values, offsets_of(lengths))
     if chosen is not None:
         ragged = ragged.select(chosen)
@@ -174,6 +185,7 @@ def _resident(spec: Any, values: np.ndarray, lengths: np.ndarray, chosen: Any) -
 
 
 def _rows_by_split(contents: Contents) -> dict[str, np.ndarray]:
+    """Return MMSA's name of a split -> int64 indices of its clips."""
     found = {}
     ours = [contents.cells.get(clip_id, {}).get("split", "") for clip_id in contents.ids]
     for theirs, name in SPLITS.items():
@@ -182,13 +194,13 @@ def _rows_by_split(contents: Contents) -> dict[str, np.ndarray]:
     if without:
         raise StoreError(
             f"{len(without)} clips are in no split, the first: {without[0]!r}; an mmsa file has "
-            "train, valid and test: give --manifest with a column split"
+            "the splits train, valid and test: give --manifest with a column split"
         )
     return found
 
 
 def _padded(rows: StreamTokens) -> np.ndarray:
-    """(N, L, D), zeros after the tokens of each clip."""
+    """Return (N, L, D), with zeros after the tokens of each clip."""
     longest = max(1, int(rows.lengths.max(initial=1)))
     padded = np.zeros((len(rows.lengths), longest, rows.spec.dim), rows.spec.dtype)
     for first, ragged in rows.blocks():
@@ -198,13 +210,13 @@ def _padded(rows: StreamTokens) -> np.ndarray:
 
 
 def _labels(ids: list[str], cells: list[Mapping[str, str]], column: str) -> dict[str, Any]:
-    """Numbers as ``regression_labels``; words as ``annotations``."""
+    """Return labels by MMSA's keys: numbers as ``regression_labels``, words as ``annotations``."""
     words = [row.get(column) for row in cells]
     if not any(words):
         return {}
     for clip_id, word in zip(ids, words, strict=True):
         if not word:
-            raise StoreError(f"clip {clip_id!r} has no {column}; an mmsa file labels every clip")
+            raise StoreError(f"clip {clip_id!r} has no {column}; mmsa needs a label for every clip")
     try:
         return {"regression_labels": np.array([float(str(word)) for word in words], np.float32)}
     except ValueError:

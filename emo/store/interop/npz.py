@@ -1,4 +1,4 @@
-"""npz: one uncompressed zip of .npy arrays, ragged by offsets; numpy alone reads it."""
+"""npz: an uncompressed zip of .npy arrays, ragged by offsets; numpy alone can read it."""
 
 import json
 import zipfile
@@ -17,25 +17,27 @@ from emo.store.exchange.named_arrays import ArrayOptions, find_clips
 
 
 class Npz(Format):
-    """Ids, and for each stream X/values (ΣT, D) and X/offsets (N+1)."""
+    """One file with ids (N,) and, for each stream X, X/values (ΣT, D) and X/offsets (N+1,)."""
 
     extension = ".npz"
     ReadOptions = ArrayOptions
 
     @contextmanager
     def read(self, path: Path, options: ArrayOptions) -> Iterator[Contents]:
-        """As in the contract; arrays are read whole, never unpickled."""
+        """Find the clips in the arrays, which are read whole; pickled arrays are refused."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 if not isinstance(file, np.lib.npyio.NpzFile):
-                    raise StoreError(f"{path}: a single array; expected several in an .npz")
+                    raise StoreError(
+                        f"{path}: expected several arrays in an .npz, got a single one"
+                    )
                 arrays = {name: file[name] for name in file.files}
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(f"{path}: not an .npz of plain arrays: {error}") from error
         yield find_clips(arrays, path, options, document=_document(arrays, path))
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
-        """As in the contract; tokens go through memory a few clips at a time."""
+        """Write ids, values and offsets; tokens pass through memory a few clips at a time."""
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             _member(archive, "ids", np.array(contents.ids))
             text = json.dumps(contents.document(), ensure_ascii=False)
@@ -47,18 +49,20 @@ class Npz(Format):
 
 
 def _document(arrays: dict[str, Any], path: Path) -> Mapping[str, Any]:
-    """Our own JSON, taken out of the arrays; of other people's files nothing."""
+    """Remove our own JSON document from the arrays and return it; other tools' files have none."""
     if DOCUMENT not in arrays or arrays[DOCUMENT].shape != () or arrays[DOCUMENT].dtype.kind != "U":
         return {}
     return parse_document(str(arrays.pop(DOCUMENT)), path)
 
 
 def _member(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    """Write one array as a member."""
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _values(member: Any, rows: StreamTokens) -> None:
+    """Write the tokens of a stream as an .npy array (ΣT, D), block by block."""
     dtype = np.dtype(rows.spec.dtype).newbyteorder("<")
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False,

@@ -1,4 +1,4 @@
-"""parquet: one row a clip, a column of lists a stream; pandas, DuckDB, Spark and R read it."""
+"""parquet: a row for each clip, a column of lists for each stream; pandas, DuckDB, R read it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,13 @@ from emo.store.exchange.contents import (
     DOCUMENT,
     Contents,
     StreamTokens,
-    cuts,
-    known,
+    contents_fields,
     parse_document,
+    runs_of_size,
     spec_of,
 )
 from emo.store.exchange.format import Format
-from emo.store.exchange.named_arrays import ID_NAMES, texts
+from emo.store.exchange.named_arrays import ID_NAMES, ids_as_text
 from emo.store.lazy import LazyDict
 
 _NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
@@ -38,20 +38,20 @@ _IDS = (
 
 @dataclass(frozen=True)
 class ParquetReadOptions:
-    """Of reading."""
+    """Options for reading Parquet."""
 
     id: str | None = field(default=None, metadata={"help": "The column of clip ids."})
 
 
 class Parquet(Format):
-    """A row a clip: id, and for each stream X a list of T lists of D, null where absent."""
+    """A row for each clip: id, and for each stream X a list of T lists of D numbers, or null."""
 
     extension = ".parquet"
     ReadOptions = ParquetReadOptions
 
     @contextmanager
     def read(self, path: Path, options: ParquetReadOptions) -> Iterator[Contents]:
-        """As in the contract; a column of plain lists is one token a clip."""
+        """Find the clips in the table; a column of plain lists has one token for each clip."""
         try:
             table = pq.read_table(path)
         except (pa.ArrowException, OSError) as error:
@@ -61,22 +61,22 @@ class Parquet(Format):
         id_name = _id_name(table.schema, path, options)
         if table[id_name].null_count:
             row = table[id_name].to_pylist().index(None)
-            raise StoreError(f"{path}: {id_name}: the clip in row {row + 1} has no id")
+            raise StoreError(f"{path}: column {id_name}: the clip in row {row + 1} has no id")
         lists = [field.name for field in table.schema if _is_tokens(field.type)]
         if not lists:
             raise StoreError(f"{path}: no column of lists of numbers; found {table.schema.names}")
         try:
-            ids = texts(table[id_name].to_pylist())
+            ids = ids_as_text(table[id_name].to_pylist())
         except ValueError as error:
             raise StoreError(f"{path}: {id_name}: {error}") from error
         streams = {
             name: partial(_rows, name, table[name], f"{path}: {name}", document) for name in lists
         }
         others = [name for name in table.column_names if name not in (id_name, *lists)]
-        yield Contents(ids, LazyDict(streams), ignored=tuple(others), **known(document))
+        yield Contents(ids, LazyDict(streams), ignored=tuple(others), **contents_fields(document))
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
-        """As in the contract."""
+        """Write the table in row groups of about 64 MiB of tokens."""
         if "id" in contents.streams:
             raise StoreError("stream 'id': the column of clip ids has that name")
         kinds = {
@@ -89,7 +89,7 @@ class Parquet(Format):
         )
         sizes = np.sum([r.lengths * r.token_bytes for r in contents.streams.values()], axis=0)
         with pq.ParquetWriter(path, schema, compression="none", use_dictionary=["id"]) as writer:
-            for first, last in cuts(sizes, BLOCK_BYTES):
+            for first, last in runs_of_size(sizes, BLOCK_BYTES):
                 columns = [pa.array(contents.ids[first:last], pa.string())]
                 for name, rows in contents.streams.items():
                     columns.append(_column(rows.read(first, last), kinds[name]))
@@ -97,7 +97,7 @@ class Parquet(Format):
 
 
 def _column(ragged: Ragged, kind: pa.DataType) -> pa.Array:
-    """Lists of lists over the same memory; null for a clip of length 0."""
+    """Return a column of lists of lists, without copying; null for a clip of length 0."""
     values = pa.array(np.ascontiguousarray(ragged.values).reshape(-1), kind.value_type.value_type)
     tokens = pa.FixedSizeListArray.from_arrays(values, type=kind.value_type)
     is_absent = ragged.lengths == 0
@@ -108,14 +108,15 @@ def _column(ragged: Ragged, kind: pa.DataType) -> pa.Array:
 
 
 def _id_name(schema: pa.Schema, path: Path, options: ParquetReadOptions) -> str:
+    """Return the name of the column of clip ids."""
     names = (options.id,) if options.id else ID_NAMES
     for name in names:
         if name in schema.names and _is_text(schema.field(name).type):
             return name
     found = ", ".join(f"{field.name} ({field.type})" for field in schema)
     raise StoreError(
-        f"{path}: no column {' or '.join(names)} of text or whole numbers; found {found}; "
-        "-o id=NAME"
+        f"{path}: no column {' or '.join(names)} of text or whole numbers; found {found}. "
+        "Name the column with -o id=NAME"
     )
 
 
@@ -125,7 +126,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _is_tokens(kind: pa.DataType) -> bool:
-    """Lists of numbers, or lists of these; lists of words are no tokens."""
+    """Return whether a column type is lists of numbers, or lists of such lists."""
     if not _is_list(kind):
         return False
     inner = kind.value_type.value_type if _is_list(kind.value_type) else kind.value_type
@@ -139,6 +140,7 @@ def _is_list(kind: pa.DataType) -> bool:
 def _rows(
     stream: str, column: pa.ChunkedArray, where: str, document: Mapping[str, Any]
 ) -> StreamTokens:
+    """Return the tokens of one column, which is in memory."""
     pieces = [_ragged(chunk, where) for chunk in column.chunks if len(chunk)]
     dims = {piece.width for piece in pieces if len(piece.values)}
     if len(dims) != 1:
@@ -156,7 +158,7 @@ def _rows(
 
 
 def _ragged(chunk: pa.Array, where: str) -> Ragged:
-    """(T, D) of each row: of lists of lists, or of plain lists, which are one token."""
+    """Return the tokens of a chunk of rows: lists of lists, or plain lists of one token each."""
     inner = chunk.type.value_type
     is_nested = _is_list(inner)
     lengths = _counts(chunk) if is_nested else np.array(chunk.is_valid(), dtype=np.int64)
@@ -172,7 +174,7 @@ def _ragged(chunk: pa.Array, where: str) -> Ragged:
 
 
 def _counts(lists: pa.Array) -> np.ndarray:
-    """(rows,) int64, how long each list is; null: 0."""
+    """Return int64 (rows,), the length of each list; 0 for null."""
     if pa.types.is_fixed_size_list(lists.type):
         counts: np.ndarray = np.asarray(lists.is_valid(), np.int64) * lists.type.list_size
     else:

@@ -1,6 +1,7 @@
-"""zarr: one plain Zarr v3 group with named dimensions, which xarray opens as a data set.
+"""zarr: a plain Zarr v3 group with named dimensions, which xarray opens as a data set.
 
-Contiguous ragged arrays as in the CF conventions: ``X`` (X_token, X_dim) and ``X_length`` (clip).
+Streams are contiguous ragged arrays of the CF conventions: ``X`` with the dimensions (X_token,
+X_dim), and ``X_length`` with the dimension (clip).
 """
 
 import json
@@ -28,14 +29,14 @@ _CHUNK_BYTES = BLOCK_BYTES // 4
 
 
 class Zarr(Format):
-    """The ids as clip (N), and for each stream X (ΣT, D) and X_length (N)."""
+    """One folder with the ids as clip (N,) and, for each stream X, X (ΣT, D) and X_length (N,)."""
 
     extension = ""
     ReadOptions = ArrayOptions
 
     @contextmanager
     def read(self, path: Path, options: ArrayOptions) -> Iterator[Contents]:
-        """As in the contract."""
+        """Find the clips in the arrays of the group; missing chunks are refused."""
         try:
             group = zarr.open_group(path, mode="r")
             arrays: dict[str, Any] = {name: _Array(array) for name, array in group.arrays()}
@@ -49,7 +50,7 @@ class Zarr(Format):
         yield find_clips(arrays, path, options, document=document)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
-        """As in the contract."""
+        """Write the group; tokens pass through memory a few clips at a time."""
         group = zarr.create_group(path, zarr_format=3)
         group.attrs["Conventions"] = "CF-1.11"
         group.attrs[DOCUMENT] = json.dumps(contents.document(), ensure_ascii=False)
@@ -65,13 +66,13 @@ class Zarr(Format):
             "clip", shape=ids.shape, dtype=str, dimension_names=["clip"], chunks=(len(ids),)
         )
         clip[:] = ids
-        with warnings.catch_warnings():  # not in Zarr's specification yet, but xarray looks for it
+        with warnings.catch_warnings():  # not in Zarr's specification yet, but xarray reads it
             warnings.simplefilter("ignore", UserWarning)
             zarr.consolidate_metadata(group.store)
 
 
 class _Array:
-    """A Zarr array as the reader wants it: its slices are numpy."""
+    """A Zarr array whose slices are numpy arrays."""
 
     def __init__(self, array: Any) -> None:
         self._array, self.shape = array, array.shape
@@ -82,7 +83,7 @@ class _Array:
 
 
 def _check_chunks(group: zarr.Group, document: Mapping[str, Any], path: Path) -> None:
-    """Zarr reads a chunk that was lost as zeros; we write every one."""
+    """Raise StoreError when chunks are missing: Zarr would read them as zeros."""
     for name in document.get("streams", {}):
         array: Any = group.get(name)
         if array is None or array.nchunks_initialized < array.nchunks:
@@ -90,6 +91,7 @@ def _check_chunks(group: zarr.Group, document: Mapping[str, Any], path: Path) ->
 
 
 def _write_stream(group: zarr.Group, name: str, rows: StreamTokens) -> None:
+    """Write values and lengths of one stream, block by block."""
     spec = rows.spec
     length = group.create_array(
         f"{name}_length", shape=rows.lengths.shape, dtype="int64", dimension_names=["clip"]

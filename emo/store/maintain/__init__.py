@@ -1,4 +1,4 @@
-"""Care for a store: verify, quarantine, clean, compact, index.
+"""Maintain a store: verify, quarantine, clean, compact, index.
 
 May import: errors, store.backend, store.index, store.part, store.recipe, store.recipe_folder,
     store.store.

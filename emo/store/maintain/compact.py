@@ -1,9 +1,9 @@
-"""Merges the small parts of a recipe into few, without a moment at which the store reads otherwise.
+"""Merge small parts into large ones; readers see the same clips at every moment.
 
-New parts are committed as all parts are, while the old ones are still there: every clip of theirs
-then stands in two parts with the same tokens. Only then old parts are removed, the highest name
-first, because among entries that are equal in all else the lowest name is read. Killed anywhere,
-the store holds every clip, and the next run goes on.
+New parts are committed like all parts, while the old ones are still there: then each moved clip is
+in two parts with the same tokens. Only after that the old parts are removed, the highest name
+first, because of equal entries the one with the lowest part name is read. If the process is killed
+at any time, the store still holds every clip, and the next run continues.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,18 +29,21 @@ from emo.store.recipe_folder import RecipeFolder
 
 @dataclass(frozen=True)
 class CompactReport:
-    """What became of the parts of a recipe."""
+    """Result of compacting one recipe."""
 
     recipe: str
+    """Name of the recipe."""
     before: int
-    """Parts."""
+    """Number of parts before."""
     after: int
+    """Number of parts after."""
     clips: int
+    """Number of finished clips."""
     overlaps: int
-    """Clips that stood in several parts and stand in one now."""
+    """Number of clips that were in several parts and now are in one."""
 
     def line(self) -> str:
-        """For people."""
+        """Return the result as a line for people."""
         return (
             f"{self.recipe}: {self.before} parts -> {self.after}, {self.clips} clips, "
             f"{self.overlaps} overlaps removed"
@@ -48,19 +51,19 @@ class CompactReport:
 
 
 def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactReport:
-    """Merge the parts of a recipe that are small or hold entries that nobody reads.
+    """Merge the parts of a recipe that are small or hold entries that are not read.
 
-    The disk needs room for the new parts beside the old ones.
+    The disk needs space for the new parts in addition to the old ones.
 
     Args:
-        folder: of the recipe; an index that it has is made anew.
+        folder: folder of the recipe; if it has an index, a new one is made.
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
         StoreError: a part is damaged, or the folder cannot be written. Nothing is lost then.
     """
     folder.refresh()
-    clips = folder.merge()
+    clips = folder.parts.merge()
     before = len(clips.parts)
     groups = part_groups(clips, folder.recipe)
     moved = Moved(clips, groups)
@@ -80,15 +83,16 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
         before,
         after=len(folder.part_paths),
         clips=len(folder.ids),
-        overlaps=len(clips.winners) - len(folder.merge().winners),
+        overlaps=len(clips.winners) - len(folder.parts.merge().winners),
     )
 
 
 def _commit(folder: RecipeFolder, clips: Merged, group: PartGroup) -> Iterator[PartGroup]:
-    """Commit the part of a group; yields what stands in new parts afterwards.
+    """Commit the part of a group; yield the groups that are in new parts afterwards.
 
-    The name may be taken by what an earlier run committed, or by an old part of the same clips
-    whose entries lose elsewhere: then the group is cut in two. A single clip stays where it is.
+    If the name is taken by an earlier run's equal part, nothing is left to do. If it is taken by an
+    old part of the same clips with other entries, the group is cut in two. A group of a single clip
+    is then left where it is.
     """
     name = part_name(group.ids, group.attempt)
     facts = _facts(clips.parts, group)
@@ -110,6 +114,7 @@ def _commit(folder: RecipeFolder, clips: Merged, group: PartGroup) -> Iterator[P
 
 
 def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
+    """Collect what the old parts record about the clips of a group."""
     finished: list[str] = []
     failures: dict[str, str] = {}
     sources: dict[str, str] = {}
@@ -131,7 +136,7 @@ def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
 
 
 def _is_same(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
-    """Whether a part holds just what was to be written, to the bit."""
+    """Return whether a part holds exactly what was to be written, bit by bit."""
     if (part.clip_ids, part.failures) != (facts.clip_ids, facts.failures):
         return False
     if (part.sources, part.absent, part.notes) != (facts.sources, facts.absent, facts.notes):
@@ -148,6 +153,7 @@ def _is_same(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
 
 
 def _streams(recipe: Recipe, parts: Sequence[Part], group: PartGroup) -> "_Streams":
+    """Return the tokens of a group by stream; they are read when they are iterated over."""
     opened, streams = OpenParts(), {}
     for name in recipe.streams:
         runs, lengths = _runs(parts, group.winners, name)
@@ -156,13 +162,13 @@ def _streams(recipe: Recipe, parts: Sequence[Part], group: PartGroup) -> "_Strea
 
 
 _Run = tuple[int, int, int]
-"""Index of a part, first row and row past the last in it."""
+"""Adjacent rows: index of a part, first row and row past the last in it."""
 
 
 def _runs(
     parts: Sequence[Part], winners: Sequence[Winner], stream: str
 ) -> tuple[list[_Run], list[int]]:
-    """Stretches of rows to lay end to end, and the length of each finished clip."""
+    """Return the runs of rows that make up a stream of the new part, and each clip's length."""
     runs: list[_Run] = []
     lengths: list[int] = []
     for winner in winners:
@@ -195,10 +201,11 @@ class _Tokens:
 
 
 _Streams = dict[str, tuple[_Tokens, list[int]]]
-"""By name, the tokens and the length of each finished clip."""
+"""Stream -> its tokens, and the length of each finished clip."""
 
 
 def _remove(paths: Iterable[Location]) -> None:
+    """Delete parts that are not needed any more."""
     for path in paths:
         try:
             path.unlink(missing_ok=True)

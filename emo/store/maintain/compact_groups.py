@@ -1,4 +1,4 @@
-"""Which clips of a recipe's parts `emo store compact` puts together, and which parts stay."""
+"""Choose which clips `emo store compact` moves into which new part, and which parts stay."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,52 +14,56 @@ from emo.store.part.writer import MAX_PART_BYTES, part_name
 from emo.store.recipe import Recipe
 
 MAX_CLIPS = 16_384
-"""In a part; 62 files hold a million clips, and one is still opened in milliseconds."""
+"""Most clips in a part: 62 parts hold a million clips, and a part opens in milliseconds."""
 
 
 @dataclass(frozen=True)
 class Winner:
-    """The entry of a clip that is read."""
+    """The entry of a clip that readers use."""
 
     clip_id: str
     part: int
-    """Index among the parts."""
+    """Index of the part."""
     row: int | None
-    """Among the part's finished clips; None: a failure."""
+    """Number of the clip among the part's finished clips; None: a failure."""
     size_bytes: int
+    """Size of the clip's tokens."""
 
 
 @dataclass
 class PartGroup:
-    """Clips that become one part; all of them were tried ``attempt`` times again at most."""
+    """Clips that become one new part."""
 
     attempt: int
+    """Latest attempt of these clips, which becomes that of the part."""
     winners: list[Winner] = field(default_factory=list)
+    """Entries of the clips."""
     size_bytes: int = 0
+    """Size of the clips' tokens."""
 
     @property
     def ids(self) -> list[str]:
-        """Its clips, finished and failed."""
+        """Ids of the clips, finished and failed."""
         return [winner.clip_id for winner in self.winners]
 
     def has_room_for(self, winner: Winner) -> bool:
-        """Whether the part stays readable fast and below 2 GiB."""
+        """Return whether the part with one more clip stays within its limits of clips and bytes."""
         return (
             len(self.winners) < MAX_CLIPS and self.size_bytes + winner.size_bytes <= MAX_PART_BYTES
         )
 
     def take(self, winner: Winner) -> None:
-        """One more clip."""
+        """Add a clip."""
         self.winners.append(winner)
         self.size_bytes += winner.size_bytes
 
 
 def part_groups(clips: Merged, recipe: Recipe) -> list[PartGroup]:
-    """All clips that are to move, each once, in order of attempt, part file name and position.
+    """Return the groups of clips to move, in order of attempt, part file name and position.
 
-    A part stays when it is at least half full and every entry in it wins; so does one that would
-    be moved alone. The attempt of a group is the highest one at its clips, so that its part wins
-    over all that it replaces while some of these are still there.
+    A part stays if it is at least half full and every entry in it is read, or if its clips would be
+    moved into a new part by themselves. The attempt of a group is the latest of its clips, so that
+    the new part wins over all parts that it replaces while these are still there.
     """
     attempts = clips.attempts
     moving: dict[int, list[Winner]] = {}
@@ -73,10 +77,10 @@ def part_groups(clips: Merged, recipe: Recipe) -> list[PartGroup]:
 
 
 class Moved:
-    """Which entries stand in a new part by now, and so which parts can go."""
+    """Record of the clips that are in new parts by now, to know which old parts can be removed."""
 
     def __init__(self, clips: Merged, groups: Sequence[PartGroup]) -> None:
-        """Nothing of ``groups`` is committed yet."""
+        """Start when none of the groups is committed."""
         self._parts = clips.parts
         self._several = clips.winners.keys()
         self._to_move = Counter(winner.part for group in groups for winner in group.winners)
@@ -88,18 +92,18 @@ class Moved:
         self._new: set[str] = set()
 
     def add(self, group: PartGroup) -> None:
-        """The clips of ``group`` are committed."""
+        """Note that a group is committed."""
         self._new.add(part_name(group.ids, group.attempt))
         self._to_move.subtract(winner.part for winner in group.winners)
 
     def emptied(self) -> list[Location]:
-        """Parts of which nothing is read any more, the highest name first.
+        """Return the old parts from which nothing is read any more, the highest name first.
 
-        Where a clip could not be moved, all parts with entries of it stay, and so on: to remove
-        some of them could change which of the others is read.
+        If a clip could not be moved, all parts with entries of it stay, and so do all parts that
+        share clips with these: removing some of them could change which of the others is read.
         """
         staying = [index for index, left in self._to_move.items() if left]
-        for index in staying:  # which grows meanwhile
+        for index in staying:  # the list grows in the loop
             shared = self._several & set(_clips_of(self._parts[index]))
             for other, part in enumerate(self._parts if shared else ()):
                 if other not in staying and not shared.isdisjoint(_clips_of(part)):
@@ -109,11 +113,12 @@ class Moved:
 
 
 def _clips_of(part: Part) -> list[str]:
+    """Return the ids of all clips in a part, finished and failed."""
     return [*part.clip_ids, *part.failures]
 
 
 def _lost(clips: Merged, index: int) -> list[str]:
-    """The clips of a part that are read from another one."""
+    """Return the clips of a part whose winning entry is in another part."""
     won = clips.winners
     if not won:
         return []
@@ -121,6 +126,7 @@ def _lost(clips: Merged, index: int) -> list[str]:
 
 
 def _packed(attempt: int, winners: Sequence[Winner]) -> Iterator[PartGroup]:
+    """Fill groups with clips in order, each up to its limits."""
     group = PartGroup(attempt)
     for winner in winners:
         if not group.has_room_for(winner):
@@ -131,7 +137,7 @@ def _packed(attempt: int, winners: Sequence[Winner]) -> Iterator[PartGroup]:
 
 
 def _winners(clips: Merged, index: int, recipe: Recipe) -> Iterator[Winner]:
-    """The entries of a part that are read."""
+    """Iterate over the entries of a part that readers use."""
     part = clips.parts[index]
     sizes = np.zeros(len(part.clip_ids), np.int64)
     for name, spec in recipe.streams.items():
@@ -145,17 +151,19 @@ def _winners(clips: Merged, index: int, recipe: Recipe) -> Iterator[Winner]:
 
 
 def _is_whole(part: Part, winners: Sequence[Winner], attempts: dict[str, int]) -> bool:
-    """Every entry of the part is read, and as of the attempt that the part is of."""
+    """Return whether every entry of the part is read and is of the part's own attempt."""
     is_all = len(winners) == len(part.clip_ids) + len(part.failures)
     return is_all and all(attempts[winner.clip_id] == part.attempt for winner in winners)
 
 
 def _is_large(winners: Sequence[Winner]) -> bool:
+    """Return whether these clips fill a part at least half."""
     size_bytes = sum(winner.size_bytes for winner in winners)
     return 2 * len(winners) >= MAX_CLIPS or 2 * size_bytes >= MAX_PART_BYTES
 
 
 def _is_one_part(group: PartGroup, parts: Sequence[Part], attempts: dict[str, int]) -> bool:
+    """Return whether a group is the same as an existing part, so that moving it is useless."""
     index = group.winners[0].part
     is_alone = all(winner.part == index for winner in group.winners)
     return is_alone and _is_whole(parts[index], group.winners, attempts)

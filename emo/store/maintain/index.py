@@ -1,4 +1,4 @@
-"""Makes the index of a recipe anew from its parts, and says whether one can be trusted."""
+"""Make the index of a recipe from its parts, and check whether there is a usable one."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,21 @@ from emo.store.recipe_folder import RecipeFolder
 
 @dataclass(frozen=True)
 class IndexReport:
-    """An index that was made."""
+    """Result of making an index."""
 
     recipe: str
+    """Name of the recipe."""
     path: Location | None
-    """None: another process made one meanwhile."""
+    """File of the index; None: another process made one at the same time."""
     parts: int
     clips: int
+    """Number of finished clips."""
     failures: int
+    """Number of clips without tokens."""
 
     def line(self) -> str:
-        """For people."""
-        where = self.path.name if self.path else "made by another process meanwhile"
+        """Return the result as a line for people."""
+        where = self.path.name if self.path else "made by another process at the same time"
         return (
             f"{self.recipe}: {self.parts} parts, {self.clips} clips, {self.failures} failures: "
             f"{where}"
@@ -32,22 +35,22 @@ def make_index(folder: RecipeFolder, *, progress: bool | None = None) -> IndexRe
     """Read all parts of a recipe and commit an index of them; older ones are removed.
 
     Args:
-        folder: of the recipe.
+        folder: folder of the recipe.
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
         StoreError: a part is damaged, or the folder cannot be written.
     """
     folder.refresh()
-    clips = folder.merge()
+    clips = folder.parts.merge()
     columns = index_columns(clips, folder.recipe.streams, progress=progress)
     path = write_index(folder.path, folder.recipe.fingerprint, columns)
-    folder.reopen()
+    folder.parts.reopen()
     return IndexReport(folder.name, path, len(clips.parts), len(clips), len(clips.failures))
 
 
 def has_index(folder: RecipeFolder) -> bool:
-    """Whether readers find an index that lists only parts which are there."""
+    """Return whether there is an index whose parts are all there unchanged."""
     names = {path.name for path in folder.part_paths}
     return any(
         open_index(path, folder.recipe.fingerprint, names) is not None

@@ -1,4 +1,4 @@
-"""Looks after a store: verifies every byte, sets damaged parts aside, sweeps leftovers, sums up."""
+"""Verify every byte of a store, rename damaged parts, remove leftover files, summarise streams."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,55 +21,58 @@ from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 
 QUARANTINED = "quarantined-"
-"""How the name of a damaged part starts once it was set aside."""
+"""Start of the name of a damaged part after it was set aside."""
 
 
 @dataclass(frozen=True)
 class StoreProblem:
-    """Something wrong with a part."""
+    """A problem of one part or index."""
 
     part: Location
+    """File of the part or index."""
     text: str
+    """What is wrong with it."""
 
 
 @dataclass(frozen=True)
 class RecipeReport:
-    """What was found in one recipe."""
+    """Result of verifying one recipe."""
 
     recipe: str
+    """Name of the recipe."""
     parts: int
     clips: int
-    """Finished clips, each once, in the parts that could be opened."""
+    """Number of finished clips in the parts that could be opened, each counted once."""
     failures: int
-    """Clips without tokens there."""
+    """Number of clips without tokens in these parts."""
     overlaps: int
-    """Clips in several of these parts, of which the winning entry is read: no problem."""
+    """Number of clips in several of these parts; this is no problem, the winning entry is read."""
     problems: tuple[StoreProblem, ...]
     quarantined: tuple[Location, ...]
-    """Where damaged parts went."""
+    """New names of the damaged parts that were set aside."""
 
     def line(self) -> str:
-        """For people."""
-        verdict = f"{len(self.problems)} problems" if self.problems else "ok"
+        """Return the result as a line for people."""
+        outcome = f"{len(self.problems)} problems" if self.problems else "ok"
         return (
             f"{self.recipe}: {self.parts} parts, {self.clips} clips, {self.failures} failures, "
-            f"{self.overlaps} overlaps: {verdict}"
+            f"{self.overlaps} overlaps: {outcome}"
         )
 
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What was found in a store."""
+    """Result of verifying a store."""
 
     recipes: tuple[RecipeReport, ...]
 
     @property
     def problems(self) -> list[tuple[Location, str]]:
-        """Of all recipes: the part, and what is wrong with it."""
+        """Part and problem, for all problems of all recipes."""
         return [(one.part, one.text) for report in self.recipes for one in report.problems]
 
     def table(self) -> str:
-        """For people: a line a recipe, then its problems."""
+        """Return the result as text: a line for each recipe, then its problems."""
         lines = []
         for report in self.recipes:
             lines.append(report.line())
@@ -82,26 +85,27 @@ class VerifyReport:
 
 @dataclass(frozen=True)
 class CleanReport:
-    """What stopped writers had left behind."""
+    """Result of removing the files that stopped writers had left."""
 
     removed: tuple[tuple[Location, int], ...]
-    """Files and their sizes in bytes."""
+    """Removed files and their sizes in bytes."""
     kept: tuple[Location, ...]
-    """Files whose owner may be at work."""
+    """Files whose process may still be running."""
 
     def table(self) -> str:
-        """For people."""
+        """Return the result as text, a line for each file."""
         lines = [f"removed {path} ({size} bytes)" for path, size in self.removed]
-        lines += [f"kept {path}: its owner may be at work" for path in self.kept]
+        lines += [f"kept {path}: its process may still be running" for path in self.kept]
         return "\n".join(lines) or "nothing to clean"
 
 
 def verify(store: Store, *, quarantine: bool = False, progress: bool | None = None) -> VerifyReport:
-    """Read every byte of a store and compare it with every promise.
+    """Read every byte of a store and find everything that is damaged or contradictory.
 
     Args:
-        store: opening it looks into no part, so that damaged ones are no obstacle.
-        quarantine: rename damaged parts, so that nobody reads them and `emo extract` redoes them.
+        store: the store; opening it reads no part, so it opens even if parts are damaged.
+        quarantine: rename damaged parts, so that they are not read and `emo extract` makes their
+            clips again.
         progress: show bars; None: when stderr is a terminal.
 
     Raises:
@@ -113,10 +117,9 @@ def verify(store: Store, *, quarantine: bool = False, progress: bool | None = No
 
 
 def clean(store: Store) -> CleanReport:
-    """Remove temporary files and locks whose owners are dead.
+    """Remove temporary files and locks of processes that do not run any more.
 
-    Of this machine's processes it is known which live; another machine's files go when they are
-    older than a day.
+    Files of other machines are removed when they are older than a day.
 
     Raises:
         StoreError: a file cannot be removed.
@@ -134,17 +137,17 @@ def clean(store: Store) -> CleanReport:
                 else:
                     kept.append(path)
             except FileNotFoundError:
-                continue  # its owner, or another sweeper, was quicker
+                continue  # its process, or another `emo store clean`, has removed it
             except OSError as error:
                 raise cannot_write(folder.path, error) from error
     return CleanReport(tuple(removed), tuple(kept))
 
 
 def summary(store: Store) -> list[dict[str, object]]:
-    """A row a stream for `emo store ls`.
+    """Return a table row for each stream, for `emo store ls`.
 
-    ``clips`` counts those that have the stream, ``bytes`` its tokens as stored, ``parts`` and
-    ``failures`` those of the recipe.
+    ``clips`` is the number of clips that have the stream, ``bytes`` the stored size of its tokens;
+    ``parts`` and ``failures`` are of the whole recipe.
     """
     rows: list[dict[str, object]] = []
     for name, folder in store.recipes.items():
@@ -168,21 +171,22 @@ def summary(store: Store) -> list[dict[str, object]]:
 
 
 def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> RecipeReport:
+    """Verify all parts and indices of one recipe."""
     folder.refresh()
     parts: dict[Location, Part] = {}
     problems: list[StoreProblem] = []
     quarantined: list[Location] = []
     for path in _each_part(folder, is_hidden):
         try:
-            part, found = _look(path, folder.recipe)
+            part, found = _check(path, folder.recipe)
         except (GoneError, FileNotFoundError):
-            continue  # compacted meanwhile: its clips stand in a part that is still to come
+            continue  # compacted meanwhile: its clips are in a part that comes later in this loop
         problems += [StoreProblem(path, text) for text in found]
         if found and quarantine:
             quarantined.append(_set_aside(path))
         elif part is not None:
             parts[path] = part
-    at_fault = {problem.part for problem in problems}
+    damaged = {problem.part for problem in problems}
     for path in index_paths(folder.path):
         found = [text for text in [index_problem(path)] if text]
         problems += [StoreProblem(path, text) for text in found]
@@ -194,7 +198,7 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
     merged = Merged([*parts.values()])
     return RecipeReport(
         folder.name,
-        len(parts.keys() | at_fault),
+        len(parts.keys() | damaged),
         clips=len(merged.ids),
         failures=len(merged.failures),
         overlaps=len(merged.winners),
@@ -204,7 +208,7 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
 
 
 def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Location]:
-    """All parts; when some go meanwhile, also those that `emo store compact` made of them."""
+    """Iterate over all parts; if some are compacted meanwhile, over the new parts, too."""
     seen: set[Location] = set()
     while todo := [path for path in folder.part_paths if path not in seen]:
         seen.update(todo)
@@ -214,19 +218,19 @@ def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Locatio
             break
 
 
-def _look(path: Location, recipe: Recipe) -> tuple[Part | None, list[str]]:
-    """The part, freshly opened, if it can be, and what is wrong with it."""
-    with local_copy(path) as file:  # of a bucket its bytes are meant, and not those in the cache
-        return _judged(file, recipe)
+def _check(path: Location, recipe: Recipe) -> tuple[Part | None, list[str]]:
+    """Open a part anew; return it (None if it cannot be opened) and its problems."""
+    with local_copy(path) as file:  # from a bucket: its own bytes, not those in the cache
+        return _check_file(file, recipe)
 
 
-def _judged(file: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
+def _check_file(file: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
     try:
         part = Part(file)
     except DamagedPart as error:
         return None, [error.what]
-    promised = {name: {"dim": s.dim, "dtype": s.dtype} for name, s in recipe.streams.items()}
-    if (part.fingerprint, part.specs) != (recipe.fingerprint, promised):
+    expected = {name: {"dim": s.dim, "dtype": s.dtype} for name, s in recipe.streams.items()}
+    if (part.fingerprint, part.specs) != (recipe.fingerprint, expected):
         return None, [f"it is of recipe {part.fingerprint}, not {recipe.fingerprint}"]
     found = problems(part)
     part.release()
@@ -234,6 +238,7 @@ def _judged(file: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
 
 
 def _set_aside(path: Location) -> Location:
+    """Rename a damaged part so that it is not read any more; return its new path."""
     target, copies = path.with_name(QUARANTINED + path.name), 1
     while target.exists():
         copies += 1

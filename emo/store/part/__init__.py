@@ -1,6 +1,6 @@
-"""The bytes of one part: write, map, verify. The format is described in docs/store-format.md.
+"""The file of one part: write it, map it, verify it. docs/store-format.md describes the format.
 
-Knows no recipe folder.
+Promises: nothing here knows the folder or the other parts of a recipe.
 
 May import: errors, plugins, ragged, store.backend, store.recipe.
 Read first: reader.py.

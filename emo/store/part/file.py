@@ -1,7 +1,7 @@
-"""The file of a part, opened to read some of it: a local one, or an object in a bucket.
+"""Open the file of a part to read ranges of it: a local file, or an object in a bucket.
 
-Of an object what was read is kept in the cache folder. It is little: the end of the part, and what
-describes the tokens; these come by :mod:`emo.store.backend.cached_part`.
+Ranges read from an object are kept in the cache folder. They are small: the end of the part, and
+the arrays that describe the tokens. The tokens come by :mod:`emo.store.backend.cached_part`.
 """
 
 import os
@@ -16,16 +16,17 @@ from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
 _NEAR = 16
-"""What lies nearer to the end than so many times what was read of it is read with all between."""
+"""A range whose distance to the bytes read at the end is less than 16 times their length is read
+together with everything between."""
 _KEPT_BYTES = 2**22
-"""Longer pieces are not kept."""
+"""Longest range that is kept in the cache."""
 
 
 class LocalFile:
-    """An open file."""
+    """An open local file."""
 
     def __init__(self, path: Path) -> None:
-        """Open ``path``.
+        """Open the file ``path``.
 
         Raises:
             OSError: it cannot be opened.
@@ -34,7 +35,7 @@ class LocalFile:
         self.size = os.lseek(self._file, 0, os.SEEK_END)
 
     def read(self, start: int, size: int) -> bytes:
-        """``size`` bytes from ``start``, fewer where the file ends."""
+        """Read ``size`` bytes from offset ``start``; fewer where the file ends."""
         os.lseek(self._file, start, os.SEEK_SET)  # lseek + read, for Windows has no pread
         data = os.read(self._file, size)
         while len(data) < size:
@@ -45,18 +46,18 @@ class LocalFile:
         return data
 
     def close(self) -> None:
-        """It is not read any more."""
+        """Close the file."""
         os.close(self._file)
 
 
 class RemoteFile:
-    """An object in a bucket."""
+    """An object in a bucket, read by ranges that are cached on this machine."""
 
     def __init__(self, path: ObjectPath) -> None:
-        """Of the object ``path`` as it is now.
+        """Open the current version of the object ``path``.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         self._path, self._facts = path, path.stat()
         self.size = self._facts.st_size
@@ -65,10 +66,10 @@ class RemoteFile:
         self._is_new = False
 
     def read(self, start: int, size: int) -> bytes:
-        """``size`` bytes from ``start``, fewer where the object ends.
+        """Read ``size`` bytes from offset ``start``; fewer where the object ends.
 
         Raises:
-            FileNotFoundError: it is gone.
+            FileNotFoundError: the object is gone.
             StoreError: the object store does not answer.
         """
         stop = min(start + size, self.size)
@@ -82,15 +83,18 @@ class RemoteFile:
         return data[start - first : stop - first]
 
     def close(self) -> None:
-        """Keep what was read for the next one who opens the part."""
+        """Save the ranges that were read in the cache folder, for later openings of the part."""
         if self._is_new:
             _save(self._file, self._kept)
 
     def _wider(self, start: int, stop: int) -> tuple[int, int, bytes]:
-        """What to read instead, first and past the last byte, and what was read that follows.
+        """Widen a range near the end of the part, so that few requests read all small members.
 
-        What is small lies together at the end and is read from the last to the first: as much
-        again as was read of the end so far comes with it.
+        The small members lie together at the end and are read from the last to the first: with
+        each, as many bytes as were read of the end so far are read in addition.
+
+        Returns:
+            The first byte to request, the byte past the last, and known bytes that follow them.
         """
         ends = [at for at, data in self._kept.items() if at + len(data) == self.size]
         tail = min(ends, default=self.size)
@@ -101,17 +105,17 @@ class RemoteFile:
 
 
 def opened(path: Location) -> LocalFile | RemoteFile:
-    """The file of a part; whoever opens it closes it.
+    """Open the file of a part; the caller must close it.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
         StoreError: the object store does not answer.
     """
     return RemoteFile(path) if isinstance(path, ObjectPath) else LocalFile(path)
 
 
 def _load(file: Path) -> dict[int, bytes]:
-    """Bytes by where they start in the part; nothing when the file is not as it was written."""
+    """Return cached ranges as {offset in the part: bytes}; empty when the cache file is damaged."""
     try:
         whole = file.read_bytes()
     except OSError:
@@ -127,6 +131,7 @@ def _load(file: Path) -> dict[int, bytes]:
 
 
 def _save(file: Path, kept: dict[int, bytes]) -> None:
+    """Write cached ranges with a checksum; the file appears whole."""
     pieces = [
         start.to_bytes(8, "little") + len(each).to_bytes(8, "little") + each
         for start, each in kept.items()

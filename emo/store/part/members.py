@@ -1,13 +1,13 @@
-"""Turns the arrays of a part into members of its zip file."""
+"""Write the streams and attributes of a part as members of its zip file."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import google_crc32c
 import numpy as np
 
 from emo.ragged import offsets_of
+from emo.store.part.checksum import MEMBER, chunk_checksums
 from emo.store.part.zarr_layout import (
     array_document,
     chunk_rows,
@@ -25,15 +25,16 @@ def write_members(
     *,
     chunk_bytes: int | None = None,
 ) -> None:
-    """Write a whole part: the tokens first, all that is small behind them, the root last of all.
+    """Write a whole part: first the tokens, then all small members, last the root document.
 
     Args:
-        file: empty, open for writing.
-        streams: by name, the (T, D) tokens of the clips that have it, in the stored dtype, one
-            array a clip or fewer; and the length of every clip, 0 where it is absent. The tokens
-            are iterated over several times and never all in memory because of it.
-        attributes: of the root group, JSON values.
-        chunk_bytes: about so many share a checksum; None: as many as suit tokens.
+        file: an empty file, open for writing.
+        streams: for each stream its tokens and lengths. Tokens are arrays (T, D) in the stored
+            dtype, of one clip or of several neighbours, without absent clips; they are iterated
+            over several times and need not be in memory. Lengths are the tokens of every clip, 0
+            for an absent one.
+        attributes: attributes of the root group, JSON values.
+        chunk_bytes: about how many bytes share a checksum; None: the usual size for tokens.
     """
     archive = ArchiveWriter(file)
     small: dict[str, bytes] = {}
@@ -55,21 +56,21 @@ def _sharded(
     count: int,
     chunk_bytes: int | None,
 ) -> dict[str, bytes]:
-    """Write the shard of a stream's tokens; returns the members that describe it."""
+    """Write the tokens of a stream as one shard; return the small members that describe it."""
     first = next(iter(tokens))
     row_bytes = first.dtype.itemsize * first.shape[1]
     rows = chunk_rows(count, row_bytes, chunk_bytes)
     padding = bytes(-count % rows * row_bytes)
-    crcs = _checksums(tokens, rows * row_bytes, padding)
+    crcs = chunk_checksums(map(_bytes_of, tokens), rows * row_bytes, padding)
     index = shard_index(len(crcs), rows * row_bytes)
     archive.write(f"{name}/values/c/0/0", _Blocks(tokens, [padding, index]))
     document = array_document((count, first.shape[1]), first.dtype, rows=rows)
-    return {f"{name}/values/zarr.json": dump_document(document)} | _plain(f"{name}/crc32c", crcs)
+    return {f"{name}/values/zarr.json": dump_document(document)} | _plain(f"{name}/{MEMBER}", crcs)
 
 
 @dataclass(frozen=True)
 class _Blocks:
-    """The bytes of arrays, then of what follows them; made anew each time they are asked for."""
+    """The bytes of arrays, followed by further bytes; every iteration starts from the beginning."""
 
     arrays: Iterable[np.ndarray]
     rest: Sequence[bytes]
@@ -80,30 +81,15 @@ class _Blocks:
 
 
 def _plain(name: str, array: np.ndarray) -> dict[str, bytes]:
-    """The members of a small array in one chunk."""
+    """Return the two members of a small array that is stored in one chunk."""
     return {
         f"{name}/zarr.json": dump_document(array_document(array.shape, array.dtype)),
         f"{name}/c/0": array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes(),
     }
 
 
-def _checksums(tokens: Iterable[np.ndarray], chunk_bytes: int, padding: bytes) -> np.ndarray:
-    """CRC-32C of each inner chunk, the padding of the last one included."""
-    crcs, crc, room = [], 0, chunk_bytes
-    for array in tokens:
-        data, start = _bytes_of(array), 0
-        while start < len(data):
-            piece = data[start : start + room]
-            crc, room, start = google_crc32c.extend(crc, piece), room - len(piece), start + room
-            if not room:
-                crcs.append(crc)
-                crc, room = 0, chunk_bytes
-    if room < chunk_bytes:
-        crcs.append(google_crc32c.extend(crc, padding))
-    return np.asarray(crcs, dtype="<u4")
-
-
 def _bytes_of(array: np.ndarray) -> np.ndarray:
+    """Return uint8 (bytes,), a read-only view of a contiguous array."""
     data = array.reshape(-1).view(np.uint8)
-    data.flags.writeable = False  # google_crc32c takes nothing that could change meanwhile
+    data.flags.writeable = False  # google_crc32c accepts read-only buffers only
     return data

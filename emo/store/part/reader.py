@@ -1,4 +1,4 @@
-"""Reads one committed part through a memory map, its checksums verified as chunks are touched."""
+"""Read one committed part through a memory map; checksums are verified chunk by chunk on use."""
 
 import mmap
 from collections.abc import Iterable, Sequence
@@ -23,17 +23,17 @@ _DETAILS = b',"sources":['
 
 
 class Part:
-    """One committed part: what it holds, and its tokens.
+    """One committed part: its clips, what is known about them, and their tokens.
 
-    Opening reads the last kilobytes of the file; tokens are mapped when they are first asked for.
+    Opening reads the last kilobytes of the file; tokens are mapped when they are first used.
     """
 
     def __init__(self, path: Location) -> None:
         """Open a part.
 
         Raises:
-            DamagedPart: the file is torn, or no part.
-            StoreError: it is gone, or its format is of a later version.
+            DamagedPart: the file is incomplete, or is not a part.
+            StoreError: the file is gone, or its format is of a later version.
         """
         self.path = path
         with Archive(path) as archive:
@@ -51,18 +51,18 @@ class Part:
             self.clip_ids: list[str] = facts["clip_ids"]
             self.failures: dict[str, str] = facts["failures"]
             self.specs: dict[str, dict[str, Any]] = facts["streams"]
-            """By stream: ``dim`` and ``dtype``."""
+            """Stream -> ``{"dim": D, "dtype": name}``."""
         except (KeyError, TypeError) as error:
             raise DamagedPart(path, f"its attributes lack {error}") from error
         self._layouts: dict[str, Layout] = {}
         self.opened: dict[str, np.ndarray] = {}
-        """The streams whose tokens are mapped now; see :meth:`values`."""
+        """Stream -> its mapped tokens (ΣT, D); see :meth:`values`."""
         self._bytes: mmap.mmap | None = None
         self._copy = CachedPart(path) if isinstance(path, ObjectPath) else None
 
     @property
     def sources(self) -> dict[str, str]:
-        """Clip id -> source hash, finished clips first."""
+        """Clip id -> hash of its source files; finished clips first, then failed ones."""
         sources = self._details["sources"]
         if len(sources) != len(self.clip_ids) + len(self.failures):
             raise DamagedPart(self.path, f"it has {len(sources)} sources for its clips")
@@ -70,18 +70,21 @@ class Part:
 
     @property
     def absent(self) -> dict[str, dict[str, str]]:
-        """Clip id -> stream -> why the clip lacks it."""
+        """Clip id -> stream that the clip lacks -> reason."""
         absent: dict[str, dict[str, str]] = self._details["absent"]
         return absent
 
     @property
     def notes(self) -> dict[str, dict[str, float]]:
-        """Clip id -> numbers kept beside its tokens."""
+        """Clip id -> name -> number kept beside the clip's tokens."""
         notes: dict[str, dict[str, float]] = self._details["notes"]
         return notes
 
     def read(self, stream: str) -> Ragged:
-        """All tokens of a stream, mapped and verified; clip k is ``clip_ids[k]``.
+        """Map all tokens of a stream and verify their checksums; clip k is ``clip_ids[k]``.
+
+        Returns:
+            values (ΣT, D), read-only, in the stored dtype, and offsets int64 (N+1,).
 
         Raises:
             DamagedPart: the bytes are not those that were committed.
@@ -92,7 +95,7 @@ class Part:
         return Ragged(values, self.layout(stream).offsets)
 
     def layout(self, stream: str) -> Layout:
-        """Where the tokens of a stream lie; that of all streams is read at once."""
+        """Return where the tokens of a stream lie; the first call reads it for all streams."""
         if stream not in self.specs:
             raise StoreError(f"{self.path}: {unknown('stream', stream, self.specs)}")
         if not self._layouts:
@@ -104,7 +107,7 @@ class Part:
         return self._layouts[stream]
 
     def values(self, stream: str) -> np.ndarray:
-        """(ΣT, D) read-only, mapped, not verified."""
+        """Return the tokens (ΣT, D) of a stream: mapped, read-only, not verified."""
         values = self.opened.get(stream)
         if values is None:
             values = self._open(stream)
@@ -112,7 +115,7 @@ class Part:
         return values
 
     def check(self, stream: str, start: int, stop: int) -> None:
-        """Verify the chunks that hold rows ``start`` to ``stop``, each once in this process.
+        """Verify the chunks that hold rows ``start`` to before ``stop``, each once in this process.
 
         Raises:
             DamagedPart: a checksum differs.
@@ -122,14 +125,19 @@ class Part:
             self._verify(stream, range(start // layout.rows, -(-stop // layout.rows)))
 
     def check_all(self, stream: str, spans: Iterable[tuple[int, int]]) -> None:
-        """As :meth:`check` for many spans of rows, fetched together when they are in a bucket."""
+        """Verify many spans of rows like :meth:`check`; from a bucket, fetch them together."""
         layout = self.layout(stream)
         if not layout.is_trusted:
             ranges = (range(start // layout.rows, -(-stop // layout.rows)) for start, stop in spans)
             self._verify(stream, sorted(set(chain.from_iterable(ranges))))
 
     def mapped(self) -> mmap.mmap:
-        """The whole file; one map serves every stream. Of a part in a bucket its local copy."""
+        """Map the whole file, once for all streams; for a part in a bucket, its local copy.
+
+        Raises:
+            GoneError: the file is not there any more.
+            StoreError: the file cannot be mapped.
+        """
         whole = self._bytes  # another thread may release the part meanwhile
         if whole is None:
             try:
@@ -142,13 +150,14 @@ class Part:
         return whole
 
     def release(self) -> None:
-        """Forget the map; it closes with the last array that looks into it."""
+        """Give up the map; the system closes it when no array refers to it any more."""
         self.opened, self._bytes = {}, None
         if self._copy is not None:
             self._copy.release()
 
     @cached_property
     def _details(self) -> dict[str, Any]:
+        """Attributes of single clips (sources, absent, notes), parsed on first use."""
         document = parse(self._rest, self.path)
         details: dict[str, Any] = document.get("attributes", document)
         for name in ("sources", "absent", "notes"):
@@ -157,6 +166,7 @@ class Part:
         return details
 
     def _open(self, stream: str) -> np.ndarray:
+        """Return the tokens (ΣT, D) of a stream, mapped; or read by Zarr from a foreign layout."""
         layout = self.layout(stream)
         tokens = int(layout.offsets[-1])
         if not tokens:
@@ -170,12 +180,13 @@ class Part:
         if self._copy is not None:
             whole = self._copy.map()
             for layout in self._layouts.values():
-                layout.distrust()  # it may be another copy than the one that was verified
+                layout.distrust()  # this may be another copy than the one that was verified
             return whole
         with open(str(self.path), "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def _verify(self, stream: str, chunks: Sequence[int]) -> None:
+        """Verify chunks; from a bucket, fetch those whose checksum differs and verify again."""
         layout = self.layout(stream)
         wrong = self._wrong(layout, chunks)
         if wrong and self._copy is not None:  # mostly because they were not fetched yet
@@ -185,7 +196,7 @@ class Part:
             raise DamagedPart(self.path, f"stream {stream!r}: checksum of chunk {wrong[0]} differs")
 
     def _wrong(self, layout: Layout, chunks: Iterable[int]) -> list[int]:
-        """Those of ``chunks`` whose bytes do not have their checksum."""
+        """Return those of ``chunks`` whose bytes do not match their checksum."""
         return [
             chunk
             for chunk in chunks
@@ -194,6 +205,7 @@ class Part:
         ]
 
     def _fetch(self, copy: CachedPart, layout: Layout, chunks: Sequence[int]) -> None:
+        """Copy chunks from the bucket into the local copy of the part."""
         assert layout.start is not None
         starts = [layout.start + chunk * layout.chunk_bytes for chunk in chunks]
         try:
@@ -202,18 +214,18 @@ class Part:
             raise GoneError(f"{self.path} cannot be read: {error.strerror}") from error
 
     def _chunk(self, layout: Layout, chunk: int) -> np.ndarray:
-        """The bytes of an inner chunk, padding included."""
-        assert layout.start is not None  # or there would be nothing to verify
+        """Return uint8 (bytes,), an inner chunk with its padding."""
+        assert layout.start is not None  # otherwise the layout is trusted
         start = layout.start + chunk * layout.chunk_bytes
         return np.frombuffer(self.mapped(), np.uint8, layout.chunk_bytes, start)
 
 
 def _split(root: bytes) -> tuple[bytes, bytes]:
-    """The root document without the details of each clip, and these.
+    """Cut the root document before the details of single clips, as two JSON documents.
 
-    Clip ids are needed at once, the details seldom, and parsing those takes longer than all else.
-    Quotes inside JSON strings are escaped, so that what looks like the key is the key. Of a
-    document that another program has written both halves are the whole.
+    Clip ids are needed at once, the details seldom, and parsing the details takes most of the time.
+    Quotes inside JSON strings are escaped, so the bytes that are searched for occur only as the
+    key. A document of another program is not cut: it is returned twice.
     """
     at = root.find(_DETAILS)
     if at < 0 or not root.startswith(_ROOT):

@@ -1,69 +1,71 @@
-"""Finds where the tokens of a stream lie in a part, when they lie there as one raw array."""
+"""Find where the tokens of a stream lie in a part as one raw array, and their checksums."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import google_crc32c
 import numpy as np
 
 from emo.errors import StoreError
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.location import Location
+from emo.store.part.checksum import MEMBER, chunk_checksum
 from emo.store.part.zarr_layout import inner_rows, is_plain, shard_index, stored_dtype
 from emo.store.part.zip import Archive, DamagedPart
 
 
 @dataclass(eq=False)
 class Layout:
-    """The tokens of one stream in a part: where they lie and which of them were verified."""
+    """Where the tokens of one stream lie in a part, and which chunks of them were verified."""
 
     offsets: np.ndarray
-    """(n+1,) int64 over the part's finished clips."""
+    """int64 (N+1,) over the N finished clips of the part."""
     dim: int
+    """Length of one token, D."""
     dtype: np.dtype[Any]
+    """Stored dtype, little-endian."""
     start: int | None
-    """Where row 0 lies, bytes from the start of the file; None: no raw array, read by Zarr."""
+    """Position of token 0 in the file, in bytes; None: not one raw array, to be read by Zarr."""
     rows: int
-    """Of an inner chunk."""
+    """Tokens in an inner chunk."""
     crcs: np.ndarray
-    """(chunks,) CRC-32C of the inner chunks; empty: nothing to verify."""
+    """uint32 (chunks,): CRC-32C of the inner chunks; empty: nothing to verify."""
     is_verified: bytearray
-    """(chunks,) 1 for each chunk whose checksum was compared in this process."""
+    """1 for each chunk whose checksum was compared in this process, else 0."""
     is_trusted: bool
-    """Nothing is left to verify."""
+    """True when nothing is left to verify."""
 
     @property
     def chunk_bytes(self) -> int:
-        """Size of an inner chunk."""
+        """Size of an inner chunk in bytes."""
         return self.rows * self.dim * self.dtype.itemsize
 
     def verify(self, chunk: int, data: np.ndarray) -> bool:
-        """Compare a chunk's bytes with its checksum, and remember that they agreed."""
-        if google_crc32c.value(data) != int(self.crcs[chunk]):
+        """Return whether the bytes of a chunk match its checksum, and remember if they do."""
+        if chunk_checksum(data) != int(self.crcs[chunk]):
             return False
         self.is_verified[chunk] = 1
         self.is_trusted = 0 not in self.is_verified
         return True
 
     def distrust(self) -> None:
-        """Verify every chunk again."""
+        """Mark every chunk as not verified."""
         if len(self.crcs):
             self.is_verified, self.is_trusted = bytearray(len(self.crcs)), False
 
 
 def locate_stream(archive: Archive, stream: str, spec: Mapping[str, Any], clips: int) -> Layout:
-    """The layout of one stream.
+    """Read the layout of one stream.
 
     Args:
-        archive: the part.
-        stream: its name.
+        archive: the open file of the part.
+        stream: name of the stream.
         spec: ``dim`` and ``dtype``, from the part's attributes.
-        clips: finished clips in the part.
+        clips: number of finished clips in the part.
 
     Raises:
-        DamagedPart: its arrays contradict each other or the recipe.
+        DamagedPart: the arrays of the stream contradict each other or the recipe.
     """
     path, dim, dtype = archive.path, int(spec["dim"]), stored_dtype(spec["dtype"])
     offsets = _small(archive, f"{stream}/offsets").astype(np.int64, copy=False)
@@ -80,28 +82,28 @@ def locate_stream(archive: Archive, stream: str, spec: Mapping[str, Any], clips:
     start = rows and _raw_start(archive, stream, -(-tokens // rows), rows * dim * dtype.itemsize)
     if rows is None or start is None:
         return nothing
-    crcs = _small(archive, f"{stream}/crc32c")
+    crcs = _small(archive, f"{stream}/{MEMBER}")
     if len(crcs) != -(-tokens // rows):
         raise DamagedPart(path, f"stream {stream!r}: {len(crcs)} checksums do not fit its chunks")
     return Layout(offsets, dim, dtype, start, rows, crcs, bytearray(len(crcs)), False)
 
 
 def parse(data: bytes, path: Location) -> dict[str, Any]:
-    """A ``zarr.json``.
+    """Parse a ``zarr.json`` of the part ``path``.
 
     Raises:
-        DamagedPart: it is none.
+        DamagedPart: the bytes are not JSON.
     """
     try:
         document: dict[str, Any] = json.loads(data)
     except ValueError as error:
-        raise DamagedPart(path, f"a zarr.json in it is no JSON: {error}") from error
+        raise DamagedPart(path, f"a zarr.json in it is not valid JSON: {error}") from error
     return document
 
 
 def read_by_zarr(path: Location, name: str) -> np.ndarray:
-    """One whole array, however it is stored."""
-    import zarr  # here: 1.7 s that nobody pays whose parts are mapped
+    """Read a whole array with the library Zarr, for parts that another tool has rewritten."""
+    import zarr  # imported here: it takes 1.7 s, and mapped parts do not need it
 
     try:
         with local_copy(path) as file:
@@ -112,12 +114,12 @@ def read_by_zarr(path: Location, name: str) -> np.ndarray:
                 store.close()
     except StoreError:
         raise
-    except Exception as error:  # whatever Zarr or zip say of bytes that they cannot read
+    except Exception as error:  # Zarr and zip raise many kinds for bytes that they cannot read
         raise DamagedPart(path, f"{name}: {type(error).__name__}: {error}") from error
 
 
 def _small(archive: Archive, name: str) -> np.ndarray:
-    """A one-dimensional array, whole."""
+    """Read a small one-dimensional array."""
     document = parse(archive.read(f"{name}/zarr.json"), archive.path)
     if not is_plain(document):
         return read_by_zarr(archive.path, name)
@@ -129,10 +131,13 @@ def _small(archive: Archive, name: str) -> np.ndarray:
 
 
 def _raw_start(archive: Archive, stream: str, chunks: int, chunk_bytes: int) -> int | None:
-    """Where the shard's data starts when the index says that its chunks lie end to end.
+    """Return the position of a shard in the file, if its index says that chunks lie end to end.
+
+    Returns:
+        Bytes from the start of the file; None: the chunks lie otherwise.
 
     Raises:
-        DamagedPart: there is no shard; Zarr would read zeros.
+        DamagedPart: the shard is missing (Zarr would read zeros).
     """
     name = f"{stream}/values/c/0/0"
     member, expected = archive.member(name), shard_index(chunks, chunk_bytes)

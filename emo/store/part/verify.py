@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a committed part, found by reading every byte of it."""
+"""Find everything that can be wrong with a committed part, by reading every byte of it."""
 
 import zlib
 from collections import Counter
@@ -12,11 +12,11 @@ from emo.store.part.writer import part_name
 from emo.store.part.zip import Archive, DamagedPart, GoneError
 
 _ROWS_BYTES = 2**24
-"""Tokens looked at together when searching for what is not finite."""
+"""Bytes of tokens that are searched together for values that are not finite."""
 
 
 def problems(part: Part) -> list[str]:
-    """What is wrong with ``part``, a line each; none: it is as it was committed.
+    """Return a line for each problem of a part; empty: the part is as it was committed.
 
     Raises:
         GoneError: the file is not there any more.
@@ -35,6 +35,7 @@ def problems(part: Part) -> list[str]:
 
 
 def _names(part: Part) -> Iterator[str]:
+    """Find repeated clips, wrong sources, and a file name that does not fit the clips."""
     ids = [*part.clip_ids, *part.failures]
     for clip_id, count in Counter(ids).items():
         if count > 1:
@@ -46,7 +47,7 @@ def _names(part: Part) -> Iterator[str]:
 
 
 def damaged_members(part: Part) -> Iterator[str]:
-    """Zip's own checksum of every member, metadata included."""
+    """Find members whose bytes do not match zip's own checksum; metadata is checked too."""
     file = memoryview(part.mapped())
     with Archive(part.path) as archive:
         for name in archive.names:
@@ -58,6 +59,7 @@ def damaged_members(part: Part) -> Iterator[str]:
 
 
 def _streams(part: Part) -> Iterator[str]:
+    """Find clips whose tokens and reasons of absence contradict each other; check all values."""
     has_tokens = np.zeros(len(part.clip_ids), dtype=bool)
     for stream in part.specs:
         layout = part.layout(stream)
@@ -76,10 +78,10 @@ def _streams(part: Part) -> Iterator[str]:
 
 
 def _values(part: Part, stream: str) -> Iterator[str]:
-    """Our checksums, whatever was verified before; numbers that are not finite."""
+    """Compare all checksums of a stream again, and find values that are not finite."""
     layout, values = part.layout(stream), part.values(stream)
     expected = (int(layout.offsets[-1]), layout.dim)
-    if values.shape != expected or values.dtype != layout.dtype:  # as Zarr may read it
+    if values.shape != expected or values.dtype != layout.dtype:  # possible if read by Zarr
         yield f"stream {stream!r}: expected {expected}, got {values.dtype} {values.shape}"
         return
     if len(layout.crcs):

@@ -1,4 +1,4 @@
-"""Writes one part: the clips that one worker does and commits together, one immutable file."""
+"""Write one part: an immutable file of clips that one worker does and commits together."""
 
 import hashlib
 import math
@@ -21,23 +21,28 @@ from emo.store.part.zarr_layout import FORMAT_VERSION, stored_dtype
 from emo.store.recipe import Recipe, StreamSpec
 
 MAX_PART_BYTES = 2**31 - 2**24
-"""Tokens in a part; a zip of less than 2 GiB needs no zip64 headers."""
+"""Most bytes of tokens in a part; a zip file below 2 GiB needs no zip64 headers."""
 
 
 @dataclass(frozen=True)
 class PartFacts:
-    """What a part says of its clips beside their tokens."""
+    """What a part records about its clips beside their tokens."""
 
     attempt: int
+    """How often these clips were done again; 0: this is the first time."""
     clip_ids: Sequence[str]
+    """Finished clips, in the order of their tokens."""
     failures: Mapping[str, str]
+    """Clip without tokens -> reason."""
     sources: Mapping[str, str]
-    """Of all clips, finished and failed."""
+    """Clip id, finished or failed -> hash of its source files."""
     absent: Mapping[str, Mapping[str, str]]
+    """Clip id -> stream that the clip lacks -> reason."""
     notes: Mapping[str, Mapping[str, float]]
+    """Clip id -> name -> number kept beside the clip's tokens."""
 
     def attributes(self, recipe: Recipe) -> dict[str, Any]:
-        """Those of the part's root group."""
+        """Return the attributes of the part's root group, as JSON values."""
         return {
             "format_version": FORMAT_VERSION,
             "fingerprint": recipe.fingerprint,
@@ -56,31 +61,31 @@ class PartFacts:
 
 
 class PartWriter:
-    """Collects the clips of a part in memory; leaving the ``with`` block commits them.
+    """Collect the clips of a part in memory; leaving the ``with`` block commits them.
 
     Example::
 
         with PartWriter(folder.path, folder.recipe) as part:
             for clip_id, tokens in encoded:
                 part.add(clip_id, {"audio": tokens})
-        # one link made them visible; an exception inside would have left nothing
+        # now the clips are visible; an exception inside the block would have left nothing
     """
 
     def __init__(self, folder: Location | str, recipe: Recipe, *, attempt: int = 0) -> None:
         """Start an empty part.
 
         Args:
-            folder: of the recipe, in the store.
-            recipe: what made the tokens.
-            attempt: K for the K-th time that these clips are done again.
+            folder: the recipe's folder in the store.
+            recipe: the recipe that made the tokens.
+            attempt: how often these clips were done again; 0: this is the first time.
         """
         self.folder = location(folder)
         self.recipe = recipe
         self.attempt = attempt
         self.committed: Location | None = None
-        """The part's file, once the block was left; also when somebody else had written it."""
+        """File of the part after the block; also when another process had written it before."""
         self.was_second = False
-        """The same clips had been committed already; what was collected here was dropped."""
+        """True when the same clips had been committed already, and this copy was dropped."""
         for name, spec in recipe.streams.items():
             _check_stream(name, spec)
         self._tokens: dict[str, list[np.ndarray]] = {name: [] for name in recipe.streams}
@@ -101,18 +106,19 @@ class PartWriter:
         absent: Mapping[str, str] = {},
         notes: Mapping[str, float] = {},
     ) -> None:
-        """Take the tokens of a finished clip; they are copied.
+        """Add a finished clip; its tokens are copied.
 
         Args:
-            clip_id: unique in the part.
-            tokens: (T, D) of each stream the clip has, T >= 1, at least one stream.
-            source: the clip's source hash.
-            absent: streams it lacks, with reasons.
-            notes: finite numbers to keep beside the tokens.
+            clip_id: id of the clip, unique in the part.
+            tokens: stream -> tokens (T, D), T >= 1, for each stream that the clip has; at least
+                one. Any float dtype is cast to the stored one; others must match it.
+            source: hash of the clip's source files.
+            absent: stream that the clip lacks -> reason.
+            notes: name -> finite number to keep beside the tokens.
 
         Raises:
-            StoreError: anything of that is not so, or tokens are not finite in the stored dtype;
-                nothing of the clip is kept.
+            StoreError: an argument is not as described, or tokens are not finite in the stored
+                dtype; then nothing of the clip is kept.
         """
         self._check_new(clip_id)
         reasons = self._reasons(clip_id, tokens, absent)
@@ -134,7 +140,12 @@ class PartWriter:
             self._notes[clip_id] = numbers
 
     def fail(self, clip_id: str, reason: str, *, source: str = "") -> None:
-        """Record that a clip has no tokens, and why.
+        """Record that a clip has no tokens.
+
+        Args:
+            clip_id: id of the clip, unique in the part.
+            reason: why it has none, for people.
+            source: hash of the clip's source files.
 
         Raises:
             StoreError: the part has the clip already.
@@ -155,6 +166,7 @@ class PartWriter:
             self.committed = self.folder / name
 
     def _write(self, file: BinaryIO) -> None:
+        """Write the collected clips as one part."""
         streams = {name: (self._tokens[name], self._lengths[name]) for name in self._tokens}
         facts = PartFacts(
             self.attempt, self._clip_ids, self._failures, self._sources, self._absent, self._notes
@@ -166,17 +178,19 @@ class PartWriter:
             raise StoreError(f"clip {clip_id!r} is in this part already; ids are unique")
 
     def _check_room(self, clip_id: str, size_bytes: int) -> None:
+        """Count the bytes of a clip; raise StoreError when the part would become too large."""
         if self._size_bytes + size_bytes > MAX_PART_BYTES:
             raise StoreError(
-                f"clip {clip_id!r}: its {size_bytes} bytes of tokens do not fit into a part beside "
-                f"{self._size_bytes} others (at most {MAX_PART_BYTES}); choose fewer --part-clips"
+                f"clip {clip_id!r}: its {size_bytes} bytes of tokens do not fit into a part that "
+                f"holds {self._size_bytes} bytes (at most {MAX_PART_BYTES}); choose a smaller "
+                "--part-clips"
             )
         self._size_bytes += size_bytes
 
     def _reasons(
         self, clip_id: str, tokens: Mapping[str, np.ndarray], absent: Mapping[str, str]
     ) -> dict[str, str]:
-        """For each stream the clip lacks, why."""
+        """Check the streams of a clip; return stream that the clip lacks -> reason."""
         for name in [*tokens, *absent]:
             if name not in self.recipe.streams:
                 raise StoreError(
@@ -192,9 +206,10 @@ class PartWriter:
 
 
 def part_name(clip_ids: Iterable[str], attempt: int = 0) -> str:
-    """The file name of the part that holds these clips, finished and failed.
+    """Return the file name of the part that holds these clips, finished and failed.
 
-    Doing the same clips twice collides, which drops one copy; a later attempt does not.
+    The same clips give the same name, so that the second of two copies is dropped; a later attempt
+    gives another name.
     """
     joined = "\n".join(sorted(clip_ids)).encode("utf-8", "surrogatepass")
     retry = f"-r{attempt}" if attempt else ""
@@ -202,20 +217,24 @@ def part_name(clip_ids: Iterable[str], attempt: int = 0) -> str:
 
 
 def _check_stream(name: str, spec: StreamSpec) -> None:
+    """Raise StoreError when a stream's name or dtype cannot be stored."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
         raise StoreError(f"stream {name!r}: expected letters, digits, '_', '-' and '.' only")
     stored_dtype(spec.dtype)
 
 
 def _numbers(clip_id: str, notes: Mapping[str, float]) -> dict[str, float]:
+    """Return the notes as floats; raise StoreError for a number that is not finite."""
     for name, number in notes.items():
         if not math.isfinite(number):
-            raise StoreError(f"clip {clip_id!r}, note {name!r}: expected a number, got {number}")
+            raise StoreError(
+                f"clip {clip_id!r}, note {name!r}: expected a finite number, got {number}"
+            )
     return {name: float(number) for name, number in notes.items()}
 
 
 def _cast(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.ndarray:
-    """The tokens in the stored dtype, a copy."""
+    """Return a copy of the tokens (T, D) in the stored dtype."""
     where = f"clip {clip_id!r}, stream {name!r}"
     array = np.asarray(tokens)
     if array.ndim != 2 or array.shape[1] != spec.dim or not len(array):
@@ -227,17 +246,26 @@ def _cast(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.n
         dtype.kind != "f" and array.dtype.newbyteorder("=") != dtype
     ):
         raise StoreError(f"{where}: expected {dtype.name}, got {array.dtype.name}")
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is caught just below
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is found just below
         stored = np.array(array, dtype=dtype, order="C")
     if dtype.kind == "f" and not np.isfinite(stored).all():
         token = int(np.flatnonzero(~np.isfinite(stored).all(axis=1))[0])
-        raise StoreError(f"{where}: token {token} of {len(stored)} is not finite as {dtype.name}")
+        reason = f"{where}: token {token} of {len(stored)} is not finite as {dtype.name}"
+        if np.isfinite(array).all():
+            largest = np.abs(array).max()
+            reason += (
+                f", because its largest value is {largest:.3g} (the type ends at "
+                f"{np.finfo(dtype).max:.3g}); store the stream as float32: "
+                "StreamSpec(dim, dtype='float32'), or -o stored=float32 where there is that option"
+            )
+        raise StoreError(reason)
     return stored
 
 
 @cache
 def _versions() -> dict[str, str]:
-    from importlib import metadata  # here: 30 ms that readers need not pay
+    """Return the versions of the libraries that write a part."""
+    from importlib import metadata  # imported here: it takes 30 ms, which readers need not pay
 
     return {
         "emo": emo.__version__,

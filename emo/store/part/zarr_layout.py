@@ -1,7 +1,7 @@
-"""The Zarr v3 documents of a part, and the shard layout that makes its tokens one raw array.
+"""Zarr v3 documents of a part, and the shard layout in which its tokens are one raw array.
 
-``values`` is one shard of full-width inner chunks with the ``bytes`` codec: the shard's data is
-exactly the array in C order, then the rows that pad the last chunk, then the index.
+``values`` is one shard of full-width inner chunks with the ``bytes`` codec: the bytes of the shard
+are the array in C order, then the rows that pad the last chunk, then the index.
 """
 
 import json
@@ -16,10 +16,10 @@ import numpy as np
 from emo.errors import StoreError
 
 FORMAT_VERSION = 1
-"""Raised whenever a reader of the format before could not read a new part."""
+"""Version of the part format; raised when readers of the last version cannot read new parts."""
 CHUNK_BYTES = 2**20
-"""About so many bytes of tokens share one checksum and one entry of the shard index."""
-_ENTRY_BYTES = 20  # 16 in the shard index, 4 in crc32c
+"""About how many bytes of tokens share one checksum and one entry of the shard index."""
+_ENTRY_BYTES = 20  # per chunk: 16 in the shard index, 4 in crc32c
 _LAYOUT_FIELDS = (
     "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs",
 )  # fmt: skip
@@ -27,10 +27,10 @@ _LAYOUT_FIELDS = (
 
 @cache
 def stored_dtype(name: str) -> np.dtype[Any]:
-    """The little-endian numpy type of a stream; its name is Zarr's name of it, too.
+    """Return the little-endian numpy dtype of a stored stream; Zarr uses the same name.
 
     Raises:
-        StoreError: no plain number.
+        StoreError: ``name`` is not a plain number type.
     """
     dtype = np.dtype(name)
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
@@ -39,13 +39,18 @@ def stored_dtype(name: str) -> np.dtype[Any]:
 
 
 def chunk_rows(rows: int, row_bytes: int, chunk_bytes: int | None = None) -> int:
-    """Rows of an inner chunk: about a MiB, balanced so that padding costs next to nothing.
+    """Choose the rows of an inner chunk: about 1 MiB, with little padding in the last chunk.
 
-    Equal chunks of ``ceil(rows / chunks)`` rows leave less than one row each to pad. Rows of many
-    kilobytes (face crops) still lost 1 % that way, so slightly smaller chunks are tried too.
+    Equal chunks of ``ceil(rows / chunks)`` rows need less than one row of padding each. For rows of
+    many kilobytes (face crops) that is still 1 % of the file, so slightly smaller chunks are tried.
 
     >>> chunk_rows(43_690, 1536)  # 64 MiB of 768 float16: 66 chunks, 2 rows of padding
     662
+
+    Args:
+        rows: tokens of the stream in the part.
+        row_bytes: size of one token.
+        chunk_bytes: wanted size of a chunk; None: ``CHUNK_BYTES``.
     """
     chunks = max(1, round(rows * row_bytes / (chunk_bytes or CHUNK_BYTES)))
     most = -(-rows // chunks)
@@ -55,19 +60,19 @@ def chunk_rows(rows: int, row_bytes: int, chunk_bytes: int | None = None) -> int
 
 
 def group_document(attributes: Mapping[str, Any]) -> bytes:
-    """``zarr.json`` of a group; plain ASCII, whatever the attributes hold."""
+    """Return the bytes of a group's ``zarr.json``, in plain ASCII."""
     return _dump({"zarr_format": 3, "node_type": "group", "attributes": attributes})
 
 
 def array_document(
     shape: tuple[int, ...], dtype: np.dtype[Any], *, rows: int | None = None
 ) -> dict[str, Any]:
-    """What ``zarr.json`` of an array says.
+    """Return the contents of an array's ``zarr.json``.
 
     Args:
-        shape: of the array.
-        dtype: of a cell.
-        rows: of an inner chunk; the array is one shard of such. None: one plain chunk.
+        shape: shape of the array.
+        dtype: dtype of a cell.
+        rows: rows of an inner chunk, for an array in one shard; None: one plain chunk.
     """
     codecs: list[dict[str, Any]] = [_bytes_codec(dtype)]
     outer = list(shape)
@@ -89,12 +94,12 @@ def array_document(
 
 
 def dump_document(document: Mapping[str, Any]) -> bytes:
-    """The bytes of a ``zarr.json``."""
+    """Return the bytes of a ``zarr.json``."""
     return _dump(document)
 
 
 def shard_index(chunks: int, chunk_bytes: int) -> bytes:
-    """The end of a shard: where each inner chunk lies and how long it is, then their CRC-32C."""
+    """Return the last bytes of a shard: position and size of each inner chunk, then a CRC-32C."""
     table = np.empty((chunks, 2), dtype="<u8")
     table[:, 0] = np.arange(chunks, dtype=np.uint64) * np.uint64(chunk_bytes)
     table[:, 1] = chunk_bytes
@@ -103,12 +108,12 @@ def shard_index(chunks: int, chunk_bytes: int) -> bytes:
 
 
 def is_plain(document: Mapping[str, Any]) -> bool:
-    """An array in one chunk of raw bytes, which needs no Zarr to be read."""
+    """Return whether an array is stored as one chunk of raw bytes, readable without Zarr."""
     return _agrees(document, None)
 
 
 def inner_rows(document: Mapping[str, Any]) -> int | None:
-    """Rows of an inner chunk when the array is one shard of raw full-width chunks, else None."""
+    """Return the rows of an inner chunk of an array in one shard of raw chunks, else None."""
     try:
         rows = document["codecs"][0]["configuration"]["chunk_shape"][0]
     except (KeyError, IndexError, TypeError):
@@ -117,7 +122,7 @@ def inner_rows(document: Mapping[str, Any]) -> int | None:
 
 
 def _agrees(document: Mapping[str, Any], rows: int | None) -> bool:
-    """The array is stored as this version would store it."""
+    """Return whether the array is stored just as this version would store it."""
     try:
         shape = tuple(document["shape"])
         ours = array_document(shape, stored_dtype(document["data_type"]), rows=rows)
@@ -137,7 +142,7 @@ def _sharding(inner: list[int], codecs: list[dict[str, Any]]) -> dict[str, Any]:
 
 @cache
 def _name(dtype: np.dtype[Any]) -> str:
-    return dtype.name  # which numpy takes 5 µs to make
+    return dtype.name  # cached: numpy needs 5 µs for it
 
 
 def _bytes_codec(dtype: np.dtype[Any]) -> dict[str, Any]:

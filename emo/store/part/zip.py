@@ -1,7 +1,7 @@
-"""The zip file around a part: written with 64-byte aligned members, read by its directory alone.
+"""Write and read the zip file of a part, whose members start at multiples of 64 bytes.
 
-Only what parts need of zip: members stored as they are, sizes below 4 GiB, names in ASCII. The
-reader also takes members that another tool has deflated, so that a re-zipped part stays readable.
+It supports what parts need of zip: uncompressed members, sizes below 4 GiB, names in ASCII. The
+reader also accepts deflated members, so that a part which another tool has zipped stays readable.
 """
 
 import errno
@@ -17,46 +17,46 @@ from emo.store.backend.location import Location
 from emo.store.part.file import opened
 
 ALIGNMENT = 64
-"""Bytes; every member's data starts at a multiple of it."""
+"""The data of every member starts at a multiple of so many bytes."""
 ALIGNMENT_FIELD = 0xD935
-"""Id of the extra field that pads a local header (Android's zipalign uses the same)."""
+"""Id of the extra field that pads a local header; Android's zipalign uses the same id."""
 TAIL_BYTES = 16 * 1024
-"""Read at once from the end of a file: the directory and, mostly, all but the tokens."""
+"""Bytes read together from the end of a file: the directory and usually all but the tokens."""
 
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
-_DATE_1980 = 33  # 1 January 1980, the same bytes whenever a part is written
+_DATE_1980 = 33  # 1 January 1980: the bytes of a part do not depend on when it is written
 _STORED, _DEFLATED = 0, 8
 _GONE = {errno.ENOENT, errno.ESTALE}
 
 
 class DamagedPart(StoreError):
-    """A part whose bytes are not what was committed."""
+    """The bytes of a part are not those that were committed."""
 
     def __init__(self, path: Location, what: str) -> None:
-        """Say what is wrong with the part ``path``, and how to mend the store."""
+        """Make the message from the part ``path`` and what is wrong with it."""
         super().__init__(
             f"{path} is damaged: {what}. `emo store verify {path.parent.parent} --quarantine` sets "
             "it aside, and the next `emo extract` redoes its clips."
         )
         self.path, self.what = path, what
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Location, str]]:  # to cross processes
+    def __reduce__(self) -> tuple[type[Self], tuple[Location, str]]:  # so that it can be pickled
         return type(self), (self.path, self.what)
 
 
 class ArchiveWriter:
-    """Writes members one after another into ``file``; :meth:`finish` adds the directory."""
+    """Writer of a zip file: members one after another, then :meth:`finish`."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Start at the beginning of ``file``, which need not be seekable."""
+        """Start at the beginning of an open file, which need not be seekable."""
         self._file = file
         self._position = 0
         self._directory: list[bytes] = []
 
     def write(self, name: str, blocks: Iterable[bytes | memoryview]) -> None:
-        """One member, its data the ``blocks`` laid end to end; they are iterated over twice."""
+        """Write one member whose data is the ``blocks`` end to end; they are iterated twice."""
         crc, size = 0, 0
         for block in blocks:
             crc, size = zlib.crc32(block, crc), size + len(block)
@@ -72,7 +72,7 @@ class ArchiveWriter:
             self._put(block)
 
     def finish(self) -> None:
-        """The central directory; nothing is written after it."""
+        """Write the central directory, which ends the file."""
         start, entries = self._position, len(self._directory)
         directory = b"".join(self._directory)
         self._put(directory)
@@ -85,36 +85,37 @@ class ArchiveWriter:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry of the directory."""
+    """What the directory of a zip file says about one member."""
 
     header: int
-    """Where its local header starts, bytes from the start of the file."""
+    """Position of the local header in the file, in bytes."""
     size: int
-    """Bytes in the file."""
+    """Size in the file, in bytes."""
     is_stored: bool
-    """Its bytes in the file are its data; otherwise they are deflated."""
+    """True: the bytes in the file are the data; False: they are deflated."""
     crc32: int
+    """CRC-32 of the data."""
 
 
 def root_crc(path: Location) -> int:
-    """The CRC-32 that the directory of a part names for its root, which differs as its clips do.
+    """Read the CRC-32 of a part's root document, which names its clips, from the zip directory.
 
     Raises:
-        DamagedPart: the file is torn.
+        DamagedPart: the file is incomplete.
     """
     with Archive(path) as archive:
         return archive.member("zarr.json").crc32
 
 
 class GoneError(StoreError):
-    """A file of the store was there when the folder was listed, and is not any more."""
+    """A file of the store has disappeared since the folder was listed."""
 
 
 class Archive:
-    """A zip file, open for the length of a ``with`` block."""
+    """Reader of a zip file, which is open inside a ``with`` block."""
 
     def __init__(self, path: Location) -> None:
-        """Name the file; entering the block opens it."""
+        """Take the path; entering the ``with`` block opens the file."""
         self.path = path
 
     def __enter__(self) -> Self:
@@ -138,7 +139,7 @@ class Archive:
         self._file.close()
 
     def bytes_at(self, start: int, size: int) -> bytes:
-        """``size`` bytes of the file from ``start``.
+        """Read ``size`` bytes of the file from position ``start``.
 
         Raises:
             DamagedPart: the file is shorter.
@@ -150,7 +151,7 @@ class Archive:
         return self._read_file(start, size)
 
     def read_last(self, name: str) -> bytes:
-        """The data of member ``name``, at once when it is the last one and has no frills."""
+        """Read the data of a member; faster when it is the last one, as the root document is."""
         start = self._end - _CENTRAL.size - len(name)
         if start >= 0:
             entry = self.bytes_at(start, self._end - start)
@@ -159,15 +160,15 @@ class Archive:
         return self.read(name)
 
     def read(self, name: str) -> bytes:
-        """The data of one member, its checksum compared.
+        """Read the data of a member and verify its checksum.
 
         Raises:
-            DamagedPart: there is no such member, or it is not what was written.
+            DamagedPart: there is no such member, or its checksum differs.
         """
         return self._data(name, self.member(name))
 
     def member(self, name: str) -> Member:
-        """What the directory says of a member.
+        """Return the directory's entry of a member.
 
         Raises:
             DamagedPart: there is no such member.
@@ -178,16 +179,16 @@ class Archive:
 
     @property
     def names(self) -> Collection[str]:
-        """All members."""
+        """Names of all members."""
         return self._entries.keys()
 
     def data_start(self, name: str) -> int:
-        """Where the data of a member starts, bytes from the start of the file."""
+        """Return the position of a member's data in the file, in bytes."""
         return self._data_start(name, self.member(name))
 
     @cached_property
     def _entries(self) -> dict[str, bytes]:
-        """By name, the fixed part of each entry of the directory."""
+        """Member name -> the part of fixed length of its directory entry."""
         *_, entries, size, start, _ = _END.unpack(self.bytes_at(self._end, _END.size))
         if start + size != self._end:
             raise DamagedPart(self.path, "its zip directory is not where the end record says")
@@ -196,7 +197,7 @@ class Archive:
         for _ in range(entries):
             entry = directory[at : at + _CENTRAL.size]
             if len(entry) < _CENTRAL.size or not entry.startswith(b"PK\1\2"):
-                raise DamagedPart(self.path, f"its zip directory is torn at byte {start + at}")
+                raise DamagedPart(self.path, f"its zip directory is damaged at byte {start + at}")
             name, extra, comment = _CENTRAL.unpack(entry)[10:13]
             label = directory[at + _CENTRAL.size : at + _CENTRAL.size + name]
             entries_by_name[label.decode("utf-8", "replace")] = entry
@@ -235,6 +236,7 @@ class Archive:
 
 
 def _member(entry: bytes) -> Member:
+    """Parse an entry of the central directory."""
     fields = _CENTRAL.unpack(entry[: _CENTRAL.size])
     return Member(
         header=fields[16], size=fields[8], is_stored=fields[4] == _STORED, crc32=fields[7]
@@ -242,7 +244,7 @@ def _member(entry: bytes) -> Member:
 
 
 def _padding(position: int) -> bytes:
-    """The extra field after which data that would start at ``position`` starts aligned."""
+    """Return an extra field that moves data from ``position`` to the next aligned position."""
     size = -position % ALIGNMENT
     size += ALIGNMENT if size < 4 else 0  # 4: the field's own id and length
     return struct.pack("<HH", ALIGNMENT_FIELD, size - 4) + bytes(size - 4)

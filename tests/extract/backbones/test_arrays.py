@@ -69,7 +69,7 @@ def test_a_path_may_not_leave_the_root(tmp_path):
 
 def test_an_archive_of_several_arrays_needs_a_key(tmp_path):
     np.savez(tmp_path / "a.npz", x=np.ones((2, 3)), y=np.zeros((2, 3)))
-    assert "holds x, y; say which: -o key=NAME" in read(tmp_path / "a.npz")
+    assert "holds x, y; choose one with -o key=NAME" in read(tmp_path / "a.npz")
     assert read(tmp_path / "a.npz", key="y").sum() == 0
     assert "no array 'z'; found x, y" in read(tmp_path / "a.npz", key="z")
 

@@ -225,3 +225,11 @@ def test_lower_precision_is_near(repositories, dtype):
 def test_impossible_options_are_refused(name, value):
     with pytest.raises(OptionError, match=name):
         parse_options(LanguageBindOptions, {name: value}, "languagebind")
+
+
+def test_words_that_the_text_tower_does_not_read_are_counted(repositories):
+    backbone = LanguageBind.load(options_of(repositories, "text"), device="cpu")
+    words = "a " * 500
+    read = backbone.text.length - 2  # the tiny vocabulary has letters, one id each
+    assert backbone.prepare(Media(text="a b")).notes == {}
+    assert backbone.prepare(Media(text=words)).notes == {"words_lacking": 500 - read}

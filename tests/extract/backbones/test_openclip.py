@@ -15,9 +15,9 @@ from emo.extract.media import Media
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    place = tmp_path_factory.mktemp("openclip")
-    OpenClip.write_tiny(place)
-    return place
+    folder = tmp_path_factory.mktemp("openclip")
+    OpenClip.write_tiny(folder)
+    return folder
 
 
 def media(seed=0):
@@ -56,7 +56,7 @@ def test_one_checkpoint_file_is_enough_when_the_model_is_named(folder, tmp_path)
     torch.save(
         {"epoch": 3, "state_dict": {f"module.{k}": v for k, v in net.state_dict().items()}}, path
     )
-    with pytest.raises(OptionError, match=r"say which model it is"):
+    with pytest.raises(OptionError, match=r"so the model is unknown"):
         OpenClip.recipe(OpenClipOptions(weights=str(path)))
     backbone = OpenClip.load(OpenClipOptions(model="ViT-S-32-alt", weights=str(path)), device="cpu")
     for name, tensor in net.state_dict().items():

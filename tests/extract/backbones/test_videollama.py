@@ -78,7 +78,7 @@ def test_pixels_are_normalised_before_the_first_layer(options):
     (tokens,) = backbone.encode([backbone.prepare(media).inputs])
     branch = backbone.branches["video"]
     with torch.inference_mode():
-        frames = branch.seen(normalise(torch.from_numpy(media.frames)))
+        frames = branch.encoded_frames(normalise(torch.from_numpy(media.frames)))
         expected = branch.windows(frames[None])[0].numpy()
     np.testing.assert_allclose(tokens["video"], expected, atol=1e-6)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
-from emo.extract.decode.audio import read_audio
+from emo.extract.decode.pictures.video import frame_seconds
+from emo.extract.decode.sound.audio import read_audio
 from emo.extract.decode.source import ClipSource
 from emo.extract.decode.stretches import stretches_of
-from emo.extract.decode.video import frame_seconds
 from tests.make import make_clip
 
 SECONDS = 12

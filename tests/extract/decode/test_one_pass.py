@@ -76,13 +76,13 @@ def test_the_file_is_opened_and_decoded_once(tmp_path, monkeypatch):
     film = make_clip(tmp_path / "film.mp4", seconds=20)
     every = sources(film, [(k * 0.5, (k + 1) * 0.5) for k in range(40)])
     alone = []
-    monkeypatch.setattr(segments, "load_media", lambda *_, **__: alone.append(1))
+    monkeypatch.setattr(segments, "load_each", lambda *_, **__: alone.append(1))
     decoded = []
     real = segments.shown_frames
 
-    def counted(path, wanted):
+    def counted(path, wanted, *more):
         decoded.append(len(wanted))
-        return real(path, wanted)
+        return real(path, wanted, *more)
 
     monkeypatch.setattr(segments, "shown_frames", counted)
     assert len(list(load_segments(every, NEEDS))) == 40
@@ -97,8 +97,9 @@ def test_clips_after_a_break_fail_alone_and_those_before_are_kept(tmp_path):
     every = sources(film, [(k * 2.0, k * 2.0 + 1) for k in range(10)])
     outcomes = []
     for source, ours in zip(every, load_segments(every, NEEDS), strict=True):
-        if isinstance(ours, Exception):
-            with pytest.raises(MediaError, match=re.escape(str(ours))):
+        failure = next((media for media in ours if isinstance(media, Exception)), None)
+        if failure is not None:
+            with pytest.raises(MediaError, match=re.escape(str(failure))):
                 load_media(source, NEEDS)
             outcomes.append("failed")
             continue
@@ -135,7 +136,7 @@ def test_an_audio_file_that_cannot_be_sought_is_read_once(tmp_path, monkeypatch)
         ClipSource(audio=speech, start_seconds=low, end_seconds=high) for low, high in STRETCHES[:7]
     ]
     alone = [load_media(source, NEEDS[3:]) for source in every]
-    monkeypatch.setattr(segments, "audio_of", None)
+    monkeypatch.setattr(segments, "sound_of", None)
     for ours, theirs in zip(load_segments(every, NEEDS[3:]), alone, strict=True):
         same(ours, theirs)
 
@@ -152,7 +153,7 @@ def test_a_store_of_segments_is_that_of_the_clips_alone(tmp_path, monkeypatch):
     groups = []
     real = segments.load_segments
     monkeypatch.setattr(
-        "emo.extract.worker.worker.load_segments",
+        "emo.extract.worker.prepare.load_segments",
         lambda sources, *more, **named: (
             groups.append(len(sources)) or real(sources, *more, **named)
         ),

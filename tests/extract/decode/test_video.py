@@ -7,7 +7,7 @@ import pytest
 from av.stream import Disposition
 
 from emo.errors import MediaError
-from emo.extract.decode.video import frame_seconds, read_pictures
+from emo.extract.decode.pictures.video import frame_seconds, read_pictures
 from emo.extract.media import Uniform
 from tests.make import make_clip, number_of
 

@@ -1,4 +1,4 @@
-"""Tests of emo/extract/crew.py: workers that come, go home and die in any order, and no hang."""
+"""Tests of emo/extract/executors/_pool.py: workers start, end and die in any order, and no hang."""
 
 from itertools import count
 
@@ -16,14 +16,14 @@ from emo.extract.worker.part_runner import PartDone
 from emo.extract.worker.worker import PartReport
 
 MOST_LOOKS = 1000
-"""A crew that has looked so often without an end would look forever."""
+"""A supervisor that has looked so often without an end would look forever."""
 
 
 class Actors(WorkerPool):
-    """Workers as Ray's are: who was sent home, or failed, is never heard of again."""
+    """Workers like Ray's: one that was ended, or failed, sends nothing more."""
 
     def __init__(self, slots, fates, chance=None):
-        """``chance``: who is heard now; None: whoever has something to say."""
+        """``chance``: draws whose messages come now; None: all that there are."""
         self.rooms, self.fates, self.chance = slots, fates, chance
         self.numbers, self.looks, self.done = count(), 0, []
         self.said, self.held, self.told_to_stop = {}, {}, False
@@ -77,7 +77,7 @@ class Actors(WorkerPool):
 
 
 class Folder(JobFolder):
-    """Of a job of which only the journals are there."""
+    """A job folder with journals only."""
 
     def __init__(self, path):
         object.__setattr__(self, "path", path)
@@ -86,14 +86,14 @@ class Folder(JobFolder):
         return Journal(self.path / f"{number}.jsonl")
 
 
-def crew(pool, folder, is_stopping=lambda: False):
+def supervisor(pool, folder, is_stopping=lambda: False):
     return Supervisor(Folder(folder), pool, Progress(), is_stopping)
 
 
-def test_a_part_given_back_after_others_went_home_is_done(tmp_path):
+def test_a_part_given_back_after_other_workers_ended_is_done(tmp_path):
     pool = Actors(2, iter(["does it", "dies"]))
     (tmp_path / "1.jsonl").write_text('{"begin": ["c"], "by": "1"}\n')
-    report = crew(pool, tmp_path).run([0, 1])
+    report = supervisor(pool, tmp_path).run([0, 1])
     assert sorted(pool.done) == [0, 1]
     assert report.clips == 2
 
@@ -106,12 +106,12 @@ def test_a_part_given_back_after_others_went_home_is_done(tmp_path):
     chance=st.randoms(use_true_random=False),
 )
 def test_every_part_is_done_once_however_workers_die(tmp_path_factory, slots, parts, fates, chance):
-    folder = tmp_path_factory.mktemp("crew")
+    folder = tmp_path_factory.mktemp("pool")
     for part in range(parts):  # every worker died with clips in hand
         lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
         (folder / f"{part}.jsonl").write_text("".join(lines))
     pool = Actors(slots, iter(fates), chance)
-    report = crew(pool, folder).run(range(parts))
+    report = supervisor(pool, folder).run(range(parts))
     assert sorted(pool.done) == list(range(parts)) or report.lost
     assert len(pool.done) == len(set(pool.done))
     if fates.count("dies") <= 16:
@@ -122,22 +122,22 @@ def test_every_part_is_done_once_however_workers_die(tmp_path_factory, slots, pa
 def test_what_a_worker_raised_ends_the_job(tmp_path, slots):
     pool = Actors(slots, iter(["does it", "full disk"]))
     with pytest.raises(StoreError, match="no space left"):
-        crew(pool, tmp_path).run(range(6))
+        supervisor(pool, tmp_path).run(range(6))
     assert pool.told_to_stop
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
 @pytest.mark.parametrize("deaths", [0, 1, 2, 3, 4])
-def test_a_part_bears_as_many_deaths_as_retries(tmp_path, retries, deaths):
+def test_a_part_is_given_up_after_more_deaths_than_retries(tmp_path, retries, deaths):
     lines = (f'{{"begin": ["c"], "by": "{key}"}}\n' for key in range(40))
     (tmp_path / "0.jsonl").write_text("".join(lines))
     (tmp_path / "parts.jsonl").write_text('{"rows": [{"id": "c"}], "todo": {}}\n')
     pool = Actors(1, iter(["dies"] * deaths))
-    made = crew(pool, tmp_path)
+    made = supervisor(pool, tmp_path)
     object.__setattr__(made.folder, "offsets", (0,))
     object.__setattr__(made.folder, "job", Job(tmp_path, tmp_path, ()))
     made.retries = retries
     report = made.run([0])
-    is_borne = deaths <= retries
-    assert (pool.done, len(report.lost)) == ([0] if is_borne else [], 0 if is_borne else 1)
+    is_done = deaths <= retries
+    assert (pool.done, len(report.lost)) == ([0] if is_done else [], 0 if is_done else 1)
     assert next(pool.numbers) == min(deaths, retries) + 1

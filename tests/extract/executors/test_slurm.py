@@ -1,4 +1,4 @@
-"""A real Slurm: tasks killed, cancelled, preempted in mid-part; --resume makes the store whole."""
+"""A real Slurm: tasks killed, cancelled, preempted in mid-part; a resume makes the store whole."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def cluster(tmp_path_factory):
 
 
 def emo(*words):
-    command = [sys.executable, "-m", "emo", "extract", *map(str, words)]
+    command = [sys.executable, "-m", "emo", *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
@@ -144,7 +144,8 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
     manifest.write_text("\n".join(["id,text", *rows]) + "\n")
     out = tmp_path / "my features"
     printed = emo(
-        manifest, "--backbone", "tests.make_backbone:Letters", "--out", out, "--executor", "slurm",
+        "extract", manifest, "--backbone", "tests.make_backbone:Letters", "--out", out,
+        "--executor", "slurm",
         "--part-clips", PART_CLIPS, "--parts-per-task", PARTS_PER_TASK, "--partition", "low",
         "--time", 10, "--cpus-per-task", 1,
     )  # fmt: skip
@@ -171,8 +172,8 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
     assert told[first[killed]][:2] == ["FAILED", "0:9"]
     lacking = {each.part: each.clips for each in missing_parts(folder)}
     assert {part // PARTS_PER_TASK for part in lacking} == {gone, killed, cancelled}
-    before = emo("--status", out)
-    printed += emo("--resume", out)
+    before = emo("job", "status", out)
+    printed += emo("job", "resume", out)
     second = {task: slurm_id(folder, task) for task in (gone, killed, cancelled)}
     raw = raw_ids()
     wait_until(lambda: not task_states(folder.path), "the second run does not end")
@@ -185,7 +186,7 @@ def test_killed_cancelled_and_preempted_tasks_are_made_whole_by_resume(cluster, 
     checked = verify(Store(out))
     assert checked.problems == []
     assert checked.recipes[0].overlaps == 0
-    assert "16 done" in emo("--status", out)
+    assert "16 done" in emo("job", "status", out)
     times = Counter(line["clip"] for line in read_logs(folder.logs) if line["event"] == "clip")
     twice = sorted(clip for clip, count in times.items() if count > 1)
     assert len(twice) <= PART_CLIPS  # of the killed worker's part; who is told commits
@@ -204,7 +205,8 @@ def test_retries_submit_what_is_missing_without_anybody_there(cluster, tmp_path,
     manifest, out = tmp_path / "m.csv", tmp_path / "features"
     manifest.write_text("id,text\n" + "".join(f"c{k},!nap {k}\n" for k in range(8)))
     emo(
-        manifest, "--backbone", "tests.make_backbone:Letters", "--out", out, "--executor", "slurm",
+        "extract", manifest, "--backbone", "tests.make_backbone:Letters", "--out", out,
+        "--executor", "slurm",
         "--part-clips", 4, "--partition", "low", "--time", 10, "--retries", 1,
     )  # fmt: skip
     folder = open_job(out)

@@ -49,8 +49,8 @@ def test_the_same_command_again_names_the_job_and_submits_nothing(submit, slurm)
     assert (code, out) == (1, "")
     assert "10 of these clips are in Slurm's queue already" in err
     for said in (
-        "job features/.jobs/0001, Slurm's 100, tasks 2 PENDING, 1 RUNNING",
-        "emo extract --status features/.jobs/0001", "emo extract --resume features/.jobs/0001",
+        "job folder features/.jobs/0001, Slurm job 100, tasks 2 PENDING, 1 RUNNING",
+        "emo job status features/.jobs/0001", "emo job resume features/.jobs/0001",
         "--anyway",
     ):  # fmt: skip
         assert said in err
@@ -109,19 +109,19 @@ def test_an_array_that_cannot_be_written_down_is_named(submit, slurm):
     sbatch.write_text("\n".join(lines))
     code, _, err = submit(0, 3)
     assert code == 1
-    assert "Slurm took array 100" in err
+    assert "Slurm accepted array 100" in err
     assert "scancel 100" in err
 
 
 def test_resume_with_other_parts_per_task_knows_what_the_queued_tasks_hold(emo, submit, slurm):
     submit(0, 9)  # parts 0 to 4 in tasks of two
     queue(slurm, "100 1 RUNNING")  # parts 2 and 3
-    code, out, _ = emo("extract", "--resume", "features", "--parts-per-task", 1)
+    code, out, _ = emo("job", "resume", "features", "--parts-per-task", 1)
     assert (code, "submitted 101; 1 tasks are in Slurm's queue already" in out) == (0, True)
     assert "--array=0-1,4 " in (slurm / "calls" / "call-101").read_text()
     queue(slurm, "100 1 RUNNING", "101 4 RUNNING", "101 0 PENDING")
-    code, out, _ = emo("extract", "--resume", "features")
+    code, out, _ = emo("job", "resume", "features")
     assert "submitted 102; 3 tasks are in Slurm's queue already" in out
     assert "--array=1 " in (slurm / "calls" / "call-102").read_text()  # one a task, as was told
-    _, out, _ = emo("extract", "--status", "features")
+    _, out, _ = emo("job", "status", "features")
     assert "5: 0 done, 1 running, 4 to do" in " ".join(out.split())  # 4: a task of one part

@@ -1,4 +1,4 @@
-"""Who is dead: a journal and --status give the same answer, also about other machines."""
+"""Which workers are dead: journal and --status agree, also about other machines."""
 
 import os
 import time
@@ -52,7 +52,7 @@ def test_journal_and_status_agree_on_who_is_at_work(folder, by, age_seconds, is_
     assert (status(folder.path).running == frozenset([0])) == is_there
 
 
-def test_three_machines_at_one_clip_condemn_it_only_when_two_of_them_are_gone(folder, monkeypatch):
+def test_a_clip_of_three_machines_is_given_up_only_when_two_of_them_are_gone(folder, monkeypatch):
     journal, machines = folder.journal(0), ["one", "two", "three"]
     for machine in machines:
         monkeypatch.setattr(journal_file, "host", lambda machine=machine: machine)

@@ -1,4 +1,4 @@
-"""What an earlier job's journals tell a new one: the deaths of its own recipes' open clips."""
+"""Deaths in an earlier job's journals are copied to a new job of equal recipes, for open clips."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_a_clip_that_killed_one_backbone_is_tried_with_another(killed, tmp_path,
     assert now.journal(0).deaths() == []
 
 
-def test_clips_that_were_recorded_since_are_not_condemned_when_tried_again(killed, tmp_path):
+def test_clips_that_were_recorded_since_are_not_given_up_when_tried_again(killed, tmp_path):
     clips = (Clip("x", text="!raise"),)
     manifest = Manifest(tmp_path / "m.csv", tmp_path, clips, "")
     requests = [make_request(LETTERS, "a", {})]

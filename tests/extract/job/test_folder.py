@@ -1,4 +1,4 @@
-"""Tests of emo/extract/job_folder.py: a plan on disk is the plan that was made."""
+"""Tests of emo/extract/job/folder.py: the plan that is read equals the plan that was written."""
 
 import json
 
@@ -12,7 +12,6 @@ from emo.extract.job.parts_file import part_numbers
 from emo.extract.job.paths import typed
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import Job, make_request
-from emo.extract.job.resources import Resources
 from emo.manifest import Clip
 
 LETTERS = make_request("tests.make_backbone:Letters", "letters", {"width": "4"})
@@ -42,11 +41,11 @@ def test_every_part_comes_back(tmp_path_factory, parts):
 
 
 def test_the_job_comes_back_and_can_be_read_by_people(job):
-    asked = Resources(partition="gpu", sbatch_arg=("--mem=1G",))
-    folder = write_job(job, [part(["a"])], executor="slurm", workers=2, resources=asked)
+    asked = {"partition": "gpu", "sbatch_arg": ("--mem=1G",)}
+    folder = write_job(job, [part(["a"])], executor="slurm", workers=2, executor_options=asked)
     again = open_job(folder.path)
     assert again.job == job
-    assert (again.executor, again.workers, again.resources) == ("slurm", 2, asked)
+    assert (again.executor, again.workers, again.executor_options) == ("slurm", 2, asked)
     document = json.loads((folder.path / "job.json").read_text())
     assert document["backbones"][0]["options"] == {"width": 4, "scale": 1.0}
     assert json.loads((folder.path / "parts.jsonl").read_text())["todo"] == {
@@ -65,7 +64,7 @@ def test_a_folder_that_is_no_job_is_refused(job, tmp_path):
     with pytest.raises(JobError, match="no job folder"):
         open_job(tmp_path)
     folder = write_job(job, [part(["a"])])
-    with pytest.raises(JobError, match="no part 1; it has 0 to 0"):
+    with pytest.raises(JobError, match="no part 1, only 0 to 0"):
         folder.part(1)
     (folder.path / "parts.jsonl").write_text("{torn")
     with pytest.raises(JobError, match="part 0 is damaged"):

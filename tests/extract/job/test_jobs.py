@@ -1,4 +1,4 @@
-"""Tests of parts by number, --resume, --status and clips that kill, through the command."""
+"""Tests of parts by number, `emo job …` and clips that kill, through the command."""
 
 import faulthandler
 import os
@@ -65,7 +65,7 @@ def test_a_dry_run_writes_a_script_that_bash_accepts_and_submits_nothing(emo, sl
         "--requeue", "--open-mode=append",
     ):  # fmt: skip
         assert f"#SBATCH {line}\n" in text
-    assert "module load cuda\nexec python -m emo extract --plan" in text
+    assert "module load cuda\nexec python -m emo job run" in text
     assert text.endswith('--part "$first-$last" --workers 2\n')
     subprocess.run(["bash", "-n", script], check=True)
 
@@ -79,14 +79,14 @@ def test_arrays_above_the_limit_are_split_and_resume_submits_what_is_missing(emo
         ["--parsable", "--array=0-3%2", script, "0"], ["--parsable", "--array=0-3%2", script, "4"],
         ["--parsable", "--array=0-1%2", script, "8"],
     ]  # fmt: skip
-    emo("extract", "--plan", slurm / "features", "--part", "0-2,5")
+    emo("job", "run", slurm / "features", "--part", "0-2,5")
     (slurm / "queue").write_text("101 0 RUNNING\n102 1 PENDING\n7 1 RUNNING\n")
-    code, out, err = emo("extract", "--resume", "features", "--max-parallel", 3)
+    code, out, err = emo("job", "resume", "features", "--max-parallel", 3)
     assert (code, "submitted 103 104 105; 2 tasks are in Slurm's queue already" in out) == (0, True)
     assert [call[1:2] + call[3:] for call in calls(slurm)[3:]] == [
         ["--array=3%3", "0"], ["--array=2-3%3", "4"], ["--array=0%3", "8"],
     ]  # fmt: skip
-    code, out, _ = emo("extract", "--status", "features")
+    code, out, _ = emo("job", "status", "features")
     assert "10: 4 done, 1 running, 5 to do" in " ".join(out.split())
     assert "1 PENDING, 1 RUNNING" in out
 
@@ -98,7 +98,7 @@ def test_retries_are_a_task_that_waits_for_all_arrays_and_resumes(emo, slurm):
         "--parsable", "--dependency=afterany:100:101", str(job / "slurm-retry.sh"),
     ]  # fmt: skip
     text = (job / "slurm-retry.sh").read_text()
-    assert f"--resume {job} --retries 1\n" in text
+    assert f"job resume {job} --retries 1\n" in text
 
 
 def test_without_slurm_the_error_says_so(emo, tmp_path, monkeypatch):
@@ -114,7 +114,7 @@ def test_without_ray_the_error_says_what_to_install(emo, tmp_path, monkeypatch):
     code, _, err = emo("extract", manifest, "--backbone", LETTERS, "--executor", "ray")
     assert (code, "executor 'ray' cannot be imported" in err, "[ray]" in err) == (1, True, True)
     code, out, _ = emo("list", "executors")
-    assert (code, "An sbatch array" in out, "cannot be imported" in out) == (0, True, True)
+    assert (code, "Submits an array" in out, "cannot be imported" in out) == (0, True, True)
 
 
 def test_options_that_an_executor_would_not_heed_are_refused(emo, tmp_path):
@@ -137,16 +137,16 @@ def test_local_jobs_can_be_looked_at_and_resumed_too(emo, tmp_path):
     manifest = write_manifest(tmp_path / "m.csv", ["a", "!raise", "b", "c"])
     code, *_ = emo("extract", manifest, "--backbone", LETTERS, "--part-clips", 2)
     assert code == 3
-    code, out, _ = emo("extract", "--status", "features")
+    code, out, _ = emo("job", "status", "features")
     words = " ".join(out.split())
     assert "2: 2 done, 0 running, 0 to do clips 4: 4 done (1 of them failed)" in words
     assert "c01 (letters): this clip asked to fail" in out
-    code, out, _ = emo("extract", "--resume", "features")
+    code, out, _ = emo("job", "resume", "features")
     assert (code, "nothing to do" in out) == (0, True)
     next((tmp_path / "features" / "letters").glob("part-*")).unlink()
-    code, out, _ = emo("extract", "--status", "features", "--watch")
-    assert "go on with: emo extract --resume" in out
-    code, out, _ = emo("extract", "--resume", "features")
+    code, out, _ = emo("job", "watch", "features")
+    assert "go on with: emo job resume" in out
+    code, out, _ = emo("job", "resume", "features")
     assert "did 2 clips of 1 parts" in out
 
 
@@ -205,7 +205,7 @@ def test_a_signal_to_a_part_run_commits_and_exits_75(number, tmp_path):
     options = ExtractOptions("slurm", part_clips=200)
     extract(manifest, tmp_path / "features", ASKS, options, is_dry_run=True)
     job = open_job(tmp_path / "features")
-    run = [sys.executable, "-m", "emo", "extract", "--plan", str(job.path), "--part", "0"]
+    run = [sys.executable, "-m", "emo", "job", "run", str(job.path), "--part", "0"]
     process = subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE)
     end = time.monotonic() + 60
     while not job.journal(0).path.exists():

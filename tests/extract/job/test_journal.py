@@ -1,4 +1,4 @@
-"""Tests of emo/extract/journal.py: what a journal tells, and how killers are closed in on."""
+"""Tests of emo/extract/job/journal.py: what a journal records, and how a bad clip is isolated."""
 
 import math
 import os
@@ -52,7 +52,7 @@ def test_a_line_that_does_not_fit_is_an_error(journal, monkeypatch):
         journal.begin(LETTERS)
 
 
-def test_who_had_nothing_in_hand_did_not_die_at_it(journal):
+def test_a_worker_without_clips_in_progress_has_no_death_recorded(journal):
     assert not journal.died("here/1/abcdef", "SIGKILL")
     assert not journal.path.exists()
 
@@ -66,18 +66,18 @@ def test_the_unsuspected_go_first_then_the_suspects_in_quarters(journal):
     assert groups == [("g",), ("h",), ("e",), ("f",)]
 
 
-def test_a_clip_is_condemned_only_alone_and_by_two_deaths(journal):
+def test_a_clip_is_given_up_only_alone_and_after_two_deaths(journal):
     dies(journal, "ab", None)
     dies(journal, "a", None)
     assert [group.give_up_reason for group in journal.groups("a")] == [None]  # once alone, unseen
     dies(journal, "a", None)
     (group,) = journal.groups("a")
-    assert "died 3 times with it in hand, alone in the end: killed, nobody saw by what" in (
+    assert "died 3 times while processing it, alone in the end: unknown cause" in (
         group.give_up_reason
     )
 
 
-def test_the_verdict_names_the_signal_that_was_seen(journal):
+def test_the_reason_names_the_signal_that_was_observed(journal):
     dies(journal, "ab")
     dies(journal, "a")
     assert journal.groups("a")[0].give_up_reason.endswith("alone in the end: SIGSEGV")
@@ -91,10 +91,10 @@ def test_deaths_can_be_carried_from_an_earlier_job(journal):
 
 @settings(max_examples=40, deadline=None)
 @given(clips=st.integers(1, 300), killers=st.sets(st.integers(0, 299), max_size=3))
-def test_killers_and_only_they_are_condemned_in_few_deaths(tmp_path_factory, clips, killers):
-    """The whole dance, with workers that die exactly at the killers."""
+def test_bad_clips_and_only_they_are_given_up_after_few_deaths(tmp_path_factory, clips, killers):
+    """Repeat attempts until nothing is missing, with workers that die exactly at the bad clips."""
     journal = Journal(tmp_path_factory.mktemp("dance") / "j.jsonl")
-    missing, condemned, deaths = list(range(clips)), set(), 0
+    missing, given_up, deaths = list(range(clips)), set(), 0
     bad = killers & set(missing)
     while missing:
         names = [f"c{k}" for k in missing]
@@ -105,16 +105,16 @@ def test_killers_and_only_they_are_condemned_in_few_deaths(tmp_path_factory, cli
         for group, give_up_reason in groups:
             ids = {int(name[1:]) for name in group}
             if give_up_reason:
-                condemned |= ids
+                given_up |= ids
             elif ids & bad:
                 dies(journal, group)
                 deaths += 1
                 break
             missing = [k for k in missing if k not in ids]
         else:
-            missing = [k for k in missing if k not in condemned]
-        missing = [k for k in missing if k not in condemned]
-    assert condemned == bad
+            missing = [k for k in missing if k not in given_up]
+        missing = [k for k in missing if k not in given_up]
+    assert given_up == bad
     assert deaths <= len(bad) * (math.ceil(math.log(max(clips, 2), MOST_PIECES)) + 2)
 
 

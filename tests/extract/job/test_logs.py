@@ -1,4 +1,4 @@
-"""Tests of emo/extract/task_log.py: lines that a killed worker leaves whole, and a full disk."""
+"""Tests of emo/extract/job/logs.py: a killed worker leaves complete lines, and a full disk."""
 
 import os
 import time

@@ -55,17 +55,17 @@ def test_the_job_lies_beside(emo, manifest, bucket, tmp_path):
     plan = "extract", manifest, "--out", out, "--part-clips", 12, "--executor", "slurm"
     assert "wrote emo-jobs/" in emo(*plan, "--dry-run")[1]
     assert latest_job(location(out)) == home / "0001"
-    assert "2: 0 done, 0 running, 2 to do" in emo("extract", "--status", out)[1]
-    code, printed, _ = emo("extract", "--resume", out, "--executor", "local")
+    assert "2: 0 done, 0 running, 2 to do" in emo("job", "status", out)[1]
+    code, printed, _ = emo("job", "resume", out, "--executor", "local")
     assert (code, printed) == (0, f"did 24 clips of 2 parts; store: {out}\n")
-    assert "2: 2 done" in emo("extract", "--status", home / "0001")[1]
+    assert "2: 2 done" in emo("job", "status", home / "0001")[1]
     assert f"nothing to do; store: {out}" in emo("extract", manifest, "--out", out)[1]
-    code, _, error = emo("extract", "--status", out, "--jobs", "elsewhere")
+    code, _, error = emo("job", "status", out, "--jobs", "elsewhere")
     assert (code, "elsewhere/" in error, "no job folder" in error) == (1, True, True)
     emo("extract", manifest, "--out", f"{out}-2", "--jobs", "elsewhere")
     assert latest_job(location(f"{out}-2"), tmp_path / "elsewhere")
     code, _, error = emo("extract", manifest, "--out", "features", "--jobs", "elsewhere")
-    assert (code, "leave it out" in error) == (1, True)
+    assert (code, "leave --jobs out" in error) == (1, True)
 
 
 def test_interchange_with_a_bucket(emo, manifest, bucket):

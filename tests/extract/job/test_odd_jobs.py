@@ -1,4 +1,4 @@
-"""Stores and job folders that somebody copied, removed or damaged: one line, or no obstacle."""
+"""Stores and job folders that were copied, removed or damaged: one error line, or no effect."""
 
 import json
 import pickle
@@ -21,7 +21,7 @@ from emo.store.backend.commit import host
 from emo.store.part.zip import DamagedPart
 
 LETTERS = "tests.make_backbone:Letters"
-ASKS = [make_request(LETTERS, name, {}) for name in ("a", "b")]
+REQUESTS = [make_request(LETTERS, name, {}) for name in ("a", "b")]
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def manifest(tmp_path):
 
 @pytest.fixture
 def planned(manifest, tmp_path):
-    """A job of which nothing is done."""
+    """A planned job without any finished clip."""
     options = ExtractOptions("slurm", part_clips=4)
-    extract(manifest, tmp_path / "store", ASKS, options, is_dry_run=True, progress=False)
+    extract(manifest, tmp_path / "store", REQUESTS, options, is_dry_run=True, progress=False)
     return open_job(tmp_path / "store")
 
 
@@ -43,7 +43,7 @@ def test_a_copy_of_a_job_folder_is_passed_over(planned, manifest, tmp_path):
         shutil.copytree(planned.path, planned.path.with_name(name))
     assert latest_job(tmp_path / "store") == planned.path
     assert status(tmp_path / "store").folder.path == planned.path
-    assert extract(manifest, tmp_path / "store", ASKS, progress=False).exit_code == 0
+    assert extract(manifest, tmp_path / "store", REQUESTS, progress=False).exit_code == 0
     assert latest_job(tmp_path / "store").name == "0002"
 
 
@@ -55,7 +55,7 @@ def test_a_recipe_that_was_removed_is_named(planned, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"resources": {"warp": 9}}, {"backbones": [{"recipe": {}}]}, {"format": 99}, {}]
+    "change", [{"resources": {"warp": {}}}, {"backbones": [{"recipe": {}}]}, {"format": 99}, {}]
 )
 def test_a_job_of_another_version_is_no_obstacle(planned, manifest, tmp_path, change):
     path = planned.path / "job.json"
@@ -63,7 +63,7 @@ def test_a_job_of_another_version_is_no_obstacle(planned, manifest, tmp_path, ch
     if change:
         with pytest.raises(JobError, match="0001"):
             open_job(planned.path)
-    assert extract(manifest, tmp_path / "store", ASKS, progress=False).exit_code == 0
+    assert extract(manifest, tmp_path / "store", REQUESTS, progress=False).exit_code == 0
 
 
 def test_an_error_about_a_part_crosses_processes(tmp_path):
@@ -76,14 +76,14 @@ def test_an_error_about_a_part_crosses_processes(tmp_path):
 def test_what_a_dead_owner_left_in_a_recipe_is_swept_at_the_start(planned, manifest, tmp_path):
     left = tmp_path / "store" / "a" / f".tmp-{host()}-{2**22 + 1}-abcdef12"
     left.touch()
-    extract(manifest, tmp_path / "store", ASKS, progress=False)
+    extract(manifest, tmp_path / "store", REQUESTS, progress=False)
     assert not left.exists()
 
 
 def test_a_worker_whose_weights_differ_from_the_plan_stops():
     other = make_request(LETTERS, "a", {"scale": "2"})
     with pytest.raises(OptionError, match=r"would make other numbers.*scale"):
-        Request("a", LETTERS, ASKS[0].options, other.recipe).load("cpu")
+        Request("a", LETTERS, REQUESTS[0].options, other.recipe).load("cpu")
 
 
 def test_a_worker_sees_what_others_committed_while_it_was_there(planned, tmp_path):

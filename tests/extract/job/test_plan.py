@@ -1,4 +1,4 @@
-"""Tests of emo/extract/plan.py: what is missing, and how it is cut."""
+"""Tests of emo/extract/job/plan.py: which clips are missing, and how parts are cut."""
 
 import tracemalloc
 

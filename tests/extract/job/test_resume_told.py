@@ -1,4 +1,4 @@
-"""What --resume is told holds for the tasks and retries that a scheduler starts later."""
+"""What `emo job resume` is told holds for the tasks and retries that a scheduler starts later."""
 
 import os
 import shlex
@@ -27,10 +27,10 @@ def plan(emo, *words):
 
 
 def retry(emo, job):
-    """What the retry task runs; the words after `--resume JOB` too."""
+    """What the retry task runs; the words after `resume JOB` too."""
     line = (job / "slurm-retry.sh").read_text().splitlines()[-1]
     words = shlex.split(line)
-    assert words[2:6] == ["-m", "emo", "extract", "--resume"]
+    assert words[2:6] == ["-m", "emo", "job", "resume"]
     assert emo(*words[4:])[0] == 0
     return words[7:]
 
@@ -43,7 +43,7 @@ def test_retries_keep_the_limits_that_resume_was_given(emo, slurm):
     plan(emo, "--executor", "slurm", "--time", "1:00:00", "--partition", "low", "--workers", 3)
     job = open_job(slurm / "features").path
     code, *_ = emo(
-        "extract", "--resume", "features", "--time", "8:00:00", "--sbatch-arg=--mem=64G",
+        "job", "resume", "features", "--time", "8:00:00", "--sbatch-arg=--mem=64G",
         "--retries", 2, "--parts-per-task", 2,
     )  # fmt: skip
     assert code == 0
@@ -56,7 +56,7 @@ def test_retries_keep_the_limits_that_resume_was_given(emo, slurm):
     assert retry(emo, job) == ["--retries", "0"]
     assert (job / "slurm.sh").read_text() == told
     assert submitted(slurm) == 6  # the first; three resumes, of which two have a task that retries
-    assert open_job(job).resources.retries is None  # workers bear as many deaths as ever
+    assert "retries" not in open_job(job).executor_options  # workers bear as many deaths as ever
 
 
 def test_a_local_job_given_to_slurm_stays_there(emo, slurm):
@@ -64,9 +64,10 @@ def test_a_local_job_given_to_slurm_stays_there(emo, slurm):
     for part in (slurm / "features" / "letters").glob("part-*"):
         part.unlink()
     words = ("--executor", "slurm", "--retries", 2, "--time", "8:00:00", "--workers", 2)
-    assert emo("extract", "--resume", "features", *words)[0] == 0
+    assert emo("job", "resume", "features", *words)[0] == 0
     job = open_job(slurm / "features")
-    assert (job.executor, job.workers, job.resources.time) == ("slurm", 2, "8:00:00")
+    assert (job.executor, job.workers) == ("slurm", 2)
+    assert job.executor_options == {"time": "8:00:00"}
     before = submitted(slurm)
     retry(emo, job.path)
     assert submitted(slurm) == before + 2
@@ -76,7 +77,7 @@ def test_a_local_job_given_to_slurm_stays_there(emo, slurm):
 def test_a_resume_on_this_machine_leaves_what_slurm_was_asked(emo, slurm):
     plan(emo, "--executor", "slurm", "--partition", "low")
     job = open_job(slurm / "features")
-    assert emo("extract", "--resume", "features", "--executor", "local", "--workers", 1)[0] == 0
+    assert emo("job", "resume", "features", "--executor", "local", "--workers", 1)[0] == 0
     assert open_job(job.path) == job
 
 
@@ -87,7 +88,7 @@ def test_a_job_folder_that_cannot_be_written_is_one_line(emo, slurm, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.replace", full)
-    code, _, err = emo("extract", "--resume", "features", "--time", "1:00:00")
+    code, _, err = emo("job", "resume", "features", "--time", "1:00:00")
     assert (code, "no space left" in err.lower(), len(err.splitlines())) == (1, True, 1)
     assert not list((slurm / "features" / ".jobs" / "0001").glob(".job*"))
 
@@ -105,11 +106,11 @@ def test_numbers_that_would_never_do_anything_are_refused(emo, slurm, words):
     assert not (slurm / "features").exists()
 
 
-@pytest.mark.parametrize("mode", ["--plan", "--resume"])
+@pytest.mark.parametrize("mode", ["run", "resume"])
 @pytest.mark.parametrize("workers", [0, -1])
 def test_a_job_is_not_gone_on_with_by_nobody(emo, slurm, mode, workers):
     plan(emo, "--executor", "slurm")
-    code, _, err = emo("extract", mode, "features", "--workers", workers)
+    code, _, err = emo("job", mode, "features", "--workers", workers)
     assert (code, f"--workers: expected 1 or more, got {workers}" in err) == (1, True)
 
 
@@ -123,7 +124,7 @@ def test_setup_lines_may_read_variables_that_are_not_set(emo, slurm, script):
         ["bash", "-c", text], capture_output=True, text=True,
         env={"PATH": os.environ["PATH"], "SLURM_ARRAY_TASK_ID": "1"},
     )  # fmt: skip
-    assert done.stdout.startswith("ran -m emo extract"), done.stderr
+    assert done.stdout.startswith("ran -m emo job r"), done.stderr
 
 
 def test_a_site_without_job_arrays_is_said(emo, slurm):

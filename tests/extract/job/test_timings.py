@@ -18,12 +18,12 @@ from emo.extract.job.timings import (
     stage_table,
 )
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.worker import worker as work
+from emo.extract.worker import encode, prepare
 from emo.extract.worker.face_stage import FaceStage, StageClock
 from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
 
-ASKS = requests_from_words(["tests.make_backbone:Letters"])
+REQUESTS = requests_from_words(["tests.make_backbone:Letters"])
 CLIPS = 16
 
 
@@ -31,24 +31,25 @@ def run(root, **options):
     clips = tuple(Clip(f"c{k}", text="ab" if k else "!raise") for k in range(CLIPS))
     manifest = Manifest(root / "m.csv", root, clips, "")
     options = ExtractOptions(part_clips=8, batch_clips=2, **options)
-    report = extract(manifest, root / "store", ASKS, options, progress=False)
+    report = extract(manifest, root / "store", REQUESTS, options, progress=False)
     assert report.exit_code == EXIT_FAILED_CLIPS
     return report
 
 
 def slowed(monkeypatch, name, seconds):
-    real = getattr(work, name)
+    module = encode if name == "encode_batch" else prepare
+    real = getattr(module, name)
 
     def slow(*args, **named):
         time.sleep(seconds)
         return real(*args, **named)
 
-    monkeypatch.setattr(work, name, slow)
+    monkeypatch.setattr(module, name, slow)
 
 
 @pytest.fixture
 def one_thread(monkeypatch):
-    monkeypatch.setattr("emo.extract.worker.devices.cores", lambda: 1)
+    monkeypatch.setattr("emo.extract.executors.local.cores", lambda: 1)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +93,9 @@ def test_the_command_shows_it_on_stderr_and_status_sums_it_up(emo, tmp_path, mon
     assert [line.split()[0] for line in lines[-7:-1]] == [
         "stage", "load", "decode", "prepare", "encode", "write",
     ]  # fmt: skip
-    _, out, _ = emo("extract", "--status", "features")
+    _, out, _ = emo("job", "status", "features")
     told = out.splitlines()
-    start = next(place for place, line in enumerate(told) if line.startswith("stage  "))
+    start = next(index for index, line in enumerate(told) if line.startswith("stage  "))
     assert [line.split()[0] for line in told[start : start + 6]] == [
         line.split()[0] for line in lines[-7:-1]
     ]
@@ -121,7 +122,7 @@ def test_the_table_lines_up_and_the_advice_follows_from_it(monkeypatch):
     assert len({len(line) for line in lines}) == 1
     assert lines[2].split() == ["decode", "4", "75", "100", "120", "2"]
     assert "--cpus-per-task" in advice(totals)
-    assert "what limits is decoding" in advice(totals)
+    assert "the limiting stage is decoding" in advice(totals)
     assert "finding faces on the CPU" in advice(totals_of(decode=9.0, faces=20.0))
     assert "finding faces on the GPU" in advice(totals_of(is_on_gpu=True, decode=20.0, faces=9.0))
     assert "--gpus-per-task)" in advice(totals_of(encode=9.0))

@@ -39,7 +39,7 @@ def hub(monkeypatch, tmp_path):
 def test_what_is_missing_is_fetched_to_where_extract_looks(hub):
     weights = Weights("toy", "lab/toy", (CONFIG, EXTRA))
     lines = list(fetch_missing(weights))
-    assert [line.split(":")[0] for line in lines] == ["fetched", "not had"]
+    assert [line.split(":")[0] for line in lines] == ["fetched", "not found"]
     assert locate_weights(weights).get("config.json").read_text() == "{}"
     assert next(iter(fetch_missing(weights))).startswith("here")
     assert [patterns for _, patterns, _ in hub].count(["config.json"]) == 1
@@ -63,12 +63,12 @@ def test_a_url_goes_to_torch_s_checkpoints(monkeypatch, tmp_path):
 
 
 def test_no_internet_is_one_error_that_names_the_file(hub):
-    with pytest.raises(WeightsError, match=r"toy: config.json could not be had: 404"):
+    with pytest.raises(WeightsError, match=r"toy: config.json could not be downloaded: 404"):
         list(fetch_missing(Weights("toy", "lab/other", (CONFIG,))))
 
 
 def test_a_folder_that_nobody_serves_is_said(hub, tmp_path):
-    with pytest.raises(WeightsError, match="is a folder"):
+    with pytest.raises(WeightsError, match="is a local folder"):
         list(fetch_missing(Weights("toy", str(tmp_path), (CONFIG,))))
 
 
@@ -78,6 +78,8 @@ def test_a_hub_out_of_reach_that_gives_an_old_folder_is_no_success(hub, monkeypa
     )
     weights = Weights("toy", "lab/toy", (EXTRA, CONFIG))
     lines = fetch_missing(weights)
-    assert next(lines).startswith("not had: vocab.json")
-    with pytest.raises(WeightsError, match=r"config.json could not be had: lab/toy gave nothing"):
+    assert next(lines).startswith("not found: vocab.json")
+    with pytest.raises(
+        WeightsError, match=r"config.json could not be downloaded: lab/toy gave no such file"
+    ):
         next(lines)

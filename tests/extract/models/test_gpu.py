@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data
 
 from emo.extract.faces.detector import FaceDetector
-from emo.extract.faces.integral_image import Areas, DeviceAreas
+from emo.extract.faces.integral_image import DeviceIntegralImage, IntegralImage
 from emo.extract.job.request import requests_from_words
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
@@ -58,7 +58,7 @@ def test_pinned_copies_return_what_was_sent(device):
 
 
 def test_means_over_areas_are_the_same_bits(device, frames):
-    ours, theirs = DeviceAreas(frames, device), Areas(frames)
+    ours, theirs = DeviceIntegralImage(frames, device), IntegralImage(frames)
     assert np.array_equal(ours.resized(100, 70).cpu().numpy(), theirs.resized(100, 70))
 
 
@@ -76,12 +76,14 @@ def test_a_store_made_there_is_that_of_the_processor(device, frames, tmp_path):
         clips.append(Clip(f"{k}", video=f"{k}.mp4"))
     manifest = Manifest(tmp_path / "m.csv", tmp_path, tuple(clips), "")
     requests = requests_from_words(["faces"])
-    for place in ("cpu", "cuda"):
-        options = ExtractOptions(device=place, part_clips=3)
-        assert extract(manifest, tmp_path / place, requests, options, progress=False).exit_code == 0
+    for device in ("cpu", "cuda"):
+        options = ExtractOptions(device=device, part_clips=3)
+        assert (
+            extract(manifest, tmp_path / device, requests, options, progress=False).exit_code == 0
+        )
     ids = [clip.id for clip in clips]
     ours, theirs = (
-        Store(tmp_path / place).read("faces/face", ids).values.astype(float)
-        for place in ("cuda", "cpu")
+        Store(tmp_path / device).read("faces/face", ids).values.astype(float)
+        for device in ("cuda", "cpu")
     )
     assert np.abs(ours - theirs).mean() < 2, "crops may move by a pixel"

@@ -61,7 +61,7 @@ def test_one_row_that_does_not_fit_and_other_errors_are_raised(model):
 
 
 class LateCopies:
-    """Of a device whose results are there only when one has waited, as on CUDA."""
+    """Copies of a device whose results are complete only after a wait, like on CUDA."""
 
     def __init__(self):
         self.sent, self.late = [], []

@@ -9,7 +9,7 @@ from torch import nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
-from emo.extract.models.weights import WeightFile, Weights, locate_weights, places_of
+from emo.extract.models.weights import WeightFile, Weights, candidates_of, locate_weights
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
 
@@ -20,11 +20,11 @@ def wanted(source, *more):
 
 @pytest.fixture
 def folder(tmp_path):
-    place = tmp_path / "toy"
-    place.mkdir()
-    save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, place / "model.safetensors")
-    (place / "config.json").write_text(json.dumps({"width": 3}))
-    return place
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    save_file({"weight": torch.ones(2, 3), "bias": torch.zeros(2)}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"width": 3}))
+    return folder
 
 
 def test_files_are_found_in_a_folder_whichever_name_they_have(folder):
@@ -36,13 +36,13 @@ def test_files_are_found_in_a_folder_whichever_name_they_have(folder):
 
 def test_what_is_missing_is_named_with_the_place_and_the_command(folder, monkeypatch, tmp_path):
     (folder / "config.json").unlink()
-    with pytest.raises(
-        WeightsError, match=r"missing config.json \(looked in .*toy.*emo weights fet"
-    ):
+    with pytest.raises(WeightsError, match=r"missing config.json \(looked in .*toy") as caught:
         locate_weights(wanted(folder))
+    assert "weights fetch" not in str(caught.value)  # a folder is on no hub
+    assert "-o weights=DIR" in str(caught.value)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    with pytest.raises(WeightsError, match="models--lab--toy"):
+    with pytest.raises(WeightsError, match=r"models--lab--toy.*emo weights fetch toy -o "):
         locate_weights(wanted("lab/toy"))
 
 
@@ -59,10 +59,10 @@ def test_a_hub_id_is_found_in_the_own_folder_and_in_the_cache(folder, monkeypatc
     (cache / "snapshots").mkdir()
     (tmp_path / "models" / "lab" / "toy").rename(cache / "snapshots" / "abc")
     assert locate_weights(wanted("lab/toy")).digest == in_own
-    assert places_of("lab/toy")[-1] == cache / "snapshots" / "abc"
+    assert candidates_of("lab/toy")[-1] == cache / "snapshots" / "abc"
 
 
-def test_the_hash_is_of_the_contents_and_not_of_the_place(folder, tmp_path):
+def test_the_hash_is_of_the_contents_and_not_of_the_path(folder, tmp_path):
     first = locate_weights(wanted(folder)).digest
     moved = folder.rename(tmp_path / "elsewhere")
     assert locate_weights(wanted(moved)).digest == first

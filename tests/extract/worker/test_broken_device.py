@@ -1,4 +1,4 @@
-"""A device that breaks is its worker's death: the clip that broke it is found, no other is lost."""
+"""A broken device counts as a worker's death: the clip that broke it is found, no other is lost."""
 
 import os
 from multiprocessing import Pipe
@@ -20,7 +20,7 @@ from emo.manifest import Clip, Manifest
 from emo.store.store import Store
 from tests.make_backbone import Letters
 
-ASKS = requests_from_words(["tests.make_backbone:Letters"])
+REQUESTS = requests_from_words(["tests.make_backbone:Letters"])
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 BROKEN = getattr(torch, "AcceleratorError", RuntimeError)("CUDA error: illegal memory access")
 
@@ -38,7 +38,7 @@ def forked(manifest, store):
         said = "a traceback"
         try:
             options = ExtractOptions(part_clips=12, batch_clips=2)
-            extract(manifest, store, ASKS, options, progress=False)
+            extract(manifest, store, REQUESTS, options, progress=False)
             said = ""
         except EmoError as error:
             said = str(error)
@@ -52,7 +52,7 @@ def forked(manifest, store):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked here; no fork on Windows")
-def test_the_same_command_again_condemns_only_the_clip_that_breaks_the_device(tmp_path):
+def test_the_same_command_again_gives_up_only_the_clip_that_breaks_the_device(tmp_path):
     said = [forked(manifest_of(tmp_path), tmp_path / "store")]
     while said[-1]:
         assert "the device cpu broke (RuntimeError: CUDA error: unspecified" in said[-1]
@@ -69,7 +69,7 @@ def test_a_worker_process_says_that_it_died_and_leaves_its_clips_in_the_journal(
     monkeypatch.setattr(Letters, "is_device_broken", False)
     manifest = manifest_of(tmp_path)
     options = ExtractOptions("slurm", part_clips=12)
-    extract(manifest, tmp_path / "store", ASKS, options, is_dry_run=True, progress=False)
+    extract(manifest, tmp_path / "store", REQUESTS, options, is_dry_run=True, progress=False)
     folder = open_job(tmp_path / "store")
     ours, theirs = Pipe()
     for part in (0, None, None):
@@ -103,7 +103,7 @@ class Stub:
 
 
 def batch(count):
-    return {place: Prepared({"value": np.array([place])}) for place in range(count)}
+    return {index: Prepared({"value": np.array([index])}) for index in range(count)}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -118,7 +118,7 @@ def test_a_broken_device_is_no_failure_of_a_clip(count):
 
 def test_a_clip_too_large_for_the_memory_is_at_fault_where_its_neighbours_fit():
     found = encode_batch(Stub({1: FULL}), batch(3))
-    assert [type(found[place]) for place in range(3)] == [dict, str, dict]
+    assert [type(found[index]) for index in range(3)] == [dict, str, dict]
     assert "OutOfMemoryError" in found[1]
     assert "OutOfMemoryError" in encode_batch(Stub({0: FULL}), batch(1))[0]
     assert all(isinstance(one, dict) for one in encode_batch(Stub({}, room=1), batch(3)).values())

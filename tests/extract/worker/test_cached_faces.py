@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import emo.extract.decode.one_pass as segments
-import emo.extract.worker.worker as work
 from emo.demo.dataset import write_dataset
 from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
 from emo.extract.backbones.vggface import VggFace
 from emo.extract.job.request import Request
 from emo.extract.run import extract
+from emo.extract.worker.cached_faces import CachedFaces
 from emo.manifest import read_manifest
 from emo.store import Store
 
@@ -37,10 +37,10 @@ def test_embeddings_of_stored_crops_are_those_of_the_video(manifest, tmp_path, m
     extract(clips, tmp_path / "video", [vggface], progress=False)
     extract(clips, tmp_path / "crops", [faces], progress=False)
     seen = []
-    real = segments.load_media
+    real = segments.load_each
     monkeypatch.setattr(
         segments,
-        "load_media",
+        "load_each",
         lambda s, needs, detect: seen.extend(needs) or real(s, needs, detect=detect),
     )
     report = extract(clips, tmp_path / "crops", [vggface], progress=False)
@@ -59,7 +59,7 @@ def test_crops_of_other_frames_another_rule_or_another_source_are_not_taken(mani
     other = Request("faces", "faces", asdict(options), FaceCrops.recipe(options))
     clips = manifest.__class__(manifest.path, manifest.root, manifest.clips[:1], "")
     extract(clips, tmp_path, [other], progress=False)
-    cached = work.CachedFaces(Store(tmp_path))
+    cached = CachedFaces(Store(tmp_path))
     source = Store(tmp_path).recipes["faces"].sources[clips.clips[0].id]
     need = VggFace.needs(VggFace.tiny().options)
     assert cached.get(need, clips.clips[0].id, source) is None

@@ -21,8 +21,8 @@ from tests.make import make_clip, tone
 
 PHASES = (
     Phase("plan", "emo.extract.job.folder:write_lines", "after"),
-    Phase("decode", "emo.extract.worker.worker:load_segments"),
-    Phase("encode", "emo.extract.worker.worker:encode_batch"),
+    Phase("decode", "emo.extract.worker.prepare:load_segments"),
+    Phase("encode", "emo.extract.worker.encode:encode_batch"),
     Phase("add", "emo.store.part.writer:PartWriter.add"),
     Phase("write", "emo.store.part.writer:write_members", "half way"),
     Phase("fsync", "os:fsync"),
@@ -32,7 +32,7 @@ PHASES = (
 )
 ANY = "any moment"
 GOOD, PART_CLIPS = 15, 4
-ASKS = requests_from_words(["logmel"])
+REQUESTS = requests_from_words(["logmel"])
 OPTIONS = ExtractOptions(part_clips=PART_CLIPS)
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="workers are forked; not on Windows"
@@ -61,7 +61,7 @@ def expected(manifest, tmp_path_factory):
 
 
 def runs(manifest, store):
-    return lambda: extract(manifest, store, ASKS, OPTIONS, progress=False).exit_code
+    return lambda: extract(manifest, store, REQUESTS, OPTIONS, progress=False).exit_code
 
 
 def hashes(store):

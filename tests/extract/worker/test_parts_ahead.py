@@ -1,4 +1,4 @@
-"""Parts flow into each other: what is begun early, what is not, and who is told."""
+"""The next part is started while the current one runs: what is done early, what is not."""
 
 import threading
 import time
@@ -14,8 +14,9 @@ from emo.extract.job.logs import TaskLog
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
 from emo.extract.job.timings import WorkTotals
-from emo.extract.worker import part_runner as careful
-from emo.extract.worker.part_runner import PartDone
+from emo.extract.worker.encode import BatchEncoder
+from emo.extract.worker.part_runner import PartDone, run_each_part
+from emo.extract.worker.prepare import ClipPreparer
 from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip
 from emo.store.part.writer import PartWriter
@@ -44,14 +45,14 @@ def folder_of(job, clips):
 
 @pytest.fixture
 def events(monkeypatch):
-    """What happens, in order: ("decode", part), ("encode", part), ("commit", part)."""
+    """Events in order: ("decode", part), ("encode", part), ("commit", part)."""
     found, lock = [], threading.Lock()
 
     def note(event, clip_ids):
         with lock:
             found.extend((event, int(each[1:]) // PART_CLIPS) for each in clip_ids)
 
-    prepare, encode, leave = Worker._prepare, Worker._encoded, PartWriter.__exit__
+    prepare, encode, leave = ClipPreparer.prepare, BatchEncoder._results, PartWriter.__exit__
 
     def prepared(self, units):
         note("decode", [unit.clip.id for unit in units])
@@ -66,14 +67,14 @@ def events(monkeypatch):
         leave(self, *error)
         note("commit", list(self._sources)[:1])
 
-    monkeypatch.setattr(Worker, "_prepare", prepared)
-    monkeypatch.setattr(Worker, "_encoded", encoded)
+    monkeypatch.setattr(ClipPreparer, "prepare", prepared)
+    monkeypatch.setattr(BatchEncoder, "_results", encoded)
     monkeypatch.setattr(PartWriter, "__exit__", left)
     return found
 
 
 def run(job, folder, parts, *, is_stopping=lambda: False, on_clip=lambda failed: None):
-    """Reports and PartDones of one worker, and whether it asked ahead, question by question."""
+    """What one worker yields, and the argument of each of its requests for a part."""
     left, asked = list(parts), []
 
     def take(is_ahead):
@@ -82,7 +83,7 @@ def run(job, folder, parts, *, is_stopping=lambda: False, on_clip=lambda failed:
 
     with Worker(job) as worker, TaskLog(folder.logs) as log:
         done = list(
-            careful.run_each_part(
+            run_each_part(
                 worker, folder, take, log, is_stopping=is_stopping, on_clip=on_clip
             )
         )  # fmt: skip
@@ -108,7 +109,7 @@ def test_a_part_with_dead_workers_is_done_alone(job, folder, events):
     folder.journal(1).died(me(), "SIGSEGV")
     left = [0, 1, 2]
     with Worker(job) as worker, TaskLog(folder.logs) as log:
-        for _ in careful.run_each_part(
+        for _ in run_each_part(
             worker, folder, lambda is_ahead: left.pop(0) if left else None, log,
             is_stopping=lambda: False, on_clip=lambda failed: None,
         ):  # fmt: skip
@@ -138,7 +139,7 @@ def test_an_error_of_the_writer_stops_and_leaves_no_clip_in_hand(job, folder, mo
 
 
 class Script(WorkerPool):
-    """Says what it is told to say, and remembers which parts it was given; workers are numbered."""
+    """Returns prepared messages and records which parts are given; the keys are numbers."""
 
     def __init__(self, messages, slots=1):
         self.messages, self.room, self.given, self.started = list(messages), slots, [], 0
@@ -167,7 +168,7 @@ def report():
     return PartReport(PART_CLIPS, {}, False, 1.0, WorkTotals())
 
 
-def test_a_death_gives_both_parts_back_and_blames_those_with_clips_in_hand(job, folder):
+def test_a_death_gives_both_parts_back_and_counts_in_those_with_clips_in_progress(job, folder):
     by = "here/1/abc"
     folder.journal(0)._append({"begin": ["c00"], "by": by})
     pool = Script(
@@ -176,12 +177,12 @@ def test_a_death_gives_both_parts_back_and_blames_those_with_clips_in_hand(job, 
          (2, WorkerReady("b")), (2, report()), (2, PartDone(1)),
          (2, WorkerReady("b")), (2, report()), (2, PartDone(2))]
     )  # fmt: skip
-    crew = Supervisor(folder, pool, Progress(), lambda: False)
-    found = crew.run([0, 1, 2])
+    supervisor = Supervisor(folder, pool, Progress(), lambda: False)
+    found = supervisor.run([0, 1, 2])
     assert pool.given == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2)]
     assert (found.lost, found.clips) == ([], 3 * PART_CLIPS)
     assert folder.journal(0).seen() == 1
-    assert (crew._deaths, crew._bare) == ({0: 1}, {0: 0})
+    assert (supervisor._deaths, supervisor._early_deaths) == ({0: 1}, {0: 0})
 
 
 def test_a_part_ahead_is_given_only_while_one_is_left_for_every_other_worker(job, folder):

@@ -1,4 +1,4 @@
-"""The queue before the model: order and batches never depend on timing, memory has a bound."""
+"""The queue before the models: order and batches do not depend on timing, memory has a limit."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ def ids(batches):
 
 
 class Threads:
-    """What the threads do: waits as told, and the most bytes that were ready at once."""
+    """Work of the threads: takes given seconds, makes arrays of a given size, records its clips."""
 
     def __init__(self, seconds=(0.0,), size_bytes=1):
         self.seconds, self.size_bytes = seconds, size_bytes
@@ -36,9 +36,9 @@ class Threads:
 
     def __call__(self, group):
         with self.lock:
-            place = len(self.begun)
+            index = len(self.begun)
             self.begun += [unit.clip.id for unit in group]
-        time.sleep(self.seconds[place % len(self.seconds)])
+        time.sleep(self.seconds[index % len(self.seconds)])
         prepared = {"r": Prepared({"x": [np.zeros(self.size_bytes, np.uint8)]})}
         return [PreparedUnit(unit, "", prepared, {}) for unit in group]
 
@@ -60,8 +60,8 @@ THREE, MOST_UNITS = BatchLimits(3), 7
 
 
 def all_of(pipe, work, prefix, count, limits=THREE):
-    line = pipe.open(iter(units(prefix, count)), work, limits)
-    return ids(pipe.batches(line, lambda: False, lambda: None))
+    queue = pipe.open(iter(units(prefix, count)), work, limits)
+    return ids(pipe.batches(queue, lambda: False, lambda: None))
 
 
 @given(
@@ -82,21 +82,21 @@ def test_batches_are_the_same_however_long_each_clip_takes(seconds, threads, cou
 
 def test_a_stop_gives_what_is_in_hand_and_begins_nothing_more(make):
     pipe, work = make(), Threads([0.005])
-    line = pipe.open(iter(units("c", 100)), work, THREE)
-    batches = pipe.batches(line, lambda: len(work.begun) >= 12, lambda: None)
+    queue = pipe.open(iter(units("c", 100)), work, THREE)
+    batches = pipe.batches(queue, lambda: len(work.begun) >= 12, lambda: None)
     found = [name for batch in ids(batches) for name in batch]
     assert found == [f"c{k}" for k in range(len(found))]
     assert 0 < len(found) < 20
     begun = len(work.begun)
     time.sleep(0.03)
     assert len(work.begun) <= begun + pipe.threads
-    assert not pipe.lines
+    assert not pipe.queues
 
 
 def most_waiting(pipe, work, count):
-    """Clips begun and not taken, at most, with a model that is slow."""
-    line, taken, most = pipe.open(iter(units("c", count)), work, THREE), 0, 0
-    for batch in pipe.batches(line, lambda: False, lambda: None):
+    """Return the most clips that were started and not taken, with a slow model."""
+    queue, taken, most = pipe.open(iter(units("c", count)), work, THREE), 0, 0
+    for batch in pipe.batches(queue, lambda: False, lambda: None):
         for _ in range(5):
             time.sleep(0.004)
             most = max(most, len(work.begun) - taken - len(batch))
@@ -131,9 +131,9 @@ def test_the_next_part_is_begun_before_this_one_ends_and_shares_no_batch(make):
         if not opened:
             opened.append(pipe.open(iter(units("b", 5)), work, two))
 
-    line = pipe.open(iter(units("a", 5)), work, two)
+    queue = pipe.open(iter(units("a", 5)), work, two)
     first = []
-    for batch in pipe.batches(line, lambda: False, more):
+    for batch in pipe.batches(queue, lambda: False, more):
         first += ids([batch])
         time.sleep(0.01)
     assert first == [["a0", "a1"], ["a2", "a3"], ["a4"]]
@@ -148,8 +148,8 @@ def test_every_clip_in_a_queue_leaves_it(make):
     pipe = make()
     with pipe.meter.working():
         all_of(pipe, Threads(), "a", 7)
-        line = pipe.open(iter(units("b", 7)), Threads([0.01]), THREE)
-        pipe.drop(line)
+        queue = pipe.open(iter(units("b", 7)), Threads([0.01]), THREE)
+        pipe.drop(queue)
         several = [[unit for (unit,) in units("c", 3)], *units("d", 7)]
         batches = pipe.batches(
             pipe.open(iter(several), Threads(), BatchLimits(2)), lambda: False, lambda: None

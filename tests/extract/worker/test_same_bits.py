@@ -12,7 +12,7 @@ from emo.store.maintain.verify import verify
 from emo.store.store import Store
 from tests.make import make_clip, tone
 
-ASKS = requests_from_words(["classic", "logmel", "faces"])
+REQUESTS = requests_from_words(["classic", "logmel", "faces"])
 
 
 def manifest_of(folders):
@@ -24,7 +24,7 @@ def manifest_of(folders):
 
 def hashes(manifest, store, workers):
     options = ExtractOptions(workers=workers, part_clips=4)
-    extract(manifest, store, ASKS, options, progress=False)
+    extract(manifest, store, REQUESTS, options, progress=False)
     assert verify(Store(store)).problems == []
     return {
         (name, stream, clip_id): hashlib.sha256(tokens.tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Tests of emo/extract/stop.py: one signal asks, a second SIGINT insists."""
+"""Tests of emo/extract/worker/signals.py: a signal requests a stop, a second SIGINT interrupts."""
 
 import os
 import signal

@@ -8,10 +8,10 @@ from tests.extract.letters_job import check_whole, hashes, hashes_undisturbed, w
 from tests.forked import Phase, emo_command, forked
 from tests.mounts import bound, mount, needs_mounts, unmount
 
-ENCODE = Phase("encode", "emo.extract.worker.worker:encode_batch")
+ENCODE = Phase("encode", "emo.extract.worker.encode:encode_batch")
 PHASES = (
     Phase("plan", "emo.extract.job.folder:write_lines"),
-    Phase("decode", "emo.extract.worker.worker:load_segments"),
+    Phase("decode", "emo.extract.worker.prepare:load_segments"),
     ENCODE,
     Phase("write", "emo.store.part.writer:write_members", "half way"),
     Phase("link", "os:link"),
@@ -57,7 +57,7 @@ def test_a_mount_that_vanishes_costs_at_most_the_part_in_hand(manifest, expected
         child.go_on()
         line = end_in_one_line(child, printed)
     assert str(seen / "features") in line
-    assert list(seen.iterdir()) == []  # nothing was written below the place of the mount
+    assert list(seen.iterdir()) == []  # nothing was written below the mount point
     after = hashes(disk / "features")
     assert before.items() <= after.items()
     assert phase.name == "decode" or after == before  # while one part is decoded another commits

@@ -1,4 +1,4 @@
-"""Tests of emo/extract/work.py and run.py on texts: failures, stops, several backbones."""
+"""Tests of emo/extract/worker/worker.py and run.py on texts: failures, stops, several backbones."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from emo.errors import OptionError, StoreError
 from emo.extract.job.request import Job, requests_from_words
 from emo.extract.media import Needs
 from emo.extract.run import ExtractOptions, extract
-from emo.extract.worker import worker as work
+from emo.extract.worker import encode
 from emo.extract.worker.loaded_models import TEXTS, LoadedModels
 from emo.extract.worker.meter import StageMeter
 from emo.manifest import Clip, Manifest
@@ -102,9 +102,9 @@ def test_a_plugin_can_be_asked_for_under_two_names():
 
 @pytest.mark.parametrize(("asked", "most"), [(None, 40), (16, 16), (3, 3)])
 def test_texts_alone_come_in_large_batches_unless_somebody_says(asked, most, tmp_path, monkeypatch):
-    sizes, real = [], work.encode_batch
+    sizes, real = [], encode.encode_batch
     monkeypatch.setattr(
-        work, "encode_batch", lambda bone, batch: sizes.append(len(batch)) or real(bone, batch)
+        encode, "encode_batch", lambda bone, batch: sizes.append(len(batch)) or real(bone, batch)
     )
     run(tmp_path, ["ab"] * 40, part_clips=40, batch_clips=asked)
     assert max(sizes) == most

@@ -1,4 +1,4 @@
-"""From stores and manifests to batches: which streams, which clips, what is said about the rest."""
+"""Reading the clips of a fit: which streams and clips are used, and notes on the others."""
 
 import dataclasses
 
@@ -165,7 +165,7 @@ def test_an_unknown_target_names_the_columns(made):
 
 
 def test_few_samples_are_of_every_class_in_turn():
-    """So that val has no class that train lacks."""
+    """Otherwise val may have a class that train lacks."""
     labels = ["joy"] * 70 + ["anger"] * 20 + ["fear"] * 10
     clips = list(make_manifest(labels * 2, split=["train"] * 100 + ["val"] * 100).clips)
     for most, expected in (

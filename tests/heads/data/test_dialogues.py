@@ -1,4 +1,4 @@
-"""Dialogues and pairs: which rows they hold, how they are selected, read and learnt."""
+"""Dialogues and pairs: their rows, selecting them, reading them, and learning from them."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ from emo.store.store import Store
 from tests.make_batches import assert_close, learnable, make_batch, make_manifest, make_store
 
 TURNS = torch.tensor([[4, 0, 2], [1, 3, -1]])
-QUICK = FitOptions(head="joint", epochs=30, learning_rate=5e-3, patience=30, batch_size=8)
+QUICK = FitOptions.of(head="joint", epochs=30, learning_rate=5e-3, patience=30, batch_size=8)
 
 
 def with_dialogues():
@@ -151,9 +151,7 @@ def test_predictions_of_a_manifest_are_a_table_for_each_target(spoken, tmp_path)
 
 def test_pairs_of_all_folds_are_scored_and_compared_together(spoken, tmp_path):
     manifest, store = spoken
-    options = dataclasses.replace(
-        QUICK, target=("label", "cause"), tasks={"cause": "pairs"}, epochs=2
-    )
+    options = QUICK.replace(target=("label", "cause"), tasks={"cause": "pairs"}, epochs=2)
     found = cross_validate(manifest, [store], tmp_path / "run", options, by="2")
     pairs = found.pooled.all_metrics["cause"]["test"]
     table = pd.read_csv(tmp_path / "run" / "predictions-cause.csv", keep_default_na=False)
@@ -173,7 +171,7 @@ def test_dialogue_heads_learn_plain_emotions(spoken, head):
 
 
 def test_context_helps_where_the_dialogue_tells_the_label(spoken):
-    """The label of the turn before: no clip alone can tell it."""
+    """Make the label of each turn that of the turn before, which one clip alone cannot tell."""
     manifest, store = spoken
     clips = tuple(
         dataclasses.replace(
@@ -222,7 +220,7 @@ def test_clip_heads_refuse_pairs_and_dialogues_refuse_mixup(spoken):
     with pytest.raises(FitError, match="head linear does not serve pairs targets"):
         fit_head(manifest, [store], None, pairs)
     with pytest.raises(FitError, match="mixup cannot mix"):
-        fit_head(manifest, [store], None, dataclasses.replace(QUICK, mixup=0.2))
+        fit_head(manifest, [store], None, QUICK.replace(mixup=0.2))
     with pytest.raises(
         FitError, match="head joint: expected a first target of clips, got the pair target cause"
     ):

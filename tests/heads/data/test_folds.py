@@ -1,4 +1,4 @@
-"""Folds: laws that hold whatever the clips, and what is refused."""
+"""Folds: properties that hold for all clips, and errors."""
 
 import dataclasses
 from collections import Counter
@@ -110,6 +110,39 @@ def test_speakers_of_all_dialogues_leave_dialogues_whole():
     assert_groups_stay_whole(found, dialogues)
     with pytest.raises(FitError, match=r"dialogue d0 has clips of speaker p\d and p\d"):
         cut_folds(clips, LABELS, "speaker", seed=0, unit="dialogue")
+
+
+def test_folds_say_what_they_share():
+    dialogues = [f"d{row // 6}" for row in range(120)]
+    speakers = [f"SPEAKER_0{row % 2}" for row in range(120)]
+    clips = clips_of(speaker=speakers, dialogue=dialogues)
+    found = cut_folds(clips, LABELS, "5", seed=0)
+    assert found.how == (
+        "5 folds of whole dialogues, stratified by label; test shares speakers with train"
+    )
+    assert_groups_stay_whole(found, dialogues)
+    found = cut_folds(clips, LABELS, "speaker", seed=0)
+    assert found.how == "one speaker left out; test shares dialogues with train"
+    found = cut_folds(clips, LABELS, "5", seed=0, cut="clips")
+    assert found.how == (
+        "5 folds of whole clips, stratified by label; test shares speakers and dialogues with train"
+    )
+    assert "as --cut clips says; val shares" in found.folds[0].splits.notes[0]
+
+
+def test_few_dialogues_of_many_speakers_are_folds_of_speakers():
+    speakers = [f"s{row // 12}" for row in range(120)]
+    found = cut_folds(clips_of(speaker=speakers, dialogue=["d"] * 120), LABELS, "5", seed=0)
+    assert found.how.startswith("5 folds of whole speakers, stratified by label; test shares dia")
+    assert_groups_stay_whole(found, speakers)
+
+
+def test_folds_with_one_unknown_speaker_keep_the_others_whole():
+    speakers = [f"s{row // 12}" for row in range(120)]
+    speakers[5] = None
+    found = cut_folds(clips_of(speaker=speakers), LABELS, "5", seed=0)
+    assert "1 clip has no speaker: each counts as a speaker of its own" in found.how
+    assert_groups_stay_whole(found, [name or "unknown" for name in speakers])
 
 
 def test_a_fold_may_test_one_class():

@@ -1,4 +1,4 @@
-"""Scaling: what each kind of stream becomes, and that nothing is ever infinite."""
+"""Scaling: the values of each kind of stream, all of which are finite."""
 
 import numpy as np
 import pytest

@@ -1,9 +1,11 @@
-"""Splits: taken from the manifest, cut where it has none, refused where nothing can be learnt."""
+"""Splits: from the manifest, or made where it has none; errors where nothing can be learnt."""
 
 from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from emo.errors import FitError
 from emo.heads.data.splits import assign_splits
@@ -12,8 +14,16 @@ from tests.make_batches import make_manifest
 LABELS = ["anger", "calm", "joy"] * 40
 
 
-def splits_of(labels, *, seed=0, **columns):
-    return assign_splits(make_manifest(labels, **columns).clips, labels, seed=seed)
+def splits_of(labels, *, seed=0, cut="groups", unit="clip", **columns):
+    clips = make_manifest(labels, **columns).clips
+    return assign_splits(clips, labels, seed=seed, cut=cut, unit=unit)
+
+
+def crossing(splits, groups, name, others=("train", "val", "test")):
+    """Return whether a split and any other have a group in common; None is no group."""
+    held = {groups[row] for row in splits.rows[name]} - {None}
+    rest = {groups[row] for other in others if other != name for row in splits.rows[other]}
+    return bool(held & rest)
 
 
 def names_of(splits, count):
@@ -74,12 +84,117 @@ def test_val_is_not_cut_by_speaker_when_test_shares_speakers_with_train():
 
 @pytest.mark.parametrize(
     "speakers",
-    [["one"] * 120, ["one", "two"] * 60, ["s" + label for label in LABELS]],
-    ids=["one speaker", "two speakers", "each class spoken by one"],
+    [["one"] * 120, ["s" + label for label in LABELS]],
+    ids=["one speaker", "each class spoken by one"],
 )
-def test_groups_which_do_not_allow_it_are_ignored(speakers):
+def test_a_test_that_would_share_its_speakers_is_refused_unless_asked_for(speakers):
+    with pytest.raises(FitError, match="no test can be cut whose speakers") as error:
+        splits_of(LABELS, speaker=speakers)
+    assert "--cv speaker" in str(error.value)
+    assert "--cut clips" in str(error.value)
+    splits = splits_of(LABELS, speaker=speakers, cut="clips")
+    assert splits.notes == (
+        "test: 18 clips cut from train, stratified by label, as --cut clips says; "
+        "test shares speakers with train",
+        "val: 15 clips cut from train, stratified by label, as --cut clips says; "
+        "val shares speakers with train",
+    )
+
+
+def test_of_two_speakers_one_is_test_and_val_is_said_to_share_the_other():
+    speakers = ["one", "two"] * 60
     splits = splits_of(LABELS, speaker=speakers)
-    assert all("stratified by label" in note and "whole" not in note for note in splits.notes)
+    assert len({speakers[row] for row in splits.rows["test"]}) == 1
+    assert not crossing(splits, speakers, "test")
+    assert splits.notes == (
+        "test: 60 clips cut from train, whole speakers, stratified by label",
+        "val: 9 clips cut from train, stratified by label; val shares speakers with train",
+    )
+
+
+def test_one_empty_speaker_leaves_the_other_speakers_whole():
+    speakers = [f"s{row // 12}" for row in range(120)]
+    speakers[5] = None
+    splits = splits_of(LABELS, speaker=speakers)
+    assert not crossing(splits, speakers, "test")
+    assert not crossing(splits, speakers, "val")
+    assert all("whole speakers" in note for note in splits.notes)
+    assert "1 clip has no speaker: each counts as a speaker of its own" in splits.notes[0]
+
+
+def test_speakers_named_again_in_every_dialogue_leave_dialogues_whole_and_are_named():
+    speakers = [f"SPEAKER_0{row % 2}" for row in range(120)]
+    dialogues = [f"d{row // 6}" for row in range(120)]
+    splits = splits_of(LABELS, speaker=speakers, dialogue=dialogues)
+    assert not crossing(splits, dialogues, "test")
+    assert splits.notes[0].endswith(
+        "whole dialogues, stratified by label; test shares speakers with train"
+    )
+
+
+def test_one_dialogue_of_many_speakers_leaves_speakers_whole():
+    speakers = [f"s{row // 12}" for row in range(120)]
+    splits = splits_of(LABELS, speaker=speakers, dialogue=["d"] * 120)
+    assert not crossing(splits, speakers, "test")
+    assert "whole speakers, stratified by label; test shares dialogues" in splits.notes[0]
+
+
+def test_three_speakers_are_one_for_each_split():
+    speakers = [f"s{row // 40}" for row in range(120)]
+    splits = splits_of(LABELS, speaker=speakers)
+    assert [len(rows) for rows in splits.rows.values()] == [40, 40, 40]
+    assert not any("shares" in note for note in splits.notes)
+
+
+def test_single_clips_are_not_cut_from_dialogues_that_a_head_reads():
+    with pytest.raises(FitError, match="--cut clips: this head reads whole dialogues"):
+        splits_of(LABELS, dialogue=[f"d{row // 6}" for row in range(120)], cut="clips",
+                  unit="dialogue")  # fmt: skip
+
+
+NAMES = st.one_of(st.none(), st.sampled_from([f"p{number}" for number in range(12)]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(NAMES, NAMES, st.sampled_from("abc")), min_size=20, max_size=60),
+    st.booleans(),
+    st.sampled_from(["clip", "dialogue"]),
+    st.integers(0, 3),
+)
+def test_nobody_crosses_splits_unless_the_line_says_so(rows, are_classes, unit, seed):
+    speakers, dialogues, labels = (list(column) for column in zip(*rows, strict=True))
+    clips = make_manifest(labels, speaker=speakers, dialogue=dialogues).clips
+    try:
+        splits = assign_splits(clips, labels, seed=seed, unit=unit, are_classes=are_classes)
+    except FitError:
+        return
+    for note in splits.notes:
+        name = note.partition(":")[0]
+        said = note.partition(" shares ")[2]
+        others = ("train", "val") if name == "test" else ("train",)
+        assert ("speakers" in said) == crossing(splits, speakers, name, others)
+        assert ("dialogues" in said) == crossing(splits, dialogues, name, others)
+        assert unit == "clip" or "dialogues" not in said
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(3, 9), st.integers(1, 4), st.integers(0, 9), st.sets(st.integers(0, 59)),
+)  # fmt: skip
+def test_groups_that_are_linked_by_speakers_and_dialogues_stay_together(
+    count, talks, seed, unknown
+):
+    block = [row % count for row in range(60)]
+    speakers = [None if row in unknown else f"s{each}{row % 2}" for row, each in enumerate(block)]
+    dialogues = [f"d{each}{row // count % talks}" for row, each in enumerate(block)]
+    labels = ["ab"[row // (count * talks) % 2] for row in range(60)]
+    splits = splits_of(labels, seed=seed, speaker=speakers, dialogue=dialogues)
+    for name in ("test", "val"):
+        assert not crossing(splits, dialogues, name)
+        if not unknown:
+            assert not crossing(splits, speakers, name)
+            assert "whole speakers and dialogues" in " ".join(splits.notes)
 
 
 def test_a_class_of_one_clip_stays_in_train():

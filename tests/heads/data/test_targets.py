@@ -1,4 +1,4 @@
-"""What the cells of a column mean, and fits of several targets, several labels and numbers."""
+"""The meaning of cells, and fits of several targets, several labels and numbers."""
 
 import dataclasses
 import json
@@ -9,16 +9,17 @@ import pytest
 
 from emo.errors import FitError, OptionError
 from emo.heads.data.data import read_data
-from emo.heads.data.targets import fit_target, labels_of, pair_labels, task_of_cells
+from emo.heads.data.targets import fit_target, labels_of, pair_labels
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.runs.run import Run
+from emo.manifest.tasks import near_classes, number_fault, task_of_cells
 from emo.store.store import Store
 from tests.heads.conftest import quick
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
-QUICK = FitOptions(head="mean_pool", epochs=15, learning_rate=5e-3, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=15, learning_rate=5e-3, threads=1)
 NUMBERS = {"anger": -1.5, "calm": 0.25, "joy": 2.0}
 
 
@@ -52,6 +53,70 @@ def made(tmp_path_factory):
 )  # fmt: skip
 def test_the_task_is_told_from_the_cells(cells, task):
     assert task_of_cells(cells) == task
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["0.6", "-0.6", "1", "0", "nan"], "1 cell is not a number of 5 filled: c4 'nan'"),
+        (["1", "2", "0", "NA", "none"], "leave the cell empty where there is no number"),
+        (["-0,6", "0,6", "0,0"], "3 cells are with a decimal comma of 3 filled: c0 '-0,6'"),
+        (["0.5", "0.5", "1", "0,6", None], "write decimal commas as points"),
+        (["1", "2", "0", "1", "low"], "correct the other cells, or say what the column is"),
+        (["0.5", "1.5", "1", "2", "inf"], "c4 'inf'"),
+        (["0", "1", "nan"] + [None] * 9, "c2 'nan'"),
+    ],
+)
+def test_a_column_of_numbers_with_other_cells_is_told(cells, said):
+    fault = number_fault("y", {f"c{row}": cell for row, cell in enumerate(cells)})
+    assert said in fault
+    assert fault.startswith("y is a column of numbers, but ")
+    assert "--task y=classify or --task y=regress" in fault
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["joy", "none", "nan"], ["0", "1", "2"], ["0.5", "-1"], ["0|1", "1", "none", "2", "3"],
+        ["joy, fear", "joy"], ["1", "2", "low", "high"], [None, None], [],
+    ],
+)  # fmt: skip
+def test_other_columns_are_in_order(cells):
+    assert number_fault("y", {f"c{row}": cell for row, cell in enumerate(cells)}) == ""
+
+
+def test_classes_that_hardly_differ_are_counted():
+    assert near_classes("classify", ["Joy", "joy", "joy", "sad", None]) == ["'joy' (2), 'Joy' (1)"]
+    assert near_classes("classify", ["0", "0.0", "1", "10"]) == ["'0' (1), '0.0' (1)"]
+    assert near_classes("classify", ["very sad", "verysad"]) == ["'very sad' (1), 'verysad' (1)"]
+    assert near_classes("multilabel", ["a|B", "b", "none"]) == ["'B' (1), 'b' (1)"]
+    assert near_classes("regress", ["0", "0.0"]) == []
+
+
+def test_mixed_columns_are_refused_unless_the_task_is_given(made):
+    manifest, store = made
+    clips = list(manifest.clips)
+    for row in (3, 50):
+        targets = {**clips[row].targets, "valence": "nan"}
+        clips[row] = dataclasses.replace(clips[row], targets=targets)
+    manifest = dataclasses.replace(manifest, clips=tuple(clips))
+    options = dataclasses.replace(QUICK, target="valence")
+    with pytest.raises(FitError, match=r"2 cells are not a number of 120 filled: c3 'nan', c50"):
+        fit_head(manifest, [store], None, options)
+    given = dataclasses.replace(options, tasks={"valence": "regress"})
+    with pytest.raises(FitError, match="valence 'nan': expected a number; leave the cell empty"):
+        fit_head(manifest, [store], None, given)
+
+
+def test_classes_that_hardly_differ_are_a_warning(made):
+    manifest, store = made
+    clips = list(manifest.clips)
+    clips[0] = dataclasses.replace(clips[0], targets={"label": "Joy"})
+    options = dataclasses.replace(QUICK, loop=dataclasses.replace(QUICK.loop, epochs=1))
+    data = read_data(dataclasses.replace(manifest, clips=tuple(clips)), [store], options)
+    (note,) = [note for note in data.notes if "differ only in case" in note]
+    assert note.startswith("warning: classes of label differ only in case, blanks or .0")
+    assert "'Joy' (1)" in note
 
 
 def test_cells_become_labels():
@@ -143,8 +208,8 @@ def test_several_labels_at_once_are_learnt(made, tmp_path, head):
 
 def test_several_targets_share_a_head_and_unlabelled_clips_count_nowhere(made, tmp_path):
     manifest, store = made
-    options = dataclasses.replace(
-        QUICK, target=("label", "face", "valence"), target_weights={"face": 0.5}, seeds=2
+    options = QUICK.replace(
+        target=("label", "face", "valence"), target_weights={"face": 0.5}, seeds=2
     )
     result = fit_head(manifest, [store], tmp_path / "run", options)
     assert {name: found["test"]["clips"] for name, found in result.all_metrics.items()} == {
@@ -165,11 +230,9 @@ def test_several_targets_share_a_head_and_unlabelled_clips_count_nowhere(made, t
 
 def test_a_weight_changes_what_is_learnt(made):
     manifest, store = made
-    both = dataclasses.replace(QUICK, target=("label", "valence"), epochs=3)
+    both = QUICK.replace(target=("label", "valence"), epochs=3)
     first = fit_head(manifest, [store], None, both)
-    second = fit_head(
-        manifest, [store], None, dataclasses.replace(both, target_weights={"valence": 5.0})
-    )
+    second = fit_head(manifest, [store], None, both.replace(target_weights={"valence": 5.0}))
     assert first.outcomes[0].history[0].train_loss < second.outcomes[0].history[0].train_loss
 
 
@@ -192,7 +255,7 @@ def test_words_of_the_command_become_options():
     )  # fmt: skip
     assert found.targets == ("a", "b")
     assert found.tasks == {"a": "regress", "b": "classify"}
-    assert found.target_weights == {"a": 2.0}
+    assert found.loop.target_weights == {"a": 2.0}
     assert found.head_options == {"std": "no"}
     with pytest.raises(OptionError, match="--target-weight a=x: expected TARGET=FACTOR with"):
         fit_options({}, targets=["a"], tasks=[], weights=["a=x"], option=[])

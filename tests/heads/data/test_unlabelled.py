@@ -1,4 +1,4 @@
-"""Splits that lack labels, cells that are empty, folds that see a part of the numbers."""
+"""Splits without labels, empty cells, and folds with a part of the numbers."""
 
 import dataclasses
 from pathlib import Path
@@ -23,7 +23,7 @@ from emo.heads.training.losses import make_loss
 from tests.make_batches import learnable, make_batch, make_head, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-QUICK = FitOptions(head="mean_pool", epochs=1, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=1, threads=1)
 PAIRS = dataclasses.replace(QUICK, head="dialogue_bilstm", target="cause", tasks={"cause": "pairs"})
 
 
@@ -34,7 +34,7 @@ def made(tmp_path_factory):
 
 
 def manifest_of(labels, columns, **fields):
-    """With further targets; an empty cell is no target."""
+    """Add columns of targets to the clips; an empty cell adds nothing."""
     manifest = make_manifest(labels, **fields)
     clips = [
         dataclasses.replace(

@@ -1,4 +1,4 @@
-"""Ablations: a run for every subset of streams, and what is refused."""
+"""Ablations: one run for each subset of streams, and errors."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 24 + ["test"] * 36
 pytestmark = pytest.mark.usefixtures("without_plots")
-QUICK = FitOptions(head="mean_pool", epochs=2, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=2, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_resume_keeps_the_runs_that_answer_the_same_question(made, tmp_path, mon
         notes = ablate(manifest, [store], out, options, by=by, resume=True).notes
         return len(fitted), notes
 
-    quick = dataclasses.replace(QUICK, epochs=1, streams=("fake/a", "fake/b"))
+    quick = QUICK.replace(epochs=1, streams=("fake/a", "fake/b"))
     options = dataclasses.replace(quick, scaling={"fake/a": "unit"})
     assert again(options)[0] == 3
     assert again(options) == (0, ())
@@ -93,7 +93,7 @@ def test_a_finished_search_is_not_done_again(made, tmp_path, monkeypatch):
 def test_options_of_a_stream_that_is_not_there_are_refused(made, tmp_path, option):
     manifest, store = made
     with pytest.raises(FitError, match=r"unknown stream of --s.* 'fake/x'"):
-        ablate(manifest, [store], tmp_path / "runs", dataclasses.replace(QUICK, **option))
+        ablate(manifest, [store], tmp_path / "runs", QUICK.replace(**option))
 
 
 def test_one_stream_or_a_run_in_the_way_are_refused(made, tmp_path):
@@ -107,7 +107,7 @@ def test_one_stream_or_a_run_in_the_way_are_refused(made, tmp_path):
 
 
 def test_clips_without_the_streams_of_a_subset_are_left_out_of_its_run(tmp_path):
-    """However many they are; whether too many lack everything is judged on all streams."""
+    """The run on all streams alone checks whether too many clips have no features."""
     labels, tokens = learnable(120, streams=("a", "b"))
     rare = {
         clip: {name: found for name, found in streams.items() if name == "a" or row % 4 == 0}

@@ -1,4 +1,4 @@
-"""Cross-validation: what is pooled, written and refused."""
+"""Cross-validation: pooled scores, the run folder, and errors."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 
 SESSIONS = [f"s{row // 30}" for row in range(120)]
-QUICK = FitOptions(head="mean_pool", epochs=4, learning_rate=1e-2, seeds=2, threads=1)
+QUICK = FitOptions.of(head="mean_pool", epochs=4, learning_rate=1e-2, seeds=2, threads=1)
 LINEAR = FitOptions(head="linear", threads=1)
 
 
@@ -137,9 +137,7 @@ def test_whole_dialogues_numbers_and_several_targets(made, tmp_path):
     manifest, store = made
     scores = [f"{(row * 7 % 13) / 4 - 1.5}" for row in range(120)]
     clips = tuple(with_column(manifest.clips, "score", scores))
-    options = dataclasses.replace(
-        QUICK, head="dialogue_bilstm", target=("label", "score"), epochs=2, seeds=1
-    )
+    options = QUICK.replace(head="dialogue_bilstm", target=("label", "score"), epochs=2, seeds=1)
     whole = dataclasses.replace(manifest, clips=clips)
     found = cross_validate(whole, [store], tmp_path / "run", options, by="3")
     assert "whole dialogues" in found.how
@@ -173,7 +171,7 @@ def test_an_error_names_the_fold(made):
 
 
 def test_dialogues_that_a_split_tells_apart_are_told(made):
-    """A manifest whose dialogue names start anew in each split means other dialogues, or not."""
+    """Dialogues with the same name in two splits may be different ones, which the run notes."""
     manifest, store = made
     splits = ["train"] * 60 + ["val"] * 60
     clips = tuple(

@@ -1,4 +1,4 @@
-"""From manifest and store to a head: what is learnt, printed and refused."""
+"""Fitting a head on a manifest and a store: scores, printed tables, and errors."""
 
 import dataclasses
 import json
@@ -72,7 +72,7 @@ def test_another_number_of_threads_changes_no_score_by_more_than_1e_4(tmp_path, 
     manifest, store = make_manifest(labels, split=splits), make_store(tmp_path / "store", tokens)
     short = {"epochs": 4} if head != "linear" else {}
     found = [
-        fit_head(manifest, [store], None, FitOptions(head=head, threads=threads, **short))
+        fit_head(manifest, [store], None, FitOptions.of(head=head, threads=threads, **short))
         for threads in (1, 2)
     ]
     tables = [each.scores["test"].probabilities for each in found]
@@ -135,12 +135,12 @@ def test_what_does_not_exist_is_named_with_the_nearest(made, options, error, mat
 )
 def test_impossible_options_are_refused(options):
     with pytest.raises(OptionError, match=f"{next(iter(options))}: expected"):
-        FitOptions(**options)
+        FitOptions.of(**options)
 
 
 def test_a_bar_is_shown_on_stderr_only_if_asked(made, capsys):
     manifest, store = made
-    options = dataclasses.replace(QUICK, seeds=1, epochs=2)
+    options = QUICK.replace(seeds=1, epochs=2)
     fit_head(manifest, [store], None, options)
     assert capsys.readouterr() == ("", "")
     fit_head(manifest, [store], None, options, progress=True)
@@ -158,7 +158,7 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from tests.make_batches import learnable, make_manifest
 labels, _ = learnable(120)
 manifest = make_manifest(labels, split={SPLITS!r})
-fit_head(manifest, [Path({str(store)!r})], None, FitOptions(epochs=1))
+fit_head(manifest, [Path({str(store)!r})], None, FitOptions.of(epochs=1))
 slow = ("sklearn", "torch._dynamo", "matplotlib", "pandas", "scipy")
 print([name for name in slow if name in sys.modules])
 """

@@ -1,4 +1,4 @@
-"""Of one --out one fit works at a time; a killed one is in nobody's way."""
+"""The lock on --out: one fit at a time, and a killed fit blocks no other."""
 
 import dataclasses
 import errno
@@ -19,7 +19,7 @@ from emo.heads.fitting.lock import locked
 from tests.heads.conftest import SPLITS
 from tests.make_batches import learnable, make_manifest, make_store
 
-SHORT = FitOptions(head="mean_pool", epochs=2, threads=1)
+SHORT = FitOptions.of(head="mean_pool", epochs=2, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def made(tmp_path_factory):
 
 
 def killed_inside(out):
-    """A process that holds ``out`` and is killed."""
+    """Kill a process while it holds the lock of ``out``; return its id."""
     child = os.fork()
     if child == 0:
         with locked(out):

@@ -1,4 +1,4 @@
-"""`--missing`: scores without some streams, from the heads that were trained with all."""
+"""`--missing`: scores without some streams, of heads that were trained with all."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from emo.heads.training.inference import outputs_of
 from tests.make_batches import learnable, make_batch, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=2, threads=1, missing=True)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=3, seeds=2, threads=1, missing=True)
 
 
 @pytest.fixture(scope="module")

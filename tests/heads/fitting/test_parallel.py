@@ -1,4 +1,4 @@
-"""Independent fits in processes of their own: in order, whole, and with the bits of one alone."""
+"""Fits in a pool of processes: results in order, and the same bits as in one process."""
 
 import dataclasses
 import os
@@ -29,7 +29,7 @@ from tests.make_batches import (
 )
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=3, seeds=3)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=3, seeds=3)
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or torch.accelerator.is_available(),
     reason="processes are forked on Linux, without a GPU",
@@ -150,9 +150,9 @@ def is_running(pid):
 
 @pytest.mark.parametrize("head", ["mean_pool", "linear", "dialogue_bilstm"])
 def test_seeds_have_the_same_bits_on_any_number_of_threads(made, head):
-    """One of several seeds, and a fit of small steps alone, has one thread."""
+    """A seed in a pool, and a single fit of small steps, runs on one thread."""
     manifest, store = made
-    options = FitOptions(head=head, patience=3) if head != "linear" else FitOptions(head=head)
+    options = FitOptions.of(head=head, patience=3) if head != "linear" else FitOptions(head=head)
     ways = ((1, 3), (2, 3), (4, 3), (2, 1))
     asked = [dataclasses.replace(options, threads=t, seeds=s) for t, s in ways]
     runs = [fit_head(manifest, [store], None, each) for each in asked]
@@ -191,7 +191,7 @@ def test_folds_have_the_same_bits_on_any_number_of_threads(made):
 
 
 def test_started_processes_do_what_forked_ones_do(made, monkeypatch):
-    """As on systems where nothing can be forked: all that goes to them can be pickled."""
+    """Test spawned processes as on systems without fork: what is sent to them can be pickled."""
     manifest, store = made
     options = dataclasses.replace(OPTIONS, threads=2)
     forked = fit_head(manifest, [store], None, options)

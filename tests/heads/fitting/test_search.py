@@ -1,4 +1,4 @@
-"""`--search`: judged on val, resumed as if uninterrupted, blind to test."""
+"""`--search`: judged on val, resumed as if not interrupted, independent of test labels."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from emo.heads.fitting.options_from_cli import fit_options
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=3, search=6, seeds=2, threads=1)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=3, search=6, seeds=2, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +39,17 @@ def test_the_best_trial_on_val_is_what_is_fitted_and_recorded(made, tmp_path):
     table = trials(tmp_path / "run")
     assert len(table) == 6
     best = table.loc[table["val_score"].idxmax()]
-    assert result.options.learning_rate == pytest.approx(best["learning_rate"], rel=1e-4)
+    assert result.options.loop.learning_rate == pytest.approx(best["learning_rate"], rel=1e-4)
     assert str(result.head_options["hidden"]) == str(int(best["head.hidden"]))
     document = json.loads((tmp_path / "run" / "run.json").read_text())
     assert document["options"]["search"] == 6
-    assert document["options"]["learning_rate"] == result.options.learning_rate
+    assert document["options"]["learning_rate"] == result.options.loop.learning_rate
     assert len(document["metrics"]["test"]["seeds"]) == 2
     assert not list(tmp_path.glob(".*search"))
 
 
 def interrupt_fourth_trial(monkeypatch):
-    """The trials that begin, in a list."""
+    """Interrupt the search in its fourth trial; return a list with an entry for each trial."""
     real, calls = searching.train_head, []
 
     def killed(*words, **more):
@@ -118,7 +118,7 @@ def test_the_values_that_were_found_are_told(made, tmp_path):
     manifest, store = made
     result = fit_head(manifest, [store], tmp_path / "run", OPTIONS)
     note = next(note for note in result.notes if note.startswith("search: the best of 6 trials"))
-    assert f"learning_rate {result.options.learning_rate:.3g}" in note
+    assert f"learning_rate {result.options.loop.learning_rate:.3g}" in note
     assert note in result.table()
 
 
@@ -128,7 +128,7 @@ def test_no_trials_are_not_a_search():
 
 
 def test_trials_with_other_values_than_are_drawn_now_are_tried_again(made, tmp_path, monkeypatch):
-    """As after a change of Optuna between the interruption and the second command."""
+    """Another version of Optuna may draw other values after the interruption."""
     manifest, store = made
     fit_head(manifest, [store], tmp_path / "whole", OPTIONS)
     interrupt_fourth_trial(monkeypatch)

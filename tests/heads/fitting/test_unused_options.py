@@ -1,4 +1,4 @@
-"""What a solver never reads is refused when it is asked for, and only then."""
+"""Typed options that a solver does not use are refused, and no others."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from emo.errors import OptionError
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.library.linear import LinearHead, LinearOptions
-from emo.heads.options import OF_LOSS, OF_STEPS, LoopOptions
+from emo.heads.options import LOSS_OPTIONS, STEP_OPTIONS, LoopOptions
 from emo.heads.training.loop import train_head
 from tests.heads.conftest import SPLITS
 from tests.make_batches import learnable, make_batch, make_head, make_manifest, make_store
@@ -32,12 +32,12 @@ def made(tmp_path_factory):
 
 def fitted(made, **words):
     manifest, store = made
-    return fit_head(manifest, [store], None, FitOptions(head="linear", threads=1, **words))
+    return fit_head(manifest, [store], None, FitOptions.of(head="linear", threads=1, **words))
 
 
 @pytest.fixture(scope="module")
 def uneven():
-    """Clips of which one class is rare, so that class weights weigh."""
+    """Clips of which one class is rare, so that class weights have an effect."""
     random, batches = torch.Generator().manual_seed(0), []
     for seed in (0, 1):
         batch = make_batch({"s/a": [2] * 90, "s/b": [1] * 90}, seed=seed)
@@ -48,7 +48,7 @@ def uneven():
 
 
 def solved(uneven, own, **asked):
-    """The weights that such options lead to, whether or not they may be asked for."""
+    """Train with these options, even if a command would refuse them; return the weights."""
     return train_head(
         lambda: make_head("linear", uneven[0], **own), *uneven, LoopOptions(**asked), seed=0
     ).state
@@ -60,7 +60,9 @@ def is_same(ours, theirs):
 
 def test_every_option_of_the_loop_is_looked_at():
     known = {item.name for item in dataclasses.fields(LoopOptions)}
-    assert known - {"spec_augment", "modality_dropout"} == {*OF_STEPS, *OF_LOSS} == {*OTHERS}
+    assert (
+        known - {"spec_augment", "modality_dropout"} == {*STEP_OPTIONS, *LOSS_OPTIONS} == {*OTHERS}
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,8 +81,8 @@ def test_of_streams_fused_late_the_loss_chooses_ridges_penalties(uneven):
     own = {"solver": "ridge", "penalties": 60}
     usual = solved(uneven, own)
     assert not is_same(solved(uneven, own, class_weights=True), usual)
-    assert LinearHead.unused_options(LinearOptions(**own), streams=2) == OF_STEPS
-    assert LinearHead.unused_options(LinearOptions(**own), streams=1) == OF_STEPS + OF_LOSS
+    assert LinearHead.unused_options(LinearOptions(**own), streams=2) == STEP_OPTIONS
+    assert LinearHead.unused_options(LinearOptions(**own), streams=1) == STEP_OPTIONS + LOSS_OPTIONS
     assert LinearHead.unused_options(LinearOptions(solver="adamw"), streams=2) == ()
 
 
@@ -102,7 +104,7 @@ def test_what_a_preset_asks_of_its_own_head_is_not_typed(made):
     given = {"head": "linear", "streams": ("fake/a",)}
     manifest, store = made
     quiet = fit_options(given, preset="qia-text", **words)
-    assert quiet.warmup > 0
+    assert quiet.loop.warmup > 0
     fit_head(manifest, [store], None, quiet)
     typed = fit_options({**given, "warmup": 0.2}, preset="qia-text", **words)
     with pytest.raises(OptionError, match=r"--warmup 0\.2 would change nothing\. Leave it out"):

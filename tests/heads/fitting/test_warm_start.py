@@ -1,4 +1,4 @@
-"""`--init`: a multimodal head starts from unimodal ones, which know none of its test clips."""
+"""`--init`: a multimodal head starts from unimodal ones that were not fitted on its test clips."""
 
 import dataclasses
 import shutil
@@ -13,7 +13,7 @@ from emo.heads.library.aligned_attention import AlignedAttention
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-ONE = FitOptions(head="aligned_attention", epochs=3, threads=1, head_options={"hidden": "16"})
+ONE = FitOptions.of(head="aligned_attention", epochs=3, threads=1, head_options={"hidden": "16"})
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def made(tmp_path_factory):
 def test_parts_start_with_the_weights_and_the_scaling_of_the_runs(made):
     manifest, store, runs = made
     initials = read_initial_weights(runs, AlignedAttention, "aligned_attention")
-    still = dataclasses.replace(ONE, init=tuple(runs), epochs=1, learning_rate=1e-12)
+    still = ONE.replace(init=tuple(runs), epochs=1, learning_rate=1e-12)
     fewer = dataclasses.replace(manifest, clips=manifest.clips[10:])  # which it would scale apart
     result = fit_head(fewer, [store], None, still)
     for place, each in enumerate(initials.streams):
@@ -79,7 +79,7 @@ def test_clips_of_a_second_target_and_those_of_its_own_init_runs_are_known(made,
         for row, clip in enumerate(manifest.clips)
     ]
     first = tmp_path / "first, of both"  # its clips 0 to 9 have only the second target
-    a = dataclasses.replace(ONE, epochs=1, streams=("fake/a",))
+    a = ONE.replace(epochs=1, streams=("fake/a",))
     fit_head(
         dataclasses.replace(manifest, clips=tuple(two)), [store], first,
         dataclasses.replace(a, target=("label", "other")),

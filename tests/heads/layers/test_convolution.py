@@ -1,4 +1,4 @@
-"""Ragged convolution, resampling and turns against what they stand for."""
+"""Ragged convolution, resampling and LSTMs over turns, against torch's padded layers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Our own steps of an LSTM against torch's, in values and gradients."""
+"""The steps of our LSTM against torch's LSTM, in values and gradients."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ LENGTHS = st.lists(st.integers(0, 9), min_size=1, max_size=40)
 
 
 def make_turns(lengths: list[int]) -> torch.Tensor:
-    """Rows of dialogues in no order: (G, U)."""
+    """Make int64 (G, U) rows of dialogues, in random order."""
     rows = torch.from_numpy(np.random.default_rng(0).permutation(sum(lengths)))
     turns = torch.full((len(lengths), max(lengths)), -1)
     turns[torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]] = rows
@@ -23,7 +23,7 @@ def make_turns(lengths: list[int]) -> torch.Tensor:
 
 
 def packed(lstm: nn.LSTM, clips: torch.Tensor, turns: torch.Tensor) -> torch.Tensor:
-    """The same by torch's PackedSequence."""
+    """Run torch's LSTM on a PackedSequence of the dialogues."""
     dialogues = [dialogue[dialogue >= 0] for dialogue in turns if (dialogue >= 0).any()]
     sequence = rnn.pack_sequence([clips[rows] for rows in dialogues], enforce_sorted=False)
     found = rnn.unpack_sequence(lstm(sequence)[0])

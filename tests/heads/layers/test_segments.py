@@ -1,4 +1,4 @@
-"""Pooling within clips, against numpy and against the unfolded formulas."""
+"""Pooling within clips, against numpy and against the plain formulas."""
 
 import numpy as np
 import pytest

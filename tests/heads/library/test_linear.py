@@ -1,4 +1,4 @@
-"""The linear head: what it reads, how columns are scaled, and the optimum it reaches."""
+"""The linear head: its inputs, the scaling of columns, and the optimum."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Metrics equal scikit-learn's; the bootstrap finds what theory says."""
+"""Scores equal scikit-learn's, and bootstrap intervals have the width that theory predicts."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Comparing runs: the laws of the paired bootstrap, the leaderboard, and what is refused."""
+"""Comparing runs: properties of the paired bootstrap, the ranking, and errors."""
 
 import dataclasses
 import json
@@ -37,8 +37,8 @@ def runs(tmp_path_factory):
             for row, clip in enumerate(manifest.clips)
         ),
     )
-    good = FitOptions(head="mean_pool", epochs=12, learning_rate=1e-2, seeds=2, threads=1)
-    bad = dataclasses.replace(good, epochs=1, learning_rate=1e-5, seeds=3)
+    good = FitOptions.of(head="mean_pool", epochs=12, learning_rate=1e-2, seeds=2, threads=1)
+    bad = good.replace(epochs=1, learning_rate=1e-5, seeds=3)
     both = dataclasses.replace(good, target=("label", "points"))
     fit_head(manifest, [store], folder / "good", good)
     fit_head(manifest, [store], folder / "bad", bad)
@@ -110,7 +110,7 @@ def test_two_runs_are_tested_and_more_are_only_ranked(runs):
     more = compare_runs([runs / name for name in ("bad", "good", "spoken", "folds", "features")])
     assert more.paired is None
     table = more.table()
-    for word in ("mean_pool", "fake/a, fake/b", "3 folds", "95 % interval", "weighted F1",
+    for word in ("mean_pool", "fake (a, b)", "3 folds", "95 % interval", "weighted F1",
                  "features holds no run.json: left out", "was scored on other clips"):  # fmt: skip
         assert word in table
 
@@ -168,11 +168,11 @@ def test_what_cannot_be_compared_is_said(runs, tmp_path):
 
 
 def test_two_tasks_of_one_target_are_two_tables(runs, tmp_path):
-    """Scores of one have no place beside intervals of the other."""
+    """Runs of different tasks are ranked in different tables."""
     labels, tokens = learnable(120, streams=("a",))
     manifest = make_manifest(labels, split=SPLITS)
     store = make_store(tmp_path / "features", tokens)
-    options = FitOptions(head="mean_pool", epochs=1, threads=1, tasks={"label": "multilabel"})
+    options = FitOptions.of(head="mean_pool", epochs=1, threads=1, tasks={"label": "multilabel"})
     fit_head(manifest, [store], tmp_path / "many", options)
     found = compare_runs([runs / "good", tmp_path / "many"])
     assert found.paired is None

@@ -1,4 +1,4 @@
-"""A run folder: what is written, read back, replaced and refused."""
+"""The run folder: writing, reading, replacing, and errors."""
 
 import dataclasses
 import json
@@ -41,7 +41,7 @@ def test_the_pictures_show_something(drawn, made, tmp_path):
     from matplotlib.image import imread  # half a second to import
 
     manifest, store = made
-    options = dataclasses.replace(QUICK, seeds=1, epochs=1)
+    options = QUICK.replace(seeds=1, epochs=1)
     out = fit_head(manifest, [store], tmp_path / "run", options).out
     for name in ("confusion.png", "curves.png"):
         picture = imread(out / name)  # (H, W, RGB)
@@ -78,10 +78,10 @@ def test_tables_are_written_as_pandas_would(fitted, tmp_path):
 
 
 def test_a_run_is_written_without_pandas(made, tmp_path, monkeypatch):
-    """It takes half a second to import, of four that a small fit takes from the shell."""
+    """pandas takes half a second to import, of four that a small fit takes from the shell."""
     manifest, store = made
     monkeypatch.setitem(sys.modules, "pandas", None)
-    options = dataclasses.replace(QUICK, seeds=1, epochs=1)
+    options = QUICK.replace(seeds=1, epochs=1)
     assert "test" in fit_head(manifest, [store], tmp_path / "run", options).table()
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_or_missing_run_is_named(fitted, tmp_path):
 
 def test_an_older_run_is_replaced_and_nothing_else(made, tmp_path):
     manifest, store = made
-    options = dataclasses.replace(QUICK, seeds=1, epochs=1)
+    options = QUICK.replace(seeds=1, epochs=1)
     out = tmp_path / "run"
     fit_head(manifest, [store], out, options)
     (out / "mine.txt").write_text("old")
@@ -155,7 +155,7 @@ def test_an_older_run_is_replaced_and_nothing_else(made, tmp_path):
 
 def test_a_full_disk_leaves_the_older_run_and_what_was_fitted(made, tmp_path, monkeypatch):
     manifest, store = made
-    options = dataclasses.replace(QUICK, seeds=1, epochs=1)
+    options = QUICK.replace(seeds=1, epochs=1)
     fit_head(manifest, [store], tmp_path / "run", options)
     before = (tmp_path / "run" / "run.json").read_bytes()
 

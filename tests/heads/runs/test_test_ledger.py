@@ -1,4 +1,4 @@
-"""A run says how many settings were scored on any of its test clips before, and by which runs."""
+"""The ledger: a run notes the settings and runs that were scored on its test clips before."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from emo.heads.runs.test_ledger import LEDGER, EarlierScorings, record_scoring
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-OPTIONS = FitOptions(head="mean_pool", epochs=1, threads=1)
+OPTIONS = FitOptions.of(head="mean_pool", epochs=1, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_fits_folds_and_ablations_are_looks_at_the_same_clips(made, tmp_path):
     crossed = cross_validate(manifest, [store], tmp_path / "folds", OPTIONS, by="2")
     assert "before under 1 other setting (by a, again)" in crossed.table()
     ablate(manifest, [store], tmp_path / "parts", OPTIONS)
-    last = fit_head(manifest, [store], tmp_path / "b", dataclasses.replace(OPTIONS, epochs=2))
+    last = fit_head(manifest, [store], tmp_path / "b", OPTIONS.replace(epochs=2))
     document = json.loads((tmp_path / "b" / "run.json").read_text())
     runs = ["a", "again", "folds", "parts/fake-a+fake-b", "parts/fake-b", "parts/fake-a"]
     assert document["scored_before_by"] == runs

@@ -1,4 +1,4 @@
-"""The run folder: whose fault an error is, and that nothing is left behind."""
+"""Writing a run: errors name the right cause, and no file is left behind."""
 
 import pytest
 
@@ -29,5 +29,10 @@ def test_a_full_disk_while_writing_names_the_run(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fitting, "write_run", full)
     with pytest.raises(FitError, match="run cannot be written: No space left"):
-        fit_head(manifest, [store], tmp_path / "run", FitOptions("mean_pool", epochs=1, threads=1))
+        fit_head(
+            manifest,
+            [store],
+            tmp_path / "run",
+            FitOptions.of(head="mean_pool", epochs=1, threads=1),
+        )
     assert {path.name for path in tmp_path.iterdir()} == {"features", ".run.fit"}

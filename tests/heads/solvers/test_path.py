@@ -1,4 +1,4 @@
-"""The exact solver and AdamW, against the sources they cite."""
+"""The exact solver and AdamW, against the sources that they cite."""
 
 import numpy as np
 import pytest
@@ -122,7 +122,7 @@ def test_gradients_go_back_to_round_coordinates_by_the_transpose(width):
 
 
 def passes_of(centres, strengths, power):
-    """Where functions of (row - centre) ** power are least, and how often rows were imaged."""
+    """Minimise functions of (row - centre) ** power; return the minima and the number of passes."""
     imaged = []
 
     def outer(image, which):

@@ -1,4 +1,4 @@
-"""Ridge in closed form is scikit-learn's, on either side of the rows, and it classifies."""
+"""Ridge regression equals scikit-learn's, for more rows and for more columns, and classifies."""
 
 import dataclasses
 

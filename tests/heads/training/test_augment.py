@@ -1,6 +1,4 @@
-"""What is changed at random while training, and how steps are spaced."""
-
-import dataclasses
+"""Augmentation, learning rates, accumulation and other options of the training loop."""
 
 import numpy as np
 import pytest
@@ -146,7 +144,7 @@ def test_every_head_trains_in_bfloat16(name):
 @pytest.mark.parametrize("options", [{"decay": "step"}, {"warmup": 1.0}, {"max_samples": 0}])
 def test_impossible_options_are_refused(options):
     with pytest.raises(OptionError, match=f"{next(iter(options))}: expected"):
-        FitOptions(**options)
+        FitOptions.of(**options)
 
 
 def test_a_quick_look_and_an_unknown_stream(tmp_path):
@@ -156,7 +154,7 @@ def test_a_quick_look_and_an_unknown_stream(tmp_path):
     options = FitOptions(head="linear", max_samples=20)
     result = fit_head(manifest, [store], None, options)
     assert [result.metrics[split]["clips"] for split in ("train", "val", "test")] == [20] * 3
-    wrong = dataclasses.replace(options, spec_augment=("fake/b",))
+    wrong = options.replace(spec_augment=("fake/b",))
     with pytest.raises(FitError, match="unknown stream of --spec-augment 'fake/b'; did you mean"):
         fit_head(manifest, [store], None, wrong)
 
@@ -173,6 +171,6 @@ def test_what_a_head_that_joins_its_streams_cannot_do_is_refused(tmp_path, optio
     labels, tokens = learnable(30, streams=("a", "b"))
     store = make_store(tmp_path / "features", tokens)
     manifest = make_manifest(labels, split=["train"] * 20 + ["val"] * 10)
-    options = FitOptions("linear", {"solver": solver}, threads=1, **option)
+    options = FitOptions.of(head="linear", head_options={"solver": solver}, threads=1, **option)
     with pytest.raises(FitError, match=f"head linear joins its streams once.*{said}"):
         fit_head(manifest, [store], None, options)

@@ -1,4 +1,4 @@
-"""A killed fit goes on where it was, and ends with the bits of one that was never killed."""
+"""Checkpoints: a killed fit continues, with the same bits as one that was not killed."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ from emo.heads.training.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 40 + ["val"] * 20 + ["test"] * 20
-STEPPED = FitOptions(
+STEPPED = FitOptions.of(
     head="mean_pool", seeds=3, epochs=6, batch_size=16, warmup=0.2, decay="cosine", mixup=0.5,
     modality_dropout=0.3, accumulate=2, patience=3, threads=1,
 )  # fmt: skip
@@ -84,8 +84,8 @@ def test_a_killed_fit_ends_with_the_same_bits(made, tmp_path, writes):
 def test_running_statistics_go_on_too(made, tmp_path):
     manifest, store = made
     small = {"frames": "4", "hidden": "4"}
-    options = dataclasses.replace(
-        STEPPED, head="spectrogram_cnn", head_options=small, seeds=1, epochs=2, batch_size=40
+    options = STEPPED.replace(
+        head="spectrogram_cnn", head_options=small, seeds=1, epochs=2, batch_size=40
     )
     whole = fit_head(manifest, [store], None, options)
     assert any("running_mean" in name for name in whole.best.state)
@@ -111,7 +111,7 @@ def test_another_question_is_refused_and_named(made, tmp_path):
     manifest, store = made
     out = tmp_path / "run"
     killed_after(2, lambda: fit_head(manifest, [store], out, STEPPED))
-    other = dataclasses.replace(STEPPED, learning_rate=0.01)
+    other = STEPPED.replace(learning_rate=0.01)
     with pytest.raises(FitError, match=r"learning_rate was 0.001, now 0.01"):
         fit_head(manifest, [store], out, other, resume=True)
     fewer = dataclasses.replace(manifest, clips=manifest.clips[2:])
@@ -138,7 +138,7 @@ def test_more_seeds_are_the_same_question(made, tmp_path):
 
 def test_a_killed_cross_validation_goes_on(made, tmp_path):
     manifest, store = made
-    options = dataclasses.replace(STEPPED, seeds=1, epochs=3)
+    options = STEPPED.replace(seeds=1, epochs=3)
     whole = cross_validate(manifest, [store], None, options, by="3")
     out = tmp_path / "folds"
     cut = lambda: cross_validate(manifest, [store], out, options, by="3")  # noqa: E731

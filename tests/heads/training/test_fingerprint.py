@@ -1,4 +1,4 @@
-"""What a fit is asked: whatever changes a head or its scores is in it, and nothing else."""
+"""The question of a fit: it has all that changes a head or its scores, and nothing else."""
 
 import dataclasses
 
@@ -30,7 +30,7 @@ def ask(tmp_path_factory):
         store = make_store(path, tokens, options={"layer": layer})
         manifest = make_manifest(labels, split=SPLITS, dialogue=dialogues)
         manifest = dataclasses.replace(manifest, clips=manifest.clips[:clips])
-        chosen = dataclasses.replace(ASKED, **options)
+        chosen = ASKED.replace(**options)
         return question_of(read_data(manifest, [store], chosen), chosen)
 
     return asked

@@ -1,4 +1,4 @@
-"""The training loop: what is kept, when it stops, what it leaves alone."""
+"""The training loop: the kept round, early stopping, and global state that is not changed."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ OPTIONS = LoopOptions(epochs=30, batch_size=8, patience=4)
 
 
 class Scripted(Head):
-    """Its path yields the biases given, so that the scores on val are known in advance."""
+    """A head whose path yields given biases, so that the scores on val are known."""
 
     def __init__(self, biases, yielded):
         nn.Module.__init__(self)

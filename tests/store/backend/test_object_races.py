@@ -25,7 +25,7 @@ RACE = """
         pid = os.fork()
         if not pid:
             os.close(go)
-            bucket(folder.root)._is_proved = len(sys.argv) > 3
+            bucket(folder.root)._is_checked = len(sys.argv) > 3
             os.read(wait, 1)
             with PartWriter(folder, RECIPE) as part:
                 part.add("a clip", audio(500, number))

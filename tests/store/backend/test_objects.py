@@ -148,7 +148,7 @@ def test_copies_removed_while_they_are_read_do_no_harm(bucket, tmp_path):
     first = folder.read("video", ["c0"])
     shutil.rmtree(tmp_path / "cache")
     assert folder.read("video", ["c63"]).values.shape == (32, 1024)
-    for part in folder._parts.values():
+    for part in folder.parts._parts.values():
         part.release()
     assert folder.read("video", ["c0"]).values.tobytes() == first.values.tobytes()
 
@@ -190,7 +190,7 @@ def test_readers_of_old_parts_go_on_after_a_compaction(bucket, tmp_path):
     before = reader.read("audio", ["0-c0"]).values.tobytes()
     compact(Store(bucket).recipes["toy"])
     shutil.rmtree(tmp_path / "cache")
-    for part in reader._parts.values():
+    for part in reader.parts._parts.values():
         part.release()
     assert reader.read("audio", ["0-c0"]).values.tobytes() == before
     assert len(reader.part_paths) == 1
@@ -214,5 +214,5 @@ def test_places_keep_their_slashes():
     for words in (Path("s3://bucket/features"), "http://host/features"):
         with pytest.raises(StoreError, match="expected"):
             location(words)
-    with pytest.raises(StoreError, match="a pack is a local file"):
+    with pytest.raises(StoreError, match="a pack must be a local file"):
         local(Path("s3://bucket/pack.zip"), "a pack")

@@ -94,7 +94,7 @@ EXTRA = {
     "link": (link("features/other/recipe.json"), b"/etc/passwd", "recipe.json' is a link"),
     "link to a folder": (link("features"), b"/tmp", "'features' is a link"),
     "pickle": ("features/toy/head.pkl", b"x", "'features/toy/head.pkl' is a pickle"),
-    "script": ("features/toy/setup.py", b"x", "is none that emo store pack writes"),
+    "script": ("features/toy/setup.py", b"x", "is not one that emo store pack writes"),
     "not listed": ("manifest.csv", b"x", "emo-pack.json and the members disagree"),
 }
 
@@ -117,7 +117,7 @@ def test_hostile_members_are_refused_and_nothing_is_written(name, packed, tmp_pa
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_member_that_is_there_twice_is_refused(packed, tmp_path):
     hostile = rewritten(packed, lambda name, data: [(name, data), (name, data)])
-    with pytest.raises(StoreError, match="is there twice; nothing was unpacked"):
+    with pytest.raises(StoreError, match="occurs twice; nothing was unpacked"):
         unpack(hostile, tmp_path / "there")
 
 
@@ -126,7 +126,7 @@ def test_a_changed_member_is_found_by_its_sum(packed, tmp_path):
         is_part = "part-" in name
         yield name, data[:-1] + bytes([data[-1] ^ 1]) if is_part else data
 
-    with pytest.raises(StoreError, match=r"expected sha256 .* damaged on its way; nothing was"):
+    with pytest.raises(StoreError, match=r"expected sha256 .* damaged in transfer; nothing was"):
         unpack(rewritten(packed, change), tmp_path / "there")
     assert not (tmp_path / "there").exists()
 

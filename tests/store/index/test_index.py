@@ -39,7 +39,7 @@ def opened(store):
 def assert_told_alike(store, *, by=Indexed):
     """The store, as a new reader finds it, tells what its parts tell."""
     folder = opened(store)
-    assert isinstance(folder.merged, by)
+    assert isinstance(folder.parts.merged, by)
     found = known(folder)
     parts = opened(store)
     parts._may_use_index = False
@@ -161,7 +161,7 @@ def test_opening_by_an_index_opens_only_the_part_that_is_read(store, folder, com
     reader = opened(store)
     assert len(reader.ids) == 5
     assert reader.read("audio", ["c3"]).values.max() == 3
-    assert len(reader._parts) == 1
+    assert len(reader.parts._parts) == 1
 
 
 def test_many_lookups_make_a_dict_and_find_the_same(store, folder, commit):

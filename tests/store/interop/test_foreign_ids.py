@@ -136,12 +136,12 @@ def store_of(tmp_path, clip_id, stream="x"):
 @pytest.mark.parametrize(
     ("name", "clip_id", "stream", "message"),
     [
-        ("hdf5", "a", "ids", "stream 'ids': what stands beside the streams has that name"),
-        ("hdf5", "a", "emo", "stream 'emo': what stands beside"),
-        ("mertools", "他说" * 20, "x", "a name of 360 bytes, and file systems take 251"),
-        ("parquet", "a\ud83d", "x", r"clip 'a\\ud83d' has half of a letter in its id"),
-        ("zarr", "a\ud83d", "x", "half of a letter"),
-        ("mertools", "a\ud83d", "x", "half of a letter"),
+        ("hdf5", "a", "ids", "stream 'ids': an hdf5 file uses this name itself"),
+        ("hdf5", "a", "emo", "stream 'emo': an hdf5 file uses"),
+        ("mertools", "他说" * 20, "x", "a name of 360 bytes, and file systems allow 251"),
+        ("parquet", "a\ud83d", "x", r"clip 'a\\ud83d': its id holds half of a character"),
+        ("zarr", "a\ud83d", "x", "half of a character"),
+        ("mertools", "a\ud83d", "x", "half of a character"),
     ],
 )
 def test_what_a_format_cannot_hold_is_one_line(tmp_path, name, clip_id, stream, message):

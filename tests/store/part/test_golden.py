@@ -44,7 +44,7 @@ def test_the_golden_tokens_are_read(golden, stream):
         assert found.dtype == RECIPE.streams[stream].dtype
         if len(found):
             np.testing.assert_array_equal(found, tokens(clip_id, stream))
-    several = [golden.open_part(path).layout(stream).is_verified for path in PARTS]
+    several = [golden.parts.open(path).layout(stream).is_verified for path in PARTS]
     assert stream == "text" or max(map(len, several)) > 1, "the golden part should have chunks"
 
 
@@ -68,7 +68,7 @@ def test_the_reader_of_the_docs_reads_the_golden_parts(golden, path):
     namespace = {}
     exec(code, namespace)
     facts, found = namespace["read_part"](path)
-    part = golden.open_part(path)
+    part = golden.parts.open(path)
     assert facts["clip_ids"] == part.clip_ids
     assert facts["failures"] == part.failures
     for stream in RECIPE.streams:

@@ -19,7 +19,11 @@ BAD_CLIPS = {
     "stream": ({"adio": np.ones((2, 8))}, "unknown stream 'adio'; did you mean 'audio'"),
     "no stream": ({}, "expected tokens in at least one stream"),
     "nan": ({"audio": np.full((2, 8), np.nan)}, "token 0 of 2 is not finite as float16"),
-    "overflow": ({"audio": np.full((2, 8), 1e6)}, "not finite as float16"),
+    "overflow": (
+        {"audio": np.full((2, 8), 1e6)},
+        r"stream 'audio': token 0 of 2 is not finite as float16, because its largest value is "
+        r"1e\+06 \(the type ends at 6.55e\+04\); store the stream as float32",
+    ),
     "fraction": ({"face": np.ones((1, 12))}, "expected uint8, got float64"),
     "objects": ({"audio": np.full((1, 8), "x")}, "expected float16, got str"),
 }

@@ -1,4 +1,4 @@
-"""Hugging Face models by kind: their inputs, options and outputs.
+"""Models of Hugging Face transformers: what they read, their options and which output is kept.
 
 Read first: kinds.py.
 """

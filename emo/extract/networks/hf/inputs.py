@@ -1,7 +1,6 @@
-"""What a transformers model reads, made from decoded media by the model's own processor."""
+"""Make the inputs of a transformers model from sound and pictures, with its own processor."""
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,120 +10,151 @@ from torch import Tensor
 
 from emo.errors import WeightsError
 from emo.extract.media import window_starts
-from emo.extract.models.model import ModelRows
+from emo.extract.networks.hf.kinds import PADDED_TEXT, Kind
+from emo.extract.networks.hf.models import text_positions
+from emo.extract.networks.hf.processors import ModelInput, load_processor
+from emo.extract.networks.hf.text import TextInputs
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel
 
 LEAST_SAMPLES = 400
-"""Below this the convolutions of wav2vec2 and its relatives have no output: zeros follow."""
+"""Shorter audio is padded with zeros to so many samples: the convolutions of wav2vec2 and similar
+models give no output for less."""
 PICTURE_BANDS, PICTURE_FLOOR_DB = 128, -100.0
-"""A log-mel picture has 128 bands; its darkest grey is digital silence, its lightest 0 dB."""
-_TOKEN_LIMIT = 100_000  # tokenizers without a limit say 10^30
-
-
-class TextInputs:
-    """Ids of a text; one that is longer than the model reads is cut into consecutive pieces."""
-
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Load the tokenizer; the model's positions bound the length."""
-        from transformers import AutoTokenizer
-
-        self._tokenizer = _load(AutoTokenizer, folder)
-        positions = config.get("max_position_embeddings") or _TOKEN_LIMIT
-        positions -= 2 if config.get("model_type") in {"roberta", "xlm-roberta", "camembert"} else 0
-        limit = self._tokenizer.model_max_length
-        self._limit = min(int(positions), int(limit) if limit < _TOKEN_LIMIT else _TOKEN_LIMIT)
-        self._lock = threading.Lock()  # a fast tokenizer cannot truncate in two threads at once
-
-    def rows(self, text: str) -> list[ModelRows]:
-        """Pieces of one text: (1, L) int64 ids each."""
-        with self._lock:
-            pieces = self._tokenizer(
-                text, truncation=True, max_length=self._limit, return_overflowing_tokens=True
-            )["input_ids"]
-        if pieces and isinstance(pieces[0], int):  # a slow tokenizer returns one flat list
-            pieces = [pieces]
-        return [torch.tensor([ids], dtype=torch.int64) for ids in pieces]
+"""Bands of a log-mel picture, and the level in dB that is drawn black (digital silence); 0 dB is
+white."""
+WHISPER_TOKENS_PER_SECOND = 50
+"""Tokens of Whisper's encoder for a second of sound."""
 
 
 class AudioInputs:
-    """What a speech or sound model reads of each window."""
+    """Turn audio into the inputs of a speech or sound model, one for each window."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Load the feature extractor."""
+    def __init__(self, folder: Path, config: Mapping[str, Any], names: frozenset[str]) -> None:
+        """Load the feature extractor.
+
+        Args:
+            folder: folder of its files.
+            config: content of ``config.json``.
+            names: inputs that the model takes.
+        """
         from transformers import AutoFeatureExtractor
 
-        self._extractor = _load(AutoFeatureExtractor, folder)
+        self._extractor = load_processor(AutoFeatureExtractor, folder)
+        self._names = names
+        self._is_whisper = config.get("model_type") == "whisper"
         self.sample_rate = int(self._extractor.sampling_rate)
         self.window_seconds = _fixed_seconds(self._extractor, config.get("model_type"))
 
-    def rows(
+    def inputs(
         self, samples: np.ndarray, sample_rate: int, window: float | None, hop: float | None
-    ) -> tuple[list[ModelRows], list[float]]:
-        """One row a window, in time order, and the seconds of sound in each.
+    ) -> list[ModelInput]:
+        """Cut the audio into windows and make the model's input for each.
 
         Args:
-            samples: (channels, S).
+            samples: float32 (channels, S).
             sample_rate: Hz.
-            window: seconds; None: the whole clip. Bounded by what the model reads.
-            hop: seconds; None: as ``window``.
+            window: seconds of a window; None: the whole clip. The model may limit it.
+            hop: seconds from window to window; None: equal to ``window``.
+
+        Returns:
+            The input of each window, in time order: one row, float32 (1, …).
         """
         mono = resample_audio(to_mono(samples), sample_rate, self.sample_rate)
         seconds = len(mono) / self.sample_rate
         length = min(window or seconds, self.window_seconds or seconds)
         step = min(hop or length, length)
-        rows, heard = [], []
-        for start in window_starts(seconds, length, step):
-            low = round(start * self.sample_rate)
-            piece = mono[low : low + round(length * self.sample_rate)]
-            heard.append(len(piece) / self.sample_rate)
-            rows.append(self._row(piece))
-        return rows, heard
+        lows = [round(start * self.sample_rate) for start in window_starts(seconds, length, step)]
+        return [self._input(mono[low : low + round(length * self.sample_rate)]) for low in lows]
 
-    def _row(self, piece: np.ndarray) -> ModelRows:
+    def _input(self, piece: np.ndarray) -> ModelInput:
+        """Make the input of one window; Whisper pads it to 30 s, which ``own`` tells."""
         padded = np.pad(piece, (0, max(0, LEAST_SAMPLES - len(piece))))
         made = self._extractor(padded, sampling_rate=self.sample_rate, return_tensors="pt")
-        name = "input_values" if "input_values" in made else "input_features"
-        values: Tensor = made[name]
-        return values.float()
+        tensors = _taken(made, self._names)
+        if not self._is_whisper:
+            return ModelInput(tensors)
+        own = torch.zeros(1, tensors["input_features"].shape[-1] // 2, dtype=torch.bool)
+        seconds = len(piece) / self.sample_rate
+        own[:, : max(1, round(seconds * WHISPER_TOKENS_PER_SECOND))] = True
+        return ModelInput(tensors, own)
 
 
 class PictureInputs:
-    """Pixels of frames, of face crops, of a video's frames together, or of a log-mel picture."""
+    """Turn frames, face crops, videos or log-mel pictures into the inputs of an image model."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """Load the image processor, or the video processor of models that have no other."""
+    def __init__(self, folder: Path, names: frozenset[str]) -> None:
+        """Load the image processor, or the video processor of a model that has no other.
+
+        Args:
+            folder: folder of its files.
+            names: inputs that the model takes.
+        """
         from transformers import AutoImageProcessor, AutoVideoProcessor
 
-        self._is_video_processor = False
+        self._names, self._is_video_processor = names, False
         try:
-            self._processor = _load(AutoImageProcessor, folder)
+            self._processor = load_processor(AutoImageProcessor, folder)
         except WeightsError:
-            self._processor, self._is_video_processor = _load(AutoVideoProcessor, folder), True
+            self._processor = load_processor(AutoVideoProcessor, folder)
+            self._is_video_processor = True
 
-    def frames(self, images: np.ndarray) -> ModelRows:
-        """(F, H, W, 3) uint8 -> one row a frame."""
-        made = self._processor(images=list(images), return_tensors="pt")
-        pixels: Tensor = made["pixel_values"]
-        if "spatial_shapes" in made:  # NaFlex: patches, a mask over them, their rows and columns
+    def frames(self, images: np.ndarray) -> ModelInput:
+        """Make the input of each image by itself: uint8 (F, H, W, 3) -> F rows.
+
+        The images have one size, so that padding of a NaFlex model's patches is the same in all
+        of them, and left out.
+        """
+        made = _taken(self._processor(images=list(images), return_tensors="pt"), self._names)
+        if "spatial_shapes" in made:  # NaFlex: patches (F, patches, D), and a mask over them
             count = int(made["pixel_attention_mask"][0].sum())
-            shapes = made["spatial_shapes"]
-            return pixels[:, :count], shapes
-        return pixels.float()
+            for name in ("pixel_values", "pixel_attention_mask"):
+                made[name] = made[name][:, :count]
+        return ModelInput(made)
 
-    def video(self, frames: np.ndarray) -> ModelRows:
-        """(F, H, W, 3) uint8 -> one row."""
+    def video(self, frames: np.ndarray) -> ModelInput:
+        """Make one input of a video's frames: uint8 (F, H, W, 3) -> one row (1, F, 3, H, W)."""
         if self._is_video_processor:
             clip = torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
             made = self._processor(videos=[clip], return_tensors="pt", do_sample_frames=False)
-            videos: Tensor = made["pixel_values_videos"]
-            return videos.float()
+            return ModelInput(_taken(made, self._names))
         pixels: Tensor = self._processor(list(frames), return_tensors="pt")["pixel_values"]
-        return pixels.reshape(1, len(frames), *pixels.shape[-3:]).float()
+        name = "pixel_values" if "pixel_values" in self._names else "pixel_values_videos"
+        return ModelInput({name: pixels.reshape(1, len(frames), *pixels.shape[-3:]).float()})
+
+
+def reader_of(
+    kind: Kind, folder: Path, config: Mapping[str, Any], names: frozenset[str], network: Any
+) -> TextInputs | AudioInputs | PictureInputs:
+    """Load the processor that makes a model's inputs.
+
+    Args:
+        kind: what the model reads.
+        folder: folder of the processor's files.
+        config: content of ``config.json``.
+        names: inputs that the model takes.
+        network: the model.
+    """
+    if kind == "text":
+        return TextInputs(
+            folder, names, positions=text_positions(network),
+            is_padded=config.get("model_type") in PADDED_TEXT,
+        )  # fmt: skip
+    if kind == "audio":
+        return AudioInputs(folder, config, names)
+    return PictureInputs(folder, names)
 
 
 def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """(channels, S) -> (128, T, 3) uint8: log-mel as a grey picture, low bands at the bottom."""
+    """Draw a log-mel spectrogram as a grey picture, low bands at the bottom.
+
+    Args:
+        samples: float32 (channels, S).
+        sample_rate: Hz.
+
+    Returns:
+        uint8 (128, T, 3), one column per 10 ms.
+    """
     bands = log_mel(
         resample_audio(to_mono(samples), sample_rate, 16000), 16000, mels=PICTURE_BANDS,
         window_seconds=0.025, hop_seconds=0.01,
@@ -134,7 +164,7 @@ def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def _fixed_seconds(extractor: Any, model_type: object) -> float | None:
-    """The longest window of models that read a fixed one."""
+    """Return the longest window in seconds that a model reads; None: it has no limit."""
     if model_type == "whisper":
         return float(extractor.chunk_length)
     if model_type == "clap":
@@ -144,18 +174,10 @@ def _fixed_seconds(extractor: Any, model_type: object) -> float | None:
     return None
 
 
-def _load(kind: Any, folder: Path) -> Any:
-    load: Callable[..., Any] = kind.from_pretrained
-    try:
-        return load(folder, local_files_only=True)
-    except Exception as error:  # OSError, ValueError, KeyError …: transformers raises what it likes
-        raise WeightsError(
-            f"{folder}: {kind.__name__} cannot be made from its files: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error
-
-
-def tokens_of(rows: Tensor) -> np.ndarray:
-    """(n, t, D) of one clip -> (n · t, D) float32."""
-    array: np.ndarray = rows.reshape(-1, rows.shape[-1]).numpy()
-    return array
+def _taken(made: Mapping[str, Any], names: frozenset[str]) -> dict[str, Tensor]:
+    """Return the tensors that a model takes of what its processor made, as float32 or integers."""
+    return {
+        name: made[name].float() if made[name].is_floating_point() else made[name]
+        for name in sorted(made)
+        if name in names and isinstance(made[name], Tensor)
+    }

@@ -1,6 +1,10 @@
-"""Loads a transformers model from local files and calls the part of it that is wanted."""
+"""Load a transformers model from local files and call the part of it that is needed."""
 
+import inspect
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +12,26 @@ import torch
 from torch import Tensor
 
 from emo.errors import WeightsError
+from emo.extract.models.checkpoint import why_unread
+from emo.extract.models.formats import foreign_format
 from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level, layer_numbers
+from emo.extract.networks.hf.processors import FOREIGN_CODE
+
+_POSITION_TABLES = {"position_embeddings", "position_embedding", "embed_positions", "wpe"}
 
 
 def load_network(
     folder: Path, config: Mapping[str, Any], level: Level
 ) -> tuple[torch.nn.Module, bool]:
-    """The model in eval mode, and whether its pooler came with weights.
+    """Load a model.
+
+    Args:
+        folder: folder of the weights.
+        config: content of ``config.json``.
+        level: which output is kept.
+
+    Returns:
+        The model in eval mode, and whether the files hold the weights of its pooler.
 
     Raises:
         WeightsError: a tensor is missing, or transformers cannot load the files.
@@ -25,94 +42,169 @@ def load_network(
     extra = {"mask_ratio": 0.0} if config.get("model_type") == "vit_mae" else {}
     try:
         network, info = AutoModel.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, output_loading_info=True, **extra
-        )
-    except Exception as error:  # transformers raises what it likes
-        raise WeightsError(f"{folder}: {str(error).splitlines()[0]}") from error
+            folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
+            output_loading_info=True, **extra,
+        )  # fmt: skip
+    except Exception as error:  # transformers raises many kinds of errors
+        raise WeightsError(f"{folder}: {_why(folder, error)}") from error
     missing = sorted(info["missing_keys"])
     lacking = [name for name in missing if "pooler" not in name]
     if lacking or (missing and level == "projected"):
         raise WeightsError(f"{folder}: the tensor {(lacking or missing)[0]!r} is missing")
     if getattr(network.config, "is_encoder_decoder", False):
-        network = network.get_encoder()
+        encoder = network.get_encoder()
+        if network.main_input_name in _names(encoder.forward):  # DETR's reads no pixels
+            network = encoder
     return network.eval(), not missing
 
 
+@dataclass(frozen=True)
+class ModelCall:
+    """The function of a model that reads one kind of input."""
+
+    function: Callable[..., Any]
+    """Takes the inputs by name, and ``output_hidden_states``; returns transformers' output."""
+    names: frozenset[str]
+    """Names of the inputs that it takes."""
+
+
+def call_of(network: Any, kind: Kind, model_type: str) -> ModelCall:
+    """Return the function of a model that reads ``kind``.
+
+    Args:
+        network: the model.
+        kind: what it reads.
+        model_type: the model's type in ``config.json``.
+    """
+    if model_type in TWO_TOWERS:
+        tower = {"text": "text", "audio": "audio", "video": "video"}.get(kind, "image")
+        features = getattr(network, f"get_{tower}_features")
+        return ModelCall(features, _names(features))
+    names = _names(network.forward)
+    if model_type == "vit_mae":
+        patches = (network.config.image_size // network.config.patch_size) ** 2
+
+        def unshuffled(pixel_values: Tensor, **more: Any) -> Any:
+            order = torch.arange(patches, device=pixel_values.device, dtype=torch.float32)
+            return network(pixel_values, noise=order.expand(len(pixel_values), -1), **more)
+
+        return ModelCall(unshuffled, names)
+    if model_type == "vjepa2":
+        return ModelCall(partial(network, skip_predictor=True), names)
+    if model_type == "wavlm":
+
+        def without_warning(**inputs: Any) -> Any:
+            with warnings.catch_warnings():  # its mask is bool beside a bias of floats
+                warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
+                return network(**inputs)
+
+        return ModelCall(without_warning, names)
+    if hasattr(network, "set_attention_type"):  # BigBird: a short text would switch it for good
+        kept = network.config.attention_type
+
+        def sparse(**inputs: Any) -> Any:
+            network.set_attention_type(kept)
+            return network(**inputs)
+
+        return ModelCall(sparse, names)
+    return ModelCall(network, names)
+
+
 def forward_of(
-    network: Any, kind: Kind, level: Level, *, model_type: str, layers: str, has_pooler: bool
+    call: ModelCall, level: Level, *, layers: str, has_pooler: bool
 ) -> Callable[..., Tensor]:
-    """A function of rows of inputs that gives what is kept: (n, ...) -> (n, t, D)."""
-    call = _call_of(network, kind, model_type)
+    """Return the forward pass: inputs of n rows (n, …) by name -> the kept output (n, t, D).
+
+    The input ``own``, bool (n, t), is not the model's: it tells the tokens of the input from
+    those of its padding, which ``mean`` and ``first`` pass over. Without it all tokens count.
+
+    Args:
+        call: the function of the model.
+        level: which output is kept.
+        layers: the option ``layers``.
+        has_pooler: whether the weights of its pooler were loaded.
+    """
     numbers = layer_numbers(layers)
 
-    def forward(*rows: Tensor) -> Any:
-        out = call(*rows, output_hidden_states=numbers is not None)
-        if level == "projected":
-            return out.pooler_output[:, None]
-        if numbers is None and level == "pooler":
-            if out.get("pooler_output") is not None and has_pooler:
-                return out.pooler_output[:, None]
-            return _flat(out.last_hidden_state).mean(1, keepdim=True)
+    def forward(own: Tensor | None = None, **inputs: Tensor) -> Any:
+        out = call.function(**inputs, **({} if numbers is None else {"output_hidden_states": True}))
+        pooled = out.get("pooler_output") if has_pooler and numbers is None else None
+        if level == "projected" or (level == "pooler" and pooled is not None):
+            return _one(out.pooler_output)
         tokens = _flat(out.last_hidden_state) if numbers is None else _mixed(out, numbers)
         if level == "tokens":
             return tokens
-        return tokens[:, :1] if level == "first" else tokens.mean(1, keepdim=True)
+        if own is None:
+            return tokens[:, :1] if level == "first" else tokens.mean(1, keepdim=True)
+        chosen = own if level != "first" else own & (own.cumsum(1) == 1)
+        weights = chosen / chosen.sum(1, keepdim=True)
+        return (tokens[:, : own.shape[1]] * weights[..., None]).sum(1, keepdim=True)
 
     return forward
 
 
+def text_positions(network: Any) -> int | None:
+    """Return how many ids of a text the model has positions for; None: any number.
+
+    Models of the RoBERTa family do not use the first rows of their table of positions: these stand
+    for padding.
+
+    Args:
+        network: the model.
+    """
+    tower = getattr(network, "text_model", network)
+    config = getattr(network, "config", None)
+    config = getattr(config, "text_config", config)
+    declared = getattr(config, "max_position_embeddings", None)
+    counts = [declared] if isinstance(declared, int) and declared > 0 else []
+    for name, module in tower.named_modules():
+        if name.rpartition(".")[2] in _POSITION_TABLES and hasattr(module, "weight"):
+            padding = getattr(module, "padding_idx", None)
+            unused = getattr(module, "offset", 0) if padding is None else padding + 1
+            counts.append(len(module.weight) - unused)
+    return min(counts, default=None)
+
+
+def _why(folder: Path, error: Exception) -> str:
+    """Return why transformers could not load the files: the first one of another format if any."""
+    if "trust_remote_code" in str(error):
+        return FOREIGN_CODE
+    for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*.bin"))):
+        if foreign_format(path):
+            return f"{path.name}: {why_unread(path, error)}"
+    return why_unread(folder / "config.json", error)
+
+
 def _quiet() -> None:
-    """No bars and tables of transformers between ours; what is missing becomes an error here."""
+    """Switch off transformers' progress bars and warnings; missing tensors become our errors."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
 
-def _call_of(network: Any, kind: Kind, model_type: str) -> Callable[..., Any]:
-    """The part of the model that reads ``kind``, under the names of its arguments."""
-    if model_type == "vit_mae":
-        patches = (network.config.image_size // network.config.patch_size) ** 2
-
-        def unshuffled(pixels: Tensor, **more: Any) -> Any:
-            order = torch.arange(patches, device=pixels.device, dtype=torch.float32)
-            return network(pixels, noise=order.expand(len(pixels), -1), **more)
-
-        return unshuffled
-    if model_type == "vjepa2":
-        return lambda pixels, **more: network(pixels, skip_predictor=True, **more)
-    if model_type in TWO_TOWERS:
-        return _tower_of(network, kind)
-    return network  # type: ignore[no-any-return]
+def _names(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of a function's parameters, without ``*args`` and ``**kwargs``."""
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD)
 
 
-def _tower_of(network: Any, kind: Kind) -> Callable[..., Any]:
-    if kind == "text":
-        return network.get_text_features  # type: ignore[no-any-return]
-    if kind == "audio":
+def _one(pooled: Tensor) -> Tensor:
+    """Return a pooled output as one token (n, 1, D).
 
-        def heard(features: Tensor, **more: Any) -> Any:
-            longer = torch.zeros(len(features), 1, dtype=torch.bool, device=features.device)
-            return network.get_audio_features(features, is_longer=longer, **more)
-
-        return heard
-
-    def seen(pixels: Tensor, shapes: Tensor | None = None, **more: Any) -> Any:
-        if shapes is None:
-            return network.get_image_features(pixels, **more)
-        mask = torch.ones(pixels.shape[:2], dtype=torch.int32, device=pixels.device)
-        return network.get_image_features(pixels, mask, shapes, **more)
-
-    return seen
+    Convolutional models give (n, D, 1, 1); FLAVA projects all tokens, and its own loss reads the
+    first.
+    """
+    return pooled[:, :1] if pooled.ndim == 3 else pooled.reshape(len(pooled), 1, -1)
 
 
 def _flat(hidden: Tensor) -> Tensor:
-    """(n, t, D) as it is; the (n, D, H, W) of convolutional models -> (n, H · W, D)."""
+    """Flatten the (n, D, H, W) of a convolutional model to (n, H * W, D); keep (n, t, D)."""
     return hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden
 
 
 def _mixed(out: Any, numbers: tuple[int, ...]) -> Tensor:
-    """The mean of some layers' outputs; of none named: of all but the embeddings."""
+    """Average the outputs of some layers: (n, t, D); without numbers of all but the embeddings."""
     every = out.hidden_states
     chosen = [every[number] for number in numbers] if numbers else list(every[1:])
     return torch.stack([_flat(hidden) for hidden in chosen]).mean(0)

@@ -1,4 +1,4 @@
-"""What can be asked of the backbone ``hf``: the model, what it reads, and which tokens are kept."""
+"""Options of the backbone ``hf``: the model, what it reads, and which tokens are kept."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,35 +10,45 @@ from emo.extract.networks.hf.kinds import layer_numbers
 
 @dataclass(frozen=True, kw_only=True)
 class HFOptions(FaceModelOptions):
-    """Of :class:`emo.extract.backbones.hf.HF`."""
+    """Options of :class:`emo.extract.backbones.hf.HF`."""
 
     model: str = field(
         default="FacebookAI/roberta-base", metadata={"help": "hub id, or folder, of the model"}
     )
     input: Literal["auto", "text", "audio", "image", "face", "video", "spectrogram"] = field(
         default="auto",
-        metadata={"help": "what it reads; face: crops; spectrogram: log-mel as a picture"},
+        metadata={
+            "help": "what the model reads; face: face crops; spectrogram: log-mel as a picture"
+        },
     )
     level: Literal["auto", "tokens", "mean", "first", "pooler", "projected"] = field(
         default="auto",
-        metadata={"help": "tokens of all, or one a text, window or frame; see docs/backbones.md"},
+        metadata={
+            "help": "which output is kept: all tokens, or one per text, window or frame; see "
+            "docs/backbones.md"
+        },
     )
     layers: str = field(
         default="last",
         metadata={"help": "last, mean (of all layers), or numbers to average: -4,-3,-2,-1"},
     )
-    frames: int = field(default=8, metadata={"help": "frames a clip for image and face models"})
+    frames: int = field(default=8, metadata={"help": "frames per clip, for image and face models"})
     face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
     window_seconds: float | None = field(
         default=None,
-        metadata={"help": "of sound (none: 30, or what the model reads) or video (none: the clip)"},
+        metadata={
+            "help": "length of a window of sound (none: 30, or what the model reads) or of video "
+            "(none: the clip)"
+        },
     )
     hop_seconds: float | None = field(
-        default=None, metadata={"help": "between windows; none: as window_seconds"}
+        default=None, metadata={"help": "seconds between windows; none: window_seconds"}
     )
 
     def __post_init__(self) -> None:
-        """Check the ranges; a model given as a folder is called by its name in the recipe.
+        """Check the ranges; a model given as a folder becomes the option ``weights``.
+
+        The recipe then contains only the folder's name.
 
         Raises:
             ValueError: an option is out of its range.
@@ -47,6 +57,11 @@ class HFOptions(FaceModelOptions):
             raise ValueError(f"expected frames, face_size, window and hop above 0, got {self}")
         self.check_faces()
         layer_numbers(self.layers)
+        if Path(self.weights or self.model).expanduser().is_file():
+            raise ValueError(
+                f"weights: expected a folder with config.json, the tensors and the processor's "
+                f"files, got the file {self.weights or self.model}"
+            )
         if Path(self.model).expanduser().is_dir():
             object.__setattr__(self, "weights", self.weights or self.model)
             object.__setattr__(self, "model", Path(self.model).name)

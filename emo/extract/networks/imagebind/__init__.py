@@ -1,4 +1,4 @@
-"""The audio branch of ImageBind, which Video-LLaMA hears with.
+"""ImageBind's audio tower, which is part of Video-LLaMA.
 
 Read first: network.py.
 """

@@ -1,6 +1,6 @@
 """ImageBind's audio tower: a vision transformer over log-mel spectrograms of 2 s.
 
-Source: Girdhar et al. 2023 (arXiv:2305.05665); written from its description, not from its code.
+Source: Girdhar et al. 2023 (arXiv:2305.05665); written from the paper, not from the original code.
 """
 
 from collections import OrderedDict
@@ -19,23 +19,32 @@ _LARGEST_SCALE = 100.0
 
 @dataclass(frozen=True)
 class TowerSizes:
-    """Widths and counts of the tower."""
+    """Sizes of the audio tower."""
 
     width: int
+    """Width of the transformer."""
     layers: int
+    """Number of transformer blocks."""
     heads: int
+    """Attention heads of a block."""
     hidden: int
-    """Width inside a block's two-layer network."""
+    """Width inside the MLP of a block."""
     positions: int
-    """Patches and the class token."""
+    """Number of positions: patches and the class token."""
     patch: int
-    """Side of a patch, mel bands and frames."""
+    """Side of a patch, in mel bands and in steps of 10 ms."""
     dim: int
     """Width of the embedding."""
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], prefix: str, config: Mapping[str, Any]) -> Self:
-        """Read from the shapes of the checkpoint; ``config`` knows the heads of other models."""
+        """Read the sizes from the shapes of the checkpoint's tensors.
+
+        Args:
+            tensors: tensors by their original names.
+            prefix: what stands before those names.
+            config: sizes that shapes do not tell, for models unlike the published one.
+        """
         stem = tensors[f"{prefix}modality_preprocessors.audio.rgbt_stem.proj.weight"]
         positions = tensors[f"{prefix}modality_preprocessors.audio.pos_embedding_helper.pos_embed"]
         trunk = f"{prefix}modality_trunks.audio.blocks."
@@ -51,10 +60,13 @@ class TowerSizes:
 
 
 class ImageBindAudio(nn.Module):
-    """(n, 1, mels, frames) -> (n, dim): embeddings of length ``exp(log_logit_scale)``."""
+    """Vision transformer that embeds spectrograms: float32 (n, 1, mels, T) -> (n, dim).
+
+    The embeddings have length ``exp(log_logit_scale)``, at most 100.
+    """
 
     def __init__(self, sizes: TowerSizes) -> None:
-        """Random weights."""
+        """Build the tower with random weights."""
         super().__init__()
         width = sizes.width
         self.stem = nn.Conv2d(1, width, sizes.patch, _STRIDE, bias=False)
@@ -67,27 +79,29 @@ class ImageBindAudio(nn.Module):
         self.log_logit_scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, mels: Tensor) -> Tensor:
-        """As the class says; the scale is at most 100."""
+        """Embed spectrograms float32 (n, 1, mels, T): (n, dim)."""
         patches = self.stem(mels).flatten(2).transpose(1, 2)  # (n, patches, width), mel-major
         classes = self.cls_token.expand(len(mels), -1, -1)
         tokens = torch.cat([classes, self.stem_norm(patches)], 1) + self.positions
-        heard = self.head(self.head_norm(self.blocks(tokens))[:, 0])
+        embedded = self.head(self.head_norm(self.blocks(tokens))[:, 0])
         scale = self.log_logit_scale.exp().clamp(max=_LARGEST_SCALE)
-        return F.normalize(heard, dim=-1) * scale
+        return F.normalize(embedded, dim=-1) * scale
 
 
 def count_layers(names: Iterable[str], prefix: str) -> int:
-    """One more than the highest number that follows ``prefix`` in a name."""
+    """Count the layers in a checkpoint: one more than the highest number after ``prefix``."""
     found = [name[len(prefix) :].split(".")[0] for name in names if name.startswith(prefix)]
     return 1 + max(map(int, found), default=-1)
 
 
 class _Block(nn.Module):
+    """Transformer block: attention, then an MLP, each after a layer norm."""
+
     def __init__(self, sizes: TowerSizes) -> None:
         super().__init__()
         width = sizes.width
         self.norm_1 = nn.LayerNorm(width, eps=1e-6)
-        # one learned key and value more than there are tokens
+        # add_bias_kv: one learned key and value besides those of the tokens
         self.attn = nn.MultiheadAttention(width, sizes.heads, add_bias_kv=True, batch_first=True)
         self.norm_2 = nn.LayerNorm(width, eps=1e-6)
         layers = (nn.Linear(width, sizes.hidden), nn.GELU(), nn.Linear(sizes.hidden, width))

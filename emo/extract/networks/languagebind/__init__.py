@@ -1,4 +1,4 @@
-"""LanguageBind: its towers, checkpoints, inputs and options.
+"""LanguageBind: towers, checkpoints, inputs and options.
 
 Read first: network.py.
 """

@@ -1,4 +1,4 @@
-"""LanguageBind's checkpoints: sizes from config.json, LoRA merged, towers filled."""
+"""Read LanguageBind's checkpoints: sizes from config.json, LoRA merged, towers loaded."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,39 +16,49 @@ from emo.extract.networks.languagebind.network import PatchGrid, Sizes, TextTowe
 from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
 
 CHECKPOINT = ("pytorch_model.bin", "model.safetensors", "pytorch_model-*.bin")
+"""Possible names of the file, or files, with the tensors."""
 TOKENIZER = ("vocab.json", "merges.txt")
+"""Files of the text tower's tokenizer."""
 _SOUND = {"sample_rate": "audio_sample_rate", "mean": "audio_mean", "std": "audio_std"}
 _LORA = re.compile(r"(.+)\.lora_([AB])(?:\.default)?\.weight")
 
 
 @dataclass(frozen=True)
 class Config:
-    """One config.json."""
+    """The content of one config.json."""
 
     path: Path
+    """The file, for errors."""
     document: Mapping[str, Any]
+    """The content of the file."""
 
     @classmethod
     def read(cls, path: Path) -> "Config":
-        """From a file."""
+        """Read a config.json.
+
+        Raises:
+            WeightsError: the file is not JSON.
+        """
         return cls(path, read_config(path))
 
     def get(self, *keys: str, default: Any = None) -> Any:
-        """A value by its keys; without a default it must be there.
+        """Return a value by its nested keys, or ``default`` if the file lacks it.
 
         Raises:
-            WeightsError: it is not.
+            WeightsError: the file lacks it and ``default`` is None.
         """
         value: Any = self.document
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
         if value is None and default is None:
-            raise WeightsError(f"{self.path}: no value {'.'.join(keys)}; other weights?")
+            raise WeightsError(
+                f"{self.path}: no value {'.'.join(keys)}; are these weights of another model?"
+            )
         return default if value is None else value
 
     @property
     def kind(self) -> str:
-        """``audio``, ``video`` or ``image`` (also depth and thermal)."""
+        """What the vision tower reads: ``audio``, ``video`` or ``image`` (also depth, thermal)."""
         if self.get("vision_config", "num_mel_bins", default=0):
             return "audio"
         frames = self.get("vision_config", "num_frames", default=1)
@@ -57,7 +67,7 @@ class Config:
 
     @property
     def sound(self) -> Sound:
-        """How its spectrograms are made."""
+        """How the tower's spectrograms are made."""
         given = {
             name: self.get("vision_config", key, default=getattr(Sound, name))
             for name, key in _SOUND.items()
@@ -66,7 +76,7 @@ class Config:
 
     @property
     def picture(self) -> PatchGrid:
-        """What the vision tower looks at."""
+        """Size of the vision tower's pictures and patches."""
         side = self.get("vision_config", "image_size", default=224)
         height, width = side, side
         if self.kind == "audio":
@@ -77,7 +87,7 @@ class Config:
         return PatchGrid(height, width, patch, has_class_a_frame=kind == "vl_new")
 
     def sizes(self, part: str) -> Sizes:
-        """Of ``vision_config`` or ``text_config``."""
+        """Return the sizes of one tower; ``part`` is ``vision_config`` or ``text_config``."""
         return Sizes(
             dim=self.get(part, "hidden_size"),
             hidden=self.get(part, "intermediate_size"),
@@ -92,21 +102,21 @@ class Config:
 
 
 def languagebind_files(stream: str) -> list[tuple[str, ...]]:
-    """The files of a stream's repository, each with its alternatives."""
+    """Return the files that a stream needs of its repository, each with its alternatives."""
     own = TOKENIZER if stream == "text" else ()
     return [("config.json",), CHECKPOINT, *((name,) for name in own)]
 
 
 def checkpoint(found: Found, option: str) -> tuple[Path, ...]:
-    """The files with the tensors of the repository that ``option`` names."""
+    """Return the paths of the tensors in the repository that the option ``option`` names."""
     return found.paths[WeightFile(CHECKPOINT, option=option).label]
 
 
 def read_configs(options: LanguageBindOptions, found: Found) -> dict[str, Config]:
-    """The configuration of each wanted stream.
+    """Read the configuration of the tower of each selected stream.
 
     Raises:
-        WeightsError: the towers do not share one space, or one is of another kind.
+        WeightsError: the towers have different widths, or one reads another kind of input.
     """
     configs = {}
     for stream in options.parts:
@@ -127,7 +137,13 @@ def read_configs(options: LanguageBindOptions, found: Found) -> dict[str, Config
 
 
 def vision_tower(config: Config, tensors: Mapping[str, Tensor], where: str) -> VisionTower:
-    """The tower of video, audio or image, in eval mode."""
+    """Build the tower of video, audio or image with its weights, in eval mode.
+
+    Args:
+        config: configuration of the tower.
+        tensors: tensors of the checkpoint.
+        where: name of the file, for error messages.
+    """
     tower = VisionTower(config.sizes("vision_config"), config.picture)
     alpha = config.get("vision_config", "lora_alpha", default=16)
     fill(tower, _flat_patches(merge_lora(tensors, alpha), where), where=where)
@@ -135,7 +151,13 @@ def vision_tower(config: Config, tensors: Mapping[str, Tensor], where: str) -> V
 
 
 def text_tower(config: Config, tensors: Mapping[str, Tensor], where: str) -> TextTower:
-    """The tower of text, in eval mode."""
+    """Build the text tower with its weights, in eval mode.
+
+    Args:
+        config: configuration of the tower.
+        tensors: tensors of the checkpoint.
+        where: name of the file, for error messages.
+    """
     words = config.get("text_config", "vocab_size")
     length = config.get("text_config", "max_position_embeddings")
     tower = TextTower(config.sizes("text_config"), words, length)
@@ -144,12 +166,12 @@ def text_tower(config: Config, tensors: Mapping[str, Tensor], where: str) -> Tex
 
 
 def read_all(paths: Sequence[Path]) -> dict[str, Tensor]:
-    """All tensors of a checkpoint, which may have several files."""
+    """Read all tensors of a checkpoint, which may have several files."""
     return {name: value for path in paths for name, value in read_tensors(path).items()}
 
 
 def read_one(paths: Sequence[Path], name: str) -> Tensor:
-    """One tensor, without reading the gigabytes around it where the format allows.
+    """Read one tensor as float32, without reading the whole file where the format allows that.
 
     Raises:
         WeightsError: no file has it.
@@ -162,7 +184,14 @@ def read_one(paths: Sequence[Path], name: str) -> Tensor:
 
 
 def merge_lora(tensors: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """``W + alpha / r * B @ A`` for each weight with an adapter, under the names without peft.
+    """Merge LoRA adapters into their weights: ``W + alpha / r * B @ A``.
+
+    Args:
+        tensors: tensors by name, of weights and of adapters ("lora_A", "lora_B").
+        alpha: the adapters' scale; r is their rank.
+
+    Returns:
+        The weights by their names without the additions of the peft library.
 
     Source: Hu et al. 2021 (arXiv:2106.09685), equation 3.
     """
@@ -182,10 +211,11 @@ def merge_lora(tensors: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]
 
 
 def _flat_patches(tensors: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+    """Turn the patch embedding of V1.5, a Conv3d over one frame, into a Conv2d."""
     name = "vision_model.embeddings.patch_embedding.weight"
     weight = tensors.get(name)
     if weight is None or weight.ndim != 5:
         return tensors
     if weight.shape[2] != 1:
-        raise WeightsError(f"{where}: patches of {weight.shape[2]} frames; only 1 is known")
-    return {**tensors, name: weight[:, :, 0]}  # V1.5: a Conv3d that looks at one frame
+        raise WeightsError(f"{where}: patches of {weight.shape[2]} frames; expected 1")
+    return {**tensors, name: weight[:, :, 0]}

@@ -1,4 +1,4 @@
-"""What LanguageBind's towers look at: frames and spectrograms as pictures."""
+"""Make the inputs of LanguageBind's towers: frames and spectrograms as pictures."""
 
 import math
 from collections.abc import Sequence
@@ -17,30 +17,35 @@ MODES = {"video": "bilinear", "image": "bicubic"}
 
 @dataclass(frozen=True)
 class Sound:
-    """How a spectrogram becomes a picture."""
+    """How audio is turned into a picture for the audio tower."""
 
     bands: int
+    """Mel bands, the height of a picture."""
     length: int
-    """Rows of 10 ms that a picture shows."""
+    """Steps of 10 ms, the width of a picture."""
     sample_rate: int = 16000
+    """Sample rate in Hz."""
     mean: float = -4.2677393
+    """Mean that is subtracted from the log-mel values."""
     std: float = 4.5689974
+    """Standard deviation of the log-mel values; they are divided by twice this."""
 
 
 def frame_pixels(frame: np.ndarray, *, size: int, kinds: Sequence[str]) -> np.ndarray:
-    """One frame for each tower that wants it: short side scaled, middle cut out, normalised.
+    """Turn one frame into a normalised square picture for each tower.
 
-    Not flipped: the original flips half of the clips at random, even when it does not train.
+    The short side is scaled and the centre cropped. The frame is not flipped. (The original flips
+    half of the clips at random, even at inference.)
 
     Args:
-        frame: (H, W, 3) uint8 RGB.
-        size: pixels, height and width of the result.
-        kinds: ``video`` (bilinear) and/or ``image`` (bicubic), both without antialiasing.
+        frame: uint8 (H, W, 3) RGB.
+        size: height and width of the result in pixels.
+        kinds: ``video`` (bilinear), ``image`` (bicubic) or both; without antialiasing.
 
     Returns:
         float32 (kinds, 3, size, size).
 
-    Source: pytorchvideo ShortSideScale, torchvision CenterCrop; order as in LanguageBind.
+    Source: pytorchvideo ShortSideScale, torchvision CenterCrop, in LanguageBind's order.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1) / 255.0
     pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
@@ -48,6 +53,7 @@ def frame_pixels(frame: np.ndarray, *, size: int, kinds: Sequence[str]) -> np.nd
 
 
 def _square(pixels: torch.Tensor, size: int, mode: str) -> np.ndarray:
+    """Scale the short side of (1, 3, H, W) to ``size`` and crop the centre: (3, size, size)."""
     height, width = pixels.shape[2:]
     ratio = height / width if width < height else width / height
     long = math.floor(ratio * size)
@@ -59,22 +65,43 @@ def _square(pixels: torch.Tensor, size: int, mode: str) -> np.ndarray:
 
 
 def audio_pixels(samples: np.ndarray, sound: Sound) -> np.ndarray:
-    """(channels, S) at the sound's rate -> float32 (3, bands, length); channel 0 is heard."""
+    """Turn audio into a picture of three crops of its spectrogram; only channel 0 is used.
+
+    Args:
+        samples: float32 (channels, S) at ``sound.sample_rate``.
+        sound: sizes and normalisation.
+
+    Returns:
+        float32 (3, bands, length).
+    """
     rows = fbank(centred(samples)[0], sound.sample_rate, bands=sound.bands)
     return spectrogram_pixels(rows, crop_starts(len(rows), sound.length), sound)
 
 
 def crop_starts(rows: int, length: int) -> list[int]:
-    """First rows of three crops: the middle of each third of the possible ones.
+    """Return the first rows of three crops: the middle of each third of the possible positions.
 
     The original draws one at random from each third.
+
+    Args:
+        rows: rows of the spectrogram.
+        length: rows of a crop.
     """
     thirds = np.array_split(np.arange(rows - length + 1), 3)
     return [int(third[len(third) // 2]) if len(third) else 0 for third in thirds]
 
 
 def spectrogram_pixels(rows: np.ndarray, starts: Sequence[int], sound: Sound) -> np.ndarray:
-    """(T, bands) log-mel -> float32 (3, bands, length): three crops; a short one is repeated."""
+    """Crop a spectrogram three times and normalise it; a short one is repeated to full length.
+
+    Args:
+        rows: float32 (T, bands), log-mel.
+        starts: first row of each crop.
+        sound: sizes and normalisation.
+
+    Returns:
+        float32 (3, bands, length).
+    """
     if len(rows) <= sound.length:
         rows = np.tile(rows, (sound.length // len(rows) + 1, 1))
         starts = [0, 0, 0]

@@ -1,7 +1,7 @@
 """LanguageBind's towers: CLIP's vision transformer, with attention over time for video, and text.
 
-The module names are those of the checkpoints, their spelling (``pre_layrnorm``) included. Source:
-Zhu et al. 2024 (arXiv:2310.01852); PKU-YuanGroup/LanguageBind, languagebind/*/modeling_*.py.
+The modules have the names of the checkpoints, including the spelling ``pre_layrnorm``. Source: Zhu
+et al. 2024 (arXiv:2310.01852); PKU-YuanGroup/LanguageBind, languagebind/*/modeling_*.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,36 +19,44 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of one transformer."""
+    """Sizes of one transformer."""
 
     dim: int
+    """Width D of the transformer."""
     hidden: int
     """Width inside the MLP."""
     layers: int
+    """Number of layers."""
     heads: int
+    """Attention heads of a layer."""
     activation: str
+    """Activation of the MLP, a key of :data:`ACTIVATIONS`."""
     epsilon: float
+    """Epsilon of the layer norms."""
     projected: int
     """Width of the space that all modalities share."""
     frames: int = 1
-    """Pictures of a clip."""
+    """Frames of a clip or window."""
     has_time: bool = False
-    """Each layer begins with attention over the frames."""
+    """Whether each layer begins with attention over the frames."""
 
 
 @dataclass(frozen=True)
 class PatchGrid:
-    """What a vision tower looks at."""
+    """Size of a vision tower's picture and of its patches."""
 
     height: int
+    """Height of a picture in pixels (or mel bands)."""
     width: int
+    """Width of a picture in pixels (or steps of 10 ms)."""
     patch: int
+    """Side of a patch in pixels."""
     has_class_a_frame: bool = False
-    """V1.5: each frame has its own class embedding."""
+    """Whether each frame has a class embedding of its own (V1.5)."""
 
     @property
     def tokens(self) -> int:
-        """Patches and the class token."""
+        """Number of tokens: patches and the class token."""
         return (self.height // self.patch) * (self.width // self.patch) + 1
 
 
@@ -56,43 +64,48 @@ class Attention(nn.Module):
     """Multi-head self-attention."""
 
     def __init__(self, dim: int, heads: int) -> None:
-        """Four square layers; ``heads`` divides ``dim``."""
+        """Build the four projections; ``dim`` is a multiple of ``heads``."""
         super().__init__()
         self.heads = heads
         self.q_proj, self.k_proj = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.v_proj, self.out_proj = nn.Linear(dim, dim), nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(n, T, D) -> (n, T, D); ``mask`` (n, 1, T, T) is True where a token may look."""
+        """Attend over the tokens (n, T, D): (n, T, D).
+
+        Args:
+            x: (n, T, D).
+            mask: bool (n, 1, T, T), True where a token (row) may attend to another (column).
+        """
         query, key, value = (
             project(x).reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
             for project in (self.q_proj, self.k_proj, self.v_proj)
         )  # (n, heads, T, D / heads)
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        out: Tensor = self.out_proj(seen.transpose(1, 2).flatten(2))
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        out: Tensor = self.out_proj(mixed.transpose(1, 2).flatten(2))
         return out
 
 
 class Mlp(nn.Module):
-    """Two linear layers."""
+    """Two linear layers with an activation between them."""
 
     def __init__(self, sizes: Sizes) -> None:
-        """Widths from ``sizes``."""
+        """Build the two layers."""
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(sizes.dim, sizes.hidden), nn.Linear(sizes.hidden, sizes.dim)
         self.activation = ACTIVATIONS[sizes.activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, D) -> (…, D)."""
+        """Map each token (…, D) to (…, D)."""
         out: Tensor = self.fc2(self.activation(self.fc1(x)))
         return out
 
 
 class Layer(nn.Module):
-    """CLIP's pre-norm layer; before it, for video, attention of each patch over the frames."""
+    """CLIP's pre-norm layer; for video each patch first attends over the frames."""
 
     def __init__(self, sizes: Sizes) -> None:
-        """With attention over time when ``sizes.has_time``."""
+        """Build the layer, with attention over time if ``sizes.has_time``."""
         super().__init__()
         self.frames, self.has_time = sizes.frames, sizes.has_time
         self.self_attn = Attention(sizes.dim, sizes.heads)
@@ -105,7 +118,7 @@ class Layer(nn.Module):
             self.temporal_layer_norm1 = nn.LayerNorm(sizes.dim, sizes.epsilon)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(n * frames, T, D) -> the same."""
+        """Transform the tokens (n * frames, T, D); ``mask`` is that of :class:`Attention`."""
         if self.has_time:
             x = self._over_time(x)
         x = x + self.self_attn(self.layer_norm1(x), mask)
@@ -113,28 +126,29 @@ class Layer(nn.Module):
         return out
 
     def _over_time(self, x: Tensor) -> Tensor:
+        """Let each patch attend over the frames: (n * frames, T, D), the shape stays."""
         tokens, dim = x.shape[1:]
         x = x.reshape(-1, self.frames, tokens, dim).transpose(1, 2)  # (n, T, frames, D)
         x = x.reshape(-1, self.frames, dim)
-        x = x + self.temporal_embedding  # before the residual is taken, as in the original
+        x = x + self.temporal_embedding  # part of the residual, like in the original code
         x = x + self.temporal_attn(self.temporal_layer_norm1(x))
         return x.reshape(-1, tokens, self.frames, dim).transpose(1, 2).reshape(-1, tokens, dim)
 
 
 class Encoder(nn.Module):
-    """The layers one after the other."""
+    """Container of a transformer's layers."""
 
     def __init__(self, sizes: Sizes) -> None:
-        """As many as ``sizes`` say."""
+        """Build ``sizes.layers`` layers."""
         super().__init__()
         self.layers = nn.ModuleList([Layer(sizes) for _ in range(sizes.layers)])
 
 
 class VisionEmbeddings(nn.Module):
-    """Patches, class token and positions."""
+    """Embeddings of patches, class token and positions."""
 
     def __init__(self, sizes: Sizes, picture: PatchGrid) -> None:
-        """As many positions as the picture has tokens."""
+        """Build the embeddings, one position for each token of the picture."""
         super().__init__()
         self.frames = sizes.frames if picture.has_class_a_frame else 1
         shape = (self.frames, sizes.dim) if picture.has_class_a_frame else (sizes.dim,)
@@ -144,7 +158,7 @@ class VisionEmbeddings(nn.Module):
         self.position_embedding = nn.Embedding(picture.tokens, sizes.dim)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """(n * frames, 3, H, W) -> (n * frames, T, D)."""
+        """Embed pictures (n * frames, 3, H, W) as tokens (n * frames, T, D)."""
         patches = self.patch_embedding(frames).flatten(2).transpose(1, 2)
         first = self.class_embedding.expand(self.frames, -1).repeat(len(frames) // self.frames, 1)
         x = torch.cat([first[:, None].to(patches.dtype), patches], 1)
@@ -152,10 +166,10 @@ class VisionEmbeddings(nn.Module):
 
 
 class VisionModel(nn.Module):
-    """The vision transformer."""
+    """Vision transformer without its projection."""
 
     def __init__(self, sizes: Sizes, picture: PatchGrid) -> None:
-        """All random."""
+        """Build the transformer with random weights."""
         super().__init__()
         self.embeddings = VisionEmbeddings(sizes, picture)
         self.pre_layrnorm = nn.LayerNorm(sizes.dim, sizes.epsilon)
@@ -164,17 +178,21 @@ class VisionModel(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Video, audio (its spectrogram is the picture) or image into the shared space."""
+    """Tower that maps video, audio (a spectrogram as picture) or images into the shared space."""
 
     def __init__(self, sizes: Sizes, picture: PatchGrid) -> None:
-        """All random."""
+        """Build the tower with random weights."""
         super().__init__()
         self.sizes = sizes
         self.vision_model = VisionModel(sizes, picture)
         self.visual_projection = nn.Linear(sizes.dim, sizes.projected, bias=False)
 
     def states(self, pixels: Tensor) -> Iterator[Tensor]:
-        """(n, frames, 3, H, W) -> (n * frames, T, D) before the first and after each layer."""
+        """Yield the tokens (n * frames, T, D) before the first layer and after each layer.
+
+        Args:
+            pixels: float32 (n, frames, 3, H, W), normalised.
+        """
         x = self.vision_model.pre_layrnorm(self.vision_model.embeddings(pixels.flatten(0, 1)))
         yield x
         for layer in self.vision_model.encoder.layers:
@@ -182,41 +200,45 @@ class VisionTower(nn.Module):
             yield x
 
     def tokens(self, pixels: Tensor) -> Tensor:
-        """(n, frames, 3, H, W) -> (n, frames, T, D): all tokens, class tokens first, no norm."""
+        """Return all tokens of the last layer, (n, frames, T, D), class tokens first, not normed.
+
+        Args:
+            pixels: float32 (n, frames, 3, H, W), normalised.
+        """
         *_, last = self.states(pixels)
         return last.reshape(*pixels.shape[:2], *last.shape[1:])
 
     def frames(self, tokens: Tensor) -> Tensor:
-        """(n, frames, T, D) -> (n, frames, D): the class tokens, normed."""
+        """Return the normed class token of each frame: (n, frames, T, D) -> (n, frames, D)."""
         out: Tensor = self.vision_model.post_layernorm(tokens[:, :, 0])
         return out
 
     def pooled(self, frames: Tensor) -> Tensor:
-        """(n, frames, D) -> (n, projected)."""
+        """Average the frames (n, frames, D) and project them: (n, projected)."""
         out: Tensor = self.visual_projection(frames.mean(1))
         return out
 
 
 class TextEmbeddings(nn.Module):
-    """Words and positions."""
+    """Embeddings of tokens and positions."""
 
     def __init__(self, dim: int, vocabulary: int, length: int) -> None:
-        """``length`` is the longest text in tokens."""
+        """Build the embeddings; ``length`` is the longest text in tokens."""
         super().__init__()
         self.token_embedding = nn.Embedding(vocabulary, dim)
         self.position_embedding = nn.Embedding(length, dim)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """(n, T) -> (n, T, D)."""
+        """Embed ids int64 (n, T): (n, T, D)."""
         words: Tensor = self.token_embedding(ids)
         return words + self.position_embedding.weight[: ids.shape[1]]
 
 
 class TextModel(nn.Module):
-    """The text transformer."""
+    """Text transformer without its projection."""
 
     def __init__(self, sizes: Sizes, vocabulary: int, length: int) -> None:
-        """All random."""
+        """Build the transformer with random weights."""
         super().__init__()
         self.embeddings = TextEmbeddings(sizes.dim, vocabulary, length)
         self.encoder = Encoder(sizes)
@@ -224,17 +246,21 @@ class TextModel(nn.Module):
 
 
 class TextTower(nn.Module):
-    """Text into the shared space."""
+    """Tower that maps text into the shared space."""
 
     def __init__(self, sizes: Sizes, vocabulary: int, length: int) -> None:
-        """All random."""
+        """Build the tower with random weights."""
         super().__init__()
         self.sizes, self.length = sizes, length
         self.text_model = TextModel(sizes, vocabulary, length)
         self.text_projection = nn.Linear(sizes.dim, sizes.projected, bias=False)
 
     def tokens(self, ids: Tensor) -> Tensor:
-        """(n, T) numbers, padded behind the first of the largest -> (n, T, D), normed."""
+        """Return the normed tokens (n, T, D) of texts.
+
+        Args:
+            ids: int64 (n, T); a text ends at its first largest id, padding follows.
+        """
         positions = torch.arange(ids.shape[1], device=ids.device)
         is_word = positions <= ids.argmax(1)[:, None]  # (n, T)
         mask = is_word[:, None, None] & (positions <= positions[:, None])  # (n, 1, T, T)
@@ -245,10 +271,18 @@ class TextTower(nn.Module):
         return out
 
     def last(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        """(n, T, D) -> (n, D): the state at the end of the text, which has the largest number."""
+        """Return the token at the end of each text, where its id is largest.
+
+        Args:
+            tokens: (n, T, D) from :meth:`tokens`.
+            ids: int64 (n, T).
+
+        Returns:
+            (n, D).
+        """
         return tokens[torch.arange(len(ids), device=ids.device), ids.argmax(1)]
 
     def pooled(self, last: Tensor) -> Tensor:
-        """(n, D) -> (n, projected)."""
+        """Project the last tokens (n, D) into the shared space: (n, projected)."""
         out: Tensor = self.text_projection(last)
         return out

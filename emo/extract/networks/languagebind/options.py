@@ -1,4 +1,4 @@
-"""The options of the backbone ``languagebind``."""
+"""Options of the backbone ``languagebind``."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,12 +11,12 @@ OPTION_OF = {
     "image": "image_weights",
     "text": "weights",
 }
-"""The option which says where a stream's tower lies."""
+"""Stream -> the option with the repository of its tower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageBindOptions(WindowedOptions):
-    """What changes the tokens."""
+    """Options of :class:`emo.extract.backbones.languagebind.LanguageBind`."""
 
     weights: str = field(
         default="LanguageBind/LanguageBind_Video_FT",
@@ -32,12 +32,13 @@ class LanguageBindOptions(WindowedOptions):
     )
     streams: str = field(
         default="video,audio,text",
-        metadata={"help": "those wanted, of video,audio,image,text, with commas between"},
+        metadata={"help": "streams to compute, of video,audio,image,text, with commas between"},
     )
     level: Literal["pooled", "frames", "tokens"] = field(
         default="pooled",
         metadata={
-            "help": "pooled: in the shared space; frames: class tokens before it; tokens: all"
+            "help": "pooled: one token in the shared space; frames: class tokens before the "
+            "projection; tokens: all tokens"
         },
     )
 
@@ -52,10 +53,10 @@ class LanguageBindOptions(WindowedOptions):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The streams wanted."""
+        """Selected streams."""
         return chosen_streams(self.streams, OPTION_OF)
 
     @property
     def pictures(self) -> list[str]:
-        """The streams wanted that are made of frames."""
+        """Selected streams that are computed from frames."""
         return [name for name in ("video", "image") if name in self.parts]

@@ -1,4 +1,4 @@
-"""Small random LanguageBind repositories, written as the original code writes them, for tests."""
+"""Write small random LanguageBind repositories in the original format, for tests."""
 
 import json
 import re
@@ -36,14 +36,16 @@ def write_repository(
     vision: Mapping[str, Any] = {},
     text: Mapping[str, Any] = {},
 ) -> None:
-    """``config.json``, ``pytorch_model.bin`` and the tokenizer's files; video has adapters.
+    """Write ``config.json``, ``pytorch_model.bin`` and the tokenizer's files of one tower.
+
+    The weights of ``video`` include LoRA adapters.
 
     Args:
-        folder: made here.
-        stream: ``video``, ``audio`` or ``image``; each has a text tower beside it.
+        folder: folder to create.
+        stream: ``video``, ``audio`` or ``image``; each comes with a text tower.
         projected: width of the shared space.
-        vision: sizes of the tower other than the tiny ones.
-        text: those of the text tower.
+        vision: entries of ``vision_config`` that differ from the tiny ones.
+        text: entries of ``text_config`` that differ from the tiny ones.
     """
     folder.mkdir(parents=True)
     words = _vocabulary()
@@ -65,7 +67,8 @@ def _tensors(config: Config, stream: str) -> dict[str, Tensor]:
     tensors = {"logit_scale": torch.tensor(2.6592)}
     for tower in towers:
         for name, value in tower.state_dict().items():
-            spread = 0.2 if value.ndim < 2 else 0.8 / value[0].numel() ** 0.5  # keeps its size
+            # the division keeps the size of the activations from layer to layer
+            spread = 0.2 if value.ndim < 2 else 0.8 / value[0].numel() ** 0.5
             tensors[name] = value + torch.randn(value.shape) * spread
     return _with_adapters(tensors) if stream == "video" else tensors
 

@@ -1,4 +1,4 @@
-"""Video-LLaMA: its video and audio branches, checkpoints and options.
+"""Video-LLaMA: video and audio branches, checkpoints and options.
 
 Read first: network.py.
 """

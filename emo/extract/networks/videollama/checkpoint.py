@@ -1,7 +1,7 @@
-"""Reads the files that make up a Video-LLaMA, each under the names its authors gave.
+"""Read the weight files of Video-LLaMA and load them into our modules.
 
-All tensors get the names of the original whole model, in the order in which it loads the files;
-:func:`original` tells the name of one of ours there.
+The tensors of all files are merged under the names of the original whole model, in the order in
+which it loads the files. :func:`original` maps our names to those.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,16 +14,13 @@ from torch import Tensor
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import fill, read_tensors
 from emo.extract.networks.imagebind.network import TowerSizes
-from emo.extract.networks.videollama.network import (
-    AudioBranch,
-    QFormerSizes,
-    VideoBranch,
-    VisionSizes,
-)
+from emo.extract.networks.videollama.network import AudioBranch, VideoBranch, VisionSizes
+from emo.extract.networks.videollama.qformer import QFormerSizes
 
 PREFIXES = {"eva_vit_g.pth": "visual_encoder.", "imagebind_huge.pth": "audio_encoder."}
+"""File -> prefix of its tensors in the whole model."""
 _AUDIO = "audio_encoder.modality_"
-_NAMES = (  # ours, theirs; in this order
+_NAMES = (  # parts of our names and of the original ones, replaced in this order
     ("visual_encoder.embeddings.class_embedding", "visual_encoder.cls_token"),
     ("visual_encoder.embeddings.position_embedding", "visual_encoder.pos_embed"),
     ("visual_encoder.embeddings.patch_embedding.", "visual_encoder.patch_embed.proj."),
@@ -47,7 +44,7 @@ _NAMES = (  # ours, theirs; in this order
 
 
 def original(name: str) -> str:
-    """The original name of one of our tensors.
+    """Return the original name of one of our tensors.
 
     >>> original("video_Qformer.bert.encoder.layer.0.attention.attention.key.bias")
     'video_Qformer.bert.encoder.layer.0.attention.self.key.bias'
@@ -58,9 +55,10 @@ def original(name: str) -> str:
 
 
 def read_merged(paths: Iterable[Path]) -> dict[str, Tensor]:
-    """The tensors of several files under the names of the whole model; later files win.
+    """Read several files into one table under the names of the whole model.
 
-    Of ``imagebind_huge.pth`` only the audio tower is kept.
+    A later file replaces tensors of an earlier one. Of ``imagebind_huge.pth`` only the audio tower
+    is kept.
     """
     merged = {}
     for path in paths:
@@ -74,20 +72,20 @@ def read_merged(paths: Iterable[Path]) -> dict[str, Tensor]:
 def load_branch(
     stream: str, paths: Sequence[Path], config: Mapping[str, Any]
 ) -> VideoBranch | AudioBranch:
-    """The branch of ``video`` or ``audio`` with its weights, all sizes read from them.
+    """Build a branch with its weights, in the sizes that the shapes of the weights tell.
 
     Args:
-        stream: which.
-        paths: in the order of loading; tensors that no module has are ignored.
-        config: what shapes do not tell, for other models than the published ones, such as
+        stream: ``video`` or ``audio``.
+        paths: files in the order of loading; tensors of other modules are ignored.
+        config: sizes that shapes do not tell, for models unlike the published ones, such as
             ``{"qformer": {"num_attention_heads": 4}}``.
 
     Raises:
-        WeightsError: a tensor is missing; names it.
+        WeightsError: a tensor is missing.
     """
     names = ", ".join(path.name for path in paths)
     known = _Known(read_merged(paths), where=f"{paths[0].parent} ({names})")
-    with torch.device("meta"):  # random weights for 1e9 parameters take a minute
+    with torch.device("meta"):  # initialising 1e9 parameters would take a minute
         branch = empty_branch(stream, known, config)
     branch.to_empty(device="cpu")
     tensors = {name: checkpoint_tensor(known, original(name)) for name in branch.state_dict()}
@@ -98,7 +96,13 @@ def load_branch(
 def empty_branch(
     stream: str, known: Mapping[str, Tensor], config: Mapping[str, Any]
 ) -> VideoBranch | AudioBranch:
-    """The branch in the sizes of the checkpoint's tensors, with random weights."""
+    """Build a branch in the sizes of the checkpoint's tensors, with random weights.
+
+    Args:
+        stream: ``video`` or ``audio``.
+        known: tensors by their original names.
+        config: sizes that shapes do not tell.
+    """
     if stream == "video":
         return VideoBranch(
             VisionSizes.of(known, config.get("vit", {})),
@@ -116,7 +120,7 @@ def empty_branch(
 
 
 def checkpoint_tensor(known: Mapping[str, Tensor], name: str) -> Tensor:
-    """By its original name; a bias of all of queries, keys and values is put together."""
+    """Return a tensor by its original name; the bias of queries, keys and values is assembled."""
     if not name.endswith(".attn.qkv.bias"):
         return known[name]
     query, value = (known[name.replace("qkv.bias", f"{kind}_bias")] for kind in "qv")
@@ -124,11 +128,13 @@ def checkpoint_tensor(known: Mapping[str, Tensor], name: str) -> Tensor:
 
 
 class _Known(dict[str, Tensor]):
-    """Tensors by name; a missing one is an error that names it."""
+    """Tensors by name; reading a missing one raises a WeightsError that names it."""
 
     def __init__(self, tensors: Mapping[str, Tensor], where: str) -> None:
         super().__init__(tensors)
         self.where = where
 
     def __missing__(self, name: str) -> Tensor:
-        raise WeightsError(f"{self.where}: the tensor {name!r} is missing; other weights?")
+        raise WeightsError(
+            f"{self.where}: the tensor {name!r} is missing; are these weights of another model?"
+        )

@@ -1,6 +1,6 @@
-"""Video-LLaMA's video and audio branches, from pixels and spectrograms to its language model.
+"""Video-LLaMA's video and audio branches: pixels and spectrograms to inputs of its language model.
 
-Attributes that hold a Q-Former or a projection carry the names of the original checkpoint.
+Attributes that hold a Q-Former or a projection have the names of the original checkpoint.
 Source: Zhang et al. 2023 (arXiv:2306.02858); Li et al. 2023 (arXiv:2301.12597) for BLIP-2.
 """
 
@@ -11,38 +11,44 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import (
-    Blip2QFormerConfig,
-    Blip2QFormerModel,
-    Blip2VisionConfig,
-    Blip2VisionModel,
-)
+from transformers import Blip2VisionConfig, Blip2VisionModel
 
 from emo.errors import WeightsError
 from emo.extract.networks.imagebind.inputs import AUDIO_PIECES
 from emo.extract.networks.imagebind.network import ImageBindAudio, TowerSizes, count_layers
+from emo.extract.networks.videollama.qformer import QFormer, QFormerSizes
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
 _BLOCKS = 39  # the 40th block of EVA ViT-g is not used
-_VISION_HEAD, _QFORMER_HEAD = 88, 64  # widths of a head
+_HEAD = 88  # width of an attention head of EVA ViT-g
 
 
 @dataclass(frozen=True)
 class VisionSizes:
-    """Widths and counts of the vision transformer."""
+    """Sizes of the vision transformer."""
 
     image: int
-    """Pixels, side of an image."""
+    """Side of an image in pixels."""
     patch: int
+    """Side of a patch in pixels."""
     width: int
+    """Width of the transformer."""
     layers: int
+    """Number of transformer blocks."""
     heads: int
+    """Attention heads of a block."""
     hidden: int
+    """Width inside the MLP of a block."""
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> Self:
-        """Read from the shapes of the checkpoint; ``config`` knows the heads of other models."""
+        """Read the sizes from the shapes of the checkpoint's tensors.
+
+        Args:
+            tensors: tensors by their original names.
+            config: sizes that shapes do not tell, for models unlike the published one.
+        """
         patches, width = tensors["visual_encoder.pos_embed"].shape[1:]
         patch = tensors["visual_encoder.patch_embed.proj.weight"].shape[-1]
         layers = min(_BLOCKS, count_layers(tensors, "visual_encoder.blocks."))
@@ -51,73 +57,13 @@ class VisionSizes:
             patch=patch,
             width=width,
             layers=config.get("depth", layers),
-            heads=config.get("num_heads", width // _VISION_HEAD),
+            heads=config.get("num_heads", width // _HEAD),
             hidden=len(tensors["visual_encoder.blocks.0.mlp.fc1.weight"]),
         )
 
 
-@dataclass(frozen=True)
-class QFormerSizes:
-    """Widths and counts of a Q-Former."""
-
-    queries: int
-    """Learned queries: the tokens that come out."""
-    width: int
-    layers: int
-    heads: int
-    hidden: int
-    memory: int
-    """Width of the tokens it reads."""
-    frequency: int
-    """Every so many layers one reads the memory, from the first on."""
-
-    @classmethod
-    def of(
-        cls, tensors: Mapping[str, Tensor], prefix: str, frequency: int, config: Mapping[str, Any]
-    ) -> Self:
-        """Read from the shapes of the checkpoint; ``prefix`` is "", "video_" or "audio_"."""
-        queries, width = tensors[f"{prefix}query_tokens"].shape[1:]
-        layers = f"{prefix}Qformer.bert.encoder.layer."
-        return cls(
-            queries=queries,
-            width=width,
-            layers=config.get("num_hidden_layers", count_layers(tensors, layers)),
-            heads=config.get("num_attention_heads", width // _QFORMER_HEAD),
-            hidden=len(tensors[f"{layers}0.intermediate_query.dense.weight"]),
-            memory=tensors[f"{layers}0.crossattention.self.key.weight"].shape[1],
-            frequency=config.get("cross_attention_freq", frequency),
-        )
-
-
-class QFormer(nn.Module):
-    """Learned queries that read tokens: (n, T, memory) -> (n, queries, width)."""
-
-    def __init__(self, sizes: QFormerSizes) -> None:
-        """Random weights."""
-        super().__init__()
-        self.queries = nn.Parameter(torch.zeros(1, sizes.queries, sizes.width))
-        self.bert = Blip2QFormerModel(
-            Blip2QFormerConfig(
-                hidden_size=sizes.width,
-                num_hidden_layers=sizes.layers,
-                num_attention_heads=sizes.heads,
-                intermediate_size=sizes.hidden,
-                cross_attention_frequency=sizes.frequency,
-                encoder_hidden_size=sizes.memory,
-            )
-        )
-
-    def forward(self, memory: Tensor) -> Tensor:
-        """As the class says; no masks."""
-        queries = self.queries.expand(len(memory), -1, -1)
-        read: Tensor = self.bert(
-            query_embeds=queries, encoder_hidden_states=memory
-        ).last_hidden_state
-        return read
-
-
 class VideoBranch(nn.Module):
-    """Frames one by one, then those of a window together."""
+    """Branch that reads each frame by itself, then the frames of a window together."""
 
     def __init__(
         self,
@@ -128,7 +74,15 @@ class VideoBranch(nn.Module):
         positions: int,
         llama_width: int,
     ) -> None:
-        """Random weights."""
+        """Build the branch with random weights.
+
+        Args:
+            vision: sizes of the vision transformer.
+            frame: sizes of the Q-Former of one frame.
+            window: sizes of the Q-Former of a window.
+            positions: most frames of a window.
+            llama_width: width of the language model.
+        """
         super().__init__()
         self.visual_encoder = Blip2VisionModel(
             Blip2VisionConfig(
@@ -148,7 +102,11 @@ class VideoBranch(nn.Module):
         self.llama_proj = nn.Linear(window.width, llama_width)
 
     def check(self, frames: int, size: int) -> None:
-        """Raise WeightsError when the weights cannot take so many frames of so many pixels."""
+        """Check that the weights fit the number of frames and their side in pixels.
+
+        Raises:
+            WeightsError: they do not.
+        """
         most, image = self.video_frame_position_embedding.num_embeddings, self.image
         if frames > most or size != image:
             raise WeightsError(
@@ -157,38 +115,52 @@ class VideoBranch(nn.Module):
             )
 
     def pieces(self, frames: Tensor) -> Tensor:
-        """uint8 (n, H, W, 3) -> (n, queries, width)."""
-        return self.seen(normalise(frames))
+        """Encode each frame by itself: uint8 (n, H, W, 3) -> (n, queries, width)."""
+        return self.encoded_frames(normalise(frames))
 
-    def seen(self, pixels: Tensor) -> Tensor:
-        """Normalised (n, 3, H, W) -> (n, queries, width)."""
+    def encoded_frames(self, pixels: Tensor) -> Tensor:
+        """Encode normalised frames: float32 (n, 3, H, W) -> (n, queries, width)."""
         # not pooler_output, which is normalised twice
         read: Tensor = self.Qformer(self.visual_encoder(pixels).last_hidden_state)
         return read
 
-    def placed(self, pieces: Tensor) -> Tensor:
-        """(n, F, queries, width) of F frames -> (n, F * queries, width), their places added."""
+    def with_positions(self, pieces: Tensor) -> Tensor:
+        """Add the embedding of each frame's position and join the F frames of a window.
+
+        Args:
+            pieces: (n, F, queries, width).
+
+        Returns:
+            (n, F * queries, width).
+        """
         positions = self.video_frame_position_embedding.weight[: pieces.shape[1], None]
         return (pieces + positions).flatten(1, 2)
 
     def windows(self, pieces: Tensor) -> Tensor:
-        """(n, F, queries, width) -> (n, video queries, width)."""
-        read: Tensor = self.video_Qformer(self.placed(pieces))
+        """Encode windows of F frames: (n, F, queries, width) -> (n, video queries, width)."""
+        read: Tensor = self.video_Qformer(self.with_positions(pieces))
         return read
 
     def projected(self, pieces: Tensor) -> Tensor:
-        """(n, F, queries, width) -> (n, video queries, llama width)."""
+        """Encode windows and project them: (n, F, queries, width) -> (n, video queries, D)."""
         tokens: Tensor = self.llama_proj(self.windows(pieces))
         return tokens
 
 
 class AudioBranch(nn.Module):
-    """Pieces of 2 s one by one, then those of a window together."""
+    """Branch that reads each piece of 2 s by itself, then the pieces of a window together."""
 
     def __init__(
         self, tower: TowerSizes, window: QFormerSizes, *, positions: int, llama_width: int
     ) -> None:
-        """Random weights."""
+        """Build the branch with random weights.
+
+        Args:
+            tower: sizes of ImageBind's audio tower.
+            window: sizes of the Q-Former of a window.
+            positions: most pieces of a window.
+            llama_width: width of the language model.
+        """
         super().__init__()
         self.audio_encoder = ImageBindAudio(tower)
         self.audio_position_embedding = nn.Embedding(positions, tower.dim)
@@ -196,31 +168,39 @@ class AudioBranch(nn.Module):
         self.audio_llama_proj = nn.Linear(window.width, llama_width)
 
     def check(self, frames: int, size: int) -> None:
-        """Raise WeightsError when the weights cannot take as many pieces as there are."""
-        if self.audio_position_embedding.num_embeddings < AUDIO_PIECES:
-            raise WeightsError(f"videollama: expected places for {AUDIO_PIECES} pieces of audio")
+        """Check that the weights fit the number of pieces; the arguments are not used.
+
+        Raises:
+            WeightsError: they do not.
+        """
+        most = self.audio_position_embedding.num_embeddings
+        if most < AUDIO_PIECES:
+            raise WeightsError(
+                f"videollama: expected weights for {AUDIO_PIECES} pieces of audio, these take up "
+                f"to {most}"
+            )
 
     def pieces(self, mels: Tensor) -> Tensor:
-        """(n, 1, mels, frames) -> (n, dim)."""
-        heard: Tensor = self.audio_encoder(mels)
-        return heard
+        """Encode each piece by itself: float32 (n, 1, mels, T) -> (n, dim)."""
+        embedded: Tensor = self.audio_encoder(mels)
+        return embedded
 
-    def placed(self, pieces: Tensor) -> Tensor:
-        """(n, P, dim) of P pieces, their places added."""
+    def with_positions(self, pieces: Tensor) -> Tensor:
+        """Add the embedding of each piece's position: (n, P, dim), the shape stays."""
         return pieces + self.audio_position_embedding.weight[: pieces.shape[1]]
 
     def windows(self, pieces: Tensor) -> Tensor:
-        """(n, P, dim) -> (n, audio queries, width)."""
-        read: Tensor = self.audio_Qformer(self.placed(pieces))
+        """Encode windows of P pieces: (n, P, dim) -> (n, audio queries, width)."""
+        read: Tensor = self.audio_Qformer(self.with_positions(pieces))
         return read
 
     def projected(self, pieces: Tensor) -> Tensor:
-        """(n, P, dim) -> (n, audio queries, llama width)."""
+        """Encode windows and project them: (n, P, dim) -> (n, audio queries, D)."""
         tokens: Tensor = self.audio_llama_proj(self.windows(pieces))
         return tokens
 
 
 def normalise(frames: Tensor) -> Tensor:
-    """(n, H, W, 3) uint8 -> (n, 3, H, W) float32 as CLIP's."""
+    """Normalise frames by CLIP's mean and deviation: uint8 (n, H, W, 3) -> (n, 3, H, W)."""
     mean, std = (torch.tensor(numbers, device=frames.device) for numbers in (_MEAN, _STD))
     return ((frames.float() / 255 - mean) / std).permute(0, 3, 1, 2)

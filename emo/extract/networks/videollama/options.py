@@ -1,4 +1,4 @@
-"""The options of Video-LLaMA."""
+"""Options of the backbone ``videollama``."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ STREAMS = ("video", "audio", "text")
 
 @dataclass(frozen=True, kw_only=True)
 class VideoLlamaOptions(WindowedOptions):
-    """What changes the tokens."""
+    """Options of :class:`emo.extract.backbones.videollama.VideoLlama`."""
 
     weights: str = field(
         default="DAMO-NLP-SG/Video-LLaMA-2-13B-Finetuned",
@@ -20,15 +20,17 @@ class VideoLlamaOptions(WindowedOptions):
         },
     )
     streams: str = field(
-        default="video,audio,text", metadata={"help": "those wanted, with commas between"}
+        default="video,audio,text", metadata={"help": "streams to compute, with commas between"}
     )
     layer: Literal["qformer", "llama"] = field(
         default="qformer",
-        metadata={"help": "before or after the (linear) projection to the language model"},
+        metadata={
+            "help": "qformer: before the linear projection to the language model; llama: after it"
+        },
     )
-    frames: int = field(default=8, metadata={"help": "frames of a clip or window, 1 to 32"})
+    frames: int = field(default=8, metadata={"help": "frames per clip or window, 1 to 32"})
     size: int = field(
-        default=224, metadata={"help": "pixels, side of the frames; that of the weights"}
+        default=224, metadata={"help": "side of the frames in pixels; the weights fix it"}
     )
 
     def __post_init__(self) -> None:
@@ -46,5 +48,5 @@ class VideoLlamaOptions(WindowedOptions):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The streams wanted."""
+        """Selected streams."""
         return chosen_streams(self.streams, STREAMS)

@@ -1,4 +1,4 @@
-"""A small Video-LLaMA of random weights, in files and under names like the original's."""
+"""Write a small random Video-LLaMA with the files and names of the original, for tests."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,8 @@ from torch import Tensor, nn
 
 from emo.extract.networks.imagebind.network import TowerSizes
 from emo.extract.networks.videollama.checkpoint import original
-from emo.extract.networks.videollama.network import (
-    AudioBranch,
-    QFormerSizes,
-    VideoBranch,
-    VisionSizes,
-)
+from emo.extract.networks.videollama.network import AudioBranch, VideoBranch, VisionSizes
+from emo.extract.networks.videollama.qformer import QFormerSizes
 
 IMAGE = 32
 _WORDS = ["<unk>", "What", "is", "this", ",", "number", "0", "1", "2", "?!"]
@@ -31,7 +27,7 @@ _HEADS = {
 
 
 def write_branches(folder: Path) -> None:
-    """All files but those of the language model."""
+    """Write the weights of both branches and a config.json."""
     video = _originals(_video())
     audio = _originals(_audio())
     vision = _taken(video, "visual_encoder.")
@@ -46,7 +42,7 @@ def write_branches(folder: Path) -> None:
 
 
 def write_llama(folder: Path, width: int = 24) -> None:
-    """Word embeddings and a tokenizer that splits at spaces."""
+    """Write a language model: word embeddings and a tokenizer that splits at spaces."""
     folder.mkdir()
     table = torch.randn(len(_WORDS), width)
     save_file({"model.embed_tokens.weight": table}, folder / "model.safetensors")
@@ -71,6 +67,7 @@ def _audio() -> AudioBranch:
 
 
 def _originals(branch: nn.Module) -> dict[str, Tensor]:
+    """Make random tensors for a branch, by their original names."""
     tensors = {}
     for name, tensor in branch.state_dict().items():
         values = torch.randn(tensor.shape) / 5
@@ -85,6 +82,6 @@ def _originals(branch: nn.Module) -> dict[str, Tensor]:
 
 
 def _taken(tensors: dict[str, Tensor], *prefixes: str, cut: bool = True) -> dict[str, Tensor]:
-    """Moves the tensors under these prefixes into a table of their own, without the prefix."""
+    """Move the tensors with these prefixes into a new table; ``cut`` removes the prefix."""
     names = [name for name in tensors if name.startswith(prefixes)]
     return {name[len(prefixes[0]) if cut else 0 :]: tensors.pop(name) for name in names}

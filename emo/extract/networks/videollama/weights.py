@@ -1,8 +1,9 @@
-"""Which files make up a Video-LLaMA, and the widths that they tell; builds no network.
+"""List the weight files of Video-LLaMA and read widths from them, without building a network.
 
-All lie in one folder: those of the two branches under the names of their releases, and the
-language model (tokenizer and the shard with its word embeddings) in a folder of its own therein.
-A ``config.json`` beside them tells the numbers of heads of models unlike the published ones.
+All files are in one folder: those of the two branches under the names of their releases, and the
+language model (tokenizer and the shard with its word embeddings) in a sub-folder. A
+``config.json`` beside them gives the sizes that shapes do not tell, for models unlike the published
+ones.
 """
 
 from dataclasses import replace
@@ -31,7 +32,7 @@ FILES = {  # in the order in which the original loads them; the last one holds t
 _PROJECTIONS = {"video": "llama_proj.weight", "audio": "audio_llama_proj.weight"}
 CONFIG = WeightFile(("config.json",), is_optional=True)
 TOKENIZER = WeightFile(("*/tokenizer.json",))
-_SHARDS = (  # those that begin with the word embeddings
+_SHARDS = (  # first shards, which hold the word embeddings
     "*/model.safetensors",
     "*/model-00001-of-*.safetensors",
     "*/pytorch_model.bin",
@@ -41,7 +42,14 @@ _WORDS = "model.embed_tokens.weight"
 
 
 def videollama_files(stream: str, source: str) -> list[WeightFile]:
-    """Those of one stream; releases on plain web servers may also lie in torch's own cache."""
+    """Return the files of one stream.
+
+    Files that are published on plain web servers may also be in torch's own cache.
+
+    Args:
+        stream: ``video``, ``audio`` or ``text``.
+        source: folder or hub id of the weights.
+    """
     if stream == "text":
         return [TOKENIZER, shard(source)]
     is_local = Path(source).expanduser().exists()
@@ -54,10 +62,10 @@ def videollama_files(stream: str, source: str) -> list[WeightFile]:
 
 
 def only(found: Found, file: WeightFile) -> Path:
-    """The one path of an entry.
+    """Return the path of a file that must match exactly one.
 
     Raises:
-        WeightsError: several files match, and only the user knows which is meant.
+        WeightsError: none or several match.
     """
     paths = found.paths[file.label]
     if len(paths) != 1:
@@ -67,7 +75,7 @@ def only(found: Found, file: WeightFile) -> Path:
 
 
 def shard(source: str) -> WeightFile:
-    """The file of the language model that holds the word embeddings: as its index says."""
+    """Return the language model's file with the word embeddings, found by the model's index."""
     indices = [
         path
         for candidate in candidates_of(source)
@@ -82,12 +90,12 @@ def shard(source: str) -> WeightFile:
 
 
 def word_embeddings(source: str, found: Found) -> Tensor:
-    """(words, D) of the language model, as stored."""
+    """Read the word embeddings of the language model, (words, D) in the stored type."""
     return _expected(only(found, shard(source)), _WORDS)
 
 
 def projection(found: Found, stream: str) -> Tensor:
-    """(llama width, Q-Former width) of ``video`` or ``audio``.
+    """Read the projection of ``video`` or ``audio``, (width of the language model, Q-Former width).
 
     Raises:
         WeightsError: the checkpoint has no projection.
@@ -98,5 +106,7 @@ def projection(found: Found, stream: str) -> Tensor:
 def _expected(path: Path, name: str) -> Tensor:
     tensor = read_tensor(path, name)
     if tensor is None:
-        raise WeightsError(f"{path}: the tensor {name!r} is missing; other weights?")
+        raise WeightsError(
+            f"{path}: the tensor {name!r} is missing; are these weights of another model?"
+        )
     return tensor

@@ -1,0 +1,257 @@
+"""The command `emo fit-head`: fit, search, cross-validate or ablate a head on stored features."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer import Option
+
+from emo.commands.heads import keep_imports
+from emo.commands.options import Columns, Manifests, Root, pairs, written
+from emo.commands.sections import SectionedCommand, examples
+from emo.table import fit_lines
+
+
+class _FitCommand(SectionedCommand):
+    """The help of `emo fit-head`."""
+
+    sections: ClassVar[Mapping[str, str]] = {
+        "Data": "features stream scaling target task target_weight column root allow_missing "
+        "max_samples cut",
+        "Head": "head preset option init",
+        "Training": "epochs batch_size learning_rate weight_decay label_smoothing class_weights "
+        "patience warmup decay focal mixup mixup_probability spec_augment modality_dropout "
+        "accumulate bf16",
+        "Several fits": "seeds cv is_ablation search missing threads",
+        "Going on": "out resume interval_over all_probabilities",
+    }
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to ``app``."""
+    app.command(
+        cls=_FitCommand,
+        epilog=examples(
+            "emo fit-head m.csv --stream classic/audio --seeds 5 --out runs/audio",
+            "emo fit-head m.csv --target emotion --cv speaker --out runs/speakers",
+        ),
+    )(fit_head)
+
+
+def fit_head(
+    manifest: Manifests = Path("manifest.csv"),
+    features: Annotated[
+        list[str],
+        Option(metavar="STORE", help="A store from `emo extract`; repeat to join several."),
+    ] = ["features"],
+    stream: Annotated[
+        list[str],
+        Option(
+            metavar="RECIPE/STREAM",
+            help="Features to read; RECIPE alone: all of it; repeat; default: all in the stores.",
+        ),
+    ] = [],
+    scaling: Annotated[
+        list[str],
+        Option(
+            metavar="STREAM=HOW",
+            help="raw, unit, unit*FACTOR or unit*logit_scale instead of standardised; repeat.",
+        ),
+    ] = [],
+    target: Annotated[
+        list[str], Option(metavar="COLUMN", help="Column to predict; repeat; default: label.")
+    ] = [],
+    task: Annotated[
+        list[str],
+        Option(
+            metavar="COLUMN=TASK",
+            help="classify, multilabel, regress or pairs, for one target or, as TASK, for all; "
+            "default: told by the cells; repeat.",
+        ),
+    ] = [],
+    target_weight: Annotated[
+        list[str],
+        Option(metavar="COLUMN=X", help="Factor of a target in the loss; repeat."),
+    ] = [],
+    column: Columns = [],
+    root: Root = None,
+    interval_over: Annotated[
+        str | None,
+        Option(
+            metavar="COLUMN",
+            help="What intervals are drawn over: a column, dialogue or clip; default: dialogues "
+            "if there are any, else clips.",
+        ),
+    ] = None,
+    all_probabilities: Annotated[
+        bool,
+        Option("--all-probabilities", help="Keep those of more than 100 classes in the tables."),
+    ] = False,
+    allow_missing: Annotated[
+        float | None,
+        Option(metavar="SHARE", help="Share of clips that may lack features; default: 0.05."),
+    ] = None,
+    max_samples: Annotated[
+        int | None,
+        Option(metavar="N", help="Clips of each split, at most, for a quick look."),
+    ] = None,
+    cut: Annotated[
+        str | None,
+        Option(
+            metavar="HOW",
+            help="Cut splits that the manifest lacks by groups of speakers and dialogues (the "
+            "default) or by single clips.",
+        ),
+    ] = None,
+    head: Annotated[
+        str | None,
+        Option(metavar="NAME", help="A head of `emo list heads`; default: attention_pool."),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        Option(metavar="NAME", help="Streams, head and options of one of `emo list presets`."),
+    ] = None,
+    option: Annotated[
+        list[str],
+        Option(
+            "-o",
+            metavar="NAME=VALUE",
+            help="An option of the head, see `emo list heads NAME`; repeat.",
+        ),
+    ] = [],
+    init: Annotated[
+        list[str],
+        Option(metavar="RUN", help="A run of this head on one stream to start from; repeat."),
+    ] = [],
+    epochs: Annotated[
+        int | None,
+        Option(metavar="N", help="Passes over the training clips, at most; default: 100."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, Option(metavar="N", help="Clips, or dialogues, of a batch; default: 32.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, Option(metavar="RATE", help="Learning rate of AdamW; default: 0.001.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, Option(metavar="NUMBER", help="Weight decay of AdamW; default: 0.01.")
+    ] = None,
+    label_smoothing: Annotated[
+        float | None,
+        Option(metavar="SHARE", help="Share of the truth spread over all classes; default: 0."),
+    ] = None,
+    class_weights: Annotated[
+        bool, Option("--class-weights", help="Weight the loss by inverse class frequency.")
+    ] = False,
+    patience: Annotated[
+        int | None,
+        Option(metavar="N", help="Epochs without a better val score, then stop; default: 12."),
+    ] = None,
+    warmup: Annotated[
+        float | None,
+        Option(metavar="SHARE", help="Share of the steps in which the rate rises; default: 0."),
+    ] = None,
+    decay: Annotated[
+        str | None,
+        Option(metavar="CURVE", help="Fall of the rate: linear, cosine; default: constant."),
+    ] = None,
+    focal: Annotated[
+        float | None, Option(metavar="NUMBER", help="Exponent of the focal loss; default: 0.")
+    ] = None,
+    mixup: Annotated[
+        float | None, Option(metavar="ALPHA", help="Mixup's beta distribution; default: 0, none.")
+    ] = None,
+    mixup_probability: Annotated[
+        float | None, Option(metavar="SHARE", help="Share of the steps with mixup; default: 1.")
+    ] = None,
+    spec_augment: Annotated[
+        list[str],
+        Option(metavar="STREAM", help="A log-mel stream to mask while training; repeat."),
+    ] = [],
+    modality_dropout: Annotated[
+        float | None,
+        Option(metavar="SHARE", help="Share of streams left out while training; default: 0."),
+    ] = None,
+    accumulate: Annotated[
+        int | None, Option(metavar="N", help="Batches that make one step; default: 1.")
+    ] = None,
+    bf16: Annotated[bool, Option("--bf16", help="Run the head in bfloat16.")] = False,
+    seeds: Annotated[
+        int | None,
+        Option(metavar="N", help="Fits whose mean and std the table shows; default: 1."),
+    ] = None,
+    cv: Annotated[
+        str | None,
+        Option(
+            metavar="COLUMN|N",
+            help="Cross-validate: leave out each value of a column once, or make N folds.",
+        ),
+    ] = None,
+    is_ablation: Annotated[
+        bool,
+        Option("--ablate", help="Fit every subset of the streams, each to a folder in --out."),
+    ] = False,
+    search: Annotated[
+        int | None,
+        Option(metavar="N", help="Try N sets of options, and take the best on val."),
+    ] = None,
+    missing: Annotated[
+        bool, Option("--missing", help="Score with streams taken away, too.")
+    ] = False,
+    threads: Annotated[
+        int | None,
+        Option(metavar="N", help="Cores to use, for fits side by side; default: all."),
+    ] = None,
+    out: Annotated[
+        Path, Option(metavar="RUN", help="Folder of the run, to be written.", callback=written)
+    ] = Path("runs/latest"),
+    resume: Annotated[
+        bool, Option("--resume", help="Go on with what a killed fit left in --out.")
+    ] = False,
+) -> None:
+    """Fit a light head on stored features and show its scores."""
+    with keep_imports():
+        from emo.heads.fitting.fit import fit_head
+        from emo.heads.fitting.options_from_cli import fit_options
+        from emo.machine import lacks_bfloat16
+        from emo.manifest import read_manifest
+        from emo.store.backend.location import location
+
+    stores = [location(each) for each in features]
+    if bf16 and lacks_bfloat16():
+        print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
+              "so that it only costs time here", file=sys.stderr)  # fmt: skip
+    clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
+    given: dict[str, Any] = {
+        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+        "weight_decay": weight_decay, "label_smoothing": label_smoothing,
+        "patience": patience, "allow_missing": allow_missing, "warmup": warmup, "decay": decay,
+        "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
+        "modality_dropout": modality_dropout, "accumulate": accumulate,
+        "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
+        "cut": cut,
+        "class_weights": class_weights or None,
+        "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
+        "streams": tuple(stream) or None, "init": tuple(init) or None,
+        "missing": missing or None, "all_probabilities": all_probabilities or None,
+        "interval_over": interval_over,
+        "scaling": pairs(scaling, "--scaling") or None, "head": head,
+    }  # fmt: skip
+    options = fit_options(
+        {name: value for name, value in given.items() if value is not None},
+        targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
+    )  # fmt: skip
+    if is_ablation:
+        from emo.heads.fitting.ablate import ablate
+
+        print(fit_lines(ablate(clips, stores, out, options, by=cv, resume=resume).table()))
+        return
+    if cv is not None:
+        from emo.heads.fitting.cross_validate import cross_validate
+
+        found = cross_validate(clips, stores, out, options, by=cv, resume=resume)
+        print(fit_lines(found.table()))
+        return
+    print(fit_lines(fit_head(clips, stores, out, options, resume=resume).table()))

@@ -1,0 +1,162 @@
+"""Facts about plugins, read from their source files: nothing is imported, so it takes milliseconds.
+
+`emo list` shows one line for each plugin from here, and `emo extract --help` the options of the
+executors. Only literals can be read: a field's default and metadata, a class attribute.
+"""
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import emo
+from emo import plugins
+
+
+@dataclass(frozen=True)
+class OptionSource:
+    """One field of a plugin's ``Options``, as its source says."""
+
+    name: str
+    annotation: str
+    """The type as written, such as ``int | None``."""
+    default: Any
+    help: str
+    metavar: str | None
+    """Word for the value in the help; None: by the type."""
+
+
+@dataclass(frozen=True)
+class PluginSource:
+    """The source of one plugin."""
+
+    name: str
+    module: ast.Module
+    plugin: ast.ClassDef | None
+    """The plugin's class; None: the file holds no direct subclass of the contract."""
+
+    @property
+    def summary(self) -> str:
+        """First sentence of the plugin's docstring, or why the plugin cannot be imported."""
+        if library := self.missing_library:
+            return f"It cannot be imported here: the library {library} is not installed."
+        return first_sentence(ast.get_docstring(self.plugin or self.module) or "")
+
+    @cached_property
+    def missing_library(self) -> str | None:
+        """The first library that the file imports and that is not installed; None: none lacks."""
+        for library in _libraries(self.module):
+            if importlib.util.find_spec(library) is None:
+                return library
+        return None
+
+    @property
+    def bases(self) -> set[str]:
+        """Names of the plugin's base classes."""
+        return {ast.unparse(base) for base in self.plugin.bases} if self.plugin else set()
+
+    def attribute(self, name: str, default: str = "") -> str:
+        """Return a class attribute of the plugin that is a literal text."""
+        value = self._value_of(name)
+        return str(value.value) if isinstance(value, ast.Constant) else default
+
+    def options(self) -> list[OptionSource]:
+        """Return the fields of the plugin's ``Options``, a dataclass in the same file."""
+        value = self._value_of("Options")
+        name = value.id if isinstance(value, ast.Name) else ""
+        return [
+            _option(field)
+            for node in self.module.body
+            if isinstance(node, ast.ClassDef) and node.name == name
+            for field in node.body
+            if isinstance(field, ast.AnnAssign)
+        ]
+
+    def method(self, name: str) -> ast.FunctionDef | None:
+        """Return a method that the plugin's class defines itself."""
+        nodes = self.plugin.body if self.plugin else []
+        return next((n for n in nodes if isinstance(n, ast.FunctionDef) and n.name == name), None)
+
+    def _value_of(self, name: str) -> ast.expr | None:
+        for node in self.plugin.body if self.plugin else []:
+            if isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                if any(ast.unparse(target) == name for target in targets):
+                    return node.value
+        return None
+
+
+def read_plugins(package: str, contracts: set[str]) -> Iterator[PluginSource]:
+    """Read the plugins of a package, sorted by name.
+
+    Args:
+        package: such as ``emo.heads.library``.
+        contracts: names of the classes that a plugin may inherit from directly.
+    """
+    for name in plugins.available(package):
+        yield read_plugin(package, name, contracts)
+
+
+def read_plugin(package: str, name: str, contracts: set[str]) -> PluginSource:
+    """Read the file of one plugin; see :func:`read_plugins`."""
+    paths = (Path(root, *package.split(".")[1:], f"{name}.py") for root in emo.__path__)
+    path = next(path for path in paths if path.is_file())
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    found = [
+        node
+        for node in module.body
+        if isinstance(node, ast.ClassDef)
+        and not node.name.startswith("_")
+        and contracts & {ast.unparse(base) for base in node.bases}
+    ]
+    return PluginSource(name, module, found[0] if found else None)
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a docstring, in one line.
+
+    >>> first_sentence("Log-mel tokens (T, D), e.g. of\\nspeech. And more.")
+    'Log-mel tokens (T, D), e.g. of speech.'
+    """
+    paragraph = " ".join(text.split("\n\n")[0].split())
+    for end in range(len(paragraph)):
+        rest = paragraph[end + 1 :]
+        if paragraph[end] == "." and (not rest or (rest[0] == " " and rest[1:2].isupper())):
+            return paragraph[: end + 1]
+    return f"{paragraph}." if paragraph else ""
+
+
+def _option(field: ast.AnnAssign) -> OptionSource:
+    """Read ``name: type = field(default=…, metadata={…})``, or ``name: type = literal``."""
+    name = field.target.id if isinstance(field.target, ast.Name) else ""
+    default: ast.expr | None = field.value
+    metadata: dict[str, Any] = {}
+    if isinstance(field.value, ast.Call):
+        words = {keyword.arg: keyword.value for keyword in field.value.keywords}
+        default = words["default"]
+        metadata = ast.literal_eval(words["metadata"]) if "metadata" in words else {}
+    return OptionSource(
+        name,
+        ast.unparse(field.annotation),
+        None if default is None else ast.literal_eval(default),
+        metadata.get("help", ""),
+        metadata.get("metavar"),
+    )
+
+
+def _libraries(module: ast.Module) -> Iterator[str]:
+    """Yield the packages that a file imports at its top, without Python's own and ours."""
+    for node in module.body:
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        for name in names:
+            top = name.partition(".")[0]
+            if top != emo.__name__ and top not in sys.stdlib_module_names:
+                yield top

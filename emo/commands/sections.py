@@ -1,0 +1,75 @@
+"""The `--help` of a command: its options under titles, its examples one a line."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from typer.core import TyperCommand
+
+from emo.commands.executor_options import executor_flags, executor_help
+
+OF_EXECUTORS = "of executors"
+"""The title in :attr:`SectionedCommand.sections` where each executor's options are listed."""
+
+_LEFT = 26
+"""Characters of the left column at most; a longer flag has a line of its own."""
+
+
+class SectionedCommand(TyperCommand):
+    """A command whose help lists its options under titles."""
+
+    sections: ClassVar[Mapping[str, str]] = {}
+    """Title -> names of parameters. Those that are in none stand under "Options" at the end."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections of options.
+
+        Args:
+            ctx: the context of click, or of the copy of click inside typer.
+            formatter: collects the text.
+        """
+        records = {
+            parameter.name: _record(parameter, ctx)
+            for parameter in self.get_params(ctx)
+            if not getattr(parameter, "hidden", False)
+        }
+        arguments = [each.name for each in self.params if each.param_type_name == "argument"]
+        written = {"Arguments": [records.pop(name) for name in arguments if name in records]}
+        for title, names in self.sections.items():
+            if title == OF_EXECUTORS:
+                for name, (heading, lines) in executor_help().items():
+                    known = heading in written
+                    written.setdefault(
+                        heading if known else f"{heading} (--executor {name})", []
+                    ).extend(lines)
+                records = {k: v for k, v in records.items() if k not in executor_flags()}
+            else:
+                shown = [records.pop(name) for name in names.split() if name in records]
+                written.setdefault(title, []).extend(shown)
+        written.setdefault("Options", []).extend(records.values())
+        lengths = [len(typed) for lines in written.values() for typed, _ in lines]
+        left = max(length for length in lengths if length <= _LEFT)
+        for title, lines in written.items():
+            if lines:
+                with formatter.section(title):
+                    formatter.write_dl([(typed.ljust(left), text) for typed, text in lines])
+
+
+def _record(parameter: Any, ctx: Any) -> tuple[str, str]:
+    """Return the two columns of a parameter: how it is typed, and what it is."""
+    typed, text = parameter.get_help_record(ctx)
+    if parameter.param_type_name == "argument" and parameter.metavar:
+        typed = parameter.metavar
+    return typed, text
+
+
+def examples(*commands: str, more: str = "") -> str:
+    """Return the text below a help: one example a line, never wrapped, and then ``more``.
+
+    >>> print(examples("emo store ls features", "emo store ls s3://bucket/features"))
+    \b
+    Example: emo store ls features
+             emo store ls s3://bucket/features
+    """
+    lines = "\n         ".join(commands)
+    text = f"\b\nExample: {lines}"
+    return f"{text}\n\n{more}" if more else text

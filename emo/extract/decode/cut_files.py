@@ -1,0 +1,203 @@
+"""Tell from a file's headers whether it was cut, and where its tracks should have ended.
+
+Declared lengths are often wrong. So they count only where the format counts samples (FLAC, WAV …),
+or where the file is shorter in bytes than its own header says.
+"""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from av.container import InputContainer
+
+from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
+from emo.extract.decode.file_end import FileEnd, OpenFile
+from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
+from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
+
+_EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
+"""How much earlier than declared all tracks may end; the larger one counts."""
+
+
+def file_end(path: Path, container: InputContainer, stream: Any, reached_seconds: float) -> FileEnd:
+    """Return where a track should end, when the file's headers can be believed.
+
+    Args:
+        path: the file.
+        container: the file, read to its end.
+        stream: the track.
+        reached_seconds: where the track ended when it was read.
+    """
+    for names, look in _FORMATS.items():
+        if names & set(container.format.name.split(",")):
+            try:
+                with path.open("rb") as file:
+                    return look(OpenFile(path, file, container, stream, reached_seconds))
+            except (OSError, struct.error, IndexError, ValueError):
+                return FileEnd()
+    return FileEnd()
+
+
+def _counted(file: OpenFile) -> FileEnd:
+    """FLAC, WavPack, TTA: the header counts the samples."""
+    return FileEnd(file.track_seconds)
+
+
+def _mov(file: OpenFile) -> FileEnd:
+    """MP4: the index names the bytes of each packet, of a fragmented file those of a fragment."""
+    entries, boxes = file.stream.index_entries, mp4_boxes(file.path)
+    is_cut = bool(len(entries)) and entries[-1].pos + entries[-1].size > file.size
+    if "moof" in boxes:  # fragments: the index knows of those alone that are there
+        return FileEnd(is_cut=is_cut or not boxes["moof"])
+    return FileEnd(file.track_seconds if is_cut else None, is_cut)
+
+
+def _mp3(file: OpenFile) -> FileEnd:
+    """MP3: a header of the encoder counts the frames, if there is one.
+
+    FFmpeg replaces its count by a guess where the file is longer than that.
+    """
+    start, head = 0, file.at(0, 10)
+    if head[:3] == b"ID3":
+        start = 10 + sum((byte & 127) << 7 * (3 - k) for k, byte in enumerate(head[6:10]))
+    head, seconds = file.at(start, 4096), file.track_seconds
+    for mark, offset in ((b"Xing", 8), (b"Info", 8), (b"VBRI", 14)):
+        at = head.find(mark)
+        if at >= 0 and seconds is not None:
+            frames = int.from_bytes(head[at + offset : at + offset + 4], "big")
+            if mark == b"VBRI" or head[at + 7] & 1:
+                codec = file.stream.codec_context
+                # at most four frames are silence that encoders put before and after the sound
+                counted = max(0, frames - 4) * codec.frame_size / codec.sample_rate
+                slack = 5 * codec.frame_size / codec.sample_rate
+                return FileEnd(seconds if seconds < counted + slack else counted)
+    return FileEnd()
+
+
+def _ogg(file: OpenFile) -> FileEnd:
+    """Ogg: the last page carries a mark and the number of samples."""
+    pages = read_pages(file.path)
+    seconds, duration = file.track_seconds, file.stream.duration
+    if duration and any(page.granule == duration for page in pages.values()):
+        seconds = float(duration * file.stream.time_base) - origin_seconds(file.container)
+    return FileEnd(seconds, has_open_end(pages))
+
+
+def _avi(file: OpenFile) -> FileEnd:
+    """AVI: one or more RIFF chunks; the header counts the blocks of each track."""
+    at = 0
+    while file.at(at, 4) == b"RIFF":
+        at += 8 + struct.unpack("<I", file.at(at + 4, 4))[0]
+    is_cut = at > file.size
+    ends = float(file.stream.frames * file.stream.time_base)
+    return FileEnd(ends if is_cut and ends else None, is_cut)
+
+
+def _matroska(file: OpenFile) -> FileEnd:
+    """Matroska and WebM: the size of the segment, unless it was recorded live."""
+    position, (name, size) = 0, _ebml(file, 0)
+    while name != 0x18538067:
+        position = size
+        name, size = _ebml(file, position)
+    return _declared(file, is_cut=size > file.size)
+
+
+def _declared(file: OpenFile, *, is_cut: bool) -> FileEnd:
+    """Return the end that the headers declare, if the file is cut or all of its tracks end early.
+
+    All of them end early where damage keeps FFmpeg from reading on.
+    """
+    declared = file.file_seconds
+    if declared is None or is_cut:
+        return FileEnd(declared, is_cut)
+    most = declared - max(_EARLY_SECONDS, _EARLY_SHARE * declared)
+    if file.reached_seconds >= most or _last_seconds(file.path) >= most:
+        return FileEnd()
+    return FileEnd(declared)
+
+
+def _last_seconds(path: Path) -> float:
+    """Return where the last packet of any track ends, from the start of the file."""
+    last = 0.0
+    with open_media(path) as container:
+        streams = [stream for stream in container.streams if stream.type in ("audio", "video")]
+        for packet in container.demux(streams):
+            if packet.pts is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                last = max(last, end - origin_seconds(container))
+    return last
+
+
+def _ebml(file: OpenFile, position: int) -> tuple[int, int]:
+    """Return the id of an element and where it ends; 0 when it does not say."""
+    head = file.at(position, 12)
+    id_bytes = 9 - head[0].bit_length()
+    size_bytes = 9 - head[id_bytes].bit_length()
+    value = int.from_bytes(head[id_bytes : id_bytes + size_bytes], "big")
+    value &= 2 ** (7 * size_bytes) - 1
+    after = position + id_bytes + size_bytes
+    is_known = value != 2 ** (7 * size_bytes) - 1
+    return int.from_bytes(head[:id_bytes], "big"), after + value if is_known else 0
+
+
+def _flv(file: OpenFile) -> FileEnd:
+    """FLV: a size in the first tag, and at the end the size of the last tag."""
+    head, size = file.at(0, 2**14), file.size
+    at = head.find(b"filesize\0")
+    declared = struct.unpack(">d", head[at + 9 : at + 17])[0] if at >= 0 else 0.0
+    last = struct.unpack(">I", file.at(size - 4, 4))[0]
+    tag = file.at(size - 4 - last, 4) if 11 <= last <= size - 4 else b"\0"
+    is_whole = tag[0] & 31 in {8, 9, 18} and int.from_bytes(tag[1:4], "big") == last - 11
+    return _declared(file, is_cut=declared > size or not is_whole)
+
+
+def _asf(file: OpenFile) -> FileEnd:
+    """WMA and WMV: the header holds the size of the file and its length."""
+    mark = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+    head = file.at(0, 2**16)
+    at = head.index(mark)
+    size, _, _, duration = struct.unpack("<QQQQ", head[at + 40 : at + 72])
+    preroll_ms, flags = struct.unpack("<QI", head[at + 80 : at + 92])
+    is_cut = not flags & 1 and size > file.size
+    return FileEnd(duration / 1e7 - preroll_ms / 1e3 if is_cut else None, is_cut)
+
+
+def _program_stream(file: OpenFile) -> FileEnd:
+    """MPEG program stream (.mpg, .vob): packets with their lengths follow one another."""
+    tail = file.tail()
+    at = tail.find(b"\0\0\1\xba")
+    while 0 <= at <= len(tail) - 6:
+        if tail[at : at + 3] != b"\0\0\1" or tail[at + 3] == 0xB9:
+            return FileEnd()  # padding, or the mark of the end
+        if tail[at + 3] == 0xBA:
+            at += (
+                14 + (tail[at + 13] & 7 if at + 13 < len(tail) else 0) if tail[at + 4] >> 6 else 12
+            )
+        else:
+            at += 6 + struct.unpack(">H", tail[at + 4 : at + 6])[0]
+    return FileEnd(is_cut=at > len(tail))
+
+
+def _transport_stream(file: OpenFile) -> FileEnd:
+    """MPEG-TS: packets of one length."""
+    return FileEnd(is_cut=all(file.size % length for length in (188, 192, 204)))
+
+
+_FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
+    frozenset({"flac", "wv", "tta"}): _counted,
+    frozenset({"mov"}): _mov,
+    frozenset({"mp3"}): _mp3,
+    frozenset({"ogg"}): _ogg,
+    frozenset({"avi"}): _avi,
+    frozenset({"matroska"}): _matroska,
+    frozenset({"flv"}): _flv,
+    frozenset({"asf"}): _asf,
+    frozenset({"wav"}): riff_end,
+    frozenset({"aiff"}): aiff_end,
+    frozenset({"caf"}): caf_end,
+    frozenset({"w64"}): w64_end,
+    frozenset({"au"}): au_end,
+    frozenset({"mpeg", "vob"}): _program_stream,
+    frozenset({"mpegts"}): _transport_stream,
+}

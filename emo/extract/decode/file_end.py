@@ -1,0 +1,68 @@
+"""A media file that was read to its end, and what its headers say of this end."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from av.container import InputContainer
+
+from emo.extract.decode.container import declared_seconds, origin_seconds
+
+_TAIL_BYTES = 2**18
+
+
+@dataclass(frozen=True)
+class FileEnd:
+    """What the headers tell of the end of a track."""
+
+    seconds: float | None = None
+    """Time at which the track should end, from the start of the file; None: not known."""
+    is_cut: bool = False
+    """Whether bytes at the end of the file are missing."""
+
+
+@dataclass(frozen=True)
+class OpenFile:
+    """A media file that was read to its end, and its bytes."""
+
+    path: Path
+    """The file."""
+    handle: BinaryIO
+    """The open file."""
+    container: InputContainer
+    """The file as FFmpeg opened it."""
+    stream: Any
+    """The track in question."""
+    reached_seconds: float
+    """Time at which the track ended when it was read, from the start of the file."""
+
+    @property
+    def size(self) -> int:
+        """Size of the file in bytes."""
+        return os.fstat(self.handle.fileno()).st_size
+
+    def at(self, position: int, count: int) -> bytes:
+        """Read ``count`` bytes from a position on; fewer at the end of the file."""
+        self.handle.seek(position)
+        return self.handle.read(count)
+
+    def tail(self) -> bytes:
+        """Read the last bytes of the file."""
+        low = max(0, self.size - _TAIL_BYTES)
+        return self.at(low, self.size - low)
+
+    @property
+    def track_seconds(self) -> float | None:
+        """Time at which the track ends by FFmpeg's account; None: it gives none."""
+        stream = self.stream
+        if not stream.duration:
+            return None
+        first = float((stream.start_time or 0) * stream.time_base)
+        first -= origin_seconds(self.container) if stream.start_time else 0.0
+        return first + float(stream.duration * stream.time_base)
+
+    @property
+    def file_seconds(self) -> float | None:
+        """Length that the headers declare for the whole file; None: they declare none."""
+        return declared_seconds(self.container)

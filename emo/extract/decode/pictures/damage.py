@@ -1,0 +1,64 @@
+"""Note the damaged pictures of a file while it is decoded."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from emo.extract.decode.pictures.decoder import BrokenPacket
+
+_SAME_SECONDS = 1e-6
+"""Two times that differ by less belong to one frame."""
+
+
+@dataclass
+class Damage:
+    """Times of the damaged pictures of a file, as far as it was decoded.
+
+    A picture is damaged if FFmpeg's decoder flags it, if it is predicted from a damaged one (all
+    pictures up to the next keyframe count), or if it did not come out of the decoder.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    """Time of each damaged picture."""
+    broken: list[BrokenPacket] = field(default_factory=list)
+    """Packets that could not be decoded."""
+
+    def watched(
+        self, frames: Iterable[tuple[float, VideoFrame]], expected: np.ndarray | None
+    ) -> Iterator[tuple[float, VideoFrame]]:
+        """Yield decoded frames unchanged and note which are damaged.
+
+        Args:
+            frames: times and frames, in the decoder's order.
+            expected: float64 (n,), rising times at which a frame should come out; None: whatever
+                comes out, so that each broken packet counts as one lost picture.
+        """
+        waiting = iter(() if expected is None else expected.tolist())
+        next_time, seen, is_spoiled, seconds = next(waiting, np.inf), 0, False, 0.0
+        for seconds, frame in frames:
+            while next_time < seconds - _SAME_SECONDS:
+                self.seconds.append(next_time)
+                next_time = next(waiting, np.inf)
+            if next_time <= seconds + _SAME_SECONDS:
+                next_time = next(waiting, np.inf)
+            before, seen = seen, self._broken_until(seconds if expected is not None else np.inf)
+            if expected is None:
+                self.seconds += [seconds] * (seen - before)
+            is_spoiled = not frame.key_frame and (is_spoiled or seen > before)
+            is_spoiled = is_spoiled or frame.is_corrupt
+            if is_spoiled:
+                self.seconds.append(seconds)
+            yield seconds, frame
+        if expected is None:
+            self.seconds += [seconds] * (len(self.broken) - seen)
+        self.seconds += [time for time in (next_time, *waiting) if time < np.inf]
+
+    def _broken_until(self, seconds: float) -> int:
+        """Return the number of broken packets up to a time."""
+        return sum(packet.seconds <= seconds for packet in self.broken)
+
+    def between(self, first: float, last: float) -> int:
+        """Return the number of damaged pictures from one time to another, both included."""
+        return sum(first <= seconds <= last for seconds in self.seconds)

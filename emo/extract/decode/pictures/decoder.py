@@ -1,0 +1,63 @@
+"""Decode a video track frame after frame, with the times that the file gives them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+
+from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
+
+
+@dataclass(frozen=True)
+class BrokenPacket:
+    """A packet that could not be decoded."""
+
+    seconds: float
+    """Time from the start of the file; of a frame without one, that of the frame before it."""
+    reason: str
+    """FFmpeg's message."""
+
+
+def decoded_frames(
+    container: InputContainer,
+    stream: Any,
+    start_seconds: float | None,
+    broken: list[BrokenPacket],
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Decode a track, from a keyframe before a time or from the file's first packet.
+
+    Packets that cannot be decoded are left out.
+
+    Args:
+        container: the opened file.
+        stream: its video track.
+        start_seconds: time from which frames are wanted; None: all frames.
+        broken: packets that cannot be decoded are appended to it.
+
+    Yields:
+        The time of each frame in seconds from the start of the file, NaN if it has none, and the
+        frame, in the decoder's order.
+    """
+    stream.thread_count = 1  # several clips run in parallel instead
+    origin, seconds = origin_seconds(container), math.nan
+    for packet in packets_from(container, stream, start_seconds):
+        if packet.size == 0 and packet.pts is not None:
+            continue  # Theora's "show the last picture again"; to the decoder it is the end
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            at = seconds if packet.pts is None else float(packet.pts * packet.time_base) - origin
+            broken.append(BrokenPacket(0.0 if math.isnan(at) else at, reason_of_ffmpeg(error)))
+            continue
+        for frame in frames:
+            seconds = math.nan if frame.time is None else frame.time - origin
+            yield seconds, frame
+
+
+def step_seconds(stream: Any) -> float:
+    """Return the usual distance of two frames of a track; 1/25 s when the file does not tell."""
+    return float(1 / (stream.average_rate or 25))

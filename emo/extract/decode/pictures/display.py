@@ -1,0 +1,95 @@
+"""How a stored frame is shown: turned and mirrored as its matrix says, with square pixels."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+_MOST_STRETCH = 10.0
+"""Pixels declared to be more than so many times as wide as high, or the reverse, are an error in
+the file and count as square."""
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """A decoded frame and the shape of its pixels."""
+
+    frame: VideoFrame
+    """The frame as the decoder gives it."""
+    pixel_aspect: float = 1.0
+    """Width of a stored pixel divided by its height."""
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """One of the eight ways to turn and mirror a stored picture before it is shown."""
+
+    is_transposed: bool = False
+    """Whether rows and columns are swapped, before the two other steps."""
+    is_mirrored: bool = False
+    """Whether left and right are then swapped."""
+    is_flipped: bool = False
+    """Whether top and bottom are then swapped."""
+
+    def apply(self, image: np.ndarray) -> np.ndarray:
+        """Return a stored picture (H, W, 3) as it is shown; (W, H, 3) if it is transposed."""
+        if self.is_transposed:
+            image = image.swapaxes(0, 1)
+        rows = slice(None, None, -1 if self.is_flipped else 1)
+        columns = slice(None, None, -1 if self.is_mirrored else 1)
+        return np.ascontiguousarray(image[rows, columns])
+
+    @property
+    def filters(self) -> list[tuple[str, str]]:
+        """Name and arguments of FFmpeg's filters that do what :meth:`apply` does."""
+        steps = {
+            ("transpose", "cclock_flip"): self.is_transposed,
+            ("hflip", ""): self.is_mirrored,
+            ("vflip", ""): self.is_flipped,
+        }
+        return [name for name, is_done in steps.items() if is_done]
+
+    def turned(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Return the shape (H, W) of a picture after :meth:`apply`; twice: the shape itself."""
+        return shape[::-1] if self.is_transposed else shape
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """Return how a frame is turned and mirrored: its display matrix, to the nearest quarter turn.
+
+    FFmpeg's tool does the same (``-autorotate``), except that it turns by other angles, too.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return Orientation()
+    # x' = a x + c y and y' = b x + d y, y pointing down; the rest of the matrix moves the picture
+    a, b, _, c, d = np.frombuffer(data, np.int32)[:5].tolist()  # type: ignore[call-overload]
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(True, c < 0, b < 0)
+    return Orientation(False, a < 0, d < 0)
+
+
+def pixel_aspect_of(stream: Any) -> float:
+    """Return the width of a stored pixel of a video track divided by its height.
+
+    The container's statement counts before the codec's. Unknown and absurd ones count as 1.
+    """
+    ratio = stream.sample_aspect_ratio
+    if not ratio or not 1 / _MOST_STRETCH <= ratio <= _MOST_STRETCH:
+        return 1.0
+    return float(ratio.numerator / ratio.denominator)
+
+
+def square_shape(stored: StoredFrame, orientation: Orientation) -> tuple[int, int]:
+    """Return the shape (H, W) to which a stored frame is scaled so that its pixels are square.
+
+    The height of the picture as it is shown is kept and its width changes, rounded down, as
+    FFmpeg's ``scale=iw*sar:ih`` does.
+    """
+    height, width = stored.frame.height, stored.frame.width
+    if stored.pixel_aspect == 1.0:
+        return height, width
+    if orientation.is_transposed:
+        return max(1, int(height / stored.pixel_aspect)), width
+    return height, max(1, int(width * stored.pixel_aspect))

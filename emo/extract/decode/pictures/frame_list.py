@@ -1,0 +1,213 @@
+"""List the times of a video track's frames, and note how each frame is found again."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.container import InputContainer
+
+from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
+from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
+from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
+from emo.extract.decode.pictures.picture_track import film_track
+from emo.extract.decode.pictures.still import is_still
+from emo.extract.decode.truncated import is_truncated, whole_seconds
+
+_OWN_TIMES = frozenset({"mpeg", "mpegts"})
+"""Containers that hold presentation times even where each equals the decoding time."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameList:
+    """Times of the frames in and around a stretch of a file."""
+
+    seconds: np.ndarray
+    """float64 (n,), rising, from the start of the file; n >= 1."""
+    track: int = 0
+    """Index of the track in the container."""
+    is_counted: bool = False
+    """Whether the k-th time belongs to the k-th frame that is decoded from the file's first packet.
+    False: frames have these times themselves."""
+    is_still: bool = False
+    """Whether the file is a still picture, which is shown at any time."""
+    shown_until: float = np.inf
+    """Time until which the last frame is shown."""
+    step: float = 0.0
+    """Usual distance of two frames in seconds."""
+    whole_until: float | None = None
+    """Where the file was cut: the time at which it once ended, at least a frame after
+    ``shown_until``; infinite if its headers do not tell. None: it is whole, or was not read to its
+    end."""
+
+    def within(self, start_seconds: float | None, end_seconds: float | None) -> np.ndarray | str:
+        """Return the times of the frames in a stretch.
+
+        A stretch in which no frame begins has the one that is shown at its start.
+
+        Returns:
+            float64 (m,), rising, m >= 1; or why there are none.
+        """
+        low = -np.inf if start_seconds is None else start_seconds
+        high = np.inf if end_seconds is None else end_seconds
+        first, last = np.searchsorted(self.seconds, [low, high])
+        if last > first:
+            return self.seconds[first:last]
+        if self.is_still or (first and low < self.shown_until):
+            return self.seconds[max(0, first - 1) : max(1, first)]
+        known = f"the last is at {self.seconds[-1]:.2f} s"
+        if not first:
+            known = f"the first is at {self.seconds[0]:.2f} s"
+        return f"no frame between {start_seconds or 0:.2f} s and {high:.2f} s: {known}"
+
+    def lacking_seconds(self, start_seconds: float | None, end_seconds: float | None) -> float:
+        """Return how much of a stretch's end the file lacks because it was cut; 0.0: nothing.
+
+        When neither the stretch's end nor the headers tell, it is the length of one frame.
+        """
+        if self.whole_until is None:
+            return 0.0
+        end = min(self.whole_until, np.inf if end_seconds is None else end_seconds)
+        end = self.shown_until + self.step if end == np.inf else end
+        return max(0.0, end - max(self.shown_until, start_seconds or 0.0))
+
+
+def list_frames(
+    path: Path, *, start_seconds: float | None = None, end_seconds: float | None = None
+) -> FrameList | str:
+    """List the times of a stretch's frames from the packets, without decoding them.
+
+    Where the packets' times are not those of the pictures (AVI with B-frames, joined recordings,
+    missing, equal or stray times), the track is decoded once, and each picture gets a time of its
+    own. The counts and lengths that containers declare are often wrong (266 frames declared, 209
+    shown) and are not used.
+
+    Args:
+        path: a media file or a still picture.
+        start_seconds: start of the stretch, from the start of the file; None: the first frame.
+        end_seconds: end of the stretch (exclusive); None: the end of the file.
+
+    Returns:
+        The list, or why there are no frames.
+
+    Raises:
+        MediaError: the file cannot be read, or ends long before its own index says.
+    """
+    if is_still(path):
+        return FrameList(np.zeros(1), is_still=True)
+    with open_media(path) as container:
+        stream = film_track(path, container)
+        if stream is None:
+            return "the file has no video track"
+        track = stream.index
+        packets = _read_packets(container, stream, start_seconds, end_seconds)
+        if packets.are_true(stream, container.format.name):
+            return packets.listed(path, container, stream, start_seconds, end_seconds)
+    return _count_frames(path, track)
+
+
+@dataclass
+class _Packets:
+    """What the packets of a track say about its frames."""
+
+    origin: float
+    """Time of the file's start in seconds."""
+    time_base: Any
+    """Length of a tick in seconds, a fraction."""
+    pts: Stamps = field(default_factory=list)
+    """Presentation time of each packet that is shown."""
+    dts: Stamps = field(default_factory=list)
+    """Decoding time of each packet."""
+    last_duration: int = 0
+    """Ticks for which the packet with the largest presentation time is shown; 0: unknown."""
+    is_to_end: bool = True
+    """Whether the file was read to its end."""
+
+    def are_true(self, stream: Any, container_name: str) -> bool:
+        equal = container_name not in _OWN_TIMES and self.pts == self.dts
+        return are_true(
+            self.pts, self.dts, tick_seconds=float(self.time_base),
+            reorders=bool(stream.codec_context.has_b_frames),
+            are_guessed=equal or container_name == "avi",
+        )  # fmt: skip
+
+    def seconds(self, ticks: int) -> float:
+        return float(ticks * self.time_base) - self.origin
+
+    def listed(
+        self, path: Path, container: InputContainer, stream: Any,
+        start: float | None, end: float | None,
+    ) -> FrameList | str:  # fmt: skip
+        times = np.unique([self.seconds(ticks) for ticks in self.pts if ticks is not None])
+        if self.is_to_end:
+            expect_whole(
+                path, container, stream, times[-1] if len(times) else 0.0,
+                start_seconds=start, end_seconds=end,
+            )  # fmt: skip
+        if not len(times):
+            return "the video has no frames"
+        last = float(self.last_duration * self.time_base) or step_seconds(stream)
+        until = float(times[-1]) + last
+        whole = _whole_until(path, container, stream, until) if self.is_to_end else None
+        step = step_seconds(stream)
+        return FrameList(times, stream.index, shown_until=until, step=step, whole_until=whole)
+
+
+def _read_packets(
+    container: InputContainer, stream: Any, start: float | None, end: float | None
+) -> _Packets:
+    """Read the packets of a stretch; of containers that are searched for a time, all packets."""
+    found = _Packets(origin_seconds(container), stream.time_base)
+    if container.format.flags & _TIMES_MAY_JUMP:
+        start = end = None
+    latest = None
+    for packet in packets_from(container, stream, start):
+        if packet.size == 0:
+            continue
+        found.dts.append(packet.dts)
+        if not packet.is_discard:
+            found.pts.append(packet.pts)
+        if packet.pts is None:
+            break
+        if latest is None or packet.pts >= latest:
+            latest, found.last_duration = packet.pts, packet.duration or 0
+        reached = packet.pts if packet.dts is None else packet.dts
+        if end is not None and found.seconds(reached) >= end:
+            found.is_to_end = False
+            break
+    return found
+
+
+_TIMES_MAY_JUMP = 0x200
+"""FFmpeg's AVFMT_TS_DISCONT: the container has no index, and a time may occur in it twice."""
+
+
+def _count_frames(path: Path, track: int) -> FrameList | str:
+    """Decode a whole track for the times of its frames, or return those found before."""
+    status = path.stat()
+    return _counted(path, track, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList | str:
+    """Decode a whole track; size and time of change are there to tell one file from another."""
+    with open_media(path) as container:
+        stream = container.streams[track]
+        declared = step_seconds(stream)
+        raw = np.array([time for time, _ in decoded_frames(container, stream, None, [])])
+        if not len(raw):
+            return "the video has no frames"
+        times = rising_times(raw, declared)
+        step = usual_step(times, declared)
+        until = float(times[-1]) + step
+        whole = _whole_until(path, container, stream, until)
+    return FrameList(times, track, is_counted=True, shown_until=until, step=step, whole_until=whole)
+
+
+def _whole_until(path: Path, container: InputContainer, stream: Any, until: float) -> float | None:
+    """Return when the pictures of a cut file once ended, at least a frame later; None: not cut."""
+    if not is_truncated(path, container.format.name):
+        return None
+    declared = whole_seconds(container, stream)
+    return np.inf if declared is None else max(declared, until + step_seconds(stream))

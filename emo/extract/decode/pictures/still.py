@@ -1,0 +1,111 @@
+"""Read a still picture (JPEG, PNG, WebP, BMP, TIFF) upright: a clip of one frame."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL.Image import Image
+from PIL.ImageFile import ImageFile
+from PIL.ImageOps import exif_transpose
+
+from emo.errors import MediaError
+
+NO_SOUND = "a still picture has no sound"
+"""Reason for the absent audio of a still picture."""
+STREAMS_OF_PICTURES = frozenset({".mjpeg", ".mjpg"})
+"""Endings of files that begin like a JPEG and hold many, one after the other."""
+MOST_PIXELS = 2**28
+"""Largest picture that is read, in pixels; FFmpeg refuses larger frames of a video, too."""
+_SHARES = {"I;16": 256.0, "I;16B": 256.0, "I;16L": 256.0, "I": 256.0}
+"""Mode of Pillow with 16 bits a grey pixel -> what to divide its levels by."""
+
+
+def is_still(path: Path) -> bool:
+    """Return whether a file begins like a still picture, whatever its name says."""
+    return _reader_of(path) is not None
+
+
+def read_still(path: Path) -> np.ndarray:
+    """Read a still picture, turned and mirrored as its EXIF orientation says.
+
+    Of animated and multi-page files it is the first picture. Transparency is ignored, as
+    ``PIL.Image.convert("RGB")`` does.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+
+    Raises:
+        MediaError: the file is damaged, larger than :data:`MOST_PIXELS`, or has floating-point
+            pixels, whose range is not known.
+    """
+    with _opened(path) as image:
+        image.load()  # turns a TIFF, and tells what exif_transpose need not do again
+        return _rgb(path, exif_transpose(image))
+
+
+def still_shape(path: Path) -> tuple[int, int]:
+    """Return height and width (H, W) as stored, from the header of a still picture alone.
+
+    Raises:
+        MediaError: the header is damaged, or the picture is too large.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    kind = _reader_of(path)
+    if kind is None:
+        raise MediaError(f"{path.name}: not a still picture (JPEG, PNG, WebP, BMP or TIFF)")
+    try:
+        with kind(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise MediaError(
+                    f"{path.name}: the picture has {image.width} x {image.height} pixels; at most "
+                    f"{MOST_PIXELS:,} are read: scale it down"
+                )
+            yield image
+    except MediaError:
+        raise
+    except Exception as error:  # Pillow raises many kinds, SyntaxError among them
+        raise MediaError(f"{path.name}: the picture cannot be read: {error}") from error
+
+
+def _reader_of(path: Path) -> Callable[[Path], ImageFile] | None:
+    """Return Pillow's reader of a file by its first bytes.
+
+    ``Image.open`` is not used: it tries other formats, and warns of large pictures.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except (OSError, ValueError):  # missing, a folder, or an impossible name
+        return None
+    if head.startswith(b"\xff\xd8\xff"):
+        is_stream = path.suffix.lower() in STREAMS_OF_PICTURES
+        return None if is_stream else JpegImagePlugin.JpegImageFile
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImagePlugin.PngImageFile
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP":
+        return WebPImagePlugin.WebPImageFile
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return TiffImagePlugin.TiffImageFile
+    if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
+        return BmpImagePlugin.BmpImageFile
+    return None
+
+
+def _rgb(path: Path, image: Image) -> np.ndarray:
+    if image.mode == "F":
+        raise MediaError(
+            f"{path.name}: the picture has floating-point pixels, whose range is not known: "
+            "convert it to 8 bits"
+        )
+    if image.mode in _SHARES:  # convert("RGB") would cut all levels above 255
+        grey = np.asarray(image).astype(np.float64) / _SHARES[image.mode]
+        levels = np.clip(grey, 0, 255).astype(np.uint8)
+        return np.repeat(levels[:, :, None], 3, axis=2)
+    return np.array(image.convert("RGB"))

@@ -1,0 +1,45 @@
+"""Choose the audio track of a file: the default one, or the one that the manifest names."""
+
+from typing import Any
+
+from av.container import InputContainer
+
+from emo.errors import MediaError
+from emo.extract.decode.container import pick
+
+
+def pick_audio(container: InputContainer, track: str | None, name: str) -> Any | None:
+    """Return an audio track.
+
+    Args:
+        container: the open file.
+        track: 0-based number among the audio tracks, or a language as the file writes it
+            (``eng``); None: the track marked as default, else the first.
+        name: name of the file, for the message.
+
+    Returns:
+        The track, or None when the file has no audio track at all.
+
+    Raises:
+        MediaError: the file has audio tracks, but not this one, or several in this language.
+    """
+    streams = list(container.streams.audio)
+    if track is None or not streams:
+        return pick(streams)
+    if track.isdecimal() and int(track) < len(streams):
+        return streams[int(track)]
+    found = [stream for stream in streams if language_of(stream) == track.casefold()]
+    if len(found) == 1:
+        return found[0]
+    tracks = ", ".join(f"{n} ({language_of(s) or 'no language'})" for n, s in enumerate(streams))
+    problem = f"{len(found)} tracks have this language" if found else "no such track"
+    raise MediaError(
+        f"{name}: audio_track {track!r}: {problem}; the file's audio tracks are {tracks}. "
+        "Give one of these numbers"
+    )
+
+
+def language_of(stream: Any) -> str:
+    """Return the language that the file states for a track, in lower case; ``""``: none."""
+    language = str(stream.metadata.get("language", "")).casefold()
+    return "" if language == "und" else language

@@ -1,0 +1,85 @@
+"""Options of an executor: their flags, their checks, and how a job folder keeps them.
+
+Every executor has an ``Options`` dataclass of its own. A job folder keeps the options that were
+given, by name, in the object "resources" of its job.json.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from emo.errors import OptionError
+
+T = TypeVar("T")
+
+
+def flag(name: str) -> str:
+    """Return the flag of an option: ``max_parallel`` -> ``--max-parallel``."""
+    return "--" + name.replace("_", "-")
+
+
+def check_at_least(options: object, least: int, *names: str) -> None:
+    """Check that numbers are not too small; None is allowed.
+
+    Args:
+        options: an executor's ``Options``.
+        least: the smallest number allowed.
+        names: fields of ``options``.
+
+    Raises:
+        OptionError: names the first option that is too small.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < least:
+            raise OptionError(f"{flag(name)}: expected {least} or more, got {value:g}")
+
+
+def check_single_words(options: object, *names: str) -> None:
+    """Check that texts are single words; None is allowed.
+
+    Args:
+        options: an executor's ``Options``.
+        names: fields of ``options``.
+
+    Raises:
+        OptionError: names the first option that is empty or contains white space.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and (not value or any(letter.isspace() for letter in value)):
+            raise OptionError(f"{flag(name)} {value!r}: expected a word without spaces")
+
+
+def build_options(executor: str, kind: type[T], given: Mapping[str, Any]) -> T:
+    """Build the ``Options`` of an executor.
+
+    Args:
+        executor: name of the executor, for errors.
+        kind: its ``Options`` dataclass.
+        given: values by field name; fields that are not named keep their defaults.
+
+    Raises:
+        OptionError: the executor has no such option, or a value is out of its range.
+    """
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            has = f"it has {', '.join(map(flag, sorted(known)))}" if known else "it has none"
+            raise OptionError(f"{flag(name)}: the executor {executor} has no such option; {has}")
+    try:
+        return kind(**given)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"options of the executor {executor}: {error}") from error
+
+
+def options_from_json(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the given options of a job.json; lists become tuples, as in the ``Options``.
+
+    Raises:
+        ValueError: a value is an object.
+    """
+    for name, value in document.items():
+        if isinstance(value, dict):
+            raise ValueError(f"resources: {name} is an object")
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in document.items()}

@@ -1,0 +1,79 @@
+"""Find the table of tensors in a checkpoint, whatever it is called and however deep it lies."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from emo.errors import WeightsError
+
+_USUAL = ("model", "state_dict")
+"""Names that are looked under first, one below the other."""
+_SHOWN = 8
+
+
+def table_of(loaded: object, path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint by name.
+
+    They may be the whole file, or lie under ``model`` or ``state_dict``, or in the only table
+    of tensors that the file has under any other name. Optimizer states are passed over.
+
+    Args:
+        loaded: what the file holds.
+        path: the file, for errors.
+
+    Raises:
+        WeightsError: there is no tensor, or there are several tables.
+    """
+    for key in _USUAL:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            inner = loaded[key]
+            loaded = inner if _tensors(inner) or any(_tables(inner)) else loaded
+    if not isinstance(loaded, Mapping):
+        raise WeightsError(f"{path}: expected a table of tensors, found {type(loaded).__name__}")
+    tables = {name: table for name, table in _tables(loaded) if _weights(table)}
+    top = len(_weights(loaded))
+    if top and top >= max(len(_weights(table)) for table in tables.values()):
+        return _tensors(loaded)
+    if len(tables) > 1:
+        shown = ", ".join(
+            f"{name or 'the file itself'} ({len(_weights(table))} tensors)"
+            for name, table in list(tables.items())[:_SHOWN]
+        )
+        first = next(name for name in tables if name)
+        keys = "".join(f"[{key!r}]" for key in first.split("/"))
+        raise WeightsError(
+            f"{path} holds several tables of tensors: {shown}. Save the right one in a file of its "
+            f"own: torch.save(torch.load(FILE, weights_only=True){keys}, NEW)"
+        )
+    found = _tensors(next(iter(tables.values()), loaded))
+    if not found:
+        names = ", ".join(str(name) for name in list(loaded)[:_SHOWN]) or "nothing"
+        raise WeightsError(f"{path} holds no tensors; it holds: {names}")
+    return found
+
+
+def _tables(
+    node: Mapping[object, object], name: str = ""
+) -> Iterator[tuple[str, Mapping[object, object]]]:
+    """Yield the tables that hold tensors directly, by their names joined with ``/``."""
+    if "param_groups" in node:  # the state of an optimizer
+        return
+    if _tensors(node):
+        yield name, node
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _tables(value, f"{name}/{key}" if name else str(key))
+
+
+def _tensors(table: Mapping[object, object]) -> dict[str, Tensor]:
+    return {str(name): value for name, value in table.items() if isinstance(value, Tensor)}
+
+
+def _weights(table: Mapping[object, object]) -> list[str]:
+    """Return the names of the tensors that may be weights: not counters, not generator states."""
+    return [
+        name
+        for name, value in _tensors(table).items()
+        if value.ndim > 0 and (value.is_floating_point() or value.is_complex())
+    ]

@@ -1,0 +1,103 @@
+"""Decode clips and prepare them for the backbones: the work of a worker's decoding threads."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from emo.extract.backbone import Prepared
+from emo.extract.decode.one_pass import load_segments
+from emo.extract.decode.source import source_hash, source_of
+from emo.extract.job.request import Job
+from emo.extract.media import Media, Needs
+from emo.extract.worker.cached_faces import CachedFaces
+from emo.extract.worker.encode import prepare_one, reason_of
+from emo.extract.worker.face_stage import StageClock
+from emo.extract.worker.loaded_models import LoadedModels
+from emo.extract.worker.meter import StageMeter
+from emo.extract.worker.prefetch import PreparedUnit
+from emo.extract.worker.units import WorkUnit, units_of
+from emo.manifest import Clip
+from emo.store.store import Store
+
+
+class ClipPreparer:
+    """Cuts the clips of a part into units, decodes them and prepares them for each backbone."""
+
+    def __init__(self, job: Job, models: LoadedModels, meter: StageMeter) -> None:
+        """Keep what the threads need.
+
+        Args:
+            job: root of the clips' paths, store and requests.
+            models: backbones, their needs and the face detector.
+            meter: counts the seconds of decoding and preparing.
+        """
+        self._job, self._models, self._meter = job, models, meter
+        self._cached = CachedFaces(Store(job.store))  # threads read this instance of the store
+
+    def units(
+        self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]
+    ) -> Iterator[WorkUnit]:
+        """Cut clips into units, each for the backbones that lack it.
+
+        Args:
+            clips: clips of a part, in plan order.
+            todo: recipe name -> ids of the clips that it lacks.
+        """
+        for clip in clips:
+            requests = [
+                request for request in self._job.requests if clip.id in todo.get(request.name, ())
+            ]
+            source = source_of(clip, self._job.root)
+            yield from units_of(clip, source, requests, self._models.stretch_seconds)
+
+    def prepare(self, units: Sequence[WorkUnit]) -> list[PreparedUnit]:
+        """Decode units of one file in one pass and prepare each; called in a thread.
+
+        A file that cannot be decoded becomes the failure of its units.
+        """
+        hashes = [source_hash(unit.clip, self._job.root) for unit in units]
+        needs = [self._models.needs[request.name] for request in units[0].requests]
+        crops = [
+            [self._cached_faces(unit, need, found) for need in needs]
+            for unit, found in zip(units, hashes, strict=True)
+        ]
+        if len(units) > 1 and any(found is not None for row in crops for found in row):
+            return [prepared for unit in units for prepared in self.prepare([unit])]
+        needs = [need if c is None else replace(need, frames=None, faces=None)
+                 for need, c in zip(needs, crops[0], strict=True)]  # fmt: skip
+        found = []
+        detect = self._models.detect
+        clock = StageClock(detect)
+        loaded = load_segments([unit.source for unit in units], needs, detect=detect)
+        for unit, views, known, faces in zip(units, loaded, hashes, crops, strict=True):
+            seconds = clock.decoded()
+            prepared = {
+                request.name: self._prepared(request.name, media, own)
+                for request, media, own in zip(unit.requests, views, faces, strict=True)
+            }
+            seconds["prepare"] = clock.lap()
+            for stage in ("decode", "prepare"):
+                self._meter.add(stage, seconds[stage], unit.is_last)
+            found.append(PreparedUnit(unit, known, prepared, seconds))
+        return found
+
+    def _prepared(
+        self, name: str, media: Media | Exception, stored: Media | None
+    ) -> Prepared | str:
+        """Prepare a decoded unit for one backbone, or return the reason why that failed.
+
+        Args:
+            name: name of the recipe.
+            media: what the backbone gets, or the error of decoding it.
+            stored: crops of an earlier job, with their notes, to use instead of decoded ones.
+        """
+        if isinstance(media, Exception):  # one bad file must not end the job
+            return reason_of(media)
+        if stored is not None:
+            notes, faults = {**media.notes, **stored.notes}, (*media.faults, *stored.faults)
+            media = replace(media, faces=stored.faces, notes=notes, faults=faults)
+        return prepare_one(self._models.backbones[name], media, is_strict=self._job.is_strict)
+
+    def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Media | None:
+        """Return crops that an earlier job stored; only whole clips have stored crops."""
+        is_whole = unit.source == source_of(unit.clip, self._job.root)
+        return self._cached.get(need, unit.clip.id, source) if is_whole else None

@@ -1,0 +1,179 @@
+"""Tell the task of a target column from its cells, and find cells that do not fit it."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+CellTask = Literal["classify", "multilabel", "regress"]
+"""A task that cells can suggest."""
+SEPARATOR = "|"
+"""Character between the classes of a multi-label cell."""
+NONE = "none"
+"""Word of a cell without any class, in a multi-label or pair target."""
+MOSTLY = 0.8
+"""Share of the filled cells from which a column counts as a column of numbers."""
+MISSING_WORDS = frozenset({"nan", "na", "n/a", "<na>", "none", "null", "nil", "-", "?"})
+"""Lower-case words that programs write where a number is unknown."""
+_COMMA = re.compile(r"[+-]?\d*,\d+")  # a number with a decimal comma
+_POINT_ZERO = re.compile(r"([+-]?\d+)\.0*")
+_SHOWN = 5  # cells, or groups of classes, in one line
+
+
+def task_of_cells(cells: Iterable[str | None]) -> CellTask:
+    """Return the task that cells suggest.
+
+    It is ``regress`` if all are numbers and not all whole, ``multilabel`` if any has a ``|``, and
+    ``classify`` otherwise.
+    """
+    known = [cell for cell in cells if cell]
+    values = [number_in(cell) for cell in known]
+    if known and not any(math.isnan(value) for value in values):
+        is_whole = all(float(value).is_integer() for value in values)
+        return "classify" if is_whole else "regress"
+    return "multilabel" if any(SEPARATOR in cell for cell in known) else "classify"
+
+
+def number_fault(name: str, cells: Mapping[str, str | None]) -> str:
+    """Return one line on a column that is mostly numbers but has other cells; "" if it is in order.
+
+    Args:
+        name: name of the column.
+        cells: id of each clip and its cell; empty or None where unlabelled.
+    """
+    others, advice = odd_cells(name, cells)
+    if not others:
+        return ""
+    filled = sum(bool(cell) for cell in cells.values())
+    count = "1 cell is" if len(others) == 1 else f"{len(others)} cells are"
+    kind = "not a number"
+    if all(_COMMA.fullmatch(cell) for cell in others.values()):
+        kind = "with a decimal comma"
+    return (
+        f"{name} is a column of numbers, but {count} {kind} of {filled} filled: {_some(others)}. "
+        f"Please {advice}."
+    )
+
+
+def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str], str]:
+    """Return the cells that are no number in a column that is mostly numbers, and what to do.
+
+    Numbers with a decimal comma count as numbers that are written wrongly. Words for a missing
+    number, such as ``nan``, count neither for nor against. A column with a ``|`` has several
+    labels.
+
+    Args:
+        name: name of the column.
+        cells: id of each clip and its cell; empty or None where unlabelled.
+
+    Returns:
+        Id and cell of each clip at fault, empty if the column is in order; and advice in words.
+    """
+    known = {clip_id: cell.strip() for clip_id, cell in cells.items() if cell and cell.strip()}
+    if any(SEPARATOR in cell for cell in known.values()):
+        return {}, ""
+    kinds = {clip_id: _kind(cell) for clip_id, cell in known.items()}
+    counts = Counter(kinds.values())
+    written = counts["number"] + counts["comma"]
+    if not written or written < MOSTLY * (len(known) - counts["missing"]):
+        return {}, ""
+    advice = [
+        "write decimal commas as points (0.6 for 0,6)" if counts["comma"] else "",
+        "leave the cell empty where there is no number" if counts["missing"] else "",
+        "correct the other cells" if counts["word"] else "",
+        f"or say what the column is with --task {name}=classify or --task {name}=regress",
+    ]
+    others = {clip_id: known[clip_id] for clip_id, kind in kinds.items() if kind != "number"}
+    return others, ", ".join(filter(None, advice))
+
+
+def _kind(cell: str) -> str:
+    """Return what a filled cell is: ``number``, ``missing``, ``comma`` or ``word``."""
+    if math.isfinite(number_in(cell)):
+        return "number"
+    if cell.lower() in MISSING_WORDS:
+        return "missing"
+    return "comma" if _COMMA.fullmatch(cell) else "word"
+
+
+def number_advice(cell: str) -> str:
+    """Return what to do about a cell that is no finite number."""
+    if cell.strip().lower() in MISSING_WORDS:
+        return "leave the cell empty where there is no number"
+    if _COMMA.fullmatch(cell.strip()):
+        return f"write {cell.strip().replace(',', '.')}, with a point"
+    return "--task classify takes words" if math.isnan(number_in(cell)) else "write a finite one"
+
+
+def near_classes(task: str, cells: Iterable[str | None]) -> list[str]:
+    """Return a text for each set of classes that differ only in case, blanks or ``.0``.
+
+    >>> near_classes("classify", ["Joy", "joy", "joy", "sad"])
+    ["'joy' (2), 'Joy' (1)"]
+
+    Args:
+        task: task of the column; numbers have no classes.
+        cells: cells of the column; empty or None where unlabelled.
+    """
+    if task not in ("classify", "multilabel"):
+        return []
+    counts = Counter(name for cell in cells if cell for name in classes_in(task, cell))
+    alike: dict[str, list[str]] = {}
+    for name, _ in counts.most_common():
+        alike.setdefault(_plain(name), []).append(name)
+    return [
+        ", ".join(f"{name!r} ({counts[name]})" for name in names)
+        for names in alike.values()
+        if len(names) > 1
+    ]
+
+
+def near_classes_note(name: str, task: str, cells: Iterable[str | None]) -> str:
+    """Return a line on classes that differ only in case, blanks or ``.0``; "" if there are none."""
+    found = near_classes(task, cells)
+    if not found:
+        return ""
+    dots = "; …" if len(found) > _SHOWN else ""
+    return (
+        f"warning: classes of {name} differ only in case, blanks or .0, and count as different "
+        f"classes: {'; '.join(found[:_SHOWN])}{dots}"
+    )
+
+
+def classes_in(task: str, cell: str) -> list[str]:
+    """Return the classes that a filled cell names."""
+    return parts(cell) if task == "multilabel" else [cell]
+
+
+def parts(cell: str) -> list[str]:
+    """Return the classes that a multi-label cell names.
+
+    >>> parts("joy|fear"), parts("none")
+    (['joy', 'fear'], [])
+    """
+    return [] if cell == NONE else [part for part in map(str.strip, cell.split(SEPARATOR)) if part]
+
+
+def number_in(cell: str) -> float:
+    """Return the number in a cell, NaN if it is none."""
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
+def _plain(name: str) -> str:
+    """Return the form in which classes are compared: no case, no blanks, no ``.0``."""
+    plain = "".join(name.split()).casefold()
+    number = _POINT_ZERO.fullmatch(plain)
+    return number[1] if number else plain
+
+
+def _some(cells: Mapping[str, str]) -> str:
+    """Return the first cells with the ids of their clips, one of each spelling first."""
+    firsts = dict(reversed([(cell, clip_id) for clip_id, cell in cells.items()]))
+    order = dict.fromkeys([*list(firsts.values())[::-1], *cells])
+    shown = list(order)[:_SHOWN]
+    dots = ", …" if len(cells) > _SHOWN else ""
+    return ", ".join(f"{clip_id} {cells[clip_id]!r}" for clip_id in shown) + dots

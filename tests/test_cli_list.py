@@ -1,0 +1,147 @@
+"""`emo list`: one line each from source files without torch; one plugin in full with its name."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from emo import plugins
+from emo.commands.describe import plugin_text
+from emo.commands.listing import PACKAGES, needs_of, plugin_table
+from emo.commands.plugin_source import first_sentence, read_plugin, read_plugins
+from emo.datasets.make import LIBRARY
+from emo.errors import EmoError, PluginError
+from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.executor import Executor
+from emo.heads.head import Head
+from emo.heads.presets import PRESETS
+from emo.score.metrics import METRICS
+from emo.store.exchange.format import Format
+
+CONTRACTS = {"backbones": Backbone, "heads": Head, "executors": Executor, "formats": Format}
+WHATS = [*PACKAGES, "datasets", "presets", "metrics"]
+EVERY = [(what, name) for what, (package, _) in PACKAGES.items()
+         for name in plugins.available(package)]  # fmt: skip
+OTHERS = {"datasets": plugins.available(LIBRARY), "presets": PRESETS, "metrics": METRICS}
+MORE = [(what, name) for what, names in OTHERS.items() for name in names]
+GOLDEN = Path(__file__).parent / "golden_store_v1"
+CODE = """
+import sys
+from emo.cli import main
+sys.argv = ["emo", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print([name for name in ("torch", "transformers", "zarr", "av") if name in sys.modules])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _narrow(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize(
+    "words", [["list", what] for what in WHATS] + [["store", "ls", str(GOLDEN / "features")]],
+    ids=lambda words: words[1],
+)  # fmt: skip
+def test_a_list_imports_no_torch(words):
+    done = subprocess.run([sys.executable, "-c", CODE, *words], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
+
+
+@pytest.mark.parametrize("what", WHATS)
+def test_a_table_names_all_and_fits_80_columns(what):
+    lines = plugin_table(what).splitlines()
+    assert max(map(len, lines)) <= 80
+    names = [name for kind, name in EVERY + MORE if kind == what]
+    firsts = {line.split()[0] for line in lines if line}
+    assert set(names) <= firsts
+    assert any(f"`emo list {what} NAME`" in line for line in lines)
+
+
+@pytest.mark.parametrize(("what", "name"), EVERY)
+def test_the_source_says_what_the_class_says(what, name):
+    package, contracts = PACKAGES[what]
+    source = read_plugin(package, name, contracts)
+    try:
+        kind = plugins.load(package, name, CONTRACTS[what])
+    except PluginError as error:
+        assert source.missing_library
+        pytest.skip(str(error))
+    assert source.missing_library is None
+    assert source.plugin.name == kind.__name__
+    assert source.summary == first_sentence(kind.__doc__)
+    assert len(source.summary) > 10
+
+
+@pytest.mark.parametrize("name", plugins.available(BACKBONES))
+def test_the_needs_of_a_backbone_are_among_those_its_source_names(name):
+    named = needs_of(read_plugin(BACKBONES, name, {"Backbone", "Model"}))
+    assert named
+    kind = plugins.load(BACKBONES, name, Backbone)
+    try:
+        needs = kind.needs(kind.tiny().options)
+    except EmoError:
+        pytest.skip("told by the manifest")
+    for modality, is_needed in (
+        ("video", needs.frames), ("audio", needs.audio), ("text", needs.text),
+        ("array", needs.array),
+    ):  # fmt: skip
+        assert not is_needed or modality in named
+
+
+@pytest.mark.parametrize(("what", "name"), EVERY + MORE)
+def test_one_in_full_fits_80_columns_and_shows_each_option(what, name):
+    try:
+        text = plugin_text(what, name)
+    except PluginError as error:
+        pytest.skip(str(error))
+    assert text.startswith(f"{name}: ")
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    if what in ("backbones", "heads"):
+        kind = plugins.load(PACKAGES[what][0], name, CONTRACTS[what])
+        for option in kind.Options.__dataclass_fields__:
+            assert f"\n  {option} " in text
+
+
+def test_a_backbone_in_full_names_streams_licence_and_source(emo):
+    code, out, _ = emo("list", "backbones", "classic")
+    assert code == 0
+    words = " ".join(out.split())
+    for said in ("needs video, audio, text", "streams audio (T, 125), face", "licence Apache-2.0",
+                 "source ours", "parameters none", "weights none", "[8]"):  # fmt: skip
+        assert said in words
+
+
+def test_a_name_that_is_none_is_one_line(emo):
+    code, _, err = emo("list", "heads", "bilstmm")
+    assert (code, "did you mean 'bilstm'" in err, err.count("\n")) == (1, True, 1)
+    code, _, err = emo("list", "metrics", "f1")
+    assert (code, err.count("\n")) == (1, 1)
+
+
+def test_a_library_that_is_missing_is_said_in_its_row(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    rows = {source.name: source.summary for source in read_plugins(*PACKAGES["formats"])}
+    assert rows["hdf5"] == "It cannot be imported here: the library h5py is not installed."
+    assert rows["npz"].startswith("One file with ids")
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("what", [*WHATS, "ls"])
+def test_a_list_takes_at_most_half_a_second(what, capsys):
+    words = ["store", "ls", str(GOLDEN / "features")] if what == "ls" else ["list", what]
+    seconds = []
+    for _ in range(9):
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "emo", *words]
+        subprocess.run(command, check=True, capture_output=True, env=os.environ)
+        seconds.append(time.perf_counter() - began)
+    with capsys.disabled():
+        print(f"\nemo {' '.join(words[:2])}: median of 9: {statistics.median(seconds):.3f} s")
+    assert statistics.median(seconds) <= 0.5
