@@ -4,6 +4,7 @@ The width is ``COLUMNS`` where it is set, else that of the terminal. Output to a
 no limit, so that `grep` finds a whole row in one line and a log can be read on any screen.
 """
 
+import math
 import os
 import shutil
 import sys
@@ -139,6 +140,8 @@ def with_spread(mean: float, std: float, count: int) -> str:
     >>> with_spread(0.5, 0.25, 2), with_spread(0.5, 0.0, 1)
     ('0.500 ± 0.250', '0.500')
     """
+    if math.isnan(mean):
+        return "undefined"
     return f"{mean:.3f} ± {std:.3f}" if count > 1 else f"{mean:.3f}"
 
 
@@ -265,5 +268,5 @@ def _text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return "undefined" if math.isnan(value) else f"{value:.3f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

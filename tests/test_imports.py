@@ -93,7 +93,7 @@ ARROWS = {
     "heads.labels": ("", "numpy"),
     "heads.layers": ("heads.data heads.head heads.labels ragged", "numpy torch"),
     "heads.library": (
-        "errors heads.data heads.head heads.layers heads.options heads.solvers ragged",
+        "errors heads.head heads.layers heads.options heads.solvers ragged",
         "torch",
     ),
     "heads.metrics": ("errors heads.labels", "numpy"),

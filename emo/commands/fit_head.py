@@ -25,7 +25,7 @@ class _FitCommand(SectionedCommand):
         "patience warmup decay focal mixup mixup_probability spec_augment modality_dropout "
         "accumulate bf16",
         "Several fits": "seeds cv is_ablation search missing threads",
-        "Going on": "out resume all_probabilities",
+        "Going on": "out resume interval_over all_probabilities",
     }
 
 
@@ -77,6 +77,14 @@ def fit_head(
     ] = [],
     column: Columns = [],
     root: Root = None,
+    interval_over: Annotated[
+        str | None,
+        Option(
+            metavar="COLUMN",
+            help="What intervals are drawn over: a column, dialogue or clip; default: dialogues "
+            "if there are any, else clips.",
+        ),
+    ] = None,
     all_probabilities: Annotated[
         bool,
         Option("--all-probabilities", help="Keep those of more than 100 classes in the tables."),
@@ -228,6 +236,7 @@ def fit_head(
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,
         "missing": missing or None, "all_probabilities": all_probabilities or None,
+        "interval_over": interval_over,
         "scaling": pairs(scaling, "--scaling") or None, "head": head,
     }  # fmt: skip
     options = fit_options(

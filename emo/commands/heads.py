@@ -42,13 +42,23 @@ def compare(
         str | None, Option(metavar="NAME", help="Target to compare; default: each run's first.")
     ] = None,
     seed: Annotated[int, Option(metavar="N", help="Seed of the bootstrap.")] = 0,
+    interval_over: Annotated[
+        str,
+        Option(
+            metavar="COLUMN",
+            help="What intervals are drawn over: a column, dialogue or clip; default: dialogues "
+            "if there are any, else clips.",
+        ),
+    ] = "",
 ) -> None:
     """Rank runs by their scores, and test the difference of two."""
     from emo.heads.runs.compare import compare_runs
 
     if not runs and pair is None:
         raise typer.BadParameter("give the folders of runs, such as runs/*")
-    found = compare_runs(runs or list(pair or ()), pair=pair, target=target, seed=seed)
+    found = compare_runs(
+        runs or list(pair or ()), pair=pair, target=target, seed=seed, interval_over=interval_over
+    )
     print(fit_lines(found.table()))
 
 

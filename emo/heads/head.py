@@ -44,6 +44,9 @@ from emo.ragged import Ragged
 
 __all__ = ["LIBRARY", "Batch", "Head", "Loss", "Task", "Width", "task_of"]
 LIBRARY = "emo.heads.library"
+TEMPERATURE = "temperature"
+"""Name of the buffer, float32 (targets,), in which a head keeps temperatures that it fitted on val;
+a run has a note on them."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,6 +126,9 @@ class FitOptions:
     or ``clips``: nothing, so that test may share speakers and dialogues with train."""
     threads: int | None = None
     """Number of cores to use, for fits in parallel or for torch in one fit; None: all."""
+    interval_over: str = ""
+    """What bootstrap intervals are drawn over: ``clip``, ``dialogue`` or a column of the manifest;
+    empty: dialogues if there are any, else clips."""
     all_probabilities: bool = False
     """Whether files of predictions hold the probabilities of all classes even where there are more
     than 100 classes."""
@@ -175,14 +178,14 @@ class FitOptions:
     def flat(self) -> dict[str, Any]:
         """Return all values by name in one dictionary, those of the loop in the place of ``loop``.
 
-        ``run.json`` and the questions of fits have this form; :meth:`of` reads it. ``cut`` and
-        ``all_probabilities`` are left out where they have their defaults, so that runs from before
+        ``run.json`` and the questions of fits have this form; :meth:`of` reads it. ``cut``,
+        ``interval_over`` and ``all_probabilities`` are left out where they have their defaults, so that runs from before
         there were these options are equal.
         """
         found: dict[str, Any] = {}
         for name, value in dataclasses.asdict(self).items():
             found |= value if name == "loop" else {name: value}
-        for name in ("cut", "all_probabilities"):
+        for name in ("cut", "interval_over", "all_probabilities"):
             if found[name] == getattr(type(self), name):
                 del found[name]
         return found

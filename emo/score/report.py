@@ -1,6 +1,7 @@
 """Results of scoring, as a table or JSON."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ class ScoreReport:
         results = [
             {
                 "predictions": one.name, "label": one.label, "rank": self._rank(one),
-                "scores": dict(one.scores), "seeds": one.seeds, "std": one.std,
+                "scores": _scores(one.scores), "seeds": one.seeds, "std": one.std,
                 "error": one.error,
             }
             for one in self.results
@@ -106,6 +107,11 @@ class ScoreReport:
         score = self.sign * one.scores[self.headline]
         others = [self.sign * each.scores[self.headline] for each in self.results if each.scores]
         return 1 + sum(other > score for other in others)
+
+
+def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """Return scores for JSON, which has no NaN: an undefined one is None."""
+    return {name: None if math.isnan(value) else value for name, value in scores.items()}
 
 
 def _title(name: str) -> str:

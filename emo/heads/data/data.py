@@ -12,6 +12,7 @@ from emo import plugins
 from emo.errors import FitError, listed
 from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
+from emo.heads.data.interval_groups import CLIP, IntervalGroups
 from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
 from emo.heads.data.splits import Splits, assign_splits, check_classes
@@ -54,6 +55,8 @@ class Data:
     """Splits in the order train, val, test; ``test`` is missing if there are no test clips."""
     notes: tuple[str, ...]
     """What a reader of the scores must know: clips left out, splits that were made here."""
+    drawn_over: str = CLIP
+    """What intervals are drawn over: ``clip``, ``dialogue`` or a column of the manifest."""
 
     @property
     def target(self) -> str:
@@ -109,7 +112,6 @@ def read_data(
     return split_data(
         loaded,
         splits,
-        unit=unit,
         scalings={**requested_scalings(loaded.sources, options), **scalings},
     )
 
@@ -118,7 +120,6 @@ def split_data(
     loaded: LabelledClips,
     splits: Splits,
     *,
-    unit: Literal["clip", "dialogue"],
     scalings: Mapping[str, Scaling] = MappingProxyType({}),
 ) -> Data:
     """Divide loaded clips into splits; classes and scalings are taken from ``train``.
@@ -126,7 +127,6 @@ def split_data(
     Args:
         loaded: clips with unscaled tokens.
         splits: rows of each split.
-        unit: what a batch of the head keeps together.
         scalings: scalings of some streams, which are used instead of fitting them on ``train``.
 
     Raises:
@@ -151,12 +151,18 @@ def split_data(
         clips = [loaded.clips[row] for row in rows]
         is_labelled = {name: known[rows] for name, known in loaded.is_labelled.items()}
         found[split], lost = _split(
-            split, clips, scale_streams(tokens, fitted), targets, unit, is_labelled
+            split,
+            clips,
+            scale_streams(tokens, fitted),
+            targets,
+            is_labelled,
+            loaded.drawn.select(rows),
         )
         notes += _notes_on_labels(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
-    return Data(targets, loaded.sources, fitted, found, (*notes, *splits.notes))
+    every_note = (*notes, *splits.notes)
+    return Data(targets, loaded.sources, fitted, found, every_note, loaded.drawn.over)
 
 
 def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict[str, Scaling]:
@@ -215,31 +221,29 @@ def _split(
     clips: list[Clip],
     tokens: dict[str, Ragged],
     targets: tuple[Target, ...],
-    unit: str,
     is_labelled: Mapping[str, np.ndarray],
+    drawn: IntervalGroups,
 ) -> tuple[Split, dict[str, int]]:
     """Return one split, and for each pair target how many pairs name a turn that is not there."""
     turns = turns_of(clips)
     of_pairs = frozenset(target.name for target in targets if target.task == "pairs")
     pairs = pairs_of(turns) if of_pairs else None
-    dialogue = np.empty(len(clips), dtype=np.int64)
-    for number, rows in enumerate(turns):
-        dialogue[rows[rows >= 0]] = number
     learnt, answers, lost = {}, {}, {}
     for target in targets:
         cells = [clip.targets.get(target.name) for clip in clips]
-        groups = dialogue if unit == "dialogue" else None
+        groups = drawn.groups
         if pairs is not None and target.name in of_pairs:
             numbers = turn_numbers(clips, turns)
             known = is_labelled[target.name]
             labels, lost[target.name] = pair_labels(target, cells, numbers, pairs, known)
-            groups = dialogue[pairs[:, 0]]
+            groups = None if groups is None else groups[pairs[:, 0]]
         else:
             labels = labels_of(target, cells)
         learnt[target.name] = torch.from_numpy(target.scaled(labels))
         answers[target.name] = ScoreOnce(
-            labels, target.classes, task=target.task, scale=target.scale, groups=groups
-        )
+            labels, target.classes, task=target.task, scale=target.scale, groups=groups,
+            drawn_over=drawn.over,
+        )  # fmt: skip
     batch = Batch(
         tokens,
         turns=torch.from_numpy(turns),

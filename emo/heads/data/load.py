@@ -10,6 +10,7 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.column_notes import notes_on_outlying_dimensions
 from emo.heads.data.dialogues import with_turns
+from emo.heads.data.interval_groups import IntervalGroups, interval_groups
 from emo.heads.data.select import (
     drop_without_features,
     labelled_clips,
@@ -40,6 +41,8 @@ class LabelledClips:
     """Notes on clips and streams that were left out."""
     is_labelled: dict[str, np.ndarray]
     """For each pair target, bool (N,): whether the causes of the clip were annotated."""
+    drawn: IntervalGroups
+    """Groups of clips that intervals are drawn over."""
 
     @property
     def strata(self) -> list[str]:
@@ -100,7 +103,8 @@ def load_clips(
         name: np.array([clip.id in ids for clip in clips], dtype=bool)
         for name, ids in annotated.items()
     }
-    return LabelledClips(clips, tokens, tuple(sources), tasks, notes, is_labelled)
+    drawn = interval_groups(clips, options.interval_over)
+    return LabelledClips(clips, tokens, tuple(sources), tasks, notes, is_labelled, drawn)
 
 
 def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[str]]:

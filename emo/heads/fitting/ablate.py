@@ -80,7 +80,7 @@ def ablate(
             cross_validate(
                 manifest, features, run, own, by=by, within=out, resume=resume, progress=progress
             )
-    compared = compare_runs(runs)
+    compared = compare_runs(runs, interval_over=options.interval_over)
     return dataclasses.replace(compared, notes=(*notes, *compared.notes))
 
 

@@ -80,7 +80,7 @@ def fold_data(loaded: LabelledClips, fold: Fold, request: FitRequest, by: str) -
     requested = requested_scalings(loaded.sources, request.options)
     scalings = {**requested, **request.initial.scalings}
     with _named_errors(by, fold):
-        return split_data(loaded, fold.splits, unit=request.kind.unit, scalings=scalings)
+        return split_data(loaded, fold.splits, scalings=scalings)
 
 
 @contextlib.contextmanager
@@ -104,5 +104,5 @@ def _fold_result(fold: Fold, fitted: FitResult) -> FoldResult:
             name: {variant: found["test"] for variant, found in variants.items() if "test" in found}
             for name, variants in fitted.missing.items()
         },
-        tuple(done for outcome in fitted.outcomes for done in outcome.history),
+        tuple(done for outcome in fitted.written_outcomes for done in outcome.history),
     )

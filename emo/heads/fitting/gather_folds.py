@@ -58,7 +58,7 @@ def gather_folds(
     pooled = FitResult(
         options=request.options,
         head_options=dataclasses.asdict(request.head_options),
-        data=Data(all_targets(loaded), loaded.sources, {}, {}, all_notes),
+        data=Data(all_targets(loaded), loaded.sources, {}, {}, all_notes, loaded.drawn.over),
         manifest=request.manifest,
         features=request.features,
         outcomes=tuple(done for done in fitted[0].outcomes if done.seed in seeds),
@@ -107,13 +107,9 @@ def _with_seeds(fold: FoldResult, seeds: Sequence[int]) -> FoldResult:
 def pool_scores(parts: Sequence[Scores]) -> Scores:
     """Join the scores of several folds into those of one split of all their clips.
 
-    Dialogues of different folds stay different groups.
+    A dialogue with clips in several folds is one group.
     """
-    groups, count = [], 0
-    for part in parts:
-        if part.groups is not None and len(part.groups):
-            groups.append(part.groups + count)
-            count += int(part.groups.max()) + 1
+    groups = [part.groups for part in parts if part.groups is not None]
     return dataclasses.replace(
         parts[0],
         labels=np.concatenate([part.labels for part in parts]),

@@ -1,23 +1,18 @@
 """The linear probe: linear layers on the pooled tokens of streams, solved to their optimum."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from emo.heads.data.scaling import column_scale
-from emo.heads.head import Batch, Head, Loss, task_of
-from emo.heads.layers.segments import segment_mean, segment_std
+from emo.heads.head import TEMPERATURE, Batch, Head, Loss, task_of
+from emo.heads.layers.clip_statistics import COUNTS, ClipStatistics
 from emo.heads.options import LOSS_OPTIONS, STEP_OPTIONS
 from emo.heads.solvers.path import Solution, solve_path
 from emo.heads.solvers.ridge import ridge_path, wanted_of
-from emo.ragged import Ragged
-
-FUSED, COUNTS, SQUARES = "fused", "counts", "squares"
-"""Names of the streams that :meth:`LinearHead.pool` makes: statistics of all streams, the number of
-tokens in each, and the mean squares of their dimensions, which ``std`` makes unnecessary."""
+from emo.heads.solvers.temperature import fit_temperature
 
 
 @dataclass(frozen=True)
@@ -77,6 +72,10 @@ class LinearHead(Head):
     one regression on all streams fits the training labels from any stream and gains nothing from
     the others; with many clips ``fusion=early`` may be better.
 
+    An average of probabilities is less confident than it is right. So the averaged
+    log-probabilities of a clip that has several streams are divided by one temperature for each
+    target, fitted on ``val``, which changes no predicted class. Runs without one have 1.
+
     A stream that a clip lacks is left out of the average. A clip of one token has no standard
     deviation; it gets the mean one of the other clips, because zero would be an extreme value.
 
@@ -94,8 +93,9 @@ class LinearHead(Head):
         """Build one linear layer for each stream, or one for all if fused early; all zero."""
         super().__init__(dims, classes, options=options)
         self.typical: Tensor
+        self.temperature: Tensor
         self.options, self.classes = options, dict(classes)
-        self.blocks = [dim for dim in dims.values() for _ in range(1 + options.std)]
+        self.statistics = ClipStatistics(tuple(dims), tuple(dims.values()), options.std)
         self.widths = [dim * (1 + options.std) for dim in dims.values()]
         if options.fusion == "early":
             self.widths = [sum(self.widths)]
@@ -104,31 +104,16 @@ class LinearHead(Head):
         )
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
-        self.register_buffer("typical", torch.zeros(sum(self.blocks)))
+        self.register_buffer("typical", torch.zeros(sum(self.statistics.blocks)))
+        if len(self.widths) > 1:
+            self.register_buffer(TEMPERATURE, torch.ones(len(classes)))
+            self.register_load_state_dict_pre_hook(  # type: ignore[no-untyped-call]
+                _without_temperature
+            )
 
     def pool(self, batch: Batch) -> Batch:
-        """Compute the means and standard deviations of all streams, and numbers of tokens.
-
-        The returned batch has the streams ``FUSED``, (N, sum of blocks), ``COUNTS``, (N, streams),
-        and without ``std`` also ``SQUARES``, (N, sum of blocks), each with one token for each clip.
-        """
-        if FUSED in batch.streams:
-            return batch
-        columns, squares = [], []
-        for tokens in (batch.streams[name] for name in self.streams):
-            columns.append(segment_mean(tokens.values, tokens.offsets))
-            if self.options.std:
-                columns.append(segment_std(tokens.values, tokens.offsets))
-            else:
-                squares.append(segment_mean(tokens.values.square(), tokens.offsets))
-        fused = torch.cat(columns, dim=1)  # (N, sum of blocks)
-        counts = torch.stack([batch.streams[name].lengths for name in self.streams], dim=1)
-        made = {FUSED: fused, COUNTS: counts.to(fused.dtype)}
-        if squares:
-            made[SQUARES] = torch.cat(squares, dim=1)
-        offsets = torch.arange(len(fused) + 1)
-        streams = {name: Ragged(values, offsets) for name, values in made.items()}
-        return replace(batch, streams=streams)
+        """Compute the means and standard deviations of all streams, and numbers of tokens."""
+        return self.statistics.pool(batch)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Return logits, float32 (N, C), for each target; fused late: log-probabilities."""
@@ -140,9 +125,11 @@ class LinearHead(Head):
         parts = [self._by_target(one) for one in logits]
         votes = (batch.streams[COUNTS].values > 0).to(rows[0].dtype)
         votes = torch.where(votes.any(1, keepdim=True), votes, 1.0)  # no stream: biases of all
+        is_fused = votes.sum(1, keepdim=True) > 1
         return {
             target: self._average(torch.stack([part[target] for part in parts]), votes, target)
-            for target in self.classes
+            / torch.where(is_fused, self.temperature[index], 1.0)
+            for index, target in enumerate(self.classes)
         }
 
     def _average(self, parts: Tensor, votes: Tensor, target: str) -> Tensor:
@@ -179,7 +166,7 @@ class LinearHead(Head):
 
     def path(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float] | None:
         """Yield the optimum at each penalty, strongest first; with late fusion, one candidate."""
-        self._learn_spreads(self.pool(train))
+        self.typical.copy_(self.statistics.typical_spreads(self.pool(train)))
         return self._candidates(train, val, loss) if self.is_solved else None
 
     def _candidates(self, train: Batch, val: Batch, loss: Loss) -> Iterator[float]:
@@ -203,29 +190,22 @@ class LinearHead(Head):
                 if len(together) == 1:
                     yield together[0].loss
                 else:
+                    self._fit_temperatures(val)
                     yield loss(self(train), train.targets).item()
+
+    def _fit_temperatures(self, val: Batch) -> None:
+        """Fit the temperature of each target of classes on its fused labelled clips of ``val``."""
+        self.temperature.fill_(1)
+        logits = self(val)
+        is_fused = (self.pool(val).streams[COUNTS].values > 0).sum(1) > 1
+        for index, (target, count) in enumerate(self.classes.items()):
+            labels = val.targets[target]
+            if task_of(count) == "classify" and bool((known := is_fused & (labels >= 0)).any()):
+                self.temperature[index] = fit_temperature(logits[target][known], labels[known])
 
     def column_factors(self, train: Batch) -> Tensor:
         """Return the factors of the layers' inputs before solving, float32 (sum of blocks,)."""
-        return column_scale(self._rows(train), self.blocks, self._token_rms(self.pool(train)))
-
-    def _token_rms(self, pooled: Batch) -> Tensor:
-        """Return the root mean square of the tokens of each column's dimension, over all clips.
-
-        Returns:
-            float32 (sum of blocks,).
-        """
-        fused, counts = (pooled.streams[name].values for name in (FUSED, COUNTS))
-        shares = counts / counts.sum(0).clamp(min=1)  # (N, streams)
-        dims = self.blocks[:: 1 + self.options.std]
-        if not self.options.std:
-            squares = torch.split(pooled.streams[SQUARES].values, dims, dim=1)
-            return torch.cat([shares[:, k] @ one for k, one in enumerate(squares)]).sqrt()
-        found = []
-        for index, both in enumerate(torch.split(fused, [2 * dim for dim in dims], dim=1)):
-            means, spreads = (shares[:, index] @ both.square()).chunk(2)
-            found += [(means + spreads).sqrt()] * 2
-        return torch.cat(found)
+        return self.statistics.factors(self.pool(train), self.typical)
 
     def _path_of(self, rows: Tensor, train: Batch, loss: Loss) -> Iterator[Solution]:
         """Yield the solutions of one linear layer at all penalties, given its inputs (N, D)."""
@@ -266,32 +246,17 @@ class LinearHead(Head):
 
         Where a clip has at most one token of a stream, its standard deviations are typical ones.
         """
-        pooled = self.pool(batch).streams
-        rows: Tensor = pooled[FUSED].values
-        lacks_spread = pooled[COUNTS].values <= 1
-        if not (lacks_spread.any() and self.typical.any()):
-            return rows
-        factors = lacks_spread.to(rows.dtype)[:, self._stream_of_columns()]
-        return torch.addcmul(rows, factors, self.typical)  # typical is 0 in the columns of means
-
-    @torch.no_grad()
-    def _learn_spreads(self, pooled: Batch) -> None:
-        """Store the mean standard deviations of each stream over clips of at least two tokens."""
-        if not self.options.std:
-            return
-        rows, counts = (pooled.streams[name].values for name in (FUSED, COUNTS))
-        start = 0
-        for index, dim in enumerate(self.blocks[::2]):
-            has_spread = (counts[:, index] > 1).to(rows.dtype)
-            spreads = slice(start + dim, start := start + 2 * dim)
-            self.typical[spreads] = has_spread @ rows[:, spreads] / has_spread.sum().clamp(min=1)
-
-    def _stream_of_columns(self) -> Tensor:
-        """Return the index of each column's stream, int64 (sum of blocks,)."""
-        blocks = torch.arange(len(self.blocks)) // (1 + self.options.std)
-        return blocks.repeat_interleave(torch.tensor(self.blocks))
+        return self.statistics.rows(self.pool(batch), self.typical)
 
     def _by_target(self, logits: Tensor) -> dict[str, Tensor]:
         """Divide logits (N, sum of C) into those of each target, (N, C)."""
         parts = torch.split(logits, list(self.classes.values()), dim=1)
         return dict(zip(self.classes, parts, strict=True))
+
+
+def _without_temperature(
+    module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object
+) -> None:
+    """Give weights that were written before there was a temperature one of 1."""
+    assert isinstance(module, LinearHead)
+    state.setdefault(prefix + TEMPERATURE, torch.ones(len(module.classes)))

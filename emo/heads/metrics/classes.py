@@ -5,6 +5,7 @@ predicted classes, which has millions of cells where classes are many, but three
 class. Papers call weighted F1 WAF, and accuracy WA; UAR is the mean recall.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -170,8 +171,14 @@ def bootstrap_classes(
 
 
 def interval_of(values: np.ndarray) -> tuple[float, float]:
-    """Return the interval that holds the central 95 % of the values."""
-    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+    """Return the interval that holds the central 95 % of the values, without undefined ones.
+
+    It is NaN if every value is: Pearson's correlation is undefined where all numbers are equal.
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return math.nan, math.nan
+    return float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -214,6 +214,29 @@ def _drawn(count: int, groups: np.ndarray | None, random: np.random.Generator) -
     return np.concatenate([parts[k] for k in random.integers(0, len(parts), len(parts))])
 
 
+def usable_groups(groups: np.ndarray | None) -> np.ndarray | None:
+    """Return groups, int64 (rows,), that can be resampled; None: there is at most one group."""
+    if groups is None or len(np.unique(groups)) < 2:
+        return None
+    return groups
+
+
+def drawn_words(over: str, rows: int, groups: np.ndarray | None) -> str:
+    """Return what an interval is drawn over, in words.
+
+    >>> drawn_words("dialogue", 4, np.array([0, 0, 1, 1])), drawn_words("dialogue", 4, None)
+    ('2 dialogues', '4 clips')
+
+    Args:
+        over: ``clip``, ``dialogue`` or a column of the manifest.
+        rows: number of scored rows.
+        groups: int64 (rows,), group of each row; None: rows are resampled.
+    """
+    if groups is None:
+        return f"{rows:,} clips"
+    return f"{len(np.unique(groups)):,} {over}s"
+
+
 TITLES = {
     "weighted_f1": "weighted F1", "macro_f1": "macro F1", "uar": "UAR", "accuracy": "accuracy",
     "micro_f1": "micro F1", "precision": "precision", "recall": "recall", "mae": "MAE",

@@ -17,6 +17,8 @@ def regression_scores(
 ) -> dict[str, np.ndarray]:
     """Return ``mae``, ``pearson`` and the accuracies of the corpus, each (…).
 
+    ``pearson`` is NaN where labels or predictions are all equal.
+
     Args:
         gold: (…, N) true numbers.
         predicted: (…, N) predicted numbers.
@@ -48,11 +50,15 @@ def regression_scores(
 
 
 def _mae_and_pearson(gold: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the mean absolute error and Pearson's correlation, (…) each."""
+    """Return the mean absolute error and Pearson's correlation, (…) each.
+
+    The correlation is NaN where labels or predictions are all equal: it is undefined there.
+    """
     a = gold - gold.mean(-1, keepdims=True)
     b = predicted - predicted.mean(-1, keepdims=True)
     below = np.sqrt(np.square(a).sum(-1) * np.square(b).sum(-1))
-    pearson = (a * b).sum(-1) / np.where(below == 0, 1, below)  # 0 if either is constant
+    varies = np.ptp(gold, axis=-1) * np.ptp(predicted, axis=-1) > 0  # a mean may be rounded
+    pearson = np.where(varies, (a * b).sum(-1) / np.where(below > 0, below, 1), np.nan)
     return {"mae": np.abs(gold - predicted).mean(-1), "pearson": pearson}
 
 

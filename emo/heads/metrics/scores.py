@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +40,10 @@ class Scores:
     rows: np.ndarray | None = None
     """int64 (N,): rows of the split that have labels; None: all."""
     groups: np.ndarray | None = None
-    """int64 (N,): dialogue of each row, resampled as a whole; None: rows are resampled."""
+    """int64 (N,): dialogue (or another group) of each row, resampled as a whole; None: rows are
+    resampled."""
+    drawn_over: str = "clip"
+    """Name of the groups: ``clip``, ``dialogue`` or a column of the manifest."""
 
     @property
     def predictions(self) -> np.ndarray:
@@ -61,6 +65,12 @@ class Scores:
         summed: np.ndarray = counts.sum(0)
         return summed
 
+    @property
+    def drawn(self) -> str:
+        """What intervals are drawn over, in words such as ``7 dialogues`` or ``42 clips``."""
+        groups = measures.usable_groups(self.groups)
+        return measures.drawn_words(self.drawn_over, len(self.labels), groups)
+
     def select(self, seeds: Sequence[int]) -> "Scores":
         """Return the scores of some of the seeds, in the order of :attr:`seeds`."""
         kept = [index for index, seed in enumerate(self.seeds) if seed in seeds]
@@ -76,19 +86,21 @@ class Scores:
         """Return the scores as they are kept in ``run.json``.
 
         The keys are ``clips`` (their number), ``seeds`` (all scores of each seed), ``mean`` and
-        ``std`` (÷ S - 1) over seeds, ``interval`` (95 %, bootstrap), ``majority`` (the baseline)
-        and ``classes`` (scores of each class).
+        ``std`` (÷ S - 1) over seeds, ``interval`` (95 %, bootstrap), ``drawn`` (what it is drawn
+        over), ``majority`` (the baseline) and ``classes`` (scores of each class). An undefined
+        score is None: JSON has no NaN.
         """
         values = self._measure(self.predictions)
         baseline = self._measure(self._baseline())
         seeds = enumerate(self.seeds)
         return {
             "clips": len(self.labels),
-            "seeds": {str(s): {key: float(v[k]) for key, v in values.items()} for k, s in seeds},
-            "mean": {name: float(value.mean()) for name, value in values.items()},
-            "std": {name: _std(value) for name, value in values.items()},
+            "seeds": {str(s): {key: _known(v[k]) for key, v in values.items()} for k, s in seeds},
+            "mean": {name: _known(value.mean()) for name, value in values.items()},
+            "std": {name: _known(_std(value)) for name, value in values.items()},
             "interval": self._intervals(),
-            "majority": {name: float(value) for name, value in baseline.items()},
+            **({} if self.bootstrap_seed is None else {"drawn": self.drawn}),
+            "majority": {name: _known(value) for name, value in baseline.items()},
             "classes": self._by_class(),
         }
 
@@ -112,7 +124,7 @@ class Scores:
         of_gold = np.broadcast_to(self.labels.sum(0), (len(found), len(self.classes)))
         return metrics.ClassCounts((found * self.labels).sum(1), of_gold, found.sum(1))
 
-    def _intervals(self) -> dict[str, list[float]]:
+    def _intervals(self) -> dict[str, list[float | None]]:
         """Return the 95 % bootstrap interval of each score; empty without a bootstrap seed."""
         if self.bootstrap_seed is None:
             return {}
@@ -122,10 +134,10 @@ class Scores:
             self.predictions,
             classes=len(self.classes),
             scale=self.scale,
-            groups=self.groups,
+            groups=measures.usable_groups(self.groups),
             seed=self.bootstrap_seed,
         )
-        return {name: list(interval) for name, interval in found.items()}
+        return {name: [_known(end) for end in interval] for name, interval in found.items()}
 
     def _by_class(self) -> dict[str, dict[str, float]]:
         """Return the scores of each class, averaged over seeds; empty for a number."""
@@ -158,6 +170,7 @@ class ScoreOnce:
         task: Task = "classify",
         scale: str = "any",
         groups: np.ndarray | None = None,
+        drawn_over: str = "clip",
     ) -> None:
         """Keep the labels of one split.
 
@@ -166,13 +179,14 @@ class ScoreOnce:
             classes: names of the classes.
             task: what the labels are.
             scale: range of a number, see :class:`Scores`.
-            groups: int64 (rows,), dialogue of each row, see :class:`Scores`.
+            groups: int64 (rows,), group of each row, see :class:`Scores`.
+            drawn_over: name of the groups, see :class:`Scores`.
         """
         self._labels: np.ndarray | None = labels
         self._is_labelled = bool(is_known(labels).any())
         self.labels_hash = hashlib.sha256(labels.tobytes()).hexdigest()[:16]
         """Hash of the labels, 16 hexadecimal digits."""
-        self._classes, self._groups = classes, groups
+        self._classes, self._groups, self._drawn_over = classes, groups, drawn_over
         self._task: Task = task
         self._scale = scale
 
@@ -240,9 +254,16 @@ class ScoreOnce:
                 scale=self._scale,
                 rows=rows,
                 groups=None if self._groups is None else self._groups[rows],
+                drawn_over=self._drawn_over,
             )
             for name, probabilities in tables.items()
         }
+
+
+def _known(value: float | np.ndarray) -> float | None:
+    """Return a number as a float, None if it is NaN."""
+    number = float(value)
+    return None if math.isnan(number) else number
 
 
 def _std(values: np.ndarray) -> float:

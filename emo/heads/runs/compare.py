@@ -26,17 +26,23 @@ class Comparison:
     """Difference of two runs; None: not computed."""
     notes: tuple[str, ...]
     """What a reader of the scores must know."""
+    interval_over: str = ""
+    """What intervals are drawn over; empty: dialogues where there are any, else clips."""
 
     def table(self) -> str:
         """Return one table for each target and task, then the difference, then the notes."""
-        parts = []
+        parts, over = [], self.interval_over
         tasks_of: dict[str, set[str]] = {}
         for run in self.runs:
             tasks_of.setdefault(run.target.name, set()).add(run.target.task)
         for target, task in dict.fromkeys(_table_of(run) for run in self.runs):
             runs = [run for run in self.runs if _table_of(run) == (target, task)]
             title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
-            parts.append(f"{title}{_ranking(runs)}\nmean ± std over seeds, interval: bootstrap")
+            drawn = " or ".join(dict.fromkeys(f"{run.drawn_over(over)}s" for run in runs))
+            parts.append(
+                f"{title}{_ranking(runs, over)}\n"
+                f"mean ± std over seeds, interval: bootstrap over {drawn}"
+            )
         if self.paired is not None:
             parts.append(self.paired.table())
         if self.notes:
@@ -50,6 +56,7 @@ def compare_runs(
     pair: tuple[Path, Path] | None = None,
     target: str | None = None,
     seed: int = 0,
+    interval_over: str = "",
 ) -> Comparison:
     """Rank runs by their scores, and test the difference of two.
 
@@ -58,6 +65,8 @@ def compare_runs(
         pair: the two runs whose difference is tested; None: the runs, if there are exactly two.
         target: target that is compared; None: each run's first target.
         seed: seed of the bootstrap.
+        interval_over: ``clip``, ``dialogue`` or a column that intervals are drawn over; empty:
+            dialogues where there are any, else clips.
 
     Raises:
         FitError: no run, a damaged run, or two runs without a common target or clip.
@@ -72,16 +81,23 @@ def compare_runs(
         raise FitError(f"{', '.join(map(str, runs))}: no run; emo fit-head --out makes one")
     two = [_scored(path, target) for path in pair] if pair else found
     is_pair = pair is not None or (len(two) == 2 and len({_table_of(run) for run in two}) == 1)
-    paired = paired_bootstrap(two[0], two[1], seed=seed) if is_pair else None
+    paired = paired_bootstrap(two[0], two[1], seed=seed, over=interval_over) if is_pair else None
     order = {table: k for k, table in enumerate(dict.fromkeys(map(_table_of, found)))}
     ranked = tuple(sorted(found, key=lambda run: (order[_table_of(run)], run.rank)))
-    return Comparison(ranked, paired, (*notes, *_unlike(ranked)))
+    return Comparison(ranked, paired, (*notes, *_unlike(ranked)), interval_over)
 
 
-def _ranking(runs: Sequence[ScoredRun]) -> str:
-    """Return what all runs share, in a sentence, and the table of what differs."""
-    ours = [run.row() for run in runs]
-    rows = [row for run in runs for row in (run.row(), *run.missing_rows())]
+def _ranking(runs: Sequence[ScoredRun], over: str) -> str:
+    """Return what all runs share, in a sentence, and the table of what differs.
+
+    Args:
+        runs: runs of one target and task.
+        over: what intervals are drawn over, see :attr:`Comparison.interval_over`.
+    """
+    ours = [run.row(over) for run in runs]
+    rows = [
+        row for run, own in zip(runs, ours, strict=True) for row in (own, *run.missing_rows(over))
+    ]
     shared = [
         name for name in DESCRIBING if len(runs) > 1 and len({str(row[name]) for row in ours}) == 1
     ]

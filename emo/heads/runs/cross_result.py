@@ -11,10 +11,11 @@ from emo.heads.data.data import Split
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import title_of
 from emo.heads.metrics.scores import Scores
+from emo.heads.runs.files import known_number
 from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
-from emo.table import format_table
+from emo.table import format_table, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,7 @@ class FoldResult:
     missing: dict[str, dict[str, Scores]]
     """Scores on test without some streams, by target and variant of ``--missing``."""
     history: tuple[Round, ...]
-    """Rounds of all seeds."""
+    """Rounds of all seeds; of an exact head those of the first, because all seeds give them."""
 
     def metrics_of(self, target: str) -> dict[str, Any]:
         """Return clips, seeds, mean and std of :meth:`Scores.to_json` for one target.
@@ -78,7 +79,7 @@ class CrossResult:
 
         tables = []
         for fold in (fold for fold in self.folds if target.name in fold.scores):
-            scores = fold.scores[target.name]
+            scores = self.pooled.written_scores(fold.scores[target.name])
             table = prediction_frame(
                 target, {"test": scores}, {"test": fold.test},
                 all_classes=self.pooled.options.all_probabilities,
@@ -105,15 +106,17 @@ class CrossResult:
             found = fold.metrics_of(target.name)
             cells = dict.fromkeys(names, "–")
             if found:
-                means.append(found["mean"])
-                cells = {
-                    name: f"{found['mean'][name]:.3f} ± {found['std'][name]:.3f}" for name in names
-                }
+                mean, std = (
+                    {name: known_number(value) for name, value in found[key].items()}
+                    for key in ("mean", "std")
+                )
+                means.append(mean)
+                cells = {name: with_spread(mean[name], std[name], 2) for name in names}
             rows.append(_line(fold.name, fold.counts, cells))
         table = {name: np.array([mean[name] for mean in means]) for name in names}
         spread = {name: values.std(ddof=1) if len(values) > 1 else 0.0 for name, values in
                   table.items()}  # fmt: skip
-        cells = {name: f"{table[name].mean():.3f} ± {spread[name]:.3f}" for name in names}
+        cells = {name: with_spread(table[name].mean(), spread[name], 2) for name in names}
         return [*rows, _line(f"mean ± std of {len(means)} folds", {}, cells)]
 
 

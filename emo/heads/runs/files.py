@@ -80,6 +80,11 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
+def known_number(value: float | None) -> float:
+    """Return a score of ``run.json``, where an undefined one is null, as a float: NaN for null."""
+    return math.nan if value is None else value
+
+
 NOT_FINITE = frozenset(("", "nan", "inf", "-inf"))
 """Cells of a table of predictions that are no finite number."""
 

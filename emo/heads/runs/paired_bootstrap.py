@@ -3,6 +3,7 @@
 Both runs are scored on the same resampled clips. Source: Berg-Kirkpatrick et al. 2012 (EMNLP).
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ import numpy as np
 from emo.errors import FitError
 from emo.heads.data.targets import Target
 from emo.heads.metrics.classes import interval_of
-from emo.heads.metrics.measures import HEADLINES, measure, resampled, title_of
-from emo.manifest.tasks import parts
+from emo.heads.metrics.measures import HEADLINES, drawn_words, measure, resampled, title_of
+from emo.heads.runs.scored_rows import has_dialogues, numbers_of, rows_by_seed
 from emo.table import format_table
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class Paired:
                 "score": title_of(name),
                 self.names[0]: found.first,
                 f"{self.names[1]} ": found.second,  # a run with itself has two columns, too
-                "difference": f"{found.second - found.first:+.3f}",
-                "95 % interval": "{:+.3f} – {:+.3f}".format(*found.interval),
+                "difference": _signed(found.second - found.first),
+                "95 % interval": _signed(*found.interval),
                 "": "contains 0" if found.contains_zero else "",
             }
             for name, found in self.differences.items()
@@ -92,7 +93,9 @@ class Paired:
         return f"{title_of(name)}: the interval does not contain 0; {better} is better."
 
 
-def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) -> Paired:
+def paired_bootstrap(
+    first: "ScoredRun", second: "ScoredRun", *, seed: int = 0, over: str = ""
+) -> Paired:
     """Compute the differences of two runs' scores and their 95 % intervals.
 
     Clips are resampled, or whole dialogues where the manifest has them; in each resample both runs
@@ -102,6 +105,8 @@ def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) 
         first: the run whose scores are subtracted.
         second: the run from whose scores they are subtracted.
         seed: seed of the resamples.
+        over: ``clip``, ``dialogue`` or a column of the manifest that is resampled; empty: dialogues
+            if one of the runs has any, else clips.
 
     Raises:
         FitError: the runs predict different targets, share no clip, or differ in a label.
@@ -112,7 +117,7 @@ def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) 
             f"{names[0]} predicts {first.target.name} ({first.target.task}), {names[1]} "
             f"{second.target.name} ({second.target.task}); choose one with --target"
         )
-    tables = [_by_seed(run.predictions()) for run in (first, second)]
+    tables = [rows_by_seed(run.predictions()) for run in (first, second)]
     ours, theirs = (next(iter(table.values())) for table in tables)
     common = sorted(set(ours.index) & set(theirs.index))
     if not common:
@@ -132,13 +137,17 @@ def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) 
     classes = list(dict.fromkeys([*first.target.classes, *second.target.classes]))
     target = first.target
     scale = target.scale if target.scale == second.target.scale else "any"
-    gold = _numbers(target, classes, ours.loc[common, "label"])
+    gold = numbers_of(target, classes, ours.loc[common, "label"])
     predicted = [
-        np.stack([_numbers(target, classes, table.loc[common, "prediction"])
+        np.stack([numbers_of(target, classes, table.loc[common, "prediction"])
                   for table in seeds.values()])
         for seeds in tables
     ]  # fmt: skip
-    groups, drawn = _groups(ours.loc[common], theirs.loc[common])
+    knowing, rows = first, ours.loc[common]
+    if not over and not has_dialogues(rows) and has_dialogues(theirs.loc[common]):
+        knowing, rows = second, theirs.loc[common]
+    groups = knowing.groups(rows, over)
+    drawn = drawn_words(knowing.drawn_over(over), len(common), groups)
     width = len(classes)
     points = [measure(target.task, gold, p, classes=width, scale=scale) for p in predicted]
     draws = [
@@ -156,11 +165,11 @@ def paired_bootstrap(first: "ScoredRun", second: "ScoredRun", *, seed: int = 0) 
     return Paired(names, target, len(common), drawn, differences, tuple(notes))
 
 
-def _by_seed(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
-    """Return the rows of each seed, indexed by clip (or pair of clips)."""
-    keys = table["id"] + "\t" + table["cause_id"] if "cause_id" in table else table["id"]
-    table = table.set_index(keys)
-    return {str(seed): rows for seed, rows in table.groupby("seed", sort=False)}
+def _signed(*numbers: float) -> str:
+    """Return numbers with their signs, or that they are undefined."""
+    if any(map(math.isnan, numbers)):
+        return "undefined"
+    return " – ".join(f"{number:+.3f}" for number in numbers)
 
 
 def _expect_same_labels(
@@ -175,32 +184,3 @@ def _expect_same_labels(
             f"{ours['id'].iloc[row]!r}: {theirs['label'].iloc[row]!r}, not "
             f"{ours['label'].iloc[row]!r}; fit both on the same manifest"
         )
-
-
-def _groups(ours: "pd.DataFrame", theirs: "pd.DataFrame") -> tuple[np.ndarray | None, str]:
-    """Return the dialogue of each row, int64 (rows,), and what is resampled, in words.
-
-    The dialogues are None if neither run has any; then clips are resampled.
-    """
-    for table in (ours, theirs):
-        if "dialogue" in table:
-            own = "clip\t" + table["id"]
-            names = table["dialogue"].where(table["dialogue"] != "", own).to_numpy(str)
-            _, groups = np.unique(names, return_inverse=True)
-            return groups, f"{len(set(groups)):,} dialogues"
-    return None, f"{len(ours):,} clips"
-
-
-def _numbers(target: Target, classes: list[str], cells: "pd.Series[str]") -> np.ndarray:
-    """Return cells as numbers that :func:`emo.heads.metrics.measures.measure` reads.
-
-    Returns:
-        float64 (rows,) numbers, int64 (rows, C) of 0 and 1 for several labels, or int64 (rows,)
-        classes.
-    """
-    if target.task == "regress":
-        return cells.to_numpy(np.float64)
-    if target.task == "multilabel":
-        return np.array([[name in parts(cell) for name in classes] for cell in cells], np.int64)
-    numbers = {name: number for number, name in enumerate(classes)}
-    return np.array([numbers[cell] for cell in cells], dtype=np.int64)

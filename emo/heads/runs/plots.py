@@ -78,7 +78,8 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
     axes.set_ylabel("predicted")
     found = result.all_metrics[target.name][split]["mean"]
     axes.set_title(
-        f"{result.options.head} on {split}\nMAE {found['mae']:.3f}, Pearson {found['pearson']:.3f}",
+        f"{result.options.head} on {split}\nMAE {found['mae']:.3f}, Pearson "
+        + ("undefined" if found["pearson"] is None else f"{found['pearson']:.3f}"),
         fontsize=10,
     )
     axes.grid(alpha=0.25)
@@ -88,7 +89,7 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
 def plot_curves(path: Path, result: "FitResult") -> None:
     """Plot losses and the score on val by round, a line for each seed, and mark its best round."""
     figure, (left, right) = _figure(9.5, 3.8, columns=2)
-    outcomes = result.outcomes[:1] if result.best.is_exact else result.outcomes
+    outcomes = result.written_outcomes
     for outcome in outcomes:
         rounds = [row.round for row in outcome.history]
         is_kept = outcome.seed == result.best.seed

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
+from emo.heads.head import TEMPERATURE
 from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
 from emo.heads.runs.clips_file import ClipIds
-from emo.heads.runs.files import MOST_PICTURED
+from emo.heads.runs.files import MOST_PICTURED, known_number
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, prediction_frame
 from emo.heads.runs.test_ledger import EarlierScorings
 from emo.heads.training.outcome import Outcome
@@ -78,6 +79,15 @@ class FitResult:
         """Outcome of the seed that the run keeps: best score on ``val``, then lowest loss."""
         return max(self.outcomes, key=lambda o: (o.best.val_score, -o.best.val_loss))
 
+    @property
+    def written_outcomes(self) -> tuple[Outcome, ...]:
+        """Outcomes that the files hold: of an exact head the first, because all seeds give it."""
+        return self.outcomes[:1] if self.best.is_exact else self.outcomes
+
+    def written_scores(self, scores: Scores) -> Scores:
+        """Return the scores of the seeds of :attr:`written_outcomes` alone."""
+        return scores.select([outcome.seed for outcome in self.written_outcomes])
+
     @functools.cached_property
     def metrics(self) -> dict[str, Any]:
         """Scores of the first target by split, as numbers for ``run.json``.
@@ -100,8 +110,9 @@ class FitResult:
         """Predictions of the first target, see
         :func:`emo.heads.runs.predictions.prediction_columns`.
         """
+        written = {split: self.written_scores(scores) for split, scores in self.scores.items()}
         return prediction_frame(
-            self.data.targets[0], self.scores, self.data.splits,
+            self.data.targets[0], written, self.data.splits,
             all_classes=self.options.all_probabilities,
         )  # fmt: skip
 
@@ -132,7 +143,18 @@ class FitResult:
     @property
     def notes(self) -> list[str]:
         """What a reader of the scores must know."""
-        return [*self.data.notes, *([self.earlier.note()] if self.earlier.settings else [])]
+        earlier = [self.earlier.note()] if self.earlier.settings else []
+        return [*self.data.notes, *self._notes_on_temperatures(), *earlier]
+
+    def _notes_on_temperatures(self) -> list[str]:
+        """Return a note on each temperature other than 1 that the kept head fitted on val."""
+        found = self.best.state.get(TEMPERATURE)
+        values = [] if found is None else found.tolist()
+        return [
+            f"{target.name}: the fused probabilities have temperature {value:.2f}, fitted on val"
+            for target, value in zip(self.data.targets, values, strict=False)
+            if value != 1
+        ]
 
     def _notes(self) -> list[str]:
         """Return the notes, after one on the preset if there is one."""
@@ -151,7 +173,7 @@ class FitResult:
             format_table(
                 [row for split in found for row in self._rows(split, found[split])], keys=3
             ),
-            self._legend(),
+            self._legend(found),
         ]
         if self.missing[target.name]:
             lines += ["", f"on {last} with streams taken away:", self._missing_table(target, last)]
@@ -169,8 +191,8 @@ class FitResult:
         return format_table(
             [
                 {"streams": name or "all", **{
-                    title_of(score): with_spread(value, found[split]["std"][score], seeds)
-                    for score, value in found[split]["mean"].items()
+                    title_of(score): _spread(found[split], score, seeds)
+                    for score in found[split]["mean"]
                 }}
                 for name, found in (whole | self.missing_metrics[target.name]).items()
             ]
@@ -180,28 +202,37 @@ class FitResult:
         """Return a split's rows: the head's scores, their interval if any, and the baseline."""
         names = found["mean"]
         seeds = len(self.outcomes)
-        head = {n: with_spread(found["mean"][n], found["std"][n], seeds) for n in names}
+        head = {name: _spread(found, name, seeds) for name in names}
         interval = {
-            name: "{:.3f} – {:.3f}".format(*ends) for name, ends in found["interval"].items()
+            name: "undefined" if None in ends else "{:.3f} – {:.3f}".format(*ends)
+            for name, ends in found["interval"].items()
         }
-        baseline = {name: f"{found['majority'][name]:.3f}" for name in names}
+        baseline = {
+            name: with_spread(known_number(found["majority"][name]), 0, 1) for name in names
+        }
         lines = [_line(split, f"{found['clips']:,}", "head", head)]
         if interval:
             lines.append(_line("", "", "  95 % interval", interval))
         return [*lines, _line("", "", "majority class" if found["classes"] else "mean", baseline)]
 
-    def _legend(self) -> str:
-        """Return a line that explains the numbers of the table."""
+    def _legend(self, found: Mapping[str, Any]) -> str:
+        """Return a line that explains the numbers of a target's table, given scores by split."""
         seeds = len(self.outcomes)
         same = " (an exact solution: every seed gives the same)" if self.best.is_exact else ""
-        what = "dialogues" if next(iter(self.scores.values())).groups is not None else "clips"
-        interval = f", interval: bootstrap over {what}" if self._has_interval() else ""
+        drawn = {split: each["drawn"] for split, each in found.items() if each["interval"]}
+        what = " and ".join(f"{words} of {split}" for split, words in drawn.items())
+        if all(words.endswith(" clips") for words in drawn.values()):
+            what = "clips"
+        interval = f", interval: bootstrap over {what}" if drawn else ""
         of = f"mean ± std over {seeds} seeds" if seeds > 1 else "one seed"
-        return f"{of}{same}{interval}"
-
-    def _has_interval(self) -> bool:
-        """Return whether any split has a bootstrap interval."""
-        return any(found["interval"] for found in self.metrics.values())
+        is_undefined = any(
+            value is None
+            for each in found.values()
+            for values in (each["mean"], each["majority"])
+            for value in values.values()
+        )
+        undefined = "; undefined: Pearson where all numbers are equal" if is_undefined else ""
+        return f"{of}{same}{interval}{undefined}"
 
 
 def score_title(targets: Sequence[Target]) -> str:
@@ -220,6 +251,12 @@ def _class_rows(classes: Mapping[str, Mapping[str, float]]) -> list[dict[str, ob
         }
         for label, row in classes.items()
     ]  # fmt: skip
+
+
+def _spread(found: Mapping[str, Any], score: str, seeds: int) -> str:
+    """Return the mean of a score with its standard deviation over seeds, as text."""
+    mean, std = (known_number(found[name][score]) for name in ("mean", "std"))
+    return with_spread(mean, std, seeds)
 
 
 def _many_classes(target: Target, *, all_classes: bool) -> str:

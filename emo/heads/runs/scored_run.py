@@ -1,14 +1,19 @@
 """The scores and predictions of one run and target, read from its folder; imports no torch."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emo.errors import FitError
+from emo.heads.data.interval_groups import CLIP, DIALOGUE, groups_of_names
 from emo.heads.data.targets import Target
-from emo.heads.metrics.measures import HEADLINES, title_of
-from emo.heads.runs.files import NOT_FINITE, check_probabilities, predictions_file
+from emo.heads.metrics.measures import HEADLINES, bootstrap, title_of, usable_groups
+from emo.heads.runs.files import NOT_FINITE, check_probabilities, known_number, predictions_file
+from emo.heads.runs.scored_rows import has_dialogues, numbers_of, rows_by_seed, values_of_column
 from emo.table import fold_streams, with_spread
 
 if TYPE_CHECKING:
@@ -49,6 +54,11 @@ class ScoredRun:
         Raises:
             FitError: the run has no file of predictions, or they are not finite.
         """
+        return self._predictions
+
+    @functools.cached_property
+    def _predictions(self) -> "pd.DataFrame":
+        """Predictions on :attr:`split`, with cells as text."""
         import pandas as pd  # a second to import
 
         is_first = self.target.name == self.document["target"]
@@ -65,37 +75,119 @@ class ScoredRun:
             )
         return table
 
-    def row(self) -> dict[str, object]:
-        """Return the run's row of the ranking."""
-        folds = self.document.get("folds")
+    def drawn_over(self, over: str = "") -> str:
+        """Return what an interval is drawn over: ``clip``, ``dialogue`` or a column.
+
+        Args:
+            over: ``clip``, ``dialogue`` or a column; empty: dialogues if there are any, else clips.
+        """
+        return over or (DIALOGUE if has_dialogues(self.predictions()) else CLIP)
+
+    def groups(self, table: "pd.DataFrame", over: str = "") -> np.ndarray | None:
+        """Return the group of each row that an interval is drawn over, int64 (rows,).
+
+        Args:
+            table: rows of :meth:`predictions`.
+            over: see :meth:`drawn_over`.
+
+        Returns:
+            None where single rows are resampled.
+
+        Raises:
+            FitError: no clip has a value of the column, or the run's manifest cannot be read.
+        """
+        over = self.drawn_over(over)
+        if over == CLIP:
+            return None
+        if over == DIALOGUE and DIALOGUE in table:
+            names = table[DIALOGUE].tolist()
+        else:
+            known = values_of_column(self.path, self.document, over)
+            names = [known.get(clip_id, "") for clip_id in table["id"]]
+        if not any(names):
+            raise FitError(f"{self.path}: --interval-over {over}: no scored clip has a {over}")
+        return usable_groups(groups_of_names(names, table["id"].tolist()))
+
+    def interval(self, over: str = "") -> tuple[float, float]:
+        """Return the 95 % interval of the headline score.
+
+        It is read from ``run.json`` if it was drawn over the same, else drawn again.
+
+        Args:
+            over: see :meth:`drawn_over`.
+        """
+        headline = HEADLINES[self.target.task]
+        if self.document.get("drawn") == self.drawn_over(over):
+            low, high = self.metrics["interval"][headline]
+            return low, high
+        seeds = list(rows_by_seed(self.predictions()).values())
+        classes = list(self.target.classes)
+        found = bootstrap(
+            self.target.task,
+            numbers_of(self.target, classes, seeds[0]["label"]),
+            np.stack([numbers_of(self.target, classes, rows["prediction"]) for rows in seeds]),
+            classes=len(classes),
+            scale=self.target.scale,
+            groups=self.groups(seeds[0], over),
+            seed=self.document.get("options", {}).get("first_seed", 0),
+        )
+        return found[headline]
+
+    def row(self, over: str = "") -> dict[str, object]:
+        """Return the run's row of the ranking.
+
+        Args:
+            over: what intervals are drawn over, see :meth:`drawn_over`.
+        """
         return {
             "run": str(self.path),
             "head": self.document["head"]["name"],
             "streams": fold_streams(self.document["streams"]),
-            "scored on": f"{len(folds['each'])} folds" if folds else self.split,
-            **self._scores_row(self.metrics),
+            "scored on": self._scored_on,
+            **self._scores_row(self.metrics, self.interval(over)),
         }
 
-    def missing_rows(self) -> list[dict[str, object]]:
-        """Return a row of the ranking for each variant of ``--missing``, without some streams."""
+    def missing_rows(self, over: str = "") -> list[dict[str, object]]:
+        """Return a row of the ranking for each variant of ``--missing``, without some streams.
+
+        They have no interval if the run's intervals are drawn over something else than ``over``.
+        """
         found = self.document.get("missing", {}).get(self.target.name, {})
-        shown = {"head": "", "scored on": self.row()["scored on"]}
+        shown = {"head": "", "scored on": self._scored_on}
+        is_same = self.document.get("drawn") == self.drawn_over(over)
+        headline = HEADLINES[self.target.task]
         return [
-            {**self._scores_row(metrics[self.split]), "run": f"  {name}", "streams": "", **shown}
+            {
+                **self._scores_row(
+                    metrics[self.split],
+                    metrics[self.split]["interval"][headline] if is_same else None,
+                ),
+                "run": f"  {name}",
+                "streams": "",
+                **shown,
+            }
             for name, metrics in found.items()
         ]
 
-    def _scores_row(self, found: Mapping[str, Any]) -> dict[str, object]:
-        """Return the cells of a row that hold scores."""
+    @property
+    def _scored_on(self) -> str:
+        """The split that is compared, or the number of folds, in words."""
+        folds = self.document.get("folds")
+        return f"{len(folds['each'])} folds" if folds else self.split
+
+    def _scores_row(
+        self, found: Mapping[str, Any], interval: Sequence[float] | None
+    ) -> dict[str, object]:
+        """Return the cells of a row that hold scores, and the interval of the headline score."""
         headline = HEADLINES[self.target.task]
-        mean, std, interval = (found[name] for name in ("mean", "std", "interval"))
+        mean, std = found["mean"], found["std"]
         others = [name for name in mean if name != headline][:3]
         return {
             "clips": found["clips"],
             "seeds": len(found["seeds"]),
             title_of(headline): with_spread(mean[headline], std[headline], len(found["seeds"])),
-            "95 % interval": "{:.3f} – {:.3f}".format(*interval[headline]),
-            **{title_of(name): mean[name] for name in others},
+            "95 % interval": interval and "{:.3f} – {:.3f}".format(*interval),
+            **{title_of(name): known_number(mean[name]) for name in others},
         }
 
     @property

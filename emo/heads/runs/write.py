@@ -85,7 +85,7 @@ def write_run(folder: Path, result: FitResult) -> None:
 
     They are ``run.json`` (options, clips and scores), ``head.safetensors`` (weights of the best
     seed on val, and scalings), ``clips.csv``, ``history.csv``, ``curves.png``, and for each target
-    ``predictions.csv`` and a plot.
+    ``predictions.csv`` and a plot. Of an exact head, whose seeds are all the same, they hold one.
 
     Args:
         folder: an empty folder.
@@ -93,12 +93,14 @@ def write_run(folder: Path, result: FitResult) -> None:
     """
     write_clip_ids(folder, result.data, result.inherited)
     for target in result.data.targets:
+        scores = result.all_scores[target.name].items()
         table = prediction_columns(
-            target, result.all_scores[target.name], result.data.splits,
+            target, {split: result.written_scores(found) for split, found in scores},
+            result.data.splits,
             all_classes=result.options.all_probabilities,
         )  # fmt: skip
         write_target(folder, result, target, table)
-    rounds = [row for done in result.outcomes for row in done.history]
+    rounds = [row for done in result.written_outcomes for row in done.history]
     write_table(folder / "history.csv", history_columns(rounds, result.headline))
     plot_curves(folder / "curves.png", result)
     tensors = {f"head/{name}": tensor for name, tensor in result.best.state.items()}
@@ -128,9 +130,18 @@ def write_target(
 
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write ``run.json``."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    """Write ``run.json``; numbers that are not finite become null, because JSON has none."""
+    text = json.dumps(_without_nan(document), indent=2, ensure_ascii=False)
     (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    """Return a value for JSON, in which each float that is not finite is None."""
+    if isinstance(value, Mapping):
+        return {name: _without_nan(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def history_columns(rounds: Sequence[Round], headline: str) -> dict[str, list[object]]:
@@ -185,6 +196,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
         },
         "splits": {name: len(split.ids) for name, split in result.data.splits.items()},
         "notes": result.notes,
+        "drawn": result.data.drawn_over,
         "metrics": result.metrics,
         "metrics_of_others": {
             name: found for name, found in result.all_metrics.items() if name != result.data.target

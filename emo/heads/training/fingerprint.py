@@ -15,7 +15,7 @@ from torch import Tensor
 from emo.heads.data.data import Data, Split
 from emo.heads.options import FitOptions
 
-REPORTED = ("all_probabilities",)
+REPORTED = ("interval_over", "all_probabilities")
 """Options that change what a run reports, but no head."""
 _IGNORED = ("search", "seeds", "threads", "cut", *REPORTED)
 """Options that are no part of a question: the number of trials, of seeds and of threads, and those

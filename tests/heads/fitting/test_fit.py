@@ -1,6 +1,7 @@
 """Fitting a head on a manifest and a store: scores, printed tables, and errors."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -9,8 +10,10 @@ import pytest
 
 from emo.errors import FitError, OptionError, PluginError
 from emo.heads.data.streams import open_sources
+from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.metrics.classes import METRICS
+from emo.heads.runs.compare import compare_runs
 from emo.heads.runs.run import Run
 from tests.heads.conftest import QUICK, SPLITS, quick
 from tests.make_batches import make_manifest, make_store
@@ -85,6 +88,22 @@ def test_an_exact_head_is_solved_once_for_all_seeds(made):
     assert result.metrics["test"]["std"] == dict.fromkeys(METRICS, 0.0)
     assert [outcome.seed for outcome in result.outcomes] == [0, 1, 2]
     assert "an exact solution: every seed gives the same" in result.table()
+
+
+def test_files_of_an_exact_head_hold_one_copy_of_all_seeds(made, tmp_path):
+    manifest, store = made
+    for seeds in (1, 5):
+        options = dataclasses.replace(quick("linear"), seeds=seeds)
+        fit_head(manifest, [store], tmp_path / f"fit-{seeds}", options)
+        cross_validate(manifest, [store], tmp_path / f"cv-{seeds}", options, by="3")
+    for name in ("fit", "cv"):
+        for file in ("predictions.csv", "history.csv"):
+            one, five = ((tmp_path / f"{name}-{n}" / file).read_bytes() for n in (1, 5))
+            assert one == five
+    document = json.loads((tmp_path / "fit-5" / "run.json").read_text())
+    assert list(document["metrics"]["test"]["seeds"]) == ["0", "1", "2", "3", "4"]
+    compared = compare_runs([tmp_path / "fit-1", tmp_path / "fit-5"])
+    assert all(found.first == found.second for found in compared.paired.differences.values())
 
 
 def test_without_test_clips_only_val_is_scored(made):

@@ -6,7 +6,8 @@ import torch
 
 from emo.heads.fitting.missing_streams import without_streams
 from emo.heads.head import Batch
-from emo.heads.library.linear import FUSED, LinearHead, LinearOptions
+from emo.heads.layers.clip_statistics import FUSED
+from emo.heads.library.linear import LinearHead, LinearOptions
 from emo.heads.options import LoopOptions
 from emo.heads.training.inference import logits_of
 from emo.heads.training.loop import train_head

@@ -1,0 +1,91 @@
+"""Rows of a run's predictions as numbers, by seed, and the values of a column of its manifest."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emo.errors import EmoError, FitError
+from emo.heads.data.interval_groups import DIALOGUE, value_of
+from emo.heads.data.targets import Target
+from emo.manifest import Clip, read_manifest
+from emo.manifest.tasks import parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def rows_by_seed(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
+    """Return the rows of each seed, indexed by clip (or pair of clips)."""
+    keys = table["id"] + "\t" + table["cause_id"] if "cause_id" in table else table["id"]
+    table = table.set_index(keys)
+    return {str(seed): rows for seed, rows in table.groupby("seed", sort=False)}
+
+
+def has_dialogues(table: "pd.DataFrame") -> bool:
+    """Return whether any row of a table of predictions has a dialogue."""
+    return DIALOGUE in table and bool((table[DIALOGUE] != "").any())
+
+
+def numbers_of(target: Target, classes: Sequence[str], cells: "pd.Series[str]") -> np.ndarray:
+    """Return cells as numbers that :func:`emo.heads.metrics.measures.measure` reads.
+
+    Args:
+        target: the target that the cells are of.
+        classes: names of the classes.
+        cells: labels or predictions.
+
+    Returns:
+        float64 (rows,) numbers, int64 (rows, C) of 0 and 1 for several labels, or int64 (rows,)
+        classes.
+    """
+    if target.task == "regress":
+        return cells.to_numpy(np.float64)
+    if target.task == "multilabel":
+        return np.array([[name in parts(cell) for name in classes] for cell in cells], np.int64)
+    numbers = {name: number for number, name in enumerate(classes)}
+    return np.array([numbers[cell] for cell in cells], dtype=np.int64)
+
+
+def values_of_column(run: Path, document: Mapping[str, Any], column: str) -> dict[str, str]:
+    """Return the value of a column for each clip, by id, from the manifest of a run.
+
+    Args:
+        run: folder of the run.
+        document: contents of its ``run.json``.
+        column: column of the manifest.
+
+    Raises:
+        FitError: the manifest cannot be read, or is not the one that the run was fitted on.
+    """
+    own = document["manifest"]
+    columns = tuple(sorted(own.get("columns", {}).items()))
+    hint = f"{run}: --interval-over {column} reads the manifest that the run was fitted on"
+    try:
+        path = Path(own["path"])
+        sha256, clips = _read_clips(path, columns, path.stat().st_mtime_ns)
+    except (EmoError, OSError) as error:
+        raise FitError(f"{hint}: {error}") from error
+    if sha256 != own["sha256"]:
+        raise FitError(f"{hint}; {own['path']} has changed since. Fit the run again.")
+    return {clip.id: value_of(clip, column) for clip in clips}
+
+
+@functools.lru_cache(maxsize=4)
+def _read_clips(
+    path: Path, columns: tuple[tuple[str, str], ...], modified: int
+) -> tuple[str, tuple[Clip, ...]]:
+    """Read a manifest, once for all runs that were fitted on it.
+
+    Args:
+        path: path of the manifest.
+        columns: renamed columns, see :attr:`emo.manifest.Manifest.columns`.
+        modified: time of the last change, so that a changed file is read again.
+
+    Returns:
+        The hash of the file, and its clips.
+    """
+    manifest = read_manifest(path, columns=dict(columns))
+    return manifest.sha256, manifest.clips
