@@ -32,7 +32,8 @@ class Wish:
     maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> old class -> new class, such as ``{"label": {"exc": "hap"}}``."""
     is_partial: bool = False
-    """Write a manifest of the files that are there, although some are missing."""
+    """Write a manifest of the files that are there, although some are missing: a clip is kept with
+    the video or audio that it has."""
     is_opened: bool = True
     """Read the header of every file."""
     workers: int = 2
@@ -112,7 +113,9 @@ def make_manifest(name: str, folder: Path, *, out: Path, wish: Wish = Wish()) ->
     options: Any = plugins.parse_options(kind.Options, wish.options, name)
     tree, stated = list_tree(folder), kind.stated(options)
     download = kind.read(tree, options)
-    checked = check_media(download, tree, is_opened=wish.is_opened, workers=wish.workers)
+    checked = check_media(
+        download, tree, is_opened=wish.is_opened, workers=wish.workers, is_partial=wish.is_partial
+    )
     rows = mapped(checked.rows, wish.maps, stated)
     if wish.list_path is not None:
         _write_list(wish.list_path, checked.lacking)
