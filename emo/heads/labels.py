@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 Task = Literal["classify", "multilabel", "regress", "pairs"]
 """What a head predicts: one class, several labels, a number, or a class for each pair of turns."""
 
+SEPARATOR = "|"
+"""Character between the classes of a multi-label cell."""
+NO_LABEL = "none"
+"""Cell of a clip that has no class."""
+
+
+def parts(cell: str) -> list[str]:
+    """Return the classes that a multi-label cell names.
+
+    >>> parts("joy|fear"), parts("none")
+    (['joy', 'fear'], [])
+    """
+    if cell == NO_LABEL:
+        return []
+    return [part for part in map(str.strip, cell.split(SEPARATOR)) if part]
+
 
 class Width(int):
     """Number of logits C of a target that also knows the task; a plain int means ``classify``."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import ManifestError, ScoreError
-from emo.heads.data.targets import parts
+from emo.heads.labels import parts
 from emo.manifest import cells as manifest_cells
 from emo.manifest.rows import TextTable, read_rows
 

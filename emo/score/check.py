@@ -3,7 +3,7 @@
 import math
 
 from emo.errors import ScoreError
-from emo.heads.data.targets import parts
+from emo.heads.labels import parts
 from emo.score.answers import first_classes
 from emo.score.gold import Gold
 from emo.score.metrics import Metric

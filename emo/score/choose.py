@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emo.errors import EmoError
-from emo.heads.data.targets import parts
+from emo.heads.labels import parts
 from emo.score.gold import Gold
 from emo.score.metrics import Metric, metric_of_labels
 from emo.score.run_folder import is_run, task_and_classes

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from emo.errors import ManifestError, ScoreError
-from emo.heads.data.targets import SEPARATOR
+from emo.heads.labels import SEPARATOR
 from emo.manifest import COLUMNS, read_manifest
 from emo.manifest.rows import TextTable, rename
 from emo.score.answers import (

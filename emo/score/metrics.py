@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from emo.errors import ScoreError
-from emo.heads.data.targets import parts
+from emo.heads.labels import parts
 from emo.heads.metrics import classes as metrics
 from emo.heads.metrics.measures import measure
 from emo.heads.metrics.numbers import regression_scores

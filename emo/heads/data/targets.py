@@ -8,13 +8,15 @@ from typing import Any, get_args
 import numpy as np
 
 from emo.errors import FitError, OptionError
+from emo.heads import labels
 from emo.heads.labels import Task, Width
+from emo.heads.labels import parts as parts
 
 TASKS: tuple[Task, ...] = get_args(Task)
 """All tasks."""
-SEPARATOR = "|"
+SEPARATOR = labels.SEPARATOR
 """Character between the classes of a multi-label cell."""
-NONE, NEUTRAL, YES = "none", "neutral", "yes"
+NONE, NEUTRAL, YES = labels.NO_LABEL, "neutral", "yes"
 """Words of pair targets: the class 0, no pair (also a cell without classes or causes); the emotion
 whose pairs are ignored; the class of pairs in cells that name no emotion."""
 
@@ -196,15 +198,6 @@ def causes(cell: str, name: str) -> list[tuple[str, int]]:
             )
         found.append((emotion or YES, int(turn)))
     return found
-
-
-def parts(cell: str) -> list[str]:
-    """Return the classes that a multi-label cell names.
-
-    >>> parts("joy|fear"), parts("none")
-    (['joy', 'fear'], [])
-    """
-    return [] if cell == NONE else [part for part in map(str.strip, cell.split(SEPARATOR)) if part]
 
 
 def number_of(cell: str, name: str) -> float:
