@@ -205,7 +205,7 @@ def test_paths_of_arrays_follow_the_manifest_and_may_not_leave_its_root(tmp_path
 def test_thousands_of_sounds_beside_videos_take_no_time(monkeypatch):
     def seconds(count):
         files = [f"d/{k:06d}{kind}" for k in range(count) for kind in (".mp4", ".wav")]
-        monkeypatch.setattr("emo.manifest.make._files", lambda _: iter(files))
+        monkeypatch.setattr("emo.manifest.folder._files", lambda _: iter(files))
         began = time.process_time()
         assert len(folder_rows(Path(".")).origins) == count
         return time.process_time() - began
