@@ -137,7 +137,7 @@ def predict_file(
 def predict_manifest(
     run_path: Path,
     manifest_path: Path,
-    features: Location | str | None,
+    features: Location | str | tuple[Location | str, ...] | None,
     out: Path,
     *,
     columns: Mapping[str, str],
@@ -150,7 +150,8 @@ def predict_manifest(
     Args:
         run_path: a folder from ``emo fit-head``.
         manifest_path: the manifest.
-        features: the store with the clips' tokens; None: extract them into a temporary store.
+        features: the store with the clips' tokens, or several, of which each recipe is in one;
+            None or empty: extract them into a temporary store.
         out: the CSV file; further targets get files beside it.
         columns: renamed columns of the manifest. Those that the run was fitted with are used when
             the manifest is the same one, unless they are given here.
@@ -166,12 +167,13 @@ def predict_manifest(
     columns = {**kept_columns(run.document, manifest_path), **columns}
     manifest = read_manifest(manifest_path, columns=columns, root=root)
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
-        if features is None:
+        stores = features if isinstance(features, tuple) else (features,) if features else ()
+        if not stores:
             failures = _extract(run, manifest, Path(folder), options, progress=None)
             store = Store(folder)
         else:
-            store = Store(features)
-            _check_recipes(run, store, features)
+            store = _joined(stores, run)
+            _check_recipes(run, store, ", ".join(map(str, stores)))
             failures = _without_features(run, manifest, store)
         ids = [clip.id for clip in manifest.clips if clip.id not in failures]
         streams, bare = stored_tokens(run, ids, store)
@@ -205,7 +207,26 @@ def _extract(
     return _in_all([report.failures.get(request.name, {}) for request in requests])
 
 
-def _check_recipes(run: Run, store: Store, path: Location | str) -> None:
+def _joined(paths: Sequence[Location | str], run: Run) -> Store:
+    """Return the first store, with the recipes that the run reads from the other ones.
+
+    Raises:
+        StoreError: two of the stores hold a recipe that the run reads.
+    """
+    stores = [Store(path) for path in paths]
+    for name in run.recipes:
+        holders = [store for store in stores if name in store.recipes]
+        if len(holders) > 1:
+            raise StoreError(
+                f"recipe {name!r} is in {holders[0].path} and in {holders[1].path}: give one of "
+                "them as --features, or name the recipe otherwise"
+            )
+        for store in holders:
+            stores[0].recipes[name] = store.recipes[name]
+    return stores[0]
+
+
+def _check_recipes(run: Run, store: Store, path: str) -> None:
     """Raise StoreError unless the store holds every recipe that the run was fitted on."""
     for name, recipe in run.recipes.items():
         found = store.recipes.get(name)

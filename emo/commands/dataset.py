@@ -1,6 +1,5 @@
 """`emo dataset`: check a download in its published layout and write its manifest."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -68,8 +67,6 @@ def dataset(
     from emo.datasets.labels import parse_maps
     from emo.datasets.make import DatasetRequest, make_manifest
 
-    if sys.argv.count("--map") > 1:  # typer would silently keep the last
-        raise typer.BadParameter("--map can be given once; write OLD=NEW,OLD=NEW for one column")
     maps = parse_maps([label_map] if label_map else [])
     request = DatasetRequest(pairs(option, "-o"), maps, is_partial, not is_fast, workers, missing)
     report = make_manifest(name, folder, out=out, request=request)

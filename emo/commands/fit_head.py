@@ -25,7 +25,7 @@ class _FitCommand(SectionedCommand):
         "patience warmup decay focal mixup mixup_probability spec_augment modality_dropout "
         "accumulate bf16",
         "Several fits": "seeds cv is_ablation search missing threads",
-        "Going on": "out resume interval_over all_probabilities",
+        "Going on": "out overwrite resume interval_over all_probabilities",
     }
 
 
@@ -205,8 +205,16 @@ def fit_head(
         Option(metavar="N", help="Cores to use, for fits side by side; default: all."),
     ] = None,
     out: Annotated[
-        Path, Option(metavar="RUN", help="Folder of the run, to be written.", callback=written)
-    ] = Path("runs/latest"),
+        Path | None,
+        Option(
+            metavar="RUN",
+            help="Folder of the run, to be written; default: the next number in runs/.",
+            callback=written,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, Option("--overwrite", help="Replace the run that is in --out.")
+    ] = False,
     resume: Annotated[
         bool, Option("--resume", help="Go on with what a killed fit left in --out.")
     ] = False,
@@ -215,10 +223,15 @@ def fit_head(
     with keep_imports():
         from emo.heads.fitting.fit import fit_head
         from emo.heads.fitting.options_from_cli import fit_options
+        from emo.heads.fitting.progress_files import has_checkpoints
+        from emo.heads.runs.files import check_free, next_run
         from emo.machine import lacks_bfloat16
         from emo.manifest import read_manifest
         from emo.store.backend.location import location
 
+    out = out or next_run(Path("runs"))
+    if not (overwrite or (resume and (is_ablation or has_checkpoints(out)))):
+        check_free(out, is_ablation=is_ablation)
     stores = [location(each) for each in features]
     if bf16 and lacks_bfloat16():
         print("emo: warning: --bf16: this processor has no bfloat16 instructions, "

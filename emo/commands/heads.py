@@ -70,9 +70,12 @@ def predict(
         Path | None, Option(metavar="MANIFEST", help="Predict all clips of a manifest.")
     ] = None,
     features: Annotated[
-        str | None,
-        Option(metavar="STORE", help="Store of these clips, if they are already extracted."),
-    ] = None,
+        list[str],
+        Option(
+            metavar="STORE",
+            help="Store of these clips, if they are already extracted; repeat to join several.",
+        ),
+    ] = [],
     out: Annotated[
         Path,
         Option(metavar="FILE", help="File for the predictions of a manifest.", callback=written),
@@ -104,7 +107,7 @@ def predict(
     else:
         columns = pairs(column, "--column")
         report = predict_manifest(
-            run, manifest, features, out, columns=columns, root=root, options=option,
+            run, manifest, tuple(features), out, columns=columns, root=root, options=option,
             all_probabilities=all_probabilities,
         )  # fmt: skip
         print(fit_lines(report.table()))

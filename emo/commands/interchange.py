@@ -125,7 +125,10 @@ def export(
 def pack(
     store: Stores,
     out: Annotated[Path, Option(metavar="FILE", help="The file to write.", callback=written)],
-    recipe: Recipe = None,
+    recipe: Annotated[
+        list[str],
+        Option(metavar="RECIPE", help="Recipe of the store; repeat; default: the only one."),
+    ] = [],
     stream: Streams = [],
     manifest: Clips = None,
     column: Columns = [],
@@ -137,7 +140,7 @@ def pack(
 
     cells = cells_of(manifest, columns=pairs(column, "--column"), root=root)
     labels = manifest_bytes(cells)
-    report = pack(store, out, recipe=recipe, streams=stream, cells=cells, manifest=labels)
+    report = pack(store, out, recipes=recipe, streams=stream, cells=cells, manifest=labels)
     print(fit_lines(report.table()))
 
 

@@ -62,6 +62,9 @@ def score(
             "label=); repeat.",
         ),
     ] = [],
+    is_open: Annotated[
+        bool, Option("--open", help="Count classes that the labels lack as wrong answers.")
+    ] = False,
     split: Annotated[
         str | None,
         Option(metavar="SPLIT", help="train, val, test or all; default: test if there is one."),
@@ -82,7 +85,7 @@ def score(
     odd = columns.keys() - {"id", "prediction", "gold_id", "label"}
     if odd:
         raise typer.BadParameter(f"--column {odd.pop()}: expected id, prediction, gold_id or label")
-    options = ScoreOptions(metric, classes_of(classes), columns, split, target)
+    options = ScoreOptions(metric, classes_of(classes), columns, split, target, is_open)
     report = score_all(predictions, gold, options)
     print(report.json() if json else fit_lines(report.table()))
     raise typer.Exit(report.exit_code)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import typer
 from typer.core import TyperCommand
 
 from emo.commands.executor_options import executor_flags, executor_help
@@ -10,15 +11,39 @@ from emo.commands.executor_options import executor_flags, executor_help
 OF_EXECUTORS = "of executors"
 """The title in :attr:`SectionedCommand.sections` where each executor's options are listed."""
 
+INPUTS = (
+    "FILE", "FOLDER", "STORE", "MANIFEST", "RUN", "RUN RUN", "RECIPE", "NAME", "JOB", "COLUMN",
+    "COLUMN|N", "A,B,C", "TEXT", "PARTS", "COLUMN OLD=NEW,OLD=",
+)  # fmt: skip
+"""Metavars of options that name an input or an output. Such an option is refused if it is given
+twice and does not repeat; of numbers and choices, the last one counts."""
+
 _LEFT = 26
 """Characters of the left column at most; a longer flag has a line of its own."""
 
 
 class SectionedCommand(TyperCommand):
-    """A command whose help lists its options under titles."""
+    """A command whose help lists its options under titles, and that refuses inputs given twice."""
 
     sections: ClassVar[Mapping[str, str]] = {}
     """Title -> names of parameters. Those that are in none stand under "Options" at the end."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words of the command line.
+
+        Raises:
+            BadParameter: an option that names an input and does not repeat is given twice.
+        """
+        rest: list[str] = super().parse_args(ctx, list(args))
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for parameter in order:
+            is_input = parameter.metavar in INPUTS and parameter.param_type_name == "option"
+            if is_input and not parameter.multiple and order.count(parameter) > 1:
+                raise typer.BadParameter(
+                    f"{parameter.opts[0]} is given {order.count(parameter)} times, and only one "
+                    "of them would count; give it once"
+                )
+        return rest
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the sections of options.

@@ -1,5 +1,6 @@
 """Check which media files that the rows of a data set name are there and can be opened."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -41,19 +42,21 @@ class _Faults:
 
 
 def check_media(
-    download: Download, tree: Tree, *, is_opened: bool, workers: int = 2
+    download: Download, tree: Tree, *, is_opened: bool, workers: int = 2, is_partial: bool = False
 ) -> CheckedRows:
     """Check every file that a row names.
 
     If no file of a whole column is there (the videos were not downloaded), the column is left out
     with a note. A row that lacks a file is left out and the file is listed, unless the published
-    data lack it, too: then the row keeps its other files.
+    data lack it, too: then the row keeps its other files. For a partial download a row is kept with
+    the media that it has, such as sound without pictures.
 
     Args:
         download: the rows of the data set.
         tree: the files of the download.
         is_opened: also read the header of each file.
         workers: files that are opened at the same time.
+        is_partial: keep rows that have some of their media.
 
     Raises:
         DatasetError: no file at all is there, and the rows have no text.
@@ -66,12 +69,16 @@ def check_media(
     if is_opened:
         _open(rows, tree, faults, workers)
     kept, lacking, emptied = [], list(download.missing), []
+    without: Counter[str] = Counter()
     for row in rows:
         rest, blocking, known = _without_faults(row, download, faults)
         lacking += blocking
         emptied += known
-        if not blocking and any(rest.get(name) for name in (*MEDIA, "text")):
+        has_some = is_partial and any(rest.get(name) for name in MEDIA)
+        if has_some or (not blocking and any(rest.get(name) for name in (*MEDIA, "text"))):
             kept.append(rest)
+            without.update(n for n in download.paths if blocking and row.get(n) and not rest[n])
+    notes += [f"{count:,} clips are kept without {name}" for name, count in without.items()]
     notes += _summary("wrong in the published data, too; their rows are kept without", emptied)
     for why, paths in {**download.left_out, "no row names them": _unnamed(download, tree)}.items():
         notes += _summary(f"left out, {why}", paths)

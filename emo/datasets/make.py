@@ -32,7 +32,8 @@ class DatasetRequest:
     maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> old class -> new class, such as ``{"label": {"exc": "hap"}}``."""
     is_partial: bool = False
-    """Write a manifest of the files that are there, although some are missing."""
+    """Write a manifest of the files that are there, although some are missing: a clip is kept with
+    the video or audio that it has."""
     is_opened: bool = True
     """Read the header of every file."""
     workers: int = 2
@@ -114,7 +115,13 @@ def make_manifest(
     options: Any = plugins.parse_options(kind.Options, request.options, name)
     tree, stated = list_tree(folder), kind.stated(options)
     download = kind.read(tree, options)
-    checked = check_media(download, tree, is_opened=request.is_opened, workers=request.workers)
+    checked = check_media(
+        download,
+        tree,
+        is_opened=request.is_opened,
+        workers=request.workers,
+        is_partial=request.is_partial,
+    )
     rows = mapped(checked.rows, request.maps, stated)
     if request.list_path is not None:
         _write_list(request.list_path, checked.lacking)

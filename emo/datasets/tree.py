@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from emo.errors import DatasetError
-from emo.manifest.folder import AUDIO, VIDEO
+from emo.manifest.folder import AUDIO, VIDEO, walk_folders
 from emo.manifest.rows import read_rows
 
 
@@ -90,14 +90,7 @@ def list_tree(folder: Path) -> Tree:
 
 def _files(folder: Path) -> Iterator[str]:
     """Iterate over the relative paths of all files that are not hidden."""
-    seen = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        status = os.stat(parent)
-        if (status.st_dev, status.st_ino) in seen:
-            folders[:] = []
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+    for parent, names in walk_folders(folder, hidden=(".", "__MACOSX")):
         base = os.path.relpath(parent, folder).replace(os.sep, "/")
         for name in names:
             if not name.startswith("."):

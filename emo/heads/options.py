@@ -179,8 +179,8 @@ class FitOptions:
         """Return all values by name in one dictionary, those of the loop in the place of ``loop``.
 
         ``run.json`` and the questions of fits have this form; :meth:`of` reads it. ``cut``,
-        ``interval_over`` and ``all_probabilities`` are left out where they have their defaults, so that runs from before
-        there were these options are equal.
+        ``interval_over`` and ``all_probabilities`` are left out where they have their defaults,
+        so that runs from before there were these options are equal.
         """
         found: dict[str, Any] = {}
         for name, value in dataclasses.asdict(self).items():

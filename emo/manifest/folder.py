@@ -26,7 +26,7 @@ def folder_rows(folder: Path) -> TextTable:
 
     The columns are ``video``, ``audio`` and ``folder`` (the sub-folder), without empty ones. A
     ``.wav`` beside a video of the same stem becomes its audio. Hidden files are left
-    out, and so are :func:`posters`.
+    out, and so are :func:`posters`. Links to folders are followed.
 
     Raises:
         ManifestError: no such folder, or no media in it.
@@ -57,6 +57,39 @@ def folder_rows(folder: Path) -> TextTable:
     return TextTable(columns, clips)
 
 
+def walk_folders(
+    folder: Path, *, hidden: tuple[str, ...] = (".",)
+) -> Iterator[tuple[str, list[str]]]:
+    """Iterate over a folder and all folders below it; links to folders are followed.
+
+    A folder that is reached twice, such as by a link to a folder above, is read once: under its
+    own name if it lies below ``folder``, else under the first link to it.
+
+    Args:
+        folder: the folder.
+        hidden: prefixes of names of folders that are left out.
+
+    Yields:
+        Path of each folder, starting with ``folder``, and the names of the files in it.
+    """
+    seen: set[tuple[int, int]] = set()
+    waiting, links = [str(folder)], list[str]()
+    while waiting or links:
+        path = waiting.pop() if waiting else links.pop(0)
+        status = os.stat(path)
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        names = []
+        with os.scandir(path) as entries:
+            for entry in sorted(entries, key=lambda each: each.name):
+                if not entry.is_dir():
+                    names.append(entry.name)
+                elif not entry.name.startswith(hidden):
+                    (links if entry.is_symlink() else waiting).append(entry.path)
+        yield path, names
+
+
 def posters(folder: Path) -> list[str]:
     """Return the still pictures below a folder that have a video of the same stem beside them."""
     return _posters(sorted(_files(folder)))
@@ -70,10 +103,10 @@ def _posters(files: Sequence[str]) -> list[str]:
 
 def _files(folder: Path) -> Iterator[str]:
     """Iterate over the media files below a folder, as relative paths with ``/``."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for parent, names in walk_folders(folder):
+        base = os.path.relpath(parent, folder).replace(os.sep, "/")
         for name in names:
-            file = Path(parent, name).relative_to(folder).as_posix()
+            file = name if base == "." else f"{base}/{name}"
             if _kind(name) in VIDEO + AUDIO + STILL and not name.startswith("."):
                 if not file.isprintable():  # bytes that cannot be decoded, or a line break
                     raise ManifestError(f"{folder}: rename {file!r}; its name is not plain text")

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import ManifestError
+from emo.manifest.text import decimal_points, likely_encoding, utf_16
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Extensions of tables that can be read and written."""
@@ -115,26 +117,38 @@ def parse_json(text: str) -> Any:
 
 def _decode(data: bytes, path: Path) -> str:
     """Decode UTF-8; raise ManifestError with the line of the first wrong byte."""
+    kind = utf_16(data)
+    if kind is not None:
+        raise ManifestError(f"{path}: this is UTF-16; save it as UTF-8 ({_iconv(kind, path)})")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        found = f"{path}: expected UTF-8, found byte 0x{data[error.start]:02x} in line {line}"
+        name, kind = likely_encoding(data)
         raise ManifestError(
-            f"{path}: expected UTF-8, found byte 0x{data[error.start]:02x} in line {line}; save it "
-            f"as UTF-8 (from Windows-1252: iconv -f cp1252 -t utf-8 {path.name})"
+            f"{found}; save it as UTF-8 (from {name}: {_iconv(kind, path)})"
         ) from error
+
+
+def _iconv(kind: str, path: Path) -> str:
+    """Return the command that converts a file to UTF-8."""
+    return f"iconv -f {kind} -t utf-8 {path.name}"
 
 
 def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[str]], list[str]]:
     """Parse CSV or TSV; return column -> cells, and the position of each row."""
-    first = text.partition("\n")[0]
+    stated = re.match(r'"?sep=([^\r\n"])"?(\r\n|\n|\r|$)', text)  # Excel's first line
+    body = text[stated.end() :] if stated else text
+    first = body.partition("\n")[0]
     semicolons = ";" in first and "," not in first  # Excel, in countries that write 1,5
-    delimiter = "\t" if is_tsv else ";" if semicolons else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    number, lines, origins = 0, [], []
+    delimiter = stated[1] if stated else "\t" if is_tsv else ";" if semicolons else ","
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
+    skipped = 1 if stated else 0
+    number, lines, origins = skipped, [], []
     try:
-        for number, line in enumerate(reader, start=1):
-            if number == 1 or any(line):
+        for number, line in enumerate(reader, start=1 + skipped):
+            if number == 1 + skipped or any(line):
                 lines.append(line)
                 origins.append(f"row {number}")
     except csv.Error as error:
@@ -151,7 +165,10 @@ def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[s
             )
     cells = list(zip(*lines[1:], strict=True)) or [()] * len(header)
     named = zip(header, cells, strict=True)
-    return {name: list(column) for name, column in named if name}, origins[1:]
+    columns = {name: list(column) for name, column in named if name}
+    if delimiter == ";":
+        columns = {name: decimal_points(name, column) for name, column in columns.items()}
+    return columns, origins[1:]
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,12 @@ from typing import Any
 from emo.errors import ManifestError, ScoreError, listed
 from emo.manifest import cells as manifest_cells
 from emo.manifest.rows import TextTable, read_rows
+from emo.manifest.tasks import parts
 
 IDS = (
     "id", "clip", "clip_id", "name", "key", "file", "filename", "file_name", "utt_id",
 )  # fmt: skip
 """Names by which the column of clip ids is found, tried in this order."""
-PREDICTIONS = (
-    "prediction", "predicted", "pred", "preds", "y_pred", "predicted_label", "label_pred", "answer",
-    "output", "label", "emotion", "sentiment", "class", "score",
-)  # fmt: skip
-"""Names by which the column of predictions is found, tried in this order."""
 GOLDS = (
     "label", "gold", "truth", "ground_truth", "true", "y_true", "target", "emotion", "sentiment",
     "class", "answer", "score",
@@ -146,13 +142,16 @@ def find_column(
     )
 
 
-def check_cells(answers: Answers, gold: Mapping[str, str], allowed: Sequence[str] | None) -> None:
+def check_cells(
+    answers: Answers, gold: Mapping[str, str], kind: str, allowed: Collection[str] | None
+) -> None:
     """Check that every gold clip is predicted, as one of the allowed classes or as a number.
 
     Args:
         answers: the predictions.
         gold: clip id -> label.
-        allowed: the allowed classes; None: numbers are expected.
+        kind: ``numbers``, ``classes``, or ``labels``: several classes in a cell, joined by ``|``.
+        allowed: the allowed classes; None: all.
 
     Raises:
         ScoreError: a clip is missing, a class is unknown, or a cell is not a number.
@@ -167,12 +166,17 @@ def check_cells(answers: Answers, gold: Mapping[str, str], allowed: Sequence[str
     for clip_id in gold:
         cell = answers.cells[clip_id]
         where = f"{answers.path}: {answers.origins[clip_id]}, clip {clip_id!r}"
-        if known is None and not _is_number(cell):
+        if kind == "numbers" and not is_number(cell):
             raise ScoreError(f"{where}: expected a number in {answers.column!r}, got {cell!r}")
-        if known is not None and cell not in known:
+        if kind != "numbers" and not cell:
+            hint = "; write none where no label is predicted" if kind == "labels" else ""
+            raise ScoreError(f"{where}: no prediction in {answers.column!r}{hint}")
+        classes = parts(cell) if kind == "labels" else [cell]
+        odd = [] if known is None or kind == "numbers" else [c for c in classes if c not in known]
+        if odd:
             raise ScoreError(
-                f"{where}: unknown class {cell!r}; expected one of {listed(allowed or ())} "
-                "(--classes a,b,c names all classes)"
+                f"{where}: unknown class {odd[0]!r}; expected one of {listed(sorted(known or ()))} "
+                "(--classes a,b,c names all classes; --open counts others as wrong)"
             )
 
 
@@ -188,7 +192,7 @@ def _stray(answers: Answers, gold: Mapping[str, str]) -> str:
     return "" if extra is None else f"; gold does not have {extra!r}, which the file has"
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
     """Return whether a cell is a finite number."""
     try:
         return math.isfinite(float(cell))

@@ -3,6 +3,7 @@
 import math
 
 from emo.errors import ScoreError, listed
+from emo.manifest.tasks import parts
 from emo.score.gold import Gold
 from emo.score.metrics import Metric
 
@@ -24,15 +25,16 @@ def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) 
             f"{gold.path}: --metric {name} needs "
             + ("labels of clips" if gold.conversations else "the JSON of conversations")
         )
-    if classes and metric.kind != "classes":
+    if classes and metric.kind not in ("classes", "labels"):
         raise ScoreError(f"--classes: --metric {name} does not score classes; leave it out")
     known = set(classes)
     for clip_id, cell in gold.cells.items():
         if metric.kind == "numbers":
             _check_number(cell, f"{gold.path}: clip {clip_id!r}")
-        elif classes and cell not in known:
+        odd = [c for c in (parts(cell) if metric.kind == "labels" else [cell]) if c not in known]
+        if classes and odd:
             raise ScoreError(
-                f"{gold.path}: clip {clip_id!r} is labelled {cell!r}, which is none of --classes "
+                f"{gold.path}: clip {clip_id!r} is labelled {odd[0]!r}, which is none of --classes "
                 f"{listed(classes)}"
             )
 

@@ -10,6 +10,7 @@ from typing import Any
 from emo.errors import ManifestError, ScoreError
 from emo.manifest import COLUMNS, read_manifest
 from emo.manifest.rows import TextTable, rename
+from emo.manifest.tasks import SEPARATOR
 from emo.score.answers import (
     ALL,
     GOLDS,
@@ -36,16 +37,25 @@ class Gold:
     """Clip id -> label; clips without a label are left out. Empty for conversations."""
     column: str | None = None
     """Name of the column of labels; None: conversations."""
+    id_column: str | None = None
+    """Name of the column of clip ids; None: conversations."""
     conversations: tuple[Mapping[str, Any], ...] = ()
     """Conversations in the format of SemEval-2024 Task 3."""
     split: str = ALL
     """The split that is scored."""
 
     @property
+    def has_several_labels(self) -> bool:
+        """Whether a cell holds several classes, joined by ``|``."""
+        return any(SEPARATOR in cell for cell in self.cells.values())
+
+    @property
     def metric(self) -> str:
         """Name of the usual metric for labels of this kind."""
         if self.conversations:
             return "semeval2024-1" if _has_spans(self.conversations) else "semeval2024-2"
+        if self.has_several_labels:
+            return "multilabel"
         values = [_number(cell) for cell in self.cells.values()]
         is_regression = not any(map(math.isnan, values)) and not all(v.is_integer() for v in values)
         return "regression" if is_regression else "weighted_f1"
@@ -88,7 +98,7 @@ def read_gold(
     if not cells:
         where = "" if split == ALL else f" in split {split}"
         raise ScoreError(f"{path}: no clip has a {column}{where}; choose a split with --split")
-    return Gold(path, cells, column, split=split)
+    return Gold(path, cells, column, id_column, split=split)
 
 
 def _is_conversation(each: object) -> bool:

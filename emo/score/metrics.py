@@ -1,17 +1,19 @@
 """The metrics of `emo score` by name; each gives the same numbers as its official scorer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from emo.errors import ScoreError
 from emo.heads.metrics import classes as metrics
+from emo.heads.metrics.measures import measure
 from emo.heads.metrics.numbers import regression_scores
+from emo.manifest.tasks import parts
 from emo.plugins import unknown
 
-Kind = Literal["classes", "numbers", "pairs", "spans"]
+Kind = Literal["classes", "labels", "numbers", "pairs", "spans"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class Metric:
     """A metric: what is computed, and the score by which predictions are ranked."""
 
     kind: Kind
-    """What predictions are: classes, numbers, pairs, or pairs with spans of words."""
+    """What predictions are: classes, labels (several classes at once), numbers, pairs, or pairs
+    with spans of words."""
     headline: str
     """Name of the score that ranks predictions."""
     what: str
@@ -40,6 +43,7 @@ METRICS = {
     "macro_f1": Metric("classes", "macro_f1", "mean F1 over classes"),
     "uar": Metric("classes", "uar", "mean recall over the classes in gold (balanced accuracy)"),
     "accuracy": Metric("classes", "accuracy", "share of clips predicted right (WA)"),
+    "multilabel": Metric("labels", "micro_f1", "micro F1 over labels, cells such as joy|fear"),
     "mosi": Metric("numbers", "mae", "MMSA's scores of MOSI and MOSEI, numbers within ±3", "mosi"),
     "sims": Metric("numbers", "mae", "MMSA's scores of SIMS, numbers within ±1", "sims"),
     "regression": Metric("numbers", "mae", "mean absolute error and Pearson correlation"),
@@ -57,6 +61,19 @@ def find_metric(name: str) -> Metric:
     if name not in METRICS:
         raise ScoreError(unknown("metric", name, METRICS))
     return METRICS[name]
+
+
+def metric_of_labels(metric: Metric) -> Metric:
+    """Return the metric that scores several labels at once by the same headline.
+
+    Raises:
+        ScoreError: the metric of classes has no form for several labels.
+    """
+    if metric.kind != "classes":
+        return metric
+    if metric.headline == "uar":
+        raise ScoreError("uar is not defined for several labels at once; take --metric multilabel")
+    return replace(metric, kind="labels")
 
 
 def score_cells(
@@ -77,6 +94,8 @@ def score_cells(
         truth, numbers = (np.array([float(c) for c in cells]) for cells in (gold, predicted))
         arrays = regression_scores(truth, numbers, metric.scale)
         found = {name: float(value) for name, value in arrays.items()}
+    elif metric.kind == "labels":
+        found = _label_scores(gold, predicted, classes)
     else:
         found = _class_scores(gold, predicted, classes)
     first = {metric.headline: found[metric.headline]}
@@ -87,7 +106,7 @@ def _class_scores(
     gold: Sequence[str], predicted: Sequence[str], classes: Sequence[str] | None
 ) -> dict[str, float]:
     """Compute the scores of classes."""
-    names = list(classes) if classes else sorted(set(gold))
+    names = list(classes) if classes else sorted({*gold, *predicted})
     numbers = {name: k for k, name in enumerate(names)}
     truth, rows = (np.array([numbers[cell] for cell in cells]) for cells in (gold, predicted))
     counts = metrics.class_counts(truth, rows, len(names))
@@ -95,3 +114,17 @@ def _class_scores(
     if classes:  # a given class counts in the mean, even if it does not occur
         found["macro_f1"] = float(metrics.f1(counts).mean())
     return found
+
+
+def _label_scores(
+    gold: Sequence[str], predicted: Sequence[str], classes: Sequence[str] | None
+) -> dict[str, float]:
+    """Compute the scores of several labels at once, as `emo fit-head` does."""
+    cells = [[set(parts(cell)) for cell in column] for column in (gold, predicted)]
+    names = list(classes or sorted({name for column in cells for cell in column for name in cell}))
+    truth, rows = (
+        np.array([[name in cell for name in names] for cell in column], np.int64)
+        for column in cells
+    )
+    found = measure("multilabel", truth, rows, classes=len(names))
+    return {name: float(value) for name, value in found.items()}

@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emo.heads.metrics.measures import title_of
 from emo.score.answers import ALL
+from emo.score.columns import ColumnsRead
 from emo.table import fit_lines, format_table
 
 _SEMEVAL = {
@@ -30,6 +31,10 @@ class Scored:
     """Standard deviation of the headline over seeds."""
     error: str | None = None
     """Why it cannot be scored; None: it can."""
+    read: ColumnsRead | None = None
+    """Columns of the file that were read; None: conversations, or it cannot be read."""
+    has_several_labels: bool = False
+    """Whether each label of a cell such as ``joy|fear`` was scored."""
     label: str | None = None
     """Name of the gold column that it was scored against; None: conversations."""
 
@@ -54,6 +59,8 @@ class ScoreReport:
     """The split that was scored."""
     results: tuple[Scored, ...]
     """A result for each file or run."""
+    has_several_labels: bool = False
+    """Whether a cell may hold several classes, joined by ``|``."""
 
     @property
     def exit_code(self) -> int:
@@ -79,10 +86,26 @@ class ScoreReport:
             rows.append(row)
         where = "" if self.split == ALL else f" of split {self.split}"
         what = f"{self.metric} on {self.count:,} {self.unit}{where} in {self.gold}"
+        if self.has_several_labels:
+            what += "; each label of a cell such as joy|fear counts"
         errors = [fit_lines(f"- {one.name}: {one.error}") for one in self.results if one.error]
+        what = "\n".join([what, *self._read_lines()])
         return "\n\n".join(
             [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
         )
+
+    def _read_lines(self) -> list[str]:
+        """Return lines that say which columns were read as what; none: conversations."""
+        read = [one for one in self.results if one.read]
+        if not read:
+            return []
+        gold = {one.label for one in read if one.label}
+        labels = f"; label of {self.gold} from {min(gold)!r}" if len(gold) == 1 else ""
+        if len({one.read for one in read}) == 1:
+            alike = f" ({len(read):,} files alike)" if len(read) > 1 else ""
+            return [fit_lines(f"read: {read[0].read}{alike}{labels}")]
+        lines = [f"read{labels.replace(';', ':')}", *(f"- {one.name}: {one.read}" for one in read)]
+        return [fit_lines(line) for line in lines]
 
     def json(self) -> str:
         """Return the results as one JSON document."""
@@ -90,7 +113,7 @@ class ScoreReport:
             {
                 "predictions": one.name, "label": one.label, "rank": self._rank(one),
                 "scores": _scores(one.scores), "seeds": one.seeds, "std": one.std,
-                "error": one.error,
+                "read": asdict(one.read) if one.read else None, "error": one.error,
             }
             for one in self.results
         ]  # fmt: skip

@@ -71,6 +71,21 @@ def _targets(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def task_and_classes(path: Path, target: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the task of a run's target, and the names of its classes.
+
+    Args:
+        path: folder of the run.
+        target: name of the target; None: the first target of clips.
+
+    Raises:
+        EmoError: the folder is not a run, or the run has no such target.
+    """
+    name = target_of(path, target)
+    one = next(each for each in _targets(read_document(path)) if each["name"] == name)
+    return str(one["task"]), tuple(one.get("classes", ()))
+
+
 def kept_seed(path: Path) -> str:
     """Return the seed of the head that the run kept."""
     return str(read_document(path).get("kept", {}).get("seed", 0))

@@ -11,13 +11,14 @@ from emo.heads.runs.files import check_probabilities, kept_columns, read_documen
 from emo.manifest.rows import TextTable
 from emo.score.answers import (
     IDS,
-    PREDICTIONS,
     answers_of,
     check_cells,
     find_column,
     read_table,
 )
 from emo.score.check import check_gold
+from emo.score.choose import allowed_classes, metric_for, usual_metric
+from emo.score.columns import ColumnsRead, prediction_column
 from emo.score.conversations import score_conversations
 from emo.score.gold import Gold, read_gold
 from emo.score.metrics import Metric, find_metric, score_cells
@@ -45,6 +46,8 @@ class ScoreOptions:
     """The split to score; None: test if there is one, else all clips."""
     target: str | None = None
     """Target of runs; None: the first target of each."""
+    is_open: bool = False
+    """Count predicted classes that gold lacks as wrong, instead of refusing the file."""
 
 
 def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
@@ -67,12 +70,14 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     gold = next((each for each in golds.values() if isinstance(each, Gold)), None)
     if gold is None:
         raise next(each for each in golds.values() if isinstance(each, EmoError))
-    name = options.metric or gold.metric
+    name = options.metric or usual_metric(paths, gold, options.target)
     metric = find_metric(name)
-    check_gold(gold, metric, name, options.classes)
     if is_one:
+        metric = metric_for(path, gold, metric, options.target)
+        check_gold(gold, metric, name, options.classes)
         results = [_scored(path, str(path), gold, metric, options)]
     else:
+        check_gold(gold, metric_for(None, gold, metric, options.target), name, options.classes)
         results = [_tried(each, golds[each], metric, name, options) for each in paths]
     ranked = sorted(
         results,
@@ -85,8 +90,9 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     unit = "conversations" if gold.conversations else "clips"
     count = len(gold.conversations) or len(gold.cells)
     return ScoreReport(
-        name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked)
-    )
+        name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked),
+        has_several_labels=any(one.has_several_labels for one in results),
+    )  # fmt: skip
 
 
 def classes_of(text: str | None) -> tuple[str, ...]:
@@ -157,6 +163,7 @@ def _tried(
     try:
         if isinstance(gold, EmoError):
             raise gold
+        metric = metric_for(path, gold, metric, options.target)
         check_gold(gold, metric, metric_name, options.classes)
         return _scored(path, path.name, gold, metric, options)
     except _UNREADABLE as error:
@@ -181,25 +188,28 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         )
     columns = options.columns or {}
     id_column = find_column(rows, path, IDS, given=columns.get("id"), option="id")
-    column = find_column(
-        rows, path, PREDICTIONS, given=columns.get("prediction"), option="prediction",
-        but=(id_column,),
-    )  # fmt: skip
+    column = prediction_column(rows, path, id_column=id_column, given=columns.get("prediction"))
+    allowed = allowed_classes(
+        path, gold, metric, options.target, given=options.classes, is_open=options.is_open
+    )
     if not is_run(path) and metric.kind == "classes":
-        names = {f"p_{name}" for name in {*rows.columns[column], *gold.cells.values()}}
-        known = {name: cells for name, cells in rows.columns.items() if name in names}
+        columns_of_classes = {f"p_{name}" for name in {*rows.columns[column], *gold.cells.values()}}
+        known = {name: cells for name, cells in rows.columns.items() if name in columns_of_classes}
         check_probabilities(path, known)
     found = []
     for part in _by_seed(rows):
         answers = answers_of(part, path, id_column=id_column, column=column, split=gold.split)
-        allowed = options.classes or sorted(set(gold.cells.values()))
-        check_cells(answers, gold.cells, None if metric.kind == "numbers" else allowed)
+        check_cells(answers, gold.cells, metric.kind, allowed)
         predicted = [answers.cells[clip_id] for clip_id in gold.cells]
-        found.append(score_cells(metric, [*gold.cells.values()], predicted, options.classes))
+        names = options.classes or (allowed if metric.kind == "labels" else None)
+        found.append(score_cells(metric, [*gold.cells.values()], predicted, names))
     means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
     values = [one[metric.headline] for one in found]
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return Scored(name, means, len(found), std, label=gold.column)
+    return Scored(
+        name, means, len(found), std, read=ColumnsRead(id_column, column), label=gold.column,
+        has_several_labels=metric.kind == "labels",
+    )  # fmt: skip
 
 
 def _by_seed(rows: TextTable) -> list[TextTable]:

@@ -160,6 +160,18 @@ def test_splits_that_are_ours_share_no_speaker(make, name):
     assert "train" in {split for found in splits.values() for split in found}
 
 
+def test_ravdess_keeps_a_performance_with_the_media_that_it_has(make):
+    def only_sound_of_most(folder):
+        for file in sorted(folder.rglob("01-*.mp4"))[1:]:
+            file.unlink()
+
+    rows, report = make("ravdess", only_sound_of_most, partial=True)
+    assert len(rows) == 5
+    assert [bool(row["video"]) for row in rows].count(True) == 1
+    assert all(row["audio"] for row in rows)
+    assert "4 clips are kept without video" in report.text()
+
+
 def test_ravdess_joins_the_video_and_the_wav_of_a_performance(make):
     rows, report = make("ravdess", partial=True)
     row = next(row for row in rows if row["id"] == "01-06-02-01-01-01")

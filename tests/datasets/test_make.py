@@ -96,7 +96,7 @@ def test_map_says_which_column_or_class_does_not_exist(emo, down):
         "dataset", "meld", "down", "--map", "label", "joy=a", "--map", "label", "joy=b"
     )
     assert code == 2
-    assert "--map can be given once" in error
+    assert "--map is given 2 times" in error
 
 
 def test_a_class_with_two_new_names_is_refused():

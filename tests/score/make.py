@@ -21,12 +21,16 @@ def write(path, header, *rows):
     return path
 
 
-def make_run(folder, target, *rows, seeds=1):
+def make_run(folder, target, *rows, seeds=1, task="regress", classes=()):
     """What `emo score` reads of a run: its target, and (clip, prediction) of every seed."""
     folder.mkdir(parents=True)
-    named = {"name": target, "task": "regress", "classes": []}
-    document = {"format_version": 1, "target": target, "classes": [], "targets": [named]}
+    named = {"name": target, "task": task, "classes": classes}
+    document = {"format_version": 1, "target": target, "classes": classes, "targets": [named]}
     (folder / "run.json").write_text(json.dumps(document))
-    lines = [(clip, seed, value + seed) for seed in range(seeds) for clip, value in rows]
+    lines = [
+        (clip, seed, value + seed if seed else value)
+        for seed in range(seeds)
+        for clip, value in rows
+    ]
     write(folder / "predictions.csv", "id,seed,prediction", *lines)
     return folder

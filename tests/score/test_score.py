@@ -75,7 +75,10 @@ def test_numbers_must_be_numbers(emo, tmp_path):
     assert "row 3, clip 'b': expected a number in 'prediction', got 'nan'" in err
     write(tmp_path / "p.csv", "id,prediction", ("a", "0.5"), ("b", "-2"))
     code, out, _ = emo("score", "p.csv", "--gold", "gold.csv")
-    expected = "predictions MAE Pearson p.csv 0.500 1.000 regression on 2 clips in gold.csv"
+    expected = (
+        "predictions MAE Pearson p.csv 0.500 1.000 regression on 2 clips in gold.csv "
+        "read: id from 'id', prediction from 'prediction'; label of gold.csv from 'label'"
+    )
     assert " ".join(out.split()) == expected
 
 

@@ -41,6 +41,29 @@ def file_name(target: str) -> str:
     )
 
 
+def next_run(folder: Path) -> Path:
+    """Return the path of a new numbered run: ``0001``, ``0002`` … after those in ``folder``."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    last = max((int(name) for name in names if name.isdecimal()), default=0)
+    return folder / f"{last + 1:04}"
+
+
+def check_free(out: Path, *, is_ablation: bool = False) -> None:
+    """Check that no run would be replaced.
+
+    Args:
+        out: folder of the run, or of the runs of an ablation.
+        is_ablation: look for runs inside ``out`` instead.
+
+    Raises:
+        FitError: there is a run; the message names ``--overwrite``.
+    """
+    runs = sorted(path.parent for path in out.glob(f"*/{RUN_FILE}")) if is_ablation else [out]
+    for run in runs:
+        if (run / RUN_FILE).is_file():
+            raise FitError(f"{run} holds a run; --overwrite replaces it, or choose another --out")
+
+
 def kept_columns(document: Mapping[str, Any], manifest: Path) -> dict[str, str]:
     """Return the renamed columns with which a run's manifest was read, ``{emo's: the file's}``.
 

@@ -31,7 +31,7 @@ class Run:
 
     Example::
 
-        run = Run.load(Path("runs/latest"))
+        run = Run.load(Path("runs/0001"))
         tokens, absent = stored_tokens(run, ids, Store(Path("features")))
         probabilities = run.predict(tokens)  # float32 (N, C), in the order of run.classes
     """

@@ -70,6 +70,8 @@ class Contents:
     """Clip id -> column of a manifest -> cell; empty: no manifest was given."""
     ignored: tuple[str, ...] = ()
     """Descriptions of arrays or columns in a file that are not streams."""
+    lines: tuple[str, ...] = ()
+    """Further lines for people about what was read."""
 
     def document(self) -> dict[str, Any]:
         """Return what the arrays do not say, as JSON; inverse: :func:`contents_fields`."""

@@ -1,4 +1,4 @@
-"""`emo store pack` and `unpack`: clips of one recipe as a single file with checksums.
+"""`emo store pack` and `unpack`: clips of one or more recipes as a single file with checksums.
 
 A pack is a zip of uncompressed members: ``features/RECIPE/…`` as in any store, ``manifest.csv`` if
 labels are wanted, and last ``emo-pack.json`` with the SHA-256 of each. Unpacking accepts these
@@ -19,12 +19,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from emo.errors import StoreError
+from emo.plugins import unknown
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import LEFT_OUT, Contents, contents_of
 from emo.store.exchange.transfer import lost_lines, only_recipe
 from emo.store.exchange.write_parts import write_parts
 from emo.store.maintain.verify import verify
+from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 from emo.table import format_bytes
 
@@ -66,42 +68,47 @@ def pack(
     store: Location | str,
     out: Path,
     *,
-    recipe: str | None = None,
+    recipes: Sequence[str] = (),
     streams: Sequence[str] = (),
     cells: Mapping[str, Mapping[str, str]] | None = None,
     manifest: bytes | None = None,
 ) -> PackReport:
-    """Write clips of a recipe into one file.
+    """Write clips of one or more recipes into one file.
 
-    The pack holds the whole recipe, so that `emo predict` can repeat it; streams that were not
+    The pack holds each whole recipe, so that `emo predict` can repeat it; streams that were not
     chosen are absent in every clip.
 
     Args:
         store: the store with the clips.
         out: the file to write; it must not exist.
-        recipe: name of the recipe; None: the only one in the store.
-        streams: the wanted streams; empty: all.
+        recipes: names of the recipes; empty: the only one in the store.
+        streams: the wanted streams, each of at least one of the recipes; empty: all.
         cells: cells of a manifest by clip: take only these clips; None: all.
         manifest: the manifest's CSV to put into the pack; None: no manifest.
 
     Raises:
         StoreError: an unknown recipe or stream, or ``out`` exists.
     """
-    folder = only_recipe(Store(store), recipe)
-    contents = _with_reasons(
-        contents_of(folder, streams=streams, cells=cells), folder.recipe.streams
-    )
+    opened = Store(store)
+    folders = [only_recipe(opened, name) for name in dict.fromkeys(recipes)]
+    chosen = _chosen(folders or [only_recipe(opened, None)], streams, cells)
     with appearing(out) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         root = Path(scratch)
-        copy = Store.create(root / FEATURES).add_recipe(folder.name, folder.recipe)
-        write_parts(contents, copy)
+        copy = Store.create(root / FEATURES)
+        for folder, contents in chosen:
+            write_parts(contents, copy.add_recipe(folder.name, folder.recipe))
         if manifest is not None:
             (root / MANIFEST).write_bytes(manifest)
         files = sorted(file for file in root.rglob("*") if file.is_file())
         _write(temporary, {file.relative_to(root).as_posix(): file for file in files})
         size, total = temporary.stat().st_size, content_hash(temporary)
-    lines = tuple(lost_lines(contents, folder))
-    return PackReport(out, len(contents.ids), len(files), size, total, lines)
+    lines = [
+        line if len(chosen) == 1 else f"{folder.name}: {line}"
+        for folder, contents in chosen
+        for line in lost_lines(contents, folder)
+    ]
+    clips = {clip_id for _, contents in chosen for clip_id in contents.ids}
+    return PackReport(out, len(clips), len(files), size, total, tuple(lines))
 
 
 def unpack(file: Path, out: Path) -> PackReport:
@@ -120,13 +127,38 @@ def unpack(file: Path, out: Path) -> PackReport:
             if found.problems:
                 path, what = found.problems[0]
                 raise StoreError(f"{file}: {path.name} is damaged: {what}; nothing was unpacked")
-            clips = sum(report.clips for report in found.recipes)
+            kept = Store(temporary / FEATURES).recipes.values()
+            clips = len({clip_id for folder in kept for clip_id in folder.ids})
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise StoreError(f"{file}: not a pack that can be read: {error}") from error
     lines = [f"{name}: {size} clips" for name, size in _counts(out / FEATURES).items()]
     if (out / MANIFEST).is_file():
         lines.append(f"with labels: {out / MANIFEST}")
     return PackReport(out, clips, len(sums), file.stat().st_size, content_hash(file), tuple(lines))
+
+
+def _chosen(
+    folders: Sequence[RecipeFolder],
+    streams: Sequence[str],
+    cells: Mapping[str, Mapping[str, str]] | None,
+) -> list[tuple[RecipeFolder, Contents]]:
+    """Return each recipe's folder and the clips to pack, with the streams that it has.
+
+    Raises:
+        StoreError: an unknown stream, or a recipe that has none of the wanted streams.
+    """
+    known = {name for folder in folders for name in folder.recipe.streams}
+    for name in streams:
+        if name not in known:
+            raise StoreError(f"{folders[0].path.parent}: {unknown('stream', name, known)}")
+    found = []
+    for folder in folders:
+        own = [name for name in streams if name in folder.recipe.streams]
+        if streams and not own:
+            raise StoreError(f"{folder.path}: has none of the streams {', '.join(streams)}")
+        contents = contents_of(folder, streams=own, cells=cells)
+        found.append((folder, _with_reasons(contents, folder.recipe.streams)))
+    return found
 
 
 def _with_reasons(contents: Contents, streams: Mapping[str, object]) -> Contents:

@@ -103,7 +103,34 @@ def import_file(
         lines = [f"{done:,} clips of {path} -> {folder.path}"]
         lines += [f"{before:,} were there before"] * bool(before)
         lines += [f"no tokens, left out: {', '.join(contents.ignored)}"] * bool(contents.ignored)
-        return TransferReport(_rows(contents), done, before, failures, tuple(lines), contents.cells)
+        lines += contents.lines
+        cells, unknown = known_cells(contents.cells)
+        lines += [f"unknown labels (nan), left empty: {unknown:,}"] * bool(unknown and wants_labels)
+        return TransferReport(_rows(contents), done, before, failures, tuple(lines), cells)
+
+
+def known_cells(
+    cells: Mapping[str, Mapping[str, str]],
+) -> tuple[dict[str, dict[str, str]], int]:
+    """Return the cells of a manifest without those that say ``nan``, and how many these were.
+
+    Tools write ``nan`` for a label that is not known, and a manifest leaves the cell empty. A
+    column keeps its place if all its cells are empty; texts may be any word.
+
+    Args:
+        cells: clip id -> column of a manifest -> cell.
+    """
+    found, unknown = {}, 0
+    for clip_id, row in cells.items():
+        lost = {name for name, cell in row.items() if name != "text" and _is_unknown(cell)}
+        unknown += len(lost)
+        found[clip_id] = {name: "" if name in lost else cell for name, cell in row.items()}
+    return found, unknown
+
+
+def _is_unknown(cell: str) -> bool:
+    """Return whether a cell is a tool's word for a missing number."""
+    return cell.strip().lower() in ("nan", "+nan", "-nan", "<na>", "nat")
 
 
 def export_file(

@@ -76,7 +76,8 @@ class Mertools(Format):
         files = {stream: _files(folder, bool(document)) for stream, folder in names.items()}
         ids = _order({clip_id for each in files.values() for clip_id in each}, document)
         streams = {name: _rows(name, files[name], ids, document) for name in names}
-        yield Contents(ids, streams, **contents_fields(document))
+        lines = tuple(_order_notes(files))
+        yield Contents(ids, streams, lines=lines, **contents_fields(document))
 
     def write(self, contents: Contents, path: Path, options: MertoolsWriteOptions) -> None:
         """Write a file for each clip and stream; in file names, unsafe characters become %XX."""
@@ -208,10 +209,54 @@ def _shape(file: Path) -> tuple[int, int, str]:
     return len(tokens), int(tokens.shape[1]), np.dtype(tokens.dtype).newbyteorder("=").name
 
 
+def frames_of(folder: Path) -> list[Path]:
+    """Return the files of a clip's frames in their natural order: ``2.npy`` before ``10.npy``."""
+    return sorted(folder.glob("*.npy"), key=lambda file: (_natural(file.stem), file.stem))
+
+
+def _natural(stem: str) -> list[tuple[int, int, str]]:
+    """Return the words and numbers of a name, so that numbers are compared by value."""
+    return [
+        (1, int(part), "") if part.isdecimal() else (0, 0, part)
+        for part in re.split(r"(\d+)", stem)
+    ]
+
+
+def _is_order_certain(folder: Path) -> bool:
+    """Return whether the names of a clip's frames tell their order.
+
+    They do if they differ in one number alone, and no two have the same number.
+    """
+    stems = [file.stem for file in frames_of(folder)]
+    words = [re.split(r"(\d+)", stem) for stem in stems]
+    if len({len(each) for each in words}) > 1:
+        return False
+    varying = [k for k, parts in enumerate(zip(*words, strict=True)) if len(set(parts)) > 1]
+    numbers = [int(each[k]) for each in words for k in varying if each[k].isdecimal()]
+    return len(stems) < 2 or (len(varying) == 1 and len(set(numbers)) == len(stems))
+
+
+def _order_notes(files: Mapping[str, Mapping[str, Path]]) -> list[str]:
+    """Return a line about the clips whose frames have names that do not tell their order."""
+    unsure = [
+        folder
+        for each in files.values()
+        for folder in each.values()
+        if folder.is_dir() and not _is_order_certain(folder)
+    ]
+    if not unsure:
+        return []
+    names = ", ".join(file.name for file in frames_of(unsure[0])[:3])
+    return [
+        f"the order of the frames is not certain in {len(unsure):,} folders, such as "
+        f"{unsure[0]}: {names} …; they were joined in this order"
+    ]
+
+
 def _tokens(file: Path, *, is_mapped: bool = False) -> np.ndarray:
     """Return the tokens (T, D) of a clip: a file (T, D) or (D,), or a folder of files (D,)."""
     if file.is_dir():
-        frames = [_tokens(each) for each in sorted(file.glob("*.npy"))]
+        frames = [_tokens(each) for each in frames_of(file)]
         return np.concatenate(frames) if frames else np.zeros((0, 1), np.float32)
     try:
         array: np.ndarray = np.load(file, allow_pickle=False, mmap_mode="r" if is_mapped else None)

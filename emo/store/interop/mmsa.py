@@ -142,7 +142,7 @@ def _cells(part: Any, split: str, options: MmsaReadOptions) -> dict[str, dict[st
     for key, column in {"raw_text": "text", **_LABELS}.items():
         if key in part and len(part[key]) == len(rows):
             for row, value in zip(rows, np.asarray(part[key]).reshape(-1).tolist(), strict=True):
-                row |= {column: str(value)} if str(value).strip() else {}
+                row |= {column: str(value)} if value is not None and str(value).strip() else {}
     return dict(zip(_ids(part, split, options), rows, strict=True))
 
 

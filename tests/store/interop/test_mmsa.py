@@ -181,3 +181,19 @@ def test_arrays_of_every_kind_come_back(order, tmp_path):
         np.testing.assert_array_equal(found[name], array)
         if isinstance(array, np.ndarray):
             assert found[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("unknown", [np.nan, None])
+def test_unknown_labels_become_empty_cells(tmp_path, emo, unknown):
+    labels = np.array([0.5, unknown, -1.0], float)
+    part = split(["a", "b", "c"], regression_labels=labels, annotations=["P", unknown, "nan"])
+    part["raw_text"] = np.array(["so", "nan", "hm"])
+    write(tmp_path, {"train": part})
+    words = ("store", "import", "mmsa", "mosi.pkl", "--allow-pickle", "--manifest", "m.csv")
+    code, out, err = emo(*words)
+    assert code == 0, err
+    assert "unknown labels (nan), left empty:" in out
+    clips = read_manifest(tmp_path / "m.csv").clips
+    cells = [(clip.targets.get("label"), clip.targets.get("annotation")) for clip in clips]
+    assert cells == [("0.5", "P"), (None, None), ("-1.0", None)]
+    assert clips[1].text == "nan"  # a word that was said
