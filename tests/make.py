@@ -44,6 +44,7 @@ def make_clip(
     audio_codec: str = "aac",
     rotation: int = 0,
     options: dict[str, str] | None = None,
+    sound_start_seconds: float = 0.0,
 ) -> Path:
     """Write a clip; ``frames`` and ``samples`` replace the drawn ones, ``times`` make it VFR."""
     with av.open(str(path), "w", options=options or {}) as container:
@@ -66,7 +67,7 @@ def make_clip(
                 container.mux(picture_track.encode(frame))
             container.mux(picture_track.encode(None))
         if sound_track is not None:
-            _write_sound(container, sound_track, samples, sample_rate)
+            _write_sound(container, sound_track, samples, sample_rate, sound_start_seconds)
     return path
 
 
@@ -82,7 +83,7 @@ def _video_track(container, codec, fps, size, frames, times, rotation):
     return track
 
 
-def _write_sound(container, track, samples, sample_rate):
+def _write_sound(container, track, samples, sample_rate, start_seconds):
     kind = {"pcm_f32le": ("flt", np.float32, 1), "pcm_u8": ("u8", np.uint8, 127)}
     name, dtype, scale = kind.get(track.codec.name, ("s16", np.int16, 32767))
     whole = np.round(samples * scale) if scale > 1 else samples
@@ -90,6 +91,6 @@ def _write_sound(container, track, samples, sample_rate):
     for low in range(0, whole.shape[1], 1024):
         piece = np.ascontiguousarray(whole[:, low : low + 1024].T).reshape(1, -1)
         frame = av.AudioFrame.from_ndarray(piece, format=name, layout=track.layout.name)
-        frame.sample_rate, frame.pts = sample_rate, low
+        frame.sample_rate, frame.pts = sample_rate, low + round(start_seconds * sample_rate)
         container.mux(track.encode(frame))
     container.mux(track.encode(None))

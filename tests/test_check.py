@@ -3,6 +3,7 @@ import time
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from emo.check import check
@@ -24,6 +25,7 @@ def found(report):
 
 
 def write_wav(path, seconds):
+    """A hum, which is no silence."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(b"\0\x20\0\xe0" * (round(seconds * 8000) // 2))
@@ -111,6 +113,55 @@ def test_lacking_tracks_are_warned_about_unless_another_file_has_the_audio(tmp_p
     assert set(found(report)) == names  # the third row has the first one's path
     assert found(report)["clips without sound"] == ("warning", 1)
     assert found(report)["clips without picture"] == ("warning", 1)
+
+
+def write_sound(path, *channels):
+    return make_clip(
+        path, video=False, samples=np.stack(channels).astype(np.float32), audio_codec="pcm_f32le"
+    )
+
+
+def test_sound_that_is_of_no_use_is_warned_about(tmp_path):
+    hum = 0.3 * np.sin(np.arange(16000) / 7)
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, 16000))
+    write_sound(tmp_path / "silent.wav", np.zeros(16000), 1e-5 * hum)
+    write_sound(tmp_path / "opposite.wav", hum, -hum + 0.01 * noise[0])
+    write_sound(tmp_path / "loud.wav", 4 * hum)
+    write_sound(tmp_path / "good.wav", hum, hum)
+    write_sound(tmp_path / "apart.wav", *noise)
+    write_sound(tmp_path / "oneside.wav", hum, np.zeros(16000))
+    clicks = hum.copy()
+    clicks[::4000] = 1.2  # a lossy codec overshoots
+    write_sound(tmp_path / "clicks.wav", clicks)
+    write_wav(tmp_path / "cut.wav", 2)
+    (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:20000])
+    names = ["silent", "opposite", "loud", "good", "apart", "oneside", "clicks", "cut"]
+    rows = [f"{name},{name}.wav,mix" for name in names] + ["left,opposite.wav,left"]
+    manifest = write(tmp_path / "m.csv", "id,audio,audio_channel", *rows)
+    report = check(manifest)
+    named = {f.name: [text.split(" (")[0] for text in f.found] for f in report.findings if f.found}
+    assert named == {
+        "clips with missing or damaged media": ["cut"],
+        "clips with silent sound": ["silent"],
+        "clips whose channels cancel out": ["opposite"],
+        "clips with sound beyond full scale": ["loud"],
+    }
+    table = report.table()
+    assert "cut (the audio ends at 1.25 s of 2.00 s)" in table
+    assert "loud (peak 1.2 times full scale, " in table
+    assert "dB quieter; choose one in the column audio_channel)" in table
+    assert found(check(manifest, fast=True)) == {}
+    assert not report.is_wrong
+
+
+def test_an_audio_track_that_is_not_there_is_an_error(tmp_path, clip):
+    shutil.copy(clip, tmp_path / "a.mp4")
+    lines = "a.mp4,0", "a.mp4,1", "a.mp4,deu"
+    manifest = write(tmp_path / "m.csv", "video,audio_track", *lines)
+    for fast in (True, False):
+        (wrong,) = (f.found for f in check(manifest, fast=fast).findings if f.found)
+        assert len(wrong) == 2
+        assert "a.mp4#track=1 (a.mp4: audio_track '1': no such track" in wrong[0]
 
 
 def test_rows_at_fault_and_duplicate_ids_are_reported_together(rows):

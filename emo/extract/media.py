@@ -110,10 +110,11 @@ class Windows:
         step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
         is_late = not 0 <= seconds[0] <= step
         length = float(seconds[-1]) + step - (0.0 if is_late else float(seconds[0]))
+        near = 1.5 * min(step, self.seconds / 4)
         found = []
         for start in window_starts(length, self.seconds, self.hop_seconds):
             low, high = np.searchsorted(seconds, [start - 1e-6, start + self.seconds - 1e-6])
-            if low > 0 and (low == high or seconds[low] - start > 1.5 * step):
+            if low > 0 and (low == high or seconds[low] - start > near):
                 low -= 1
             high = max(high, low + 1)
             found.append(low + self.rule.indices(seconds[low:high] - start))

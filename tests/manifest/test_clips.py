@@ -101,6 +101,14 @@ def test_default_ids_tell_stretches_and_channels_of_one_file_apart(write):
     assert ids(path) == ["c.wav#left", "c.wav#right", "c.wav#0-1.5", "c.wav#62.5-", "c.wav#1"]
 
 
+def test_an_audio_track_is_a_number_or_a_language_and_tells_rows_apart(write):
+    path = write("audio,audio_track\nf.mkv,\nf.mkv,0\nf.mkv,1.0\nf.mkv,ENG\nf.mkv,pt-BR\n")
+    clips = read_manifest(path).clips
+    assert [clip.audio_track for clip in clips] == [None, "0", "1", "eng", "pt-br"]
+    tracks = ["", "#track=0", "#track=1", "#track=eng", "#track=pt-br"]
+    assert ids(path) == [f"f.mkv{track}" for track in tracks]
+
+
 def test_ids_of_words_do_not_depend_on_their_row(write):
     before = ids(write("text\nyes\nno\nyes\n", "a.csv"))
     after = ids(write("text\nmaybe\nyes\nno\nyes\n", "b.csv"))
@@ -142,6 +150,7 @@ def test_the_first_bad_row_is_named_and_the_others_counted(write):
         ("audio,start_seconds", "a.wav,nan", "start_seconds 'nan'; expected seconds"),
         ("audio,start_seconds", "a.wav,-1", "start_seconds '-1'; expected seconds"),
         ("audio,audio_channel", "a.wav,both", "audio_channel 'both'; expected mix, left"),
+        ("audio,audio_track", "a.wav,-1", "audio_track '-1'; expected a number from 0 or a"),
         ("text,id", 'a,"x\ny"', "holds a line break"),
         ("text,label", "a", "expected 2 cells as in the header, got 1"),
         ("text,label", '"a,b', "unexpected end of data"),

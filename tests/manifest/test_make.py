@@ -43,6 +43,35 @@ def test_a_folder_gives_one_clip_for_each_media_file(media):
     assert manifest == read_manifest(media.parent / "m.csv")
 
 
+def test_every_kind_of_sound_file_is_a_clip(tmp_path):
+    kinds = [
+        "aac",
+        "aif",
+        "aifc",
+        "aiff",
+        "amr",
+        "au",
+        "caf",
+        "flac",
+        "m4a",
+        "m4b",
+        "mka",
+        "mp3",
+        "oga",
+        "ogg",
+        "opus",
+        "sph",
+        "w64",
+        "wav",
+        "wma",
+        "wv",
+    ]
+    for kind in kinds:
+        (tmp_path / f"{kind}.{kind}").touch()
+    manifest = from_folder(tmp_path, out=tmp_path / "m.csv")
+    assert [clip.audio for clip in manifest.clips] == sorted(f"{kind}.{kind}" for kind in kinds)
+
+
 def test_media_elsewhere_are_relative_to_their_folder(media, tmp_path):
     (tmp_path / "here").mkdir()
     out = tmp_path / "here" / "m.csv"

@@ -1,5 +1,6 @@
 """Tests of emo/extract/job/plan.py: which clips are missing, and how parts are cut."""
 
+import hashlib
 import tracemalloc
 
 import numpy as np
@@ -125,12 +126,20 @@ def test_a_failed_clip_whose_file_changed_is_tried_again_unasked(job, folder):
         Clip("v", video="v.mp4", text="x"),
         Clip("v", video="v.mp4", start_seconds=1.0),
         Clip("v", video="v.mp4", audio_channel="left"),
+        Clip("v", video="v.mp4", audio_track="1"),
     ],
 )
 def test_the_source_hash_sees_every_change_of_the_row(tmp_path, other):
     clip = Clip("v", video="v.mp4")
     assert source_hash(clip, tmp_path) != source_hash(other, tmp_path)
     assert source_hash(clip, tmp_path) == source_hash(Clip("w", video="v.mp4"), tmp_path)
+
+
+def test_the_source_hash_of_a_clip_without_an_audio_track_is_that_of_older_versions(tmp_path):
+    clip = Clip("v", video="v.mp4", text="x", start_seconds=1.0)
+    facts = ["v.mp4", -1, 0, None, 0, 0, 1.0, None, "mix", "x"]
+    expected = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+    assert source_hash(clip, tmp_path) == expected
 
 
 def test_the_forecast_multiplies_tokens_width_and_bytes():

@@ -23,14 +23,14 @@ class Picture:
         """Height and width (H, W) as shown."""
         frame = stored.frame
         if wanted != own and stored.pixel_aspect == 1.0:
-            frame = frame.reformat(width=wanted[1], height=wanted[0])
+            frame = frame.reformat(width=wanted[1], height=wanted[0], threads=1)
         self._frame, self._scaled = frame, wanted
 
     @cached_property
     def rgb(self) -> np.ndarray:
         """Pixels as shown, uint8 (H, W, 3) RGB."""
         if (self._frame.height, self._frame.width) == self._scaled:
-            return self._orientation.apply(self._frame.to_ndarray(format="rgb24"))
+            return self._orientation.apply(self._frame.to_ndarray(format="rgb24", threads=1))
         # FFmpeg's tool turns a picture before it makes its pixels square
         height, width = self.shape
         return _scaled(self._frame, f"{width}:{height}", self._orientation.filters)

@@ -17,8 +17,9 @@ from emo.errors import MediaError
 from emo.extract.decode.container import expect_whole, open_media
 from emo.extract.decode.faults import NO_FAULTS, Faults
 from emo.extract.decode.sound.audio_track import pick_audio
+from emo.extract.decode.sound.seekable import seeks_truly
 from emo.extract.decode.sound.sound_faults import SoundFaults
-from emo.extract.decode.sound.sound_source import SoundSource, seeks_truly
+from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
 
 Audio = tuple[np.ndarray, int]
@@ -116,7 +117,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         """Decoded blocks that may overlap this stretch or a later one."""
         self._last: AlignedSound | None = None
         """The last decoded block; None: nothing was decoded yet."""
-        self._blocks = self._placed(start_seconds)
+        self._blocks = self._aligned(start_seconds)
 
     def __exit__(self, *error: Any) -> None:
         self._stack.__exit__(*error)
@@ -128,7 +129,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             self._source = SoundSource(self._path, self._container, self._stream)
             self._faults = SoundFaults(self._path, self._container, self._stream, self._source)
 
-    def _placed(self, start_seconds: float | None) -> Iterator[AlignedSound]:
+    def _aligned(self, start_seconds: float | None) -> Iterator[AlignedSound]:
         if self._stream is None:
             return iter(())
         if start_seconds and start_seconds > _NEAR_SECONDS and not self.is_from_start:

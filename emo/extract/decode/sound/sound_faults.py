@@ -15,7 +15,7 @@ _SILENT_CODECS = frozenset({"opus", "libopus", "speex", "libspeex", "amrnb", "am
 """Codecs that may leave out packets in silence (DTX), for :data:`_SILENCE_SECONDS` at most."""
 _SILENCE_SECONDS = 0.5
 _START_SECONDS = 0.1
-"""Shorter gaps after the first block of a track are left by encoders, not lost."""
+"""Gaps before this time are left by encoders, or by recorders that begin within a packet."""
 _SLACK_SECONDS = 0.05
 """Headers may promise so much more than there is: padding of the last block."""
 
@@ -45,14 +45,12 @@ class SoundFaults:
     def add(self, block: AlignedSound) -> None:
         """Note the gap before a decoded block."""
         gap = (block.start - block.gap, block.start)
-        if block.gap and block.is_after_damage:
+        if not block.gap or block.start <= _START_SECONDS * block.rate:
+            return
+        if block.is_after_damage:
             self._damaged.append(gap)
-        elif gap[0] and self._is_hole(block):
+        elif gap[0] and block.gap > self._least_hole_seconds * block.rate:
             self._missing.append(gap)
-
-    def _is_hole(self, block: AlignedSound) -> bool:
-        is_long = block.gap > self._least_hole_seconds * block.rate
-        return is_long and block.start > _START_SECONDS * block.rate
 
     def is_damaged(self, first: int, stop: int) -> bool:
         """Return whether one damage covers all samples from ``first`` to ``stop``."""

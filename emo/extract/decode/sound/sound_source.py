@@ -1,8 +1,7 @@
 """Decode the sound of a file from its start, or from where a seek is known to end."""
 
-import re
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,47 +14,35 @@ from emo.extract.decode.container import origin_seconds, packets_from, reason_of
 from emo.extract.decode.sound.ogg_pages import begins_with_loss, read_pages
 from emo.extract.decode.sound.packet_times import DecodedPacket, with_true_times
 from emo.extract.decode.sound.restarts import Restarts
+from emo.extract.decode.sound.seekable import BYTE_EXACT, SKIPPABLE
 from emo.extract.decode.sound.stray_blocks import without_strays
-from emo.extract.decode.sound.timeline import AlignedSound, DecodedSound, Grid, align, grid_of
+from emo.extract.decode.sound.timeline import (
+    JUMP_SECONDS,
+    AlignedSound,
+    DecodedSound,
+    Grid,
+    align,
+    grid_of,
+)
 
-_BYTE_EXACT = frozenset({"wav", "w64", "aiff", "au", "caf"})
-"""Containers in which the position in bytes tells the time, if the codec is PCM."""
-_INDEXED = frozenset({"mov", "matroska"})
-"""Containers with an index; whether it is right is seen from the times after the seek."""
 _JUMPY = frozenset({"mpegts", "mpeg", "vob"})
 """Containers whose clock may jump within a recording."""
 _CHECKED_CODECS = frozenset({"flac", "wavpack", "tta", "ac3", "eac3"})
 """Codecs with a checksum in each packet; FFmpeg heeds it only when told to."""
 _HEAD_BLOCKS = 6
 """Blocks at the start of a file that tell how long each is."""
+_DECODED_BLOCKS = 16
+"""Blocks at the start of a file that are decoded before others are skipped."""
+_PREROLL_SECONDS = 1.0
+"""Seconds of sound before a stretch that are decoded: codecs need what precedes."""
+_JUMP_BACK_SECONDS, _JUMP_SECONDS = 1.0, 10.0
+"""Jumps of the times that make it uncertain where skipped packets lie."""
 _CHECKED_BLOCKS = 4
 """Blocks after a seek that must start where blocks of the file start."""
 
 
-def seeks_truly(container: InputContainer, stream: Any) -> bool:
-    """Return whether a seek may be tried, because the times after it are true or can be checked.
-
-    Others (ADPCM in WAV, MP3, Ogg, AVI, MPEG-TS …) are decoded from the start: their times after a
-    seek are guessed from a byte rate, or counted from an index that may be wrong.
-    """
-    formats = set(container.format.name.split(","))
-    if formats & _BYTE_EXACT:
-        return _has_true_byte_rate(stream)
-    return bool(formats & (_INDEXED | {"flac"}))
-
-
-def _has_true_byte_rate(stream: Any) -> bool:
-    """Return whether the sound is PCM and the header states its byte rate, which FFmpeg uses."""
-    codec = stream.codec_context
-    bits = re.fullmatch(r"pcm_(?:[suf](\d+)(?:[bl]e)?|mulaw|alaw)", codec.name)
-    if bits is None:
-        return False
-    true_rate = codec.sample_rate * codec.channels * int(bits[1] or 8)
-    return codec.bit_rate in (None, 0, true_rate)
-
-
 class SoundSource:
-    """The decoded and placed sound of one track, and what went wrong while it was decoded."""
+    """The sound of one track, decoded and aligned, and what went wrong while it was decoded."""
 
     def __init__(self, path: Path, container: InputContainer, stream: Any) -> None:
         """Decode nothing yet.
@@ -73,9 +60,12 @@ class SoundSource:
         if container.format.name == "ogg" and self._origin and begins_with_loss(read_pages(path)):
             self._origin = 0.0  # FFmpeg begins to count after the damage
         formats = set(container.format.name.split(","))
+        self._is_skippable = bool(SKIPPABLE & formats)
         self._is_jumpy = bool(_JUMPY & formats)
-        self._is_exact = bool((_BYTE_EXACT | {"flac"}) & formats)
+        self._is_exact = bool((BYTE_EXACT | {"flac"}) & formats)
         self._restarts = Restarts(path)
+        self._has_jumped = False
+        """Whether the times jumped among skipped packets."""
         self.broken: str | None = None
         """Reason of FFmpeg for the first packet that could not be decoded; None: all could."""
         self.open_damage: float | None = None
@@ -95,22 +85,21 @@ class SoundSource:
         return self._aligned(blocks)
 
     def near(self, start_seconds: float) -> Iterator[AlignedSound] | None:
-        """Decode from a seek before ``start_seconds`` on, with a second to spare.
+        """Decode from a second before ``start_seconds`` on, after a seek or after skipped packets.
 
         Returns:
             Blocks, the first of which starts no later than ``start_seconds``; or None where it
             is not certain at which sample they start. The file must then be opened anew.
         """
-        grid = self._grid()
+        grid, blocks = (
+            self._skipped(start_seconds) if self._is_skippable else self._sought(start_seconds)
+        )
         if grid is None:
             return None
-        self.broken = self.open_damage = None
-        packets = packets_from(self._container, self._stream, start_seconds)
-        blocks = self._decode(packets)
-        next(blocks, None)  # the first block after a seek may begin within a packet
+        next(blocks, None)  # the first block may begin within a packet
         checked = list(islice(blocks, _CHECKED_BLOCKS))
         starts = [_snapped(block, grid) for block in checked]
-        if not checked or any(start is None for start in starts):
+        if not checked or self._has_jumped or any(start is None for start in starts):
             return None
         first = checked[0]
         assert starts[0] is not None
@@ -120,6 +109,24 @@ class SoundSource:
         moved = DecodedSound(starts[0] / first.rate, first.rate, first.samples)
         return self._aligned(chain([moved, *checked[1:]], blocks), grid)
 
+    def _sought(self, start_seconds: float) -> tuple[Grid | None, Iterator[DecodedSound]]:
+        """Return the grid of the track, and the blocks after a seek."""
+        grid = self._exact_grid()
+        if grid is None:
+            head = islice(self._decode(self._container.demux(self._stream)), _HEAD_BLOCKS)
+            grid = self._grid_of(list(head))
+        self.broken = self.open_damage = None
+        packets = packets_from(self._container, self._stream, start_seconds)
+        return grid, self._decode(packets)
+
+    def _skipped(self, start_seconds: float) -> tuple[Grid | None, Iterator[DecodedSound]]:
+        """Return the grid of the track, and the blocks after packets that were not decoded."""
+        low = start_seconds - _PREROLL_SECONDS
+        blocks = self._decode(self._container.demux(self._stream), skip_until=low)
+        head = list(islice(blocks, _HEAD_BLOCKS))
+        grid = self._exact_grid() or self._grid_of(head)
+        return grid, dropwhile(lambda block: (block.seconds or 0.0) < low, blocks)
+
     def _aligned(
         self, blocks: Iterator[DecodedSound], grid: Grid | None = None
     ) -> Iterator[AlignedSound]:
@@ -128,17 +135,29 @@ class SoundSource:
             is_jumpy=self._is_jumpy, grid=grid, restart=self._restarts.offset,
         )  # fmt: skip
 
-    def _grid(self) -> Grid | None:
-        """Return the samples at which blocks may start; decodes the head of the file."""
-        is_exact = self._is_exact or self._stream.codec_context.name.startswith("pcm_")
-        if is_exact and self.tick_seconds * self._stream.codec_context.sample_rate <= 1.001:
-            return Grid(0, 1, self.tick_seconds)  # its clock counts samples
-        head = islice(self._decode(self._container.demux(self._stream)), _HEAD_BLOCKS)
-        blocks = list(self._aligned(head))
-        return grid_of(blocks, self.tick_seconds) if len(blocks) == _HEAD_BLOCKS else None
+    def _exact_grid(self) -> Grid | None:
+        """Return the grid of a track whose clock counts samples; None: it does not."""
+        codec = self._stream.codec_context
+        is_exact = self._is_exact or codec.name.startswith("pcm_")
+        is_fine = self.tick_seconds * codec.sample_rate <= 1.001
+        return Grid(0, 1, self.tick_seconds) if is_exact and is_fine else None
 
-    def _decode(self, packets: Iterable[Any]) -> Iterator[DecodedSound]:
-        decoded = self._decoded(self._read(packets))
+    def _grid_of(self, head: list[DecodedSound]) -> Grid | None:
+        """Return the samples at which blocks may start, from the first blocks of the file."""
+        blocks = list(self._aligned(iter(head)))
+        most = max(self.tick_seconds / 2, JUMP_SECONDS)
+        is_true = all(
+            own.seconds is not None and abs(own.seconds - block.start / block.rate) <= most
+            for own, block in zip(head, blocks, strict=True)
+        )
+        is_long = len(blocks) == _HEAD_BLOCKS
+        return grid_of(blocks, self.tick_seconds) if is_true and is_long else None
+
+    def _decode(
+        self, packets: Iterable[Any], skip_until: float | None = None
+    ) -> Iterator[DecodedSound]:
+        read = self._read(packets)
+        decoded = self._decoded(read) if skip_until is None else self._after(read, skip_until)
         name = self._container.format.name
         timed = with_true_times(self._path, name, self._stream, self._origin, decoded)
         return without_strays(timed)
@@ -153,6 +172,31 @@ class SoundSource:
                 self.open_damage = (self.open_damage or 0.0) + lost
                 continue
             yield packet, [self._block(frame) for frame in frames]
+
+    def _after(self, packets: Iterator[Any], low: float) -> Iterator[DecodedPacket]:
+        """Decode the head of the file and what follows after ``low``; skip what is between."""
+        count = 0
+        for packet, blocks in self._decoded(packets):
+            yield packet, blocks
+            count += len(blocks)
+            if count >= _DECODED_BLOCKS:
+                break
+        last: float | None = None
+        for packet in packets:
+            seconds = packet.pts and float(packet.pts * packet.time_base) - self._origin
+            if seconds is None and packet.size:
+                continue
+            if seconds is None or seconds >= low:
+                if last is not None:
+                    self._stream.codec_context.flush_buffers()
+                    self.broken = self.open_damage = None
+                yield from self._decoded(chain([packet], packets))
+                return
+            if last is not None:
+                is_usual = -_JUMP_BACK_SECONDS < seconds - last < _JUMP_SECONDS
+                self._has_jumped = self._has_jumped or not is_usual
+            last = seconds
+            yield packet, []
 
     def _read(self, packets: Iterable[Any]) -> Iterator[Any]:
         """Yield packets until the end of the file, or until reading it breaks."""

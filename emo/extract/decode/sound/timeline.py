@@ -17,6 +17,8 @@ from emo.errors import MediaError
 
 JUMP_SECONDS = 0.005
 """Smaller jumps of the times are rounding: containers count in milliseconds or coarser."""
+_ROUNDING_SECONDS = 1e-4
+"""Muxers add up rounded lengths of blocks, so that times are off by more than a tick."""
 _DRIFT_SECONDS = 0.04
 """The clock of a recorder and the number of samples may drift apart so far, before it is mended."""
 _LARGE_SECONDS = 0.1
@@ -87,7 +89,8 @@ class Grid:
         """
         wanted = seconds * rate
         index = self.base + round((wanted - self.base) / self.step) * self.step
-        return index if abs(index - wanted) <= self.tick_seconds * rate + 1 else None
+        most = (self.tick_seconds + _ROUNDING_SECONDS) * rate + 1
+        return index if abs(index - wanted) <= most else None
 
 
 def grid_of(blocks: Iterable[AlignedSound], tick_seconds: float) -> Grid | None:

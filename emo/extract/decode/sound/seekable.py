@@ -1,0 +1,38 @@
+"""Tell in which files a seek ends where it should, or can be checked."""
+
+import re
+from typing import Any
+
+from av.container import InputContainer
+
+BYTE_EXACT = frozenset({"wav", "w64", "aiff", "au", "caf"})
+"""Containers in which the position in bytes tells the time, if the codec is PCM."""
+_INDEXED = frozenset({"mov", "matroska"})
+"""Containers with an index; whether it is right is seen from the times after the seek."""
+SKIPPABLE = frozenset({"ogg", "avi", "mpegts", "mpeg"})
+"""Containers without an index that can be believed, but with times: packets before a stretch are
+read and not decoded."""
+
+
+def seeks_truly(container: InputContainer, stream: Any) -> bool:
+    """Return whether a seek may be tried, because the times after it are true or can be checked.
+
+    Others (ADPCM in WAV, MP3, Ogg Vorbis …) are decoded from the start: their times after a seek
+    are guessed from a byte rate, or blocks are of lengths that only decoding tells.
+    """
+    formats = set(container.format.name.split(","))
+    if formats & BYTE_EXACT:
+        return _has_true_byte_rate(stream)
+    if formats & SKIPPABLE:
+        return "vorbis" not in stream.codec_context.name
+    return bool(formats & (_INDEXED | {"flac"}))
+
+
+def _has_true_byte_rate(stream: Any) -> bool:
+    """Return whether the sound is PCM and the header states its byte rate, which FFmpeg uses."""
+    codec = stream.codec_context
+    bits = re.fullmatch(r"pcm_(?:[suf](\d+)(?:[bl]e)?|mulaw|alaw)", codec.name)
+    if bits is None:
+        return False
+    true_rate = codec.sample_rate * codec.channels * int(bits[1] or 8)
+    return codec.bit_rate in (None, 0, true_rate)
