@@ -98,7 +98,7 @@ def test_the_defaults_that_fit_head_shows_are_those_of_the_options():
         if not shown or parameter.name not in fields:
             continue
         default = fields[parameter.name]
-        if default not in (None, ()) and not isinstance(default, dict):
+        if default not in (None, (), "") and not isinstance(default, dict):
             seen += 1
             is_number = isinstance(default, int | float)
             assert (float(shown[1]) if is_number else shown[1]) == default, parameter.name

@@ -120,7 +120,7 @@ ARROWS = {
         "numpy pandas",
     ),
     "ragged": ("", "numpy"),
-    "score": ("errors heads.labels heads.metrics heads.runs manifest plugins table", "numpy"),
+    "score": ("errors heads.metrics heads.runs manifest plugins table", "numpy"),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.backend": ("errors store.recipe", ""),
     "store.exchange": (

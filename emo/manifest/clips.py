@@ -69,6 +69,8 @@ class Manifest:
     """SHA-256 of the file's bytes."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The renamed columns that the file was read with: our name -> the file's name."""
+    decimal_commas: frozenset[str] = frozenset()
+    """Columns whose numbers are written with decimal commas in the file, and were read so."""
 
     def media_path(self, relative: str) -> Path:
         """Return the absolute path of a clip's ``video`` or ``audio``.
@@ -166,7 +168,9 @@ def parse_rows(
             clips.append(clip)
             origins.append(rows.origins[number])
     problems += _duplicates(clips, origins)
-    return Manifest(path, Path(folder), tuple(clips), rows.sha256), problems
+    return Manifest(
+        path, Path(folder), tuple(clips), rows.sha256, decimal_commas=rows.decimal_commas
+    ), problems
 
 
 def _check_columns(rows: TextTable, path: Path) -> None:

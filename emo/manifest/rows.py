@@ -30,6 +30,8 @@ class TextTable:
     as in a spreadsheet."""
     sha256: str = ""
     """SHA-256 of the file's bytes."""
+    decimal_commas: frozenset[str] = frozenset()
+    """Names of the columns whose numbers have decimal commas in the file; cells have points."""
 
 
 def read_rows(path: Path) -> TextTable:
@@ -50,13 +52,15 @@ def read_rows(path: Path) -> TextTable:
         )
     kind = extension(path)
     data = path.read_bytes()
+    commas: frozenset[str] = frozenset()
     if kind == ".parquet":
         columns, origins = _parquet(data, path)
     elif kind in (".jsonl", ".ndjson"):
         columns, origins = _json_lines(_decode(data, path), path)
     else:
-        columns, origins = _delimited(_decode(data, path), path, is_tsv=kind == ".tsv")
-    return TextTable(columns, origins, hashlib.sha256(data).hexdigest())
+        is_tsv = kind == ".tsv"
+        columns, origins, commas = _delimited(_decode(data, path), path, is_tsv=is_tsv)
+    return TextTable(columns, origins, hashlib.sha256(data).hexdigest(), commas)
 
 
 def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable:
@@ -81,7 +85,9 @@ def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable
                 f"Give that one another name too: --column other={ours}"
             )
     renamed.update({ours: rows.columns[theirs] for ours, theirs in columns.items()})
-    return TextTable(renamed, rows.origins, rows.sha256)
+    new = {theirs: ours for ours, theirs in columns.items()}
+    commas = frozenset(new.get(name, name) for name in rows.decimal_commas)
+    return TextTable(renamed, rows.origins, rows.sha256, commas)
 
 
 def extension(path: Path) -> str:
@@ -136,8 +142,14 @@ def _iconv(kind: str, path: Path) -> str:
     return f"iconv -f {kind} -t utf-8 {path.name}"
 
 
-def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[str]], list[str]]:
-    """Parse CSV or TSV; return column -> cells, and the position of each row."""
+def _delimited(
+    text: str, path: Path, *, is_tsv: bool
+) -> tuple[dict[str, list[str]], list[str], frozenset[str]]:
+    """Parse CSV or TSV.
+
+    Returns:
+        Column -> cells, the position of each row, and the columns that had decimal commas.
+    """
     stated = re.match(r'"?sep=([^\r\n"])"?(\r\n|\n|\r|$)', text)  # Excel's first line
     body = text[stated.end() :] if stated else text
     first = body.partition("\n")[0]
@@ -166,9 +178,11 @@ def _delimited(text: str, path: Path, *, is_tsv: bool) -> tuple[dict[str, list[s
     cells = list(zip(*lines[1:], strict=True)) or [()] * len(header)
     named = zip(header, cells, strict=True)
     columns = {name: list(column) for name, column in named if name}
-    if delimiter == ";":
-        columns = {name: decimal_points(name, column) for name, column in columns.items()}
-    return columns, origins[1:]
+    if delimiter != ";":
+        return columns, origins[1:], frozenset()
+    pointed = {name: decimal_points(name, column) for name, column in columns.items()}
+    changed = frozenset(name for name, column in columns.items() if pointed[name] != column)
+    return pointed, origins[1:], changed
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:
