@@ -57,7 +57,10 @@ def target_of(path: Path, target: str | None) -> str:
     tasks = {each["name"]: each["task"] for each in _targets(read_document(path))}
     of_clips = [name for name, task in tasks.items() if task != "pairs"]
     if target is not None and target not in tasks:
-        raise ScoreError(f"{path}: {unknown('target', target, tasks)}")
+        raise ScoreError(
+            f"{path}: {unknown('target', target, tasks)} If {target!r} is the column of labels in "
+            f"the gold file: --column label={target}"
+        )
     return target or next(iter(of_clips or tasks))
 
 
