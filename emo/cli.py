@@ -29,7 +29,7 @@ from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError
 from emo.machine import choose_waiting
-from emo.table import fit_lines
+from emo.table import fit_lines, shown
 
 app = typer.Typer(
     help="Extract frozen embeddings once; fit emotion heads on them all day.",
@@ -78,7 +78,7 @@ def main() -> None:
 
 def fail(message: str, code: int = 1) -> None:
     """Print an error line on stderr and exit with ``code``."""
-    print(f"emo: error: {message}", file=sys.stderr)
+    print(shown(f"emo: error: {message}"), file=sys.stderr)
     sys.exit(code)
 
 

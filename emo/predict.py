@@ -1,6 +1,5 @@
 """`emo predict`: extract new clips with the recipes of a run, then apply its head."""
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from emo.manifest import Clip, Manifest, read_manifest
 from emo.manifest.tasks import NONE, SEPARATOR
 from emo.store.backend.location import Location
 from emo.store.store import Store
-from emo.table import format_table
+from emo.table import format_table, json_text
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Prediction:
             "id": self.clip_id, "target": self.target, "label": self.label,
             "probabilities": self.probabilities, "others": self.others, "absent": self.absent,
         }  # fmt: skip
-        return json.dumps(document, ensure_ascii=False)
+        return json_text(document)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ The width is ``COLUMNS`` where it is set, else that of the terminal. Output to a
 no limit, so that `grep` finds a whole row in one line and a log can be read on any screen.
 """
 
+import json
 import math
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -17,6 +19,10 @@ NARROWEST = 40
 WORD, SHORT_WORD = 24, 16
 """Columns up to which a word in a table stays whole; the second where the table fits by it."""
 _GAP = "  "
+_CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Characters that a terminal may obey or that reorder a line, but the tab and the line feed."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ def format_facts(
     source   a paper with a title of many
              words
     """
+    facts = [(_cell(name), shown(text)) for name, text in facts]
     names = max((_width(name) for name, _ in facts), default=0)
     limit = width or output_width()
     room = None if limit is None else max(limit - len(indent) - names - len(_GAP), SHORT_WORD)
@@ -94,6 +101,7 @@ def fit_lines(text: str, *, width: int | None = None) -> str:
         cannot be decoded
     """
     limit = width or output_width()
+    text = shown(text)
     if limit is None:
         return text
     lines: list[str] = []
@@ -106,6 +114,35 @@ def fit_lines(text: str, *, width: int | None = None) -> str:
         inner = max(limit, NARROWEST) - len(hanging)
         lines += [f"{hanging}{each}" for each in _fold(rest, inner, breaks=False) if rest]
     return "\n".join(lines)
+
+
+def shown(text: str) -> str:
+    """Return a text in which control characters are written out instead of sent to the terminal.
+
+    Ids, labels and messages of other people's files may hold escape sequences, which move the
+    cursor, hide lines or change the window's title; marks that turn the direction of writing
+    exchange words.
+
+    >>> print(shown("clip\x1b[2K"), shown("a\u202eb"))
+    clip\\x1b[2K a\\u202eb
+    """
+    return _CONTROLS.sub(_written_out, text)
+
+
+def json_text(document: object, *, indent: int | None = None) -> str:
+    """Return a JSON document for a terminal or a pipe: letters as they are, no control characters.
+
+    >>> json_text({"id": "Zo\u00eb\x9b"})
+    '{"id": "Zo\u00eb\\\\u009b"}'
+    """
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _written_out(found: re.Match[str]) -> str:
+    """Return a character's escape in Python's writing, such as ``\\x1b``."""
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def output_width() -> int | None:
@@ -159,6 +196,7 @@ def format_bytes(size: float) -> str:
 
 
 def _column(name: str, values: Sequence[object], longest: int) -> _Column:
+    name = _cell(name)
     cells = tuple(_text(value) for value in values)
     is_number = all(isinstance(value, int | float) or value is None for value in values)
     heading = max(map(_width, name.split() or [""]))
@@ -269,4 +307,9 @@ def _text(value: object) -> str:
         return "–"
     if isinstance(value, float):
         return "undefined" if math.isnan(value) else f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else _cell(str(value))
+
+
+def _cell(text: str) -> str:
+    """Return the text of a cell, which is one line: control characters are written out."""
+    return shown(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -94,7 +94,7 @@ def import_file(
     print(fit_lines(report.table()))
     if manifest is not None:
         write_manifest(manifest, report.cells)
-        print(f"labels: {manifest}")
+        print(fit_lines(f"labels: {manifest}"))
     raise typer.Exit(3 if report.failures else 0)
 
 

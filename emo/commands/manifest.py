@@ -54,9 +54,17 @@ def folder(
     manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
     print(fit_lines(f"{len(manifest.clips):,} clips -> {out}"))
     if left_out := len(posters(media)):
-        print(f"left out: {left_out:,} pictures beside a video of the same name (its posters)")
+        print(
+            fit_lines(
+                f"left out: {left_out:,} pictures beside a video of the same name (its posters)"
+            )
+        )
     if manifest.root != Path(os.path.abspath(out.parent)):
-        print(f"the media lie elsewhere: add --root {manifest.root} to the commands that read it")
+        print(
+            fit_lines(
+                f"the media lie elsewhere: add --root {manifest.root} to the commands that read it"
+            )
+        )
 
 
 @manifest_app.command(

@@ -7,7 +7,7 @@ from typer import Argument
 
 from emo.commands.options import Options
 from emo.commands.sections import SectionedCommand, examples
-from emo.table import fit_lines, format_table
+from emo.table import fit_lines, format_table, shown
 
 weights_app = typer.Typer(
     help="Find, fetch and check the model files of a backbone.",
@@ -31,7 +31,7 @@ def where(name: Name, option: Options = []) -> None:
     print(format_table([{key: row[key] for key in _SHOWN} for row in rows]))
     for heading, is_here in (("here", True), ("looked for in", False)):
         if paths := _paths([row for row in rows if (row["state"] == "here") == is_here]):
-            print("\n".join([f"\n{heading}:", *(f"  {path}" for path in paths)]))
+            print(shown("\n".join([f"\n{heading}:", *(f"  {path}" for path in paths)])))
     raise typer.Exit(1 if any(row["state"] == "missing" for row in rows) else 0)
 
 

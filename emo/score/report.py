@@ -1,6 +1,5 @@
 """Results of scoring, as a table or JSON."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from emo.heads.metrics.measures import title_of
 from emo.score.answers import ALL
 from emo.score.columns import ColumnsRead
-from emo.table import fit_lines, format_table
+from emo.table import fit_lines, format_table, json_text
 
 _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
@@ -121,7 +120,7 @@ class ScoreReport:
             "metric": self.metric, "headline": self.headline, "gold": str(self.gold),
             "split": self.split, self.unit: self.count, "results": results,
         }  # fmt: skip
-        return json.dumps(document, indent=2, ensure_ascii=False)
+        return json_text(document, indent=2)
 
     def _rank(self, one: Scored) -> int | None:
         """Return the rank of a result, from 1; equal scores share a rank; None: not scored."""

@@ -17,13 +17,14 @@ from PIL import Image
 from torch import Tensor
 
 from emo import plugins
-from emo.errors import OptionError
+from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
-from emo.extract.models.checkpoint import fill, read_config, read_tensors
+from emo.extract.models.checkpoint import fill, read_config, read_tensors, why_unread
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights
+from emo.extract.networks.hf.no_code import no_foreign_code
 from emo.extract.transforms.words_read import words_lacking
 from emo.store.recipe import StreamSpec
 
@@ -140,7 +141,17 @@ class OpenClip(Model):
 
         architecture(options, found)
         name = options.model or f"local-dir:{found.folder}"
-        net = _untrained(name)
+        try:
+            with no_foreign_code(found.folder):  # open_clip gives its arguments to transformers
+                net = _untrained(name)
+                tokenizer = open_clip.get_tokenizer(name)
+        except WeightsError:
+            raise
+        except Exception as error:  # open_clip and transformers raise many kinds
+            raise WeightsError(
+                f"{found.folder}: open_clip cannot build the model that its files describe: "
+                f"{why_unread(found.folder, error)}"
+            ) from error
         path = found.get(_TENSORS.names[0])
         tensors = {k.removeprefix("module."): v for k, v in read_tensors(path).items()}
         fill(net, convert_state_dict(net, tensors), where=str(path))
@@ -148,7 +159,6 @@ class OpenClip(Model):
         if config := found.path(_CONFIG.names[0]):
             chosen |= _part(config, "preprocess_cfg")
         transform = image_transform_v2(PreprocessCfg(**chosen), is_train=False)
-        tokenizer = open_clip.get_tokenizer(name)
         return cls(net.eval().to(device), transform, tokenizer, options, device=device)
 
     @classmethod
@@ -222,7 +232,7 @@ def architecture(options: OpenClipOptions, found: Found) -> dict[str, Any]:
     spec = find_spec("open_clip")
     folder = Path(spec.origin or "").parent / "model_configs" if spec else Path()
     path = folder / f"{options.model}.json"
-    if not path.is_file():
+    if path.parent != folder or not path.is_file():
         names = sorted(file.stem for file in folder.glob("*.json"))
         raise OptionError(plugins.unknown("open_clip model", options.model, names))
     return read_config(path)

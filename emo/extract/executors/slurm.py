@@ -1,5 +1,6 @@
 """Submits parts to Slurm as an array of tasks, by one readable script in the job folder."""
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from emo.errors import OptionError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.job.executor_options import check_at_least, check_single_words, flag
 from emo.extract.job.folder import JobFolder
+from emo.extract.job.paths import script_path
 from emo.extract.job.slurm_queue import (
     DEFAULT_ARRAY_SIZE,
     ArrayJob,
@@ -25,6 +27,8 @@ from emo.store.backend.commit import cannot_write
 SCRIPT, RETRY_SCRIPT = "slurm.sh", "slurm-retry.sh"
 _DIRECT = ("partition", "account", "qos", "time", "constraint")
 """Options that go into the scripts as they are, as ``#SBATCH`` lines of the same name."""
+_PLAIN = re.compile(r"[\w./@:+,=%-]+")
+"""A path that needs no quotes in ``#SBATCH`` lines."""
 
 _TASK = """\
 #!/bin/bash
@@ -162,15 +166,15 @@ class Slurm(Executor):
     def _task_script(self, folder: JobFolder) -> str:
         tasks = -(-len(folder.parts) // self._each)
         lines = [
-            f"--output={_quoted(folder.logs)}/slurm-%A_%a.out",
+            f"--output={_quoted(folder.logs, is_pattern=True)}/slurm-%A_%a.out",
             "--open-mode=append",
             "--signal=B:USR1@90",
             "--requeue",
         ]
         return _TASK.format(
             parts=len(folder.parts),
-            path=shlex.quote(str(folder.path)),
-            script=shlex.quote(str(folder.path / SCRIPT)),
+            path=shlex.quote(script_path(folder.path)),
+            script=shlex.quote(script_path(folder.path / SCRIPT)),
             each=self._each,
             last_part=len(folder.parts) - 1,
             last_task=min(tasks, self.options.max_array_size or DEFAULT_ARRAY_SIZE) - 1,
@@ -181,13 +185,13 @@ class Slurm(Executor):
         )
 
     def _retry_script(self, folder: JobFolder, retries: int) -> str:
-        lines = [f"--output={_quoted(folder.logs)}/slurm-retry-%j.out"]
+        lines = [f"--output={_quoted(folder.logs, is_pattern=True)}/slurm-retry-%j.out"]
         return _RETRY.format(
             retries=retries,
             directives=self._directives(folder, lines, for_tasks=False),
             setup=self._setup,
             python=self._python,
-            path=shlex.quote(str(folder.path)),
+            path=shlex.quote(script_path(folder.path)),
             rest=retries - 1,
         )
 
@@ -211,7 +215,9 @@ class Slurm(Executor):
     @property
     def _python(self) -> str:
         """Python of the tasks: this one, or with ``--env-setup`` the one that its lines provide."""
-        return "python" if self.options.env_setup else shlex.quote(sys.executable)
+        return (
+            "python" if self.options.env_setup else shlex.quote(script_path(Path(sys.executable)))
+        )
 
 
 def arrays(tasks: Sequence[int], limit: int) -> Iterator[tuple[int, list[int]]]:
@@ -226,9 +232,21 @@ def arrays(tasks: Sequence[int], limit: int) -> Iterator[tuple[int, list[int]]]:
     yield from by_offset.items()
 
 
-def _quoted(path: Path) -> str:
-    """Quote a path as sbatch reads it in a script's ``#SBATCH`` lines."""
-    return f'"{path}"' if " " in str(path) else str(path)
+def _quoted(path: Path, *, is_pattern: bool = False) -> str:
+    """Quote a path as sbatch reads it in a script's ``#SBATCH`` lines.
+
+    sbatch cuts these lines into words like a shell, but without variables; in names of log files,
+    ``%`` begins a pattern such as ``%j``.
+
+    Args:
+        path: the path.
+        is_pattern: whether sbatch looks for patterns in the option's value.
+
+    Raises:
+        OptionError: the path holds characters that a line of a script cannot hold.
+    """
+    text = script_path(path).replace("%", "%%" if is_pattern else "%")
+    return text if _PLAIN.fullmatch(text) else '"' + re.sub(r'(["\\\\])', r"\\\1", text) + '"'
 
 
 def _write(path: Path, text: str) -> Path:

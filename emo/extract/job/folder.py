@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import emo
-from emo.errors import EmoError
+from emo.errors import EmoError, OptionError
 from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
@@ -138,6 +138,10 @@ def write_job(
         (path / "job.json").write_text(text, encoding="utf-8")
     except OSError as error:
         raise cannot_write(home, error) from error
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"{str(job.store)!r}: its name is not UTF-8; choose another --out"
+        ) from error
     return open_job(path)
 
 

@@ -53,6 +53,22 @@ def short(path: Location) -> Location:
         return path
 
 
+def script_path(path: Path) -> str:
+    """Return the text of a path that goes into a script of a scheduler, not yet quoted.
+
+    Raises:
+        OptionError: the path holds a line feed or another control character, with which a script
+            would have lines that nobody wrote.
+    """
+    text = str(path)
+    if not text.isprintable():
+        raise OptionError(
+            f"{text!r} holds control characters or bytes that are no text, and cannot stand in the "
+            "script of a job; rename the folder, or choose another --out"
+        )
+    return text
+
+
 def typed(path: Location) -> str:
     """Return a path as one word of a shell command: shortened, and quoted if necessary."""
     return shlex.quote(str(short(path)))

@@ -15,7 +15,7 @@ from emo.errors import WeightsError
 from emo.extract.models.checkpoint import why_unread
 from emo.extract.models.formats import foreign_format
 from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level, layer_numbers
-from emo.extract.networks.hf.processors import FOREIGN_CODE
+from emo.extract.networks.hf.no_code import FOREIGN_CODE, no_foreign_code
 
 _POSITION_TABLES = {"position_embeddings", "position_embedding", "embed_positions", "wpe"}
 
@@ -41,10 +41,13 @@ def load_network(
     _quiet()
     extra = {"mask_ratio": 0.0} if config.get("model_type") == "vit_mae" else {}
     try:
-        network, info = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
-            output_loading_info=True, **extra,
-        )  # fmt: skip
+        with no_foreign_code(folder):
+            network, info = AutoModel.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32,
+                output_loading_info=True, **extra,
+            )  # fmt: skip
+    except WeightsError:
+        raise
     except Exception as error:  # transformers raises many kinds of errors
         raise WeightsError(f"{folder}: {_why(folder, error)}") from error
     missing = sorted(info["missing_keys"])

@@ -9,12 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from emo.errors import WeightsError
+from emo.extract.networks.hf.no_code import FOREIGN_CODE, no_foreign_code
 
-FOREIGN_CODE = (
-    "the model needs Python code that lies beside its weights, and emo does not run such code; "
-    "choose a model of a type that transformers has itself"
-)
-"""Reason why a checkpoint with code of its own is refused (``trust_remote_code=False``)."""
 OWN = "own"
 """Name under which :attr:`ModelInput.own` is given to the forward pass."""
 
@@ -74,7 +70,10 @@ def load_processor(kind: Any, folder: Path) -> Any:
     """
     load: Callable[..., Any] = kind.from_pretrained
     try:
-        return load(folder, local_files_only=True, trust_remote_code=False)
+        with no_foreign_code(folder):
+            return load(folder, local_files_only=True, trust_remote_code=False)
+    except WeightsError:
+        raise
     except Exception as error:  # transformers raises OSError, ValueError, KeyError and others
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if "trust_remote_code" in str(error):

@@ -1,0 +1,1 @@
+"""What a stranger hands over may not run, destroy, flood or lie."""
