@@ -53,7 +53,7 @@ class _ExtractCommand(SectionedCommand):
     """The help of `emo extract`."""
 
     sections: ClassVar[Mapping[str, str]] = {
-        "Clips and models": "backbone out option name column root dtype strict_media",
+        "Clips and models": "backbone out option name column root dtype strict_media clip_memory",
         "Faces": "faces",
         "This machine": "executor workers device part_clips batch_clips batch_size",
         OF_EXECUTORS: "",
@@ -94,6 +94,14 @@ def extract(
         bool,
         Option("--strict-media", help="Fail clips whose media are damaged or cut."),
     ] = False,
+    clip_memory: Annotated[
+        float,
+        Option(
+            metavar="GIB",
+            min=0.001,
+            help="Most memory of a clip's decoded pictures and sound; a larger clip fails.",
+        ),
+    ] = 2.0,
     faces: Annotated[
         FaceChoice | None,
         Option(
@@ -178,6 +186,7 @@ def extract(
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
         strict_media, retry_failed, changed.value, anyway, given, jobs,
+        clip_bytes=round(clip_memory * (1 << 30)),
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)
     print(fit_lines("\n".join(report_lines(report, requests, is_dry_run=dry_run))))

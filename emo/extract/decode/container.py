@@ -12,6 +12,7 @@ from av.packet import Packet
 from av.stream import Disposition
 
 from emo.errors import MediaError
+from emo.extract.decode.budget import MOST_PIXELS, check_pixels
 
 # Playlists (hls, dash, concat, image2) are left out: they make FFmpeg open other files and network
 # addresses, chosen by the author of the clip.
@@ -50,6 +51,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_not_opened(path, error)) from error
     with container:
+        _limit_pictures(path, container)
         if "mov" in container.format.name and _has_cut_index(mp4_boxes(path)):
             raise MediaError(f"{path.name}: the file is cut: its index (moov) is incomplete")
         try:
@@ -61,11 +63,25 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
 
 def _opened(path: Path) -> InputContainer:
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    # decoders that look at the first pictures obey the limit, too
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": FORMATS,
+        "max_pixels": str(MOST_PIXELS),
+    }
     try:
         return av.open(str(path), options=options)
     except UnicodeDecodeError:  # tags in another encoding; PyAV 19 needs no metadata_errors
         return av.open(str(path), options=options, metadata_errors="replace")
+
+
+def _limit_pictures(path: Path, container: InputContainer) -> None:
+    """Refuse pictures that are too large, by the file's headers and in each decoder."""
+    for stream in container.streams.video:
+        context = stream.codec_context
+        if context is not None:
+            check_pixels(path.name, context.width, context.height)
+            context.options = {**context.options, "max_pixels": str(MOST_PIXELS)}
 
 
 def declared_seconds(container: InputContainer) -> float | None:

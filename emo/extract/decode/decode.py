@@ -9,6 +9,7 @@ import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
+from emo.extract.decode.budget import Budget
 from emo.extract.decode.container import declared_seconds, open_media
 from emo.extract.decode.faults import join_track_notes, picture_faults, picture_notes
 from emo.extract.decode.pictures.damage import Damage
@@ -65,8 +66,10 @@ def load_each(
         For each of ``needs`` its Media, or why it cannot have them: a backbone that reads text is
         not affected by a broken file, one that reads pictures not by damaged sound.
     """
-    seen = _attempt(lambda: _pictures_of(source, needs, detect))
-    heard = _attempt(lambda: sound_of(source) if any(need.audio for need in needs) else None)
+    budget = budget_of(source)
+    seen = _attempt(lambda: _pictures_of(source, needs, detect, budget))
+    is_heard = any(need.audio for need in needs)
+    heard = _attempt(lambda: sound_of(source, budget) if is_heard else None)
     found: list[Media | Exception] = []
     for index, need in enumerate(needs):
         if need.frames and isinstance(seen, Exception):
@@ -89,12 +92,12 @@ def _attempt(call: Callable[[], T]) -> T | Exception:
 
 
 def _pictures_of(
-    source: ClipSource, needs: Sequence[Needs], detect: DetectFaces | None
+    source: ClipSource, needs: Sequence[Needs], detect: DetectFaces | None, budget: Budget
 ) -> "tuple[Pictures, list[View]] | tuple[None, None]":
     """Decode the frames that any backbone needs."""
     if not any(need.frames for need in needs):
         return None, None
-    pictures = Pictures(source, _list_of(source), detect)
+    pictures = Pictures(source, _list_of(source), detect, budget)
     views = [pictures.view(need) for need in needs]
     pictures.decode(views)
     return pictures, views
@@ -134,30 +137,43 @@ class View:
     rgb: dict[float, np.ndarray] = field(default_factory=dict)
     """Time -> whole frame uint8 (H, W, 3), for face detection."""
 
-    def take(self, time: float, shown: float, picture: Picture) -> None:
+    def take(self, time: float, shown: float, picture: Picture, budget: Budget) -> None:
         """Convert and keep a decoded frame if this view selected its time.
 
         Args:
             time: time of a selected frame of any view.
             shown: time of the frame that was decoded for it.
             picture: that frame.
+            budget: counts what is kept.
+
+        Raises:
+            MediaError: the clip holds too much.
         """
         if time not in self.wanted:
             return
         need, self.shown[time] = self.need, shown
+        if need.faces is not None or need.squash is None:
+            budget.expect(0 if picture.is_converted else picture.bytes)
         if need.faces is not None:
             self.rgb[time] = picture.rgb
+            budget.hold(picture.rgb)
         if need.keep_frames:
             image = picture.rgb if need.squash is None else picture.squashed(need.squash)
             self.frames[time] = image if need.transform is None else need.transform(image)
+            budget.hold(self.frames[time])
 
     @cached_property
     def wanted(self) -> frozenset[float]:
         """The times of the selected frames as a set."""
         return frozenset(self.times)
 
-    def stack(self, images: dict[float, np.ndarray]) -> np.ndarray:
-        """Stack the images (…) of the selected times to (F, …)."""
+    def stack(self, images: dict[float, np.ndarray], budget: Budget) -> np.ndarray:
+        """Stack the images (…) of the selected times to (F, …).
+
+        Raises:
+            MediaError: the clip holds too much.
+        """
+        budget.expect(sum(images[time].nbytes for time in self.times))
         return np.stack([images[time] for time in self.times])
 
     @property
@@ -176,6 +192,8 @@ class Pictures:
     """The frames in and around the clip, or the reason why there are none."""
     detect: DetectFaces | None
     """Finds faces; None: no backbone needs faces."""
+    budget: Budget
+    """Counts the bytes that the clip holds."""
     damage: Damage = field(default_factory=Damage)
     """Damaged pictures of the file, as far as it was decoded."""
     _detections: dict[tuple[float, ...], Detections] = field(default_factory=dict)
@@ -208,7 +226,7 @@ class Pictures:
         pictures = read_pictures(self.source.video, wanted, self.listed, self.damage)
         for time, (shown, picture) in zip(wanted.tolist(), pictures, strict=True):
             for view in views:
-                view.take(time, shown, picture)
+                view.take(time, shown, picture, self.budget)
 
     def notes(self, view: View) -> dict[str, float]:
         """Return what is wrong with the pictures of a view, from its first to its last frame."""
@@ -221,7 +239,7 @@ class Pictures:
     def faces(self, view: View) -> Faces | str:
         """Return the face crops of a view's frames, or the reason why there are none."""
         assert view.need.faces is not None
-        frames = view.stack(view.rgb)
+        frames = view.stack(view.rgb, self.budget)
         if view.need.faces.mode == "centre":
             return main_face(frames, view.seconds, [], view.need.faces)
         if self.detect is None:
@@ -239,8 +257,18 @@ def _list_of(source: ClipSource) -> FrameList | str:
     )
 
 
-def sound_of(source: ClipSource) -> ClipSound:
-    """Decode the samples of a clip, or tell why there are none."""
+def budget_of(source: ClipSource) -> Budget:
+    """Return the budget of a clip's decoded pictures and sound."""
+    path = source.video or source.audio
+    return Budget(path.name if path else "the clip", source.most_bytes)
+
+
+def sound_of(source: ClipSource, budget: Budget) -> ClipSound:
+    """Decode the samples of a clip, or tell why there are none.
+
+    Raises:
+        MediaError: the file cannot be decoded, or the clip holds more than ``budget`` allows.
+    """
     path = source.audio or source.video
     if path is None:
         return ClipSound(None, None, None, NO_AUDIO)
@@ -252,6 +280,7 @@ def sound_of(source: ClipSource) -> ClipSound:
         track=source.audio_track,
         start_seconds=source.start_seconds,
         end_seconds=source.end_seconds,
+        budget=budget,
     )
 
 
@@ -276,7 +305,9 @@ def media_of(
         absent |= {"face": pictures.absent} if need.faces else {}
     elif pictures is not None and view is not None and view.times:
         frames, seconds = (
-            (view.stack(view.frames), view.seconds) if need.keep_frames else (None,) * 2
+            (view.stack(view.frames, pictures.budget), view.seconds)
+            if need.keep_frames
+            else (None,) * 2
         )
         faces = pictures.faces(view) if need.faces else None
         notes = pictures.notes(view)
@@ -288,7 +319,7 @@ def media_of(
     text = source.text if need.text and source.text and source.text.strip() else None
     if need.text and text is None:
         absent["text"] = "the clip has no text" if source.text is None else "the text is empty"
-    array = read_array(source.cells, source.root, need) if need.array else None
+    array = read_array(source.cells, source.root, need, source.most_bytes) if need.array else None
     if isinstance(array, str):
         absent["array"], array = array, None
     return Media(

@@ -9,7 +9,15 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from emo.extract.decode.decode import NO_VIDEO, Pictures, View, load_each, media_of, sound_of
+from emo.extract.decode.decode import (
+    NO_VIDEO,
+    Pictures,
+    View,
+    budget_of,
+    load_each,
+    media_of,
+    sound_of,
+)
 from emo.extract.decode.pictures.damage import Damage
 from emo.extract.decode.pictures.display import StoredFrame
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
@@ -94,7 +102,7 @@ def _clips(
         listed = list_frames(path, start_seconds=sources[0].start_seconds, end_seconds=last)
     found, damage = [], Damage()
     for source in sources:
-        pictures = Pictures(source, listed, detect, damage)
+        pictures = Pictures(source, listed, detect, budget_of(source), damage)
         found.append((pictures, [pictures.view(need) for need in needs]))
     return found
 
@@ -118,12 +126,12 @@ class _Frames:
         while self._read < len(self._wanted) and self._wanted[self._read] <= seconds:
             shown, stored = next(self._frames)
             time = float(self._wanted[self._read])
-            for index, (_, views) in enumerate(self._clips):
+            for index, (pictures, views) in enumerate(self._clips):
                 if any(time in view.wanted for view in views):
                     picture = Picture(stored, self._shapes.get(index))
                     self._shapes.setdefault(index, picture.shape)
                     for view in views:
-                        view.take(time, shown, picture)
+                        view.take(time, shown, picture, pictures.budget)
             self._read += 1
 
 
@@ -145,11 +153,12 @@ class _Audio:
                     channel=first.audio_channel,
                     track=first.audio_track,
                     start_seconds=first.start_seconds,
+                    budget=budget_of(first),
                 )
             )
             self._pass = one if one.is_from_start else None
 
     def read(self, source: ClipSource) -> ClipSound:
         if self._pass is None:
-            return sound_of(source)
+            return sound_of(source, budget_of(source))
         return self._pass.read(source.start_seconds, source.end_seconds)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from emo.extract.decode.budget import MOST_BYTES
 from emo.manifest import Clip
 from emo.manifest.cells import ARRAYS
 
@@ -31,10 +32,18 @@ class ClipSource:
     """Folder that paths in ``cells`` are relative to; paths that leave it are refused."""
     cells: Mapping[str, str] = field(default_factory=dict)
     """Other columns of the clip's manifest row, name -> cell; some may name array files."""
+    most_bytes: int = MOST_BYTES
+    """Bytes of decoded pictures and sound that may be held at once; more is an error."""
 
 
-def source_of(clip: Clip, root: Path) -> ClipSource:
-    """Return the decoder's description of a clip; ``root`` is put before its paths."""
+def source_of(clip: Clip, root: Path, most_bytes: int = MOST_BYTES) -> ClipSource:
+    """Return the decoder's description of a clip.
+
+    Args:
+        clip: a row of the manifest.
+        root: folder that is put before its paths.
+        most_bytes: bytes of decoded pictures and sound that may be held at once.
+    """
     return ClipSource(
         video=root / clip.video if clip.video else None,
         audio=root / clip.audio if clip.audio else None,
@@ -45,6 +54,7 @@ def source_of(clip: Clip, root: Path) -> ClipSource:
         end_seconds=clip.end_seconds,
         root=root,
         cells=clip.targets,
+        most_bytes=most_bytes,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import emo
 from emo.errors import EmoError, OptionError
+from emo.extract.decode.budget import MOST_BYTES
 from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
@@ -196,6 +197,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "batch_clips": job.batch_clips,
         "batch_size": job.batch_size,
         "strict_media": job.is_strict,
+        "clip_bytes": job.clip_bytes,
         "backbones": [
             asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
         ],
@@ -213,7 +215,8 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         device=document["device"],
         batch_clips=document["batch_clips"],
         batch_size=document["batch_size"],
-        is_strict=document.get("strict_media", False),  # older job folders lack it
+        is_strict=document.get("strict_media", False),  # older job folders lack these
+        clip_bytes=document.get("clip_bytes", MOST_BYTES),
     )
 
 

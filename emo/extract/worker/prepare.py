@@ -46,7 +46,7 @@ class ClipPreparer:
             requests = [
                 request for request in self._job.requests if clip.id in todo.get(request.name, ())
             ]
-            source = source_of(clip, self._job.root)
+            source = source_of(clip, self._job.root, self._job.clip_bytes)
             yield from units_of(clip, source, requests, self._models.stretch_seconds)
 
     def prepare(self, units: Sequence[WorkUnit]) -> list[PreparedUnit]:
@@ -99,5 +99,5 @@ class ClipPreparer:
 
     def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Media | None:
         """Return crops that an earlier job stored; only whole clips have stored crops."""
-        is_whole = unit.source == source_of(unit.clip, self._job.root)
+        is_whole = unit.source == source_of(unit.clip, self._job.root, self._job.clip_bytes)
         return self._cached.get(need, unit.clip.id, source) if is_whole else None

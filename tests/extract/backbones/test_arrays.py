@@ -51,7 +51,7 @@ def test_what_is_no_array_of_tokens_has_a_reason(tmp_path):
     (tmp_path / "empty.npy").touch()
     expected = {
         "cube.npy": "(2, 2, 2)", "none.npy": "T >= 1", "words.npy": "expected numbers",
-        "pickled.npy": "allow_pickle=False", "text.npy": "text.npy: ", "cut.npz": "cut.npz: ",
+        "pickled.npy": "holds pickled objects", "text.npy": "text.npy: ", "cut.npz": "cut.npz: ",
         "empty.npy": "empty.npy: ", "gone.npy": "no such file", "a.txt": "expected a file .npy",
     }  # fmt: skip
     for name, reason in expected.items():

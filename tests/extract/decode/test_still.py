@@ -97,7 +97,7 @@ def test_pictures_that_cannot_be_read_are_a_reason(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "f.tif")
     with pytest.raises(MediaError, match="floating-point pixels"):
         read_still(tmp_path / "f.tif")
-    monkeypatch.setattr("emo.extract.decode.pictures.still.MOST_PIXELS", 3000)
+    monkeypatch.setattr("emo.extract.decode.budget.MOST_PIXELS", 3000)
     with pytest.raises(MediaError, match="64 x 48 pixels; at most 3,000"):
         read_still(tmp_path / "a.png")
 

@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 
+from emo.extract.decode.budget import MOST_PIXELS
 from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
 
 
@@ -51,11 +52,17 @@ def decoded_frames(
             frames = packet.decode()
         except av.error.FFmpegError as error:
             at = seconds if packet.pts is None else float(packet.pts * packet.time_base) - origin
-            broken.append(BrokenPacket(0.0 if math.isnan(at) else at, reason_of_ffmpeg(error)))
+            broken.append(BrokenPacket(0.0 if math.isnan(at) else at, _reason(error)))
             continue
         for frame in frames:
             seconds = math.nan if frame.time is None else frame.time - origin
             yield seconds, frame
+
+
+def _reason(error: av.error.FFmpegError) -> str:
+    if isinstance(error, av.error.ArgumentError):  # what decoders say of pictures that they refuse
+        return f"the decoder refuses the picture (damaged, or of more than {MOST_PIXELS:,} pixels)"
+    return reason_of_ffmpeg(error)
 
 
 def step_seconds(stream: Any) -> float:

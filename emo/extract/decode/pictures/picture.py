@@ -26,6 +26,16 @@ class Picture:
             frame = frame.reformat(width=wanted[1], height=wanted[0], threads=1)
         self._frame, self._scaled = frame, wanted
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of :attr:`rgb`."""
+        return 3 * self.shape[0] * self.shape[1]
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether :attr:`rgb` exists already."""
+        return "rgb" in self.__dict__
+
     @cached_property
     def rgb(self) -> np.ndarray:
         """Pixels as shown, uint8 (H, W, 3) RGB."""

@@ -11,13 +11,12 @@ from PIL.ImageFile import ImageFile
 from PIL.ImageOps import exif_transpose
 
 from emo.errors import MediaError
+from emo.extract.decode.budget import check_pixels
 
 NO_SOUND = "a still picture has no sound"
 """Reason for the absent audio of a still picture."""
 STREAMS_OF_PICTURES = frozenset({".mjpeg", ".mjpg"})
 """Endings of files that begin like a JPEG and hold many, one after the other."""
-MOST_PIXELS = 2**28
-"""Largest picture that is read, in pixels; FFmpeg refuses larger frames of a video, too."""
 _SHARES = {"I;16": 256.0, "I;16B": 256.0, "I;16L": 256.0, "I": 256.0}
 """Mode of Pillow with 16 bits a grey pixel -> what to divide its levels by."""
 
@@ -37,7 +36,7 @@ def read_still(path: Path) -> np.ndarray:
         uint8 (H, W, 3) RGB.
 
     Raises:
-        MediaError: the file is damaged, larger than :data:`MOST_PIXELS`, or has floating-point
+        MediaError: the file is damaged, too large (:func:`check_pixels`), or has floating-point
             pixels, whose range is not known.
     """
     with _opened(path) as image:
@@ -62,11 +61,7 @@ def _opened(path: Path) -> Iterator[Image]:
         raise MediaError(f"{path.name}: not a still picture (JPEG, PNG, WebP, BMP or TIFF)")
     try:
         with kind(path) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise MediaError(
-                    f"{path.name}: the picture has {image.width} x {image.height} pixels; at most "
-                    f"{MOST_PIXELS:,} are read: scale it down"
-                )
+            check_pixels(path.name, image.width, image.height)
             yield image
     except MediaError:
         raise

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import MediaError
+from emo.extract.decode.budget import Budget
 from emo.extract.decode.container import expect_whole, open_media
 from emo.extract.decode.faults import NO_FAULTS, Faults
 from emo.extract.decode.sound.audio_track import pick_audio
@@ -69,6 +70,7 @@ def read_sound(
     track: str | None,
     start_seconds: float | None,
     end_seconds: float | None,
+    budget: Budget | None = None,
 ) -> ClipSound:
     """Decode the audio between two times, to the sample.
 
@@ -81,15 +83,19 @@ def read_sound(
         track: number or language of the audio track; None: the default one.
         start_seconds: start of the stretch; None: the start of the file.
         end_seconds: end of the stretch (exclusive); None: the end of the audio.
+        budget: counts the bytes that the clip holds; None: one for this sound alone.
 
     Returns:
         The samples, or the reason why there are none, and what the file lacks of them.
 
     Raises:
         MediaError: nothing can be decoded, the track or channel does not exist, a sample is not
-            finite, an mp4 is cut, or a file without a video track holds no samples.
+            finite, an mp4 is cut, a file without a video track holds no samples, or the samples
+            take more than ``budget`` allows.
     """
-    with AudioPass(path, channel=channel, track=track, start_seconds=start_seconds) as audio:
+    with AudioPass(
+        path, channel=channel, track=track, start_seconds=start_seconds, budget=budget
+    ) as audio:
         return audio.read(start_seconds, end_seconds)
 
 
@@ -97,8 +103,9 @@ class AudioPass(AbstractContextManager["AudioPass"]):
     """Read several stretches of a file's audio in one decoding pass; see :func:`read_sound`."""
 
     def __init__(
-        self, path: Path, *, channel: str, start_seconds: float | None, track: str | None = None
-    ) -> None:
+        self, path: Path, *, channel: str, start_seconds: float | None, track: str | None = None,
+        budget: Budget | None = None,
+    ) -> None:  # fmt: skip
         """Open the file.
 
         Args:
@@ -106,7 +113,9 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             channel: ``mix``, ``left``, ``right`` or a 0-based number.
             start_seconds: earliest start of the stretches that will be read; None: the file's.
             track: number or language of the audio track; None: the default one.
+            budget: counts the bytes of the blocks that are kept; None: one for this pass alone.
         """
+        self._budget = Budget(path.name) if budget is None else budget
         self._path, self._channel, self._track = path, channel, track
         self._stack = ExitStack()
         self._open()
@@ -160,7 +169,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         faults = self._faults.within(first, end, rate, self._last.end if is_ended else None)
         if stop <= first:
             return ClipSound(None, None, None, self._why_none(start_seconds), faults)
-        samples, start = self._assemble(first, stop)
+        samples, start = self._assemble(first, stop, is_last=end_seconds is None)
         if start is None and self._faults.is_damaged(first, stop):
             reason = f"the audio is damaged from {first / rate:.2f} s to {stop / rate:.2f} s"
             return ClipSound(None, None, None, reason, faults)
@@ -181,7 +190,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             Whether such a block came; False: the file ended before it.
         """
         while self._kept and self._kept[0].end <= start * self._kept[0].rate:
-            self._kept.popleft()
+            self._budget.release(self._kept.popleft().samples)
         while end is None or self._last is None or self._last.start < end * self._last.rate:
             block = next(self._blocks, None)
             if block is None:
@@ -189,11 +198,17 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             self._faults.add(block)
             self._last = block
             if block.end > start * block.rate:
+                self._budget.hold(block.samples)
                 self._kept.append(block)
         return True
 
-    def _assemble(self, first: int, stop: int) -> tuple[np.ndarray, int | None]:
+    def _assemble(self, first: int, stop: int, *, is_last: bool) -> tuple[np.ndarray, int | None]:
         """Return the samples from index ``first`` to ``stop``, and where the first block lies.
+
+        Args:
+            first: index of the first sample.
+            stop: index behind the last sample.
+            is_last: whether the blocks are not needed afterwards; each is freed as it is copied.
 
         Returns:
             float32 (channels, stop - first), silence where no block is, and the index of the first
@@ -201,9 +216,15 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         """
         assert self._last is not None
         channels = len((self._kept[0] if self._kept else self._last).samples)
+        if is_last:  # each block gives back what the samples take
+            held = sum(block.samples.nbytes for block in self._kept)
+            self._budget.expect(max(0, channels * (stop - first) * 4 - held))
+        else:
+            self._budget.expect(channels * (stop - first) * 4)
         samples = np.zeros((channels, stop - first), np.float32)
         start, done = None, first
-        for block in self._kept:
+        blocks = _emptied(self._kept) if is_last else iter(self._kept)
+        for block in blocks:
             low, high = max(block.start, done), min(block.end, stop)
             if low < high:
                 samples[:, low - first : high - first] = block.samples[
@@ -245,6 +266,12 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             f"no audio between {start_seconds or 0:.2f} s and the end: "
             f"{f'{cut}; ' if cut else ''}it ends at {self._end_seconds:.2f} s"
         )
+
+
+def _emptied(blocks: deque[AlignedSound]) -> Iterator[AlignedSound]:
+    """Yield the blocks, and take each out before the next one."""
+    while blocks:
+        yield blocks.popleft()
 
 
 def _channel(samples: np.ndarray, channel: str) -> np.ndarray:
