@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from emo.store import Recipe, StreamSpec
-from emo.store.backend.commit import host
+from emo.store.backend.process_identity import host
 
 RECIPE = Recipe(
     "toy",

@@ -26,8 +26,9 @@ from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_
 from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, Request
-from emo.store.backend.commit import cannot_write, host
+from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location, location
+from emo.store.backend.process_identity import host, this_process
 from emo.store.recipe import Recipe
 
 __all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
@@ -245,7 +246,7 @@ def update_job(
     if now == folder:
         return folder
     path = folder.path / "job.json"
-    unfinished = path.with_name(f".job-{host()}-{os.getpid()}")
+    unfinished = path.with_name(f".job-{host()}-{this_process()}")
     try:
         document = json.loads(path.read_bytes())
         document |= {"executor": executor, "workers": workers, "resources": options}

@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emo.store.backend.commit import cannot_write, host
+from emo.store.backend.commit import cannot_write
+from emo.store.backend.process_identity import host, is_process_alive, this_process
 
 LOGS = "logs"
 """Folder of the workers' logs in the job folder."""
@@ -173,8 +174,8 @@ class Journal:
 
 
 def me() -> str:
-    """Return the name of this process in journals: machine, process id, and a random word."""
-    return f"{host()}/{os.getpid()}/{_word(os.getpid())}"
+    """Return the name of this process in journals: machine, process, and a random word."""
+    return f"{host()}/{this_process()}/{_word(os.getpid())}"
 
 
 def log_name(by: str) -> str:
@@ -195,7 +196,8 @@ def is_at_work(logs: Path, by: str) -> bool:
         age_seconds = time.time() - (logs / log_name(by)).stat().st_mtime
     except OSError:
         return False
-    return not by.startswith(f"{host()}/") and age_seconds < FRESH_SECONDS
+    is_known = by.startswith(f"{host()}/") and os.name != "nt"  # Windows does not tell
+    return not is_known and age_seconds < FRESH_SECONDS
 
 
 def is_worker_alive(by: str) -> bool:
@@ -203,14 +205,10 @@ def is_worker_alive(by: str) -> bool:
     if by == me():
         return True
     machine, _, rest = by.partition("/")
-    pid = rest.partition("/")[0]
-    if machine != host() or not pid.isdigit() or int(pid) == os.getpid():
+    process = rest.partition("/")[0]
+    if machine != host() or process == this_process():  # an earlier worker of this process
         return False
-    try:
-        os.kill(int(pid), 0)
-    except OSError:
-        return False
-    return True
+    return os.name != "nt" and is_process_alive(process)
 
 
 @cache

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from emo.errors import StoreError
-from emo.store.backend.commit import TEMPORARY, host, is_process_alive
+from emo.store.backend.commit import TEMPORARY
 from emo.store.backend.location import local
+from emo.store.backend.process_identity import host, is_process_alive, this_process
 
 
 @contextmanager
@@ -47,10 +48,10 @@ def temporary_beside(out: Path) -> Path:
     start = f"{TEMPORARY}{out.name}-{host()}-"
     for folder in out.parent.iterdir():
         owner, _, mark = folder.name.removeprefix(start).partition("-")
-        is_ours = folder.name.startswith(start) and owner.isdigit() and "-" not in mark
+        is_ours = folder.name.startswith(start) and "-" not in mark
         if is_ours and not is_process_alive(owner):
             shutil.rmtree(folder, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{start}{os.getpid()}-", dir=out.parent))
+    return Path(tempfile.mkdtemp(prefix=f"{start}{this_process()}-", dir=out.parent))
 
 
 def _failed(out: Path, error: OSError) -> StoreError:

@@ -1,15 +1,13 @@
 """Commit a file: it appears under its final name whole and once, or not at all.
 
-Write ``.tmp-<host>-<pid>-…``, fsync, ``link()`` to the final name, unlink, fsync the folder. The
-link is the commit; a process that finds the name taken was second and drops its copy. Where hard
-links do not exist (exFAT, some network mounts), an exclusive lock and a rename do the same. In a
-bucket, it is one PUT of the whole file on the condition that the name is free.
+Write ``.tmp-<machine>-<process>-…``, fsync, ``link()`` to the final name, unlink, fsync the folder.
+The link is the commit; a process that finds the name taken was second and drops its copy. Where
+hard links do not exist (exFAT, some network mounts), an exclusive lock and a rename do the same. In
+a bucket, it is one PUT of the whole file on the condition that the name is free.
 """
 
 import errno
 import os
-import re
-import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from typing import BinaryIO
 from emo.errors import StoreError
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
+from emo.store.backend.process_identity import host, is_process_alive, this_process
 
 TEMPORARY = ".tmp-"
 """Start of the name of a file that is being written."""
@@ -26,8 +25,11 @@ LOCK = ".lock-"
 """Start of the name of a lock file, used where hard links do not exist; the final name follows."""
 STALE_SECONDS = 24 * 3600
 """Age from which a temporary file counts as left by a dead process: no write takes a day."""
-LOCK_SECONDS = 60
-"""Longest wait for the lock of another process, which needs milliseconds for a rename."""
+LEASE_SECONDS = 120
+"""Age from which the lock of a process of another machine counts as left: a rename takes
+milliseconds."""
+LOCK_SECONDS = LEASE_SECONDS + 30
+"""Longest wait for the lock of another process."""
 
 _NO_LINKS = {
     errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.ENOTSUP,
@@ -48,7 +50,7 @@ def commit(folder: Location, name: str, write: Callable[[BinaryIO], None]) -> bo
     """
     if isinstance(folder, ObjectPath):
         return folder.commit(name, write)
-    temporary = folder / f"{TEMPORARY}{host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = folder / f"{TEMPORARY}{host()}-{this_process()}-{uuid.uuid4().hex[:8]}"
     try:
         try:
             with open(temporary, "xb") as file:
@@ -76,42 +78,26 @@ def cannot_write(folder: Location, error: OSError) -> StoreError:
     return StoreError(f"{folder} cannot be written: {error}. {kept}")
 
 
-def host() -> str:
-    """Return this machine's name in the form used in names of temporary files."""
-    return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()) or "unknown"
-
-
 def is_abandoned(path: Location) -> bool:
     """Return whether the writer of a temporary file or lock is dead.
 
-    For a process of this machine this is known; other files count as abandoned after a day.
+    For a process of this machine this is known. Of other machines, and of containers with process
+    ids of their own, files count as abandoned after a day, and locks after two minutes.
 
     Raises:
         OSError: the file is gone or cannot be examined.
     """
     if isinstance(path, ObjectPath):
         return False  # buckets have no temporary files
-    if time.time() - path.stat().st_mtime > STALE_SECONDS:
+    is_lock = path.name.startswith(LOCK)
+    age_seconds = time.time() - path.stat().st_mtime
+    if age_seconds > STALE_SECONDS:
         return True
-    owner = path.read_text() if path.name.startswith(LOCK) else path.name.removeprefix(TEMPORARY)
+    owner = path.read_text() if is_lock else path.name.removeprefix(TEMPORARY)
     fields = owner.rsplit("-", 2)
-    return len(fields) == 3 and fields[0] == host() and not is_process_alive(fields[1])
-
-
-def is_process_alive(pid: str) -> bool:
-    """Return whether a process of this number runs on this machine; on Windows always True.
-
-    On Windows ``os.kill`` would end the process.
-    """
-    if os.name == "nt" or not pid.isdigit():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    if len(fields) == 3 and fields[0] == host():
+        return not is_process_alive(fields[1])
+    return is_lock and age_seconds > LEASE_SECONDS
 
 
 def _publish(temporary: Path, final: Path) -> bool:

@@ -12,7 +12,7 @@ from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import Job, make_request
 from emo.extract.job.status import status
 from emo.manifest import Clip
-from emo.store.backend.commit import host
+from emo.store.backend.process_identity import host
 from emo.store.store import Store
 
 ELSEWHERE = "another-machine/12/abcdef"

@@ -17,7 +17,7 @@ from emo.extract.run import ExtractOptions, extract
 from emo.extract.worker.part_runner import run_each_part as run_taken
 from emo.extract.worker.worker import PartReport, Worker
 from emo.manifest import Clip, Manifest
-from emo.store.backend.commit import host
+from emo.store.backend.process_identity import host
 from emo.store.part.zip import DamagedPart
 
 LETTERS = "tests.make_backbone:Letters"

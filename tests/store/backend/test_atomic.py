@@ -7,7 +7,7 @@ import pytest
 
 from emo.heads.runs.write import run_folder
 from emo.store.backend.atomic import appearing, temporary_beside
-from emo.store.backend.commit import host
+from emo.store.backend.process_identity import host
 
 
 def killed_inside(block, out):
