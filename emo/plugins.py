@@ -93,7 +93,7 @@ def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
     values = {}
     for name, text in current_names(options, pairs).items():
         if name not in fields:
-            raise OptionError(unknown(f"option of {owner}", name, fields))
+            raise OptionError(f"{owner}: {unknown('option', name, fields)}")
         values[name] = _convert(text, hints[name], f"option {owner}.{name}")
     try:
         return options(**values)

@@ -137,7 +137,11 @@ class Backbone(ABC):
     @classmethod
     @abstractmethod
     def recipe(cls, options: Any) -> Recipe:
-        """Return the streams and the fingerprint, without building the model."""
+        """Return the streams and the fingerprint, without building the model.
+
+        The recipe's ``backbone`` is the name by which this class is loaded again: its file name in
+        ``emo/extract/backbones/``, or ``module:Class``. `emo extract` refuses any other.
+        """
 
     @classmethod
     @abstractmethod

@@ -229,7 +229,9 @@ def test_options_without_a_flag_are_given_by_name():
     found = options_from_words("slurm", ["parts_per_task=3", "executor.sbatch_arg=--mem=1G"])
     assert found == {"parts_per_task": 3, "sbatch_arg": ("--mem=1G",)}
     assert make_executor("slurm", None, found).options.parts_per_task == 3
-    with pytest.raises(OptionError, match="did you mean 'partition'"):
+    with pytest.raises(
+        OptionError, match=r"^executor 'slurm': unknown option 'partitions'; did you mean 'parti"
+    ):
         options_from_words("slurm", ["partitions=gpu"])
 
 

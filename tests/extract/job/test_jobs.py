@@ -127,7 +127,7 @@ def test_options_that_an_executor_would_not_heed_are_refused(emo, tmp_path):
     assert emo("extract", "--status", "x", "--resume", "x")[0] == 2
     assert emo("extract", "--plan", "x", "--partition", "y")[0] == 2
     code, _, err = emo("extract", manifest, "--resume", "x", "--backbone", "logmel")
-    assert (code, "own options, not by --backbone, --manifest" in " ".join(err.split())) == (
+    assert (code, "own options; leave out --backbone, MANIFEST" in " ".join(err.split())) == (
         2,
         True,
     )
