@@ -20,18 +20,18 @@ def test_a_job_is_looked_at_run_in_parts_and_resumed(emo, job):
     assert "2: 0 done, 0 running, 2 to do" in out
     assert "go on with: emo job resume features/.jobs/0001" in out
     code, out, _ = emo("job", "run", "features", "--part", "1")
-    assert (code, "did 1 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 1 clip of 1 part;" in out) == (0, True)
     code, out, _ = emo("job", "resume", "--executor", "local", "--dry-run")
     assert (code, "would do 1 of 2 parts" in out) == (0, True)
     code, out, _ = emo("job", "resume", "features/.jobs/0001", "--executor", "local")
-    assert (code, "did 2 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 2 clips of 1 part;" in out) == (0, True)
     code, out, _ = emo("job", "watch")
     assert (code, "2: 2 done" in out) == (0, True)
 
 
 def test_old_flags_do_the_same_and_name_the_new_command(emo, job):
     code, out, err = emo("extract", "--plan", "features", "--part", "1")
-    assert (code, "did 1 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 1 clip of 1 part;" in out) == (0, True)
     assert err.splitlines()[0] == (
         "emo: note: --plan is the command `emo job run features` now; the flag works until "
         "version 1.0, which removes it"
@@ -41,7 +41,7 @@ def test_old_flags_do_the_same_and_name_the_new_command(emo, job):
     assert (err.count("\n"), "`emo job status features`" in err) == (1, True)
     words = ["--executor", "local", "--retries", 0]
     code, out, err = emo("extract", "--resume", "features", *words)
-    assert (code, "did 2 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 2 clips of 1 part;" in out) == (0, True)
     assert "`emo job resume features`" in err
     code, out, err = emo("extract", "--status", "features", "--watch")
     assert (code, "`emo job watch features`" in err) == (0, True)
