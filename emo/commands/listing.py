@@ -32,6 +32,7 @@ def plugin_table(what: str) -> str:
     """
     if what in PACKAGES:
         faults = executor_faults() if what == "executors" else {}
+        faults = {name: f"It cannot be used: {fault}" for name, fault in faults.items()}
         rows = [
             {
                 "name": source.name,

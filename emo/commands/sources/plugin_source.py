@@ -108,7 +108,7 @@ def read_plugin(package: str, name: str, contracts: set[str]) -> PluginSource:
     try:
         module = ast.parse(path.read_bytes())
     except SyntaxError as error:
-        fault = f"line {error.lineno}: {error.msg}" if error.lineno else error.msg
+        fault = f"line {error.lineno}: expected Python code, found: {error.msg}"
     except (OSError, ValueError) as error:
         fault = getattr(error, "strerror", None) or str(error)
     found = [

@@ -130,7 +130,7 @@ FAULTS = {
     "workers: int = 1": "field workers: expected another name, `emo extract` or",
     "Depth: int = 1": "field Depth: expected a name of small letters",
     "time: int = 1": "field time: expected the type str that --time has in ",
-    "is not Python": "line 10: invalid syntax",
+    "is not Python": "line 10: expected Python code, found: invalid syntax",
 }
 
 
@@ -145,7 +145,7 @@ def test_a_faulty_field_is_told_with_its_file_and_stops_nothing_else(
     code, out, _ = emo("extract", "--help")
     assert (code, "Aqueue (--executor aqueue)" in out, "(cannot be used)" in out) == (0, True, True)
     code, out, _ = emo("list", "executors")
-    assert (code, "aqueue" in out, "slurm" in out) == (0, True, True)
+    assert (code, "aqueue  It cannot be used: " in out, "slurm" in out) == (0, True, True)
     for words in (
         ["extract", "m.csv", "--executor=aqueue", "--nice", 3],
         ["job", "resume", "--executor", "aqueue"],
@@ -159,7 +159,7 @@ def test_a_faulty_field_is_told_with_its_file_and_stops_nothing_else(
 
 
 def test_the_command_starts_beside_a_faulty_executor(executor_file):
-    folder = executor_file("aqueue", "this is not Python").parents[2]
+    folder = executor_file("aqueue", "class Queue(").parents[2]
     code = f"import emo; emo.__path__.append({str(folder)!r}); from emo.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
