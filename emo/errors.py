@@ -60,3 +60,12 @@ def listed(names: Sequence[str]) -> str:
     if len(names) <= LISTED_NAMES:
         return ", ".join(names)
     return f"{', '.join(names[:LISTED_NAMES])} … ({len(names):,} in all)"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a number with its noun, which gets an "s" unless the number is 1.
+
+    >>> plural(1, "part"), plural(1500, "part")
+    ('1 part', '1,500 parts')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

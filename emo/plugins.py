@@ -51,7 +51,8 @@ def load(package: str, name: str, contract: type[T]) -> type[T]:
 
     Raises:
         PluginError: there is no such plugin (the nearest names are offered), its library is not
-            installed, or the file does not hold exactly one subclass of ``contract``.
+            installed, a file is no Python, or the file does not hold exactly one subclass of
+            ``contract``.
     """
     module_name, _, class_name = name.partition(":")
     if not class_name:
@@ -63,6 +64,11 @@ def load(package: str, name: str, contract: type[T]) -> type[T]:
     except ImportError as error:
         what = f"{contract.__name__.lower()} {name!r} cannot be imported"
         raise PluginError(f"{what}: {_import_advice(module_name, class_name, error)}") from error
+    except SyntaxError as error:
+        raise PluginError(
+            f"{contract.__name__.lower()} {name!r} cannot be imported: {error.filename}, line "
+            f"{error.lineno}: {error.msg}"
+        ) from error
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
     if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], contract)):
         raise PluginError(
@@ -87,7 +93,7 @@ def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
     values = {}
     for name, text in current_names(options, pairs).items():
         if name not in fields:
-            raise OptionError(unknown(f"option of {owner}", name, fields))
+            raise OptionError(f"{owner}: {unknown('option', name, fields)}")
         values[name] = _convert(text, hints[name], f"option {owner}.{name}")
     try:
         return options(**values)

@@ -12,12 +12,14 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NARROWEST = 40
 """Columns that lines may have at least; nothing is folded for a narrower terminal."""
 WORD, SHORT_WORD = 24, 16
 """Columns up to which a word in a table stays whole; the second where the table fits by it."""
+_LEAST_CUT = 10
+"""Columns that a cell which may be cut has at least."""
 _GAP = "  "
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -39,7 +41,11 @@ class _Column:
 
 
 def format_table(
-    rows: Sequence[Mapping[str, object]], *, keys: int = 1, width: int | None = None
+    rows: Sequence[Mapping[str, object]],
+    *,
+    keys: int = 1,
+    width: int | None = None,
+    is_cut: bool = False,
 ) -> str:
     """Align rows that have the same keys: numbers to the right, words to the left.
 
@@ -50,6 +56,8 @@ def format_table(
         rows: the cells by column name.
         keys: how many first columns are repeated when the table is cut.
         width: columns of the terminal; None: see :func:`output_width`.
+        is_cut: a row is one line: cells that are too long end with "…" instead of being folded,
+            unless the terminal is too narrow for even the first columns and the numbers.
 
     >>> print(format_table([{"stream": "audio", "clips": 12}, {"stream": "face", "clips": 7}]))
     stream  clips
@@ -59,6 +67,11 @@ def format_table(
     if not rows:
         return ""
     limit = width or output_width()
+    if is_cut and limit is not None:
+        columns = [_cut_column(name, [row[name] for row in rows], k < keys)
+                   for k, name in enumerate(rows[0])]  # fmt: skip
+        if _total(columns) <= limit:
+            return "\n".join(_lines(columns, _widths(columns, limit), is_cut=True))
     columns, narrower = (
         [_column(name, [row[name] for row in rows], word) for name in rows[0]]
         for word in (WORD, SHORT_WORD)
@@ -204,6 +217,14 @@ def _column(name: str, values: Sequence[object], longest: int) -> _Column:
     return _Column(name, cells, is_number, least, max(map(_width, [name, *cells])))
 
 
+def _cut_column(name: str, values: Sequence[object], is_key: bool) -> _Column:
+    """Return a column whose cells may be cut, down to its heading; keys and numbers stay whole."""
+    column = _column(name, values, WORD)
+    is_whole = is_key or column.is_number
+    least = column.natural if is_whole else min(column.natural, max(_width(name), _LEAST_CUT))
+    return replace(column, least=least)
+
+
 def _least(cell: str, longest: int) -> int:
     """Return the width of the longest word; numbers, with their spread, stay in one line."""
     if not any(letter.isalpha() for letter in cell):
@@ -242,10 +263,13 @@ def _widths(columns: Sequence[_Column], limit: int | None) -> list[int]:
     return widths
 
 
-def _lines(columns: Sequence[_Column], widths: Sequence[int]) -> Iterator[str]:
-    """Yield the lines of a table, its heading first."""
+def _lines(
+    columns: Sequence[_Column], widths: Sequence[int], *, is_cut: bool = False
+) -> Iterator[str]:
+    """Yield the lines of a table, its heading first; ``is_cut``: one line for each row."""
+    fit = _cut if is_cut else _fold
     for row in zip(*([column.name, *column.cells] for column in columns), strict=True):
-        folded = [_fold(cell, width) for cell, width in zip(row, widths, strict=True)]
+        folded = [fit(cell, width) for cell, width in zip(row, widths, strict=True)]
         for k in range(max(map(len, folded))):
             cells = [lines[k] if k < len(lines) else "" for lines in folded]
             yield _GAP.join(
@@ -257,6 +281,13 @@ def _lines(columns: Sequence[_Column], widths: Sequence[int]) -> Iterator[str]:
 def _padded(cell: str, width: int, *, is_right: bool = False) -> str:
     space = " " * (width - _width(cell))
     return f"{space}{cell}" if is_right else f"{cell}{space}"
+
+
+def _cut(text: str, width: int) -> list[str]:
+    """Return a text as one line; if it is too long, as many whole words as fit, and "…"."""
+    if _width(text) <= width:
+        return [text]
+    return [f"{_fold(text, width - 1)[0].rstrip(' ,;:(')}…"]
 
 
 def _fold(text: str, width: int | None, *, breaks: bool = True) -> list[str]:

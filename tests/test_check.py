@@ -194,7 +194,7 @@ def test_the_task_of_the_target_is_known_as_in_fit_head(rows):
     assert found(rows(head, *several)) == {}
     unseen = rows(head, *several, "f,test,joy|rage")
     assert found(unseen) == {"classes of label that train lacks": ("error", 1)}
-    assert "'rage' of label in test (1 clips)" in unseen.table()
+    assert "'rage' of label in test (1 clip)" in unseen.table()
     numbers = "a,train,-0.5", "b,train,1", "c,val,0.5", "d,test,2.5"
     report = rows(head, *numbers)
     assert found(report) == {}
@@ -345,7 +345,7 @@ def test_meld_shares_69_of_100_test_speakers(real_data, tmp_path):
         "speakers of test that train has too": ("warning", 69),
         "texts of test that train has too": ("warning", 162),
     }
-    assert "of 100, in 2501 of 2610 clips: Joey; Chandler" in report.table()
+    assert "of 100, in 2,501 of 2,610 clips: Joey; Chandler" in report.table()
 
 
 def test_real_hostile_files_are_told_from_good_ones(real_data, tmp_path):

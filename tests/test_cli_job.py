@@ -20,27 +20,28 @@ def test_a_job_is_looked_at_run_in_parts_and_resumed(emo, job):
     assert "2: 0 done, 0 running, 2 to do" in out
     assert "go on with: emo job resume features/.jobs/0001" in out
     code, out, _ = emo("job", "run", "features", "--part", "1")
-    assert (code, "did 1 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 1 clip of 1 part;" in out) == (0, True)
     code, out, _ = emo("job", "resume", "--executor", "local", "--dry-run")
     assert (code, "would do 1 of 2 parts" in out) == (0, True)
     code, out, _ = emo("job", "resume", "features/.jobs/0001", "--executor", "local")
-    assert (code, "did 2 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 2 clips of 1 part;" in out) == (0, True)
     code, out, _ = emo("job", "watch")
     assert (code, "2: 2 done" in out) == (0, True)
 
 
 def test_old_flags_do_the_same_and_name_the_new_command(emo, job):
     code, out, err = emo("extract", "--plan", "features", "--part", "1")
-    assert (code, "did 1 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 1 clip of 1 part;" in out) == (0, True)
     assert err.splitlines()[0] == (
-        "emo: note: --plan is `emo job run features` now; the option goes with version 1.0"
+        "emo: note: --plan is the command `emo job run features` now; the flag works until "
+        "version 1.0, which removes it"
     )
     code, out, err = emo("extract", "--status", "features")
     assert (code, out) == (0, emo("job", "status", "features")[1])
     assert (err.count("\n"), "`emo job status features`" in err) == (1, True)
     words = ["--executor", "local", "--retries", 0]
     code, out, err = emo("extract", "--resume", "features", *words)
-    assert (code, "did 2 clips of 1 parts" in out) == (0, True)
+    assert (code, "did 2 clips of 1 part;" in out) == (0, True)
     assert "`emo job resume features`" in err
     code, out, err = emo("extract", "--status", "features", "--watch")
     assert (code, "`emo job watch features`" in err) == (0, True)
@@ -49,16 +50,30 @@ def test_old_flags_do_the_same_and_name_the_new_command(emo, job):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--part", "3"], "--part needs --plan JOB"),
-        (["--watch"], "--watch needs --status JOB"),
-        (["--status", "x", "--resume", "x"], "give one of --resume, --status and --plan"),
-        (["--plan", "x", "--partition", "y"], "own options, not by --partition"),
-        (["m.csv", "--resume", "x", "--backbone", "logmel"], "not by --backbone, --manifest"),
+        (["--part", "3"], "--part needs a job: `emo job run JOB --part 3`"),
+        (["--watch"], "--watch needs a job: `emo job watch JOB`"),
+        (
+            ["--status", "my jobs", "--resume", "x"],
+            "--resume and --status are commands now; give `emo job resume x` or "
+            "`emo job status 'my jobs'`",
+        ),
+        (
+            ["--plan", "x", "--partition", "y"],
+            "--plan is `emo job run x` now, which goes by the job's own options; leave out "
+            "--partition",
+        ),
+        (["m.csv", "--resume", "x", "--backbone", "logmel"], "leave out --backbone, MANIFEST"),
+        (["--resume", "x", "-o", "a=b", "--as", "c"], "leave out --as, -o"),
     ],
 )
 def test_old_flags_beside_others_are_wrong_usage(emo, tmp_path, words, said):
     code, _, err = emo("extract", *words)
     assert (code, said in " ".join(err.split())) == (2, True)
+
+
+def test_the_new_command_is_shown_as_a_shell_takes_it(emo):
+    code, _, err = emo("extract", "--status", "my jobs")
+    assert (code, "`emo job status 'my jobs'` now" in err) == (1, True)
 
 
 def test_failed_clips_are_exit_code_3_of_a_run_too(emo, tmp_path):

@@ -1,6 +1,7 @@
 """`emo list`: one line each from source files without torch; one plugin in full with its name."""
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -8,11 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
 from emo import plugins
+from emo.cli import app
 from emo.commands.describe import plugin_text
 from emo.commands.listing import PACKAGES, needs_of, plugin_table
-from emo.commands.plugin_source import first_sentence, read_plugin, read_plugins
+from emo.commands.sources.plugin_source import first_sentence, read_plugin, read_plugins
 from emo.datasets.make import LIBRARY
 from emo.errors import EmoError, PluginError
 from emo.extract.backbone import BACKBONES, Backbone
@@ -62,6 +65,19 @@ def test_a_table_names_all_and_fits_80_columns(what):
     firsts = {line.split()[0] for line in lines if line}
     assert set(names) <= firsts
     assert any(f"`emo list {what} NAME`" in line for line in lines)
+
+
+@pytest.mark.parametrize("what", WHATS)
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_row_is_one_line_and_a_wide_terminal_shows_all(what, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table, _ = plugin_table(what).split("\n\n")
+    names = [name for kind, name in EVERY + MORE if kind == what]
+    assert [line.split()[0] for line in table.splitlines()] == ["name", *names]
+    assert max(map(len, table.splitlines())) <= columns
+    assert ("…" in table) <= (columns == 80)
+    if what in ("backbones", "heads"):  # these were written to fit
+        assert "…" not in table
 
 
 @pytest.mark.parametrize(("what", "name"), EVERY)
@@ -116,6 +132,60 @@ def test_a_backbone_in_full_names_streams_licence_and_source(emo):
     for said in ("needs video, audio, text", "streams audio (T, 125), face", "licence Apache-2.0",
                  "source ours", "parameters none", "weights none", "[8]"):  # fmt: skip
         assert said in words
+
+
+def test_a_backbone_from_elsewhere_is_not_called_ours(emo):
+    code, out, _ = emo("list", "backbones", "tests.make_backbone:Letters")
+    words = " ".join(out.split())
+    assert (code, "needs text streams letters (T, 3) weights not stated" in words) == (0, True)
+    for fact in ("parameters", "licence", "source"):
+        assert f"{fact} not stated" in words
+    assert "Apache" not in words
+
+
+@pytest.mark.parametrize("name", plugins.available(BACKBONES))
+def test_one_backbone_shows_the_needs_of_the_list(name):
+    listed = needs_of(read_plugin(BACKBONES, name, {"Backbone", "Model"}))
+    assert f"\nneeds       {listed}" in plugin_text("backbones", name)
+
+
+@pytest.mark.parametrize("name", plugins.available("emo.heads.library"))
+def test_a_head_shows_its_tasks_and_its_source(name):
+    words = " ".join(plugin_text("heads", name).split())
+    assert re.search(r" tasks classify, multilabel, regress(, pairs)? reads ", words)
+    assert re.search(r" source (\w+ .*(19|20)\d\d|the team's)", words)
+
+
+def test_an_executor_is_shown_without_its_library(emo, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, out, err = emo("list", "executors", "ray")
+    assert (code, err) == (0, "")
+    assert "the library ray is not installed: pip install" in " ".join(out.split())
+    assert "\n  --address        The cluster: auto or HOST:PORT" in out
+
+
+def test_an_executor_from_elsewhere_shows_how_its_options_are_given(emo):
+    name = "tests.extract.executors.test_options:Echo"
+    code, out, _ = emo("list", "executors", name)
+    assert (code, "options, given as -o executor.NAME=VALUE:\n  word  [hm]" in out) == (0, True)
+    assert "--word" not in out
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_shows_its_options_as_they_are_typed(name):
+    text = plugin_text("presets", name)
+    command = typer.main.get_command(app).commands["fit-head"]
+    known = {flag for parameter in command.params for flag in parameter.opts}
+    assert set(re.findall(r"--[\w-]+", text)) <= known
+    assert not re.search(r"[(),]'|'[(),]", text)  # no tuple of Python
+    if name == "semeval-joint0":
+        assert "\noptions      --target emotion --target cause --batch-size 8\n" in text
+
+
+def test_the_text_of_a_preset_stands_alone():
+    for name, preset in PRESETS.items():
+        assert re.match(r"[A-Z]|the team's ", preset.source), name
+        assert not re.search(r"the same|experiment \d: (experiment|with) ", preset.source), name
 
 
 def test_a_name_that_is_none_is_one_line(emo):

@@ -59,7 +59,7 @@ ARROWS = {
         "numpy torch transformers",
     ),
     "extract.report": (
-        "extract.executor extract.job extract.resume extract.run store.backend table",
+        "errors extract.executor extract.job extract.resume extract.run store.backend table",
         "",
     ),
     "extract.resume": (

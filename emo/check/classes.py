@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from emo.check.finding import Finding, error, warning
 from emo.check.overlap import SPLITS
+from emo.errors import plural
 from emo.manifest import Clip
 from emo.manifest.tasks import classes_in, near_classes, odd_cells, task_of_cells
 
@@ -118,7 +119,7 @@ def _unseen(column: str, counts: Counter[tuple[str, str | None]]) -> list[str]:
     """Return a text for each class of val or test that train lacks; none if train has no class."""
     trained = {name for name, split in counts if split == "train"}
     return [
-        f"{name!r} of {column} in {split} ({count} clips)"
+        f"{name!r} of {column} in {split} ({plural(count, 'clip')})"
         for (name, split), count in counts.items()
         if trained and split in ("val", "test") and name not in trained
     ]

@@ -9,6 +9,7 @@ from emo.check.classes import class_tables
 from emo.check.finding import Finding, error
 from emo.check.media import media_findings
 from emo.check.splits import row_findings
+from emo.errors import plural
 from emo.manifest import inspect_manifest
 from emo.table import format_table
 
@@ -35,8 +36,8 @@ class CheckReport:
         """Return the report as text for people."""
         kinds = [finding.severity for finding in self.findings]
         summary = (
-            f"{self.path}: {self.clips:,} clips; {_count(kinds.count('error'), 'error')}, "
-            f"{_count(kinds.count('warning'), 'warning')}"
+            f"{self.path}: {plural(self.clips, 'clip')}; {plural(kinds.count('error'), 'error')}, "
+            f"{plural(kinds.count('warning'), 'warning')}"
         )
         rows = [finding.row() for finding in self.findings]
         return "\n\n".join([format_table(rows), *map(format_table, self.classes), summary])
@@ -77,8 +78,3 @@ def check(
     ]
     tables = tuple(class_tables(manifest.clips, target, task))
     return CheckReport(path, len(manifest.clips), tuple(findings), tables)
-
-
-def _count(number: int, word: str) -> str:
-    """Return a number with a noun in singular or plural."""
-    return f"{number} {word}{'' if number == 1 else 's'}"

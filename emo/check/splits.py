@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from emo.check.classes import class_findings
 from emo.check.finding import Finding, error, warning
 from emo.check.overlap import same_text
+from emo.errors import plural
 from emo.manifest import COLUMNS, Clip
 
 
@@ -127,7 +128,7 @@ def _common(
     return warning(
         f"{what} of {split} that train has too",
         [names[key] for key in both],
-        f"of {len(frequent)}, in {affected} of {len(tested)} clips",
+        f"of {len(frequent)}, in {affected:,} of {plural(len(tested), 'clip')}",
     )
 
 

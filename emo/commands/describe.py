@@ -1,15 +1,21 @@
 """`emo list WHAT NAME`: everything about one backbone, head, executor or other plugin."""
 
 import dataclasses
+import inspect
+import re
+import shlex
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from emo import plugins
-from emo.commands.plugin_source import first_sentence
+from emo.commands.executor_options import check_executor, executors
+from emo.commands.listing import PACKAGES, needs_of
+from emo.commands.sources.plugin_source import read_plugin
 from emo.errors import EmoError
 from emo.table import fit_lines, format_facts
 
 Facts = list[tuple[str, str]]
+_NOT_STATED = "not stated"
 
 
 def plugin_text(what: str, name: str) -> str:
@@ -32,25 +38,40 @@ def _backbone(name: str) -> Iterable[str]:
     from emo.extract.models.weights import locate_weights
 
     kind: Any = plugins.load(BACKBONES, name, Backbone)
-    options, weights = kind.Options(), "none"
+    is_ours = name in plugins.available(BACKBONES)
+    options, weights = kind.Options(), "none" if is_ours else _NOT_STATED
     if issubclass(kind, Model):
         is_here = _tried(lambda: locate_weights(kind.weights(options))) is not None
         weights = "here" if is_here else f"not here: `emo weights where {name}` lists the files"
-    needs, recipe = _tried(lambda: kind.needs(options)), _tried(lambda: kind.recipe(options))
+    recipe = _tried(lambda: kind.recipe(options))
     found = recipe.streams.items() if recipe else ()
     streams = ", ".join(f"{stream} (T, {spec.dim})" for stream, spec in found)
     yield _title(name, kind)
     yield format_facts(
         [
-            ("needs", _modalities(needs) if needs else "known when its weights are here"),
-            ("streams", streams or kind.card.streams),
+            ("needs", _needs(name, kind)),
+            ("streams", streams or kind.card.streams or _NOT_STATED),
             ("weights", weights),
-            ("parameters", kind.card.parameters),
-            ("licence", kind.card.licence),
-            ("source", kind.card.source),
+            ("parameters", kind.card.parameters or _NOT_STATED),
+            ("licence", kind.card.licence or _NOT_STATED),
+            ("source", kind.card.source or _NOT_STATED),
         ]
     )
     yield _options(kind.Options, "options, given as -o NAME=VALUE:")
+
+
+def _needs(name: str, kind: Any) -> str:
+    """Return the modalities that `emo list backbones` shows, and which of them the defaults need.
+
+    A backbone from elsewhere is asked itself; it may need its weights to answer.
+    """
+    needs = _tried(lambda: kind.needs(kind.Options()))
+    by_default = _modalities(needs) if needs else "–"
+    package, contracts = PACKAGES["backbones"]
+    if name not in plugins.available(package):
+        return by_default if needs else "known when its weights are here"
+    listed = needs_of(read_plugin(package, name, contracts))
+    return f"{listed}; by default {by_default}" if by_default not in ("–", listed) else listed
 
 
 def _modalities(needs: Any) -> str:
@@ -72,16 +93,39 @@ def _head(name: str) -> Iterable[str]:
     from emo.heads.head import Head
 
     kind: Any = plugins.load("emo.heads.library", name, Head)
-    yield _title(name, kind)
+    source = re.search(r"\bSource: (.*?)(\n\n|$)", inspect.getdoc(kind) or "", re.DOTALL)
+    unit = "one dialogue at a time" if kind.unit == "dialogue" else "each clip alone"
+    yield _title(name, kind, paragraphs=2)
+    yield format_facts(
+        [
+            ("tasks", ", ".join(kind.tasks)),
+            ("reads", unit),
+            ("source", _plain(source[1]) if source else _NOT_STATED),
+        ]
+    )
     yield _options(kind.Options, "options, given as -o NAME=VALUE:")
 
 
 def _executor(name: str) -> Iterable[str]:
-    from emo.extract.executor import EXECUTORS, Executor
+    from emo.extract.executor import EXECUTORS, OWNER, Executor
 
-    kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
-    yield _title(name, kind)
-    yield _options(kind.Options, "options of `emo extract` and `emo job resume`:", are_flags=True)
+    if name in plugins.available(EXECUTORS):  # from its source: its library may be missing here
+        check_executor([f"--executor={name}"])
+        source = next(each for each in executors() if each.name == name)
+        yield fit_lines(_plain(f"{name}: {source.sentence}"))
+        if library := source.missing_library:
+            how = ": pip install 'emo-pipeline[ray]'" if library == "ray" else ""
+            yield fit_lines(
+                f"It cannot be used here, as the library {library} is not installed{how}."
+            )
+        yield _option_lines(
+            "options of `emo extract` and `emo job resume`:",
+            [(each.flag, each.help, each.default, ()) for each in source.options()],
+        )
+    else:
+        kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+        yield _title(name, kind)
+        yield _options(kind.Options, f"options, given as -o {OWNER}.NAME=VALUE:")
 
 
 def _format(name: str) -> Iterable[str]:
@@ -123,17 +167,23 @@ def _preset(name: str) -> Iterable[str]:
     from emo.heads.presets import find_preset
 
     preset = find_preset(name)
-    head_options = " ".join(f"-o {key}={value}" for key, value in preset.head_options.items())
-    options = ", ".join(f"{key} {value}" for key, value in preset.options.items())
-    yield fit_lines(f"{name}: {preset.source}")
+    head = [f"--head {preset.head}", *(f"-o {k}={v}" for k, v in preset.head_options.items())]
+    options = [word for key, value in preset.options.items() for word in _typed(key, value)]
+    yield fit_lines(f"{name}: {preset.source}.")
     yield format_facts(
         [
-            ("head", f"{preset.head} {head_options}".rstrip()),
+            ("head", " ".join(head)),
             ("streams", ", ".join(preset.streams) or "all in the store"),
-            ("options", options or "none"),
+            ("options", " ".join(options) or "none"),
             ("reported F1", preset.reported),
         ]
     )
+
+
+def _typed(name: str, value: object) -> list[str]:
+    """Return an option as it is typed: ``--target emotion``, once for each of several values."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [f"--{name.replace('_', '-')} {shlex.quote(str(each))}" for each in values]
 
 
 def _metric(name: str) -> Iterable[str]:
@@ -145,25 +195,55 @@ def _metric(name: str) -> Iterable[str]:
     yield format_facts([("of", metric.kind), ("ranks by", f"{metric.headline}, {better}")])
 
 
-def _title(name: str, kind: type) -> str:
-    return fit_lines(f"{name}: {first_sentence(kind.__doc__ or '')}")
+def _title(name: str, kind: type, paragraphs: int = 1) -> str:
+    """Return the first paragraphs of a plugin's docstring, without the source."""
+    text = (inspect.getdoc(kind) or "").partition("Source: ")[0]
+    return fit_lines(_plain(f"{name}: {' '.join(text.split(chr(10) * 2)[:paragraphs])}"))
 
 
-def _options(options: type, heading: str, *, are_flags: bool = False) -> str:
-    """Return one line for each option: its name, or flag, its help and its default."""
+def _plain(text: str) -> str:
+    """Return a piece of a docstring in one line, without the double quotes of code."""
+    return " ".join(text.replace("``", "").split())
+
+
+def _options(options: type, heading: str) -> str:
+    """Return one line for each field of an ``Options``: its name, its help and its default."""
+    return _option_lines(
+        heading,
+        [
+            (field.name, field.metadata.get("help", ""), _default(field),
+             field.metadata.get("search", ()))
+            for field in dataclasses.fields(options)
+        ],
+    )  # fmt: skip
+
+
+def _option_lines(heading: str, rows: Iterable[tuple[str, str, object, Iterable[object]]]) -> str:
+    """Write options under a heading.
+
+    Args:
+        heading: says how they are typed.
+        rows: name, help, default, and the values that --search tries.
+    """
     facts: Facts = []
-    for field in dataclasses.fields(options):
-        text = str(field.metadata.get("help", "")).rstrip(".")
-        notes = [] if "default:" in text else [_shown(field.default)]
-        if "search" in field.metadata:
-            notes.append(f"--search tries {', '.join(map(str, field.metadata['search']))}")
-        name = f"--{field.name.replace('_', '-')}" if are_flags else field.name
-        facts.append((name, f"{text} [{'; '.join(notes)}]" if notes else text))
+    for name, text, default, search in rows:
+        notes = [] if "default:" in text else [_shown(default)]
+        if tried := ", ".join(map(_shown, search)):
+            notes.append(f"--search tries {tried}")
+        noted = f" [{'; '.join(notes)}]" if notes else ""
+        facts.append((name, f"{text.rstrip('.')}{noted}".strip()))
     return f"{heading}\n{format_facts(facts, indent='  ')}" if facts else ""
 
 
+def _default(field: Any) -> object:
+    """Return the default of a dataclass field; without one "required"."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return "required" if field.default is dataclasses.MISSING else field.default
+
+
 def _shown(default: object) -> str:
-    if isinstance(default, tuple):
+    if isinstance(default, tuple | list):
         return ",".join(map(str, default)) or "none"
     return {"": "empty", "None": "none", "True": "yes", "False": "no"}.get(
         str(default), str(default)

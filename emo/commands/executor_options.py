@@ -1,22 +1,35 @@
 """Flags of `emo extract` and `emo job resume` that come from the executors' own ``Options``.
 
-They are read from the executors' source files (see :mod:`emo.commands.plugin_source`), so a new
+They are read from the executors' source files (see :mod:`emo.commands.sources`), so a new
 executor's flags appear by themselves and no executor is imported for the help. The contract,
-:mod:`emo.extract.executor`, says which types a field may have.
+:mod:`emo.extract.executor`, says which types a field may have. An executor whose file is not so
+has no flags and is refused when it is asked for; the other commands and executors go on.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from typer import Option
 
-from emo.commands.plugin_source import OptionSource, PluginSource, read_plugins
+from emo.commands.sources.option_source import LIST, FaultySource, OptionSource
+from emo.commands.sources.plugin_source import PluginSource, read_plugins
+from emo.errors import PluginError
 
 EXECUTORS = "emo.extract.executors"  # importing emo.extract.executor takes too long for a help
-_KINDS = {"int": int, "float": float, "str": str, "bool": bool, "tuple[str, ...]": list[str]}
-_METAVARS = {"int": "N", "float": "NUMBER", "str": "TEXT", "bool": "", "tuple[str, ...]": "TEXT"}
+OWN = ("local", "ray", "slurm")
+"""Executors of emo. Their flags stand; another one whose flag has another type is refused."""
+_TAKEN = (
+    "anyway as backbone batch_clips batch_size changed column context device dry_run executor "
+    "executor_options faces help job jobs manifest name o option out dtype part part_clips plan "
+    "resume retry_failed root status strict_media watch workers"
+)
+TAKEN = frozenset(_TAKEN.split())
+"""Names that a field cannot have: parameters and flags of `emo extract` and `emo job resume`."""
+_KINDS = {"int": int, "float": float, "str": str, "bool": bool, LIST: list[str]}
+_METAVARS = {"int": "N", "float": "NUMBER", "str": "TEXT", "bool": "", LIST: "TEXT"}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -45,8 +58,8 @@ def given_options(values: Mapping[str, Any]) -> dict[str, Any]:
 def executor_flags() -> dict[str, OptionSource]:
     """Return every option that any executor has, by name."""
     flags: dict[str, OptionSource] = {}
-    for executor in executors():
-        for option in executor.options():
+    for options in _read()[0].values():
+        for option in options:
             flags.setdefault(option.name, option)
     return flags
 
@@ -57,30 +70,90 @@ def executors() -> tuple[PluginSource, ...]:
     return tuple(read_plugins(EXECUTORS, {"Executor"}))
 
 
+def executor_faults() -> dict[str, str]:
+    """Return by executor why its file is not as the contract says; sound ones are left out."""
+    return _read()[1]
+
+
+def check_executor(arguments: Sequence[str]) -> None:
+    """Check the executor that a command line names, before its flags are looked for.
+
+    Args:
+        arguments: words of the command line after the command's name.
+
+    Raises:
+        PluginError: its file is not as the contract says; the error names file and field.
+    """
+    if "--help" in arguments:
+        return
+    named = {word.partition("=")[2] for word in arguments if word.startswith("--executor=")}
+    named |= {after for word, after in pairwise(arguments) if word == "--executor"}
+    for executor in executors():
+        if executor.name in named and executor.name in executor_faults():
+            fault = executor_faults()[executor.name]
+            raise PluginError(f"executor {executor.name!r}: {executor.file}: {fault}")
+
+
 def executor_help() -> dict[str, tuple[str, list[tuple[str, str]]]]:
     """Return by executor its title and the lines of its options, (flag with value, sentence)."""
+    options, faults = _read()
     return {
         executor.name: (
             executor.attribute("title") or executor.name.capitalize(),
-            [_help_line(option) for option in executor.options()],
+            [_help_line(option) for option in options[executor.name]]
+            if executor.name in options
+            else [("(cannot be used)", f"{faults[executor.name]}.")],
         )
         for executor in executors()
     }
 
 
+def _read() -> tuple[dict[str, tuple[OptionSource, ...]], dict[str, str]]:
+    """Return the options of the sound executors, and the faults of the others."""
+    options: dict[str, tuple[OptionSource, ...]] = {}
+    faults: dict[str, str] = {}
+    known: dict[str, tuple[OptionSource, PluginSource]] = {}
+    for executor in sorted(executors(), key=lambda each: each.name not in OWN):
+        try:
+            found = executor.options()
+            for option in found:
+                _check_name(option, known)
+        except FaultySource as error:
+            faults[executor.name] = str(error)
+        else:
+            options[executor.name] = found
+            known |= {option.name: (option, executor) for option in found}
+    return options, faults
+
+
+def _check_name(
+    option: OptionSource, known: Mapping[str, tuple[OptionSource, PluginSource]]
+) -> None:
+    """Refuse a field whose flag is one of the command, or has another type elsewhere."""
+    if option.name in TAKEN:
+        raise FaultySource(
+            f"field {option.name}: expected another name, `emo extract` or `emo job resume` has "
+            f"{option.flag} already"
+        )
+    other, owner = known.get(option.name, (option, None))
+    if owner is not None and other.kind != option.kind:
+        raise FaultySource(
+            f"field {option.name}: expected the type {other.kind} that {option.flag} has in "
+            f"{owner.file}, found {option.kind}; take it, or rename the field"
+        )
+
+
 def _help_line(option: OptionSource) -> tuple[str, str]:
-    kind = option.annotation.removesuffix(" | None")
-    flag = f"--{option.name.replace('_', '-')} {option.metavar or _METAVARS[kind]}"
+    flag = f"{option.flag} {option.metavar or _METAVARS[option.kind]}"
     shown = f"  [default: {option.default}]" if option.default else ""
     return flag.rstrip(), f"{option.help}{shown}"
 
 
 def _parameter(option: OptionSource) -> inspect.Parameter:
-    kind = option.annotation.removesuffix(" | None")
-    annotation: Any = _KINDS[kind]
-    default: Any = {"bool": False, "tuple[str, ...]": []}.get(kind)
-    flag = f"--{option.name.replace('_', '-')}"
-    info = Option(flag, help=option.help, metavar=option.metavar or _METAVARS[kind])
+    annotation: Any = _KINDS[option.kind]
+    default: Any = {"bool": False, LIST: []}.get(option.kind)
+    metavar = option.metavar or _METAVARS[option.kind]
+    info = Option(option.flag, help=option.help, metavar=metavar)
     return inspect.Parameter(
         option.name,
         inspect.Parameter.KEYWORD_ONLY,

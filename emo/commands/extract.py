@@ -74,8 +74,8 @@ def extract(
         list[str],
         Option(
             metavar="NAME[:RECIPE]",
-            help="A backbone, see `emo list backbones`, or module:Class; :RECIPE names its folder "
-            "in the store; repeat.",
+            help="A backbone, see `emo list backbones`, or module:Class; with :RECIPE behind it, "
+            "the name of its folder in the store; repeat.",
         ),
     ] = ["classic"],
     out: Annotated[
@@ -111,7 +111,11 @@ def extract(
     ] = None,
     executor: Annotated[
         str | None,
-        Option(metavar="NAME", help="Where parts run, see `emo list executors`; default: local."),
+        Option(
+            metavar="NAME",
+            help="Where parts run, see `emo list executors`, or module:Class, whose options are "
+            "given as -o executor.NAME=VALUE; default: local.",
+        ),
     ] = None,
     workers: Annotated[
         int | None,

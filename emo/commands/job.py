@@ -66,7 +66,11 @@ def resume(
     job: Job = "features",
     executor: Annotated[
         str | None,
-        Option(metavar="NAME", help="See `emo list executors`; default: the job's own."),
+        Option(
+            metavar="NAME",
+            help="See `emo list executors`, or module:Class, whose options are given with -o; "
+            "default: the job's own.",
+        ),
     ] = None,
     workers: Annotated[
         int | None,

@@ -5,11 +5,13 @@ imported; `emo list WHAT NAME` (see :mod:`emo.commands.describe`) loads that one
 """
 
 import ast
+import re
 from collections.abc import Callable
 
 from emo import plugins
-from emo.commands.plugin_source import PluginSource, first_sentence, read_plugins
-from emo.table import fit_lines, fold_streams, format_table
+from emo.commands.executor_options import executor_faults
+from emo.commands.sources.plugin_source import PluginSource, first_sentence, read_plugins
+from emo.table import fit_lines, fold_streams, format_table, output_width
 
 Row = dict[str, object]
 PACKAGES = {
@@ -24,10 +26,19 @@ _NEEDS = {"frames": "video", "faces": "video", "audio": "audio", "text": "text",
 
 
 def plugin_table(what: str) -> str:
-    """Return the table of ``backbones``, ``heads`` and so on, and what shows more."""
+    """Return the table of ``backbones``, ``heads`` and so on, and what shows more.
+
+    A row is one line; in a narrow terminal the ends of long cells are cut.
+    """
     if what in PACKAGES:
+        faults = executor_faults() if what == "executors" else {}
+        faults = {name: f"It cannot be used: {fault}" for name, fault in faults.items()}
         rows = [
-            {"name": source.name, **_facts(what, source), "what it is": source.summary.rstrip(".")}
+            {
+                "name": source.name,
+                **_facts(what, source),
+                "what it is": faults.get(source.name, source.summary).rstrip("."),
+            }
             for source in read_plugins(*PACKAGES[what])
         ]
     else:
@@ -35,7 +46,10 @@ def plugin_table(what: str) -> str:
     more = f"`emo list {what} NAME` shows one of them in full."
     if what == "backbones":
         more += " `emo weights where NAME` says whether its weights are here."
-    return f"{format_table(rows)}\n\n{fit_lines(more)}"
+    limit = output_width()
+    if limit is not None and max(map(len, format_table(rows, width=9999).split("\n"))) > limit:
+        rows = [{name: _brief(name, cell) for name, cell in row.items()} for row in rows]
+    return f"{format_table(rows, is_cut=True)}\n\n{fit_lines(more)}"
 
 
 def _facts(what: str, source: PluginSource) -> Row:
@@ -47,6 +61,25 @@ def _facts(what: str, source: PluginSource) -> Row:
         extension = source.attribute("extension")
         return {"is a": f"{extension} file" if extension else "folder"}
     return {}
+
+
+def _brief(column: str, cell: object) -> object:
+    """Return a cell as a narrow terminal shows it.
+
+    >>> _brief("needs", "video or text"), _brief("streams", "llama (video, audio)")
+    ('video/text', 'llama/video+audio')
+    >>> _brief("reported F1", "below 0.3646 (experiment 1)"), _brief("reported F1", "0.2372")
+    ('<0.3646…', '0.2372')
+    """
+    text = str(cell)
+    if column == "needs":
+        return text.replace(" or ", "/")
+    if column == "streams":
+        return re.sub(r" \((.*?)\)", lambda found: f"/{found[1].replace(', ', '+')}", text)
+    if column == "reported F1" and (number := re.search(r"(below )?(0\.\d+)", text)):
+        short = number[2] if number[1] is None else f"<{number[2]}"
+        return short if number[0] == text else f"{short}…"
+    return cell
 
 
 def needs_of(source: PluginSource) -> str:

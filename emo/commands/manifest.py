@@ -9,6 +9,7 @@ from typer import Argument, Option
 
 from emo.commands.options import Columns, Manifests, Root, pairs, written
 from emo.commands.sections import SectionedCommand, examples
+from emo.errors import plural
 from emo.table import fit_lines
 
 if TYPE_CHECKING:
@@ -52,11 +53,12 @@ def folder(
     from emo.manifest.make import from_folder
 
     manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
-    print(fit_lines(f"{len(manifest.clips):,} clips -> {out}"))
+    print(fit_lines(f"{plural(len(manifest.clips), 'clip')} -> {out}"))
     if left_out := len(posters(media)):
         print(
             fit_lines(
-                f"left out: {left_out:,} pictures beside a video of the same name (its posters)"
+                f"left out: {plural(left_out, 'picture')} beside a video of the same name "
+                "(its posters)"
             )
         )
     if manifest.root != Path(os.path.abspath(out.parent)):
@@ -114,7 +116,11 @@ def semeval(
     parts = {name: Path(file) for name, file in pairs(split, "--split").items()}
     manifest = from_conversations(parts, out=out)
     dialogues = len({clip.dialogue for clip in manifest.clips})
-    print(fit_lines(f"{len(manifest.clips):,} clips of {dialogues:,} dialogues -> {out}"))
+    print(
+        fit_lines(
+            f"{plural(len(manifest.clips), 'clip')} of {plural(dialogues, 'dialogue')} -> {out}"
+        )
+    )
 
 
 @manifest_app.command(
@@ -157,4 +163,4 @@ def _print_counts(manifest: "Manifest", out: Path) -> None:
         f"{sum(clip.split == name for clip in manifest.clips):,} {name}"
         for name in ("train", "val", "test")
     ]
-    print(fit_lines(f"{len(manifest.clips):,} clips ({', '.join(counts)}) -> {out}"))
+    print(fit_lines(f"{plural(len(manifest.clips), 'clip')} ({', '.join(counts)}) -> {out}"))

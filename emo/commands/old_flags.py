@@ -1,6 +1,8 @@
 """Flags of `emo extract` that are commands of `emo job` today; they work until version 1.0."""
 
+import shlex
 import sys
+from collections.abc import Set
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +22,8 @@ _FLAGS = {
     "resume": {"executor", "workers", "dry_run", "jobs"},
 }
 """Old flag -> options of `emo extract` that may stand beside it."""
+_COMMANDS = {"status": "status", "plan": "run", "resume": "resume"}
+"""Old flag -> command of `emo job` that does the same."""
 
 
 def run_old_flag(context: typer.Context) -> None:
@@ -33,14 +37,17 @@ def run_old_flag(context: typer.Context) -> None:
         for name in context.params
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
     }
-    mode = _only_mode(given)
+    mode = _only_mode(context, given)
     if mode is None:
         return
     values = context.params
     job, jobs, workers = values[mode], values["jobs"], values["workers"]
-    name = {"plan": "run", "status": "watch" if values["watch"] else "status"}.get(mode, mode)
-    print(f"emo: note: --{mode} is `emo job {name} {job}` now; the option goes with version 1.0",
-          file=sys.stderr)  # fmt: skip
+    name = "watch" if values["watch"] else _COMMANDS[mode]
+    print(
+        f"emo: note: --{mode} is the command `emo job {name} {shlex.quote(job)}` now; the flag "
+        "works until version 1.0, which removes it",
+        file=sys.stderr,
+    )
     if mode == "status":
         show_status(job, jobs, is_repeated=values["watch"])
     elif mode == "plan":
@@ -54,19 +61,34 @@ def run_old_flag(context: typer.Context) -> None:
     raise typer.Exit
 
 
-def _only_mode(given: set[str]) -> str | None:
+def _only_mode(context: typer.Context, given: Set[str]) -> str | None:
     """Return the old flag among the options that were given, after checking the others."""
+    values = context.params
     modes = sorted(given & _FLAGS.keys())
     if len(modes) > 1:
-        raise typer.BadParameter("give one of --resume, --status and --plan")
-    for name, words in (("part", "--plan JOB"), ("watch", "--status JOB")):
-        if name in given and words.split()[0][2:] not in given:
-            raise typer.BadParameter(f"--{name} needs {words}")
+        commands = " or ".join(_command(mode, values[mode]) for mode in modes)
+        raise typer.BadParameter(f"--{' and --'.join(modes)} are commands now; give {commands}")
+    if "part" in given and "plan" not in given:
+        words = f"emo job run JOB --part {shlex.quote(values['part'])}"
+        raise typer.BadParameter(f"--part needs a job: `{words}`")
+    if "watch" in given and "status" not in given:
+        raise typer.BadParameter("--watch needs a job: `emo job watch JOB`")
     if not modes:
         return None
     mode = modes[0]
     allowed = _FLAGS[mode] | (executor_flags().keys() if mode == "resume" else set()) | {mode}
-    if others := sorted(given - allowed):
-        names = ", ".join("--" + name.replace("_", "-") for name in others)
-        raise typer.BadParameter(f"--{mode} goes by the job's own options, not by {names}")
+    typed = {
+        each.name: each.opts[0] if each.param_type_name == "option" else each.metavar
+        for each in context.command.params
+    }
+    if others := sorted(str(typed[name]) for name in given - allowed):
+        raise typer.BadParameter(
+            f"--{mode} is {_command(mode, values[mode])} now, which goes by the job's own "
+            f"options; leave out {', '.join(others)}"
+        )
     return mode
+
+
+def _command(mode: str, job: str) -> str:
+    """Return the command that does what an old flag does, as a shell takes it."""
+    return f"`emo job {_COMMANDS[mode]} {shlex.quote(job)}`"

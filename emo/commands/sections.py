@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand
 
-from emo.commands.executor_options import executor_flags, executor_help
+from emo.commands.executor_options import check_executor, executor_flags, executor_help
 
 OF_EXECUTORS = "of executors"
 """The title in :attr:`SectionedCommand.sections` where each executor's options are listed."""
@@ -33,7 +33,10 @@ class SectionedCommand(TyperCommand):
 
         Raises:
             BadParameter: an option that names an input and does not repeat is given twice.
+            PluginError: the executor that is named has a faulty file.
         """
+        if OF_EXECUTORS in self.sections:
+            check_executor(args)
         rest: list[str] = super().parse_args(ctx, list(args))
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for parameter in order:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from emo.check.media import probe_all
 from emo.datasets.dataset import Download, Row
 from emo.datasets.tree import Tree
-from emo.errors import DatasetError
+from emo.errors import DatasetError, plural
 from emo.manifest import Clip
 from emo.manifest.folder import AUDIO
 
@@ -78,7 +78,7 @@ def check_media(
         if has_some or (not blocking and any(rest.get(name) for name in (*MEDIA, "text"))):
             kept.append(rest)
             without.update(n for n in download.paths if blocking and row.get(n) and not rest[n])
-    notes += [f"{count:,} clips are kept without {name}" for name, count in without.items()]
+    notes += [f"{plural(count, 'clip')} kept without {name}" for name, count in without.items()]
     notes += _summary("wrong in the published data, too; their rows are kept without", emptied)
     for why, paths in {**download.left_out, "no row names them": _unnamed(download, tree)}.items():
         notes += _summary(f"left out, {why}", paths)
@@ -107,7 +107,7 @@ def _without_absent(download: Download, tree: Tree) -> tuple[list[Row], list[str
         if wanted and not any(path in tree.all for path in wanted):
             absent.add(name)
             notes.append(
-                f"no {name}: none of {len(wanted):,} files such as {wanted[0]} is there; "
+                f"no {name}: none of {plural(len(wanted), 'file')} such as {wanted[0]} is there; "
                 "the manifest has no such column"
             )
     left = {name for row in download.rows for name, cell in row.items() if cell} - absent

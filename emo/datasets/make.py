@@ -12,7 +12,7 @@ from emo.datasets.counts import comparison
 from emo.datasets.dataset import Dataset, Row
 from emo.datasets.labels import mapped, mapped_counts
 from emo.datasets.tree import list_tree
-from emo.errors import DatasetError
+from emo.errors import DatasetError, plural
 from emo.manifest.make import save
 from emo.manifest.rows import TextTable
 from emo.table import format_table
@@ -82,7 +82,7 @@ class Report:
                 "what is there"
             )
         lines = [f"partial: {lack}"] if self.missing else []
-        lines.append(f"{self.clips:,} clips -> {self.out}")
+        lines.append(f"{plural(self.clips, 'clip')} -> {self.out}")
         if self.root != Path(os.path.abspath(self.out.parent)):
             lines.append(
                 f"the media are in another folder: add --root {self.root} to the commands that "

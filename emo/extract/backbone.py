@@ -81,14 +81,17 @@ class Prepared:
 
 @dataclass(frozen=True)
 class BackboneCard:
-    """Facts about a backbone for the person who chooses one (``emo list backbones``)."""
+    """Facts about a backbone for the person who chooses one (``emo list backbones NAME``).
 
-    source: str = "ours"
+    A fact that is left out is shown as "not stated".
+    """
+
+    source: str = ""
     """Repository or paper."""
-    licence: str = "Apache-2.0"
+    licence: str = ""
     """Licence of code and weights, and whether commercial use is forbidden."""
-    parameters: str = "none"
-    """Number of parameters at the default size, such as ``304 M``."""
+    parameters: str = ""
+    """Number of parameters at the default size, such as ``304 M``; ``none`` without a network."""
     streams: str = ""
     """Streams and widths to show where the weights, and so the exact widths, are not available."""
 
@@ -97,6 +100,10 @@ def recipe_options(options: Any) -> dict[str, Any]:
     """Return the options that change the numbers: all fields without metadata ``recipe=False``."""
     kept = [f.name for f in fields(options) if f.metadata.get("recipe", True)]
     return {name: value for name, value in asdict(options).items() if name in kept}
+
+
+OURS = BackboneCard("ours", "Apache-2.0", "none")
+"""Card of a backbone of this project that needs no weights."""
 
 
 class Backbone(ABC):
@@ -130,7 +137,11 @@ class Backbone(ABC):
     @classmethod
     @abstractmethod
     def recipe(cls, options: Any) -> Recipe:
-        """Return the streams and the fingerprint, without building the model."""
+        """Return the streams and the fingerprint, without building the model.
+
+        The recipe's ``backbone`` is the name by which this class is loaded again: its file name in
+        ``emo/extract/backbones/``, or ``module:Class``. `emo extract` refuses any other.
+        """
 
     @classmethod
     @abstractmethod

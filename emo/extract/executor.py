@@ -10,7 +10,10 @@ calls, in this order and nothing else::
 An executor must implement at least ``__init__`` and ``run``. Its options are a dataclass in the
 same file, and each field becomes a flag of `emo extract` and `emo job resume`. The help reads that
 dataclass from the source, because importing an executor may import a large library; so types,
-defaults and metadata must be literals, as in this complete example:
+defaults and metadata must be literals. No field has the name of a flag of these commands, and a
+flag that another executor has keeps its type; `emo list executors` says what is wrong in a file. An
+executor ``module:Class`` from elsewhere has no flags: its options are given as
+`-o executor.NAME=VALUE`. A complete example:
 
 >>> @dataclass(frozen=True)
 ... class OneByOneOptions:
@@ -184,6 +187,8 @@ def options_from_words(name: str, words: Sequence[str]) -> dict[str, Any]:
     single: dict[str, str] = {}
     for word in words:
         for key, text in plugins.split_options([word], [OWNER])[OWNER].items():
+            if key not in hints:
+                raise OptionError(f"executor {name!r}: {plugins.unknown('option', key, hints)}")
             if get_origin(hints.get(key)) is tuple:
                 lists[key] = (*lists.get(key, ()), text)
             elif key in single:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from emo.errors import plural
 from emo.extract.executor import JobReport
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.notes import notice_lines
@@ -23,17 +24,16 @@ def report_lines(
     lines = [format_table([_row(request, report) for request in requests]), ""]
     if is_dry_run:
         size = format_bytes(report.forecast_bytes)
-        parts = len(report.plan.parts)
-        lines.append(f"would do {report.plan.clips:,} clips in {parts:,} parts, about {size}")
+        clips, parts = plural(report.plan.clips, "clip"), plural(len(report.plan.parts), "part")
+        lines.append(f"would do {clips} in {parts}, about {size}")
         return lines + ([f"wrote {short(report.folder.path)}"] if report.folder else [])
     if not report.plan.parts:
         lines.append(f"nothing to do; store: {report.store}")
     elif report.folder and report.job.submitted:
         lines += _submitted_lines(report.folder, report.job)
     else:
-        lines.append(
-            f"did {report.job.clips:,} of {report.plan.clips:,} clips; store: {report.store}"
-        )
+        every = plural(report.plan.clips, "clip")
+        lines.append(f"did {report.job.clips:,} of {every}; store: {report.store}")
         lines += notice_lines(report.store, report.plan.parts, report.job.clips)
     lines += _failure_lines(report.failures, report.store)
     return lines + _end_lines(report.job)
@@ -43,22 +43,21 @@ def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     """Return the lines that `emo job resume` and `emo job run` print."""
     job, parts, store = report.job, len(report.parts), short(report.folder.job.store)
     if is_dry_run:
-        return [
-            f"would do {parts:,} of {len(report.folder.parts):,} parts: {short(report.folder.path)}"
-        ]
+        every = plural(len(report.folder.parts), "part")
+        return [f"would do {parts:,} of {every}: {short(report.folder.path)}"]
     if not parts:
         return [f"nothing to do; store: {store}"]
     if job.submitted or job.queued:
         lines = _submitted_lines(report.folder, job)
     else:
-        lines = [f"did {job.clips:,} clips of {parts:,} parts; store: {store}"]
+        lines = [f"did {plural(job.clips, 'clip')} of {plural(parts, 'part')}; store: {store}"]
         done = (report.folder.part(number) for number in report.parts)
         lines += notice_lines(report.folder.job.store, done, job.clips)
     return lines + _failure_lines(job.failures, store) + _end_lines(job)
 
 
 def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
-    queued = f"; {job.queued} tasks are in Slurm's queue already" if job.queued else ""
+    queued = f"; already in Slurm's queue: {plural(job.queued, 'task')}" if job.queued else ""
     return [
         f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",
         f"how far it is: emo job status {typed(folder.path)}",

@@ -46,7 +46,7 @@ _TWO = {name: 5120 for name in ("videollama/video", "videollama/text")}
 _BIND = {name: 768 for name in ("languagebind/video", "languagebind/text")}
 _SEMEVAL = "SemEval-2024 Task 3, Video-LLaMA experiments"
 _BOUND = "SemEval-2024 Task 3, LanguageBind experiments"
-_QIA = "QIA2020 (three modalities, separate labels)"
+_QIA = "QIA2020, the team's project (three modalities, separate labels)"
 _ATTENTION = {"hidden": "512", "attention": "128", "dropout": "0.3"}
 _LINEAR = {"solver": "adamw", "std": "no", "fusion": "early", "bias": "no"}
 _SIXTEEN = {"batch_size": 4, "accumulate": 16, "epochs": 10}
@@ -67,7 +67,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "attention_pool", tuple(_TWO), _ATTENTION, dims=_TWO, reported="0.4307",
         ),
         "semeval-exp3": Preset(
-            f"{_SEMEVAL}, experiment 3: experiment 1 with audio",
+            f"{_SEMEVAL}, experiment 3: attention pooling of video, audio and text",
             "attention_pool", tuple(_LLAMA), _ATTENTION, dims=_LLAMA, reported="0.4139",
         ),
         "semeval-joint0": Preset(
@@ -78,20 +78,20 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             "emotion 0.3341, cause 0.3325",
         ),
         "languagebind-exp3": Preset(
-            f"{_BOUND}, experiment 3: frozen video and text, one linear layer; to scale as there: "
+            f"{_BOUND}, experiment 3: frozen video and text, one linear layer; for its scaling add "
             "--scaling languagebind/video=unit*logit_scale --scaling languagebind/text=unit",
             "linear", tuple(_BIND), _LINEAR, _SIXTEEN, _BIND,
             "below 0.3646 (experiment 1, fine-tuned)",
         ),
         "languagebind-exp2": Preset(
-            f"{_BOUND}, experiment 2: with audio; the source fine-tuned everything, here it is "
-            "frozen",
+            f"{_BOUND}, experiment 2: frozen video, text and audio, one linear layer; the source "
+            "fine-tuned all weights",
             "linear", (*_BIND, "languagebind/audio"), _LINEAR, _SIXTEEN,
             {**_BIND, "languagebind/audio": 768}, "0.3201; with LoRA 0.3375",
         ),
         "cremad-perceiver": Preset(
-            "CREMA-D on Perceiver's label vectors; the source's batch of 2 and learning rate of "
-            ".01 for 10 epochs",
+            "CREMA-D, the team's experiment on Perceiver's label vectors, with its batch of 2 and "
+            "learning rate of 0.01 for 10 epochs",
             "perceiver_probe", ("perceiver/label",), {"hidden": "256", "dropout": "0.3"},
             {"batch_size": 2, "learning_rate": 0.01, "epochs": 10}, {"perceiver/label": 512},
         ),
@@ -122,20 +122,21 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {"mosi/text": 100, "mosi/audio": 73, "mosi/video": 100},
         ),
         "mosi-dialogue": Preset(
-            "the same features, with the clips of a video as one dialogue",
+            "CMU-MOSI's features as CSV files: a BiLSTM over the clips of a video as one dialogue",
             "dialogue_bilstm", (), {}, {},
             {"mosi/text": 100, "mosi/audio": 73, "mosi/video": 100},
         ),
         "crossformer": Preset(
-            "Trainer-based project (DeBERTa, audio MAE, VideoMAE): cross-modal transformer; here "
-            "on frozen tokens, at a rate for heads instead of 2e-5",
+            "the team's CrossFormer project (DeBERTa, audio MAE, VideoMAE): a cross-modal "
+            "transformer; here on frozen tokens, at a learning rate for heads instead of 2e-5",
             "cross_modal", (), {},
             {"warmup": 0.1, "decay": "cosine", "epochs": 50, "batch_size": 4, "accumulate": 4,
              "learning_rate": 3e-4},
             {"text/text": 768, "mae/audio": 768, "videomae/video": 768},
         ),
         "mlstm-fcn": Preset(
-            "MLSTM-FCN (Karim et al. 2019), which the QIA2020 project refers to: any token stream",
+            "MLSTM-FCN (Karim et al. 2019), which the team's QIA2020 project refers to; for any "
+            "token streams",
             "mlstm_fcn", dims={"any/video": 768},
         ),
     }

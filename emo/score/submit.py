@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.errors import ScoreError
+from emo.errors import ScoreError, plural
 from emo.score.run_folder import conversations_of, utterances_of
 from emo.score.semeval import EMOTIONS
 
@@ -31,7 +31,8 @@ class Submission:
     def table(self) -> str:
         """Return the result as text for people."""
         return (
-            f"{self.pairs:,} pairs in {self.conversations:,} conversations -> {self.path}\n"
+            f"{plural(self.pairs, 'pair')} in {plural(self.conversations, 'conversation')} "
+            f"-> {self.path}\n"
             "checked: conversations complete, emotions known, utterances in range\n" + NO_SPANS
         )
 

@@ -43,13 +43,13 @@ class ArraysOptions:
 
 
 class Arrays(Backbone):
-    """Unchanged arrays of .npy and .npz files as tokens, in float32.
+    """Your own .npy and .npz arrays. They become tokens unchanged, in float32.
 
     Streams: one with the column's name, (T, D) as in the file; an array (D,) is one token.
     """
 
     Options: ClassVar[type] = ArraysOptions
-    card = BackboneCard(source="yours", licence="yours", streams="column (T, D)")
+    card = BackboneCard(source="yours", licence="yours", parameters="none", streams="column (T, D)")
 
     def __init__(self, options: ArraysOptions) -> None:
         """Keep the options."""

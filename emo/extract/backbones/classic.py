@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 from skimage.feature import hog
 
-from emo.extract.backbone import Backbone, Inputs, Prepared
+from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
 from emo.extract.transforms.audio import count_frames, resample_audio, to_mono
 from emo.extract.transforms.hashed_words import hashed_grams
@@ -57,7 +57,7 @@ class ClassicOptions:
 
 
 class Classic(Backbone):
-    """Hand-made features, the default backbone: offline, on a laptop, for languages with spaces.
+    """Hand-made features, the default. They need no weights; texts in languages with spaces.
 
     Streams: ``audio`` (T, 3 * mels + 5), one token every 20 ms: log-mel in dB, its slope, the
     slope's absolute value, pitch in semitones relative to 100 Hz, voicing, the absolute slope of
@@ -66,6 +66,7 @@ class Classic(Backbone):
     """
 
     Options: ClassVar[type] = ClassicOptions
+    card = OURS
 
     def __init__(self, options: ClassicOptions) -> None:
         """Keep the options."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from emo.extract.backbone import Backbone, Inputs, Prepared
+from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -46,12 +46,13 @@ class FaceCropsOptions:
 
 
 class FaceCrops(Backbone):
-    """Crops of the main face in evenly spread frames.
+    """Crops of the main face. The frames are evenly spread over the clip.
 
     Streams: ``face``, uint8 (F, size * size * 3) RGB.
     """
 
     Options: ClassVar[type] = FaceCropsOptions
+    card = OURS
 
     def __init__(self, options: FaceCropsOptions) -> None:
         """Keep the options."""

@@ -62,7 +62,7 @@ _FILES = (
 
 
 class HF(Model):
-    """Any transformers AutoModel: RoBERTa, WavLM, Whisper, CLIP, DINOv2, VideoMAE and so on.
+    """Any AutoModel of transformers. RoBERTa, WavLM, Whisper, CLIP, DINOv2, VideoMAE and so on.
 
     Streams: one, named after what the model reads: ``text``, ``audio``, ``video`` (frames or
     windows) or ``face``, (T, D).

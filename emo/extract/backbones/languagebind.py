@@ -49,7 +49,7 @@ _TEXT_TOKENS_A_SECOND = 3.3
 
 
 class LanguageBind(Model):
-    """LanguageBind embeddings in the space that all modalities share, not normalised.
+    """LanguageBind's joint embeddings. All modalities share their space; they are not normalised.
 
     The original normalises them and scales all but the text by exp(logit_scale). The recipe's facts
     contain the scales, so that a reader of the tokens can do it.

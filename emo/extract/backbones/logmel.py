@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from emo.extract.backbone import Backbone, Inputs, Prepared
+from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
 from emo.extract.media import Media, Needs
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import log_mel, mel_filters
@@ -44,12 +44,13 @@ class LogMelOptions:
 
 
 class LogMel(Backbone):
-    """Log-mel spectrogram of the mean of the channels, in decibels of full scale.
+    """Log-mel spectrogram in decibels. It is of the mean of the channels; 0 dB is full scale.
 
     Streams: ``audio`` (T, mels), T = 1 + seconds / hop_seconds.
     """
 
     Options: ClassVar[type] = LogMelOptions
+    card = OURS
 
     def __init__(self, options: LogMelOptions) -> None:
         """Keep the options."""

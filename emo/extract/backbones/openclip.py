@@ -75,7 +75,7 @@ class OpenClipOptions(ModelOptions):
 
 
 class OpenClip(Model):
-    """CLIP embeddings of evenly spread frames and of the text, not normalised.
+    """CLIP embeddings of frames and text. Frames are evenly spread, and nothing is normalised.
 
     Streams: ``video`` (frames, D), ``text`` (1, D).
     """

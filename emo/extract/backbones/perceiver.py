@@ -65,7 +65,7 @@ class PerceiverOptions(ModelOptions):
 
 
 class Perceiver(Model):
-    """Perceiver IO tokens of windows of 16 frames (25 per second) and their audio.
+    """Perceiver IO of video and its sound. A window has 16 frames, at 25 per second.
 
     Streams, for W windows: ``label`` (W, 512), ``logits`` (W, 700) and ``latents`` (W * 784, 512).
     By default only ``label`` is computed: ``logits`` is a linear map of it, and ``latents`` is 784
@@ -81,6 +81,7 @@ class Perceiver(Model):
     options: PerceiverOptions
     card: ClassVar[BackboneCard] = BackboneCard(
         source="deepmind/multimodal-perceiver (arXiv:2107.14795)",
+        licence="Apache-2.0",
         parameters="20 M",
         streams="label (T, 512); on request latents (784 T, 512), logits (T, 700)",
     )

@@ -89,7 +89,7 @@ class ResNet3dOptions(FaceModelOptions):
 
 
 class ResNet3d(Model):
-    """Average-pooled features of a 3D ResNet, without its classifier.
+    """Average-pooled 3D ResNet features. They are taken before the classifier.
 
     Streams: ``face`` or ``video`` (windows, 512), whichever ``input`` is. Where the last window
     reaches past the end of the clip, the last frame is repeated.

@@ -54,7 +54,7 @@ class TimmOptions(FaceModelOptions):
 
 
 class TimmModel(Model):
-    """Pooled features of any timm network, without its classifier.
+    """Pooled features of any timm network. They are taken before the classifier.
 
     Streams: ``video`` or ``face`` (frames, D).
     """

@@ -53,7 +53,7 @@ class VggFaceOptions(FaceModelOptions):
 
 
 class VggFace(Model):
-    """InceptionResnetV1 embeddings of the main face, L2-normalised.
+    """VGGFace2 vectors of the main face. InceptionResnetV1 makes them; their L2 norm is 1.
 
     Streams: ``face`` (frames, 512).
     """

@@ -51,7 +51,7 @@ _WORDS_A_SECOND = 3.3  # tokens (pieces of words) of fluent speech
 
 
 class VideoLlama(Model):
-    """Tokens of Video-LLaMA's video and audio branches, and word embeddings of its language model.
+    """Tokens of Video-LLaMA's branches. Text: the word embeddings of its language model.
 
     Streams: ``video`` (32, D) and ``audio`` (8, D) for each window, D = 768 (with ``layer=llama``
     5120, or 4096 for 7B); ``text`` (L, 5120), which does not depend on the context of a word.

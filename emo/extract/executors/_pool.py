@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
-from emo.errors import EmoError
+from emo.errors import EmoError, plural
 from emo.extract.executor import JobReport, Progress
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.paths import typed
@@ -227,7 +227,8 @@ def _lost_line(folder: JobFolder, part: int, deaths: int, how: str | None) -> st
     """Describe a part that was given up, for ``JobReport.lost``."""
     clips = folder.part(part).clips
     return (
-        f"part {part} ({len(clips)} clips, the first is {clips[0].id!r}) was given up: {deaths} "
-        f"workers died in it, the last by {how or 'an unknown cause'}. Its clips that were not "
-        f"committed are not done. To continue: emo job resume {typed(folder.path)}"
+        f"part {part} ({plural(len(clips), 'clip')}, the first is {clips[0].id!r}) was given up: "
+        f"{plural(deaths, 'worker')} died in it, the last by {how or 'an unknown cause'}. Its "
+        "clips that were not committed are not done. To continue: emo job resume "
+        f"{typed(folder.path)}"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from emo.errors import OptionError
+from emo.errors import OptionError, plural
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.job.executor_options import check_at_least, check_single_words, flag
 from emo.extract.job.folder import JobFolder
@@ -32,7 +32,7 @@ _PLAIN = re.compile(r"[\w./@:+,=%-]+")
 
 _TASK = """\
 #!/bin/bash
-# {parts} parts of {path}, {each} a task.
+# {parts} of {path}, {each} a task.
 # By hand: sbatch --array=0-{last_task} {script}
 # An argument is added to the array's index: sbatch --array=0-9 {script} 1000
 {directives}
@@ -172,7 +172,7 @@ class Slurm(Executor):
             "--requeue",
         ]
         return _TASK.format(
-            parts=len(folder.parts),
+            parts=plural(len(folder.parts), "part"),
             path=shlex.quote(script_path(folder.path)),
             script=shlex.quote(script_path(folder.path / SCRIPT)),
             each=self._each,

@@ -68,8 +68,9 @@ def _message(folder: JobFolder, states: Counter[str], clips: int) -> str:
     path = typed(folder.path)
     ids = ", ".join(each.id for each in submissions(folder.path))
     tasks = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    verb = "is" if clips == 1 else "are"
     return (
-        f"{clips:,} of these clips are in Slurm's queue already: job folder {path}, Slurm job "
+        f"{clips:,} of these clips {verb} in Slurm's queue already: job folder {path}, Slurm job "
         f"{ids}, tasks {tasks}. To see its state: emo job status {path}. To do what it lacks "
         f"when it has ended: emo job resume {path}. To submit the clips twice: --anyway"
     )

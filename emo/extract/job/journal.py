@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from emo.errors import plural
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.process_identity import host, is_process_alive, this_process
 
@@ -237,4 +238,5 @@ def _give_up_reason(clip_id: str, deaths: Sequence[Death]) -> str | None:
     if len(alone) < 2 and not (observed and len(involved) > 1):
         return None
     how = observed[-1] if observed else "unknown cause"
-    return f"its worker died {len(involved)} times while processing it, alone in the end: {how}"
+    times = plural(len(involved), "time")
+    return f"its worker died {times} while processing it, alone in the end: {how}"

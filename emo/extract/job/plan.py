@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from emo.errors import EmoError
+from emo.errors import EmoError, plural
 from emo.extract.decode.source import source_hash
 from emo.extract.job.request import Job, Request
 from emo.manifest import Clip
@@ -214,8 +214,8 @@ def _cut(clips: Sequence[Clip], known: dict[str, _Known]) -> PartPlan | None:
 def _stale_message(name: str, stale: Sequence[str]) -> str:
     shown = ", ".join(map(repr, stale[:5])) + (" …" if len(stale) > 5 else "")
     return (
-        f"{len(stale)} clips of recipe {name!r} changed (manifest row or file) since they were "
-        f"extracted: {shown}. Add --changed redo to extract them again, or --changed keep to keep "
+        f"{plural(len(stale), 'clip')} of recipe {name!r} changed (manifest row or file) since "
+        f"extraction: {shown}. Add --changed redo to extract them again, or --changed keep to keep "
         "their tokens."
     )
 

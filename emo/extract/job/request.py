@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import EmoError, OptionError, WeightsError
+from emo.errors import EmoError, OptionError, PluginError, WeightsError
 from emo.extract.backbone import BACKBONES, Backbone, recipe_options
 from emo.extract.decode.budget import MOST_BYTES
 from emo.manifest import Manifest
@@ -85,7 +85,8 @@ def requests_from_words(
     """Turn the command line's ``--backbone`` and ``-o`` words into requests.
 
     Args:
-        words: ``classic``, ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``) or ``module:Class``.
+        words: ``classic``, ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``), ``module:Class`` or
+            ``module:Class:recipe``.
         options: ``name=value`` for a single backbone, ``recipe.name=value`` in general.
         name: name of the recipe of a single backbone (``--as``).
         shared: options for every backbone that has them (``--dtype``, ``--faces``).
@@ -136,12 +137,37 @@ def make_request(
         name: name of the recipe.
         pairs: option name -> value as text.
         manifest: for options that depend on the clips; None: these stay unset.
+
+    Raises:
+        PluginError: there is no such backbone.
+        OptionError: an option is wrong, or the recipe names another backbone.
     """
     kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, pairs, name)
     if manifest is not None:
         options = kind.fill(options, manifest)
-    return Request(name, plugin, asdict(options), kind.recipe(options))
+    recipe = kind.recipe(options)
+    _check_backbone(plugin, kind, recipe)
+    return Request(name, plugin, asdict(options), recipe)
+
+
+def _check_backbone(plugin: str, kind: type[Backbone], recipe: Recipe) -> None:
+    """Check that the recipe names the backbone, by which `emo predict` loads it again.
+
+    Raises:
+        OptionError: under the name in the recipe there is another class, or none.
+    """
+    if recipe.backbone == plugin:
+        return
+    try:
+        if plugins.load(BACKBONES, recipe.backbone, Backbone) is kind:  # type: ignore[type-abstract]
+            return
+    except PluginError:
+        pass
+    raise OptionError(
+        f"backbone {plugin!r}: its recipe names the backbone {recipe.backbone!r}, which is not "
+        f"this class, so `emo predict` could not load it again; expected Recipe({plugin!r}, …)"
+    )
 
 
 def requests_of_recipes(
@@ -200,13 +226,20 @@ def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) 
 
 
 def _plugin_and_name(word: str) -> tuple[str, str]:
-    """Split a word of ``--backbone`` into plugin and recipe name."""
+    """Split a word of ``--backbone`` into plugin and recipe name.
+
+    >>> _plugin_and_name("hf:wavlm"), _plugin_and_name("my.module:Level")
+    (('hf', 'wavlm'), ('my.module:Level', 'level'))
+    >>> _plugin_and_name("my.module:Level:loud")
+    ('my.module:Level', 'loud')
+    """
     before, colon, after = word.partition(":")
     if not colon:
         return word, word
     if before in plugins.available(BACKBONES):
         return before, after
-    return word, after.lower()
+    class_name, colon, recipe_name = after.partition(":")
+    return f"{before}:{class_name}", recipe_name if colon else class_name.lower()
 
 
 def _check_name(name: str) -> None:

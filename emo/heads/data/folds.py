@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from emo import plugins
-from emo.errors import FitError, OptionError
+from emo.errors import FitError, OptionError, listed, plural
 from emo.heads.data.groups import (
     MOST_IN_A_GROUP,
     Grouping,
@@ -124,7 +124,7 @@ def _left_out(
     empty = [clip.id for clip, value in zip(clips, values, strict=True) if not value]
     if empty:
         raise FitError(
-            f"--cv {column}: {len(empty)} clips ({', '.join(empty[:3])} …) have no {column}, but "
+            f"--cv {column}: {plural(len(empty), 'clip')} without {column} ({listed(empty)}), but "
             "every clip must be in a fold. Fill the column, or empty the label of these clips."
         )
     if len(set(values)) < 2:
@@ -207,7 +207,7 @@ def _fold(
             split[train[held_out]] = "val"
             found = shared([clips[int(row)] for row in train], split[train] == "val")
             sharing = f"; val shares {found} with train" if found else ""
-            notes = (f"val: {len(held_out)} clips cut from train, whole groups{sharing}",)
+            notes = (f"val: {plural(len(held_out), 'clip')} cut from train, whole groups{sharing}",)
     named = [dataclasses.replace(clip, split=name) for clip, name in zip(clips, split, strict=True)]
     made = assign_splits(named, strata.tolist(), seed=seed, unit=unit, are_classes=False, cut=cut)
     return Splits(made.rows, (*notes, *made.notes), is_fold=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from emo.errors import FitError
+from emo.errors import FitError, plural
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged
 
@@ -35,7 +35,7 @@ def labelled_clips(
     notes = []
     if len(clips) < len(manifest.clips):
         count, names = len(manifest.clips) - len(clips), " or ".join(tasks)
-        notes.append(f"{count} clips have no {names}: not used")
+        notes.append(f"{plural(count, 'clip')} without {names}: not used")
     for name, task in tasks.items():
         count = sum(name not in clip.targets for clip in clips)
         if count and task != "pairs":
@@ -118,10 +118,10 @@ def drop_without_features(
 def notes_on_absent_streams(tokens: Mapping[str, Ragged]) -> list[str]:
     """Return a note on each stream that some clips lack."""
     counts = {name: int((ragged.lengths == 0).sum()) for name, ragged in tokens.items()}
-    return [f"{name}: absent in {count} clips" for name, count in counts.items() if count]
+    return [f"{name}: absent in {plural(count, 'clip')}" for name, count in counts.items() if count]
 
 
 def _some(clip_ids: Sequence[str]) -> str:
     """Return the number of clips and the first ids, such as ``5 clips (a, b, c, …)``."""
     dots = ", …" if len(clip_ids) > 3 else ""
-    return f"{len(clip_ids)} clips ({', '.join(clip_ids[:3])}{dots})"
+    return f"{plural(len(clip_ids), 'clip')} ({', '.join(clip_ids[:3])}{dots})"

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from emo.errors import FitError
+from emo.errors import FitError, plural
 from emo.heads.data.groups import (
     CUT_SHARE,
     FEWEST_GROUPS,
@@ -82,11 +82,12 @@ def assign_splits(
         # check_classes has a better message for a train of one class
         if not len(held_out) and (not are_classes or len(set(train)) > 1):
             raise FitError(
-                f"no clip of train can be held out for {name}: {len(train)} clips are too few; "
-                "say in the split column which clips are val and test"
+                f"no clip of train can be held out for {name}: it has only "
+                f"{plural(len(train), 'clip')}; say in the split column which clips are val "
+                "and test"
             )
         split[held_out] = name
-        notes.append(f"{name}: {len(held_out)} clips cut from train, {how}")
+        notes.append(f"{name}: {plural(len(held_out), 'clip')} cut from train, {how}")
     rows = {name: np.flatnonzero(split == name) for name in SPLITS}
     rows = {name: found for name, found in rows.items() if len(found)}
     if are_classes:
@@ -119,8 +120,9 @@ def check_classes(
             raise FitError(f"split {name} has no label; check the split and label columns")
         if len(found) < 2:
             raise FitError(
-                f"split {name} has one class, {next(iter(found))!r} ({found.total()} clips); "
-                "expected at least two. Check the split and label columns."
+                f"split {name} has one class, {next(iter(found))!r} "
+                f"({plural(found.total(), 'clip')}); expected at least two. Check the split "
+                "and label columns."
             )
     for name, found in counts.items():
         for label in sorted(found.keys() - counts["train"].keys()):
@@ -131,8 +133,8 @@ def check_classes(
                 else "Relabel these clips, leave their label empty, or move some to train."
             )
             raise FitError(
-                f"label {label!r} ({found[label]} clips of {name}) does not occur in train, "
-                f"which has: {', '.join(sorted(counts['train']))}. {mend}"
+                f"label {label!r} ({plural(found[label], 'clip')} of {name}) does not occur in "
+                f"train, which has: {', '.join(sorted(counts['train']))}. {mend}"
             )
 
 
@@ -219,16 +221,17 @@ def _expect_clips_may_be_cut(name: str, trained: Sequence[Clip], unit: str) -> N
     )
     if unit == "dialogue" and counts["dialogue"]:
         raise FitError(
-            f"{counts['dialogue']} dialogues of train: none can be held out without losing a "
-            "class; say in the split column which clips are val and test"
+            f"{plural(counts['dialogue'], 'dialogue')} of train: none can be held out without "
+            "losing a class; say in the split column which clips are val and test"
         )
     if name == "test":
         others = " or ".join(f"{column}s" for column, count in counts.items() if count)
         raise FitError(
-            f"no test can be cut whose {others} are not in train too: the {len(trained)} clips "
-            f"have {found}, and train must keep every class. Say in the split column which clips "
-            "are val and test, cross-validate with --cv speaker (where there are several), or cut "
-            f"single clips with --cut clips: test then shares {others} with train."
+            f"no test can be cut whose {others} are not in train too: train, "
+            f"{plural(len(trained), 'clip')} of {found}, must keep every class. Say in the split "
+            "column which clips are val and test, cross-validate with --cv speaker "
+            f"(where there are several), or cut single clips with --cut clips: test then "
+            f"shares {others} with train."
         )
 
 

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from emo import plugins
-from emo.errors import FitError
+from emo.errors import FitError, plural
 from emo.heads.data.data import Data
 from emo.heads.fitting.draw_trials import (
     HEAD_PREFIX,
@@ -100,8 +100,8 @@ def search(
     study.add_trials(drawer.trials)
     if study.best_value == DIVERGED:
         raise FitError(
-            f"--search: all {len(study.trials)} trials diverged; look for very large numbers in "
-            "the features"
+            f"--search: all {plural(len(study.trials), 'trial')} diverged; look for very large "
+            "numbers in the features"
         )
     best = with_values(options, study.best_params)
     return Search(best, _table(study), journal, _note(study))
@@ -210,9 +210,10 @@ def _note(study: "Study") -> str:
         for name, value in study.best_params.items()
     )
     diverged = sum(trial.value == DIVERGED for trial in study.trials)
+    lost = f"; {plural(diverged, 'trial')} diverged" if diverged else ""
     return (
-        f"search: the best of {len(study.trials)} trials scored {study.best_value:.3f} on val: "
-        f"{values}{f'; {diverged} trials diverged' if diverged else ''}"
+        f"search: the best of {plural(len(study.trials), 'trial')} scored "
+        f"{study.best_value:.3f} on val: {values}{lost}"
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emo.errors import FitError
+from emo.errors import FitError, listed, plural
 from emo.heads.data.data import Data
 from emo.heads.data.scaling import Scaling
 from emo.heads.data.streams import StreamSource
@@ -153,6 +153,6 @@ def _expect_disjoint(run: Path, theirs: str, ids: frozenset[str], split: str, da
     both = sorted(ids.intersection(own))
     if both:
         raise FitError(
-            f"--init {run}: {len(both)} clips of its {theirs} are in {split} here ({both[0]} …), "
-            "which would make the score too good. Fit both on the same splits."
+            f"--init {run}: {plural(len(both), 'clip')} of its {theirs} in {split} here "
+            f"({listed(both)}), which would make the score too good. Fit both on the same splits."
         )

@@ -39,8 +39,9 @@ class AlignedOptions:
 
 
 class AlignedAttention(Head):
-    """Resample every stream to the same time steps, join them step by step, attend over steps.
+    """Attention over time steps at which all streams are joined.
 
+    Every stream is resampled to the same number of steps.
     An absent stream is zero at every step, without the bias of its projection.
     Source: the team's QIA2020 project (aligned attention pooling over modalities).
     """

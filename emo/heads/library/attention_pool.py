@@ -64,8 +64,9 @@ class ProjectedAttention(nn.Module):
 
 
 class AttentionPoolHead(Head):
-    """Projection and attention pool of each stream, concatenation, two layers.
+    """Attention pool of each stream, concatenated, two layers.
 
+    The tokens are projected before they are pooled.
     A stream's bias is added only where the stream is present, so that the classifier can tell that
     a modality is missing. Source: Yang et al. 2016 (HAN) for the attention.
     """

@@ -59,8 +59,9 @@ class RecurrentPool(nn.Module):
 
 
 class BiLSTMHead(Head):
-    """BiLSTM over the tokens of each stream, attention pool, concatenation, two layers.
+    """BiLSTM and attention pool of each stream, two layers.
 
+    The pooled vectors of the streams are concatenated.
     Source: Hochreiter and Schmidhuber 1997; Yang et al. 2016 (HAN) for the attention.
     """
 

@@ -99,8 +99,9 @@ class TransformerLayer(nn.Module):
 
 
 class CrossModal(Head):
-    """Transformer over the tokens of all streams and one more token, which is read out.
+    """One transformer over the tokens of all streams together.
 
+    One more token is added, whose output is classified.
     An embedding of its stream and one of its position are added to each token. Tokens attend within
     and across streams; an absent stream has no tokens to attend to.
     Source: Tsai et al. 2019 (MulT, arXiv:1906.00295), with one transformer for all pairs of

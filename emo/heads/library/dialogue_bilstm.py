@@ -36,8 +36,9 @@ class DialogueOptions:
 
 
 class DialogueBiLSTM(Head):
-    """Mean token of each stream, projection, BiLSTM over the turns, two layers.
+    """BiLSTM over the turns of a dialogue, on mean tokens.
 
+    The mean token of each stream is projected; two layers classify.
     The classifiers read a turn's own features and the LSTM's outputs. A clip without a dialogue is
     a dialogue of its own.
     Source: Poria et al. 2017 (bc-LSTM, doi:10.18653/v1/P17-1081).

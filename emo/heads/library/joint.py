@@ -41,8 +41,9 @@ class JointOptions:
 
 
 class JointHead(Head):
-    """Emotion of each utterance; its logits in dialogue order -> BiLSTM -> causes and pairs.
+    """Emotion of each clip, then causes and pairs by a BiLSTM.
 
+    The BiLSTM reads the logits of the emotion in the order of the dialogue.
     The first target (the emotion) is predicted from one clip alone. With ``reads=logits`` the
     other targets are predicted from the logits of the emotion alone, as in the source. With a
     single target there is no LSTM.

@@ -60,7 +60,7 @@ class LinearOptions:
 
 
 class LinearHead(Head):
-    """Logistic regression on the mean (and spread) of each stream's tokens.
+    """Logistic regression on each stream's mean and spread.
 
     Before solving, the means of a stream, and its standard deviations, are each scaled to total
     variance 1 over clips, so that one penalty suits all. The factors are then multiplied into the
@@ -82,6 +82,7 @@ class LinearHead(Head):
     ``solver=ridge`` regresses on 0 and 1. Its logits rank classes well, but as probabilities they
     are nearly equal. Label smoothing and class weights do not change its solutions, but with late
     fusion they change which penalty is chosen.
+    Source: Alain and Bengio 2016 (linear probes, arXiv:1610.01644); Kittler et al. 1998 (sum rule).
     """
 
     Options = LinearOptions

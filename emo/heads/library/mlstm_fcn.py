@@ -77,8 +77,9 @@ class StreamBranches(nn.Module):
 
 
 class MLSTMFCN(Head):
-    """MLSTM-FCN: three Conv1d–BN–ReLU with squeeze-and-excite, in parallel an LSTM's last state.
+    """MLSTM-FCN: convolutions beside an LSTM, for each stream.
 
+    Three Conv1d–BN–ReLU with squeeze-and-excite, in parallel an LSTM's last state.
     Source: Karim et al. 2019 (Multivariate LSTM-FCNs, arXiv:1801.04503).
     """
 

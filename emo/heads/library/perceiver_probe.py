@@ -25,8 +25,9 @@ class ProbeOptions:
 
 
 class PerceiverProbe(Head):
-    """Mean token of each stream, concatenated -> Linear -> Dropout -> Linear.
+    """Means of each stream's tokens, linear, dropout, linear.
 
+    The means are concatenated; there is no activation between the two layers.
     Source: the team's CREMA-D experiment on Perceiver's ``label`` vectors (512 -> 256 -> 6).
     """
 

@@ -67,8 +67,9 @@ class MBConv(nn.Module):
 
 
 class SpectrogramCNN(Head):
-    """Log-mel tokens (T, bands) as an image of ``frames`` × bands, one network for each stream.
+    """Log-mel tokens read as an image by a small EfficientNet.
 
+    Tokens (T, bands) become an image of ``frames`` × bands; each stream has its own network.
     All images have the same size, so that there is no padding.
     Source: Tan and Le 2019 (EfficientNet, arXiv:1905.11946), reduced to a stem, three MBConv and a
     last convolution, about 0.1 M weights; the team's QIA2020 project reads speech this way.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from emo.errors import plural
 from emo.heads.labels import Task
 from emo.heads.metrics import classes as metrics
 from emo.heads.metrics.numbers import regression_scores
@@ -233,7 +234,7 @@ def drawn_words(over: str, rows: int, groups: np.ndarray | None) -> str:
         groups: int64 (rows,), group of each row; None: rows are resampled.
     """
     if groups is None:
-        return f"{rows:,} clips"
+        return plural(rows, "clip")
     return f"{len(np.unique(groups)):,} {over}s"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from emo.errors import StoreError
+from emo.errors import StoreError, plural
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
 from emo.store.lazy import LazyDict
@@ -146,7 +146,7 @@ def _lengths(file: _File, name: str | None, where: str) -> np.ndarray | None:
     expected = file.clips + is_offsets
     if numbers.dtype.kind not in "iu" or len(numbers) != expected:
         raise StoreError(
-            f"{where}: expected {expected} whole numbers for {file.clips} clips, got "
+            f"{where}: expected {expected} whole numbers for {plural(file.clips, 'clip')}, got "
             f"{numbers.dtype} {numbers.shape}"
         )
     lengths = np.diff(numbers.astype(np.int64)) if is_offsets else numbers.astype(np.int64)
@@ -168,12 +168,15 @@ def _rows(file: _File, name: str, stream: str, lengths_name: str | None) -> Stre
     if lengths is None:
         if array.shape[0] != file.clips:
             raise StoreError(
-                f"{where}: expected {file.clips} rows, one for each clip, or an array of offsets"
+                f"{where}: expected {plural(file.clips, 'row')}, one for each clip, or an "
+                "array of offsets"
             )
         lengths = np.ones(file.clips, np.int64)
     offsets = offsets_of(lengths)
     if int(offsets[-1]) != array.shape[0]:
-        raise StoreError(f"{where}: expected {int(offsets[-1])} rows, the sum of its lengths")
+        raise StoreError(
+            f"{where}: expected {plural(int(offsets[-1]), 'row')}, the sum of its lengths"
+        )
 
     def read(first: int, last: int) -> Ragged:
         start, stop = int(offsets[first]), int(offsets[last])
@@ -188,7 +191,7 @@ def _padded(
     """Return the lengths of a padded array (N, L, D), cut to L, and a reader without padding."""
     longest, clips, options = array.shape[1], file.clips, file.options
     if array.shape[0] != clips:
-        raise StoreError(f"{where}: expected {clips} clips, the number of ids")
+        raise StoreError(f"{where}: expected {plural(clips, 'clip')}, the number of ids")
     if lengths is None and longest > 1:
         raise StoreError(
             f"{where}: padded tokens without lengths: expected an array of {clips} lengths called "

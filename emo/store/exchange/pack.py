@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from emo.errors import StoreError
+from emo.errors import StoreError, plural
 from emo.plugins import unknown
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
@@ -60,7 +60,9 @@ class PackReport:
     def table(self) -> str:
         """Return the result as text for people."""
         size = format_bytes(self.size_bytes)
-        what = f"{self.clips:,} clips in {self.files} files ({size}) -> {self.out}"
+        what = (
+            f"{plural(self.clips, 'clip')} in {plural(self.files, 'file')} ({size}) -> {self.out}"
+        )
         return "\n".join([what, f"sha256 of the pack: {self.sha256}", *self.lines])
 
 
@@ -131,7 +133,7 @@ def unpack(file: Path, out: Path) -> PackReport:
             clips = len({clip_id for folder in kept for clip_id in folder.ids})
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise StoreError(f"{file}: not a pack that can be read: {error}") from error
-    lines = [f"{name}: {size} clips" for name, size in _counts(out / FEATURES).items()]
+    lines = [f"{name}: {plural(size, 'clip')}" for name, size in _counts(out / FEATURES).items()]
     if (out / MANIFEST).is_file():
         lines.append(f"with labels: {out / MANIFEST}")
     return PackReport(out, clips, len(sums), file.stat().st_size, content_hash(file), tuple(lines))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import StoreError
+from emo.errors import StoreError, plural
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
@@ -100,7 +100,7 @@ def import_file(
         done = len(contents.ids) - before - len(new_failures.keys() & set(contents.ids))
         named, failed = {*contents.ids, *contents.failures}, folder.failures
         failures = {clip_id: why for clip_id, why in failed.items() if clip_id in named}
-        lines = [f"{done:,} clips of {path} -> {folder.path}"]
+        lines = [f"{plural(done, 'clip')} of {path} -> {folder.path}"]
         lines += [f"{before:,} were there before"] * bool(before)
         lines += [f"no tokens, left out: {', '.join(contents.ignored)}"] * bool(contents.ignored)
         lines += contents.lines
@@ -164,7 +164,9 @@ def export_file(
     with appearing(out) as temporary, progress(contents, "export") as bar:
         form.write(contents.with_ticks(bar.update), temporary, chosen)
         size = _size(temporary)
-    lines = [f"{len(contents.ids):,} clips of {folder.path} -> {out} ({format_bytes(size)})"]
+    lines = [
+        f"{plural(len(contents.ids), 'clip')} of {folder.path} -> {out} ({format_bytes(size)})"
+    ]
     lines += lost_lines(contents, folder)
     return TransferReport(_rows(contents), len(contents.ids), 0, {}, tuple(lines))
 
@@ -188,7 +190,7 @@ def only_recipe(store: Store, name: str | None) -> RecipeFolder:
 def lost_lines(contents: Contents, folder: RecipeFolder) -> list[str]:
     """Return a line that says how many wanted clips have no tokens; no line: all have some."""
     lost = len(contents.cells or folder.ids) - len(contents.ids)
-    return [f"{lost:,} clips have no tokens in these streams: left out"] * bool(lost)
+    return [f"{plural(lost, 'clip')} without tokens in these streams: left out"] * bool(lost)
 
 
 def _format(name: str, options: Sequence[str], *, writes: bool) -> tuple[Format, Any]:

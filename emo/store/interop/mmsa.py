@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from emo.errors import StoreError
+from emo.errors import StoreError, plural
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import DOCUMENT, Contents, StreamTokens, parse_document
 from emo.store.exchange.format import Format
@@ -193,8 +193,8 @@ def _rows_by_split(contents: Contents) -> dict[str, np.ndarray]:
     without = [contents.ids[k] for k, split in enumerate(ours) if split not in SPLITS.values()]
     if without:
         raise StoreError(
-            f"{len(without)} clips are in no split, the first: {without[0]!r}; an mmsa file has "
-            "the splits train, valid and test: give --manifest with a column split"
+            f"{plural(len(without), 'clip')} in no split, the first: {without[0]!r}; an mmsa file "
+            "has the splits train, valid and test: give --manifest with a column split"
         )
     return found
 

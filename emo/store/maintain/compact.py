@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
+from emo.errors import plural
 from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Location
 from emo.store.index.file import index_paths
@@ -45,8 +46,8 @@ class CompactReport:
     def line(self) -> str:
         """Return the result as a line for people."""
         return (
-            f"{self.recipe}: {self.before} parts -> {self.after}, {self.clips} clips, "
-            f"{self.overlaps} overlaps removed"
+            f"{self.recipe}: {plural(self.before, 'part')} -> {self.after}, "
+            f"{plural(self.clips, 'clip')}, {plural(self.overlaps, 'overlap')} removed"
         )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from emo.errors import plural
 from emo.store.backend.location import Location
 from emo.store.index.file import index_paths, open_index, write_index
 from emo.store.index.table import index_columns
@@ -26,8 +27,8 @@ class IndexReport:
         """Return the result as a line for people."""
         where = self.path.name if self.path else "made by another process at the same time"
         return (
-            f"{self.recipe}: {self.parts} parts, {self.clips} clips, {self.failures} failures: "
-            f"{where}"
+            f"{self.recipe}: {plural(self.parts, 'part')}, {plural(self.clips, 'clip')}, "
+            f"{plural(self.failures, 'failure')}: {where}"
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from emo.errors import StoreError
+from emo.errors import StoreError, plural
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import LOCK, TEMPORARY, cannot_write, is_abandoned
 from emo.store.backend.location import Location, file_names
@@ -53,11 +53,12 @@ class RecipeReport:
 
     def line(self) -> str:
         """Return the result as a line for people."""
-        outcome = f"{len(self.problems)} problems" if self.problems else "ok"
-        return (
-            f"{self.recipe}: {self.parts} parts, {self.clips} clips, {self.failures} failures, "
-            f"{self.overlaps} overlaps: {outcome}"
-        )
+        outcome = plural(len(self.problems), "problem") if self.problems else "ok"
+        counts = [
+            plural(self.parts, "part"), plural(self.clips, "clip"),
+            plural(self.failures, "failure"), plural(self.overlaps, "overlap"),
+        ]  # fmt: skip
+        return f"{self.recipe}: {', '.join(counts)}: {outcome}"
 
 
 @dataclass(frozen=True)

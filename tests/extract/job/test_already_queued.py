@@ -117,11 +117,11 @@ def test_resume_with_other_parts_per_task_knows_what_the_queued_tasks_hold(emo, 
     submit(0, 9)  # parts 0 to 4 in tasks of two
     queue(slurm, "100 1 RUNNING")  # parts 2 and 3
     code, out, _ = emo("job", "resume", "features", "--parts-per-task", 1)
-    assert (code, "submitted 101; 1 tasks are in Slurm's queue already" in out) == (0, True)
+    assert (code, "submitted 101; already in Slurm's queue: 1 task" in out) == (0, True)
     assert "--array=0-1,4 " in (slurm / "calls" / "call-101").read_text()
     queue(slurm, "100 1 RUNNING", "101 4 RUNNING", "101 0 PENDING")
     code, out, _ = emo("job", "resume", "features")
-    assert "submitted 102; 3 tasks are in Slurm's queue already" in out
+    assert "submitted 102; already in Slurm's queue: 3 tasks" in out
     assert "--array=1 " in (slurm / "calls" / "call-102").read_text()  # one a task, as was told
     _, out, _ = emo("job", "status", "features")
     assert "5: 0 done, 1 running, 4 to do" in " ".join(out.split())  # 4: a task of one part

@@ -82,7 +82,7 @@ def test_arrays_above_the_limit_are_split_and_resume_submits_what_is_missing(emo
     emo("job", "run", slurm / "features", "--part", "0-2,5")
     (slurm / "queue").write_text("101 0 RUNNING\n102 1 PENDING\n7 1 RUNNING\n")
     code, out, err = emo("job", "resume", "features", "--max-parallel", 3)
-    assert (code, "submitted 103 104 105; 2 tasks are in Slurm's queue already" in out) == (0, True)
+    assert (code, "submitted 103 104 105; already in Slurm's queue: 2 tasks" in out) == (0, True)
     assert [call[1:2] + call[3:] for call in calls(slurm)[3:]] == [
         ["--array=3%3", "0"], ["--array=2-3%3", "4"], ["--array=0%3", "8"],
     ]  # fmt: skip
@@ -127,7 +127,7 @@ def test_options_that_an_executor_would_not_heed_are_refused(emo, tmp_path):
     assert emo("extract", "--status", "x", "--resume", "x")[0] == 2
     assert emo("extract", "--plan", "x", "--partition", "y")[0] == 2
     code, _, err = emo("extract", manifest, "--resume", "x", "--backbone", "logmel")
-    assert (code, "own options, not by --backbone, --manifest" in " ".join(err.split())) == (
+    assert (code, "own options; leave out --backbone, MANIFEST" in " ".join(err.split())) == (
         2,
         True,
     )
@@ -147,7 +147,7 @@ def test_local_jobs_can_be_looked_at_and_resumed_too(emo, tmp_path):
     code, out, _ = emo("job", "watch", "features")
     assert "go on with: emo job resume" in out
     code, out, _ = emo("job", "resume", "features")
-    assert "did 2 clips of 1 parts" in out
+    assert "did 2 clips of 1 part;" in out
 
 
 def test_a_damaged_earlier_job_is_no_obstacle(emo, tmp_path):
@@ -156,7 +156,7 @@ def test_a_damaged_earlier_job_is_no_obstacle(emo, tmp_path):
     (tmp_path / "features" / ".jobs" / "0001" / "job.json").write_text('{"format": 99}')
     write_manifest(tmp_path / "m.csv", ["a", "b", "c"])
     code, out, err = emo("extract", manifest, "--backbone", LETTERS)
-    assert (code, "did 1 of 1 clips" in out) == (0, True), err
+    assert (code, "did 1 of 1 clip;" in out) == (0, True), err
 
 
 def forked(manifest, store, part_clips):

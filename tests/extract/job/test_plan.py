@@ -102,7 +102,7 @@ def test_a_changed_clip_stops_or_is_redone_or_kept(job, folder):
     clips = clips_of(3)
     commit(folder, clips, job.root)
     changed = [clips[0], Clip("c1", text="another text"), clips[2]]
-    with pytest.raises(StaleClips, match=r"1 clips .* 'c1'.*--changed redo"):
+    with pytest.raises(StaleClips, match=r"1 clip of .* 'c1'.*--changed redo"):
         make_plan(job, {"letters": folder}, changed, part_clips=8)
     kept = make_plan(job, {"letters": folder}, changed, part_clips=8, redo=Redo(changed="keep"))
     assert not kept.parts

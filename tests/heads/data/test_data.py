@@ -143,7 +143,7 @@ def test_a_clip_with_one_of_two_streams_stays(tmp_path):
     streams = data.splits["train"].batch.streams
     assert streams["fake/a"].lengths[3] > 0
     assert streams["fake/b"].lengths[3] == 0
-    assert data.notes == ("fake/b: absent in 1 clips",)
+    assert data.notes == ("fake/b: absent in 1 clip",)
 
 
 def test_clips_without_label_or_split_are_counted(made):
@@ -155,7 +155,7 @@ def test_clips_without_label_or_split_are_counted(made):
         dataclasses.replace(manifest, clips=tuple(clips)), [store], FitOptions(target="label")
     )
     assert len(data.splits["train"].ids) == 28
-    assert data.notes == ("1 clips have no label: not used", "1 clips (c1) in no split: not used")
+    assert data.notes == ("1 clip without label: not used", "1 clip (c1) in no split: not used")
 
 
 def test_an_unknown_target_names_the_columns(made):

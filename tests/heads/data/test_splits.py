@@ -236,9 +236,9 @@ def test_an_empty_train_split_is_an_error():
 
 def test_a_train_of_which_nothing_can_be_held_out_is_an_error():
     given = ["train"] * 3 + ["test"] * 117
-    with pytest.raises(FitError, match="held out for val: 3 clips are too few; say in the split"):
+    with pytest.raises(FitError, match="held out for val: it has only 3 clips; say in the split"):
         splits_of(LABELS, split=given)
     with pytest.raises(FitError, match="split train has one class, 'anger'"):
         splits_of(["anger"] * 3 + LABELS[3:], split=given)
-    with pytest.raises(FitError, match="held out for test: 3 clips are too few"):
+    with pytest.raises(FitError, match="held out for test: it has only 3 clips"):
         splits_of(LABELS[:3])

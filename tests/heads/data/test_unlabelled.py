@@ -134,7 +134,9 @@ def test_val_is_cut_where_every_turn_has_a_cause(made):
 
 def test_too_few_clips_for_a_val_are_an_error():
     clips = make_manifest(["a"]).clips
-    with pytest.raises(FitError, match="no clip of train can be held out for test: 1 clips"):
+    with pytest.raises(
+        FitError, match="no clip of train can be held out for test: it has only 1 clip"
+    ):
         assign_splits(clips, ["0"], seed=0, are_classes=False)
 
 

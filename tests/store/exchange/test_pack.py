@@ -60,7 +60,7 @@ def test_pack_and_unpack_as_typed_with_labels(folder, tmp_path, emo):
     words = ("--recipe", "toy", "--stream", "audio", "--manifest", "m.csv", "--out", "p.zip")
     code, out, err = emo("store", "pack", "store", *words)
     assert code == 0, err
-    assert "1 clips have no tokens in these streams" in out
+    assert "1 clip without tokens in these streams" in out
     code, out, err = emo("store", "unpack", "p.zip", "there")
     assert code == 0, err
     assert "with labels: there/manifest.csv" in out

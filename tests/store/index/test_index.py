@@ -56,7 +56,7 @@ def filled(commit):
 
 def test_an_index_tells_what_the_parts_tell(store, folder, filled):
     report = make_index(folder, progress=False)
-    assert report.line() == "toy: 3 parts, 5 clips, 1 failures: index-000001.zarr.zip"
+    assert report.line() == "toy: 3 parts, 5 clips, 1 failure: index-000001.zarr.zip"
     assert_told_alike(store)
 
 
@@ -191,7 +191,7 @@ def test_verify_finds_a_damaged_index_and_quarantine_removes_it(store, folder, f
 
 def test_the_command_indexes_all_recipes_or_one(emo, store, filled):
     code, out, _ = emo("store", "index", store.path)
-    assert (code, out) == (0, "toy: 3 parts, 5 clips, 1 failures: index-000001.zarr.zip\n")
+    assert (code, out) == (0, "toy: 3 parts, 5 clips, 1 failure: index-000001.zarr.zip\n")
     code, _, err = emo("store", "index", store.path, "--recipe", "tony")
     assert code == 1
     assert "did you mean 'toy'" in err

@@ -117,7 +117,7 @@ def test_mmsa_reads_padded_arrays_lengths_and_labels(folder, export):
 
 
 def test_mmsa_without_splits_is_refused(export):
-    with pytest.raises(StoreError, match=r"9 clips are in no split.*give --manifest"):
+    with pytest.raises(StoreError, match=r"9 clips in no split.*give --manifest"):
         export("mmsa", cells=None)
 
 

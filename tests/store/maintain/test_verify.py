@@ -22,7 +22,7 @@ def test_a_sound_store_has_no_problems_and_is_counted(store, commit):
     assert report.problems == []
     (recipe,) = report.recipes
     assert (recipe.parts, recipe.clips, recipe.failures, recipe.overlaps) == (3, 3, 1, 1)
-    assert report.table() == "toy: 3 parts, 3 clips, 1 failures, 1 overlaps: ok"
+    assert report.table() == "toy: 3 parts, 3 clips, 1 failure, 1 overlap: ok"
 
 
 def test_numbers_that_are_not_finite_are_found(store, commit, monkeypatch):

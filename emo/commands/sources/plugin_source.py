@@ -11,23 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import emo
 from emo import plugins
-
-
-@dataclass(frozen=True)
-class OptionSource:
-    """One field of a plugin's ``Options``, as its source says."""
-
-    name: str
-    annotation: str
-    """The type as written, such as ``int | None``."""
-    default: Any
-    help: str
-    metavar: str | None
-    """Word for the value in the help; None: by the type."""
+from emo.commands.sources.option_source import FaultySource, OptionSource, read_options
 
 
 @dataclass(frozen=True)
@@ -35,15 +22,27 @@ class PluginSource:
     """The source of one plugin."""
 
     name: str
+    file: str
+    """Path of the file."""
     module: ast.Module
+    """The file's code; empty if it is no Python."""
     plugin: ast.ClassDef | None
     """The plugin's class; None: the file holds no direct subclass of the contract."""
+    fault: str = ""
+    """Why the file cannot be read as Python; empty: it can."""
 
     @property
     def summary(self) -> str:
         """First sentence of the plugin's docstring, or why the plugin cannot be imported."""
+        if self.fault:
+            return f"It cannot be imported: {self.fault}."
         if library := self.missing_library:
             return f"It cannot be imported here: the library {library} is not installed."
+        return self.sentence
+
+    @property
+    def sentence(self) -> str:
+        """First sentence of the plugin's docstring."""
         return first_sentence(ast.get_docstring(self.plugin or self.module) or "")
 
     @cached_property
@@ -64,17 +63,17 @@ class PluginSource:
         value = self._value_of(name)
         return str(value.value) if isinstance(value, ast.Constant) else default
 
-    def options(self) -> list[OptionSource]:
-        """Return the fields of the plugin's ``Options``, a dataclass in the same file."""
-        value = self._value_of("Options")
-        name = value.id if isinstance(value, ast.Name) else ""
-        return [
-            _option(field)
-            for node in self.module.body
-            if isinstance(node, ast.ClassDef) and node.name == name
-            for field in node.body
-            if isinstance(field, ast.AnnAssign)
-        ]
+    def options(self) -> tuple[OptionSource, ...]:
+        """Return the fields of the plugin's ``Options``, a dataclass in the same file.
+
+        Raises:
+            FaultySource: the file or a field is not as the contract says.
+        """
+        if self.fault:
+            raise FaultySource(self.fault)
+        if self.plugin is None:
+            raise FaultySource("expected a public class that inherits directly from the contract")
+        return tuple(read_options(self.module, self.plugin, self._value_of("Options")))
 
     def method(self, name: str) -> ast.FunctionDef | None:
         """Return a method that the plugin's class defines itself."""
@@ -103,17 +102,23 @@ def read_plugins(package: str, contracts: set[str]) -> Iterator[PluginSource]:
 
 def read_plugin(package: str, name: str, contracts: set[str]) -> PluginSource:
     """Read the file of one plugin; see :func:`read_plugins`."""
-    paths = (Path(root, *package.split(".")[1:], f"{name}.py") for root in emo.__path__)
-    path = next(path for path in paths if path.is_file())
-    module = ast.parse(path.read_text(encoding="utf-8"))
+    paths = [Path(root, *package.split(".")[1:], f"{name}.py") for root in emo.__path__]
+    path = next((path for path in paths if path.is_file()), paths[0])
+    module, fault = ast.Module(body=[], type_ignores=[]), ""
+    try:
+        module = ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        fault = f"line {error.lineno}: expected Python code, found: {error.msg}"
+    except (OSError, ValueError) as error:
+        fault = getattr(error, "strerror", None) or str(error)
     found = [
         node
         for node in module.body
         if isinstance(node, ast.ClassDef)
         and not node.name.startswith("_")
-        and contracts & {ast.unparse(base) for base in node.bases}
+        and contracts & {ast.unparse(base).rpartition(".")[2] for base in node.bases}
     ]
-    return PluginSource(name, module, found[0] if found else None)
+    return PluginSource(name, str(path), module, found[0] if found else None, fault)
 
 
 def first_sentence(text: str) -> str:
@@ -128,24 +133,6 @@ def first_sentence(text: str) -> str:
         if paragraph[end] == "." and (not rest or (rest[0] == " " and rest[1:2].isupper())):
             return paragraph[: end + 1]
     return f"{paragraph}." if paragraph else ""
-
-
-def _option(field: ast.AnnAssign) -> OptionSource:
-    """Read ``name: type = field(default=…, metadata={…})``, or ``name: type = literal``."""
-    name = field.target.id if isinstance(field.target, ast.Name) else ""
-    default: ast.expr | None = field.value
-    metadata: dict[str, Any] = {}
-    if isinstance(field.value, ast.Call):
-        words = {keyword.arg: keyword.value for keyword in field.value.keywords}
-        default = words["default"]
-        metadata = ast.literal_eval(words["metadata"]) if "metadata" in words else {}
-    return OptionSource(
-        name,
-        ast.unparse(field.annotation),
-        None if default is None else ast.literal_eval(default),
-        metadata.get("help", ""),
-        metadata.get("metavar"),
-    )
 
 
 def _libraries(module: ast.Module) -> Iterator[str]:
