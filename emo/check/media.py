@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emo.extract.media import Media
 
 LONG_SECONDS = 60.0
-"""Length from which a clip is reported as long."""
+"""Length from which a clip is reported as long, by `emo check` and `emo dataset`."""
 SHORT_SECONDS = 0.1
 """Length below which a clip is reported as short."""
 DAMAGED = "clips with missing or damaged media"

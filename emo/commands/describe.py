@@ -27,11 +27,11 @@ def plugin_text(what: str, name: str) -> str:
 
 
 def _backbone(name: str) -> Iterable[str]:
-    from emo.extract.backbone import BACKBONES, Backbone
+    from emo.extract.backbone import Backbone
     from emo.extract.models.model import Model
     from emo.extract.models.weights import locate_weights
 
-    kind: Any = plugins.load(BACKBONES, name, Backbone)
+    kind: Any = plugins.load(plugins.BACKBONES, name, Backbone)
     options, weights = kind.Options(), "none"
     if issubclass(kind, Model):
         is_here = _tried(lambda: locate_weights(kind.weights(options))) is not None
@@ -71,23 +71,23 @@ def _tried(ask: Callable[[], Any]) -> Any:
 def _head(name: str) -> Iterable[str]:
     from emo.heads.head import Head
 
-    kind: Any = plugins.load("emo.heads.library", name, Head)
+    kind: Any = plugins.load(plugins.HEADS, name, Head)
     yield _title(name, kind)
     yield _options(kind.Options, "options, given as -o NAME=VALUE:")
 
 
 def _executor(name: str) -> Iterable[str]:
-    from emo.extract.executor import EXECUTORS, Executor
+    from emo.extract.executor import Executor
 
-    kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.EXECUTORS, name, Executor)  # type: ignore[type-abstract]
     yield _title(name, kind)
     yield _options(kind.Options, "options of `emo extract` and `emo job resume`:", are_flags=True)
 
 
 def _format(name: str) -> Iterable[str]:
-    from emo.store.exchange.format import FORMATS, Format
+    from emo.store.exchange.format import Format
 
-    kind = plugins.load(FORMATS, name, Format)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.FORMATS, name, Format)  # type: ignore[type-abstract]
     yield _title(name, kind)
     yield format_facts([("is a", f"{kind.extension} file" if kind.extension else "folder")])
     yield _options(kind.ReadOptions, "options of `emo store import`, given as -o NAME=VALUE:")
@@ -96,9 +96,8 @@ def _format(name: str) -> Iterable[str]:
 
 def _dataset(name: str) -> Iterable[str]:
     from emo.datasets.dataset import Dataset
-    from emo.datasets.make import LIBRARY
 
-    kind: Any = plugins.load(LIBRARY, name, Dataset)
+    kind: Any = plugins.load(plugins.DATASETS, name, Dataset)
     card, stated = kind.card, kind.stated(kind.Options())
     counts: Facts = [
         (what, ", ".join(f"{count:,} {part}" for part, count in parts.items()))

@@ -12,9 +12,9 @@ from typing import Annotated, Any, TypeVar
 
 from typer import Option
 
+from emo import plugins
 from emo.commands.plugin_source import OptionSource, PluginSource, read_plugins
 
-EXECUTORS = "emo.extract.executors"  # importing emo.extract.executor takes too long for a help
 _KINDS = {"int": int, "float": float, "str": str, "bool": bool, "tuple[str, ...]": list[str]}
 _METAVARS = {"int": "N", "float": "NUMBER", "str": "TEXT", "bool": "", "tuple[str, ...]": "TEXT"}
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,7 +54,7 @@ def executor_flags() -> dict[str, OptionSource]:
 @cache
 def executors() -> tuple[PluginSource, ...]:
     """Read the source of every executor, sorted by name."""
-    return tuple(read_plugins(EXECUTORS, {"Executor"}))
+    return tuple(read_plugins(plugins.EXECUTORS, {"Executor"}))
 
 
 def executor_help() -> dict[str, tuple[str, list[tuple[str, str]]]]:

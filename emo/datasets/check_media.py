@@ -4,16 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from emo.check.media import probe_all
+from emo.check.media import LONG_SECONDS, probe_all
 from emo.datasets.dataset import Download, Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest import Clip
 from emo.manifest.folder import AUDIO
-
-LONG_SECONDS = 60.0
-"""Length from which a clip is mentioned in a note."""
-MEDIA = ("video", "audio")
+from emo.manifest.make import MEDIA
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,6 @@ from emo.manifest.make import save
 from emo.manifest.rows import TextTable
 from emo.table import format_table
 
-LIBRARY = "emo.datasets.library"
-"""The package of data-set plugins."""
 SHOWN_MISSING = 40
 """Most missing files that the report lists."""
 
@@ -111,7 +109,7 @@ def make_manifest(
             is not as published, a list that cannot be written, or ``out`` exists with another
             content.
     """
-    kind = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.DATASETS, name, Dataset)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, request.options, name)
     tree, stated = list_tree(folder), kind.stated(options)
     download = kind.read(tree, options)

@@ -32,7 +32,7 @@ from emo.errors import EmoError
 
 VERSION = 1
 """Version of the clips; raised when their bytes change."""
-SPLITS = ("train", "train", "train", "train", "val", "test")
+SPEAKER_SPLITS = ("train", "train", "train", "train", "val", "test")
 """Split of each speaker, in order; the demo rotates them."""
 OWN_NAME = re.compile(r"synthetic-s\d-\d+\.mp4")
 """File names of synthetic clips."""
@@ -170,7 +170,7 @@ def _write_manifest(
             text = sentence(clip.generator(seed), clip.text)  # as in render_clip: drawn first
             row = (clip.id, f"clips/{clip.id}.mp4", text, CLASSES[label], SPEAKERS[clip.speaker])
             classes = (CLASSES[shown] for shown in (clip.face, clip.audio, clip.text))
-            table.writerow((*row, SPLITS[clip.speaker], *classes))
+            table.writerow((*row, SPEAKER_SPLITS[clip.speaker], *classes))
     unfinished.replace(path)
     return path
 

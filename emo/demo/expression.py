@@ -41,7 +41,7 @@ TYPICAL = {
 """Class -> its typical expression, after the action units of Ekman and Friesen 1978 (FACS): angry
 4+7+24, happy 6+12+25, sad 1+4+15."""
 
-SCATTER = Expression(0.5, 0.3, 0.06, 0.15, 0.4, 0.3, 0.2, 0.15)
+FACE_SCATTER = Expression(0.5, 0.3, 0.06, 0.15, 0.4, 0.3, 0.2, 0.15)
 """Standard deviation of a clip's expression around that of its class, in the same units."""
 
 
@@ -58,7 +58,7 @@ def act(rng: np.random.Generator, shown: int, seconds: np.ndarray) -> Expression
     """
     neutral, typical = _vector(TYPICAL["neutral"]), _vector(TYPICAL[CLASSES[shown]])
     strength = rng.uniform(0.85, 1.1)
-    apex = neutral + strength * (typical - neutral) + _vector(SCATTER) * rng.normal(size=8)
+    apex = neutral + strength * (typical - neutral) + _vector(FACE_SCATTER) * rng.normal(size=8)
     onset, speed = rng.uniform(0.0, 0.3), rng.uniform(0.15, 0.4)
     rise = 0.3 + 0.7 / (1 + np.exp(-(seconds - onset) / (speed / 4)))
     wave = 0.06 * np.sin(2 * np.pi * (rng.uniform(0.3, 0.8) * seconds + rng.uniform()))

@@ -17,7 +17,7 @@ from emo.predict import predict_file
 from emo.store.store import Store
 from emo.table import format_table
 
-MODALITIES = {
+STREAMS_OF_MODALITY = {
     "face": ("classic/face",),
     "audio": ("classic/audio",),
     "text": ("classic/text",),
@@ -121,7 +121,7 @@ def face_share(store: Store) -> float:
 def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]:
     """Return a table row of scores for each modality, and one for all of them fused."""
     rows: list[dict[str, object]] = []
-    for name, streams in MODALITIES.items():
+    for name, streams in STREAMS_OF_MODALITY.items():
         together = pooled_rotations(
             rotations(manifest, features, FitOptions(head=HEAD, streams=streams))
         )
@@ -132,7 +132,7 @@ def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]
 def _one_run(manifest: Manifest, features: Path, out: Path) -> Sequence[str]:
     """Fit a run with all streams, predict a test clip, and return the lines of both results."""
     run = out / "runs" / "fused"
-    options = FitOptions(head="attention_pool", streams=MODALITIES["fused"], seeds=2)
+    options = FitOptions(head="attention_pool", streams=STREAMS_OF_MODALITY["fused"], seeds=2)
     result = fit_head(manifest, [features], run, options)
     clip = next(clip for clip in manifest.clips if clip.split == "test")
     assert clip.video

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emo.demo.voices import SCATTER, Manner, Voice
+from emo.demo.voices import VOICE_SCATTER, Manner, Voice
 
 SAMPLE_RATE = 16000
 """Samples per second."""
@@ -71,7 +71,7 @@ def speak(rng: np.random.Generator, voice: Voice, shown: Manner, seconds: float)
 def _scattered(rng: np.random.Generator, manner: Manner) -> Manner:
     """Return a manner with random deviations, as one clip of the class has."""
     noise = rng.normal(size=8).clip(-2, 2)
-    values = np.array(list(vars(manner).values())) + noise * list(vars(SCATTER).values())
+    values = np.array(list(vars(manner).values())) + noise * list(vars(VOICE_SCATTER).values())
     pitch, melody, fall, rate, loudness, breath, tension, jitter = map(float, values)
     return Manner(pitch, max(melody, 0.2), fall, max(rate, 2.0), loudness,
                   float(np.clip(breath, 0.02, 0.8)), float(np.clip(tension, 0, 1)),

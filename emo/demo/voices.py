@@ -61,5 +61,5 @@ VOICES = (
 """Voice of each speaker, in order; more similar than real voices, so that a head learns from four
 speakers."""
 
-SCATTER = Manner(0.5, 0.3, 0.6, 0.2, 0.8, 0.03, 0.05, 0.001)
+VOICE_SCATTER = Manner(0.5, 0.3, 0.6, 0.2, 0.8, 0.03, 0.05, 0.001)
 """Standard deviation of a clip's manner around that of its class, in the same units."""

@@ -12,7 +12,7 @@ from emo.manifest.make import save
 from emo.manifest.rows import TextTable, parse_json
 
 PAIRS = "emotion-cause_pairs"
-COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
+DIALOGUE_COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
 _FOREIGN = (ValueError, TypeError, AttributeError)
 
 
@@ -45,7 +45,7 @@ def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
         ]
     if not rows:
         raise ManifestError(f"{', '.join(map(str, parts.values()))}: no conversations")
-    table = {name: [row[name] for row in rows] for name in COLUMNS}
+    table = {name: [row[name] for row in rows] for name in DIALOGUE_COLUMNS}
     return save(TextTable(table, origins), out, base=out.parent)
 
 

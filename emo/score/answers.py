@@ -183,7 +183,7 @@ def check_cells(
 def split_of(cell: str) -> str:
     """Return ``train``, ``val`` or ``test`` for a cell such as ``dev``; unknown words stay."""
     word = cell.strip().lower()
-    return manifest_cells.SPLITS.get(word, word)
+    return manifest_cells.SPLIT_WORDS.get(word, word)
 
 
 def _stray(answers: Answers, gold: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from emo.errors import ManifestError, ScoreError
 from emo.manifest import COLUMNS, read_manifest
+from emo.manifest.conversations import PAIRS
 from emo.manifest.rows import TextTable, rename
 from emo.manifest.tasks import SEPARATOR
 from emo.score.answers import (
@@ -22,7 +23,7 @@ from emo.score.answers import (
     read_table,
     split_of,
 )
-from emo.score.pairs import PAIRS, check_conversations, check_words
+from emo.score.pairs import check_conversations, check_words
 
 _MEDIA = {"video", "audio", "text"}
 

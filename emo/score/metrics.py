@@ -13,14 +13,14 @@ from emo.heads.metrics.numbers import regression_scores
 from emo.manifest.tasks import parts
 from emo.plugins import unknown
 
-Kind = Literal["classes", "labels", "numbers", "pairs", "spans"]
+AnswerKind = Literal["classes", "labels", "numbers", "pairs", "spans"]
 
 
 @dataclass(frozen=True)
 class Metric:
     """A metric: what is computed, and the score by which predictions are ranked."""
 
-    kind: Kind
+    kind: AnswerKind
     """What predictions are: classes, labels (several classes at once), numbers, pairs, or pairs
     with spans of words."""
     headline: str
@@ -110,7 +110,7 @@ def _class_scores(
     numbers = {name: k for k, name in enumerate(names)}
     truth, rows = (np.array([numbers[cell] for cell in cells]) for cells in (gold, predicted))
     counts = metrics.class_counts(truth, rows, len(names))
-    found = {name: float(metric(counts)) for name, metric in metrics.METRICS.items()}
+    found = {name: float(metric(counts)) for name, metric in metrics.CLASS_METRICS.items()}
     if classes:  # a given class counts in the mean, even if it does not occur
         found["macro_f1"] = float(metrics.f1(counts).mean())
     return found

@@ -15,11 +15,10 @@ from emo.heads.runs.files import (
 )
 from emo.manifest import Clip, read_manifest
 from emo.manifest.rows import TextTable, read_rows
+from emo.manifest.tasks import NEUTRAL, NONE, YES
 from emo.plugins import unknown
 from emo.score.answers import split_of
 from emo.score.semeval import EMOTIONS
-
-NEUTRAL, NONE = "neutral", "none"
 
 
 def is_run(path: Path) -> bool:
@@ -137,7 +136,7 @@ def conversations_of(
     for row in rows:
         emotion = row["prediction"]
         if emotion not in (NONE, *EMOTIONS, NEUTRAL):
-            emotion = emotions.get(row["id"], emotion) if emotion == "yes" else emotion
+            emotion = emotions.get(row["id"], emotion) if emotion == YES else emotion
         if emotion in (NONE, NEUTRAL):
             continue
         (conversation, utterance), (_, cause) = numbers[row["id"]], numbers[row["cause_id"]]

@@ -113,7 +113,7 @@ class RecipeFolder:
             if ids is not None and len(ids) == 1:  # the short way, for random access
                 clips, (seen, rows) = self.parts.merged, self._rows
                 if seen is clips and stream in rows:
-                    return rows[stream].one(clips.slots[ids[0]])
+                    return rows[stream].one(clips.ordinals[ids[0]])
         except (KeyError, DamagedIndexError, GoneError):
             pass  # the long way repeats the read or says what is wrong
         return self.parts.ask(lambda clips: self._read(clips, stream, ids, threads))
@@ -130,8 +130,8 @@ class RecipeFolder:
         """
 
         def read(clips: Merged | Indexed) -> Ragged:
-            slots = np.array([clips.slots.get(clip_id, -1) for clip_id in ids], np.int64)
-            return self._stream(clips, stream).many(slots)
+            ordinals = np.array([clips.ordinals.get(clip_id, -1) for clip_id in ids], np.int64)
+            return self._stream(clips, stream).many(ordinals)
 
         return self.parts.ask(read)
 
@@ -145,11 +145,11 @@ class RecipeFolder:
         rows = self._stream(clips, stream)
         if ids is None:
             return rows.many(clips.order, threads=threads)
-        slots = clips.slots
+        ordinals = clips.ordinals
         try:
             if len(ids) == 1:
-                return rows.one(slots[ids[0]])
-            return rows.many(np.array([slots[clip_id] for clip_id in ids], np.int64))
+                return rows.one(ordinals[ids[0]])
+            return rows.many(np.array([ordinals[clip_id] for clip_id in ids], np.int64))
         except KeyError as error:
             raise StoreError(self._unknown_clip(error.args[0])) from None
 

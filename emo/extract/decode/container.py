@@ -15,7 +15,7 @@ from emo.errors import MediaError
 
 # Playlists (hls, dash, concat, image2) are left out: they make FFmpeg open other files and network
 # addresses, chosen by the author of the clip.
-FORMATS = (
+FFMPEG_FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,dv,eac3,f4v,flac,flv,gif,h264,"
     "hevc,ivf,live_flv,m4a,m4v,matroska,mj2,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,mxf,nistsphere,"
     "nut,obu,ogg,rm,tta,vob,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
@@ -61,7 +61,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
 
 def _opened(path: Path) -> InputContainer:
-    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+    options = {"protocol_whitelist": "file", "format_whitelist": FFMPEG_FORMATS}
     try:
         return av.open(str(path), options=options)
     except UnicodeDecodeError:  # tags in another encoding; PyAV 19 needs no metadata_errors

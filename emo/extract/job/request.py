@@ -7,7 +7,7 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import EmoError, OptionError, WeightsError
-from emo.extract.backbone import BACKBONES, Backbone, recipe_options
+from emo.extract.backbone import Backbone, recipe_options
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 from emo.store.recipe import IMPORTED, Recipe
@@ -36,7 +36,7 @@ class Request:
         Raises:
             OptionError: this machine's weights or version would make other numbers than planned.
         """
-        kind = plugins.load(BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
+        kind = plugins.load(plugins.BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
         options = kind.Options(**self.options)
         if differences := self.recipe.differences(kind.recipe(options)):
             raise OptionError(
@@ -118,7 +118,7 @@ def requests_from_words(
 
 
 def _option_names(plugin: str) -> set[str]:
-    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     return {field.name for field in fields(kind.Options)}
 
 
@@ -133,7 +133,7 @@ def make_request(
         pairs: option name -> value as text.
         manifest: for options that depend on the clips; None: these stay unset.
     """
-    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, pairs, name)
     if manifest is not None:
         options = kind.fill(options, manifest)
@@ -167,7 +167,7 @@ def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) 
             "cannot compute it for other clips. Import their features, too, and name that store "
             "with --features"
         )
-    kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
     given: Any = plugins.parse_options(kind.Options, given_options, name)
     kept, told = recipe_options(given), asdict(given)
     for option in given_options:
@@ -200,7 +200,7 @@ def _plugin_and_name(word: str) -> tuple[str, str]:
     before, colon, after = word.partition(":")
     if not colon:
         return word, word
-    if before in plugins.available(BACKBONES):
+    if before in plugins.available(plugins.BACKBONES):
         return before, after
     return word, after.lower()
 

@@ -19,7 +19,7 @@ from emo.extract.backbone import Prepared
 from emo.extract.worker.meter import StageMeter
 from emo.extract.worker.units import WorkUnit
 
-MOST_BYTES = 2 * 2**30
+MOST_QUEUED = 2 * 2**30
 """Most bytes of prepared clips in the queue, unless it holds a single clip."""
 
 
@@ -81,7 +81,7 @@ class Pipeline:
     """Threads that decode and prepare, and the queues of the parts they work on."""
 
     def __init__(
-        self, threads: int, most_units: int, meter: StageMeter, *, most_bytes: int = MOST_BYTES
+        self, threads: int, most_units: int, meter: StageMeter, *, most_bytes: int = MOST_QUEUED
     ) -> None:
         """Start the threads.
 
@@ -89,7 +89,7 @@ class Pipeline:
             threads: number of threads; each works on one clip (or several of one file) at a time.
             most_units: most units in progress and ready together.
             meter: counts how many units wait.
-            most_bytes: most bytes of prepared units, see :data:`MOST_BYTES`.
+            most_bytes: most bytes of prepared units, see :data:`MOST_QUEUED`.
         """
         self.threads, self.most_units = threads, most_units
         self.most_bytes, self.meter = most_bytes, meter

@@ -18,8 +18,7 @@ from emo.heads.data.groups import (
     unknown_speakers,
 )
 from emo.manifest import Clip
-
-SPLITS = ("train", "val", "test")
+from emo.manifest.cells import SPLITS
 
 
 @dataclass(frozen=True, eq=False)

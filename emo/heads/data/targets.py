@@ -9,13 +9,10 @@ import numpy as np
 
 from emo.errors import FitError, OptionError
 from emo.heads.labels import Task, Width
-from emo.manifest.tasks import NONE, number_advice, number_in, parts
+from emo.manifest.tasks import NEUTRAL, NONE, YES, number_advice, number_in, parts
 
 TASKS: tuple[Task, ...] = get_args(Task)
 """All tasks."""
-NEUTRAL, YES = "neutral", "yes"
-"""Words of pair targets: the emotion whose pairs are ignored; the class of pairs in cells that name
-no emotion. Class 0, no pair, is ``NONE``."""
 
 
 @dataclass(frozen=True)

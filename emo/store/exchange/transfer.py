@@ -12,7 +12,7 @@ from emo.errors import StoreError
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
-from emo.store.exchange.format import FORMATS, Format
+from emo.store.exchange.format import Format
 from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
 from emo.store.recipe import IMPORTED
 from emo.store.recipe_folder import RecipeFolder
@@ -193,7 +193,7 @@ def lost_lines(contents: Contents, folder: RecipeFolder) -> list[str]:
 
 def _format(name: str, options: Sequence[str], *, writes: bool) -> tuple[Format, Any]:
     """Return an instance of a format and its parsed options."""
-    kind = plugins.load(FORMATS, name, Format)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.FORMATS, name, Format)  # type: ignore[type-abstract]
     pairs = plugins.split_options(options, [name])[name]
     return kind(), plugins.parse_options(
         kind.WriteOptions if writes else kind.ReadOptions, pairs, name
