@@ -8,7 +8,8 @@ import pytest
 
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.metrics.measures import bootstrap, interval_of
+from emo.heads.metrics.classes import interval_of
+from emo.heads.metrics.measures import bootstrap
 from emo.heads.metrics.numbers import regression_scores
 from emo.heads.runs.compare import compare_runs
 from tests.make_batches import make_manifest, make_store
