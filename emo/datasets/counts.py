@@ -7,9 +7,9 @@ from emo.datasets.dataset import Row, Stated
 from emo.manifest.cells import SPLITS
 
 BY_SPLIT = ("clips", "dialogues", "speakers", "pairs")
-"""What is counted by split; everything else is a column, counted by class."""
+"""Names of counts that are made by split; every other name is a column, counted by class."""
 MOST_VALUES = 20
-"""A column with more values is shown only if the authors count its classes."""
+"""Most values of a column that is shown although the authors do not count its classes."""
 
 
 def comparison(rows: Sequence[Row], stated: Stated) -> list[dict[str, object]]:

@@ -23,9 +23,9 @@ STREAMS_OF_MODALITY = {
     "text": ("classic/text",),
     "fused": ("classic/face", "classic/audio", "classic/text"),
 }
-"""Row of the table -> the streams that it uses."""
+"""Name of a row in the demo's table -> streams that the head of the row reads."""
 HEAD = "linear"
-"""The head of the table."""
+"""Name of the head that the demo fits."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rotation:
     labels: list[str]
     predictions: list[str]
     seconds: float
-    """Time of fitting."""
+    """Seconds that fitting took."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -71,7 +71,7 @@ def rotations(manifest: Manifest, features: Path, options: FitOptions) -> list[R
 
 
 def pooled_rotations(rounds: Sequence[Rotation]) -> Rotation:
-    """Return the predictions of all rounds together."""
+    """Return the predictions of all rotations, one held-out speaker each, as one."""
     return Rotation(
         [label for one in rounds for label in one.labels],
         [prediction for one in rounds for prediction in one.predictions],
@@ -130,7 +130,7 @@ def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]
 
 
 def _one_run(manifest: Manifest, features: Path, out: Path) -> Sequence[str]:
-    """Fit a run with all streams, predict a test clip, and return the lines of both results."""
+    """Fit a run with all streams, predict a test clip, and return the lines of the two results."""
     run = out / "runs" / "fused"
     options = FitOptions(head="attention_pool", streams=STREAMS_OF_MODALITY["fused"], seeds=2)
     result = fit_head(manifest, [features], run, options)

@@ -55,11 +55,11 @@ def sentence(rng: np.random.Generator, shown: int) -> str:
 def _words_for(
     rng: np.random.Generator, pools: Mapping[str, tuple[str, ...]], shown: int
 ) -> tuple[str, ...]:
-    """Return the words of the shown class, or rarely of any class."""
+    """Return the texts to choose from for one blank: of the shown class, or rarely of any class."""
     typical = rng.random() < TYPICAL_SHARE
     return pools[CLASSES[shown if typical else int(rng.integers(len(CLASSES)))]]
 
 
 def _pick(rng: np.random.Generator, pool: tuple[str, ...]) -> str:
-    """Return a random text of the pool."""
+    """Return a random one of several texts."""
     return pool[int(rng.integers(len(pool)))]

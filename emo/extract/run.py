@@ -78,7 +78,7 @@ class ExtractReport:
     forecast_bytes: float
     """Expected size of the missing tokens in bytes."""
     store: Location
-    """The store."""
+    """Location of the store."""
     folder: JobFolder | None = None
     """The job folder; None: nothing was missing, or it was a dry run that writes nothing."""
 

@@ -32,7 +32,7 @@ class Answers:
     """The cells of one column of predictions or labels, by clip."""
 
     path: Path
-    """The file."""
+    """Path of the file of predictions."""
     cells: dict[str, str]
     """Clip id -> cell."""
     origins: dict[str, str]

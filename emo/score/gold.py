@@ -33,7 +33,7 @@ class Gold:
     """Gold labels: either cells by clip, or conversations."""
 
     path: Path
-    """The file."""
+    """Path of the file of gold labels."""
     cells: Mapping[str, str]
     """Clip id -> label; clips without a label are left out. Empty for conversations."""
     column: str | None = None

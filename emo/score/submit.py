@@ -24,7 +24,7 @@ class Submission:
     """Result of writing a submission."""
 
     path: Path
-    """The file."""
+    """Path of the file that was written."""
     conversations: int
     pairs: int
 

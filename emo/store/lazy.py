@@ -7,7 +7,7 @@ from emo.store.part.reader import Part
 
 
 class LazyParts(Sequence[Part]):
-    """Parts by index; each is opened when it is first used."""
+    """Sequence of parts, of which each is opened when it is first used."""
 
     def __init__(self, names: Sequence[str], open_part: Callable[[str], Part]) -> None:
         """Take the file names of the parts, and the function that opens a part by its name."""

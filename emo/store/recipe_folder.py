@@ -21,7 +21,8 @@ from emo.store.recipe import RECIPE_FILE, Recipe
 from emo.store.recipe_parts import RecipeParts
 
 _NEAR_IDS = 1000
-"""Ids among which a similar one is looked for in errors; among a million it would take a minute."""
+"""Largest number of ids among which an error message looks for a similar one; among a million that
+would take a minute."""
 
 
 class RecipeFolder:
@@ -65,12 +66,13 @@ class RecipeFolder:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Clip id, also of failed clips -> hash of its source files, from the winning entry."""
+        """Clip id, also of failed clips -> hash of the clip's row and source files, from the
+        winning entry."""
         return self.parts.ask(lambda clips: clips.sources)
 
     @property
     def attempts(self) -> dict[str, int]:
-        """Clip id -> number of its latest attempt; 0 is the first."""
+        """Clip id -> number of the latest attempt at the clip; 0 is the first."""
         return self.parts.ask(lambda clips: clips.attempts)
 
     @property
@@ -154,7 +156,7 @@ class RecipeFolder:
             raise StoreError(self._unknown_clip(error.args[0])) from None
 
     def _stream(self, clips: Merged | Indexed, stream: str) -> StreamRows:
-        """Return the reader of one stream; it is kept until the clips change."""
+        """Return the reader of one stream, the same one until the clips of the recipe change."""
         seen, readers = self._rows
         if seen is not clips:
             readers = {}

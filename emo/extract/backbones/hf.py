@@ -116,10 +116,10 @@ class HF(Model):
 
     @classmethod
     def tokens(cls, options: HFOptions, seconds: float) -> dict[str, float]:
-        """Return a guess of T.
+        """Return the expected number of tokens T of a clip.
 
-        It assumes 20 tokens per text, 50 per second of sound, 1,500 per video window and 200 per
-        picture.
+        The number assumes 20 tokens per text, 50 per second of sound, 1,500 per video window and
+        200 per picture.
         """
         config = _config(options)
         kind = kind_of(options.input, config)

@@ -27,9 +27,9 @@ class OpenFile:
     """A media file that was read to its end, and its bytes."""
 
     path: Path
-    """The file."""
+    """Path of the media file."""
     handle: BinaryIO
-    """The open file."""
+    """Handle of the media file, open for reading."""
     container: InputContainer
     """The file as FFmpeg opened it."""
     stream: Any

@@ -28,7 +28,7 @@ class Request:
     options: dict[str, Any]
     """Options of the backbone as JSON values, including defaults."""
     recipe: Recipe
-    """Streams and fingerprint, as planned."""
+    """Recipe of the tokens: streams, options and weights when the job was planned."""
 
     def load(self, device: str) -> Backbone:
         """Load the backbone on ``device``.
@@ -48,14 +48,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs besides the clips of its parts."""
+    """A job: the backbones, the store, the device and the limits that all its workers use."""
 
     root: Path
     """Folder that the clips' paths are relative to."""
     store: Location
-    """The store that it writes to."""
+    """Location of the store that the job writes to."""
     requests: tuple[Request, ...]
-    """The backbones."""
+    """Backbones of the job, each with its options."""
     device: str = "cpu"
     """Device of the models: ``cpu``, ``cuda``, ``cuda:0`` or ``auto``."""
     batch_clips: int | None = None

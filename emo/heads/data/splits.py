@@ -28,7 +28,7 @@ class Splits:
     rows: dict[str, np.ndarray]
     """Rows of each split in rising order, int64 (clips,); train, val, test; no split is empty."""
     notes: tuple[str, ...]
-    """How each split that the manifest lacks was made."""
+    """Notes on how each split that the manifest lacks was made."""
     is_fold: bool = False
     """Whether ``test`` is one fold of a cross-validation: it may lack labels and classes, because
     all folds are scored together."""
@@ -193,7 +193,7 @@ def _cut(
 
 
 def _sharing(name: str, trained: Sequence[Clip], is_held_out: np.ndarray) -> str:
-    """Return what a split that is cut from train shares with the rest of it; "" for nothing."""
+    """Return what a split that is cut from train shares with the rest of train; "" for nothing."""
     found = shared(trained, is_held_out)
     return f"{name} shares {found} with train" if found else ""
 

@@ -22,7 +22,8 @@ from emo.store.backend.object_facts import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
 
 PUT_TRIES = 5
-"""How often a PUT is tried that is refused as existing although there is no object."""
+"""Number of times that a PUT is tried when the server refuses it as existing although there is no
+object."""
 
 
 class Bucket:
@@ -124,7 +125,7 @@ class Bucket:
         self._is_checked = True
 
     def _put(self, key: str, data: memoryview) -> bool:
-        """Send a PUT on the condition that the name is free; return whether it was."""
+        """Send a PUT on the condition that the name is free; return whether the name was free."""
         self._known.pop(key, None)
         for _ in range(PUT_TRIES):
             with self._as_store_errors(key):

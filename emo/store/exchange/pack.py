@@ -46,16 +46,16 @@ class PackReport:
     """Result of packing or unpacking."""
 
     out: Path
-    """The pack, or the folder that it was unpacked into."""
+    """Path of the pack, or of the folder into which a pack was unpacked."""
     clips: int
     files: int
-    """Number of files in the pack, without its list of checksums."""
+    """Number of files in the pack, the list of checksums not counted."""
     size_bytes: int
     """Size of the pack."""
     sha256: str
     """SHA-256 of the pack."""
     lines: tuple[str, ...] = ()
-    """Further lines for people."""
+    """Lines for people, besides the numbers."""
 
     def table(self) -> str:
         """Return the result as text for people."""
@@ -142,7 +142,7 @@ def _chosen(
     streams: Sequence[str],
     cells: Mapping[str, Mapping[str, str]] | None,
 ) -> list[tuple[RecipeFolder, Contents]]:
-    """Return each recipe's folder and the clips to pack, with the streams that it has.
+    """Return the folder, the clips and the streams to pack of each chosen recipe.
 
     Raises:
         StoreError: an unknown stream, or a recipe that has none of the wanted streams.
@@ -215,7 +215,7 @@ def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
 
 
 def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
-    """Return why a member does not belong into a pack; None: it does."""
+    """Return why a member does not belong into a pack; None: the member is right."""
     name = info.filename
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
         return "has an absolute path"

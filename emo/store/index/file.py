@@ -47,7 +47,8 @@ class MappedColumns:
         return self._checked(name, 0, None)
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Return the rows of a column from ``start`` to before ``stop``; verify their chunks."""
+        """Return rows ``start`` to before ``stop`` of a column, after verifying the chunks that
+        hold them."""
         return self._checked(name, start, stop)
 
     def _checked(self, name: str, start: int, stop: int | None) -> np.ndarray:
@@ -62,7 +63,7 @@ class MappedColumns:
         return rows if name == "parts" else rows[:, 0]
 
     def _fetch(self, name: str, start: int, stop: int) -> None:
-        """Let the system read just the chunks of these rows, not megabytes around each of them."""
+        """Tell the system to read the chunks of some rows only, not megabytes around each chunk."""
         layout, whole = self._part.layout(name), self._part.mapped()
         if _RANDOM is None or layout.start is None or layout.is_trusted or start >= stop:
             return
@@ -103,7 +104,7 @@ def index_paths(folder: Location) -> list[Location]:
 
 
 def remove(paths: list[Location]) -> None:
-    """Delete files, as far as the system allows it (Windows keeps files that are mapped)."""
+    """Delete old index files, as far as the system allows it (Windows keeps mapped files)."""
     for path in paths:
         try:
             path.unlink()

@@ -33,7 +33,7 @@ class Ordinals(Mapping[str, int]):
     """Clip id -> ordinal of its tokens; after many lookups a dict of all clips is built."""
 
     def __init__(self, indexed: "Indexed") -> None:
-        """Take the clips of the index."""
+        """Take the clips that an index lists."""
         self._indexed, self._lookups = indexed, 0
         self._dict: dict[str, int] | None = None
 
@@ -129,7 +129,7 @@ class Indexed:
 
     @cached_property
     def order(self) -> np.ndarray:
-        """int64 (N,): the ordinals of :attr:`ids`."""
+        """int64 (N,): ordinal of each clip of :attr:`ids`."""
         stops = np.cumsum(self.counts)
         ranges = [
             np.arange(stops[k] - self.counts[k], stops[k])
@@ -153,7 +153,7 @@ class Indexed:
 
     @cached_property
     def attempts(self) -> dict[str, int]:
-        """Clip id -> number of its latest attempt; 0 is the first."""
+        """Clip id -> number of the latest attempt at the clip; 0 is the first."""
         ids = [*strings_of(self._columns, "id"), *strings_of(self._columns, "failed")]
         attempts = np.concatenate(
             [

@@ -26,14 +26,15 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True)
 class Entry:
-    """One clip in one part."""
+    """Entry of one clip in one part, finished or failed."""
 
     part: int
     """Index of the part; parts are in order of their file names."""
     attempt: int
-    """How often the part's clips were done again; 0: the first time."""
+    """Number of this attempt at the part's clips: 0 for the first time, K for the K-th time again.
+    """
     source: str
-    """Hash of the clip's source files."""
+    """Hash of the clip's row and source files."""
     ordinal: int | None
     """Number of the finished clip, from 0, counted through all parts; None: a failure."""
 
@@ -94,7 +95,7 @@ class Merged:
 
     @cached_property
     def order(self) -> np.ndarray:
-        """int64 (N,): the ordinals of :attr:`ids`."""
+        """int64 (N,): ordinal of each clip of :attr:`ids`."""
         if len(self.ordinals) == len(self._finished):
             return np.arange(len(self._finished))
         return np.fromiter((self.ordinals[clip_id] for clip_id in self.ids), np.int64)
@@ -107,12 +108,13 @@ class Merged:
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """Clip id, also of failed clips -> hash of its source files, from the winning entry."""
+        """Clip id, also of failed clips -> hash of the clip's row and source files, from the
+        winning entry."""
         return self._over([part.sources for part in self.parts])
 
     @cached_property
     def attempts(self) -> dict[str, int]:
-        """Clip id -> number of its latest attempt; 0 is the first."""
+        """Clip id -> number of the latest attempt at the clip; 0 is the first."""
         merged: dict[str, int] = {}
         for part in sorted(self.parts, key=lambda part: part.attempt):
             merged.update(dict.fromkeys(chain(part.clip_ids, part.failures), part.attempt))
@@ -125,7 +127,7 @@ class Merged:
 
     @cached_property
     def notes(self) -> dict[str, dict[str, float]]:
-        """Clip id -> name -> number kept beside its tokens."""
+        """Clip id -> name of a note -> number that is kept beside the clip's tokens."""
         return self._over([part.notes for part in self.parts])
 
     def _wins(self, ordinal: int, clip_id: str) -> bool:

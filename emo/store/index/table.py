@@ -49,11 +49,11 @@ class HeldColumns:
     """Column name -> array (n,); ``parts`` is (P, 5)."""
 
     def whole(self, name: str) -> np.ndarray:
-        """Return a column."""
+        """Return the array of a column by the column's name."""
         return self.arrays[name]
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Return the rows of a column from ``start`` to before ``stop``."""
+        """Return the rows of a column, given by its name, from ``start`` to before ``stop``."""
         return self.arrays[name][start:stop]
 
 
