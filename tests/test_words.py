@@ -94,6 +94,18 @@ def test_docstrings_can_be_read_alone(file):
     assert not found, "\n".join(found)
 
 
+COMMANDS = [file for file in FILES if file.parts[-2] == "commands" or file.name == "cli.py"]
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.name)
+def test_help_says_dialogue_and_gold(file):
+    """These are the glossary's words, not ``conversation`` and ``truth``."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found = re.search(r"\b(conversations?|(ground )?truth)\b", node.value, re.IGNORECASE)
+            assert not found, f"{file.name}:{node.lineno}: {found[0]!r}; see docs/glossary.md"
+
+
 @pytest.mark.parametrize(
     "opening",
     ["Likewise for a folder.", "It runs.", "the same.", "(The same as above.)", "``its`` name"],

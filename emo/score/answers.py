@@ -21,7 +21,7 @@ GOLDS = (
     "class", "answer", "score",
 )  # fmt: skip
 """Names by which the column of gold labels is found, tried in this order."""
-TRUTHS = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answer")
+GOLD_ONLY = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answer")
 """The names in ``GOLDS`` that say nothing about which target the labels are of."""
 ALL = "all"
 """Value of ``--split`` for all clips."""

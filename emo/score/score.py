@@ -87,7 +87,7 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
             one.name,
         ),
     )
-    unit = "conversations" if gold.conversations else "clips"
+    unit = "dialogues" if gold.conversations else "clips"
     count = len(gold.conversations) or len(gold.cells)
     return ScoreReport(
         name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked),

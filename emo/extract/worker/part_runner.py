@@ -100,7 +100,7 @@ class _PartRunner:
         return self._current is not None and not self._is_stopping()
 
     def run_current(self) -> Iterator[PartReport | PartDone]:
-        """Run the current part: whole, or in groups of clips if deaths are in the part's journal."""
+        """Run the current part: whole, or in groups of clips if the part's journal has deaths."""
         assert self._current is not None
         number, journal = self._current.number, self._folder.journal(self._current.number)
         if self._current.started or not journal.path.exists():

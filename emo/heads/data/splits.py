@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from emo.errors import FitError
+from emo.errors import FitError, listed
 from emo.heads.data.groups import (
     CUT_SHARE,
     FEWEST_GROUPS,
@@ -131,7 +131,7 @@ def check_classes(
             )
             raise FitError(
                 f"label {label!r} ({found[label]} clips of {name}) does not occur in train, "
-                f"which has: {', '.join(sorted(counts['train']))}. {mend}"
+                f"which has: {listed(sorted(counts['train']))}. {mend}"
             )
 
 
