@@ -23,7 +23,8 @@ class StreamSpec:
     dim: int
     """Length of one token, D."""
     dtype: str = "float16"
-    """Dtype in the store: ``float16``, ``float32``, ``uint8`` …"""
+    """Dtype in the store: ``float16`` unless said, which holds values up to 65,504; ``float32``,
+    ``uint8`` …"""
     level: str = "frame"
     """What one token describes: ``frame``, ``window``, ``word``, ``clip`` …"""
     kind: Literal["dense", "sparse", "image"] = "dense"
