@@ -178,7 +178,11 @@ def part_of_ordinal(ordinal: int, firsts: np.ndarray) -> tuple[int, int]:
 
 
 def choose(entries: Sequence[Entry]) -> Entry:
-    """Return the winning entry of a clip, by the rule in the docstring of this file."""
+    """Return the winning entry of a clip.
+
+    The source with the highest attempt counts; among its entries tokens win over a failure, then
+    the higher attempt, then the part whose file name comes first.
+    """
     newest: dict[str, int] = {}
     for entry in entries:
         newest[entry.source] = max(entry.attempt, newest.get(entry.source, 0))
