@@ -14,7 +14,7 @@ from large_clips import large_clips
 from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
 from emo import plugins
-from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.backbone import Backbone
 from emo.extract.backbones.vggface import CHECKPOINT, VggFace
 from emo.extract.faces.detector import FaceDetector
 from emo.extract.job.plan import make_plan
@@ -88,7 +88,7 @@ def make_setup(folder: Path, media: Path | None, most_clips: int, frames: int) -
 
 
 def ask_of(plugin: str, options: dict[str, Any]) -> Request:
-    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     whole = kind.Options(**options)
     return Request(plugin, plugin, asdict(whole), kind.recipe(whole))
 
@@ -97,7 +97,7 @@ def four_backbones() -> list[Backbone]:
     """With tiny weights: what is measured of them is decoding and preparing."""
     found = []
     for name in FOUR:
-        kind = plugins.load(BACKBONES, name, Backbone)  # type: ignore[type-abstract]
+        kind = plugins.load(plugins.BACKBONES, name, Backbone)  # type: ignore[type-abstract]
         options: Any = kind.write_tiny(Path(tempfile.mkdtemp(prefix="emo-bench-")))  # type: ignore[attr-defined]
         found.append(kind.load(replace(options, **_frames(options)), device="cpu"))
     return found

@@ -15,7 +15,7 @@ from heads_workload import Workload, make_workload
 from emo import plugins
 from emo.heads.data.data import Data, read_data
 from emo.heads.fitting.threads import has_small_steps, torch_threads
-from emo.heads.head import LIBRARY, Head
+from emo.heads.head import Head
 from emo.heads.metrics.classes import confusion, weighted_f1
 from emo.heads.options import FitOptions
 from emo.heads.training.inference import logits_of
@@ -108,7 +108,7 @@ def test_f1(data: Data, workload: Workload, predicted: np.ndarray) -> float:
 
 
 def builder(options: FitOptions, data: Data) -> Callable[[], Head]:
-    kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.HEADS, options.head, Head)  # type: ignore[type-abstract]
     own = plugins.parse_options(kind.Options, options.head_options, options.head)
     return lambda: kind(data.dims, data.widths, options=own)
 

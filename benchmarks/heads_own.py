@@ -16,7 +16,7 @@ from store import Figure, figure
 from emo import plugins
 from emo.heads.data.data import Data, read_data
 from emo.heads.fitting.fit import fit_head
-from emo.heads.head import LIBRARY, Head
+from emo.heads.head import Head
 from emo.heads.library.linear import LinearHead
 from emo.heads.options import FitOptions
 from emo.heads.training.loop import Outcome
@@ -76,7 +76,7 @@ def epoch_of(
     **more: float,
 ) -> Figure:  # fmt: skip
     """Seconds of an epoch with its validation, scaled to all clips of M."""
-    kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.HEADS, options.head, Head)  # type: ignore[type-abstract]
     is_whole = workload is bench.whole
     data = bench.data if is_whole else read_data(
         workload.manifest, [workload.features], options, unit=kind.unit

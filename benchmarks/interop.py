@@ -20,7 +20,7 @@ import numpy as np
 from emo import plugins
 from emo.store import PartWriter, Recipe, Store, StreamSpec
 from emo.store.backend.atomic import content_hash
-from emo.store.exchange.format import FORMATS, Format
+from emo.store.exchange.format import Format
 from emo.store.exchange.pack import pack, unpack
 from emo.store.exchange.transfer import export_file, import_file
 from emo.store.recipe_folder import RecipeFolder
@@ -44,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         folder = make_store(Path(scratch), clips=200 if options.quick else 2000)
         cells = {k: {"split": "train", "label": "joy", "text": "hi"} for k in folder.ids}
-        for name in plugins.available(FORMATS):
+        for name in plugins.available(plugins.FORMATS):
             print(json.dumps(measure(name, folder, cells, Path(scratch))), flush=True)
         print(json.dumps(measure_pack(folder, Path(scratch))), flush=True)
 
@@ -72,7 +72,7 @@ def measure(
 ) -> dict[str, object]:
     """One format in both directions."""
     out, store = scratch / f"out-{name}", scratch / f"back-{name}"
-    is_pickle = plugins.load(FORMATS, name, Format).is_pickle  # type: ignore[type-abstract]
+    is_pickle = plugins.load(plugins.FORMATS, name, Format).is_pickle  # type: ignore[type-abstract]
     out_seconds = timed(lambda: export_file(name, folder.path.parent, out, cells=cells))
     in_seconds = timed(
         lambda: import_file(name, out, store, recipe="bench", allow_pickle=is_pickle)

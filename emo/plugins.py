@@ -19,8 +19,18 @@ from typing import Any, TypeVar
 import emo
 from emo.errors import OptionError, PluginError
 
-T = TypeVar("T")
-V = TypeVar("V")
+BACKBONES = "emo.extract.backbones"
+"""Package of the backbones that come with `emo`; each file is one plugin."""
+DATASETS = "emo.datasets.library"
+"""Package of the data sets whose downloads `emo dataset` knows."""
+EXECUTORS = "emo.extract.executors"
+"""Package of the executors, which run the workers of a job."""
+FORMATS = "emo.store.interop"
+"""Package of the formats that `emo store import` and `emo store export` know."""
+HEADS = "emo.heads.library"
+"""Package of the heads that `emo fit-head` can train."""
+_T = TypeVar("_T")
+_V = TypeVar("_V")
 SHOWN_NAMES = 20
 """Most names that an error message lists."""
 
@@ -41,7 +51,7 @@ def available(package: str) -> list[str]:
     return sorted({file.stem for file in files if not file.stem.startswith("_")})
 
 
-def load(package: str, name: str, contract: type[T]) -> type[T]:
+def load(package: str, name: str, contract: type[_T]) -> type[_T]:
     """Import a plugin and return its class.
 
     Args:
@@ -77,7 +87,7 @@ def load(package: str, name: str, contract: type[T]) -> type[T]:
     return found[0]
 
 
-def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
+def parse_options(options: type[_T], pairs: Mapping[str, str], owner: str) -> _T:
     """Build an instance of the dataclass ``options`` from text values.
 
     Args:
@@ -101,7 +111,7 @@ def parse_options(options: type[T], pairs: Mapping[str, str], owner: str) -> T:
         raise OptionError(f"{owner}: {error}") from error
 
 
-def current_names(options: type, values: Mapping[str, V]) -> dict[str, V]:
+def current_names(options: type, values: Mapping[str, _V]) -> dict[str, _V]:
     """Return ``values`` with names from earlier versions replaced by the current field names.
 
     A renamed field keeps its old name in its metadata: ``field(metadata={"was": "places"})``.

@@ -36,7 +36,7 @@ class Prediction:
     absent: dict[str, str]
     """Stream that the clip lacks -> reason."""
     others: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Other target of the run (without pair targets) -> class -> probability."""
+    """Each further target of the run, except pair targets -> class -> probability."""
 
     def table(self) -> str:
         """Return a text table, classes from the most to the least probable."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from emo import plugins
-from emo.heads.head import LIBRARY, Batch, Head
+from emo.heads.head import Batch, Head
 from emo.manifest import Clip, Manifest
 from emo.ragged import Ragged, offsets_of
 from emo.store.part.writer import PartWriter
@@ -50,7 +50,7 @@ def make_batch(
 
 def in_dialogues(batch: Batch, name: str = "dialogue_bilstm") -> Batch:
     """Dialogues of three turns, and the last of what is left, if the head reads them."""
-    if plugins.load(LIBRARY, name, Head).unit == "clip":
+    if plugins.load(plugins.HEADS, name, Head).unit == "clip":
         return batch
     turns = torch.full((-(-len(batch) // 3), 3), -1)
     turns.view(-1)[: len(batch)] = torch.arange(len(batch))
@@ -59,7 +59,7 @@ def in_dialogues(batch: Batch, name: str = "dialogue_bilstm") -> Batch:
 
 def make_head(name: str, batch: Batch, *, seed: int = 0, **options: object) -> Head:
     """A head of the library for the batch's streams, in eval mode, with no weight left at 0."""
-    kind = plugins.load(LIBRARY, name, Head)
+    kind = plugins.load(plugins.HEADS, name, Head)
     dims = {stream: tokens.width for stream, tokens in batch.streams.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -141,13 +141,13 @@ def test_sound_that_is_of_no_use_is_warned_about(tmp_path):
     report = check(manifest)
     named = {f.name: [text.split(" (")[0] for text in f.found] for f in report.findings if f.found}
     assert named == {
-        "clips with missing or damaged media": ["cut"],
+        "clips whose file is cut": ["cut"],
         "clips with silent sound": ["silent"],
         "clips whose channels cancel out": ["opposite"],
         "clips with sound beyond full scale": ["loud"],
     }
     table = report.table()
-    assert "cut (the audio ends at 1.25 s of 2.00 s)" in table
+    assert "cut (the file is cut: the audio ends at 1.25 s of 2.00 s)" in table
     assert "loud (peak 1.2 times full scale, " in table
     assert "dB quieter; choose one in the column audio_channel)" in table
     assert found(check(manifest, fast=True)) == {}
@@ -327,7 +327,7 @@ def test_a_line_shows_five_examples_and_the_whole_count(rows):
         ("10_check/numbers.csv", {}),
         ("10_check/classes28.csv", {"classes of label that train lacks": ("error", 1)}),
         ("04_number_cells/m.csv", {"cells of label that are no number": ("error", 8)}),
-        ("04_number_cells/comma.csv", {}),
+        ("04_number_cells/comma.csv", {}),  # decimal commas are numbers
     ],
 )
 def test_tables_of_strangers_have_the_errors_that_fit_head_has(name, expected):

@@ -16,9 +16,8 @@ from emo.cli import app
 from emo.commands.describe import plugin_text
 from emo.commands.listing import PACKAGES, needs_of, plugin_table
 from emo.commands.sources.plugin_source import first_sentence, read_plugin, read_plugins
-from emo.datasets.make import LIBRARY
 from emo.errors import EmoError, PluginError
-from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.backbone import Backbone
 from emo.extract.executor import Executor
 from emo.heads.head import Head
 from emo.heads.presets import PRESETS
@@ -29,7 +28,7 @@ CONTRACTS = {"backbones": Backbone, "heads": Head, "executors": Executor, "forma
 WHATS = [*PACKAGES, "datasets", "presets", "metrics"]
 EVERY = [(what, name) for what, (package, _) in PACKAGES.items()
          for name in plugins.available(package)]  # fmt: skip
-OTHERS = {"datasets": plugins.available(LIBRARY), "presets": PRESETS, "metrics": METRICS}
+OTHERS = {"datasets": plugins.available(plugins.DATASETS), "presets": PRESETS, "metrics": METRICS}
 MORE = [(what, name) for what, names in OTHERS.items() for name in names]
 GOLDEN = Path(__file__).parent / "golden_store_v1"
 CODE = """
@@ -95,11 +94,11 @@ def test_the_source_says_what_the_class_says(what, name):
     assert len(source.summary) > 10
 
 
-@pytest.mark.parametrize("name", plugins.available(BACKBONES))
+@pytest.mark.parametrize("name", plugins.available(plugins.BACKBONES))
 def test_the_needs_of_a_backbone_are_among_those_its_source_names(name):
-    named = needs_of(read_plugin(BACKBONES, name, {"Backbone", "Model"}))
+    named = needs_of(read_plugin(plugins.BACKBONES, name, {"Backbone", "Model"}))
     assert named
-    kind = plugins.load(BACKBONES, name, Backbone)
+    kind = plugins.load(plugins.BACKBONES, name, Backbone)
     try:
         needs = kind.needs(kind.tiny().options)
     except EmoError:
@@ -143,9 +142,9 @@ def test_a_backbone_from_elsewhere_is_not_called_ours(emo):
     assert "Apache" not in words
 
 
-@pytest.mark.parametrize("name", plugins.available(BACKBONES))
+@pytest.mark.parametrize("name", plugins.available(plugins.BACKBONES))
 def test_one_backbone_shows_the_needs_of_the_list(name):
-    listed = needs_of(read_plugin(BACKBONES, name, {"Backbone", "Model"}))
+    listed = needs_of(read_plugin(plugins.BACKBONES, name, {"Backbone", "Model"}))
     assert f"\nneeds       {listed}" in plugin_text("backbones", name)
 
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -167,17 +168,46 @@ def tree_of(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def imports(file: Path, *, top_only: bool) -> set[str]:
-    """Every dotted name that a file imports, ``from a import b`` as ``a.b``."""
-    tree = tree_of(file)
+def imports(tree: ast.Module, *, top_only: bool) -> set[str]:
+    """Every dotted name that a module imports, ``from a import b`` as ``a.b``.
+
+    Args:
+        tree: the module.
+        top_only: only what is imported when the module is; else also what its functions import.
+    """
     names = set()
-    for node in tree.body if top_only else ast.walk(tree):
+    for node in run_on_import(tree) if top_only else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{file.name}: line {node.lineno}: name the module in full"
+            assert not node.level, f"line {node.lineno}: name the module in full"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def run_on_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node that runs when the module is imported, also in ``try``, ``if`` and classes."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            for each in child.orelse:
+                yield each
+                yield from run_on_import(each)
+            continue
+        yield child
+        yield from run_on_import(child)
+
+
+def imports_by_name(tree: ast.Module) -> list[int]:
+    """Lines with ``importlib.import_module`` or ``__import__``, whose modules no list can hold."""
+    found = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+                if name.split(".")[-1] in ("import_module", "__import__", "exec_module"):
+                    found.append(node.lineno)
+    return found
 
 
 MODULES = {name_of(file): file for file in FILES}
@@ -187,7 +217,7 @@ MODULES = {name_of(file): file for file in FILES}
 def emo_imports(file: Path) -> frozenset[str]:
     """The files of emo that a file imports, wherever in it, as names such as ``store.recipe``."""
     found = set()
-    for name in imports(file, top_only=False):
+    for name in imports(tree_of(file), top_only=False):
         if name.split(".")[0] != "emo":
             continue
         inner = name.removeprefix("emo").lstrip(".")
@@ -206,9 +236,52 @@ def test_only_the_allowed_arrows(file):
         assert other in (room, "__init__", *allowed) or allowed == ["*"], (
             f"emo/{file.relative_to(ROOT)} imports emo.{name}; {room} may import: {allowed}"
         )
-    for name in imports(file, top_only=True):
+    for name in imports(tree_of(file), top_only=True):
         if (top := name.split(".")[0]) in HEAVY:
             assert top in heavy, f"{file.name} imports {name} at the top"
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_only_plugins_are_imported_by_a_name_that_is_computed(file):
+    if name_of(file) != "plugins":
+        found = imports_by_name(tree_of(file))
+        assert not found, f"emo/{file.relative_to(ROOT)}, lines {found}: use an import statement"
+
+
+def test_imports_below_statements_are_seen():
+    tree = ast.parse("""
+from typing import TYPE_CHECKING
+try:
+    import torch
+except ImportError:
+    torch = None
+if torch:
+    from av import open
+class A:
+    import zarr
+    def late(self): import pandas
+if TYPE_CHECKING:
+    import sklearn
+else:
+    import numpy
+""")
+    assert imports(tree, top_only=True) == {
+        "typing.TYPE_CHECKING", "torch", "av.open", "zarr", "numpy",
+    }  # fmt: skip
+    assert {"pandas", "sklearn"} <= imports(tree, top_only=False)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "importlib.import_module('emo.cli')",
+        "__import__('emo.cli')",
+        "from importlib import import_module as f",
+        "load = builtins.__import__",
+    ],
+)
+def test_imports_by_name_are_seen(line):
+    assert imports_by_name(ast.parse(line)) == [1]
 
 
 def test_every_arrow_of_the_table_is_used():

@@ -17,9 +17,9 @@ ids = [str(file.relative_to(ROOT)) for file in FILES]
 RETIRED = {
     # a name that had several meanings, or whose meaning nobody could guess -> what to say instead
     "place": "location (of a store), index, position, slot (of a worker), step (of time)",
-    "places": "locations, indices, positions, slots, steps",
+    "places": "locations, indices, positions, slots (of workers), steps",
     "Place": "Location",
-    "place_of": "part_of_slot, candidates_of ...",
+    "place_of": "part_of_ordinal, candidates_of ...",
     "places_of": "candidates_of, turn_numbers_of",
     "drop_missing": "drop_without_features",
     "Loaded": "LoadedModels (of a worker), LabelledClips (of a fit)",
@@ -40,26 +40,42 @@ RETIRED = {
     "Rows": "TextTable, StreamTokens, ModelRows",
     "Submission": "ArrayJob; the class of emo/score keeps the name",
 }
+RETIRED_IN_A_ROOM = {
+    # a word that means something else in another room
+    ("store", "slot"): "ordinal; a slot is room for one worker",
+    ("store", "slots"): "ordinals; a slot is room for one worker",
+    ("store", "Slots"): "Ordinals; a slot is room for one worker",
+}
 KEPT = {("score/submit.py", "Submission"), ("commands/scores.py", "Submission")}
-OPENINGS = re.compile(r"(Of|The same|As in the contract|As of|As|Itself|Its)\b")
+OPENINGS = re.compile(
+    # after brackets or quotes, in capitals or not: what only the text around it explains
+    r"\W*(Of|(The )?same|(The )?other|As|Itself|Its?|They|Their|Them|These|Those|This|That|"
+    r"Likewise|Ditto|Also|Too|So|Else|Otherwise|Again|And|But|Or|Then|Such)\b",
+    re.IGNORECASE,
+)
 
 
 @pytest.mark.parametrize("file", FILES, ids=ids)
 def test_no_retired_identifier(file):
     text = file.read_text(encoding="utf-8")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.NAME and token.string in RETIRED:
-            if (str(file.relative_to(ROOT)), token.string) in KEPT:
-                continue
+        if token.type != tokenize.NAME:
+            continue
+        inner = file.relative_to(ROOT)
+        better = RETIRED_IN_A_ROOM.get((inner.parts[0], token.string))
+        if "dataclass(" in token.line:  # its argument is called slots
+            better = None
+        if token.string in RETIRED and (str(inner), token.string) not in KEPT:
             better = RETIRED[token.string]
+        if better:
             pytest.fail(f"{file.name}:{token.start[0]}: {token.string!r}; say {better}")
 
 
-def docstrings(file):
+def docstrings(source):
     """(line, text) of each docstring: of modules, classes, functions, and below fields."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, kinds):
             continue
         for each in node.body:
             value = each.value if isinstance(each, ast.Expr) else None
@@ -72,26 +88,83 @@ def test_docstrings_can_be_read_alone(file):
     """An editor shows one without what stands around it."""
     found = [
         f"{file.name}:{line}: {text.splitlines()[0]}"
-        for line, text in docstrings(file)
+        for line, text in docstrings(file.read_text(encoding="utf-8"))
         if OPENINGS.match(text.lstrip())
     ]
     assert not found, "\n".join(found)
 
 
-def defined_names(file):
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            yield node.name
+COMMANDS = [file for file in FILES if file.parts[-2] == "commands" or file.name == "cli.py"]
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.name)
+def test_help_says_dialogue_and_gold(file):
+    """These are the glossary's words, not ``conversation`` and ``truth``."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found = re.search(r"\b(conversations?|(ground )?truth)\b", node.value, re.IGNORECASE)
+            assert not found, f"{file.name}:{node.lineno}: {found[0]!r}; see docs/glossary.md"
+
+
+@pytest.mark.parametrize(
+    "opening",
+    ["Likewise for a folder.", "It runs.", "the same.", "(The same as above.)", "``its`` name"],
+)
+def test_openings_that_need_the_text_around_them_are_found(opening):
+    source = f'class A:\n    async def go(self):\n        """{opening}"""'
+    assert [text for _, text in docstrings(source) if OPENINGS.match(text)] == [opening]
+
+
+def defined_names(source):
+    """Public functions, classes, constants and aliases at the top of a module."""
+    for node in ast.parse(source).body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names = [node.name]
+            case ast.Assign():
+                names = [each.id for each in walk_names(node.targets)]
+            case ast.AnnAssign():
+                names = [each.id for each in walk_names([node.target])]
+            case _:
+                names = []
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def walk_names(targets):
+    """Names that an assignment binds, those in tuples too; not attributes and items."""
+    for target in targets:
+        match target:
+            case ast.Name():
+                yield target
+            case ast.Tuple() | ast.List():
+                yield from walk_names(target.elts)
+
+
+def test_defined_names_are_those_that_others_can_import():
+    source = """
+A, (B, _c) = 1, (2, 3)
+D: int = 4
+E = F = dict[str, int]
+a.attribute = b[0] = 5
+async def g(): local = 1
+class H: field = 1
+"""
+    assert list(defined_names(source)) == ["A", "B", "D", "E", "F", "g", "H"]
+
+
+PLUGIN_FOLDERS = ("extract/backbones/", "extract/executors/", "store/interop/")
 
 
 def test_public_names_are_defined_once():
     """In plugins and commands a name says what the file is for, so that they may repeat."""
     seen, twice = {}, []
     for file in FILES:
-        inner = str(file.relative_to(ROOT))
+        inner = file.relative_to(ROOT).as_posix()
         if inner.startswith(("commands/", "cli.py")) or "/library/" in inner:
             continue
-        for name in defined_names(file):
+        for name in defined_names(file.read_text(encoding="utf-8")):
+            if name.isupper() and inner.startswith(PLUGIN_FOLDERS):
+                continue
             if name in seen:
                 twice.append(f"{name}: {seen[name]} and {inner}")
             seen[name] = inner

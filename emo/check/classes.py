@@ -4,16 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from emo.check.finding import Finding, error, warning
-from emo.check.overlap import SPLITS
 from emo.errors import plural
 from emo.manifest import Clip
+from emo.manifest.cells import SPLITS
 from emo.manifest.tasks import classes_in, near_classes, odd_cells, task_of_cells
 
-CLASSES = 20
+MOST_CLASSES = 20
 """Most classes of a column other than the target that counts as a column of classes, and most
 classes of a column that is shown as a table."""
 
-ClassCounts = dict[str, Counter[tuple[str, str | None]]]
+ColumnCounts = dict[str, Counter[tuple[str, str | None]]]
 """Column -> (class, split) -> number of clips."""
 
 
@@ -33,7 +33,7 @@ def class_findings(clips: Sequence[Clip], target: str, task: str | None = None) 
     counts = {
         column: found
         for column, found in count_classes(clips, {target: task}).items()
-        if column == target or 1 < len({name for name, _ in found}) <= CLASSES
+        if column == target or 1 < len({name for name, _ in found}) <= MOST_CLASSES
     }
     if odd:
         counts.pop(target, None)
@@ -80,7 +80,7 @@ def class_tables(
     tables = []
     for column, counts in count_classes(clips, {target: task} if task else {}).items():
         names = sorted({name for name, _ in counts})
-        if not 1 < len(names) <= CLASSES:
+        if not 1 < len(names) <= MOST_CLASSES:
             continue
         rows: list[dict[str, object]] = []
         for name in names:
@@ -91,14 +91,14 @@ def class_tables(
     return tables
 
 
-def count_classes(clips: Sequence[Clip], tasks: dict[str, str]) -> ClassCounts:
+def count_classes(clips: Sequence[Clip], tasks: dict[str, str]) -> ColumnCounts:
     """Return the number of clips of each class and split, for columns of classes.
 
     Args:
         clips: the rows.
         tasks: tasks of some columns; others have the task that their cells suggest.
     """
-    counts: ClassCounts = defaultdict(Counter)
+    counts: ColumnCounts = defaultdict(Counter)
     for column in dict.fromkeys(name for clip in clips for name in clip.targets):
         task = tasks.get(column) or _task(clips, column)
         if task not in ("classify", "multilabel"):

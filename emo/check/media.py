@@ -13,16 +13,20 @@ from tqdm import tqdm
 from emo.check.finding import Finding, error, warning
 from emo.check.sound import OPPOSITE, OVERLOADED, SILENT, listen
 from emo.errors import MediaError
+from emo.extract.decode.faults import CUT
 from emo.manifest import Clip, Manifest
 
 if TYPE_CHECKING:
     from emo.extract.media import Media
 
 LONG_SECONDS = 60.0
-"""Length from which a clip is reported as long."""
+"""Length from which a clip is reported as long, by `emo check` and `emo dataset`."""
 SHORT_SECONDS = 0.1
 """Length below which a clip is reported as short."""
-DAMAGED = "clips with missing or damaged media"
+CUT_FILES = "clips whose file is cut"
+"""Name of the finding of clips whose file lacks its end."""
+DAMAGED = "clips with damaged media"
+"""Name of the finding of clips with damaged frames, or damage or holes in the sound."""
 DECODED_FINDINGS = (DAMAGED, SILENT, OPPOSITE, OVERLOADED)
 """Names of the findings that only decoding shows."""
 _SLACK_SECONDS = 0.5  # headers round, and audio may end after the last picture
@@ -43,9 +47,7 @@ class Probe:
     absent: dict[str, str] = field(default_factory=dict)
     """Modality (``audio``, ``video``) that the clip lacks -> reason."""
     remarks: Mapping[str, str] = field(default_factory=dict)
-    """Name of one of :data:`DECODED_FINDINGS` -> detail."""
-    is_cut: bool = False
-    """Whether the headers show that the end of the file is missing."""
+    """Name of :data:`CUT_FILES` or of one of :data:`DECODED_FINDINGS` -> detail."""
     is_still: bool = False
     """Whether the clip is a still picture without sound: it has no length."""
 
@@ -77,7 +79,7 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
             [f"{clip.id} ({seconds:.3f} s)" for clip, seconds in timed if seconds < SHORT_SECONDS],
         ),
         warning("clips that end after their file", _past_the_end(pairs)),
-        *([warning("files that are cut", _cut(pairs))] if fast else []),
+        warning(CUT_FILES, _remarked(pairs, CUT_FILES)),
         warning("clips without picture", _lacking(pairs, "video")),
         warning("clips without sound", _lacking(pairs, "audio")),
         *(() if fast else (warning(name, _remarked(pairs, name)) for name in DECODED_FINDINGS)),
@@ -103,11 +105,6 @@ def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
         and probe.file_seconds is not None
         and clip.end_seconds > probe.file_seconds + _SLACK_SECONDS
     ]
-
-
-def _cut(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
-    """Return the ids of the clips whose file is cut, as its headers show."""
-    return [f"{clip.id} (the end is missing)" for clip, probe in pairs if probe.is_cut]
 
 
 def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
@@ -179,7 +176,8 @@ def _headers(clip: Clip, root: Path) -> Probe:
             lengths.append(declared_seconds(container))
             is_cut |= is_truncated(root / path, container.format.name)
     file_seconds = max((length for length in lengths if length is not None), default=None)
-    return replace(_result(clip, absent, file_seconds), is_cut=is_cut)
+    remarks = {CUT_FILES: CUT} if is_cut else {}
+    return replace(_result(clip, absent, file_seconds), remarks=remarks)
 
 
 def _decode(clip: Clip, root: Path) -> Probe:
@@ -211,7 +209,11 @@ def _remarks(clip: Clip, root: Path, media: "Media") -> dict[str, str]:
     names = {Path(path).name for path in (clip.video, clip.audio) if path}
     faults = [fault.split(": ", 1) for fault in media.faults]
     told = [words[-1] if words[0] in names else ": ".join(words) for words in faults]
-    remarks = {DAMAGED: "; ".join(told)} if told else {}
+    cuts = [phrase for phrase in told if phrase.startswith(CUT)]
+    damage = [phrase for phrase in told if phrase not in cuts]
+    remarks = {DAMAGED: "; ".join(damage)} if damage else {}
+    if cuts:
+        remarks[CUT_FILES] = f"{CUT}: " + "; ".join(cut.removeprefix(f"{CUT}: ") for cut in cuts)
     if media.samples is not None:
         remarks |= listen(media.samples, is_mix=clip.audio_channel == "mix")
     tracks = _audio_tracks(clip, root) if SILENT in remarks else 1

@@ -10,9 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from emo.manifest import Clip, Manifest
+from emo.manifest.cells import SPLITS
 from emo.table import format_table
 
-SPLITS = ("train", "val", "test")
 LONG_WORDS = 5
 """Words from which an equal text of the same speaker is hardly chance."""
 BEGINNING_LETTERS = 15

@@ -19,7 +19,7 @@ class CheckReport:
     """Result of checking a manifest and its files."""
 
     path: Path
-    """The manifest."""
+    """Path of the manifest that was checked."""
     clips: int
     """Number of rows that could be read."""
     findings: tuple[Finding, ...]

@@ -33,12 +33,12 @@ def plugin_text(what: str, name: str) -> str:
 
 
 def _backbone(name: str) -> Iterable[str]:
-    from emo.extract.backbone import BACKBONES, Backbone
+    from emo.extract.backbone import Backbone
     from emo.extract.models.model import Model
     from emo.extract.models.weights import locate_weights
 
-    kind: Any = plugins.load(BACKBONES, name, Backbone)
-    is_ours = name in plugins.available(BACKBONES)
+    kind: Any = plugins.load(plugins.BACKBONES, name, Backbone)
+    is_ours = name in plugins.available(plugins.BACKBONES)
     options, weights = kind.Options(), "none" if is_ours else _NOT_STATED
     if issubclass(kind, Model):
         is_here = _tried(lambda: locate_weights(kind.weights(options))) is not None
@@ -92,7 +92,7 @@ def _tried(ask: Callable[[], Any]) -> Any:
 def _head(name: str) -> Iterable[str]:
     from emo.heads.head import Head
 
-    kind: Any = plugins.load("emo.heads.library", name, Head)
+    kind: Any = plugins.load(plugins.HEADS, name, Head)
     source = re.search(r"\bSource: (.*?)(\n\n|$)", inspect.getdoc(kind) or "", re.DOTALL)
     unit = "one dialogue at a time" if kind.unit == "dialogue" else "each clip alone"
     yield _title(name, kind, paragraphs=2)
@@ -107,9 +107,11 @@ def _head(name: str) -> Iterable[str]:
 
 
 def _executor(name: str) -> Iterable[str]:
-    from emo.extract.executor import EXECUTORS, OWNER, Executor
+    from emo.extract.executor import OWNER, Executor
 
-    if name in plugins.available(EXECUTORS):  # from its source: its library may be missing here
+    if name in plugins.available(
+        plugins.EXECUTORS
+    ):  # from its source: its library may be missing here
         check_executor([f"--executor={name}"])
         source = next(each for each in executors() if each.name == name)
         yield fit_lines(_plain(f"{name}: {source.sentence}"))
@@ -123,15 +125,15 @@ def _executor(name: str) -> Iterable[str]:
             [(each.flag, each.help, each.default, ()) for each in source.options()],
         )
     else:
-        kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+        kind = plugins.load(plugins.EXECUTORS, name, Executor)  # type: ignore[type-abstract]
         yield _title(name, kind)
         yield _options(kind.Options, f"options, given as -o {OWNER}.NAME=VALUE:")
 
 
 def _format(name: str) -> Iterable[str]:
-    from emo.store.exchange.format import FORMATS, Format
+    from emo.store.exchange.format import Format
 
-    kind = plugins.load(FORMATS, name, Format)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.FORMATS, name, Format)  # type: ignore[type-abstract]
     yield _title(name, kind)
     yield format_facts([("is a", f"{kind.extension} file" if kind.extension else "folder")])
     yield _options(kind.ReadOptions, "options of `emo store import`, given as -o NAME=VALUE:")
@@ -140,9 +142,8 @@ def _format(name: str) -> Iterable[str]:
 
 def _dataset(name: str) -> Iterable[str]:
     from emo.datasets.dataset import Dataset
-    from emo.datasets.make import LIBRARY
 
-    kind: Any = plugins.load(LIBRARY, name, Dataset)
+    kind: Any = plugins.load(plugins.DATASETS, name, Dataset)
     card, stated = kind.card, kind.stated(kind.Options())
     counts: Facts = [
         (what, ", ".join(f"{count:,} {part}" for part, count in parts.items()))

@@ -14,11 +14,11 @@ from typing import Annotated, Any, TypeVar
 
 from typer import Option
 
+from emo import plugins
 from emo.commands.sources.option_source import LIST, FaultySource, OptionSource
 from emo.commands.sources.plugin_source import PluginSource, read_plugins
 from emo.errors import PluginError
 
-EXECUTORS = "emo.extract.executors"  # importing emo.extract.executor takes too long for a help
 OWN = ("local", "ray", "slurm")
 """Executors of emo. Their flags stand; another one whose flag has another type is refused."""
 _TAKEN = (
@@ -67,7 +67,7 @@ def executor_flags() -> dict[str, OptionSource]:
 @cache
 def executors() -> tuple[PluginSource, ...]:
     """Read the source of every executor, sorted by name."""
-    return tuple(read_plugins(EXECUTORS, {"Executor"}))
+    return tuple(read_plugins(plugins.EXECUTORS, {"Executor"}))
 
 
 def executor_faults() -> dict[str, str]:

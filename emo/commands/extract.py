@@ -92,7 +92,10 @@ def extract(
     dtype: Annotated[Precision | None, Option(help="Precision of the models.")] = None,
     strict_media: Annotated[
         bool,
-        Option("--strict-media", help="Fail clips whose media are damaged or cut."),
+        Option(
+            "--strict-media",
+            help="Fail clips with damaged pictures or sound, or in a file that is cut.",
+        ),
     ] = False,
     clip_memory: Annotated[
         float,

@@ -140,7 +140,10 @@ def fit_head(
     ] = None,
     label_smoothing: Annotated[
         float | None,
-        Option(metavar="SHARE", help="Share of the truth spread over all classes; default: 0."),
+        Option(
+            metavar="SHARE",
+            help="Probability taken from the gold class and spread over all; default: 0.",
+        ),
     ] = None,
     class_weights: Annotated[
         bool, Option("--class-weights", help="Weight the loss by inverse class frequency.")

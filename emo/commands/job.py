@@ -1,4 +1,4 @@
-"""`emo job …`: how far a job is, doing what it still lacks, running some of its parts here."""
+"""The commands `emo job status`, `watch`, `resume` and `run`: show and continue a job."""
 
 import sys
 from collections.abc import Mapping

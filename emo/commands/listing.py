@@ -15,10 +15,10 @@ from emo.table import fit_lines, fold_streams, format_table, output_width
 
 Row = dict[str, object]
 PACKAGES = {
-    "backbones": ("emo.extract.backbones", {"Backbone", "Model"}),
-    "heads": ("emo.heads.library", {"Head"}),
-    "executors": ("emo.extract.executors", {"Executor"}),
-    "formats": ("emo.store.interop", {"Format"}),
+    "backbones": (plugins.BACKBONES, {"Backbone", "Model"}),
+    "heads": (plugins.HEADS, {"Head"}),
+    "executors": (plugins.EXECUTORS, {"Executor"}),
+    "formats": (plugins.FORMATS, {"Format"}),
 }
 """What -> folder of the plugins, and the classes that a plugin inherits from."""
 _NEEDS = {"frames": "video", "faces": "video", "audio": "audio", "text": "text", "array": "array"}
@@ -109,9 +109,9 @@ def _datasets() -> list[Row]:
     from emo.datasets.dataset import Dataset
 
     rows: list[Row] = []
-    for name in plugins.available("emo.datasets.library"):
+    for name in plugins.available(plugins.DATASETS):
         kind: type[Dataset] = plugins.load(
-            "emo.datasets.library", name, Dataset  # type: ignore[type-abstract]
+            plugins.DATASETS, name, Dataset  # type: ignore[type-abstract]
         )  # fmt: skip
         clips = sum(kind.stated(kind.Options()).get("clips", {}).values())
         rows.append(

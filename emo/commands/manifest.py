@@ -107,7 +107,7 @@ def semeval(
     ],
     out: Out = Path("manifest.csv"),
 ) -> None:
-    """Read the conversations of SemEval-2024 Task 3 or ECF.
+    """Read the dialogues of SemEval-2024 Task 3 or ECF.
 
     Each utterance is a clip, with its emotion and the utterances that caused it.
     """

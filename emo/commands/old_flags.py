@@ -10,6 +10,7 @@ from typer import Option
 
 from emo.commands.executor_options import executor_flags, given_options
 from emo.commands.job import resume_job, run_job, show_status
+from emo.table import shown
 
 OldResume = Annotated[str | None, Option("--resume", metavar="JOB", hidden=True)]
 OldStatus = Annotated[str | None, Option("--status", metavar="JOB", hidden=True)]
@@ -44,8 +45,10 @@ def run_old_flag(context: typer.Context) -> None:
     job, jobs, workers = values[mode], values["jobs"], values["workers"]
     name = "watch" if values["watch"] else _COMMANDS[mode]
     print(
-        f"emo: note: --{mode} is the command `emo job {name} {shlex.quote(job)}` now; the flag "
-        "works until version 1.0, which removes it",
+        shown(
+            f"emo: note: --{mode} is the command `emo job {name} {shlex.quote(job)}` now; the flag "
+            "works until version 1.0, which removes it"
+        ),
         file=sys.stderr,
     )
     if mode == "status":

@@ -101,7 +101,7 @@ def submit(
         Path, Option(metavar="FOLDER", help="Folder for the files.", callback=written)
     ] = Path("submission"),
     split: Annotated[
-        str, Option(metavar="SPLIT", help="Split whose conversations are written.")
+        str, Option(metavar="SPLIT", help="Split whose dialogues are written.")
     ] = "test",
     seed: Annotated[
         int | None, Option(metavar="N", help="Seed of the run; default: the one it kept.")

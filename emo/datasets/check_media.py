@@ -4,28 +4,25 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from emo.check.media import probe_all
+from emo.check.media import LONG_SECONDS, probe_all
 from emo.datasets.dataset import Download, Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError, plural
 from emo.manifest import Clip
 from emo.manifest.folder import AUDIO
-
-LONG_SECONDS = 60.0
-"""Length from which a clip is mentioned in a note."""
-MEDIA = ("video", "audio")
+from emo.manifest.make import MEDIA
 
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """The rows whose files are all there, and what is wrong with the others."""
+    """The rows of a data set with usable media, and what is wrong with the other rows."""
 
     rows: list[Row]
-    """The usable rows."""
+    """Rows whose media can be used."""
     lacking: tuple[str, ...]
     """Files that are missing or cannot be opened, as ``path (reason)``."""
     notes: tuple[str, ...] = ()
-    """Lines for people."""
+    """Lines for people, shown in the report."""
 
 
 @dataclass
@@ -37,7 +34,7 @@ class _Faults:
     long: dict[str, str] = field(default_factory=dict)
 
     def reason(self, path: str) -> str | None:
-        """Return why a file cannot be used; None: it can."""
+        """Return why a file cannot be used; None: the file can be used."""
         return self.missing.get(path) or self.broken.get(path)
 
 

@@ -1,4 +1,4 @@
-"""Read ECF and SemEval-2024 Task 3: a file of conversations for each split, and clips."""
+"""Read ECF and SemEval-2024 Task 3: a file of dialogues for each split, and clips."""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from emo.datasets.dataset import Row, Stated
+from emo.manifest.cells import SPLITS
 
-SPLITS = ("train", "val", "test")
 BY_SPLIT = ("clips", "dialogues", "speakers", "pairs")
-"""What is counted by split; everything else is a column, counted by class."""
-CLASSES = 20
-"""A column with more values is shown only if the authors count its classes."""
+"""Names of counts that are made by split; every other name is a column, counted by class."""
+MOST_VALUES = 20
+"""Most values of a column that is shown although the authors do not count its classes."""
 
 
 def comparison(rows: Sequence[Row], stated: Stated) -> list[dict[str, object]]:
@@ -38,7 +38,7 @@ def counted(rows: Sequence[Row], stated: Stated) -> dict[str, dict[str, int]]:
         found["pairs"] = _pairs(rows)
     for column in dict.fromkeys([*stated, "label", "emotion"]):
         classes = Counter(row[column] for row in rows if row.get(column))
-        if column not in BY_SPLIT and (column in stated or 0 < len(classes) <= CLASSES):
+        if column not in BY_SPLIT and (column in stated or 0 < len(classes) <= MOST_VALUES):
             found[column] = dict(sorted(classes.items()))
     return found
 
@@ -63,7 +63,7 @@ def _keys(what: str, found: Mapping[str, int], claims: Mapping[str, int]) -> lis
     """Return the splits or classes to show, in order."""
     keys = list(dict.fromkeys([*claims, *found]))
     if what not in BY_SPLIT:
-        return keys if len(keys) <= CLASSES else list(claims)
+        return keys if len(keys) <= MOST_VALUES else list(claims)
     if claims.keys() == {"all"}:
         keys = [key for key in keys if key == "all"] if what == "speakers" else keys
     elif "all" not in claims and len(keys) > 1:

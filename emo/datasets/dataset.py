@@ -62,12 +62,12 @@ class DatasetCard:
 
     title: str
     where: str
-    """Where to download it."""
+    """Where the data set can be downloaded."""
     licence: str
     source: str
     """The paper that states the counts."""
     layout: str
-    """The files that are looked for; shown when a folder has none of them."""
+    """Description of the files that are looked for, shown when a folder has none of them."""
     faults: tuple[str, ...] = ()
     """Known errors of the published files, and warnings."""
 
@@ -79,11 +79,13 @@ class Download:
     rows: list[Row]
     """A row for each clip; a path names the file that should be there, whether it is or not."""
     paths: tuple[str, ...] = ("video", "audio")
-    """Columns that hold paths."""
+    """Columns of ``rows`` that hold paths of files."""
     missing: tuple[str, ...] = ()
-    """What the folder lacks besides files that ``rows`` name, such as tables."""
+    """Names of what the folder lacks, such as tables; files that ``rows`` name are checked later.
+    """
     tolerated: frozenset[str] = frozenset()
-    """Paths that are missing or broken in the published files, too: their rows are kept without."""
+    """Paths that are missing or broken in the published files, too: a row is kept without such a
+    file."""
     left_out: Mapping[str, list[str]] = field(default_factory=dict)
     """Reason -> paths of media that no row names on purpose."""
     notes: tuple[str, ...] = ()
@@ -104,7 +106,7 @@ class Dataset(ABC):
     Options: ClassVar[type] = NoOptions
     """Frozen dataclass of options; each field has a default and ``metadata={"help": "…"}``."""
     card: ClassVar[DatasetCard]
-    """Facts for people."""
+    """Facts about the data set for people."""
 
     @classmethod
     @abstractmethod

@@ -17,10 +17,8 @@ from emo.manifest.make import save
 from emo.manifest.rows import TextTable
 from emo.table import format_table
 
-LIBRARY = "emo.datasets.library"
-"""The package of data-set plugins."""
 SHOWN_MISSING = 40
-"""Most missing files that the report lists."""
+"""Largest number of missing files that the report lists."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,14 @@ class DatasetRequest:
     maps: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Column -> old class -> new class, such as ``{"label": {"exc": "hap"}}``."""
     is_partial: bool = False
-    """Write a manifest of the files that are there, although some are missing: a clip is kept with
-    the video or audio that it has."""
+    """Whether a manifest is written although files are missing: a clip is kept with the video or
+    audio that it has."""
     is_opened: bool = True
-    """Read the header of every file."""
+    """Whether the header of every media file is read."""
     workers: int = 2
-    """Files that are opened at the same time."""
+    """Number of files that are opened at the same time."""
     list_path: Path | None = None
-    """File to write the whole list of missing files to; None: no list."""
+    """File to which the whole list of missing files is written; None: no list."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,13 @@ class Report:
     comparison: list[dict[str, object]]
     """Table rows of counts: found and stated."""
     notes: tuple[str, ...]
-    """Lines for people."""
+    """Lines for people about the download."""
     missing: tuple[str, ...]
     """Files that are missing or broken."""
     clips: int
     """Number of usable clips."""
     out: Path
-    """The manifest."""
+    """Path of the manifest."""
     root: Path | None
     """Root of the manifest; None: no manifest was written."""
 
@@ -111,7 +109,7 @@ def make_manifest(
             is not as published, a list that cannot be written, or ``out`` exists with another
             content.
     """
-    kind = plugins.load(LIBRARY, name, Dataset)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.DATASETS, name, Dataset)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, request.options, name)
     tree, stated = list_tree(folder), kind.stated(options)
     download = kind.read(tree, options)

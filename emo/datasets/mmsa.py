@@ -8,8 +8,8 @@ from emo.errors import DatasetError
 from emo.manifest.cells import split
 
 TABLE, RAW = "label.csv", "Raw"
-COLUMNS = ("video_id", "clip_id", "text", "label", "mode")
-KEPT = ("label", "label_T", "label_A", "label_V", "annotation")
+NEEDED_COLUMNS = ("video_id", "clip_id", "text", "label", "mode")
+KEPT_COLUMNS = ("label", "label_T", "label_A", "label_V", "annotation")
 LAYOUT = f"{TABLE} and {RAW}/<video_id>/<clip_id>.mp4"
 WHERE = "https://github.com/thuiar/MMSA (its README links Google Drive and Baidu)"
 
@@ -31,7 +31,7 @@ def read_labels(tree: Tree, card: DatasetCard) -> Download:
         raise not_here(card, tree)
     folder = (PurePosixPath(table).parent / RAW).as_posix()
     rows: list[Row] = []
-    for line in tree.records(table, COLUMNS):
+    for line in tree.records(table, NEEDED_COLUMNS):
         video, clip = line["video_id"], line["clip_id"]
         try:
             mode = split(line["mode"])
@@ -45,7 +45,7 @@ def read_labels(tree: Tree, card: DatasetCard) -> Download:
                 "split": mode,
                 "dialogue": video,
                 "turn": str(int(clip)) if clip.isdecimal() else "",
-                **{name: line[name] for name in KEPT if line.get(name)},
+                **{name: line[name] for name in KEPT_COLUMNS if line.get(name)},
             }
         )
     return Download(rows)

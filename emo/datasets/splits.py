@@ -6,7 +6,7 @@ NOTE = (
     "the authors give no splits; here every fifth speaker is val, every fifth test. Others: "
     "emo manifest split m.csv --split-by speaker --val … --test …, or emo fit-head --cv speaker"
 )
-"""Note in the report about these splits."""
+"""Note in the report about splits that `emo` assigned by speaker."""
 
 
 def by_speaker(speakers: Iterable[str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ class Tree:
     """All files below a folder, except hidden ones."""
 
     root: Path
-    """The folder."""
+    """Folder of the download."""
     files: tuple[str, ...]
     """Paths relative to ``root``, with ``/``; those nearest to the root first, then by name."""
 

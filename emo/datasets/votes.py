@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from emo.datasets.dataset import Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
+from emo.manifest.tasks import SEPARATOR
 
 SUMMARY, TABULATED = "summaryTable.csv", "tabulatedVotes.csv"
-EMOTIONS = {
+LETTERS = {
     "A": "anger", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad",
 }  # fmt: skip
+"""Letter in CREMA-D's tables -> emotion."""
 KINDS = {"voice": "VoiceVote", "face": "FaceVote", "multimodal": "MultiModalVote"}
-SEPARATOR = "|"
-"""Text between the winners of a tie."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Votes:
         row: Row = {}
         for kind, winners in self.winners.get(stem, {}).items():
             row[f"{kind}_vote"] = SEPARATOR.join(winners)
-            even = {e: float(e in winners) / max(len(winners), 1) for e in EMOTIONS.values()}
+            even = {e: float(e in winners) / max(len(winners), 1) for e in LETTERS.values()}
             shares = self.shares.get(stem, {}).get(kind, even)
             row |= {f"{kind}_{emotion}": f"{share:.4g}" for emotion, share in shares.items()}
         return row
@@ -72,7 +72,7 @@ def _winners(tree: Tree, file: str) -> dict[str, dict[str, list[str]]]:
     """Read the table of winners."""
     return {
         line["FileName"]: {
-            kind: [EMOTIONS[letter] for letter in line[column].split(":") if letter in EMOTIONS]
+            kind: [LETTERS[letter] for letter in line[column].split(":") if letter in LETTERS]
             for kind, column in KINDS.items()
         }
         for line in tree.records(file, ["FileName", *KINDS.values()])
@@ -91,7 +91,7 @@ def _shares(tree: Tree, file: str) -> dict[str, dict[str, dict[str, float]]]:
         for line in csv.DictReader(lines):
             try:
                 kind = kinds[int(line[""]) // 100_000]
-                counts = {name: float(line[letter]) for letter, name in EMOTIONS.items()}
+                counts = {name: float(line[letter]) for letter, name in LETTERS.items()}
                 stem, total = line["fileName"], sum(counts.values())
             except (KeyError, ValueError, TypeError) as error:
                 raise DatasetError(

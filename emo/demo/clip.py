@@ -13,7 +13,7 @@ from emo.demo.speech import SAMPLE_RATE
 from emo.demo.warp import SIZE
 
 FRAME_RATE = 12
-"""Frames per second."""
+"""Frames per second of the synthetic clips."""
 
 
 def write_clip(path: Path, frames: Iterable[np.ndarray], samples: np.ndarray) -> None:

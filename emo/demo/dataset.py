@@ -31,8 +31,8 @@ from emo.demo.voices import MANNERS, VOICES
 from emo.errors import EmoError
 
 VERSION = 1
-"""Version of the clips; raised when their bytes change."""
-SPLITS = ("train", "train", "train", "train", "val", "test")
+"""Version of the synthetic clips; raised when a change of the code changes their bytes."""
+SPEAKER_SPLITS = ("train", "train", "train", "train", "val", "test")
 """Split of each speaker, in order; the demo rotates them."""
 OWN_NAME = re.compile(r"synthetic-s\d-\d+\.mp4")
 """File names of synthetic clips."""
@@ -103,7 +103,7 @@ def render_to(clip: PlannedClip, *, folder: Path, seed: int) -> None:
 
 
 def is_complete(folder: Path, clips: Sequence[PlannedClip], marker: Mapping[str, int]) -> bool:
-    """Return whether ``folder`` holds all these clips, made with this version, seed and number.
+    """Return whether a folder holds all planned clips, made with this version, seed and number.
 
     Args:
         folder: folder of the data set.
@@ -170,7 +170,7 @@ def _write_manifest(
             text = sentence(clip.generator(seed), clip.text)  # as in render_clip: drawn first
             row = (clip.id, f"clips/{clip.id}.mp4", text, CLASSES[label], SPEAKERS[clip.speaker])
             classes = (CLASSES[shown] for shown in (clip.face, clip.audio, clip.text))
-            table.writerow((*row, SPLITS[clip.speaker], *classes))
+            table.writerow((*row, SPEAKER_SPLITS[clip.speaker], *classes))
     unfinished.replace(path)
     return path
 

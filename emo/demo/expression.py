@@ -15,21 +15,23 @@ class Expression:
     """
 
     corners_up: np.ndarray | float = 0.0
-    """Both corners of the mouth up (+) or down (-); 0 is the photograph's smile."""
+    """Movement of both corners of the mouth up (+) or down (-), pixels; 0 is the photograph's
+    smile."""
     corners_out: np.ndarray | float = 0.0
-    """Both corners of the mouth apart (+) or together (-)."""
+    """Movement of both corners of the mouth apart (+) or together (-), pixels."""
     closed: np.ndarray | float = 1.0
-    """1: the lips meet; 0: the teeth show as in the photograph. Not in pixels."""
+    """How far the lips are closed: 1 where they meet; 0 where the teeth show as in the photograph.
+    """
     lips: np.ndarray | float = 0.0
-    """Lips fuller (+) or pressed (-)."""
+    """Thickness of the lips: fuller (+) or pressed (-), pixels."""
     brow_inner_up: np.ndarray | float = 0.0
-    """Inner ends of the brows up (+) or down (-)."""
+    """Movement of the inner ends of the brows up (+) or down (-), pixels."""
     brow_outer_up: np.ndarray | float = 0.0
-    """Outer ends of the brows up (+) or down (-)."""
+    """Movement of the outer ends of the brows up (+) or down (-), pixels."""
     brow_pinch: np.ndarray | float = 0.0
-    """Inner ends of the brows towards each other (+)."""
+    """Movement of the inner ends of the brows towards each other (+), pixels."""
     lids_open: np.ndarray | float = 0.0
-    """Each eyelid away from the eye (+) or towards it (-)."""
+    """Movement of each eyelid away from the eye (+) or towards the eye (-), pixels."""
 
 
 TYPICAL = {
@@ -38,15 +40,16 @@ TYPICAL = {
     "neutral": Expression(-4.5, -1.5, 1.0, 0.0, 0.0, 0.0, 0.0, 0.4),
     "sad": Expression(-11.0, -2.5, 1.0, 0.4, 4.5, -3.0, 1.0, -1.0),
 }
-"""Class -> its typical expression, after the action units of Ekman and Friesen 1978 (FACS): angry
-4+7+24, happy 6+12+25, sad 1+4+15."""
+"""Class -> typical expression of the class, after the action units of Ekman and Friesen 1978
+(FACS): angry 4+7+24, happy 6+12+25, sad 1+4+15."""
 
-SCATTER = Expression(0.5, 0.3, 0.06, 0.15, 0.4, 0.3, 0.2, 0.15)
-"""Standard deviation of a clip's expression around that of its class, in the same units."""
+FACE_SCATTER = Expression(0.5, 0.3, 0.06, 0.15, 0.4, 0.3, 0.2, 0.15)
+"""Standard deviation of each number of a clip's expression around that of the class: pixels, for
+``closed`` a share."""
 
 
 def act(rng: np.random.Generator, shown: int, seconds: np.ndarray) -> Expression:
-    """Return one clip's expression over time: it rises from nearly neutral to its apex and stays.
+    """Return one clip's expression over time, which rises from nearly neutral to an apex and stays.
 
     Args:
         rng: the clip's generator.
@@ -58,7 +61,7 @@ def act(rng: np.random.Generator, shown: int, seconds: np.ndarray) -> Expression
     """
     neutral, typical = _vector(TYPICAL["neutral"]), _vector(TYPICAL[CLASSES[shown]])
     strength = rng.uniform(0.85, 1.1)
-    apex = neutral + strength * (typical - neutral) + _vector(SCATTER) * rng.normal(size=8)
+    apex = neutral + strength * (typical - neutral) + _vector(FACE_SCATTER) * rng.normal(size=8)
     onset, speed = rng.uniform(0.0, 0.3), rng.uniform(0.15, 0.4)
     rise = 0.3 + 0.7 / (1 + np.exp(-(seconds - onset) / (speed / 4)))
     wave = 0.06 * np.sin(2 * np.pi * (rng.uniform(0.3, 0.8) * seconds + rng.uniform()))

@@ -16,13 +16,14 @@ class Look:
     turn: tuple[float, float]
     """Turn of the head to the side and down, as pixels of the photograph at the nose."""
     jaw: float
-    """Jaw wider (+) or narrower (-), pixels of the photograph at each side."""
+    """How much wider (+) or narrower (-) the jaw is, pixels of the photograph at each side."""
     eyes_apart: float
-    """Eyes further apart (+) or nearer (-), pixels of the photograph for each eye."""
+    """How much further apart (+) or nearer (-) the eyes are, pixels of the photograph for each eye.
+    """
     brows_up: float
-    """Brows up (+) or down (-), pixels of the photograph."""
+    """How much higher (+) or lower (-) the brows are, pixels of the photograph."""
     tint: tuple[float, float, float]
-    """Gains of red, green, blue."""
+    """Gains of red, green and blue in the light of the speaker's room."""
     gamma: float
     """Exponent of the brightness."""
     light: tuple[float, float]
@@ -45,4 +46,4 @@ MOODS = {
     "neutral": (1.0, 1.0, 1.0),
     "sad": (0.90, 0.93, 0.97),
 }
-"""Class -> gains of red, green, blue."""
+"""Class -> gains of red, green and blue in the light of a clip of the class."""

@@ -36,7 +36,8 @@ class PlannedClip:
         return f"synthetic-{SPEAKERS[self.speaker]}-{self.index:03d}"
 
     def generator(self, seed: int) -> np.random.Generator:
-        """Return a random generator of this clip, so that it does not depend on other clips."""
+        """Return a random generator for this clip alone, so that the clip does not depend on
+        others."""
         return np.random.default_rng([seed, self.index])
 
 

@@ -17,15 +17,15 @@ from emo.predict import predict_file
 from emo.store.store import Store
 from emo.table import format_table
 
-MODALITIES = {
+STREAMS_OF_MODALITY = {
     "face": ("classic/face",),
     "audio": ("classic/audio",),
     "text": ("classic/text",),
     "fused": ("classic/face", "classic/audio", "classic/text"),
 }
-"""Row of the table -> the streams that it uses."""
+"""Name of a row in the demo's table -> streams that the head of the row reads."""
 HEAD = "linear"
-"""The head of the table."""
+"""Name of the head that the demo fits."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rotation:
     labels: list[str]
     predictions: list[str]
     seconds: float
-    """Time of fitting."""
+    """Seconds that fitting took."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -71,7 +71,7 @@ def rotations(manifest: Manifest, features: Path, options: FitOptions) -> list[R
 
 
 def pooled_rotations(rounds: Sequence[Rotation]) -> Rotation:
-    """Return the predictions of all rounds together."""
+    """Return the predictions of all rotations, one held-out speaker each, as one."""
     return Rotation(
         [label for one in rounds for label in one.labels],
         [prediction for one in rounds for prediction in one.predictions],
@@ -121,7 +121,7 @@ def face_share(store: Store) -> float:
 def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]:
     """Return a table row of scores for each modality, and one for all of them fused."""
     rows: list[dict[str, object]] = []
-    for name, streams in MODALITIES.items():
+    for name, streams in STREAMS_OF_MODALITY.items():
         together = pooled_rotations(
             rotations(manifest, features, FitOptions(head=HEAD, streams=streams))
         )
@@ -130,9 +130,9 @@ def rotation_rows(manifest: Manifest, features: Path) -> list[dict[str, object]]
 
 
 def _one_run(manifest: Manifest, features: Path, out: Path) -> Sequence[str]:
-    """Fit a run with all streams, predict a test clip, and return the lines of both results."""
+    """Fit a run with all streams, predict a test clip, and return the lines of the two results."""
     run = out / "runs" / "fused"
-    options = FitOptions(head="attention_pool", streams=MODALITIES["fused"], seeds=2)
+    options = FitOptions(head="attention_pool", streams=STREAMS_OF_MODALITY["fused"], seeds=2)
     result = fit_head(manifest, [features], run, options)
     clip = next(clip for clip in manifest.clips if clip.split == "test")
     assert clip.video

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emo.demo.voices import SCATTER, Manner, Voice
+from emo.demo.voices import VOICE_SCATTER, Manner, Voice
 
 SAMPLE_RATE = 16000
-"""Samples per second."""
+"""Samples per second of the synthetic sound."""
 VOWELS = np.array([[730, 1090, 2440, 3500], [530, 1840, 2480, 3500], [390, 1990, 2550, 3600],
                    [570, 840, 2410, 3300], [440, 1020, 2240, 3300], [490, 1350, 1690, 3200]],
                   dtype=float)  # fmt: skip
@@ -22,7 +22,7 @@ BANDWIDTHS = np.array([70.0, 100.0, 150.0, 250.0])
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """The sound of one clip."""
+    """Synthetic speech of one clip."""
 
     samples: np.ndarray
     """float32 (S,) in [-1, 1] at ``SAMPLE_RATE``."""
@@ -32,7 +32,7 @@ class Speech:
 
 @dataclass(frozen=True, eq=False)
 class _Syllables:
-    """K syllables."""
+    """The K syllables of one clip."""
 
     start: np.ndarray
     """float (K,): start in seconds."""
@@ -71,7 +71,7 @@ def speak(rng: np.random.Generator, voice: Voice, shown: Manner, seconds: float)
 def _scattered(rng: np.random.Generator, manner: Manner) -> Manner:
     """Return a manner with random deviations, as one clip of the class has."""
     noise = rng.normal(size=8).clip(-2, 2)
-    values = np.array(list(vars(manner).values())) + noise * list(vars(SCATTER).values())
+    values = np.array(list(vars(manner).values())) + noise * list(vars(VOICE_SCATTER).values())
     pitch, melody, fall, rate, loudness, breath, tension, jitter = map(float, values)
     return Manner(pitch, max(melody, 0.2), fall, max(rate, 2.0), loudness,
                   float(np.clip(breath, 0.02, 0.8)), float(np.clip(tension, 0, 1)),

@@ -26,14 +26,14 @@ REMARKS = {
     "sad": ("I feel alone", "I cried alone all night", "I have lost all hope",
             "I cried and nothing helps", "what a sad loss"),
 }  # fmt: skip
-ENDINGS = {
+SENTENCE_ENDINGS = {
     "angry": ("!", "!!", "?!"),
     "happy": ("!", "!", " :)"),
     "neutral": (".", ".", "."),
     "sad": ("...", ".", "..."),
 }
-TYPICAL = 0.96
-"""Probability that a slot is filled from the shown class; otherwise from any class."""
+TYPICAL_SHARE = 0.96
+"""Probability that a blank of a sentence gets words of the shown class; otherwise of any class."""
 
 
 def sentence(rng: np.random.Generator, shown: int) -> str:
@@ -43,21 +43,23 @@ def sentence(rng: np.random.Generator, shown: int) -> str:
         rng: the clip's generator.
         shown: index of the shown class in ``CLASSES``.
     """
-    opener = _pick(rng, FILLERS) if rng.random() < 0.1 else _pick(rng, _slot(rng, OPENERS, shown))
-    remark = _pick(rng, _slot(rng, REMARKS, shown))
-    ending = _pick(rng, _slot(rng, ENDINGS, shown))
+    opener = (
+        _pick(rng, FILLERS) if rng.random() < 0.1 else _pick(rng, _words_for(rng, OPENERS, shown))
+    )
+    remark = _pick(rng, _words_for(rng, REMARKS, shown))
+    ending = _pick(rng, _words_for(rng, SENTENCE_ENDINGS, shown))
     text = f"{opener}, {_pick(rng, SUBJECTS)} {_pick(rng, EVENTS)}, {remark}{ending}"
     return text[0].upper() + text[1:]
 
 
-def _slot(
+def _words_for(
     rng: np.random.Generator, pools: Mapping[str, tuple[str, ...]], shown: int
 ) -> tuple[str, ...]:
-    """Return the words of the shown class, or rarely of any class."""
-    typical = rng.random() < TYPICAL
+    """Return the texts to choose from for one blank: of the shown class, or rarely of any class."""
+    typical = rng.random() < TYPICAL_SHARE
     return pools[CLASSES[shown if typical else int(rng.integers(len(CLASSES)))]]
 
 
 def _pick(rng: np.random.Generator, pool: tuple[str, ...]) -> str:
-    """Return a random text of the pool."""
+    """Return a random one of several texts."""
     return pool[int(rng.integers(len(pool)))]

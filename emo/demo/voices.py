@@ -5,24 +5,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Manner:
-    """How a class is spoken, relative to the speaker's own voice."""
+    """Manner in which a class is spoken, relative to the speaker's own voice."""
 
     pitch: float
     """Semitones above the pitch of the speaker."""
     melody: float
     """Standard deviation of the pitch accents, semitones."""
     fall: float
-    """Semitones that the pitch falls from beginning to end."""
+    """Semitones by which the pitch falls from the clip's beginning to its end."""
     rate: float
-    """Syllables per second."""
+    """Syllables per second, before the factor of the speaker."""
     loudness: float
     """Decibels above the loudness of the speaker."""
     breath: float
-    """Noise in the source, 0 to 1."""
+    """Share of breath noise in the sound source, 0 to 1."""
     tension: float
     """Sharpness of the glottal closure, 0 to 1; a higher value sounds brighter."""
     jitter: float
-    """Standard deviation of the period, as a share of it."""
+    """Standard deviation of the length of a glottal period, as a share of its mean."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Voice:
     """Properties of one speaker's voice."""
 
     pitch: float
-    """Mean pitch, Hz."""
+    """Mean pitch of the speaker, Hz."""
     tract: float
     """Factor on the frequencies of the resonances; above 1 is a shorter vocal tract."""
     rate: float
@@ -61,5 +61,6 @@ VOICES = (
 """Voice of each speaker, in order; more similar than real voices, so that a head learns from four
 speakers."""
 
-SCATTER = Manner(0.5, 0.3, 0.6, 0.2, 0.8, 0.03, 0.05, 0.001)
-"""Standard deviation of a clip's manner around that of its class, in the same units."""
+VOICE_SCATTER = Manner(0.5, 0.3, 0.6, 0.2, 0.8, 0.03, 0.05, 0.001)
+"""Standard deviation of each number of a clip's manner around that of the class, in the units of
+:class:`Manner`."""

@@ -33,7 +33,7 @@ class Dark:
     """Darkening of the inside of the mouth and of the line between the lips."""
 
     box: tuple[slice, slice]
-    """Rows and columns of the frame that are affected."""
+    """Rows and columns of the frame that become darker."""
     gain: np.ndarray
     """float32 (rows, columns) of the box: factor on the brightness, 0 to 1."""
 

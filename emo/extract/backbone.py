@@ -191,7 +191,3 @@ class Backbone(ABC):
             For each of the B clips ``{stream: float32 (T, D)}`` with T >= 1; a stream that the
             recipe stores as integers has that integer type.
         """
-
-
-BACKBONES = "emo.extract.backbones"
-"""Package whose files are the built-in backbones."""

@@ -48,7 +48,6 @@ from emo.extract.job.folder import JobFolder
 from emo.extract.job.timings import WorkTotals
 from emo.plugins import NoOptions
 
-EXECUTORS = "emo.extract.executors"
 OWNER = "executor"
 """Before the dot of `-o executor.NAME=VALUE`."""
 EXIT_FAILED_CLIPS = 3
@@ -93,7 +92,7 @@ class JobReport:
 
     @property
     def exit_code(self) -> int:
-        """0; 1 when parts were lost; 3 when clips failed; 75 when stopped by a signal."""
+        """Exit code: 0; 1 if parts were lost; 3 if clips failed; 75 if stopped by a signal."""
         if self.is_stopped:
             return EXIT_STOPPED
         if self.lost:
@@ -111,7 +110,7 @@ class Executor(ABC):
     title: ClassVar[str] = ""
     """Heading of its options in `emo extract --help`, a literal; empty: the name of the file."""
     is_scheduler: ClassVar[bool] = False
-    """It hands the job over and returns: a dry run writes all files and submits nothing."""
+    """Whether `run` only submits the job, to a queue, and returns before its parts are done."""
 
     @abstractmethod
     def __init__(self, workers: int | None, options: Any) -> None:
@@ -164,7 +163,7 @@ def make_executor(name: str, workers: int | None, given: Mapping[str, Any]) -> E
         OptionError: it has no such option, a value is out of its range, or ``workers`` is below 1.
     """
     check_workers(workers)
-    kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.EXECUTORS, name, Executor)  # type: ignore[type-abstract]
     return kind(workers, build_options(name, kind.Options, given))
 
 
@@ -181,7 +180,7 @@ def options_from_words(name: str, words: Sequence[str]) -> dict[str, Any]:
     """
     if not words:
         return {}
-    kind = plugins.load(EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.EXECUTORS, name, Executor)  # type: ignore[type-abstract]
     hints = get_type_hints(kind.Options)
     lists: dict[str, tuple[str, ...]] = {}
     single: dict[str, str] = {}

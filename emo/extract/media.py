@@ -15,7 +15,8 @@ class FrameRule(Protocol):
 
         Args:
             seconds: float64 (n,), rising times of all n frames of the clip, n >= 1, in seconds
-                from the clip's start; above 0 at first where pictures start late.
+                from the start of the clip (of a long clip's stretch), not of its file. The first
+                is above 0 where pictures start late.
 
         Returns:
             int64 (F,), not falling; an index may occur more than once.

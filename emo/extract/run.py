@@ -8,7 +8,7 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import OptionError
-from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.backbone import Backbone
 from emo.extract.decode.budget import MOST_BYTES
 from emo.extract.decode.decode import probe_seconds
 from emo.extract.decode.source import source_of
@@ -26,7 +26,7 @@ from emo.store.store import RecipeFolder, Store
 
 PART_CLIPS = 256
 """Default most clips of a part."""
-PART_BYTES = 256 * 2**20
+MOST_PART_BYTES = 256 * 2**20
 """Default most bytes of a part's tokens."""
 LEAST_PART_CLIPS = 16
 """Default least clips of a part, even if the manifest is small."""
@@ -81,7 +81,7 @@ class ExtractReport:
     forecast_bytes: float
     """Expected size of the missing tokens in bytes."""
     store: Location
-    """The store."""
+    """Location of the store."""
     folder: JobFolder | None = None
     """The job folder; None: nothing was missing, or it was a dry run that writes nothing."""
 
@@ -165,7 +165,7 @@ def usual_part_clips(clips: int, clip_bytes: float) -> int:
     53
     """
     few = max(LEAST_PART_CLIPS, -(-clips // SHARES))
-    return max(1, min(few, PART_CLIPS, int(PART_BYTES / max(clip_bytes, 1))))
+    return max(1, min(few, PART_CLIPS, int(MOST_PART_BYTES / max(clip_bytes, 1))))
 
 
 def typical_tokens(manifest: Manifest, requests: Sequence[Request]) -> dict[str, dict[str, float]]:
@@ -181,7 +181,7 @@ def typical_tokens(manifest: Manifest, requests: Sequence[Request]) -> dict[str,
 
 
 def _kind(request: Request) -> type[Backbone]:
-    return plugins.load(BACKBONES, request.plugin, Backbone)  # type: ignore[type-abstract]
+    return plugins.load(plugins.BACKBONES, request.plugin, Backbone)  # type: ignore[type-abstract]
 
 
 def _job(

@@ -42,8 +42,7 @@ from torch import Tensor, nn
 from emo.heads.labels import Task, Width, task_of
 from emo.ragged import Ragged
 
-__all__ = ["LIBRARY", "Batch", "Head", "Loss", "Task", "Width", "task_of"]
-LIBRARY = "emo.heads.library"
+__all__ = ["Batch", "Head", "Loss", "Task", "Width", "task_of"]
 TEMPERATURE = "temperature"
 """Name of the buffer, float32 (targets,), in which a head keeps temperatures that it fitted on val;
 a run has a note on them."""

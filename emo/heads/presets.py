@@ -23,7 +23,7 @@ class Preset:
     head_options: Mapping[str, str] = field(default_factory=dict)
     """The head's own options, as text."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Other options: fields of :class:`emo.heads.options.FitOptions` and of its ``loop``."""
+    """Further options: fields of :class:`emo.heads.options.FitOptions` and of its ``loop``."""
     dims: Mapping[str, int] = field(default_factory=dict)
     """Width D of each stream in the original, for the tests."""
     reported: str = "–"

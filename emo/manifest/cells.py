@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-SPLITS = MappingProxyType(
+SPLITS = ("train", "val", "test")
+"""Splits that a clip can be of."""
+SPLIT_WORDS = MappingProxyType(
     {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
      "test": "test"}
 )  # fmt: skip
@@ -101,9 +103,9 @@ def split(word: str) -> str:
     Raises:
         ValueError: an unknown name.
     """
-    if word.lower() not in SPLITS:
+    if word.lower() not in SPLIT_WORDS:
         raise ValueError(f"split {word!r}; expected one of {', '.join(SPLITS)}")
-    return SPLITS[word.lower()]
+    return SPLIT_WORDS[word.lower()]
 
 
 def channel(word: str) -> str:

@@ -26,18 +26,18 @@ class Clip:
     """One row of the manifest: a stretch of video, audio or text, and its labels."""
 
     id: str
-    """Unique in the manifest."""
+    """Id of the clip, unique in the manifest."""
     video: str | None = None
     """Path of the video file relative to ``Manifest.root``, without ``..``; it may hold audio."""
     audio: str | None = None
     """Path of a separate audio file; if given, audio is read from it and not from ``video``."""
     audio_channel: str = "mix"
-    """``mix``, ``left``, ``right`` or the 0-based number of a channel."""
+    """Channel of the audio: ``mix`` (all), ``left``, ``right`` or a 0-based number."""
     audio_track: str | None = None
     """Audio track of the file: a 0-based number, or a language as the file states it, such as
     ``eng``; None: the track marked as default, else the first."""
     text: str | None = None
-    """What is said."""
+    """Text that is said in the clip; None: not known."""
     split: str | None = None
     """``train``, ``val`` or ``test``; None: no split column, or an empty cell."""
     dialogue: str | None = None
@@ -60,7 +60,7 @@ class Manifest:
     """The clips of one manifest file."""
 
     path: Path
-    """The file."""
+    """Path of the manifest."""
     root: Path
     """Absolute path of the folder that contains all media; paths in clips are relative to it."""
     clips: tuple[Clip, ...]

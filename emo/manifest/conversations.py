@@ -1,4 +1,7 @@
-"""Make a manifest of conversations with emotions and their causes: SemEval-2024 Task 3, ECF."""
+"""Make a manifest of dialogues with emotions and their causes: SemEval-2024 Task 3, ECF.
+
+Their files call a dialogue a conversation (``conversation_ID``), so that names here do, too.
+"""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +15,7 @@ from emo.manifest.make import save
 from emo.manifest.rows import TextTable, parse_json
 
 PAIRS = "emotion-cause_pairs"
-COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
+DIALOGUE_COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
 _FOREIGN = (ValueError, TypeError, AttributeError)
 
 
@@ -44,8 +47,8 @@ def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:
             f"{path}, conversation {row['dialogue']}, utterance {row['turn']}" for row in found
         ]
     if not rows:
-        raise ManifestError(f"{', '.join(map(str, parts.values()))}: no conversations")
-    table = {name: [row[name] for row in rows] for name in COLUMNS}
+        raise ManifestError(f"{', '.join(map(str, parts.values()))}: no dialogues")
+    table = {name: [row[name] for row in rows] for name in DIALOGUE_COLUMNS}
     return save(TextTable(table, origins), out, base=out.parent)
 
 
@@ -73,7 +76,7 @@ def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:
 
 
 def _conversation(conversation: Mapping[str, Any], split: str) -> list[dict[str, str]]:
-    """Return the rows of one conversation in SemEval's format."""
+    """Return the rows of one dialogue, given as an entry of SemEval's JSON."""
     pairs = conversation.get(PAIRS)
     causes: dict[int, dict[str, None]] = {}
     are_causes = set()

@@ -12,6 +12,10 @@ SEPARATOR = "|"
 """Character between the classes of a multi-label cell."""
 NONE = "none"
 """Word of a cell without any class, in a multi-label or pair target."""
+NEUTRAL = "neutral"
+"""Emotion whose pairs are ignored, in a pair target."""
+YES = "yes"
+"""Class of the pairs of cells that name no emotion, in a pair target; ``NONE``: no pair."""
 MOSTLY = 0.8
 """Share of the filled cells from which a column counts as a column of numbers."""
 MISSING_WORDS = frozenset({"nan", "na", "n/a", "<na>", "none", "null", "nil", "-", "?"})

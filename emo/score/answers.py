@@ -21,7 +21,7 @@ GOLDS = (
     "class", "answer", "score",
 )  # fmt: skip
 """Names by which the column of gold labels is found, tried in this order."""
-TRUTHS = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answer")
+GOLD_ONLY = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answer")
 """The names in ``GOLDS`` that say nothing about which target the labels are of."""
 ALL = "all"
 """Value of ``--split`` for all clips."""
@@ -32,7 +32,7 @@ class Answers:
     """The cells of one column of predictions or labels, by clip."""
 
     path: Path
-    """The file."""
+    """Path of the file of predictions."""
     cells: dict[str, str]
     """Clip id -> cell."""
     origins: dict[str, str]
@@ -183,7 +183,7 @@ def check_cells(
 def split_of(cell: str) -> str:
     """Return ``train``, ``val`` or ``test`` for a cell such as ``dev``; unknown words stay."""
     word = cell.strip().lower()
-    return manifest_cells.SPLITS.get(word, word)
+    return manifest_cells.SPLIT_WORDS.get(word, word)
 
 
 def _stray(answers: Answers, gold: Mapping[str, str]) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 from emo.errors import ScoreError
 from emo.manifest import COLUMNS
 from emo.manifest.rows import TextTable
-from emo.score.answers import GOLDS, IDS, TRUTHS, is_number
+from emo.score.answers import GOLD_ONLY, GOLDS, IDS, is_number
 
 PREDICTIONS = (
     "prediction", "predictions", "predicted", "pred", "preds", "y_pred", "y_hat", "yhat",
     "predicted_label", "label_pred", "output", "model_output", "hypothesis",
 )  # fmt: skip
 """Names that only predictions have, tried in this order; see also :func:`is_prediction_name`."""
-SHARED = tuple(name for name in GOLDS if name not in TRUTHS or name == "answer")
+SHARED = tuple(name for name in GOLDS if name not in GOLD_ONLY or name == "answer")
 """Names that predictions and gold labels use alike."""
 _BESIDE = {
     *IDS, *COLUMNS, "", "index", "seed", "fold", "epoch", "cause_id", "utterance", "transcript",
@@ -81,7 +81,7 @@ def prediction_column(
     ]
     if not named and len(candidates) == 1 and plain_name(candidates[0]) in SHARED:
         return candidates[0]
-    if len(left) == 1 and plain_name(left[0]) not in TRUTHS:
+    if len(left) == 1 and plain_name(left[0]) not in GOLD_ONLY:
         return left[0]
     shown = named or [name for name in candidates if plain_name(name) in GOLDS]
     if shown:

@@ -1,4 +1,4 @@
-"""Read the labels that predictions are scored against: a table, a manifest, or conversations."""
+"""Read the labels that predictions are scored against: a table, a manifest, or dialogues."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,38 +9,39 @@ from typing import Any
 
 from emo.errors import ManifestError, ScoreError
 from emo.manifest import COLUMNS, read_manifest
+from emo.manifest.conversations import PAIRS
 from emo.manifest.rows import TextTable, rename
 from emo.manifest.tasks import SEPARATOR
 from emo.score.answers import (
     ALL,
+    GOLD_ONLY,
     GOLDS,
     IDS,
-    TRUTHS,
     answers_of,
     find_column,
     read_json,
     read_table,
     split_of,
 )
-from emo.score.pairs import PAIRS, check_conversations, check_words
+from emo.score.pairs import check_conversations, check_words
 
 _MEDIA = {"video", "audio", "text"}
 
 
 @dataclass(frozen=True, eq=False)
 class Gold:
-    """Gold labels: either cells by clip, or conversations."""
+    """Gold labels: either cells by clip, or dialogues in SemEval's JSON."""
 
     path: Path
-    """The file."""
+    """Path of the file of gold labels."""
     cells: Mapping[str, str]
-    """Clip id -> label; clips without a label are left out. Empty for conversations."""
+    """Clip id -> label; clips without a label are left out. Empty for SemEval's JSON."""
     column: str | None = None
-    """Name of the column of labels; None: conversations."""
+    """Name of the column of labels; None: SemEval's JSON."""
     id_column: str | None = None
-    """Name of the column of clip ids; None: conversations."""
+    """Name of the column of clip ids; None: SemEval's JSON."""
     conversations: tuple[Mapping[str, Any], ...] = ()
-    """Conversations in the format of SemEval-2024 Task 3."""
+    """Dialogues as entries of SemEval-2024 Task 3's JSON; empty for cells."""
     split: str = ALL
     """The split that is scored."""
 
@@ -121,7 +122,7 @@ def _label_column(
     if target is None or given is not None:
         return find_column(rows, path, GOLDS, given=given, option="label", but=(id_column,))
     try:
-        return find_column(rows, path, (target, *TRUTHS), given=None, option="label")
+        return find_column(rows, path, (target, *GOLD_ONLY), given=None, option="label")
     except ScoreError as error:
         known = (*COLUMNS, id_column)
         others = [name for name in rows.columns if name not in known]

@@ -13,14 +13,14 @@ from emo.heads.metrics.numbers import regression_scores
 from emo.manifest.tasks import parts
 from emo.plugins import unknown
 
-Kind = Literal["classes", "labels", "numbers", "pairs", "spans"]
+AnswerKind = Literal["classes", "labels", "numbers", "pairs", "spans"]
 
 
 @dataclass(frozen=True)
 class Metric:
     """A metric: what is computed, and the score by which predictions are ranked."""
 
-    kind: Kind
+    kind: AnswerKind
     """What predictions are: classes, labels (several classes at once), numbers, pairs, or pairs
     with spans of words."""
     headline: str
@@ -91,8 +91,8 @@ def score_cells(
         Name -> score, the headline first.
     """
     if metric.kind == "numbers":
-        truth, numbers = (np.array([float(c) for c in cells]) for cells in (gold, predicted))
-        arrays = regression_scores(truth, numbers, metric.scale)
+        wanted, numbers = (np.array([float(c) for c in cells]) for cells in (gold, predicted))
+        arrays = regression_scores(wanted, numbers, metric.scale)
         found = {name: float(value) for name, value in arrays.items()}
     elif metric.kind == "labels":
         found = _label_scores(gold, predicted, classes)
@@ -108,9 +108,9 @@ def _class_scores(
     """Compute the scores of classes."""
     names = list(classes) if classes else sorted({*gold, *predicted})
     numbers = {name: k for k, name in enumerate(names)}
-    truth, rows = (np.array([numbers[cell] for cell in cells]) for cells in (gold, predicted))
-    counts = metrics.class_counts(truth, rows, len(names))
-    found = {name: float(metric(counts)) for name, metric in metrics.METRICS.items()}
+    wanted, rows = (np.array([numbers[cell] for cell in cells]) for cells in (gold, predicted))
+    counts = metrics.class_counts(wanted, rows, len(names))
+    found = {name: float(metric(counts)) for name, metric in metrics.CLASS_METRICS.items()}
     if classes:  # a given class counts in the mean, even if it does not occur
         found["macro_f1"] = float(metrics.f1(counts).mean())
     return found
@@ -122,9 +122,9 @@ def _label_scores(
     """Compute the scores of several labels at once, as `emo fit-head` does."""
     cells = [[set(parts(cell)) for cell in column] for column in (gold, predicted)]
     names = list(classes or sorted({name for column in cells for cell in column for name in cell}))
-    truth, rows = (
+    wanted, rows = (
         np.array([[name in cell for name in names] for cell in column], np.int64)
         for column in cells
     )
-    found = measure("multilabel", truth, rows, classes=len(names))
+    found = measure("multilabel", wanted, rows, classes=len(names))
     return {name: float(value) for name, value in found.items()}

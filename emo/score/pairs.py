@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import ScoreError
-
-PAIRS = "emotion-cause_pairs"
+from emo.manifest.conversations import PAIRS
 
 
 def check_conversations(document: object, path: Path) -> None:

@@ -29,13 +29,13 @@ class Scored:
     std: float = 0.0
     """Standard deviation of the headline over seeds."""
     error: str | None = None
-    """Why it cannot be scored; None: it can."""
+    """Reason why the file or run cannot be scored; None: it can be."""
     read: ColumnsRead | None = None
-    """Columns of the file that were read; None: conversations, or it cannot be read."""
+    """Columns of the file that were read; None: the JSON of dialogues, or an unreadable file."""
     has_several_labels: bool = False
     """Whether each label of a cell such as ``joy|fear`` was scored."""
     label: str | None = None
-    """Name of the gold column that it was scored against; None: conversations."""
+    """Name of the gold column that it was scored against; None: the JSON of dialogues."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +51,9 @@ class ScoreReport:
     gold: Path
     """The file of gold labels."""
     count: int
-    """Number of clips or conversations that were scored."""
+    """Number of clips or dialogues that were scored."""
     unit: str
-    """What is counted: ``clips`` or ``conversations``."""
+    """Word for what ``count`` counts: ``clips`` or ``dialogues``."""
     split: str
     """The split that was scored."""
     results: tuple[Scored, ...]
@@ -94,7 +94,7 @@ class ScoreReport:
         )
 
     def _read_lines(self) -> list[str]:
-        """Return lines that say which columns were read as what; none: conversations."""
+        """Return lines that say which columns were read as what; none for the JSON of dialogues."""
         read = [one for one in self.results if one.read]
         if not read:
             return []

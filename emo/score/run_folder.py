@@ -15,11 +15,10 @@ from emo.heads.runs.files import (
 )
 from emo.manifest import Clip, read_manifest
 from emo.manifest.rows import TextTable, read_rows
+from emo.manifest.tasks import NEUTRAL, NONE, YES
 from emo.plugins import unknown
 from emo.score.answers import split_of
 from emo.score.semeval import EMOTIONS
-
-NEUTRAL, NONE = "neutral", "none"
 
 
 def is_run(path: Path) -> bool:
@@ -98,13 +97,13 @@ def conversations_of(
     path: Path, *, split: str, seed: str | None = None, manifest: Path | None = None,
     predictions: Path | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Return the predicted pairs of every conversation of a split, in SemEval's format.
+    """Return the predicted pairs of every dialogue of a split, as SemEval's JSON of conversations.
 
     Args:
         path: folder of the run.
         split: ``train``, ``val`` or ``test``.
         seed: seed of the run; None: the one whose head it kept.
-        manifest: the manifest of the conversations; None: the one in ``run.json``.
+        manifest: the manifest of the dialogues; None: the one in ``run.json``.
         predictions: a file that `emo predict` wrote for ``manifest``; None: the run's own
             predictions.
 
@@ -140,22 +139,22 @@ def conversations_of(
     for row in rows:
         emotion = row["prediction"]
         if emotion not in (NONE, *EMOTIONS, NEUTRAL):
-            emotion = emotions.get(row["id"], emotion) if emotion == "yes" else emotion
+            emotion = emotions.get(row["id"], emotion) if emotion == YES else emotion
         if emotion in (NONE, NEUTRAL):
             continue
-        (conversation, utterance), (_, cause) = numbers[row["id"]], numbers[row["cause_id"]]
-        pairs[conversation].append([f"{utterance}_{emotion}", str(cause)])
+        (dialogue, utterance), (_, cause) = numbers[row["id"]], numbers[row["cause_id"]]
+        pairs[dialogue].append([f"{utterance}_{emotion}", str(cause)])
     return [
         {"conversation_ID": number, "emotion-cause_pairs": found} for number, found in pairs.items()
     ]
 
 
 def utterances_of(path: Path, *, split: str, manifest: Path | None = None) -> dict[int, set[int]]:
-    """Return conversation -> numbers of its utterances, from the manifest of a run."""
+    """Return number of a dialogue -> numbers of its utterances, from the manifest of a run."""
     clips = _clips(read_document(path), manifest, split, path)
     found: dict[int, set[int]] = {}
-    for conversation, utterance in _utterances(clips, split).values():
-        found.setdefault(conversation, set()).add(utterance)
+    for dialogue, utterance in _utterances(clips, split).values():
+        found.setdefault(dialogue, set()).add(utterance)
     return found
 
 
@@ -176,7 +175,7 @@ def _clips(document: Mapping[str, Any], manifest: Path | None, split: str, run: 
 
 
 def _utterances(clips: Sequence[Clip], split: str) -> dict[str, tuple[int, int]]:
-    """Return clip id -> numbers of its conversation and utterance; utterances count from 1."""
+    """Return clip id -> numbers of its dialogue and utterance; utterances count from 1."""
     first = 1 if any(clip.turn == 0 for clip in clips) else 0
     found = {}
     for clip in clips:
@@ -184,7 +183,7 @@ def _utterances(clips: Sequence[Clip], split: str) -> dict[str, tuple[int, int]]
         if not name.isdecimal() or clip.turn is None:
             raise ScoreError(
                 f"clip {clip.id!r}: dialogue {clip.dialogue!r}, turn {clip.turn}: expected the "
-                "numbers of a conversation and an utterance"
+                "numbers of a dialogue and an utterance"
             )
         found[clip.id] = (int(name), clip.turn + first)
     return found

@@ -25,7 +25,7 @@ from emo.score.metrics import Metric, find_metric, score_cells
 from emo.score.report import Scored, ScoreReport
 from emo.score.run_folder import answers_of_run, is_run, target_of
 
-ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+FILE_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 """Extensions of files of predictions."""
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
 """Exceptions that mean: this file or run cannot be scored."""
@@ -87,7 +87,7 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
             one.name,
         ),
     )
-    unit = "conversations" if gold.conversations else "clips"
+    unit = "dialogues" if gold.conversations else "clips"
     count = len(gold.conversations) or len(gold.cells)
     return ScoreReport(
         name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked),
@@ -114,11 +114,11 @@ def _inside(folder: Path, gold: Path) -> list[Path]:
     found = [
         each
         for each in sorted(folder.iterdir())
-        if (each.suffix.lower() in ENDINGS and each.is_file() and not _is_same(each, gold))
+        if (each.suffix.lower() in FILE_ENDINGS and each.is_file() and not _is_same(each, gold))
         or (each.is_dir() and is_run(each))
     ]
     if not found:
-        raise ScoreError(f"{folder}: no predictions ({' '.join(ENDINGS)}) and no run in it")
+        raise ScoreError(f"{folder}: no predictions ({' '.join(FILE_ENDINGS)}) and no run in it")
     return found
 
 

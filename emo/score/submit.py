@@ -24,16 +24,15 @@ class Submission:
     """Result of writing a submission."""
 
     path: Path
-    """The file."""
-    conversations: int
+    """Path of the file that was written."""
+    dialogues: int
     pairs: int
 
     def table(self) -> str:
         """Return the result as text for people."""
         return (
-            f"{plural(self.pairs, 'pair')} in {plural(self.conversations, 'conversation')} "
-            f"-> {self.path}\n"
-            "checked: conversations complete, emotions known, utterances in range\n" + NO_SPANS
+            f"{plural(self.pairs, 'pair')} in {plural(self.dialogues, 'dialogue')} -> {self.path}\n"
+            "checked: dialogues complete, emotions known, utterances in range\n" + NO_SPANS
         )
 
 
@@ -46,9 +45,9 @@ def submit_semeval(
     Args:
         run: folder of a run of `emo fit-head` with a target of pairs.
         out: folder for the file; it is made when it does not exist.
-        split: the split of the conversations.
+        split: the split of the dialogues.
         seed: seed of the run; None: the one whose head it kept.
-        manifest: the manifest of the conversations; None: the one in ``run.json``.
+        manifest: the manifest of the dialogues; None: the one in ``run.json``.
         predictions: a file that `emo predict` wrote for ``manifest``; None: the run's own
             predictions.
 
@@ -70,12 +69,12 @@ def check_pairs(
     """Check predicted pairs by the rules of the task's scorer.
 
     Args:
-        found: predicted conversations with their pairs.
-        utterances: conversation -> numbers of its utterances.
+        found: predicted dialogues with their pairs, as SemEval's JSON.
+        utterances: number of a dialogue -> numbers of its utterances.
         where: start of error messages.
 
     Raises:
-        ScoreError: a conversation is missing, unknown or occurs twice, an emotion is unknown, or
+        ScoreError: a dialogue is missing, unknown or occurs twice, an emotion is unknown, or
             an utterance does not exist.
     """
     numbers = [one["conversation_ID"] for one in found]

@@ -7,7 +7,7 @@ from emo.store.part.reader import Part
 
 
 class LazyParts(Sequence[Part]):
-    """Parts by index; each is opened when it is first used."""
+    """Sequence of parts, of which each is opened when it is first used."""
 
     def __init__(self, names: Sequence[str], open_part: Callable[[str], Part]) -> None:
         """Take the file names of the parts, and the function that opens a part by its name."""
@@ -44,18 +44,18 @@ class LazyIds(Sequence[str]):
         return clip_id in self._load()
 
 
-V = TypeVar("V")
+_V = TypeVar("_V")
 
 
-class LazyDict(Mapping[str, V]):
+class LazyDict(Mapping[str, _V]):
     """A mapping whose values are built on first use, each once; building one may raise."""
 
-    def __init__(self, makers: Mapping[str, Callable[[], V]]) -> None:
+    def __init__(self, makers: Mapping[str, Callable[[], _V]]) -> None:
         """Take a function for each key that builds its value."""
         self._makers = makers
-        self._values: dict[str, V] = {}
+        self._values: dict[str, _V] = {}
 
-    def __getitem__(self, name: str) -> V:
+    def __getitem__(self, name: str) -> _V:
         if name not in self._values:
             self._values[name] = self._makers[name]()
         return self._values[name]

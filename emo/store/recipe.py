@@ -23,12 +23,13 @@ class StreamSpec:
     dim: int
     """Length of one token, D."""
     dtype: str = "float16"
-    """Dtype in the store: ``float16``, ``float32``, ``uint8`` …"""
+    """Dtype in the store: ``float16`` unless said, which holds values up to 65,504; ``float32``,
+    ``uint8`` …"""
     level: str = "frame"
     """What one token describes: ``frame``, ``window``, ``word``, ``clip`` …"""
     kind: Literal["dense", "sparse", "image"] = "dense"
-    """How a head scales the values: ``dense`` each dimension by itself, ``sparse`` (hashed counts)
-    all by one number, ``image`` (uint8 pixels) by 1/255."""
+    """Kind of values, which decides how a head scales them: ``dense`` each dimension by itself,
+    ``sparse`` (hashed counts) all by one number, ``image`` (uint8 pixels) by 1/255."""
     shape: tuple[int, ...] | None = None
     """Shape of one token before it was flattened to (D,), such as (160, 160, 3); None: (D,)."""
 
@@ -51,10 +52,10 @@ class Recipe:
     weights: str | None = None
     """SHA-256 of the weights (their path does not matter); None: a backbone without weights."""
     version: int = 1
-    """Raised by the backbone's author when a change of its code changes the values."""
+    """Version of the backbone's code, which its author raises when a change changes the values."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """Further facts for readers of the tokens (JSON values), such as the temperature that the
-    weights were trained with. They follow from the rest and are not part of the fingerprint."""
+    """Facts for readers of the tokens (JSON values), such as the temperature that the weights were
+    trained with. They follow from the recipe's other fields and are not part of the fingerprint."""
 
     @property
     def fingerprint(self) -> str:

@@ -21,7 +21,8 @@ from emo.store.recipe import RECIPE_FILE, Recipe
 from emo.store.recipe_parts import RecipeParts
 
 _NEAR_IDS = 1000
-"""Ids among which a similar one is looked for in errors; among a million it would take a minute."""
+"""Largest number of ids among which an error message looks for a similar one; among a million that
+would take a minute."""
 
 
 class RecipeFolder:
@@ -65,12 +66,13 @@ class RecipeFolder:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Clip id, also of failed clips -> hash of its source files, from the winning entry."""
+        """Clip id, also of failed clips -> hash of the clip's row and source files, from the
+        winning entry."""
         return self.parts.ask(lambda clips: clips.sources)
 
     @property
     def attempts(self) -> dict[str, int]:
-        """Clip id -> number of its latest attempt; 0 is the first."""
+        """Clip id -> number of the latest attempt at the clip; 0 is the first."""
         return self.parts.ask(lambda clips: clips.attempts)
 
     @property
@@ -113,7 +115,7 @@ class RecipeFolder:
             if ids is not None and len(ids) == 1:  # the short way, for random access
                 clips, (seen, rows) = self.parts.merged, self._rows
                 if seen is clips and stream in rows:
-                    return rows[stream].one(clips.slots[ids[0]])
+                    return rows[stream].one(clips.ordinals[ids[0]])
         except (KeyError, DamagedIndexError, GoneError):
             pass  # the long way repeats the read or says what is wrong
         return self.parts.ask(lambda clips: self._read(clips, stream, ids, threads))
@@ -130,8 +132,8 @@ class RecipeFolder:
         """
 
         def read(clips: Merged | Indexed) -> Ragged:
-            slots = np.array([clips.slots.get(clip_id, -1) for clip_id in ids], np.int64)
-            return self._stream(clips, stream).many(slots)
+            ordinals = np.array([clips.ordinals.get(clip_id, -1) for clip_id in ids], np.int64)
+            return self._stream(clips, stream).many(ordinals)
 
         return self.parts.ask(read)
 
@@ -145,16 +147,16 @@ class RecipeFolder:
         rows = self._stream(clips, stream)
         if ids is None:
             return rows.many(clips.order, threads=threads)
-        slots = clips.slots
+        ordinals = clips.ordinals
         try:
             if len(ids) == 1:
-                return rows.one(slots[ids[0]])
-            return rows.many(np.array([slots[clip_id] for clip_id in ids], np.int64))
+                return rows.one(ordinals[ids[0]])
+            return rows.many(np.array([ordinals[clip_id] for clip_id in ids], np.int64))
         except KeyError as error:
             raise StoreError(self._unknown_clip(error.args[0])) from None
 
     def _stream(self, clips: Merged | Indexed, stream: str) -> StreamRows:
-        """Return the reader of one stream; it is kept until the clips change."""
+        """Return the reader of one stream, the same one until the clips of the recipe change."""
         seen, readers = self._rows
         if seen is not clips:
             readers = {}

@@ -14,7 +14,7 @@ from emo.store.part.reader import Part
 from emo.store.part.zip import DamagedPart, GoneError
 from emo.store.recipe import Recipe
 
-V = TypeVar("V")
+_V = TypeVar("_V")
 
 
 class RecipeParts:
@@ -98,7 +98,7 @@ class RecipeParts:
         self._parts = dict(zip(self._names, parts, strict=True))
         return Merged(parts)
 
-    def ask(self, question: Callable[[Merged | Indexed], V]) -> V:
+    def ask(self, question: Callable[[Merged | Indexed], _V]) -> _V:
         """Return ``question(merged)``; repeat it when the index fails or parts are replaced.
 
         Raises:

@@ -50,7 +50,7 @@ class Store:
             for folder in inside
             if (folder / RECIPE_FILE).is_file() and not folder.name.startswith(".")
         }
-        """Name of each recipe -> its folder."""
+        """Name of each recipe -> folder of the recipe."""
         if not may_be_empty and not self.recipes and not _is_unfinished(self.path, inside):
             raise StoreError(
                 f"{self.path} is no store: no folder in it holds a {RECIPE_FILE}. "
@@ -120,7 +120,7 @@ class Store:
         return self._recipe(recipe).read(name, ids)
 
     def ids(self, recipe: str) -> Sequence[str]:
-        """Return the finished clips of a recipe, each once."""
+        """Return the ids of the finished clips of a recipe, each once."""
         return self._recipe(recipe).ids
 
     def chosen(self, recipe: str | None) -> list[RecipeFolder]:

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 
 from emo import plugins
-from emo.datasets.counts import BY_SPLIT, SPLITS
+from emo.datasets.counts import BY_SPLIT
 from emo.datasets.dataset import Dataset
-from emo.datasets.make import LIBRARY, DatasetRequest, make_manifest
+from emo.datasets.make import DatasetRequest, make_manifest
 from emo.errors import DatasetError
 from emo.manifest import read_manifest
+from emo.manifest.cells import SPLITS
 from tests.datasets.conftest import media  # noqa: F401 - a fixture
 from tests.datasets.trees import TREES
 
-NAMES = plugins.available(LIBRARY)
+NAMES = plugins.available(plugins.DATASETS)
 
 
 @pytest.fixture(params=NAMES)
@@ -24,7 +25,7 @@ def name(request):
 
 @pytest.fixture
 def kind(name):
-    return plugins.load(LIBRARY, name, Dataset)
+    return plugins.load(plugins.DATASETS, name, Dataset)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from emo import plugins
 from emo.extract import executor
-from emo.extract.executor import EXECUTORS, Progress, make_executor
+from emo.extract.executor import Progress, make_executor
 from emo.extract.job.folder import write_job
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
@@ -24,9 +24,9 @@ from tests import fake_slurm
 
 LETTERS = make_request("tests.make_backbone:Letters", "letters", {})
 MARKS = {"ray": [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]}  # Ray's own warnings
-NAMES = [pytest.param(n, marks=MARKS.get(n, ())) for n in plugins.available(EXECUTORS)]
+NAMES = [pytest.param(n, marks=MARKS.get(n, ())) for n in plugins.available(plugins.EXECUTORS)]
 SLOW = MARKS | {"slurm": pytest.mark.slow}  # a task's imports take seconds; one test runs always
-SOMETIMES = [pytest.param(n, marks=SLOW.get(n, ())) for n in plugins.available(EXECUTORS)]
+SOMETIMES = [pytest.param(n, marks=SLOW.get(n, ())) for n in plugins.available(plugins.EXECUTORS)]
 OPTIONS = {"slurm": {"parts_per_task": 100}}
 
 

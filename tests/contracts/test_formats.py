@@ -13,16 +13,16 @@ from emo import plugins
 from emo.errors import StoreError
 from emo.store import PartWriter, Recipe, Store, StreamSpec
 from emo.store.exchange import write_parts as parts
-from emo.store.exchange.format import FORMATS, Format
+from emo.store.exchange.format import Format
 from emo.store.exchange.transfer import export_file, import_file
 from emo.store.maintain.verify import verify
 from tests.make_store import RECIPE
 
-NAMES = plugins.available(FORMATS)
+NAMES = plugins.available(plugins.FORMATS)
 
 
 def is_pickle(name):
-    return plugins.load(FORMATS, name, Format).is_pickle
+    return plugins.load(plugins.FORMATS, name, Format).is_pickle
 
 
 def fill(path, recipe, clips, *, name="toy", failures=()):

@@ -8,13 +8,13 @@ import torch
 from torch.nn import functional
 
 from emo import plugins
-from emo.heads.head import LIBRARY, Head
+from emo.heads.head import Head
 from emo.heads.options import LoopOptions
 from emo.heads.training.inference import logits_of
 from emo.heads.training.loop import train_head
 from tests.make_batches import CLASSES, assert_close, in_dialogues, make_batch, make_head
 
-HEADS = plugins.available(LIBRARY)
+HEADS = plugins.available(plugins.HEADS)
 LENGTHS = [3, 5, 1, 0, 70]
 THREE = {"s/a": LENGTHS, "s/b": [2, 1, 1, 1, 3], "t/c": [0, 9, 2, 4, 0]}
 STREAMS = pytest.mark.parametrize("lengths", [LENGTHS, THREE], ids=["one stream", "three"])
@@ -123,7 +123,7 @@ def test_state_survives_saving(name):
 
 def test_serves_several_targets_at_once(name):
     batch = make_batch(LENGTHS)
-    kind = plugins.load(LIBRARY, name, Head)
+    kind = plugins.load(plugins.HEADS, name, Head)
     head = kind({"s/a": 6}, {"emotion": 3, "is.cause": 2}, options=kind.Options())
     assert {key: value.shape for key, value in head(batch).items()} == {
         "emotion": (5, 3),
@@ -132,7 +132,7 @@ def test_serves_several_targets_at_once(name):
 
 
 def test_options_have_defaults_and_help(name):
-    kind = plugins.load(LIBRARY, name, Head)
+    kind = plugins.load(plugins.HEADS, name, Head)
     kind.Options()
     for field in dataclasses.fields(kind.Options):
         assert field.metadata["help"].endswith("."), field.name
@@ -140,7 +140,7 @@ def test_options_have_defaults_and_help(name):
 
 def test_the_same_seed_gives_the_same_bits(name):
     batch = make_batch(np.random.default_rng(1).integers(1, 6, 24).tolist())
-    kind = plugins.load(LIBRARY, name, Head)
+    kind = plugins.load(plugins.HEADS, name, Head)
     build = lambda: kind({"s/a": 6}, CLASSES, options=kind.Options())  # noqa: E731
     pooled = build().pool(batch)
     options = LoopOptions(epochs=3, batch_size=8)
@@ -154,7 +154,7 @@ def test_the_same_seed_gives_the_same_bits(name):
 
 
 def test_the_part_of_each_stream_can_start_with_the_weights_of_a_head_on_it_alone(name):
-    kind = plugins.load(LIBRARY, name, Head)
+    kind = plugins.load(plugins.HEADS, name, Head)
     if not kind.stream_modules:
         return  # it has none: linear solves exactly, perceiver_probe reads all streams at once
     batch = make_batch(THREE)

@@ -6,7 +6,14 @@ from dataclasses import replace
 import pytest
 
 from emo.demo.dataset import write_dataset
-from emo.demo.run import HEAD, MODALITIES, face_share, pooled_rotations, rotation_rows, rotations
+from emo.demo.run import (
+    HEAD,
+    STREAMS_OF_MODALITY,
+    face_share,
+    pooled_rotations,
+    rotation_rows,
+    rotations,
+)
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions
@@ -45,7 +52,7 @@ def test_each_alone_is_useful_and_fusion_beats_the_best(demo):
 
 def test_permuted_labels_are_at_chance(demo):
     manifest, features = demo
-    options = FitOptions(head=HEAD, streams=MODALITIES["fused"])
+    options = FitOptions(head=HEAD, streams=STREAMS_OF_MODALITY["fused"])
     found = []
     for seed in range(PERMUTATIONS):
         labels = [clip.targets["label"] for clip in manifest.clips]

@@ -71,7 +71,7 @@ def test_hidden_labels_are_empty_cells_and_no_cause_is_none(tmp_path):
     ("split", "document", "message"),
     [
         ("foo", SEMEVAL, "--split foo=.*expected one of train"),
-        ("train", [], "no conversations"),
+        ("train", [], "no dialogues"),
         ("train", [1], "expected conversations as SemEval-2024"),
         ("train", SEMEVAL * 2, "conversation 1, utterance 1 have the same id"),
         ("train", [{**SEMEVAL[0], "conversation": [

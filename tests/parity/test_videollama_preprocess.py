@@ -12,7 +12,7 @@ from emo.extract.decode.source import ClipSource
 from emo.extract.media import Needs, Strided
 from emo.extract.models.checkpoint import read_config
 from emo.extract.networks.imagebind.inputs import (
-    SAMPLE_RATE,
+    IMAGEBIND_RATE,
     imagebind_log_mel,
     piece_starts,
     spectrograms,
@@ -54,7 +54,7 @@ def test_frames_and_their_numbers_are_the_originals(folder, compare):
 @FOLDERS
 def test_spectrograms_of_the_wavs_are_the_originals(folder, compare):
     theirs, config = np.load(present(folder) / "mel.npz"), read_config(folder / "config.json")
-    assert config["audio"]["sample_rate"] == SAMPLE_RATE
+    assert config["audio"]["sample_rate"] == IMAGEBIND_RATE
     ours = {}
     for path in sorted(folder.glob("*.wav")):
         pieces = config["audio"]["clips_per_video"][path.stem]
@@ -72,13 +72,13 @@ def test_spectrograms_of_the_wavs_are_the_originals(folder, compare):
 def of_wav(path, pieces):
     """What we make of a wav by the names of the fixture."""
     audio = read_audio(path, channel="mix", start_seconds=None, end_seconds=None)
-    samples = sinc_resample(*audio, SAMPLE_RATE)
+    samples = sinc_resample(*audio, IMAGEBIND_RATE)
     firsts = np.array(piece_starts(samples.shape[1], pieces))
     mel = spectrograms(samples, pieces)
     return {
         "resampled_16k": samples,
-        "clip_sample_ranges": np.stack([firsts, firsts + 2 * SAMPLE_RATE], axis=1),
-        "clip_starts_s": firsts / SAMPLE_RATE,
+        "clip_sample_ranges": np.stack([firsts, firsts + 2 * IMAGEBIND_RATE], axis=1),
+        "clip_starts_s": firsts / IMAGEBIND_RATE,
         "mel": mel,
         "mel_no_inplace": mel,
     }

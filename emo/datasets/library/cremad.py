@@ -95,7 +95,8 @@ class CremaD(Dataset):
 
 
 def _stems(tree: Tree, names_file: str | None) -> list[str]:
-    """Return the clips in the table of sentences; without the table, those that are there."""
+    """Return the stems of the clips in the table of sentences; without that table, of the files
+    that are there."""
     stems = [PurePosixPath(file).stem for file in tree.media]
     if names_file is not None:
         stems = [line["Filename"] for line in tree.records(names_file, ["Filename"])]

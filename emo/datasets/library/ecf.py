@@ -14,7 +14,7 @@ FILES = {
 
 
 class Ecf(Dataset):
-    """ECF 1.0: emotion–cause pairs in conversations, as text or as JSON."""
+    """ECF 1.0: emotion–cause pairs in dialogues, as text or as JSON."""
 
     card: ClassVar[DatasetCard] = DatasetCard(
         title="ECF",

@@ -56,7 +56,7 @@ class EmoDb(Dataset):
 
     @classmethod
     def read(cls, tree: Tree, options: Any) -> Download:
-        """Read every file with such a name; missing files can be counted, but not named."""
+        """Read every file with a name of EmoDB's form; missing files are counted, but not named."""
         stems = {file.rpartition("/")[2].rpartition(".")[0]: file for file in reversed(tree.media)}
         found = {stem: match for stem in sorted(stems) if (match := NAME.fullmatch(stem))}
         if not found:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import ManifestError, OptionError
-from emo.manifest.cells import SPLITS
+from emo.manifest.cells import SPLIT_WORDS
 from emo.manifest.folder import folder_rows
 
 FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
@@ -103,12 +103,13 @@ def _named(path: str, names: re.Pattern[str]) -> Row | None:
 
 def _split(path: str) -> str:
     """Return the split that a folder in the path names; ``""``: none does."""
-    return next((SPLITS[name.lower()] for name in _folders(path) if name.lower() in SPLITS), "")
+    words = map(str.lower, _folders(path))
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "")
 
 
 def _class(path: str) -> str:
     """Return the nearest folder that is not a split: ``angry`` for ``angry/train/1.wav``."""
-    return next((name for name in _folders(path)[::-1] if name.lower() not in SPLITS), "")
+    return next((name for name in _folders(path)[::-1] if name.lower() not in SPLIT_WORDS), "")
 
 
 def _folders(path: str) -> tuple[str, ...]:
@@ -118,5 +119,5 @@ def _folders(path: str) -> tuple[str, ...]:
 
 def _label(named: Row) -> Row:
     """Remove a label that is the name of a split, which a pattern may have found."""
-    is_split = named.get("label", "").lower() in SPLITS
+    is_split = named.get("label", "").lower() in SPLIT_WORDS
     return {name: cell for name, cell in named.items() if not (is_split and name == "label")}

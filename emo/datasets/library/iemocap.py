@@ -23,7 +23,7 @@ FOUR = {name: "" for name in COUNTS} | {n: n for n in ("ang", "hap", "neu", "sad
 SIX = FOUR | {"exc": "exc", "fru": "fru"}
 MAPS: dict[str, dict[str, str]] = {"all": {}, "four": FOUR, "six": SIX}
 """Value of the option labels -> published class -> class of the manifest; ``""``: no label."""
-SPLITS = {"4": "val", "5": "test"}
+SPLIT_OF_SESSION = {"4": "val", "5": "test"}
 """Session -> split; the other sessions are train."""
 
 
@@ -116,7 +116,7 @@ def _turns(
             "id": name,
             **_media(base, dialogue, turn, options),
             "text": texts.get(name, ""),
-            "split": SPLITS.get(session, "train"),
+            "split": SPLIT_OF_SESSION.get(session, "train"),
             "dialogue": dialogue,
             "turn": str(number),
             "speaker": f"{session}{name.rpartition('_')[2][0]}",  # Ses01F_impro01_M003 -> 1M

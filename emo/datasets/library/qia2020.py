@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Row, Stated, not_here
 from emo.datasets.tree import Tree
+from emo.manifest.cells import SPLITS
 
-SPLITS = ("train", "val", "test")
 TABLES = {"label": "{split}.csv", "label_face": "{split}_face.csv",
           "label_speech": "{split}_speech.csv"}  # fmt: skip
 CLIP = re.compile(r"0*(\d+)(?:-[^/]*)?\.mp4")

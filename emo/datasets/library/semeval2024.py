@@ -18,7 +18,7 @@ class SemEvalOptions:
 
 
 class SemEval2024(Dataset):
-    """SemEval-2024 Task 3 (ECF 2.0): emotion–cause pairs in conversations."""
+    """SemEval-2024 Task 3 (ECF 2.0): emotion–cause pairs in dialogues."""
 
     Options: ClassVar[type] = SemEvalOptions
     card: ClassVar[DatasetCard] = DatasetCard(
@@ -32,7 +32,7 @@ class SemEval2024(Dataset):
             "its training data are ECF, made of MELD: about 2,500 of MELD's 2,610 test utterances "
             "are in its train file; do not train on it and test on MELD",
             "no clips are published: cut them from the series by video_source",
-            "the files of the evaluation phase held conversations that were not scored; the "
+            "the files of the evaluation phase held dialogues that were not scored; the "
             "published test file has 341",
             "there is no val split: emo manifest split, or --cv",
         ),

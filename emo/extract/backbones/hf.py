@@ -33,7 +33,7 @@ from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.store.recipe import StreamSpec
 
-STREAMS: dict[Kind, str] = {
+STREAM_OF_KIND: dict[Kind, str] = {
     "text": "text", "audio": "audio", "spectrogram": "audio",
     "image": "video", "face": "face", "video": "video",
 }  # fmt: skip
@@ -112,14 +112,14 @@ class HF(Model):
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
         dim = width_of(config, kind, level)
-        return {STREAMS[kind]: StreamSpec(dim, options.stored, level=unit)}
+        return {STREAM_OF_KIND[kind]: StreamSpec(dim, options.stored, level=unit)}
 
     @classmethod
     def tokens(cls, options: HFOptions, seconds: float) -> dict[str, float]:
-        """Return a guess of T.
+        """Return the expected number of tokens T of a clip.
 
-        It assumes 20 tokens per text, 50 per second of sound, 1,500 per video window and 200 per
-        picture.
+        The number assumes 20 tokens per text, 50 per second of sound, 1,500 per video window and
+        200 per picture.
         """
         config = _config(options)
         kind = kind_of(options.input, config)
@@ -130,7 +130,7 @@ class HF(Model):
             windows = 1
         each = {"text": 20, "audio": 50 * seconds / windows, "video": 1500}.get(kind, 200)
         units = options.frames if kind in {"image", "face"} else 1 if kind == "text" else windows
-        return {STREAMS[kind]: units * (each if is_all else 1)}
+        return {STREAM_OF_KIND[kind]: units * (each if is_all else 1)}
 
     @classmethod
     def stretch_seconds(cls, options: HFOptions) -> float | None:
@@ -190,7 +190,7 @@ class HF(Model):
 
     def prepare(self, media: Media) -> Prepared:
         """Run the model's processor on the text, each window of sound or video, or each image."""
-        stream = STREAMS[self.kind]
+        stream = STREAM_OF_KIND[self.kind]
         if self.kind == "text":
             pieces = self.reader.inputs(media.text) if media.text else []
             notes = {"text_pieces": float(len(pieces))} if len(pieces) > 1 else {}
@@ -250,7 +250,7 @@ class HF(Model):
         is_cut = self._level == "tokens"
         return [
             {
-                STREAMS[self.kind]: np.concatenate(
+                STREAM_OF_KIND[self.kind]: np.concatenate(
                     [one.tokens_of(next(outputs), is_cut=is_cut) for one in inputs["rows"]]
                 )
             }

@@ -26,7 +26,7 @@ from emo.extract.media import (
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.languagebind.checkpoint import (
-    TOKENIZER,
+    TOKENIZER_FILES,
     Config,
     checkpoint,
     languagebind_files,
@@ -146,7 +146,7 @@ class LanguageBind(Model):
                     towers[stream] = vision_tower(configs[stream], tensors, where).to(device)
                 elif OPTION_OF[stream] == option:
                     text = text_tower(configs[stream], tensors, where).to(device)
-                    vocabulary, merges = (found.get(name) for name in TOKENIZER)
+                    vocabulary, merges = (found.get(name) for name in TOKENIZER_FILES)
                     tokenizer = ClipTokenizer(vocabulary, merges, text.length)
         return cls(
             options, device=device, configs=configs, towers=towers, text=text, tokenizer=tokenizer

@@ -80,7 +80,7 @@ class VggFace(Model):
 
     @classmethod
     def weights(cls, options: VggFaceOptions) -> Weights:
-        """Return one file."""
+        """Return the one file of weights that facenet-pytorch publishes."""
         return Weights("vggface", options.weights, (WeightFile((CHECKPOINT,), origin=ORIGIN),))
 
     @classmethod

@@ -29,7 +29,7 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Forward, Model, to_numpy
 from emo.extract.models.weights import Found, Weights
-from emo.extract.networks.imagebind.inputs import SAMPLE_RATE, spectrograms
+from emo.extract.networks.imagebind.inputs import IMAGEBIND_RATE, spectrograms
 from emo.extract.networks.videollama.options import VideoLlamaOptions
 from emo.extract.networks.videollama.weights import (
     CONFIG,
@@ -202,12 +202,12 @@ class VideoLlama(Model):
     def _spectrograms(self, media: Media) -> Tensor | None:
         if media.samples is None or media.sample_rate is None or not media.samples.size:
             return None
-        samples = sinc_resample(media.samples, media.sample_rate, SAMPLE_RATE)  # (channels, S)
+        samples = sinc_resample(media.samples, media.sample_rate, IMAGEBIND_RATE)  # (channels, S)
         if self.options.windows is None:
             return spectrograms(samples)[None]
-        starts = window_starts(samples.shape[1] / SAMPLE_RATE, *self.options.windows)
-        length = round(self.options.windows[0] * SAMPLE_RATE)
-        firsts = [round(start * SAMPLE_RATE) for start in starts]
+        starts = window_starts(samples.shape[1] / IMAGEBIND_RATE, *self.options.windows)
+        length = round(self.options.windows[0] * IMAGEBIND_RATE)
+        firsts = [round(start * IMAGEBIND_RATE) for start in starts]
         return torch.stack([spectrograms(samples[:, low : low + length]) for low in firsts])
 
     def _ids(self, media: Media) -> Tensor | None:

@@ -16,7 +16,7 @@ from emo.extract.decode.budget import MOST_PIXELS, check_pixels
 
 # Playlists (hls, dash, concat, image2) are left out: they make FFmpeg open other files and network
 # addresses, chosen by the author of the clip.
-FORMATS = (
+FFMPEG_FORMATS = (
     "3g2,3gp,aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dts,dv,eac3,f4v,flac,flv,gif,h264,"
     "hevc,ivf,live_flv,m4a,m4v,matroska,mj2,mjpeg,mov,mp3,mp4,mpeg,mpegts,mpegvideo,mxf,nistsphere,"
     "nut,obu,ogg,rm,tta,vob,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
@@ -66,7 +66,7 @@ def _opened(path: Path) -> InputContainer:
     # decoders that look at the first pictures obey the limit, too
     options = {
         "protocol_whitelist": "file",
-        "format_whitelist": FORMATS,
+        "format_whitelist": FFMPEG_FORMATS,
         "max_pixels": str(MOST_PIXELS),
     }
     try:

@@ -1,7 +1,8 @@
-"""Tell from a file's headers whether it was cut, and where its tracks should have ended.
+"""Tell from a file's headers where its tracks should have ended, if the file was cut.
 
 Declared lengths are often wrong. So they count only where the format counts samples (FLAC, WAV …),
-or where the file is shorter in bytes than its own header says.
+or where the file is shorter in bytes than its own header says: for most containers
+:func:`emo.extract.decode.truncated.is_truncated` tells that.
 """
 
 import struct
@@ -15,6 +16,7 @@ from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
 from emo.extract.decode.file_end import FileEnd, OpenFile
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
+from emo.extract.decode.truncated import ASF_FILE, is_truncated
 
 _EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
 """How much earlier than declared all tracks may end; the larger one counts."""
@@ -85,22 +87,14 @@ def _ogg(file: OpenFile) -> FileEnd:
 
 
 def _avi(file: OpenFile) -> FileEnd:
-    """AVI: one or more RIFF chunks; the header counts the blocks of each track."""
-    at = 0
-    while file.at(at, 4) == b"RIFF":
-        at += 8 + struct.unpack("<I", file.at(at + 4, 4))[0]
-    is_cut = at > file.size
-    ends = float(file.stream.frames * file.stream.time_base)
+    """AVI: the header counts the blocks of each track."""
+    is_cut, ends = _is_truncated(file), float(file.stream.frames * file.stream.time_base)
     return FileEnd(ends if is_cut and ends else None, is_cut)
 
 
 def _matroska(file: OpenFile) -> FileEnd:
-    """Matroska and WebM: the size of the segment, unless it was recorded live."""
-    position, (name, size) = 0, _ebml(file, 0)
-    while name != 0x18538067:
-        position = size
-        name, size = _ebml(file, position)
-    return _declared(file, is_cut=size > file.size)
+    """Matroska and WebM: the header declares the length, unless it was recorded live."""
+    return _declared(file, is_cut=_is_truncated(file))
 
 
 def _declared(file: OpenFile, *, is_cut: bool) -> FileEnd:
@@ -129,59 +123,30 @@ def _last_seconds(path: Path) -> float:
     return last
 
 
-def _ebml(file: OpenFile, position: int) -> tuple[int, int]:
-    """Return the id of an element and where it ends; 0 when it does not say."""
-    head = file.at(position, 12)
-    id_bytes = 9 - head[0].bit_length()
-    size_bytes = 9 - head[id_bytes].bit_length()
-    value = int.from_bytes(head[id_bytes : id_bytes + size_bytes], "big")
-    value &= 2 ** (7 * size_bytes) - 1
-    after = position + id_bytes + size_bytes
-    is_known = value != 2 ** (7 * size_bytes) - 1
-    return int.from_bytes(head[:id_bytes], "big"), after + value if is_known else 0
-
-
 def _flv(file: OpenFile) -> FileEnd:
-    """FLV: a size in the first tag, and at the end the size of the last tag."""
-    head, size = file.at(0, 2**14), file.size
+    """FLV: the first tag may hold the size of the file and its length."""
+    head = file.at(0, 2**14)
     at = head.find(b"filesize\0")
     declared = struct.unpack(">d", head[at + 9 : at + 17])[0] if at >= 0 else 0.0
-    last = struct.unpack(">I", file.at(size - 4, 4))[0]
-    tag = file.at(size - 4 - last, 4) if 11 <= last <= size - 4 else b"\0"
-    is_whole = tag[0] & 31 in {8, 9, 18} and int.from_bytes(tag[1:4], "big") == last - 11
-    return _declared(file, is_cut=declared > size or not is_whole)
+    return _declared(file, is_cut=declared > file.size or _is_truncated(file))
 
 
 def _asf(file: OpenFile) -> FileEnd:
-    """WMA and WMV: the header holds the size of the file and its length."""
-    mark = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-    head = file.at(0, 2**16)
-    at = head.index(mark)
-    size, _, _, duration = struct.unpack("<QQQQ", head[at + 40 : at + 72])
-    preroll_ms, flags = struct.unpack("<QI", head[at + 80 : at + 92])
-    is_cut = not flags & 1 and size > file.size
+    """WMA and WMV: the header holds the length of the file."""
+    is_cut, head = _is_truncated(file), file.at(0, 2**16)
+    at = head.index(ASF_FILE)
+    (duration,) = struct.unpack("<Q", head[at + 64 : at + 72])
+    (preroll_ms,) = struct.unpack("<Q", head[at + 80 : at + 88])
     return FileEnd(duration / 1e7 - preroll_ms / 1e3 if is_cut else None, is_cut)
 
 
-def _program_stream(file: OpenFile) -> FileEnd:
-    """MPEG program stream (.mpg, .vob): packets with their lengths follow one another."""
-    tail = file.tail()
-    at = tail.find(b"\0\0\1\xba")
-    while 0 <= at <= len(tail) - 6:
-        if tail[at : at + 3] != b"\0\0\1" or tail[at + 3] == 0xB9:
-            return FileEnd()  # padding, or the mark of the end
-        if tail[at + 3] == 0xBA:
-            at += (
-                14 + (tail[at + 13] & 7 if at + 13 < len(tail) else 0) if tail[at + 4] >> 6 else 12
-            )
-        else:
-            at += 6 + struct.unpack(">H", tail[at + 4 : at + 6])[0]
-    return FileEnd(is_cut=at > len(tail))
+def _unsized(file: OpenFile) -> FileEnd:
+    """MPEG program and transport streams: no header declares a length."""
+    return FileEnd(is_cut=_is_truncated(file))
 
 
-def _transport_stream(file: OpenFile) -> FileEnd:
-    """MPEG-TS: packets of one length."""
-    return FileEnd(is_cut=all(file.size % length for length in (188, 192, 204)))
+def _is_truncated(file: OpenFile) -> bool:
+    return is_truncated(file.path, file.container.format.name)
 
 
 _FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
@@ -198,6 +163,5 @@ _FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
     frozenset({"caf"}): caf_end,
     frozenset({"w64"}): w64_end,
     frozenset({"au"}): au_end,
-    frozenset({"mpeg", "vob"}): _program_stream,
-    frozenset({"mpegts"}): _transport_stream,
+    frozenset({"mpeg", "vob", "mpegts"}): _unsized,
 }

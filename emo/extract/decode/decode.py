@@ -25,7 +25,7 @@ from emo.extract.media import DetectFaces, Faces, Media, Needs
 NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
 """Reasons for an absent modality."""
 _UNHEARD = ClipSound(None, None, None)
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def load_media(
@@ -84,7 +84,7 @@ def load_each(
     return found
 
 
-def _attempt(call: Callable[[], T]) -> T | Exception:
+def _attempt(call: Callable[[], _T]) -> _T | Exception:
     try:
         return call()
     except Exception as error:  # recorded as the failure of the backbones that need it

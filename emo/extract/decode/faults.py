@@ -10,6 +10,8 @@ END_MISSING = "end_missing"
 """Note: 1 when the file is cut and nobody knows how much is missing."""
 DAMAGED_FRAMES = "damaged_frames"
 """Note: damaged pictures between the first and the last frame that a backbone reads."""
+CUT = "the file is cut"
+"""Words with which a phrase begins that the end of a file is missing; other phrases tell damage."""
 SUMMED = ("seconds_", "damaged_")
 """Beginnings of the notes that are added up when the stretches of a clip are joined."""
 
@@ -74,13 +76,13 @@ def picture_faults(path: Path | None, notes: Mapping[str, float]) -> list[str]:
     """Return a phrase about each fault of a clip's pictures, with the name of the file.
 
     >>> picture_faults(Path("a.mp4"), {"damaged_frames": 3.0, "seconds_lacking": 1.25})
-    ['a.mp4: 3 damaged frames', 'a.mp4: the file is cut: at least 1.25 s are lacking']
+    ['a.mp4: 3 damaged frames', 'a.mp4: the file is cut: pictures lack at least 1.25 s']
     """
     found = []
     if count := notes.get(DAMAGED_FRAMES):
         found.append(f"{count:.0f} damaged frame{'' if count == 1 else 's'}")
     if seconds := notes.get(LACKING):
-        found.append(f"the file is cut: at least {seconds:.2f} s are lacking")
+        found.append(f"{CUT}: pictures lack at least {seconds:.2f} s")
     return [f"{path.name if path else 'video'}: {phrase}" for phrase in found]
 
 

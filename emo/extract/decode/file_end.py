@@ -9,8 +9,6 @@ from av.container import InputContainer
 
 from emo.extract.decode.container import declared_seconds, origin_seconds
 
-_TAIL_BYTES = 2**18
-
 
 @dataclass(frozen=True)
 class FileEnd:
@@ -27,9 +25,9 @@ class OpenFile:
     """A media file that was read to its end, and its bytes."""
 
     path: Path
-    """The file."""
+    """Path of the media file."""
     handle: BinaryIO
-    """The open file."""
+    """Handle of the media file, open for reading."""
     container: InputContainer
     """The file as FFmpeg opened it."""
     stream: Any
@@ -46,11 +44,6 @@ class OpenFile:
         """Read ``count`` bytes from a position on; fewer at the end of the file."""
         self.handle.seek(position)
         return self.handle.read(count)
-
-    def tail(self) -> bytes:
-        """Read the last bytes of the file."""
-        low = max(0, self.size - _TAIL_BYTES)
-        return self.at(low, self.size - low)
 
     @property
     def track_seconds(self) -> float | None:

@@ -31,7 +31,7 @@ class ClipSource:
     root: Path = Path()
     """Folder that paths in ``cells`` are relative to; paths that leave it are refused."""
     cells: Mapping[str, str] = field(default_factory=dict)
-    """Other columns of the clip's manifest row, name -> cell; some may name array files."""
+    """Columns of the manifest that have no field here, name -> cell; some may name array files."""
     most_bytes: int = MOST_BYTES
     """Bytes of decoded pictures and sound that may be held at once; more is an error."""
 

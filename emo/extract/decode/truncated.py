@@ -9,7 +9,7 @@ from av.container import InputContainer
 from emo.extract.decode.container import declared_seconds
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
-_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 """Identifier of the file properties in ASF's header."""
 _DECLARING = frozenset({"matroska", "flv", "mov"})
 """Containers whose headers declare their length."""
@@ -146,13 +146,15 @@ def _has_open_pes(tail: bytes, packet: int) -> bool:
 
 
 def _asf(file: BinaryIO, size_bytes: int) -> bool:
-    """Compare the size that ASF's header states with the file's."""
+    """Compare the size that ASF's header states with the file's; a live recording states none."""
     file.seek(0)
-    head = file.read(8192)
-    position = head.find(_ASF_FILE)
-    if position < 0:
+    head = file.read(2**16)
+    position = head.find(ASF_FILE)
+    if position < 0 or position + 92 > len(head):
         return False
-    return int.from_bytes(head[position + 40 : position + 48], "little") > size_bytes
+    is_live = head[position + 88] & 1
+    size = int.from_bytes(head[position + 40 : position + 48], "little")
+    return not is_live and size > size_bytes
 
 
 def _ogg(file: BinaryIO, size_bytes: int) -> bool:
@@ -184,5 +186,5 @@ def _boxes(file: BinaryIO, size_bytes: int) -> bool:
 
 _READERS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "matroska": _matroska, "avi": _riff, "flv": _flv, "mpeg": _mpeg, "mpegts": _transport,
-    "asf": _asf, "ogg": _ogg, "mov": _boxes,
+    "vob": _mpeg, "asf": _asf, "ogg": _ogg, "mov": _boxes,
 }  # fmt: skip

@@ -41,7 +41,7 @@ def _submitted(home: Path) -> Iterator[JobFolder]:
 
 
 def _in_queue(folder: JobFolder, tasks: Iterable[range]) -> dict[tuple[str, str], int]:
-    """Return the clips of these tasks' parts: (recipe name, clip id) -> attempt."""
+    """Return the clips in the parts of queued tasks: (recipe name, clip id) -> attempt."""
     numbers = {part for task in tasks for part in task}
     parts = (folder.part(number) for number in sorted(numbers & set(folder.parts)))
     return {
@@ -53,7 +53,7 @@ def _in_queue(folder: JobFolder, tasks: Iterable[range]) -> dict[tuple[str, str]
 
 
 def _count_shared(parts: Iterable[PartPlan], queued: dict[tuple[str, str], int]) -> int:
-    """Count the clips of ``parts`` that are queued; a later attempt at a clip is not the same."""
+    """Count the clips of ``parts`` that are queued for the attempt that ``parts`` plan."""
     return sum(
         any(
             clip.id in wanted.ids and queued.get((name, clip.id), -1) >= wanted.attempt

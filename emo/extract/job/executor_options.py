@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from emo.errors import OptionError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def flag(name: str) -> str:
@@ -51,7 +51,7 @@ def check_single_words(options: object, *names: str) -> None:
             raise OptionError(f"{flag(name)} {value!r}: expected a word without spaces")
 
 
-def build_options(executor: str, kind: type[T], given: Mapping[str, Any]) -> T:
+def build_options(executor: str, kind: type[_T], given: Mapping[str, Any]) -> _T:
     """Build the ``Options`` of an executor.
 
     Args:

@@ -42,17 +42,18 @@ class JobFolder:
     """An opened job folder."""
 
     path: Path
-    """The folder."""
+    """Path of the job folder."""
     job: Job
-    """What the workers need besides the clips."""
+    """The backbones, the store and the options: what workers need besides the clips."""
     offsets: tuple[int, ...]
     """Byte offset of each line of parts.jsonl."""
     executor: str
     """Name of the executor."""
     workers: int | None
-    """Option ``--workers``; None: the executor's default."""
+    """Number of workers, from ``--workers``; None: the executor's default."""
     executor_options: Mapping[str, Any]
-    """Options of the executor that were given, by name; the others have their defaults."""
+    """Options of the executor that were given, by name; options that are not in it have defaults.
+    """
 
     @property
     def parts(self) -> range:
@@ -85,7 +86,7 @@ class JobFolder:
                 yield self._part(line, number)
 
     def journal(self, number: int) -> Journal:
-        """Return the journal of a part; its file may not exist."""
+        """Return the journal of a part, whose file exists only while it has entries."""
         return Journal(self.path / "journal" / f"{number:06}.jsonl")
 
     def journals(self) -> dict[int, Journal]:

@@ -27,7 +27,7 @@ LOGS = "logs"
 MOST_PIECES = 4
 """Most groups into which the clips of a dead worker are divided."""
 FRESH_SECONDS = 120
-"""A worker of another machine counts as dead when its log is older than this."""
+"""Age of a log, in seconds, from which a worker of another machine counts as dead."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Death:
     """The death of a worker."""
 
     clips: frozenset[str]
-    """Ids of the clips that it had in progress."""
+    """Ids of the clips that the worker had in progress."""
     how: str | None
-    """Signal or reason, such as ``SIGSEGV``; None: not observed, because the machine or the whole
-    task ended, too."""
+    """Signal or reason of the death, such as ``SIGSEGV``; None: not observed, because the machine
+    or the whole task ended, too."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class ClipGroup:
     """Clips that are done and committed together when a part is retried after a death."""
 
     clips: tuple[str, ...]
-    """Ids of the clips."""
+    """Ids of the group's clips."""
     give_up_reason: str | None = None
-    """Reason to record them as failed; None: they are tried again."""
+    """Reason to record the group's clips as failed; None: the clips are tried again."""
 
 
 class Journal:
@@ -59,11 +59,11 @@ class Journal:
         self.path = path
 
     def begin(self, clip_ids: Iterable[str]) -> None:
-        """Record that this process has begun with these clips."""
+        """Record that this process has begun to work on some clips."""
         self._append({"begin": list(clip_ids), "by": me()})
 
     def end(self) -> None:
-        """Record that this process has committed its clips, or given them up without dying."""
+        """Record that this process has no clips in progress any more: committed, or given up."""
         entries = self._entries()
         if all(entry.get("by") == me() and "how" not in entry for entry in entries):
             self.path.unlink(missing_ok=True)
@@ -92,7 +92,8 @@ class Journal:
             self._append({"died": True, "by": "earlier", "how": death.how})
 
     def in_hand(self) -> dict[str, list[str]]:
-        """Return worker -> clips that it has in progress, or had when it died unobserved."""
+        """Return name of a worker -> clips that the worker has in progress, or had when it died
+        unobserved."""
         open_: dict[str, list[str]] = {}
         for entry in self._entries():
             if "begin" in entry:
@@ -102,7 +103,7 @@ class Journal:
         return open_
 
     def seen(self) -> int:
-        """Return the number of deaths that were observed."""
+        """Number of deaths in the journal that another process observed."""
         return sum("died" in entry for entry in self._entries())
 
     def deaths(self) -> list[Death]:
@@ -180,7 +181,7 @@ def me() -> str:
 
 
 def log_name(by: str) -> str:
-    """Return the file name of a worker's log, from its name in journals."""
+    """Return the file name of a worker's log, given the worker's name in journals."""
     return by.replace("/", "-") + ".jsonl"
 
 
@@ -218,7 +219,7 @@ def _word(_pid: int) -> str:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Parse a line; None: it is incomplete after a crash, perhaps cut inside a character."""
+    """Parse a line of a journal; None: the line is incomplete after a crash."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -227,7 +228,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _give_up_reason(clip_id: str, deaths: Sequence[Death]) -> str | None:
-    """Return the reason to record a clip as failed; None: try it again.
+    """Return the reason to record a clip as failed; None: the clip may be tried again.
 
     A clip is given up after two deaths: both while it was the only clip in progress, or one of them
     while it was the only clip and with a known cause.

@@ -51,13 +51,14 @@ class TaskLog:
         self._file.close()
 
     def _stay_fresh(self) -> None:
-        """Update the file's time regularly: other machines see by it that the worker is alive."""
+        """Update the log file's time regularly, by which other machines see that the worker is
+        alive."""
         while not self._is_closed.wait(BEAT_SECONDS):
             with suppress(OSError):  # the folder is not reachable; the next write will report it
                 os.utime(self.path)
 
     def write(self, event: str, **facts: object) -> None:
-        """Write one line: the time, the name of an event, and facts about it.
+        """Write one line: the time, the name of an event, and facts about the event.
 
         Raises:
             StoreError: the file cannot be written.
@@ -82,7 +83,7 @@ def read_logs(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 RECENT_SECONDS = 300
-"""The rate is measured over the last five minutes before the last clip."""
+"""Seconds before the last clip over which the rate of clips is measured."""
 
 
 @dataclass
@@ -94,13 +95,13 @@ class LogFacts:
     clips_per_second: float | None = None
     """Rate of all workers together; None: there are too few clips to tell."""
     stage_seconds: Counter[str] = field(default_factory=Counter)
-    """Stage -> core seconds."""
+    """Name of a stage -> core seconds of all workers."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Kind of failure -> count; a kind is a reason without file names, numbers, quoted words."""
     examples: dict[str, str] = field(default_factory=dict)
-    """Kind of failure -> a clip and its full reason."""
+    """Kind of failure -> id of a clip that failed so, and the full reason."""
     work: WorkTotals = field(default_factory=WorkTotals)
-    """Time of each stage of all workers."""
+    """Busy and waiting times of each stage, summed over workers."""
 
 
 def log_facts(folder: Path) -> LogFacts:

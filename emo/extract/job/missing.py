@@ -12,12 +12,12 @@ from emo.store.store import RecipeFolder, Store
 
 @dataclass(frozen=True)
 class Missing:
-    """How much the store lacks of one part of a job."""
+    """A part of a job with clips that the store lacks."""
 
     part: int
     """Number of the part."""
     clips: int
-    """Number of its clips that at least one recipe lacks."""
+    """Number of clips of the part that at least one recipe lacks."""
 
 
 def missing_parts(folder: JobFolder) -> Iterator[Missing]:

@@ -12,17 +12,17 @@ from emo.store.store import RecipeFolder, Store
 
 @dataclass(frozen=True)
 class _Notice:
-    """What is said of the clips whose note has certain values."""
+    """A kind of line about clips whose note has certain values, such as clips without a face."""
 
     note: str
     """Name of the note, see ``Prepared.notes``."""
     is_said: Callable[[float], bool]
-    """Tells whether a value of the note is worth a line."""
+    """Function that returns whether a value of the note is worth the line."""
     sentence: str
-    """The line; may contain ``{clips}``, ``{done}``, ``{total}`` (of the values) and
+    """Text of the line; it may contain ``{clips}``, ``{done}``, ``{total}`` (sum of the values) and
     ``{recipes}``."""
     is_for: Callable[[Recipe], bool] = lambda recipe: True
-    """Tells whether the notice holds for a recipe."""
+    """Function that returns whether the line is meant for a recipe."""
 
 
 _NOTICES = (

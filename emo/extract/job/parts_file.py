@@ -1,4 +1,4 @@
-"""Read and write parts.jsonl of a job: one line per part, with its clips and what to do."""
+"""Read and write parts.jsonl of a job: one line per part, with the clips that each recipe lacks."""
 
 import json
 import re

@@ -17,7 +17,7 @@ JOBS_HERE = "emo-jobs"
 
 
 def jobs_home(store: Location, jobs: Path | None = None) -> Path:
-    """Return the folder that contains a store's job folders; it may not exist.
+    """Return the folder that contains a store's job folders; the folder may not exist.
 
     Args:
         store: the store.
@@ -44,7 +44,7 @@ def latest_job(store: Location, jobs: Path | None = None) -> Path | None:
 
 
 def short(path: Location) -> Location:
-    """Shorten a path for people: relative to the current folder if it is inside it."""
+    """Shorten a path for people: relative to the current folder if the path is inside that."""
     if not isinstance(path, Path):
         return path
     try:

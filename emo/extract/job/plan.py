@@ -23,7 +23,7 @@ Changed = Literal["stop", "redo", "keep"]
 
 
 class StaleClips(EmoError):
-    """The row or a file of some clips changed since they were extracted, under the same id."""
+    """Raised when the row or a file of clips changed since their extraction, under the same id."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Todo:
     """Clips of a part that one recipe lacks."""
 
     ids: frozenset[str]
-    """Ids of the clips."""
+    """Ids of the clips that the recipe lacks."""
     attempt: int = 0
-    """0: no clip was tried before; K: some clips are done again for the K-th time."""
+    """Number of this attempt: 0 if no clip was tried before; K if a clip is tried for the K-th time
+    again."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class PartPlan:
     clips: tuple[Clip, ...]
     """Clips that at least one recipe lacks, in the order of the manifest."""
     todo: dict[str, Todo]
-    """Recipe name -> clips that it lacks."""
+    """Recipe name -> clips of the part that the recipe lacks."""
 
     def only(self, ids: Collection[str]) -> "PartPlan":
         """Return the plan for some of the part's clips."""
@@ -62,7 +63,7 @@ class Plan:
     """Parts with missing clips; each is built when it is read, so that a plan of ten million clips
     takes little memory."""
     done: dict[str, int]
-    """Recipe name -> number of the manifest's clips that it has already."""
+    """Recipe name -> number of the manifest's clips that the recipe has already."""
     failed: dict[str, dict[str, str]]
     """Recipe name -> id of a clip recorded as failed and not tried again now -> reason."""
 
@@ -113,7 +114,7 @@ def make_plan(
 
 
 def still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
-    """Return the ids of ``wanted`` that the recipe lacks, as of its last refresh."""
+    """Return the ids of ``wanted`` that a recipe lacked when its folder was last listed."""
     attempts = folder.attempts
     return frozenset(
         clip_id for clip_id in wanted.ids if attempts.get(clip_id, -1) < wanted.attempt
@@ -143,12 +144,12 @@ def by_file(clips: Sequence[Clip]) -> Sequence[Clip]:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a recipe has of the manifest's clips."""
+    """Clips of the manifest that a recipe has already, and clips that it shall do again."""
 
     done: frozenset[str]
-    """Ids of the clips that it has."""
+    """Ids of the clips that the recipe has."""
     failed: dict[str, str]
-    """Id of a clip recorded as failed, not tried again -> reason."""
+    """Id of a clip that is recorded as failed and not tried again -> reason."""
     again: dict[str, int]
     """Id of a clip to do again -> number of the coming attempt."""
 

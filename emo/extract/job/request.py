@@ -7,7 +7,7 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import EmoError, OptionError, PluginError, WeightsError
-from emo.extract.backbone import BACKBONES, Backbone, recipe_options
+from emo.extract.backbone import Backbone, recipe_options
 from emo.extract.decode.budget import MOST_BYTES
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -29,7 +29,7 @@ class Request:
     options: dict[str, Any]
     """Options of the backbone as JSON values, including defaults."""
     recipe: Recipe
-    """Streams and fingerprint, as planned."""
+    """Recipe of the tokens: streams, options and weights when the job was planned."""
 
     def load(self, device: str) -> Backbone:
         """Load the backbone on ``device``.
@@ -37,7 +37,7 @@ class Request:
         Raises:
             OptionError: this machine's weights or version would make other numbers than planned.
         """
-        kind = plugins.load(BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
+        kind = plugins.load(plugins.BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
         options = kind.Options(**self.options)
         if differences := self.recipe.differences(kind.recipe(options)):
             raise OptionError(
@@ -49,14 +49,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs besides the clips of its parts."""
+    """A job: the backbones, the store, the device and the limits that all its workers use."""
 
     root: Path
     """Folder that the clips' paths are relative to."""
     store: Location
-    """The store that it writes to."""
+    """Location of the store that the job writes to."""
     requests: tuple[Request, ...]
-    """The backbones."""
+    """Backbones of the job, each with its options."""
     device: str = "cpu"
     """Device of the models: ``cpu``, ``cuda``, ``cuda:0`` or ``auto``."""
     batch_clips: int | None = None
@@ -123,7 +123,7 @@ def requests_from_words(
 
 
 def _option_names(plugin: str) -> set[str]:
-    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     return {field.name for field in fields(kind.Options)}
 
 
@@ -142,7 +142,7 @@ def make_request(
         PluginError: there is no such backbone.
         OptionError: an option is wrong, or the recipe names another backbone.
     """
-    kind = plugins.load(BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     options: Any = plugins.parse_options(kind.Options, pairs, name)
     if manifest is not None:
         options = kind.fill(options, manifest)
@@ -160,7 +160,7 @@ def _check_backbone(plugin: str, kind: type[Backbone], recipe: Recipe) -> None:
     if recipe.backbone == plugin:
         return
     try:
-        if plugins.load(BACKBONES, recipe.backbone, Backbone) is kind:  # type: ignore[type-abstract]
+        if plugins.load(plugins.BACKBONES, recipe.backbone, Backbone) is kind:  # type: ignore[type-abstract]
             return
     except PluginError:
         pass
@@ -197,7 +197,7 @@ def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) 
             "cannot compute it for other clips. Import their features, too, and name that store "
             "with --features"
         )
-    kind = plugins.load(BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
     given: Any = plugins.parse_options(kind.Options, given_options, name)
     kept, told = recipe_options(given), asdict(given)
     for option in given_options:
@@ -236,7 +236,7 @@ def _plugin_and_name(word: str) -> tuple[str, str]:
     before, colon, after = word.partition(":")
     if not colon:
         return word, word
-    if before in plugins.available(BACKBONES):
+    if before in plugins.available(plugins.BACKBONES):
         return before, after
     class_name, colon, recipe_name = after.partition(":")
     return f"{before}:{class_name}", recipe_name if colon else class_name.lower()

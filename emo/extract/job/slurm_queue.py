@@ -27,12 +27,12 @@ class ArrayJob:
     id: str
     """Slurm's id of the array."""
     offset: int
-    """Added to a task's index in the array it gives the task's number in the job."""
+    """Number that is added to a task's index in the array to get its number in the job."""
     parts_per_task: int = 1
-    """Parts of each task at the time of submission."""
+    """Number of parts of each task at the time of submission."""
 
     def parts(self, index: int) -> range:
-        """Return the parts of the task with this index; the last task's may exceed the job's."""
+        """Return the numbers of a task's parts; the last task's may exceed the parts of the job."""
         first = (self.offset + index) * self.parts_per_task
         return range(first, first + self.parts_per_task)
 

@@ -20,7 +20,7 @@ from emo.table import format_facts, format_table
 SHOWN_REASONS = 8
 """Kinds of failures that are shown, the most frequent first."""
 WATCH_SECONDS = 5.0
-"""Time between two looks of :func:`watch`."""
+"""Seconds between two lines of :func:`watch`."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,15 @@ class Status:
     clips: int
     """Number of clips in the job."""
     missing: dict[int, int]
-    """Part -> number of its clips that no worker has committed."""
+    """Part -> number of clips of the part that no worker has committed."""
     running: frozenset[int]
-    """Parts that workers have in hand, as far as journals and Slurm tell."""
+    """Numbers of the parts that workers have in progress, as far as journals and Slurm tell."""
     queued: Counter[str]
     """Number of Slurm's tasks by state; empty where Slurm does not answer."""
     failed: int
     """Number of clips that are recorded as failed."""
     deaths: int
-    """Number of workers that died with clips in hand."""
+    """Number of workers that died with clips in progress."""
     logs: LogFacts
 
     @property
@@ -53,7 +53,7 @@ class Status:
         return self.is_done or not (self.running or self.queued)
 
     def table(self) -> str:
-        """Return the status as text, with the command that goes on where one is needed."""
+        """Return the status as text, with the command that continues the job if one is needed."""
         parts, left = len(self.folder.parts), sum(self.missing.values())
         waiting = len(self.missing) - len(self.running)
         rows = [
@@ -149,7 +149,7 @@ def watch(
 
 
 def _running(folder: JobFolder, states: Mapping[range, str] | None) -> frozenset[int]:
-    """Return the parts in hand, told by the journals and, where it answers, by Slurm."""
+    """Return the numbers of the parts in progress, from the journals and, if it answers, Slurm."""
     holders = {number: journal.in_hand() for number, journal in folder.journals().items()}
     working = {
         number for number, by in holders.items() if any(is_at_work(folder.logs, b) for b in by)

@@ -1,4 +1,4 @@
-"""How long each stage of the workers was busy, summed over parts and workers, and what limits."""
+"""Sum up how long each stage of the workers was busy, and name the stage that limits the speed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -19,18 +19,19 @@ class StageTotals:
     """Times of one stage; every field is a sum over parts and workers."""
 
     busy_seconds: float = 0.0
-    """Seconds that its threads were busy with it, all threads together."""
+    """Seconds that threads were busy with this stage, all threads together."""
     thread_seconds: float = 0.0
-    """Seconds that its threads had: their number times the worker's wall seconds."""
+    """Seconds that the stage's threads had: number of threads times the worker's wall seconds."""
     items: int = 0
-    """Number of clips that it completed (``load``: models, ``write``: parts)."""
+    """Number of clips that the stage completed (``load``: models, ``write``: parts)."""
     queued_seconds: float = 0.0
-    """Sum over clips of the seconds they waited before it. Divided by the wall seconds it is the
-    mean number of waiting clips."""
+    """Seconds that clips waited before this stage, summed over clips. Divided by the wall seconds
+    it is the mean number of waiting clips."""
 
     @property
     def busy_share(self) -> float:
-        """Busy share of its threads' time; stages that share threads add up to at most 1."""
+        """Share of the threads' time in which they were busy with this stage, 0 to 1. Stages that
+        share threads add up to at most 1."""
         return self.busy_seconds / self.thread_seconds if self.thread_seconds else 0.0
 
     def add(self, other: Self) -> None:
@@ -48,7 +49,7 @@ class WorkTotals:
     on_gpu_seconds: float = 0.0
     """Part of ``wall_seconds`` that belongs to workers whose models are on a GPU."""
     stages: dict[str, StageTotals] = field(default_factory=dict)
-    """Stage -> its times."""
+    """Name of a stage, see :data:`STAGES` -> times of the stage."""
 
     @property
     def is_mostly_on_gpu(self) -> bool:
@@ -60,7 +61,7 @@ class WorkTotals:
         return self.stages.setdefault(name, StageTotals())
 
     def add(self, other: Self) -> None:
-        """Add the times of another worker or part."""
+        """Add the times of another worker or part to these."""
         self.wall_seconds += other.wall_seconds
         self.on_gpu_seconds += other.on_gpu_seconds
         for name, totals in other.stages.items():
@@ -88,7 +89,7 @@ class WorkTotals:
 SHOWN_SECONDS = 20.0
 """Wall seconds of all workers together below which no table is shown."""
 LIMITING_SHARE = 0.5
-"""A stage limits the speed only if its threads are busy for at least this share of their time."""
+"""Share of their time for which a stage's threads must be busy, so that it counts as the limit."""
 _ADVICE = {
     "load": "loading models: give a worker more parts (--parts-per-task, fewer --workers)",
     "decode": "decoding: add cores (--cpus-per-task)",

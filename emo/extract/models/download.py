@@ -8,7 +8,7 @@ import torch
 
 from emo import plugins
 from emo.errors import OptionError, WeightsError
-from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.backbone import Backbone
 from emo.extract.models.model import Model
 from emo.extract.models.weights import WeightFile, Weights, candidates_of, find, is_hub_id
 
@@ -105,7 +105,7 @@ def check_weights(name: str, options: Sequence[str] = ()) -> str:
 
 
 def _model(name: str, options: Sequence[str]) -> tuple[type[Model], Any]:
-    kind = plugins.load(BACKBONES, name, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.BACKBONES, name, Backbone)  # type: ignore[type-abstract]
     if not issubclass(kind, Model):
         raise OptionError(f"{name} has no weights: nothing to find or fetch")
     pairs = plugins.split_options(options, [name])[name]

@@ -15,10 +15,10 @@ class ClipDone:
 
     clip_id: str
     failures: dict[str, str]
-    """Recipe name -> reason; empty when every backbone succeeded."""
+    """Recipe name -> reason why the clip failed there; empty when every backbone succeeded."""
     seconds: dict[str, float]
-    """Stage -> core seconds spent on the clip: ``decode``, ``faces``, ``prepare``, and its share of
-    ``encode``."""
+    """Stage -> core seconds spent on the clip: ``decode``, ``faces``, ``prepare``, and the clip's
+    share of ``encode``."""
 
 
 class Collector:
@@ -28,9 +28,9 @@ class Collector:
         """Write to one open part writer per recipe name."""
         self.writers = writers
         self.failures: dict[str, dict[str, str]] = {name: {} for name in writers}
-        """Recipe name -> clip id -> reason."""
+        """Recipe name -> id of a failed clip -> reason."""
         self._stretches: dict[str, list[StretchResult]] = {name: [] for name in writers}
-        """Recipe name -> results of the current clip's stretches so far."""
+        """Recipe name -> results of those stretches of the current clip that are done."""
         self._seconds: dict[str, float] = {}
         """Stage -> core seconds spent on the current clip so far."""
 

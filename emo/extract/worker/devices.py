@@ -22,7 +22,7 @@ def devices_of(device: str) -> list[str]:
 
 
 def cores() -> int:
-    """Return how many processor cores this process may use (a Slurm task has only its own)."""
+    """Return how many processor cores this process may use; in a Slurm task only the task's."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows

@@ -1,4 +1,4 @@
-"""Prepare and encode clips so that a clip that fails does not affect the others of its batch."""
+"""Prepare and encode clips so that a clip that fails does not affect the rest of its batch."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -120,7 +120,7 @@ def encode_batch(
 
 
 def _alone(backbone: Backbone, item: Prepared) -> dict[str, np.ndarray] | Exception:
-    """Encode one clip by itself; return its tokens, or the error."""
+    """Encode one clip in a batch of its own; return the clip's tokens, or the error."""
     try:
         (tokens,) = backbone.encode([item.inputs])
     except Exception as error:  # recorded as this clip's failure

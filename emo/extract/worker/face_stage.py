@@ -12,7 +12,7 @@ from emo.extract.worker.meter import StageMeter
 
 
 class FaceStage:
-    """A :data:`~emo.extract.media.DetectFaces` that measures the time of another one.
+    """A face detector that measures the time which another detector takes.
 
     On a GPU one thread at a time may detect, with the frames of its clip as one batch: several
     threads would only share the GPU's time and multiply the memory. Frames of several clips are not
@@ -48,13 +48,14 @@ class FaceStage:
                 self._mine.spent = (waited + began - called, busy + ended - began)
 
     def spent(self) -> tuple[float, float]:
-        """Return the seconds that the calling thread has waited for the detector, and used it."""
+        """Return the seconds for which the calling thread has waited for the detector, and has used
+        it."""
         found: tuple[float, float] = getattr(self._mine, "spent", (0.0, 0.0))
         return found
 
 
 class StageClock:
-    """Stopwatch that divides the time of one thread into stages; it starts when it is created."""
+    """Stopwatch that divides the time of one thread into stages; started by creating it."""
 
     def __init__(self, faces: FaceStage | None) -> None:
         """Start; ``faces`` measures face detection, None: no faces are looked for."""
@@ -62,7 +63,8 @@ class StageClock:
         self._at, self._spent = time.monotonic(), self._faces_so_far()
 
     def decoded(self) -> dict[str, float]:
-        """Return the seconds since the last lap: stage ``decode``, and ``faces`` if any were found.
+        """Return the seconds since the last lap by stage: ``decode``, and ``faces`` if any were
+        found.
 
         Time spent waiting for the detector counts to neither.
         """

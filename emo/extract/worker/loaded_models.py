@@ -33,14 +33,16 @@ class LoadedModels:
         self.backbones: dict[str, Backbone] = {}
         """Recipe name -> loaded backbone."""
         self.needs: dict[str, Needs] = {}
-        """Recipe name -> needs of its backbone."""
+        """Recipe name -> what the recipe's backbone needs of the decoder."""
         self.stretch_seconds: dict[str, float | None] = {}
-        """Recipe name -> seconds of a stretch; None: its clips are not cut."""
+        """Recipe name -> length of the stretches of long clips in seconds; None: clips are not cut.
+        """
         self.detect: FaceStage | None = None
         """Face detector; None: not loaded."""
 
     def load(self, names: Mapping[str, object], clips: Sequence[Clip]) -> None:
-        """Load what is needed and not loaded yet.
+        """Load the backbones, and the face detector, that some recipes need and that are not loaded
+        yet.
 
         Args:
             names: recipe names of the backbones to load (the values are ignored).

@@ -24,16 +24,16 @@ class StageMeter:
         self._is_on_gpu = is_on_gpu
         self._lock = threading.Lock()
         self._busy: defaultdict[str, float] = defaultdict(float)
-        """Stage -> seconds that its threads were busy."""
+        """Stage -> seconds that the stage's threads were busy."""
         self._items: Counter[str] = Counter()
         """Stage -> number of clips (or models, or parts) that are done."""
         self._depth: Counter[str] = Counter()
-        """Stage -> number of clips that wait before it now."""
+        """Stage -> number of clips that wait before this stage now."""
         self._queued: defaultdict[str, float] = defaultdict(float)
-        """Stage -> sum over waiting clips of the seconds they waited."""
+        """Stage -> seconds that clips waited before this stage, summed over clips."""
         self._wall_seconds = 0.0
         self._at: float | None = None
-        """Moment up to which times are summed up; None: the worker does no part."""
+        """Moment up to which times are summed up; None: the worker has no part in progress."""
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -65,7 +65,7 @@ class StageMeter:
             self.add(stage, time.monotonic() - began, items)
 
     def add(self, stage: str, seconds: float, items: int = 0) -> None:
-        """Add work that was timed elsewhere: its seconds and the number of items it completed."""
+        """Add work of a stage that was timed elsewhere: seconds, and number of completed items."""
         with self._lock:
             self._busy[stage] += seconds
             self._items[stage] += items

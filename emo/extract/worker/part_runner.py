@@ -22,7 +22,7 @@ the worker has a part in progress; then None may also mean that other workers ne
 
 @dataclass(frozen=True)
 class PartDone:
-    """Message that a worker has finished a part: nothing of it is in progress any more."""
+    """Message that a worker has finished a part, of which no clip is in progress any more."""
 
     part: int
     """Number of the part."""
@@ -71,9 +71,9 @@ class _TakenPart:
 
     number: int
     started: StartedPart | None = None
-    """The part in the worker's queue; None: its clips are not queued."""
+    """The part in the worker's queue; None: the part's clips are not queued."""
     is_in_journal: bool = False
-    """Whether the journal lists its clips as in progress."""
+    """Whether the part's journal lists clips as in progress."""
 
 
 class _PartRunner:
@@ -88,7 +88,8 @@ class _PartRunner:
         self._current: _TakenPart | None = None
         self._next: _TakenPart | None = None
         self._may_take_ahead = True
-        """Whether a part was not yet asked for ahead of time while the current one runs."""
+        """Whether the next part may be requested while the current one runs: once for each current
+        part."""
 
     def take_next(self) -> bool:
         """Make the next part the current one; return whether there is a part to run."""
@@ -99,7 +100,7 @@ class _PartRunner:
         return self._current is not None and not self._is_stopping()
 
     def run_current(self) -> Iterator[PartReport | PartDone]:
-        """Run the current part: whole, or in groups if its journal records deaths."""
+        """Run the current part: whole, or in groups of clips if the part's journal has deaths."""
         assert self._current is not None
         number, journal = self._current.number, self._folder.journal(self._current.number)
         if self._current.started or not journal.path.exists():
@@ -139,7 +140,8 @@ class _PartRunner:
         return self._committed(taken.number, report)
 
     def _start(self, taken: _TakenPart) -> None:
-        """Queue the clips of a part and list them in its journal once the models are loaded."""
+        """Queue the clips of a part, and list them in the part's journal once the models are
+        loaded."""
         part, journal = self._folder.part(taken.number), self._folder.journal(taken.number)
 
         def on_loaded() -> None:
@@ -202,7 +204,7 @@ class _PartRunner:
         return journal.groups([clip.id for clip in part.clips if clip.id in missing])
 
     def _report_clip(self, number: int, done: ClipDone) -> None:
-        """Log a clip and tell the caller of it."""
+        """Log that a clip is done, and call the caller's function for it."""
         self._log.write(
             "clip", part=number, clip=done.clip_id, seconds=done.seconds,
             **({"failed": done.failures} if done.failures else {}),
@@ -210,7 +212,7 @@ class _PartRunner:
         self._on_clip(bool(done.failures))
 
     def _committed(self, number: int, report: PartReport) -> PartReport:
-        """Log a commit; return its report with the time of each stage."""
+        """Log a part's commit; return the part's report with the time of each stage."""
         work = self._worker.meter.take()
         self._log.write(
             "commit", part=number, clips=report.clips, wall_seconds=round(report.wall_seconds, 4),

@@ -19,19 +19,19 @@ from emo.extract.backbone import Prepared
 from emo.extract.worker.meter import StageMeter
 from emo.extract.worker.units import WorkUnit
 
-MOST_BYTES = 2 * 2**30
-"""Most bytes of prepared clips in the queue, unless it holds a single clip."""
+MOST_QUEUED = 2 * 2**30
+"""Most bytes of prepared clips that wait in a worker's queue; a single clip may be larger."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedUnit:
-    """One unit after decoding and preparing."""
+    """A unit of decoding (a clip, or a stretch of one) after decoding and preparing."""
 
     unit: WorkUnit
     source_hash: str
     """Hash of the clip's row and files, see :func:`emo.extract.decode.source.source_hash`."""
     prepared: dict[str, Prepared | str]
-    """Recipe name -> what ``prepare`` returned, or the reason why it failed."""
+    """Recipe name -> what the backbone's ``prepare`` returned, or the reason why that failed."""
     seconds: dict[str, float]
     """Stage -> core seconds spent on the unit."""
 
@@ -44,7 +44,7 @@ class PreparedUnit:
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """Limits of a batch for the models; it holds at least one clip."""
+    """Limits of a batch for the models; a batch has at least one clip, however large."""
 
     clips: int
     """Most clips of a batch."""
@@ -67,7 +67,7 @@ class PartQueue:
     is_submitted: bool = False
     """Whether every group was handed to a thread."""
     in_progress: deque[tuple[int, Future[list[PreparedUnit]]]] = field(default_factory=deque)
-    """Groups handed to threads, in order: number of units, and the result to come."""
+    """Groups that threads work on, in order: number of units, and the future of the result."""
     ready: deque[PreparedUnit] = field(default_factory=deque)
     """Prepared units that the models have not taken, in order."""
 
@@ -78,10 +78,10 @@ class PartQueue:
 
 
 class Pipeline:
-    """Threads that decode and prepare, and the queues of the parts they work on."""
+    """Threads that decode and prepare clips, and the queues of the parts that they work on."""
 
     def __init__(
-        self, threads: int, most_units: int, meter: StageMeter, *, most_bytes: int = MOST_BYTES
+        self, threads: int, most_units: int, meter: StageMeter, *, most_bytes: int = MOST_QUEUED
     ) -> None:
         """Start the threads.
 
@@ -89,7 +89,7 @@ class Pipeline:
             threads: number of threads; each works on one clip (or several of one file) at a time.
             most_units: most units in progress and ready together.
             meter: counts how many units wait.
-            most_bytes: most bytes of prepared units, see :data:`MOST_BYTES`.
+            most_bytes: most bytes of prepared units, see :data:`MOST_QUEUED`.
         """
         self.threads, self.most_units = threads, most_units
         self.most_bytes, self.meter = most_bytes, meter
@@ -119,7 +119,7 @@ class Pipeline:
         return queue
 
     def drop(self, queue: PartQueue) -> None:
-        """Remove a part's queue and forget the units that are left in it."""
+        """Remove a part's queue with the units that are left in it."""
         if queue not in self.queues:
             return
         for count, future in queue.in_progress:
@@ -196,7 +196,7 @@ class Pipeline:
         return queue is self.queues[0] and not queue.in_progress and not queue.ready
 
     def _has_room(self) -> bool:
-        """Return whether one more unit fits, if those in progress are as large as recent ones."""
+        """Return whether one more unit fits, if units in progress are as large as recent ones."""
         in_progress = sum(count for queue in self.queues for count, _ in queue.in_progress)
         ready = sum(len(queue.ready) for queue in self.queues)
         if not self._sizes:

@@ -36,7 +36,7 @@ class ClipPreparer:
     def units(
         self, clips: Sequence[Clip], todo: Mapping[str, frozenset[str]]
     ) -> Iterator[WorkUnit]:
-        """Cut clips into units, each for the backbones that lack it.
+        """Cut clips into units of decoding, each for the backbones that lack the clip.
 
         Args:
             clips: clips of a part, in plan order.
@@ -98,6 +98,7 @@ class ClipPreparer:
         return prepare_one(self._models.backbones[name], media, is_strict=self._job.is_strict)
 
     def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Media | None:
-        """Return crops that an earlier job stored; only whole clips have stored crops."""
+        """Return a clip's face crops that an earlier job stored; only whole clips have stored
+        crops."""
         is_whole = unit.source == source_of(unit.clip, self._job.root, self._job.clip_bytes)
         return self._cached.get(need, unit.clip.id, source) if is_whole else None

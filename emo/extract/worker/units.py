@@ -12,17 +12,17 @@ from emo.manifest import Clip
 
 @dataclass(frozen=True, eq=False)
 class WorkUnit:
-    """A clip, or a stretch of a long clip, for the backbones that cut it in this way."""
+    """A clip, or a stretch of a long clip, that is decoded once for some backbones."""
 
     clip: Clip
     requests: tuple[Request, ...]
     """Backbones that this unit is decoded for."""
     source: ClipSource
-    """Files and times of the unit."""
+    """Files of the clip, and start and end of the unit in them."""
     is_last_stretch: bool
-    """Whether the clip is complete for these backbones after this unit."""
+    """Whether the clip is complete after this unit, for the backbones of :attr:`requests`."""
     is_last: bool
-    """Whether the clip is complete for all backbones after this unit."""
+    """Whether the clip is complete after this unit, for all backbones."""
 
 
 def units_of(

@@ -34,16 +34,16 @@ __all__ = ["ClipDone", "PartReport", "StartedPart", "Worker"]
 
 @dataclass(frozen=True)
 class PartReport:
-    """How a part ended."""
+    """Result of one part: counts, failures and times."""
 
     clips: int
-    """Number of clips that are done, including failed ones."""
+    """Number of clips of the part that are done, including failed ones."""
     failures: dict[str, dict[str, str]]
-    """Recipe name -> clip id -> reason."""
+    """Recipe name -> id of a failed clip -> reason."""
     is_stopped: bool
     """Whether a stop request left clips of the part undone."""
     wall_seconds: float
-    """Seconds from the first batch to the commit."""
+    """Seconds from the part's first batch to its commit."""
     work: WorkTotals = field(default_factory=WorkTotals)
     """Time of each stage since the worker's previous report."""
 
@@ -62,7 +62,7 @@ class StartedPart:
 
 
 class Worker:
-    """Holds the loaded models and the decoding threads; does any number of parts."""
+    """A worker: the loaded models and the decoding threads, used for any number of parts."""
 
     def __init__(self, job: Job) -> None:
         """Start the threads; a model is loaded when the first part needs it."""
@@ -158,7 +158,7 @@ class Worker:
         return PartReport(finished, collector.failures, finished < started.clips, seconds)
 
     def drop(self, started: StartedPart) -> None:
-        """Give up a part that was started; its clips are not encoded."""
+        """Give up a part that was started, without encoding its clips."""
         self.pipeline.drop(started.queue)
 
     def missing(self, part: PartPlan) -> dict[str, frozenset[str]]:

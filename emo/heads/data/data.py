@@ -36,7 +36,7 @@ class Split:
     """Scaled tokens, and labels for ``train`` and ``val`` only: training cannot read those of
     ``test``."""
     answers: dict[str, ScoreOnce]
-    """Labels by target, which can be compared with predictions one time only."""
+    """Target -> labels of the clips, which can be compared with predictions one time only."""
     dialogues: tuple[str, ...] = ()
     """Dialogue of each clip, ``""`` where it has none; an empty tuple if no clip has one."""
 
@@ -54,9 +54,10 @@ class Data:
     splits: dict[str, Split]
     """Splits in the order train, val, test; ``test`` is missing if there are no test clips."""
     notes: tuple[str, ...]
-    """What a reader of the scores must know: clips left out, splits that were made here."""
+    """Notes for readers of the scores, on clips left out and on splits that `emo` made."""
     drawn_over: str = CLIP
-    """What intervals are drawn over: ``clip``, ``dialogue`` or a column of the manifest."""
+    """Unit that bootstrap intervals are drawn over: ``clip``, ``dialogue`` or a column of the
+    manifest."""
 
     @property
     def target(self) -> str:

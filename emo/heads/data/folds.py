@@ -32,7 +32,7 @@ class Fold:
     name: str
     """The value of the column that is left out, or the number of the fold."""
     splits: Splits
-    """Rows of train, val and test."""
+    """Rows of the clips of train, val and test in this fold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Folds:
     """All folds of a cross-validation."""
 
     how: str
-    """How the folds were made, in words such as ``one session left out``."""
+    """Words on how the folds were made, such as ``one session left out``."""
     folds: tuple[Fold, ...]
     """The folds in order of their names."""
 
@@ -102,7 +102,7 @@ def cut_folds(
 
 
 def _sharing(clips: Sequence[Clip], folds: np.ndarray) -> str:
-    """Return what any fold's test shares with its other clips, as the end of a line; or ""."""
+    """Return what test shares with train or val in any fold, as the end of a line; or ""."""
     found = {shared(clips, folds == name) for name in set(folds)}
     columns = [name for name in ("speakers", "dialogues") if any(name in each for each in found)]
     return f"; test shares {' and '.join(columns)} with train" if columns else ""

@@ -20,10 +20,10 @@ _DRAWS = 50  # random orders in which groups are added up, where the folds of sc
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """One way to group N clips."""
+    """A way to group N clips, such as by dialogue."""
 
     kind: str
-    """What each group is, in plural: ``speakers``, ``dialogues`` or ``speakers and dialogues``."""
+    """Word for the groups, in plural: ``speakers``, ``dialogues`` or ``speakers and dialogues``."""
     groups: np.ndarray
     """Group of each clip, (N,) of text or int64."""
 

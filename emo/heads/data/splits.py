@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from emo.errors import FitError, plural
+from emo.errors import FitError, listed, plural
 from emo.heads.data.groups import (
     CUT_SHARE,
     FEWEST_GROUPS,
@@ -18,8 +18,7 @@ from emo.heads.data.groups import (
     unknown_speakers,
 )
 from emo.manifest import Clip
-
-SPLITS = ("train", "val", "test")
+from emo.manifest.cells import SPLITS
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +28,7 @@ class Splits:
     rows: dict[str, np.ndarray]
     """Rows of each split in rising order, int64 (clips,); train, val, test; no split is empty."""
     notes: tuple[str, ...]
-    """How each split that the manifest lacks was made."""
+    """Notes on how each split that the manifest lacks was made."""
     is_fold: bool = False
     """Whether ``test`` is one fold of a cross-validation: it may lack labels and classes, because
     all folds are scored together."""
@@ -134,7 +133,7 @@ def check_classes(
             )
             raise FitError(
                 f"label {label!r} ({plural(found[label], 'clip')} of {name}) does not occur in "
-                f"train, which has: {', '.join(sorted(counts['train']))}. {mend}"
+                f"train, which has: {listed(sorted(counts['train']))}. {mend}"
             )
 
 
@@ -196,7 +195,7 @@ def _cut(
 
 
 def _sharing(name: str, trained: Sequence[Clip], is_held_out: np.ndarray) -> str:
-    """Return what a split that is cut from train shares with the rest of it; "" for nothing."""
+    """Return what a split that is cut from train shares with the rest of train; "" for nothing."""
     found = shared(trained, is_held_out)
     return f"{name} shares {found} with train" if found else ""
 

@@ -20,7 +20,7 @@ class StreamSource:
     name: str
     """Name of the stream, ``recipe/stream``."""
     folders: tuple[RecipeFolder, ...]
-    """Folders of the same recipe in different stores; the first that has a clip is read for it."""
+    """Folders of the same recipe in different stores; a clip is read from the first that has it."""
 
     @property
     def recipe(self) -> Recipe:

@@ -9,13 +9,10 @@ import numpy as np
 
 from emo.errors import FitError, OptionError
 from emo.heads.labels import Task, Width
-from emo.manifest.tasks import NONE, number_advice, number_in, parts
+from emo.manifest.tasks import NEUTRAL, NONE, YES, number_advice, number_in, parts
 
 TASKS: tuple[Task, ...] = get_args(Task)
-"""All tasks."""
-NEUTRAL, YES = "neutral", "yes"
-"""Words of pair targets: the emotion whose pairs are ignored; the class of pairs in cells that name
-no emotion. Class 0, no pair, is ``NONE``."""
+"""All kinds of answer that a target can have, see :data:`emo.heads.labels.Task`."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +20,17 @@ class Target:
     """One column of the manifest that a head predicts."""
 
     name: str
-    """Name of the column."""
+    """Name of the manifest's column."""
     task: Task
-    """Kind of target."""
+    """Kind of answer: one class, several labels, a number, or pairs of turns."""
     classes: tuple[str, ...] = ()
     """Names of the classes of the training split, in the order of the logits; empty for a number.
     """
     centre: float = 0.0
-    """Mean of a number over train; the head learns ``(y - centre) / spread``. Otherwise 0."""
+    """For a number, its mean over train; the head learns ``(y - centre) / spread``. For classes 0.
+    """
     spread: float = 1.0
-    """Standard deviation of a number over train; otherwise 1."""
+    """For a number, its standard deviation over train; for classes 1."""
     scale: str = ""
     """Range of a number, which decides its scores: ``mosi`` (within ±3), ``sims`` (within ±1) or
     ``any``; empty for classes."""

@@ -33,7 +33,7 @@ from emo.heads.training.fingerprint import hash_of_folds, hash_of_run, question_
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 
-MOST_BYTES = 4 * 2**30
+MOST_FOLD_BYTES = 4 * 2**30
 """Largest size of the scaled tokens of all folds that are fitted at the same time."""
 
 
@@ -139,5 +139,5 @@ def _cut(loaded: LabelledClips, request: FitRequest, by: str) -> Folds:
 def _parallel_folds(loaded: LabelledClips, count: int) -> int:
     """Return how many of ``count`` folds are fitted at once; each has its own scaled tokens."""
     numbers = sum(tokens.values.size for tokens in loaded.tokens.values())
-    fitting = int(MOST_BYTES // max(1, numbers * np.dtype(np.float32).itemsize))
+    fitting = int(MOST_FOLD_BYTES // max(1, numbers * np.dtype(np.float32).itemsize))
     return slots(max(1, min(count, fitting)), is_small=True)

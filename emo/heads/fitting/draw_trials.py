@@ -70,12 +70,12 @@ class Proposal:
     number: int
     """Number of the trial, from 0."""
     values: dict[str, Any]
-    """Values by name of the option."""
+    """Name of an option -> value of this trial."""
     distributions: "dict[str, BaseDistribution]"
     """Optuna's description of what each value was drawn from."""
     before: tuple[list[float], ...]
-    """Scores on val, round by round, of the trials before it; empty for a solver, whose rounds
-    are no epochs."""
+    """Scores on val, round by round, of each trial with a lower number; empty for a solver, whose
+    rounds are no epochs."""
     curve: list[float] | None
     """Scores on val of this trial if an interrupted search had finished it; None: not yet run."""
 

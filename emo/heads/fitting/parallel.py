@@ -30,11 +30,11 @@ import torch
 from emo.errors import EmoError, FitError
 
 Item = TypeVar("Item")
-Progress = TypeVar("Progress")
+_Progress = TypeVar("_Progress")
 Result = TypeVar("Result")
-Report = Callable[[Progress], None]
+ReportProgress = Callable[[_Progress], None]
 """A function that the work calls with news of its progress, such as a finished round."""
-Work = Callable[[Item, Report[Progress]], Result]
+Work = Callable[[Item, ReportProgress[_Progress]], Result]
 """A function of (an item, a report function) that returns the item's result."""
 
 WORTH_SECONDS = 10.0
@@ -62,13 +62,13 @@ def slots(count: int, *, is_small: bool) -> int:
 
 
 def run_parallel(
-    work: Work[Item, Progress, Result],
+    work: Work[Item, _Progress, Result],
     make: Callable[[int], Item],
     count: int,
     *,
     processes: int,
     ahead: int | None = None,
-    report: Report[Progress] = lambda _: None,
+    report: ReportProgress[_Progress] = lambda _: None,
 ) -> Iterator[Result]:
     """Yield the results of ``count`` items in order, each as soon as all before it are there.
 
@@ -110,13 +110,13 @@ def run_parallel(
 
 
 @dataclass
-class _WorkerPool(Generic[Item, Progress, Result]):
+class _WorkerPool(Generic[Item, _Progress, Result]):
     """Processes that do the same work on one item after another."""
 
-    work: Work[Item, Progress, Result]
+    work: Work[Item, _Progress, Result]
     size: int
     """Number of processes."""
-    report: Report[Progress]
+    report: ReportProgress[_Progress]
     idle: list[Connection] = field(default_factory=list)
     """Pipes to the processes without an item."""
     busy: dict[Connection, int] = field(default_factory=dict)
@@ -199,7 +199,7 @@ def _is_command() -> bool:
 
 
 def _work_loop(
-    work: Work[Item, Progress, Result], pipe: Connection, inherited: list[Connection], parent: int
+    work: Work[Item, _Progress, Result], pipe: Connection, inherited: list[Connection], parent: int
 ) -> None:
     """Do the work on items from a pipe until it closes; the main function of a pool process.
 

@@ -11,7 +11,7 @@ from emo.heads.data.data import Data
 from emo.heads.data.streams import open_sources
 from emo.heads.fitting.unused_options import check_options_used
 from emo.heads.fitting.warm_start import InitialWeights, read_initial_weights
-from emo.heads.head import LIBRARY, Head
+from emo.heads.head import Head
 from emo.heads.options import FitOptions
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -77,7 +77,7 @@ def fit_request(
         )
     if out is not None and not out.name:
         raise OptionError(f"--out {out}: expected a folder for this run alone, such as runs/first")
-    kind = plugins.load(LIBRARY, options.head, Head)  # type: ignore[type-abstract]
+    kind = plugins.load(plugins.HEADS, options.head, Head)  # type: ignore[type-abstract]
     head_options: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
     initial = read_initial_weights(options.init, kind, options.head)
     if initial.streams:

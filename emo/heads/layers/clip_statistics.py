@@ -31,7 +31,7 @@ class ClipStatistics:
     dims: Sequence[int]
     """Width D of each stream's tokens."""
     std: bool
-    """Whether there are standard deviations, too."""
+    """Whether standard deviations are computed, too; False: means alone."""
 
     @property
     def blocks(self) -> list[int]:

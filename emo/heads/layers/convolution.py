@@ -27,7 +27,7 @@ class RaggedConv(nn.Module):
         self.linear = nn.Linear(dim * size, channels, bias=False)  # a normalisation follows
 
     def forward(self, tokens: Ragged) -> Ragged:
-        """Return float32 (ΣT, channels) tokens with the same offsets."""
+        """Return tokens, float32 (ΣT, channels), with the offsets of the given ones."""
         values, offsets = tokens.values, tokens.offsets
         clips = segment_ids(offsets)
         steps = torch.arange(self.size, device=clips.device) - self.size // 2
@@ -95,6 +95,6 @@ class SqueezeExcite(nn.Module):
         )
 
     def forward(self, tokens: Ragged) -> Ragged:
-        """Return float32 (ΣT, channels) tokens with the same offsets."""
+        """Return tokens, float32 (ΣT, channels), with the offsets of the given ones."""
         factors = self.layers(segment_mean(tokens.values, tokens.offsets))  # (N, channels)
         return Ragged(tokens.values * factors[segment_ids(tokens.offsets)], tokens.offsets)

@@ -11,7 +11,7 @@ from emo.heads.layers.segments import is_present, mean_tokens, project, sum_toke
 from emo.ragged import Ragged
 
 LARGEST_DISTANCE = 10
-"""Largest distance in turns that is told apart; farther pairs are treated as if at this one."""
+"""Largest distance in turns that is told apart; farther turns are treated as if this far apart."""
 
 
 class ClipFeatures(nn.Module):
@@ -53,7 +53,7 @@ def mean_streams(streams: Mapping[str, Ragged], names: Sequence[str]) -> dict[st
 
 
 class PairClassifier(nn.Module):
-    """Classifier of pairs of turns, from both turns and their distance: (N, D), Batch -> (P, C)."""
+    """Classifier of pairs of turns, from their features and distance: (N, D), Batch -> (P, C)."""
 
     def __init__(self, dim: int, hidden: int, classes: int, dropout: float) -> None:
         """Build the layers.

@@ -31,13 +31,13 @@ class Order:
     """int64 (R,): for each row, the row of its clip and direction one step before, counted from
     the zero states that precede step 0."""
     clips: list[int]
-    """Number of clips that have not ended, at each step."""
+    """Number of clips that have not ended, for each step."""
     directions: int
-    """1 or 2."""
+    """Number of directions of the LSTM, 1 or 2."""
 
     @classmethod
     def of(cls, tokens: np.ndarray, directions: int) -> "Order":
-        """Compute the order.
+        """Compute the order of the steps for some clips.
 
         Args:
             tokens: int64 (N, U), the tokens of each clip in order, -1 past its end. Each token
@@ -176,7 +176,8 @@ def _first(state: Tensor, left: Tensor, ends: int) -> Tensor:
 
 
 def _to_outputs(to_output: Tensor, later: Tensor, weight: Tensor) -> None:
-    """Add the gradient that outputs get from the next step's gates; it may have fewer clips.
+    """Add to the gradient of outputs what comes from the next step's gates, which may have fewer
+    clips.
 
     Args:
         to_output: gradient of a step's outputs, (E · clips, H); changed in place.
@@ -192,7 +193,8 @@ def _to_outputs(to_output: Tensor, later: Tensor, weight: Tensor) -> None:
 
 
 def _to_cells(to_cell: Tensor, later: Tensor, stays: Tensor, *, ends: int) -> None:
-    """Add the gradient that cells get from the next step's cells; it may have fewer clips.
+    """Add to the gradient of cells what comes from the next step's cells, which may have fewer
+    clips.
 
     Args:
         to_cell: gradient of a step's cells, (E · clips, H); changed in place.

@@ -125,7 +125,7 @@ def uar(counts: Counts) -> np.ndarray:
     return _ratio(recall(counts).sum(-1), (counts_of(counts).gold > 0).sum(-1))
 
 
-METRICS: dict[str, Callable[[Counts], np.ndarray]] = {
+CLASS_METRICS: dict[str, Callable[[Counts], np.ndarray]] = {
     "weighted_f1": weighted_f1,
     "macro_f1": macro_f1,
     "uar": uar,
@@ -144,7 +144,7 @@ def scores(gold: Sequence[str], predicted: Sequence[str]) -> dict[str, float]:
     numbers = {name: number for number, name in enumerate(names)}
     rows = np.array([numbers[label] for label in gold])
     counts = class_counts(rows, np.array([numbers[label] for label in predicted]), len(names))
-    return {name: float(metric(counts)) for name, metric in METRICS.items()}
+    return {name: float(metric(counts)) for name, metric in CLASS_METRICS.items()}
 
 
 def bootstrap_classes(
@@ -159,12 +159,12 @@ def bootstrap_classes(
         seed: seed of the resamples.
     """
     random, together = np.random.default_rng(seed), max(1, DRAWN_CELLS // len(gold))
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in CLASS_METRICS}
     for start in range(0, RESAMPLES, together):
         shape = min(together, RESAMPLES - start), len(gold)
         drawn = random.integers(0, len(gold), shape)
         counts = [class_counts(gold[drawn], row[drawn], classes) for row in predicted]
-        for name, metric in METRICS.items():
+        for name, metric in CLASS_METRICS.items():
             parts[name].append(np.stack([metric(each) for each in counts]))  # (S, resamples)
     scores = {name: np.concatenate(found, axis=1).mean(0) for name, found in parts.items()}
     return {name: interval_of(values) for name, values in scores.items()}

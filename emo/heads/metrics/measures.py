@@ -162,7 +162,7 @@ def _class_scores(task: Task, counts: metrics.Counts) -> dict[str, np.ndarray]:
     """Return all scores of classes or pairs, each (…)."""
     if task == "pairs":
         return pair_scores(counts)
-    return {name: metric(counts) for name, metric in metrics.METRICS.items()}
+    return {name: metric(counts) for name, metric in metrics.CLASS_METRICS.items()}
 
 
 class _ClassSums:

@@ -16,7 +16,7 @@ RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"
 MOST_PICTURED = 40
 """Largest number of classes of which a run has a plot of the confusion."""
-FORMAT_VERSION = 1
+RUN_FORMAT_VERSION = 1
 """Version of the run folder's format."""
 
 
@@ -95,9 +95,9 @@ def read_document(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise FitError(f"{path / RUN_FILE}: damaged: {error}. Fit the run again.") from error
-    if document.get("format_version") != FORMAT_VERSION:
+    if document.get("format_version") != RUN_FORMAT_VERSION:
         raise FitError(
-            f"{path}: expected a run of format {FORMAT_VERSION}, got "
+            f"{path}: expected a run of format {RUN_FORMAT_VERSION}, got "
             f"{document.get('format_version')}; update emo, or fit the run again"
         )
     return document

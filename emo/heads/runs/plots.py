@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 DPI = 130
 """Pixels per inch."""
-QUICK = 2
+PNG_COMPRESSION = 2
 """Compression level of zlib: some 10 kB more than with its default, in a third of the time."""
 MOST_COUNTED = 12
 """Largest number of classes whose confusion plot has numbers in its cells."""
@@ -157,7 +157,7 @@ def _save(figure: Any, path: Path) -> None:
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # uint8 (H, W, 3), opaque
-    Image.fromarray(pixels).save(path, dpi=(DPI, DPI), compress_level=QUICK)
+    Image.fromarray(pixels).save(path, dpi=(DPI, DPI), compress_level=PNG_COMPRESSION)
 
 
 def _count(clips: float) -> str:

@@ -16,7 +16,7 @@ from emo.heads.data.data import scale_streams
 from emo.heads.data.dialogues import pairs_of
 from emo.heads.data.scaling import Scaling
 from emo.heads.data.targets import Target, targets_of
-from emo.heads.head import LIBRARY, Batch, Head
+from emo.heads.head import Batch, Head
 from emo.heads.runs.files import WEIGHTS_FILE, read_document
 from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
@@ -66,7 +66,7 @@ class Run:
         try:
             tensors = load_file(path / WEIGHTS_FILE)
             name, options = document["head"]["name"], document["head"]["options"]
-            kind = plugins.load(LIBRARY, name, Head)  # type: ignore[type-abstract]
+            kind = plugins.load(plugins.HEADS, name, Head)  # type: ignore[type-abstract]
             dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
             targets = targets_of(document)
             widths = {target.name: target.width for target in targets}

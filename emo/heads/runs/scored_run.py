@@ -29,7 +29,7 @@ class ScoredRun:
     document: dict[str, Any]
     """Contents of ``run.json``."""
     target: Target
-    """The target."""
+    """Target that the run predicts, with its classes."""
 
     @property
     def split(self) -> str:

@@ -23,9 +23,9 @@ from emo.heads.data.targets import Target
 from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.files import (
-    FORMAT_VERSION,
     MOST_PICTURED,
     RUN_FILE,
+    RUN_FORMAT_VERSION,
     WEIGHTS_FILE,
     Column,
     file_name,
@@ -169,7 +169,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
     best = result.best.best
     asked = options_document(result.options, result.head_options)
     return {
-        "format_version": FORMAT_VERSION,
+        "format_version": RUN_FORMAT_VERSION,
         "head": asked["head"],
         "target": result.data.target,
         "classes": list(result.classes),

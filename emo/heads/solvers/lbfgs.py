@@ -15,7 +15,7 @@ from torch import Tensor
 CurvaturePair = tuple[Tensor, Tensor, Tensor]
 """A step (p, K), the change of gradient over it (p, K), and the inverse of their inner product
 (p,), which is 0 where the pair cannot be used."""
-TRIES = 12
+STEP_LENGTHS = 12
 """Number of step lengths that are tried before a function is taken to be at its minimum."""
 FLAT_ENOUGH = 0.7
 """A step length is accepted where the slope along the line is at most this share of the first."""
@@ -183,7 +183,7 @@ def _search_one(
     first = float(torch.dot(state.outward[row].flatten(), towards.flatten()))
     slack = 1e-6 * abs(best)  # float32 cannot see smaller changes
     before, low, high, length = (0.0, first), (0.0, first), None, 1.0
-    for _ in range(TRIES if first < 0 else 0):
+    for _ in range(STEP_LENGTHS if first < 0 else 0):
         values, outward = objective.outer(torch.add(start, towards, alpha=length)[None], which)
         slope = float(torch.dot(outward.flatten(), towards.flatten()))
         is_higher = not float(values) <= best + slack

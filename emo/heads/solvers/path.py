@@ -30,11 +30,11 @@ class Solution:
     """The optimum at one penalty: ``rows @ weight.T + bias``."""
 
     penalty: float
-    """The penalty."""
+    """Penalty of this solution: factor of ``|weight|² / 2``."""
     weight: Tensor
-    """float32 (C, D)."""
+    """Weights, float32 (C, D)."""
     bias: Tensor
-    """float32 (C,), not penalised."""
+    """Biases, float32 (C,), which are not penalised."""
     loss: float
     """Training loss without the penalty."""
 
@@ -82,7 +82,7 @@ class _Model:
     """
 
     loss: Callable[[Tensor], Tensor]
-    """Maps logits (N, C) to a scalar."""
+    """Training loss: a function of logits (N, C) that returns a scalar."""
     rows: Products
     """Products with the inputs (N, D), dense or sparse."""
     centre: Tensor
@@ -90,10 +90,11 @@ class _Model:
     outputs: int
     """Number of logits C."""
     penalties: Tensor
-    """float32 (P,)."""
+    """Penalties, float32 (P,): factors of ``|weight|² / 2``."""
 
     def image(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """Return the image (p, C, N + D) of weights (p, C, D) and biases (p, C)."""
+        """Return the image (p, C, N + D), logits and weights side by side, of weights (p, C, D) and
+        biases (p, C)."""
         flat = weight.flatten(0, 1)  # (p · C, D)
         shift = bias.flatten() - flat @ self.centre
         logits = self.rows.across(flat).add_(shift[:, None])
@@ -111,7 +112,7 @@ class _Model:
         return weight.view(*image.shape[:2], -1) + image[..., clips:], bias.view(image.shape[:2])
 
     def outer(self, image: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """Return penalised losses (p,), and their gradients by the images (p, C, N + D).
+        """Return penalised losses (p,), and the gradients of these by the images (p, C, N + D).
 
         Args:
             image: (p, C, N + D).

@@ -17,7 +17,7 @@ RIDGE_ONLY_FROM = 0.3
 RIDGE_ONLY = 1_000
 """Number instead of a decade where the ridge alone is used, and no factor is needed."""
 POWERS = 20
-"""Number of iterations of the power method."""
+"""Number of iterations of the power method that finds the largest eigenvalue."""
 INVERTED_BLOCK = 128
 """Largest number of columns of a triangular factor that is inverted by substitution."""
 

@@ -54,7 +54,7 @@ class SparseProducts:
 
 
 Products = DenseProducts | SparseProducts
-"""Products of either kind."""
+"""Products of dense or of sparse inputs with weights and gradients."""
 
 
 def is_sparse(rows: Tensor) -> bool:

@@ -40,7 +40,8 @@ def ridge_path(rows: Tensor, wanted: Tensor, penalties: Sequence[float]) -> Iter
 
 
 def wanted_of(labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """Return what ridge regression shall predict for labelled rows, and which rows these are.
+    """Return the numbers that ridge regression shall predict for labelled rows, and which rows are
+    labelled.
 
     Args:
         labels: labels of any form, see :mod:`emo.heads.labels`.

@@ -16,13 +16,14 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from emo.errors import StoreError
-from emo.store.backend.connect import QUICK, SLOW, connected
-from emo.store.backend.errors import KEPT, no_conditions, refusal
+from emo.store.backend.connect import QUICK_TIMEOUTS, SLOW_TIMEOUTS, connected
+from emo.store.backend.errors import PARTS_ARE_KEPT, no_conditions, refusal
 from emo.store.backend.object_facts import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
 
-TRIES = 5
-"""How often a PUT is tried that is refused as existing although there is no object."""
+PUT_TRIES = 5
+"""Number of times that a PUT is tried when the server refuses it as existing although there is no
+object."""
 
 
 class Bucket:
@@ -35,7 +36,7 @@ class Bucket:
             StoreError: the settings in the environment are invalid.
         """
         self.root = root
-        self._quick, self._slow = connected(root, QUICK), connected(root, SLOW)
+        self._quick, self._slow = connected(root, QUICK_TIMEOUTS), connected(root, SLOW_TIMEOUTS)
         self._known: dict[str, ObjectFacts] = {}
         self._is_checked = False
 
@@ -124,9 +125,9 @@ class Bucket:
         self._is_checked = True
 
     def _put(self, key: str, data: memoryview) -> bool:
-        """Send a PUT on the condition that the name is free; return whether it was."""
+        """Send a PUT on the condition that the name is free; return whether the name was free."""
         self._known.pop(key, None)
-        for _ in range(TRIES):
+        for _ in range(PUT_TRIES):
             with self._as_store_errors(key):
                 try:
                     obstore.put(self._slow, key, data, mode="create", use_multipart=False)
@@ -138,8 +139,8 @@ class Bucket:
                 return not self.facts(key, is_known=False)
             time.sleep(0.1)
         raise StoreError(
-            f"{self.root}/{key}: the server refused it {TRIES} times as an existing object, but "
-            f"there is none. {KEPT}"
+            f"{self.root}/{key}: the server refused it {PUT_TRIES} times as an existing object, "
+            f"but there is none. {PARTS_ARE_KEPT}"
         )
 
     def _get(self, key: str, options: Any) -> bytes:

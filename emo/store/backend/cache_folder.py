@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def entry(path: ObjectPath, facts: ObjectFacts) -> Path:
-    """Return the path of a part's cache files without suffix; it depends on the part's version."""
+    """Return the path of a part's cache files, without suffix, which names the part's version."""
     words = f"{path}\n{facts.st_size}\n{facts.etag or facts.st_mtime_ns}"
     return cache_folder() / "parts" / sha256(words.encode()).hexdigest()[:32]
 

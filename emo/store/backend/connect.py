@@ -15,9 +15,9 @@ from obstore.store import ObjectStore, from_url
 from emo.errors import StoreError
 from emo.store.backend.errors import refusal
 
-QUICK: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "20s", "timeout": "10m"}
+QUICK_TIMEOUTS: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "20s", "timeout": "10m"}
 """Timeouts of reads and listings: no byte for 20 s counts as unreachable."""
-SLOW: dict[str, Any] = {"connect_timeout": "5s", "timeout": "20m"}
+SLOW_TIMEOUTS: dict[str, Any] = {"connect_timeout": "5s", "timeout": "20m"}
 """Timeouts of writes and copies: the answer comes only after all of a part (2 GiB) is sent."""
 RETRY: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(seconds=20)}
 """Retries of failed requests."""

@@ -4,7 +4,7 @@ import re
 
 from emo.errors import StoreError
 
-KEPT = "Parts committed so far are kept; the same command goes on from there."
+PARTS_ARE_KEPT = "Parts committed so far are kept; the same command goes on from there."
 """End of a message about a write that failed."""
 _CODE = re.compile(r"<Code>([^<]+)</Code>")
 _STATUS = re.compile(r"status code: (\d+ [A-Za-z ]+)")
@@ -49,9 +49,9 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
     if "error sending request" in answer or "timed out" in answer or "builder error" in answer:
         return StoreError(
             f"{root}: {server} cannot be reached. Check the network and the endpoint "
-            f"(AWS_ENDPOINT_URL). {KEPT}"
+            f"(AWS_ENDPOINT_URL). {PARTS_ARE_KEPT}"
         )
-    return StoreError(f"{url}: the object store answers {said}. {KEPT}")
+    return StoreError(f"{url}: the object store answers {said}. {PARTS_ARE_KEPT}")
 
 
 def no_conditions(root: str) -> StoreError:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ObjectFacts:
-    """What a listing says about an object; fields are named like those of ``os.stat``."""
+    """Facts about an object in a bucket, from a listing; fields are named like those of
+    ``os.stat``."""
 
     st_size: int
     """Size in bytes."""
     st_mtime_ns: int
     """Time of the last change, in nanoseconds since 1970."""
     etag: str
-    """Version of the object: another one after it was replaced; empty: not known."""
+    """Text that identifies the object's version and changes when it is replaced; empty: not known.
+    """

@@ -8,7 +8,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 THREADS = 16
-"""Most threads; they mainly wait for the network."""
+"""Largest number of threads; they mainly wait for the network."""
 
 
 def at_once(is_remote: bool, work: Callable[[A], B], each: Sequence[A]) -> list[B]:

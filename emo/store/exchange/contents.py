@@ -27,7 +27,7 @@ class StreamTokens:
     spec: StreamSpec
     """Width, dtype and meaning of a token."""
     lengths: np.ndarray
-    """int64 (N,): tokens of each clip; 0: the clip lacks the stream."""
+    """int64 (N,): number of tokens of each clip; 0: the clip lacks the stream."""
     read: Callable[[int, int], Ragged]
     """``read(first, last)`` returns the tokens of the clips from index ``first`` to before
     ``last``: values (ΣT, D) and offsets int64 (last - first + 1,)."""
@@ -55,26 +55,27 @@ class Contents:
     ids: Sequence[str]
     """The N clips, each with tokens in at least one stream."""
     streams: Mapping[str, StreamTokens]
-    """Name of each stream -> its tokens."""
+    """Name of each stream -> tokens of the stream."""
     absent: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip id -> stream that the clip lacks -> reason."""
     failures: Mapping[str, str] = field(default_factory=dict)
-    """Further clip without tokens -> reason."""
+    """Id of a clip without any tokens, which is not in ``ids`` -> reason."""
     notes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Clip id -> name -> number kept beside its tokens."""
+    """Clip id -> name of a note -> number that is kept beside the clip's tokens."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Clip id -> hash of its source files."""
+    """Clip id -> hash of the clip's row and source files."""
     made_by: Mapping[str, Any] | None = None
-    """The recipe that made the numbers, as JSON; None: not known."""
+    """Recipe that made the tokens, as JSON values; None: not known."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip id -> column of a manifest -> cell; empty: no manifest was given."""
     ignored: tuple[str, ...] = ()
     """Descriptions of arrays or columns in a file that are not streams."""
     lines: tuple[str, ...] = ()
-    """Further lines for people about what was read."""
+    """Lines for people about what was read from the file."""
 
     def document(self) -> dict[str, Any]:
-        """Return what the arrays do not say, as JSON; inverse: :func:`contents_fields`."""
+        """Return all facts that are not arrays as JSON values; :func:`contents_fields` is the
+        inverse."""
         return {
             "made_by": self.made_by,
             "streams": {name: _spec_document(rows.spec) for name, rows in self.streams.items()},
@@ -221,7 +222,7 @@ def _lengths(folder: RecipeFolder, stream: str, ids: Sequence[str]) -> np.ndarra
 def _only(
     absent: Mapping[str, Mapping[str, str]], ids: set[str], streams: Sequence[str]
 ) -> dict[str, dict[str, str]]:
-    """Return the reasons of absence of the given clips and streams."""
+    """Return clip id -> stream that the clip lacks -> reason, for the given clips and streams."""
     kept = {
         clip_id: {name: why for name, why in reasons.items() if name in streams}
         for clip_id, reasons in absent.items()

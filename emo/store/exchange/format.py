@@ -47,9 +47,6 @@ from typing import Any, ClassVar
 from emo.plugins import NoOptions
 from emo.store.exchange.contents import Contents
 
-FORMATS = "emo.store.interop"
-"""The package of format plugins."""
-
 
 class Format(ABC):
     """Reader and writer of one file format for tokens of many clips."""

@@ -44,7 +44,7 @@ class ArrayOptions:
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """A file that is being read."""
+    """A file of named arrays that is being read."""
 
     arrays: Mapping[str, Any]
     """Array name -> array."""
@@ -223,7 +223,7 @@ def _shapes(arrays: Mapping[str, Any]) -> str:
 
 
 ID_NAMES = ("ids", "id", "clip", "clips", "clip_ids", "names", "name", "keys")
-"""Names by which the array or column of clip ids is found, tried in this order."""
+"""Names by which an array or column of clip ids is found; the first that exists is taken."""
 
 
 def ids_as_text(cells: Iterable[object]) -> list[str]:
@@ -236,7 +236,7 @@ def ids_as_text(cells: Iterable[object]) -> list[str]:
 
 
 def _text(cell: object, index: int) -> str:
-    """Return the id of the clip ``index`` as text."""
+    """Return an id as text; ``index``, the clip's, is named in the error message."""
     if isinstance(cell, bytes):
         try:
             return cell.decode()

@@ -30,11 +30,11 @@ from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 from emo.table import format_bytes
 
-INDEX, MANIFEST, FEATURES = "emo-pack.json", "manifest.csv", "features"
+CONTENTS_FILE, MANIFEST, FEATURES = "emo-pack.json", "manifest.csv", "features"
 PACK_VERSION = 1
 """Version of the pack format."""
 _NAME = re.compile(
-    rf"{re.escape(INDEX)}|{re.escape(MANIFEST)}"
+    rf"{re.escape(CONTENTS_FILE)}|{re.escape(MANIFEST)}"
     rf"|{FEATURES}/[\w-][\w.-]*/(recipe\.json|part-[0-9a-f]{{16}}(-r\d+)?\.zarr\.zip)"
 )
 _INDEX_BYTES = 2**26
@@ -46,16 +46,16 @@ class PackReport:
     """Result of packing or unpacking."""
 
     out: Path
-    """The pack, or the folder that it was unpacked into."""
+    """Path of the pack, or of the folder into which a pack was unpacked."""
     clips: int
     files: int
-    """Number of files in the pack, without its list of checksums."""
+    """Number of files in the pack, the list of checksums not counted."""
     size_bytes: int
     """Size of the pack."""
     sha256: str
     """SHA-256 of the pack."""
     lines: tuple[str, ...] = ()
-    """Further lines for people."""
+    """Lines for people, besides the numbers."""
 
     def table(self) -> str:
         """Return the result as text for people."""
@@ -144,7 +144,7 @@ def _chosen(
     streams: Sequence[str],
     cells: Mapping[str, Mapping[str, str]] | None,
 ) -> list[tuple[RecipeFolder, Contents]]:
-    """Return each recipe's folder and the clips to pack, with the streams that it has.
+    """Return the folder, the clips and the streams to pack of each chosen recipe.
 
     Raises:
         StoreError: an unknown stream, or a recipe that has none of the wanted streams.
@@ -181,7 +181,7 @@ def _write(out: Path, files: Mapping[str, Path]) -> None:
         for name, path in tqdm(files.items(), desc="pack", unit="file", disable=None, delay=2):
             with open(path, "rb") as source, archive.open(_info(name), "w", force_zip64=True) as to:
                 shutil.copyfileobj(source, to, _COPY_BYTES)
-        archive.writestr(_info(INDEX), json.dumps(index, indent=2))
+        archive.writestr(_info(CONTENTS_FILE), json.dumps(index, indent=2))
 
 
 def _info(name: str) -> zipfile.ZipInfo:
@@ -201,23 +201,23 @@ def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
                 f"{file}: refused: member {info.filename!r} {wrong}; nothing was unpacked"
             )
         seen.add(info.filename)
-    if INDEX not in seen or archive.getinfo(INDEX).file_size > _INDEX_BYTES:
-        raise StoreError(f"{file}: no {INDEX} in it: it was not made by emo store pack")
+    if CONTENTS_FILE not in seen or archive.getinfo(CONTENTS_FILE).file_size > _INDEX_BYTES:
+        raise StoreError(f"{file}: no {CONTENTS_FILE} in it: it was not made by emo store pack")
     try:
-        index = json.loads(archive.read(INDEX))
+        index = json.loads(archive.read(CONTENTS_FILE))
         version, sums = index["version"], dict(index["sha256"])
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{file}: {INDEX} is damaged: {error!r}") from error
+        raise StoreError(f"{file}: {CONTENTS_FILE} is damaged: {error!r}") from error
     if version != PACK_VERSION:
         raise StoreError(f"{file}: expected a pack of version {PACK_VERSION}, got {version}")
-    if sums.keys() != seen - {INDEX}:
-        odd = sorted(sums.keys() ^ (seen - {INDEX}))
-        raise StoreError(f"{file}: {INDEX} and the members disagree about {odd[0]!r}")
+    if sums.keys() != seen - {CONTENTS_FILE}:
+        odd = sorted(sums.keys() ^ (seen - {CONTENTS_FILE}))
+        raise StoreError(f"{file}: {CONTENTS_FILE} and the members disagree about {odd[0]!r}")
     return {str(name): str(total) for name, total in sums.items()}
 
 
 def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
-    """Return why a member does not belong into a pack; None: it does."""
+    """Return why a member does not belong into a pack; None: the member is right."""
     name = info.filename
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
         return "has an absolute path"

@@ -12,7 +12,7 @@ from emo.errors import StoreError, plural
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
-from emo.store.exchange.format import FORMATS, Format
+from emo.store.exchange.format import Format
 from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
 from emo.store.recipe import IMPORTED
 from emo.store.recipe_folder import RecipeFolder
@@ -34,11 +34,13 @@ class TransferReport:
     before: int
     """Number of clips that the store had already; 0 for an export."""
     failures: Mapping[str, str]
-    """Clip without tokens -> reason, whether it failed now or in an earlier import."""
+    """Id of a clip without tokens -> reason, whether the clip failed now or in an earlier import.
+    """
     lines: tuple[str, ...]
-    """Further lines for people."""
+    """Lines for people, besides the table."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """For an import: clip id -> column of a manifest -> cell, as far as the file has them."""
+    """Clip id -> column of a manifest -> cell, as far as an imported file has such; empty for an
+    export."""
 
     def table(self) -> str:
         """Return the result as text for people."""
@@ -112,7 +114,8 @@ def import_file(
 def known_cells(
     cells: Mapping[str, Mapping[str, str]],
 ) -> tuple[dict[str, dict[str, str]], int]:
-    """Return the cells of a manifest without those that say ``nan``, and how many these were.
+    """Return the cells of a manifest without those that say ``nan``, and the number of those left
+    out.
 
     Tools write ``nan`` for a label that is not known, and a manifest leaves the cell empty. A
     column keeps its place if all its cells are empty; texts may be any word.
@@ -194,8 +197,8 @@ def lost_lines(contents: Contents, folder: RecipeFolder) -> list[str]:
 
 
 def _format(name: str, options: Sequence[str], *, writes: bool) -> tuple[Format, Any]:
-    """Return an instance of a format and its parsed options."""
-    kind = plugins.load(FORMATS, name, Format)  # type: ignore[type-abstract]
+    """Return an instance of a format, and the parsed options of that format."""
+    kind = plugins.load(plugins.FORMATS, name, Format)  # type: ignore[type-abstract]
     pairs = plugins.split_options(options, [name])[name]
     return kind(), plugins.parse_options(
         kind.WriteOptions if writes else kind.ReadOptions, pairs, name

@@ -17,7 +17,7 @@ import numpy as np
 from emo.errors import StoreError
 
 ALLOWED = "numbers, text, lists, tuples, dicts and numpy arrays of numbers or text"
-"""What a pickle may hold, for error messages."""
+"""Text, for error messages, on what a pickle may hold."""
 _DTYPE = re.compile(r"([fiubUSO])(\d{1,6})|bool")
 _MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 

@@ -73,7 +73,7 @@ def progress(contents: Contents, what: str) -> "tqdm[Any]":
 def _add(
     part: PartWriter, contents: Contents, first: int, last: int, todo: np.ndarray
 ) -> dict[str, str]:
-    """Add those clips of a range to a part that are to do; return failed clip -> reason."""
+    """Add the wanted clips of a range to a part; return id of a clip that failed -> reason."""
     tokens = {name: rows.read(first, last) for name, rows in contents.streams.items()}
     failures = {}
     for row in np.flatnonzero(todo[first:last]).tolist():

@@ -23,12 +23,12 @@ from emo.store.part.verify import damaged_members
 from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import DamagedPart, GoneError, root_crc
 
-INDEX = "index-"
+INDEX_START = "index-"
 """Start of an index file's name; six digits follow, and the highest number is the newest."""
 _CHUNK_BYTES = 2**16  # small: one clip's id, length and position are a chunk each to read
 _CONTENT = ["index of a recipe, version 1"]  # stands in place of clip ids
 _RANDOM: int | None = getattr(mmap, "MADV_RANDOM", None)  # not on Windows
-_NAME = re.compile(rf"{INDEX}(\d{{6,}})\.zarr\.zip")
+_NAME = re.compile(rf"{INDEX_START}(\d{{6,}})\.zarr\.zip")
 
 
 class DamagedIndexError(StoreError):
@@ -47,7 +47,8 @@ class MappedColumns:
         return self._checked(name, 0, None)
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Return the rows of a column from ``start`` to before ``stop``; verify their chunks."""
+        """Return rows ``start`` to before ``stop`` of a column, after verifying the chunks that
+        hold them."""
         return self._checked(name, start, stop)
 
     def _checked(self, name: str, start: int, stop: int | None) -> np.ndarray:
@@ -62,7 +63,7 @@ class MappedColumns:
         return rows if name == "parts" else rows[:, 0]
 
     def _fetch(self, name: str, start: int, stop: int) -> None:
-        """Let the system read just the chunks of these rows, not megabytes around each of them."""
+        """Tell the system to read the chunks of some rows only, not megabytes around each chunk."""
         layout, whole = self._part.layout(name), self._part.mapped()
         if _RANDOM is None or layout.start is None or layout.is_trusted or start >= stop:
             return
@@ -85,7 +86,7 @@ def write_index(folder: Location, fingerprint: str, columns: HeldColumns) -> Loc
     """
     older = index_paths(folder)
     newest = _generation(older[0].name) if older else 0
-    path = folder / f"{INDEX}{newest + 1:06d}.zarr.zip"
+    path = folder / f"{INDEX_START}{newest + 1:06d}.zarr.zip"
 
     def write(file: BinaryIO) -> None:
         _write(file, fingerprint, columns)
@@ -103,7 +104,7 @@ def index_paths(folder: Location) -> list[Location]:
 
 
 def remove(paths: list[Location]) -> None:
-    """Delete files, as far as the system allows it (Windows keeps files that are mapped)."""
+    """Delete old index files, as far as the system allows it (Windows keeps mapped files)."""
     for path in paths:
         try:
             path.unlink()
@@ -142,7 +143,7 @@ def index_problem(path: Location) -> str | None:
 
 
 def part_names(columns: Columns) -> list[str]:
-    """Return the file names of the parts in a table, in order of slots."""
+    """Return the file names of the parts in a table, in the order of their clips' ordinals."""
     joined = columns.whole("part_names").tobytes().decode()
     return joined.split("\n") if joined else []
 

@@ -36,17 +36,17 @@ class Clips(Protocol):
 
     @property
     def parts(self) -> Sequence[Part]:
-        """The P parts, in order of slots."""
+        """The P parts, in the order of their clips' ordinals."""
 
     @property
     def counts(self) -> np.ndarray:
         """int64 (P,): finished clips of each part."""
 
     def lengths(self, stream: str) -> np.ndarray:
-        """Return int64 (slots,): the tokens of each slot in a stream."""
+        """Return int64, by ordinal: the number of tokens of each finished clip in a stream."""
 
-    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
-        """Return the index of the slot's part, its first row there and the row past its last."""
+    def span(self, stream: str, ordinal: int) -> tuple[int, int, int]:
+        """Return where a finished clip's tokens lie: index of the part, first row, stop row."""
 
 
 class OpenParts:
@@ -69,20 +69,20 @@ class OpenParts:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """Where the tokens of each slot lie in one stream."""
+    """Where the tokens of each finished clip of all parts lie in one stream."""
 
     starts: np.ndarray
-    """int64 (slots,): first row in the part."""
+    """int64, by ordinal: first row in the part."""
     stops: np.ndarray
-    """int64 (slots,): row past the last in the part."""
+    """int64, by ordinal: row past the last in the part."""
     part_of: np.ndarray
-    """int64 (slots,): index of the part."""
+    """int64, by ordinal: index of the part."""
 
     @classmethod
     def of(cls, clips: Clips, stream: str) -> "_Table":
         """Build the table from the lengths of all clips."""
         ends = offsets_of(clips.lengths(stream))
-        first = offsets_of(clips.counts)[:-1]  # the first slot of each part
+        first = offsets_of(clips.counts)[:-1]  # the first ordinal of each part
         base = np.repeat(ends[first], clips.counts)
         starts, stops = ends[:-1] - base, ends[1:] - base
         part_of = np.repeat(np.arange(len(first)), clips.counts)
@@ -90,9 +90,9 @@ class _Table:
 
 
 class StreamRows:
-    """Reader of one stream in all parts of a recipe, by slot.
+    """Reader of one stream in all parts of a recipe, by ordinal.
 
-    A slot is the number of a finished clip, counted through all parts; see
+    An ordinal is the number of a finished clip, from 0, counted through all parts; see
     :mod:`emo.store.index.merged`.
     """
 
@@ -120,18 +120,18 @@ class StreamRows:
         self._clips, self._left, self._is_remote = clips, FEW_READS, is_remote
         self._short: tuple[memoryview, memoryview, memoryview] | None = None
 
-    def lengths(self, slots: np.ndarray) -> np.ndarray:
-        """Return int64 (N,), the tokens of each of the given slots int64 (N,)."""
-        lengths: np.ndarray = self._table.stops[slots] - self._table.starts[slots]
+    def lengths(self, ordinals: np.ndarray) -> np.ndarray:
+        """Return int64 (N,): the number of tokens of clips, given their ordinals int64 (N,)."""
+        lengths: np.ndarray = self._table.stops[ordinals] - self._table.starts[ordinals]
         return lengths
 
-    def one(self, slot: int) -> Ragged:
+    def one(self, ordinal: int) -> Ragged:
         """Return the tokens of one clip, fast, for random access: values (T, D), offsets (2,)."""
         if self._short is None:
-            index, start, stop = self._span(slot)
+            index, start, stop = self._span(ordinal)
         else:
             parts, starts, stops = self._short
-            index, start, stop = parts[slot], starts[slot], stops[slot]
+            index, start, stop = parts[ordinal], starts[ordinal], stops[ordinal]
         values = self._values(index)
         if not (self._layouts.get(index) or self._layout(index)).is_trusted:
             self._parts[index].check(self._stream, start, stop)
@@ -140,21 +140,21 @@ class StreamRows:
         ragged.__dict__.update(values=values[start:stop].copy(), offsets=offsets)
         return ragged
 
-    def many(self, slots: np.ndarray, *, threads: int | None = None) -> Ragged:
+    def many(self, ordinals: np.ndarray, *, threads: int | None = None) -> Ragged:
         """Copy the tokens of many clips into one array.
 
         Args:
-            slots: int64 (N,); -1 stands for a clip of length 0.
+            ordinals: int64 (N,), numbers of the clips; -1 stands for a clip of length 0.
             threads: threads that copy and verify; None: 2 for a large read, else 1.
 
         Returns:
             values (ΣT, D) in the stored dtype and offsets int64 (N+1,).
         """
-        lengths = np.zeros(len(slots), np.int64)
-        lengths[slots >= 0] = self.lengths(slots[slots >= 0])
+        lengths = np.zeros(len(ordinals), np.int64)
+        lengths[ordinals >= 0] = self.lengths(ordinals[ordinals >= 0])
         offsets = offsets_of(lengths)
         values = np.empty((int(offsets[-1]), self._dim), self._dtype)
-        runs = self._runs(slots[lengths > 0], offsets[:-1][lengths > 0])
+        runs = self._runs(ordinals[lengths > 0], offsets[:-1][lengths > 0])
         if self._is_remote:
             runs = self._fetched(list(runs))
         if threads is None:
@@ -169,14 +169,18 @@ class StreamRows:
                     pass
         return Ragged(values, offsets)
 
-    def _runs(self, slots: np.ndarray, rows: np.ndarray) -> Iterator[_Run]:
+    def _runs(self, ordinals: np.ndarray, rows: np.ndarray) -> Iterator[_Run]:
         """Find rows that are adjacent both in a part and in the result, to copy them together."""
         table = self._table
-        parts, starts, stops = table.part_of[slots], table.starts[slots], table.stops[slots]
-        is_break = np.ones(len(slots) + 1, dtype=bool)
+        parts, starts, stops = (
+            table.part_of[ordinals],
+            table.starts[ordinals],
+            table.stops[ordinals],
+        )
+        is_break = np.ones(len(ordinals) + 1, dtype=bool)
         is_break[1:-1] = (parts[1:] != parts[:-1]) | (starts[1:] != stops[:-1])
-        first = np.flatnonzero(is_break[:-1]) if len(slots) else np.zeros(0, np.int64)
-        last = np.flatnonzero(is_break[1:]) if len(slots) else first
+        first = np.flatnonzero(is_break[:-1]) if len(ordinals) else np.zeros(0, np.int64)
+        last = np.flatnonzero(is_break[1:]) if len(ordinals) else first
         columns = parts[first], starts[first], stops[last], rows[first]
         return zip(*(column.tolist() for column in columns), strict=True)
 
@@ -214,14 +218,14 @@ class StreamRows:
             out[row + first - start : row + last - start] = values[first:last]
             first = last
 
-    def _span(self, slot: int) -> tuple[int, int, int]:
-        """Look up one slot; after ``FEW_READS`` of them, build the table of all slots."""
+    def _span(self, ordinal: int) -> tuple[int, int, int]:
+        """Return where one clip's tokens lie; after ``FEW_READS`` calls, build the table of all."""
         self._left -= 1
         if not self._left:
             table = self._table
             # a Python int from a memoryview takes a third of the time of one from an array
             self._short = table.part_of.data, table.starts.data, table.stops.data
-        return self._clips.span(self._stream, slot)
+        return self._clips.span(self._stream, ordinal)
 
     @cached_property
     def _table(self) -> "_Table":

@@ -10,7 +10,7 @@ import numpy as np
 
 from emo.ragged import offsets_of
 from emo.store.index.file import DamagedIndexError, part_names
-from emo.store.index.merged import Entry, Merged, choose, part_of_slot
+from emo.store.index.merged import Entry, Merged, choose, part_of_ordinal
 from emo.store.index.table import (
     LENGTHS,
     PART_FACTS,
@@ -29,11 +29,11 @@ _LOOKUPS_SHARE = 64
 """A dict of all N ids is built after N / 64 lookups, because it takes about as long as these."""
 
 
-class Slots(Mapping[str, int]):
-    """Clip id -> the slot of its tokens; after many lookups a dict of all clips is built."""
+class Ordinals(Mapping[str, int]):
+    """Clip id -> ordinal of its tokens; after many lookups a dict of all clips is built."""
 
     def __init__(self, indexed: "Indexed") -> None:
-        """Take the clips whose slots are looked up."""
+        """Take the clips that an index lists."""
         self._indexed, self._lookups = indexed, 0
         self._dict: dict[str, int] | None = None
 
@@ -41,7 +41,7 @@ class Slots(Mapping[str, int]):
         if self._dict is None:
             self._lookups += 1
             if self._lookups * _LOOKUPS_SHARE < len(self._indexed):
-                return self._indexed.slot(clip_id)
+                return self._indexed.ordinal(clip_id)
             order = self._indexed.order.tolist()
             self._dict = dict(zip(self._indexed.ids, order, strict=True))
         return self._dict[clip_id]
@@ -85,33 +85,33 @@ class Indexed:
         self.counts: np.ndarray = self._facts["finished"]
         """int64 (P,): finished clips of each part."""
         self.parts = LazyParts([*listed, *newer], self._checked(open_part))
-        self.slots = Slots(self)
+        self.ordinals = Ordinals(self)
         self._wins = columns.whole("wins").view(bool)
-        self._slot_count = int(self.counts.sum())
-        self._count = int(np.count_nonzero(self._wins[: self._slot_count]))
+        self._finished_count = int(self.counts.sum())
+        self._count = int(np.count_nonzero(self._wins[: self._finished_count]))
 
     def __len__(self) -> int:
         """Number of finished clips."""
         return self._count
 
-    def slot(self, clip_id: str) -> int:
-        """Return the slot of a clip's tokens.
+    def ordinal(self, clip_id: str) -> int:
+        """Return the ordinal of a clip: its number among the finished clips of all parts.
 
         Raises:
             KeyError: the clip has no tokens.
         """
-        for entry in entries_of(self._columns, self._slot_count, clip_id):
-            if entry < self._slot_count and self._wins[entry]:
+        for entry in entries_of(self._columns, self._finished_count, clip_id):
+            if entry < self._finished_count and self._wins[entry]:
                 return entry
         raise KeyError(clip_id)
 
     def lengths(self, stream: str) -> np.ndarray:
-        """Return int64 (slots,): the tokens of each slot in a stream."""
+        """Return int64, by ordinal: the number of tokens of each finished clip in a stream."""
         return self._columns.whole(LENGTHS + stream).astype(np.int64)
 
-    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
-        """Return the index of the slot's part, its first row there and the row past its last."""
-        index, row = part_of_slot(slot, self._firsts)
+    def span(self, stream: str, ordinal: int) -> tuple[int, int, int]:
+        """Return where a finished clip's tokens lie: index of the part, first row, stop row."""
+        index, row = part_of_ordinal(ordinal, self._firsts)
         first = int(self._firsts[index])
         lengths = self._columns.rows(LENGTHS + stream, first, first + row + 1)
         stop = int(lengths.sum(dtype=np.int64))
@@ -125,18 +125,18 @@ class Indexed:
     def ids(self) -> list[str]:
         """Finished clips, each once, in order of part file name, then of position in the part."""
         finished = strings_of(self._columns, "id")
-        return [finished[slot] for slot in self.order.tolist()]
+        return [finished[ordinal] for ordinal in self.order.tolist()]
 
     @cached_property
     def order(self) -> np.ndarray:
-        """int64 (N,): the slots of :attr:`ids`."""
+        """int64 (N,): ordinal of each clip of :attr:`ids`."""
         stops = np.cumsum(self.counts)
         ranges = [
             np.arange(stops[k] - self.counts[k], stops[k])
             for k in sorted(range(len(self.parts)), key=self.parts.names.__getitem__)
         ]
-        slots: np.ndarray = np.concatenate([np.zeros(0, np.int64), *ranges])
-        winning: np.ndarray = slots[self._wins[slots]]
+        ordinals: np.ndarray = np.concatenate([np.zeros(0, np.int64), *ranges])
+        winning: np.ndarray = ordinals[self._wins[ordinals]]
         return winning
 
     @cached_property
@@ -148,12 +148,12 @@ class Indexed:
     def sources(self) -> dict[str, str]:
         """Clip id, also of failed clips -> hash of its source files, from the winning entry."""
         finished = strings_of(self._columns, "source")
-        sources = [finished[slot] for slot in self.order.tolist()]
+        sources = [finished[ordinal] for ordinal in self.order.tolist()]
         return dict(zip(self.ids, sources, strict=True)) | self._failed("failed_source")
 
     @cached_property
     def attempts(self) -> dict[str, int]:
-        """Clip id -> number of its latest attempt; 0 is the first."""
+        """Clip id -> number of the latest attempt at the clip; 0 is the first."""
         ids = [*strings_of(self._columns, "id"), *strings_of(self._columns, "failed")]
         attempts = np.concatenate(
             [
@@ -184,7 +184,7 @@ class Indexed:
     def _failed(self, name: str) -> dict[str, str]:
         """Return failed clip -> its text in the column ``name``."""
         ids, texts = strings_of(self._columns, "failed"), strings_of(self._columns, name)
-        wins = self._wins[self._slot_count :].tolist()
+        wins = self._wins[self._finished_count :].tolist()
         rows = zip(ids, texts, wins, strict=True)
         return {clip_id: text for clip_id, text, win in rows if win}
 
@@ -205,23 +205,29 @@ class Indexed:
         return opened
 
 
-def entries_of(columns: Columns, slots: int, clip_id: str) -> list[int]:
-    """Return the entries of a clip; see :mod:`emo.store.index.table` for their numbers."""
+def entries_of(columns: Columns, finished: int, clip_id: str) -> list[int]:
+    """Return the numbers of a clip's entries in an index, with and without tokens.
+
+    Args:
+        columns: the columns of the index.
+        finished: the number of entries with tokens; entries from there on are failures.
+        clip_id: the clip.
+    """
     hashes, number = columns.whole("hashes"), np.uint32(hash_of(clip_id))
     first = int(np.searchsorted(hashes, number, side="left"))
     last = int(np.searchsorted(hashes, number, side="right"))
     return [
         entry
         for entry in columns.rows("entries", first, last).tolist()
-        if _id_of(columns, slots, entry) == clip_id
+        if _id_of(columns, finished, entry) == clip_id
     ]
 
 
-def _id_of(columns: Columns, slots: int, entry: int) -> str:
-    """Return the clip id of an entry: the first ``slots`` are finished clips, then failed ones."""
-    if entry < slots:
+def _id_of(columns: Columns, finished: int, entry: int) -> str:
+    """Return the clip id of an entry; the first ``finished`` entries are those with tokens."""
+    if entry < finished:
         return string_at(columns, "id", entry)
-    return string_at(columns, "failed", entry - slots)
+    return string_at(columns, "failed", entry - finished)
 
 
 def _resolved(columns: HeldColumns, fresh: Columns, names: Sequence[str]) -> HeldColumns:
@@ -230,11 +236,11 @@ def _resolved(columns: HeldColumns, fresh: Columns, names: Sequence[str]) -> Hel
     Args:
         columns: the table of all parts.
         fresh: the table of the parts that the index does not list.
-        names: the file names of all parts, in order of slots.
+        names: the file names of all parts, the listed ones first.
     """
     facts = columns.whole("parts")
     finished, failed = facts[:, PART_FACTS.index("finished")], facts[:, PART_FACTS.index("failed")]
-    slots = int(finished.sum())
+    count = int(finished.sum())
     part_of_entry = np.concatenate(
         [np.repeat(np.arange(len(facts)), counts) for counts in (finished, failed)]
     )
@@ -242,14 +248,14 @@ def _resolved(columns: HeldColumns, fresh: Columns, names: Sequence[str]) -> Hel
     wins = columns.whole("wins").copy()
     for clip_id in {*strings_of(fresh, "id"), *strings_of(fresh, "failed")}:
         found = {}
-        for entry in entries_of(columns, slots, clip_id):
+        for entry in entries_of(columns, count, clip_id):
             part = int(part_of_entry[entry])
-            kind, at = ("source", entry) if entry < slots else ("failed_source", entry - slots)
+            kind, at = ("source", entry) if entry < count else ("failed_source", entry - count)
             found[entry] = Entry(
                 part=ranks[names[part]],
                 attempt=int(facts[part, PART_FACTS.index("attempt")]),
                 source=string_at(columns, kind, at),
-                slot=entry if entry < slots else None,
+                ordinal=entry if entry < count else None,
             )
         winner = choose(list(found.values()))
         for entry, one in found.items():

@@ -21,21 +21,22 @@ from emo.store.backend.object_path import ObjectPath
 from emo.store.backend.parallel import at_once
 from emo.store.part.reader import Part
 
-V = TypeVar("V")
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One clip in one part."""
+    """Entry of one clip in one part, finished or failed."""
 
     part: int
     """Index of the part; parts are in order of their file names."""
     attempt: int
-    """How often the part's clips were done again; 0: the first time."""
+    """Number of this attempt at the part's clips: 0 for the first time, K for the K-th time again.
+    """
     source: str
-    """Hash of the clip's source files."""
-    slot: int | None
-    """Number of the finished clip, counted through all parts; None: a failure."""
+    """Hash of the clip's row and source files."""
+    ordinal: int | None
+    """Number of the finished clip, from 0, counted through all parts; None: a failure."""
 
 
 class Merged:
@@ -46,18 +47,18 @@ class Merged:
         self.parts: Sequence[Part] = parts
         finished = list(chain.from_iterable(part.clip_ids for part in parts))
         self._finished = finished
-        self.slots: dict[str, int] = dict(zip(finished, range(len(finished)), strict=True))
-        """Clip id -> the slot of its tokens, for every clip whose winning entry has tokens."""
+        self.ordinals: dict[str, int] = dict(zip(finished, range(len(finished)), strict=True))
+        """Clip id -> ordinal of its winning entry, for clips whose winning entry has tokens."""
         failed = list(chain.from_iterable(part.failures for part in parts))
-        several = len(self.slots) + len(set(failed)) != len(finished) + len(failed)
+        several = len(self.ordinals) + len(set(failed)) != len(finished) + len(failed)
         self.winners: dict[str, Entry] = {}
         """The winning entry of each clip that is in several parts."""
-        if several or not self.slots.keys().isdisjoint(failed):
+        if several or not self.ordinals.keys().isdisjoint(failed):
             self._resolve(chain(finished, failed))
 
     def __len__(self) -> int:
         """Number of finished clips."""
-        return len(self.slots)
+        return len(self.ordinals)
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -65,15 +66,15 @@ class Merged:
         return np.array([len(part.clip_ids) for part in self.parts], np.int64)
 
     def lengths(self, stream: str) -> np.ndarray:
-        """Return int64 (slots,): the tokens of each slot in a stream."""
+        """Return int64, by ordinal: the number of tokens of each finished clip in a stream."""
         is_remote = any(isinstance(part.path, ObjectPath) for part in self.parts[:1])
         layouts = at_once(is_remote, lambda part: part.layout(stream), self.parts)
         each = [np.diff(layout.offsets) for layout in layouts]
         return np.concatenate([np.zeros(0, np.int64), *each])
 
-    def span(self, stream: str, slot: int) -> tuple[int, int, int]:
-        """Return the index of the slot's part, its first row there and the row past its last."""
-        index, row = part_of_slot(slot, self._firsts)
+    def span(self, stream: str, ordinal: int) -> tuple[int, int, int]:
+        """Return where a finished clip's tokens lie: index of the part, first row, stop row."""
+        index, row = part_of_ordinal(ordinal, self._firsts)
         offsets = self.parts[index].layout(stream).offsets
         return index, int(offsets[row]), int(offsets[row + 1])
 
@@ -84,31 +85,36 @@ class Merged:
     @cached_property
     def ids(self) -> list[str]:
         """Finished clips, each once, in order of part file name, then of position in the part."""
-        if len(self.slots) == len(self._finished):
+        if len(self.ordinals) == len(self._finished):
             return self._finished
-        return [clip_id for slot, clip_id in enumerate(self._finished) if self._wins(slot, clip_id)]
+        return [
+            clip_id
+            for ordinal, clip_id in enumerate(self._finished)
+            if self._wins(ordinal, clip_id)
+        ]
 
     @cached_property
     def order(self) -> np.ndarray:
-        """int64 (N,): the slots of :attr:`ids`."""
-        if len(self.slots) == len(self._finished):
+        """int64 (N,): ordinal of each clip of :attr:`ids`."""
+        if len(self.ordinals) == len(self._finished):
             return np.arange(len(self._finished))
-        return np.fromiter((self.slots[clip_id] for clip_id in self.ids), np.int64)
+        return np.fromiter((self.ordinals[clip_id] for clip_id in self.ids), np.int64)
 
     @cached_property
     def failures(self) -> dict[str, str]:
         """Clip whose winning entry is a failure -> reason."""
         merged = self._over([part.failures for part in self.parts])
-        return {clip_id: why for clip_id, why in merged.items() if clip_id not in self.slots}
+        return {clip_id: why for clip_id, why in merged.items() if clip_id not in self.ordinals}
 
     @cached_property
     def sources(self) -> dict[str, str]:
-        """Clip id, also of failed clips -> hash of its source files, from the winning entry."""
+        """Clip id, also of failed clips -> hash of the clip's row and source files, from the
+        winning entry."""
         return self._over([part.sources for part in self.parts])
 
     @cached_property
     def attempts(self) -> dict[str, int]:
-        """Clip id -> number of its latest attempt; 0 is the first."""
+        """Clip id -> number of the latest attempt at the clip; 0 is the first."""
         merged: dict[str, int] = {}
         for part in sorted(self.parts, key=lambda part: part.attempt):
             merged.update(dict.fromkeys(chain(part.clip_ids, part.failures), part.attempt))
@@ -121,15 +127,15 @@ class Merged:
 
     @cached_property
     def notes(self) -> dict[str, dict[str, float]]:
-        """Clip id -> name -> number kept beside its tokens."""
+        """Clip id -> name of a note -> number that is kept beside the clip's tokens."""
         return self._over([part.notes for part in self.parts])
 
-    def _wins(self, slot: int, clip_id: str) -> bool:
-        return self.slots.get(clip_id) == slot
+    def _wins(self, ordinal: int, clip_id: str) -> bool:
+        return self.ordinals.get(clip_id) == ordinal
 
-    def _over(self, maps: Sequence[dict[str, V]]) -> dict[str, V]:
+    def _over(self, maps: Sequence[dict[str, _V]]) -> dict[str, _V]:
         """Merge one map of each part; for a clip in several parts, take the winner's part."""
-        merged: dict[str, V] = {}
+        merged: dict[str, _V] = {}
         for one in maps:
             merged.update(one)
         for clip_id, winner in self.winners.items():
@@ -144,37 +150,48 @@ class Merged:
         entries: dict[str, list[Entry]] = {clip_id: [] for clip_id in several}
         first = 0
         for index, part in enumerate(self.parts):
-            slots = dict(zip(part.clip_ids, range(first, first + len(part.clip_ids)), strict=True))
+            ordinals = dict(
+                zip(part.clip_ids, range(first, first + len(part.clip_ids)), strict=True)
+            )
             first += len(part.clip_ids)
             sources = part.sources
             for clip_id in several.intersection(sources):
-                entry = Entry(index, part.attempt, sources[clip_id], slots.get(clip_id))
+                entry = Entry(index, part.attempt, sources[clip_id], ordinals.get(clip_id))
                 entries[clip_id].append(entry)
         for clip_id, candidates in entries.items():
             self.winners[clip_id] = winner = choose(candidates)
-            if winner.slot is None:
-                self.slots.pop(clip_id, None)
+            if winner.ordinal is None:
+                self.ordinals.pop(clip_id, None)
             else:
-                self.slots[clip_id] = winner.slot
+                self.ordinals[clip_id] = winner.ordinal
 
 
-def part_of_slot(slot: int, firsts: np.ndarray) -> tuple[int, int]:
-    """Return the index of a slot's part, and the clip's number in that part.
+def part_of_ordinal(ordinal: int, firsts: np.ndarray) -> tuple[int, int]:
+    """Return in which part a finished clip is: index of the part, number of the clip in it.
 
     Args:
-        slot: number of a finished clip, counted through all parts.
-        firsts: int64 (P+1,): the first slot of each part, then the number of slots.
+        ordinal: number of the finished clip, from 0, counted through all parts.
+        firsts: int64 (P+1,): the first ordinal of each part, then the number of all ordinals.
     """
-    index = int(np.searchsorted(firsts, slot, side="right")) - 1
-    return index, slot - int(firsts[index])
+    index = int(np.searchsorted(firsts, ordinal, side="right")) - 1
+    return index, ordinal - int(firsts[index])
 
 
 def choose(entries: Sequence[Entry]) -> Entry:
-    """Return the winning entry of a clip, by the rule in the docstring of this file."""
+    """Return the winning entry of a clip.
+
+    The source with the highest attempt counts; among its entries tokens win over a failure, then
+    the higher attempt, then the part whose file name comes first.
+    """
     newest: dict[str, int] = {}
     for entry in entries:
         newest[entry.source] = max(entry.attempt, newest.get(entry.source, 0))
     return min(
         entries,
-        key=lambda entry: (-newest[entry.source], entry.slot is None, -entry.attempt, entry.part),
+        key=lambda entry: (
+            -newest[entry.source],
+            entry.ordinal is None,
+            -entry.attempt,
+            entry.part,
+        ),
     )

@@ -1,6 +1,6 @@
 """The clips of many parts as a table of columns: the contents of an index, and of newer parts.
 
-Entries are numbered: first all finished clips by slot, part after part, then all failed ones. A
+Entries are numbered: first all finished clips by ordinal, part after part, then all failed ones. A
 column is one array; a text column is two: all strings in UTF-8 end to end, and their ends.
 """
 
@@ -49,11 +49,11 @@ class HeldColumns:
     """Column name -> array (n,); ``parts`` is (P, 5)."""
 
     def whole(self, name: str) -> np.ndarray:
-        """Return a column."""
+        """Return the array of a column by the column's name."""
         return self.arrays[name]
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray:
-        """Return the rows of a column from ``start`` to before ``stop``."""
+        """Return the rows of a column, given by its name, from ``start`` to before ``stop``."""
         return self.arrays[name][start:stop]
 
 
@@ -119,15 +119,15 @@ def joined(first: Columns, second: Columns, streams: Iterable[str]) -> HeldColum
     for name in _TEXTS:
         shift = len(first.whole(f"{name}_text"))
         arrays[f"{name}_ends"][len(first.whole(f"{name}_ends")) :] += shift
-    slots, more = len(first.whole("id_ends")), len(second.whole("id_ends"))
+    finished, more = len(first.whole("id_ends")), len(second.whole("id_ends"))
     wins, more_wins = first.whole("wins"), second.whole("wins")
     arrays["wins"] = np.concatenate(
-        [wins[:slots], more_wins[:more], wins[slots:], more_wins[more:]]
+        [wins[:finished], more_wins[:more], wins[finished:], more_wins[more:]]
     )
     old, new = first.whole("entries"), second.whole("entries")
     entries = [
-        old + np.where(old < slots, 0, more),
-        new + np.where(new < more, slots, len(wins)),
+        old + np.where(old < finished, 0, more),
+        new + np.where(new < more, finished, len(wins)),
     ]
     return HeldColumns(arrays | _sorted_hashes(arrays["hashes"], np.concatenate(entries)))
 
@@ -168,7 +168,7 @@ def _wins(clips: Merged) -> np.ndarray:
     winners = clips.winners
     wins = [
         clip_id not in winners
-        or (winners[clip_id].part == row and (winners[clip_id].slot is None) is is_failure)
+        or (winners[clip_id].part == row and (winners[clip_id].ordinal is None) is is_failure)
         for is_failure in (False, True)
         for row, part in enumerate(clips.parts)
         for clip_id in (part.failures if is_failure else part.clip_ids)

@@ -20,7 +20,7 @@ from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips, ids_as_text
 from emo.store.exchange.unpickle import read_pickle
 
-SPLITS = {"train": "train", "valid": "val", "test": "test"}
+SPLIT_OF_NAME = {"train": "train", "valid": "val", "test": "test"}
 """MMSA's name of a split -> the manifest's name."""
 _LABELS = {
     "regression_labels": "label", "regression_labels_T": "label_T",
@@ -64,9 +64,9 @@ class Mmsa(Format):
     def read(self, path: Path, options: MmsaReadOptions) -> Iterator[Contents]:
         """Find the clips of all splits; a text stream without lengths takes BERT's mask."""
         data = read_pickle(path)
-        if not isinstance(data, dict) or not set(SPLITS) & data.keys():
+        if not isinstance(data, dict) or not set(SPLIT_OF_NAME) & data.keys():
             keys = list(data)[:8] if isinstance(data, dict) else type(data).__name__
-            raise StoreError(f"{path}: expected a dict of {', '.join(SPLITS)}; found {keys}")
+            raise StoreError(f"{path}: expected a dict of {', '.join(SPLIT_OF_NAME)}; found {keys}")
         try:
             contents = _contents(data, path, options)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
@@ -106,7 +106,7 @@ def _contents(data: dict[str, Any], path: Path, options: MmsaReadOptions) -> Con
         theirs = {new: specs.get(old, {}) for new, old in names.items()}
         document = {**document, "streams": theirs or specs}
     parts = []
-    for split in SPLITS:
+    for split in SPLIT_OF_NAME:
         if split in data and len(data[split].get(options.ids or "id", ())):
             arrays, where = _arrays(data[split], split, options), Path(f"{path}[{split}]")
             part = find_clips(arrays, where, options, document=document)
@@ -133,12 +133,12 @@ def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:
 def _ids(part: Any, split: str, options: MmsaReadOptions) -> list[str]:
     """Return the clip ids of a split, with the split in front if wanted."""
     ids = ids_as_text(np.array(part[options.ids or "id"]).reshape(-1).tolist())
-    return [f"{SPLITS[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
+    return [f"{SPLIT_OF_NAME[split]}/{clip_id}" for clip_id in ids] if options.split_in_id else ids
 
 
 def _cells(part: Any, split: str, options: MmsaReadOptions) -> dict[str, dict[str, str]]:
     """Return clip id -> column of a manifest -> cell: split, text and labels."""
-    rows = [{"split": SPLITS[split]} for _ in part[options.ids or "id"]]
+    rows = [{"split": SPLIT_OF_NAME[split]} for _ in part[options.ids or "id"]]
     for key, column in {"raw_text": "text", **_LABELS}.items():
         if key in part and len(part[key]) == len(rows):
             for row, value in zip(rows, np.asarray(part[key]).reshape(-1).tolist(), strict=True):
@@ -188,9 +188,10 @@ def _rows_by_split(contents: Contents) -> dict[str, np.ndarray]:
     """Return MMSA's name of a split -> int64 indices of its clips."""
     found = {}
     ours = [contents.cells.get(clip_id, {}).get("split", "") for clip_id in contents.ids]
-    for theirs, name in SPLITS.items():
+    for theirs, name in SPLIT_OF_NAME.items():
         found[theirs] = np.array([k for k, split in enumerate(ours) if split == name], np.int64)
-    without = [contents.ids[k] for k, split in enumerate(ours) if split not in SPLITS.values()]
+    known = set(SPLIT_OF_NAME.values())
+    without = [contents.ids[k] for k, split in enumerate(ours) if split not in known]
     if without:
         raise StoreError(
             f"{plural(len(without), 'clip')} in no split, the first: {without[0]!r}; an mmsa file "

@@ -35,13 +35,13 @@ class CompactReport:
     recipe: str
     """Name of the recipe."""
     before: int
-    """Number of parts before."""
+    """Number of parts before compacting."""
     after: int
-    """Number of parts after."""
+    """Number of parts after compacting."""
     clips: int
     """Number of finished clips."""
     overlaps: int
-    """Number of clips that were in several parts and now are in one."""
+    """Number of clips that were in several parts before and are in one part after compacting."""
 
     def line(self) -> str:
         """Return the result as a line for people."""
@@ -137,7 +137,7 @@ def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
 
 
 def _is_same(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
-    """Return whether a part holds exactly what was to be written, bit by bit."""
+    """Return whether a part on disk holds exactly the clips that were to be written, bit by bit."""
     if (part.clip_ids, part.failures) != (facts.clip_ids, facts.failures):
         return False
     if (part.sources, part.absent, part.notes) != (facts.sources, facts.absent, facts.notes):
@@ -202,7 +202,7 @@ class _Tokens:
 
 
 _Streams = dict[str, tuple[_Tokens, list[int]]]
-"""Stream -> its tokens, and the length of each finished clip."""
+"""Stream -> tokens of the stream, and the number of tokens of each finished clip."""
 
 
 def _remove(paths: Iterable[Location]) -> None:

@@ -23,11 +23,11 @@ class Winner:
 
     clip_id: str
     part: int
-    """Index of the part."""
+    """Index of the part that has the entry."""
     row: int | None
     """Number of the clip among the part's finished clips; None: a failure."""
     size_bytes: int
-    """Size of the clip's tokens."""
+    """Size of the clip's tokens in bytes."""
 
 
 @dataclass
@@ -35,15 +35,15 @@ class PartGroup:
     """Clips that become one new part."""
 
     attempt: int
-    """Latest attempt of these clips, which becomes that of the part."""
+    """Latest attempt at any clip of the group, which becomes the attempt of the new part."""
     winners: list[Winner] = field(default_factory=list)
-    """Entries of the clips."""
+    """Winning entry of each clip of the group."""
     size_bytes: int = 0
-    """Size of the clips' tokens."""
+    """Size of the tokens of all clips of the group in bytes."""
 
     @property
     def ids(self) -> list[str]:
-        """Ids of the clips, finished and failed."""
+        """Ids of the group's clips, finished and failed."""
         return [winner.clip_id for winner in self.winners]
 
     def has_room_for(self, winner: Winner) -> bool:
@@ -53,7 +53,7 @@ class PartGroup:
         )
 
     def take(self, winner: Winner) -> None:
-        """Add a clip."""
+        """Add the winning entry of a clip to the group."""
         self.winners.append(winner)
         self.size_bytes += winner.size_bytes
 
@@ -157,7 +157,7 @@ def _is_whole(part: Part, winners: Sequence[Winner], attempts: dict[str, int]) -
 
 
 def _is_large(winners: Sequence[Winner]) -> bool:
-    """Return whether these clips fill a part at least half."""
+    """Return whether clips of this count and size fill a part at least half."""
     size_bytes = sum(winner.size_bytes for winner in winners)
     return 2 * len(winners) >= MAX_CLIPS or 2 * size_bytes >= MAX_PART_BYTES
 

@@ -31,7 +31,7 @@ class StoreProblem:
     part: Location
     """File of the part or index."""
     text: str
-    """What is wrong with it."""
+    """What is wrong with the part or index, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,10 @@ class RecipeReport:
     clips: int
     """Number of finished clips in the parts that could be opened, each counted once."""
     failures: int
-    """Number of clips without tokens in these parts."""
+    """Number of failed clips, without tokens, in the parts that could be opened."""
     overlaps: int
-    """Number of clips in several of these parts; this is no problem, the winning entry is read."""
+    """Number of clips that are in several parts; this is no problem, because the winning entry is
+    read."""
     problems: tuple[StoreProblem, ...]
     quarantined: tuple[Location, ...]
     """New names of the damaged parts that were set aside."""

@@ -46,7 +46,7 @@ class LocalFile:
         return data
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file of the part."""
         os.close(self._file)
 
 

@@ -62,7 +62,8 @@ class Part:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Clip id -> hash of its source files; finished clips first, then failed ones."""
+        """Clip id -> hash of the clip's row and source files; finished clips first, then failed
+        ones."""
         sources = self._details["sources"]
         if len(sources) != len(self.clip_ids) + len(self.failures):
             raise DamagedPart(self.path, f"it has {len(sources)} sources for its clips")

@@ -22,13 +22,13 @@ class Layout:
     offsets: np.ndarray
     """int64 (N+1,) over the N finished clips of the part."""
     dim: int
-    """Length of one token, D."""
+    """Width D of a token."""
     dtype: np.dtype[Any]
-    """Stored dtype, little-endian."""
+    """Dtype of the stored tokens, little-endian."""
     start: int | None
     """Position of token 0 in the file, in bytes; None: not one raw array, to be read by Zarr."""
     rows: int
-    """Tokens in an inner chunk."""
+    """Number of tokens in an inner chunk."""
     crcs: np.ndarray
     """uint32 (chunks,): CRC-32C of the inner chunks; empty: nothing to verify."""
     is_verified: bytearray

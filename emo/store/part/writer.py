@@ -26,16 +26,16 @@ MAX_PART_BYTES = 2**31 - 2**24
 
 @dataclass(frozen=True)
 class PartFacts:
-    """What a part records about its clips beside their tokens."""
+    """Facts about the clips of a part that are recorded beside the tokens."""
 
     attempt: int
-    """How often these clips were done again; 0: this is the first time."""
+    """Number of this attempt at the clips: 0 for the first time, K for the K-th time again."""
     clip_ids: Sequence[str]
-    """Finished clips, in the order of their tokens."""
+    """Ids of the finished clips, in the order of their tokens."""
     failures: Mapping[str, str]
-    """Clip without tokens -> reason."""
+    """Id of a clip without tokens -> reason."""
     sources: Mapping[str, str]
-    """Clip id, finished or failed -> hash of its source files."""
+    """Id of a clip, finished or failed -> hash of the clip's row and source files."""
     absent: Mapping[str, Mapping[str, str]]
     """Clip id -> stream that the clip lacks -> reason."""
     notes: Mapping[str, Mapping[str, float]]

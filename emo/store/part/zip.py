@@ -17,7 +17,7 @@ from emo.store.backend.location import Location
 from emo.store.part.file import opened
 
 ALIGNMENT = 64
-"""The data of every member starts at a multiple of so many bytes."""
+"""Number of bytes to a multiple of which the start of every member's data is moved."""
 ALIGNMENT_FIELD = 0xD935
 """Id of the extra field that pads a local header; Android's zipalign uses the same id."""
 TAIL_BYTES = 16 * 1024
@@ -85,16 +85,16 @@ class ArchiveWriter:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What the directory of a zip file says about one member."""
+    """Position, size and checksum of one member, from the directory of a zip file."""
 
     header: int
     """Position of the local header in the file, in bytes."""
     size: int
-    """Size in the file, in bytes."""
+    """Size of the member's data in the file, in bytes."""
     is_stored: bool
-    """True: the bytes in the file are the data; False: they are deflated."""
+    """Whether the bytes in the file are the data; False: the data are deflated."""
     crc32: int
-    """CRC-32 of the data."""
+    """CRC-32 of the member's data."""
 
 
 def root_crc(path: Location) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emo import plugins
-from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.backbone import Backbone
 from emo.extract.job.request import Request
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions, fit_head
@@ -42,10 +42,10 @@ def manifest():
 
 
 def requests():
-    for name in plugins.available(BACKBONES):
+    for name in plugins.available(plugins.BACKBONES):
         if name == "arrays":  # reads files that a column names, and there is none
             continue
-        kind = plugins.load(BACKBONES, name, Backbone)
+        kind = plugins.load(plugins.BACKBONES, name, Backbone)
         options = kind.tiny().options
         yield Request(name, name, asdict(options), kind.recipe(options))
 

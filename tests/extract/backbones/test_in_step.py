@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emo import plugins
-from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.backbone import Backbone
 from emo.extract.backbones.perceiver import Perceiver
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import ClipSource
@@ -35,7 +35,7 @@ def film(path, *, sound_from=0.0, is_filled=False, pictures_from=0.0):
 
 @pytest.mark.parametrize("name", ["perceiver", "languagebind", "videollama", "classic", "logmel"])
 def test_late_sound_gives_what_silence_before_it_gives(tmp_path, name):
-    kind = plugins.load(BACKBONES, name, Backbone)
+    kind = plugins.load(plugins.BACKBONES, name, Backbone)
     backbone = kind.tiny()
     late = film(tmp_path / "late.mkv", sound_from=1.0)
     filled = film(tmp_path / "filled.mkv", sound_from=1.0, is_filled=True)

@@ -142,7 +142,7 @@ def test_notes_lie_beside_the_tokens_and_strict_fails_such_clips(manifest, tmp_p
     for failures in report.failures.values():
         assert failures.keys() == {"f", "c"}
         assert failures["f"] == "fli.mp4: 7 damaged frames (--strict-media)"
-        assert "s are lacking" in failures["c"]
+        assert "cut.webm: the file is cut: pictures lack at least 0." in failures["c"]
         assert failures["c"].endswith("(--strict-media)")
 
 
@@ -160,18 +160,20 @@ def test_the_command_takes_the_option(manifest, emo):
     code, out, _ = emo("extract", manifest, "--backbone", "classic", "--strict-media",
                        "-o", "faces=centre", "--device", "cpu")  # fmt: skip
     assert code == 3
+    assert "damaged pictures or sound" in emo("extract", "--help")[1]
     assert "failed: f (classic): fli.mp4: 7 damaged frames (--strict-media)" in out
 
 
-def test_check_warns_of_both(manifest):
+def test_check_warns_of_damage_and_of_cuts_in_the_words_of_extract(manifest):
     findings = {f.name: f for f in check(manifest).findings}
-    found = findings["clips with missing or damaged media"]
-    assert found.severity == "warning"
-    assert "f (7 damaged frames)" in found.found
-    (line,) = (line for line in found.found if line.startswith("c ("))
-    assert "the file is cut: at least 0." in line
+    damaged, cut = findings["clips with damaged media"], findings["clips whose file is cut"]
+    assert (damaged.severity, cut.severity) == ("warning", "warning")
+    assert damaged.found == ("f (7 damaged frames)",)
+    (line,) = cut.found
+    assert line.startswith("c (the file is cut: pictures lack at least 0.")
     fast = {f.name: f for f in check(manifest, fast=True).findings}
-    assert fast["files that are cut"].found == ("c (the end is missing)",)
+    assert fast["clips whose file is cut"].found == ("c (the file is cut)",)
+    assert line.startswith(fast["clips whose file is cut"].found[0][:-1])
 
 
 def test_theora_that_repeats_pictures_is_not_broken(tmp_path):

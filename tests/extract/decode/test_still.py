@@ -7,7 +7,7 @@ from PIL import Image
 from emo import plugins
 from emo.check import check
 from emo.errors import MediaError
-from emo.extract.backbone import BACKBONES, Backbone
+from emo.extract.backbone import Backbone
 from emo.extract.decode.decode import load_media, probe_seconds
 from emo.extract.decode.pictures.still import is_still, read_still
 from emo.extract.decode.source import ClipSource
@@ -124,9 +124,9 @@ def test_a_still_with_sound_is_as_long_as_the_sound(tmp_path):
     assert probe_seconds(ClipSource(video=still)) is None
 
 
-@pytest.mark.parametrize("name", plugins.available(BACKBONES))
+@pytest.mark.parametrize("name", plugins.available(plugins.BACKBONES))
 def test_every_visual_backbone_takes_a_still_alone_and_with_sound(tmp_path, name):
-    backbone = plugins.load(BACKBONES, name, Backbone).tiny()
+    backbone = plugins.load(plugins.BACKBONES, name, Backbone).tiny()
     needs = type(backbone).needs(backbone.options)
     if needs.frames is None:
         pytest.skip("it reads no frames")

@@ -16,7 +16,7 @@ from emo.commands import executor_options
 from emo.commands.executor_options import executors, given_options, with_executor_options
 from emo.commands.extract import extract
 from emo.errors import OptionError, PluginError
-from emo.extract.executor import EXECUTORS, Executor, make_executor, options_from_words
+from emo.extract.executor import Executor, make_executor, options_from_words
 
 TYPES = {"int", "float", "str", "int | None", "float | None", "str | None", "bool",
          "tuple[str, ...]"}  # fmt: skip
@@ -42,7 +42,7 @@ class Queue(Executor):
 @pytest.mark.parametrize("source", executors(), ids=lambda source: source.name)
 def test_the_help_reads_what_the_executor_has(source):
     try:
-        kind = plugins.load(EXECUTORS, source.name, Executor)
+        kind = plugins.load(plugins.EXECUTORS, source.name, Executor)
     except PluginError as error:
         pytest.skip(str(error))
     for ours, field in zip(source.options(), dataclasses.fields(kind.Options), strict=True):

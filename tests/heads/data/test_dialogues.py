@@ -14,7 +14,7 @@ from emo.heads.data.data import read_data
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.head import LIBRARY, Batch, Head, Width
+from emo.heads.head import Batch, Head, Width
 from emo.heads.library.joint import JointHead, JointOptions
 from emo.heads.metrics.classes import confusion
 from emo.heads.metrics.measures import pair_scores
@@ -258,7 +258,7 @@ def test_pair_scores_are_those_of_the_official_scorer():
 def test_without_context_a_turn_depends_on_itself_alone(name):
     lengths = [2, 3, 1, 4, 2, 5]
     batch = dataclasses.replace(make_batch(lengths), turns=torch.tensor([[0, 1, 2], [3, 4, 5]]))
-    kind = plugins.load(LIBRARY, name, Head)
+    kind = plugins.load(plugins.HEADS, name, Head)
     classes = {"emotion": 3, "cause": 2}
     for context, is_same in (("none", True), ("lstm", False)):
         torch.manual_seed(0)

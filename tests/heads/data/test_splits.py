@@ -215,6 +215,14 @@ def test_a_label_unseen_in_training_is_named(where):
         splits_of(labels, split=given)
 
 
+def test_an_unseen_label_is_named_beside_ten_of_many_classes():
+    labels = [f"c{k % 30:02}" for k in range(120)]
+    labels[-1] = "new"
+    given = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
+    with pytest.raises(FitError, match=r"which has: c00, .*, c09 … \(30 in all\)\. Relabel"):
+        splits_of(labels, split=given)
+
+
 @pytest.mark.parametrize("where", ["train", "val", "test"])
 def test_a_split_with_one_class_is_named(where):
     given = ["train"] * 60 + ["val"] * 30 + ["test"] * 30

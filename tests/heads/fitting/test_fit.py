@@ -12,7 +12,7 @@ from emo.errors import FitError, OptionError, PluginError
 from emo.heads.data.streams import open_sources
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.metrics.classes import METRICS
+from emo.heads.metrics.classes import CLASS_METRICS
 from emo.heads.runs.compare import compare_runs
 from emo.heads.runs.run import Run
 from tests.heads.conftest import QUICK, SPLITS, quick
@@ -85,7 +85,7 @@ def test_an_exact_head_is_solved_once_for_all_seeds(made):
     manifest, store = made
     options = dataclasses.replace(quick("linear"), seeds=3)
     result = fit_head(manifest, [store], None, options)
-    assert result.metrics["test"]["std"] == dict.fromkeys(METRICS, 0.0)
+    assert result.metrics["test"]["std"] == dict.fromkeys(CLASS_METRICS, 0.0)
     assert [outcome.seed for outcome in result.outcomes] == [0, 1, 2]
     assert "an exact solution: every seed gives the same" in result.table()
 

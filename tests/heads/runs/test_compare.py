@@ -11,7 +11,7 @@ import pytest
 from emo.errors import FitError
 from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.metrics.classes import METRICS, scores
+from emo.heads.metrics.classes import CLASS_METRICS, scores
 from emo.heads.runs.compare import compare_runs
 from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
@@ -63,7 +63,7 @@ def test_a_run_differs_from_itself_by_exactly_0(runs, name):
 
 def test_the_other_way_round_the_sign_turns(runs):
     there, back = paired(runs, "good", "bad"), paired(runs, "bad", "good")
-    for name in METRICS:
+    for name in CLASS_METRICS:
         low, high = there.differences[name].interval
         assert back.differences[name].interval == pytest.approx((-high, -low), abs=1e-12)
 

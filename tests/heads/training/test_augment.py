@@ -8,7 +8,6 @@ from torch.nn import functional
 from emo import plugins
 from emo.errors import FitError, OptionError
 from emo.heads.fitting.fit import fit_head
-from emo.heads.head import LIBRARY
 from emo.heads.options import FitOptions, LoopOptions
 from emo.heads.training.augment import drop_modalities, mix, spec_augment
 from emo.heads.training.loop import train_head
@@ -130,7 +129,7 @@ def test_every_option_still_learns_and_repeats_its_bits(options):
     assert first.best.val_score > 0.85
 
 
-@pytest.mark.parametrize("name", plugins.available(LIBRARY))
+@pytest.mark.parametrize("name", plugins.available(plugins.HEADS))
 def test_every_head_trains_in_bfloat16(name):
     batch = make_batch({"s/a": [3, 1, 0, 5] * 4, "s/b": [1, 2, 2, 1] * 4})
     build = lambda: make_head(name, batch)  # noqa: E731

@@ -6,7 +6,7 @@ from typing import Any
 from av.container import InputContainer
 
 from emo.extract.decode.cut_files import file_end
-from emo.extract.decode.faults import END_MISSING, LACKING, NO_FAULTS, Faults, join_faults
+from emo.extract.decode.faults import CUT, END_MISSING, LACKING, NO_FAULTS, Faults, join_faults
 from emo.extract.decode.file_end import FileEnd
 from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
@@ -59,7 +59,7 @@ class SoundFaults:
     @property
     def why_short(self) -> str:
         """Why the audio ends where it does, when the file is cut; ``""``: it is not known to be."""
-        return "the file is cut" if self._end and (self._end.is_cut or self._end.seconds) else ""
+        return CUT if self._end and (self._end.is_cut or self._end.seconds) else ""
 
     def within(self, first: int, end: int | None, rate: int, reached: int | None) -> Faults:
         """Return what a stretch lacks.
@@ -84,7 +84,7 @@ class SoundFaults:
         if end is not None and end <= reached:
             return NO_FAULTS
         name, told = self._path.name, self._end.seconds
-        ends = f"{name}: the audio ends at {reached / rate:.2f} s"
+        ends = f"{name}: {CUT}: the audio ends at {reached / rate:.2f} s"
         if told is not None and (told - _SLACK_SECONDS) * rate > reached:
             should = round(told * rate) if end is None else min(end, round(told * rate))
             lacking = max(0, should - max(reached, first)) / rate
@@ -97,7 +97,7 @@ class SoundFaults:
         is_broken_off = self._source.is_cut_short or is_lost
         if self._end.is_cut or (told is None and is_broken_off):
             notes = {LACKING: lost} if lost and lost > _SLACK_SECONDS else {}
-            return Faults({**notes, END_MISSING: 1.0}, (f"{ends}; the file seems to be cut",))
+            return Faults({**notes, END_MISSING: 1.0}, (ends,))
         return NO_FAULTS
 
 

@@ -13,11 +13,12 @@ from torch.nn import functional as F
 
 from emo.extract.transforms.kaldi import centred, fbank
 
-SAMPLE_RATE = 16000
+IMAGEBIND_RATE = 16000
+"""Samples per second of the sound that ImageBind reads."""
 AUDIO_PIECES = 8
 """Pieces of a clip or window."""
 _PIECE_SECONDS = 2
-_LENGTH = _PIECE_SECONDS * SAMPLE_RATE
+_LENGTH = _PIECE_SECONDS * IMAGEBIND_RATE
 _BANDS, _ROWS = 128, 204
 _MEAN, _STD = -4.268, 9.138  # over AudioSet
 
@@ -44,8 +45,8 @@ def piece_starts(length: int, pieces: int) -> list[int]:
     Piece k starts at ``k / pieces`` of the clip's length minus one piece.
     """
     # exact fractions of a rounded float, like the original: one sample less changes the numbers
-    spare = Fraction(max(0.0, length / SAMPLE_RATE - _PIECE_SECONDS))
-    return [int(spare / pieces * index * SAMPLE_RATE) for index in range(pieces)]
+    spare = Fraction(max(0.0, length / IMAGEBIND_RATE - _PIECE_SECONDS))
+    return [int(spare / pieces * index * IMAGEBIND_RATE) for index in range(pieces)]
 
 
 def imagebind_log_mel(piece: np.ndarray) -> Tensor:
@@ -57,5 +58,5 @@ def imagebind_log_mel(piece: np.ndarray) -> Tensor:
     Returns:
         float32 (1, 128, 204), zeros after the end of the piece.
     """
-    rows = torch.from_numpy(fbank(centred(piece)[0], SAMPLE_RATE, bands=_BANDS))[:_ROWS]
+    rows = torch.from_numpy(fbank(centred(piece)[0], IMAGEBIND_RATE, bands=_BANDS))[:_ROWS]
     return F.pad(rows, (0, 0, 0, _ROWS - len(rows))).T[None]

@@ -15,9 +15,9 @@ from emo.extract.networks.languagebind.inputs import Sound
 from emo.extract.networks.languagebind.network import PatchGrid, Sizes, TextTower, VisionTower
 from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
 
-CHECKPOINT = ("pytorch_model.bin", "model.safetensors", "pytorch_model-*.bin")
+TENSOR_FILES = ("pytorch_model.bin", "model.safetensors", "pytorch_model-*.bin")
 """Possible names of the file, or files, with the tensors."""
-TOKENIZER = ("vocab.json", "merges.txt")
+TOKENIZER_FILES = ("vocab.json", "merges.txt")
 """Files of the text tower's tokenizer."""
 _SOUND = {"sample_rate": "audio_sample_rate", "mean": "audio_mean", "std": "audio_std"}
 _LORA = re.compile(r"(.+)\.lora_([AB])(?:\.default)?\.weight")
@@ -103,13 +103,13 @@ class Config:
 
 def languagebind_files(stream: str) -> list[tuple[str, ...]]:
     """Return the files that a stream needs of its repository, each with its alternatives."""
-    own = TOKENIZER if stream == "text" else ()
-    return [("config.json",), CHECKPOINT, *((name,) for name in own)]
+    own = TOKENIZER_FILES if stream == "text" else ()
+    return [("config.json",), TENSOR_FILES, *((name,) for name in own)]
 
 
 def checkpoint(found: Found, option: str) -> tuple[Path, ...]:
     """Return the paths of the tensors in the repository that the option ``option`` names."""
-    return found.paths[WeightFile(CHECKPOINT, option=option).label]
+    return found.paths[WeightFile(TENSOR_FILES, option=option).label]
 
 
 def read_configs(options: LanguageBindOptions, found: Found) -> dict[str, Config]:
