@@ -16,16 +16,25 @@ from typing import Any
 from emo import plugins
 from emo.errors import PluginError
 from emo.extract.job.folder import JobFolder
+from emo.store.backend.commit import cannot_write
 
 SIGNATURE = "job.sig"
 """File beside ``job.json`` that holds its signature."""
 
 
 def sign(folder: Path) -> None:
-    """Sign a job's ``job.json`` as written by this user; without a home it stays unsigned."""
+    """Sign a job's ``job.json`` as written by this user; without a home it stays unsigned.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
     key = _key(is_made=True)
-    if key is not None:
+    if key is None:
+        return
+    try:
         (folder / SIGNATURE).write_text(_signature(folder, key) + "\n")
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def is_own(folder: Path) -> bool:
