@@ -29,6 +29,7 @@ from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError
 from emo.machine import choose_waiting
+from emo.plugins import forget_trust
 from emo.table import fit_lines, shown
 
 app = typer.Typer(
@@ -61,6 +62,7 @@ _KINDS = ", ".join(kind.value for kind in Plugins)
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr."""
     choose_waiting(sys.argv[1:])
+    forget_trust()
     # A command leaves with the million objects of its libraries, which Python would search for
     # garbage: half a second with torch.
     atexit.register(gc.freeze)

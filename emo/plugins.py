@@ -4,6 +4,10 @@ A plugin is one file in its package's folder, known by its file name; it holds o
 of the contract. ``package.module:Class`` loads a class from anywhere on the Python path instead.
 Each plugin declares its options as a frozen dataclass called ``Options``; this file builds it from
 the command line's ``name=value``.
+
+Importing ``module:Class`` runs code. The user may name any; a document (``run.json``,
+``recipe.json``, ``job.json``), which somebody else may have written, only what the user has named
+in the same call, or anything with ``--allow-code``.
 """
 
 import dataclasses
@@ -33,6 +37,10 @@ _T = TypeVar("_T")
 _V = TypeVar("_V")
 SHOWN_NAMES = 20
 """Most names that an error message lists."""
+ANY_CODE = "*"
+"""What :func:`trust` takes for every name, as ``--allow-code`` does."""
+_trusted: set[str] = set()
+"""Names ``module:Class`` that the user of this process has given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,19 +59,62 @@ def available(package: str) -> list[str]:
     return sorted({file.stem for file in files if not file.stem.startswith("_")})
 
 
-def load(package: str, name: str, contract: type[_T]) -> type[_T]:
+def trust(*names: str) -> None:
+    """Let documents name these classes ``module:Class``; :data:`ANY_CODE` stands for all.
+
+    A class that the user names in a command or in Python is trusted from then on.
+    """
+    _trusted.update(names)
+
+
+def trusted() -> tuple[str, ...]:
+    """Return the names that were given to :func:`trust`, for the workers of this process."""
+    return tuple(sorted(_trusted))
+
+
+def forget_trust() -> None:
+    """Begin anew: no document may name code; each command does this when it starts."""
+    _trusted.clear()
+
+
+def expect_trust(name: str, document: object) -> None:
+    """Check that the user agrees to run the code that a document names.
+
+    Args:
+        name: of a plugin; one that comes with emo is always allowed.
+        document: the file that names it, for the error.
+
+    Raises:
+        PluginError: it is ``module:Class``, and the user did not name it.
+    """
+    if ":" in name and not _trusted & {name, ANY_CODE}:
+        raise PluginError(
+            f"{document} names code of its own: {name}. It is not run without your consent. If you "
+            "know who wrote it, repeat the command with --allow-code (in Python: "
+            f"emo.plugins.trust({name!r}))"
+        )
+
+
+def load(
+    package: str, name: str, contract: type[_T], *, document: object | None = None
+) -> type[_T]:
     """Import a plugin and return its class.
 
     Args:
         package: dotted name of the plugin folder, such as ``emo.heads.library``.
         name: a file name in ``package`` without ``.py``, or ``module:Class`` from elsewhere.
         contract: the abstract class that the plugin must inherit from.
+        document: the file that names the plugin; None: the user does, which counts as consent.
 
     Raises:
         PluginError: there is no such plugin (the nearest names are offered), its library is not
-            installed, a file is no Python, or the file does not hold exactly one subclass of
-            ``contract``.
+            installed, a file is no Python, the file does not hold exactly one subclass of
+            ``contract``, or a document names code that the user did not name.
     """
+    if document is not None:
+        expect_trust(name, document)
+    elif ":" in name:
+        trust(name)
     module_name, _, class_name = name.partition(":")
     if not class_name:
         if name not in available(package):

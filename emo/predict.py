@@ -12,7 +12,7 @@ import pandas as pd
 from emo.errors import EmoError, FitError, MediaError, StoreError
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.data.targets import Target
-from emo.heads.runs.files import file_name, kept_columns
+from emo.heads.runs.files import RUN_FILE, file_name, kept_columns
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, probability_columns
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
@@ -201,7 +201,7 @@ def _extract(
     from emo.extract.job.request import requests_of_recipes
     from emo.extract.run import extract
 
-    requests = requests_of_recipes(run.recipes, options)
+    requests = requests_of_recipes(run.recipes, options, document=run.path / RUN_FILE)
     report = extract(manifest, folder, requests, progress=progress)
     return _in_all([report.failures.get(request.name, {}) for request in requests])
 

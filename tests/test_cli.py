@@ -49,7 +49,7 @@ def test_extract_fit_and_predict_work_as_typed(emo, manifest):
     code, out, err = emo("fit-head", "--head", "mean_pool", "--out", "runs/x", "--seeds", 2)
     assert code == 0, err
     assert "weighted F1" in out
-    code, out, err = emo("predict", "runs/x", "--text", "so good aaa", "--json")
+    code, out, err = emo("predict", "runs/x", "--text", "so good aaa", "--json", "--allow-code")
     assert code == 0, err
     document = json.loads(out)
     assert set(document["probabilities"]) == {"happy", "sad"}
@@ -112,8 +112,18 @@ def test_runs_are_compared(emo, manifest):
 def test_predictions_of_a_manifest_do_not_depend_on_the_way(emo, manifest, tmp_path):
     emo("extract", "--backbone", LETTERS)
     emo("fit-head", "--out", "runs/x")
-    emo("predict", "runs/x", "--manifest", manifest, "--features", "features", "--out", "a.csv")
-    emo("predict", "runs/x", "--manifest", manifest, "--out", "b.csv")
+    emo(
+        "predict",
+        "runs/x",
+        "--manifest",
+        manifest,
+        "--features",
+        "features",
+        "--out",
+        "a.csv",
+        "--allow-code",
+    )
+    emo("predict", "runs/x", "--manifest", manifest, "--out", "b.csv", "--allow-code")
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
 
 

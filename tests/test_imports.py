@@ -26,7 +26,7 @@ ARROWS = {
     "__init__": ("", ""),
     "__main__": ("cli", ""),
     "check": ("errors extract.decode extract.media manifest table", "numpy"),
-    "cli": ("check commands demo errors machine manifest table", ""),
+    "cli": ("check commands demo errors machine manifest plugins table", ""),
     "commands": ("*", ""),
     "datasets": ("check errors manifest plugins table", ""),
     "demo": ("*", "av numpy"),
@@ -41,7 +41,7 @@ ARROWS = {
     "extract.decode": ("errors extract.faces extract.media manifest", "av numpy"),
     "extract.executor": ("errors extract.job plugins", ""),
     "extract.executors": (
-        "errors extract.executor extract.job extract.models extract.worker store.backend",
+        "errors extract.executor extract.job extract.models extract.worker plugins store.backend",
         "",
     ),
     "extract.faces": ("extract.media extract.models", "numpy torch"),

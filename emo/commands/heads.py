@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.options import Columns, Root, pairs, written
+from emo.commands.options import AllowCode, Columns, Root, pairs, written
 from emo.commands.sections import SectionedCommand, examples
 from emo.table import fit_lines
 
@@ -94,6 +94,7 @@ def predict(
     all_probabilities: Annotated[
         bool, Option("--all-probabilities", help="Write those of more than 100 classes, too.")
     ] = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Predict the classes of a new clip, or of a manifest's clips."""
     with keep_imports():

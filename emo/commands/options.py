@@ -47,6 +47,25 @@ def written(option: typer.CallbackParam, path: Path | None) -> Path | None:
     return path
 
 
+def allowed_code(is_allowed: bool) -> bool:
+    """Callback of ``--allow-code``: let documents name any code in this call."""
+    if is_allowed:
+        from emo.plugins import ANY_CODE, trust
+
+        trust(ANY_CODE)
+    return is_allowed
+
+
+AllowCode = Annotated[
+    bool,
+    Option(
+        "--allow-code",
+        help="Run the classes and lines that files of this run or job name (module:Class).",
+        callback=allowed_code,
+    ),
+]
+
+
 def pairs(words: list[str], option: str) -> dict[str, str]:
     """Split ``["video=path"]`` into ``{"video": "path"}``; ``option`` is named in errors."""
     for word in words:

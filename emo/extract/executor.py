@@ -36,7 +36,7 @@ executor ``module:Class`` from elsewhere has no flags: its options are given as
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, get_origin, get_type_hints
 
 from tqdm import tqdm
@@ -165,6 +165,22 @@ def make_executor(name: str, workers: int | None, given: Mapping[str, Any]) -> E
     check_workers(workers)
     kind = plugins.load(plugins.EXECUTORS, name, Executor)  # type: ignore[type-abstract]
     return kind(workers, build_options(name, kind.Options, given))
+
+
+def code_options(name: str) -> frozenset[str]:
+    """Return the names of those options of an executor that a shell or a scheduler obeys.
+
+    Their fields have ``metadata={"is_code": True}``. When a job is resumed that somebody else
+    wrote, their values are shown, and used only with consent.
+
+    Args:
+        name: a file of ``emo/extract/executors/``; of ``module:Class`` none is returned, since
+            the class itself needs consent.
+    """
+    if ":" in name:
+        return frozenset()
+    kind = plugins.load(plugins.EXECUTORS, name, Executor)  # type: ignore[type-abstract]
+    return frozenset(each.name for each in fields(kind.Options) if each.metadata.get("is_code"))
 
 
 def options_from_words(name: str, words: Sequence[str]) -> dict[str, Any]:

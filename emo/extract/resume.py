@@ -9,12 +9,14 @@ from emo.extract.executor import (
     JobReport,
     check_workers,
     clip_bar,
+    code_options,
     make_executor,
     options_from_words,
 )
 from emo.extract.executors.local import run_supervised
 from emo.extract.job.folder import JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_clips, missing_parts
+from emo.extract.job.ownership import expect_consent, sign
 from emo.extract.job.parts_file import part_numbers
 from emo.store.backend.location import Location
 from emo.store.store import Store
@@ -58,6 +60,7 @@ def resume(
         EmoError: no job folder, no workers, a refusing scheduler, a store that cannot be written.
     """
     folder = open_job(path, jobs)
+    expect_consent(folder, executor, executor_options, code_options(folder.executor))
     name = executor or folder.executor
     earlier = folder.executor_options if name == folder.executor else {}
     options = {**earlier, **executor_options, **options_from_words(name, words)}
@@ -69,6 +72,7 @@ def resume(
         return ResumeReport(folder, parts, JobReport())
     if runner.is_scheduler:  # its tasks start later, and go by the job folder
         folder = update_job(folder, executor=name, workers=workers, executor_options=options)
+        sign(folder.path)
     with clip_bar(sum(each.clips for each in missing), progress) as heard:
         report = runner.run(folder, parts, heard, is_dry_run=is_dry_run)
     return ResumeReport(folder, parts, report)
@@ -96,6 +100,7 @@ def run_parts(
     """
     check_workers(workers)
     folder = open_job(path, jobs)
+    expect_consent(folder, "local", {}, ())
     parts = list(folder.parts) if words is None else part_numbers(words, folder.parts)
     store = Store(folder.job.store)
     missing = [each for each in parts if missing_clips(store, folder.part(each))]

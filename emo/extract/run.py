@@ -16,6 +16,7 @@ from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_ex
 from emo.extract.job.already_queued import refuse_queued
 from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
 from emo.extract.job.missing import carry_deaths
+from emo.extract.job.ownership import sign
 from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.job.request import Job, Request
@@ -142,6 +143,7 @@ def extract(
             job, plan.parts, executor=options.executor, workers=options.workers,
             executor_options=options.executor_options, jobs=options.jobs,
         )  # fmt: skip
+        sign(folder.path)
         if before is not None:
             with suppress(JobError):  # a job folder of another version of emo is ignored
                 carry_deaths(open_job(before), folder, folders)

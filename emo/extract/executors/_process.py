@@ -1,9 +1,11 @@
 """A worker process: gets parts over a pipe; if its parent dies, it commits its part and ends."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from emo import plugins
 from emo.errors import EmoError
 from emo.extract.executors._pool import Message, WorkerDied, WorkerReady
 from emo.extract.job.folder import open_job
@@ -16,7 +18,9 @@ from emo.extract.worker.signals import stop_on_signals
 from emo.extract.worker.worker import Worker
 
 
-def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
+def serve(
+    path: Path, device: str, threads: int, pipe: Connection, trusted: Sequence[str] = ()
+) -> None:
     """Run parts until the parent sends None, requests a stop, or has died.
 
     Args:
@@ -24,7 +28,9 @@ def serve(path: Path, device: str, threads: int, pipe: Connection) -> None:
         device: device of the models.
         threads: number of decoding threads.
         pipe: receives part numbers and sends :data:`~emo.extract.executors._pool.Message`.
+        trusted: classes that the user agreed to run, see :func:`emo.plugins.trust`.
     """
+    plugins.trust(*trusted)
     parent = _Parent(pipe)
     with stop_on_signals() as is_stop_requested:
 

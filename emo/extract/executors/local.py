@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, ClassVar
 
+from emo import plugins
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.executors._pool import RETRIES, Message, Supervisor, WorkerDied, WorkerPool
@@ -161,7 +162,9 @@ class _Processes(WorkerPool):
         ours, theirs = self.context.Pipe()
         threads = max(1, cores() // self.workers)
         process = self.context.Process(
-            target=serve, args=(self.path, device, threads, theirs), daemon=True
+            target=serve,
+            args=(self.path, device, threads, theirs, plugins.trusted()),
+            daemon=True,
         )
         process.start()
         theirs.close()

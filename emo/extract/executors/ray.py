@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from emo import plugins
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.executors._pool import (
@@ -136,7 +137,9 @@ class _Actors(WorkerPool):
             num_cpus=self.share["CPU"], num_gpus=self.share["GPU"], max_restarts=0,
             max_task_retries=0, max_concurrency=2,
         )  # fmt: skip
-        actor = kind.remote(str(self.folder.path), max(1, int(self.share["CPU"])))
+        actor = kind.remote(
+            str(self.folder.path), max(1, int(self.share["CPU"])), plugins.trusted()
+        )
         self.members[self.started] = _Member(actor, actor.sign.remote())  # type: ignore[attr-defined]
         return self.started
 
@@ -173,8 +176,10 @@ class _Actors(WorkerPool):
 class _Actor:
     """The worker on a node; its methods are called from elsewhere, ``stop`` also during ``run``."""
 
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(self, path: str, threads: int, trusted: Sequence[str]) -> None:
         import torch
+
+        plugins.trust(*trusted)
 
         torch.set_num_threads(1)
         self.is_stopping = False

@@ -12,6 +12,7 @@ from emo.errors import OptionError, plural
 from emo.extract.executor import Executor, JobReport, Progress
 from emo.extract.job.executor_options import check_at_least, check_single_words, flag
 from emo.extract.job.folder import JobFolder
+from emo.extract.job.ownership import names_code
 from emo.extract.job.paths import script_path
 from emo.extract.job.slurm_queue import (
     DEFAULT_ARRAY_SIZE,
@@ -41,7 +42,7 @@ task=$(( ${{1:-0}} + SLURM_ARRAY_TASK_ID ))
 first=$(( task * {each} ))
 last=$(( first + {each} - 1 ))
 if (( last > {last_part} )); then last={last_part}; fi
-{setup}exec {python} -m emo job run {path} --part "$first-$last"{workers}
+{setup}exec {python} -m emo job run {path} --part "$first-$last"{workers}{consent}
 """
 
 _RETRY = """\
@@ -49,7 +50,7 @@ _RETRY = """\
 # Runs when all tasks have ended; submits what is still missing, {retries} times more at most.
 {directives}
 set -eu
-{setup}exec {python} -m emo job resume {path} --retries {rest}
+{setup}exec {python} -m emo job resume {path} --retries {rest}{consent}
 """
 
 
@@ -92,6 +93,7 @@ class SlurmOptions:
         metadata={
             "help": "Write --sbatch-arg=--mem=32G to add the line #SBATCH --mem=32G; repeat.",
             "metavar": "OPTION",
+            "is_code": True,
         },
     )
     env_setup: tuple[str, ...] = field(
@@ -99,6 +101,7 @@ class SlurmOptions:
         metadata={
             "help": "A shell line to run before python, such as 'module load cuda'; repeat.",
             "metavar": "LINE",
+            "is_code": True,
         },
     )
     retries: int = field(
@@ -182,6 +185,7 @@ class Slurm(Executor):
             setup=self._setup,
             python=self._python,
             workers=f" --workers {self.workers}" if self.workers else "",
+            consent=_consent(folder),
         )
 
     def _retry_script(self, folder: JobFolder, retries: int) -> str:
@@ -193,6 +197,7 @@ class Slurm(Executor):
             python=self._python,
             path=shlex.quote(script_path(folder.path)),
             rest=retries - 1,
+            consent=_consent(folder),
         )
 
     def _directives(self, folder: JobFolder, lines: list[str], *, for_tasks: bool) -> str:
@@ -230,6 +235,11 @@ def arrays(tasks: Sequence[int], limit: int) -> Iterator[tuple[int, list[int]]]:
     for task in tasks:
         by_offset.setdefault(task // limit * limit, []).append(task % limit)
     yield from by_offset.items()
+
+
+def _consent(folder: JobFolder) -> str:
+    """Return the option by which tasks run the code of a job; the user agreed in this call."""
+    return " --allow-code" if names_code(folder, ("sbatch_arg", "env_setup")) else ""
 
 
 def _quoted(path: Path, *, is_pattern: bool = False) -> str:

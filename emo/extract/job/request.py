@@ -37,7 +37,12 @@ class Request:
         Raises:
             OptionError: this machine's weights or version would make other numbers than planned.
         """
-        kind = plugins.load(plugins.BACKBONES, self.plugin, Backbone)  # type: ignore[type-abstract]
+        kind = plugins.load(
+            plugins.BACKBONES,
+            self.plugin,
+            Backbone,  # type: ignore[type-abstract]
+            document=f"the recipe {self.name!r}",
+        )
         options = kind.Options(**self.options)
         if differences := self.recipe.differences(kind.recipe(options)):
             raise OptionError(
@@ -171,7 +176,7 @@ def _check_backbone(plugin: str, kind: type[Backbone], recipe: Recipe) -> None:
 
 
 def requests_of_recipes(
-    recipes: Mapping[str, Recipe], options: Sequence[str] = ()
+    recipes: Mapping[str, Recipe], options: Sequence[str] = (), *, document: object
 ) -> tuple[Request, ...]:
     """Make requests that repeat existing recipes for other clips (for ``emo predict``).
 
@@ -179,25 +184,35 @@ def requests_of_recipes(
         recipes: recipe name -> recipe.
         options: ``name=value`` or ``recipe.name=value`` words of options that change no number,
             such as the path of the weights on this machine.
+        document: the file that holds the recipes, for errors.
 
     Raises:
+        PluginError: a recipe names code that the user did not name.
         OptionError: this machine's backbone would make other numbers; the message shows the
             differences.
     """
     given_options = plugins.split_options(options, list(recipes))
     return tuple(
-        _request_again(name, recipe, given_options[name]) for name, recipe in recipes.items()
+        _request_again(name, recipe, given_options[name], document)
+        for name, recipe in recipes.items()
     )
 
 
-def _request_again(name: str, recipe: Recipe, given_options: Mapping[str, str]) -> Request:
+def _request_again(
+    name: str, recipe: Recipe, given_options: Mapping[str, str], document: object
+) -> Request:
     if recipe.backbone.startswith(IMPORTED):
         raise OptionError(
             f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}, so emo "
             "cannot compute it for other clips. Import their features, too, and name that store "
             "with --features"
         )
-    kind = plugins.load(plugins.BACKBONES, recipe.backbone, Backbone)  # type: ignore[type-abstract]
+    kind = plugins.load(
+        plugins.BACKBONES,
+        recipe.backbone,
+        Backbone,  # type: ignore[type-abstract]
+        document=document,
+    )
     given: Any = plugins.parse_options(kind.Options, given_options, name)
     kept, told = recipe_options(given), asdict(given)
     for option in given_options:

@@ -17,7 +17,7 @@ from emo.heads.data.dialogues import pairs_of
 from emo.heads.data.scaling import Scaling
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import Batch, Head
-from emo.heads.runs.files import WEIGHTS_FILE, read_document
+from emo.heads.runs.files import RUN_FILE, WEIGHTS_FILE, read_document
 from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
 from emo.ragged import Ragged
@@ -56,6 +56,7 @@ class Run:
         Raises:
             FitError: the folder is no run with a head, is damaged or of a newer version, or has
                 weights that are not finite.
+            PluginError: its head is ``module:Class``, and the user did not name it in this call.
         """
         document = read_document(path)
         if "folds" in document:
@@ -66,7 +67,12 @@ class Run:
         try:
             tensors = load_file(path / WEIGHTS_FILE)
             name, options = document["head"]["name"], document["head"]["options"]
-            kind = plugins.load(plugins.HEADS, name, Head)  # type: ignore[type-abstract]
+            kind = plugins.load(
+                plugins.HEADS,
+                name,
+                Head,  # type: ignore[type-abstract]
+                document=path / RUN_FILE,
+            )
             dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
             targets = targets_of(document)
             widths = {target.name: target.width for target in targets}

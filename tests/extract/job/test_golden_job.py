@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from emo import plugins
 from emo.errors import OptionError
 from emo.extract.job.folder import open_job
 from emo.extract.job.request import make_request
@@ -46,7 +47,7 @@ def test_the_options_of_an_old_job_are_read(job):
 
 
 def test_an_old_job_is_submitted_with_its_options(emo, job):
-    code, out, err = emo("job", "resume", "features", "--time", "8:00:00")
+    code, out, err = emo("job", "resume", "--allow-code", "features", "--time", "8:00:00")
     assert (code, err) == (0, "")
     assert "submitted 100" in out
     script = (job / "slurm.sh").read_text()
@@ -54,12 +55,12 @@ def test_an_old_job_is_submitted_with_its_options(emo, job):
         assert f"#SBATCH {line}\n" in script
     assert "module load cuda\nexec python -m emo job run" in script
     assert "first=$(( task * 2 ))" in script
-    assert "--retries 1\n" in (job / "slurm-retry.sh").read_text()
+    assert "--retries 1 --allow-code\n" in (job / "slurm-retry.sh").read_text()
     assert open_job(job).executor_options["time"] == "8:00:00"  # for tasks that start later
 
 
 def test_an_old_job_runs_here_too(emo, job):
-    code, out, _ = emo("job", "resume", "features", "--executor", "local")
+    code, out, _ = emo("job", "resume", "--allow-code", "features", "--executor", "local")
     assert (code, "did 4 clips of 2 parts" in out) == (0, True)
     assert len(Store(job.parents[1]).ids("letters")) == 4
 
@@ -67,6 +68,8 @@ def test_an_old_job_runs_here_too(emo, job):
 def test_an_option_that_no_executor_has_is_named_when_the_job_resumes(emo, job):
     path = job / "job.json"
     path.write_text(path.read_text().replace('"partition"', '"warp"'))
+    plugins.trust(plugins.ANY_CODE)
     with pytest.raises(OptionError, match="--warp: the executor slurm has no such option"):
         resume(job)
+    plugins.forget_trust()
     assert emo("job", "status", "features")[0] == 0  # which needs no executor

@@ -66,7 +66,7 @@ def test_a_dry_run_writes_a_script_that_bash_accepts_and_submits_nothing(emo, sl
     ):  # fmt: skip
         assert f"#SBATCH {line}\n" in text
     assert "module load cuda\nexec python -m emo job run" in text
-    assert text.endswith('--part "$first-$last" --workers 2\n')
+    assert text.endswith('--part "$first-$last" --workers 2 --allow-code\n')
     subprocess.run(["bash", "-n", script], check=True)
 
 
@@ -98,7 +98,7 @@ def test_retries_are_a_task_that_waits_for_all_arrays_and_resumes(emo, slurm):
         "--parsable", "--dependency=afterany:100:101", str(job / "slurm-retry.sh"),
     ]  # fmt: skip
     text = (job / "slurm-retry.sh").read_text()
-    assert f"job resume {job} --retries 1\n" in text
+    assert f"job resume {job} --retries 1 --allow-code\n" in text
 
 
 def test_without_slurm_the_error_says_so(emo, tmp_path, monkeypatch):

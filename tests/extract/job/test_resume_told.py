@@ -51,9 +51,9 @@ def test_retries_keep_the_limits_that_resume_was_given(emo, slurm):
     for words in ("--time=8:00:00", "--mem=64G", "--partition=low", "first=$(( task * 2 ))",
                   "--workers 3"):  # fmt: skip
         assert words in told
-    assert retry(emo, job) == ["--retries", "1"]
+    assert retry(emo, job) == ["--retries", "1", "--allow-code"]
     assert (job / "slurm.sh").read_text() == told
-    assert retry(emo, job) == ["--retries", "0"]
+    assert retry(emo, job) == ["--retries", "0", "--allow-code"]
     assert (job / "slurm.sh").read_text() == told
     assert submitted(slurm) == 6  # the first; three resumes, of which two have a task that retries
     assert "retries" not in open_job(job).executor_options  # workers bear as many deaths as ever

@@ -102,7 +102,7 @@ def test_numbers_that_are_not_finite_are_failures_of_their_clips(tmp_path, emo):
 def test_new_clips_cannot_have_the_numbers_of_an_imported_recipe(tmp_path):
     folder, _ = brought(tmp_path, {"ids": IDS, "x": np.ones((3, 2))})
     with pytest.raises(OptionError, match=r"recipe 'old' was imported from old\.npz"):
-        requests_of_recipes({"old": folder.recipe})
+        requests_of_recipes({"old": folder.recipe}, document="run.json")
 
 
 def test_a_pickle_inside_an_npz_is_not_opened(tmp_path):
