@@ -225,6 +225,16 @@ def test_classes_that_differ_only_in_spelling_are_a_warning(rows):
     assert "label: 'joy' (2), 'Joy' (1); level: '0' (1), '0.0' (1)" in report.table()
 
 
+def test_speakers_that_differ_only_in_spelling_are_a_warning(rows):
+    lines = "a,train,joy,S3", "b,train,sad,S4", "c,test,joy,s3", "d,test,sad,S5"
+    report = rows("text,split,label,speaker", *lines)
+    assert found(report) == {
+        "speakers of test that train has too": ("warning", 1),
+        "speakers or dialogues spelt in two ways": ("warning", 1),
+    }
+    assert "speaker 'S3' (1), 's3' (1)" in report.table()
+
+
 def test_classes_are_counted_by_split(rows):
     report = rows("text,split,label", "a,train,joy", "b,dev,sad", "c,train,sad", "d,train,sad")
     assert report.classes == (

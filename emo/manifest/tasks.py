@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from emo.manifest.spelling import SHOWN, alike, shown
+
 CellTask = Literal["classify", "multilabel", "regress"]
 """A task that cells can suggest."""
 SEPARATOR = "|"
@@ -17,8 +19,6 @@ MOSTLY = 0.8
 MISSING_WORDS = frozenset({"nan", "na", "n/a", "<na>", "none", "null", "nil", "-", "?"})
 """Lower-case words that programs write where a number is unknown."""
 _COMMA = re.compile(r"[+-]?\d*,\d+")  # a number with a decimal comma
-_POINT_ZERO = re.compile(r"([+-]?\d+)\.0*")
-_SHOWN = 5  # cells, or groups of classes, in one line
 
 
 def task_of_cells(cells: Iterable[str | None]) -> CellTask:
@@ -107,7 +107,7 @@ def number_advice(cell: str) -> str:
 
 
 def near_classes(task: str, cells: Iterable[str | None]) -> list[str]:
-    """Return a text for each set of classes that differ only in case, blanks or ``.0``.
+    """Return a text for each set of classes that differ only in spelling.
 
     >>> near_classes("classify", ["Joy", "joy", "joy", "sad"])
     ["'joy' (2), 'Joy' (1)"]
@@ -118,26 +118,21 @@ def near_classes(task: str, cells: Iterable[str | None]) -> list[str]:
     """
     if task not in ("classify", "multilabel"):
         return []
-    counts = Counter(name for cell in cells if cell for name in classes_in(task, cell))
-    alike: dict[str, list[str]] = {}
-    for name, _ in counts.most_common():
-        alike.setdefault(_plain(name), []).append(name)
     return [
-        ", ".join(f"{name!r} ({counts[name]})" for name in names)
-        for names in alike.values()
-        if len(names) > 1
+        ", ".join(f"{shown(name)} ({count})" for name, count in names)
+        for names in alike(name for cell in cells if cell for name in classes_in(task, cell))
     ]
 
 
 def near_classes_note(name: str, task: str, cells: Iterable[str | None]) -> str:
-    """Return a line on classes that differ only in case, blanks or ``.0``; "" if there are none."""
+    """Return a line on classes that differ only in spelling; "" if there are none."""
     found = near_classes(task, cells)
     if not found:
         return ""
-    dots = "; …" if len(found) > _SHOWN else ""
+    dots = "; …" if len(found) > SHOWN else ""
     return (
-        f"warning: classes of {name} differ only in case, blanks or .0, and count as different "
-        f"classes: {'; '.join(found[:_SHOWN])}{dots}"
+        f"warning: classes of {name} differ only in spelling (case, blanks, Unicode form, zeros), "
+        f"and count as different classes: {'; '.join(found[:SHOWN])}{dots}"
     )
 
 
@@ -163,17 +158,10 @@ def number_in(cell: str) -> float:
         return math.nan
 
 
-def _plain(name: str) -> str:
-    """Return the form in which classes are compared: no case, no blanks, no ``.0``."""
-    plain = "".join(name.split()).casefold()
-    number = _POINT_ZERO.fullmatch(plain)
-    return number[1] if number else plain
-
-
 def _some(cells: Mapping[str, str]) -> str:
     """Return the first cells with the ids of their clips, one of each spelling first."""
     firsts = dict(reversed([(cell, clip_id) for clip_id, cell in cells.items()]))
     order = dict.fromkeys([*list(firsts.values())[::-1], *cells])
-    shown = list(order)[:_SHOWN]
-    dots = ", …" if len(cells) > _SHOWN else ""
+    shown = list(order)[:SHOWN]
+    dots = ", …" if len(cells) > SHOWN else ""
     return ", ".join(f"{clip_id} {cells[clip_id]!r}" for clip_id in shown) + dots

@@ -145,7 +145,7 @@ def _told_task(manifest: Manifest, name: str) -> str:
 
 
 def _notes_on_classes(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:
-    """Return a warning for each target with classes that differ only in case, blanks or ``.0``."""
+    """Return a warning for each target with classes that differ only in spelling."""
     notes = [
         near_classes_note(name, task, [clip.targets.get(name) for clip in manifest.clips])
         for name, task in tasks.items()

@@ -14,10 +14,12 @@ from emo.heads.data.groups import (
     MOST_IN_A_GROUP,
     choose_groups,
     groupings,
+    one_name,
     shared,
     unknown_speakers,
 )
 from emo.manifest import Clip
+from emo.manifest.spelling import plain
 
 SPLITS = ("train", "val", "test")
 
@@ -171,8 +173,10 @@ def _cut(
     fewest, largest = (FEWEST_GROUPS, MOST_IN_A_GROUP) if name == "test" else (2, 0.5)
     ways = groupings(trained, unit, fewest=fewest, largest=largest)
     usable = [] if cut == "clips" else ways
-    tested = {clip.speaker for clip, of in zip(clips, split, strict=True) if of == "test"} - {None}
-    if tested & {clip.speaker for clip in trained}:  # test shares speakers with train: val may too
+    speakers = np.array([plain(clip.speaker or "") for clip in clips], dtype=object)
+    if {*speakers[split == "test"]} & {*speakers[train]} - {
+        ""
+    }:  # test shares speakers with train: val may too
         usable = [way for way in usable if way.kind == "dialogues"]
     if unit == "dialogue" and name == "test":  # val must be whole dialogues, too
         usable = [way for way in usable if len(set(way.groups)) >= FEWEST_GROUPS]
@@ -190,6 +194,7 @@ def _cut(
         how if cut == "groups" or not ways else f"{how}, as --cut clips says",
         _sharing(name, trained, is_held_out),
         unknown_speakers(trained) if way and "speakers" in way.kind else "",
+        one_name(trained, way.kind) if way else "",
     )))  # fmt: skip
 
 
@@ -211,7 +216,7 @@ def expect_single_clips(clips: Sequence[Clip], unit: str) -> None:
 def _expect_clips_may_be_cut(name: str, trained: Sequence[Clip], unit: str) -> None:
     """Raise if a split must be whole groups, none of which can be held out."""
     counts = {
-        column: len({getattr(clip, column) for clip in trained} - {None, ""})
+        column: len({plain(getattr(clip, column) or "") for clip in trained} - {""})
         for column in ("speaker", "dialogue")
     }
     found = " and ".join(

@@ -242,3 +242,16 @@ def test_a_train_of_which_nothing_can_be_held_out_is_an_error():
         splits_of(["anger"] * 3 + LABELS[3:], split=given)
     with pytest.raises(FitError, match="held out for test: 3 clips are too few"):
         splits_of(LABELS[:3])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("S{}", "s{}"), ("André {}", "Andre\u0301  {}"), ("0{}", "{}")]
+)
+@pytest.mark.parametrize("column", ["speaker", "dialogue"])
+def test_one_person_spelt_in_two_ways_stays_in_one_split(column, first, second):
+    people = [row // 12 for row in range(120)]
+    names = [(first if row % 2 else second).format(of) for row, of in enumerate(people)]
+    splits = splits_of(LABELS, **{column: names})
+    assert not crossing(splits, people, "test")
+    assert not crossing(splits, people, "val")
+    assert f"spelt in several ways, counted as one {column}: '{first[0]}" in splits.notes[0]

@@ -93,6 +93,24 @@ def test_classes_that_hardly_differ_are_counted():
     assert near_classes("regress", ["0", "0.0"]) == []
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["cole\u0300re", "colère", "sad"], "'cole\\u0300re' (1), 'colère' (1)"),
+        (["joy\u200b", "joy", "sad"], "'joy' (1), 'joy\\u200b' (1)"),
+        (["ｊｏｙ", "joy", "joy"], "'joy' (2), 'ｊｏｙ' (1)"),
+        (["01", "1", "2", "10"], "'01' (1), '1' (1)"),
+        (["a\u00a0b", "a b"], "'a b' (1), 'a\\xa0b' (1)"),
+    ],
+)  # fmt: skip
+def test_classes_that_look_alike_are_seen(cells, said):
+    assert near_classes("classify", cells) == [said]
+
+
+def test_blanks_between_digits_and_decimal_zeros_tell_classes_apart():
+    assert near_classes("classify", ["1 2", "12", "1.05", "1.5", "-1", "1", "s1", "s01"]) == []
+
+
 def test_mixed_columns_are_refused_unless_the_task_is_given(made):
     manifest, store = made
     clips = list(manifest.clips)
@@ -114,8 +132,8 @@ def test_classes_that_hardly_differ_are_a_warning(made):
     clips[0] = dataclasses.replace(clips[0], targets={"label": "Joy"})
     options = dataclasses.replace(QUICK, loop=dataclasses.replace(QUICK.loop, epochs=1))
     data = read_data(dataclasses.replace(manifest, clips=tuple(clips)), [store], options)
-    (note,) = [note for note in data.notes if "differ only in case" in note]
-    assert note.startswith("warning: classes of label differ only in case, blanks or .0")
+    (note,) = [note for note in data.notes if "differ only in spelling" in note]
+    assert note.startswith("warning: classes of label differ only in spelling (case, blanks, ")
     assert "'Joy' (1)" in note
 
 
