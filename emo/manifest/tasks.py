@@ -1,11 +1,11 @@
 """Tell the task of a target column from its cells, and find cells that do not fit it."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
+from emo.manifest.numerals import MISSING_WORDS, MOSTLY, writing_of
 from emo.manifest.spelling import SHOWN, alike, shown
 
 CellTask = Literal["classify", "multilabel", "regress"]
@@ -14,11 +14,10 @@ SEPARATOR = "|"
 """Character between the classes of a multi-label cell."""
 NONE = "none"
 """Word of a cell without any class, in a multi-label or pair target."""
-MOSTLY = 0.8
-"""Share of the filled cells from which a column counts as a column of numbers."""
-MISSING_WORDS = frozenset({"nan", "na", "n/a", "<na>", "none", "null", "nil", "-", "?"})
-"""Lower-case words that programs write where a number is unknown."""
-_COMMA = re.compile(r"[+-]?\d*,\d+")  # a number with a decimal comma
+_ODD_KINDS = {
+    "comma": "with a decimal comma", "percent": "with a percent sign",
+    "grouped": "with separated thousands",
+}  # fmt: skip
 
 
 def task_of_cells(cells: Iterable[str | None]) -> CellTask:
@@ -47,9 +46,8 @@ def number_fault(name: str, cells: Mapping[str, str | None]) -> str:
         return ""
     filled = sum(bool(cell) for cell in cells.values())
     count = "1 cell is" if len(others) == 1 else f"{len(others)} cells are"
-    kind = "not a number"
-    if all(_COMMA.fullmatch(cell) for cell in others.values()):
-        kind = "with a decimal comma"
+    kinds = {writing_of(cell) for cell in others.values()}
+    kind = _ODD_KINDS.get(kinds.pop(), "not a number") if len(kinds) == 1 else "not a number"
     return (
         f"{name} is a column of numbers, but {count} {kind} of {filled} filled: {_some(others)}. "
         f"Please {advice}."
@@ -59,7 +57,7 @@ def number_fault(name: str, cells: Mapping[str, str | None]) -> str:
 def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str], str]:
     """Return the cells that are no number in a column that is mostly numbers, and what to do.
 
-    Numbers with a decimal comma count as numbers that are written wrongly. Words for a missing
+    Numbers in another writing (0,6 or 60%) count as numbers that are written wrongly. Words for a missing
     number, such as ``nan``, count neither for nor against. A column with a ``|`` has several
     labels.
 
@@ -75,11 +73,14 @@ def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str
         return {}, ""
     kinds = {clip_id: _kind(cell) for clip_id, cell in known.items()}
     counts = Counter(kinds.values())
-    written = counts["number"] + counts["comma"]
+    written = counts.total() - counts["missing"] - counts["word"]
     if not written or written < MOSTLY * (len(known) - counts["missing"]):
         return {}, ""
     advice = [
         "write decimal commas as points (0.6 for 0,6)" if counts["comma"] else "",
+        "write numbers without separated thousands (1234.5)" if counts["grouped"] else "",
+        "write - for minus" if counts["minus"] else "",
+        "write percentages as numbers (60 for 60%)" if counts["percent"] else "",
         "leave the cell empty where there is no number" if counts["missing"] else "",
         "correct the other cells" if counts["word"] else "",
         f"or say what the column is with --task {name}=classify or --task {name}=regress",
@@ -89,20 +90,24 @@ def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str
 
 
 def _kind(cell: str) -> str:
-    """Return what a filled cell is: ``number``, ``missing``, ``comma`` or ``word``."""
+    """Return what a filled cell is: ``missing``, ``word``, or how it writes a number."""
     if math.isfinite(number_in(cell)):
         return "number"
     if cell.lower() in MISSING_WORDS:
         return "missing"
-    return "comma" if _COMMA.fullmatch(cell) else "word"
+    writing = writing_of(cell)
+    return "word" if writing in ("", "number") else writing  # Python reads "inf" as a number
 
 
 def number_advice(cell: str) -> str:
     """Return what to do about a cell that is no finite number."""
     if cell.strip().lower() in MISSING_WORDS:
         return "leave the cell empty where there is no number"
-    if _COMMA.fullmatch(cell.strip()):
+    writing = writing_of(cell.strip())
+    if writing == "comma":
         return f"write {cell.strip().replace(',', '.')}, with a point"
+    if writing == "percent":
+        return "write the number without the sign %"
     return "--task classify takes words" if math.isnan(number_in(cell)) else "write a finite one"
 
 

@@ -1,34 +1,6 @@
-"""Tell the encoding of a table's bytes, and read numbers that are written with a comma."""
+"""Tell the encoding of a table's bytes."""
 
 import re
-from collections.abc import Sequence
-
-_COMMA = re.compile(r"[+-]?\d+,\d+")
-_WHOLE = re.compile(r"[+-]?\d+")
-_WORDS = ("id", "text", "video", "audio", "speaker", "dialogue")
-"""Columns that never hold numbers, whatever their cells look like."""
-
-
-def decimal_points(name: str, cells: Sequence[str]) -> list[str]:
-    """Return the cells of a column with decimal points, if it holds numbers with decimal commas.
-
-    Spreadsheets of many countries write 1,5 and separate cells by semicolons. Columns of words,
-    and of the turns that cause an emotion (``1,3``), stay as they are.
-
-    >>> decimal_points("label", ["0,8", "-1", ""]), decimal_points("text", ["1,5"])
-    (['0.8', '-1', ''], ['1,5'])
-
-    Args:
-        name: name of the column.
-        cells: cells of a table whose separator is the semicolon.
-    """
-    found = [cell.strip() for cell in cells]
-    has_commas = any(map(_COMMA.fullmatch, found))
-    is_number = all(not c or _COMMA.fullmatch(c) or _WHOLE.fullmatch(c) for c in found)
-    is_left = name.lower() in _WORDS or "cause" in name.lower()
-    if is_left or not has_commas or not is_number:
-        return list(cells)
-    return [cell.replace(",", ".") for cell in found]
 
 
 def utf_16(data: bytes) -> str | None:

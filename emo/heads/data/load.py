@@ -79,7 +79,7 @@ def load_clips(
     """
     sources, notes = open_sources(features, options.streams)
     tasks = _tasks(manifest, options.targets, options.tasks)
-    notes += [*_notes_on_classes(manifest, tasks), *_notes_on_commas(manifest, tasks)]
+    notes += [*_notes_on_classes(manifest, tasks), *_notes_on_numbers(manifest, tasks)]
     annotated = _annotated(manifest, tasks)
     manifest = replace(manifest, clips=with_turns(manifest.clips))  # before clips are left out
     if not uses_splits:
@@ -153,10 +153,7 @@ def _notes_on_classes(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]
     return [note for note in notes if note]
 
 
-def _notes_on_commas(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:
-    """Return a line for each target whose numbers were written with decimal commas."""
-    return [
-        f"{name}: numbers with decimal commas (0,6) were read as 0.6"
-        for name in tasks
-        if name in manifest.decimal_commas
-    ]
+def _notes_on_numbers(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:
+    """Return a line for each target whose numbers were read from another writing."""
+    found = manifest.number_notes
+    return [f"{name}: {found[name]}" for name in tasks if name in found]

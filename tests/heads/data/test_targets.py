@@ -64,6 +64,9 @@ def test_the_task_is_told_from_the_cells(cells, task):
         (["0.5", "0.5", "1", "0,6", None], "write decimal commas as points"),
         (["1", "2", "0", "1", "low"], "correct the other cells, or say what the column is"),
         (["0.5", "1.5", "1", "2", "inf"], "c4 'inf'"),
+        (["60%", "12,5 %", "35%"], "3 cells are with a percent sign of 3 filled: c0 '60%'"),
+        (["1.234,5", "1,234.5", "2"], "2 cells are with separated thousands of 3 filled"),
+        (["0.5", "\u22120.5", "1", "x", "0.1"], "write - for minus"),
         (["0", "1", "nan"] + [None] * 9, "c2 'nan'"),
     ],
 )
