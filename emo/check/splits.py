@@ -8,7 +8,7 @@ from emo.check.classes import class_findings
 from emo.check.finding import Finding, error, warning
 from emo.check.overlap import same_text
 from emo.manifest import COLUMNS, Clip
-from emo.manifest.spelling import alike, plain, shown
+from emo.manifest.spelling import alike, plain, quoted
 
 
 def row_findings(clips: Sequence[Clip], target: str, task: str | None = None) -> list[Finding]:
@@ -107,7 +107,7 @@ def _shared(clips: Sequence[Clip]) -> list[Finding]:
 def _spellings(clips: Sequence[Clip]) -> list[Finding]:
     """Find speakers and dialogues that differ only in spelling."""
     found = [
-        f"{column} {', '.join(f'{shown(name)} ({count})' for name, count in names)}"
+        f"{column} {', '.join(f'{quoted(name)} ({count})' for name, count in names)}"
         for column in ("speaker", "dialogue")
         for names in alike(filter(None, (getattr(clip, column) for clip in clips)))
     ]

@@ -49,10 +49,10 @@ def usual(names: Iterable[str]) -> dict[str, str]:
     return {name: found[0][0] for found in alike(names) for name, _ in found}
 
 
-def shown(name: str) -> str:
+def quoted(name: str) -> str:
     r"""Return a name in quotes; characters that nobody can see, or tell apart, as escapes.
 
-    >>> shown("joy\u200b"), shown("André"), shown("Andre\u0301")
+    >>> quoted("joy\u200b"), quoted("André"), quoted("Andre\u0301")
     ("'joy\\u200b'", "'André'", "'Andre\\u0301'")
     """
     return "".join(

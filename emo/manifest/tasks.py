@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from emo.manifest.numerals import MISSING_WORDS, MOSTLY, writing_of
-from emo.manifest.spelling import SHOWN, alike, shown
+from emo.manifest.spelling import SHOWN, alike, quoted
 
 CellTask = Literal["classify", "multilabel", "regress"]
 """A task that cells can suggest."""
@@ -34,14 +34,15 @@ def task_of_cells(cells: Iterable[str | None]) -> CellTask:
     return "multilabel" if any(SEPARATOR in cell for cell in known) else "classify"
 
 
-def number_fault(name: str, cells: Mapping[str, str | None]) -> str:
+def number_fault(name: str, cells: Mapping[str, str | None], *, remedy: str = "") -> str:
     """Return one line on a column that is mostly numbers but has other cells; "" if it is in order.
 
     Args:
         name: name of the column.
         cells: id of each clip and its cell; empty or None where unlabelled.
+        remedy: options that say what the column is; "": ``--task``.
     """
-    others, advice = odd_cells(name, cells)
+    others, advice = odd_cells(name, cells, remedy=remedy)
     if not others:
         return ""
     filled = sum(bool(cell) for cell in cells.values())
@@ -49,21 +50,24 @@ def number_fault(name: str, cells: Mapping[str, str | None]) -> str:
     kinds = {writing_of(cell) for cell in others.values()}
     kind = _ODD_KINDS.get(kinds.pop(), "not a number") if len(kinds) == 1 else "not a number"
     return (
-        f"{name} is a column of numbers, but {count} {kind} of {filled} filled: {_some(others)}. "
+        f"{name} is a column of numbers, but {count} {kind} of {filled} filled: {some(others)}. "
         f"Please {advice}."
     )
 
 
-def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str], str]:
+def odd_cells(
+    name: str, cells: Mapping[str, str | None], *, remedy: str = ""
+) -> tuple[dict[str, str], str]:
     """Return the cells that are no number in a column that is mostly numbers, and what to do.
 
-    Numbers in another writing (0,6 or 60%) count as numbers that are written wrongly. Words for a missing
-    number, such as ``nan``, count neither for nor against. A column with a ``|`` has several
-    labels.
+    Numbers in another writing (0,6 or 60%) count as numbers that are written wrongly. Words for a
+    missing number, such as ``nan``, count neither for nor against. A column with a ``|`` has
+    several labels.
 
     Args:
         name: name of the column.
         cells: id of each clip and its cell; empty or None where unlabelled.
+        remedy: options that say what the column is; "": ``--task``.
 
     Returns:
         Id and cell of each clip at fault, empty if the column is in order; and advice in words.
@@ -83,7 +87,8 @@ def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str
         "write percentages as numbers (60 for 60%)" if counts["percent"] else "",
         "leave the cell empty where there is no number" if counts["missing"] else "",
         "correct the other cells" if counts["word"] else "",
-        f"or say what the column is with --task {name}=classify or --task {name}=regress",
+        "or say what the column is with "
+        + (remedy or f"--task {name}=classify or --task {name}=regress"),
     ]
     others = {clip_id: known[clip_id] for clip_id, kind in kinds.items() if kind != "number"}
     return others, ", ".join(filter(None, advice))
@@ -124,7 +129,7 @@ def near_classes(task: str, cells: Iterable[str | None]) -> list[str]:
     if task not in ("classify", "multilabel"):
         return []
     return [
-        ", ".join(f"{shown(name)} ({count})" for name, count in names)
+        ", ".join(f"{quoted(name)} ({count})" for name, count in names)
         for names in alike(name for cell in cells if cell for name in classes_in(task, cell))
     ]
 
@@ -163,7 +168,7 @@ def number_in(cell: str) -> float:
         return math.nan
 
 
-def _some(cells: Mapping[str, str]) -> str:
+def some(cells: Mapping[str, str]) -> str:
     """Return the first cells with the ids of their clips, one of each spelling first."""
     firsts = dict(reversed([(cell, clip_id) for clip_id, cell in cells.items()]))
     order = dict.fromkeys([*list(firsts.values())[::-1], *cells])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emo.manifest import Clip
-from emo.manifest.spelling import SHOWN, alike, plain, shown, usual
+from emo.manifest.spelling import SHOWN, alike, plain, quoted, usual
 
 CUT_SHARE = 0.15
 """Share of the clips that a cut holds out, if whole groups allow it."""
@@ -129,7 +129,7 @@ def spelt_alike(column: str, values: Sequence[str | None]) -> str:
     found = alike(value for value in values if value)
     if not found:
         return ""
-    sets = [" and ".join(shown(name) for name, _ in names) for names in found]
+    sets = [" and ".join(quoted(name) for name, _ in names) for names in found]
     dots = "; …" if len(sets) > SHOWN else ""
     return f"spelt in several ways, counted as one {column}: {'; '.join(sets[:SHOWN])}{dots}"
 

@@ -13,6 +13,7 @@ from emo.heads.data.targets import fit_target, labels_of, pair_labels
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.runs.run import Run
+from emo.manifest.missing import missing_cells, missing_classes
 from emo.manifest.tasks import near_classes, number_fault, task_of_cells
 from emo.store.store import Store
 from tests.heads.conftest import quick
@@ -284,3 +285,33 @@ def test_words_of_the_command_become_options():
         fit_options({}, targets=["a"], tasks=["c=regress"], weights=[], option=[])
     with pytest.raises(OptionError, match="expected each once"):
         FitOptions(target=("a", "a"))
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "NA", "null", "#N/A", "<NA>", "N/A"])
+def test_words_for_a_missing_value_are_no_class_unless_the_task_is_given(made, word):
+    manifest, store = made
+    clips = list(manifest.clips)
+    for row in (4, 9):
+        clips[row] = dataclasses.replace(clips[row], targets={"label": word})
+    manifest = dataclasses.replace(manifest, clips=tuple(clips))
+    loop = dataclasses.replace(QUICK.loop, epochs=1)
+    options = dataclasses.replace(QUICK, loop=loop)
+    with pytest.raises(FitError, match=rf"label: 2 cells hold .*: c4 '{word}', c9 .*leave a cell"):
+        read_data(manifest, [store], options)
+    given = dataclasses.replace(options, tasks={"label": "classify"})
+    notes = read_data(manifest, [store], given).notes
+    (note,) = [note for note in notes if "words for a missing value" in note]
+    assert f"count as classes of label: '{word}' (2)" in note
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "found"),
+    [
+        ("classify", ["none", "joy", "?", "-", "+"], []), ("classify", ["NONE", "joy"], ["a"]),
+        ("multilabel", ["joy|nan", "none", "joy|fear"], ["a"]), ("regress", ["nan"], []),
+        ("pairs", ["none", "None"], []),
+    ],
+)  # fmt: skip
+def test_none_may_be_a_class(task, cells, found):
+    assert list(missing_cells(task, dict(zip("abcde", cells, strict=False)))) == found
+    assert ("'none' (1)" in missing_classes(task, cells)) == (task == "classify" and not found)
