@@ -48,17 +48,17 @@ def folder(
 
     A .wav beside a video of the same name is its audio.
     """
-    from emo.manifest.folder import posters
+    from emo.manifest.folder import left_out, posters
     from emo.manifest.make import from_folder
 
     manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
     print(fit_lines(f"{len(manifest.clips):,} clips -> {out}"))
-    if left_out := len(posters(media)):
+    if count := len(posters(media)):
         print(
-            fit_lines(
-                f"left out: {left_out:,} pictures beside a video of the same name (its posters)"
-            )
+            fit_lines(f"left out: {count:,} pictures beside a video of the same name (its posters)")
         )
+    if others := left_out(media):
+        print(fit_lines(f"left out: {others}"))
     if manifest.root != Path(os.path.abspath(out.parent)):
         print(
             fit_lines(
