@@ -54,8 +54,8 @@ def folder_rows(folder: Path) -> TextTable:
         for file in files
         if _kind(file) == ".wav" and os.path.splitext(file)[0] in stems
     }
-    left_out = {*own_audio.values(), *_posters(files)}
-    clips = [file for file in files if file not in left_out]
+    dropped = {*own_audio.values(), *_posters(files)}
+    clips = [file for file in files if file not in dropped]
     if not clips:
         others = left_out(folder)
         raise ManifestError(

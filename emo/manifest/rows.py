@@ -14,7 +14,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import ManifestError
 from emo.manifest.numerals import read_numerals
-from emo.manifest.text import likely_encoding, utf_16
+from emo.manifest.text import likely_encoding, wide_unicode
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Extensions of tables that can be read and written."""
@@ -135,17 +135,19 @@ def parse_json(text: str) -> Any:
 
 def _decode(data: bytes, path: Path) -> str:
     """Decode UTF-8; raise ManifestError with the line of the first wrong byte."""
-    kind = utf_16(data)
-    if kind is not None:
-        raise ManifestError(f"{path}: this is UTF-16; save it as UTF-8 ({_iconv(kind, path)})")
+    wide = wide_unicode(data)
+    if wide is not None:
+        name, kind = wide
+        raise ManifestError(f"{path}: this is {name}; save it as UTF-8 ({_iconv(kind, path)})")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"{path}: expected UTF-8, found byte 0x{data[error.start]:02x} in line {line}"
         name, kind = likely_encoding(data)
+        check = ", and see whether the letters with accents are right" if "such as" in name else ""
         raise ManifestError(
-            f"{found}; save it as UTF-8 (from {name}: {_iconv(kind, path)})"
+            f"{found}; save it as UTF-8 (from {name}: {_iconv(kind, path)}{check})"
         ) from error
 
 

@@ -2,26 +2,41 @@
 
 import re
 
+_ZEROS = {
+    frozenset({1, 3}): ("UTF-16", "utf-16le"),
+    frozenset({0, 2}): ("UTF-16", "utf-16be"),
+    frozenset({1, 2, 3}): ("UTF-32", "utf-32le"),
+    frozenset({0, 1, 2}): ("UTF-32", "utf-32be"),
+}
+"""Places of the zero bytes within four bytes of plain letters -> name and iconv's name."""
+_WINDOWS_LETTERS = bytes(range(0xC0, 0x100))
+_MAC_LETTERS = bytes(range(0x80, 0xA0))
 
-def utf_16(data: bytes) -> str | None:
-    """Return iconv's name of UTF-16 if the bytes are that; None: they are not.
 
-    They begin with a byte order mark, or every second byte of the first line is 0.
+def wide_unicode(data: bytes) -> tuple[str, str] | None:
+    """Return the name of UTF-16 or UTF-32 for people, and iconv's, if the bytes are that.
+
+    They begin with a byte order mark, or the first line has a zero byte in every second place, or
+    in three of four.
     """
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "UTF-32", "utf-32"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
+        return "UTF-16", "utf-16"
     start = data[:200]
-    zeros = [k % 2 for k, byte in enumerate(start) if byte == 0]
-    if len(zeros) * 3 < len(start) or len(set(zeros)) != 1:
+    zeros = [k % 4 for k, byte in enumerate(start) if byte == 0]
+    if len(zeros) * 3 < len(start):
         return None
-    return "utf-16le" if zeros[0] else "utf-16be"
+    positions = frozenset(zeros)
+    return _ZEROS.get(positions)
 
 
 def likely_encoding(data: bytes) -> tuple[str, str]:
     """Return the likely encoding of a text that is not UTF-8: its name for people, and iconv's.
 
     Characters of Chinese, Japanese and Korean encodings are pairs of bytes above 127; letters with
-    accents of Windows-1252 mostly stand alone.
+    accents of one-byte encodings mostly stand alone: above 191 in Windows-1252, from 128 to 159 in
+    Mac Roman. Where the bytes allow both, the name says so.
     """
     pairs = re.findall(rb"[\x81-\x9f\xe0-\xef][\x40-\x7e\x80-\xfc]", data)
     kana = sum(pair[0] in (0x82, 0x83) for pair in pairs)
@@ -42,6 +57,13 @@ def likely_encoding(data: bytes) -> tuple[str, str]:
     longer = sum(len(run) > 1 for run in high)
     if longer * 2 > len(high) and _decodes(data, "big5"):
         return "Big5", "big5"
+    letters = b"".join(high)
+    mac = sum(byte in _MAC_LETTERS for byte in letters)  # curly quotes and the like in Windows-1252
+    windows = sum(byte in _WINDOWS_LETTERS for byte in letters)
+    if mac > windows:
+        return "a one-byte encoding such as Mac Roman or Windows-1252", "macintosh"
+    if mac:
+        return "a one-byte encoding such as Windows-1252 or Mac Roman", "cp1252"
     return "Windows-1252", "cp1252"
 
 

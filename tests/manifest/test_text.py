@@ -22,6 +22,10 @@ CHINESE = "text,label\n我今天很开心,高兴\n你为什么生气?,生气\n"
      ("text,label\nとてもうれしいです,うれしい\n", "euc_jp", "euc-jp"),
      ("text,label\nça va très bien à Noël,joie\n", "cp1252", "cp1252"),
      ("text,label\nNaïve fée,peur\nGrüße aus Köln,Ärger\n", "latin-1", "cp1252"),
+     ("text,label\nça va très bien à Noël,colère\n", "mac-roman", "macintosh"),
+     ("text,label\nhi,joy\n", "utf-32", "utf-32"), (CHINESE, "utf-32", "utf-32"),
+     ("text,label\nhi,joy\n", "utf-32-le", "utf-32le"),
+     ("text,label\nhi,joy\n", "utf-32-be", "utf-32be"),
      ("text,label\nhi,joy\n", "utf-16", "utf-16"), (CHINESE, "utf-16", "utf-16"),
      ("text,label\nhi,joy\n", "utf-16-le", "utf-16le"),
      ("text,label\nhi,joy\n", "utf-16-be", "utf-16be")],
@@ -30,6 +34,14 @@ def test_the_encoding_that_fits_is_named(tmp_path, text, encoding, named):
     path = tmp_path / "m.csv"
     path.write_bytes(text.encode(encoding))
     with pytest.raises(ManifestError, match=f"save it as UTF-8 .*iconv -f {named} -t utf-8 m.csv"):
+        read_rows(path)
+
+
+@pytest.mark.parametrize("encoding", ["mac-roman", "cp1252"])
+def test_bytes_of_two_encodings_are_said_to_be_so(tmp_path, encoding):
+    path = tmp_path / "m.csv"
+    path.write_bytes("text,label\n“ça va”,colère\n".encode(encoding))
+    with pytest.raises(ManifestError, match="one-byte encoding such as .* see whether the "):
         read_rows(path)
 
 

@@ -1,5 +1,6 @@
 """Splits: train, val and test as in the manifest; a split that it lacks is taken from train."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from emo.errors import FitError
+from emo.errors import LISTED_NAMES, FitError, listed
 from emo.heads.data.groups import (
     CUT_SHARE,
     FEWEST_GROUPS,
@@ -20,6 +21,7 @@ from emo.heads.data.groups import (
 )
 from emo.manifest import Clip
 from emo.manifest.spelling import plain
+from emo.manifest.tasks import number_in
 
 SPLITS = ("train", "val", "test")
 
@@ -125,7 +127,7 @@ def check_classes(
                 "expected at least two. Check the split and label columns."
             )
     for name, found in counts.items():
-        for label in sorted(found.keys() - counts["train"].keys()):
+        for label in sorted(found.keys() - counts["train"].keys(), key=_order):
             mend = (
                 "A class needs clips in several groups: take fewer folds, relabel these clips, or "
                 "leave their label empty."
@@ -134,8 +136,26 @@ def check_classes(
             )
             raise FitError(
                 f"label {label!r} ({found[label]} clips of {name}) does not occur in train, "
-                f"which has: {', '.join(sorted(counts['train']))}. {mend}"
+                f"which has: {listed(sorted(counts['train'], key=_order))}. {mend}"
+                f"{_number_hint(labels)}"
             )
+
+
+def _order(label: str) -> tuple[float, str]:
+    """Return a key that sorts numbers by value, and words after them by letters."""
+    value = number_in(label)
+    return (math.inf if math.isnan(value) else value, label)
+
+
+def _number_hint(labels: Sequence[str]) -> str:
+    """Return a hint if the classes are many whole numbers, which may be meant as numbers."""
+    names = set(labels) - {""}
+    if len(names) <= LISTED_NAMES or any(math.isnan(number_in(name)) for name in names):
+        return ""
+    return (
+        f" All {len(names):,} classes are whole numbers; if the column holds numbers, not classes, "
+        "say --task regress."
+    )
 
 
 def _cut(

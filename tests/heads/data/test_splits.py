@@ -255,3 +255,18 @@ def test_one_person_spelt_in_two_ways_stays_in_one_split(column, first, second):
     assert not crossing(splits, people, "test")
     assert not crossing(splits, people, "val")
     assert f"spelt in several ways, counted as one {column}: '{first[0]}" in splits.notes[0]
+
+
+def test_a_class_that_train_lacks_is_named_beside_ten_of_trains():
+    labels = [str(row % 40 if row < 90 else row) for row in range(120)]
+    given = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
+    with pytest.raises(FitError) as raised:
+        splits_of(labels, split=given)
+    said = str(raised.value)
+    assert "label '90' (1 clips of test) does not occur in train, which has: 0, 1, 2, 3," in said
+    assert "9 … (40 in all)" in said
+    assert "All 70 classes are whole numbers" in said
+    assert "--task regress" in said
+    words = [f"w{label}" for label in labels]
+    with pytest.raises(FitError, match=r"Relabel these clips, leave their label empty, .*train\.$"):
+        splits_of(words, split=given)
