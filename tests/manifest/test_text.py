@@ -41,7 +41,7 @@ def test_the_encoding_that_fits_is_named(tmp_path, text, encoding, named):
 def test_bytes_of_two_encodings_are_said_to_be_so(tmp_path, encoding):
     path = tmp_path / "m.csv"
     path.write_bytes("text,label\n“ça va”,colère\n".encode(encoding))
-    with pytest.raises(ManifestError, match="one-byte encoding such as .* see whether the "):
+    with pytest.raises(ManifestError, match=r"one-byte encoding such as .* see whether the "):
         read_rows(path)
 
 
