@@ -240,3 +240,12 @@ def test_thousands_of_sounds_beside_videos_take_no_time(monkeypatch):
 
     seconds(100)
     assert seconds(8000) < 1  # looked for in a list, they took 8 s
+
+
+def test_one_person_spelt_in_two_ways_is_not_cut_in_two(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("text,speaker\na,Ann\nb,ann\nc,ben\n")
+    with pytest.raises(ManifestError, match="'Ann' would be test, 'ann' would be train, but they"):
+        split_by(path, Cut("speaker", test=("Ann",)), out=tmp_path / "new.csv")
+    made = split_by(path, Cut("speaker", test=("Ann", "ann")), out=tmp_path / "new.csv")
+    assert [clip.split for clip in made.clips] == ["test", "test", "train"]
