@@ -225,6 +225,28 @@ def test_classes_that_differ_only_in_spelling_are_a_warning(rows):
     assert "label: 'joy' (2), 'Joy' (1); level: '0' (1), '0.0' (1)" in report.table()
 
 
+def test_speakers_that_differ_only_in_spelling_are_a_warning(rows):
+    lines = "a,train,joy,S3", "b,train,sad,S4", "c,test,joy,s3", "d,test,sad,S5"
+    report = rows("text,split,label,speaker", *lines)
+    assert found(report) == {
+        "speakers of test that train has too": ("warning", 1),
+        "speakers or dialogues spelt in two ways": ("warning", 1),
+    }
+    assert "speaker 'S3' (1), 's3' (1)" in report.table()
+
+
+def test_words_for_a_missing_value_are_no_class(rows):
+    lines = "a,train,joy,happy", "b,train,sad,NA", "c,train,nan,low", "d,train,None,low"
+    report = rows("text,split,label,look", *lines)
+    assert found(report) == {
+        "missing values of label as words": ("error", 2),
+        "classes that are words for no value": ("warning", 1),
+    }
+    assert "say with --task label=classify that the word is a class: " in report.table()
+    given = found(rows("text,split,label,look", *lines, task="classify"))
+    assert given == {"classes that are words for no value": ("warning", 2)}
+
+
 def test_classes_are_counted_by_split(rows):
     report = rows("text,split,label", "a,train,joy", "b,dev,sad", "c,train,sad", "d,train,sad")
     assert report.classes == (

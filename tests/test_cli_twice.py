@@ -104,7 +104,13 @@ def test_a_run_is_replaced_only_with_overwrite(emo, manifest, tmp_path):
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert "run holds a run; --overwrite replaces it" in err
     assert (tmp_path / "run" / "run.json").read_bytes() == before
+    (tmp_path / "run" / "notes").mkdir()
+    for mine in ("notes/a.txt", "paper.csv", "predictions-mine.csv"):
+        (tmp_path / "run" / mine).write_text("mine")
     assert emo(*words, "--out", "run", "--seeds", 2, "--overwrite")[0] == 0
+    for mine in ("notes/a.txt", "paper.csv", "predictions-mine.csv"):
+        assert (tmp_path / "run" / mine).read_text() == "mine"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".old-")]
     assert (tmp_path / "run" / "run.json").read_bytes() != before
 
 

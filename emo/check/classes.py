@@ -7,7 +7,8 @@ from emo.check.finding import Finding, error, warning
 from emo.errors import plural
 from emo.manifest import Clip
 from emo.manifest.cells import SPLITS
-from emo.manifest.tasks import classes_in, near_classes, odd_cells, task_of_cells
+from emo.manifest.missing import missing_cells, missing_classes
+from emo.manifest.tasks import NONE, classes_in, near_classes, odd_cells, task_of_cells
 
 MOST_CLASSES = 20
 """Most classes of a column other than the target that counts as a column of classes, and most
@@ -29,7 +30,8 @@ def class_findings(clips: Sequence[Clip], target: str, task: str | None = None) 
     """
     cells = {clip.id: clip.targets.get(target) for clip in clips}
     odd, advice = ({}, "") if task else odd_cells(target, cells)
-    task = task or task_of_cells(cells.values())
+    is_given, task = task is not None, task or task_of_cells(cells.values())
+    missing = {} if odd or is_given else missing_cells(task, cells)
     counts = {
         column: found
         for column, found in count_classes(clips, {target: task}).items()
@@ -58,10 +60,25 @@ def class_findings(clips: Sequence[Clip], target: str, task: str | None = None) 
             [f"{clip_id} {cell!r}" for clip_id, cell in odd.items()],
             f"others are numbers; {advice}",
         ),
+        error(
+            f"missing values of {target} as words",
+            [f"{clip_id} {cell!r}" for clip_id, cell in missing.items()],
+            f"leave the cell empty, or say with --task {target}={task} that the word is a class",
+        ),
         error(f"classes of {target} that train lacks", unseen.get(target, [])),
         error(f"train with one class of {target}", single),
         warning("classes of other columns that train lacks", others),
         warning("classes that differ only in spelling", near),
+        warning(
+            "classes that are words for no value",
+            [
+                f"{column}: {words}"
+                for column in counts
+                if not (column == target and missing)
+                and (words := _words(clips, column, task if column == target else None))
+            ],
+            "leave the cell empty where nothing is known",
+        ),
         warning(f"clips without {target}", unlabelled),
     ]
 
@@ -108,6 +125,18 @@ def count_classes(clips: Sequence[Clip], tasks: dict[str, str]) -> ColumnCounts:
                 if name:
                     counts[column][name, clip.split] += 1
     return dict(counts)
+
+
+def _words(clips: Sequence[Clip], column: str, task: str | None) -> str:
+    """Return the classes of a column that are words for a missing value; ``none`` of the target.
+
+    Args:
+        clips: the rows.
+        column: name of the column.
+        task: task of the target; None: the column is not the target.
+    """
+    cells = [clip.targets.get(column) for clip in clips]
+    return missing_classes(task or _task(clips, column), cells, but=() if task else (NONE,))
 
 
 def _task(clips: Sequence[Clip], column: str) -> str:

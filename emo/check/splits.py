@@ -9,6 +9,7 @@ from emo.check.finding import Finding, error, warning
 from emo.check.overlap import same_text
 from emo.errors import plural
 from emo.manifest import COLUMNS, Clip
+from emo.manifest.spelling import alike, plain, quoted
 
 
 def row_findings(clips: Sequence[Clip], target: str, task: str | None = None) -> list[Finding]:
@@ -25,6 +26,7 @@ def row_findings(clips: Sequence[Clip], target: str, task: str | None = None) ->
         *_splits(clips),
         *class_findings(clips, target, task),
         *_shared(clips),
+        *_spellings(clips),
     ]
 
 
@@ -89,11 +91,33 @@ def _shared(clips: Sequence[Clip]) -> list[Finding]:
         finding
         for split in ("val", "test")
         for finding in (
-            _common("speakers", split, clips, lambda clip: (clip.speaker,)),
+            _common(
+                "speakers",
+                split,
+                clips,
+                lambda clip: (plain(clip.speaker or ""),),
+                lambda clip: clip.speaker or "",
+            ),
             _common("files", split, clips, lambda clip: (clip.video, clip.audio)),
             _common("texts", split, clips, lambda clip: (same_text(clip.text),), _quoted),
         )
         if finding
+    ]
+
+
+def _spellings(clips: Sequence[Clip]) -> list[Finding]:
+    """Find speakers and dialogues that differ only in spelling."""
+    found = [
+        f"{column} {', '.join(f'{quoted(name)} ({count})' for name, count in names)}"
+        for column in ("speaker", "dialogue")
+        for names in alike(filter(None, (getattr(clip, column) for clip in clips)))
+    ]
+    return [
+        warning(
+            "speakers or dialogues spelt in two ways",
+            found,
+            "splits that are cut keep them together; dialogues are read as they are spelt",
+        )
     ]
 
 

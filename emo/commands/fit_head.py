@@ -216,7 +216,8 @@ def fit_head(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, Option("--overwrite", help="Replace the run that is in --out.")
+        bool,
+        Option("--overwrite", help="Replace the run in --out; other files there stay."),
     ] = False,
     resume: Annotated[
         bool, Option("--resume", help="Go on with what a killed fit left in --out.")

@@ -49,18 +49,20 @@ def folder(
 
     A .wav beside a video of the same name is its audio.
     """
-    from emo.manifest.folder import posters
+    from emo.manifest.folder import left_out, posters
     from emo.manifest.make import from_folder
 
     manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
     print(fit_lines(f"{plural(len(manifest.clips), 'clip')} -> {out}"))
-    if left_out := len(posters(media)):
+    if count := len(posters(media)):
         print(
             fit_lines(
-                f"left out: {plural(left_out, 'picture')} beside a video of the same name "
+                f"left out: {plural(count, 'picture')} beside a video of the same name "
                 "(its posters)"
             )
         )
+    if others := left_out(media):
+        print(fit_lines(f"left out: {others}"))
     if manifest.root != Path(os.path.abspath(out.parent)):
         print(
             fit_lines(

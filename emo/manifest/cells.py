@@ -121,11 +121,12 @@ def channel(word: str) -> str:
 
 
 def track(word: str) -> str:
-    """Parse an audio track: ``1`` and ``1.0`` -> ``1``, ``ENG`` -> ``eng``.
+    """Parse an audio track: ``1`` and ``1.0`` -> ``1``, ``ENG`` -> ``eng``; blanks do not count.
 
     Raises:
         ValueError: neither a whole number from 0 nor a language.
     """
+    word = word.strip()
     if re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", word):
         return word.lower()
     return str(_whole(word, "audio_track", "a number from 0 or a language such as eng"))

@@ -69,8 +69,8 @@ class Manifest:
     """SHA-256 of the file's bytes."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The renamed columns that the file was read with: our name -> the file's name."""
-    decimal_commas: frozenset[str] = frozenset()
-    """Columns whose numbers are written with decimal commas in the file, and were read so."""
+    number_notes: Mapping[str, str] = field(default_factory=dict)
+    """Column whose numbers are written in another way in the file -> a text for the user."""
 
     def media_path(self, relative: str) -> Path:
         """Return the absolute path of a clip's ``video`` or ``audio``.
@@ -169,7 +169,7 @@ def parse_rows(
             origins.append(rows.origins[number])
     problems += _duplicates(clips, origins)
     return Manifest(
-        path, Path(folder), tuple(clips), rows.sha256, decimal_commas=rows.decimal_commas
+        path, Path(folder), tuple(clips), rows.sha256, number_notes=rows.number_notes
     ), problems
 
 

@@ -1,6 +1,7 @@
 """List the media files below a folder as a table of clips."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -8,17 +9,29 @@ from emo.errors import ManifestError
 from emo.manifest.rows import TextTable
 
 VIDEO = (
-    ".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts",
-    ".ogv", ".ts", ".webm", ".wmv",
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts",
+    ".m2v", ".m4v", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf",
+    ".nut", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".wtv",
 )  # fmt: skip
 """Extensions of files with pictures (and often sound)."""
 AUDIO = (
-    ".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".m4b", ".mka",
-    ".mp3", ".oga", ".ogg", ".opus", ".sph", ".w64", ".wav", ".wma", ".wv",
+    ".3ga", ".aac", ".ac3", ".adts", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".awb",
+    ".caf", ".dts", ".eac3", ".flac", ".m4a", ".m4b", ".m4r", ".mka", ".mp2", ".mp3", ".mpga",
+    ".oga", ".ogg", ".opus", ".ra", ".sph", ".spx", ".tta", ".voc", ".w64", ".wav", ".weba",
+    ".wma", ".wv",
 )  # fmt: skip
 """Extensions of files with sound alone."""
-STILL = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-"""Extensions of still pictures, which stand in the column ``video``."""
+STILL = (
+    ".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+"""Extensions of still pictures and of animations without sound, in the column ``video``."""
+UNREAD_MEDIA = (
+    ".arw", ".braw", ".cr2", ".dff", ".dng", ".dsf", ".gxf", ".heic", ".heif", ".jp2", ".jxl",
+    ".mid", ".midi", ".mjpeg", ".mjpg", ".mod", ".nef", ".pcm", ".pgm", ".ppm", ".psd", ".r3d",
+    ".raw", ".svg", ".swf", ".tga", ".tod",
+)  # fmt: skip
+"""Extensions of media that are not looked for; they can be converted."""
+_SHOWN_EXTENSIONS = 8
 
 
 def folder_rows(folder: Path) -> TextTable:
@@ -41,11 +54,15 @@ def folder_rows(folder: Path) -> TextTable:
         for file in files
         if _kind(file) == ".wav" and os.path.splitext(file)[0] in stems
     }
-    left_out = {*own_audio.values(), *_posters(files)}
-    clips = [file for file in files if file not in left_out]
+    dropped = {*own_audio.values(), *_posters(files)}
+    clips = [file for file in files if file not in dropped]
     if not clips:
-        known = " ".join(VIDEO + AUDIO + STILL)
-        raise ManifestError(f"{folder}: no media; expected files such as {known}")
+        others = left_out(folder)
+        raise ManifestError(
+            f"{folder}: no media; expected files such as .mp4 .mkv .avi .mov .wav .mp3 .flac .jpg "
+            f".png ({len(VIDEO + AUDIO + STILL)} kinds are known)"
+            + (f"; found {others}" if others else "")
+        )
     table: dict[str, list[str]] = {"video": [], "audio": [], "folder": []}
     for file in clips:
         stem, kind = os.path.splitext(file)
@@ -93,6 +110,26 @@ def walk_folders(
 def posters(folder: Path) -> list[str]:
     """Return the still pictures below a folder that have a video of the same stem beside them."""
     return _posters(sorted(_files(folder)))
+
+
+def left_out(folder: Path) -> str:
+    """Return a text with the number of files by extension that are no clips; "" if there are none.
+
+    Media that cannot be read come first. Hidden files are not counted.
+    """
+    names = (name for _, names in walk_folders(folder) for name in names)
+    kinds = (_kind(name) for name in names if not name.startswith("."))
+    counts = Counter(kind for kind in kinds if kind not in VIDEO + AUDIO + STILL)
+    media = {kind: counts.pop(kind) for kind in [*counts] if kind in UNREAD_MEDIA}
+    found = {"media of kinds to convert first": Counter(media), "other files": counts}
+    return "; ".join(f"{what}: {_by_extension(of)}" for what, of in found.items() if of)
+
+
+def _by_extension(counts: Counter[str]) -> str:
+    """Return counts by extension as text, the largest first."""
+    dots = ", …" if len(counts) > _SHOWN_EXTENSIONS else ""
+    shown = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:_SHOWN_EXTENSIONS]
+    return ", ".join(f"{count:,} {kind or 'without extension'}" for kind, count in shown) + dots
 
 
 def _posters(files: Sequence[str]) -> list[str]:

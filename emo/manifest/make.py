@@ -12,6 +12,7 @@ from emo.manifest import cells
 from emo.manifest.clips import COLUMNS, Manifest, parse_rows, read_manifest
 from emo.manifest.folder import folder_rows
 from emo.manifest.rows import TextTable, read_rows, rename
+from emo.manifest.spelling import alike, quoted
 from emo.manifest.write import write_rows
 
 MEDIA = ("video", "audio")
@@ -245,4 +246,12 @@ def _cut(rows: TextTable, cut: Cut) -> list[str]:
         raise ManifestError(f"{option}: name at least one --val or --test; the rest is train")
     if set(values) <= {*cut.val, *cut.test}:
         raise ManifestError(f"{option}: nothing is left for train; name fewer --val and --test")
-    return ["val" if v in cut.val else "test" if v in cut.test else "train" for v in values]
+    splits = {v: "val" if v in cut.val else "test" if v in cut.test else "train" for v in values}
+    for names in alike(values):
+        if len({splits[name] for name, _ in names}) > 1:
+            shown = ", ".join(f"{quoted(name)} would be {splits[name]}" for name, _ in names)
+            raise ManifestError(
+                f"{option}: {shown}, but they differ only in spelling; name each of them in one "
+                "option, or write them in one way"
+            )
+    return [splits[value] for value in values]

@@ -7,13 +7,14 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from emo import plugins
 from emo.errors import ManifestError
-from emo.manifest.text import decimal_points, likely_encoding, utf_16
+from emo.manifest.numerals import read_numerals
+from emo.manifest.text import likely_encoding, wide_unicode
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Extensions of tables that can be read and written."""
@@ -30,8 +31,8 @@ class TextTable:
     as in a spreadsheet."""
     sha256: str = ""
     """SHA-256 of the file's bytes."""
-    decimal_commas: frozenset[str] = frozenset()
-    """Names of the columns whose numbers have decimal commas in the file; cells have points."""
+    number_notes: Mapping[str, str] = field(default_factory=dict)
+    """Column whose numbers are written in another way in the file -> a text for the user."""
 
 
 def read_rows(path: Path) -> TextTable:
@@ -52,15 +53,26 @@ def read_rows(path: Path) -> TextTable:
         )
     kind = extension(path)
     data = path.read_bytes()
-    commas: frozenset[str] = frozenset()
+    semicolons = False
     if kind == ".parquet":
         columns, origins = _parquet(data, path)
     elif kind in (".jsonl", ".ndjson"):
         columns, origins = _json_lines(_decode(data, path), path)
     else:
         is_tsv = kind == ".tsv"
-        columns, origins, commas = _delimited(_decode(data, path), path, is_tsv=is_tsv)
-    return TextTable(columns, origins, hashlib.sha256(data).hexdigest(), commas)
+        columns, origins, semicolons = _delimited(_decode(data, path), path, is_tsv=is_tsv)
+    table = TextTable(columns, origins, hashlib.sha256(data).hexdigest())
+    return _with_numbers(table, has_decimal_commas=semicolons)
+
+
+def _with_numbers(table: TextTable, *, has_decimal_commas: bool) -> TextTable:
+    """Return a table whose columns of numbers are written as Python does."""
+    columns, notes = {}, {}
+    for name, column in table.columns.items():
+        columns[name], note = read_numerals(name, column, has_decimal_commas=has_decimal_commas)
+        if note:
+            notes[name] = note
+    return replace(table, columns=columns, number_notes=notes)
 
 
 def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable:
@@ -86,8 +98,8 @@ def rename(rows: TextTable, columns: Mapping[str, str], path: Path) -> TextTable
             )
     renamed.update({ours: rows.columns[theirs] for ours, theirs in columns.items()})
     new = {theirs: ours for ours, theirs in columns.items()}
-    commas = frozenset(new.get(name, name) for name in rows.decimal_commas)
-    return TextTable(renamed, rows.origins, rows.sha256, commas)
+    notes = {new.get(name, name): note for name, note in rows.number_notes.items()}
+    return TextTable(renamed, rows.origins, rows.sha256, notes)
 
 
 def extension(path: Path) -> str:
@@ -123,17 +135,19 @@ def parse_json(text: str) -> Any:
 
 def _decode(data: bytes, path: Path) -> str:
     """Decode UTF-8; raise ManifestError with the line of the first wrong byte."""
-    kind = utf_16(data)
-    if kind is not None:
-        raise ManifestError(f"{path}: this is UTF-16; save it as UTF-8 ({_iconv(kind, path)})")
+    wide = wide_unicode(data)
+    if wide is not None:
+        name, kind = wide
+        raise ManifestError(f"{path}: this is {name}; save it as UTF-8 ({_iconv(kind, path)})")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"{path}: expected UTF-8, found byte 0x{data[error.start]:02x} in line {line}"
         name, kind = likely_encoding(data)
+        check = ", and see whether the letters with accents are right" if "such as" in name else ""
         raise ManifestError(
-            f"{found}; save it as UTF-8 (from {name}: {_iconv(kind, path)})"
+            f"{found}; save it as UTF-8 (from {name}: {_iconv(kind, path)}{check})"
         ) from error
 
 
@@ -144,11 +158,11 @@ def _iconv(kind: str, path: Path) -> str:
 
 def _delimited(
     text: str, path: Path, *, is_tsv: bool
-) -> tuple[dict[str, list[str]], list[str], frozenset[str]]:
+) -> tuple[dict[str, list[str]], list[str], bool]:
     """Parse CSV or TSV.
 
     Returns:
-        Column -> cells, the position of each row, and the columns that had decimal commas.
+        Column -> cells, the position of each row, and whether semicolons separate the cells.
     """
     stated = re.match(r'"?sep=([^\r\n"])"?(\r\n|\n|\r|$)', text)  # Excel's first line
     body = text[stated.end() :] if stated else text
@@ -178,11 +192,7 @@ def _delimited(
     cells = list(zip(*lines[1:], strict=True)) or [()] * len(header)
     named = zip(header, cells, strict=True)
     columns = {name: list(column) for name, column in named if name}
-    if delimiter != ";":
-        return columns, origins[1:], frozenset()
-    pointed = {name: decimal_points(name, column) for name, column in columns.items()}
-    changed = frozenset(name for name, column in columns.items() if pointed[name] != column)
-    return pointed, origins[1:], changed
+    return columns, origins[1:], delimiter == ";"
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:

@@ -1,10 +1,12 @@
 """Tell the task of a target column from its cells, and find cells that do not fit it."""
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Literal
+
+from emo.manifest.numerals import MISSING_WORDS, MOSTLY, writing_of
+from emo.manifest.spelling import SHOWN, alike, quoted
 
 CellTask = Literal["classify", "multilabel", "regress"]
 """A task that cells can suggest."""
@@ -16,13 +18,10 @@ NEUTRAL = "neutral"
 """Emotion whose pairs are ignored, in a pair target."""
 YES = "yes"
 """Class of the pairs of cells that name no emotion, in a pair target; ``NONE``: no pair."""
-MOSTLY = 0.8
-"""Share of the filled cells from which a column counts as a column of numbers."""
-MISSING_WORDS = frozenset({"nan", "na", "n/a", "<na>", "none", "null", "nil", "-", "?"})
-"""Lower-case words that programs write where a number is unknown."""
-_COMMA = re.compile(r"[+-]?\d*,\d+")  # a number with a decimal comma
-_POINT_ZERO = re.compile(r"([+-]?\d+)\.0*")
-_SHOWN = 5  # cells, or groups of classes, in one line
+_ODD_KINDS = {
+    "comma": "with a decimal comma", "percent": "with a percent sign",
+    "grouped": "with separated thousands",
+}  # fmt: skip
 
 
 def task_of_cells(cells: Iterable[str | None]) -> CellTask:
@@ -39,37 +38,40 @@ def task_of_cells(cells: Iterable[str | None]) -> CellTask:
     return "multilabel" if any(SEPARATOR in cell for cell in known) else "classify"
 
 
-def number_fault(name: str, cells: Mapping[str, str | None]) -> str:
+def number_fault(name: str, cells: Mapping[str, str | None], *, remedy: str = "") -> str:
     """Return one line on a column that is mostly numbers but has other cells; "" if it is in order.
 
     Args:
         name: name of the column.
         cells: id of each clip and its cell; empty or None where unlabelled.
+        remedy: options that say what the column is; "": ``--task``.
     """
-    others, advice = odd_cells(name, cells)
+    others, advice = odd_cells(name, cells, remedy=remedy)
     if not others:
         return ""
     filled = sum(bool(cell) for cell in cells.values())
     count = "1 cell is" if len(others) == 1 else f"{len(others)} cells are"
-    kind = "not a number"
-    if all(_COMMA.fullmatch(cell) for cell in others.values()):
-        kind = "with a decimal comma"
+    kinds = {writing_of(cell) for cell in others.values()}
+    kind = _ODD_KINDS.get(kinds.pop(), "not a number") if len(kinds) == 1 else "not a number"
     return (
-        f"{name} is a column of numbers, but {count} {kind} of {filled} filled: {_some(others)}. "
+        f"{name} is a column of numbers, but {count} {kind} of {filled} filled: {some(others)}. "
         f"Please {advice}."
     )
 
 
-def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str], str]:
+def odd_cells(
+    name: str, cells: Mapping[str, str | None], *, remedy: str = ""
+) -> tuple[dict[str, str], str]:
     """Return the cells that are no number in a column that is mostly numbers, and what to do.
 
-    Numbers with a decimal comma count as numbers that are written wrongly. Words for a missing
-    number, such as ``nan``, count neither for nor against. A column with a ``|`` has several
-    labels.
+    Numbers in another writing (0,6 or 60%) count as numbers that are written wrongly. Words for a
+    missing number, such as ``nan``, count neither for nor against. A column with a ``|`` has
+    several labels.
 
     Args:
         name: name of the column.
         cells: id of each clip and its cell; empty or None where unlabelled.
+        remedy: options that say what the column is; "": ``--task``.
 
     Returns:
         Id and cell of each clip at fault, empty if the column is in order; and advice in words.
@@ -79,39 +81,47 @@ def odd_cells(name: str, cells: Mapping[str, str | None]) -> tuple[dict[str, str
         return {}, ""
     kinds = {clip_id: _kind(cell) for clip_id, cell in known.items()}
     counts = Counter(kinds.values())
-    written = counts["number"] + counts["comma"]
+    written = counts.total() - counts["missing"] - counts["word"]
     if not written or written < MOSTLY * (len(known) - counts["missing"]):
         return {}, ""
     advice = [
         "write decimal commas as points (0.6 for 0,6)" if counts["comma"] else "",
+        "write numbers without separated thousands (1234.5)" if counts["grouped"] else "",
+        "write - for minus" if counts["minus"] else "",
+        "write percentages as numbers (60 for 60%)" if counts["percent"] else "",
         "leave the cell empty where there is no number" if counts["missing"] else "",
         "correct the other cells" if counts["word"] else "",
-        f"or say what the column is with --task {name}=classify or --task {name}=regress",
+        "or say what the column is with "
+        + (remedy or f"--task {name}=classify or --task {name}=regress"),
     ]
     others = {clip_id: known[clip_id] for clip_id, kind in kinds.items() if kind != "number"}
     return others, ", ".join(filter(None, advice))
 
 
 def _kind(cell: str) -> str:
-    """Return what a filled cell is: ``number``, ``missing``, ``comma`` or ``word``."""
+    """Return what a filled cell is: ``missing``, ``word``, or how it writes a number."""
     if math.isfinite(number_in(cell)):
         return "number"
     if cell.lower() in MISSING_WORDS:
         return "missing"
-    return "comma" if _COMMA.fullmatch(cell) else "word"
+    writing = writing_of(cell)
+    return "word" if writing in ("", "number") else writing  # Python reads "inf" as a number
 
 
 def number_advice(cell: str) -> str:
     """Return what to do about a cell that is no finite number."""
     if cell.strip().lower() in MISSING_WORDS:
         return "leave the cell empty where there is no number"
-    if _COMMA.fullmatch(cell.strip()):
+    writing = writing_of(cell.strip())
+    if writing == "comma":
         return f"write {cell.strip().replace(',', '.')}, with a point"
+    if writing == "percent":
+        return "write the number without the sign %"
     return "--task classify takes words" if math.isnan(number_in(cell)) else "write a finite one"
 
 
 def near_classes(task: str, cells: Iterable[str | None]) -> list[str]:
-    """Return a text for each set of classes that differ only in case, blanks or ``.0``.
+    """Return a text for each set of classes that differ only in spelling.
 
     >>> near_classes("classify", ["Joy", "joy", "joy", "sad"])
     ["'joy' (2), 'Joy' (1)"]
@@ -122,26 +132,21 @@ def near_classes(task: str, cells: Iterable[str | None]) -> list[str]:
     """
     if task not in ("classify", "multilabel"):
         return []
-    counts = Counter(name for cell in cells if cell for name in classes_in(task, cell))
-    alike: dict[str, list[str]] = {}
-    for name, _ in counts.most_common():
-        alike.setdefault(_plain(name), []).append(name)
     return [
-        ", ".join(f"{name!r} ({counts[name]})" for name in names)
-        for names in alike.values()
-        if len(names) > 1
+        ", ".join(f"{quoted(name)} ({count})" for name, count in names)
+        for names in alike(name for cell in cells if cell for name in classes_in(task, cell))
     ]
 
 
 def near_classes_note(name: str, task: str, cells: Iterable[str | None]) -> str:
-    """Return a line on classes that differ only in case, blanks or ``.0``; "" if there are none."""
+    """Return a line on classes that differ only in spelling; "" if there are none."""
     found = near_classes(task, cells)
     if not found:
         return ""
-    dots = "; …" if len(found) > _SHOWN else ""
+    dots = "; …" if len(found) > SHOWN else ""
     return (
-        f"warning: classes of {name} differ only in case, blanks or .0, and count as different "
-        f"classes: {'; '.join(found[:_SHOWN])}{dots}"
+        f"warning: classes of {name} differ only in spelling (case, blanks, Unicode form, zeros), "
+        f"and count as different classes: {'; '.join(found[:SHOWN])}{dots}"
     )
 
 
@@ -167,17 +172,10 @@ def number_in(cell: str) -> float:
         return math.nan
 
 
-def _plain(name: str) -> str:
-    """Return the form in which classes are compared: no case, no blanks, no ``.0``."""
-    plain = "".join(name.split()).casefold()
-    number = _POINT_ZERO.fullmatch(plain)
-    return number[1] if number else plain
-
-
-def _some(cells: Mapping[str, str]) -> str:
+def some(cells: Mapping[str, str]) -> str:
     """Return the first cells with the ids of their clips, one of each spelling first."""
     firsts = dict(reversed([(cell, clip_id) for clip_id, cell in cells.items()]))
     order = dict.fromkeys([*list(firsts.values())[::-1], *cells])
-    shown = list(order)[:_SHOWN]
-    dots = ", …" if len(cells) > _SHOWN else ""
+    shown = list(order)[:SHOWN]
+    dots = ", …" if len(cells) > SHOWN else ""
     return ", ".join(f"{clip_id} {cells[clip_id]!r}" for clip_id in shown) + dots

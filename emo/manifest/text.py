@@ -1,55 +1,42 @@
-"""Tell the encoding of a table's bytes, and read numbers that are written with a comma."""
+"""Tell the encoding of a table's bytes."""
 
 import re
-from collections.abc import Sequence
 
-_COMMA = re.compile(r"[+-]?\d+,\d+")
-_WHOLE = re.compile(r"[+-]?\d+")
-_WORDS = ("id", "text", "video", "audio", "speaker", "dialogue")
-"""Columns that never hold numbers, whatever their cells look like."""
+_ZEROS = {
+    frozenset({1, 3}): ("UTF-16", "utf-16le"),
+    frozenset({0, 2}): ("UTF-16", "utf-16be"),
+    frozenset({1, 2, 3}): ("UTF-32", "utf-32le"),
+    frozenset({0, 1, 2}): ("UTF-32", "utf-32be"),
+}
+"""Places of the zero bytes within four bytes of plain letters -> name and iconv's name."""
+_WINDOWS_LETTERS = bytes(range(0xC0, 0x100))
+_MAC_LETTERS = bytes(range(0x80, 0xA0))
 
 
-def decimal_points(name: str, cells: Sequence[str]) -> list[str]:
-    """Return the cells of a column with decimal points, if it holds numbers with decimal commas.
+def wide_unicode(data: bytes) -> tuple[str, str] | None:
+    """Return the name of UTF-16 or UTF-32 for people, and iconv's, if the bytes are that.
 
-    Spreadsheets of many countries write 1,5 and separate cells by semicolons. Columns of words,
-    and of the turns that cause an emotion (``1,3``), stay as they are.
-
-    >>> decimal_points("label", ["0,8", "-1", ""]), decimal_points("text", ["1,5"])
-    (['0.8', '-1', ''], ['1,5'])
-
-    Args:
-        name: name of the column.
-        cells: cells of a table whose separator is the semicolon.
+    They begin with a byte order mark, or the first line has a zero byte in every second place, or
+    in three of four.
     """
-    found = [cell.strip() for cell in cells]
-    has_commas = any(map(_COMMA.fullmatch, found))
-    is_number = all(not c or _COMMA.fullmatch(c) or _WHOLE.fullmatch(c) for c in found)
-    is_left = name.lower() in _WORDS or "cause" in name.lower()
-    if is_left or not has_commas or not is_number:
-        return list(cells)
-    return [cell.replace(",", ".") for cell in found]
-
-
-def utf_16(data: bytes) -> str | None:
-    """Return iconv's name of UTF-16 if the bytes are that; None: they are not.
-
-    They begin with a byte order mark, or every second byte of the first line is 0.
-    """
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return "UTF-32", "utf-32"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
+        return "UTF-16", "utf-16"
     start = data[:200]
-    zeros = [k % 2 for k, byte in enumerate(start) if byte == 0]
-    if len(zeros) * 3 < len(start) or len(set(zeros)) != 1:
+    zeros = [k % 4 for k, byte in enumerate(start) if byte == 0]
+    if len(zeros) * 3 < len(start):
         return None
-    return "utf-16le" if zeros[0] else "utf-16be"
+    positions = frozenset(zeros)
+    return _ZEROS.get(positions)
 
 
 def likely_encoding(data: bytes) -> tuple[str, str]:
     """Return the likely encoding of a text that is not UTF-8: its name for people, and iconv's.
 
     Characters of Chinese, Japanese and Korean encodings are pairs of bytes above 127; letters with
-    accents of Windows-1252 mostly stand alone.
+    accents of one-byte encodings mostly stand alone: above 191 in Windows-1252, from 128 to 159 in
+    Mac Roman. Where the bytes allow both, the name says so.
     """
     pairs = re.findall(rb"[\x81-\x9f\xe0-\xef][\x40-\x7e\x80-\xfc]", data)
     kana = sum(pair[0] in (0x82, 0x83) for pair in pairs)
@@ -70,6 +57,13 @@ def likely_encoding(data: bytes) -> tuple[str, str]:
     longer = sum(len(run) > 1 for run in high)
     if longer * 2 > len(high) and _decodes(data, "big5"):
         return "Big5", "big5"
+    letters = b"".join(high)
+    mac = sum(byte in _MAC_LETTERS for byte in letters)  # curly quotes and the like in Windows-1252
+    windows = sum(byte in _WINDOWS_LETTERS for byte in letters)
+    if mac > windows:
+        return "a one-byte encoding such as Mac Roman or Windows-1252", "macintosh"
+    if mac:
+        return "a one-byte encoding such as Windows-1252 or Mac Roman", "cp1252"
     return "Windows-1252", "cp1252"
 
 

@@ -138,7 +138,7 @@ def find_column(
         return left[0]
     raise ScoreError(
         f"{path}: expected a column {' or '.join(names[:4])}; found "
-        f"{', '.join(rows.columns) or 'none'}. Name it with --column {option}=NAME"
+        f"{listed([*rows.columns]) or 'none'}. Name it with --column {option}=NAME"
     )
 
 

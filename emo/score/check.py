@@ -1,9 +1,11 @@
 """Check that gold labels fit a metric, before anything is computed."""
 
 import math
+from collections.abc import Collection
 
 from emo.errors import ScoreError, listed
-from emo.manifest.tasks import parts
+from emo.manifest.missing import missing_fault
+from emo.manifest.tasks import number_fault, parts
 from emo.score.gold import Gold
 from emo.score.metrics import Metric
 
@@ -37,6 +39,31 @@ def check_gold(gold: Gold, metric: Metric, name: str, classes: tuple[str, ...]) 
                 f"{gold.path}: clip {clip_id!r} is labelled {odd[0]!r}, which is none of --classes "
                 f"{listed(classes)}"
             )
+
+
+def check_labels(gold: Gold, metric: Metric, known: Collection[str] | None) -> None:
+    """Check that gold's classes are classes, where nobody said so: neither a metric nor classes.
+
+    Args:
+        gold: the labels.
+        metric: the metric that the labels suggest.
+        known: classes of the runs that are scored; None: no run is scored.
+
+    Raises:
+        ScoreError: most labels are numbers, or some are words for a missing value such as ``nan``.
+    """
+    if metric.kind not in ("classes", "labels"):
+        return
+    column = gold.column or "label"
+    fault = ""
+    if known is None:
+        remedy = "--metric weighted_f1 or --metric regression"
+        fault = number_fault(column, gold.cells, remedy=remedy)
+    task = "multilabel" if metric.kind == "labels" else "classify"
+    cells = {clip_id: cell for clip_id, cell in gold.cells.items() if cell not in (known or ())}
+    fault = fault or missing_fault(column, task, cells, remedy="--classes or --metric")
+    if fault:
+        raise ScoreError(f"{gold.path}: {fault}")
 
 
 def _check_number(cell: str, where: str) -> None:

@@ -32,6 +32,16 @@ def usual_metric(paths: Sequence[Path], gold: Gold, target: str | None) -> str:
     return _METRIC_OF_TASK.get(task, gold.metric)
 
 
+def classes_of_runs(paths: Sequence[Path], target: str | None) -> set[str] | None:
+    """Return the classes of all runs among the paths; None: no run is among them."""
+    runs = [path for path in paths if is_run(path)]
+    found: set[str] = set()
+    for path in runs:
+        with contextlib.suppress(EmoError, OSError, ValueError, KeyError, TypeError):
+            found.update(task_and_classes(path, target)[1])
+    return found if runs else None
+
+
 def metric_for(path: Path | None, gold: Gold, metric: Metric, target: str | None) -> Metric:
     """Return the metric, in its form for several labels if a file or run predicts several."""
     task = task_and_classes(path, target)[0] if path and is_run(path) else ""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emo.errors import ScoreError
+from emo.errors import ScoreError, listed
 from emo.manifest import COLUMNS
 from emo.manifest.rows import TextTable
 from emo.score.answers import GOLD_ONLY, GOLDS, IDS, is_number
@@ -139,6 +139,6 @@ def _are_numbers(rows: TextTable, name: str) -> bool:
 def _error(path: Path, rows: TextTable, what: str) -> ScoreError:
     """Return the error for a table without a column of predictions."""
     return ScoreError(
-        f"{path}: {what}; found {', '.join(rows.columns) or 'none'}. Name it with "
+        f"{path}: {what}; found {listed([*rows.columns]) or 'none'}. Name it with "
         "--column prediction=NAME"
     )

@@ -16,8 +16,8 @@ from emo.score.answers import (
     find_column,
     read_table,
 )
-from emo.score.check import check_gold
-from emo.score.choose import allowed_classes, metric_for, usual_metric
+from emo.score.check import check_gold, check_labels
+from emo.score.choose import allowed_classes, classes_of_runs, metric_for, usual_metric
 from emo.score.columns import ColumnsRead, prediction_column
 from emo.score.conversations import score_conversations
 from emo.score.gold import Gold, read_gold
@@ -72,6 +72,8 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
         raise next(each for each in golds.values() if isinstance(each, EmoError))
     name = options.metric or usual_metric(paths, gold, options.target)
     metric = find_metric(name)
+    if options.metric is None and not options.classes:
+        check_labels(gold, metric, classes_of_runs(paths, options.target))
     if is_one:
         metric = metric_for(path, gold, metric, options.target)
         check_gold(gold, metric, name, options.classes)

@@ -7,7 +7,7 @@ import pytest
 
 from emo.errors import ManifestError
 from emo.manifest import read_manifest
-from emo.manifest.folder import folder_rows
+from emo.manifest.folder import AUDIO, STILL, VIDEO, folder_rows, left_out
 from emo.manifest.make import Cut, from_folder, join_tables, split_by
 
 MELD = {
@@ -43,33 +43,31 @@ def test_a_folder_gives_one_clip_for_each_media_file(media):
     assert manifest == read_manifest(media.parent / "m.csv")
 
 
-def test_every_kind_of_sound_file_is_a_clip(tmp_path):
-    kinds = [
-        "aac",
-        "aif",
-        "aifc",
-        "aiff",
-        "amr",
-        "au",
-        "caf",
-        "flac",
-        "m4a",
-        "m4b",
-        "mka",
-        "mp3",
-        "oga",
-        "ogg",
-        "opus",
-        "sph",
-        "w64",
-        "wav",
-        "wma",
-        "wv",
-    ]
-    for kind in kinds:
-        (tmp_path / f"{kind}.{kind}").touch()
+@pytest.mark.parametrize(
+    ("column", "kinds"),
+    [
+        ("audio", AUDIO), ("video", VIDEO), ("video", STILL),
+        ("audio", (".ac3", ".mp2", ".dts", ".tta", ".spx", ".ra", ".3ga", ".mpga", ".m4r")),
+        ("video", (".vob", ".3g2", ".mxf", ".dv", ".f4v", ".jfif", ".avif", ".gif")),
+    ],
+)  # fmt: skip
+def test_every_kind_of_media_file_is_a_clip(tmp_path, column, kinds):
+    for number, kind in enumerate(kinds):
+        (tmp_path / f"{number}{kind}").touch()
     manifest = from_folder(tmp_path, out=tmp_path / "m.csv")
-    assert [clip.audio for clip in manifest.clips] == sorted(f"{kind}.{kind}" for kind in kinds)
+    found = [getattr(clip, column) for clip in manifest.clips]
+    assert sorted(found) == sorted(f"{number}{kind}" for number, kind in enumerate(kinds))
+    assert left_out(tmp_path) == "other files: 1 .csv"
+
+
+def test_files_that_are_left_out_are_counted_by_extension(emo, media):
+    for name in ("joy/x.HEIC", "joy/y.heic", "joy/z.mid", "README", "b.txt"):
+        (media / name).touch()
+    _, out, _ = emo("manifest", "folder", media, "--out", media.parent / "m.csv")
+    assert " ".join(out.split()).endswith(
+        "left out: media of kinds to convert first: 2 .heic, 1 .mid; other files: 2 .txt, "
+        "1 without extension"
+    )
 
 
 def test_media_elsewhere_are_relative_to_their_folder(media, tmp_path):
@@ -90,7 +88,7 @@ def test_a_folder_can_be_cut_by_its_sub_folders(media):
 
 
 def test_a_folder_without_media_is_an_error(tmp_path):
-    with pytest.raises(ManifestError, match=r"no media; expected files such as .3gp"):
+    with pytest.raises(ManifestError, match=r"no media; expected files such as .mp4"):
         from_folder(tmp_path, out=tmp_path / "m.csv")
     with pytest.raises(ManifestError, match="no such folder"):
         from_folder(tmp_path / "none", out=tmp_path / "m.csv")
@@ -242,3 +240,12 @@ def test_thousands_of_sounds_beside_videos_take_no_time(monkeypatch):
 
     seconds(100)
     assert seconds(8000) < 1  # looked for in a list, they took 8 s
+
+
+def test_one_person_spelt_in_two_ways_is_not_cut_in_two(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("text,speaker\na,Ann\nb,ann\nc,ben\n")
+    with pytest.raises(ManifestError, match="'Ann' would be test, 'ann' would be train, but they"):
+        split_by(path, Cut("speaker", test=("Ann",)), out=tmp_path / "new.csv")
+    made = split_by(path, Cut("speaker", test=("Ann", "ann")), out=tmp_path / "new.csv")
+    assert [clip.split for clip in made.clips] == ["test", "test", "train"]

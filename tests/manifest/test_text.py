@@ -7,6 +7,7 @@ import pytest
 from emo.errors import ManifestError
 from emo.manifest import read_manifest
 from emo.manifest.folder import folder_rows
+from emo.manifest.numerals import read_numerals
 from emo.manifest.rows import read_rows
 
 CHINESE = "text,label\n我今天很开心,高兴\n你为什么生气?,生气\n"
@@ -21,6 +22,10 @@ CHINESE = "text,label\n我今天很开心,高兴\n你为什么生气?,生气\n"
      ("text,label\nとてもうれしいです,うれしい\n", "euc_jp", "euc-jp"),
      ("text,label\nça va très bien à Noël,joie\n", "cp1252", "cp1252"),
      ("text,label\nNaïve fée,peur\nGrüße aus Köln,Ärger\n", "latin-1", "cp1252"),
+     ("text,label\nça va très bien à Noël,colère\n", "mac-roman", "macintosh"),
+     ("text,label\nhi,joy\n", "utf-32", "utf-32"), (CHINESE, "utf-32", "utf-32"),
+     ("text,label\nhi,joy\n", "utf-32-le", "utf-32le"),
+     ("text,label\nhi,joy\n", "utf-32-be", "utf-32be"),
      ("text,label\nhi,joy\n", "utf-16", "utf-16"), (CHINESE, "utf-16", "utf-16"),
      ("text,label\nhi,joy\n", "utf-16-le", "utf-16le"),
      ("text,label\nhi,joy\n", "utf-16-be", "utf-16be")],
@@ -29,6 +34,14 @@ def test_the_encoding_that_fits_is_named(tmp_path, text, encoding, named):
     path = tmp_path / "m.csv"
     path.write_bytes(text.encode(encoding))
     with pytest.raises(ManifestError, match=f"save it as UTF-8 .*iconv -f {named} -t utf-8 m.csv"):
+        read_rows(path)
+
+
+@pytest.mark.parametrize("encoding", ["mac-roman", "cp1252"])
+def test_bytes_of_two_encodings_are_said_to_be_so(tmp_path, encoding):
+    path = tmp_path / "m.csv"
+    path.write_bytes("text,label\n“ça va”,colère\n".encode(encoding))
+    with pytest.raises(ManifestError, match=r"one-byte encoding such as .* see whether the "):
         read_rows(path)
 
 
@@ -73,3 +86,34 @@ def test_linked_folders_are_followed_once_and_loops_are_cut(tmp_path):
     rows = folder_rows(media)
     assert rows.columns["audio"] == ["linked/b.wav", "linked/deep/c.wav", "z/a.wav"]
     assert rows.columns["folder"] == ["linked", "linked/deep", "z"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "read", "said"),
+    [
+        (["\u22120.6", "0.6", "\u20131"], ["-0.6", "0.6", "-1"], "'\u22120.6' as -0.6"),
+        (["1.234,5", "0,5", "1.000"], ["1234.5", "0.5", "1000"], "'1.234,5' as 1234.5"),
+        (["1,234.5", "0.5", "1,000"], ["1234.5", "0.5", "1000"], "'1,234.5' as 1234.5"),
+        (["1,234,567", "2,000", "3"], ["1234567", "2000", "3"], "separated thousands"),
+        (["1\u202f234,5", "1’234", "2"], ["1234.5", "1234", "2"], "separated thousands"),
+        (["\u22120.6", "nan", "0.6"], ["-0.6", "nan", "0.6"], "other minus signs"),
+        (["1.234", "0.5", "2"], None, ""), (["1,234", "2", "3"], None, ""),
+        (["1.234,5", "0.5", "2"], None, ""), (["1.234,5", "1,234.5", "2"], None, ""),
+        (["60%", "10%", "5%"], None, ""), (["joy", "\u22121", "sad"], None, ""),
+        (["1_000", "2"], None, ""), ([], None, ""),
+    ],
+)  # fmt: skip
+def test_numbers_in_another_writing_are_read_where_they_have_one_meaning(cells, read, said):
+    found, note = read_numerals("label", cells, has_decimal_commas=False)
+    assert found == (read or cells)
+    assert said in note
+    assert bool(note) == (read is not None)
+    assert read_numerals("text", cells, has_decimal_commas=False) == (cells, "")
+
+
+def test_a_semicolon_table_has_decimal_commas_and_a_word_for_nothing(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("text;label\na;0,5\nb;1.234,5\nc;−2\nd;nan\n")
+    rows = read_rows(path)
+    assert rows.columns["label"] == ["0.5", "1234.5", "-2", "nan"]
+    assert rows.number_notes["label"].count("were read") == 3

@@ -141,3 +141,26 @@ def test_numbers_of_utterances_may_be_text(emo, tmp_path):
     code, out, err = emo("score", "p.json", "--gold", "gold.json", "--json")
     assert code == 0, err
     assert json.loads(out)["results"][0]["scores"]["w_f1"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (("joy", "nan", "sad"), "label: 1 cell holds a word for a missing value: b 'nan'"),
+        (("60%", "10%", "5%"), "3 cells are with a percent sign"),
+        (("1", "0", "NA"), "1 cell is not a number of 3 filled: c 'NA'"),
+    ],
+)
+def test_words_for_a_missing_label_are_refused_unless_the_metric_is_given(
+    emo, tmp_path, cells, said
+):
+    rows = list(zip("abc", cells, strict=True))
+    gold = write(tmp_path / "gold.csv", "id,label", *rows)
+    file = write(tmp_path / "p.csv", "id,prediction", *rows)
+    code, _, err = emo("score", file, "--gold", gold)
+    assert code == 1
+    assert said in err
+    assert "--metric" in err
+    assert emo("score", file, "--gold", gold, "--metric", "weighted_f1")[0] == 0
+    run = make_run(tmp_path / "run", "label", *rows, task="classify", classes=sorted(set(cells)))
+    assert emo("score", run, "--gold", gold)[0] == 0

@@ -13,6 +13,7 @@ from av.stream import Disposition
 
 from emo.errors import MediaError
 from emo.extract.decode.budget import MOST_PIXELS, check_pixels
+from emo.extract.decode.tiles import refuse_tiles
 
 # Playlists (hls, dash, concat, image2) are left out: they make FFmpeg open other files and network
 # addresses, chosen by the author of the clip.
@@ -51,6 +52,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise MediaError(_why_not_opened(path, error)) from error
     with container:
+        refuse_tiles(path)
         _limit_pictures(path, container)
         if "mov" in container.format.name and _has_cut_index(mp4_boxes(path)):
             raise MediaError(f"{path.name}: the file is cut: its index (moov) is incomplete")

@@ -6,7 +6,7 @@ Pickles are read with ``weights_only=True``, so that they cannot run code.
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from emo.errors import WeightsError
 from emo.extract.models.formats import ADVICE, foreign_format
 from emo.extract.models.nested import table_of
+
+_WRAPPERS = frozenset({"module", "model", "_orig_mod", "net", "network", "backbone"})
+"""Parts of prefixes that training loops put before a network's names."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -101,6 +104,9 @@ def fill(
 ) -> None:
     """Load tensors into a module as float32; tensors of names that it lacks are ignored.
 
+    Names may have the prefix of a wrapper: ``module.`` of DistributedDataParallel, ``model.`` of
+    Lightning, ``_orig_mod.`` of ``torch.compile``.
+
     Args:
         module: the network; every parameter and persistent buffer needs a tensor.
         tensors: tensors by the module's own names.
@@ -111,6 +117,7 @@ def fill(
         WeightsError: a tensor is missing or has another shape.
     """
     wanted = module.state_dict()
+    tensors = _unwrapped(tensors, [name for name in wanted if not may_lack(name)], where)
     missing = [name for name in wanted if name not in tensors and not may_lack(name)]
     if missing:
         dots = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -130,6 +137,39 @@ def fill(
         if name in tensors
     }
     module.load_state_dict(known, strict=False)
+
+
+def _unwrapped(
+    tensors: Mapping[str, Tensor], wanted: Sequence[str], where: str
+) -> Mapping[str, Tensor]:
+    """Return the tensors without a wrapper's prefix, if all wanted names have the same.
+
+    Raises:
+        WeightsError: the wanted names occur under several prefixes.
+    """
+    lacking = next((name for name in wanted if name not in tensors), None)
+    if lacking is None:
+        return tensors
+    prefixes = {
+        name.removesuffix(lacking)
+        for name in tensors
+        if name.endswith(f".{lacking}")
+        and all(name.removesuffix(lacking) + each in tensors for each in wanted)
+    }
+    if len(prefixes) > 1:
+        raise WeightsError(
+            f"{where}: the network's tensors are there under several prefixes: "
+            f"{', '.join(sorted(prefixes))}; save those of one in a file of their own"
+        )
+    prefix = next(iter(prefixes), "")
+    if not prefix:
+        return tensors
+    if not set(prefix.split(".")[:-1]) <= _WRAPPERS:
+        raise WeightsError(
+            f"{where}: the names of the network's tensors begin with {prefix!r}; if these are the "
+            "right weights, save them without it"
+        )
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
 def read_config(path: Path) -> dict[str, Any]:

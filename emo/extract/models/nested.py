@@ -1,5 +1,6 @@
 """Find the table of tensors in a checkpoint, whatever it is called and however deep it lies."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from emo.errors import WeightsError
 _USUAL = ("model", "state_dict")
 """Names that are looked under first, one below the other."""
 _SHOWN = 8
+_OTHER_STATE = re.compile(r"optim|sched|scaler|rng_state|^amp$", re.IGNORECASE)
+"""Names under which training loops save what is no network."""
 
 
 def table_of(loaded: object, path: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint by name.
 
     They may be the whole file, or lie under ``model`` or ``state_dict``, or in the only table
-    of tensors that the file has under any other name. Optimizer states are passed over.
+    of tensors that the file has under any other name. States of optimizers and schedulers are
+    passed over.
 
     Args:
         loaded: what the file holds.
@@ -28,6 +32,10 @@ def table_of(loaded: object, path: Path) -> dict[str, Tensor]:
     for key in _USUAL:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             inner = loaded[key]
+            twins = {name: loaded[name] for name in loaded if _is_average_of(key, str(name))}
+            tables = {key: inner} | {k: v for k, v in twins.items() if isinstance(v, Mapping)}
+            if len(tables) > 1 and all(_tensors(table) for table in tables.values()):
+                raise _several(tables, path)
             loaded = inner if _tensors(inner) or any(_tables(inner)) else loaded
     if not isinstance(loaded, Mapping):
         raise WeightsError(f"{path}: expected a table of tensors, found {type(loaded).__name__}")
@@ -36,21 +44,31 @@ def table_of(loaded: object, path: Path) -> dict[str, Tensor]:
     if top and top >= max(len(_weights(table)) for table in tables.values()):
         return _tensors(loaded)
     if len(tables) > 1:
-        shown = ", ".join(
-            f"{name or 'the file itself'} ({len(_weights(table))} tensors)"
-            for name, table in list(tables.items())[:_SHOWN]
-        )
-        first = next(name for name in tables if name)
-        keys = "".join(f"[{key!r}]" for key in first.split("/"))
-        raise WeightsError(
-            f"{path} holds several tables of tensors: {shown}. Save the right one in a file of its "
-            f"own: torch.save(torch.load(FILE, weights_only=True){keys}, NEW)"
-        )
+        raise _several(tables, path)
     found = _tensors(next(iter(tables.values()), loaded))
     if not found:
         names = ", ".join(str(name) for name in list(loaded)[:_SHOWN]) or "nothing"
         raise WeightsError(f"{path} holds no tensors; it holds: {names}")
     return found
+
+
+def _is_average_of(key: str, name: str) -> bool:
+    """Return whether a name is that of the moving averages of the weights under ``key``."""
+    return name in (f"{key}_ema", f"ema_{key}")
+
+
+def _several(tables: Mapping[str, Mapping[object, object]], path: Path) -> WeightsError:
+    """Return the error for a file with several tables of tensors, by name."""
+    shown = ", ".join(
+        f"{name or 'the file itself'} ({len(_weights(table))} tensors)"
+        for name, table in list(tables.items())[:_SHOWN]
+    )
+    first = next(name for name in tables if name)
+    keys = "".join(f"[{key!r}]" for key in first.split("/"))
+    return WeightsError(
+        f"{path} holds several tables of tensors: {shown}. Save the right one in a file of its "
+        f"own: torch.save(torch.load(FILE, weights_only=True){keys}, NEW)"
+    )
 
 
 def _tables(
@@ -62,7 +80,7 @@ def _tables(
     if _tensors(node):
         yield name, node
     for key, value in node.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not _OTHER_STATE.search(str(key)):
             yield from _tables(value, f"{name}/{key}" if name else str(key))
 
 

@@ -16,11 +16,14 @@ from emo.heads.data.groups import (
     choose_groups,
     common_strata,
     groupings,
+    one_name,
     shared,
+    spelt_alike,
     unknown_speakers,
 )
 from emo.heads.data.splits import Splits, assign_splits, check_classes, expect_single_clips
 from emo.manifest import COLUMNS, Clip
+from emo.manifest.spelling import usual
 
 FoldUnit = Literal["clip", "dialogue"]
 
@@ -117,6 +120,9 @@ def _left_out(
         How the folds were made, in words; the group (N,) of each clip; the fold (N,) of each clip.
     """
     values = np.array([_value(clip, column) for clip in clips])
+    said = spelt_alike(column, values.tolist())
+    one = usual(values.tolist())
+    values = np.array([one.get(value, value) for value in values.tolist()])
     if not any(values):
         others = dict.fromkeys(name for clip in clips for name in clip.targets)
         known = [name for name in ("speaker", "dialogue") if any(_value(c, name) for c in clips)]
@@ -131,7 +137,7 @@ def _left_out(
         raise FitError(f"--cv {column}: expected at least two values, got {str(values[0])!r} alone")
     if unit == "dialogue":
         _expect_whole_dialogues(clips, values, column)
-    return f"one {column} left out", values, values
+    return "; ".join(filter(None, (f"one {column} left out", said))), values, values
 
 
 def _numbered(
@@ -167,7 +173,7 @@ def _numbered(
         raise FitError(f"--cv {count}: {kind} are too unequal for so many folds; take fewer")
     unknown = unknown_speakers(clips) if "speakers" in kind else ""
     how = f"{count} folds of whole {kind}, stratified by label"
-    return "; ".join(filter(None, (how, unknown))), groups, folds
+    return "; ".join(filter(None, (how, unknown, one_name(clips, kind)))), groups, folds
 
 
 def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit, cut: str) -> Grouping:

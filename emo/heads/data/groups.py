@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emo.manifest import Clip
+from emo.manifest.spelling import SHOWN, alike, plain, quoted, usual
 
 CUT_SHARE = 0.15
 """Share of the clips that a cut holds out, if whole groups allow it."""
@@ -60,10 +61,14 @@ def groupings(
 
 
 def group_by(clips: Sequence[Clip], column: str) -> np.ndarray:
-    """Return the group (N,) of each clip by its value of a column; without a value, its id."""
+    """Return the group (N,) of each clip by its value of a column; without a value, its id.
+
+    Values that differ only in spelling are one group.
+    """
     values = [getattr(clip, column) for clip in clips]
+    one = usual(value for value in values if value)
     return np.array(
-        [f"v{v}" if v else f"c{clip.id}" for v, clip in zip(values, clips, strict=True)]
+        [f"v{one.get(v, v)}" if v else f"c{clip.id}" for v, clip in zip(values, clips, strict=True)]
     )
 
 
@@ -96,12 +101,37 @@ def shared(clips: Sequence[Clip], is_held_out: np.ndarray) -> str:
     found = []
     for column in ("speaker", "dialogue"):
         held, others = (
-            {getattr(clips[int(row)], column) for row in np.flatnonzero(chosen)} - {None, ""}
+            {plain(getattr(clips[int(row)], column) or "") for row in np.flatnonzero(chosen)} - {""}
             for chosen in (is_held_out, ~is_held_out)
         )
         if held & others:
             found.append(f"{column}s")
     return " and ".join(found)
+
+
+def one_name(clips: Sequence[Clip], kind: str) -> str:
+    """Return a text on speakers and dialogues that are joined, though spelt in two ways; or "".
+
+    Args:
+        clips: the clips that are grouped.
+        kind: what is kept together, such as ``speakers and dialogues``.
+    """
+    found = [
+        spelt_alike(column, [getattr(clip, column) for clip in clips])
+        for column in ("speaker", "dialogue")
+        if column in kind
+    ]
+    return "; ".join(filter(None, found))
+
+
+def spelt_alike(column: str, values: Sequence[str | None]) -> str:
+    """Return a text on values of a column that differ only in spelling; "" if there are none."""
+    found = alike(value for value in values if value)
+    if not found:
+        return ""
+    sets = [" and ".join(quoted(name) for name, _ in names) for names in found]
+    dots = "; …" if len(sets) > SHOWN else ""
+    return f"spelt in several ways, counted as one {column}: {'; '.join(sets[:SHOWN])}{dots}"
 
 
 def unknown_speakers(clips: Sequence[Clip]) -> str:

@@ -21,6 +21,7 @@ from emo.heads.data.streams import StreamSource, open_sources
 from emo.heads.data.targets import labelled_with_pairs, strata_of
 from emo.heads.options import FitOptions
 from emo.manifest import Clip, Manifest
+from emo.manifest.missing import missing_fault, missing_note
 from emo.manifest.tasks import near_classes_note, number_fault, task_of_cells
 from emo.ragged import Ragged
 from emo.store.backend.location import Location
@@ -79,7 +80,7 @@ def load_clips(
     """
     sources, notes = open_sources(features, options.streams)
     tasks = _tasks(manifest, options.targets, options.tasks)
-    notes += [*_notes_on_classes(manifest, tasks), *_notes_on_commas(manifest, tasks)]
+    notes += [*_notes_on_classes(manifest, tasks), *_notes_on_numbers(manifest, tasks)]
     annotated = _annotated(manifest, tasks)
     manifest = replace(manifest, clips=with_turns(manifest.clips))  # before clips are left out
     if not uses_splits:
@@ -135,28 +136,31 @@ def _told_task(manifest: Manifest, name: str) -> str:
     """Return the task that the cells of a target suggest.
 
     Raises:
-        FitError: the column is mostly numbers, but has other cells.
+        FitError: the column is mostly numbers, but has other cells; or it has words for a missing
+            value among its classes.
     """
     cells = {clip.id: clip.targets.get(name) for clip in manifest.clips}
     fault = number_fault(name, cells)
     if fault:
         raise FitError(f"{manifest.path}: {fault}")
-    return task_of_cells(cells.values())
+    task = task_of_cells(cells.values())
+    fault = missing_fault(name, task, cells)
+    if fault:
+        raise FitError(f"{manifest.path}: {fault}")
+    return task
 
 
 def _notes_on_classes(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:
-    """Return a warning for each target with classes that differ only in case, blanks or ``.0``."""
+    """Return warnings of classes that differ only in spelling, or are words such as ``none``."""
     notes = [
-        near_classes_note(name, task, [clip.targets.get(name) for clip in manifest.clips])
+        note_of(name, task, [clip.targets.get(name) for clip in manifest.clips])
         for name, task in tasks.items()
+        for note_of in (near_classes_note, missing_note)
     ]
     return [note for note in notes if note]
 
 
-def _notes_on_commas(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:
-    """Return a line for each target whose numbers were written with decimal commas."""
-    return [
-        f"{name}: numbers with decimal commas (0,6) were read as 0.6"
-        for name in tasks
-        if name in manifest.decimal_commas
-    ]
+def _notes_on_numbers(manifest: Manifest, tasks: Mapping[str, str]) -> list[str]:
+    """Return a line for each target whose numbers were read from another writing."""
+    found = manifest.number_notes
+    return [f"{name}: {found[name]}" for name in tasks if name in found]

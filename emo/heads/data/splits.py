@@ -1,5 +1,6 @@
 """Splits: train, val and test as in the manifest; a split that it lacks is taken from train."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +8,21 @@ from typing import Literal
 
 import numpy as np
 
-from emo.errors import FitError, listed, plural
+from emo.errors import LISTED_NAMES, FitError, listed, plural
 from emo.heads.data.groups import (
     CUT_SHARE,
     FEWEST_GROUPS,
     MOST_IN_A_GROUP,
     choose_groups,
     groupings,
+    one_name,
     shared,
     unknown_speakers,
 )
 from emo.manifest import Clip
 from emo.manifest.cells import SPLITS
+from emo.manifest.spelling import plain
+from emo.manifest.tasks import number_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +128,7 @@ def check_classes(
                 "and label columns."
             )
     for name, found in counts.items():
-        for label in sorted(found.keys() - counts["train"].keys()):
+        for label in sorted(found.keys() - counts["train"].keys(), key=_order):
             mend = (
                 "A class needs clips in several groups: take fewer folds, relabel these clips, or "
                 "leave their label empty."
@@ -133,8 +137,26 @@ def check_classes(
             )
             raise FitError(
                 f"label {label!r} ({plural(found[label], 'clip')} of {name}) does not occur in "
-                f"train, which has: {listed(sorted(counts['train']))}. {mend}"
+                f"train, which has: {listed(sorted(counts['train'], key=_order))}. {mend}"
+                f"{_number_hint(labels)}"
             )
+
+
+def _order(label: str) -> tuple[float, str]:
+    """Return a key that sorts numbers by value, and words after them by letters."""
+    value = number_in(label)
+    return (math.inf if math.isnan(value) else value, label)
+
+
+def _number_hint(labels: Sequence[str]) -> str:
+    """Return a hint if the classes are many whole numbers, which may be meant as numbers."""
+    names = set(labels) - {""}
+    if len(names) <= LISTED_NAMES or any(math.isnan(number_in(name)) for name in names):
+        return ""
+    return (
+        f" All {len(names):,} classes are whole numbers; if the column holds numbers, not classes, "
+        "say --task regress."
+    )
 
 
 def _cut(
@@ -172,8 +194,10 @@ def _cut(
     fewest, largest = (FEWEST_GROUPS, MOST_IN_A_GROUP) if name == "test" else (2, 0.5)
     ways = groupings(trained, unit, fewest=fewest, largest=largest)
     usable = [] if cut == "clips" else ways
-    tested = {clip.speaker for clip, of in zip(clips, split, strict=True) if of == "test"} - {None}
-    if tested & {clip.speaker for clip in trained}:  # test shares speakers with train: val may too
+    speakers = np.array([plain(clip.speaker or "") for clip in clips], dtype=object)
+    if {*speakers[split == "test"]} & {*speakers[train]} - {
+        ""
+    }:  # test shares speakers with train: val may too
         usable = [way for way in usable if way.kind == "dialogues"]
     if unit == "dialogue" and name == "test":  # val must be whole dialogues, too
         usable = [way for way in usable if len(set(way.groups)) >= FEWEST_GROUPS]
@@ -191,6 +215,7 @@ def _cut(
         how if cut == "groups" or not ways else f"{how}, as --cut clips says",
         _sharing(name, trained, is_held_out),
         unknown_speakers(trained) if way and "speakers" in way.kind else "",
+        one_name(trained, way.kind) if way else "",
     )))  # fmt: skip
 
 
@@ -212,7 +237,7 @@ def expect_single_clips(clips: Sequence[Clip], unit: str) -> None:
 def _expect_clips_may_be_cut(name: str, trained: Sequence[Clip], unit: str) -> None:
     """Raise if a split must be whole groups, none of which can be held out."""
     counts = {
-        column: len({getattr(clip, column) for clip in trained} - {None, ""})
+        column: len({plain(getattr(clip, column) or "") for clip in trained} - {""})
         for column in ("speaker", "dialogue")
     }
     found = " and ".join(

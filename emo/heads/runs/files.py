@@ -16,6 +16,8 @@ RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"
 MOST_PICTURED = 40
 """Largest number of classes of which a run has a plot of the confusion."""
+_RUN_FILES = {RUN_FILE, WEIGHTS_FILE, CLIPS_FILE, "history.csv", "curves.png", "search.csv"}
+_TARGET_FILES = (("predictions", ".csv"), ("confusion", ".png"), ("numbers", ".png"))
 RUN_FORMAT_VERSION = 1
 """Version of the run folder's format."""
 
@@ -39,6 +41,18 @@ def file_name(target: str) -> str:
         letter if letter.isalnum() or letter in "-_." else f"%{ord(letter):02X}"
         for letter in target
     )
+
+
+def files_of_others(run: Path) -> list[Path]:
+    """Return the files and folders in a run folder that the run did not write."""
+    try:
+        document = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
+        targets = [each["name"] for each in document.get("targets", ())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        targets = []
+    marks = ["", *(f"-{file_name(name)}" for name in targets)]
+    own = {f"{kind}{mark}{end}" for kind, end in _TARGET_FILES for mark in marks} | _RUN_FILES
+    return [path for path in sorted(run.iterdir()) if path.name not in own] if run.is_dir() else []
 
 
 def next_run(folder: Path) -> Path:

@@ -29,6 +29,7 @@ from emo.heads.runs.files import (
     WEIGHTS_FILE,
     Column,
     file_name,
+    files_of_others,
     write_table,
 )
 from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
@@ -229,7 +230,11 @@ def options_document(options: FitOptions, head_options: Mapping[str, Any]) -> di
 
 
 def _replace(folder: Path, out: Path) -> None:
-    """Rename ``folder`` to ``out``; an older run there is moved away first and then removed."""
+    """Rename ``folder`` to ``out``; an older run there is moved away first and then removed.
+
+    Files in ``out`` that the older run did not write are moved into the new folder. If that fails,
+    they stay beside ``out``.
+    """
     if not out.exists():
         os.rename(folder, out)
         return
@@ -239,9 +244,12 @@ def _replace(folder: Path, out: Path) -> None:
         os.rename(folder, out)
     except OSError:
         os.rename(older / out.name, out)
+        older.rmdir()
         raise
-    finally:
-        shutil.rmtree(older, ignore_errors=True)
+    for path in files_of_others(older / out.name):
+        if not (out / path.name).exists():
+            os.rename(path, out / path.name)
+    shutil.rmtree(older, ignore_errors=True)
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -156,7 +156,7 @@ def two_tracks(tmp_path):
 
 def test_an_audio_track_is_chosen_by_number_or_language(two_tracks):
     assert not sound_of(two_tracks).samples.any()
-    for track in ("1", "fra"):
+    for track in ("1", " 1 ", "fra", "fre", "fr", "fr-CA"):
         assert (sound_of(two_tracks, track=track).samples > 0.2).all()
         assert (sound_of(two_tracks, 0.5, 0.7, track).samples > 0.2).all()
     with pytest.raises(

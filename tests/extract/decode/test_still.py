@@ -182,3 +182,15 @@ def test_check_names_a_still_that_cannot_be_read(tmp_path):
         findings = {f.name: f.found for f in check(tmp_path / "m.csv", fast=fast).findings}
         (line,) = findings["unreadable headers" if fast else "undecodable clips"]
         assert "the picture cannot be read" in line
+
+
+@pytest.mark.skipif(".avif" not in Image.registered_extensions(), reason="Pillow without AVIF")
+def test_a_picture_of_tiles_is_refused_and_a_whole_one_is_read(tmp_path):
+    path = tmp_path / "p.avif"
+    save(path, quality=95)
+    (media,) = load_media(ClipSource(video=path), [NEEDS])
+    assert media.frames.shape == (1, 48, 64, 3)
+    assert abs(media.frames[0].astype(int) - drawing()).mean() < 12
+    path.write_bytes(path.read_bytes().replace(b"av01Color", b"gridColor", 1))
+    with pytest.raises(MediaError, match=r"p\.avif: the picture is made of tiles"):
+        load_media(ClipSource(video=path), [NEEDS])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from emo.errors import WeightsError
-from emo.extract.models.checkpoint import read_tensor, read_tensors
+from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
 from emo.extract.models.weights import WeightFile, Weights, locate_weights
 
 TABLE = {"layer.weight": torch.ones(2, 3), "layer.bias": torch.zeros(2)}
@@ -42,6 +42,8 @@ def trained(network):
         trained({"model": TABLE, "ema": TABLE}),  # `model` is what was always meant
         {"model": {"name": "mine"}, "weights": TABLE},
         {**TABLE, "meta": {"mean": torch.ones(3)}},
+        {"network": TABLE, "optimizer": {"state": {0: {"m": torch.zeros(2, 3)}}}},
+        {"network": TABLE, "lr_schedulers": {"past": torch.zeros(3, 3)}, "scaler": TABLE},
     ],
 )
 def test_the_table_of_tensors_is_found(saved, tmp_path):
@@ -65,6 +67,31 @@ def test_several_tables_are_named_and_none_is_taken(tmp_path):
     scope = {"torch": torch, "FILE": path, "NEW": tmp_path / "new.pt"}
     exec(command, scope)  # the line that the error tells
     assert read_tensors(tmp_path / "new.pt").keys() == TABLE.keys()
+
+
+@pytest.mark.parametrize("names", [("state_dict", "state_dict_ema"), ("model", "model_ema")])
+def test_weights_beside_their_moving_averages_are_named_and_none_is_taken(names, tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(trained(dict.fromkeys(names, TABLE)), path)
+    said = rf"several tables of tensors: {names[0]} \(2 tensors\), {names[1]} \(2 tensors\)"
+    with pytest.raises(WeightsError, match=said):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "model.module.", "net."])
+def test_the_prefix_of_a_wrapper_is_taken_off(prefix):
+    layer = torch.nn.Linear(3, 2)
+    tensors = {"weight": torch.ones(2, 3), "bias": torch.zeros(2)}
+    wrapped = {prefix + name: tensor for name, tensor in tensors.items()}
+    fill(layer, {**wrapped, "criterion.scale": torch.ones(1)}, where="w.pt")
+    assert torch.equal(layer.weight, tensors["weight"])
+    others = {f"teacher.{name}": tensor + 1 for name, tensor in tensors.items()}
+    with pytest.raises(WeightsError, match=rf"several prefixes: {prefix}, teacher\."):
+        fill(layer, wrapped | others, where="w.pt")
+    with pytest.raises(WeightsError, match=r"begin with 'teacher\.'; .* save them without it"):
+        fill(layer, others, where="w.pt")
+    with pytest.raises(WeightsError, match="the tensor 'weight' and 1 more is missing"):
+        fill(layer, {f"{prefix}weight": tensors["weight"]}, where="w.pt")
 
 
 def test_no_tensor_at_all_is_an_error_with_what_is_there(tmp_path):

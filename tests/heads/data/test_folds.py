@@ -191,3 +191,15 @@ def test_a_class_of_one_group_is_told_what_helps_there():
     with pytest.raises(FitError, match="take fewer folds") as error:
         cut_folds(clips_of(labels), labels, "5", seed=0, unit="clip", are_classes=True)
     assert "move some to train" not in str(error.value)
+
+
+@pytest.mark.parametrize("by", ["speaker", "5"])
+def test_one_person_spelt_in_two_ways_stays_in_one_fold(by):
+    people = [row // 12 for row in range(120)]
+    clips = clips_of(speaker=[f"{'Ss'[row % 2]}{of}" for row, of in enumerate(people)])
+    found = cut_folds(clips, LABELS, by, seed=0)
+    assert_groups_stay_whole(found, people)
+    assert len(found.folds) == (10 if by == "speaker" else 5)
+    assert (
+        "spelt in several ways, counted as one speaker: 'S0' and 's0'; 'S1' and 's1'" in found.how
+    )

@@ -250,3 +250,31 @@ def test_a_train_of_which_nothing_can_be_held_out_is_an_error():
         splits_of(["anger"] * 3 + LABELS[3:], split=given)
     with pytest.raises(FitError, match="held out for test: it has only 3 clips"):
         splits_of(LABELS[:3])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("S{}", "s{}"), ("André {}", "Andre\u0301  {}"), ("0{}", "{}")]
+)
+@pytest.mark.parametrize("column", ["speaker", "dialogue"])
+def test_one_person_spelt_in_two_ways_stays_in_one_split(column, first, second):
+    people = [row // 12 for row in range(120)]
+    names = [(first if row % 2 else second).format(of) for row, of in enumerate(people)]
+    splits = splits_of(LABELS, **{column: names})
+    assert not crossing(splits, people, "test")
+    assert not crossing(splits, people, "val")
+    assert f"spelt in several ways, counted as one {column}: '{first[0]}" in splits.notes[0]
+
+
+def test_a_class_that_train_lacks_is_named_beside_ten_of_trains():
+    labels = [str(row % 40 if row < 90 else row) for row in range(120)]
+    given = ["train"] * 60 + ["val"] * 30 + ["test"] * 30
+    with pytest.raises(FitError) as raised:
+        splits_of(labels, split=given)
+    said = str(raised.value)
+    assert "label '90' (1 clips of test) does not occur in train, which has: 0, 1, 2, 3," in said
+    assert "9 … (40 in all)" in said
+    assert "All 70 classes are whole numbers" in said
+    assert "--task regress" in said
+    words = [f"w{label}" for label in labels]
+    with pytest.raises(FitError, match=r"Relabel these clips, leave their label empty, .*train\.$"):
+        splits_of(words, split=given)

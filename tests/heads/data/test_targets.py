@@ -13,6 +13,7 @@ from emo.heads.data.targets import fit_target, labels_of, pair_labels
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.runs.run import Run
+from emo.manifest.missing import missing_cells, missing_classes
 from emo.manifest.tasks import near_classes, number_fault, task_of_cells
 from emo.store.store import Store
 from tests.heads.conftest import quick
@@ -64,6 +65,9 @@ def test_the_task_is_told_from_the_cells(cells, task):
         (["0.5", "0.5", "1", "0,6", None], "write decimal commas as points"),
         (["1", "2", "0", "1", "low"], "correct the other cells, or say what the column is"),
         (["0.5", "1.5", "1", "2", "inf"], "c4 'inf'"),
+        (["60%", "12,5 %", "35%"], "3 cells are with a percent sign of 3 filled: c0 '60%'"),
+        (["1.234,5", "1,234.5", "2"], "2 cells are with separated thousands of 3 filled"),
+        (["0.5", "\u22120.5", "1", "x", "0.1"], "write - for minus"),
         (["0", "1", "nan"] + [None] * 9, "c2 'nan'"),
     ],
 )
@@ -93,6 +97,24 @@ def test_classes_that_hardly_differ_are_counted():
     assert near_classes("regress", ["0", "0.0"]) == []
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["cole\u0300re", "colère", "sad"], "'cole\\u0300re' (1), 'colère' (1)"),
+        (["joy\u200b", "joy", "sad"], "'joy' (1), 'joy\\u200b' (1)"),
+        (["ｊｏｙ", "joy", "joy"], "'joy' (2), 'ｊｏｙ' (1)"),
+        (["01", "1", "2", "10"], "'01' (1), '1' (1)"),
+        (["a\u00a0b", "a b"], "'a b' (1), 'a\\xa0b' (1)"),
+    ],
+)  # fmt: skip
+def test_classes_that_look_alike_are_seen(cells, said):
+    assert near_classes("classify", cells) == [said]
+
+
+def test_blanks_between_digits_and_decimal_zeros_tell_classes_apart():
+    assert near_classes("classify", ["1 2", "12", "1.05", "1.5", "-1", "1", "s1", "s01"]) == []
+
+
 def test_mixed_columns_are_refused_unless_the_task_is_given(made):
     manifest, store = made
     clips = list(manifest.clips)
@@ -114,8 +136,8 @@ def test_classes_that_hardly_differ_are_a_warning(made):
     clips[0] = dataclasses.replace(clips[0], targets={"label": "Joy"})
     options = dataclasses.replace(QUICK, loop=dataclasses.replace(QUICK.loop, epochs=1))
     data = read_data(dataclasses.replace(manifest, clips=tuple(clips)), [store], options)
-    (note,) = [note for note in data.notes if "differ only in case" in note]
-    assert note.startswith("warning: classes of label differ only in case, blanks or .0")
+    (note,) = [note for note in data.notes if "differ only in spelling" in note]
+    assert note.startswith("warning: classes of label differ only in spelling (case, blanks, ")
     assert "'Joy' (1)" in note
 
 
@@ -263,3 +285,33 @@ def test_words_of_the_command_become_options():
         fit_options({}, targets=["a"], tasks=["c=regress"], weights=[], option=[])
     with pytest.raises(OptionError, match="expected each once"):
         FitOptions(target=("a", "a"))
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "NA", "null", "#N/A", "<NA>", "N/A"])
+def test_words_for_a_missing_value_are_no_class_unless_the_task_is_given(made, word):
+    manifest, store = made
+    clips = list(manifest.clips)
+    for row in (4, 9):
+        clips[row] = dataclasses.replace(clips[row], targets={"label": word})
+    manifest = dataclasses.replace(manifest, clips=tuple(clips))
+    loop = dataclasses.replace(QUICK.loop, epochs=1)
+    options = dataclasses.replace(QUICK, loop=loop)
+    with pytest.raises(FitError, match=rf"label: 2 cells hold .*: c4 '{word}', c9 .*leave a cell"):
+        read_data(manifest, [store], options)
+    given = dataclasses.replace(options, tasks={"label": "classify"})
+    notes = read_data(manifest, [store], given).notes
+    (note,) = [note for note in notes if "words for a missing value" in note]
+    assert f"count as classes of label: '{word}' (2)" in note
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "found"),
+    [
+        ("classify", ["none", "joy", "?", "-", "+"], []), ("classify", ["NONE", "joy"], ["a"]),
+        ("multilabel", ["joy|nan", "none", "joy|fear"], ["a"]), ("regress", ["nan"], []),
+        ("pairs", ["none", "None"], []),
+    ],
+)  # fmt: skip
+def test_none_may_be_a_class(task, cells, found):
+    assert list(missing_cells(task, dict(zip("abcde", cells, strict=False)))) == found
+    assert ("'none' (1)" in missing_classes(task, cells)) == (task == "classify" and not found)

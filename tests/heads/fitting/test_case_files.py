@@ -46,7 +46,7 @@ def test_words_in_a_column_of_numbers_are_refused():
 
 def test_decimal_commas_of_a_semicolon_table_are_read_as_numbers():
     result = fit("04_number_cells", "comma.csv", head="linear")
-    assert "label: numbers with decimal commas (0,6) were read as 0.6" in result.notes
+    assert any("label: numbers with decimal commas were read, '" in note for note in result.notes)
     assert "mae" in result.metrics["test"]["mean"]
 
 
@@ -55,5 +55,5 @@ def test_decimal_commas_of_a_semicolon_table_are_read_as_numbers():
 )
 def test_classes_that_differ_by_spelling_are_a_warning(target, said):
     result = fit("04_number_cells", head="linear", target=target)
-    (note,) = [note for note in result.notes if "differ only in case, blanks or .0" in note]
+    (note,) = [note for note in result.notes if "differ only in spelling" in note]
     assert said in note

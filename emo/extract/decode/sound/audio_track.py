@@ -6,6 +6,7 @@ from av.container import InputContainer
 
 from emo.errors import MediaError
 from emo.extract.decode.container import pick
+from emo.extract.decode.sound.languages import one_code
 
 
 def pick_audio(container: InputContainer, track: str | None, name: str) -> Any | None:
@@ -13,8 +14,8 @@ def pick_audio(container: InputContainer, track: str | None, name: str) -> Any |
 
     Args:
         container: the open file.
-        track: 0-based number among the audio tracks, or a language as the file writes it
-            (``eng``); None: the track marked as default, else the first.
+        track: 0-based number among the audio tracks, or a language in any code of ISO 639
+            (``eng``, ``en``); None: the track marked as default, else the first.
         name: name of the file, for the message.
 
     Returns:
@@ -26,9 +27,13 @@ def pick_audio(container: InputContainer, track: str | None, name: str) -> Any |
     streams = list(container.streams.audio)
     if track is None or not streams:
         return pick(streams)
+    track = track.strip()
     if track.isdecimal() and int(track) < len(streams):
         return streams[int(track)]
     found = [stream for stream in streams if language_of(stream) == track.casefold()]
+    if not found:  # another code of the language, or without its region
+        wanted = one_code(track)
+        found = [each for each in streams if wanted and one_code(language_of(each)) == wanted]
     if len(found) == 1:
         return found[0]
     tracks = ", ".join(f"{n} ({language_of(s) or 'no language'})" for n, s in enumerate(streams))
