@@ -56,7 +56,7 @@ def test_unknown_numbers_of_mmsa_are_empty_cells(emo, case, tmp_path):
     assert (code, "unknown labels (nan), left empty: 5" in out) == (0, True)
     assert "nan" not in (tmp_path / "m.csv").read_text().replace("finance", "")
     code, out, _ = emo("fit-head", "m.csv", "--features", "st", "--head", "linear")
-    assert (code, "MAE" in out, "5 clips have no label: not used" in out) == (0, True, True)
+    assert (code, "MAE" in out, "5 clips without label: not used" in out) == (0, True, True)
 
 
 def test_a_diverged_head_is_no_run(emo, case, tmp_path):

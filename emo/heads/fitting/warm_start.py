@@ -152,7 +152,8 @@ def _expect_disjoint(run: Path, theirs: str, ids: frozenset[str], split: str, da
     own = data.splits[split].ids if split in data.splits else ()
     both = sorted(ids.intersection(own))
     if both:
+        are = "is" if len(both) == 1 else "are"
         raise FitError(
-            f"--init {run}: {plural(len(both), 'clip')} of its {theirs} in {split} here "
+            f"--init {run}: {plural(len(both), 'clip')} of its {theirs} {are} in {split} here "
             f"({listed(both)}), which would make the score too good. Fit both on the same splits."
         )

@@ -271,7 +271,7 @@ def test_a_class_that_train_lacks_is_named_beside_ten_of_trains():
     with pytest.raises(FitError) as raised:
         splits_of(labels, split=given)
     said = str(raised.value)
-    assert "label '90' (1 clips of test) does not occur in train, which has: 0, 1, 2, 3," in said
+    assert "label '90' (1 clip of test) does not occur in train, which has: 0, 1, 2, 3," in said
     assert "9 … (40 in all)" in said
     assert "All 70 classes are whole numbers" in said
     assert "--task regress" in said
