@@ -62,6 +62,24 @@ class Recipe:
         document = {name: value for name, value in self.to_json().items() if name != "facts"}
         return hashlib.sha256(_canonical(document).encode()).hexdigest()[:16]
 
+    @property
+    def stored_specs(self) -> dict[str, dict[str, Any]]:
+        """Stream -> ``{"dim": D, "dtype": name}``, which every part of the recipe records."""
+        return {name: {"dim": s.dim, "dtype": s.dtype} for name, s in self.streams.items()}
+
+    def other_streams(self, found: Mapping[str, Any]) -> str:
+        """Return what is wrong with a part whose streams are not those of the recipe.
+
+        Args:
+            found: stream -> ``{"dim": D, "dtype": name}``, as the part records it.
+        """
+        expected = self.stored_specs
+        for name in [*expected, *(each for each in found if each not in expected)]:
+            if found.get(name) != expected.get(name):
+                ours, theirs = (_spec_words(each.get(name)) for each in (expected, found))
+                return f"stream {name!r}: its recipe says {ours}, the part says {theirs}"
+        return "its streams are not those of its recipe"
+
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as a dict of JSON values; :meth:`from_json` is the inverse."""
         document: dict[str, Any] = json.loads(_canonical(asdict(self)))
@@ -105,6 +123,11 @@ _FIELDS = ("backbone", "streams", "options", "weights", "version")
 def _canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _spec_words(spec: Mapping[str, Any] | None) -> str:
+    """Return the dtype and width of a stream for an error message."""
+    return "no such stream" if spec is None else f"{spec['dtype']} of width {spec['dim']}"
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

@@ -37,6 +37,7 @@ class RecipeParts:
         self.path, self.recipe = path, recipe
         self.is_remote = isinstance(path, ObjectPath)
         self._fingerprint = recipe.fingerprint
+        self._specs = recipe.stored_specs
         self._names: list[str] = []
         self._parts: dict[str, Part] = {}
         self._merged: Merged | Indexed | None = None
@@ -70,7 +71,8 @@ class RecipeParts:
         """Return an opened part; it is opened once.
 
         Raises:
-            StoreError: the part is damaged, gone, or of another recipe.
+            StoreError: the part is damaged, gone, of another recipe, or its streams are not the
+                recipe's.
         """
         part = self._parts.get(path.name)
         if part is None:
@@ -78,6 +80,8 @@ class RecipeParts:
             if part.fingerprint != self._fingerprint:
                 what = f"it is of recipe {part.fingerprint}, not {self._fingerprint}"
                 raise DamagedPart(path, what)
+            if part.specs != self._specs:
+                raise DamagedPart(path, self.recipe.other_streams(part.specs))
             self._parts[path.name] = part
         return part
 

@@ -20,6 +20,7 @@ from emo.ragged import offsets_of
 from emo.store.backend.object_path import ObjectPath
 from emo.store.backend.parallel import at_once
 from emo.store.part.reader import Part
+from emo.store.part.zip import DamagedPart
 
 V = TypeVar("V")
 
@@ -147,6 +148,8 @@ class Merged:
             slots = dict(zip(part.clip_ids, range(first, first + len(part.clip_ids)), strict=True))
             first += len(part.clip_ids)
             sources = part.sources
+            if len(sources) != len(part.clip_ids) + len(part.failures):
+                raise DamagedPart(part.path, "a clip is in it twice")
             for clip_id in several.intersection(sources):
                 entry = Entry(index, part.attempt, sources[clip_id], slots.get(clip_id))
                 entries[clip_id].append(entry)
