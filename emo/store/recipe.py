@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from emo.errors import StoreError
+from emo.untrusted.documents import shortened
 
 IMPORTED = "import-"
 """Start of the backbone's name in recipes of imported tokens; the file format's name follows."""
@@ -127,7 +128,9 @@ def _canonical(value: object) -> str:
 
 def _spec_words(spec: Mapping[str, Any] | None) -> str:
     """Return the dtype and width of a stream for an error message."""
-    return "no such stream" if spec is None else f"{spec['dtype']} of width {spec['dim']}"
+    if isinstance(spec, Mapping) and spec.keys() >= {"dim", "dtype"}:
+        return shortened(f"{spec['dtype']} of width {spec['dim']}", 60)
+    return "no such stream" if spec is None else shortened(str(spec), 60)
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

@@ -3,8 +3,8 @@
 New parts are committed like all parts, while the old ones are still there: then each moved clip is
 in two parts with the same tokens. Only after that the old parts are removed, the highest name
 first, because of equal entries the one with the lowest part name is read. If the process is killed
-at any time, the store still holds every clip, and the next run continues. A new part replaces nothing
-before it was read back and compared with the old ones bit by bit.
+at any time, the store still holds every clip, and the next run continues. A new part replaces
+nothing before it was read back and compared with the old ones bit by bit.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emo.errors import StoreError
+from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Location
 from emo.store.index.file import index_paths
@@ -147,16 +148,17 @@ def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
 
 
 def _is_same(folder: RecipeFolder, path: Location, facts: PartFacts, streams: "_Streams") -> bool:
-    """Return whether a part, read from its file, holds exactly what was to be written."""
-    try:
-        part = Part(path)
-        if part.specs != folder.recipe.stored_specs or next(damaged_members(part), None):
+    """Return whether a part, read from its file or bucket, holds exactly what was to be written."""
+    with local_copy(path) as file:  # from a bucket: its own bytes, not those in the cache
+        try:
+            part = Part(file)
+            if part.specs != folder.recipe.stored_specs or next(damaged_members(part), None):
+                return False
+            return _holds(part, facts, streams)
+        except DamagedPart as error:
+            if error.path != file:
+                raise  # one of the old parts, which are read again here
             return False
-        return _holds(part, facts, streams)
-    except DamagedPart as error:
-        if error.path != path:
-            raise  # one of the old parts, which are read again here
-        return False
 
 
 def _holds(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
