@@ -125,11 +125,11 @@ ARROWS = {
     "store.backend": ("errors store.recipe", ""),
     "store.exchange": (
         "errors plugins ragged store.backend store.lazy store.maintain store.part "
-        "store.recipe store.recipe_folder store.store table",
+        "store.recipe store.recipe_folder store.store table untrusted",
         "numpy",
     ),
     "store.index": ("errors ragged store.backend store.lazy store.part store.recipe", "numpy"),
-    "store.interop": ("errors ragged store.exchange store.lazy", "numpy zarr"),
+    "store.interop": ("errors ragged store.exchange store.lazy untrusted", "numpy zarr"),
     "store.lazy": ("store.part", ""),
     "store.maintain": (
         "errors store.backend store.index store.part store.recipe store.recipe_folder store.store",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -34,7 +35,9 @@ class StreamSpec:
     """Shape of one token before it was flattened to (D,), such as (160, 160, 3); None: (D,)."""
 
     def __post_init__(self) -> None:
-        if self.dim < 1 or (self.shape is not None and int(np.prod(self.shape)) != self.dim):
+        if not 1 <= self.dim < 2**31:
+            raise ValueError(f"expected a dim from 1 to 2,147,483,647, got {self.dim!r:.40}")
+        if self.shape is not None and math.prod(self.shape) != self.dim:
             raise ValueError(f"expected dim >= 1 equal to the product of shape, got {self}")
         np.dtype(self.dtype)
 

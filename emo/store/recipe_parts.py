@@ -82,6 +82,7 @@ class RecipeParts:
                 raise DamagedPart(path, what)
             if part.specs != self._specs:
                 raise DamagedPart(path, self.recipe.other_streams(part.specs))
+            part.specs, part.has_known_specs = self._specs, True
             self._parts[path.name] = part
         return part
 

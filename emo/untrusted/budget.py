@@ -40,24 +40,24 @@ class Budget:
         """Raise an error if ``size_bytes`` at one time exceed the budget; count nothing."""
         if size_bytes > self.most:
             raise self.error(
-                f"{self.what}: {where} would take {gib(size_bytes)} in memory, and at most "
-                f"{gib(self.most)} may be taken; {self.option} allows more"
+                f"{self.what}: {where} would take {binary_size(size_bytes)} in memory, and at most "
+                f"{binary_size(self.most)} may be taken; {self.option} allows more"
             )
 
 
-def gib(size_bytes: int) -> str:
-    """Return a size in GiB for messages, to two digits.
+def binary_size(size_bytes: int) -> str:
+    """Return a size for messages, to two digits.
 
-    >>> gib(3 * 2**29), gib(10**400)
-    ('1.5 GiB', 'more than 1,000,000 GiB')
+    >>> binary_size(1500), binary_size(3 * 2**29), binary_size(10**400)
+    ('1.5 KiB', '1.5 GiB', 'more than 1,000,000 GiB')
     """
     if size_bytes >= 10**6 * 2**30:
         return "more than 1,000,000 GiB"
-    return (
-        f"{size_bytes / 2**30:,.2g} GiB"
-        if size_bytes < 100 * 2**30
-        else f"{size_bytes >> 30:,} GiB"
-    )
+    for unit, power in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size_bytes >> power:
+            number = size_bytes / 2**power
+            return f"{number:,.1f} {unit}" if number < 10 else f"{number:,.0f} {unit}"
+    return f"{size_bytes} bytes"
 
 
 def parse_bytes(text: str, option: str) -> int:

@@ -13,6 +13,7 @@ _FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer is opened at once instead of never
     | getattr(os, "O_NOCTTY", 0)
 )
+_PIECE_BYTES = 2**18
 _NO_LINKS = getattr(os, "O_NOFOLLOW", 0)  # not on Windows
 
 
@@ -58,13 +59,28 @@ def read_regular(path: Path | str, *, most_bytes: int, follow_links: bool) -> by
         UnfitFileError: it is a link and ``follow_links`` is False, no regular file, or too large.
     """
     handle, size = open_regular(path, follow_links=follow_links)
+    pieces, left = [], most_bytes
     with os.fdopen(handle, "rb") as file:
         if size > most_bytes:
             raise UnfitFileError(f"it has {size:,} bytes; at most {most_bytes:,} are read")
-        data = file.read(most_bytes + 1)  # a file that grows meanwhile is not read on and on
-    if len(data) > most_bytes:
-        raise UnfitFileError(f"it has more than {most_bytes:,} bytes")
-    return data
+        while piece := file.read(_PIECE_BYTES):  # a file that grows meanwhile is not read on and on
+            left -= len(piece)
+            if left < 0:
+                raise UnfitFileError(f"it has more than {most_bytes:,} bytes")
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def kind_of_file(path: Path) -> str | None:
+    """Return what lies at ``path`` if it is neither a regular file nor a folder, else None.
+
+    Links are followed: the user named this path.
+
+    Raises:
+        OSError: there is nothing.
+    """
+    mode = os.stat(path).st_mode
+    return None if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else _no_file(mode)
 
 
 def first_odd_entry(folder: Path) -> tuple[Path, str] | None:

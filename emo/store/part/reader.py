@@ -54,6 +54,8 @@ class Part:
         self.failures: dict[str, str] = facts["failures"]
         self.specs: dict[str, dict[str, Any]] = facts["streams"]
         """Stream -> ``{"dim": D, "dtype": name}``; the types are checked by :meth:`layout`."""
+        self.has_known_specs = False
+        """True when the streams were compared with those of the recipe."""
         self._layouts: dict[str, Layout] = {}
         self.opened: dict[str, np.ndarray] = {}
         """Stream -> its mapped tokens (ΣT, D); see :meth:`values`."""
@@ -99,7 +101,8 @@ class Part:
         if stream not in self.specs:
             raise StoreError(f"{self.path}: {unknown('stream', stream, self.specs)}")
         if not self._layouts:
-            of_kind(self.specs, self.path, STREAMS)
+            if not self.has_known_specs:
+                of_kind(self.specs, self.path, STREAMS)
             with Archive(self.path) as archive:
                 self._layouts = {
                     name: locate_stream(archive, name, spec, len(self.clip_ids))

@@ -31,7 +31,7 @@ def problems(part: Part) -> list[str]:
             raise
         except StoreError as error:
             found.append(str(error))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _names(part: Part) -> Iterator[str]:

@@ -138,6 +138,8 @@ def _agrees(document: Mapping[str, Any], rows: int | None) -> bool:
         ours = array_document(shape, stored_dtype(document["data_type"]), rows=rows)
     except (KeyError, TypeError, ValueError, StoreError):
         return False
+    if document.get("storage_transformers"):
+        return False
     return all(document.get(name) == ours[name] for name in _LAYOUT_FIELDS)
 
 
