@@ -128,7 +128,10 @@ ARROWS = {
         "store.recipe store.recipe_folder store.store table untrusted",
         "numpy",
     ),
-    "store.index": ("errors ragged store.backend store.lazy store.part store.recipe", "numpy"),
+    "store.index": (
+        "errors ragged store.backend store.lazy store.part store.recipe untrusted",
+        "numpy",
+    ),
     "store.interop": ("errors ragged store.exchange store.lazy untrusted", "numpy zarr"),
     "store.lazy": ("store.part", ""),
     "store.maintain": (
@@ -139,7 +142,7 @@ ARROWS = {
     "store.recipe": ("errors untrusted", "numpy"),
     "store.recipe_folder": (
         "errors plugins ragged store.backend store.index store.lazy store.part store.recipe "
-        "store.recipe_parts",
+        "store.recipe_parts untrusted",
         "numpy",
     ),
     "store.recipe_parts": ("errors store.backend store.index store.part store.recipe", ""),

@@ -11,11 +11,25 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.untrusted.documents import shortened
+from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, problem
 
 IMPORTED = "import-"
 """Start of the backbone's name in recipes of imported tokens; the file format's name follows."""
 RECIPE_FILE = "recipe.json"
 """Name of the file in a recipe's folder that holds the recipe."""
+MAX_BYTES = 2**24
+"""Largest recipe document that is read."""
+_STREAM = Fields(
+    {"dim": int, "dtype": str, "level": str, "kind": str, "shape": OneOf([None, ListOf(int)])}
+)
+RECIPE = Fields(
+    {
+        "backbone": str, "streams": MapOf(_STREAM),
+        "options": dict, "weights": OneOf([None, str]), "version": int, "fingerprint": str,
+    },
+    optional={"facts": dict},
+)  # fmt: skip
+"""Types of a recipe document; options and facts may be any JSON that is not nested too deeply."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,8 @@ class StreamSpec:
             raise ValueError(f"expected a dim from 1 to 2,147,483,647, got {self.dim!r:.40}")
         if self.shape is not None and math.prod(self.shape) != self.dim:
             raise ValueError(f"expected dim >= 1 equal to the product of shape, got {self}")
-        np.dtype(self.dtype)
+        if np.dtype(self.dtype).itemsize * self.dim >= 2**31:
+            raise ValueError("expected a token of less than 2 GiB")
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,8 @@ class Recipe:
         Raises:
             StoreError: a field is missing or invalid.
         """
+        if deep := problem(dict(document), AnyJson()):
+            raise StoreError(f"not a recipe: {deep}")
         try:
             streams = {
                 name: StreamSpec(**{**spec, "shape": spec["shape"] and tuple(spec["shape"])})
@@ -105,8 +122,9 @@ class Recipe:
             }
             facts = dict(document.get("facts", {}))
             return cls(**{**{k: document[k] for k in _FIELDS}, "streams": streams, "facts": facts})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StoreError(f"not a recipe: {error!r} in {str(document)[:200]}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, SyntaxError) as error:
+            words = shortened(f"{error!r} in {document}", 300)
+            raise StoreError(f"not a recipe: {words}") from error
 
     def differences(self, other: "Recipe") -> list[str]:
         """Return a line such as ``options.frames: 8 -> 16`` for each field that differs.

@@ -15,6 +15,8 @@ from emo.store.part.zip import DamagedPart, GoneError
 from emo.store.recipe import Recipe
 
 V = TypeVar("V")
+_NONSENSE = (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
+"""What numbers in an index that contradict each other can raise; the parts are read then."""
 
 
 class RecipeParts:
@@ -114,6 +116,10 @@ class RecipeParts:
                 return question(self.merged)
             except DamagedIndexError:
                 self._may_use_index, self._merged = False, None
+            except _NONSENSE:
+                if not isinstance(self._merged, Indexed):
+                    raise
+                self._may_use_index, self._merged = False, None
             except GoneError:
                 names = self._names
                 self.refresh()  # `emo store compact` may have moved the clips to another part
@@ -127,7 +133,7 @@ class RecipeParts:
             if columns is not None:
                 try:
                     return Indexed(columns, self._names, self.recipe.streams, self._open_named)
-                except DamagedIndexError:
+                except (DamagedIndexError, *_NONSENSE):
                     continue
         return None
 

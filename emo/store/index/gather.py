@@ -49,6 +49,9 @@ class Clips(Protocol):
     def span(self, stream: str, slot: int) -> tuple[int, int, int]:
         """Return the index of the slot's part, its first row there and the row past its last."""
 
+    def check_offsets(self, stream: str, index: int, offsets: np.ndarray) -> None:
+        """Raise an error if other offsets of a part's clips are known than those in the part."""
+
 
 class OpenParts:
     """The parts of a recipe that are mapped now; if there are too many, the oldest is released."""
@@ -239,6 +242,7 @@ class StreamRows:
             ):  # numpy would broadcast D = 1
                 what = f"stream {self._stream!r}: {layout.dtype.name} of width {layout.dim}, "
                 raise DamagedPart(part.path, f"{what}not {self._dtype.name} of width {self._dim}")
+            self._clips.check_offsets(self._stream, index, layout.offsets)
             self._layouts[index] = layout
         return layout
 

@@ -188,7 +188,8 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
             parts[path] = part
     damaged = {problem.part for problem in problems}
     for path in index_paths(folder.path):
-        found = [text for text in [index_problem(path)] if text]
+        named = {part.name: opened for part, opened in parts.items()}
+        found = [text for text in [index_problem(path, named, folder.recipe.streams)] if text]
         problems += [StoreProblem(path, text) for text in found]
         if quarantine and (found or quarantined):  # a part may come back under the same name
             remove([path])

@@ -1,6 +1,7 @@
 """Read one committed part through a memory map; checksums are verified chunk by chunk on use."""
 
 import mmap
+import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
@@ -19,6 +20,7 @@ from emo.store.part.chunks import read_chunked
 from emo.store.part.stream_layout import Layout, locate_stream, of_kind, parse
 from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import Archive, DamagedPart, GoneError
+from emo.untrusted.files import UnfitFileError, open_regular
 
 _ROOT = b'{"zarr_format":3,"node_type":"group","attributes":{'
 _DETAILS = b',"sources":['
@@ -184,8 +186,14 @@ class Part:
             for layout in self._layouts.values():
                 layout.distrust()  # this may be another copy than the one that was verified
             return whole
-        with open(str(self.path), "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            handle, _ = open_regular(str(self.path), follow_links=False)
+        except UnfitFileError as error:
+            raise DamagedPart(self.path, str(error)) from error
+        try:
+            return mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
+        finally:
+            os.close(handle)
 
     def _verify(self, stream: str, chunks: Sequence[int]) -> None:
         """Verify chunks; from a bucket, fetch those whose checksum differs and verify again."""

@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple, Self
 from emo.errors import StoreError
 from emo.store.backend.location import Location
 from emo.store.part.file import opened
+from emo.untrusted.files import UnfitFileError
 
 ALIGNMENT = 64
 """The data of every member starts at a multiple of so many bytes."""
@@ -135,6 +136,8 @@ class Archive:
             self._file = opened(self.path)
         except OSError as error:
             raise self._unread(error) from error
+        except UnfitFileError as error:
+            raise DamagedPart(self.path, str(error)) from error
         self.size = self._file.size
         try:
             self._tail_start = max(0, self.size - TAIL_BYTES)
