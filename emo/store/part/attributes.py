@@ -5,7 +5,8 @@ from typing import Any
 from emo.untrusted.kinds import Fields, ListOf, MapOf, Where
 
 WHOLE = Where(int, lambda number: number >= 0, "a whole number from 0")
-"""A count or a version."""
+"""A count."""
+_VERSION = Where(int, lambda number: 0 <= number < 1000, "a version from 0 to 999")
 ROOT = Fields(
     {
         "attributes": Fields(
@@ -13,7 +14,7 @@ ROOT = Fields(
                 "fingerprint": str, "attempt": WHOLE, "clip_ids": ListOf(str),
                 "failures": MapOf(str), "streams": dict,
             },
-            optional={"format_version": WHOLE},
+            optional={"format_version": _VERSION},
         )
     },
 )  # fmt: skip
