@@ -165,7 +165,8 @@ class Archive:
             raise DamagedPart(self.path, "its zip directory is not where the end record says")
         if last.startswith(_ZIP64):
             raise DamagedPart(self.path, "it has a second directory, for zip64 readers")
-        self._directory_span, self._count = (start, size), entries
+        self._directory_span: tuple[int, int] = (start, size)
+        self._count: int = entries
 
     def bytes_at(self, start: int, size: int) -> bytes:
         """Read ``size`` bytes of the file from position ``start``.
@@ -205,6 +206,11 @@ class Archive:
         if name not in self.names:
             raise DamagedPart(self.path, f"member {name} is missing")
         return _member(self._entries[name])
+
+    @property
+    def directory_start(self) -> int:
+        """Position of the directory in the file, in bytes."""
+        return self._directory_span[0]
 
     @property
     def names(self) -> Collection[str]:
