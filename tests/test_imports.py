@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "emo"
 HEAVY = ("torch", "zarr", "pandas", "sklearn", "matplotlib", "transformers", "numpy", "av")
 CUT = ("extract", "heads", "store")
-MOST_ENTRIES = 18
+MOST_ENTRIES = 19
 """Files and folders side by side in emo/ and in rooms that are no plugin folders."""
 PLUGINS = {"extract.backbones", "extract.executors", "heads.library", "store.interop"}
 # room: what of emo its files may import anywhere, and which heavy libraries at their top
@@ -126,26 +126,30 @@ ARROWS = {
     "store.backend": ("errors store.recipe", ""),
     "store.exchange": (
         "errors plugins ragged store.backend store.lazy store.maintain store.part "
-        "store.recipe store.recipe_folder store.store table",
+        "store.recipe store.recipe_folder store.store table untrusted",
         "numpy",
     ),
-    "store.index": ("errors ragged store.backend store.lazy store.part store.recipe", "numpy"),
-    "store.interop": ("errors ragged store.exchange store.lazy", "numpy zarr"),
+    "store.index": (
+        "errors ragged store.backend store.lazy store.part store.recipe untrusted",
+        "numpy",
+    ),
+    "store.interop": ("errors ragged store.exchange store.lazy untrusted", "numpy zarr"),
     "store.lazy": ("store.part", ""),
     "store.maintain": (
         "errors store.backend store.index store.part store.recipe store.recipe_folder store.store",
         "numpy",
     ),
-    "store.part": ("errors plugins ragged store.backend store.recipe", "numpy"),
-    "store.recipe": ("errors", "numpy"),
+    "store.part": ("errors plugins ragged store.backend store.recipe untrusted", "numpy"),
+    "store.recipe": ("errors untrusted", "numpy"),
     "store.recipe_folder": (
         "errors plugins ragged store.backend store.index store.lazy store.part store.recipe "
-        "store.recipe_parts",
+        "store.recipe_parts untrusted",
         "numpy",
     ),
     "store.recipe_parts": ("errors store.backend store.index store.part store.recipe", ""),
     "store.store": ("errors plugins ragged store.backend store.recipe store.recipe_folder", ""),
     "table": ("", ""),
+    "untrusted": ("errors", ""),
 }
 FILES = sorted(ROOT.rglob("*.py"))
 ids = [str(file.relative_to(ROOT)) for file in FILES]

@@ -82,14 +82,23 @@ def import_file(
     allow_pickle: Annotated[
         bool, Option("--allow-pickle", help="Read a pickle, of numbers, text and arrays only.")
     ] = False,
+    most_bytes: Annotated[
+        str,
+        Option(
+            "--most-bytes",
+            metavar="SIZE",
+            help="Refuse a file whose arrays take more once they are decoded.",
+        ),
+    ] = "16G",
 ) -> None:
     """Put features from another tool into a store."""
     from emo.manifest.exchange import write_manifest
     from emo.store.exchange.transfer import import_file
+    from emo.untrusted.budget import parse_bytes
 
     report = import_file(
         form, file, out, options=option, recipe=name, streams=stream, allow_pickle=allow_pickle,
-        wants_labels=manifest is not None,
+        wants_labels=manifest is not None, most_bytes=parse_bytes(most_bytes, "--most-bytes"),
     )  # fmt: skip
     print(fit_lines(report.table()))
     if manifest is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Backbone
-from emo.extract.decode.budget import MOST_BYTES
+from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.decode.decode import probe_seconds
 from emo.extract.decode.source import source_of
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_executor
@@ -67,7 +67,7 @@ class ExtractOptions:
     """Fields of the executor's ``Options`` by name; the others have their defaults."""
     jobs: Path | None = None
     """Folder, visible to all workers, for the job folders of a store in a bucket."""
-    clip_bytes: int = MOST_BYTES
+    clip_bytes: int = MOST_CLIP_BYTES
     """Bytes of decoded pictures and sound that one clip may hold at once; a larger one fails."""
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -9,11 +10,26 @@ from typing import Any, Literal
 import numpy as np
 
 from emo.errors import StoreError
+from emo.untrusted.documents import shortened
+from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, problem
 
 IMPORTED = "import-"
 """Start of the backbone's name in recipes of imported tokens; the file format's name follows."""
 RECIPE_FILE = "recipe.json"
 """Name of the file in a recipe's folder that holds the recipe."""
+MAX_BYTES = 2**24
+"""Largest recipe document that is read."""
+_STREAM = Fields(
+    {"dim": int, "dtype": str, "level": str, "kind": str, "shape": OneOf([None, ListOf(int)])}
+)
+RECIPE = Fields(
+    {
+        "backbone": str, "streams": MapOf(_STREAM),
+        "options": dict, "weights": OneOf([None, str]), "version": int, "fingerprint": str,
+    },
+    optional={"facts": dict},
+)  # fmt: skip
+"""Types of a recipe document; options and facts may be any JSON that is not nested too deeply."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +50,12 @@ class StreamSpec:
     """Shape of one token before it was flattened to (D,), such as (160, 160, 3); None: (D,)."""
 
     def __post_init__(self) -> None:
-        if self.dim < 1 or (self.shape is not None and int(np.prod(self.shape)) != self.dim):
+        if not 1 <= self.dim < 2**31:
+            raise ValueError(f"expected a dim from 1 to 2,147,483,647, got {self.dim!r:.40}")
+        if self.shape is not None and math.prod(self.shape) != self.dim:
             raise ValueError(f"expected dim >= 1 equal to the product of shape, got {self}")
-        np.dtype(self.dtype)
+        if np.dtype(self.dtype).itemsize * self.dim >= 2**31:
+            raise ValueError("expected a token of less than 2 GiB")
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,24 @@ class Recipe:
         document = {name: value for name, value in self.to_json().items() if name != "facts"}
         return hashlib.sha256(_canonical(document).encode()).hexdigest()[:16]
 
+    @property
+    def stored_specs(self) -> dict[str, dict[str, Any]]:
+        """Stream -> ``{"dim": D, "dtype": name}``, which every part of the recipe records."""
+        return {name: {"dim": s.dim, "dtype": s.dtype} for name, s in self.streams.items()}
+
+    def other_streams(self, found: Mapping[str, Any]) -> str:
+        """Return what is wrong with a part whose streams are not those of the recipe.
+
+        Args:
+            found: stream -> ``{"dim": D, "dtype": name}``, as the part records it.
+        """
+        expected = self.stored_specs
+        for name in [*expected, *(each for each in found if each not in expected)]:
+            if found.get(name) != expected.get(name):
+                ours, theirs = (_spec_words(each.get(name)) for each in (expected, found))
+                return f"stream {name!r}: its recipe says {ours}, the part says {theirs}"
+        return "its streams are not those of its recipe"
+
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as a dict of JSON values; :meth:`from_json` is the inverse."""
         document: dict[str, Any] = json.loads(_canonical(asdict(self)))
@@ -77,6 +114,8 @@ class Recipe:
         Raises:
             StoreError: a field is missing or invalid.
         """
+        if deep := problem(dict(document), AnyJson()):
+            raise StoreError(f"not a recipe: {deep}")
         try:
             streams = {
                 name: StreamSpec(**{**spec, "shape": spec["shape"] and tuple(spec["shape"])})
@@ -84,8 +123,9 @@ class Recipe:
             }
             facts = dict(document.get("facts", {}))
             return cls(**{**{k: document[k] for k in _FIELDS}, "streams": streams, "facts": facts})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StoreError(f"not a recipe: {error!r} in {str(document)[:200]}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, SyntaxError) as error:
+            words = shortened(f"{error!r} in {document}", 300)
+            raise StoreError(f"not a recipe: {words}") from error
 
     def differences(self, other: "Recipe") -> list[str]:
         """Return a line such as ``options.frames: 8 -> 16`` for each field that differs.
@@ -106,6 +146,13 @@ _FIELDS = ("backbone", "streams", "options", "weights", "version")
 def _canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _spec_words(spec: Mapping[str, Any] | None) -> str:
+    """Return the dtype and width of a stream for an error message."""
+    if isinstance(spec, Mapping) and spec.keys() >= {"dim", "dtype"}:
+        return shortened(f"{spec['dtype']} of width {spec['dim']}", 60)
+    return "no such stream" if spec is None else shortened(str(spec), 60)
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

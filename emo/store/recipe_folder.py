@@ -2,8 +2,8 @@
 
 import bisect
 import difflib
-import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -17,8 +17,9 @@ from emo.store.index.indexed import Indexed
 from emo.store.index.merged import Merged
 from emo.store.lazy import LazyIds
 from emo.store.part.zip import GoneError
-from emo.store.recipe import RECIPE_FILE, Recipe
+from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe
 from emo.store.recipe_parts import RecipeParts
+from emo.untrusted.documents import DocumentError, parse_checked, read_checked
 
 _NEAR_IDS = 1000
 """Largest number of ids among which an error message looks for a similar one; among a million that
@@ -116,7 +117,7 @@ class RecipeFolder:
                 clips, (seen, rows) = self.parts.merged, self._rows
                 if seen is clips and stream in rows:
                     return rows[stream].one(clips.ordinals[ids[0]])
-        except (KeyError, DamagedIndexError, GoneError):
+        except (KeyError, ValueError, IndexError, OverflowError, DamagedIndexError, GoneError):
             pass  # the long way repeats the read or says what is wrong
         return self.parts.ask(lambda clips: self._read(clips, stream, ids, threads))
 
@@ -190,13 +191,27 @@ def read_recipe(folder: Location) -> Recipe:
         StoreError: the file is missing, is not a recipe, or was edited by hand.
     """
     file = folder / RECIPE_FILE
+    advice = "restore it from a copy"
+    if isinstance(folder, Path) and isinstance(file, Path):
+        if folder.is_symlink():
+            raise StoreError(
+                f"{folder} is a link, and links inside a store are refused; put the folder itself "
+                "there, or give its own store as --features"
+            )
+        document = read_checked(
+            file, RECIPE, error=StoreError, advice=advice, most_bytes=MAX_BYTES, follow_links=False
+        )
+    else:  # an object in a bucket
+        try:
+            document = parse_checked(file.read_bytes(), RECIPE, most_bytes=MAX_BYTES)
+        except OSError as error:
+            raise StoreError(f"{file} cannot be read: {error.strerror}") from error
+        except DocumentError as error:
+            raise StoreError(f"{file}: {error}; {advice}") from error
     try:
-        document = json.loads(file.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{file} is not valid JSON ({error}); restore it from a copy") from error
-    recipe = Recipe.from_json(document)
+        recipe = Recipe.from_json(document)
+    except StoreError as error:
+        raise StoreError(f"{file}: {error}; {advice}") from error
     if document.get("fingerprint") != recipe.fingerprint:
         raise StoreError(
             f"{file}: expected fingerprint {recipe.fingerprint}, which follows from the recipe, "

@@ -15,6 +15,8 @@ from emo.store.part.zip import DamagedPart, GoneError
 from emo.store.recipe import Recipe
 
 _V = TypeVar("_V")
+_NONSENSE = (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
+"""What numbers in an index that contradict each other can raise; the parts are read then."""
 
 
 class RecipeParts:
@@ -37,6 +39,7 @@ class RecipeParts:
         self.path, self.recipe = path, recipe
         self.is_remote = isinstance(path, ObjectPath)
         self._fingerprint = recipe.fingerprint
+        self._specs = recipe.stored_specs
         self._names: list[str] = []
         self._parts: dict[str, Part] = {}
         self._merged: Merged | Indexed | None = None
@@ -70,7 +73,8 @@ class RecipeParts:
         """Return an opened part; it is opened once.
 
         Raises:
-            StoreError: the part is damaged, gone, or of another recipe.
+            StoreError: the part is damaged, gone, of another recipe, or its streams are not the
+                recipe's.
         """
         part = self._parts.get(path.name)
         if part is None:
@@ -78,6 +82,9 @@ class RecipeParts:
             if part.fingerprint != self._fingerprint:
                 what = f"it is of recipe {part.fingerprint}, not {self._fingerprint}"
                 raise DamagedPart(path, what)
+            if part.specs != self._specs:
+                raise DamagedPart(path, self.recipe.other_streams(part.specs))
+            part.specs, part.has_known_specs = self._specs, True
             self._parts[path.name] = part
         return part
 
@@ -109,6 +116,10 @@ class RecipeParts:
                 return question(self.merged)
             except DamagedIndexError:
                 self._may_use_index, self._merged = False, None
+            except _NONSENSE:
+                if not isinstance(self._merged, Indexed):
+                    raise
+                self._may_use_index, self._merged = False, None
             except GoneError:
                 names = self._names
                 self.refresh()  # `emo store compact` may have moved the clips to another part
@@ -122,7 +133,7 @@ class RecipeParts:
             if columns is not None:
                 try:
                     return Indexed(columns, self._names, self.recipe.streams, self._open_named)
-                except DamagedIndexError:
+                except (DamagedIndexError, *_NONSENSE):
                     continue
         return None
 

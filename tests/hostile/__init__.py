@@ -1,1 +1,1 @@
-"""What a stranger hands over may not run, destroy, flood or lie."""
+"""What a stranger hands over: files built here by their own code, and what they must give."""

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from emo.extract.decode.budget import MOST_BYTES
+from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.media import Needs
 from emo.manifest.cells import ARRAYS, inside
 
 
 def read_array(
-    cells: Mapping[str, str], root: Path, need: Needs, most_bytes: int = MOST_BYTES
+    cells: Mapping[str, str], root: Path, need: Needs, most_bytes: int = MOST_CLIP_BYTES
 ) -> np.ndarray | str:
     """Read the array file named in the clip's column ``need.array``.
 

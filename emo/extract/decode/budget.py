@@ -9,9 +9,9 @@ import numpy as np
 
 from emo.errors import MediaError
 
-MOST_BYTES = 2 << 30
+MOST_CLIP_BYTES = 2 << 30
 """Bytes of decoded pictures and sound that one clip may hold at once, unless the user says more."""
-MOST_PIXELS = MOST_BYTES // 12
+MOST_PIXELS = MOST_CLIP_BYTES // 12
 """Pixels of the largest picture that is decoded: 179 million. A decoder holds two or three pictures
 of four bytes a pixel."""
 
@@ -29,10 +29,10 @@ def check_pixels(name: str, width: int, height: int) -> None:
         )
 
 
-class Budget:
+class ClipBudget:
     """Counts the bytes that the decoded media of one clip hold."""
 
-    def __init__(self, name: str, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, name: str, most_bytes: int = MOST_CLIP_BYTES) -> None:
         """Start with nothing held.
 
         Args:

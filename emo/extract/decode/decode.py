@@ -9,7 +9,7 @@ import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.array_file import read_array
-from emo.extract.decode.budget import Budget
+from emo.extract.decode.budget import ClipBudget
 from emo.extract.decode.container import declared_seconds, open_media
 from emo.extract.decode.faults import join_track_notes, picture_faults, picture_notes
 from emo.extract.decode.pictures.damage import Damage
@@ -92,7 +92,7 @@ def _attempt(call: Callable[[], _T]) -> _T | Exception:
 
 
 def _pictures_of(
-    source: ClipSource, needs: Sequence[Needs], detect: DetectFaces | None, budget: Budget
+    source: ClipSource, needs: Sequence[Needs], detect: DetectFaces | None, budget: ClipBudget
 ) -> "tuple[Pictures, list[View]] | tuple[None, None]":
     """Decode the frames that any backbone needs."""
     if not any(need.frames for need in needs):
@@ -137,7 +137,7 @@ class View:
     rgb: dict[float, np.ndarray] = field(default_factory=dict)
     """Time -> whole frame uint8 (H, W, 3), for face detection."""
 
-    def take(self, time: float, shown: float, picture: Picture, budget: Budget) -> None:
+    def take(self, time: float, shown: float, picture: Picture, budget: ClipBudget) -> None:
         """Convert and keep a decoded frame if this view selected its time.
 
         Args:
@@ -167,7 +167,7 @@ class View:
         """The times of the selected frames as a set."""
         return frozenset(self.times)
 
-    def stack(self, images: dict[float, np.ndarray], budget: Budget) -> np.ndarray:
+    def stack(self, images: dict[float, np.ndarray], budget: ClipBudget) -> np.ndarray:
         """Stack the images (…) of the selected times to (F, …).
 
         Raises:
@@ -192,7 +192,7 @@ class Pictures:
     """The frames in and around the clip, or the reason why there are none."""
     detect: DetectFaces | None
     """Finds faces; None: no backbone needs faces."""
-    budget: Budget
+    budget: ClipBudget
     """Counts the bytes that the clip holds."""
     damage: Damage = field(default_factory=Damage)
     """Damaged pictures of the file, as far as it was decoded."""
@@ -257,13 +257,13 @@ def _list_of(source: ClipSource) -> FrameList | str:
     )
 
 
-def budget_of(source: ClipSource) -> Budget:
+def budget_of(source: ClipSource) -> ClipBudget:
     """Return the budget of a clip's decoded pictures and sound."""
     path = source.video or source.audio
-    return Budget(path.name if path else "the clip", source.most_bytes)
+    return ClipBudget(path.name if path else "the clip", source.most_bytes)
 
 
-def sound_of(source: ClipSource, budget: Budget) -> ClipSound:
+def sound_of(source: ClipSource, budget: ClipBudget) -> ClipSound:
     """Decode the samples of a clip, or tell why there are none.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo.extract.decode.budget import MOST_BYTES
+from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.manifest import Clip
 from emo.manifest.cells import ARRAYS
 
@@ -32,11 +32,11 @@ class ClipSource:
     """Folder that paths in ``cells`` are relative to; paths that leave it are refused."""
     cells: Mapping[str, str] = field(default_factory=dict)
     """Columns of the manifest that have no field here, name -> cell; some may name array files."""
-    most_bytes: int = MOST_BYTES
+    most_bytes: int = MOST_CLIP_BYTES
     """Bytes of decoded pictures and sound that may be held at once; more is an error."""
 
 
-def source_of(clip: Clip, root: Path, most_bytes: int = MOST_BYTES) -> ClipSource:
+def source_of(clip: Clip, root: Path, most_bytes: int = MOST_CLIP_BYTES) -> ClipSource:
     """Return the decoder's description of a clip.
 
     Args:

@@ -19,7 +19,7 @@ from typing import Any
 
 import emo
 from emo.errors import EmoError, OptionError
-from emo.extract.decode.budget import MOST_BYTES
+from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.job.executor_options import options_from_json
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
@@ -218,7 +218,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         batch_clips=document["batch_clips"],
         batch_size=document["batch_size"],
         is_strict=document.get("strict_media", False),  # older job folders lack these
-        clip_bytes=document.get("clip_bytes", MOST_BYTES),
+        clip_bytes=document.get("clip_bytes", MOST_CLIP_BYTES),
     )
 
 

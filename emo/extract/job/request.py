@@ -8,7 +8,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import EmoError, OptionError, PluginError, WeightsError
 from emo.extract.backbone import Backbone, recipe_options
-from emo.extract.decode.budget import MOST_BYTES
+from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 from emo.store.recipe import IMPORTED, Recipe
@@ -74,7 +74,7 @@ class Job:
     is_strict: bool = False
     """Whether a clip fails whose media are damaged or cut (``--strict-media``). False: what can be
     used is used, and noted beside the tokens."""
-    clip_bytes: int = MOST_BYTES
+    clip_bytes: int = MOST_CLIP_BYTES
     """Bytes of decoded pictures and sound that one clip may hold at once; a larger one fails
     (``--clip-memory``)."""
 

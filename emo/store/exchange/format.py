@@ -44,8 +44,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from emo.errors import StoreError
 from emo.plugins import NoOptions
 from emo.store.exchange.contents import Contents
+from emo.untrusted.budget import Budget
+
+MOST_BYTES = 2**34
+"""Default for the bytes that the arrays of a file may take: 16 GiB."""
 
 
 class Format(ABC):
@@ -57,10 +62,20 @@ class Format(ABC):
     """True when reading needs unpickling, which users must allow with ``--allow-pickle``."""
     has_labels: ClassVar[bool] = False
     """True when files hold splits and labels, read into ``Contents.cells``."""
+    most_bytes: int = MOST_BYTES
+    """Most bytes that the arrays of a file may take once they are decoded; an import sets it."""
     ReadOptions: ClassVar[type] = NoOptions
     """Frozen dataclass of the options of ``emo store import -o``."""
     WriteOptions: ClassVar[type] = NoOptions
     """Frozen dataclass of the options of ``emo store export -o``."""
+
+    def budget(self, path: Path) -> Budget:
+        """Return a new budget for reading ``path``: ``read`` takes bytes of it before it allocates.
+
+        Args:
+            path: the file, for messages.
+        """
+        return Budget(self.most_bytes, str(path), "--most-bytes", StoreError)
 
     @abstractmethod
     def read(self, path: Path, options: Any) -> AbstractContextManager[Contents]:

@@ -6,7 +6,7 @@ Padding is cut off by the lengths. A padded stream without lengths is refused: p
 averaged into a mean is the most common way to spoil features.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,16 @@ from emo.errors import StoreError, plural
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
 from emo.store.lazy import LazyDict
+from emo.untrusted.budget import Budget
 
 _IDS = "OSTUiu"
 """Kinds of numpy dtypes that ids can have."""
+MOST_LETTERS = 4096
+"""Longest clip id that is imported."""
+_FEW_IDS = 256
+"""Ids that are read together."""
+_TEXT_BYTES = 64
+"""Bytes that a text takes beside its letters."""
 LENGTH_ENDINGS = ("_lengths", "_length", "_len", "_lens", "/lengths")
 """Endings of the names of arrays that hold lengths."""
 
@@ -58,6 +65,7 @@ def find_clips(
     arrays: Mapping[str, Any],
     path: Path,
     options: ArrayOptions,
+    budget: Budget,
     *,
     document: Mapping[str, Any] | None = None,
 ) -> Contents:
@@ -68,6 +76,7 @@ def find_clips(
             separates groups.
         path: the file, for error messages.
         options: options of the reader.
+        budget: bytes that may be taken; those of the arrays themselves are counted already.
         document: the JSON document that a writer of this package put beside the arrays.
 
     Raises:
@@ -75,7 +84,7 @@ def find_clips(
     """
     id_name = _id_name(arrays, path, options)
     try:
-        ids = ids_as_text(np.asarray(arrays[id_name][...]).reshape(-1).tolist())
+        ids = list(_ids(arrays[id_name], budget, id_name))
     except ValueError as error:
         raise StoreError(f"{path}: {id_name}: {error}") from error
     file = _File(arrays, path, options, document or {}, len(ids))
@@ -98,6 +107,17 @@ def find_clips(
     order = [name for name in file.document.get("streams", ()) if name in streams]
     made = {name: streams[name] for name in dict.fromkeys([*order, *streams])}
     return Contents(ids, LazyDict(made), ignored=ignored, **contents_fields(file.document))
+
+
+def _ids(array: Any, budget: Budget, name: str) -> Iterator[str]:
+    """Iterate over the ids in an array, of which a few are read at a time.
+
+    In HDF5 a thousand ids may share one long text, which each of them becomes when it is read.
+    """
+    for start in range(0, array.shape[0], _FEW_IDS):
+        for text in ids_as_text(np.asarray(array[start : start + _FEW_IDS]).tolist(), start):
+            budget.take(len(text) + _TEXT_BYTES, f"ids {name}")
+            yield text
 
 
 def _id_name(arrays: Mapping[str, Any], path: Path, options: ArrayOptions) -> str:
@@ -226,17 +246,25 @@ ID_NAMES = ("ids", "id", "clip", "clips", "clip_ids", "names", "name", "keys")
 """Names by which an array or column of clip ids is found; the first that exists is taken."""
 
 
-def ids_as_text(cells: Iterable[object]) -> list[str]:
+def ids_as_text(cells: Iterable[object], first: int = 0) -> list[str]:
     """Return ids as text; they may be text, whole numbers or bytes of UTF-8.
 
+    Args:
+        cells: the ids.
+        first: number of the first one, for messages.
+
     Raises:
-        ValueError: an id is missing or of another type.
+        ValueError: an id is missing, of another type, or very long.
     """
-    return [_text(cell, index) for index, cell in enumerate(cells)]
+    return [_text(cell, index) for index, cell in enumerate(cells, first)]
 
 
 def _text(cell: object, index: int) -> str:
     """Return an id as text; ``index``, the clip's, is named in the error message."""
+    if isinstance(cell, bytes | str) and len(cell) > MOST_LETTERS:
+        raise ValueError(
+            f"the id of clip {index} has {len(cell):,} letters, at most {MOST_LETTERS}"
+        )
     if isinstance(cell, bytes):
         try:
             return cell.decode()
@@ -244,4 +272,4 @@ def _text(cell: object, index: int) -> str:
             raise ValueError(f"the id of clip {index}, {cell[:40]!r}, is not UTF-8") from None
     if isinstance(cell, str) or (isinstance(cell, int) and not isinstance(cell, bool)):
         return str(cell)
-    raise ValueError(f"the id of clip {index}: expected text or a whole number, got {cell!r}")
+    raise ValueError(f"the id of clip {index}: expected text or a whole number, got {cell!r:.60}")

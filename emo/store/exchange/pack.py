@@ -29,6 +29,9 @@ from emo.store.maintain.verify import verify
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 from emo.table import format_bytes
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.files import kind_of_file
+from emo.untrusted.kinds import Fields, MapOf
 
 CONTENTS_FILE, MANIFEST, FEATURES = "emo-pack.json", "manifest.csv", "features"
 PACK_VERSION = 1
@@ -37,6 +40,7 @@ _NAME = re.compile(
     rf"{re.escape(CONTENTS_FILE)}|{re.escape(MANIFEST)}"
     rf"|{FEATURES}/[\w-][\w.-]*/(recipe\.json|part-[0-9a-f]{{16}}(-r\d+)?\.zarr\.zip)"
 )
+_PACK = Fields({"version": int, "sha256": MapOf(str)})
 _INDEX_BYTES = 2**26
 _COPY_BYTES = 2**20
 
@@ -121,6 +125,8 @@ def unpack(file: Path, out: Path) -> PackReport:
             differs; or ``out`` exists.
     """
     try:
+        if odd := kind_of_file(file):
+            raise StoreError(f"{file}: {odd}; give a file that emo store pack wrote")
         with zipfile.ZipFile(file) as archive, appearing(out) as temporary:
             sums = _check(archive, file)
             temporary.mkdir()
@@ -201,19 +207,25 @@ def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
                 f"{file}: refused: member {info.filename!r} {wrong}; nothing was unpacked"
             )
         seen.add(info.filename)
+    whole = sum(info.file_size for info in archive.infolist())
+    if whole > file.stat().st_size:
+        raise StoreError(
+            f"{file}: refused: its members have {whole:,} bytes, more than the file: they lie "
+            "inside each other; nothing was unpacked"
+        )
     if CONTENTS_FILE not in seen or archive.getinfo(CONTENTS_FILE).file_size > _INDEX_BYTES:
         raise StoreError(f"{file}: no {CONTENTS_FILE} in it: it was not made by emo store pack")
     try:
-        index = json.loads(archive.read(CONTENTS_FILE))
-        version, sums = index["version"], dict(index["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{file}: {CONTENTS_FILE} is damaged: {error!r}") from error
+        index = parse_checked(archive.read(CONTENTS_FILE), _PACK, most_bytes=_INDEX_BYTES)
+    except DocumentError as error:
+        raise StoreError(f"{file}: {CONTENTS_FILE} is damaged: {error}") from error
+    version, sums = index["version"], index["sha256"]
     if version != PACK_VERSION:
         raise StoreError(f"{file}: expected a pack of version {PACK_VERSION}, got {version}")
     if sums.keys() != seen - {CONTENTS_FILE}:
         odd = sorted(sums.keys() ^ (seen - {CONTENTS_FILE}))
         raise StoreError(f"{file}: {CONTENTS_FILE} and the members disagree about {odd[0]!r}")
-    return {str(name): str(total) for name, total in sums.items()}
+    return dict(sums)
 
 
 def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
@@ -233,6 +245,8 @@ def _wrong(info: zipfile.ZipInfo, seen: set[str]) -> str | None:
         return "is not one that emo store pack writes"
     if info.flag_bits & 1 or info.compress_type != zipfile.ZIP_STORED:
         return "is encrypted or compressed; emo store pack writes neither"
+    if info.compress_size != info.file_size:
+        return "is stored and has two sizes"
     return None
 
 

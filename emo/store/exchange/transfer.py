@@ -12,12 +12,13 @@ from emo.errors import StoreError, plural
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
-from emo.store.exchange.format import Format
+from emo.store.exchange.format import MOST_BYTES, Format
 from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
 from emo.store.recipe import IMPORTED
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 from emo.table import format_bytes, format_table
+from emo.untrusted.files import kind_of_file
 
 _FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
 """Exceptions that libraries raise for files that are not of the format."""
@@ -60,6 +61,7 @@ def import_file(
     streams: Sequence[str] = (),
     allow_pickle: bool = False,
     wants_labels: bool = False,
+    most_bytes: int = MOST_BYTES,
 ) -> TransferReport:
     """Commit the clips of a file to a store, under a recipe that names file, hash and options.
 
@@ -72,6 +74,7 @@ def import_file(
         streams: the wanted streams; empty: all.
         allow_pickle: allow formats that are pickles.
         wants_labels: refuse formats whose files have no labels.
+        most_bytes: refuse a file whose arrays take more bytes once they are decoded.
 
     Raises:
         EmoError: an unknown format or option, a file of another format, or the store has another
@@ -83,6 +86,9 @@ def import_file(
         raise StoreError(f"--manifest: {name} files have no labels; leave it out")
     if not path.exists():
         raise StoreError(f"{path}: no such file; give a file that {name} wrote")
+    if odd := kind_of_file(path):
+        raise StoreError(f"{path}: {odd}; give a file that {name} wrote")
+    form.most_bytes = most_bytes
     with ExitStack() as file:
         try:
             contents = file.enter_context(form.read(path, chosen))

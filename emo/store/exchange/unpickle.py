@@ -2,11 +2,13 @@
 
 No class or function that a pickle names is called: the few names that numpy's arrays need are
 replaced by functions of this file, which copy bytes whose count was checked; any other name is
-refused. Memory is not limited: a file can make the reader use a few times its own size.
+refused. The operations of the file are counted before any of them is done, so that ten bytes cannot
+ask for gigabytes; what is read takes a few times the size of the file.
 """
 
 import io
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -15,21 +17,34 @@ from typing import Any
 import numpy as np
 
 from emo.errors import StoreError
+from emo.untrusted.budget import Budget
 
 ALLOWED = "numbers, text, lists, tuples, dicts and numpy arrays of numbers or text"
 """Text, for error messages, on what a pickle may hold."""
 _DTYPE = re.compile(r"([fiubUSO])(\d{1,6})|bool")
+_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
+"""Operations that number an object."""
+_OBJECT_BYTES = 64
+"""About how many bytes an operation takes."""
 _MODULES = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path, budget: Budget | None = None) -> Any:
     """Return the contents of a pickle.
+
+    Args:
+        path: the file.
+        budget: bytes that may be taken; None: 16 GiB.
 
     Raises:
         StoreError: the file is not a pickle, is incomplete, or holds anything that is not allowed.
     """
     try:
-        loaded = _Reader(io.BytesIO(path.read_bytes()), path).load()
+        budget = budget or Budget(2**34, str(path), "--most-bytes", StoreError)
+        budget.take(path.stat().st_size, "the file")
+        data = path.read_bytes()
+        _check_operations(data, path, budget)
+        loaded = _Reader(io.BytesIO(data), path).load()
         return _plain(loaded, {}, path)
     except StoreError:
         raise
@@ -38,7 +53,42 @@ def read_pickle(path: Path) -> Any:
     except MemoryError as error:
         raise StoreError(f"{path}: needs more memory than there is") from error
     except Exception as error:  # the bytes of a pickle can make it raise any exception
-        raise StoreError(f"{path}: not a pickle of {ALLOWED}: {error!r}") from error
+        raise StoreError(f"{path}: not a pickle of {ALLOWED}: {error!r:.200}") from error
+
+
+def _check_operations(data: bytes, path: Path, budget: Budget) -> None:
+    """Go through the operations of a pickle without doing them; raise StoreError for a bomb.
+
+    The reader keeps a table of objects by number and makes room for the highest number at once:
+    Python numbers them in order, so that a number above their count is no work of Python.
+    """
+    count = 0
+    for operation, argument, _ in pickletools.genops(data):
+        count += 1
+        if operation.name in _PUTS and int(argument or 0) > count:
+            raise StoreError(
+                f"{path}: refused: its operation {count} numbers an object {argument}; Python "
+                "does not write such a pickle"
+            )
+    budget.take(_OBJECT_BYTES * count, f"its {count:,} objects")
+
+
+def cells_of_nested(value: Any) -> int:
+    """Return how many cells a list of lists has, without going through equal lists twice."""
+    known: dict[int, int] = {}
+
+    def count(each: Any) -> int:
+        if isinstance(each, np.ndarray):
+            return int(each.size)
+        if not isinstance(each, list | dict):
+            return 1
+        if id(each) not in known:
+            known[id(each)] = 2**62  # of a list that holds itself
+            inner = each.values() if isinstance(each, dict) else each
+            known[id(each)] = 1 + sum(map(count, inner))
+        return known[id(each)]
+
+    return count(value)
 
 
 class _DType:

@@ -7,7 +7,7 @@ is there unchanged; parts that it does not list are read in addition. It can alw
 
 import mmap
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import BinaryIO
 
 import numpy as np
@@ -16,12 +16,21 @@ from emo.errors import StoreError
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import commit
 from emo.store.backend.location import Location, file_names, files
-from emo.store.index.table import DTYPES, LENGTHS, PART_FACTS, Columns, HeldColumns
+from emo.store.index.merged import Merged
+from emo.store.index.table import (
+    DTYPES,
+    LENGTHS,
+    PART_FACTS,
+    Columns,
+    HeldColumns,
+    index_columns,
+)
 from emo.store.part.members import write_members
 from emo.store.part.reader import Part
 from emo.store.part.verify import damaged_members
 from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import DamagedPart, GoneError, root_crc
+from emo.untrusted.documents import shortened
 
 INDEX_START = "index-"
 """Start of an index file's name; six digits follow, and the highest number is the newest."""
@@ -126,20 +135,45 @@ def open_index(path: Location, fingerprint: str, names: Set[str]) -> Columns | N
             return None
         columns = MappedColumns(part)
         is_current = names >= set(part_names(columns)) and _is_current(path, columns)
-    except (DamagedPart, GoneError, DamagedIndexError, OSError):
+    except (StoreError, OSError, ValueError, IndexError):
         return None
     return columns if is_current else None
 
 
-def index_problem(path: Location) -> str | None:
-    """Return what is wrong with the bytes of an index; None: nothing (it may be out of date)."""
+def index_problem(path: Location, parts: Mapping[str, Part], streams: Iterable[str]) -> str | None:
+    """Return what is wrong with an index; None: nothing (it may be out of date).
+
+    Args:
+        path: file of the index.
+        parts: file name -> opened part, of all sound parts of the recipe. An index that lists
+            others is out of date, and not compared with them.
+        streams: the streams of the recipe.
+    """
     try:
         with local_copy(path) as file:
-            return next(damaged_members(Part(file)), None)
+            part = Part(file)
+            found = next(damaged_members(part), None)
+            return found or _contradiction(MappedColumns(part), parts, list(streams))
     except DamagedPart as error:
         return error.what
     except GoneError:
         return None
+    except (DamagedIndexError, ValueError, IndexError, KeyError) as error:
+        return f"its columns contradict each other: {shortened(str(error))}"
+
+
+def _contradiction(
+    columns: Columns, parts: Mapping[str, Part], streams: Sequence[str]
+) -> str | None:
+    """Return which column says something else than the parts; None: they agree."""
+    names = part_names(columns)
+    if not set(names) <= parts.keys():
+        return None
+    expected = index_columns(Merged([parts[name] for name in names]), streams).arrays
+    for name, wanted in expected.items():
+        if not np.array_equal(columns.whole(name), wanted):
+            return f"its column {name} and the parts disagree; `emo store index` writes it anew"
+    return None
 
 
 def part_names(columns: Columns) -> list[str]:

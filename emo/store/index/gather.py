@@ -15,6 +15,7 @@ from emo.store.backend.parallel import at_once
 from emo.store.part.reader import Part
 from emo.store.part.stream_layout import Layout
 from emo.store.part.zarr_layout import stored_dtype
+from emo.store.part.zip import DamagedPart
 from emo.store.recipe import StreamSpec
 
 OPEN_PARTS = 128
@@ -47,6 +48,9 @@ class Clips(Protocol):
 
     def span(self, stream: str, ordinal: int) -> tuple[int, int, int]:
         """Return where a finished clip's tokens lie: index of the part, first row, stop row."""
+
+    def check_offsets(self, stream: str, index: int, offsets: np.ndarray) -> None:
+        """Raise an error if other offsets of a part's clips are known than those in the part."""
 
 
 class OpenParts:
@@ -234,7 +238,16 @@ class StreamRows:
     def _layout(self, index: int) -> Layout:
         layout = self._layouts.get(index)
         if layout is None:
-            layout = self._layouts[index] = self._parts[index].layout(self._stream)
+            part = self._parts[index]
+            layout = part.layout(self._stream)
+            if (layout.dim, layout.dtype) != (
+                self._dim,
+                self._dtype,
+            ):  # numpy would broadcast D = 1
+                what = f"stream {self._stream!r}: {layout.dtype.name} of width {layout.dim}, "
+                raise DamagedPart(part.path, f"{what}not {self._dtype.name} of width {self._dim}")
+            self._clips.check_offsets(self._stream, index, layout.offsets)
+            self._layouts[index] = layout
         return layout
 
     def _values(self, index: int) -> np.ndarray:

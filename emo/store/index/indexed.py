@@ -5,6 +5,7 @@ The results equal those of :class:`emo.store.index.merged.Merged` over the same 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -24,7 +25,10 @@ from emo.store.index.table import (
 )
 from emo.store.lazy import LazyParts
 from emo.store.part.reader import Part
+from emo.store.part.writer import MAX_PART_BYTES
 
+_FEW_PARTS = 64
+"""Parts whose ids are compared piece by piece before whole columns of the index are read."""
 _LOOKUPS_SHARE = 64
 """A dict of all N ids is built after N / 64 lookups, because it takes about as long as these."""
 
@@ -84,6 +88,9 @@ class Indexed:
         self._facts: dict[str, np.ndarray] = dict(facts)
         self.counts: np.ndarray = self._facts["finished"]
         """int64 (P,): finished clips of each part."""
+        self._openings = 0
+        self._texts: dict[str, np.ndarray] = {}
+        self._lengths: dict[str, np.ndarray] = {}
         self.parts = LazyParts([*listed, *newer], self._checked(open_part))
         self.ordinals = Ordinals(self)
         self._wins = columns.whole("wins").view(bool)
@@ -106,8 +113,19 @@ class Indexed:
         raise KeyError(clip_id)
 
     def lengths(self, stream: str) -> np.ndarray:
-        """Return int64, by ordinal: the number of tokens of each finished clip in a stream."""
-        return self._columns.whole(LENGTHS + stream).astype(np.int64)
+        """Return int64, by ordinal: the number of tokens of each finished clip in a stream.
+
+        Raises:
+            DamagedIndexError: the index does not hold a length for each clip.
+        """
+        lengths = self._columns.whole(LENGTHS + stream)
+        if len(lengths) != self._finished_count:
+            raise DamagedIndexError(
+                f"{len(lengths)} lengths of {stream} for {self._finished_count} clips"
+            )
+        self._check_room(stream, lengths)
+        self._lengths[stream] = lengths
+        return lengths.astype(np.int64)
 
     def span(self, stream: str, ordinal: int) -> tuple[int, int, int]:
         """Return where a finished clip's tokens lie: index of the part, first row, stop row."""
@@ -165,6 +183,61 @@ class Indexed:
         values = attempts.tolist()
         return {ids[entry]: values[entry] for entry in order}
 
+    def check_offsets(self, stream: str, index: int, offsets: np.ndarray) -> None:
+        """Compare the lengths of a part's clips with those in the index.
+
+        Args:
+            stream: name of the stream.
+            index: index of the part.
+            offsets: int64 (N+1,), from the part.
+
+        Raises:
+            DamagedIndexError: the index says other lengths, so tokens would go to other clips.
+        """
+        first = int(self._firsts[index])
+        lengths = self._lengths.get(stream)
+        if lengths is None:
+            lengths = self._columns.rows(LENGTHS + stream, first, first + len(offsets) - 1)
+        else:
+            lengths = lengths[first : first + len(offsets) - 1]
+        if lengths.tobytes() != (offsets[1:] - offsets[:-1]).astype(lengths.dtype).tobytes():
+            raise DamagedIndexError(f"{self.parts.names[index]}: the index says other lengths")
+
+    def _check_room(self, stream: str, lengths: np.ndarray) -> None:
+        """Raise DamagedIndexError if a part would hold more bytes than its file may have."""
+        rows = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+        tokens = rows[self._firsts[1:]] - rows[self._firsts[:-1]]
+        if (tokens > MAX_PART_BYTES).any():
+            raise DamagedIndexError(f"the index says more tokens of {stream} than a part can hold")
+
+    def _check_ids(self, name: str, first: int, ids: Sequence[str]) -> None:
+        """Raise DamagedIndexError unless the rows of a text column from ``first`` are ``ids``."""
+        self._openings += 1
+        if self._openings == _FEW_PARTS:  # from here on, whole columns are at hand
+            self._texts = {
+                f"{kind}_{what}": self._columns.whole(f"{kind}_{what}")
+                for kind in ("id", "failed")
+                for what in ("ends", "text")
+            }
+        all_ends, all_text = self._texts.get(f"{name}_ends"), self._texts.get(f"{name}_text")
+        before, stop = max(0, first - 1), first + len(ids)
+        if all_ends is None or all_text is None:
+            ends = self._columns.rows(f"{name}_ends", before, stop)
+        else:
+            ends = all_ends[before:stop]
+        start = int(ends[0]) if first else 0
+        if all_text is None:
+            text = self._columns.rows(f"{name}_text", start, int(ends[-1])) if len(ends) else ends
+        else:
+            text = all_text[start : int(ends[-1])] if len(ends) else ends
+        joined = "".join(ids)
+        data = joined.encode("utf-8", "surrogatepass")
+        units = ids if joined.isascii() else [e.encode("utf-8", "surrogatepass") for e in ids]
+        sizes = map(len, units)
+        wanted = np.fromiter(accumulate(sizes, initial=start), np.int64, len(ids) + 1)
+        if text.tobytes() != data or ends[first > 0 :].tobytes() != wanted[1:].tobytes():
+            raise DamagedIndexError(f"the index says other clips than the part: {ids[:1]!r:.80} …")
+
     @property
     def absent(self) -> dict[str, dict[str, str]]:
         """Clip id -> stream that the clip lacks -> reason; reading this opens all parts."""
@@ -194,13 +267,20 @@ class Indexed:
         def opened(name: str) -> Part:
             part = open_part(name)
             number = numbers[name]
-            found = len(part.clip_ids), len(part.failures), part.attempt
-            if found != tuple(
-                int(self._facts[k][number]) for k in ("finished", "failed", "attempt")
-            ):
-                raise DamagedIndexError(f"{part.path} is not the part that the index lists")
+            if number not in same:
+                found = len(part.clip_ids), len(part.failures), part.attempt
+                if found != tuple(
+                    int(self._facts[k][number]) for k in ("finished", "failed", "attempt")
+                ):
+                    raise DamagedIndexError(f"{part.path} is not the part that the index lists")
+                self._check_ids("id", int(self._firsts[number]), part.clip_ids)
+                if part.failures:
+                    first = int(self._facts["failed"][:number].sum())
+                    self._check_ids("failed", first, list(part.failures))
+                same.add(number)
             return part
 
+        same: set[int] = set()
         numbers = {name: number for number, name in enumerate(part_names(self._columns))}
         return opened
 

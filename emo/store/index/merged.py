@@ -20,6 +20,7 @@ from emo.ragged import offsets_of
 from emo.store.backend.object_path import ObjectPath
 from emo.store.backend.parallel import at_once
 from emo.store.part.reader import Part
+from emo.store.part.zip import DamagedPart
 
 _V = TypeVar("_V")
 
@@ -77,6 +78,9 @@ class Merged:
         index, row = part_of_ordinal(ordinal, self._firsts)
         offsets = self.parts[index].layout(stream).offsets
         return index, int(offsets[row]), int(offsets[row + 1])
+
+    def check_offsets(self, stream: str, index: int, offsets: np.ndarray) -> None:
+        """Do nothing: all that is known of the parts was read from the parts."""
 
     @cached_property
     def _firsts(self) -> np.ndarray:
@@ -155,6 +159,8 @@ class Merged:
             )
             first += len(part.clip_ids)
             sources = part.sources
+            if len(sources) != len(part.clip_ids) + len(part.failures):
+                raise DamagedPart(part.path, "a clip is in it twice")
             for clip_id in several.intersection(sources):
                 entry = Entry(index, part.attempt, sources[clip_id], ordinals.get(clip_id))
                 entries[clip_id].append(entry)

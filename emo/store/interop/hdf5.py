@@ -1,6 +1,7 @@
 """hdf5: a group for each stream, ragged by offsets; readable from Matlab, R, Julia and C."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,12 @@ from emo.ragged import offsets_of
 from emo.store.exchange.contents import DOCUMENT, Contents, parse_document
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
+from emo.untrusted.budget import Budget
+
+_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 6: "scaleoffset", 32000: "lzf"}
+"""Numbers of the filters that are read: those that come with HDF5 and h5py. HDF5 would load a
+library of its plugin folder for any other number."""
+_POINTER_BYTES = 16
 
 
 class Hdf5(Format):
@@ -32,12 +39,15 @@ class Hdf5(Format):
             raise StoreError(f"{path}: not an HDF5 file: {error}") from error
         with file:
             arrays: dict[str, Any] = {}
+            budget = self.budget(path)
             _collect(file, "", arrays, path)
+            for name, array in arrays.items():
+                _check(name, array, path, budget)
             text = arrays.pop(DOCUMENT, None)
             document: Mapping[str, Any] = {}
             if text is not None and text.shape == () and h5py.check_string_dtype(text.dtype):
                 document = parse_document(text.asstr()[()], path)
-            yield find_clips(arrays, path, options, document=document)
+            yield find_clips(arrays, path, options, budget, document=document)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write ids, values and offsets; tokens pass through memory a few clips at a time."""
@@ -61,6 +71,23 @@ class Hdf5(Format):
                     if len(ragged.values):
                         values[row : row + len(ragged.values)] = ragged.values
                     row += len(ragged.values)
+
+
+def _check(name: str, array: Any, path: Path, budget: Budget) -> None:
+    """Raise StoreError unless the filters of a data set are known and its bytes in the budget."""
+    properties = array.id.get_create_plist()
+    for k in range(properties.get_nfilters()):
+        code = properties.get_filter(k)[0]
+        if code not in _FILTERS:
+            known = ", ".join(_FILTERS.values())
+            raise StoreError(
+                f"{path}: refused: {name} needs filter {code} of HDF5, and only {known} are read; "
+                "write it again with gzip or without compression (h5repack does it)"
+            )
+    item = array.dtype.itemsize if array.dtype.kind != "O" else _POINTER_BYTES
+    if array.chunks:
+        budget.check(math.prod(array.chunks) * item, f"a chunk of {name}")
+    budget.take(math.prod(array.shape) * item, f"array {name}")
 
 
 def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path) -> None:

@@ -24,6 +24,7 @@ from emo.store.exchange.contents import (
     spec_of,
 )
 from emo.store.exchange.format import Format
+from emo.untrusted.files import first_odd_entry
 
 UTT, FRA = "-UTT", "-FRA"
 """Endings of folders: one token for each utterance, or one for each frame."""
@@ -63,7 +64,12 @@ class Mertools(Format):
 
     @contextmanager
     def read(self, path: Path, options: Any) -> Iterator[Contents]:
-        """Find the clips in the folders; ``label.npz`` is not read, because it is a pickle."""
+        """Find the clips in the folders; ``label.npz`` is not read, because it is a pickle.
+
+        Links in the folder are refused: they may lead to files outside of it.
+        """
+        if path.is_dir() and (odd := first_odd_entry(path)):
+            raise StoreError(f"{odd[0]}: refused: {odd[1]}; put the file itself there")
         root = path / "features" if (path / "features").is_dir() else path
         folders = sorted(f for f in root.glob("*") if f.is_dir() and f.name[-4:] in (UTT, FRA))
         if not folders:

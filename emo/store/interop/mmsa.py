@@ -18,7 +18,8 @@ from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import DOCUMENT, Contents, StreamTokens, parse_document
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips, ids_as_text
-from emo.store.exchange.unpickle import read_pickle
+from emo.store.exchange.unpickle import cells_of_nested, read_pickle
+from emo.untrusted.budget import Budget
 
 SPLIT_OF_NAME = {"train": "train", "valid": "val", "test": "test"}
 """MMSA's name of a split -> the manifest's name."""
@@ -63,12 +64,13 @@ class Mmsa(Format):
     @contextmanager
     def read(self, path: Path, options: MmsaReadOptions) -> Iterator[Contents]:
         """Find the clips of all splits; a text stream without lengths takes BERT's mask."""
-        data = read_pickle(path)
+        budget = self.budget(path)
+        data = read_pickle(path, budget)
         if not isinstance(data, dict) or not set(SPLIT_OF_NAME) & data.keys():
             keys = list(data)[:8] if isinstance(data, dict) else type(data).__name__
             raise StoreError(f"{path}: expected a dict of {', '.join(SPLIT_OF_NAME)}; found {keys}")
         try:
-            contents = _contents(data, path, options)
+            contents = _contents(data, path, options, budget)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{path}: not in MMSA's layout: {error!r}") from error
         yield contents
@@ -97,7 +99,9 @@ class Mmsa(Format):
             pickle.dump(data, file, protocol=4)
 
 
-def _contents(data: dict[str, Any], path: Path, options: MmsaReadOptions) -> Contents:
+def _contents(
+    data: dict[str, Any], path: Path, options: MmsaReadOptions, budget: Budget
+) -> Contents:
     """Return the clips of all splits together."""
     document: Mapping[str, Any] = {}
     if isinstance(data.get(DOCUMENT), str):
@@ -108,26 +112,38 @@ def _contents(data: dict[str, Any], path: Path, options: MmsaReadOptions) -> Con
     parts = []
     for split in SPLIT_OF_NAME:
         if split in data and len(data[split].get(options.ids or "id", ())):
-            arrays, where = _arrays(data[split], split, options), Path(f"{path}[{split}]")
-            part = find_clips(arrays, where, options, document=document)
+            arrays, where = _arrays(data[split], split, options, budget), Path(f"{path}[{split}]")
+            part = find_clips(arrays, where, options, budget, document=document)
             parts.append(replace(part, cells=_cells(data[split], split, options)))
     if not parts:
         raise StoreError(f"{path}: no clips in any split")
     return _joined(parts, path, document)
 
 
-def _arrays(part: Any, split: str, options: MmsaReadOptions) -> dict[str, Any]:
+def _arrays(part: Any, split: str, options: MmsaReadOptions, budget: Budget) -> dict[str, Any]:
     """Return the arrays of a split; lengths of the text come from BERT's mask if needed."""
     found = {
-        key: value if isinstance(value, np.ndarray) else np.array(value)
+        key: _array(key, value, budget)
         for key, value in part.items()
-        if key not in _LABELS and len(value)
+        if key not in _LABELS and key != "raw_text" and len(value)
     }
     if "text" in found and "text_lengths" not in found and "text_bert" in found:
         mask = found["text_bert"][:, 1]  # (N, 3, L): ids, mask, segments -> (N, L)
         found["text_lengths"] = (mask != 0).sum(axis=1)
     found[options.ids or "id"] = np.array(_ids(part, split, options))
     return {key: value for key, value in found.items() if key not in _NOT_TOKENS}
+
+
+def _array(key: str, value: Any, budget: Budget) -> np.ndarray:
+    """Return a value of the dict as an array; lists that stand in it many times are counted so."""
+    if isinstance(value, np.ndarray):
+        return value
+    budget.take(8 * cells_of_nested(value), f"list {str(key)[:60]}")
+    if isinstance(value, list) and any(isinstance(each, str | bytes) for each in value):
+        texts = np.empty(len(value), object)
+        texts[:] = value
+        return texts
+    return np.array(value)
 
 
 def _ids(part: Any, split: str, options: MmsaReadOptions) -> list[str]:
@@ -141,9 +157,17 @@ def _cells(part: Any, split: str, options: MmsaReadOptions) -> dict[str, dict[st
     rows = [{"split": SPLIT_OF_NAME[split]} for _ in part[options.ids or "id"]]
     for key, column in {"raw_text": "text", **_LABELS}.items():
         if key in part and len(part[key]) == len(rows):
-            for row, value in zip(rows, np.asarray(part[key]).reshape(-1).tolist(), strict=True):
+            for row, value in zip(rows, _flat(part[key]), strict=True):
                 row |= {column: str(value)} if value is not None and str(value).strip() else {}
     return dict(zip(_ids(part, split, options), rows, strict=True))
+
+
+def _flat(values: Any) -> list[Any]:
+    """Return labels or texts as a list; numpy would give every text the room of the longest."""
+    if isinstance(values, list) and all(isinstance(each, str | None) for each in values):
+        return values
+    flat: list[Any] = np.asarray(values).reshape(-1).tolist()
+    return flat
 
 
 def _joined(parts: list[Contents], path: Path, document: Mapping[str, Any]) -> Contents:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,13 @@ from emo.ragged import offsets_of
 from emo.store.exchange.contents import DOCUMENT, Contents, StreamTokens, parse_document
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
+from emo.store.exchange.npy_headers import check_npz
+
+_UNREADABLE = (
+    ValueError, OSError, EOFError, NotImplementedError, RuntimeError, SyntaxError, TypeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What zipfile and numpy raise for bytes that they cannot read."""
 
 
 class Npz(Format):
@@ -25,16 +33,19 @@ class Npz(Format):
     @contextmanager
     def read(self, path: Path, options: ArrayOptions) -> Iterator[Contents]:
         """Find the clips in the arrays, which are read whole; pickled arrays are refused."""
+        budget = self.budget(path)
         try:
+            if zipfile.is_zipfile(path):
+                check_npz(path, budget)
             with np.load(path, allow_pickle=False) as file:
                 if not isinstance(file, np.lib.npyio.NpzFile):
                     raise StoreError(
                         f"{path}: expected several arrays in an .npz, got a single one"
                     )
                 arrays = {name: file[name] for name in file.files}
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise StoreError(f"{path}: not an .npz of plain arrays: {error}") from error
-        yield find_clips(arrays, path, options, document=_document(arrays, path))
+        yield find_clips(arrays, path, options, budget, document=_document(arrays, path))
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write ids, values and offsets; tokens pass through memory a few clips at a time."""

@@ -1,7 +1,7 @@
 """parquet: a row for each clip, a column of lists for each stream; pandas, DuckDB, R read it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,9 +27,12 @@ from emo.store.exchange.contents import (
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ID_NAMES, ids_as_text
 from emo.store.lazy import LazyDict
+from emo.untrusted.budget import Budget
 
 _NUMBERS = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+_WIDTHS = {"INT64": 8, "DOUBLE": 8, "INT96": 12, "BOOLEAN": 1}
+"""Bytes of a number of a physical type; 4 for the others, of which texts are an index."""
 _IDS = (
     pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
     pa.types.is_fixed_size_binary, pa.types.is_integer,
@@ -52,27 +55,40 @@ class Parquet(Format):
     @contextmanager
     def read(self, path: Path, options: ParquetReadOptions) -> Iterator[Contents]:
         """Find the clips in the table; a column of plain lists has one token for each clip."""
+        budget = self.budget(path)
         try:
-            table = pq.read_table(path)
+            with pq.ParquetFile(path) as file:
+                schema = file.schema_arrow
+                id_name = _id_name(schema, path, options)
+                lists = [field.name for field in schema if _is_tokens(field.type)]
+                if not lists:
+                    raise StoreError(
+                        f"{path}: no column of lists of numbers; found {schema.names[:20]}"
+                    )
+                _take(file, [id_name, *lists], budget)
         except (pa.ArrowException, OSError) as error:
             raise StoreError(f"{path}: not a Parquet file: {error}") from error
-        text = (table.schema.metadata or {}).get(DOCUMENT.encode(), b"{}")
-        document = parse_document(text.decode(), path)
-        id_name = _id_name(table.schema, path, options)
+        text = (schema.metadata or {}).get(DOCUMENT.encode(), b"{}")
+        document = parse_document(text.decode("utf-8", "replace"), path)
+        try:
+            is_text = not pa.types.is_integer(schema.field(id_name).type)
+            table = pq.read_table(
+                path, columns=[id_name, *lists], read_dictionary=[id_name] if is_text else None
+            )
+        except (pa.ArrowException, OSError) as error:
+            raise StoreError(f"{path}: not a Parquet file: {error}") from error
+        budget.check(table.nbytes, "the table")
         if table[id_name].null_count:
             row = table[id_name].to_pylist().index(None)
             raise StoreError(f"{path}: column {id_name}: the clip in row {row + 1} has no id")
-        lists = [field.name for field in table.schema if _is_tokens(field.type)]
-        if not lists:
-            raise StoreError(f"{path}: no column of lists of numbers; found {table.schema.names}")
         try:
-            ids = ids_as_text(table[id_name].to_pylist())
+            ids = list(_ids(table[id_name], budget))
         except ValueError as error:
             raise StoreError(f"{path}: {id_name}: {error}") from error
         streams = {
             name: partial(_rows, name, table[name], f"{path}: {name}", document) for name in lists
         }
-        others = [name for name in table.column_names if name not in (id_name, *lists)]
+        others = [name for name in schema.names if name not in (id_name, *lists)]
         yield Contents(ids, LazyDict(streams), ignored=tuple(others), **contents_fields(document))
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
@@ -96,6 +112,31 @@ class Parquet(Format):
                 writer.write_table(pa.table(columns, schema=schema))
 
 
+def _take(file: pq.ParquetFile, names: Sequence[str], budget: Budget) -> None:
+    """Count the bytes of some columns as their values are in memory, from the file's directory."""
+    facts = file.metadata
+    for group in range(facts.num_row_groups):
+        for number in range(facts.num_columns):
+            column = facts.row_group(group).column(number)
+            name = column.path_in_schema.partition(".")[0]
+            if name in names:
+                width = _WIDTHS.get(column.physical_type, 4)
+                size = max(column.num_values * width, column.total_uncompressed_size)
+                budget.take(size, f"column {name}")
+    budget.check(facts.num_rows * 8 * len(names), f"a table of {facts.num_rows:,} rows")
+
+
+def _ids(column: pa.ChunkedArray, budget: Budget) -> Iterator[str]:
+    """Iterate over clip ids; a text that stands in many rows is counted for each of them."""
+    first = 0
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), 1024):
+            for text in ids_as_text(chunk[start : start + 1024].to_pylist(), first + start):
+                budget.take(len(text) + 64, "the clip ids")
+                yield text
+        first += len(chunk)
+
+
 def _column(ragged: Ragged, kind: pa.DataType) -> pa.Array:
     """Return a column of lists of lists, without copying; null for a clip of length 0."""
     values = pa.array(np.ascontiguousarray(ragged.values).reshape(-1), kind.value_type.value_type)
@@ -113,7 +154,7 @@ def _id_name(schema: pa.Schema, path: Path, options: ParquetReadOptions) -> str:
     for name in names:
         if name in schema.names and _is_text(schema.field(name).type):
             return name
-    found = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    found = ", ".join(f"{field.name} ({field.type})" for field in list(schema)[:20])
     raise StoreError(
         f"{path}: no column {' or '.join(names)} of text or whole numbers; found {found}. "
         "Name the column with -o id=NAME"

@@ -24,6 +24,7 @@ from emo.store.exchange.contents import (
 )
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
+from emo.store.exchange.zarr_metadata import check_zarr
 
 _CHUNK_BYTES = BLOCK_BYTES // 4
 
@@ -36,9 +37,15 @@ class Zarr(Format):
 
     @contextmanager
     def read(self, path: Path, options: ArrayOptions) -> Iterator[Contents]:
-        """Find the clips in the arrays of the group; missing chunks are refused."""
+        """Find the clips in the arrays of the group; missing chunks are refused.
+
+        Codecs, filters and types are held against lists before Zarr opens the folder.
+        """
+        budget = self.budget(path)
+        check_zarr(path, budget)
         try:
-            group = zarr.open_group(path, mode="r")
+            files = zarr.storage.LocalStore(path, read_only=True)
+            group = zarr.open_group(files, mode="r", use_consolidated=False)
             arrays: dict[str, Any] = {name: _Array(array) for name, array in group.arrays()}
         except (OSError, ValueError, KeyError) as error:
             raise StoreError(f"{path}: not a Zarr group: {error!r}") from error
@@ -47,7 +54,7 @@ class Zarr(Format):
         if isinstance(text, str):
             document = parse_document(text, path)
             _check_chunks(group, document, path)
-        yield find_clips(arrays, path, options, document=document)
+        yield find_clips(arrays, path, options, budget, document=document)
 
     def write(self, contents: Contents, path: Path, options: Any) -> None:
         """Write the group; tokens pass through memory a few clips at a time."""

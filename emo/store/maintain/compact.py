@@ -3,7 +3,8 @@
 New parts are committed like all parts, while the old ones are still there: then each moved clip is
 in two parts with the same tokens. Only after that the old parts are removed, the highest name
 first, because of equal entries the one with the lowest part name is read. If the process is killed
-at any time, the store still holds every clip, and the next run continues.
+at any time, the store still holds every clip, and the next run continues. A new part replaces
+nothing before it was read back and compared with the old ones bit by bit.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from tqdm import tqdm
 
-from emo.errors import plural
+from emo.errors import StoreError, plural
+from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Location
 from emo.store.index.file import index_paths
@@ -23,7 +25,9 @@ from emo.store.maintain.compact_groups import Moved, PartGroup, Winner, part_gro
 from emo.store.maintain.index import make_index
 from emo.store.part.members import write_members
 from emo.store.part.reader import Part
+from emo.store.part.verify import damaged_members
 from emo.store.part.writer import PartFacts, part_name
+from emo.store.part.zip import DamagedPart
 from emo.store.recipe import Recipe
 from emo.store.recipe_folder import RecipeFolder
 
@@ -61,7 +65,8 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
         progress: show a bar; None: when stderr is a terminal.
 
     Raises:
-        StoreError: a part is damaged, or the folder cannot be written. Nothing is lost then.
+        StoreError: a part is damaged or does not fit the recipe, the folder cannot be written, or
+            a new part is not read as it was written. No old part is removed then.
     """
     folder.refresh()
     clips = folder.parts.merge()
@@ -104,8 +109,14 @@ def _commit(folder: RecipeFolder, clips: Merged, group: PartGroup) -> Iterator[P
 
     path = folder.path / name
     is_first = not path.exists() and commit(folder.path, name, write)
-    if is_first or _is_same(Part(path), facts, streams):
+    if _is_same(folder, path, facts, streams):
         yield group
+    elif is_first:
+        _remove([path])  # readers still have the old parts
+        raise StoreError(
+            f"{path}: what was read back is not what was written; the new part was removed, and "
+            "the old ones are kept. Check the disk or the bucket, then repeat"
+        )
     elif len(group.winners) > 1:
         for some in (group.winners[:-1], group.winners[-1:]):
             half = PartGroup(group.attempt)
@@ -136,8 +147,22 @@ def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
     return PartFacts(group.attempt, finished, failures, sources, absent, notes)
 
 
-def _is_same(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
-    """Return whether a part on disk holds exactly the clips that were to be written, bit by bit."""
+def _is_same(folder: RecipeFolder, path: Location, facts: PartFacts, streams: "_Streams") -> bool:
+    """Return whether a part, read from its file or bucket, holds exactly what was to be written."""
+    with local_copy(path) as file:  # from a bucket: its own bytes, not those in the cache
+        try:
+            part = Part(file)
+            if part.specs != folder.recipe.stored_specs or next(damaged_members(part), None):
+                return False
+            return _holds(part, facts, streams)
+        except DamagedPart as error:
+            if error.path != file:
+                raise  # one of the old parts, which are read again here
+            return False
+
+
+def _holds(part: Part, facts: PartFacts, streams: "_Streams") -> bool:
+    """Return whether the facts and tokens of a part are the given ones, bit by bit."""
     if (part.clip_ids, part.failures) != (facts.clip_ids, facts.failures):
         return False
     if (part.sources, part.absent, part.notes) != (facts.sources, facts.absent, facts.notes):

@@ -190,7 +190,8 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
             parts[path] = part
     damaged = {problem.part for problem in problems}
     for path in index_paths(folder.path):
-        found = [text for text in [index_problem(path)] if text]
+        named = {part.name: opened for part, opened in parts.items()}
+        found = [text for text in [index_problem(path, named, folder.recipe.streams)] if text]
         problems += [StoreProblem(path, text) for text in found]
         if quarantine and (found or quarantined):  # a part may come back under the same name
             remove([path])
@@ -231,9 +232,10 @@ def _check_file(file: Path, recipe: Recipe) -> tuple[Part | None, list[str]]:
         part = Part(file)
     except DamagedPart as error:
         return None, [error.what]
-    expected = {name: {"dim": s.dim, "dtype": s.dtype} for name, s in recipe.streams.items()}
-    if (part.fingerprint, part.specs) != (recipe.fingerprint, expected):
+    if part.fingerprint != recipe.fingerprint:
         return None, [f"it is of recipe {part.fingerprint}, not {recipe.fingerprint}"]
+    if part.specs != recipe.stored_specs:
+        return None, [recipe.other_streams(part.specs)]
     found = problems(part)
     part.release()
     return part, found

@@ -14,6 +14,7 @@ import google_crc32c
 from emo.store.backend.cache_folder import entry, writing_cache
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
+from emo.untrusted.files import open_regular
 
 _NEAR = 16
 """A range whose distance to the bytes read at the end is less than 16 times their length is read
@@ -30,9 +31,9 @@ class LocalFile:
 
         Raises:
             OSError: it cannot be opened.
+            UnfitFileError: it is a link, or no regular file.
         """
-        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self.size = os.lseek(self._file, 0, os.SEEK_END)
+        self._file, self.size = open_regular(path, follow_links=False)
 
     def read(self, start: int, size: int) -> bytes:
         """Read ``size`` bytes from offset ``start``; fewer where the file ends."""
@@ -109,6 +110,7 @@ def opened(path: Location) -> LocalFile | RemoteFile:
 
     Raises:
         OSError: the file cannot be opened.
+        UnfitFileError: it is a link, or no regular file.
         StoreError: the object store does not answer.
     """
     return RemoteFile(path) if isinstance(path, ObjectPath) else LocalFile(path)

@@ -1,6 +1,7 @@
 """Read one committed part through a memory map; checksums are verified chunk by chunk on use."""
 
 import mmap
+import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
@@ -14,9 +15,12 @@ from emo.ragged import Ragged
 from emo.store.backend.cached_part import CachedPart
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
-from emo.store.part.stream_layout import Layout, locate_stream, parse, read_by_zarr
+from emo.store.part.attributes import DETAILS, ROOT, STREAMS, is_root
+from emo.store.part.chunks import read_chunked
+from emo.store.part.stream_layout import Layout, locate_stream, of_kind, parse
 from emo.store.part.zarr_layout import FORMAT_VERSION
 from emo.store.part.zip import Archive, DamagedPart, GoneError
+from emo.untrusted.files import UnfitFileError, open_regular
 
 _ROOT = b'{"zarr_format":3,"node_type":"group","attributes":{'
 _DETAILS = b',"sources":['
@@ -38,22 +42,22 @@ class Part:
         self.path = path
         with Archive(path) as archive:
             self.size_bytes = archive.size
-            head, self._rest = _split(archive.read_last("zarr.json"))
-        facts = parse(head, path).get("attributes", {})
+            head, self._rest = _split(archive.read_root())
+        document = parse(head, path)
+        facts = (document if is_root(document) else of_kind(document, path, ROOT))["attributes"]
         if facts.get("format_version", 0) > FORMAT_VERSION:
             raise StoreError(
-                f"{path}: format {facts['format_version']}, but this program reads up to "
+                f"{path}: format {str(facts['format_version'])[:20]}, but this program reads up to "
                 f"{FORMAT_VERSION}; update emo-pipeline"
             )
-        try:
-            self.fingerprint: str = facts["fingerprint"]
-            self.attempt: int = facts["attempt"]
-            self.clip_ids: list[str] = facts["clip_ids"]
-            self.failures: dict[str, str] = facts["failures"]
-            self.specs: dict[str, dict[str, Any]] = facts["streams"]
-            """Stream -> ``{"dim": D, "dtype": name}``."""
-        except (KeyError, TypeError) as error:
-            raise DamagedPart(path, f"its attributes lack {error}") from error
+        self.fingerprint: str = facts["fingerprint"]
+        self.attempt: int = facts["attempt"]
+        self.clip_ids: list[str] = facts["clip_ids"]
+        self.failures: dict[str, str] = facts["failures"]
+        self.specs: dict[str, dict[str, Any]] = facts["streams"]
+        """Stream -> ``{"dim": D, "dtype": name}``; the types are checked by :meth:`layout`."""
+        self.has_known_specs = False
+        """True when the streams were compared with those of the recipe."""
         self._layouts: dict[str, Layout] = {}
         self.opened: dict[str, np.ndarray] = {}
         """Stream -> its mapped tokens (ΣT, D); see :meth:`values`."""
@@ -100,6 +104,8 @@ class Part:
         if stream not in self.specs:
             raise StoreError(f"{self.path}: {unknown('stream', stream, self.specs)}")
         if not self._layouts:
+            if not self.has_known_specs:
+                of_kind(self.specs, self.path, STREAMS)
             with Archive(self.path) as archive:
                 self._layouts = {
                     name: locate_stream(archive, name, spec, len(self.clip_ids))
@@ -160,20 +166,18 @@ class Part:
     def _details(self) -> dict[str, Any]:
         """Attributes of single clips (sources, absent, notes), parsed on first use."""
         document = parse(self._rest, self.path)
-        details: dict[str, Any] = document.get("attributes", document)
-        for name in ("sources", "absent", "notes"):
-            if name not in details:
-                raise DamagedPart(self.path, f"its attributes lack {name!r}")
-        return details
+        return of_kind(document.get("attributes", document), self.path, DETAILS)
 
     def _open(self, stream: str) -> np.ndarray:
-        """Return the tokens (ΣT, D) of a stream, mapped; or read by Zarr from a foreign layout."""
+        """Return the tokens (ΣT, D) of a stream, mapped; or copied from a foreign layout."""
         layout = self.layout(stream)
         tokens = int(layout.offsets[-1])
         if not tokens:
             return np.zeros((0, layout.dim), layout.dtype)
         if layout.start is None:
-            return read_by_zarr(self.path, f"{stream}/values")
+            with Archive(self.path) as archive:
+                document = parse(archive.read(f"{stream}/values/zarr.json"), self.path)
+                return read_chunked(archive, f"{stream}/values", document)
         cells = np.frombuffer(self.mapped(), layout.dtype, tokens * layout.dim, layout.start)
         return cells.reshape(tokens, layout.dim)
 
@@ -183,8 +187,14 @@ class Part:
             for layout in self._layouts.values():
                 layout.distrust()  # this may be another copy than the one that was verified
             return whole
-        with open(str(self.path), "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            handle, _ = open_regular(str(self.path), follow_links=False)
+        except UnfitFileError as error:
+            raise DamagedPart(self.path, str(error)) from error
+        try:
+            return mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
+        finally:
+            os.close(handle)
 
     def _verify(self, stream: str, chunks: Sequence[int]) -> None:
         """Verify chunks; from a bucket, fetch those whose checksum differs and verify again."""

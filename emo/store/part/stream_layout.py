@@ -1,18 +1,29 @@
 """Find where the tokens of a stream lie in a part as one raw array, and their checksums."""
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from emo.errors import StoreError
-from emo.store.backend.cached_part import local_copy
 from emo.store.backend.location import Location
 from emo.store.part.checksum import MEMBER, chunk_checksum
-from emo.store.part.zarr_layout import inner_rows, is_plain, shard_index, stored_dtype
+from emo.store.part.chunks import read_chunked
+from emo.store.part.zarr_layout import (
+    SHARD_ENTRY_BYTES,
+    inner_rows,
+    is_plain,
+    shard_index,
+    stored_dtype,
+)
 from emo.store.part.zip import Archive, DamagedPart
+from emo.untrusted.documents import DocumentError, checked, parse_checked
+from emo.untrusted.kinds import Kind
+
+MAX_DOCUMENT_BYTES = 2**28
+"""Largest ``zarr.json`` that is read: the facts of a million clips."""
 
 
 @dataclass(eq=False)
@@ -67,7 +78,11 @@ def locate_stream(archive: Archive, stream: str, spec: Mapping[str, Any], clips:
     Raises:
         DamagedPart: the arrays of the stream contradict each other or the recipe.
     """
-    path, dim, dtype = archive.path, int(spec["dim"]), stored_dtype(spec["dtype"])
+    path, dim = archive.path, int(spec["dim"])
+    try:
+        dtype = stored_dtype(spec["dtype"])
+    except StoreError as error:
+        raise DamagedPart(path, f"stream {stream!r}: {error}") from error
     offsets = _small(archive, f"{stream}/offsets").astype(np.int64, copy=False)
     if len(offsets) != clips + 1 or offsets[0] != 0 or (offsets[1:] < offsets[:-1]).any():
         raise DamagedPart(path, f"stream {stream!r}: its offsets do not fit {clips} clips")
@@ -92,42 +107,42 @@ def parse(data: bytes, path: Location) -> dict[str, Any]:
     """Parse a ``zarr.json`` of the part ``path``.
 
     Raises:
-        DamagedPart: the bytes are not JSON.
+        DamagedPart: the bytes are not a JSON object.
     """
     try:
-        document: dict[str, Any] = json.loads(data)
-    except ValueError as error:
-        raise DamagedPart(path, f"a zarr.json in it is not valid JSON: {error}") from error
+        document: dict[str, Any] = parse_checked(data, dict, most_bytes=MAX_DOCUMENT_BYTES)
+    except DocumentError as error:
+        raise DamagedPart(path, f"a zarr.json in it: {error}") from error
     return document
 
 
-def read_by_zarr(path: Location, name: str) -> np.ndarray:
-    """Read a whole array with the library Zarr, for parts that another tool has rewritten."""
-    import zarr  # imported here: it takes 1.7 s, and mapped parts do not need it
+def of_kind(document: dict[str, Any], path: Location, kind: Kind) -> dict[str, Any]:
+    """Return a document of the part ``path`` after checking its types.
 
+    Raises:
+        DamagedPart: an entry is missing or of another type.
+    """
     try:
-        with local_copy(path) as file:
-            store = zarr.storage.ZipStore(file, mode="r")
-            try:
-                return np.asarray(zarr.open_array(store, path=name, mode="r")[...])
-            finally:
-                store.close()
-    except StoreError:
-        raise
-    except Exception as error:  # Zarr and zip raise many kinds for bytes that they cannot read
-        raise DamagedPart(path, f"{name}: {type(error).__name__}: {error}") from error
+        return cast(dict[str, Any], checked(document, kind))
+    except DocumentError as error:
+        raise DamagedPart(path, f"its attributes: {error}") from error
 
 
 def _small(archive: Archive, name: str) -> np.ndarray:
-    """Read a small one-dimensional array."""
+    """Read a small one-dimensional array of whole numbers."""
     document = parse(archive.read(f"{name}/zarr.json"), archive.path)
     if not is_plain(document):
-        return read_by_zarr(archive.path, name)
-    dtype, cells = stored_dtype(document["data_type"]), document["shape"][0]
-    data = archive.read(f"{name}/c/0")
-    if len(data) != cells * dtype.itemsize or len(document["shape"]) != 1:
-        raise DamagedPart(archive.path, f"{name}: {len(data)} bytes do not hold {cells} numbers")
-    return np.frombuffer(data, dtype)
+        numbers = read_chunked(archive, name, document)
+    else:
+        dtype, cells = stored_dtype(document["data_type"]), math.prod(document["shape"])
+        data = archive.read(f"{name}/c/0")
+        if len(data) != cells * dtype.itemsize:
+            what = f"{name}: {len(data)} bytes do not hold {str(cells)[:30]} numbers"
+            raise DamagedPart(archive.path, what)
+        numbers = np.frombuffer(data, dtype)
+    if numbers.ndim != 1 or len(document["shape"]) != 1 or numbers.dtype.kind not in "iu":
+        raise DamagedPart(archive.path, f"{name}: expected one row of whole numbers")
+    return numbers
 
 
 def _raw_start(archive: Archive, stream: str, chunks: int, chunk_bytes: int) -> int | None:
@@ -140,9 +155,10 @@ def _raw_start(archive: Archive, stream: str, chunks: int, chunk_bytes: int) -> 
         DamagedPart: the shard is missing (Zarr would read zeros).
     """
     name = f"{stream}/values/c/0/0"
-    member, expected = archive.member(name), shard_index(chunks, chunk_bytes)
-    if not member.is_stored or member.size != chunks * chunk_bytes + len(expected):
+    member = archive.member(name)
+    if not member.is_stored or member.size != chunks * (chunk_bytes + SHARD_ENTRY_BYTES) + 4:
         return None
+    expected = shard_index(chunks, chunk_bytes)
     start = archive.data_start(name)
     index = archive.bytes_at(start + chunks * chunk_bytes, len(expected))
     return start if index == expected else None

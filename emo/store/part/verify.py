@@ -31,7 +31,7 @@ def problems(part: Part) -> list[str]:
             raise
         except StoreError as error:
             found.append(str(error))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _names(part: Part) -> Iterator[str]:
@@ -50,12 +50,18 @@ def damaged_members(part: Part) -> Iterator[str]:
     """Find members whose bytes do not match zip's own checksum; metadata is checked too."""
     file = memoryview(part.mapped())
     with Archive(part.path) as archive:
+        end = 0
         for name in archive.names:
             member = archive.member(name)
             start = archive.data_start(name)
+            if member.header != end:
+                yield f"the bytes before member {name} belong to no member of its directory"
+            end = start + member.size
             whole = file[start : start + member.size] if member.is_stored else archive.read(name)
             if zlib.crc32(whole) != member.crc32:
                 yield f"member {name}: checksum differs"
+        if end != archive.directory_start:
+            yield "the bytes before its zip directory belong to no member"
 
 
 def _streams(part: Part) -> Iterator[str]:

@@ -46,10 +46,7 @@ class PartFacts:
         return {
             "format_version": FORMAT_VERSION,
             "fingerprint": recipe.fingerprint,
-            "streams": {
-                name: {"dim": spec.dim, "dtype": spec.dtype}
-                for name, spec in recipe.streams.items()
-            },
+            "streams": recipe.stored_specs,
             "attempt": self.attempt,
             "clip_ids": self.clip_ids,
             "failures": self.failures,

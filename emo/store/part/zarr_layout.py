@@ -14,12 +14,15 @@ import google_crc32c
 import numpy as np
 
 from emo.errors import StoreError
+from emo.untrusted.documents import shortened
 
 FORMAT_VERSION = 1
 """Version of the part format; raised when readers of the last version cannot read new parts."""
 CHUNK_BYTES = 2**20
 """About how many bytes of tokens share one checksum and one entry of the shard index."""
-_ENTRY_BYTES = 20  # per chunk: 16 in the shard index, 4 in crc32c
+SHARD_ENTRY_BYTES = 16
+"""Bytes of a chunk's entry in the index of a shard."""
+_ENTRY_BYTES = SHARD_ENTRY_BYTES + 4  # and 4 in crc32c
 _LAYOUT_FIELDS = (
     "zarr_format", "node_type", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs",
 )  # fmt: skip
@@ -32,9 +35,13 @@ def stored_dtype(name: str) -> np.dtype[Any]:
     Raises:
         StoreError: ``name`` is not a plain number type.
     """
-    dtype = np.dtype(name)
-    if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise StoreError(f"dtype {name!r}: expected bool, int8 … uint64, float16, 32 or 64")
+    try:
+        dtype = np.dtype(name)
+    except (TypeError, ValueError, SyntaxError):  # numpy parses text such as "(1,"
+        dtype = np.dtype(object)
+    if dtype.kind not in "fiub" or dtype.itemsize > 8 or dtype.subdtype:
+        words = shortened(repr(name), 60)
+        raise StoreError(f"dtype {words}: expected bool, int8 … uint64, float16, 32 or 64")
     return dtype.newbyteorder("<")
 
 
@@ -118,15 +125,20 @@ def inner_rows(document: Mapping[str, Any]) -> int | None:
         rows = document["codecs"][0]["configuration"]["chunk_shape"][0]
     except (KeyError, IndexError, TypeError):
         return None
-    return rows if isinstance(rows, int) and rows > 0 and _agrees(document, rows) else None
+    is_count = type(rows) is int and rows > 0
+    return int(rows) if is_count and _agrees(document, rows) else None
 
 
 def _agrees(document: Mapping[str, Any], rows: int | None) -> bool:
     """Return whether the array is stored just as this version would store it."""
     try:
         shape = tuple(document["shape"])
+        if not all(type(size) is int and size >= 0 for size in shape):
+            return False
         ours = array_document(shape, stored_dtype(document["data_type"]), rows=rows)
     except (KeyError, TypeError, ValueError, StoreError):
+        return False
+    if document.get("storage_transformers"):
         return False
     return all(document.get(name) == ours[name] for name in _LAYOUT_FIELDS)
 

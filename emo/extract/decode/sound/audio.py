@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import MediaError
-from emo.extract.decode.budget import Budget
+from emo.extract.decode.budget import ClipBudget
 from emo.extract.decode.container import expect_whole, open_media
 from emo.extract.decode.faults import NO_FAULTS, Faults
 from emo.extract.decode.sound.audio_track import pick_audio
@@ -70,7 +70,7 @@ def read_sound(
     track: str | None,
     start_seconds: float | None,
     end_seconds: float | None,
-    budget: Budget | None = None,
+    budget: ClipBudget | None = None,
 ) -> ClipSound:
     """Decode the audio between two times, to the sample.
 
@@ -104,7 +104,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
 
     def __init__(
         self, path: Path, *, channel: str, start_seconds: float | None, track: str | None = None,
-        budget: Budget | None = None,
+        budget: ClipBudget | None = None,
     ) -> None:  # fmt: skip
         """Open the file.
 
@@ -115,7 +115,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             track: number or language of the audio track; None: the default one.
             budget: counts the bytes of the blocks that are kept; None: one for this pass alone.
         """
-        self._budget = Budget(path.name) if budget is None else budget
+        self._budget = ClipBudget(path.name) if budget is None else budget
         self._path, self._channel, self._track = path, channel, track
         self._stack = ExitStack()
         self._open()
