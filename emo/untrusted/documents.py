@@ -15,9 +15,9 @@ from typing import Any
 
 from emo.errors import EmoError
 from emo.untrusted.files import UnfitFileError, read_regular
-from emo.untrusted.kinds import Kind, problem
+from emo.untrusted.kinds import Shape, problem
 
-MOST_BYTES = 2**26
+MOST_DOCUMENT_BYTES = 2**26
 """Default for the largest document that is parsed, 64 MiB."""
 
 
@@ -26,7 +26,7 @@ class DocumentError(ValueError):
 
 
 def parse_checked(
-    data: bytes | str, kind: Kind | None = None, *, most_bytes: int = MOST_BYTES
+    data: bytes | str, kind: Shape | None = None, *, most_bytes: int = MOST_DOCUMENT_BYTES
 ) -> Any:
     """Parse JSON, and check its types.
 
@@ -52,7 +52,7 @@ def parse_checked(
     return document
 
 
-def checked(document: Any, kind: Kind) -> Any:
+def checked(document: Any, kind: Shape) -> Any:
     """Return ``document`` after checking that it is what ``kind`` describes.
 
     Raises:
@@ -66,9 +66,9 @@ def checked(document: Any, kind: Kind) -> Any:
 
 def read_checked(
     path: Path,
-    kind: Kind,
+    kind: Shape,
     *,
-    most_bytes: int = MOST_BYTES,
+    most_bytes: int = MOST_DOCUMENT_BYTES,
     error: type[EmoError] = EmoError,
     advice: str = "",
     follow_links: bool = True,

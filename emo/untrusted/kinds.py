@@ -18,7 +18,7 @@ MOST_DEPTH = 50
 class ListOf:
     """A list whose items are all of one kind."""
 
-    kind: "Kind"
+    kind: "Shape"
 
     @cached_property
     def plain(self) -> frozenset[Any]:
@@ -30,7 +30,7 @@ class ListOf:
 class MapOf:
     """A JSON object with any keys, whose values are all of one kind."""
 
-    kind: "Kind"
+    kind: "Shape"
 
     @cached_property
     def plain(self) -> frozenset[Any]:
@@ -42,9 +42,9 @@ class MapOf:
 class Fields:
     """A JSON object with known keys; further keys are allowed, and nothing is asked of them."""
 
-    needed: Mapping[str, "Kind"]
+    needed: Mapping[str, "Shape"]
     """Key -> kind of its value."""
-    optional: Mapping[str, "Kind"] = field(default_factory=dict)
+    optional: Mapping[str, "Shape"] = field(default_factory=dict)
     """Key that may be missing -> kind of its value."""
 
 
@@ -52,14 +52,14 @@ class Fields:
 class OneOf:
     """Any of several kinds."""
 
-    kinds: Sequence["Kind"]
+    kinds: Sequence["Shape"]
 
 
 @dataclass(frozen=True, eq=False)
 class Where:
     """A kind whose values must also pass a test."""
 
-    kind: "Kind"
+    kind: "Shape"
     is_right: Callable[[Any], bool]
     words: str
     """What is expected, for the message: ``a number from 1 to 9``."""
@@ -72,7 +72,7 @@ class AnyJson:
     depth: int = MOST_DEPTH
 
 
-Kind = type | None | ListOf | MapOf | Fields | OneOf | Where | AnyJson
+Shape = type | None | ListOf | MapOf | Fields | OneOf | Where | AnyJson
 """Description of the type of a value in a document."""
 _WORDS = {
     str: "text", int: "a whole number", float: "a finite number", bool: "true or false",
@@ -80,7 +80,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-def problem(value: Any, kind: Kind, where: str = "") -> str | None:
+def problem(value: Any, kind: Shape, where: str = "") -> str | None:
     """Return what is wrong with a value, with the entry's name; None: it is of its kind.
 
     >>> problem({"a": [1, "x"]}, MapOf(ListOf(int)))
@@ -97,7 +97,7 @@ def problem(value: Any, kind: Kind, where: str = "") -> str | None:
     return None if _is_plain(value, kind) else _wrong(value, kind_words(kind), where)
 
 
-def kind_words(kind: Kind) -> str:
+def kind_words(kind: Shape) -> str:
     """Return what a kind is called in messages."""
     match kind:
         case None:

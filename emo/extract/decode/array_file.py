@@ -74,6 +74,8 @@ def _member(archive: zipfile.ZipFile, key: str | None, most_bytes: int) -> np.nd
     version = np.lib.format.read_magic(data)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else _LONG_HEADER
     shape, _, dtype = header(data)
+    if dtype.hasobject:
+        raise ValueError("Python objects")
     if math.prod(shape) * dtype.itemsize != info.file_size - data.tell():
         raise ValueError("its header and its size do not agree")
     data.seek(0)

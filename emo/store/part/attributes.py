@@ -7,7 +7,7 @@ from emo.untrusted.kinds import Fields, ListOf, MapOf, Where
 WHOLE = Where(int, lambda number: number >= 0, "a whole number from 0")
 """A count."""
 _VERSION = Where(int, lambda number: 0 <= number < 1000, "a version from 0 to 999")
-ROOT = Fields(
+ROOT_FORM = Fields(
     {
         "attributes": Fields(
             {
@@ -19,7 +19,7 @@ ROOT = Fields(
     },
 )  # fmt: skip
 """The root document as far as it is read when a part is opened."""
-STREAMS = MapOf(
+STREAM_FORMS = MapOf(
     Fields(
         {
             "dim": Where(int, lambda dim: 0 < dim < 2**31, "a width from 1 to 2,147,483,647"),
@@ -36,7 +36,7 @@ _TEXT = {str}
 
 
 def is_root(document: dict[str, Any]) -> bool:
-    """Return whether a document is certainly a :data:`ROOT`; False: look at it entry by entry.
+    """Return whether a document is certainly a :data:`ROOT_FORM`; False: look at it entry by entry.
 
     A store of ten thousand parts opens them all, and this takes a third of the time.
     """

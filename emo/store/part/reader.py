@@ -15,7 +15,7 @@ from emo.ragged import Ragged
 from emo.store.backend.cached_part import CachedPart
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
-from emo.store.part.attributes import DETAILS, ROOT, STREAMS, is_root
+from emo.store.part.attributes import DETAILS, ROOT_FORM, STREAM_FORMS, is_root
 from emo.store.part.chunks import read_chunked
 from emo.store.part.stream_layout import Layout, locate_stream, of_kind, parse
 from emo.store.part.zarr_layout import FORMAT_VERSION
@@ -44,7 +44,9 @@ class Part:
             self.size_bytes = archive.size
             head, self._rest = _split(archive.read_root())
         document = parse(head, path)
-        facts = (document if is_root(document) else of_kind(document, path, ROOT))["attributes"]
+        facts = (document if is_root(document) else of_kind(document, path, ROOT_FORM))[
+            "attributes"
+        ]
         if facts.get("format_version", 0) > FORMAT_VERSION:
             raise StoreError(
                 f"{path}: format {str(facts['format_version'])[:20]}, but this program reads up to "
@@ -105,7 +107,7 @@ class Part:
             raise StoreError(f"{self.path}: {unknown('stream', stream, self.specs)}")
         if not self._layouts:
             if not self.has_known_specs:
-                of_kind(self.specs, self.path, STREAMS)
+                of_kind(self.specs, self.path, STREAM_FORMS)
             with Archive(self.path) as archive:
                 self._layouts = {
                     name: locate_stream(archive, name, spec, len(self.clip_ids))

@@ -20,7 +20,7 @@ from emo.store.part.zarr_layout import (
 )
 from emo.store.part.zip import Archive, DamagedPart
 from emo.untrusted.documents import DocumentError, checked, parse_checked
-from emo.untrusted.kinds import Kind
+from emo.untrusted.kinds import Shape
 
 MAX_DOCUMENT_BYTES = 2**28
 """Largest ``zarr.json`` that is read: the facts of a million clips."""
@@ -116,7 +116,7 @@ def parse(data: bytes, path: Location) -> dict[str, Any]:
     return document
 
 
-def of_kind(document: dict[str, Any], path: Location, kind: Kind) -> dict[str, Any]:
+def of_kind(document: dict[str, Any], path: Location, kind: Shape) -> dict[str, Any]:
     """Return a document of the part ``path`` after checking its types.
 
     Raises:
