@@ -3,16 +3,28 @@
 A message names the clip, file or option, what was expected, what was found, and what to do.
 """
 
+import re
 from collections.abc import Sequence
 
+_LOGIN = re.compile(r"://[^/\s@]*@")
+_SECRET = re.compile(
+    r"(?i)([?&](?:[a-z-]*(?:signature|credential|token|secret|password|key)[a-z-]*|sig))=[^&\s'\")]+"
+)
 LISTED_NAMES = 10
 """Largest number of names that an error message lists."""
 
 
 class EmoError(Exception):
-    """An error the user can correct; the command prints it and exits with ``exit_code``."""
+    """An error the user can correct; the command prints it and exits with ``exit_code``.
+
+    Passwords and signatures in URLs of its message are left out, wherever the message came from.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "", *rest: object) -> None:
+        """Keep the message without secrets."""
+        super().__init__(redacted(str(message)), *rest)
 
 
 class ManifestError(EmoError):
@@ -49,6 +61,17 @@ class DatasetError(EmoError):
 
 class ScoreError(EmoError):
     """The given predictions cannot be scored or submitted."""
+
+
+def redacted(text: str) -> str:
+    """Return a text without the passwords and signatures that URLs in it may hold.
+
+    >>> redacted("https://me:secret@host/x: 403"), redacted("http://h/x?X-Amz-Signature=ab1&a=2")
+    ('https://***@host/x: 403', 'http://h/x?X-Amz-Signature=***&a=2')
+    """
+    if "://" not in text:
+        return text
+    return _SECRET.sub(r"\1=***", _LOGIN.sub("://***@", text))
 
 
 def listed(names: Sequence[str]) -> str:

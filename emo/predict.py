@@ -1,5 +1,6 @@
 """`emo predict`: extract new clips with the recipes of a run, then apply its head."""
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emo.errors import EmoError, FitError, MediaError, StoreError
+from emo.errors import EmoError, FitError, ManifestError, MediaError, StoreError
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.data.targets import Target
 from emo.heads.runs.files import RUN_FILE, file_name, kept_columns
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, probability_columns
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.manifest import Clip, Manifest, read_manifest
+from emo.manifest.rows import extension, read_rows
 from emo.manifest.tasks import NONE, SEPARATOR
 from emo.store.backend.location import Location
 from emo.store.store import Store
@@ -144,14 +146,15 @@ def predict_manifest(
     options: Sequence[str] = (),
     all_probabilities: bool = False,
 ) -> PredictReport:
-    """Predict every clip of a manifest and write the predictions to a CSV file.
+    """Predict every clip of a manifest and write the predictions to a file.
 
     Args:
         run_path: a folder from ``emo fit-head``.
         manifest_path: the manifest.
         features: the store with the clips' tokens, or several, of which each recipe is in one;
             None or empty: extract them into a temporary store.
-        out: the CSV file; further targets get files beside it.
+        out: the file, CSV, TSV, JSONL or Parquet by its extension; further targets get files beside
+            it. Predictions of an earlier call are replaced, other files are not.
         columns: renamed columns of the manifest. Those that the run was fitted with are used when
             the manifest is the same one, unless they are given here.
         root: folder of the media files; None: the manifest's folder.
@@ -263,7 +266,7 @@ def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
 
 
 def _expect_writable(out: Path) -> None:
-    """Raise FitError when ``out`` cannot be written; checked before hours of extraction."""
+    """Raise FitError when ``out`` cannot or must not be written; before hours of extraction."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -271,7 +274,22 @@ def _expect_writable(out: Path) -> None:
             f"{out} cannot be written: {error.strerror}; choose another --out"
         ) from error
     if out.is_dir():
-        raise FitError(f"{out} is a folder; --out is the CSV file of predictions")
+        raise FitError(f"{out} is a folder; --out is the file of predictions")
+    extension(out)
+    if out.is_symlink():
+        raise FitError(f"{out} is a link to {out.readlink()}; name that file, or remove the link")
+    if out.exists() and not _is_ours(out):
+        raise FitError(
+            f"{out} exists and holds no predictions of emo; choose another --out, or remove it"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a file holds predictions that an earlier call wrote."""
+    try:
+        return {"id", "prediction"} <= read_rows(path).columns.keys()
+    except (ManifestError, OSError):
+        return False
 
 
 def _keys(target: Target, clips: Sequence[Clip]) -> dict[str, list[str]]:
@@ -311,8 +329,36 @@ def _write(
     frame.insert(0, "prediction", labels or table[:, 0])
     for index, (name, values) in enumerate(keys.items()):
         frame.insert(index, name, values)
-    frame.to_csv(out, index=False, float_format="%.6f")
+    _write_whole(out, frame)
     return labels
+
+
+def _write_whole(out: Path, frame: pd.DataFrame) -> None:
+    """Write a table in the format of the file's extension; it appears whole or not at all.
+
+    Raises:
+        FitError: the file cannot be written; an earlier one stays as it was.
+    """
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    kind = out.suffix.lower()
+    try:
+        if kind == ".parquet":
+            frame.to_parquet(unfinished, index=False)
+        elif kind in (".jsonl", ".ndjson"):
+            frame.to_json(unfinished, orient="records", lines=True, force_ascii=False)
+        else:
+            separator = "\t" if kind == ".tsv" else ","
+            frame.to_csv(unfinished, index=False, float_format="%.6f", sep=separator)
+        with open(unfinished, "rb+") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(out)
+    except OSError as error:
+        raise FitError(
+            f"{out} cannot be written: {error.strerror or error}; nothing was changed. Free some "
+            "space, or choose another --out"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _label(target: Target, shares: np.ndarray) -> str:

@@ -182,11 +182,12 @@ def candidates_of(source: str) -> list[Path]:
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file.
 
-    Hashes of large files are cached by path, size and modification time, because weights have
-    gigabytes.
+    Hashes of large files are cached, because weights have gigabytes: by path, size, modification
+    time, and by what changes when a file is replaced or written although its time is set back.
     """
     status = path.stat()
-    facts = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+    identity = f"{status.st_dev}:{status.st_ino}:{status.st_ctime_ns}"
+    facts = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{identity}"
     known = _remembered()
     if facts in known:
         return known[facts]

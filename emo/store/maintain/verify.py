@@ -121,7 +121,8 @@ def verify(store: Store, *, quarantine: bool = False, progress: bool | None = No
 def clean(store: Store) -> CleanReport:
     """Remove temporary files and locks of processes that do not run any more.
 
-    Files of other machines are removed when they are older than a day.
+    Files of other machines are removed when they are older than a day. Files that this user may not
+    remove are kept.
 
     Raises:
         StoreError: a file cannot be removed.
@@ -140,6 +141,8 @@ def clean(store: Store) -> CleanReport:
                     kept.append(path)
             except FileNotFoundError:
                 continue  # its process, or another `emo store clean`, has removed it
+            except PermissionError:
+                kept.append(path)  # of another user, who can remove it
             except OSError as error:
                 raise cannot_write(folder.path, error) from error
     return CleanReport(tuple(removed), tuple(kept))
