@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,9 @@ def list_frames(
 ) -> FrameList | str:
     """List the times of a stretch's frames from the packets, without decoding them.
 
-    Where the packets' times are not those of the pictures (AVI with B-frames, joined recordings,
-    missing, equal or stray times), the track is decoded once, and each picture gets a time of its
-    own. The counts and lengths that containers declare are often wrong (266 frames declared, 209
+    Where the packets' times are not those of the pictures (AVI with B-frames, B-frames that were
+    copied to MKV or NUT with the times of their packets, joined recordings, missing, equal or stray
+    times), the track is decoded once, and each picture gets a time of its own. The counts and lengths that containers declare are often wrong (266 frames declared, 209
     shown) and are not used.
 
     Args:
@@ -102,9 +103,11 @@ def list_frames(
             return "the file has no video track"
         track = stream.index
         packets = _read_packets(container, stream, start_seconds, end_seconds)
-        if packets.are_true(stream, container.format.name):
+        if packets.are_true(stream, container.format.name) and not (
+            packets.are_in_file_order(stream) and _head_falls(path, track, *_state(path))
+        ):
             return packets.listed(path, container, stream, start_seconds, end_seconds)
-    return _count_frames(path, track)
+    return _counted(path, track, *_state(path))
 
 
 @dataclass
@@ -131,6 +134,14 @@ class _Packets:
             reorders=bool(stream.codec_context.has_b_frames),
             are_guessed=equal or container_name == "avi",
         )  # fmt: skip
+
+    def are_in_file_order(self, stream: Any) -> bool:
+        """Return whether times rise from packet to packet although the codec may reorder pictures.
+
+        Either the track has no B-frames, or the times are not those of its pictures.
+        """
+        known = [ticks for ticks in self.pts if ticks is not None]
+        return bool(stream.codec_context.has_b_frames) and known == sorted(known)
 
     def seconds(self, ticks: int) -> float:
         return float(ticks * self.time_base) - self.origin
@@ -183,15 +194,35 @@ _TIMES_MAY_JUMP = 0x200
 """FFmpeg's AVFMT_TS_DISCONT: the container has no index, and a time may occur in it twice."""
 
 
-def _count_frames(path: Path, track: int) -> FrameList | str:
-    """Decode a whole track for the times of its frames, or return those found before."""
+def _state(path: Path) -> tuple[int, int]:
+    """Return size and time of change of a file, to tell it from another of the same name."""
     status = path.stat()
-    return _counted(path, track, status.st_size, status.st_mtime_ns)
+    return status.st_size, status.st_mtime_ns
+
+
+_HEAD_FRAMES = 48
+"""Frames at the start of a track in which B-frames show, if it has any."""
+
+
+@lru_cache(maxsize=256)
+def _head_falls(path: Path, track: int, size_bytes: int, changed: int) -> bool:
+    """Return whether the times of a track's first frames fall in the order of the decoder."""
+    with open_media(path) as container:
+        frames = decoded_frames(container, container.streams[track], None, [])
+        times = np.array([time for time, _ in islice(frames, _HEAD_FRAMES)])
+    return bool((np.diff(times) < 0).any())
 
 
 @lru_cache(maxsize=16)
 def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList | str:
-    """Decode a whole track; size and time of change are there to tell one file from another."""
+    """Decode a whole track for the times of its frames, or return those found before.
+
+    Args:
+        path: the file.
+        track: index of the track in the container.
+        size_bytes: with ``changed``, tells one file from another of the same name.
+        changed: time of its last change.
+    """
     with open_media(path) as container:
         stream = container.streams[track]
         declared = step_seconds(stream)
