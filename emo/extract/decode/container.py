@@ -23,9 +23,13 @@ FORMATS = (
 )
 """FFmpeg's names of the containers that may be opened: those that hold the media themselves."""
 _NEVER_SEEK = frozenset(
-    {"aac", "ac3", "amr", "dts", "eac3", "flv", "h264", "hevc", "m4v", "mp3", "mpeg", "vob"}
-)
-"""Containers without an index and timestamps of their own, in which a seek is only a guess."""
+    {
+        "aac", "ac3", "amr", "dts", "eac3", "flv", "gif", "h264", "hevc", "ivf", "m4v", "mjpeg", "mp3",
+        "mpeg", "mpegvideo", "obu", "vob",
+    }
+)  # fmt: skip
+"""Containers without an index or without timestamps of their own, in which a seek is only a guess:
+FFmpeg counts the pictures of a raw stream anew from where a seek ends."""
 _MARKS = {
     b"RIFF": "WAV or AVI", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF",
     b"\x1aE\xdf\xa3": "Matroska or WebM", b"FLV\1": "FLV", b"ftyp": "MP4", b"wvpk": "WavPack",

@@ -28,3 +28,45 @@ def test_xvid_comes_in_the_order_of_the_decoder(tmp_path, container, b_frames):
     assert found.notes == {}
     inside = (found.frame_seconds >= 0.3) & (found.frame_seconds < 0.8)
     np.testing.assert_array_equal(media(path, 0.3, 0.8).frames, found.frames[inside])
+
+
+RAW = {
+    "m1v": ("mpeg1video",),
+    "m2v": ("mpeg2video", "-bf", "2"),
+    "h264": ("libx264", "-bf", "2", "-preset", "ultrafast"),
+    "gif": ("gif",),
+}
+"""Raw streams without an index: ending -> codec and options."""
+
+
+@pytest.mark.parametrize("ending", RAW)
+def test_stretches_of_joined_raw_streams_have_the_pictures_of_the_whole(tmp_path, ending):
+    kind = () if ending == "gif" else ("-g", "9")
+    path = write_film(tmp_path / f"a.{ending}", "-c:v", *RAW[ending], *kind, seconds=1.2)
+    single = len(media(path).frames)
+    path.write_bytes(path.read_bytes() * 2)
+    whole = media(path)
+    assert len(whole.frames) == 2 * single
+    for low, high in [(0.3, 0.7), (1.3, 1.5), (1.5, 2.0), (2.1, None)]:
+        part = media(path, low, high)
+        inside = (whole.frame_seconds >= low - 1e-9) & (
+            whole.frame_seconds < (high or np.inf) - 1e-9
+        )
+        np.testing.assert_array_equal(part.frames, whole.frames[inside])
+
+
+def test_what_a_raw_stream_does_not_hold_is_told_with_its_true_end(tmp_path):
+    path = write_film(tmp_path / "a.m2v", "-c:v", "mpeg2video", seconds=2.4, rate=25)
+    last = media(path).frame_seconds[-1]
+    told = media(path, 2.6).absent["video"]
+    assert told == f"no frame between 2.60 s and the end: the last is at {last:.2f} s"
+
+
+def test_bytes_that_are_no_time_are_not_taken_for_one(tmp_path):
+    """FFmpeg reads the header of a second IVF file as a packet of the first."""
+    path = write_film(tmp_path / "a.ivf", "-c:v", "libvpx", "-deadline", "realtime", seconds=0.5)
+    whole = media(path)
+    path.write_bytes(path.read_bytes() * 2)
+    found = media(path)
+    np.testing.assert_array_equal(found.frames, whole.frames)
+    np.testing.assert_allclose(found.frame_seconds, whole.frame_seconds)

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 
 from emo.extract.decode.budget import MOST_PIXELS
 from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
+from emo.extract.decode.pictures.clock import MOST_SECONDS
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def decoded_frames(
             frames = packet.decode()
         except av.error.FFmpegError as error:
             at = seconds if packet.pts is None else float(packet.pts * packet.time_base) - origin
-            broken.append(BrokenPacket(0.0 if math.isnan(at) else at, _reason(error)))
+            last = 0.0 if math.isnan(seconds) else seconds
+            is_near = abs(at - last) < MOST_SECONDS  # False for NaN and for bytes that are no time
+            broken.append(BrokenPacket(at if is_near else last, _reason(error)))
             continue
         for frame in frames:
             seconds = math.nan if frame.time is None else frame.time - origin

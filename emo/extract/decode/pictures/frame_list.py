@@ -60,7 +60,8 @@ class FrameList:
         known = f"the last is at {self.seconds[-1]:.2f} s"
         if not first:
             known = f"the first is at {self.seconds[0]:.2f} s"
-        return f"no frame between {start_seconds or 0:.2f} s and {high:.2f} s: {known}"
+        until = "the end" if end_seconds is None else f"{end_seconds:.2f} s"
+        return f"no frame between {start_seconds or 0:.2f} s and {until}: {known}"
 
     def lacking_seconds(self, start_seconds: float | None, end_seconds: float | None) -> float:
         """Return how much of a stretch's end the file lacks because it was cut; 0.0: nothing.
