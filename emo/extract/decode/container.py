@@ -24,8 +24,8 @@ FORMATS = (
 """FFmpeg's names of the containers that may be opened: those that hold the media themselves."""
 _NEVER_SEEK = frozenset(
     {
-        "aac", "ac3", "amr", "dts", "eac3", "flv", "gif", "h264", "hevc", "ivf", "m4v", "mjpeg", "mp3",
-        "mpeg", "mpegvideo", "obu", "vob",
+        "aac", "ac3", "amr", "dts", "eac3", "flv", "gif", "h264", "hevc", "ivf", "m4v", "mjpeg",
+        "mp3", "mpeg", "mpegvideo", "obu", "vob",
     }
 )  # fmt: skip
 """Containers without an index or without timestamps of their own, in which a seek is only a guess:

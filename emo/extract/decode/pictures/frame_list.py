@@ -82,8 +82,9 @@ def list_frames(
 
     Where the packets' times are not those of the pictures (AVI with B-frames, B-frames that were
     copied to MKV or NUT with the times of their packets, joined recordings, missing, equal or stray
-    times), the track is decoded once, and each picture gets a time of its own. The counts and lengths that containers declare are often wrong (266 frames declared, 209
-    shown) and are not used.
+    times), the track is decoded once, and each picture gets a time of its own. The counts and
+    lengths that containers declare are often wrong (266 frames declared, 209 shown) and are not
+    used.
 
     Args:
         path: a media file or a still picture.

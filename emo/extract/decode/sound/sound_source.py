@@ -35,7 +35,7 @@ _DECODED_BLOCKS = 16
 """Blocks at the start of a file that are decoded before others are skipped."""
 _PREROLL_SECONDS = 1.0
 """Seconds of sound before a stretch that are decoded: codecs need what precedes."""
-_JUMP_BACK_SECONDS, _JUMP_SECONDS = 1.0, 10.0
+_JUMP_BACK_SECONDS, _JUMP_SECONDS = 0.1, 10.0
 """Jumps of the times that make it uncertain where skipped packets lie."""
 _CHECKED_BLOCKS = 4
 """Blocks after a seek that must start where blocks of the file start."""
