@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from av.container import InputContainer
 
 from emo.extract.decode.container import declared_seconds
+from emo.extract.decode.transport import packet_kind
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -118,14 +119,13 @@ def _transport(file: BinaryIO, size_bytes: int) -> bool:
     Packets have 188 bytes; 192 with a time code before them, 204 with a checksum behind them.
     """
     file.seek(0)
-    head = file.read(1024)
-    for packet, offset in ((188, 0), (192, 4), (204, 0)):
-        positions = range(offset, len(head), packet)
-        if len(positions) > 1 and all(head[position] == 0x47 for position in positions):
-            first = max(0, size_bytes // packet - _TAIL_BYTES // packet) * packet + offset
-            file.seek(first)
-            return size_bytes % packet != 0 or _has_open_pes(file.read(), packet)
-    return False
+    kind = packet_kind(file.read(1024))
+    if kind is None:
+        return False
+    packet, offset = kind
+    first = max(0, size_bytes // packet - _TAIL_BYTES // packet) * packet + offset
+    file.seek(first)
+    return size_bytes % packet != 0 or _has_open_pes(file.read(), packet)
 
 
 def _has_open_pes(tail: bytes, packet: int) -> bool:

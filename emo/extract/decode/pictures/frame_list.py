@@ -12,6 +12,7 @@ from av.container import InputContainer
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
 from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
+from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPlace, losses_of
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
 from emo.extract.decode.truncated import is_truncated, whole_seconds
@@ -37,6 +38,8 @@ class FrameList:
     """Time until which the last frame is shown."""
     step: float = 0.0
     """Usual distance of two frames in seconds."""
+    losses: Losses = NO_LOSSES
+    """Pictures that the file lost because it is damaged."""
     whole_until: float | None = None
     """Where the file was cut: the time at which it once ended, at least a frame after
     ``shown_until``; infinite if its headers do not tell. None: it is whole, or was not read to its
@@ -124,6 +127,8 @@ class _Packets:
     """Presentation time of each packet that is shown."""
     dts: Stamps = field(default_factory=list)
     """Decoding time of each packet."""
+    places: list[PacketPlace] = field(default_factory=list)
+    """Where each packet lies."""
     last_duration: int = 0
     """Ticks for which the packet with the largest presentation time is shown; 0: unknown."""
     is_to_end: bool = True
@@ -164,7 +169,11 @@ class _Packets:
         until = float(times[-1]) + last
         whole = _whole_until(path, container, stream, until) if self.is_to_end else None
         step = step_seconds(stream)
-        return FrameList(times, stream.index, shown_until=until, step=step, whole_until=whole)
+        usual = usual_step(times, step)
+        losses = losses_of(path, container, stream, times, self.places, usual)
+        return FrameList(
+            times, stream.index, shown_until=until, step=step, losses=losses, whole_until=whole
+        )
 
 
 def _read_packets(
@@ -183,6 +192,13 @@ def _read_packets(
             found.pts.append(packet.pts)
         if packet.pts is None:
             break
+        found.places.append(
+            PacketPlace(
+                found.seconds(packet.pts),
+                -1 if packet.pos is None else packet.pos,
+                bool(packet.is_corrupt),
+            )
+        )
         if latest is None or packet.pts >= latest:
             latest, found.last_duration = packet.pts, packet.duration or 0
         reached = packet.pts if packet.dts is None else packet.dts
@@ -235,7 +251,12 @@ def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList
         step = usual_step(times, declared)
         until = float(times[-1]) + step
         whole = _whole_until(path, container, stream, until)
-    return FrameList(times, track, is_counted=True, shown_until=until, step=step, whole_until=whole)
+        own = len(times) == len(raw) and np.allclose(np.sort(raw), times)  # False with NaN
+        losses = losses_of(path, container, stream, times, [], step) if own else NO_LOSSES
+    return FrameList(
+        times, track, is_counted=True, shown_until=until, step=step, losses=losses,
+        whole_until=whole,
+    )  # fmt: skip
 
 
 def _whole_until(path: Path, container: InputContainer, stream: Any, until: float) -> float | None:
