@@ -6,13 +6,16 @@ or where the file is shorter in bytes than its own header says.
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from av.container import InputContainer
 
 from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
 from emo.extract.decode.file_end import FileEnd, OpenFile
+from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
 
@@ -29,14 +32,17 @@ def file_end(path: Path, container: InputContainer, stream: Any, reached_seconds
         stream: the track.
         reached_seconds: where the track ended when it was read.
     """
+    found = FileEnd()
     for names, look in _FORMATS.items():
         if names & set(container.format.name.split(",")):
-            try:
-                with path.open("rb") as file:
-                    return look(OpenFile(path, file, container, stream, reached_seconds))
-            except (OSError, struct.error, IndexError, ValueError):
-                return FileEnd()
-    return FileEnd()
+            with suppress(OSError, struct.error, IndexError, ValueError), path.open("rb") as file:
+                found = look(OpenFile(path, file, container, stream, reached_seconds))
+            break
+    if found.seconds is None and not found.is_cut:
+        unread = unread_seconds(path, container.format.name)
+        if unread:
+            return FileEnd(reached_seconds + unread if unread < np.inf else None, is_cut=True)
+    return found
 
 
 def _counted(file: OpenFile) -> FileEnd:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 _HEADER, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _INFO, _TICK, _DURATION = 0x1549A966, 0x2AD7B1, 0x4489
@@ -41,6 +42,25 @@ class Recording:
     """Length of a tick of its clock."""
     tracks: set[int] = field(default_factory=set)
     """Numbers of its tracks."""
+
+
+def segment_starts(file: BinaryIO) -> Iterator[int]:
+    """Yield where the recordings of a file begin, by the sizes that they state."""
+    at = start = 0
+    while True:
+        file.seek(at)
+        head = file.read(12)
+        name = int.from_bytes(head[:4])
+        if name not in (_HEADER, _SEGMENT) or len(head) < 12:
+            return
+        start = at if name == _HEADER else start
+        if name == _SEGMENT:
+            yield start
+        size_bytes = 9 - head[4].bit_length()
+        size = int.from_bytes(head[4 : 4 + size_bytes]) & ((1 << 7 * size_bytes) - 1)
+        if size_bytes > 8 or size == (1 << 7 * size_bytes) - 1:  # unknown, as in live recordings
+            return
+        at += 4 + size_bytes + size
 
 
 def recordings_of(path: Path) -> tuple[Recording, ...]:

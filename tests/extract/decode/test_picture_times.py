@@ -70,3 +70,42 @@ def test_bytes_that_are_no_time_are_not_taken_for_one(tmp_path):
     found = media(path)
     np.testing.assert_array_equal(found.frames, whole.frames)
     np.testing.assert_allclose(found.frame_seconds, whole.frame_seconds)
+    assert found.notes == {"seconds_lacking": 0.5}
+
+
+UNREAD = {
+    "webm": (3, ("libvpx", "-deadline", "realtime"), "libopus"),
+    "mkv": (4, ("libx264", "-preset", "ultrafast"), "aac"),
+    "mp4": (2, ("mpeg4",), "aac"),
+    "flv": (2, ("flv",), "mp3"),
+    "wmv": (2, ("wmv2",), "wmav2"),
+}
+"""Ending -> how many files are joined, and the codecs; FFmpeg reads one or two of them."""
+
+
+@pytest.mark.parametrize("ending", UNREAD)
+def test_recordings_that_are_not_read_are_noted(tmp_path, ending):
+    count, video, audio = UNREAD[ending]
+    path = tmp_path / f"a.{ending}"
+    rate = ("-ar", "44100") if ending == "flv" else ()
+    write_film(path, "-c:v", *video, "-c:a", audio, *rate, seconds=1, sound=True)
+    one, needs = path.read_bytes(), [ALL, Needs(audio=True)]
+    assert all(not each.notes for each in load_media(ClipSource(video=path), needs))
+    path.write_bytes(one * 2)
+    lacks = [bool(each.notes) for each in load_media(ClipSource(video=path), needs)]
+    if ending in ("webm", "mkv"):
+        assert not lacks[0]
+    path.write_bytes(one * count)
+    pictures, sound = load_media(ClipSource(video=path), needs)
+    unread = count - (2 if ending in ("webm", "mkv") else 1)
+    assert pictures.notes["seconds_lacking"] == pytest.approx(unread, abs=0.15)
+    assert "joined from several" in pictures.faults[0]
+    assert sound.notes["seconds_lacking"] >= 0.9 * unread
+
+
+def test_the_joint_of_two_theora_films_is_no_damage(tmp_path):
+    path = write_film(tmp_path / "a.ogv", "-c:v", "libtheora", seconds=0.5)
+    other = write_film(tmp_path / "b.ogv", "-c:v", "libtheora", "-vf", "hflip", seconds=0.5)
+    path.write_bytes(path.read_bytes() + other.read_bytes())
+    found = media(path)
+    assert (len(found.frames), found.notes) == (20, {})

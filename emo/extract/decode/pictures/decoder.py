@@ -45,13 +45,15 @@ def decoded_frames(
         frame, in the decoder's order.
     """
     stream.thread_count = 1  # several clips run in parallel instead
-    origin, seconds = origin_seconds(container), math.nan
+    origin, seconds, codec = origin_seconds(container), math.nan, stream.codec_context.name
     for packet in packets_from(container, stream, start_seconds):
         if packet.size == 0 and packet.pts is not None:
             continue  # Theora's "show the last picture again"; to the decoder it is the end
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
+            if codec == "theora" and bytes(packet)[:1] >= b"\x80":
+                continue  # a head of the next recording in a joined file is no picture
             at = seconds if packet.pts is None else float(packet.pts * packet.time_base) - origin
             last = 0.0 if math.isnan(seconds) else seconds
             is_near = abs(at - last) < MOST_SECONDS  # False for NaN and for bytes that are no time

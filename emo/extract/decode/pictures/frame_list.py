@@ -10,6 +10,7 @@ import numpy as np
 from av.container import InputContainer
 
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
+from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
 from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPlace, losses_of
@@ -40,8 +41,10 @@ class FrameList:
     """Usual distance of two frames in seconds."""
     losses: Losses = NO_LOSSES
     """Pictures that the file lost because it is damaged."""
+    is_joined: bool = False
+    """Whether the file was not cut, but holds further recordings that FFmpeg does not read."""
     whole_until: float | None = None
-    """Where the file was cut: the time at which it once ended, at least a frame after
+    """Where the file was cut, or is joined: the time at which it once ended, at least a frame after
     ``shown_until``; infinite if its headers do not tell. None: it is whole, or was not read to its
     end."""
 
@@ -167,13 +170,16 @@ class _Packets:
             return "the video has no frames"
         last = float(self.last_duration * self.time_base) or step_seconds(stream)
         until = float(times[-1]) + last
-        whole = _whole_until(path, container, stream, until) if self.is_to_end else None
+        whole, is_joined = (
+            _whole_until(path, container, stream, until) if self.is_to_end else (None, False)
+        )
         step = step_seconds(stream)
         usual = usual_step(times, step)
         losses = losses_of(path, container, stream, times, self.places, usual)
         return FrameList(
-            times, stream.index, shown_until=until, step=step, losses=losses, whole_until=whole
-        )
+            times, stream.index, shown_until=until, step=step, losses=losses,
+            is_joined=is_joined, whole_until=whole,
+        )  # fmt: skip
 
 
 def _read_packets(
@@ -250,18 +256,27 @@ def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList
         times = rising_times(raw, declared)
         step = usual_step(times, declared)
         until = float(times[-1]) + step
-        whole = _whole_until(path, container, stream, until)
+        whole, is_joined = _whole_until(path, container, stream, until)
         own = len(times) == len(raw) and np.allclose(np.sort(raw), times)  # False with NaN
         losses = losses_of(path, container, stream, times, [], step) if own else NO_LOSSES
     return FrameList(
         times, track, is_counted=True, shown_until=until, step=step, losses=losses,
-        whole_until=whole,
+        is_joined=is_joined, whole_until=whole,
     )  # fmt: skip
 
 
-def _whole_until(path: Path, container: InputContainer, stream: Any, until: float) -> float | None:
-    """Return when the pictures of a cut file once ended, at least a frame later; None: not cut."""
-    if not is_truncated(path, container.format.name):
-        return None
-    declared = whole_seconds(container, stream)
-    return np.inf if declared is None else max(declared, until + step_seconds(stream))
+def _whole_until(
+    path: Path, container: InputContainer, stream: Any, until: float
+) -> tuple[float | None, bool]:
+    """Return when the pictures of a cut or joined file once ended, at least a frame later.
+
+    Returns:
+        The time, None: all is read; and whether the file is joined from several instead of cut.
+    """
+    name = container.format.name
+    least = until + step_seconds(stream)
+    if is_truncated(path, name):
+        declared = whole_seconds(container, stream)
+        return (np.inf if declared is None else max(declared, least)), False
+    unread = unread_seconds(path, name)
+    return (max(until + unread, least), True) if unread else (None, False)
