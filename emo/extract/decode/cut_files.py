@@ -18,6 +18,7 @@ from emo.extract.decode.file_end import FileEnd, OpenFile
 from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
+from emo.extract.decode.truncated import asf_header, is_truncated
 
 _EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
 """How much earlier than declared all tracks may end; the larger one counts."""
@@ -160,13 +161,9 @@ def _flv(file: OpenFile) -> FileEnd:
 
 def _asf(file: OpenFile) -> FileEnd:
     """WMA and WMV: the header holds the size of the file and its length."""
-    mark = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-    head = file.at(0, 2**16)
-    at = head.index(mark)
-    size, _, _, duration = struct.unpack("<QQQQ", head[at + 40 : at + 72])
-    preroll_ms, flags = struct.unpack("<QI", head[at + 80 : at + 92])
-    is_cut = not flags & 1 and size > file.size
-    return FileEnd(duration / 1e7 - preroll_ms / 1e3 if is_cut else None, is_cut)
+    header = asf_header(file.at(0, 2**16))
+    is_cut = header is not None and header[0] > file.size
+    return FileEnd(header[1] if header and is_cut else None, is_cut)
 
 
 def _program_stream(file: OpenFile) -> FileEnd:
@@ -186,8 +183,19 @@ def _program_stream(file: OpenFile) -> FileEnd:
 
 
 def _transport_stream(file: OpenFile) -> FileEnd:
-    """MPEG-TS: packets of one length."""
-    return FileEnd(is_cut=all(file.size % length for length in (188, 192, 204)))
+    """MPEG-TS: packets of one length, in which longer ones of each track are put."""
+    return FileEnd(is_cut=is_truncated(file.path, "mpegts"))
+
+
+def _mxf(file: OpenFile) -> FileEnd:
+    """MXF: the header says where the footer is, and how long the tracks are."""
+    is_cut = is_truncated(file.path, "mxf")
+    return FileEnd(file.file_seconds if is_cut else None, is_cut)
+
+
+def _without_length(file: OpenFile) -> FileEnd:
+    """NUT and DV: nothing says how long they were."""
+    return FileEnd(is_cut=is_truncated(file.path, file.container.format.name))
 
 
 _FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
@@ -206,4 +214,6 @@ _FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
     frozenset({"au"}): au_end,
     frozenset({"mpeg", "vob"}): _program_stream,
     frozenset({"mpegts"}): _transport_stream,
+    frozenset({"mxf"}): _mxf,
+    frozenset({"nut", "dv"}): _without_length,
 }

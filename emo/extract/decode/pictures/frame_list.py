@@ -173,9 +173,8 @@ class _Packets:
         whole, is_joined = (
             _whole_until(path, container, stream, until) if self.is_to_end else (None, False)
         )
-        step = step_seconds(stream)
-        usual = usual_step(times, step)
-        losses = losses_of(path, container, stream, times, self.places, usual)
+        step = usual_step(times, step_seconds(stream))
+        losses = losses_of(path, container, stream, times, self.places, step)
         return FrameList(
             times, stream.index, shown_until=until, step=step, losses=losses,
             is_joined=is_joined, whole_until=whole,
@@ -276,7 +275,7 @@ def _whole_until(
     name = container.format.name
     least = until + step_seconds(stream)
     if is_truncated(path, name):
-        declared = whole_seconds(container, stream)
+        declared = whole_seconds(path, container, stream)
         return (np.inf if declared is None else max(declared, least)), False
     unread = unread_seconds(path, name)
     return (max(until + unread, least), True) if unread else (None, False)
