@@ -95,8 +95,8 @@ def _asf(file: BinaryIO) -> Iterator[int]:
     at = 0
     while (head := _at(file, at, 2**14)).startswith(_ASF_HEAD):
         yield at
-        place = head.find(_ASF_FILE)
-        size = int.from_bytes(head[place + 40 : place + 48], "little") if place >= 0 else 0
+        index = head.find(_ASF_FILE)
+        size = int.from_bytes(head[index + 40 : index + 48], "little") if index >= 0 else 0
         if not size:
             return
         at += size
@@ -107,10 +107,10 @@ def _flv(file: BinaryIO) -> Iterator[int]:
     at = 0
     while (head := _at(file, at, 2**14)).startswith(b"FLV\1"):
         yield at
-        place = head.find(b"filesize\0")
-        if place < 0 or len(head) < place + 17:
+        index = head.find(b"filesize\0")
+        if index < 0 or len(head) < index + 17:
             return
-        size = struct.unpack(">d", head[place + 9 : place + 17])[0]
+        size = struct.unpack(">d", head[index + 9 : index + 17])[0]
         if not 1 <= size < 2**53:
             return
         at += int(size)

@@ -24,7 +24,7 @@ def packet_kind(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def lost_places(path: Path) -> list[tuple[int, int]]:
+def lost_positions(path: Path) -> list[tuple[int, int]]:
     """Return where packets are missing: positions in bytes of the packets before and after."""
     with path.open("rb") as file:
         kind = packet_kind(file.read(_HEAD_BYTES))

@@ -13,7 +13,7 @@ from emo.extract.decode.container import expect_whole, open_media, origin_second
 from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
-from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPlace, losses_of
+from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPosition, losses_of
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
 from emo.extract.decode.truncated import is_truncated, whole_seconds
@@ -130,8 +130,8 @@ class _Packets:
     """Presentation time of each packet that is shown."""
     dts: Stamps = field(default_factory=list)
     """Decoding time of each packet."""
-    places: list[PacketPlace] = field(default_factory=list)
-    """Where each packet lies."""
+    packets: list[PacketPosition] = field(default_factory=list)
+    """Time and position of each packet."""
     last_duration: int = 0
     """Ticks for which the packet with the largest presentation time is shown; 0: unknown."""
     is_to_end: bool = True
@@ -174,7 +174,7 @@ class _Packets:
             _whole_until(path, container, stream, until) if self.is_to_end else (None, False)
         )
         step = usual_step(times, step_seconds(stream))
-        losses = losses_of(path, container, stream, times, self.places, step)
+        losses = losses_of(path, container, stream, times, self.packets, step)
         return FrameList(
             times, stream.index, shown_until=until, step=step, losses=losses,
             is_joined=is_joined, whole_until=whole,
@@ -197,8 +197,8 @@ def _read_packets(
             found.pts.append(packet.pts)
         if packet.pts is None:
             break
-        found.places.append(
-            PacketPlace(
+        found.packets.append(
+            PacketPosition(
                 found.seconds(packet.pts),
                 -1 if packet.pos is None else packet.pos,
                 bool(packet.is_corrupt),

@@ -1,4 +1,4 @@
-"""Tell which pictures a damaged file lost, from the places where its structure is broken.
+"""Tell which pictures a damaged file lost, from where its structure is broken.
 
 FFmpeg skips damaged pages, clusters and packets, so that their pictures never reach the decoder. A
 longer step between two pictures is a loss only where the file is damaged: files of variable frame
@@ -18,7 +18,7 @@ from av.container import InputContainer
 from emo.extract.decode.container import open_media, origin_seconds
 from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.sound.ogg_pages import read_pages
-from emo.extract.decode.transport import lost_places
+from emo.extract.decode.transport import lost_positions
 
 _LONG_STEPS = 1.5
 """A step between two pictures is long if it takes so many usual ones."""
@@ -46,8 +46,8 @@ class Losses:
 NO_LOSSES = Losses(np.zeros(0), np.zeros(0))
 
 
-@dataclass(frozen=True)
-class PacketPlace:
+@dataclass(frozen=True, slots=True)
+class PacketPosition:
     """Where one packet of a track lies."""
 
     seconds: float
@@ -63,7 +63,7 @@ def losses_of(
     container: InputContainer,
     stream: Any,
     times: np.ndarray,
-    packets: Sequence[PacketPlace],
+    packets: Sequence[PacketPosition],
     step_seconds: float,
 ) -> Losses:
     """Return what a file lost in and around the listed pictures.
@@ -87,7 +87,7 @@ def losses_of(
     else:
         spans = _corrupt_spans(packets)
         if container.format.name == "mpegts":
-            spans += _spans_at(lost_places(path), packets)
+            spans += _spans_at(lost_positions(path), packets)
     if not spans:
         return NO_LOSSES
     inside = [(times > low) & (times < high) for low, high in doubtful]
@@ -108,23 +108,23 @@ def _missing(times: np.ndarray, spans: Spans, step: float) -> np.ndarray:
     return np.array(found)
 
 
-def _corrupt_spans(packets: Sequence[PacketPlace]) -> Spans:
+def _corrupt_spans(packets: Sequence[PacketPosition]) -> Spans:
     """Return the span around each packet that FFmpeg flags."""
     return [_around(packets, at, at) for at, packet in enumerate(packets) if packet.is_corrupt]
 
 
-def _spans_at(places: Sequence[tuple[int, int]], packets: Sequence[PacketPlace]) -> Spans:
-    """Return the span of the packets around each pair of positions in the file."""
+def _spans_at(holes: Sequence[tuple[int, int]], packets: Sequence[PacketPosition]) -> Spans:
+    """Return the span of the packets around each hole, a pair of positions in the file."""
     known = [packet for packet in packets if packet.position >= 0]
     positions = [packet.position for packet in known]
     return [
         _around(known, bisect_left(positions, low), bisect_left(positions, high))
-        for low, high in places
+        for low, high in holes
         if known and positions[0] <= high and low <= positions[-1]
     ]
 
 
-def _around(packets: Sequence[PacketPlace], first: int, last: int) -> tuple[float, float]:
+def _around(packets: Sequence[PacketPosition], first: int, last: int) -> tuple[float, float]:
     """Return the span of some packets and of their neighbours, among which pictures reorder."""
     near = packets[max(0, first - _NEIGHBOURS) : last + _NEIGHBOURS + 1]
     times = [packet.seconds for packet in near]
@@ -136,8 +136,8 @@ def _lost_pages(path: Path, track: int) -> Spans:
 
     FFmpeg counts on after a lost page as if nothing was lost, up to the end of the next page.
     """
-    places = sorted(at for at, page in read_pages(path).items() if page.is_after_loss)
-    if not places:
+    positions = sorted(at for at, page in read_pages(path).items() if page.is_after_loss)
+    if not positions:
         return []
     with open_media(path) as container:
         stream, origin = container.streams[track], origin_seconds(container)
@@ -148,8 +148,8 @@ def _lost_pages(path: Path, track: int) -> Spans:
         ]
     own = {position for position, _ in packets}
     spans: Spans = []
-    for place in own.intersection(places):
-        before = [time for position, time in packets if position < place]
-        after = [time for position, time in packets if position > place]
+    for page_position in own.intersection(positions):
+        before = [time for position, time in packets if position < page_position]
+        after = [time for position, time in packets if position > page_position]
         spans.append((max(before, default=-np.inf), min(after, default=np.inf)))
     return sorted(spans)

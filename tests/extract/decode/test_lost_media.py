@@ -11,7 +11,7 @@ from emo.extract.decode.pictures.frame_list import list_frames
 from emo.extract.decode.sound.audio import read_sound
 from emo.extract.decode.sound.ogg_pages import read_pages
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.transport import lost_places
+from emo.extract.decode.transport import lost_positions
 from emo.extract.media import Needs, Uniform
 from tests.ffmpeg import ffmpeg, write_film
 
@@ -160,8 +160,8 @@ def test_places_of_damage(tmp_path):
     ((low, high),) = damaged_spans(path)
     assert 0.5 < low <= high < 3.5
     stream = write(tmp_path, "ts")
-    assert lost_places(stream) == []
+    assert lost_positions(stream) == []
     content = stream.read_bytes()
     stream.write_bytes(content[: 188 * 200] + content[188 * 220 :])
-    assert all(low < 188 * 200 <= high for low, high in lost_places(stream))
-    assert list(itertools.islice(lost_places(stream), 1))
+    assert all(low < 188 * 200 <= high for low, high in lost_positions(stream))
+    assert list(itertools.islice(lost_positions(stream), 1))
