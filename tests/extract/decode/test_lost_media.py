@@ -165,3 +165,33 @@ def test_places_of_damage(tmp_path):
     stream.write_bytes(content[: 188 * 200] + content[188 * 220 :])
     assert all(low < 188 * 200 <= high for low, high in lost_positions(stream))
     assert list(itertools.islice(lost_positions(stream), 1))
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "mjpeg"])
+def test_pictures_after_a_lost_chunk_of_an_avi_keep_their_times(tmp_path, codec):
+    path = write_film(tmp_path / "a.avi", "-c:v", codec, "-g", "5", seconds=2)
+    (whole,) = load_media(ClipSource(video=path), [ALL])
+    assert whole.notes == {}
+    content = bytearray(path.read_bytes())
+    half = len(content) // 2
+    content[half : half + 40] = np.random.default_rng(0).bytes(40)
+    at = content.index(b"00dc", half)
+    content[at : at + 8] = b"\x11" * 8
+    path.write_bytes(content)
+    for start in (None, 1.2):
+        (found,) = load_media(ClipSource(video=path, start_seconds=start), [ALL])
+        assert found.frame_seconds[-1] == whole.frame_seconds[-1]
+        np.testing.assert_array_equal(found.frames[-4:], whole.frames[-4:])
+        assert set(found.frame_seconds) < set(whole.frame_seconds)
+        if start is None:
+            missing = len(whole.frames) - len(found.frames)
+            assert found.notes["damaged_frames"] >= missing > 0
+
+
+def test_pictures_that_an_avi_repeats_are_not_lost(tmp_path):
+    """FFmpeg writes an empty chunk where a picture is shown on."""
+    chosen = ("-vf", "select='not(between(n,20,31))*(mod(n,7))'", "-fps_mode", "vfr")
+    path = write_film(tmp_path / "a.avi", "-c:v", "mjpeg", *chosen, seconds=2)
+    (found,) = load_media(ClipSource(video=path), [ALL])
+    assert np.diff(found.frame_seconds).max() > 0.2
+    assert found.notes == {}

@@ -11,6 +11,7 @@ from av.container import InputContainer
 
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
 from emo.extract.decode.joined import unread_seconds
+from emo.extract.decode.pictures.avi_index import AviIndex
 from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
 from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPosition, losses_of
@@ -189,25 +190,27 @@ def _read_packets(
     if container.format.flags & _TIMES_MAY_JUMP:
         start = end = None
     latest = None
+    index = AviIndex(container, stream)
     for packet in packets_from(container, stream, start):
         if packet.size == 0:
             continue
+        late = index.late_ticks(packet)
         found.dts.append(packet.dts)
         if not packet.is_discard:
-            found.pts.append(packet.pts)
+            found.pts.append(None if packet.pts is None else packet.pts + late)
         if packet.pts is None:
             break
         found.packets.append(
             PacketPosition(
-                found.seconds(packet.pts),
+                found.seconds(packet.pts + late),
                 -1 if packet.pos is None else packet.pos,
                 bool(packet.is_corrupt),
             )
         )
-        if latest is None or packet.pts >= latest:
-            latest, found.last_duration = packet.pts, packet.duration or 0
+        if latest is None or packet.pts + late >= latest:
+            latest, found.last_duration = packet.pts + late, packet.duration or 0
         reached = packet.pts if packet.dts is None else packet.dts
-        if end is not None and found.seconds(reached) >= end:
+        if end is not None and found.seconds(reached + late) >= end:
             found.is_to_end = False
             break
     return found

@@ -17,6 +17,7 @@ from av.container import InputContainer
 
 from emo.extract.decode.container import open_media, origin_seconds
 from emo.extract.decode.matroska import damaged_spans
+from emo.extract.decode.pictures.avi_index import HEADER_BYTES
 from emo.extract.decode.sound.ogg_pages import read_pages
 from emo.extract.decode.transport import lost_positions
 
@@ -84,6 +85,8 @@ def losses_of(
     elif "matroska" in container.format.name:
         origin = origin_seconds(container)
         spans = [(low - origin, high - origin) for low, high in damaged_spans(path)]
+    elif container.format.name == "avi":
+        spans = _lost_chunks(stream, packets)
     else:
         spans = _corrupt_spans(packets)
         if container.format.name == "mpegts":
@@ -106,6 +109,17 @@ def _missing(times: np.ndarray, spans: Spans, step: float) -> np.ndarray:
             count = round((after - before) / step)
             found += np.linspace(before, after, count + 1)[1:-1].tolist()
     return np.array(found)
+
+
+def _lost_chunks(stream: Any, packets: Sequence[PacketPosition]) -> Spans:
+    """Return the spans of the chunks that the index of an AVI lists and the file does not hold."""
+    found = {packet.position for packet in packets}
+    tick = float(stream.time_base)
+    return [
+        ((entry.timestamp - 0.5) * tick, (entry.timestamp + 0.5) * tick)
+        for entry in (stream.index_entries if found else ())
+        if entry.size and entry.pos + HEADER_BYTES not in found
+    ]
 
 
 def _corrupt_spans(packets: Sequence[PacketPosition]) -> Spans:
