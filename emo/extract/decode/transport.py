@@ -4,6 +4,7 @@ FFmpeg flags the packet that it was reading for one of the tracks alone, and oft
 ISO/IEC 13818-1, section 2.4.3.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,13 @@ def packet_kind(head: bytes) -> tuple[int, int] | None:
 
 def lost_positions(path: Path) -> list[tuple[int, int]]:
     """Return where packets are missing: positions in bytes of the packets before and after."""
+    status = path.stat()
+    return _lost_positions(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _lost_positions(path: Path, size_bytes: int, changed: int) -> list[tuple[int, int]]:
+    """Read the counters; size and time of change tell one file from another of the same name."""
     with path.open("rb") as file:
         kind = packet_kind(file.read(_HEAD_BYTES))
     if kind is None:

@@ -6,7 +6,9 @@ Source: RFC 3533 (Ogg), section 6.
 import struct
 import zlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -29,8 +31,15 @@ class OggPage:
     """What the damaged page before it said of its own end; None: none, or it is not credible."""
 
 
-def read_pages(path: Path) -> dict[int, OggPage]:
+def read_pages(path: Path) -> Mapping[int, OggPage]:
     """Return the undamaged pages of a file by their position in bytes."""
+    status = path.stat()
+    return _read_pages(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read_pages(path: Path, size_bytes: int, changed: int) -> Mapping[int, OggPage]:
+    """Read the pages; size and time of change tell one file from another of the same name."""
     content = path.read_bytes()
     pages: dict[int, OggPage] = {}
     last: dict[int, _Header] = {}
@@ -66,12 +75,12 @@ def read_pages(path: Path) -> dict[int, OggPage]:
     return pages
 
 
-def begins_with_loss(pages: dict[int, OggPage]) -> bool:
+def begins_with_loss(pages: Mapping[int, OggPage]) -> bool:
     """Return whether the first sound of the file is on a damaged page."""
     return next((page.is_after_loss for page in pages.values() if page.granule), False)
 
 
-def has_open_end(pages: dict[int, OggPage]) -> bool:
+def has_open_end(pages: Mapping[int, OggPage]) -> bool:
     """Return whether a track of the file lacks the page that is marked as its last."""
     ended: dict[int, bool] = defaultdict(bool)
     for page in pages.values():
