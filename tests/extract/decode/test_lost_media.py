@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emo.extract.decode.decode import load_media
+from emo.extract.decode.flv_tags import damaged_tags
 from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.pictures.frame_list import list_frames
 from emo.extract.decode.sound.audio import read_sound
@@ -23,6 +24,7 @@ KINDS = {
     "webm": ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", *FAST),
     "ts": ("-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2", *FAST),
     "ogv": ("-c:v", "libtheora", "-c:a", "libvorbis", *FAST),
+    "flv": ("-c:v", "flv", "-c:a", "mp3", "-ar", "44100", *FAST),
 }
 CLUSTERS = ("-cluster_time_limit", "500")
 
@@ -140,7 +142,7 @@ def test_recordings_of_a_broadcast_begin_at_any_page(tmp_path):
 def test_a_variable_frame_rate_is_no_damage(tmp_path):
     """Pictures at uneven times in each container, in some with silence that Opus leaves out."""
     chosen = "select='not(between(n,20,31))*(mod(n,7))'"
-    for ending in ("mkv", "webm", "ogv", "ts"):
+    for ending in ("mkv", "webm", "ogv", "ts", "flv"):
         options = [*KINDS[ending], "-vf", chosen, "-fps_mode", "vfr"]
         options += ["-enc_time_base:v", "1/25"] if ending == "ts" else []
         path = write_film(tmp_path / f"a.{ending}", *options, seconds=3, sound=True, rate=25)
@@ -159,6 +161,14 @@ def test_places_of_damage(tmp_path):
     path.write_bytes(content[: cluster - 60] + bytes(50) + content[cluster - 10 :])
     ((low, high),) = damaged_spans(path)
     assert 0.5 < low <= high < 3.5
+    tags = write(tmp_path, "flv")
+    assert damaged_tags(tags) == []
+    content = bytearray(tags.read_bytes())
+    half = len(content) // 2
+    content[half : half + 4000] = bytes(4000)
+    tags.write_bytes(content)
+    ((low, high),) = damaged_tags(tags)
+    assert 0.5 < low < high < 3.5
     stream = write(tmp_path, "ts")
     assert lost_positions(stream) == []
     content = stream.read_bytes()

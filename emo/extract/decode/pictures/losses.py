@@ -16,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 
 from emo.extract.decode.container import open_media, origin_seconds
+from emo.extract.decode.flv_tags import damaged_tags
 from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.pictures.avi_index import HEADER_BYTES
 from emo.extract.decode.sound.ogg_pages import read_pages
@@ -82,9 +83,10 @@ def losses_of(
         spans = doubtful = _lost_pages(path, stream.index)
     elif not (np.diff(times) > _LONG_STEPS * step_seconds).any():
         return NO_LOSSES
-    elif "matroska" in container.format.name:
+    elif container.format.name == "flv" or "matroska" in container.format.name:
+        find = damaged_tags if container.format.name == "flv" else damaged_spans
         origin = origin_seconds(container)
-        spans = [(low - origin, high - origin) for low, high in damaged_spans(path)]
+        spans = [(low - origin, high - origin) for low, high in find(path)]
     elif container.format.name == "avi":
         spans = _lost_chunks(stream, packets)
     else:
