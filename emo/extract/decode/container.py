@@ -24,15 +24,21 @@ FFMPEG_FORMATS = (
 )
 """FFmpeg's names of the containers that may be opened: those that hold the media themselves."""
 _NEVER_SEEK = frozenset(
-    {"aac", "ac3", "amr", "dts", "eac3", "flv", "h264", "hevc", "m4v", "mp3", "mpeg", "vob"}
-)
-"""Containers without an index and timestamps of their own, in which a seek is only a guess."""
+    {
+        "aac", "ac3", "amr", "dts", "eac3", "flv", "gif", "h264", "hevc", "ivf", "m4v", "mjpeg",
+        "mp3", "mpeg", "mpegvideo", "obu", "vob",
+    }
+)  # fmt: skip
+"""Containers without an index or without timestamps of their own, in which a seek is only a guess:
+FFmpeg counts the pictures of a raw stream anew from where a seek ends."""
 _MARKS = {
     b"RIFF": "WAV or AVI", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF",
     b"\x1aE\xdf\xa3": "Matroska or WebM", b"FLV\1": "FLV", b"ftyp": "MP4", b"wvpk": "WavPack",
     b"0&\xb2u": "WMA or WMV", b"riff": "W64", b".snd": "AU", b"#!AMR": "AMR",
 }  # fmt: skip
 """Bytes at the start of a file -> its kind."""
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"})
+"""Kinds that files of the mp4 family name at their start and that are still pictures."""
 _EARLIER_SECONDS = (0.0, 5.0, 30.0)
 """How far before the wanted time to seek, in this order: without an index a seek may end after the
 keyframe that is needed."""
@@ -170,6 +176,8 @@ def _examined(path: Path, error: Exception) -> str:
         head = file.read(64)
     if head.startswith(b"version https://git-lfs.github.com/"):
         return f"{path.name}: a Git LFS pointer: git lfs pull brings the file itself"
+    if picture := _unread_picture(head):
+        return f"{path.name}: a {picture} picture, which is not read: convert it to PNG or JPEG"
     boxes = mp4_boxes(path)
     if "ftyp" in boxes and "moov" not in boxes:
         return f"{path.name}: the file is cut: its index (moov) is missing"
@@ -181,6 +189,14 @@ def _examined(path: Path, error: Exception) -> str:
     if isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
         return f"{path.name}: not a media file: no known container starts like this"
     return f"{path.name}: the file cannot be opened: {reason_of_ffmpeg(error)}"
+
+
+def _unread_picture(head: bytes) -> str | None:
+    """Return the name of a kind of still picture that is not read, by the first bytes of a file."""
+    if head.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")):
+        return "JPEG 2000"
+    is_heif = head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
+    return "HEIF" if is_heif else None
 
 
 def mp4_boxes(path: Path) -> dict[str, bool]:

@@ -7,16 +7,19 @@ or where the file is shorter in bytes than its own header says: for most contain
 
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from av.container import InputContainer
 
 from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
 from emo.extract.decode.file_end import FileEnd, OpenFile
+from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
-from emo.extract.decode.truncated import ASF_FILE, is_truncated
+from emo.extract.decode.truncated import asf_header, is_truncated
 
 _EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
 """How much earlier than declared all tracks may end; the larger one counts."""
@@ -31,14 +34,17 @@ def file_end(path: Path, container: InputContainer, stream: Any, reached_seconds
         stream: the track.
         reached_seconds: where the track ended when it was read.
     """
+    found = FileEnd()
     for names, look in _FORMATS.items():
         if names & set(container.format.name.split(",")):
-            try:
-                with path.open("rb") as file:
-                    return look(OpenFile(path, file, container, stream, reached_seconds))
-            except (OSError, struct.error, IndexError, ValueError):
-                return FileEnd()
-    return FileEnd()
+            with suppress(OSError, struct.error, IndexError, ValueError), path.open("rb") as file:
+                found = look(OpenFile(path, file, container, stream, reached_seconds))
+            break
+    if found.seconds is None and not found.is_cut:
+        unread = unread_seconds(path, container.format.name)
+        if unread:
+            return FileEnd(reached_seconds + unread if unread < np.inf else None, is_cut=True)
+    return found
 
 
 def _counted(file: OpenFile) -> FileEnd:
@@ -132,21 +138,25 @@ def _flv(file: OpenFile) -> FileEnd:
 
 
 def _asf(file: OpenFile) -> FileEnd:
-    """WMA and WMV: the header holds the length of the file."""
-    is_cut, head = _is_truncated(file), file.at(0, 2**16)
-    at = head.index(ASF_FILE)
-    (duration,) = struct.unpack("<Q", head[at + 64 : at + 72])
-    (preroll_ms,) = struct.unpack("<Q", head[at + 80 : at + 88])
-    return FileEnd(duration / 1e7 - preroll_ms / 1e3 if is_cut else None, is_cut)
+    """WMA and WMV: the header holds the size of the file and its length."""
+    header = asf_header(file.at(0, 2**16))
+    is_cut = header is not None and header[0] > file.size
+    return FileEnd(header[1] if header and is_cut else None, is_cut)
 
 
 def _unsized(file: OpenFile) -> FileEnd:
-    """MPEG program and transport streams: no header declares a length."""
+    """MPEG program and transport streams, NUT and DV: no header declares a length."""
     return FileEnd(is_cut=_is_truncated(file))
 
 
 def _is_truncated(file: OpenFile) -> bool:
     return is_truncated(file.path, file.container.format.name)
+
+
+def _mxf(file: OpenFile) -> FileEnd:
+    """MXF: the header says where the footer is, and how long the tracks are."""
+    is_cut = _is_truncated(file)
+    return FileEnd(file.file_seconds if is_cut else None, is_cut)
 
 
 _FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
@@ -163,5 +173,6 @@ _FORMATS: dict[frozenset[str], Callable[[OpenFile], FileEnd]] = {
     frozenset({"caf"}): caf_end,
     frozenset({"w64"}): w64_end,
     frozenset({"au"}): au_end,
-    frozenset({"mpeg", "vob", "mpegts"}): _unsized,
+    frozenset({"mpeg", "vob", "mpegts", "nut", "dv"}): _unsized,
+    frozenset({"mxf"}): _mxf,
 }

@@ -211,6 +211,11 @@ class Pictures:
         """Reason why the clip has no frames; None: it has frames."""
         return self.times if isinstance(self.times, str) else None
 
+    @property
+    def is_joined(self) -> bool:
+        """Whether the file holds further recordings that are not read."""
+        return isinstance(self.listed, FrameList) and self.listed.is_joined
+
     def view(self, need: Needs) -> View:
         """Select the frames of one backbone; nothing is decoded yet."""
         if isinstance(self.times, str) or need.frames is None:
@@ -311,6 +316,7 @@ def media_of(
         )
         faces = pictures.faces(view) if need.faces else None
         notes = pictures.notes(view)
+    is_joined = pictures is not None and pictures.is_joined
     if isinstance(faces, str):
         absent["face"], faces = faces, None
     heard = sound if need.audio and sound else _UNHEARD
@@ -325,6 +331,6 @@ def media_of(
     return Media(
         frames, seconds, faces, heard.samples, heard.sample_rate, text, array, absent,
         notes=join_track_notes(notes, heard.faults.notes),
-        faults=(*picture_faults(source.video, notes), *heard.faults.reasons),
+        faults=(*picture_faults(source.video, notes, is_joined=is_joined), *heard.faults.reasons),
         sound_start_seconds=heard.start_seconds,
     )  # fmt: skip

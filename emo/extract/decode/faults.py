@@ -72,8 +72,15 @@ def picture_notes(damaged_frames: int, seconds_lacking: float) -> dict[str, floa
     return {name: value for name, value in notes.items() if value}
 
 
-def picture_faults(path: Path | None, notes: Mapping[str, float]) -> list[str]:
+def picture_faults(
+    path: Path | None, notes: Mapping[str, float], *, is_joined: bool = False
+) -> list[str]:
     """Return a phrase about each fault of a clip's pictures, with the name of the file.
+
+    Args:
+        path: the file.
+        notes: from :func:`picture_notes`.
+        is_joined: whether seconds are lacking because the file is joined from several.
 
     >>> picture_faults(Path("a.mp4"), {"damaged_frames": 3.0, "seconds_lacking": 1.25})
     ['a.mp4: 3 damaged frames', 'a.mp4: the file is cut: pictures lack at least 1.25 s']
@@ -82,7 +89,10 @@ def picture_faults(path: Path | None, notes: Mapping[str, float]) -> list[str]:
     if count := notes.get(DAMAGED_FRAMES):
         found.append(f"{count:.0f} damaged frame{'' if count == 1 else 's'}")
     if seconds := notes.get(LACKING):
-        found.append(f"{CUT}: pictures lack at least {seconds:.2f} s")
+        reason = CUT
+        if is_joined:
+            reason = "the file is joined from several, of which not all can be read"
+        found.append(f"{reason}: pictures lack at least {seconds:.2f} s")
     return [f"{path.name if path else 'video'}: {phrase}" for phrase in found]
 
 

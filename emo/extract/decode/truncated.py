@@ -1,5 +1,6 @@
 """Tell from a container's structure whether a file was cut off, and how long it once was."""
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -7,11 +8,16 @@ from typing import Any, BinaryIO
 from av.container import InputContainer
 
 from emo.extract.decode.container import declared_seconds
+from emo.extract.decode.transport import packet_kind
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
-ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 """Identifier of the file properties in ASF's header."""
-_DECLARING = frozenset({"matroska", "flv", "mov"})
+_MXF_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
+"""Beginning of the key of MXF's header partition; three bytes of the key follow."""
+_NUT_INDEX = bytes.fromhex("4e58dd672f23e64e")
+"""Start code of NUT's index."""
+_DECLARING = frozenset({"matroska", "flv", "mov", "mxf"})
 """Containers whose headers declare their length."""
 _TAIL_BYTES = 2**17
 """At most so much is read at the end of a file to find the last packet; PES packets are shorter."""
@@ -35,12 +41,17 @@ def is_truncated(path: Path, format_name: str) -> bool:
     return False
 
 
-def whole_seconds(container: InputContainer, stream: Any) -> float | None:
+def whole_seconds(path: Path, container: InputContainer, stream: Any) -> float | None:
     """Return how long a file that is cut says it once was; None: its headers do not tell.
 
-    FFmpeg corrects the length of a cut AVI, but not its number of frames; for containers without a
-    declared length (MPEG, Ogg) it returns the length of what is left.
+    FFmpeg corrects the length of a cut AVI, but not its number of frames; of a cut ASF it forgets
+    the length; for containers without a declared length (MPEG, Ogg) it returns the length of what
+    is left.
     """
+    if container.format.name == "asf":
+        with path.open("rb") as file:
+            header = asf_header(file.read(2**16))
+        return None if header is None else header[1]
     if container.format.name == "avi":
         known = stream.frames and stream.average_rate
         return float(stream.frames / stream.average_rate) if known else None
@@ -118,14 +129,13 @@ def _transport(file: BinaryIO, size_bytes: int) -> bool:
     Packets have 188 bytes; 192 with a time code before them, 204 with a checksum behind them.
     """
     file.seek(0)
-    head = file.read(1024)
-    for packet, offset in ((188, 0), (192, 4), (204, 0)):
-        positions = range(offset, len(head), packet)
-        if len(positions) > 1 and all(head[position] == 0x47 for position in positions):
-            first = max(0, size_bytes // packet - _TAIL_BYTES // packet) * packet + offset
-            file.seek(first)
-            return size_bytes % packet != 0 or _has_open_pes(file.read(), packet)
-    return False
+    kind = packet_kind(file.read(1024))
+    if kind is None:
+        return False
+    packet, offset = kind
+    first = max(0, size_bytes // packet - _TAIL_BYTES // packet) * packet + offset
+    file.seek(first)
+    return size_bytes % packet != 0 or _has_open_pes(file.read(), packet)
 
 
 def _has_open_pes(tail: bytes, packet: int) -> bool:
@@ -148,13 +158,50 @@ def _has_open_pes(tail: bytes, packet: int) -> bool:
 def _asf(file: BinaryIO, size_bytes: int) -> bool:
     """Compare the size that ASF's header states with the file's; a live recording states none."""
     file.seek(0)
-    head = file.read(2**16)
-    position = head.find(ASF_FILE)
-    if position < 0 or position + 92 > len(head):
+    header = asf_header(file.read(2**16))
+    return header is not None and header[0] > size_bytes
+
+
+def asf_header(head: bytes) -> tuple[int, float] | None:
+    """Return the bytes and seconds of a WMA or WMV by its header.
+
+    Args:
+        head: the first bytes of the file.
+
+    Returns:
+        Both, or None: the header does not tell, as in a broadcast.
+    """
+    at = head.find(_ASF_FILE)
+    if at < 0 or len(head) < at + 92:
+        return None
+    size, _, _, duration = struct.unpack("<QQQQ", head[at + 40 : at + 72])
+    preroll_ms, flags = struct.unpack("<QI", head[at + 80 : at + 92])
+    return None if flags & 1 else (size, duration / 1e7 - preroll_ms / 1e3)
+
+
+def _mxf(file: BinaryIO, size_bytes: int) -> bool:
+    """Return whether the footer lies beyond the end of the file, by the header partition."""
+    file.seek(0)
+    head = file.read(2**17)
+    at = head.find(_MXF_PARTITION) + 16
+    if at < 16 or len(head) < at + 48:
         return False
-    is_live = head[position + 88] & 1
-    size = int.from_bytes(head[position + 40 : position + 48], "little")
-    return not is_live and size > size_bytes
+    at += 1 + (head[at] & 127 if head[at] > 127 else 0)
+    (footer,) = struct.unpack(">Q", head[at + 24 : at + 32])
+    return bool(footer >= size_bytes)  # 0: a recorder has not written it
+
+
+def _nut(file: BinaryIO, size_bytes: int) -> bool:
+    """Return whether the index at the end is missing."""
+    file.seek(max(0, size_bytes - 2**20))
+    return _NUT_INDEX not in file.read()
+
+
+def _dv(file: BinaryIO, size_bytes: int) -> bool:
+    """Return whether the last picture is incomplete; each takes a multiple of one size."""
+    file.seek(0)
+    head = file.read(4)
+    return len(head) == 4 and size_bytes % (144000 if head[3] & 128 else 120000) != 0
 
 
 def _ogg(file: BinaryIO, size_bytes: int) -> bool:
@@ -186,5 +233,5 @@ def _boxes(file: BinaryIO, size_bytes: int) -> bool:
 
 _READERS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "matroska": _matroska, "avi": _riff, "flv": _flv, "mpeg": _mpeg, "mpegts": _transport,
-    "vob": _mpeg, "asf": _asf, "ogg": _ogg, "mov": _boxes,
+    "asf": _asf, "ogg": _ogg, "mov": _boxes, "mxf": _mxf, "nut": _nut, "dv": _dv,
 }  # fmt: skip

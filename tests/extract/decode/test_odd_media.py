@@ -60,3 +60,18 @@ def test_a_name_is_never_an_address(tmp_path, monkeypatch):
     for name in ("concat:a.wav", "subfile,,start,0,end,99999,,:a.wav", "cache:a.wav"):
         with pytest.raises(MediaError, match="no such file"), open_media(type(tmp_path)(name)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 \0\0\0\0jp2 ", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0heicmif1", "HEIF"),
+    ],
+)
+def test_a_picture_that_is_not_read_is_not_called_a_cut_film(tmp_path, head, kind):
+    path = tmp_path / "a.jp2"
+    path.write_bytes(head + bytes(200))
+    with pytest.raises(MediaError, match=f"a {kind} picture, which is not read"), open_media(path):
+        pass

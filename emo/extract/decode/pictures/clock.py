@@ -11,6 +11,9 @@ _BACK_SECONDS = 0.1
 _STRAY_SECONDS = 1.0
 """Least distance from both neighbours of a time that is wrong alone."""
 
+MOST_SECONDS = 86400.0
+"""A time farther than a day from the one before it is not a time but other bytes."""
+
 Stamps = list[int | None]
 """Times of packets in ticks of the track; None: the packet has none."""
 
@@ -39,7 +42,11 @@ def are_true(
     decoding = np.array([stamp for stamp in dts if stamp is not None], np.float64)
     if len(decoding) > 1 and np.diff(decoding).min() * tick_seconds < -_BACK_SECONDS:
         return False
-    order = np.argsort(np.array(known, np.int64))  # as shown -> as stored
+    stamps = np.array(known, np.int64)
+    jumps = np.abs(np.diff(stamps.astype(np.float64))) * tick_seconds
+    if len(jumps) and jumps.max() > MOST_SECONDS:
+        return False
+    order = np.argsort(stamps)  # as shown -> as stored
     # a time farther off than a codec moves pictures is wrong
     return not len(known) or bool(np.abs(order - np.arange(len(known))).max() < _REORDERED)
 

@@ -11,6 +11,8 @@ from av.video.frame import VideoFrame
 
 from emo.extract.decode.budget import MOST_PIXELS
 from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
+from emo.extract.decode.pictures.avi_index import AviIndex
+from emo.extract.decode.pictures.clock import MOST_SECONDS
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,28 @@ def decoded_frames(
         frame, in the decoder's order.
     """
     stream.thread_count = 1  # several clips run in parallel instead
-    origin, seconds = origin_seconds(container), math.nan
+    origin, seconds, codec = origin_seconds(container), math.nan, stream.codec_context.name
+    index = AviIndex(container, stream)
     for packet in packets_from(container, stream, start_seconds):
         if packet.size == 0 and packet.pts is not None:
             continue  # Theora's "show the last picture again"; to the decoder it is the end
+        late = index.late_ticks(packet)
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
-            at = seconds if packet.pts is None else float(packet.pts * packet.time_base) - origin
-            broken.append(BrokenPacket(0.0 if math.isnan(at) else at, _reason(error)))
+            if codec == "theora" and bytes(packet)[:1] >= b"\x80":
+                continue  # a head of the next recording in a joined file is no picture
+            at = seconds
+            if packet.pts is not None:
+                at = float((packet.pts + late) * packet.time_base) - origin
+            last = 0.0 if math.isnan(seconds) else seconds
+            is_near = abs(at - last) < MOST_SECONDS  # False for NaN and for bytes that are no time
+            broken.append(BrokenPacket(at if is_near else last, _reason(error)))
             continue
         for frame in frames:
-            seconds = math.nan if frame.time is None else frame.time - origin
+            seconds = math.nan
+            if frame.pts is not None:
+                seconds = float((frame.pts + late) * (frame.time_base or stream.time_base)) - origin
             yield seconds, frame
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import numpy as np
 from av.container import InputContainer
 
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
+from emo.extract.decode.joined import unread_seconds
+from emo.extract.decode.pictures.avi_index import AviIndex
 from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
+from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPosition, losses_of
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
 from emo.extract.decode.truncated import is_truncated, whole_seconds
@@ -36,8 +40,12 @@ class FrameList:
     """Time until which the last frame is shown."""
     step: float = 0.0
     """Usual distance of two frames in seconds."""
+    losses: Losses = NO_LOSSES
+    """Pictures that the file lost because it is damaged."""
+    is_joined: bool = False
+    """Whether the file was not cut, but holds further recordings that FFmpeg does not read."""
     whole_until: float | None = None
-    """Where the file was cut: the time at which it once ended, at least a frame after
+    """Where the file was cut, or is joined: the time at which it once ended, at least a frame after
     ``shown_until``; infinite if its headers do not tell. None: it is whole, or was not read to its
     end."""
 
@@ -59,7 +67,8 @@ class FrameList:
         known = f"the last is at {self.seconds[-1]:.2f} s"
         if not first:
             known = f"the first is at {self.seconds[0]:.2f} s"
-        return f"no frame between {start_seconds or 0:.2f} s and {high:.2f} s: {known}"
+        until = "the end" if end_seconds is None else f"{end_seconds:.2f} s"
+        return f"no frame between {start_seconds or 0:.2f} s and {until}: {known}"
 
     def lacking_seconds(self, start_seconds: float | None, end_seconds: float | None) -> float:
         """Return how much of a stretch's end the file lacks because it was cut; 0.0: nothing.
@@ -78,10 +87,11 @@ def list_frames(
 ) -> FrameList | str:
     """List the times of a stretch's frames from the packets, without decoding them.
 
-    Where the packets' times are not those of the pictures (AVI with B-frames, joined recordings,
-    missing, equal or stray times), the track is decoded once, and each picture gets a time of its
-    own. The counts and lengths that containers declare are often wrong (266 frames declared, 209
-    shown) and are not used.
+    Where the packets' times are not those of the pictures (AVI with B-frames, B-frames that were
+    copied to MKV or NUT with the times of their packets, joined recordings, missing, equal or stray
+    times), the track is decoded once, and each picture gets a time of its own. The counts and
+    lengths that containers declare are often wrong (266 frames declared, 209 shown) and are not
+    used.
 
     Args:
         path: a media file or a still picture.
@@ -102,9 +112,11 @@ def list_frames(
             return "the file has no video track"
         track = stream.index
         packets = _read_packets(container, stream, start_seconds, end_seconds)
-        if packets.are_true(stream, container.format.name):
+        if packets.are_true(stream, container.format.name) and not (
+            packets.are_in_file_order(stream) and _head_falls(path, track, *_state(path))
+        ):
             return packets.listed(path, container, stream, start_seconds, end_seconds)
-    return _count_frames(path, track)
+    return _counted(path, track, *_state(path))
 
 
 @dataclass
@@ -119,6 +131,8 @@ class _Packets:
     """Presentation time of each packet that is shown."""
     dts: Stamps = field(default_factory=list)
     """Decoding time of each packet."""
+    packets: list[PacketPosition] = field(default_factory=list)
+    """Time and position of each packet."""
     last_duration: int = 0
     """Ticks for which the packet with the largest presentation time is shown; 0: unknown."""
     is_to_end: bool = True
@@ -131,6 +145,14 @@ class _Packets:
             reorders=bool(stream.codec_context.has_b_frames),
             are_guessed=equal or container_name == "avi",
         )  # fmt: skip
+
+    def are_in_file_order(self, stream: Any) -> bool:
+        """Return whether times rise from packet to packet although the codec may reorder pictures.
+
+        Either the track has no B-frames, or the times are not those of its pictures.
+        """
+        known = [ticks for ticks in self.pts if ticks is not None]
+        return bool(stream.codec_context.has_b_frames) and known == sorted(known)
 
     def seconds(self, ticks: int) -> float:
         return float(ticks * self.time_base) - self.origin
@@ -149,9 +171,15 @@ class _Packets:
             return "the video has no frames"
         last = float(self.last_duration * self.time_base) or step_seconds(stream)
         until = float(times[-1]) + last
-        whole = _whole_until(path, container, stream, until) if self.is_to_end else None
-        step = step_seconds(stream)
-        return FrameList(times, stream.index, shown_until=until, step=step, whole_until=whole)
+        whole, is_joined = (
+            _whole_until(path, container, stream, until) if self.is_to_end else (None, False)
+        )
+        step = usual_step(times, step_seconds(stream))
+        losses = losses_of(path, container, stream, times, self.packets, step)
+        return FrameList(
+            times, stream.index, shown_until=until, step=step, losses=losses,
+            is_joined=is_joined, whole_until=whole,
+        )  # fmt: skip
 
 
 def _read_packets(
@@ -162,18 +190,27 @@ def _read_packets(
     if container.format.flags & _TIMES_MAY_JUMP:
         start = end = None
     latest = None
+    index = AviIndex(container, stream)
     for packet in packets_from(container, stream, start):
         if packet.size == 0:
             continue
+        late = index.late_ticks(packet)
         found.dts.append(packet.dts)
         if not packet.is_discard:
-            found.pts.append(packet.pts)
+            found.pts.append(None if packet.pts is None else packet.pts + late)
         if packet.pts is None:
             break
-        if latest is None or packet.pts >= latest:
-            latest, found.last_duration = packet.pts, packet.duration or 0
+        found.packets.append(
+            PacketPosition(
+                found.seconds(packet.pts + late),
+                -1 if packet.pos is None else packet.pos,
+                bool(packet.is_corrupt),
+            )
+        )
+        if latest is None or packet.pts + late >= latest:
+            latest, found.last_duration = packet.pts + late, packet.duration or 0
         reached = packet.pts if packet.dts is None else packet.dts
-        if end is not None and found.seconds(reached) >= end:
+        if end is not None and found.seconds(reached + late) >= end:
             found.is_to_end = False
             break
     return found
@@ -183,15 +220,35 @@ _TIMES_MAY_JUMP = 0x200
 """FFmpeg's AVFMT_TS_DISCONT: the container has no index, and a time may occur in it twice."""
 
 
-def _count_frames(path: Path, track: int) -> FrameList | str:
-    """Decode a whole track for the times of its frames, or return those found before."""
+def _state(path: Path) -> tuple[int, int]:
+    """Return size and time of change of a file, to tell it from another of the same name."""
     status = path.stat()
-    return _counted(path, track, status.st_size, status.st_mtime_ns)
+    return status.st_size, status.st_mtime_ns
+
+
+_HEAD_FRAMES = 48
+"""Frames at the start of a track in which B-frames show, if it has any."""
+
+
+@lru_cache(maxsize=256)
+def _head_falls(path: Path, track: int, size_bytes: int, changed: int) -> bool:
+    """Return whether the times of a track's first frames fall in the order of the decoder."""
+    with open_media(path) as container:
+        frames = decoded_frames(container, container.streams[track], None, [])
+        times = np.array([time for time, _ in islice(frames, _HEAD_FRAMES)])
+    return bool((np.diff(times) < 0).any())
 
 
 @lru_cache(maxsize=16)
 def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList | str:
-    """Decode a whole track; size and time of change are there to tell one file from another."""
+    """Decode a whole track for the times of its frames, or return those found before.
+
+    Args:
+        path: the file.
+        track: index of the track in the container.
+        size_bytes: with ``changed``, tells one file from another of the same name.
+        changed: time of its last change.
+    """
     with open_media(path) as container:
         stream = container.streams[track]
         declared = step_seconds(stream)
@@ -201,13 +258,27 @@ def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList
         times = rising_times(raw, declared)
         step = usual_step(times, declared)
         until = float(times[-1]) + step
-        whole = _whole_until(path, container, stream, until)
-    return FrameList(times, track, is_counted=True, shown_until=until, step=step, whole_until=whole)
+        whole, is_joined = _whole_until(path, container, stream, until)
+        own = len(times) == len(raw) and np.allclose(np.sort(raw), times)  # False with NaN
+        losses = losses_of(path, container, stream, times, [], step) if own else NO_LOSSES
+    return FrameList(
+        times, track, is_counted=True, shown_until=until, step=step, losses=losses,
+        is_joined=is_joined, whole_until=whole,
+    )  # fmt: skip
 
 
-def _whole_until(path: Path, container: InputContainer, stream: Any, until: float) -> float | None:
-    """Return when the pictures of a cut file once ended, at least a frame later; None: not cut."""
-    if not is_truncated(path, container.format.name):
-        return None
-    declared = whole_seconds(container, stream)
-    return np.inf if declared is None else max(declared, until + step_seconds(stream))
+def _whole_until(
+    path: Path, container: InputContainer, stream: Any, until: float
+) -> tuple[float | None, bool]:
+    """Return when the pictures of a cut or joined file once ended, at least a frame later.
+
+    Returns:
+        The time, None: all is read; and whether the file is joined from several instead of cut.
+    """
+    name = container.format.name
+    least = until + step_seconds(stream)
+    if is_truncated(path, name):
+        declared = whole_seconds(path, container, stream)
+        return (np.inf if declared is None else max(declared, least)), False
+    unread = unread_seconds(path, name)
+    return (max(until + unread, least), True) if unread else (None, False)

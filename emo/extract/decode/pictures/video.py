@@ -135,9 +135,10 @@ def _timed_frames(
     if listed.is_counted:
         frames = decoded_frames(container, stream, None, damage.broken)
         timed = zip(listed.seconds.tolist(), (frame for _, frame in frames), strict=False)
-        return damage.watched(timed, None)
+        return damage.watched(timed, None, listed.losses)
     expected = listed.seconds[listed.seconds >= start]
-    return damage.watched(decoded_frames(container, stream, start, damage.broken), expected)
+    frames = decoded_frames(container, stream, start, damage.broken)
+    return damage.watched(frames, expected, listed.losses)
 
 
 def _nearest(

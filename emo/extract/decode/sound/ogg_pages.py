@@ -6,7 +6,9 @@ Source: RFC 3533 (Ogg), section 6.
 import struct
 import zlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -24,42 +26,61 @@ class OggPage:
     is_last: bool
     """Whether the page is marked as the last of its track."""
     is_after_loss: bool
-    """Whether the page before it, which held sound, is damaged or missing."""
+    """Whether the page before it, which held sound or pictures, is damaged or missing."""
     start_granule: int | None = None
     """What the damaged page before it said of its own end; None: none, or it is not credible."""
 
 
-def read_pages(path: Path) -> dict[int, OggPage]:
+def read_pages(path: Path) -> Mapping[int, OggPage]:
     """Return the undamaged pages of a file by their position in bytes."""
+    status = path.stat()
+    return _read_pages(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read_pages(path: Path, size_bytes: int, changed: int) -> Mapping[int, OggPage]:
+    """Read the pages; size and time of change tell one file from another of the same name."""
     content = path.read_bytes()
     pages: dict[int, OggPage] = {}
     last: dict[int, _Header] = {}
     """Serial -> the last undamaged page that held sound."""
+    heads: dict[int, tuple[int, int]] = {}
+    """Serial -> number of its last undamaged page before the sound, and how many bytes of the file
+    were skipped up to it."""
     damaged: _Header | None = None
-    at = content.find(b"OggS")
+    at = end = skipped = max(0, content.find(b"OggS"))
     while at >= 0:
         header = _header(content, at)
         if header is None or not header.is_whole:
             damaged, at = header, content.find(b"OggS", at + 1)
             continue
+        skipped, end = skipped + at - end, header.end
         before = last.get(header.serial)
         start = None
         if damaged and damaged.is_before(header) and (damaged.granule or 0) > _end_of(before):
             start = damaged.granule
-        is_after_loss = bool(start) or (before and before.number + 1 != header.number) is True
-        pages[at] = OggPage(header.serial, header.granule, header.is_last, is_after_loss, start)
+        if before:
+            is_after_loss = before.number + 1 != header.number
+        else:  # recordings of a broadcast jump from their head to any page
+            number, bytes_then = heads.get(header.serial, (header.number - 1, skipped))
+            is_after_loss = number + 1 != header.number and bytes_then < skipped
+        pages[at] = OggPage(
+            header.serial, header.granule, header.is_last, bool(start) or is_after_loss, start
+        )
         if before or header.granule:
             last[header.serial] = header
+        else:
+            heads[header.serial] = header.number, skipped
         damaged, at = None, content.find(b"OggS", header.end)
     return pages
 
 
-def begins_with_loss(pages: dict[int, OggPage]) -> bool:
+def begins_with_loss(pages: Mapping[int, OggPage]) -> bool:
     """Return whether the first sound of the file is on a damaged page."""
     return next((page.is_after_loss for page in pages.values() if page.granule), False)
 
 
-def has_open_end(pages: dict[int, OggPage]) -> bool:
+def has_open_end(pages: Mapping[int, OggPage]) -> bool:
     """Return whether a track of the file lacks the page that is marked as its last."""
     ended: dict[int, bool] = defaultdict(bool)
     for page in pages.values():

@@ -1,7 +1,7 @@
 """Correct the times that FFmpeg counts on after damage, from what the file itself says.
 
-Ogg Vorbis: each page says at which sample it ends. AVI: an index lists the chunks with their
-positions. Elsewhere packets carry times of their own.
+Ogg Vorbis and FLAC: each page says at which sample it ends. AVI: an index lists the chunks with
+their positions. Elsewhere packets carry times of their own.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,9 @@ from typing import Any
 
 from emo.extract.decode.sound.ogg_pages import OggPage, read_pages
 from emo.extract.decode.sound.timeline import JUMP_SECONDS, DecodedSound
+
+_COUNTED = frozenset({"vorbis", "libvorbis", "flac"})
+"""Codecs whose pages in Ogg state the sample at which they end."""
 
 DecodedPacket = tuple[Any, Sequence[DecodedSound]]
 """A packet, and the blocks that came out of the decoder for it."""
@@ -31,14 +34,16 @@ def with_true_times(
     """
     if format_name == "avi":
         return _by_index(stream, decoded)
-    if format_name == "ogg" and "vorbis" in stream.codec_context.name:
+    if format_name == "ogg":
         pages = {
             position: page
             for position, page in read_pages(path).items()
             if page.is_after_loss and page.granule is not None
         }
-        if pages:
+        if pages and stream.codec_context.name in _COUNTED:
             return _by_page(pages, origin, decoded)
+        if pages:
+            return _marked(pages, decoded)
     return (block for _, blocks in decoded for block in blocks)
 
 
@@ -63,6 +68,15 @@ def _by_page(
             seconds = sample / block.rate - origin
             yield replace(block, seconds=seconds, is_after_damage=not index)
             sample += block.samples.shape[1]
+
+
+def _marked(pages: dict[int, OggPage], decoded: Iterable[DecodedPacket]) -> Iterator[DecodedSound]:
+    """Mark the first block of each page after a lost one."""
+    for position, packets in groupby(decoded, key=lambda each: each[0].pos):
+        is_after_loss = position in pages
+        for block in (block for _, blocks in packets for block in blocks):
+            yield replace(block, is_after_damage=True) if is_after_loss else block
+            is_after_loss = False
 
 
 def _by_index(stream: Any, decoded: Iterable[DecodedPacket]) -> Iterator[DecodedSound]:

@@ -5,9 +5,11 @@ from typing import Any
 
 from av.container import InputContainer
 
+from emo.extract.decode.container import origin_seconds
 from emo.extract.decode.cut_files import file_end
 from emo.extract.decode.faults import CUT, END_MISSING, LACKING, NO_FAULTS, Faults, join_faults
 from emo.extract.decode.file_end import FileEnd
+from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
 
@@ -47,10 +49,25 @@ class SoundFaults:
         gap = (block.start - block.gap, block.start)
         if not block.gap or block.start <= _START_SECONDS * block.rate:
             return
-        if block.is_after_damage:
+        is_silence = block.gap <= self._least_hole_seconds * block.rate
+        if block.is_after_damage or (is_silence and self._is_in_damage(block)):
             self._damaged.append(gap)
-        elif gap[0] and block.gap > self._least_hole_seconds * block.rate:
+        elif gap[0] and not is_silence:
             self._missing.append(gap)
+
+    def _is_in_damage(self, block: AlignedSound) -> bool:
+        """Return whether the gap before a block lies where a Matroska file is damaged.
+
+        Its clock may be off by a block from the places of the samples.
+        """
+        if "matroska" not in self._container.format.name:
+            return False
+        origin, late = origin_seconds(self._container), block.samples.shape[1] / block.rate
+        before, after = (block.start - block.gap) / block.rate, block.start / block.rate
+        return any(
+            low - origin - late < after and before < high - origin + late
+            for low, high in damaged_spans(self._path)
+        )
 
     def is_damaged(self, first: int, stop: int) -> bool:
         """Return whether one damage covers all samples from ``first`` to ``stop``."""

@@ -29,13 +29,19 @@ _JUMPY = frozenset({"mpegts", "mpeg", "vob"})
 """Containers whose clock may jump within a recording."""
 _CHECKED_CODECS = frozenset({"flac", "wavpack", "tta", "ac3", "eac3"})
 """Codecs with a checksum in each packet; FFmpeg heeds it only when told to."""
+_EQUAL_CODECS = frozenset({"ac3", "eac3", "dca", "mp2", "mp2float", "mp1", "mp1float"})
+_RAW = frozenset({"ac3", "eac3", "dts", "mp3"})
+"""Codecs whose packets are usually of one size, and their containers, which are nothing but
+packets: one that is smaller at the end is cut."""
+_LEAST_PACKETS, _SMALLER = 8, 0.98
+"""How many packets must agree in size before that is seen, and to which share."""
 _HEAD_BLOCKS = 6
 """Blocks at the start of a file that tell how long each is."""
 _DECODED_BLOCKS = 16
 """Blocks at the start of a file that are decoded before others are skipped."""
 _PREROLL_SECONDS = 1.0
 """Seconds of sound before a stretch that are decoded: codecs need what precedes."""
-_JUMP_BACK_SECONDS, _JUMP_SECONDS = 1.0, 10.0
+_JUMP_BACK_SECONDS, _JUMP_SECONDS = 0.1, 10.0
 """Jumps of the times that make it uncertain where skipped packets lie."""
 _CHECKED_BLOCKS = 4
 """Blocks after a seek that must start where blocks of the file start."""
@@ -63,6 +69,9 @@ class SoundSource:
         self._is_skippable = bool(SKIPPABLE & formats)
         self._is_jumpy = bool(_JUMPY & formats)
         self._is_exact = bool((BYTE_EXACT | {"flac"}) & formats)
+        self._has_equal_packets = (
+            bool(_RAW & formats) and stream.codec_context.name in _EQUAL_CODECS
+        )
         self._restarts = Restarts(path)
         self._has_jumped = False
         """Whether the times jumped among skipped packets."""
@@ -201,6 +210,7 @@ class SoundSource:
     def _read(self, packets: Iterable[Any]) -> Iterator[Any]:
         """Yield packets until the end of the file, or until reading it breaks."""
         iterator = iter(packets)
+        count, least, most = 0, 0, 0
         while True:
             try:
                 packet = next(iterator)
@@ -213,6 +223,11 @@ class SoundSource:
             if packet.size:
                 # PCM of a length that nobody stated ends within a packet, too
                 self.is_cut_short = packet.is_corrupt and not self._is_exact
+                if self._has_equal_packets:
+                    is_known = count >= _LEAST_PACKETS and least >= _SMALLER * most
+                    self.is_cut_short |= is_known and packet.size < _SMALLER * least
+                    count, most = count + 1, max(most, packet.size)
+                    least = min(least or most, packet.size)
             yield packet
 
     def _block(self, frame: AudioFrame) -> DecodedSound:

@@ -25,7 +25,10 @@ _LARGE_SECONDS = 0.1
 """A jump forward by so much is a hole although the next block jumps again, as in silence that
 Opus leaves out (DTX)."""
 _RESTART_SECONDS = 1.0
-"""A jump back by so much is a clock that starts again, as in recordings that were joined."""
+"""A jump back by so much is a clock that starts again, as in recordings that were joined; a smaller
+one is, too, if it ends where the recording began."""
+_NEAR_START_SECONDS = 0.05
+"""Encoders put so little before the sound that the second block after a restart is as near."""
 _FORWARD_RESTART_SECONDS = 10.0
 """A jump forward by so much is one, too, in formats whose clocks may jump (FFmpeg's threshold)."""
 _MOST_SILENCE_SECONDS = 3600.0
@@ -169,6 +172,8 @@ class _Clock:
         """Seconds to add to the container's times since its clock started again."""
         self._overlaps = 0
         """Number of jumps back so far."""
+        self._first = np.inf
+        """The container's time of the first block since its clock started (again)."""
 
     def next(self, block: DecodedSound, after: Iterable[DecodedSound]) -> AlignedSound:
         """Align a block; ``after`` are the ones that follow it."""
@@ -187,13 +192,18 @@ class _Clock:
     def _start_of(self, blocks: list[DecodedSound]) -> int:
         """Return the index at which the first of the blocks starts, which has a time."""
         assert self._next is not None
+        seconds = blocks[0].seconds
+        assert seconds is not None
+        if self._first == np.inf:
+            self._first = seconds
         late = list(self._lateness(blocks))
         first, last = late[0], self._last
         self._last = first
         shift = self._shift(late, last, blocks[0].is_after_damage)
         if shift is None:
             return self._next
-        if shift < -_RESTART_SECONDS or (self._is_jumpy and shift > _FORWARD_RESTART_SECONDS):
+        if self._is_restart(shift, seconds):
+            self._first = seconds
             own = self._offset - shift
             offset = self._restart(own)
             self._last = self._drift = first - shift
@@ -203,11 +213,18 @@ class _Clock:
             if self._overlaps >= 2 + self._next / self._rate:
                 return self._next  # more than one a second: the container's lengths are wrong
             self._overlaps += 1
-        seconds = self._next / self._rate + shift
-        snapped = self.grid.snap(seconds, self._rate) if self.grid else None
-        start = round(seconds * self._rate) if snapped is None else snapped
+        own_seconds = self._next / self._rate + shift
+        snapped = self.grid.snap(own_seconds, self._rate) if self.grid else None
+        start = round(own_seconds * self._rate) if snapped is None else snapped
         self._last = self._drift = first - (start - self._next) / self._rate
         return start
+
+    def _is_restart(self, shift: float, seconds: float) -> bool:
+        """Return whether a jump by ``shift`` to the container's time ``seconds`` is a new start."""
+        is_far = shift < -_RESTART_SECONDS or (self._is_jumpy and shift > _FORWARD_RESTART_SECONDS)
+        # sound that is read from a later place on may start again at the file's start
+        from_start = min(abs(seconds - self._first), abs(seconds))
+        return is_far or (shift < -_LARGE_SECONDS and from_start <= _NEAR_START_SECONDS)
 
     def _lateness(self, blocks: list[DecodedSound]) -> Iterator[float]:
         """Yield by how much each block with a time is later than if no sound were missing."""
