@@ -11,7 +11,7 @@ from pathlib import Path
 _KINDS = frozenset({8, 9, 18})
 """Numbers of the tags of sound, pictures and script data."""
 _MOST_SKIPPED = 2**20
-"""So many bytes are searched for the next tag."""
+"""Number of bytes that are searched for the next tag."""
 
 
 def damaged_tags(path: Path) -> list[tuple[float, float]]:
