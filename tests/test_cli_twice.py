@@ -14,7 +14,7 @@ manifest = test_cli.manifest
 
 SCALARS = {
     None, "MODE", "N", "DEVICE", "ROWS", "ADDRESS", "NUMBER", "LIMIT", "FEATURES", "SHARE", "RATE",
-    "CURVE", "ALPHA", "SPLIT", "HOW", "TASK", "GIB",
+    "CURVE", "ALPHA", "SPLIT", "HOW", "TASK", "GIB", "SIZE",
 }  # fmt: skip
 """Metavars of options that are numbers or choices: the last one counts."""
 

@@ -28,7 +28,7 @@ def test_a_worker_whose_parent_is_gone_commits_what_it_has(tmp_path):
 
     def run():
         ours.close()
-        serve(folder.path, "cpu", 1, theirs)
+        serve(folder.path, "cpu", 1, theirs, (LETTERS.plugin,))
         return 0
 
     worker = forked(run)
