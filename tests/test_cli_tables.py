@@ -70,7 +70,8 @@ COMMANDS = [
     ["compare", "runs/attention-pool-with-dialogues", "runs/two-targets"],
     ["compare", "runs/attention-pool-with-dialogues", "runs/two-targets", "runs/folds"],
     ["predict", "runs/two-targets", "--text", "so sad", "--allow-code"],
-    ["predict", "runs/two-targets", "--manifest", "m.csv", "--features", "features", "--allow-code"],
+    ["predict", "runs/two-targets", "--manifest", "m.csv", "--features", "features",
+     "--allow-code"],  # fmt: skip
     ["score", "runs/two-targets", "--gold", "m.csv"],
     ["score", "handed-in", "--gold", "m.csv"],
     ["check", "m.csv"],
