@@ -70,7 +70,7 @@ COMMANDS = [
     ["compare", "runs/attention-pool-with-dialogues", "runs/two-targets"],
     ["compare", "runs/attention-pool-with-dialogues", "runs/two-targets", "runs/folds"],
     ["predict", "runs/two-targets", "--text", "so sad", "--allow-code"],
-    ["predict", "runs/two-targets", "--manifest", "m.csv", "--features", "features", "--allow-code"],
+    ["predict", "runs/two-targets", "--manifest=m.csv", "--features=features", "--allow-code"],
     ["score", "runs/two-targets", "--gold", "m.csv"],
     ["score", "handed-in", "--gold", "m.csv"],
     ["check", "m.csv"],
