@@ -91,7 +91,7 @@ def decode(sources: list[Any], needs: list[Any], **_: Any) -> Iterator[list[Medi
         yield [Media() for _need in needs]
 
 
-def prepare(*_: Any) -> Prepared:
+def prepare(*_: Any, **__: Any) -> Prepared:
     return Prepared({"audio": TOKENS})
 
 

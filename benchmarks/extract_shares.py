@@ -16,7 +16,7 @@ from spent import Spent, spent
 from store import Figure, figure
 
 from emo.extract.decode import one_pass as segments
-from emo.extract.decode.decode import load_media
+from emo.extract.decode.decode import load_each
 from emo.extract.worker import encode, prepare
 from emo.extract.worker.encode import encode_batch, prepare_one
 from emo.store.part.writer import PartWriter
@@ -56,7 +56,7 @@ def shares(folder: Path, setup: Setup) -> Iterator[Figure]:
     detect = type(setup.detect).__call__
     with ExitStack() as stack:
         for place, name, function in (
-            (segments, "load_media", load_media),
+            (segments, "load_each", load_each),
             (prepare, "prepare_one", prepare_one),
             (encode, "encode_batch", encode_batch),
             (PartWriter, "add", PartWriter.add),
@@ -68,7 +68,7 @@ def shares(folder: Path, setup: Setup) -> Iterator[Figure]:
     torch.set_num_threads(before)
     took = clock.seconds
     seconds = {
-        "decode": took["load_media"] - took.get("__call__", 0.0),
+        "decode": took["load_each"] - took.get("__call__", 0.0),
         "faces": took.get("__call__", 0.0),
         "prepare": took["prepare_one"],
         "forward": took["encode_batch"],
@@ -98,13 +98,15 @@ def overhead(folder: Path, setup: Setup) -> Spent:
     )
     memory = Memory()
     answers = {
-        "load_media": memory.wrap(load_media, lambda source, needs: source),
+        "load_each": memory.wrap(
+            load_each, lambda source, needs: (source.video, source.audio, source.start_seconds)
+        ),
         "prepare_one": memory.wrap(prepare_one, lambda bone, media: (bone, id(media))),
         "encode_batch": memory.wrap(
             encode_batch, lambda bone, batch: (bone, *map(id, batch.values()))
         ),
     }
-    modules = {"load_media": segments, "prepare_one": prepare, "encode_batch": encode}
+    modules = {"load_each": segments, "prepare_one": prepare, "encode_batch": encode}
     with ExitStack() as stack:
         for name, answer in answers.items():
             stack.enter_context(patch.object(modules[name], name, answer))
