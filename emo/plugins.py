@@ -108,8 +108,8 @@ def load(
 
     Raises:
         PluginError: there is no such plugin (the nearest names are offered), its library is not
-            installed, a file is no Python, the file does not hold exactly one subclass of
-            ``contract``, or a document names code that the user did not name.
+            installed, the file cannot be imported or does not hold exactly one subclass of
+            ``contract`` with all that it asks for, or a document names code without consent.
     """
     if document is not None:
         expect_trust(name, document)
@@ -130,10 +130,22 @@ def load(
             f"{contract.__name__.lower()} {name!r} cannot be imported: {error.filename}, line "
             f"{error.lineno}: {error.msg}"
         ) from error
+    except Exception as error:  # whatever a file raises while it is imported
+        raise PluginError(
+            f"{contract.__name__.lower()} {name!r} cannot be imported: {module_name} raises "
+            f"{type(error).__name__}: {error}"
+        ) from error
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
     if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], contract)):
+        names = ", ".join(getattr(each, "__name__", repr(each)) for each in found if each)
         raise PluginError(
-            f"{module_name}: expected one public subclass of {contract.__name__}, found {found}"
+            f"{module_name}: expected one public subclass of {contract.__name__}, found "
+            f"{names or 'none'}"
+        )
+    if lacking := _lacking(found[0], contract):
+        raise PluginError(
+            f"{module_name}: {found[0].__name__} lacks {', '.join(lacking)}, which each "
+            f"{contract.__name__.lower()} has"
         )
     return found[0]
 
@@ -228,6 +240,17 @@ def _import_advice(module_name: str, class_name: str, error: ImportError) -> str
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{module_name} needs the module {error.name!r}, which is not installed here"
     return f"{module_name}: {error}"
+
+
+def _lacking(kind: type, contract: type) -> list[str]:
+    """Return what a contract asks for and a class does not have: methods and class variables."""
+    declared = getattr(contract, "__annotations__", {})
+    variables = [
+        name
+        for name, hint in declared.items()
+        if "ClassVar" in str(hint) and not hasattr(kind, name)
+    ]
+    return [*sorted(getattr(kind, "__abstractmethods__", ())), *variables]
 
 
 def _leaves(module: types.ModuleType, contract: type) -> list[type]:

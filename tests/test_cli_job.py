@@ -33,8 +33,8 @@ def test_old_flags_do_the_same_and_name_the_new_command(emo, job):
     code, out, err = emo("extract", "--plan", "features", "--part", "1")
     assert (code, "did 1 clip of 1 part;" in out) == (0, True)
     assert err.splitlines()[0] == (
-        "emo: note: --plan is the command `emo job run features` now; the flag works until "
-        "version 1.0, which removes it"
+        "emo: note: --plan is the command `emo job run features --part 1` now; the flag works "
+        "until version 1.0, which removes it"
     )
     code, out, err = emo("extract", "--status", "features")
     assert (code, out) == (0, emo("job", "status", "features")[1])
@@ -42,7 +42,7 @@ def test_old_flags_do_the_same_and_name_the_new_command(emo, job):
     words = ["--executor", "local", "--retries", 0]
     code, out, err = emo("extract", "--resume", "features", *words)
     assert (code, "did 2 clips of 1 part;" in out) == (0, True)
-    assert "`emo job resume features`" in err
+    assert "`emo job resume features --executor local --retries 0`" in err
     code, out, err = emo("extract", "--status", "features", "--watch")
     assert (code, "`emo job watch features`" in err) == (0, True)
 

@@ -71,7 +71,9 @@ def _needs(name: str, kind: Any) -> str:
     if name not in plugins.available(package):
         return by_default if needs else "known when its weights are here"
     listed = needs_of(read_plugin(package, name, contracts))
-    return f"{listed}; by default {by_default}" if by_default not in ("–", listed) else listed
+    if by_default in ("–", listed):
+        return listed
+    return f"{listed}; by default {by_default}" if listed else by_default
 
 
 def _modalities(needs: Any) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from emo import plugins
 from emo.commands.executor_options import executor_faults
 from emo.commands.sources.plugin_source import PluginSource, first_sentence, read_plugins
+from emo.errors import PluginError
 from emo.table import fit_lines, fold_streams, format_table, output_width
 
 Row = dict[str, object]
@@ -69,7 +70,7 @@ def _brief(column: str, cell: object) -> object:
     >>> _brief("needs", "video or text"), _brief("streams", "llama (video, audio)")
     ('video/text', 'llama/video+audio')
     >>> _brief("reported F1", "below 0.3646 (experiment 1)"), _brief("reported F1", "0.2372")
-    ('<0.3646…', '0.2372')
+    ('<0.3646', '0.2372')
     """
     text = str(cell)
     if column == "needs":
@@ -78,7 +79,7 @@ def _brief(column: str, cell: object) -> object:
         return re.sub(r" \((.*?)\)", lambda found: f"/{found[1].replace(', ', '+')}", text)
     if column == "reported F1" and (number := re.search(r"(below )?(0\.\d+)", text)):
         short = number[2] if number[1] is None else f"<{number[2]}"
-        return short if number[0] == text else f"{short}…"
+        return short
     return cell
 
 
@@ -110,9 +111,14 @@ def _datasets() -> list[Row]:
 
     rows: list[Row] = []
     for name in plugins.available(plugins.DATASETS):
-        kind: type[Dataset] = plugins.load(
-            plugins.DATASETS, name, Dataset  # type: ignore[type-abstract]
-        )  # fmt: skip
+        try:
+            kind: type[Dataset] = plugins.load(
+                plugins.DATASETS, name, Dataset  # type: ignore[type-abstract]
+            )  # fmt: skip
+        except PluginError as error:
+            fault = f"It cannot be used: {error}"
+            rows.append({"name": name, "clips": None, "licence": "–", "what it is": fault})
+            continue
         clips = sum(kind.stated(kind.Options()).get("clips", {}).values())
         rows.append(
             {

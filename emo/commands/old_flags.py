@@ -44,10 +44,11 @@ def run_old_flag(context: typer.Context) -> None:
     values = context.params
     job, jobs, workers = values[mode], values["jobs"], values["workers"]
     name = "watch" if values["watch"] else _COMMANDS[mode]
+    rest = _rest(context, given - {mode, "watch"})
     print(
         shown(
-            f"emo: note: --{mode} is the command `emo job {name} {shlex.quote(job)}` now; the flag "
-            "works until version 1.0, which removes it"
+            f"emo: note: --{mode} is the command `emo job {name} {shlex.quote(job)}{rest}` now; "
+            "the flag works until version 1.0, which removes it"
         ),
         file=sys.stderr,
     )
@@ -62,6 +63,17 @@ def run_old_flag(context: typer.Context) -> None:
             options=given_options(options), words=[], is_dry_run=values["dry_run"],
         )  # fmt: skip
     raise typer.Exit
+
+
+def _rest(context: typer.Context, given: Set[str]) -> str:
+    """Return the other options of a command line as a shell takes them, each after a space."""
+    words: list[str] = []
+    for parameter in context.command.params:
+        if parameter.name in given:
+            value, flag = context.params[parameter.name], parameter.opts[0]
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [flag] if value is True else [w for v in values for w in (flag, str(v))]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _only_mode(context: typer.Context, given: Set[str]) -> str | None:

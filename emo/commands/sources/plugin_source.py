@@ -35,7 +35,7 @@ class PluginSource:
     def summary(self) -> str:
         """First sentence of the plugin's docstring, or why the plugin cannot be imported."""
         if self.fault:
-            return f"It cannot be imported: {self.fault}."
+            return f"It cannot be used: {self.fault}."
         if library := self.missing_library:
             return f"It cannot be imported here: the library {library} is not installed."
         return self.sentence
@@ -43,7 +43,8 @@ class PluginSource:
     @property
     def sentence(self) -> str:
         """First sentence of the plugin's docstring."""
-        return first_sentence(ast.get_docstring(self.plugin or self.module) or "")
+        text = first_sentence(ast.get_docstring(self.plugin or self.module) or "")
+        return text.replace("``", "")
 
     @cached_property
     def missing_library(self) -> str | None:
@@ -118,6 +119,9 @@ def read_plugin(package: str, name: str, contracts: set[str]) -> PluginSource:
         and not node.name.startswith("_")
         and contracts & {ast.unparse(base).rpartition(".")[2] for base in node.bases}
     ]
+    if not fault and len(found) != 1:
+        names = ", ".join(node.name for node in found) or "none"
+        fault = f"expected one public class of {' or '.join(sorted(contracts))}, found {names}"
     return PluginSource(name, str(path), module, found[0] if found else None, fault)
 
 

@@ -181,7 +181,11 @@ def test_one_flag_of_two_types_is_refused_with_both_files(executor_file):
         ("Options = QueueOptions", "Options = make()", "expected a dataclass in the same file"),
         ("@dataclass(frozen=True)\n", "", "class QueueOptions: expected a frozen dataclass"),
         ("class QueueOptions:", "class QueueOptions(Other):", "expected no base class"),
-        ("class Queue(Executor):", "class Queue(Other):", "expected a public class that inherits"),
+        (
+            "class Queue(Executor):",
+            "class Queue(Other):",
+            "expected one public class of Executor, found none",
+        ),
     ],
 )
 def test_a_class_that_cannot_be_read_is_told(executor_file, old, new, said):
