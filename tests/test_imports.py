@@ -16,10 +16,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "emo"
-HEAVY = ("torch", "zarr", "pandas", "sklearn", "matplotlib", "transformers", "numpy", "av")
+HEAVY = (
+    "torch", "zarr", "pandas", "sklearn", "matplotlib", "transformers", "numpy", "av", "scipy",
+    "timm", "h5py", "ray", "librosa",
+)  # fmt: skip
 CUT = ("extract", "heads", "store")
 MOST_ENTRIES = 19
 """Files and folders side by side in emo/ and in rooms that are no plugin folders."""
+CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+"""Conditions whose body does not run; their ``else`` does, and so does ``if not TYPE_CHECKING``."""
+DYNAMIC = (
+    "import_module", "__import__", "exec_module", "load_module", "resolve_name", "run_module",
+    "run_path",
+)  # fmt: skip
+"""Functions that import a module by a name that is computed."""
 PLUGINS = {"extract.backbones", "extract.executors", "heads.library", "store.interop"}
 # room: what of emo its files may import anywhere, and which heavy libraries at their top
 ARROWS = {
@@ -42,7 +52,7 @@ ARROWS = {
     "extract.executor": ("errors extract.job plugins", ""),
     "extract.executors": (
         "errors extract.executor extract.job extract.models extract.worker plugins store.backend",
-        "",
+        "ray",
     ),
     "extract.faces": ("extract.media extract.models", "numpy torch"),
     "extract.job": (
@@ -133,7 +143,7 @@ ARROWS = {
         "errors ragged store.backend store.lazy store.part store.recipe untrusted",
         "numpy",
     ),
-    "store.interop": ("errors ragged store.exchange store.lazy untrusted", "numpy zarr"),
+    "store.interop": ("errors ragged store.exchange store.lazy untrusted", "h5py numpy zarr"),
     "store.lazy": ("store.part", ""),
     "store.maintain": (
         "errors store.backend store.index store.part store.recipe store.recipe_folder store.store",
@@ -194,7 +204,7 @@ def run_on_import(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             continue
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+        if isinstance(child, ast.If) and ast.unparse(child.test) in CHECKING:
             for each in child.orelse:
                 yield each
                 yield from run_on_import(each)
@@ -204,14 +214,26 @@ def run_on_import(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports_by_name(tree: ast.Module) -> list[int]:
-    """Lines with ``importlib.import_module`` or ``__import__``, whose modules no list can hold."""
-    found = []
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
-                if name.split(".")[-1] in ("import_module", "__import__", "exec_module"):
-                    found.append(node.lineno)
-    return found
+    """Lines that import, or may import, a module by a name that no list can hold."""
+    return [node.lineno for node in ast.walk(tree) if _may_import(node)]
+
+
+def _may_import(node: ast.AST) -> bool:
+    """Whether a node names a function that imports, runs text as code, or writes sys.modules."""
+    match node:
+        case ast.Call(func=ast.Name(id="exec" | "eval")):
+            return True
+        case ast.Call(func=ast.Name(id="getattr"), args=[of, *_]):
+            return ast.unparse(of) in ("importlib", "builtins", "pkgutil", "runpy")
+        case ast.Subscript(value=of, ctx=ast.Store()):
+            return ast.unparse(of) == "sys.modules"
+        case ast.ImportFrom(module="emo", names=[ast.alias(name="*")]):
+            return True
+        case ast.Name(id="run_path"):
+            return False  # a usual name of a variable; importing the function is seen
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+            return name.split(".")[-1] in DYNAMIC
+    return False
 
 
 MODULES = {name_of(file): file for file in FILES}
@@ -268,9 +290,11 @@ if TYPE_CHECKING:
     import sklearn
 else:
     import numpy
+if not TYPE_CHECKING:
+    import scipy
 """)
     assert imports(tree, top_only=True) == {
-        "typing.TYPE_CHECKING", "torch", "av.open", "zarr", "numpy",
+        "typing.TYPE_CHECKING", "torch", "av.open", "zarr", "numpy", "scipy",
     }  # fmt: skip
     assert {"pandas", "sklearn"} <= imports(tree, top_only=False)
 
@@ -282,6 +306,15 @@ else:
         "__import__('emo.cli')",
         "from importlib import import_module as f",
         "load = builtins.__import__",
+        "pkgutil.resolve_name('emo.cli')",
+        "runpy.run_module('emo.cli')",
+        "from runpy import run_path",
+        "exec('import emo.cli')",
+        "eval(text)",
+        "getattr(importlib, name)('emo.cli')",
+        "sys.modules['emo.cli'] = module",
+        "loader.load_module('emo.cli')",
+        "from emo import *",
     ],
 )
 def test_imports_by_name_are_seen(line):
@@ -367,6 +400,12 @@ def test_heads_never_import_extract_and_nobody_imports_commands(file):
         assert "commands" not in rooms
     if top != "__main__":
         assert "cli" not in rooms
+
+
+def test_every_folder_with_code_is_a_package():
+    """A folder without ``__init__.py`` would be seen by no other test of this file."""
+    folders = {file.parent for file in FILES}
+    assert [str(each) for each in folders if not (each / "__init__.py").is_file()] == []
 
 
 def loaded_by(code, names):

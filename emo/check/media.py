@@ -108,7 +108,7 @@ def _past_the_end(pairs: Sequence[tuple[Clip, Probe]]) -> list[str]:
 
 
 def _lacking(pairs: Sequence[tuple[Clip, Probe]], modality: str) -> list[str]:
-    """Return a text for each clip with a video file that lacks a modality."""
+    """Return "id (reason)" for each clip whose video file has no ``modality``, such as no sound."""
     return [
         f"{clip.id} ({probe.absent[modality]})"
         for clip, probe in pairs

@@ -187,7 +187,7 @@ def split_of(cell: str) -> str:
 
 
 def _stray(answers: Answers, gold: Mapping[str, str]) -> str:
-    """Return a text about an id that only the file has: often both name one clip differently."""
+    """Return a text that names an id of the file that gold lacks, or "" if gold has all ids."""
     extra = next((clip_id for clip_id in answers.cells if clip_id not in gold), None)
     return "" if extra is None else f"; gold does not have {extra!r}, which the file has"
 

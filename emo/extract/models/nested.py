@@ -9,10 +9,10 @@ from torch import Tensor
 from emo.errors import WeightsError
 
 _USUAL = ("model", "state_dict")
-"""Names that are looked under first, one below the other."""
+"""Keys of a checkpoint under which the weights usually lie, perhaps one inside the other."""
 _SHOWN = 8
 _OTHER_STATE = re.compile(r"optim|sched|scaler|rng_state|^amp$", re.IGNORECASE)
-"""Names under which training loops save what is no network."""
+"""Keys under which training saves other state than weights, such as the optimizer's."""
 
 
 def table_of(loaded: object, path: Path) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ CLIP, DIALOGUE = "clip", "dialogue"
 
 @dataclass(frozen=True, eq=False)
 class IntervalGroups:
-    """Groups of clips, each of which is in a resample as a whole or not at all."""
+    """Groups of clips for the bootstrap, which draws whole groups, such as dialogues."""
 
     over: str
     """``clip``, ``dialogue`` or a column of the manifest."""

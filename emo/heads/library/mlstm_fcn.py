@@ -13,7 +13,7 @@ from emo.heads.layers.segments import Classifier, project, segment_mean, shorten
 from emo.ragged import Ragged
 
 SIZES = (7, 5, 3)
-"""Kernel sizes in tokens. The source has 8, 5, 3; an even kernel has no middle token."""
+"""Kernel sizes in tokens. The paper has 8, 5, 3; 7 replaces 8, so that a middle token exists."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from emo.heads.data.data import Data, Split
 from emo.heads.options import FitOptions
 
 REPORTED = ("interval_over", "all_probabilities")
-"""Options that change what a run reports, but no head."""
+"""Options that change what a run reports, but not how its head is trained."""
 _IGNORED = ("search", "seeds", "threads", "cut", *REPORTED)
 """Options that are no part of a question: the number of trials, of seeds and of threads, and those
 that only change what is reported; how clips are cut, because the clips of each split are part of

@@ -189,7 +189,7 @@ class StreamRows:
         return zip(*(column.tolist() for column in columns), strict=True)
 
     def _fetched(self, runs: list[_Run]) -> Iterator[_Run]:
-        """Fetch the tokens of all runs from the bucket, then return the runs."""
+        """Fetch the tokens of all ranges of rows from the bucket, then return the ranges."""
         spans: dict[int, list[tuple[int, int]]] = {}
         for index, start, stop, _ in runs:
             spans.setdefault(index, []).append((start, stop))
@@ -203,14 +203,14 @@ class StreamRows:
         return iter(runs)
 
     def _pieces(self, run: _Run) -> Iterator[_Run]:
-        """Cut a run into pieces of a few megabytes, for the threads to share."""
+        """Cut a range of adjacent rows into pieces of a few megabytes, for the threads to share."""
         part, start, stop, row = run
         step = max(1, _PIECE_BYTES // (self._dim * self._dtype.itemsize))
         for first in range(start, stop, step):
             yield part, first, min(first + step, stop), row + first - start
 
     def _copy(self, run: _Run, out: np.ndarray) -> None:
-        """Verify the rows of a run and copy them into ``out`` (ΣT, D)."""
+        """Verify the checksums of a range of adjacent rows and copy it into ``out`` (ΣT, D)."""
         index, start, stop, row = run
         part, layout, values = self._parts[index], self._layout(index), self._values(index)
         # unverified chunks one by one: a chunk is copied while it is in the processor's cache
