@@ -181,7 +181,8 @@ class ScoredRun:
         """Return the cells of a row that hold scores, and the interval of the headline score."""
         headline = HEADLINES[self.target.task]
         mean, std = found["mean"], found["std"]
-        others = [name for name in mean if name != headline][:3]
+        few = 3 if self.target.task == "regress" else None  # numbers have a dozen scores
+        others = [name for name in mean if name != headline][:few]
         return {
             "clips": found["clips"],
             "seeds": len(found["seeds"]),

@@ -34,10 +34,10 @@ def test_metrics_are_scikit_learns(case):
         "accuracy": reference.accuracy_score(gold, predicted),
     }
     assert (counts == reference.confusion_matrix(gold, predicted, labels=range(5))).all()
-    for name, metric in metrics.CLASS_METRICS.items():
-        assert float(metric(counts)) == pytest.approx(expected[name]), name
+    for name, value in expected.items():
+        assert float(metrics.CLASS_METRICS[name](counts)) == pytest.approx(value), name
     by_name = metrics.scores([f"k{x}" for x in gold], [f"k{x}" for x in predicted])
-    assert by_name == pytest.approx(expected)
+    assert {name: by_name[name] for name in expected} == pytest.approx(expected)
 
 
 def test_many_rows_are_counted_at_once():

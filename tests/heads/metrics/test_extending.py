@@ -1,5 +1,7 @@
 """What docs/architecture.md says: a metric of classes, or an interval, is a change of one file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -33,3 +35,8 @@ def test_another_metric_is_fitted_shown_and_compared_without_a_title(tmp_path, m
         result = fit_head(manifest, [store], tmp_path / name, options)
         assert "half accuracy" in result.table()
     assert "half accuracy" in compare_runs([tmp_path / "a", tmp_path / "b"]).table()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    ranking = compare_runs([Path("a")]).table()  # one run: no table of a difference
+    assert "half" in ranking
+    assert max(map(len, ranking.splitlines())) <= 80
