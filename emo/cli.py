@@ -21,10 +21,10 @@ from emo.commands import extract as cli_extract
 from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
 from emo.commands import scores as cli_scores
+from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
+from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.job import job_app
 from emo.commands.manifest import manifest_app
-from emo.commands.options import Columns, Manifests, Root, pairs, written
-from emo.commands.sections import SectionedCommand, examples
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError

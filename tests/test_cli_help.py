@@ -7,10 +7,10 @@ import pytest
 import typer
 
 from emo.cli import app
-from emo.commands.executor_options import executor_flags
 from emo.commands.extract import _ExtractCommand
 from emo.commands.fit_head import _FitCommand
-from emo.commands.sections import OF_EXECUTORS
+from emo.commands.flags.executor_options import executor_flags
+from emo.commands.flags.sections import OF_EXECUTORS
 from emo.heads.options import FitOptions, LoopOptions
 
 

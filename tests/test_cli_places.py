@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from emo.cli import app
-from emo.commands.options import written
+from emo.commands.flags.options import written
 
 WRITTEN = ("out", "missing", "folder", "jobs")
 """What commands call that they write, where it is a path and not a place (a bucket is one too)."""

@@ -4,7 +4,7 @@ import pytest
 import typer
 
 from emo.cli import app
-from emo.commands.sections import INPUTS
+from emo.commands.flags.sections import INPUTS
 from emo.manifest import read_manifest
 from emo.store import PartWriter, Recipe, Store, StreamSpec
 from tests import test_cli

@@ -26,7 +26,7 @@ IMPORTED_BEFORE = (
     "emo.extract.backbones.classic",
     "emo.extract.backbones.logmel",
     "emo.extract.run",
-    "emo.heads.fitting.cross_validate",
+    "emo.heads.fitting.folds.cross_validate",
     "emo.heads.fitting.fit",
     "emo.heads.fitting.search",
     "emo.predict",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from emo import plugins
-from emo.commands.executor_options import check_executor, executors
+from emo.commands.flags.executor_options import check_executor, executors
 from emo.commands.listing import PACKAGES, needs_of
 from emo.commands.sources.plugin_source import read_plugin
 from emo.errors import EmoError

@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer import Option
 
-from emo.commands.executor_options import given_options, with_executor_options
+from emo.commands.flags.executor_options import given_options, with_executor_options
+from emo.commands.flags.options import Columns, Manifests, Options, Root, pairs, rows_of
+from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, print_stages
 from emo.commands.old_flags import OldPart, OldPlan, OldResume, OldStatus, OldWatch, run_old_flag
-from emo.commands.options import Columns, Manifests, Options, Root, pairs, rows_of
-from emo.commands.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.table import fit_lines
 
 _EPILOG = examples(

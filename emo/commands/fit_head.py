@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer import Option
 
+from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
+from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.heads import keep_imports
-from emo.commands.options import Columns, Manifests, Root, pairs, written
-from emo.commands.sections import SectionedCommand, examples
 from emo.table import fit_lines
 
 
@@ -266,7 +266,7 @@ def fit_head(
         print(fit_lines(ablate(clips, stores, out, options, by=cv, resume=resume).table()))
         return
     if cv is not None:
-        from emo.heads.fitting.cross_validate import cross_validate
+        from emo.heads.fitting.folds.cross_validate import cross_validate
 
         found = cross_validate(clips, stores, out, options, by=cv, resume=resume)
         print(fit_lines(found.table()))

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.options import Columns, Root, pairs, written
-from emo.commands.sections import SectionedCommand, examples
+from emo.commands.flags.options import Columns, Root, pairs, written
+from emo.commands.flags.sections import SectionedCommand, examples
 from emo.table import fit_lines
 
 

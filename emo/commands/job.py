@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer import Argument, Option
 
-from emo.commands.executor_options import given_options, with_executor_options
-from emo.commands.options import AllowCode, written
-from emo.commands.sections import OF_EXECUTORS, SectionedCommand, examples
+from emo.commands.flags.executor_options import given_options, with_executor_options
+from emo.commands.flags.options import AllowCode, written
+from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.table import fit_lines
 
 job_app = typer.Typer(

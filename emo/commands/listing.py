@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from emo import plugins
-from emo.commands.executor_options import executor_faults
+from emo.commands.flags.executor_options import executor_faults
 from emo.commands.sources.plugin_source import PluginSource, first_sentence, read_plugins
 from emo.errors import PluginError
 from emo.table import fit_lines, fold_streams, format_table, output_width

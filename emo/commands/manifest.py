@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.options import Columns, Manifests, Root, pairs, written
-from emo.commands.sections import SectionedCommand, examples
+from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
+from emo.commands.flags.sections import SectionedCommand, examples
 from emo.errors import plural
 from emo.table import fit_lines
 

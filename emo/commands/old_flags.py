@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer import Option
 
-from emo.commands.executor_options import executor_flags, given_options
+from emo.commands.flags.executor_options import executor_flags, given_options
 from emo.commands.job import resume_job, run_job, show_status
 from emo.table import shown
 

@@ -6,7 +6,7 @@ import typer
 from typer import Argument, Option
 
 from emo.commands import interchange as cli_interchange
-from emo.commands.sections import SectionedCommand, examples
+from emo.commands.flags.sections import SectionedCommand, examples
 from emo.table import fit_lines, format_table
 
 store_app = typer.Typer(

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from emo.commands.options import Options
-from emo.commands.sections import SectionedCommand, examples
+from emo.commands.flags.options import Options
+from emo.commands.flags.sections import SectionedCommand, examples
 from emo.table import fit_lines, format_table, shown
 
 weights_app = typer.Typer(

@@ -8,8 +8,8 @@ from pathlib import Path
 from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.streams import open_sources
-from emo.heads.fitting.cross_validate import cross_validate, hash_of_folds_run
 from emo.heads.fitting.fit import FitOptions, fit_head, read_request_data
+from emo.heads.fitting.folds.cross_validate import cross_validate, hash_of_folds_run
 from emo.heads.fitting.request import fit_request
 from emo.heads.runs.compare import Comparison, compare_runs
 from emo.heads.runs.files import RUN_FILE, read_document
@@ -38,7 +38,8 @@ def ablate(
         features: locations of stores from ``emo extract``.
         out: folder of the runs; each run's folder is named after its streams.
         options: options of each run; its streams are those of which subsets are taken.
-        by: how folds are made, see :func:`emo.heads.fitting.cross_validate.cross_validate`; None:
+        by: how folds are made, see
+            :func:`emo.heads.fitting.folds.cross_validate.cross_validate`; None:
             no cross-validation, the manifest's splits.
         resume: keep the finished runs of an interrupted ablation.
         progress: whether to show a bar on stderr; None: only if stderr is a terminal.

@@ -12,9 +12,9 @@ import typer
 import emo
 from emo import plugins
 from emo.cli import app
-from emo.commands import executor_options
-from emo.commands.executor_options import executors, given_options, with_executor_options
+from emo.commands.flags import executor_options
 from emo.commands.extract import extract
+from emo.commands.flags.executor_options import executors, given_options, with_executor_options
 from emo.errors import OptionError, PluginError
 from emo.extract.executor import Executor, make_executor, options_from_words
 

@@ -12,8 +12,8 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.data import read_data
 from emo.heads.data.dialogues import pairs_of, turns_of
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.head import Batch, Head, Width
 from emo.heads.library.joint import JointHead, JointOptions
 from emo.heads.metrics.classes import confusion

@@ -11,8 +11,8 @@ from emo.errors import FitError, OptionError
 from emo.heads.data.data import read_data
 from emo.heads.data.splits import assign_splits
 from emo.heads.data.targets import strata_of
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.head import Batch
 from emo.heads.metrics.classes import bootstrap_classes
 from emo.heads.metrics.measures import resampled

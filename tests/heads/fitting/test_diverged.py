@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emo.errors import FitError
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.fitting.search import search
 from emo.heads.library.mean_pool import MeanPoolHead

@@ -10,8 +10,8 @@ import pytest
 
 from emo.errors import FitError, OptionError, PluginError
 from emo.heads.data.streams import open_sources
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.metrics.classes import CLASS_METRICS
 from emo.heads.runs.compare import compare_runs
 from emo.heads.runs.run import Run

@@ -13,8 +13,8 @@ import pytest
 from emo.errors import FitError
 from emo.heads.fitting import lock as module
 from emo.heads.fitting import seeds
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.lock import locked
 from tests.heads.conftest import SPLITS
 from tests.make_batches import learnable, make_manifest, make_store

@@ -8,8 +8,8 @@ import pytest
 
 from emo.errors import FitError
 from emo.heads.fitting.ablate import ablate
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.missing_streams import missing_variants, without_streams
 from emo.heads.runs.compare import compare_runs
 from emo.heads.training.inference import outputs_of

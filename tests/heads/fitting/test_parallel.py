@@ -15,8 +15,8 @@ import torch
 
 from emo.errors import FitError, StoreError
 from emo.heads.fitting import parallel as module
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.parallel import run_parallel, slots
 from emo.heads.fitting.threads import has_small_steps, torch_threads
 from tests.make_batches import (

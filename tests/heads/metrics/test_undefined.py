@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.metrics.classes import interval_of
 from emo.heads.metrics.measures import bootstrap
 from emo.heads.metrics.numbers import regression_scores

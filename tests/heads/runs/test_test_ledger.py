@@ -6,8 +6,8 @@ import json
 import pytest
 
 from emo.heads.fitting.ablate import ablate
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.runs.test_ledger import LEDGER, EarlierScorings, record_scoring
 from tests.make_batches import learnable, make_manifest, make_store
 

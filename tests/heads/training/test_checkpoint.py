@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from emo.errors import FitError
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.training import checkpoint
 from emo.heads.training.outcome import Outcome, Round
 from tests.make_batches import learnable, make_manifest, make_store

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from emo.errors import FitError
-from emo.heads.fitting.cross_validate import cross_validate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.fitting.gather_folds import pool_scores
+from emo.heads.fitting.folds.cross_validate import cross_validate
+from emo.heads.fitting.folds.gather_folds import pool_scores
 from emo.heads.metrics.classes import scores
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.run import Run

@@ -11,8 +11,8 @@ import numpy as np
 from emo.errors import OptionError
 from emo.heads.data.folds import Folds, cut_folds
 from emo.heads.data.load import LabelledClips, load_clips
-from emo.heads.fitting.fold_fit import FitFold, fold_data
-from emo.heads.fitting.gather_folds import all_targets, gather_folds
+from emo.heads.fitting.folds.fold_fit import FitFold, fold_data
+from emo.heads.fitting.folds.gather_folds import all_targets, gather_folds
 from emo.heads.fitting.parallel import run_parallel, slots
 from emo.heads.fitting.progress_files import (
     NOTHING_TO_RESUME,

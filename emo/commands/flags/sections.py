@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand
 
-from emo.commands.executor_options import check_executor, executor_flags, executor_help
+from emo.commands.flags.executor_options import check_executor, executor_flags, executor_help
 
 OF_EXECUTORS = "of executors"
 """The title in :attr:`SectionedCommand.sections` where each executor's options are listed."""

@@ -10,7 +10,7 @@ from emo.heads.data.data import Data
 from emo.heads.data.folds import Folds
 from emo.heads.data.load import LabelledClips
 from emo.heads.data.targets import Target, fit_target
-from emo.heads.fitting.fold_fit import FittedFold
+from emo.heads.fitting.folds.fold_fit import FittedFold
 from emo.heads.fitting.request import FitRequest
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.cross_result import CrossResult, FoldResult
