@@ -92,7 +92,12 @@ def part_numbers(words: str, parts: range) -> list[int]:
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", word.strip())
         if not found:
             raise JobError(f"--part {words}: expected part numbers such as 3 or 0-7,9")
-        numbers += range(int(found[1]), int(found[2] or found[1]) + 1)
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise JobError(
+                f"--part {words}: the range {word.strip()} is backwards; give {last}-{first}"
+            )
+        numbers += range(first, last + 1)
     if not numbers or not set(numbers) <= set(parts):
         raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")
     return list(dict.fromkeys(numbers))
