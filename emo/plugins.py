@@ -151,17 +151,17 @@ def load(
             f"{what} imported: {error.filename}, line {error.lineno}: {error.msg}"
         ) from error
     except (Exception, SystemExit) as error:
-        raise PluginError(f"{what} imported: {_where(error)}: {reason_of(error)}") from error
+        raise PluginError(f"{what} imported: {_where(error)}: {error_text(error)}") from error
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
     if fault := _class_fault(found, contract, class_name):
         raise PluginError(f"{what} used: {module.__file__ or module_name}: {fault}")
     return found[0]  # type: ignore[return-value]
 
 
-def reason_of(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """Return an error of somebody's code in one line.
 
-    >>> reason_of(ZeroDivisionError("division by zero")), reason_of(RuntimeError())
+    >>> error_text(ZeroDivisionError("division by zero")), error_text(RuntimeError())
     ('division by zero (ZeroDivisionError)', 'RuntimeError')
     """
     text, kind = " ".join(str(error).split()), type(error).__name__

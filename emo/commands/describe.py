@@ -34,7 +34,7 @@ def plugin_text(what: str, name: str) -> str:
     except (EmoError, OSError):
         raise
     except Exception as error:  # the plugin's own code
-        reason = plugins.reason_of(error)
+        reason = plugins.error_text(error)
         raise PluginError(f"{name} of {what} cannot be shown: {reason}") from error
 
 

@@ -124,7 +124,7 @@ def _dataset(name: str) -> Row:
         reason = str(error).partition(" cannot be used: ")[2] or str(error)
         clips, licence, what = 0, "–", f"It cannot be used: {reason}"
     except Exception as error:  # the plugin's own code
-        clips, licence, what = 0, "–", f"It cannot be used: {plugins.reason_of(error)}"
+        clips, licence, what = 0, "–", f"It cannot be used: {plugins.error_text(error)}"
     return {"name": name, "clips": clips or None, "licence": licence, "what it is": what}
 
 
