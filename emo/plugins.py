@@ -14,6 +14,7 @@ import dataclasses
 import difflib
 import importlib
 import inspect
+import traceback
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,24 @@ FORMATS = "emo.store.interop"
 """Package of the formats that `emo store import` and `emo store export` know."""
 HEADS = "emo.heads.library"
 """Package of the heads that `emo fit-head` can train."""
+_EXTRAS = {"ray": "ray", "obstore": "s3"} | dict.fromkeys(
+    [
+        "av",
+        "facenet_pytorch",
+        "ftfy",
+        "h5py",
+        "librosa",
+        "open_clip",
+        "PIL",
+        "skimage",
+        "soxr",
+        "timm",
+        "torchvision",
+        "transformers",
+    ],
+    "extract",
+)
+"""Module -> the extra of emo-pipeline that installs it."""
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 SHOWN_NAMES = 20
@@ -108,8 +127,9 @@ def load(
 
     Raises:
         PluginError: there is no such plugin (the nearest names are offered), its library is not
-            installed, the file cannot be imported or does not hold exactly one subclass of
-            ``contract`` with all that it asks for, or a document names code without consent.
+            installed, its file is no Python or fails when it is imported, the file does not hold
+            exactly one subclass of ``contract``, the class lacks what the contract demands, or a
+            document names code that the user did not name.
     """
     if document is not None:
         expect_trust(name, document)
@@ -120,34 +140,42 @@ def load(
         if name not in available(package):
             raise PluginError(unknown(contract.__name__.lower(), name, available(package)))
         module_name = f"{package}.{name}"
+    what = f"{contract.__name__.lower()} {name!r} cannot be"
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        what = f"{contract.__name__.lower()} {name!r} cannot be imported"
-        raise PluginError(f"{what}: {_import_advice(module_name, class_name, error)}") from error
+        advice = _import_advice(module_name, error)
+        raise PluginError(f"{what} imported: {advice}") from error
     except SyntaxError as error:
         raise PluginError(
-            f"{contract.__name__.lower()} {name!r} cannot be imported: {error.filename}, line "
-            f"{error.lineno}: {error.msg}"
+            f"{what} imported: {error.filename}, line {error.lineno}: {error.msg}"
         ) from error
-    except Exception as error:  # whatever a file raises while it is imported
-        raise PluginError(
-            f"{contract.__name__.lower()} {name!r} cannot be imported: {module_name} raises "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{what} imported: {_where(error)}: {error_text(error)}") from error
     found = [getattr(module, class_name, None)] if class_name else _leaves(module, contract)
-    if len(found) != 1 or not (inspect.isclass(found[0]) and issubclass(found[0], contract)):
-        names = ", ".join(getattr(each, "__name__", repr(each)) for each in found if each)
-        raise PluginError(
-            f"{module_name}: expected one public subclass of {contract.__name__}, found "
-            f"{names or 'none'}"
-        )
-    if lacking := _lacking(found[0], contract):
-        raise PluginError(
-            f"{module_name}: {found[0].__name__} lacks {', '.join(lacking)}, which each "
-            f"{contract.__name__.lower()} has"
-        )
-    return found[0]
+    if fault := _class_fault(found, contract, class_name):
+        raise PluginError(f"{what} used: {module.__file__ or module_name}: {fault}")
+    return found[0]  # type: ignore[return-value]
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error of somebody's code in one line.
+
+    >>> error_text(ZeroDivisionError("division by zero")), error_text(RuntimeError())
+    ('division by zero (ZeroDivisionError)', 'RuntimeError')
+    """
+    text, kind = " ".join(str(error).split()), type(error).__name__
+    return f"{text} ({kind})" if text else kind
+
+
+def expected_class(contract: str, names: Sequence[str]) -> str:
+    """Return the fault of a file that does not hold exactly one class of a contract.
+
+    >>> expected_class("Head", []), expected_class("Head", ["A", "B"])[-13:]
+    ('expected one public class that inherits from Head, found none', 'found A and B')
+    """
+    found = " and ".join(names) or "none"
+    return f"expected one public class that inherits from {contract}, found {found}"
 
 
 def parse_options(options: type[_T], pairs: Mapping[str, str], owner: str) -> _T:
@@ -225,32 +253,43 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     return f"unknown {what} {name!r}{hint} Available: {shown or 'none'}."
 
 
-def _import_advice(module_name: str, class_name: str, error: ImportError) -> str:
+def _import_advice(module_name: str, error: ImportError) -> str:
     """Return what is missing for an import, and what to do."""
-    if not class_name:
-        return (
-            f"{error}. Install what it needs: pip install 'emo-pipeline[extract]' for most "
-            "backbones, 'emo-pipeline[ray]' for the executor ray."
-        )
     if error.name and f"{module_name}.".startswith(f"{error.name}."):
         return (
             f"there is no module {error.name!r} on the Python path; run in the folder that holds "
             "it, or name that folder in PYTHONPATH"
         )
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"{module_name} needs the module {error.name!r}, which is not installed here"
-    return f"{module_name}: {error}"
+        needed = f"{module_name} needs the module {error.name!r}, which is not installed here"
+        extra = _EXTRAS.get(error.name.partition(".")[0])
+        return f"{needed}: pip install 'emo-pipeline[{extra}]'" if extra else needed
+    return f"{_where(error)}: {module_name}: {error}"
 
 
-def _lacking(kind: type, contract: type) -> list[str]:
-    """Return what a contract asks for and a class does not have: methods and class variables."""
-    declared = getattr(contract, "__annotations__", {})
-    variables = [
-        name
-        for name, hint in declared.items()
-        if "ClassVar" in str(hint) and not hasattr(kind, name)
+def _where(error: BaseException) -> str:
+    """Return file and line where an import failed, without Python's own import machinery."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f for f in frames if not f.filename.startswith("<") and "importlib" not in f.filename]
+    return f"{ours[-1].filename}, line {ours[-1].lineno}"
+
+
+def _class_fault(found: Sequence[object], contract: type, class_name: str) -> str:
+    """Return why what a module holds is no plugin of a contract; empty: it is one."""
+    if class_name and not (inspect.isclass(found[0]) and issubclass(found[0], contract)):
+        other = "there is no such class" if found[0] is None else "it is something else"
+        return (
+            f"expected {class_name} to be a class that inherits from {contract.__name__}, {other}"
+        )
+    if len(found) != 1:
+        return expected_class(contract.__name__, [getattr(kind, "__name__", "") for kind in found])
+    stated = [
+        name for name, hint in inspect.get_annotations(contract).items() if "ClassVar" in str(hint)
     ]
-    return [*sorted(getattr(kind, "__abstractmethods__", ())), *variables]
+    lacking = sorted(getattr(found[0], "__abstractmethods__", ()))
+    lacking += [name for name in stated if not hasattr(found[0], name)]
+    kind = getattr(found[0], "__name__", "")
+    return f"class {kind} lacks {', '.join(lacking)}, see the contract" if lacking else ""
 
 
 def _leaves(module: types.ModuleType, contract: type) -> list[type]:

@@ -76,6 +76,11 @@ def test_the_new_command_is_shown_as_a_shell_takes_it(emo):
     assert (code, "`emo job status 'my jobs'` now" in err) == (1, True)
 
 
+def test_a_range_of_parts_that_is_backwards_is_told(emo, job):
+    code, _, err = emo("job", "run", "features", "--part", "1-0")
+    assert (code, "--part 1-0: the range 1-0 is backwards; give 0-1" in err) == (1, True)
+
+
 def test_failed_clips_are_exit_code_3_of_a_run_too(emo, tmp_path):
     (tmp_path / "m.csv").write_text("id,text\na,one\nb,!raise\n")
     words = ["--backbone", LETTERS, "--executor", "slurm", "--dry-run"]

@@ -11,7 +11,7 @@ from emo import plugins
 from emo.commands.flags.executor_options import check_executor, executors
 from emo.commands.listing import PACKAGES, needs_of
 from emo.commands.sources.plugin_source import read_plugin
-from emo.errors import EmoError
+from emo.errors import EmoError, PluginError
 from emo.table import fit_lines, format_facts
 
 Facts = list[tuple[str, str]]
@@ -27,9 +27,15 @@ def plugin_text(what: str, name: str) -> str:
         name: one of them, or ``module:Class`` of a plugin elsewhere.
 
     Raises:
-        EmoError: there is none of that name, or its library is missing.
+        EmoError: there is none of that name, its library is missing, or its code fails.
     """
-    return "\n\n".join(part for part in _TEXTS[what](name) if part)
+    try:
+        return "\n\n".join(part for part in _TEXTS[what](name) if part)
+    except (EmoError, OSError):
+        raise
+    except Exception as error:  # the plugin's own code
+        reason = plugins.error_text(error)
+        raise PluginError(f"{name} of {what} cannot be shown: {reason}") from error
 
 
 def _backbone(name: str) -> Iterable[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from emo import plugins
 from emo.commands.flags.executor_options import executor_faults
 from emo.commands.sources.plugin_source import PluginSource, first_sentence, read_plugins
-from emo.errors import PluginError
+from emo.errors import EmoError
 from emo.table import fit_lines, fold_streams, format_table, output_width
 
 Row = dict[str, object]
@@ -57,7 +57,7 @@ def _facts(what: str, source: PluginSource) -> Row:
     """Return the columns that a kind of plugin has besides its name and what it is."""
     if what == "backbones":
         weights = "needed" if "Model" in source.bases else "none"
-        return {"needs": needs_of(source), "weights": weights}
+        return {"needs": needs_of(source) or None, "weights": weights if source.plugin else None}
     if what == "formats":
         extension = source.attribute("extension")
         return {"is a": f"{extension} file" if extension else "folder"}
@@ -107,28 +107,25 @@ def _given(call: ast.Call) -> list[str]:
 
 
 def _datasets() -> list[Row]:
+    return [_dataset(name) for name in plugins.available(plugins.DATASETS)]
+
+
+def _dataset(name: str) -> Row:
+    """Return the row of a data set; one that cannot be used has the reason in it."""
     from emo.datasets.dataset import Dataset
 
-    rows: list[Row] = []
-    for name in plugins.available(plugins.DATASETS):
-        try:
-            kind: type[Dataset] = plugins.load(
-                plugins.DATASETS, name, Dataset  # type: ignore[type-abstract]
-            )  # fmt: skip
-        except PluginError as error:
-            fault = f"It cannot be used: {error}"
-            rows.append({"name": name, "clips": None, "licence": "–", "what it is": fault})
-            continue
+    try:
+        kind: type[Dataset] = plugins.load(
+            plugins.DATASETS, name, Dataset  # type: ignore[type-abstract]
+        )  # fmt: skip
         clips = sum(kind.stated(kind.Options()).get("clips", {}).values())
-        rows.append(
-            {
-                "name": name,
-                "clips": clips or None,
-                "licence": kind.card.licence,
-                "what it is": first_sentence(kind.__doc__ or "").rstrip("."),
-            }
-        )
-    return rows
+        licence, what = kind.card.licence, first_sentence(kind.__doc__ or "").rstrip(".")
+    except EmoError as error:
+        reason = str(error).partition(" cannot be used: ")[2] or str(error)
+        clips, licence, what = 0, "–", f"It cannot be used: {reason}"
+    except Exception as error:  # the plugin's own code
+        clips, licence, what = 0, "–", f"It cannot be used: {plugins.error_text(error)}"
+    return {"name": name, "clips": clips or None, "licence": licence, "what it is": what}
 
 
 def _presets() -> list[Row]:

@@ -118,6 +118,7 @@ def _read() -> tuple[dict[str, tuple[OptionSource, ...]], dict[str, str]]:
             found = executor.options()
             for option in found:
                 _check_name(option, known)
+                _check_help(option)
         except FaultySource as error:
             faults[executor.name] = str(error)
         else:
@@ -141,6 +142,12 @@ def _check_name(
             f"field {option.name}: expected the type {other.kind} that {option.flag} has in "
             f"{owner.file}, found {option.kind}; take it, or rename the field"
         )
+
+
+def _check_help(option: OptionSource) -> None:
+    """Refuse a field that has no help, which the contract demands."""
+    if not option.help:
+        raise FaultySource(f'field {option.name}: expected metadata={{"help": "…"}}, found no help')
 
 
 def _help_line(option: OptionSource) -> tuple[str, str]:

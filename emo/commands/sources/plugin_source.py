@@ -30,14 +30,19 @@ class PluginSource:
     """The plugin's class; None: the file holds no direct subclass of the contract."""
     fault: str = ""
     """Why the file cannot be read as Python; empty: it can."""
+    class_fault: str = ""
+    """Why the file is no plugin, as far as it can be seen without importing it; empty: it is one.
+    """
 
     @property
     def summary(self) -> str:
-        """First sentence of the plugin's docstring, or why the plugin cannot be imported."""
+        """First sentence of the plugin's docstring, or why the plugin cannot be used."""
         if self.fault:
             return f"It cannot be used: {self.fault}."
         if library := self.missing_library:
             return f"It cannot be imported here: the library {library} is not installed."
+        if self.class_fault:
+            return f"It cannot be used: {self.class_fault}."
         return self.sentence
 
     @property
@@ -72,6 +77,8 @@ class PluginSource:
         """
         if self.fault:
             raise FaultySource(self.fault)
+        if self.class_fault:
+            raise FaultySource(self.class_fault)
         if self.plugin is None:
             raise FaultySource("expected a public class that inherits directly from the contract")
         return tuple(read_options(self.module, self.plugin, self._value_of("Options")))
@@ -119,10 +126,26 @@ def read_plugin(package: str, name: str, contracts: set[str]) -> PluginSource:
         and not node.name.startswith("_")
         and contracts & {ast.unparse(base).rpartition(".")[2] for base in node.bases}
     ]
-    if not fault and len(found) != 1:
-        names = ", ".join(node.name for node in found) or "none"
-        fault = f"expected one public class of {' or '.join(sorted(contracts))}, found {names}"
-    return PluginSource(name, str(path), module, found[0] if found else None, fault)
+    what = "" if fault else _class_fault(module, [node.name for node in found], min(contracts))
+    return PluginSource(name, str(path), module, found[0] if found else None, fault, what)
+
+
+def _class_fault(module: ast.Module, found: list[str], contract: str) -> str:
+    """Return why a file is no plugin; empty: it is one, or only its import can tell.
+
+    Args:
+        module: the file's code.
+        found: its public classes that inherit from the contract.
+        contract: name of the contract.
+    """
+    for node in module.body:
+        if isinstance(node, ast.Raise):
+            raised = ast.unparse(node.exc) if node.exc else "an error"
+            return f"line {node.lineno} raises {raised} when the file is imported"
+    has_base = any(isinstance(node, ast.ClassDef) and node.bases for node in ast.walk(module))
+    if len(found) > 1 or not (found or has_base):
+        return plugins.expected_class(contract, found)
+    return ""
 
 
 def first_sentence(text: str) -> str:

@@ -92,11 +92,12 @@ def part_numbers(words: str, parts: range) -> list[int]:
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", word.strip())
         if not found:
             raise JobError(f"--part {words}: expected part numbers such as 3 or 0-7,9")
-        if found[2] and int(found[2]) < int(found[1]):
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
             raise JobError(
-                f"--part {words}: {word.strip()} runs backwards; write {found[2]}-{found[1]}"
+                f"--part {words}: the range {word.strip()} is backwards; give {last}-{first}"
             )
-        numbers += range(int(found[1]), int(found[2] or found[1]) + 1)
+        numbers += range(first, last + 1)
     if not numbers or not set(numbers) <= set(parts):
         raise JobError(f"--part {words}: the job has the parts 0 to {len(parts) - 1}")
     return list(dict.fromkeys(numbers))

@@ -12,8 +12,8 @@ import typer
 import emo
 from emo import plugins
 from emo.cli import app
-from emo.commands.flags import executor_options
 from emo.commands.extract import extract
+from emo.commands.flags import executor_options
 from emo.commands.flags.executor_options import executors, given_options, with_executor_options
 from emo.errors import OptionError, PluginError
 from emo.extract.executor import Executor, make_executor, options_from_words
@@ -128,6 +128,7 @@ FAULTS = {
     "depth: int = field(default=1, metadata=HELP)": "field depth: expected metadata that are",
     "depth: int = field(default=1, metadata={'help': 3})": "expected metadata that are a dict of",
     "workers: int = 1": "field workers: expected another name, `emo extract` or",
+    "depth: int = 1": 'field depth: expected metadata={"help": "…"}, found no help',
     "Depth: int = 1": "field Depth: expected a name of small letters",
     "time: int = 1": "field time: expected the type str that --time has in ",
     "is not Python": "line 10: expected Python code, found: invalid syntax",
@@ -184,7 +185,7 @@ def test_one_flag_of_two_types_is_refused_with_both_files(executor_file):
         (
             "class Queue(Executor):",
             "class Queue(Other):",
-            "expected one public class of Executor, found none",
+            "expected a public class that inherits",
         ),
     ],
 )
@@ -194,11 +195,14 @@ def test_a_class_that_cannot_be_read_is_told(executor_file, old, new, said):
 
 
 def test_options_may_stand_in_the_class_or_be_left_out(executor_file):
-    class_in = "    @dataclass\n    class Options:\n        nice: 'int | None' = None\n"
+    class_in = (
+        "    @dataclass\n    class Options:\n"
+        "        nice: 'int | None' = field(default=None, metadata={'help': 'Be nice.'})\n"
+    )
     executor_file("inner", NEW.replace("    Options = QueueOptions\n", class_in))
     executor_file("queue", NEW.replace("    Options = QueueOptions\n", ""))
     found = {name: lines for name, (_, lines) in executor_options.executor_help().items()}
-    assert (found["inner"], found["queue"]) == ([("--nice N", "")], [])
+    assert (found["inner"], found["queue"]) == ([("--nice N", "Be nice.")], [])
 
 
 def test_no_field_can_take_the_name_of_a_flag_of_the_commands():
