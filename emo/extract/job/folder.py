@@ -177,13 +177,23 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
             options_from_json(document["resources"]),
         )
     except OSError as error:
+        if (path / "job.json").exists():
+            file = Path(error.filename or path).name
+            raise JobError(
+                f"{path}: damaged job folder: {file} cannot be read ({error.strerror}); plan the "
+                "job again with `emo extract`, which keeps what is committed"
+            ) from error
         raise JobError(
             f"{path} is no job folder ({error.strerror}); `emo extract` writes job folders to "
             f"STORE/{JOBS}/, and for a store in a bucket to {JOBS_HERE}/ in the current folder or "
             "to --jobs"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise JobError(f"{path}: damaged job folder: {error!r}") from error
+    except KeyError as error:
+        raise JobError(f"{path}: damaged job folder: job.json lacks {error}") from error
+    except (ValueError, TypeError) as error:
+        raise JobError(
+            f"{path}: damaged job folder: job.json or offsets.json is not what emo writes: {error}"
+        ) from error
     except EmoError as error:
         raise JobError(f"{path}: {error}") from error
 

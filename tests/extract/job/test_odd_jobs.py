@@ -114,3 +114,21 @@ def test_the_paths_of_every_medium_are_checked_when_a_part_is_read(planned, tmp_
         path.write_text(json.dumps(line) + "\n")
         with pytest.raises(EmoError, match="leaves the folder"):
             planned.part(0)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("job.json", "{", "job.json or offsets.json is not what emo writes"),
+        ("job.json", "{}", "job.json lacks 'format'"),
+        ("offsets.json", None, "offsets.json cannot be read (No such file"),
+        ("job.json", None, "is no job folder"),
+    ],
+)
+def test_a_damaged_job_folder_is_told_in_words(planned, file, content, said):
+    path = planned.path / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(JobError) as raised:
+        open_job(planned.path)
+    assert said in str(raised.value)
+    assert "Error(" not in str(raised.value)
