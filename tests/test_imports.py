@@ -402,6 +402,22 @@ def test_heads_never_import_extract_and_nobody_imports_commands(file):
         assert "cli" not in rooms
 
 
+OPENS_MEDIA = ("extract.decode", "demo")
+"""The rooms that read media files, and that which makes some for the demo."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_media_are_opened_in_one_room(file):
+    """PyAV is imported nowhere else, not even inside a function."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    assert "av" not in names or name_of(file).startswith(OPENS_MEDIA)
+
+
 def test_every_folder_with_code_is_a_package():
     """A folder without ``__init__.py`` would be seen by no other test of this file."""
     folders = {file.parent for file in FILES}
