@@ -50,7 +50,8 @@ KEPT = {("score/submit.py", "Submission"), ("commands/scores.py", "Submission")}
 OPENINGS = re.compile(
     # after brackets or quotes, in capitals or not: what only the text around it explains
     r"\W*(Of|(The )?same|(The )?other|As|Itself|Its?|They|Their|Them|These|Those|This|That|"
-    r"Likewise|Ditto|Also|Too|So|Else|Otherwise|Again|And|But|Or|Then|Such)\b",
+    r"Likewise|Ditto|Also|Too|So|Else|Otherwise|Again|And|But|Or|Then|Such|Whose|Neither|"
+    r"Above|Below|Not (the )?same|Here the same|See the contract|See above|Like (its|the other))\b",
     re.IGNORECASE,
 )
 
@@ -69,6 +70,36 @@ def test_no_retired_identifier(file):
             better = RETIRED[token.string]
         if better:
             pytest.fail(f"{file.name}:{token.start[0]}: {token.string!r}; say {better}")
+
+
+RETIRED_PARTS = {"place", "places", "crew", "guilty", "condemn", "hire", "staff"}
+"""Words that no name may hold, whatever stands before or after them."""
+PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def names_in(source):
+    """(line, name) of everything that is named in a file, also inside f-strings."""
+    for node in ast.walk(ast.parse(source)):
+        for field in ("id", "attr", "name", "arg", "asname"):
+            name = getattr(node, field, None)
+            if isinstance(name, str):
+                yield getattr(node, "lineno", 0), name
+
+
+@pytest.mark.parametrize("file", FILES, ids=ids)
+def test_no_name_holds_a_retired_word(file):
+    named = [*names_in(file.read_text(encoding="utf-8")), (0, file.stem), (0, file.parent.name)]
+    found = [
+        f"{file.name}:{line}: {name}"
+        for line, name in named
+        if RETIRED_PARTS & {part.lower() for part in PART.findall(name)}
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ["_place", "Places", "PLACE", "my_place", "StorePlace", "places_"])
+def test_a_retired_word_is_seen_in_every_spelling(name):
+    assert RETIRED_PARTS & {part.lower() for part in PART.findall(name)}
 
 
 def docstrings(source):
@@ -97,7 +128,7 @@ def test_docstrings_can_be_read_alone(file):
 COMMANDS = [file for file in FILES if "commands" in file.parts or file.name == "cli.py"]
 
 
-@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_help_says_dialogue_and_gold(file):
     """These are the glossary's words, not ``conversation`` and ``truth``."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
