@@ -102,6 +102,8 @@ def test_tables_of_other_countries(emo, case):
     (clip,) = read_manifest(Path("semi.csv")).clips
     assert (clip.start_seconds, clip.end_seconds) == (1.5, 2.5)
     assert read_manifest(Path("comma_labels.csv")).clips[0].targets == {"label": "0.8"}
+    _, out, _ = emo("check", "comma_labels.csv")
+    assert "- label: numbers with decimal commas were read, '0,8' as 0.8" in " ".join(out.split())
 
 
 def test_each_backbone_fails_for_its_own_needs(emo, case, tmp_path):

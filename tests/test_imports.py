@@ -48,7 +48,7 @@ ARROWS = {
         "extract.networks extract.transforms manifest plugins store.recipe",
         "numpy torch",
     ),
-    "extract.decode": ("errors extract.faces extract.media manifest", "av numpy"),
+    "extract.decode": ("errors extract.faces extract.media manifest untrusted", "av numpy"),
     "extract.executor": ("errors extract.job plugins", ""),
     "extract.executors": (
         "errors extract.executor extract.job extract.models extract.worker plugins store.backend",
@@ -159,7 +159,7 @@ ARROWS = {
     "store.recipe_parts": ("errors store.backend store.index store.part store.recipe", ""),
     "store.store": ("errors plugins ragged store.backend store.recipe store.recipe_folder", ""),
     "table": ("", ""),
-    "untrusted": ("errors", ""),
+    "untrusted": ("errors", "numpy"),
 }
 FILES = sorted(ROOT.rglob("*.py"))
 ids = [str(file.relative_to(ROOT)) for file in FILES]

@@ -26,6 +26,8 @@ class CheckReport:
     """All kinds of problems that were looked for, also those that were not found."""
     classes: tuple[list[dict[str, object]], ...]
     """A table for each target: number of clips of each class by split."""
+    notes: tuple[str, ...] = ()
+    """Lines on numbers that are written in another way than Python's, and how they were read."""
 
     @property
     def is_wrong(self) -> bool:
@@ -40,7 +42,9 @@ class CheckReport:
             f"{plural(kinds.count('warning'), 'warning')}"
         )
         rows = [finding.row() for finding in self.findings]
-        return "\n\n".join([format_table(rows), *map(format_table, self.classes), summary])
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        tables = [format_table(rows), *map(format_table, self.classes)]
+        return "\n\n".join(filter(None, [*tables, notes, summary]))
 
 
 def check(
@@ -77,4 +81,5 @@ def check(
         *row_findings(manifest.clips, target, task),
     ]
     tables = tuple(class_tables(manifest.clips, target, task))
-    return CheckReport(path, len(manifest.clips), tuple(findings), tables)
+    notes = tuple(f"{name}: {note}" for name, note in manifest.number_notes.items())
+    return CheckReport(path, len(manifest.clips), tuple(findings), tables, notes)

@@ -293,7 +293,8 @@ def test_a_pickled_or_escaping_array_is_a_failure_with_its_reason(make, emo, tmp
     (tmp_path / "n.csv").write_text(rows)
     code, out, _ = emo("extract", "n.csv", "--backbone", "arrays", "-o", "column=text_vectors")
     assert code == 3
-    assert "train/00002 (arrays): text_vectors: down/train/00002.npz: holds pickled objects" in out
+    assert "train/00002 (arrays): text_vectors: down/train/00002.npz: " in out
+    assert "holds pickled objects" in out
     assert "val/00004 (arrays): text_vectors: ../../secret.npz: " in out
     assert "leaves the folder of the media" in out
     code, out, _ = emo("extract", "n.csv", "--backbone", "arrays", "-o", "column=text_vectors")

@@ -10,7 +10,6 @@ from emo.errors import PluginError
 from emo.extract.job.folder import open_job
 from emo.extract.job.ownership import SIGNATURE, is_own
 from emo.heads.runs.run import Run
-from tests.make_batches import learnable, make_store
 
 LETTERS = "tests.make_backbone:Letters"
 EVIL = "import pathlib; pathlib.Path({mark!r}).write_text('ran')\nclass Evil: pass\n"
@@ -60,17 +59,6 @@ def test_installed_plugins_may_be_named_by_any_document():
         plugins.expect_trust("a:C", "run.json")
     plugins.trust(plugins.ANY_CODE)
     plugins.expect_trust("a:C", "run.json")
-
-
-@pytest.fixture
-def run(emo, tmp_path):
-    labels, tokens = learnable(30)
-    make_store(tmp_path / "s", tokens)
-    rows = "".join(f"c{row},x,{label}\n" for row, label in enumerate(labels))
-    (tmp_path / "m.csv").write_text("id,text,label\n" + rows)
-    code, _, err = emo("fit-head", "m.csv", "--features", "s", "--head", "linear", "--out", "run")
-    assert code == 0, err
-    return tmp_path / "run"
 
 
 def test_a_run_names_no_code(emo, run, home):

@@ -10,22 +10,14 @@ import pytest
 
 from emo.errors import EmoError, StoreError
 from emo.extract.models.weights import file_hash
-from tests.make_batches import learnable, make_store
 
 
 @pytest.fixture
-def predict(emo, tmp_path):
-    labels, tokens = learnable(30)
-    make_store(tmp_path / "s", tokens)
-    rows = "".join(f"c{row},x,{label}\n" for row, label in enumerate(labels))
-    (tmp_path / "m.csv").write_text("id,text,label\n" + rows)
-    code, _, err = emo("fit-head", "m.csv", "--features", "s", "--head", "linear", "--out", "run")
-    assert code == 0, err
+def predict(emo, run):
+    def predicted(out):
+        return emo("predict", run, "--manifest", "m.csv", "--features", "s", "--out", out)
 
-    def run(out):
-        return emo("predict", "run", "--manifest", "m.csv", "--features", "s", "--out", out)
-
-    return run
+    return predicted
 
 
 READERS = {

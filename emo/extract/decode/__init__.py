@@ -2,6 +2,6 @@
 
 This is the only folder that opens media files (PyAV).
 
-May import: errors, extract.faces, extract.media, manifest.
+May import: errors, extract.faces, extract.media, manifest, untrusted.
 Read first: decode.py.
 """

@@ -1,7 +1,6 @@
 """Read the array file (.npy, .npz) that a manifest cell names, without running pickled code."""
 
 import io
-import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import numpy as np
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.media import Needs
 from emo.manifest.cells import ARRAYS, inside
+from emo.untrusted.npy import array_bytes
 
 
 def read_array(
@@ -71,19 +71,11 @@ def _member(archive: zipfile.ZipFile, key: str | None, most_bytes: int) -> np.nd
     info = members[key] if key is not None else next(iter(members.values()))
     _expect_small(info.file_size, most_bytes)
     data = io.BytesIO(archive.read(info))
-    version = np.lib.format.read_magic(data)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else _LONG_HEADER
-    shape, _, dtype = header(data)
-    if dtype.hasobject:
-        raise ValueError("Python objects")
-    if math.prod(shape) * dtype.itemsize != info.file_size - data.tell():
+    if array_bytes(data, info.filename) != info.file_size - data.tell():
         raise ValueError("its header and its size do not agree")
     data.seek(0)
     array: np.ndarray = np.lib.format.read_array(data, allow_pickle=False)
     return array
-
-
-_LONG_HEADER = np.lib.format.read_array_header_2_0
 
 
 def _expect_small(count: int, most_bytes: int) -> None:

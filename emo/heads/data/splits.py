@@ -195,9 +195,8 @@ def _cut(
     ways = groupings(trained, unit, fewest=fewest, largest=largest)
     usable = [] if cut == "clips" else ways
     speakers = np.array([plain(clip.speaker or "") for clip in clips], dtype=object)
-    if {*speakers[split == "test"]} & {*speakers[train]} - {
-        ""
-    }:  # test shares speakers with train: val may too
+    known = {*speakers[train]} - {""}
+    if known & {*speakers[split == "test"]}:  # test shares speakers with train: val may too
         usable = [way for way in usable if way.kind == "dialogues"]
     if unit == "dialogue" and name == "test":  # val must be whole dialogues, too
         usable = [way for way in usable if len(set(way.groups)) >= FEWEST_GROUPS]

@@ -1,14 +1,11 @@
-"""Read the headers of .npy arrays, in files or in an .npz, before numpy allocates them."""
+"""Check the members of an .npz by their headers, before numpy allocates their arrays."""
 
-import math
 import zipfile
 from pathlib import Path
-from typing import IO
-
-import numpy as np
 
 from emo.errors import StoreError
 from emo.untrusted.budget import Budget
+from emo.untrusted.npy import array_bytes
 
 
 def check_npz(path: Path, budget: Budget) -> None:
@@ -40,26 +37,3 @@ def check_npz(path: Path, budget: Budget) -> None:
                         f"{member.tell() + size:,}"
                     )
             budget.take(size, f"array {name[:60]}")
-
-
-def array_bytes(file: IO[bytes], where: str) -> int:
-    """Read the header of an .npy array; return the bytes of its cells.
-
-    Args:
-        file: the file at its beginning; afterwards it is at the first cell.
-        where: name of the array, for the message.
-
-    Raises:
-        ValueError: not an .npy array, or the cells are Python objects.
-    """
-    version = np.lib.format.read_magic(file)
-    read = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version, np.lib.format.read_array_header_2_0)
-    shape, _, dtype = read(file)
-    if dtype.hasobject:
-        raise ValueError(f"{where} holds pickled objects (it is read with allow_pickle=False)")
-    if any(size < 0 for size in shape):
-        raise ValueError(f"{where} has the shape {shape}")
-    return math.prod(shape) * dtype.itemsize

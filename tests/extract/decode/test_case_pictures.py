@@ -12,14 +12,6 @@ from tests.ffmpeg import decoded
 ALL = Needs(frames=Uniform(1000), keep_frames=True)
 
 
-@pytest.fixture(scope="module")
-def cases(real_data):
-    folder = real_data.parent / "cases" / "media"
-    if not folder.is_dir():
-        pytest.skip(f"the cases are not at {folder}")
-    return folder
-
-
 def media(path, start=None, end=None):
     source = ClipSource(video=path, start_seconds=start, end_seconds=end)
     return load_media(source, [ALL])[0]

@@ -15,14 +15,6 @@ from emo.manifest.make import from_folder
 from tests.extract.decode.faulty_sound import lags
 
 
-@pytest.fixture(scope="module")
-def cases(real_data):
-    folder = real_data.parent / "cases" / "media"
-    if not folder.is_dir():
-        pytest.skip(f"the cases are not at {folder}")
-    return folder
-
-
 def read(path, start=None, end=None, track=None):
     return read_sound(path, channel="mix", track=track, start_seconds=start, end_seconds=end)
 
