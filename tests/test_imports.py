@@ -35,7 +35,7 @@ PLUGINS = {"extract.backbones", "extract.executors", "heads.library", "store.int
 ARROWS = {
     "__init__": ("", ""),
     "__main__": ("cli", ""),
-    "check": ("errors extract.decode extract.media manifest table", "numpy"),
+    "check": ("errors extract.decode extract.media manifest table untrusted", "numpy"),
     "cli": ("check commands demo errors machine manifest plugins table", ""),
     "commands": ("*", ""),
     "datasets": ("check errors manifest plugins table", ""),
@@ -62,7 +62,7 @@ ARROWS = {
     ),
     "extract.media": ("", "numpy"),
     "extract.models": (
-        "errors extract.backbone extract.media plugins store.recipe",
+        "errors extract.backbone extract.media plugins store.recipe untrusted",
         "numpy torch",
     ),
     "extract.networks": (

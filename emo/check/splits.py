@@ -10,6 +10,7 @@ from emo.check.overlap import same_text
 from emo.errors import plural
 from emo.manifest import COLUMNS, Clip
 from emo.manifest.spelling import alike, plain, quoted
+from emo.untrusted.formulas import is_formula
 
 
 def row_findings(clips: Sequence[Clip], target: str, task: str | None = None) -> list[Finding]:
@@ -40,6 +41,11 @@ def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
         warning(
             "columns that look like ours",
             [f"{name!r}: --column {name.lower().replace(' ', '_')}={name}" for name in near],
+        ),
+        warning(
+            "ids that a spreadsheet would run as formulas",
+            [clip.id for clip in clips if is_formula(clip.id)],
+            "tables of predictions keep ids as they are: do not open those in a spreadsheet",
         ),
     ]
 

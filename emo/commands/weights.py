@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from typer import Argument
+from typer import Argument, Option
 
 from emo.commands.flags.options import Options
 from emo.commands.flags.sections import SectionedCommand, examples
@@ -57,8 +57,18 @@ def fetch(name: Name, option: Options = []) -> None:
     cls=SectionedCommand,
     epilog=examples("emo weights check languagebind -o weights=/models/languagebind"),
 )
-def check(name: Name, option: Options = []) -> None:
-    """Load the model once, and show its hash, streams and parameters."""
+def check(
+    name: Name,
+    option: Options = [],
+    rehash: Annotated[
+        bool,
+        Option("--rehash", help="Compute the hash anew, although the files look unchanged."),
+    ] = False,
+) -> None:
+    """Load the model once, and show its hash, streams and parameters.
+
+    The hashes of large files are remembered in ~/.cache/emo/weights.json until a file changes.
+    """
     from emo.extract.models.download import check_weights
 
-    print(fit_lines(check_weights(name, option)))
+    print(fit_lines(check_weights(name, option, rehash=rehash)))

@@ -1,5 +1,7 @@
 """Predictions: in the format that was asked for, whole or not at all, over no file of others."""
 
+import hashlib
+import json
 import os
 import resource
 import signal
@@ -9,6 +11,8 @@ import pandas as pd
 import pytest
 
 from emo.errors import EmoError, StoreError
+from emo.extract.backbones.openclip import OpenClip
+from emo.extract.models import weights
 from emo.extract.models.weights import file_hash
 
 
@@ -90,6 +94,41 @@ def test_weights_that_were_replaced_have_another_hash(tmp_path, monkeypatch):
     path.write_bytes(b"b" * (2 << 20))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert file_hash(path) != first
+
+
+def test_rehash_reads_weights_although_nothing_seems_to_have_changed(emo, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "tiny").mkdir()
+    OpenClip.write_tiny(tmp_path / "tiny")
+    monkeypatch.setattr(weights, "_QUICK_BYTES", 0)
+    command = ("weights", "check", "openclip", "-o", f"weights={tmp_path / 'tiny'}")
+    right = emo(*command)[1]
+    cache = tmp_path / "cache" / "emo" / "weights.json"
+    cache.write_text(json.dumps(dict.fromkeys(json.loads(cache.read_text()), "0" * 64)))
+    assert emo(*command)[1] != right
+    assert emo(*command, "--rehash")[1] == emo(*command)[1] == right
+
+
+@pytest.mark.parametrize("content", ["[]", '{"a": 1}', "{", "[" * 10**5])
+def test_a_damaged_memory_of_hashes_is_passed_over(content, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"a" * (2 << 20))
+    cache = tmp_path / "cache" / "emo" / "weights.json"
+    cache.parent.mkdir(parents=True)
+    cache.write_text(content)
+    assert file_hash(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert len(json.loads(cache.read_text())) == 1
+
+
+def test_check_names_ids_that_a_spreadsheet_would_run(emo, tmp_path):
+    ids = ["a", "-1", "=cmd|'/c calc'!A0", "@SUM(A1)", "+x"]
+    rows = "\n".join(f"{each},joy,hello" for each in ids)
+    (tmp_path / "m.csv").write_text(f"id,label,text\n{rows}\n")
+    line = next(
+        line for line in emo("check", tmp_path / "m.csv")[1].splitlines() if "formulas" in line
+    )
+    assert all(word in line for word in ("=cmd", "@SUM", "+x", "  3  "))
 
 
 @pytest.mark.parametrize(

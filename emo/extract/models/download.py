@@ -10,7 +10,15 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import Backbone
 from emo.extract.models.model import Model
-from emo.extract.models.weights import WeightFile, Weights, candidates_of, find, is_hub_id
+from emo.extract.models.weights import (
+    WeightFile,
+    Weights,
+    candidates_of,
+    find,
+    hash_again,
+    is_hub_id,
+    locate_weights,
+)
 
 
 def weights_of(name: str, options: Sequence[str] = ()) -> Weights:
@@ -82,17 +90,20 @@ def fetch_missing(weights: Weights) -> Iterator[str]:
             ) from error
 
 
-def check_weights(name: str, options: Sequence[str] = ()) -> str:
+def check_weights(name: str, options: Sequence[str] = (), *, rehash: bool = False) -> str:
     """Load the model and describe it: parameters, streams, hash of the files.
 
     Args:
         name: a backbone, see ``emo list backbones``.
         options: ``name=value`` words of its options.
+        rehash: read the files again instead of trusting the hashes that are remembered for them.
 
     Raises:
         WeightsError: a file or tensor is missing or damaged.
     """
     kind, given = _model(name, options)
+    if rehash:
+        hash_again(locate_weights(kind.weights(given)))
     recipe = kind.recipe(given)
     backbone = kind.load(given, device="cpu")
     modules = [value for value in vars(backbone).values() if isinstance(value, torch.nn.Module)]

@@ -14,12 +14,16 @@ from pathlib import Path
 
 import torch
 
-from emo.errors import WeightsError
+from emo.errors import EmoError, WeightsError
 from emo.extract.models.formats import ADVICE, foreign_files
+from emo.untrusted.documents import read_checked
+from emo.untrusted.kinds import MapOf
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
 """Environment variable with a folder that is searched for weights."""
 _SHOWN = 5
+_QUICK_BYTES = 2**20
+"""Largest file whose hash is computed anew at each call."""
 
 
 @dataclass(frozen=True)
@@ -185,17 +189,32 @@ def file_hash(path: Path) -> str:
     Hashes of large files are cached, because weights have gigabytes: by path, size, modification
     time, and by what changes when a file is replaced or written although its time is set back.
     """
-    status = path.stat()
-    identity = f"{status.st_dev}:{status.st_ino}:{status.st_ctime_ns}"
-    facts = f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{identity}"
+    facts = _facts(path)
     known = _remembered()
     if facts in known:
         return known[facts]
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if status.st_size > 2**20:
+    found = _content_hash(path)
+    if path.stat().st_size > _QUICK_BYTES:
         _remember(facts, found)
     return found
+
+
+def hash_again(found: Found) -> None:
+    """Read the files of weights once more, and remember their hashes in place of earlier ones."""
+    for path in {path for paths in found.paths.values() for path in paths}:
+        _remember(_facts(path), _content_hash(path))
+
+
+def _facts(path: Path) -> str:
+    """Return what identifies a file's content without reading it."""
+    status = path.stat()
+    identity = f"{status.st_dev}:{status.st_ino}:{status.st_ctime_ns}"
+    return f"{path.resolve()}|{status.st_size}|{status.st_mtime_ns}|{identity}"
+
+
+def _content_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _snapshot(hub_id: str) -> Path:
@@ -211,8 +230,8 @@ def _snapshot(hub_id: str) -> Path:
 
 def _remembered() -> dict[str, str]:
     try:
-        known: dict[str, str] = json.loads(_hash_file().read_text())
-    except (OSError, ValueError):
+        known: dict[str, str] = read_checked(_hash_file(), MapOf(str))
+    except EmoError:  # it is a cache: the hashes are computed again
         return {}
     return known
 
