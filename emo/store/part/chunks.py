@@ -15,9 +15,29 @@ import numpy as np
 from emo.errors import StoreError
 from emo.store.part.zarr_layout import stored_dtype
 from emo.store.part.zip import MAX_MEMBER_BYTES, Archive, DamagedPart
-from emo.untrusted.kinds import AnyJson, problem
+from emo.untrusted.kinds import AnyJson, Fields, ListOf, Shape, problem
 
 _EXPECTED = "expected bytes (little-endian), or sharding_indexed of bytes with its index at the end"
+
+_CODECS = ListOf(Fields({"name": str}, optional={"configuration": dict}))
+_ARRAY = Fields(
+    {
+        "zarr_format": int,
+        "node_type": str,
+        "shape": ListOf(int),
+        "data_type": str,
+        "chunk_grid": Fields(
+            {"name": str, "configuration": Fields({"chunk_shape": ListOf(int)})},
+        ),
+        "chunk_key_encoding": Fields(
+            {"name": str}, optional={"configuration": Fields({}, optional={"separator": str})}
+        ),
+        "codecs": _CODECS,
+    }
+)
+"""The document of an array."""
+_SHARDING = Fields({"chunk_shape": ListOf(int), "codecs": _CODECS, "index_codecs": _CODECS})
+"""The configuration of the codec ``sharding_indexed``."""
 
 
 class _Refused(ValueError):
@@ -37,14 +57,13 @@ def read_chunked(archive: Archive, name: str, document: Mapping[str, Any]) -> np
     """
     try:
         return _read(archive, name, document)
-    except (_Refused, KeyError, TypeError, IndexError) as error:
-        what = str(error) if isinstance(error, _Refused) else f"its zarr.json lacks {error}"
-        raise DamagedPart(archive.path, f"{name}: {what}") from error
+    except _Refused as error:
+        raise DamagedPart(archive.path, f"{name}: {error}") from error
 
 
 def _read(archive: Archive, name: str, document: Mapping[str, Any]) -> np.ndarray:
-    if deep := problem(document, AnyJson()):
-        raise _Refused(deep)
+    _check(document, AnyJson())
+    _check(document, _ARRAY)
     if (document["zarr_format"], document["node_type"]) != (3, "array"):
         raise _Refused("expected an array of Zarr format 3")
     if document.get("storage_transformers"):
@@ -76,20 +95,26 @@ def _read(archive: Archive, name: str, document: Mapping[str, Any]) -> np.ndarra
     return whole
 
 
-def _sizes(value: Any, *, least: int) -> tuple[int, ...]:
+def _check(value: Any, kind: Shape) -> None:
+    """Refuse a document, or an entry of it, that is not as described."""
+    if found := problem(value, kind):
+        raise _Refused(f"its zarr.json: {found}")
+
+
+def _sizes(value: list[int], *, least: int) -> tuple[int, ...]:
     """Return a shape from a document as a tuple; each number must be at least ``least``."""
-    if not isinstance(value, list) or not all(
-        type(size) is int and size >= least for size in value
-    ):
-        raise _Refused(f"expected a shape of whole numbers, got {str(value)[:80]}")
+    if any(size < least for size in value):
+        raise _Refused(f"expected a shape of numbers from {least}, got {str(value)[:80]}")
     return tuple(value)
 
 
-def _decoded(data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], codecs: Any) -> np.ndarray:
+def _decoded(
+    data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], codecs: list[dict[str, Any]]
+) -> np.ndarray:
     """Return the cells of one chunk, of ``shape``."""
-    if not isinstance(codecs, list) or len(codecs) != 1 or not isinstance(codecs[0], dict):
+    if len(codecs) != 1:
         raise _Refused(f"codecs {str(codecs)[:200]}: {_EXPECTED}")
-    name, configuration = codecs[0].get("name"), codecs[0].get("configuration", {})
+    name, configuration = codecs[0]["name"], codecs[0].get("configuration", {})
     if name == "bytes" and (
         configuration == {"endian": "little"} or (configuration == {} and dtype.itemsize == 1)
     ):
@@ -105,11 +130,14 @@ def _shard(
     data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any], configuration: Mapping[str, Any]
 ) -> np.ndarray:
     """Return the cells of a chunk that is a shard of inner chunks."""
+    _check(configuration, _SHARDING)
     inner = _sizes(configuration["chunk_shape"], least=1)
     if len(inner) != len(shape) or any(n % m for n, m in zip(shape, inner, strict=True)):
         raise _Refused(f"inner chunks {inner} do not divide {shape}")
-    names = [each.get("name") for each in configuration["index_codecs"]]
-    if names != ["bytes", "crc32c"] or configuration["codecs"][0].get("name") != "bytes":
+    names, inside = (
+        [each["name"] for each in configuration[key]] for key in ("index_codecs", "codecs")
+    )
+    if names != ["bytes", "crc32c"] or inside != ["bytes"]:
         raise _Refused(f"codecs in a shard {str(configuration['codecs'])[:200]}: {_EXPECTED}")
     counts = [n // m for n, m in zip(shape, inner, strict=True)]
     start = len(data) - 16 * math.prod(counts) - 4

@@ -1,0 +1,1 @@
+"""Fuzzing of the readers of files: their claims, a mutator, and a runner for atheris."""
