@@ -2,6 +2,6 @@
 
 It also forms batches and sets precision and device. It knows no modality and no job.
 
-May import: errors, extract.backbone, extract.media, plugins, store.recipe.
+May import: errors, extract.backbone, extract.media, plugins, store.recipe, untrusted.
 Read first: model.py.
 """
