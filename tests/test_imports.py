@@ -38,7 +38,7 @@ ARROWS = {
     "check": ("errors extract.decode extract.media manifest table untrusted", "numpy"),
     "cli": ("check commands demo errors machine manifest plugins table", ""),
     "commands": ("*", ""),
-    "datasets": ("check errors manifest plugins table", ""),
+    "datasets": ("check errors manifest plugins table untrusted", ""),
     "demo": ("*", "av numpy"),
     "errors": ("", ""),
     "extract": ("", ""),
@@ -57,7 +57,7 @@ ARROWS = {
     "extract.faces": ("extract.media extract.models", "numpy torch"),
     "extract.job": (
         "errors extract.backbone extract.decode manifest plugins store.backend "
-        "store.recipe store.store table",
+        "store.recipe store.store table untrusted",
         "numpy",
     ),
     "extract.media": ("", "numpy"),
@@ -82,7 +82,7 @@ ARROWS = {
         "plugins store.backend store.maintain store.store",
         "",
     ),
-    "extract.transforms": ("", "numpy torch"),
+    "extract.transforms": ("errors untrusted", "numpy torch"),
     "extract.worker": (
         "errors extract.backbone extract.backbones extract.decode extract.faces "
         "extract.job extract.media extract.models manifest store.part store.recipe_folder "
@@ -97,7 +97,7 @@ ARROWS = {
     ),
     "heads.fitting": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
-        "heads.runs heads.training manifest plugins ragged store.backend store.recipe",
+        "heads.runs heads.training manifest plugins ragged store.backend store.recipe untrusted",
         "numpy torch",
     ),
     "heads.head": ("heads.labels ragged", "numpy torch"),
@@ -113,17 +113,17 @@ ARROWS = {
     "heads.runs": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
         "heads.training manifest plugins ragged store.backend store.recipe store.store "
-        "table",
+        "table untrusted",
         "numpy torch",
     ),
     "heads.solvers": ("heads.labels", "torch"),
     "heads.training": (
         "errors heads.data heads.head heads.labels heads.layers heads.metrics "
-        "heads.options ragged store.backend",
+        "heads.options ragged store.backend untrusted",
         "numpy torch",
     ),
     "machine": ("", ""),
-    "manifest": ("errors plugins", ""),
+    "manifest": ("errors plugins untrusted", ""),
     "plugins": ("errors", ""),
     "predict": (
         "errors extract.job extract.run heads.data heads.runs manifest store.backend "
@@ -131,7 +131,7 @@ ARROWS = {
         "numpy pandas",
     ),
     "ragged": ("", "numpy"),
-    "score": ("errors heads.metrics heads.runs manifest plugins table", "numpy"),
+    "score": ("errors heads.metrics heads.runs manifest plugins table untrusted", "numpy"),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.backend": ("errors store.recipe", ""),
     "store.exchange": (
