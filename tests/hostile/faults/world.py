@@ -114,9 +114,11 @@ def hdf5_file(path: Path) -> object:
         return None
     with h5py.File(path) as file:
         file.visititems(
-            lambda name, each: found.update({name: each[()].tobytes()})
-            if isinstance(each, h5py.Dataset) and each.dtype != object
-            else None
+            lambda name, each: (
+                found.update({name: each[()].tobytes()})
+                if isinstance(each, h5py.Dataset) and each.dtype != object
+                else None
+            )
         )
     return found
 
@@ -199,7 +201,9 @@ def _tables(world: Path) -> None:
     (world / "m.csv").write_text("\n".join(["id,text,label,speaker", *rows, ""]))
     other = [row.replace("c", "d", 1) for row in rows[:3]]
     (world / "o.csv").write_text("\n".join(["id,text,label,speaker", *other, ""]))
-    heard = [f"{name},media/{name}.wav,{'joy' if name in 'ac' else 'fear'},train" for name in "abcd"]
+    heard = [
+        f"{name},media/{name}.wav,{'joy' if name in 'ac' else 'fear'},train" for name in "abcd"
+    ]
     (world / "w.csv").write_text("\n".join(["id,audio,label,split", *heard, ""]))
     (world / "two.csv").write_text("\n".join(["id,audio,label,split", *heard[:2], ""]))
     guessed = [f"c{k},{labels[k - k % 2]}" for k in range(30)]
