@@ -38,7 +38,7 @@ ARROWS = {
     "check": ("errors extract.decode extract.media manifest table untrusted", "numpy"),
     "cli": ("check commands demo errors machine manifest plugins table", ""),
     "commands": ("*", ""),
-    "datasets": ("check errors manifest plugins table untrusted", ""),
+    "datasets": ("check errors machine manifest plugins table untrusted", ""),
     "demo": ("*", "av numpy"),
     "errors": ("", ""),
     "extract": ("", ""),
@@ -122,16 +122,16 @@ ARROWS = {
         "heads.options ragged store.backend untrusted",
         "numpy torch",
     ),
-    "machine": ("", ""),
-    "manifest": ("errors plugins untrusted", ""),
+    "machine": ("errors", ""),
+    "manifest": ("errors machine plugins untrusted", ""),
     "plugins": ("errors", ""),
     "predict": (
-        "errors extract.job extract.run heads.data heads.runs manifest store.backend "
+        "errors extract.job extract.run heads.data heads.runs machine manifest store.backend "
         "store.store table",
         "numpy pandas",
     ),
     "ragged": ("", "numpy"),
-    "score": ("errors heads.metrics heads.runs manifest plugins table untrusted", "numpy"),
+    "score": ("errors heads.metrics heads.runs machine manifest plugins table untrusted", "numpy"),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.backend": ("errors store.recipe", ""),
     "store.exchange": (

@@ -73,9 +73,10 @@ def _acquire(path: Path, out: Path) -> TextIO | None:
             file.close()
             return None
         if _is_current(path, file):
-            file.truncate(0)
-            file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
-            file.flush()
+            owner = json.dumps({"process": os.getpid(), "host": socket.gethostname()})
+            with contextlib.suppress(OSError):  # only a message to other fits lacks it then
+                file.truncate(0)
+                os.write(file.fileno(), owner.encode())  # not by `file`, whose close tries again
             return file
         file.close()  # the fit that held it ended and removed it in the meantime
 
