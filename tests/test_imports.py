@@ -123,7 +123,7 @@ ARROWS = {
         "numpy torch",
     ),
     "machine": ("", ""),
-    "manifest": ("errors plugins", ""),
+    "manifest": ("errors plugins untrusted", ""),
     "plugins": ("errors", ""),
     "predict": (
         "errors extract.job extract.run heads.data heads.runs manifest store.backend "
