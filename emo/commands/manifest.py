@@ -10,7 +10,7 @@ from typer import Argument, Option
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.errors import plural
-from emo.table import fit_lines
+from emo.table import fit_lines, format_table
 
 if TYPE_CHECKING:
     from emo.manifest import Manifest
@@ -34,26 +34,46 @@ Test = Annotated[
 
 
 @manifest_app.command(
-    cls=SectionedCommand, epilog=examples("emo manifest folder clips/ --out m.csv")
+    cls=SectionedCommand,
+    epilog=examples(
+        "emo manifest folder clips/ --out m.csv",
+        "emo manifest folder clips/ --pattern '{split}/{label}/{speaker}_{take}'",
+        "emo manifest folder clips/ --transcripts t.xlsx --column text=Transcript",
+    ),
 )
 def folder(
     media: Annotated[
         Path, Argument(metavar="FOLDER", help="Folder of the media, read with its sub-folders.")
     ],
     out: Out = Path("manifest.csv"),
+    pattern: Annotated[
+        str | None,
+        Option(metavar="TEXT", help="Columns in the names, such as {split}/{label}/{speaker}_{_}."),
+    ] = None,
     split_by: SplitBy = None,
     val: Val = [],
     test: Test = [],
 ) -> None:
     """Make one clip of each media file in a folder.
 
+    Split, label and speaker are taken from the names of folders and files.
     A .wav beside a video of the same name is its audio.
     """
     from emo.manifest.folder import left_out, posters
-    from emo.manifest.make import from_folder
+    from emo.manifest.make import save_folder
+    from emo.manifest.naming.facts import first_files
+    from emo.manifest.naming.named_folder import named_folder
 
-    manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
+    named = named_folder(media, pattern)
+    manifest = save_folder(named, media, out=out, cut=_cut(split_by, val, test))
+    if named.facts:
+        print(f"{format_table(named.facts)}\n")
+    for note in named.notes:
+        print(fit_lines(note))
     print(fit_lines(f"{plural(len(manifest.clips), 'clip')} -> {out}"))
+    if named.unfit:
+        files = f"{len(named.unfit):,}: {first_files(named.unfit)}"
+        print(fit_lines(f"left out, the pattern does not fit: {files}"))
     if count := len(posters(media)):
         print(
             fit_lines(
