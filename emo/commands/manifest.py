@@ -1,6 +1,7 @@
 """`emo manifest …`: make a manifest from a folder, from several tables, or with other splits."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,8 +38,8 @@ Test = Annotated[
     cls=SectionedCommand,
     epilog=examples(
         "emo manifest folder clips/ --out m.csv",
-        "emo manifest folder clips/ --pattern '{split}/{label}/{speaker}_{take}'",
-        "emo manifest folder clips/ --transcripts t.xlsx --column text=Transcript",
+        "emo manifest folder clips/ --pattern '{split}/{label}_{take}'",
+        "emo manifest folder clips/ --transcripts t.xlsx",
     ),
 )
 def folder(
@@ -50,6 +51,17 @@ def folder(
         str | None,
         Option(metavar="TEXT", help="Columns in the names, such as {split}/{label}/{speaker}_{_}."),
     ] = None,
+    transcripts: Annotated[
+        list[Path],
+        Option(metavar="FILE", help="A table with a row for each file, joined by name; repeat."),
+    ] = [],
+    on: Annotated[
+        str | None,
+        Option(
+            metavar="COLUMN", help="The table's column of file names; default: found by its cells."
+        ),
+    ] = None,
+    column: Columns = [],
     split_by: SplitBy = None,
     val: Val = [],
     test: Test = [],
@@ -63,8 +75,15 @@ def folder(
     from emo.manifest.make import save_folder
     from emo.manifest.naming.facts import first_files
     from emo.manifest.naming.named_folder import named_folder
+    from emo.manifest.naming.transcripts import join_transcripts
 
+    if (on or column) and not transcripts:
+        raise typer.BadParameter("--on and --column need --transcripts FILE")
     named = named_folder(media, pattern)
+    for table in transcripts:
+        renamed = pairs(column, "--column")
+        rows, notes = join_transcripts(named.rows, table, media, on=on, columns=renamed)
+        named = replace(named, rows=rows, notes=[*named.notes, *notes])
     manifest = save_folder(named, media, out=out, cut=_cut(split_by, val, test))
     if named.facts:
         print(f"{format_table(named.facts)}\n")
