@@ -38,7 +38,7 @@ ARROWS = {
     "check": ("errors extract.decode extract.media manifest table untrusted", "numpy"),
     "cli": ("check commands demo errors machine manifest plugins table", ""),
     "commands": ("*", ""),
-    "datasets": ("check errors machine manifest plugins table untrusted", ""),
+    "datasets": ("check errors machine manifest plugins table", ""),
     "demo": ("*", "av numpy"),
     "errors": ("", ""),
     "extract": ("", ""),

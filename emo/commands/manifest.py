@@ -86,7 +86,8 @@ def folder(
         named = replace(named, rows=rows, notes=[*named.notes, *notes])
     manifest = save_folder(named, media, out=out, cut=_cut(split_by, val, test))
     if named.facts:
-        print(f"{format_table(named.facts)}\n")
+        print(format_table(named.facts))
+        print()
     for note in named.notes:
         print(fit_lines(note))
     print(fit_lines(f"{plural(len(manifest.clips), 'clip')} -> {out}"))
