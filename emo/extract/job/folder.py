@@ -216,7 +216,7 @@ def _no_job(path: Path, first: JobError | None) -> NoReturn:
     try:
         os.listdir(path)
     except OSError as error:
-        why = error.strerror
+        why = error.strerror or why
     raise JobError(
         f"{path} is no job folder ({why}); `emo extract` writes job folders to "
         f"STORE/{JOBS}/, and for a store in a bucket to {JOBS_HERE}/ in the current folder or "

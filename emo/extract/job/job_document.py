@@ -58,10 +58,10 @@ OFFSETS: Shape = Where(
 """What offsets.json must be."""
 PART: Shape = Fields(
     {
-        "todo": MapOf(Fields({"attempt": _COUNT, "clips": ListOf(TEXT)})),
+        "todo": MapOf(Fields({"attempt": _COUNT, "clips": ListOf(str)})),
         "rows": ListOf(
             Fields(
-                {"id": TEXT},
+                {"id": str},
                 {
                     "video": _TEXT_OR_NONE, "audio": _TEXT_OR_NONE, "audio_channel": TEXT,
                     "audio_track": _TEXT_OR_NONE, "text": OneOf((str, None)),
