@@ -9,6 +9,10 @@ from pathlib import Path, PurePosixPath
 from emo.errors import DatasetError
 from emo.manifest.folder import AUDIO, VIDEO, walk_folders
 from emo.manifest.rows import read_rows
+from emo.untrusted.files import read_regular
+
+MOST_TEXT_BYTES = 2**28
+"""Largest text file of a download that is read, 256 MiB."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,25 @@ class Tree:
                 if f"/{folder}".endswith(f"/{name}"):
                     return folder
         return default
+
+    def text(self, file: str, errors: str = "strict") -> str:
+        """Read a text file of the download, UTF-8.
+
+        Args:
+            file: path of the file, relative to ``root``.
+            errors: what to do with bytes that are not UTF-8, as for ``bytes.decode``.
+
+        Raises:
+            DatasetError: the file cannot be read as text.
+        """
+        path = self.root / file
+        try:
+            data = read_regular(path, most_bytes=MOST_TEXT_BYTES, follow_links=True)
+            return data.decode("utf-8-sig", errors=errors)
+        except OSError as error:
+            raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise DatasetError(f"{path}: expected the published text file: {error}") from error
 
     def records(self, file: str, columns: Iterable[str]) -> list[dict[str, str]]:
         """Read a table as a list of rows, each column name -> cell.

@@ -1,6 +1,8 @@
 """Read CREMA-D's votes: raters' emotions by voice alone, by face alone, and by both."""
 
 import csv
+import io
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from emo.datasets.dataset import Row
 from emo.datasets.tree import Tree
 from emo.errors import DatasetError
 from emo.manifest.tasks import SEPARATOR
+from emo.untrusted.documents import shortened
 
 SUMMARY, TABULATED = "summaryTable.csv", "tabulatedVotes.csv"
 LETTERS = {
@@ -87,17 +90,19 @@ def _shares(tree: Tree, file: str) -> dict[str, dict[str, dict[str, float]]]:
     """
     kinds = dict(enumerate(KINDS, 1))
     shares: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
-    with (tree.root / file).open(encoding="utf-8-sig", newline="") as lines:
-        for line in csv.DictReader(lines):
-            try:
-                kind = kinds[int(line[""]) // 100_000]
-                counts = {name: float(line[letter]) for letter, name in LETTERS.items()}
-                stem, total = line["fileName"], sum(counts.values())
-            except (KeyError, ValueError, TypeError) as error:
-                raise DatasetError(
-                    f"{tree.root / file}: expected the columns '' (100001 …), A to S and "
-                    f"fileName; {error!r}. Is it the published table?"
-                ) from error
+    lines = csv.DictReader(io.StringIO(tree.text(file), newline=""))
+    try:
+        for line in lines:
+            kind = kinds[int(line[""]) // 100_000]
+            counts = {name: float(line[letter]) for letter, name in LETTERS.items()}
+            stem, total = line["fileName"], sum(counts.values())
+            if not math.isfinite(total) or min(counts.values()) < 0:
+                raise ValueError("expected counts of votes")
             if total:
                 shares[stem][kind] = {name: count / total for name, count in counts.items()}
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+        raise DatasetError(
+            f"{tree.root / file}: expected the columns '' (100001 …), A to S and "
+            f"fileName; {shortened(repr(error))}. Is it the published table?"
+        ) from error
     return shares

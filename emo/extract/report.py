@@ -36,11 +36,17 @@ def report_lines(
         lines.append(f"did {report.job.clips:,} of {every}; store: {report.store}")
         lines += notice_lines(report.store, report.plan.parts, report.job.clips)
     lines += _failure_lines(report.failures, report.store)
+    lines += [f"note: {note}" for note in (report.folder.notes if report.folder else ())]
     return lines + _end_lines(report.job)
 
 
 def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     """Return the lines that `emo job resume` and `emo job run` print."""
+    notes = [f"note: {note}" for note in report.folder.notes]
+    return notes + _resumed_lines(report, is_dry_run=is_dry_run)
+
+
+def _resumed_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     job, parts, store = report.job, len(report.parts), short(report.folder.job.store)
     if is_dry_run:
         every = plural(len(report.folder.parts), "part")

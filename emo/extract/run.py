@@ -145,7 +145,7 @@ def extract(
         )  # fmt: skip
         sign(folder.path)
         if before is not None:
-            with suppress(JobError):  # a job folder of another version of emo is ignored
+            with suppress(JobError):  # a damaged job folder, or of another version, is ignored
                 carry_deaths(open_job(before), folder, folders)
         with clip_bar(plan.clips, progress) as bar:
             report = executor.run(folder, folder.parts, bar, is_dry_run=is_dry_run)

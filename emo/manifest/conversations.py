@@ -13,6 +13,8 @@ from emo.manifest import cells
 from emo.manifest.clips import Manifest
 from emo.manifest.make import save
 from emo.manifest.rows import TextTable, parse_json
+from emo.untrusted.documents import MOST_DOCUMENT_BYTES, shortened
+from emo.untrusted.files import read_regular
 
 PAIRS = "emotion-cause_pairs"
 DIALOGUE_COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
@@ -63,7 +65,8 @@ def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:
         ManifestError: the file has neither format.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        data = read_regular(path, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True)
+        text = data.decode("utf-8")
         found = parse_json(text) if path.suffix == ".json" else _from_ecf(text)
         return [row for conversation in found for row in _conversation(conversation, split)]
     except OSError as error:
@@ -71,7 +74,7 @@ def conversation_rows(path: Path, split: str) -> list[dict[str, str]]:
     except (*_FOREIGN, KeyError, IndexError, StopIteration) as error:
         raise ManifestError(
             f"{path}: expected conversations as SemEval-2024 Task 3 (.json) or ECF (.txt) "
-            f"publishes them; {error!r}"
+            f"publishes them; {shortened(repr(error))}"
         ) from error
 
 

@@ -5,7 +5,9 @@ import hashlib
 import io
 import json
 import math
+import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +18,21 @@ from emo.errors import ManifestError
 from emo.manifest.numerals import read_numerals
 from emo.manifest.spreadsheet import read_sheet, sheet_of
 from emo.manifest.text import likely_encoding, wide_unicode
+from emo.untrusted.budget import Budget
+from emo.untrusted.documents import checked, shortened
+from emo.untrusted.files import UnfitFileError, open_regular, read_regular
+from emo.untrusted.kinds import AnyJson
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """Extensions of tables that can be read and written."""
+MOST_TABLE_BYTES = 2**30
+"""Largest table that is read, 1 GiB, also once a Parquet file is decoded."""
+MOST_ROW_BYTES = 2**24
+"""Longest line of a table, 16 MiB."""
+MOST_COLUMNS = 10_000
+"""Largest number of columns of a table."""
+MOST_CELLS = 10**8
+"""Largest number of cells of a table whose size in the file says nothing about them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,17 +59,17 @@ def read_rows(path: Path) -> TextTable:
     """
     if (spreadsheet := sheet_of(path)) and spreadsheet[0].is_file():
         return _with_numbers(_excel(*spreadsheet), has_decimal_commas=False)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ManifestError(
             f"{path} is a folder, not a table; `emo manifest folder {path} --out m.csv` makes one"
         )
-    if not path.exists():
+    if not os.path.lexists(path):
         raise ManifestError(
             f"{path}: no such file; name a CSV, TSV, JSONL, Parquet or .xlsx file, or make one "
             "with `emo manifest folder DIR --out m.csv`"
         )
     kind = extension(path)
-    data = path.read_bytes()
+    data = read_table_bytes(path, has_lines=kind != ".parquet")
     semicolons = False
     if kind == ".parquet":
         columns, origins = _parquet(data, path)
@@ -66,6 +80,62 @@ def read_rows(path: Path) -> TextTable:
         columns, origins, semicolons = _delimited(_decode(data, path), path, is_tsv=is_tsv)
     table = TextTable(columns, origins, hashlib.sha256(data).hexdigest())
     return _with_numbers(table, has_decimal_commas=semicolons)
+
+
+def read_table_bytes(path: Path, *, has_lines: bool = True) -> bytes:
+    """Read a table that may be anything: no pipe or device, and no line without an end.
+
+    Args:
+        path: the file.
+        has_lines: the file is text.
+
+    Raises:
+        ManifestError: it is no regular file, too large, or cannot be read.
+    """
+    try:
+        handle, _ = open_regular(path, follow_links=True)
+        with os.fdopen(handle, "rb") as file:
+            start = file.read(MOST_ROW_BYTES + 1) if has_lines else b""
+        if _has_long_line(start):
+            raise UnfitFileError(_long_line())
+        data = read_regular(path, most_bytes=MOST_TABLE_BYTES, follow_links=True)
+        if has_lines and _has_long_line(data):
+            raise UnfitFileError(_long_line())
+        return data
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}; name a table") from error
+    except UnfitFileError as error:
+        raise ManifestError(f"{path}: {error}; expected a table of clips") from error
+
+
+def _long_line() -> str:
+    return f"a line of it has more than {MOST_ROW_BYTES:,} bytes"
+
+
+def _has_long_line(data: bytes) -> bool:
+    """Return whether there is a line of more than ``MOST_ROW_BYTES``."""
+    start = 0
+    while len(data) - start > MOST_ROW_BYTES:
+        stop = start + MOST_ROW_BYTES + 1
+        end = max(data.rfind(b"\n", start, stop), data.rfind(b"\r", start, stop))
+        if end < 0:
+            return True
+        start = end + 1
+    return False
+
+
+def check_size(columns: int, rows: int, path: Path) -> None:
+    """Raise ManifestError if a table has too many columns or cells."""
+    if columns > MOST_COLUMNS:
+        raise ManifestError(
+            f"{path}: expected at most {MOST_COLUMNS:,} columns, found {columns:,}; a manifest has "
+            "a row for each clip and a column for each label"
+        )
+    if columns * rows > MOST_CELLS:
+        raise ManifestError(
+            f"{path}: expected at most {MOST_CELLS:,} cells, found {rows:,} rows of {columns:,} "
+            "columns; split the file"
+        )
 
 
 def _with_numbers(table: TextTable, *, has_decimal_commas: bool) -> TextTable:
@@ -121,10 +191,14 @@ def parse_json(text: str) -> Any:
     """Parse a JSON document whose texts can all be written to a file.
 
     Raises:
-        ValueError: the text is not JSON, or holds half of a character (a lone surrogate such as
-            ``\\ud83d``, left when an emoji was cut).
+        ValueError: the text is not JSON, is nested too deeply, or holds half of a character (a
+            lone surrogate such as ``\\ud83d``, left when an emoji was cut).
     """
-    document = json.loads(text)
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("its lists or objects are nested too deeply") from None
+    checked(document, AnyJson())
     if "\\ud" in text.lower():
         try:
             json.dumps(document, ensure_ascii=False).encode()
@@ -200,7 +274,8 @@ def _delimited(
 
 def _check_header(header: Sequence[str], path: Path) -> None:
     """Raise ManifestError when two columns have one name."""
-    twice = sorted({name for name in header if name and header.count(name) > 1})
+    check_size(len(header), 0, path)
+    twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
     if twice:
         raise ManifestError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
 
@@ -214,12 +289,15 @@ def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]
         try:
             document = parse_json(line)
         except ValueError as error:
-            raise ManifestError(f"{path}: line {number} is not JSON: {error}") from error
+            raise ManifestError(
+                f"{path}: line {number} is not JSON: {shortened(str(error))}"
+            ) from error
         if not isinstance(document, dict):
             raise ManifestError(f"{path}: line {number}: expected {{…}}, got {line[:40]!r}")
         documents.append(document)
         origins.append(f"line {number}")
     names = dict.fromkeys(name for document in documents for name in document)
+    check_size(len(names), len(documents), path)
     columns = {
         name: [
             _text(document.get(name), path, origin, name)
@@ -235,16 +313,23 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
     import pyarrow
     import pyarrow.parquet
 
+    budget = Budget(MOST_TABLE_BYTES, str(path), "a file of fewer rows", ManifestError)
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise ManifestError(f"{path}: not a Parquet file: {reason}") from error
-    _check_header(table.column_names, path)
-    origins = [f"row {number}" for number in range(1, len(table) + 1)]
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+        names = file.schema_arrow.names
+        _check_header(names, path)
+        check_size(len(names), file.metadata.num_rows, path)
+        rows: dict[str, list[object]] = {name: [] for name in names}
+        for batch in file.iter_batches(batch_size=1024):  # a text may stand in many rows
+            budget.take(batch.nbytes, "its table")
+            for name, values in batch.to_pydict().items():
+                rows[name] += values
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise ManifestError(f"{path}: not a Parquet file: {shortened(str(error))}") from error
+    origins = [f"row {number}" for number in range(1, file.metadata.num_rows + 1)]
     columns = {
         name: [_text(v, path, p, name) for v, p in zip(values, origins, strict=True)]
-        for name, values in table.to_pydict().items()
+        for name, values in rows.items()
     }
     return columns, origins
 

@@ -24,7 +24,7 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
     """
     data = render_rows(extension(path), columns)
     if path.exists():
-        if path.is_file() and path.read_bytes() == data:
+        if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
             return
         raise ManifestError(
             f"{path} exists and differs from what would be written (it may have been edited); "

@@ -9,8 +9,11 @@ from typing import Any
 
 from emo.errors import ManifestError, ScoreError, listed
 from emo.manifest import cells as manifest_cells
-from emo.manifest.rows import TextTable, read_rows
+from emo.manifest.rows import TextTable, check_size, read_rows
 from emo.manifest.tasks import parts
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.files import UnfitFileError, read_regular
+from emo.untrusted.kinds import AnyJson
 
 IDS = (
     "id", "clip", "clip_id", "name", "key", "file", "filename", "file_name", "utt_id",
@@ -23,6 +26,8 @@ GOLDS = (
 """Names by which the column of gold labels is found, tried in this order."""
 GOLD_ONLY = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answer")
 """The names in ``GOLDS`` that say nothing about which target the labels are of."""
+MOST_ANSWERS_BYTES = 2**29
+"""Largest JSON file of predictions that is read, 512 MiB."""
 ALL = "all"
 """Value of ``--split`` for all clips."""
 
@@ -66,10 +71,13 @@ def read_json(path: Path) -> Any:
         ScoreError: the file does not exist, or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = read_regular(path, most_bytes=MOST_ANSWERS_BYTES, follow_links=True)
+        return parse_checked(data, AnyJson(), most_bytes=MOST_ANSWERS_BYTES)
     except OSError as error:
         raise ScoreError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except UnfitFileError as error:
+        raise ScoreError(f"{path}: {error}") from error
+    except DocumentError as error:
         raise ScoreError(f"{path}: not JSON: {error}") from error
 
 
@@ -211,6 +219,7 @@ def _json_rows(document: Any, path: Path) -> TextTable:
             f'{path}: expected {{"id": answer, …}} or [{{"id": …, "prediction": …}}, …]'
         )
     names = dict.fromkeys(name for row in document for name in row)
+    check_size(len(names), len(document), path)
     columns = {name: [_text(row.get(name)) for row in document] for name in names}
     return TextTable(columns, [f"entry {number}" for number in range(1, len(document) + 1)])
 

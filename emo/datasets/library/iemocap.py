@@ -108,7 +108,7 @@ def _turns(
         options: options of the data set.
     """
     dialogue = PurePosixPath(file).stem
-    text = (tree.root / file).read_text(encoding="utf-8", errors="replace")
+    text = tree.text(file, errors="replace")
     found = sorted(TURN.finditer(text), key=lambda turn: (float(turn["start"]), turn["id"]))
     for number, turn in enumerate(found):
         name, session = turn["id"], dialogue[4]
@@ -142,7 +142,7 @@ def _texts(tree: Tree, file: str) -> dict[str, str]:
     """Read a transcription as turn id -> text; empty: there is no such file."""
     if file not in tree.all:
         return {}
-    text = (tree.root / file).read_text(encoding="utf-8", errors="replace")
+    text = tree.text(file, errors="replace")
     return {line["id"]: line["text"].strip() for line in SAID.finditer(text)}
 
 

@@ -6,9 +6,11 @@ given, by name, in the object "resources" of its job.json.
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from emo.errors import OptionError
+from emo.untrusted.documents import shortened
 
 _T = TypeVar("_T")
 
@@ -67,10 +69,34 @@ def build_options(executor: str, kind: type[_T], given: Mapping[str, Any]) -> _T
         if name not in known:
             has = f"it has {', '.join(map(flag, sorted(known)))}" if known else "it has none"
             raise OptionError(f"{flag(name)}: the executor {executor} has no such option; {has}")
+    hints = get_type_hints(kind)
+    for name, value in given.items():
+        if not _is_of(value, hints[name]):
+            raise OptionError(
+                f"{flag(name)}: expected {_words(hints[name])}, got {shortened(repr(value), 60)}"
+            )
     try:
         return kind(**given)
     except (TypeError, ValueError) as error:
         raise OptionError(f"options of the executor {executor}: {error}") from error
+
+
+def _is_of(value: object, hint: Any) -> bool:
+    """Return whether a value has the type of an option; True where the type is not a usual one."""
+    if get_origin(hint) in (UnionType, Union):
+        return any(_is_of(value, each) for each in get_args(hint))
+    if get_origin(hint) in (tuple, list):
+        return isinstance(value, tuple | list) and all(
+            _is_of(each, get_args(hint)[0]) for each in value
+        )
+    if hint is float:
+        return type(value) in (int, float)
+    return hint not in (int, str, bool, NoneType) or type(value) is hint
+
+
+def _words(hint: Any) -> str:
+    """Return what values of a type are called in messages."""
+    return str(getattr(hint, "__name__", hint))
 
 
 def options_from_json(document: Mapping[str, Any]) -> dict[str, Any]:

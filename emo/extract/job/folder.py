@@ -15,26 +15,46 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import emo
 from emo.errors import EmoError, OptionError
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.job.executor_options import options_from_json
+from emo.extract.job.job_document import JOB, MOST_LINE_BYTES, OFFSETS
 from emo.extract.job.journal import LOGS, Journal
 from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
-from emo.extract.job.paths import JOBS, JOBS_HERE, jobs_home, latest_job, next_folder
+from emo.extract.job.paths import (
+    JOBS,
+    JOBS_HERE,
+    job_folders,
+    jobs_home,
+    latest_job,
+    next_folder,
+    short,
+)
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, Request
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location, location
 from emo.store.backend.process_identity import host, this_process
 from emo.store.recipe import Recipe
+from emo.untrusted.documents import (
+    MOST_DOCUMENT_BYTES,
+    DocumentError,
+    checked,
+    parse_checked,
+    read_checked,
+    shortened,
+)
+from emo.untrusted.files import read_regular
+from emo.untrusted.kinds import Fields, Shape
 
 __all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
 
 FORMAT = 1
 """Version of the job folder's format."""
+_AGAIN = "plan the job again with `emo extract`, which keeps what is committed"
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,8 @@ class JobFolder:
     executor_options: Mapping[str, Any]
     """Options of the executor that were given, by name; options that are not in it have defaults.
     """
+    notes: tuple[str, ...] = ()
+    """What the user must know about the folder, such as a newer one that is damaged."""
 
     @property
     def parts(self) -> range:
@@ -77,13 +99,24 @@ class JobFolder:
             )
         with self._file(PARTS_FILE).open("rb") as file:
             file.seek(self.offsets[number])
-            return self._part(file.readline(), number)
+            return self._part(file.readline(MOST_LINE_BYTES + 1), number)
 
     def all_parts(self) -> Iterator[PartPlan]:
-        """Yield every part in order; only one at a time is in memory."""
+        """Yield every part in order; only one at a time is in memory.
+
+        Raises:
+            JobError: a line is damaged, or there are fewer or more lines than parts.
+        """
+        number = 0
         with self._file(PARTS_FILE).open("rb") as file:
-            for number, line in enumerate(file):
+            while line := file.readline(MOST_LINE_BYTES + 1):
                 yield self._part(line, number)
+                number += 1
+        if number != len(self.offsets):
+            raise JobError(
+                f"{self.path / PARTS_FILE}: expected {len(self.offsets):,} lines, found "
+                f"{number:,}; {_AGAIN}"
+            )
 
     def journal(self, number: int) -> Journal:
         """Return the journal of a part, whose file exists only while it has entries."""
@@ -92,7 +125,7 @@ class JobFolder:
     def journals(self) -> dict[int, Journal]:
         """Return the journals that exist: part number -> journal."""
         found = sorted((self.path / "journal").glob("*.jsonl"))
-        return {int(path.stem): Journal(path) for path in found if path.stem.isdigit()}
+        return {int(path.stem): Journal(path) for path in found if path.stem.isdecimal()}
 
     def _part(self, line: bytes, number: int) -> PartPlan:
         return part_of(line, self.path, self.job.root, number)
@@ -100,7 +133,8 @@ class JobFolder:
     def _file(self, name: str) -> Path:
         path = self.path / name
         if not path.is_file():
-            raise JobError(f"{path} is missing; the job folder {self.path} is incomplete")
+            what = "is no regular file" if os.path.lexists(path) else "is missing"
+            raise JobError(f"{path} {what}; the job folder {self.path} is incomplete")
         return path
 
 
@@ -145,7 +179,7 @@ def write_job(
         raise OptionError(
             f"{str(job.store)!r}: its name is not UTF-8; choose another --out"
         ) from error
-    return open_job(path)
+    return _with_notes(open_job(path), _elsewhere(home))
 
 
 def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
@@ -159,15 +193,55 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
         JobError: there is no job folder, it is damaged, or another version of emo wrote it.
     """
     job = location(job)
-    if isinstance(job, Path) and (job / "job.json").is_file():
-        path = Path(os.path.abspath(job))
-    else:
-        path = latest_job(job, jobs) or (job if isinstance(job, Path) else jobs_home(job, jobs))
+    if isinstance(job, Path) and os.path.lexists(job / "job.json"):
+        return _open(Path(os.path.abspath(job)))
+    first: JobError | None = None
+    for path in job_folders(job, jobs):
+        try:
+            found = _open(path)
+        except JobError as error:
+            first = first or error
+            continue
+        if first is None:
+            return _with_notes(found, _elsewhere(path.parent))
+        return _with_notes(found, (f"{first}. An older job is taken: {short(path)}",))
+    return _no_job(job if isinstance(job, Path) else jobs_home(job, jobs), first)
+
+
+def _no_job(path: Path, first: JobError | None) -> NoReturn:
+    """Raise the error for a folder without a job that can be opened."""
+    if first is not None:
+        raise first
+    why = "No such file or directory"
     try:
-        document = json.loads((path / "job.json").read_bytes())
-        offsets = json.loads((path / "offsets.json").read_bytes())
-        if document["format"] != FORMAT:
-            raise JobError(f"it has format {document['format']}, this emo reads format {FORMAT}")
+        os.listdir(path)
+    except OSError as error:
+        why = error.strerror or why
+    raise JobError(
+        f"{path} is no job folder ({why}); `emo extract` writes job folders to "
+        f"STORE/{JOBS}/, and for a store in a bucket to {JOBS_HERE}/ in the current folder or "
+        "to --jobs"
+    )
+
+
+def _open(path: Path) -> JobFolder:
+    """Open a job folder.
+
+    Raises:
+        JobError: it is damaged, or another version of emo wrote it.
+    """
+    document = _read(path, "job.json", Fields({"format": int}))
+    if document["format"] != FORMAT:
+        version = shortened(str(document["format"]), 40)
+        raise JobError(f"{path}: it has format {version}, this emo reads format {FORMAT}")
+    try:
+        checked(document, JOB)
+    except DocumentError as error:
+        raise _damaged(path, "job.json", error) from error
+    offsets = _read(path, "offsets.json", OFFSETS)
+    if len(offsets) != document.get("parts", len(offsets)):
+        raise _damaged(path, "offsets.json", f"expected {document['parts']:,} numbers")
+    try:
         return JobFolder(
             path,
             _job_of(document),
@@ -176,26 +250,45 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
             document["workers"],
             options_from_json(document["resources"]),
         )
-    except OSError as error:
-        if (path / "job.json").exists():
-            file = Path(error.filename or path).name
-            raise JobError(
-                f"{path}: damaged job folder: {file} cannot be read ({error.strerror}); plan the "
-                "job again with `emo extract`, which keeps what is committed"
-            ) from error
-        raise JobError(
-            f"{path} is no job folder ({error.strerror}); `emo extract` writes job folders to "
-            f"STORE/{JOBS}/, and for a store in a bucket to {JOBS_HERE}/ in the current folder or "
-            "to --jobs"
-        ) from error
-    except KeyError as error:
-        raise JobError(f"{path}: damaged job folder: job.json lacks {error}") from error
     except (ValueError, TypeError) as error:
-        raise JobError(
-            f"{path}: damaged job folder: job.json or offsets.json is not what emo writes: {error}"
-        ) from error
+        raise _damaged(path, "job.json", shortened(str(error))) from error
     except EmoError as error:
         raise JobError(f"{path}: {error}") from error
+
+
+def _read(path: Path, name: str, kind: Shape) -> Any:
+    """Read a JSON file of a job folder.
+
+    Raises:
+        JobError: it cannot be read, or is not what emo writes.
+    """
+    try:
+        data = read_regular(path / name, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True)
+        return parse_checked(data, kind)
+    except OSError as error:
+        raise JobError(
+            f"{path}: damaged job folder: {name} cannot be read ({error.strerror}); {_AGAIN}"
+        ) from error
+    except ValueError as error:
+        raise _damaged(path, name, error) from error
+
+
+def _damaged(path: Path, name: str, why: object) -> JobError:
+    """Return the error for a file of a job folder that is not what emo writes."""
+    text = str(why)
+    said = text.removeprefix("it") if text.startswith("it ") else f": {text}"
+    return JobError(f"{path}: damaged job folder: {name}{said}; {_AGAIN}")
+
+
+def _with_notes(folder: JobFolder, notes: tuple[str, ...]) -> JobFolder:
+    return replace(folder, notes=notes) if notes else folder
+
+
+def _elsewhere(home: Path) -> tuple[str, ...]:
+    """Return a note if the job folders are not in the store's usual folder."""
+    if home.name in (JOBS, JOBS_HERE) or not home.name.startswith(f"{JOBS}-"):
+        return ()
+    return (f"{home.with_name(JOBS)} cannot be read by you: this user's job folders are in {home}",)
 
 
 def _document(job: Job, parts: int) -> dict[str, Any]:
@@ -259,7 +352,7 @@ def update_job(
     path = folder.path / "job.json"
     unfinished = path.with_name(f".job-{host()}-{this_process()}")
     try:
-        document = json.loads(path.read_bytes())
+        document = read_checked(path, JOB, error=JobError, advice=_AGAIN)
         document |= {"executor": executor, "workers": workers, "resources": options}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         unfinished.write_text(text, encoding="utf-8")

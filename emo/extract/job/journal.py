@@ -18,12 +18,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from emo.errors import plural
+from emo.errors import StoreError, plural
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.process_identity import host, is_process_alive, this_process
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.files import UnfitFileError, read_regular
+from emo.untrusted.kinds import Fields, ListOf, OneOf
 
 LOGS = "logs"
 """Folder of the workers' logs in the job folder."""
+MOST_JOURNAL_BYTES = 2**28
+"""Largest journal that is read, 256 MiB."""
+_ENTRY = Fields(
+    {"by": str}, {"begin": ListOf(str), "how": OneOf((str, None)), "died": bool, "end": bool}
+)
 MOST_PIECES = 4
 """Most groups into which the clips of a dead worker are divided."""
 FRESH_SECONDS = 120
@@ -159,16 +167,25 @@ class Journal:
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            lines = self.path.read_bytes().split(b"\n")  # str.splitlines splits elsewhere, too
+            data = read_regular(self.path, most_bytes=MOST_JOURNAL_BYTES, follow_links=True)
         except FileNotFoundError:
             return []
-        return [entry for line in lines if (entry := _parsed(line))]
+        except (OSError, UnfitFileError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(
+                f"{self.path}: the journal cannot be read: {why}; remove it, or plan the job again "
+                "with `emo extract`, which keeps what is committed"
+            ) from error
+        # str.splitlines splits elsewhere, too
+        return [entry for line in data.split(b"\n") if (entry := _parsed(line))]
 
     def _append(self, entry: dict[str, Any]) -> None:
         # begins with a newline, so that it is a line of its own even after an incomplete one
         data = ("\n" + json.dumps(entry, ensure_ascii=False) + "\n").encode()
         try:
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            # a pipe is an error here, not a wait for its reader
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+            handle = os.open(self.path, flags, 0o666)
             try:
                 if os.write(handle, data) < len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -222,12 +239,12 @@ def _word(_pid: int) -> str:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """Parse a line of a journal; None: the line is incomplete after a crash."""
+    """Parse a line of a journal; None: it is incomplete after a crash, or damaged."""
     try:
-        entry = json.loads(line)
-    except ValueError:
+        entry: dict[str, Any] = parse_checked(line, _ENTRY)
+    except DocumentError:
         return None
-    return entry if isinstance(entry, dict) and "by" in entry else None
+    return entry
 
 
 def _give_up_reason(clip_id: str, deaths: Sequence[Death]) -> str | None:

@@ -7,17 +7,43 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from emo.extract.job.journal import FRESH_SECONDS, log_name, me
-from emo.extract.job.timings import WorkTotals
+from emo.extract.job.timings import StageTotals, WorkTotals
 from emo.store.backend.commit import cannot_write
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.files import UnfitFileError, open_regular
+from emo.untrusted.kinds import Fields, MapOf, Where
 
 BEAT_SECONDS = FRESH_SECONDS / 4
 """How often a living worker updates the time of its log file."""
+
+MOST_LOG_BYTES = 2**32
+"""Largest log of a worker that is read, 4 GiB."""
+MOST_LINE = 2**24
+"""Longest line of a log that is read, in bytes."""
+_SECONDS = Where(float, lambda seconds: 0 <= seconds < 1e12, "seconds")
+_STAGE_KEYS = {each.name for each in fields(StageTotals)}
+_WORK = Fields(
+    {
+        "wall_seconds": _SECONDS,
+        "on_gpu_seconds": _SECONDS,
+        "stages": MapOf(
+            Where(MapOf(_SECONDS), lambda stage: stage.keys() <= _STAGE_KEYS, "times of a stage")
+        ),
+    }
+)
+_LINE = Fields(
+    {},
+    {
+        "event": str, "time": str, "clip": str, "seconds": MapOf(_SECONDS), "failed": MapOf(str),
+        "work": _WORK,
+    },
+)  # fmt: skip
 
 
 class TaskLog:
@@ -72,14 +98,18 @@ class TaskLog:
 
 
 def read_logs(folder: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of all workers, file by file, without incomplete lines."""
+    """Yield the lines of all workers, file by file, without incomplete and damaged lines."""
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open("rb") as file:
-            for line in file:
-                try:
-                    yield json.loads(line)
-                except ValueError:  # incomplete, perhaps cut inside a character
-                    continue
+        try:
+            handle, size = open_regular(path, follow_links=True)
+        except (OSError, UnfitFileError):
+            continue
+        with suppress(OSError), os.fdopen(handle, "rb") as file:
+            if size > MOST_LOG_BYTES:
+                continue
+            while line := file.readline(MOST_LINE):
+                with suppress(DocumentError):  # incomplete, perhaps cut inside a character
+                    yield parse_checked(line, _LINE)
 
 
 RECENT_SECONDS = 300
@@ -112,12 +142,23 @@ def log_facts(folder: Path) -> LogFacts:
             facts.work.add(WorkTotals.from_json(line["work"]))
         if line.get("event") != "clip":
             continue
+        moment = _moment(line)
+        if moment is None or not {"seconds", "clip"} <= line.keys():
+            continue
         facts.clips += 1
         facts.stage_seconds.update(line["seconds"])
-        times.append(datetime.fromisoformat(line["time"]).timestamp())
+        times.append(moment)
         _count_reasons(facts, line)
     facts.clips_per_second = _clips_per_second(times)
     return facts
+
+
+def _moment(line: Mapping[str, Any]) -> float | None:
+    """Return the time of a line in seconds; None: it has none."""
+    try:
+        return datetime.fromisoformat(line["time"]).timestamp()
+    except (KeyError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _count_reasons(facts: LogFacts, line: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Find what the store lacks of a job, and copy the deaths that an earlier job recorded."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from emo.errors import StoreError
@@ -70,11 +71,10 @@ def carry_deaths(
         return
     tried = [frozenset(folder.attempts) if folder else frozenset() for folder in folders.values()]
     done = frozenset.intersection(*tried)
-    deaths = [
-        replace(death, clips=death.clips - done)
-        for journal in before.journals().values()
-        for death in journal.deaths()
-    ]
+    deaths = []
+    for journal in before.journals().values():
+        with suppress(StoreError):  # an earlier job's journal that cannot be read is left out
+            deaths += [replace(each, clips=each.clips - done) for each in journal.deaths()]
     deaths = [death for death in deaths if death.clips]
     if not deaths:
         return

@@ -17,9 +17,13 @@ from emo import plugins
 from emo.errors import PluginError
 from emo.extract.job.folder import JobFolder
 from emo.store.backend.commit import cannot_write
+from emo.untrusted.documents import MOST_DOCUMENT_BYTES
+from emo.untrusted.files import read_regular
 
 SIGNATURE = "job.sig"
 """File beside ``job.json`` that holds its signature."""
+_MOST_BYTES = 1000
+"""Most bytes of a signature or a key."""
 
 
 def sign(folder: Path) -> None:
@@ -32,7 +36,9 @@ def sign(folder: Path) -> None:
     if key is None:
         return
     try:
-        (folder / SIGNATURE).write_text(_signature(folder, key) + "\n")
+        new = folder / f".{SIGNATURE}.{os.getpid()}"
+        new.write_text(_signature(folder, key) + "\n")
+        new.replace(folder / SIGNATURE)  # not into what may lie there, such as a pipe
     except OSError as error:
         raise cannot_write(folder, error) from error
 
@@ -41,7 +47,7 @@ def is_own(folder: Path) -> bool:
     """Return whether this user wrote the ``job.json`` of a job folder as it is now."""
     key = _key(is_made=False)
     try:
-        told = (folder / SIGNATURE).read_text().strip()
+        told = _read(folder / SIGNATURE, _MOST_BYTES).decode("ascii").strip()
         return key is not None and hmac.compare_digest(told, _signature(folder, key))
     except (OSError, ValueError, TypeError):  # no signature, or one that is no ASCII
         return False
@@ -108,7 +114,13 @@ def _lines(folder: JobFolder, given: Mapping[str, Any], code_options: Container[
 
 
 def _signature(folder: Path, key: bytes) -> str:
-    return hmac.new(key, (folder / "job.json").read_bytes(), hashlib.sha256).hexdigest()
+    return hmac.new(
+        key, _read(folder / "job.json", MOST_DOCUMENT_BYTES), hashlib.sha256
+    ).hexdigest()
+
+
+def _read(path: Path, most_bytes: int) -> bytes:
+    return read_regular(path, most_bytes=most_bytes, follow_links=True)
 
 
 def _key(*, is_made: bool) -> bytes | None:
@@ -128,7 +140,7 @@ def _key(*, is_made: bool) -> bytes | None:
                 pass
             finally:
                 new.unlink()
-        key = path.read_bytes()
-    except (OSError, RuntimeError):  # no home, or it cannot be written
+        key = _read(path, _MOST_BYTES)
+    except (OSError, RuntimeError, ValueError):  # no home, or it cannot be written
         return None
     return key if len(key) == 32 else None

@@ -7,10 +7,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from emo.extract.job.job_document import MOST_LINE_BYTES, PART
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import JobError
 from emo.manifest import Clip, Manifest
 from emo.manifest.cells import ARRAYS
+from emo.untrusted.documents import DocumentError, parse_checked
 
 PARTS_FILE = "parts.jsonl"
 _NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}
@@ -42,14 +44,14 @@ def part_of(line: bytes, folder: Path, root: Path, number: int) -> PartPlan:
         ManifestError: a path in it leaves the root.
     """
     try:
-        document = json.loads(line)
+        document = parse_checked(line, PART, most_bytes=MOST_LINE_BYTES)
         clips = tuple(Clip(**row) for row in document["rows"])
-        todo = {
-            name: Todo(frozenset(wanted["clips"]), wanted["attempt"])
-            for name, wanted in document["todo"].items()
-        }
-    except (ValueError, KeyError, TypeError) as error:
-        raise JobError(f"{folder}/{PARTS_FILE}: part {number} is damaged: {error!r}") from error
+    except (DocumentError, TypeError) as error:
+        raise JobError(f"{folder}/{PARTS_FILE}: part {number} is damaged: {error}") from error
+    todo = {
+        name: Todo(frozenset(wanted["clips"]), wanted["attempt"])
+        for name, wanted in document["todo"].items()
+    }
     media = Manifest(folder, root, (), "")
     for relative in (path for clip in clips for path in (clip.video, clip.audio) if path):
         media.media_path(relative)  # refuses a path that leaves the root

@@ -19,6 +19,8 @@ JOBS_HERE = "emo-jobs"
 def jobs_home(store: Location, jobs: Path | None = None) -> Path:
     """Return the folder that contains a store's job folders; the folder may not exist.
 
+    It is another one, of this user alone, where another user's cannot be read.
+
     Args:
         store: the store.
         jobs: folder for the job folders of stores in buckets; None: ``emo-jobs`` in the current
@@ -32,15 +34,37 @@ def jobs_home(store: Location, jobs: Path | None = None) -> Path:
             raise OptionError(
                 f"--jobs: the job folders of a local store are in {store / JOBS}; leave --jobs out"
             )
-        return Path(os.path.abspath(store)) / JOBS
+        home = Path(os.path.abspath(store)) / JOBS
+        return home if _is_usable(home) else home.with_name(f"{JOBS}-{_user()}")
     name = str(store).partition("://")[2].replace("/", "+")
     return Path(os.path.abspath(jobs or JOBS_HERE)) / name
 
 
 def latest_job(store: Location, jobs: Path | None = None) -> Path | None:
     """Return the newest complete job folder of a store, see :func:`jobs_home`; None: none."""
-    found = [file.parent for file in jobs_home(store, jobs).glob("[0-9]*/job.json")]
-    return max((p for p in found if p.name.isdigit()), key=lambda p: int(p.name), default=None)
+    return next(iter(job_folders(store, jobs)), None)
+
+
+def job_folders(store: Location, jobs: Path | None = None) -> list[Path]:
+    """Return the complete job folders of a store, the newest first, see :func:`jobs_home`."""
+    found = filter(_is_numbered, jobs_home(store, jobs).glob("[0-9]*"))
+    complete = (path for path in found if os.path.lexists(path / "job.json"))
+    return sorted(complete, key=lambda path: int(path.name), reverse=True)
+
+
+def _is_numbered(path: Path) -> bool:
+    """Return whether a folder's name is a number, and not one that nobody counted up to."""
+    return path.name.isdecimal() and len(path.name) < 10
+
+
+def _is_usable(home: Path) -> bool:
+    """Return whether this user may look into a folder, or it does not exist."""
+    return not home.is_dir() or os.access(home, os.R_OK | os.X_OK)
+
+
+def _user() -> str:
+    """Return the number of this user; Windows has none."""
+    return str(os.getuid()) if hasattr(os, "getuid") else "own"
 
 
 def short(path: Location) -> Location:
@@ -76,7 +100,7 @@ def typed(path: Location) -> str:
 
 def next_folder(home: Path) -> Path:
     """Create the job folder with the next free number; several processes may do so at once."""
-    number = max((int(p.name) for p in home.iterdir() if p.name.isdigit()), default=0)
+    number = max((int(p.name) for p in home.iterdir() if _is_numbered(p)), default=0)
     while True:
         number += 1
         try:

@@ -12,6 +12,7 @@ from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 from emo.store.recipe import IMPORTED, Recipe
+from emo.untrusted.documents import shortened
 
 
 class JobError(EmoError):
@@ -43,8 +44,15 @@ class Request:
             Backbone,  # type: ignore[type-abstract]
             document=f"the recipe {self.name!r}",
         )
-        options = kind.Options(**self.options)
-        if differences := self.recipe.differences(kind.recipe(options)):
+        try:
+            options = kind.Options(**self.options)
+            now = kind.recipe(options)
+        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+            raise OptionError(
+                f"recipe {self.name!r}: {self.plugin} does not take the job's options: "
+                f"{shortened(repr(error))}. Plan the job again with `emo extract`."
+            ) from error
+        if differences := self.recipe.differences(now):
             raise OptionError(
                 f"recipe {self.name!r}: this machine's {self.plugin} would make other numbers than "
                 f"planned: {'; '.join(differences)}. Use the same weights and version everywhere."

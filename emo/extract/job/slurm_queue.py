@@ -1,5 +1,6 @@
 """Call Slurm's commands (sbatch, squeue, scontrol) and remember which arrays a job submitted."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -9,11 +10,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emo.errors import EmoError
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.files import UnfitFileError, read_regular
+from emo.untrusted.kinds import Fields, Where
 
 SUBMISSIONS = "submissions.jsonl"
 """File in the job folder with a line for every array that was submitted."""
 DEFAULT_ARRAY_SIZE = 1001  # Slurm's own MaxArraySize
 _PATIENCE_SECONDS = 30
+_MOST_BYTES = 2**24
+"""Largest list of submitted arrays that is read, 16 MiB."""
+_KEYS = ("id", "offset", "parts_per_task")
+_ARRAY = Fields(
+    {"id": str, "offset": Where(int, lambda n: 0 <= n < 2**31, "a number of a task")},
+    {"parts_per_task": Where(int, lambda n: 1 <= n <= 10**6, "1 to 1,000,000 parts")},
+)
 
 
 class SchedulerError(EmoError):
@@ -100,10 +111,28 @@ def remember(folder: Path, submission: ArrayJob) -> None:
 
 
 def submissions(folder: Path) -> list[ArrayJob]:
-    """Return the arrays that a job submitted, the oldest first."""
+    """Return the arrays that a job submitted, the oldest first, without damaged lines.
+
+    Raises:
+        SchedulerError: the list cannot be read.
+    """
     path = folder / SUBMISSIONS
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [ArrayJob(**json.loads(line)) for line in lines]
+    try:
+        data = read_regular(path, most_bytes=_MOST_BYTES, follow_links=True)
+    except FileNotFoundError:
+        return []
+    except (OSError, UnfitFileError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise SchedulerError(
+            f"{path}: the list of submitted arrays cannot be read: {why}; see squeue --me, and "
+            "plan the job again with `emo extract`, which keeps what is committed"
+        ) from error
+    found = []
+    for line in data.split(b"\n"):
+        with contextlib.suppress(DocumentError):  # cut off when the disk was full
+            entry = parse_checked(line, _ARRAY)
+            found.append(ArrayJob(**{name: entry[name] for name in _KEYS if name in entry}))
+    return found
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ class Status:
             lines += ["", *stages]
         if self.logs.reasons:
             lines += ["", self._failures()]
+        lines += [f"note: {note}" for note in self.folder.notes]
         if self.is_over and not self.is_done:
             lines += ["", f"go on with: emo job resume {typed(self.folder.path)}"]
         return "\n".join(lines)

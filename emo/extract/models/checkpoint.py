@@ -4,7 +4,7 @@ Pickles are read with ``weights_only=True``, so that they cannot run code.
 """
 
 import contextlib
-import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from emo.errors import WeightsError
 from emo.extract.models.formats import ADVICE, foreign_format
 from emo.extract.models.nested import table_of
+from emo.untrusted.documents import MOST_DOCUMENT_BYTES, checked, parse_checked
+from emo.untrusted.files import open_regular, read_regular
+from emo.untrusted.kinds import AnyJson
 
 _WRAPPERS = frozenset({"module", "model", "_orig_mod", "net", "network", "backbone"})
 """Parts of prefixes that training loops put before a network's names."""
@@ -28,6 +31,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         WeightsError: the file is damaged, or is a pickle that would run code.
     """
     with _readable(path):
+        os.close(open_regular(path, follow_links=True)[0])
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
@@ -45,6 +49,7 @@ def read_tensor(path: Path, name: str) -> Tensor | None:
         WeightsError: the file is damaged, or is a pickle that would run code.
     """
     with _readable(path):
+        os.close(open_regular(path, follow_links=True)[0])
         if path.suffix == ".safetensors":
             from safetensors import safe_open
 
@@ -176,10 +181,14 @@ def read_config(path: Path) -> dict[str, Any]:
     """Read a JSON configuration file.
 
     Raises:
-        WeightsError: the file is not JSON.
+        WeightsError: the file cannot be read, or is not a JSON object.
     """
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data = read_regular(path, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True)
+        document: dict[str, Any] = parse_checked(data, dict)
+        checked(document, AnyJson())
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise WeightsError(f"{path} is not JSON: {error}") from error
+        raise WeightsError(f"{path} is not a JSON object of settings: {error}") from error
     return document

@@ -8,6 +8,7 @@ without internet finds what a login node downloaded.
 import hashlib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from emo.errors import EmoError, WeightsError
 from emo.extract.models.formats import ADVICE, foreign_files
 from emo.untrusted.documents import read_checked
+from emo.untrusted.files import UnfitFileError, read_regular
 from emo.untrusted.kinds import MapOf
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
@@ -217,15 +219,21 @@ def _content_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_REVISION = re.compile(r"[\w-][\w.-]*")
+"""Name of a snapshot's folder; not a path that leads elsewhere."""
+
+
 def _snapshot(hub_id: str) -> Path:
     """Return the newest snapshot of a hub id in Hugging Face's cache, or where it would be."""
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface")).expanduser()
     cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
     folder = cache / f"models--{hub_id.replace('/', '--')}"
     try:
-        return folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
-    except OSError:
+        data = read_regular(folder / "refs" / "main", most_bytes=1000, follow_links=True)
+    except (OSError, UnfitFileError):
         return folder
+    name = data.decode("utf-8", errors="replace").strip()
+    return folder / "snapshots" / name if _REVISION.fullmatch(name) else folder
 
 
 def _remembered() -> dict[str, str]:

@@ -3,14 +3,24 @@
 Source: openai/CLIP simple_tokenizer.py; the pipeline of transformers' CLIPTokenizer.
 """
 
-import json
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 from tokenizers.processors import RobertaProcessing
 
+from emo.errors import WeightsError
+from emo.untrusted.documents import MOST_DOCUMENT_BYTES, read_checked, shortened
+from emo.untrusted.files import read_regular
+from emo.untrusted.kinds import MapOf, Where
+
 START, END = "<|startoftext|>", "<|endoftext|>"
+VOCABULARY = Where(
+    MapOf(Where(int, lambda number: 0 <= number < 2**31, "the number of a word")),
+    lambda numbers: {START, END} <= numbers.keys(),
+    f"an object with {START} and {END}",
+)
+"""What vocab.json must be."""
 _WORDS = (
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 )
@@ -26,11 +36,20 @@ class ClipTokenizer:
             vocabulary: vocab.json of the weights.
             merges: merges.txt of the weights.
             length: number of ids of each text, start and end included.
+
+        Raises:
+            WeightsError: a file cannot be read, or is no such file.
         """
-        numbers: dict[str, int] = json.loads(vocabulary.read_text(encoding="utf-8"))
-        lines = merges.read_text(encoding="utf-8").split("\n")
-        pairs = [tuple(line.split()) for line in lines if line and not line.startswith("#version")]
-        self._tokenizer = _pipeline(numbers, pairs)
+        numbers: dict[str, int] = read_checked(vocabulary, VOCABULARY, error=WeightsError)
+        try:
+            data = read_regular(merges, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True)
+            lines = data.decode("utf-8").split("\n")
+            words = [line.split() for line in lines if line and not line.startswith("#version")]
+            self._tokenizer = _pipeline(numbers, [(first, second) for first, second in words])
+        except Exception as error:  # the library raises Exception itself
+            raise WeightsError(
+                f"{merges} is no list of merges for {vocabulary}: {shortened(str(error))}"
+            ) from error
         self._tokenizer.enable_truncation(length)
         self._tokenizer.enable_padding(length=length, pad_id=numbers[END], pad_token=END)
 

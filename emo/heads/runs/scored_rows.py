@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-MOST_TABLE_BYTES = 2**32
+MOST_PREDICTION_BYTES = 2**32
 """Largest table of predictions that is read, 4 GiB."""
 
 
@@ -37,7 +37,7 @@ def read_predictions(path: Path, target: Target) -> "pd.DataFrame":
     import pandas as pd  # a second to import
 
     try:
-        data = read_regular(path, most_bytes=MOST_TABLE_BYTES, follow_links=True)
+        data = read_regular(path, most_bytes=MOST_PREDICTION_BYTES, follow_links=True)
         table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
     except FileNotFoundError as error:
         raise FitError(f"{path}: no such file; fit the run again") from error

@@ -25,8 +25,8 @@ from emo.errors import FitError
 from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question
 from emo.heads.training.outcome import Outcome, Round
 from emo.store.backend.commit import sync_folder
-from emo.untrusted.documents import parse_checked, read_checked, shortened
-from emo.untrusted.files import open_regular
+from emo.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
+from emo.untrusted.files import open_regular, read_regular
 from emo.untrusted.kinds import AnyJson, Fields, ListOf, Shape, Where
 
 _NUMBER = Where(
@@ -189,9 +189,13 @@ def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) ->
 
 def _read_question(path: Path) -> dict[str, Any]:
     """Read the question file of an interrupted fit."""
-    found: dict[str, Any] = read_checked(
-        path, dict, error=FitError, advice="start the fit again without --resume"
-    )
+    try:
+        data = read_regular(path, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True)
+        found: dict[str, Any] = parse_checked(data, dict)
+    except (OSError, ValueError) as error:
+        raise FitError(
+            f"{path}: damaged: {error}. Start the fit again without --resume."
+        ) from error
     return found
 
 

@@ -1,6 +1,5 @@
 """Contents: the clips and streams that are moved between a store and a file of another format."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.recipe_folder import RecipeFolder
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.kinds import AnyJson
 
 BLOCK_BYTES = 2**26
 """About how many bytes of tokens are in memory at a time."""
@@ -249,6 +250,8 @@ def recipe_of_contents(contents: Contents, *, backbone: str, options: dict[str, 
     return Recipe(backbone, streams, options, facts=facts)
 
 
+MOST_DOCUMENT = 2**30
+"""Most characters of such a document that are parsed."""
 DOCUMENT = "emo"
 """Name of the JSON document that the writers of this package put beside the arrays."""
 
@@ -264,9 +267,9 @@ def parse_document(text: str, path: Path) -> Mapping[str, Any]:
         StoreError: the text is not such a document.
     """
     try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise StoreError(f"{path}: its member {DOCUMENT!r} is not valid JSON: {error}") from error
+        document = parse_checked(text, AnyJson(), most_bytes=MOST_DOCUMENT)
+    except DocumentError as error:
+        raise StoreError(f"{path}: its member {DOCUMENT!r} cannot be read: {error}") from error
     if not isinstance(document, dict) or not all(map(_is_as_written, document.items())):
         raise StoreError(f"{path}: its member {DOCUMENT!r} is not what emo writes under this name")
     return document

@@ -18,6 +18,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.ragged import Ragged, offsets_of
 from emo.store.exchange.contents import (
+    MOST_DOCUMENT,
     Contents,
     StreamTokens,
     contents_fields,
@@ -25,7 +26,10 @@ from emo.store.exchange.contents import (
     spec_of,
 )
 from emo.store.exchange.format import Format
-from emo.untrusted.files import first_odd_entry
+from emo.untrusted.budget import Budget
+from emo.untrusted.documents import shortened
+from emo.untrusted.files import first_odd_entry, read_regular
+from emo.untrusted.npy import array_bytes
 
 UTT, FRA = "-UTT", "-FRA"
 """Endings of folders: one token for each utterance, or one for each frame."""
@@ -77,12 +81,12 @@ class Mertools(Format):
             raise StoreError(f"{path}: no folder in it is called NAME{UTT} or NAME{FRA}")
         document: Mapping[str, Any] = {}
         if (path / _DOCUMENT).is_file():
-            text = (path / _DOCUMENT).read_text(encoding="utf-8")
-            document = parse_document(text, path / _DOCUMENT)
+            document = _read_document(path / _DOCUMENT)
         names = _stream_names(folders, document)
         files = {stream: _files(folder, bool(document)) for stream, folder in names.items()}
         ids = _order({clip_id for each in files.values() for clip_id in each}, document)
-        streams = {name: _rows(name, files[name], ids, document) for name in names}
+        budget = self.budget(path)
+        streams = {name: _rows(name, files[name], ids, document, budget) for name in names}
         lines = tuple(_order_notes(files))
         yield Contents(ids, streams, lines=lines, **contents_fields(document))
 
@@ -192,12 +196,16 @@ def _order(ids: set[str], document: Mapping[str, Any]) -> list[str]:
 
 
 def _rows(
-    stream: str, files: Mapping[str, Path], ids: list[str], document: Mapping[str, Any]
+    stream: str,
+    files: Mapping[str, Path],
+    ids: list[str],
+    document: Mapping[str, Any],
+    budget: Budget,
 ) -> StreamTokens:
     """Return the tokens of one stream, read from a file for each clip."""
     if not files:
         raise StoreError(f"stream {stream!r}: its folder holds no .npy file")
-    shapes = {clip_id: _shape(file) for clip_id, file in files.items()}
+    shapes = {clip_id: _shape(file, budget) for clip_id, file in files.items()}
     _, dim, dtype = next(iter(shapes.values()))
     for clip_id, (_, found, kind) in shapes.items():
         if (found, kind) != (dim, dtype):
@@ -212,10 +220,35 @@ def _rows(
     return StreamTokens(spec_of(document, stream, dim, dtype), lengths, read)
 
 
-def _shape(file: Path) -> tuple[int, int, str]:
+def _shape(file: Path, budget: Budget) -> tuple[int, int, str]:
     """Return T, D and dtype of a clip; numbers are not read if the clip is a single file."""
+    for each in frames_of(file) if file.is_dir() else [file]:
+        _take(each, budget)
     tokens = _tokens(file, is_mapped=True)
     return len(tokens), int(tokens.shape[1]), np.dtype(tokens.dtype).newbyteorder("=").name
+
+
+def _take(file: Path, budget: Budget) -> None:
+    """Count the bytes of an .npy file's array, from its header, before it is read.
+
+    Raises:
+        StoreError: the budget is spent, it is no such file, or it holds fewer bytes than it says.
+    """
+    try:
+        with file.open("rb") as opened:
+            size = array_bytes(opened, str(file))
+    except (OSError, ValueError, EOFError) as error:
+        raise StoreError(f"{file}: not an .npy file of numbers: {shortened(str(error))}") from error
+    budget.take(size, str(file))
+
+
+def _read_document(file: Path) -> Mapping[str, Any]:
+    """Read the JSON document that :meth:`Mertools.write` put beside the folders."""
+    try:
+        data = read_regular(file, most_bytes=MOST_DOCUMENT, follow_links=False)
+        return parse_document(data.decode("utf-8"), file)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file} cannot be read: {shortened(str(error))}") from error
 
 
 def frames_of(folder: Path) -> list[Path]:

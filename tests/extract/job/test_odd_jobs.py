@@ -119,7 +119,7 @@ def test_the_paths_of_every_medium_are_checked_when_a_part_is_read(planned, tmp_
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("job.json", "{", "job.json or offsets.json is not what emo writes"),
+        ("job.json", "{", "job.json is not valid JSON"),
         ("job.json", "{}", "job.json lacks 'format'"),
         ("offsets.json", None, "offsets.json cannot be read (No such file"),
         ("job.json", None, "is no job folder"),

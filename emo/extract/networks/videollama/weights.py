@@ -84,8 +84,9 @@ def shard(source: str) -> WeightFile:
     named = []
     for path in indices:
         shards = read_config(path).get("weight_map")
-        if isinstance(shards, dict) and _WORDS in shards:
-            named.append(f"{path.parent.name}/{shards[_WORDS]}")
+        name = shards.get(_WORDS) if isinstance(shards, dict) else None
+        if isinstance(name, str) and "/" not in name and "\\" not in name:
+            named.append(f"{path.parent.name}/{name}")
     return WeightFile((*named, *_SHARDS))
 
 
