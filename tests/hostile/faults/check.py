@@ -51,6 +51,8 @@ def faults(kind: str, calls: int) -> Iterator[Fault]:
     if calls:
         middle = 1 + calls // 2
         yield Fault(kind, middle, (errno.EIO, errno.ENOSPC)[middle % 2], from_there_on=True)
+        if kind == "write":
+            yield Fault(kind, middle, errno.ENOSPC, from_there_on=True, fills_up=True)
 
 
 def problems(
