@@ -55,7 +55,7 @@ crash: setup
 	$(PYTEST) -m crash
 
 hostile: setup
-	$(PYTEST) -m hostile -rs
+	$(PYTEST) -m hostile -n 2
 
 slurm: setup
 	$(PYTEST) -m slurm -rs

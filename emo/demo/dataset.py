@@ -29,6 +29,7 @@ from emo.demo.speech import SAMPLE_RATE, Speech, speak
 from emo.demo.text import sentence
 from emo.demo.voices import MANNERS, VOICES
 from emo.errors import EmoError
+from emo.machine.whole_file import whole_file
 from emo.untrusted.documents import parse_checked
 from emo.untrusted.files import read_regular
 
@@ -164,8 +165,10 @@ def _write_manifest(
     path: Path, clips: Sequence[PlannedClip], labels: Sequence[int], seed: int
 ) -> Path:
     """Write the manifest of the clips, with the given labels; it appears whole."""
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole_file(path, EmoError) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.writer(file, lineterminator="\n")
         shown = ("shown_face", "shown_audio", "shown_text")
         table.writerow(("id", "video", "text", "label", "speaker", "split", *shown))
@@ -174,12 +177,10 @@ def _write_manifest(
             row = (clip.id, f"clips/{clip.id}.mp4", text, CLASSES[label], SPEAKERS[clip.speaker])
             classes = (CLASSES[shown] for shown in (clip.face, clip.audio, clip.text))
             table.writerow((*row, SPEAKER_SPLITS[clip.speaker], *classes))
-    unfinished.replace(path)
     return path
 
 
 def _write(path: Path, text: str) -> None:
     """Write a text file that appears whole."""
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path, EmoError) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -1,5 +1,6 @@
 """Write and read the logs of a job: one file per worker, a JSON line for every clip and part."""
 
+import errno
 import json
 import os
 import re
@@ -91,8 +92,10 @@ class TaskLog:
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": now, "event": event, **facts}
+        data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         try:
-            self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise cannot_write(self.path.parent, error) from error
 

@@ -130,11 +130,11 @@ def _key(*, is_made: bool) -> bytes | None:
         path = home / "emo" / "job.key"
         if is_made and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            new = path.with_name(f"{path.name}.{os.getpid()}")
+            new = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
             handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(handle, "wb") as file:
-                file.write(secrets.token_bytes(32))
             try:
+                with open(handle, "wb") as file:
+                    file.write(secrets.token_bytes(32))
                 os.link(new, path)  # two jobs that start at once share one key
             except FileExistsError:
                 pass

@@ -5,6 +5,7 @@ of JSON lines beside the runs. A line is either a scoring, or a list of ids of t
 scorings refer to by hash. A run names the earlier runs that were scored on any of its test clips.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -91,11 +92,17 @@ def record_scoring(
 
 
 def _append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    """Append lines in one call, so that runs which end together do not mix their lines."""
+    """Append lines in one call, so that runs which end together do not mix their lines.
+
+    Raises:
+        OSError: the disk is full, perhaps after a part of the lines; :func:`_lines` skips that.
+    """
     text = "".join(f"\n{json.dumps(line)}\n" for line in lines)  # the line before may be cut off
+    data = text.encode()
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     with os.fdopen(handle, "wb", buffering=0) as file:
-        file.write(text.encode())
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from emo.heads.runs.test_ledger import LEDGER
 from tests.hostile.faults.shim import Done, Fault, Shim
 from tests.hostile.faults.world import Case
 
+ERRORS = (errno.ENOSPC, errno.EIO)
 MOST_CALLS = 3
 """Most calls of one kind that are let fail, the first and last among them."""
 STDOUT = "standard output"
@@ -45,12 +46,14 @@ def undisturbed(shim: Shim, world: Path, scratch: Path, case: Case) -> Undisturb
 def faults(kind: str, calls: int) -> Iterator[Fault]:
     """Yield what is let fail of ``calls`` calls: a spread sample, once and from there on."""
     step = max(1, -(-(calls - 1) // (MOST_CALLS - 1)))
-    for at in sorted({*range(1, calls + 1, step), calls} - {0}):
-        for error in (errno.ENOSPC, errno.EIO):
+    for number, at in enumerate(sorted({*range(1, calls + 1, step), calls} - {0})):
+        for error in ERRORS if at == 1 else (ERRORS[number % 2],):
             yield Fault(kind, at, error)
     if calls:
         middle = 1 + calls // 2
-        yield Fault(kind, middle, (errno.EIO, errno.ENOSPC)[middle % 2], from_there_on=True)
+        yield Fault(kind, middle, ERRORS[middle % 2], from_there_on=True)
+        if kind == "write":
+            yield Fault(kind, middle, errno.ENOSPC, from_there_on=True, fills_up=True)
 
 
 def problems(

@@ -24,10 +24,13 @@
 
 enum kind { WRITE, FSYNC, LINK, RENAME, UNLINK, MKDIR, CREATE, KINDS };
 
+/* The one call fails; all calls from it on; so, and the first one writes half. */
+enum mode { ONCE, FROM_THERE_ON, FILLS_UP };
+
 struct page {
     int32_t kind;          /* the kind of calls that fail; -1: none, calls are only counted */
     int32_t error;         /* errno of a call that fails */
-    int32_t from_there_on; /* 0: the one call fails; 1: all calls from it on */
+    int32_t mode;          /* one of enum mode */
     int32_t length;        /* of the folder's path; 0: nothing counts */
     uint64_t at;           /* 1-based number of the call that fails */
     _Atomic uint64_t failed;
@@ -53,7 +56,7 @@ static int fails(enum kind kind, const char *path) {
     if (strncmp(path, page->folder, length) || (path[length] && path[length] != '/')) return 0;
     uint64_t number = atomic_fetch_add(&page->counts[kind], 1) + 1;
     if (page->kind != (int32_t)kind) return 0;
-    if (page->from_there_on ? number < page->at : number != page->at) return 0;
+    if (page->mode != ONCE ? number < page->at : number != page->at) return 0;
     if (!atomic_fetch_add(&page->failed, 1)) strncpy(page->victim, path, sizeof page->victim - 1);
     errno = page->error;
     return 1;
@@ -102,7 +105,15 @@ static int fails_at(enum kind kind, int folder, const char *name) {
         return fails_at(kind, folder, path) ? -1 : real arguments;                                 \
     }
 
-ON_FILE(WRITE, ssize_t, write, f, (int f, const void *b, size_t n), (f, b, n))
+/* A disk that fills up takes the first half of what is written when its last block is used. */
+ssize_t write(int file, const void *data, size_t size) {
+    static ssize_t (*real)(int, const void *, size_t);
+    if (!real) real = REAL(write);
+    uint64_t before = page ? atomic_load(&page->failed) : 0;
+    if (!fails_open(WRITE, file)) return real(file, data, size);
+    return page->mode == FILLS_UP && !before && size > 1 ? real(file, data, size / 2) : -1;
+}
+
 ON_FILE(WRITE, ssize_t, pwrite, f, (int f, const void *b, size_t n, off_t o), (f, b, n, o))
 ON_FILE(WRITE, ssize_t, pwrite64, f, (int f, const void *b, size_t n, off64_t o), (f, b, n, o))
 ON_FILE(WRITE, ssize_t, writev, f, (int f, const struct iovec *v, int n), (f, v, n))

@@ -36,10 +36,19 @@ class Fault:
     error: int
     """The errno."""
     from_there_on: bool = False
+    """Whether all calls after it fail, too."""
+    fills_up: bool = False
+    """Whether the first of them still writes half of its bytes, as on a disk that fills up."""
 
     def __str__(self) -> str:
         on = " and all after it" if self.from_there_on else ""
+        on += ", half written" if self.fills_up else ""
         return f"{self.kind} {self.at}{on}: {os.strerror(self.error)}"
+
+
+def _mode(fault: Fault) -> int:
+    """Return the shim's number of how calls fail."""
+    return 2 if fault.fills_up else int(fault.from_there_on)
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Page:
     def arm(self, folder: Path, fault: Fault | None) -> None:
         """Count from 0 the calls on files below ``folder``, and let one fail."""
         name = str(folder.resolve()).encode()
-        what = (KINDS.index(fault.kind), fault.error, fault.from_there_on) if fault else (-1, 0, 0)
+        what = (KINDS.index(fault.kind), fault.error, _mode(fault)) if fault else (-1, 0, 0)
         at = fault.at if fault else 0
         zeros = [0] * (1 + len(KINDS))
         self._map[:] = _LAYOUT.pack(*what, len(name), at, *zeros, name, b"")
