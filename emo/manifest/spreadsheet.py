@@ -20,11 +20,15 @@ from emo.untrusted.xml import check_no_doctype
 
 MOST_FILE_BYTES = 2**27
 """Largest .xlsx file that is read."""
-MOST_UNPACKED_BYTES = 2**29
-"""Largest size of its members together, unpacked."""
+MOST_UNPACKED_BYTES = 2**28
+"""Largest size of the cells and texts of all sheets, unpacked."""
+MOST_OTHER_BYTES = 2**25
+"""Largest size of all other members, such as styles, unpacked."""
 MOST_CELLS = 20_000_000
 """Most cells of a sheet, empty ones within its rows included."""
 _OTHERS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+_CELLS = ("xl/worksheets/", "xl/sharedStrings")
+_SHEET = re.compile(r"(.*\.xlsx)#(.*)", re.IGNORECASE | re.DOTALL)
 _ZEROS = re.compile(r"0+")
 
 
@@ -37,11 +41,12 @@ def sheet_of(path: Path) -> tuple[Path, str | None] | None:
     Raises:
         ManifestError: the path names a spreadsheet of another kind.
     """
-    file, mark, sheet = str(path).partition("#") if not path.exists() else (str(path), "", "")
+    named = None if path.exists() else _SHEET.fullmatch(str(path))
+    file, sheet = named.groups() if named else (str(path), None)
     kind = Path(file).suffix.lower()
     if kind in _OTHERS:
         raise ManifestError(f"{file}: {kind} files are not read; save the sheet as .xlsx or .csv")
-    return (Path(file), sheet if mark else None) if kind == ".xlsx" else None
+    return (Path(file), sheet) if kind == ".xlsx" else None
 
 
 def read_sheet(
@@ -87,15 +92,10 @@ def _check_members(data: bytes, path: Path) -> bool:
         )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > MOST_UNPACKED_BYTES:
-                raise ManifestError(
-                    f"{path}: unpacked it has {size:,} bytes; at most {MOST_UNPACKED_BYTES:,} are "
-                    "read. Save the sheet as .csv"
-                )
+            _check_sizes(archive, path)
             has_formulas = False
             for member in archive.infolist():
-                if member.filename.endswith((".xml", ".rels")):
+                if _is_xml(member.filename):
                     with archive.open(member) as file:
                         check_no_doctype(file)
                     if member.filename.startswith("xl/worksheets/"):
@@ -105,6 +105,27 @@ def _check_members(data: bytes, path: Path) -> bool:
             return has_formulas
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
         raise ManifestError(f"{path}: not an Excel file (.xlsx): {error}") from error
+
+
+def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raise ManifestError when the members are too large; no more than stated is unpacked."""
+    members = archive.infolist()
+    cells = [each for each in members if each.filename.startswith(_CELLS)]
+    xml = [each for each in members if _is_xml(each.filename)]
+    others = [each for each in xml if not each.filename.startswith(_CELLS)]
+    for found, most in ((cells, MOST_UNPACKED_BYTES), (others, MOST_OTHER_BYTES)):
+        size = sum(each.file_size for each in found)
+        if size > most:
+            raise ManifestError(
+                f"{path}: unpacked it has {size:,} bytes of "
+                f"{'cells' if found is cells else 'styles and the like'}; at most {most:,} are "
+                "read. Save the sheet as .csv"
+            )
+
+
+def _is_xml(name: str) -> bool:
+    """Return whether a member is XML, which openpyxl may read."""
+    return name.endswith((".xml", ".rels"))
 
 
 def _open(data: bytes, path: Path, *, is_computed: bool = True) -> Any:

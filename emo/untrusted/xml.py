@@ -4,11 +4,15 @@ from typing import IO
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+MOST_ELEMENTS = 2_000_000
+"""Most elements of a document."""
+MOST_NESTING = 100
+"""Deepest nesting of elements."""
 _PIECE_BYTES = 2**16
 
 
 class XmlError(ValueError):
-    """A text is not XML, or has a document type (DOCTYPE)."""
+    """A text is not XML, has a document type (DOCTYPE), or is larger than what is read."""
 
 
 class _RootFound(Exception):
@@ -38,20 +42,42 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     """Parse an XML document without a document type; return its root.
 
     Raises:
-        XmlError: the document is not XML, or has a document type.
+        XmlError: the document is not XML, has a document type, or too many or too deep elements.
     """
-    builder = ElementTree.TreeBuilder()
+    builder = _BoundedBuilder()
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = _refuse
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
+    parser.CharacterDataHandler = builder.tree.data
     parser.buffer_text = True
     try:
         parser.Parse(data, True)
     except expat.ExpatError as error:
         raise XmlError(f"not XML: {error}") from error
-    return builder.close()
+    return builder.tree.close()
+
+
+class _BoundedBuilder:
+    """Builds a tree of at most so many elements, nested at most so deep."""
+
+    def __init__(self) -> None:
+        self.tree = ElementTree.TreeBuilder()
+        self.elements = self.nesting = 0
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        self.elements += 1
+        self.nesting += 1
+        if self.elements > MOST_ELEMENTS or self.nesting > MOST_NESTING:
+            raise XmlError(
+                f"it has more than {MOST_ELEMENTS:,} elements, or more than {MOST_NESTING} in each "
+                "other"
+            )
+        self.tree.start(tag, attributes)
+
+    def end(self, tag: str) -> None:
+        self.nesting -= 1
+        self.tree.end(tag)
 
 
 def _refuse(*_: object) -> None:

@@ -265,6 +265,8 @@ def test_a_folder_tells_label_and_split_or_a_pattern_does(make, tmp_path):
         ("anna/angry/Dev/1.wav", "val", "angry"),
         ("test/1.wav", "test", None),
         ("1.wav", None, None),
+        ("happy/actor_01/1.wav", None, "happy"),
+        ("actor_01/happy/1.wav", None, "happy"),
     ],
 )
 def test_the_label_is_the_nearest_folder_that_is_no_split(tmp_path, path, split, label):

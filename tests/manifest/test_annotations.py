@@ -136,6 +136,9 @@ def test_entities_of_xml_are_refused(tmp_path):
     (tmp_path / "a.eaf").write_text(text.replace("joy", "&b;"))
     with pytest.raises(ManifestError, match="not XML: undefined entity"):
         EafFormat.read(tmp_path / "a.eaf")
+    (tmp_path / "a.eaf").write_text("<x>" * 101 + "</x>" * 101)
+    with pytest.raises(ManifestError, match="more than 100 in each other"):
+        EafFormat.read(tmp_path / "a.eaf")
     (tmp_path / "a.eaf").write_text(text.replace("<HEADER>", '<HEADER TIME_UNITS="PAL-frames">'))
     with pytest.raises(ManifestError, match="times in PAL-frames are not read"):
         EafFormat.read(tmp_path / "a.eaf")

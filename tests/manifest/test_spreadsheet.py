@@ -70,8 +70,13 @@ def test_the_first_filled_sheet_is_read_or_the_one_that_is_named(tmp_path):
     book.save(path)
     assert read_rows(path).columns == {"text": ["a"]}
     assert read_rows(tmp_path / "m.xlsx#Other clips").columns == {"text": ["b"]}
+    (tmp_path / "a#1").mkdir()
+    path.rename(tmp_path / "a#1/M#2.XLSX")
+    path = tmp_path / "a#1/M#2.XLSX"
+    assert read_rows(path).columns == {"text": ["a"]}
+    assert read_rows(path.with_name("M#2.XLSX#Other clips")).columns == {"text": ["b"]}
     with pytest.raises(ManifestError, match="no sheet 'X'; found 'Empty', 'Clips', 'Other clips'"):
-        read_rows(tmp_path / "m.xlsx#X")
+        read_rows(path.with_name("M#2.XLSX#X"))
 
 
 def test_what_has_no_certain_value_is_named(tmp_path):
@@ -134,9 +139,10 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(spreadsheet, "MOST_CELLS", 20)
     with pytest.raises(ManifestError, match="more than 20 cells"):
         read_rows(path)
-    monkeypatch.setattr(spreadsheet, "MOST_UNPACKED_BYTES", 1000)
-    with pytest.raises(ManifestError, match=r"unpacked it has .* at most 1,000 are read"):
-        read_rows(path)
+    for name, what in (("OTHER", "styles and the like"), ("UNPACKED", "cells")):
+        monkeypatch.setattr(spreadsheet, f"MOST_{name}_BYTES", 1000)
+        with pytest.raises(ManifestError, match=rf"bytes of {what}; at most 1,000 are read"):
+            read_rows(path)
 
 
 def test_scores_are_read_from_excel(tmp_path, emo):

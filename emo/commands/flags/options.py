@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 Manifests = Annotated[
     Path,
-    Argument(metavar="MANIFEST", help="The clips: a CSV, TSV, JSONL or Parquet file."),
+    Argument(metavar="MANIFEST", help="The clips: a CSV, TSV, JSONL, Parquet or .xlsx file."),
 ]
 Columns = Annotated[
     list[str],
