@@ -28,7 +28,7 @@ from emo.commands.manifest import manifest_app
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError
-from emo.machine import choose_waiting
+from emo.commands.machine import choose_waiting
 from emo.plugins import forget_trust
 from emo.table import fit_lines, shown
 

@@ -36,7 +36,7 @@ ARROWS = {
     "__init__": ("", ""),
     "__main__": ("cli", ""),
     "check": ("errors extract.decode extract.media manifest table untrusted", "numpy"),
-    "cli": ("check commands demo errors machine manifest plugins table", ""),
+    "cli": ("check commands demo errors manifest plugins table", ""),
     "commands": ("*", ""),
     "datasets": ("check errors manifest plugins table", ""),
     "demo": ("*", "av numpy"),
@@ -122,7 +122,6 @@ ARROWS = {
         "heads.options ragged store.backend",
         "numpy torch",
     ),
-    "machine": ("", ""),
     "manifest": ("errors plugins", ""),
     "plugins": ("errors", ""),
     "predict": (

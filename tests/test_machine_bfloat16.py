@@ -2,7 +2,7 @@
 
 import pytest
 
-from emo.machine import lacks_bfloat16
+from emo.commands.machine import lacks_bfloat16
 
 
 @pytest.mark.parametrize(
