@@ -234,8 +234,9 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
 
     try:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    except pyarrow.ArrowException as error:
-        raise ManifestError(f"{path}: not a Parquet file: {error}") from error
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise ManifestError(f"{path}: not a Parquet file: {reason}") from error
     _check_header(table.column_names, path)
     origins = [f"row {number}" for number in range(1, len(table) + 1)]
     columns = {

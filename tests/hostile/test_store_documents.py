@@ -204,3 +204,18 @@ def test_a_file_that_is_no_document_is_one_line_with_advice(tmp_path, make, word
     with pytest.raises(StoreError) as caught:
         read_checked(path, AnyJson(), error=StoreError, advice="mend it", most_bytes=100_000)
     assert_line(caught.value, r"x\.json", words, "mend it")
+
+
+def test_verify_goes_on_after_a_part_whose_attributes_lack_an_entry(store, commit):
+    commit(noise(0, 3))
+    broken = commit({"x": noise(1, 2)["c0"]})
+    with_attributes(broken, lambda facts: {k: v for k, v in facts.items() if k != "absent"})
+    report = verify(Store(store.path))
+    assert [path.name for path, _ in report.problems] == [broken.name]
+
+
+def test_half_of_a_surrogate_pair_is_refused(store, commit):
+    commit(noise(0, 3))
+    path = store.path / "toy" / "recipe.json"
+    path.write_text(path.read_text().replace('"frames": 8', '"frames": "\\ud800"'))
+    refused(lambda: Store(store.path), "recipe.json", "surrogate")

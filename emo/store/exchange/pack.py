@@ -29,7 +29,7 @@ from emo.store.maintain.verify import verify
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
 from emo.table import format_bytes
-from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.documents import DocumentError, parse_checked, shortened
 from emo.untrusted.files import kind_of_file
 from emo.untrusted.kinds import Fields, MapOf
 
@@ -138,7 +138,8 @@ def unpack(file: Path, out: Path) -> PackReport:
             kept = Store(temporary / FEATURES).recipes.values()
             clips = len({clip_id for folder in kept for clip_id in folder.ids})
     except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise StoreError(f"{file}: not a pack that can be read: {error}") from error
+        what = shortened(str(error))
+        raise StoreError(f"{file}: not a pack that can be read: {what}") from error
     lines = [f"{name}: {plural(size, 'clip')}" for name, size in _counts(out / FEATURES).items()]
     if (out / MANIFEST).is_file():
         lines.append(f"with labels: {out / MANIFEST}")
@@ -203,9 +204,8 @@ def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
     for info in archive.infolist():
         wrong = _wrong(info, seen)
         if wrong:
-            raise StoreError(
-                f"{file}: refused: member {info.filename!r} {wrong}; nothing was unpacked"
-            )
+            name = shortened(repr(info.filename))
+            raise StoreError(f"{file}: refused: member {name} {wrong}; nothing was unpacked")
         seen.add(info.filename)
     whole = sum(info.file_size for info in archive.infolist())
     if whole > file.stat().st_size:
@@ -224,7 +224,9 @@ def _check(archive: zipfile.ZipFile, file: Path) -> dict[str, str]:
         raise StoreError(f"{file}: expected a pack of version {PACK_VERSION}, got {version}")
     if sums.keys() != seen - {CONTENTS_FILE}:
         odd = sorted(sums.keys() ^ (seen - {CONTENTS_FILE}))
-        raise StoreError(f"{file}: {CONTENTS_FILE} and the members disagree about {odd[0]!r}")
+        raise StoreError(
+            f"{file}: {CONTENTS_FILE} and the members disagree about {shortened(repr(odd[0]))}"
+        )
     return dict(sums)
 
 

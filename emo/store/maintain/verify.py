@@ -189,7 +189,7 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
         problems += [StoreProblem(path, text) for text in found]
         if found and quarantine:
             quarantined.append(_set_aside(path))
-        elif part is not None:
+        elif part is not None and _is_known(part):
             parts[path] = part
     damaged = {problem.part for problem in problems}
     for path in index_paths(folder.path):
@@ -211,6 +211,15 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
         problems=tuple(problems),
         quarantined=tuple(quarantined),
     )
+
+
+def _is_known(part: Part) -> bool:
+    """Return whether the attributes of a part can be read, so that its clips can be counted."""
+    try:
+        _ = (part.sources, part.absent, part.notes)
+    except DamagedPart:
+        return False
+    return True
 
 
 def _each_part(folder: RecipeFolder, is_hidden: bool | None) -> Iterator[Location]:
