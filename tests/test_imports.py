@@ -35,6 +35,7 @@ PLUGINS = {"extract.backbones", "extract.executors", "heads.library", "store.int
 ARROWS = {
     "__init__": ("", ""),
     "__main__": ("cli", ""),
+    "api": ("*", "numpy"),
     "check": ("errors extract.decode extract.media manifest table untrusted", "numpy"),
     "cli": ("check commands demo errors manifest plugins table", ""),
     "commands": ("*", ""),
@@ -42,7 +43,7 @@ ARROWS = {
     "demo": ("*", "av numpy"),
     "errors": ("", ""),
     "extract": ("", ""),
-    "extract.backbone": ("extract.media manifest store.recipe", "numpy"),
+    "extract.backbone": ("extract.media manifest plugins store.recipe", "numpy"),
     "extract.backbones": (
         "errors extract.backbone extract.decode extract.media extract.models "
         "extract.networks extract.transforms manifest plugins store.recipe",
