@@ -35,7 +35,11 @@ class Requested:
 
 
 def backbone(
-    plugin: "str | type[Backbone]", model: str | Path | None = None, *, name: str = "", **options: Any
+    plugin: "str | type[Backbone]",
+    model: str | Path | None = None,
+    *,
+    name: str = "",
+    **options: Any,
 ) -> Requested:
     """Choose a backbone and its options for :func:`extract_features`.
 

@@ -103,7 +103,9 @@ class Store:
         return self._tokens(stream, clips_of(clips).ids)  # type: ignore[arg-type]
 
     def frame(
-        self, streams: Sequence[str] = (), clips: "Clips | Sequence[str] | pd.DataFrame | None" = None
+        self,
+        streams: Sequence[str] = (),
+        clips: "Clips | Sequence[str] | pd.DataFrame | None" = None,
     ) -> "pd.DataFrame":
         """Return the mean tokens of several streams side by side, float32 (N, ΣD), index ``id``.
 

@@ -157,5 +157,3 @@ def side_by_side(tokens: Sequence[Tokens]) -> "pd.DataFrame":
     if not tokens:
         raise StoreError("expected at least one stream, RECIPE/STREAM")
     return pd.concat([each.mean() for each in tokens], axis=1)
-
-

@@ -92,9 +92,7 @@ def check(
             findings.
     """
     manifest, problems = inspect_manifest(path, columns=columns, root=root)
-    return check_manifest(
-        manifest, problems, fast=fast, workers=workers, target=target, task=task
-    )
+    return check_manifest(manifest, problems, fast=fast, workers=workers, target=target, task=task)
 
 
 def check_manifest(
