@@ -10,7 +10,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(B
 # the site's generator announces the end of its support at every run
 DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: setup demo test lint types docs wheel slow crash slurm ray bench gpu
+.PHONY: setup demo test lint types docs wheel slow crash hostile slurm ray bench gpu
 
 setup: $(READY)
 
@@ -53,6 +53,9 @@ slow: setup
 
 crash: setup
 	$(PYTEST) -m crash
+
+hostile: setup
+	$(PYTEST) -m hostile -rs
 
 slurm: setup
 	$(PYTEST) -m slurm -rs

@@ -6,8 +6,10 @@ committing what was finished (run the same command again); 130 interrupted.
 """
 
 import atexit
+import contextlib
 import errno
 import gc
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -27,8 +29,8 @@ from emo.commands.job import job_app
 from emo.commands.manifest import manifest_app
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
-from emo.errors import EmoError
-from emo.commands.machine import choose_waiting
+from emo.errors import EmoError, system_reason
+from emo.machine.processor import choose_waiting
 from emo.plugins import forget_trust
 from emo.table import fit_lines, shown
 
@@ -56,6 +58,11 @@ class Plugins(str, Enum):  # noqa: UP042
     metrics = "metrics"
 
 
+_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EROFS, errno.EPERM,
+    errno.ESTALE, errno.ENAMETOOLONG,
+}  # fmt: skip
+"""Errors of disks that people can mend; others are errors of emo and show where they arose."""
 _KINDS = ", ".join(kind.value for kind in Plugins)
 
 
@@ -67,20 +74,40 @@ def main() -> None:
     # garbage: half a second with torch.
     atexit.register(gc.freeze)
     try:
-        app()
+        try:
+            app()
+        except SystemExit:
+            sys.stdout.flush()  # what fails at Python's own exit is no error of one line
+            raise
+    except BrokenPipeError:  # the reader, such as `head`, has what it wanted
+        _close_stdout()
+        sys.exit(1)
     except EmoError as error:
         fail(str(error), error.exit_code)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno not in _DISK:
             raise
-        fail(f"{error.filename or 'write'}: {error.strerror}; choose another folder or free space")
+        name = error.filename or "standard output"  # all files that are written are named
+        fail(f"{name}: {system_reason(error)}; choose another folder or free space")
     except KeyboardInterrupt:
         fail("interrupted; what was committed stays", 130)
+
+
+def _close_stdout() -> None:
+    """Let Python's exit find nothing to write: it would print the same error once more."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
 
 
 def fail(message: str, code: int = 1) -> None:
     """Print an error line on stderr and exit with ``code``."""
     print(shown(f"emo: error: {message}"), file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _close_stdout()
     sys.exit(code)
 
 

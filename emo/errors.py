@@ -3,8 +3,10 @@
 A message names the clip, file or option, what was expected, what was found, and what to do.
 """
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 _LOGIN = re.compile(r"://[^/\s@]*@")
 _SECRET = re.compile(
@@ -72,6 +74,38 @@ def redacted(text: str) -> str:
     if "://" not in text:
         return text
     return _SECRET.sub(r"\1=***", _LOGIN.sub("://***@", text))
+
+
+def system_reason(error: OSError) -> str:
+    """Return the system's reason on one line, such as ``No space left on device``.
+
+    >>> system_reason(OSError(28, "No space left on device", "m.csv"))
+    'No space left on device'
+    >>> system_reason(OSError("odd\\n  message"))
+    'odd message'
+    """
+    text = error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+    return " ".join(text.split())
+
+
+@contextmanager
+def naming_file(path: object, kind: type[EmoError]) -> Iterator[None]:
+    """Turn an OSError of the block into an error of one line that names the file and the reason.
+
+    Args:
+        path: the file or folder that is written in the block.
+        kind: class of the error.
+
+    Raises:
+        EmoError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(
+            f"{path} cannot be written: {system_reason(error)}; nothing was changed. Free some "
+            "space, or choose another --out"
+        ) from error
 
 
 def listed(names: Sequence[str]) -> str:

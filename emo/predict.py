@@ -1,6 +1,5 @@
 """`emo predict`: extract new clips with the recipes of a run, then apply its head."""
 
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,12 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emo.errors import EmoError, FitError, ManifestError, MediaError, StoreError
+from emo.errors import (
+    EmoError,
+    FitError,
+    ManifestError,
+    MediaError,
+    StoreError,
+    naming_file,
+)
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.data.targets import Target
 from emo.heads.runs.files import RUN_FILE, file_name, kept_columns
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, probability_columns
 from emo.heads.runs.run import Run, absent_of, stored_tokens
+from emo.machine.whole_file import whole_file
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.manifest.rows import extension, read_rows
 from emo.manifest.tasks import NONE, SEPARATOR
@@ -267,12 +274,8 @@ def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
 
 def _expect_writable(out: Path) -> None:
     """Raise FitError when ``out`` cannot or must not be written; before hours of extraction."""
-    try:
+    with naming_file(out, FitError):
         out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FitError(
-            f"{out} cannot be written: {error.strerror}; choose another --out"
-        ) from error
     if out.is_dir():
         raise FitError(f"{out} is a folder; --out is the file of predictions")
     extension(out)
@@ -339,9 +342,8 @@ def _write_whole(out: Path, frame: pd.DataFrame) -> None:
     Raises:
         FitError: the file cannot be written; an earlier one stays as it was.
     """
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
     kind = out.suffix.lower()
-    try:
+    with whole_file(out, FitError) as unfinished:
         if kind == ".parquet":
             frame.to_parquet(unfinished, index=False)
         elif kind in (".jsonl", ".ndjson"):
@@ -349,16 +351,6 @@ def _write_whole(out: Path, frame: pd.DataFrame) -> None:
         else:
             separator = "\t" if kind == ".tsv" else ","
             frame.to_csv(unfinished, index=False, float_format="%.6f", sep=separator)
-        with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(out)
-    except OSError as error:
-        raise FitError(
-            f"{out} cannot be written: {error.strerror or error}; nothing was changed. Free some "
-            "space, or choose another --out"
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _label(target: Target, shares: np.ndarray) -> str:

@@ -39,7 +39,7 @@ ARROWS = {
     "check": ("errors extract.decode extract.media manifest table untrusted", "numpy"),
     "cli": ("check commands demo errors manifest plugins table", ""),
     "commands": ("*", ""),
-    "datasets": ("check errors manifest plugins table", ""),
+    "datasets": ("check errors machine manifest plugins table", ""),
     "demo": ("*", "av numpy"),
     "errors": ("", ""),
     "extract": ("", ""),
@@ -58,7 +58,7 @@ ARROWS = {
     "extract.faces": ("extract.media extract.models", "numpy torch"),
     "extract.job": (
         "errors extract.backbone extract.decode manifest plugins store.backend "
-        "store.recipe store.store table",
+        "store.recipe store.store table untrusted",
         "numpy",
     ),
     "extract.media": ("", "numpy"),
@@ -83,7 +83,7 @@ ARROWS = {
         "plugins store.backend store.maintain store.store",
         "",
     ),
-    "extract.transforms": ("", "numpy torch"),
+    "extract.transforms": ("errors untrusted", "numpy torch"),
     "extract.worker": (
         "errors extract.backbone extract.backbones extract.decode extract.faces "
         "extract.job extract.media extract.models manifest store.part store.recipe_folder "
@@ -98,7 +98,7 @@ ARROWS = {
     ),
     "heads.fitting": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
-        "heads.runs heads.training manifest plugins ragged store.backend store.recipe",
+        "heads.runs heads.training manifest plugins ragged store.backend store.recipe untrusted",
         "numpy torch",
     ),
     "heads.head": ("heads.labels ragged", "numpy torch"),
@@ -114,24 +114,25 @@ ARROWS = {
     "heads.runs": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
         "heads.training manifest plugins ragged store.backend store.recipe store.store "
-        "table",
+        "table untrusted",
         "numpy torch",
     ),
     "heads.solvers": ("heads.labels", "torch"),
     "heads.training": (
         "errors heads.data heads.head heads.labels heads.layers heads.metrics "
-        "heads.options ragged store.backend",
+        "heads.options ragged store.backend untrusted",
         "numpy torch",
     ),
-    "manifest": ("errors plugins", ""),
+    "machine": ("errors", ""),
+    "manifest": ("errors machine plugins untrusted", ""),
     "plugins": ("errors", ""),
     "predict": (
-        "errors extract.job extract.run heads.data heads.runs manifest store.backend "
+        "errors extract.job extract.run heads.data heads.runs machine manifest store.backend "
         "store.store table",
         "numpy pandas",
     ),
     "ragged": ("", "numpy"),
-    "score": ("errors heads.metrics heads.runs manifest plugins table", "numpy"),
+    "score": ("errors heads.metrics heads.runs machine manifest plugins table untrusted", "numpy"),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.backend": ("errors store.recipe", ""),
     "store.exchange": (

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from emo.commands.machine import others_run
+from emo.machine.processor import others_run
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from emo.commands.machine import lacks_bfloat16
+from emo.machine.processor import lacks_bfloat16
 
 
 @pytest.mark.parametrize(

@@ -229,7 +229,7 @@ def fit_head(
         from emo.heads.fitting.options_from_cli import fit_options
         from emo.heads.fitting.progress_files import has_checkpoints
         from emo.heads.runs.files import check_free, next_run
-        from emo.commands.machine import lacks_bfloat16
+        from emo.machine.processor import lacks_bfloat16
         from emo.manifest import read_manifest
         from emo.store.backend.location import location
 

@@ -1,6 +1,7 @@
 """`emo manifest …`: make a manifest from a folder, from several tables, or with other splits."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from typer import Argument, Option
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.errors import plural
-from emo.table import fit_lines
+from emo.table import fit_lines, format_table
 
 if TYPE_CHECKING:
     from emo.manifest import Manifest
@@ -34,26 +35,65 @@ Test = Annotated[
 
 
 @manifest_app.command(
-    cls=SectionedCommand, epilog=examples("emo manifest folder clips/ --out m.csv")
+    cls=SectionedCommand,
+    epilog=examples(
+        "emo manifest folder clips/ --out m.csv",
+        "emo manifest folder clips/ --pattern '{split}/{label}_{take}'",
+        "emo manifest folder clips/ --transcripts t.xlsx",
+    ),
 )
 def folder(
     media: Annotated[
         Path, Argument(metavar="FOLDER", help="Folder of the media, read with its sub-folders.")
     ],
     out: Out = Path("manifest.csv"),
+    pattern: Annotated[
+        str | None,
+        Option(metavar="TEXT", help="Columns in the names, such as {split}/{label}/{speaker}_{_}."),
+    ] = None,
+    transcripts: Annotated[
+        list[Path],
+        Option(metavar="FILE", help="A table with a row for each file, joined by name; repeat."),
+    ] = [],
+    on: Annotated[
+        str | None,
+        Option(
+            metavar="COLUMN", help="The table's column of file names; default: found by its cells."
+        ),
+    ] = None,
+    column: Columns = [],
     split_by: SplitBy = None,
     val: Val = [],
     test: Test = [],
 ) -> None:
     """Make one clip of each media file in a folder.
 
+    Split, label and speaker are taken from the names of folders and files.
     A .wav beside a video of the same name is its audio.
     """
     from emo.manifest.folder import left_out, posters
-    from emo.manifest.make import from_folder
+    from emo.manifest.make import save_folder
+    from emo.manifest.naming.facts import first_files
+    from emo.manifest.naming.named_folder import named_folder
+    from emo.manifest.naming.transcripts import join_transcripts
 
-    manifest = from_folder(media, out=out, cut=_cut(split_by, val, test))
+    if (on or column) and not transcripts:
+        raise typer.BadParameter("--on and --column need --transcripts FILE")
+    named = named_folder(media, pattern)
+    for table in transcripts:
+        renamed = pairs(column, "--column")
+        rows, notes = join_transcripts(named.rows, table, media, on=on, columns=renamed)
+        named = replace(named, rows=rows, notes=[*named.notes, *notes])
+    manifest = save_folder(named, media, out=out, cut=_cut(split_by, val, test))
+    if named.facts:
+        print(format_table(named.facts))
+        print()
+    for note in named.notes:
+        print(fit_lines(note))
     print(fit_lines(f"{plural(len(manifest.clips), 'clip')} -> {out}"))
+    if named.unfit:
+        files = f"{len(named.unfit):,}: {first_files(named.unfit)}"
+        print(fit_lines(f"left out, the pattern does not fit: {files}"))
     if count := len(posters(media)):
         print(
             fit_lines(

@@ -13,6 +13,7 @@ from emo.datasets.dataset import Dataset, Row
 from emo.datasets.labels import mapped, mapped_counts
 from emo.datasets.tree import list_tree
 from emo.errors import DatasetError, plural
+from emo.machine.whole_file import whole_file
 from emo.manifest.make import save
 from emo.manifest.rows import TextTable
 from emo.table import format_table
@@ -134,13 +135,8 @@ def make_manifest(
 
 def _write_list(path: Path, lines: Sequence[str]) -> None:
     """Write the list of missing files."""
-    try:
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise DatasetError(
-            f"--missing {path} cannot be written: {error.strerror}; nothing else was written. "
-            "Choose another file"
-        ) from error
+    with whole_file(path, DatasetError, name=f"--missing {path}") as unfinished:
+        unfinished.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _table(rows: list[Row], folder: Path, paths: tuple[str, ...]) -> TextTable:

@@ -10,7 +10,7 @@ from emo import plugins
 from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.clips import COLUMNS, Manifest, parse_rows, read_manifest
-from emo.manifest.folder import folder_rows
+from emo.manifest.naming.named_folder import NamedFolder, named_folder
 from emo.manifest.rows import TextTable, read_rows, rename
 from emo.manifest.spelling import alike, quoted
 from emo.manifest.write import write_rows
@@ -31,17 +31,21 @@ class Cut:
     """Values whose clips are test."""
 
 
-def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
+def from_folder(
+    folder: Path, *, out: Path, cut: Cut | None = None, pattern: str | None = None
+) -> Manifest:
     """Write a manifest with a clip for each media file below ``folder``, sorted by path.
 
-    A ``.wav`` beside a video or a still picture of the same stem becomes its audio. The column
-    ``folder`` holds the sub-folder, so that it can be a target. Hidden files are left out, and so
-    are :func:`emo.manifest.folder.posters`.
+    A ``.wav`` beside a video or a still picture of the same stem becomes its audio. Names of
+    folders and files that tell split, label and speaker become these columns, see
+    :mod:`emo.manifest.naming`. Hidden files are left out, and so are
+    :func:`emo.manifest.folder.posters`.
 
     Args:
         folder: the folder of media.
         out: the manifest to write.
-        cut: how to assign splits; None: no splits.
+        cut: how to assign splits; None: as the folders say.
+        pattern: which columns the paths hold; None: they are found.
 
     Returns:
         The manifest as written. Its paths are relative to ``out``'s folder. If the media are not
@@ -49,9 +53,18 @@ def from_folder(folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
         must be given as --root to commands that read it).
 
     Raises:
-        ManifestError: no such folder, no media in it, or ``out`` exists with another content.
+        ManifestError: no such folder, no media in it, names that can be read in several ways, or
+            ``out`` exists with another content.
     """
-    return save(_absolute(folder_rows(folder), folder), out, base=folder, cut=cut)
+    return save_folder(named_folder(folder, pattern), folder, out=out, cut=cut)
+
+
+def save_folder(named: NamedFolder, folder: Path, *, out: Path, cut: Cut | None = None) -> Manifest:
+    """Write the manifest of a folder that :func:`named_folder` has read."""
+    rows = named.rows
+    if cut is not None and cut.column == "folder":
+        rows = TextTable({**rows.columns, "folder": named.folders}, rows.origins)
+    return save(_absolute(rows, folder), out, base=folder, cut=cut)
 
 
 def join_tables(

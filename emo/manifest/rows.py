@@ -1,4 +1,4 @@
-"""Read tables of text cells from CSV, TSV, JSONL and Parquet, chosen by extension."""
+"""Read tables of text cells from CSV, TSV, JSONL, Parquet and Excel, chosen by extension."""
 
 import csv
 import hashlib
@@ -14,6 +14,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import ManifestError
 from emo.manifest.numerals import read_numerals
+from emo.manifest.spreadsheet import read_sheet, sheet_of
 from emo.manifest.text import likely_encoding, wide_unicode
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -42,14 +43,16 @@ def read_rows(path: Path) -> TextTable:
         ManifestError: no such file, an unknown extension, not UTF-8, two columns of one name, a
             row with more or fewer cells than the header.
     """
+    if (spreadsheet := sheet_of(path)) and spreadsheet[0].is_file():
+        return _with_numbers(_excel(*spreadsheet), has_decimal_commas=False)
     if path.is_dir():
         raise ManifestError(
             f"{path} is a folder, not a table; `emo manifest folder {path} --out m.csv` makes one"
         )
     if not path.exists():
         raise ManifestError(
-            f"{path}: no such file; name a CSV, TSV, JSONL or Parquet file, or make one with "
-            "`emo manifest folder DIR --out m.csv`"
+            f"{path}: no such file; name a CSV, TSV, JSONL, Parquet or .xlsx file, or make one "
+            "with `emo manifest folder DIR --out m.csv`"
         )
     kind = extension(path)
     data = path.read_bytes()
@@ -244,6 +247,15 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
         for name, values in table.to_pydict().items()
     }
     return columns, origins
+
+
+def _excel(path: Path, sheet: str | None) -> TextTable:
+    """Read a sheet of an Excel file; columns without a name are left out, as those of CSV are."""
+    data, header, lines, origins = read_sheet(path, sheet)
+    _check_header(header, path)
+    cells = list(zip(*lines, strict=True)) or [()] * len(header)
+    columns = {name: list(column) for name, column in zip(header, cells, strict=True) if name}
+    return TextTable(columns, origins, hashlib.sha256(data).hexdigest())
 
 
 def _text(value: object, path: Path, origin: str, column: str) -> str:

@@ -3,12 +3,11 @@
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emo.errors import ManifestError
+from emo.machine.whole_file import whole_file
 from emo.manifest.rows import extension
 
 
@@ -21,7 +20,7 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
 
     Raises:
         ManifestError: the file exists with another content (it may have been edited by hand), or
-            its folder does not exist.
+            its folder does not exist, or the disk is full or broken.
     """
     data = render_rows(extension(path), columns)
     if path.exists():
@@ -33,17 +32,8 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
         )
     if not path.parent.is_dir():
         raise ManifestError(f"{path}: the folder {path.parent} does not exist; make it first")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(handle, "wb") as file:
-            file.write(data)
-        umask = os.umask(0)  # files of mkstemp are private; this one gets the usual permissions
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with whole_file(path, ManifestError) as unfinished:
+        unfinished.write_bytes(data)
 
 
 def render_rows(kind: str, columns: Mapping[str, Sequence[str]]) -> bytes:

@@ -1,14 +1,13 @@
 """`emo submit semeval2024`: write the file that SemEval-2024 Task 3 accepts; check its rules."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.errors import ScoreError, plural
+from emo.errors import ScoreError, naming_file, plural
+from emo.machine.whole_file import whole_file
 from emo.score.run_folder import conversations_of, utterances_of
 from emo.score.semeval import EMOTIONS
 
@@ -104,14 +103,7 @@ def check_pairs(
 
 def _write(path: Path, text: str) -> None:
     """Write a file that appears whole; make its folder."""
-    try:
+    with naming_file(path, ScoreError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ScoreError(
-            f"{path} cannot be written: {error.strerror}; choose another --out"
-        ) from error
+    with whole_file(path, ScoreError) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -35,9 +35,9 @@ def test_a_folder_gives_one_clip_for_each_media_file(media):
     manifest = from_folder(media, out=media.parent / "m.csv")
     assert [(clip.video, clip.audio, clip.targets) for clip in manifest.clips] == [
         ("media/d.mkv", "media/d.wav", {}),
-        ("media/joy/a.mp4", "media/joy/a.wav", {"folder": "joy"}),
-        ("media/joy/b.MP4", None, {"folder": "joy"}),
-        (None, "media/sad/c.flac", {"folder": "sad"}),
+        ("media/joy/a.mp4", "media/joy/a.wav", {"label": "joy"}),
+        ("media/joy/b.MP4", None, {"label": "joy"}),
+        (None, "media/sad/c.flac", {"label": "sad"}),
     ]
     assert manifest.root == media.parent
     assert manifest == read_manifest(media.parent / "m.csv")

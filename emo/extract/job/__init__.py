@@ -3,6 +3,6 @@
 No model library is imported here, so that it works on a login node.
 
 May import: errors, extract.backbone, extract.decode, manifest, plugins, store.backend,
-    store.recipe, store.store, table.
+    store.recipe, store.store, table, untrusted.
 Read first: folder.py.
 """

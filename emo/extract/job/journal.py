@@ -66,7 +66,10 @@ class Journal:
         """Record that this process has no clips in progress any more: committed, or given up."""
         entries = self._entries()
         if all(entry.get("by") == me() and "how" not in entry for entry in entries):
-            self.path.unlink(missing_ok=True)
+            try:
+                self.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(self.path.parent, error) from error
         else:
             self._append({"end": True, "by": me()})
 

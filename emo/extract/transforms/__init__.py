@@ -1,5 +1,5 @@
 """Compute features from samples and text: spectrograms, pitch, hashed words. No model, no clip.
 
-May import: nothing of emo.
+May import: errors, untrusted.
 Read first: audio.py.
 """

@@ -19,6 +19,11 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from emo.errors import FitError
+from emo.untrusted.documents import parse_checked, shortened
+from emo.untrusted.kinds import Fields
+
+_MOST_CHARACTERS = 10_000
+"""Most characters that are read of a lock file."""
 
 
 @contextlib.contextmanager
@@ -54,6 +59,8 @@ def _acquire(path: Path, out: Path) -> TextIO | None:
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not path.is_file():  # a pipe would wait for another process
+                return None
             file = path.open("a+", encoding="utf-8")
         except OSError:  # the run's own error tells better that nothing can be written there
             return None
@@ -66,9 +73,10 @@ def _acquire(path: Path, out: Path) -> TextIO | None:
             file.close()
             return None
         if _is_current(path, file):
-            file.truncate(0)
-            file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
-            file.flush()
+            owner = json.dumps({"process": os.getpid(), "host": socket.gethostname()})
+            with contextlib.suppress(OSError):  # only a message to other fits lacks it then
+                file.truncate(0)
+                os.write(file.fileno(), owner.encode())  # not by `file`, whose close tries again
             return file
         file.close()  # the fit that held it ended and removed it in the meantime
 
@@ -85,9 +93,9 @@ def _lock_error(file: TextIO, out: Path) -> FitError:
     """Return the error that names the fit which holds the lock."""
     file.seek(0)
     try:
-        owner = json.loads(file.read())
-        who = f"process {owner['process']} on {owner['host']}"
-    except (ValueError, LookupError, TypeError, OSError):  # the other fit is just writing it
+        owner = parse_checked(file.read(_MOST_CHARACTERS), Fields({"process": int, "host": str}))
+        who = f"process {owner['process']} on {shortened(owner['host'], 80)}"
+    except (ValueError, OSError):  # the other fit is just writing it
         who = "another process"
     return FitError(
         f"{out}: expected to be the only fit of this --out, found another ({who}) with its "

@@ -5,13 +5,18 @@ started from, so that no later fit is scored on clips that its head has seen.
 """
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from emo.errors import FitError
 from emo.heads.data.data import Data
 from emo.heads.runs.files import CLIPS_FILE
+from emo.untrusted.documents import shortened
+from emo.untrusted.files import read_regular
 
+MOST_LIST_BYTES = 2**32
+"""Largest list of clips that is read, 4 GiB."""
 ClipIds = Mapping[str, frozenset[str]]
 """Ids of clips by split."""
 
@@ -44,12 +49,19 @@ def read_clip_ids(run: Path) -> ClipIds:
     ids: dict[str, set[str]] = {}
     path = run / CLIPS_FILE
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                ids.setdefault(row["split"], set()).add(row["id"])
-    except (OSError, KeyError, ValueError, csv.Error) as error:
+        data = read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True)
+        text = io.StringIO(data.decode("utf-8"), newline="")
+        rows = csv.DictReader(text, strict=True)
+        if not {"id", "split"} <= {*(rows.fieldnames or ())}:
+            raise ValueError("expected the columns id and split")
+        for row in rows:
+            if row["split"] is None or row["id"] is None:
+                raise ValueError("a row has fewer cells than the header")
+            ids.setdefault(row["split"], set()).add(row["id"])
+    except (OSError, ValueError, csv.Error) as error:
         raise FitError(
-            f"--init {run}: {CLIPS_FILE}, the list of its clips, cannot be read ({error!r}). "
-            "Earlier versions of emo did not write it: fit that run again."
+            f"--init {run}: {CLIPS_FILE}, the list of its clips, cannot be read "
+            f"({shortened(repr(error))}). Earlier versions of emo did not write it: fit that run "
+            "again."
         ) from error
     return {split: frozenset(known) for split, known in ids.items()}

@@ -118,7 +118,9 @@ def _scored(path: Path, target: str | None) -> ScoredRun:
     name = document["target"] if target is None else target
     if name not in known:
         raise FitError(f"{path}: {plugins.unknown('target', name, known)}")
-    return ScoredRun(path, document, known[name])
+    run = ScoredRun(path, document, known[name])
+    run.check_scores()
+    return run
 
 
 def _table_of(run: ScoredRun) -> tuple[str, str]:

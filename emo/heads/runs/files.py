@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from emo.errors import FitError
+from emo.heads.runs.document import RUN, check_entries
+from emo.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
+from emo.untrusted.files import read_regular
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"
@@ -46,9 +48,8 @@ def file_name(target: str) -> str:
 def files_of_others(run: Path) -> list[Path]:
     """Return the files and folders in a run folder that the run did not write."""
     try:
-        document = json.loads((run / RUN_FILE).read_text(encoding="utf-8"))
-        targets = [each["name"] for each in document.get("targets", ())]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        targets = [each["name"] for each in read_document(run).get("targets", ())]
+    except FitError:
         targets = []
     marks = ["", *(f"-{file_name(name)}" for name in targets)]
     own = {f"{kind}{mark}{end}" for kind, end in _TARGET_FILES for mark in marks} | _RUN_FILES
@@ -91,7 +92,8 @@ def kept_columns(document: Mapping[str, Any], manifest: Path) -> dict[str, str]:
     own = document.get("manifest", {})
     if not own.get("columns") or not manifest.is_file():
         return {}
-    is_same = hashlib.sha256(manifest.read_bytes()).hexdigest() == own.get("sha256")
+    with manifest.open("rb") as file:
+        is_same = hashlib.file_digest(file, "sha256").hexdigest() == own.get("sha256")
     return dict(own["columns"]) if is_same else {}
 
 
@@ -101,19 +103,23 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         FitError: the folder is no run, its file is damaged, or of another format version.
     """
+    file = path / RUN_FILE
     try:
-        document: dict[str, Any] = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
+        data = read_regular(file, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True)
+        document: dict[str, Any] = parse_checked(data, dict)
     except OSError as error:
         raise FitError(
             f"{path} is no run folder ({RUN_FILE}: {error.strerror}); emo fit-head --out makes one"
         ) from error
     except ValueError as error:
-        raise FitError(f"{path / RUN_FILE}: damaged: {error}. Fit the run again.") from error
-    if document.get("format_version") != RUN_FORMAT_VERSION:
+        raise FitError(f"{file}: damaged: {error}. Fit the run again.") from error
+    version = document.get("format_version")
+    if version != RUN_FORMAT_VERSION:
         raise FitError(
             f"{path}: expected a run of format {RUN_FORMAT_VERSION}, got "
-            f"{document.get('format_version')}; update emo, or fit the run again"
+            f"{shortened(str(version), 40)}; update emo, or fit the run again"
         )
+    check_entries(file, document, RUN)
     return document
 
 

@@ -1,5 +1,6 @@
 """Load a finished run, its head and its scaling, and predict with it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +12,25 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from emo import plugins
-from emo.errors import FitError
+from emo.errors import FitError, StoreError
 from emo.heads.data.data import scale_streams
 from emo.heads.data.dialogues import pairs_of
 from emo.heads.data.scaling import Scaling
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import Batch, Head
+from emo.heads.runs.bounded_head import bounded_head
+from emo.heads.runs.document import WITH_HEAD, check_entries
 from emo.heads.runs.files import RUN_FILE, WEIGHTS_FILE, read_document
 from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
 from emo.store.store import Store
+from emo.untrusted.documents import shortened
+from emo.untrusted.files import UnfitFileError, open_regular
+
+MOST_WEIGHTS_BYTES = 2**33
+"""Largest file of weights of a run that is read, 8 GiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,28 +72,32 @@ class Run:
                 f"{path} is a cross-validation: it has a head for each fold and keeps none. "
                 "Fit one on all clips with emo fit-head, without --cv."
             )
+        check_entries(path / RUN_FILE, document, WITH_HEAD)
+        tensors = _read_weights(path)
+        name, options = document["head"]["name"], document["head"]["options"]
+        kind = plugins.load(
+            plugins.HEADS,
+            name,
+            Head,  # type: ignore[type-abstract]
+            document=path / RUN_FILE,
+        )
+        dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
+        targets = targets_of(document)
+        head = bounded_head(
+            kind,
+            dims,
+            {target.name: target.width for target in targets},
+            plugins.current_names(kind.Options, options),
+            weights_bytes=sum(tensor.nbytes for tensor in tensors.values()),
+            path=path / RUN_FILE,
+        )
+        weights = {
+            kind.renamed_weights.get(key := name.removeprefix("head/"), key): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("head/")
+        }
         try:
-            tensors = load_file(path / WEIGHTS_FILE)
-            name, options = document["head"]["name"], document["head"]["options"]
-            kind = plugins.load(
-                plugins.HEADS,
-                name,
-                Head,  # type: ignore[type-abstract]
-                document=path / RUN_FILE,
-            )
-            dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
-            targets = targets_of(document)
-            widths = {target.name: target.width for target in targets}
-            head = kind(
-                dims, widths, options=kind.Options(**plugins.current_names(kind.Options, options))
-            )
-            weights = {
-                kind.renamed_weights.get(key := name.removeprefix("head/"), key): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("head/")
-            }
             head.load_state_dict(weights)
-            check_head_weights(f"{path}: training of its head diverged", head)
             scalings = {
                 stream: Scaling(
                     tensors[f"scaling/{stream}/centre"],
@@ -94,14 +106,17 @@ class Run:
                 )
                 for stream in dims
             }
+            _check_scalings(scalings, dims)
             recipes = {
                 recipe: Recipe.from_json(value) for recipe, value in document["recipes"].items()
             }
-        except (KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+            _check_recipes(recipes, dims)
+        except (KeyError, ValueError, RuntimeError, StoreError) as error:
             raise FitError(
-                f"{path}: damaged, or made by another version of its head: {error!r}. "
-                "Fit it again with emo fit-head."
+                f"{path}: damaged, or made by another version of its head: "
+                f"{shortened(repr(error), 400)}. Fit it again with emo fit-head."
             ) from error
+        check_head_weights(f"{path}: training of its head diverged", head)
         return cls(path, document, recipes, scalings, head, targets)
 
     @property
@@ -171,7 +186,14 @@ class Run:
             turns=torch.from_numpy(turns),
             pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
         )
-        found = outputs_of(self.head, batch, self.targets)
+        try:
+            found = outputs_of(self.head, batch, self.targets)
+        except (RuntimeError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError,
+                AssertionError) as error:  # fmt: skip
+            raise FitError(
+                f"{self.path}: its head cannot compute with its options: "
+                f"{shortened(repr(error))}. Fit it again with emo fit-head."
+            ) from error
         for name, table in found.items():
             if bad := rows_not_finite(table):
                 raise FitError(
@@ -179,6 +201,47 @@ class Run:
                     f"{len(table):,} rows: its training diverged, or these features are very large"
                 )
         return found
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a run.
+
+    Raises:
+        FitError: the file is missing, damaged, too large, or no regular file.
+    """
+    file = path / WEIGHTS_FILE
+    try:
+        handle, size = open_regular(file, follow_links=True)
+        os.close(handle)
+        if size > MOST_WEIGHTS_BYTES:
+            raise UnfitFileError(f"it has {size:,} bytes; at most {MOST_WEIGHTS_BYTES:,} are read")
+        return load_file(file)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise FitError(
+            f"{path}: damaged: {WEIGHTS_FILE} cannot be read: {shortened(str(error))}. "
+            "Fit it again with emo fit-head."
+        ) from error
+
+
+def _check_scalings(scalings: Mapping[str, Scaling], dims: Mapping[str, int]) -> None:
+    """Raise ValueError if a scaling is not of its stream's width, which torch would stretch."""
+    for stream, scaling in scalings.items():
+        for name, tensor in (("centre", scaling.centre), ("scale", scaling.scale)):
+            if tuple(tensor.shape) not in ((dims[stream],), ()):
+                raise ValueError(
+                    f"the {name} of {stream} has shape {tuple(tensor.shape)}, expected "
+                    f"({dims[stream]},)"
+                )
+
+
+def _check_recipes(recipes: Mapping[str, Recipe], dims: Mapping[str, int]) -> None:
+    """Raise ValueError if the run holds no recipe of a stream, or one of another width."""
+    for stream, dim in dims.items():
+        recipe, _, name = stream.partition("/")
+        spec = recipes[recipe].streams.get(name) if recipe in recipes else None
+        if spec is None or spec.dim != dim:
+            found = "none" if spec is None else f"one of width {spec.dim}"
+            raise ValueError(f"expected a recipe with {stream} of width {dim}, found {found}")
 
 
 def stored_tokens(

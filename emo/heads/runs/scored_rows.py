@@ -1,6 +1,7 @@
 """Rows of a run's predictions as numbers, by seed, and the values of a column of its manifest."""
 
 import functools
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,74 @@ from emo.heads.data.interval_groups import DIALOGUE, value_of
 from emo.heads.data.targets import Target
 from emo.manifest import Clip, read_manifest
 from emo.manifest.tasks import parts
+from emo.untrusted.documents import shortened
+from emo.untrusted.files import read_regular
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+MOST_TABLE_BYTES = 2**32
+"""Largest table of predictions that is read, 4 GiB."""
+
+
+def read_predictions(path: Path, target: Target) -> "pd.DataFrame":
+    """Read a run's table of predictions, with cells as text.
+
+    Args:
+        path: the table.
+        target: target that it predicts.
+
+    Raises:
+        FitError: no such file, no such table, or a cell that is no answer to the target.
+    """
+    import pandas as pd  # a second to import
+
+    try:
+        data = read_regular(path, most_bytes=MOST_TABLE_BYTES, follow_links=True)
+        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise FitError(f"{path}: no such file; fit the run again") from error
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no CSV, not UTF-8
+        raise FitError(
+            f"{path}: no table of predictions: {shortened(str(error))}; fit the run again"
+        ) from error
+    wanted = ["id", "split", "seed", "label", "prediction"]
+    wanted += ["cause_id"] if target.task == "pairs" else []
+    lacking = [name for name in wanted if name not in table]
+    if lacking:
+        raise FitError(f"{path}: expected a column {lacking[0]!r}, found none; fit the run again")
+    for name in ("label", "prediction"):
+        if odd := _odd_cell(target, table[name]):
+            raise FitError(
+                f"{path}: column {name}: expected {_answers(target)}, got "
+                f"{shortened(odd, 60)!r}; fit the run again"
+            )
+    return table
+
+
+def _odd_cell(target: Target, cells: "pd.Series[str]") -> str | None:
+    """Return a cell that is no answer to a target; None: all are."""
+    found = cells.unique().tolist()
+    if target.task == "regress":
+        return next((cell for cell in found if not _is_number(cell)), None)
+    if target.task == "multilabel":
+        return None  # unknown labels count for no class
+    known = set(target.classes)
+    return next((cell for cell in found if cell not in known), None)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell == ""
+    return True
+
+
+def _answers(target: Target) -> str:
+    """Return what a target's cells must be, in words."""
+    return "numbers" if target.task == "regress" else f"a class of {target.name}"
 
 
 def rows_by_seed(table: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:

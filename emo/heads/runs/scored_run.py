@@ -12,8 +12,21 @@ from emo.errors import FitError
 from emo.heads.data.interval_groups import CLIP, DIALOGUE, groups_of_names
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, bootstrap, title_of, usable_groups
-from emo.heads.runs.files import NOT_FINITE, check_probabilities, known_number, predictions_file
-from emo.heads.runs.scored_rows import has_dialogues, numbers_of, rows_by_seed, values_of_column
+from emo.heads.runs.document import SCORED, check_entries
+from emo.heads.runs.files import (
+    NOT_FINITE,
+    RUN_FILE,
+    check_probabilities,
+    known_number,
+    predictions_file,
+)
+from emo.heads.runs.scored_rows import (
+    has_dialogues,
+    numbers_of,
+    read_predictions,
+    rows_by_seed,
+    values_of_column,
+)
 from emo.table import fold_streams, with_spread
 
 if TYPE_CHECKING:
@@ -31,6 +44,29 @@ class ScoredRun:
     target: Target
     """Target that the run predicts, with its classes."""
 
+    def check_scores(self) -> None:
+        """Check that ``run.json`` holds the scores that :meth:`row` shows.
+
+        Raises:
+            FitError: it does not.
+        """
+        file = self.path / RUN_FILE
+        check_entries(file, self.document, SCORED)
+        name, headline = self.target.name, HEADLINES[self.target.task]
+        is_first = name == self.document["target"]
+        if not (is_first or name in self.document.get("metrics_of_others", {})):
+            raise FitError(f"{file}: damaged: it has no scores of {name}. Fit the run again.")
+        variants = self.document.get("missing", {}).get(name, {})
+        for where, found in {"metrics": self._by_split, **variants}.items():
+            split = "test" if "test" in self._by_split else "val"
+            scores = found.get(split, {})
+            for kind in ("mean", "std", "interval"):
+                if headline not in scores.get(kind, ()):
+                    raise FitError(
+                        f"{file}: damaged: {where} of {name}: expected {kind} of {headline} on "
+                        f"{split}, found none. Fit the run again."
+                    )
+
     @property
     def split(self) -> str:
         """Split that is compared: ``test``, or ``val`` if the run had no test clips."""
@@ -45,7 +81,7 @@ class ScoredRun:
     @property
     def rank(self) -> float:
         """Number by which runs are ranked; lower is better."""
-        score: float = self.metrics["mean"][HEADLINES[self.target.task]]
+        score = known_number(self.metrics["mean"][HEADLINES[self.target.task]])
         return score if self.target.task == "regress" else -score
 
     def predictions(self) -> "pd.DataFrame":
@@ -59,14 +95,12 @@ class ScoredRun:
     @functools.cached_property
     def _predictions(self) -> "pd.DataFrame":
         """Predictions on :attr:`split`, with cells as text."""
-        import pandas as pd  # a second to import
-
         is_first = self.target.name == self.document["target"]
         path = self.path / predictions_file(self.target.name, is_first=is_first)
-        if not path.is_file():
-            raise FitError(f"{path}: no such file; fit the run again")
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = read_predictions(path, self.target)
         table = table[table["split"] == self.split]
+        if table.empty:
+            raise FitError(f"{path}: it has no row of split {self.split}; fit the run again")
         check_probabilities(path, {str(name): table[name].tolist() for name in table})
         if self.target.task == "regress" and not NOT_FINITE.isdisjoint(table["prediction"]):
             raise FitError(
@@ -186,8 +220,10 @@ class ScoredRun:
         return {
             "clips": found["clips"],
             "seeds": len(found["seeds"]),
-            title_of(headline): with_spread(mean[headline], std[headline], len(found["seeds"])),
-            "95 % interval": interval and "{:.3f} – {:.3f}".format(*interval),
+            title_of(headline): with_spread(
+                known_number(mean[headline]), known_number(std[headline]), len(found["seeds"])
+            ),
+            "95 % interval": interval and "{:.3f} – {:.3f}".format(*map(known_number, interval)),
             **{title_of(name): known_number(mean[name]) for name in others},
         }
 

@@ -13,6 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emo.errors import FitError
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.files import UnfitFileError, read_regular
+from emo.untrusted.kinds import Fields, ListOf
+
+MOST_LEDGER_BYTES = 2**30
+"""Largest ledger that is read, 1 GiB."""
+_LINE = Fields(
+    {}, {"clips": str, "ids": ListOf(str), "targets": ListOf(str), "asked": str, "run": str}
+)
 LEDGER = ".test-scorings.jsonl"
 """Name of the file."""
 
@@ -52,12 +62,17 @@ def record_scoring(
 
     Returns:
         Scorings of any of these clips on any of these targets.
+
+    Raises:
+        FitError: the ledger cannot be read.
     """
     if not tested:
         return EarlierScorings()
     home = (within or out).absolute().parent
     lines = _lines(home / LEDGER)
-    clips = {str(line["clips"]): set(line["ids"]) for line in lines if {"clips", "ids"} <= {*line}}
+    clips = {
+        str(line["clips"]): set(line["ids"]) for line in lines if "ids" in line and "clips" in line
+    }
     scorings = [line for line in lines if {"clips", "targets", "asked", "run"} <= {*line}]
     name = hashlib.sha256(json.dumps(sorted(tested)).encode()).hexdigest()[:16]
     run = out.absolute().relative_to(home).as_posix()
@@ -85,12 +100,17 @@ def _append(path: Path, lines: Sequence[dict[str, Any]]) -> None:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     """Read the ledger without lines that were cut off, for instance because the disk was full."""
+    try:
+        data = read_regular(path, most_bytes=MOST_LEDGER_BYTES, follow_links=True)
+    except FileNotFoundError:
+        return []
+    except (OSError, UnfitFileError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise FitError(f"{path}: the list of test scorings cannot be read: {why}") from error
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in data.split(b"\n"):
         try:
-            entry = json.loads(line)
-        except ValueError:
+            found.append(parse_checked(line, _LINE))
+        except DocumentError:
             continue
-        if isinstance(entry, dict):
-            found.append(entry)
     return found

@@ -25,7 +25,32 @@ from emo.errors import FitError
 from emo.heads.training.fingerprint import HASHED_FIELDS, hash_of_question
 from emo.heads.training.outcome import Outcome, Round
 from emo.store.backend.commit import sync_folder
+from emo.untrusted.documents import parse_checked, read_checked, shortened
+from emo.untrusted.files import open_regular
+from emo.untrusted.kinds import AnyJson, Fields, ListOf, Shape, Where
 
+_NUMBER = Where(
+    AnyJson(), lambda number: type(number) in (int, float), "a number"
+)  # a loss may be NaN
+_ROUND = Where(
+    Fields(
+        {
+            "seed": int, "round": int, "train_loss": _NUMBER, "val_loss": _NUMBER,
+            "val_score": _NUMBER, "is_best": bool,
+        }
+    ),
+    lambda row: len(row) == len(dataclasses.fields(Round)),
+    "the entries of a round",
+)  # fmt: skip
+_FINISHED = Fields(
+    {
+        "history": Where(
+            ListOf(_ROUND), lambda rows: any(row["is_best"] for row in rows), "a best round"
+        ),
+        "is_exact": bool,
+    }
+)
+_RUNNING = Fields({"history": ListOf(_ROUND), "line": str})
 QUESTION = "question.json"
 EVERY_SECONDS = 2.0
 """Least time between two writes of one seed; the result does not depend on it."""
@@ -44,7 +69,7 @@ class Checkpoints:
 
     def read_finished(self, seed: int) -> Outcome | None:
         """Read the outcome of a finished seed; None if the seed is not finished."""
-        found = self._read(f"finished-{seed}")
+        found = self._read(f"finished-{seed}", _FINISHED)
         if found is None:
             return None
         tensors, facts = found
@@ -59,7 +84,7 @@ class Checkpoints:
 
     def read_running(self, seed: int) -> "RunningSeed | None":
         """Read the state of a seed that was in training; None if there is no such file."""
-        found = self._read(f"running-{seed}")
+        found = self._read(f"running-{seed}", _RUNNING)
         if found is None:
             return None
         tensors, facts = found
@@ -90,22 +115,27 @@ class Checkpoints:
         ours = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
         _put(self._path(name), lambda part: save_file(ours, part, metadata={"facts": text}))
 
-    def _read(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def _read(self, name: str, kind: Shape) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Read the tensors and facts of a checkpoint file; None if there is no such file.
+
+        Args:
+            name: name of the file, such as ``finished-0``.
+            kind: what the facts must be.
 
         Raises:
             FitError: the file is damaged, or another fit wrote it.
         """
         path = self._path(name)
-        if not path.is_file():
+        if not os.path.lexists(path):
             return None
         try:
+            os.close(open_regular(path, follow_links=True)[0])
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                facts = json.loads(file.metadata()["facts"])
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
+                facts = parse_checked((file.metadata() or {}).get("facts", "{}"), kind)
+        except (SafetensorError, OSError, ValueError) as error:
             raise FitError(
-                f"{path}: damaged: {error}. Start the fit again without --resume."
+                f"{path}: damaged: {shortened(str(error))}. Start the fit again without --resume."
             ) from error
         if facts.get("question") != self.question:
             raise FitError(
@@ -142,7 +172,7 @@ def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) ->
         FitError: the interrupted fit had other options or clips, or the folder cannot be written.
     """
     path = folder / QUESTION
-    if resume and path.is_file():
+    if resume and os.path.lexists(path):
         earlier = _read_question(path)
         if earlier != question:
             raise FitError(
@@ -159,12 +189,9 @@ def open_checkpoints(folder: Path, question: dict[str, Any], *, resume: bool) ->
 
 def _read_question(path: Path) -> dict[str, Any]:
     """Read the question file of an interrupted fit."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FitError(
-            f"{path}: damaged: {error}. Start the fit again without --resume."
-        ) from error
+    found: dict[str, Any] = read_checked(
+        path, dict, error=FitError, advice="start the fit again without --resume"
+    )
     return found
 
 

@@ -9,10 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emo.errors import FitError
 from emo.heads.head import Batch, Head, Loss
 from emo.heads.options import LoopOptions
 from emo.heads.training.adamw import AdamW
 from emo.heads.training.augment import augment, mix
+from emo.untrusted.documents import parse_checked, shortened
+from emo.untrusted.kinds import Fields, ListOf, Where
+
+_STATE = Fields(
+    {
+        "steps": Where(int, lambda steps: 0 <= steps < 2**31, "a number of steps"),
+        "generators": ListOf(dict),
+    }
+)
 
 
 class Steps:
@@ -82,16 +92,29 @@ class Steps:
         return tensors, json.dumps({"steps": int(optimizer.steps), "generators": generators})
 
     def load(self, tensors: dict[str, Tensor], state_json: str) -> None:
-        """Restore a state that :meth:`state` returned."""
-        known: dict[str, Any] = json.loads(state_json)
-        own = {k.removeprefix("head/"): v for k, v in tensors.items() if k.startswith("head/")}
-        self._head.load_state_dict(own)  # into the optimizer's vector, of which they are views
-        self._optimizer.mean.copy_(tensors["mean"])
-        self._optimizer.square.copy_(tensors["square"])
-        self._optimizer.steps.fill_(known["steps"])
-        for generator, found in zip(self._generators, known["generators"], strict=True):
-            generator.bit_generator.state = found
-        torch.set_rng_state(tensors["torch"])
+        """Restore a state that :meth:`state` returned.
+
+        Raises:
+            FitError: it is the state of another head or optimizer, or damaged.
+        """
+        try:
+            known: dict[str, Any] = parse_checked(state_json, _STATE)
+            own = {k.removeprefix("head/"): v for k, v in tensors.items() if k.startswith("head/")}
+            self._head.load_state_dict(own)  # into the optimizer's vector, of which they are views
+            for name in ("mean", "square"):
+                vector: Tensor = getattr(self._optimizer, name)
+                if vector.shape != tensors[name].shape:
+                    raise ValueError(f"{name} has shape {tuple(tensors[name].shape)}")
+                vector.copy_(tensors[name])
+            self._optimizer.steps.fill_(known["steps"])
+            for generator, found in zip(self._generators, known["generators"], strict=True):
+                generator.bit_generator.state = found
+            torch.set_rng_state(tensors["torch"])
+        except (ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+            raise FitError(
+                f"the state of a seed in training is damaged: {shortened(repr(error))}. Start the "
+                "fit again without --resume."
+            ) from error
 
     @property
     def _generators(self) -> tuple[np.random.Generator, np.random.Generator]:

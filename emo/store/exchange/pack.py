@@ -10,8 +10,10 @@ import json
 import re
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +43,11 @@ _NAME = re.compile(
     rf"|{FEATURES}/[\w-][\w.-]*/(recipe\.json|part-[0-9a-f]{{16}}(-r\d+)?\.zarr\.zip)"
 )
 _PACK = Fields({"version": int, "sha256": MapOf(str)})
+_UNREADABLE = (
+    OSError, zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError,
+    struct.error, zlib.error,
+)  # fmt: skip
+"""What the library raises for a file that is no sound zip file."""
 _INDEX_BYTES = 2**26
 _COPY_BYTES = 2**20
 
@@ -137,7 +144,7 @@ def unpack(file: Path, out: Path) -> PackReport:
                 raise StoreError(f"{file}: {path.name} is damaged: {what}; nothing was unpacked")
             kept = Store(temporary / FEATURES).recipes.values()
             clips = len({clip_id for folder in kept for clip_id in folder.ids})
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         what = shortened(str(error))
         raise StoreError(f"{file}: not a pack that can be read: {what}") from error
     lines = [f"{name}: {plural(size, 'clip')}" for name, size in _counts(out / FEATURES).items()]

@@ -8,6 +8,7 @@ is there unchanged; parts that it does not list are read in addition. It can alw
 import mmap
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from typing import BinaryIO
 
 import numpy as np
@@ -113,12 +114,13 @@ def index_paths(folder: Location) -> list[Location]:
 
 
 def remove(paths: list[Location]) -> None:
-    """Delete old index files, as far as the system allows it (Windows keeps mapped files)."""
+    """Delete old index files, as far as the system allows it (Windows keeps mapped files).
+
+    An old index that stays is not read, and the next one that is written removes it.
+    """
     for path in paths:
-        try:
+        with suppress(OSError):
             path.unlink()
-        except (FileNotFoundError, PermissionError):
-            continue
 
 
 def open_index(path: Location, fingerprint: str, names: Set[str]) -> Columns | None:

@@ -1,7 +1,10 @@
 """hdf5: a group for each stream, ragged by offsets; readable from Matlab, R, Julia and C."""
 
+import errno
 import json
 import math
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +58,7 @@ class Hdf5(Format):
             if name in contents.streams:
                 raise StoreError(f"stream {name!r}: an hdf5 file uses this name itself")
         text = h5py.string_dtype("utf-8")
-        with h5py.File(path, "w", libver=("v110", "latest")) as file:
+        with _short_errors(path), h5py.File(path, "w", libver=("v110", "latest")) as file:
             file.attrs["writer"] = f"emo {emo.__version__}"
             file.create_dataset("ids", data=np.array(contents.ids, dtype=object), dtype=text)
             document = json.dumps(contents.document(), ensure_ascii=False)
@@ -71,6 +74,17 @@ class Hdf5(Format):
                     if len(ragged.values):
                         values[row : row + len(ragged.values)] = ragged.values
                     row += len(ragged.values)
+
+
+@contextmanager
+def _short_errors(path: Path) -> Iterator[None]:
+    """Turn errors of HDF5, of several lines and types, into an OSError with the system's reason."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        found = re.search(r"errno = (\d+)", str(error))
+        code = int(found[1]) if found else errno.EIO
+        raise OSError(code, os.strerror(code), os.fspath(path)) from error
 
 
 def _check(name: str, array: Any, path: Path, budget: Budget) -> None:

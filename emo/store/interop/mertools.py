@@ -3,6 +3,7 @@
 Source: zeroQiaoba/MERTools, MERBench/toolkit (utils/read_data.py, preprocess/meld.py).
 """
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -130,7 +131,9 @@ def _write_stream(
             if folder.endswith(UTT):
                 is_mean = len(tokens) > 1
                 array = tokens.mean(axis=0, dtype=np.float32) if is_mean else tokens[0]
-            np.save(root / folder / f"{names[contents.ids[row]]}.npy", np.ascontiguousarray(array))
+            file = io.BytesIO()  # into a file, np.save does not say why it failed
+            np.save(file, np.ascontiguousarray(array))
+            (root / folder / f"{names[contents.ids[row]]}.npy").write_bytes(file.getbuffer())
 
 
 def _corpora(

@@ -89,6 +89,8 @@ def _places(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     waiting = [value]
     while waiting and len(found) < 10_000:
         value = waiting.pop()
+        if not isinstance(value, dict | list):
+            continue
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         for key, inner in pairs:
             found.append((value, key))

@@ -1,0 +1,175 @@
+"""Join a table of transcripts (or any other columns) to the files of a folder, by file name."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from emo import plugins
+from emo.errors import ManifestError, plural
+from emo.manifest.cells import SPLIT_WORDS
+from emo.manifest.naming.facts import first_files
+from emo.manifest.naming.file_index import FileIndex
+from emo.manifest.rows import TextTable, read_rows, rename
+from emo.manifest.spelling import plain
+
+_TEXTS = (
+    "text", "transcript", "transcription", "transcripts", "utterance", "sentence", "words",
+    "caption",
+)  # fmt: skip
+_FILES = (
+    "file_name", "filename", "file", "stem", "clip", "path", "name", "video", "audio", "id",
+)  # fmt: skip
+_KINDS_OF_NAMES = ("stem", "name", "path")
+"""What --on may say where no column has this name: the column is then found by its cells."""
+
+
+def join_transcripts(
+    rows: TextTable,
+    table_path: Path,
+    folder: Path,
+    *,
+    on: str | None = None,
+    columns: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[TextTable, list[str]]:
+    """Add the columns of a table to the rows of a folder's files.
+
+    Args:
+        rows: the clips; their origins are paths of files, relative to ``folder``.
+        table_path: the table, with one row a file.
+        folder: folder of the files.
+        on: the table's column that names the files; None: the one whose cells name most of them.
+        columns: columns under other names: our name -> the table's.
+
+    Returns:
+        The clips with all columns, and lines for people: what was joined and what was not.
+
+    Raises:
+        ManifestError: no column names files, a cell names several files, two rows name one file,
+            or a cell contradicts the names of folders.
+    """
+    table = _with_text(rename(read_rows(table_path), columns, table_path))
+    index = FileIndex(rows.origins)
+    below = os.path.relpath(table_path.parent, folder).replace(os.sep, "/")
+    base = "" if below == "." or below.startswith("..") else below
+    key = _key(table, index, base, on, table_path)
+    matches = [index.find(cell, base) if cell.strip() else [] for cell in table.columns[key]]
+    row_of = _rows_of(matches, table, key, rows.origins, table_path)
+    joined = dict(rows.columns)
+    new = [name for name in table.columns if name != key and name not in ("video", "audio")]
+    for name in new:
+        cells = [
+            table.columns[name][row_of[k]].strip() if k in row_of else ""
+            for k in range(len(rows.origins))
+        ]
+        joined[name] = _merged(name, joined.get(name), cells, rows.origins, table_path)
+    notes = [f"{plural(len(row_of), 'file')} joined with {table_path} by {key!r}: {', '.join(new)}"]
+    lost = [
+        f"{table.origins[k]} {table.columns[key][k]!r}"
+        for k, found in enumerate(matches)
+        if not found
+    ]
+    if lost:
+        notes.append(
+            f"{plural(len(lost), 'row')} of {table_path} without a file: {first_files(lost)}"
+        )
+    bare = [origin for k, origin in enumerate(rows.origins) if k not in row_of]
+    if bare:
+        notes.append(
+            f"{plural(len(bare), 'file')} without a row in {table_path}: {first_files(bare)}"
+        )
+    return TextTable({name: c for name, c in joined.items() if any(c)}, rows.origins), notes
+
+
+def _with_text(table: TextTable) -> TextTable:
+    """Return a table whose column of transcripts is called ``text``, if there is one."""
+    if "text" in table.columns:
+        return table
+    names = {name.lower(): name for name in table.columns}
+    found = next((names[name] for name in _TEXTS if name in names), None)
+    renamed = {"text" if name == found else name: c for name, c in table.columns.items()}
+    return TextTable(renamed, table.origins, table.sha256)
+
+
+def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Path) -> str:
+    """Return the name of the column that names files."""
+    if on is not None and on in table.columns:
+        return on
+    if on is not None and on not in _KINDS_OF_NAMES:
+        raise ManifestError(plugins.unknown(f"column of {path} for --on", on, table.columns))
+    counts = {}
+    for name, cells in table.columns.items():
+        found = [index.find(cell, base) for cell in cells if cell.strip()]
+        alone = {each[0] for each in found if len(each) == 1}
+        counts[name] = (len(alone), sum(map(bool, found)), name.lower() in _FILES)
+    best = max(counts, key=lambda name: counts[name], default="")
+    if not best or not counts[best][1]:
+        shown = ", ".join(
+            f"{name} ({cells[0]!r})" for name, cells in table.columns.items() if cells
+        )
+        raise ManifestError(
+            f"{path}: no column names the files of the folder; found {shown or 'no rows'}. "
+            "Expected names such as anna_1 or happy/anna_1.mp4; name the column: --on COLUMN"
+        )
+    return best
+
+
+def _rows_of(
+    matches: Sequence[list[int]], table: TextTable, key: str, files: Sequence[str], path: Path
+) -> dict[int, int]:
+    """Return index of a file -> index of its row.
+
+    Raises:
+        ManifestError: a cell names several files, two rows name one file, or none names one.
+    """
+    row_of: dict[int, int] = {}
+    for row, found in enumerate(matches):
+        cell = table.columns[key][row]
+        if len(found) > 1:
+            names = first_files([files[k] for k in found])
+            raise ManifestError(
+                f"{path}: {table.origins[row]}: {key} {cell!r} is the name of "
+                f"{plural(len(found), 'file')} ({names}); write their paths in the table"
+            )
+        for k in found:
+            if k in row_of:
+                raise ManifestError(
+                    f"{path}: {table.origins[row_of[k]]} and {table.origins[row]} both name the "
+                    f"file {files[k]}; keep one"
+                )
+            row_of[k] = row
+    if not row_of:
+        raise ManifestError(
+            f"{path}: no cell of {key!r} names a file of the folder, such as {files[0]}; found "
+            f"{first_files([repr(cell) for cell in table.columns[key]])}"
+        )
+    return row_of
+
+
+def _merged(
+    name: str, ours: list[str] | None, theirs: list[str], files: Sequence[str], path: Path
+) -> list[str]:
+    """Return the cells of a column that the names of files and the table may both hold.
+
+    Raises:
+        ManifestError: they contradict each other.
+    """
+    if ours is None:
+        return theirs
+    differ = [
+        f"{file} ({old!r}, in the table {new!r})"
+        for file, old, new in zip(files, ours, theirs, strict=True)
+        if old and new and _value(name, old) != _value(name, new)
+    ]
+    if differ:
+        raise ManifestError(
+            f"{path}: column {name!r} contradicts the names of {plural(len(differ), 'file')}: "
+            f"{first_files(differ)}. Keep both: --column other={name}; or say by --pattern what "
+            "the names hold"
+        )
+    return [old or new for old, new in zip(ours, theirs, strict=True)]
+
+
+def _value(name: str, cell: str) -> str:
+    """Return a cell in the form in which it is compared."""
+    return SPLIT_WORDS.get(cell.lower(), cell) if name == "split" else plain(cell)

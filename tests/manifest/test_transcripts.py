@@ -1,0 +1,103 @@
+"""Tables are joined to the files of a folder by name; what has no partner is counted and listed."""
+
+import itertools
+
+import openpyxl
+import pytest
+
+from emo.errors import ManifestError
+from emo.manifest import read_manifest
+from emo.manifest.naming.file_index import FileIndex
+from emo.manifest.naming.named_folder import named_folder
+from emo.manifest.naming.transcripts import join_transcripts
+
+FILES = [
+    f"{split}/{label}/{speaker}_{take}.mp4"
+    for (take, split), label, speaker in itertools.product(
+        enumerate(["train", "val", "test"]), ["happy", "sad"], ["anna", "ben"]
+    )
+]
+FILES = [file.replace("_", f"_{label[0]}") for file in FILES for label in [file.split("/")[1]]]
+
+
+@pytest.fixture
+def clips(tmp_path):
+    for file in FILES:
+        (tmp_path / "d" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "d" / file).touch()
+    return tmp_path / "d"
+
+
+def write(path, *rows):
+    if path.suffix == ".xlsx":
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        book.save(path)
+    else:
+        path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+    return path
+
+
+def joined(clips, table, **options):
+    return join_transcripts(named_folder(clips).rows, table, clips, **options)
+
+
+def test_an_excel_table_is_joined_by_the_stem_and_the_rest_is_listed(clips, emo, tmp_path):
+    stems = [file.rpartition("/")[2][:-4] for file in FILES]
+    lines = [[f"Words of {stem}", stem] for stem in stems[1:]]
+    write(tmp_path / "t.xlsx", ["Transcript", "Clip"], *lines, ["Nobody's", "zoe_1"])
+    words = ["manifest", "folder", "d", "--transcripts", "t.xlsx", "--on", "stem"]
+    code, out, err = emo(*words, "--out", "m.csv")
+    assert code == 0, err
+    assert "11 files joined with t.xlsx by 'Clip': text" in out
+    assert "1 row of t.xlsx without a file: row 13 'zoe_1'" in out
+    assert "1 file without a row in t.xlsx: train/happy/anna_h0.mp4" in out
+    found = {clip.id: clip.text for clip in read_manifest(tmp_path / "m.csv").clips}
+    assert found["d/train/happy/anna_h0.mp4"] is None
+    assert found["d/test/sad/ben_s2.mp4"] == "Words of ben_s2"
+    code, _, err = emo(*words[:-1], "nothing", "--out", "n.csv")
+    assert (code, "for --on 'nothing'" in " ".join(err.split())) == (1, True)
+
+
+def test_a_metadata_csv_of_hugging_face_is_joined(clips):
+    rows = [[file, f"text {k}", "yes"] for k, file in enumerate(FILES)]
+    table = write(clips / "metadata.csv", ["file_name", "transcription", "consent"], *rows)
+    rows, notes = joined(clips, table)
+    assert rows.columns["text"] == [f"text {FILES.index(file)}" for file in rows.origins]
+    assert {*rows.columns["consent"]} == {"yes"}
+    assert notes == [f"12 files joined with {table} by 'file_name': text, consent"]
+    inner = write(clips / "val/metadata.csv", ["file_name", "text"], ["happy/anna_h1.mp4", "x"])
+    rows, _ = joined(clips, inner)
+    assert rows.columns["text"][rows.origins.index("val/happy/anna_h1.mp4")] == "x"
+
+
+def test_names_are_found_in_every_writing():
+    index = FileIndex(["train/01.wav", "test/01.wav", "test/\u00e9ve.mp4", "test/Bob.mp4"])
+    for cell, found in {
+        "train/01.wav": [0], "train\\01": [0], "C:\\data\\train\\01.wav": [0], "01": [0, 1],
+        "1": [0, 1], "e\u0301ve.wav": [2], "./test/bob": [3], "bob.MP4": [3], "other/01.wav": [],
+        "02": [], "": [],
+    }.items():  # fmt: skip
+        assert index.find(cell) == found, cell
+    assert index.find("01.wav", "test") == [1]
+
+
+def test_what_cannot_be_joined_is_named(clips, tmp_path):
+    table = tmp_path / "t.csv"
+    for lines, message in [
+        ([["clip", "text"], ["anna_h0", "a"], ["anna_h0.mp4", "b"]], "row 2 and row 3 both name"),
+        ([["clip", "text"], ["x", "a"]], r"no column names the files of the folder; found clip"),
+        ([["clip", "text"]], "no column names the files of the folder; found no rows"),
+        ([["clip", "label"], ["anna_h0", "sad"]], r"column 'label' contradicts .* --column other="),
+    ]:
+        write(table, *lines)
+        with pytest.raises(ManifestError, match=message):
+            joined(clips, table)
+    (clips / "test/happy/anna_h0.mp4").touch()
+    write(table, ["clip", "text"], ["anna_h0", "a"], ["ben_h0", "b"])
+    with pytest.raises(ManifestError, match=r"is the name of 2 files .* write their paths"):
+        joined(clips, table)
+    write(table, ["clip", "label", "split"], ["train/happy/anna_h0", "Happy", "train"])
+    rows, _ = joined(clips, table)
+    assert rows.columns["label"] == [file.split("/")[1] for file in rows.origins]
