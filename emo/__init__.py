@@ -35,7 +35,7 @@ _PLACES = {
     "score_predictions": "emo.api.comparing",
 }
 """Public name -> module that holds it."""
-__all__ = [  # noqa: PLE0604, RUF022 - names of _PLACES
+__all__ = [
     *_PLACES,
 ]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -58,14 +59,17 @@ class Manifest(emo.manifest.Manifest):
         """
         if frame.index.name is not None and frame.index.name not in frame.columns:
             frame = frame.reset_index()
-        cells = {str(name): [_cell(value) for value in frame[name]] for name in frame.columns}
-        data = render_rows(".csv", cells)
-        origins = [f"row {number}" for number in range(1, len(frame) + 1)]
-        table = TextTable(cells, origins, hashlib.sha256(data).hexdigest())
-        made, problems = parse_rows(rename(table, columns, FRAME), FRAME, root=Path(root))
+        made = cls._parsed(rename(_text_table(frame), columns, FRAME), Path(root))
+        return cls.of(replace(made, columns=dict(columns)))
+
+    @classmethod
+    def _parsed(cls, table: TextTable, root: Path) -> "Manifest":
+        """Check the rows of a table that is no file."""
+        digest = hashlib.sha256(render_rows(".csv", table.columns)).hexdigest()
+        made, problems = parse_rows(replace(table, sha256=digest), FRAME, root=root)
         if problems:
             raise ManifestError(f"{FRAME}: {problems[0].message}")
-        return cls.of(replace(made, columns=dict(columns)))
+        return cls.of(made)
 
     @classmethod
     def from_folder(
@@ -77,17 +81,48 @@ class Manifest(emo.manifest.Manifest):
             folder: the folder.
             out: the manifest to write, CSV, TSV, JSONL or Parquet by its extension.
             pattern: what the parts of a path mean, such as ``{split}/{label}/{speaker}_{take}``;
-                None: the sub-folder is the column ``folder``.
+                None: split, label and speaker are found in the names.
 
         Raises:
-            ManifestError: no media, paths that do not fit the pattern, or ``out`` exists with
-                another content.
+            ManifestError: no media, names that can be read in several ways, or ``out`` exists
+                with another content.
         """
         from emo.manifest.make import from_folder
 
-        if pattern is not None:
-            raise NotImplementedError
-        return cls.of(from_folder(Path(folder), out=Path(out)))
+        return cls.of(from_folder(Path(folder), out=Path(out), pattern=pattern))
+
+    def join(
+        self,
+        table: "pd.DataFrame | str | Path",
+        *,
+        on: str | None = None,
+        columns: Mapping[str, str] = MappingProxyType({}),
+    ) -> "Manifest":
+        """Return the clips with the columns of a table that names their files.
+
+        Clips without a row, and rows without a clip, are counted in a warning.
+
+        Args:
+            table: transcripts, labels or whatever else, one row a file: a DataFrame or a path.
+            on: the table's column that names the files; None: the one whose cells name most.
+            columns: columns under other names: emo's name -> the table's, ``{"text": "Said"}``.
+
+        Raises:
+            ManifestError: no column names files, two rows name one file, or a cell contradicts a
+                label or split that the clips have.
+        """
+        from emo.manifest.naming.transcripts import join_table
+        from emo.manifest.rows import read_rows
+
+        where = Path(table) if isinstance(table, str | Path) else FRAME
+        read = read_rows(where) if isinstance(table, str | Path) else _text_table(table)
+        frame = self.frame.reset_index()
+        origins = [clip.video or clip.audio or clip.id for clip in self.clips]
+        rows = TextTable(_text_table(frame).columns, origins)
+        joined, notes = join_table(rows, rename(read, columns, where), where, on=on)
+        for note in notes[1:]:
+            warnings.warn(note, stacklevel=2)
+        return Manifest._parsed(joined, self.root)
 
     @classmethod
     def of(cls, manifest: emo.manifest.Manifest) -> "Manifest":
@@ -123,9 +158,7 @@ class Manifest(emo.manifest.Manifest):
             ManifestError: the file exists with another content, or cannot be written.
         """
         frame = self.frame.reset_index()
-        write_rows(
-            Path(path), {str(name): [_cell(value) for value in frame[name]] for name in frame}
-        )
+        write_rows(Path(path), _text_table(frame).columns)
         return read_manifest(path, root=self.root)
 
     def check(self, **options: Any) -> "CheckReport":
@@ -213,9 +246,15 @@ def clips_of(
     raise TypeError(f"expected a Manifest, a DataFrame or a path, got {type(clips).__name__}")
 
 
+def _text_table(frame: "pd.DataFrame") -> TextTable:
+    """Return the cells of a DataFrame as text."""
+    cells = {str(name): [_cell(value) for value in frame[name]] for name in frame.columns}
+    return TextTable(cells, [f"row {number}" for number in range(1, len(frame) + 1)])
+
+
 def _cell(value: Any) -> str:
     """Return a value of a DataFrame as the text of a cell; a missing value is empty."""
-    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
         return ""
     if isinstance(value, bool) or type(value).__name__ == "bool_":
         return str(bool(value)).lower()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from emo.api.runs import FittedRun
 from emo.heads.runs.compare import Comparison, compare_runs
-from emo.score.score import Report, ScoreOptions, score
+from emo.score.report import ScoreReport
+from emo.score.score import ScoreOptions, score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,7 @@ def compare(
             target=target,
             seed=seed,
             interval_over=interval_over,
-        )  # fmt: skip
+        )
     )
 
 
@@ -84,7 +85,7 @@ def score_predictions(
     split: str | None = None,
     target: str | None = None,
     is_open: bool = False,
-) -> Report:
+) -> ScoreReport:
     """Score predictions by official metrics, as `emo score` does.
 
     Args:
@@ -100,7 +101,7 @@ def score_predictions(
     Raises:
         EmoError: a file cannot be read, or lacks clips of the other.
     """
-    options = ScoreOptions(metric, tuple(classes) or None, columns, split, target, is_open)
+    options = ScoreOptions(metric, tuple(classes), columns, split, target, is_open)
     return score(_path(predictions), Path(gold), options)
 
 

@@ -65,7 +65,8 @@ def backbone(
     for option in options:
         if option not in known:
             raise OptionError(f"{word}: {plugins.unknown('option', option, known)}")
-    return Requested(word, name or word.partition(":")[2].lower() or word, options)
+    own = word.rpartition(":")[2].rpartition(".")[2].lower()
+    return Requested(word, name or own, options)
 
 
 def extract_features(
@@ -140,9 +141,7 @@ def extract_features(
 
 def _request(wanted: "str | Requested | Backbone | type[Backbone]", manifest: Manifest) -> Request:
     """Return the request for one entry of ``backbones``."""
-    if isinstance(wanted, str):
-        wanted = backbone(wanted)
-    elif isinstance(wanted, type) and issubclass(wanted, Backbone):
+    if isinstance(wanted, str) or (isinstance(wanted, type) and issubclass(wanted, Backbone)):
         wanted = backbone(wanted)
     elif isinstance(wanted, Backbone):
         wanted = backbone(type(wanted), **asdict(wanted.options))

@@ -1,17 +1,16 @@
 """A finished run: its scores, predictions and plots as a notebook wants them."""
 
-import json
-import shlex
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emo import plugins
-from emo.api.clips import Clips, clips_of
+from emo.api.clips import Clips
 from emo.errors import FitError, OptionError
 from emo.heads.head import Head
+from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.files import predictions_file, read_document
 
 if TYPE_CHECKING:
@@ -205,13 +204,7 @@ class FittedRun:
         from emo.api.predicting import predict_frame
 
         options = [f"{recipe}.weights={folder}" for recipe, folder in weights.items()]
-        stores = (
-            [features]
-            if isinstance(features, str | Path) or hasattr(features, "path")
-            else features
-        )
-        places = [str(getattr(each, "path", each)) for each in stores]  # type: ignore[union-attr]
-        return predict_frame(self.path, clips, text, places, options)
+        return predict_frame(self.path, clips, text, features, options)
 
     @property
     def command(self) -> str:
@@ -219,9 +212,7 @@ class FittedRun:
 
         Paths are those of the machine that made the run.
         """
-        lines = [_extract_line(name, recipe, self.document)
-                 for name, recipe in self.document["recipes"].items()]  # fmt: skip
-        return "\n".join([*filter(None, lines), _fit_line(self.document)])
+        return "\n".join(commands_of(self.document))
 
     def __repr__(self) -> str:
         """Return the folder, the head and the headline score."""
@@ -230,9 +221,8 @@ class FittedRun:
     def _repr_html_(self) -> str:
         from html import escape
 
-        return f"<b>{escape(repr(self))}</b>" + self.scores.to_html(
-            index=False, float_format="%.3f"
-        )
+        table: str = self.scores.round(3).to_html(index=False)
+        return f"<b>{escape(repr(self))}</b>{table}"
 
     def _streams(self) -> list[str]:
         return list(self.document["streams"])
@@ -358,56 +348,3 @@ def _normalised(counts: "pd.DataFrame", normalize: str | None) -> "pd.DataFrame"
         case "all":
             return counts / max(1, int(counts.to_numpy().sum()))
     raise OptionError(f"normalize: expected 'true', 'pred', 'all' or None, got {normalize!r}")
-
-
-def _extract_line(name: str, recipe: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """Return the `emo extract` command of one recipe; empty: it was imported."""
-    plugin = str(recipe["backbone"])
-    if plugin.startswith("import"):
-        return ""
-    word = plugin if plugin == name else f"{plugin}:{name}"
-    options = [f"{name}.{key}={_shown(value)}" for key, value in recipe["options"].items()]
-    features = [str(each) for each in document["features"][:1]]
-    words = ["emo", "extract", str(document["manifest"]["path"]), "--backbone", word]
-    words += [part for each in options for part in ("-o", each)]
-    return shlex.join([*words, "--out", *features]) if features else shlex.join(words)
-
-
-def _fit_line(document: Mapping[str, Any]) -> str:
-    """Return the `emo fit-head` command of a run, with the options that are not the defaults."""
-    from emo.heads.options import FitOptions
-
-    usual, given = FitOptions().flat(), document["options"]
-    words = ["emo", "fit-head", str(document["manifest"]["path"])]
-    for each in document["features"]:
-        words += ["--features", str(each)]
-    for target in document["targets"]:
-        words += ["--target", str(target["name"])]
-        words += ["--task", f"{target['name']}={target['task']}"]
-    words += ["--head", str(document["head"]["name"])]
-    for name, value in document["head"]["options"].items():
-        words += ["-o", f"{name}={_shown(value)}"]
-    for name, value in given.items():
-        if name in _ELSEWHERE or value == usual.get(name) or value in (None, [], {}, ""):
-            continue
-        words += _flag(name, value)
-    return shlex.join(words)
-
-
-_ELSEWHERE = ("head", "head_options", "target", "tasks", "loop", "preset", "target_weights")
-_SINGULAR = {"streams": "stream", "target_weights": "target-weight"}
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    """Return the words of one option of `emo fit-head`."""
-    flag = "--" + _SINGULAR.get(name, name).replace("_", "-")
-    if value is True:
-        return [flag]
-    if isinstance(value, Mapping):
-        return [word for key, each in value.items() for word in (flag, f"{key}={each}")]
-    values: Iterable[Any] = value if isinstance(value, list | tuple) else [value]
-    return [word for each in values for word in (flag, _shown(each))]
-
-
-def _shown(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float | bool) else json.dumps(value)

@@ -121,7 +121,7 @@ class Store:
         names = list(streams or self.streams)
         if clips is None and names:
             clips = self[names[0]].ids
-        return side_by_side([self.read(name, clips or []) for name in names])
+        return side_by_side([self.read(name, [] if clips is None else clips) for name in names])
 
     def __repr__(self) -> str:
         """Return the table of streams."""
