@@ -1,4 +1,4 @@
-"""Find and load plugins (backbones, heads, executors, formats, data sets); parse their options.
+"""Find and load plugins (backbones, heads, executors, formats, data sets …); parse their options.
 
 A plugin is one file in its package's folder, known by its file name; it holds one public subclass
 of the contract. ``package.module:Class`` loads a class from anywhere on the Python path instead.
@@ -26,6 +26,8 @@ from typing import Any, TypeVar
 import emo
 from emo.errors import OptionError, PluginError
 
+ANNOTATIONS = "emo.manifest.annotations.library"
+"""Package of the formats of annotations that `emo manifest annotations` reads."""
 BACKBONES = "emo.extract.backbones"
 """Package of the backbones that come with `emo`; each file is one plugin."""
 DATASETS = "emo.datasets.library"

@@ -1,3 +1,4 @@
+import os
 import shutil
 import time
 import wave
@@ -223,6 +224,27 @@ def test_classes_that_differ_only_in_spelling_are_a_warning(rows):
     report = rows("text,split,label,level", *lines)
     assert found(report) == {"classes that differ only in spelling": ("warning", 2)}
     assert "label: 'joy' (2), 'Joy' (1); level: '0' (1), '0.0' (1)" in report.table()
+
+
+def test_ids_and_texts_as_classes_are_a_warning_and_have_no_table(rows):
+    lines = [f"t{k},n{k},{k},{k / 7},w{k % 100},{'ab'[k % 2]},v{k}.npy" for k in range(120)]
+    report = rows("text,note,number,share,word,label,vectors", *lines)
+    assert found(report)["columns with one row a class"] == ("warning", 1)
+    assert "note (120 classes in 120 clips)" in report.table()
+    assert [[*table[0]][0] for table in report.classes] == ["label"]
+    report = rows("text,note,number,share,word,label,vectors", *lines, target="number")
+    assert found(report)["columns with one row a class"] == ("warning", 2)
+
+
+@pytest.mark.skipif(os.sep == "\\", reason="there, these are paths")
+def test_paths_of_windows_are_named(rows, tmp_path, clip):
+    (tmp_path / "in").mkdir()
+    shutil.copy(clip, tmp_path / "in" / "a.mp4")
+    shutil.copy(clip, tmp_path / "b\\c.mp4")
+    lines = "in\\a.mp4,x", "C:\\clips\\d.mp4,y", "b\\c.mp4,x"
+    report = rows("video,label", *lines, fast=True)
+    assert found(report)["paths with backslashes"] == ("error", 2)
+    assert "write / for \\ in the manifest, which finds 1 of 2 files: in\\a.mp4" in report.table()
 
 
 def test_speakers_that_differ_only_in_spelling_are_a_warning(rows):

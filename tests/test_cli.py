@@ -3,6 +3,7 @@
 import atexit
 import gc
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -230,3 +231,13 @@ def test_help_takes_at_most_300_milliseconds(capsys):
     with capsys.disabled():
         print(f"\nemo --help: median of 9: {statistics.median(seconds):.3f} s")
     assert statistics.median(seconds) <= 0.3
+
+
+def test_a_reader_that_has_left_is_no_error():
+    """As in `emo list heads | head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "emo", "--version"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

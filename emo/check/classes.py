@@ -1,19 +1,29 @@
 """Check the target columns of a manifest: their tasks, and the classes of each split."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from emo.check.finding import Finding, error, warning
 from emo.errors import plural
 from emo.manifest import Clip
-from emo.manifest.cells import SPLITS
+from emo.manifest.cells import ARRAYS, SPLITS
 from emo.manifest.missing import missing_cells, missing_classes
-from emo.manifest.tasks import NONE, classes_in, near_classes, odd_cells, task_of_cells
+from emo.manifest.tasks import (
+    NONE,
+    classes_in,
+    near_classes,
+    number_in,
+    odd_cells,
+    task_of_cells,
+)
 
 MOST_CLASSES = 20
 """Most classes of a column other than the target that counts as a column of classes, and most
 classes of a column that is shown as a table."""
 
+_LEAST_ROWS = 5
+"""Number of rows from which a column that differs in each of them is reported."""
 ColumnCounts = dict[str, Counter[tuple[str, str | None]]]
 """Column -> (class, split) -> number of clips."""
 
@@ -79,6 +89,11 @@ def class_findings(clips: Sequence[Clip], target: str, task: str | None = None) 
             ],
             "leave the cell empty where nothing is known",
         ),
+        warning(
+            "columns with one row a class",
+            _ids_as_classes(clips, target, task),
+            "nothing can be learned of them; are they ids or texts?",
+        ),
         warning(f"clips without {target}", unlabelled),
     ]
 
@@ -137,6 +152,26 @@ def _words(clips: Sequence[Clip], column: str, task: str | None) -> str:
     """
     cells = [clip.targets.get(column) for clip in clips]
     return missing_classes(task or _task(clips, column), cells, but=() if task else (NONE,))
+
+
+def _ids_as_classes(clips: Sequence[Clip], target: str, task: str) -> list[str]:
+    """Return a text for each column of classes in which every class has one row.
+
+    Numbers count in the target alone, and files of arrays do not.
+    """
+    found = []
+    for column in dict.fromkeys(name for clip in clips for name in clip.targets):
+        cells = [clip.targets[column] for clip in clips if column in clip.targets]
+        if len(cells) < _LEAST_ROWS or len(cells) > len(set(cells)):
+            continue
+        is_number = not any(math.isnan(number_in(cell)) for cell in cells)
+        if column == target:
+            is_class = task == "classify"
+        else:
+            is_class = not is_number and not all(cell.endswith(ARRAYS) for cell in cells)
+        if is_class:
+            found.append(f"{column} ({len(cells):,} classes in {len(cells):,} clips)")
+    return found
 
 
 def _task(clips: Sequence[Clip], column: str) -> str:

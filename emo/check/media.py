@@ -66,6 +66,7 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
     timed = [(clip, probe.seconds) for clip, probe in pairs if probe.seconds is not None]
     return [
         error("missing files", list(dict.fromkeys(f for p in probes for f in p.missing))),
+        error("paths with backslashes", *_backslashes(manifest, probes)),
         error(
             "unreadable headers" if fast else "undecodable clips",
             [_named(clip, probe.fault) for clip, probe in pairs if probe.fault],
@@ -84,6 +85,15 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
         warning("clips without sound", _lacking(pairs, "audio")),
         *(() if fast else (warning(name, _remarked(pairs, name)) for name in DECODED_FINDINGS)),
     ]
+
+
+def _backslashes(manifest: Manifest, probes: Sequence[Probe]) -> tuple[list[str], str]:
+    """Return missing paths that are written as on Windows, and what to do about them."""
+    if os.sep == "\\":
+        return [], ""
+    found = list(dict.fromkeys(f for probe in probes for f in probe.missing if "\\" in f))
+    there = sum(os.path.isfile(manifest.root / path.replace("\\", "/")) for path in found)
+    return found, f"write / for \\ in the manifest, which finds {there:,} of {len(found):,} files"
 
 
 def _remarked(pairs: Sequence[tuple[Clip, Probe]], name: str) -> list[str]:

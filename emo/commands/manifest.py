@@ -1,7 +1,8 @@
-"""`emo manifest …`: make a manifest from a folder, from several tables, or with other splits."""
+"""`emo manifest …`: make a manifest of a folder, of annotations or tables; cut its splits."""
 
 import os
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from emo.manifest.make import Cut
 
 manifest_app = typer.Typer(
-    help="Make a manifest from a folder or tables, or cut its splits.",
+    help="Make a manifest of media, annotations or tables.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
@@ -103,12 +104,7 @@ def folder(
         )
     if others := left_out(media):
         print(fit_lines(f"left out: {others}"))
-    if manifest.root != Path(os.path.abspath(out.parent)):
-        print(
-            fit_lines(
-                f"the media lie elsewhere: add --root {manifest.root} to the commands that read it"
-            )
-        )
+    _print_root(manifest, out)
 
 
 @manifest_app.command(
@@ -133,6 +129,76 @@ def join(
     parts = {name: Path(file) for name, file in pairs(split, "--split").items()}
     manifest = join_tables(parts, out=out, columns=pairs(column, "--column"), root=root)
     _print_counts(manifest, out)
+
+
+class Values(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
+    """Columns that what annotations say can become."""
+
+    label = "label"
+    text = "text"
+
+
+@manifest_app.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "emo manifest annotations recordings/ --tier emotion --text-tier words",
+        "emo manifest annotations a.rttm b.rttm --media recordings/",
+    ),
+)
+def annotations(
+    files: Annotated[
+        list[Path],
+        Argument(
+            metavar="FILE…",
+            help="ELAN, TextGrid, RTTM, SRT, VTT, Audacity labels or tables; or folders of them.",
+        ),
+    ],
+    out: Out = Path("manifest.csv"),
+    kind: Annotated[
+        str | None,
+        Option(
+            "--format",
+            metavar="NAME",
+            help="audacity, eaf, rttm, srt, textgrid, times or vtt; default: by the extension.",
+        ),
+    ] = None,
+    tier: Annotated[
+        list[str], Option(metavar="NAME", help="A tier whose annotations are clips; repeat.")
+    ] = [],
+    text_tier: Annotated[
+        list[str], Option(metavar="NAME", help="A tier whose words are the clips' text; repeat.")
+    ] = [],
+    speaker: Annotated[
+        list[str], Option(metavar="NAME", help="Take the annotations of this speaker; repeat.")
+    ] = [],
+    tiers_are_speakers: Annotated[
+        bool, Option("--tiers-are-speakers", help="The name of a tier is the speaker's name.")
+    ] = False,
+    values: Annotated[
+        Values | None,
+        Option(metavar="HOW", help="What annotations say: label or text; default: by the format."),
+    ] = None,
+    media: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder of the media; default: beside the annotations."),
+    ] = None,
+) -> None:
+    """Make one clip of each annotation.
+
+    The times of a clip are those of its annotation, to the millisecond.
+    """
+    from emo.manifest.annotations.collect import AnnotationRequest, from_annotations
+
+    request = AnnotationRequest(
+        kind, tuple(tier), tuple(text_tier), tuple(speaker), values.value if values else None,
+        tiers_are_speakers, media,
+    )  # fmt: skip
+    found = from_annotations(files, out=out, request=request)
+    print(f"{format_table(found.facts)}\n")
+    for note in found.notes:
+        print(fit_lines(note))
+    print(fit_lines(f"{plural(len(found.manifest.clips), 'clip')} -> {out}"))
+    _print_root(found.manifest, out)
 
 
 @manifest_app.command(
@@ -198,6 +264,13 @@ def _cut(column: str | None, val: list[str], test: list[str]) -> "Cut | None":
     if column is None and (val or test):
         raise typer.BadParameter("--val and --test need --split-by COLUMN")
     return Cut(column, tuple(val), tuple(test)) if column else None
+
+
+def _print_root(manifest: "Manifest", out: Path) -> None:
+    """Say where the media are when they are not below the manifest's folder."""
+    if manifest.root != Path(os.path.abspath(out.parent)):
+        line = f"the media lie elsewhere: add --root {manifest.root} to the commands that read it"
+        print(fit_lines(line))
 
 
 def _print_counts(manifest: "Manifest", out: Path) -> None:

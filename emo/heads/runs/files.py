@@ -1,8 +1,10 @@
 """Names of the files of a run folder, reading run.json, and writing tables; imports no torch."""
 
+import contextlib
 import csv
 import hashlib
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from emo.untrusted.files import read_regular
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"
+OLDER = ".old-"
+"""Start of the name of a folder beside a run that holds the older run while it is replaced."""
 MOST_PICTURED = 40
 """Largest number of classes of which a run has a plot of the confusion."""
 _RUN_FILES = {RUN_FILE, WEIGHTS_FILE, CLIPS_FILE, "history.csv", "curves.png", "search.csv"}
@@ -63,6 +67,22 @@ def next_run(folder: Path) -> Path:
     return folder / f"{last + 1:04}"
 
 
+def move_back(out: Path) -> None:
+    """Move back an older run that a killed or failed fit had moved away; remove empty folders.
+
+    Args:
+        out: folder of the run.
+    """
+    start = f"{OLDER}{out.name}-"
+    for older in sorted(out.parent.iterdir()) if out.parent.is_dir() else ():
+        if not older.name.startswith(start) or "-" in older.name.removeprefix(start):
+            continue
+        with contextlib.suppress(OSError):
+            if (older / out.name / RUN_FILE).is_file() and not out.exists():
+                os.rename(older / out.name, out)
+            older.rmdir()  # fails if it still holds something
+
+
 def check_free(out: Path, *, is_ablation: bool = False) -> None:
     """Check that no run would be replaced.
 
@@ -73,6 +93,7 @@ def check_free(out: Path, *, is_ablation: bool = False) -> None:
     Raises:
         FitError: there is a run; the message names ``--overwrite``.
     """
+    move_back(out)
     runs = sorted(path.parent for path in out.glob(f"*/{RUN_FILE}")) if is_ablation else [out]
     for run in runs:
         if (run / RUN_FILE).is_file():

@@ -17,19 +17,21 @@ import torch
 from safetensors.torch import save
 
 import emo
-from emo.errors import FitError
+from emo.errors import FitError, system_reason
 from emo.heads.data.scaling import scaling_tensors
 from emo.heads.data.targets import Target
 from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.files import (
     MOST_PICTURED,
+    OLDER,
     RUN_FILE,
     RUN_FORMAT_VERSION,
     WEIGHTS_FILE,
     Column,
     file_name,
     files_of_others,
+    move_back,
     write_table,
 )
 from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
@@ -52,6 +54,7 @@ def run_folder(out: Path) -> Iterator[Path]:
         FitError: ``out`` holds something that is not a run, or cannot be written.
     """
     out = out.absolute()
+    move_back(out)
     try:
         is_foreign = out.exists() and not ((out / RUN_FILE).is_file() or _is_empty_folder(out))
         if is_foreign:
@@ -234,17 +237,30 @@ def _replace(folder: Path, out: Path) -> None:
 
     Files in ``out`` that the older run did not write are moved into the new folder. If that fails,
     they stay beside ``out``.
+
+    Raises:
+        FitError: the older run was moved away, and the disk takes neither the new nor the old one.
+            The next fit moves it back, see :func:`emo.heads.runs.files.move_back`.
+        OSError: the disk fails otherwise; the older run is in its place.
     """
     if not out.exists():
         os.rename(folder, out)
         return
-    older = Path(tempfile.mkdtemp(prefix=f".old-{out.name}-", dir=out.parent))
-    os.rename(out, older / out.name)
+    older = Path(tempfile.mkdtemp(prefix=f"{OLDER}{out.name}-", dir=out.parent))
     try:
+        os.rename(out, older / out.name)
         os.rename(folder, out)
-    except OSError:
-        os.rename(older / out.name, out)
-        older.rmdir()
+    except OSError as error:
+        try:
+            if not out.exists():
+                os.rename(older / out.name, out)
+        except OSError:
+            raise FitError(
+                f"{out} cannot be written: {system_reason(error)}; the earlier run is in "
+                f"{older / out.name}, and the next fit of {out} moves it back"
+            ) from error
+        with contextlib.suppress(OSError):
+            older.rmdir()
         raise
     for path in files_of_others(older / out.name):
         if not (out / path.name).exists():
@@ -259,4 +275,4 @@ def _is_empty_folder(path: Path) -> bool:
 
 def _cannot_write(out: Path, error: OSError) -> FitError:
     """Return the error for a run that cannot be written."""
-    return FitError(f"{out} cannot be written: {error.strerror}; choose another --out")
+    return FitError(f"{out} cannot be written: {system_reason(error)}; choose another --out")

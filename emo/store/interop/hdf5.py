@@ -1,10 +1,7 @@
 """hdf5: a group for each stream, ragged by offsets; readable from Matlab, R, Julia and C."""
 
-import errno
 import json
 import math
-import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +16,7 @@ from emo.ragged import offsets_of
 from emo.store.exchange.contents import DOCUMENT, Contents, parse_document
 from emo.store.exchange.format import Format
 from emo.store.exchange.named_arrays import ArrayOptions, find_clips
+from emo.store.exchange.patient_file import PatientFile
 from emo.untrusted.budget import Budget
 
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 6: "scaleoffset", 32000: "lzf"}
@@ -57,34 +55,31 @@ class Hdf5(Format):
         for name in ("ids", DOCUMENT):
             if name in contents.streams:
                 raise StoreError(f"stream {name!r}: an hdf5 file uses this name itself")
-        text = h5py.string_dtype("utf-8")
-        with _short_errors(path), h5py.File(path, "w", libver=("v110", "latest")) as file:
-            file.attrs["writer"] = f"emo {emo.__version__}"
-            file.create_dataset("ids", data=np.array(contents.ids, dtype=object), dtype=text)
-            document = json.dumps(contents.document(), ensure_ascii=False)
-            file.create_dataset(DOCUMENT, data=document, dtype=text)
-            for name, rows in contents.streams.items():
-                group = file.create_group(name)
-                group.attrs["level"], group.attrs["kind"] = rows.spec.level, rows.spec.kind
-                group.create_dataset("offsets", data=offsets_of(rows.lengths))
-                shape, dtype = (rows.tokens, rows.spec.dim), np.dtype(rows.spec.dtype)
-                values = group.create_dataset("values", shape, dtype)
-                row = 0
-                for _, ragged in rows.blocks():
-                    if len(ragged.values):
-                        values[row : row + len(ragged.values)] = ragged.values
-                    row += len(ragged.values)
+        with PatientFile(path) as disk:
+            with h5py.File(disk, "w", libver=("v110", "latest")) as file:
+                _write(file, disk, contents)
+            disk.check()
 
 
-@contextmanager
-def _short_errors(path: Path) -> Iterator[None]:
-    """Turn errors of HDF5, of several lines and types, into an OSError with the system's reason."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        found = re.search(r"errno = (\d+)", str(error))
-        code = int(found[1]) if found else errno.EIO
-        raise OSError(code, os.strerror(code), os.fspath(path)) from error
+def _write(file: h5py.File, disk: PatientFile, contents: Contents) -> None:
+    """Write the data sets; raise OSError as soon as the disk does not take them."""
+    text = h5py.string_dtype("utf-8")
+    file.attrs["writer"] = f"emo {emo.__version__}"
+    file.create_dataset("ids", data=np.array(contents.ids, dtype=object), dtype=text)
+    document = json.dumps(contents.document(), ensure_ascii=False)
+    file.create_dataset(DOCUMENT, data=document, dtype=text)
+    for name, rows in contents.streams.items():
+        group = file.create_group(name)
+        group.attrs["level"], group.attrs["kind"] = rows.spec.level, rows.spec.kind
+        group.create_dataset("offsets", data=offsets_of(rows.lengths))
+        shape, dtype = (rows.tokens, rows.spec.dim), np.dtype(rows.spec.dtype)
+        values = group.create_dataset("values", shape, dtype)
+        row = 0
+        for _, ragged in rows.blocks():
+            if len(ragged.values):
+                values[row : row + len(ragged.values)] = ragged.values
+            disk.check()
+            row += len(ragged.values)
 
 
 def _check(name: str, array: Any, path: Path, budget: Budget) -> None:

@@ -1,7 +1,9 @@
 """Tests of emo/extract/job/journal.py: what a journal records, and how a bad clip is isolated."""
 
+import errno
 import math
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -130,3 +132,13 @@ def test_a_line_that_was_cut_inside_a_letter_is_nothing(journal):
     whole = journal.path.read_bytes()
     journal.path.write_bytes(whole + '{"begin": ["é'.encode()[:-1])
     assert journal.deaths() == [Death(frozenset("a"), "SIGSEGV")]
+
+
+def test_an_entry_that_cannot_be_removed_is_an_error(journal, monkeypatch):
+    def unlink(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    journal.begin(LETTERS)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(StoreError, match="Input/output error"):
+        journal.end()

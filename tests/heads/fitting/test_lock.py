@@ -128,3 +128,14 @@ def test_an_interrupted_search_is_forgotten_only_by_a_search(made, tmp_path):
     assert journal.exists()
     fit_head(manifest, [store], tmp_path / "run", dataclasses.replace(SHORT, search=1))
     assert not journal.exists()
+
+
+def test_a_lock_whose_owner_cannot_be_written_holds_and_is_removed(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module.os, "write", full)
+    out = tmp_path / "run"
+    with locked(out), pytest.raises(FitError, match="another process"), locked(out):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,8 @@ import pytest
 from emo.errors import FitError
 from emo.heads.fitting.fit import fit_head
 from emo.heads.metrics.classes import scores
+from emo.heads.runs import write
+from emo.heads.runs.files import check_free
 from emo.heads.runs.run import Run
 from emo.heads.runs.test_ledger import LEDGER
 from emo.store.store import Store
@@ -172,6 +174,32 @@ def test_a_full_disk_leaves_the_older_run_and_what_was_fitted(made, tmp_path, mo
     monkeypatch.setattr("emo.heads.fitting.seeds.train_head", None)  # nothing is trained again
     fit_head(manifest, [store], tmp_path / "run", options, resume=True)
     assert sorted(file.name for file in tmp_path.iterdir()) == [LEDGER, "run"]
+
+
+def test_a_disk_that_renames_nothing_more_keeps_the_older_run(tmp_path, monkeypatch):
+    """The error says where it is; the next look at the folder moves it back."""
+    out, new = tmp_path / "run", tmp_path / "new"
+    for folder in (out, new):
+        folder.mkdir()
+        (folder / "run.json").write_text(folder.name)
+    real, left = os.rename, iter([True])
+
+    def rename(*paths):
+        if next(left, None) is None:
+            raise OSError(5, "Input/output error")
+        real(*paths)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", rename)
+        with pytest.raises(FitError, match="Input/output error; the earlier run is in") as error:
+            write._replace(new, out)
+    (older,) = tmp_path.glob(".old-*/run")
+    assert str(older) in str(error.value)
+    (tmp_path / ".old-run-2-abcdefgh").mkdir()  # of another fit that is at work: run-2
+    with pytest.raises(FitError, match="holds a run"):
+        check_free(out)
+    assert (out / "run.json").read_text() == "run"
+    assert [path.name for path in tmp_path.glob(".old-*")] == [".old-run-2-abcdefgh"]
 
 
 def test_a_file_in_the_way_is_named(made, tmp_path):

@@ -12,7 +12,7 @@ from emo.heads.runs.test_ledger import LEDGER
 from tests.hostile.faults.shim import Done, Fault, Shim
 from tests.hostile.faults.world import Case
 
-MOST_CALLS = 5
+MOST_CALLS = 3
 """Most calls of one kind that are let fail, the first and last among them."""
 STDOUT = "standard output"
 ODD = ("Traceback", "Exception ignored", "Exception in")
@@ -48,7 +48,9 @@ def faults(kind: str, calls: int) -> Iterator[Fault]:
     for at in sorted({*range(1, calls + 1, step), calls} - {0}):
         for error in (errno.ENOSPC, errno.EIO):
             yield Fault(kind, at, error)
-        yield Fault(kind, at, (errno.EIO, errno.ENOSPC)[at % 2], from_there_on=True)
+    if calls:
+        middle = 1 + calls // 2
+        yield Fault(kind, middle, (errno.EIO, errno.ENOSPC)[middle % 2], from_there_on=True)
 
 
 def problems(
@@ -58,7 +60,7 @@ def problems(
     here = shutil.copytree(world, scratch / "here", symlinks=True)
     try:
         done = _run(shim, here, case, fault)
-        found = [*_told(done, fault, case), *_kept(here, world, case, right)]
+        found = [*_told(done, fault, case), *_kept(here, world, case, right, done)]
         if done.code == 0 and case.outcome(here / case.made) != right.outcome:
             found.append("exit 0 with another outcome")
         found += _repeated(shim, here, case, right, fault)
@@ -94,7 +96,7 @@ def _told(done: Done, fault: Fault, case: Case) -> Iterator[str]:
         yield f"no file in: {errors[0]}"
 
 
-def _kept(here: Path, world: Path, case: Case, right: Undisturbed) -> Iterator[str]:
+def _kept(here: Path, world: Path, case: Case, right: Undisturbed, done: Done) -> Iterator[str]:
     """Check that nothing that was there before is lost."""
     for file in sorted(world.rglob("*")):
         name = file.relative_to(world)
@@ -113,8 +115,16 @@ def _kept(here: Path, world: Path, case: Case, right: Undisturbed) -> Iterator[s
     if case.is_stepwise:
         if not right.before.items() <= now.items() <= right.outcome.items():
             yield "something is lost or wrong"
+    elif now is None and any(case.outcome(place) == right.before for place in _named(here, done)):
+        return  # the disk took it back as little as the new one, and the error says where it is
     elif now not in (right.before, right.outcome):
         yield "neither the old nor the new"
+
+
+def _named(here: Path, done: Done) -> list[Path]:
+    """Return the folders that an error names."""
+    words = (word.rstrip(",;:") for word in done.err.split())
+    return [Path(word) for word in words if word.startswith(str(here)) and Path(word).is_dir()]
 
 
 def _repeated(

@@ -132,7 +132,9 @@ CASES = {
     "fit-epochs": Case(
         f"{FIT} attention_pool --epochs 2 --out new", "new", run, again="--overwrite"
     ),
-    "fit-folds": Case(f"{FIT} linear --folds 3 --out new", "new", run, again="--overwrite"),
+    "fit-folds": Case(
+        f"{FIT} linear --seeds 1 --cv speaker --out new", "new", run, again="--overwrite"
+    ),
     "fit-search": Case(f"{FIT} mean_pool --epochs 2 --search 2 --out new", "new", run,
                        again="--overwrite"),
     "predict": Case("predict run --manifest m.csv --features s --out p.csv", "p.csv", whole_file),

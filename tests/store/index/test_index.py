@@ -195,3 +195,18 @@ def test_the_command_indexes_all_recipes_or_one(emo, store, filled):
     code, _, err = emo("store", "index", store.path, "--recipe", "tony")
     assert code == 1
     assert "did you mean 'toy'" in err
+
+
+def test_an_older_index_that_cannot_be_removed_is_no_error(folder, filled, monkeypatch):
+    def unlink(path, missing_ok=False):
+        if path.name.startswith("index-"):
+            raise OSError(5, "Input/output error")
+        os.unlink(path)
+
+    make_index(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(folder.path), "unlink", unlink)
+        make_index(folder)
+    assert len(index_paths(folder.path)) == 2
+    make_index(folder)
+    assert len(index_paths(folder.path)) == 1
