@@ -15,7 +15,7 @@ In Python::
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-_PLACES = {
+_MODULES = {
     "Backbone": "emo.api.own_backbone",
     "EmoError": "emo.errors",
     "FittedRun": "emo.api.runs",
@@ -36,7 +36,7 @@ _PLACES = {
 }
 """Public name -> module that holds it."""
 __all__ = [
-    *_PLACES,
+    *_MODULES,
 ]
 
 if TYPE_CHECKING:
@@ -61,15 +61,15 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'emo' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_PLACES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     """Return the public names for completion in editors and notebooks."""
-    return sorted({*_PLACES, "__version__"})
+    return sorted({*_MODULES, "__version__"})

@@ -231,7 +231,7 @@ def test_ids_and_texts_as_classes_are_a_warning_and_have_no_table(rows):
     report = rows("text,note,number,share,word,label,vectors", *lines)
     assert found(report)["columns with one row a class"] == ("warning", 1)
     assert "note (120 classes in 120 clips)" in report.table()
-    assert [[*table[0]][0] for table in report.classes] == ["label"]
+    assert [next(iter(table[0])) for table in report.classes] == ["label"]
     report = rows("text,note,number,share,word,label,vectors", *lines, target="number")
     assert found(report)["columns with one row a class"] == ("warning", 2)
 

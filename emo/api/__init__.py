@@ -4,6 +4,6 @@ Promises: names are those of the commands, in the plural where an option repeats
 clips (a manifest, a DataFrame, a path) is accepted where clips are meant; tables are DataFrames;
 errors are `emo.EmoError` with the command's sentence. It computes nothing itself.
 
-May import: all of emo but commands.
+May import: everything.
 Read first: clips.py.
 """

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 from emo import plugins
 from emo.api.clips import Clips, clips_of
 from emo.api.runs import FittedRun
-from emo.api.store import Store
-from emo.errors import OptionError
+from emo.api.store import Store, locations
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.head import Head
 from emo.heads.options import LOOP_FIELDS, FitOptions
-from emo.store.backend.location import Location, location
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,18 +166,6 @@ class _Request:
         own = {name: options.get(name, value) for name, value in usual.items()}
         rest = {name: value for name, value in options.items() if name not in usual}
         return cls(clips, features, **own, options=rest)
-
-
-def locations(features: "str | Path | Store | Sequence[str | Path | Store]") -> list[Location]:
-    """Return the locations of one store or several.
-
-    Raises:
-        OptionError: none was given.
-    """
-    several = [features] if isinstance(features, str | Path | Store) else list(features)
-    if not several:
-        raise OptionError("features: expected at least one store")
-    return [each.path if isinstance(each, Store) else location(each) for each in several]
 
 
 def _folder(out: str | Path | None, *, overwrite: bool) -> tuple[Path, Any]:

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emo.api.clips import Clips, clips_of
-from emo.api.fitting import locations
-from emo.api.store import Store
+from emo.api.store import Store, locations
 from emo.errors import OptionError
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ def predict_frame(
     """
     import pandas as pd
 
-    from emo.predict import predict_clips, predict_file
+    from emo.predict.one_clip import predict_file
+    from emo.predict.predicted import predict_clips
 
     is_file = isinstance(clips, str | Path) and Path(clips).suffix.lower() not in TABLES
     if clips is None or is_file:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import emo.store
 from emo.api.clips import Clips, clips_of
 from emo.api.tokens import Tokens, side_by_side
-from emo.errors import StoreError
+from emo.errors import OptionError, StoreError
+from emo.store.backend.location import Location, location
 from emo.store.maintain.verify import summary
 
 if TYPE_CHECKING:
@@ -145,3 +146,15 @@ class Store:
                 )
             name = names[0]
         return Tokens(folder, name, ids)
+
+
+def locations(features: "str | Path | Store | Sequence[str | Path | Store]") -> list[Location]:
+    """Return the locations of one store or several.
+
+    Raises:
+        OptionError: none was given.
+    """
+    several = [features] if isinstance(features, str | Path | Store) else list(features)
+    if not several:
+        raise OptionError("features: expected at least one store")
+    return [each.path if isinstance(each, Store) else location(each) for each in several]

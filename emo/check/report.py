@@ -11,8 +11,8 @@ from emo.check.finding import Finding, error
 from emo.check.media import media_findings
 from emo.check.splits import row_findings
 from emo.errors import plural
+from emo.machine.table import format_table
 from emo.manifest import Manifest, ManifestProblem, inspect_manifest
-from emo.table import format_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -60,7 +60,7 @@ def test_join_names_files_by_stem_and_counts_what_is_left(tmp_path):
         (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
     m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv")
     table = pd.DataFrame({"Clip": ["anna_1", "eve_9"], "Transcript": ["hello", "x"]})
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="without a") as said:
         joined = m.join(table, columns={"text": "Transcript"})
     assert [clip.text for clip in joined.clips] == ["hello", None]
     assert "eve_9" in str(said[0].message)

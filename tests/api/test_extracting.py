@@ -10,7 +10,8 @@ import emo
 from emo import plugins
 
 CLIPS = pd.DataFrame(
-    {"text": ["a", "bbb", ""], "video": ["", "", "none.mp4"]}, index=pd.Index(list("xyz"), name="id")
+    {"text": ["a", "bbb", ""], "video": ["", "", "none.mp4"]},
+    index=pd.Index(list("xyz"), name="id"),
 )
 
 
@@ -23,7 +24,7 @@ def letters(add=0.0):
             scale: float = 1.0
 
         needs = emo.Needs(text=True)
-        streams = {"text": emo.StreamSpec(2, "float32")}
+        streams = {"text": emo.StreamSpec(2, "float32")}  # noqa: RUF012 - as in the docs
         more = add
 
         def encode_clip(self, media):

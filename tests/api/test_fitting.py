@@ -85,8 +85,9 @@ def test_the_command_of_a_run_makes_the_same_run(made):
     line = run.command.splitlines()[-1]
     words = shlex.split(line.replace(os.path.abspath("DataFrame"), str(folder / "m.csv")))
     assert words[:2] == ["emo", "fit-head"]
-    from emo.cli import app
     from typer.testing import CliRunner
+
+    from emo.cli import app
 
     result = CliRunner().invoke(app, [*words[1:], "--out", str(folder / "again")])
     assert result.exit_code == 0, result.output
@@ -144,7 +145,7 @@ def test_prediction_of_clips_equals_the_commands(made, tmp_path):
     ]
     for found in frames[1:]:
         pd.testing.assert_frame_equal(found, frames[0])
-    from emo.predict import predict_manifest
+    from emo.predict.file import predict_manifest
 
     predict_manifest(run.path, folder / "m.csv", str(folder / "s"), tmp_path / "p.csv",
                      columns={}, root=None)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The public names: cheap to import, typed, not hidden by packages, named as the commands' options."""
+"""The public names: cheap to import, hidden by no package, named as the commands' options."""
 
 import importlib
 import inspect

@@ -19,7 +19,9 @@ def store(tmp_path):
     del clips["c3"]["audio"]
     with PartWriter(made.path, made.recipe) as part:
         for name, tokens in clips.items():
-            part.add(name, tokens, source="s", absent={} if "audio" in tokens else {"audio": "mute"})
+            part.add(
+                name, tokens, source="s", absent={} if "audio" in tokens else {"audio": "mute"}
+            )
         part.fail("bad", "no frame", source="s")
     return emo.Store(tmp_path / "s")
 
@@ -98,5 +100,5 @@ def test_what_a_store_tells_of_itself(store):
 
 @pytest.mark.parametrize("name", ["toy/adio", "tpy/audio", "toy"])
 def test_an_unknown_stream_offers_what_there_is(store, name):
-    with pytest.raises(emo.EmoError, match="audio|toy"):
+    with pytest.raises(emo.EmoError, match=r"audio|toy"):
         store[name]
