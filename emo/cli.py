@@ -31,8 +31,8 @@ from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError, system_reason
 from emo.machine.processor import choose_waiting
+from emo.machine.table import fit_lines, shown
 from emo.plugins import forget_trust
-from emo.table import fit_lines, shown
 
 app = typer.Typer(
     help="Extract frozen embeddings once; fit emotion heads on them all day.",

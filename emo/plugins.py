@@ -12,8 +12,10 @@ in the same call, or anything with ``--allow-code``.
 
 import dataclasses
 import difflib
+import hashlib
 import importlib
 import inspect
+import sys
 import traceback
 import types
 import typing
@@ -62,6 +64,8 @@ ANY_CODE = "*"
 """What :func:`trust` takes for every name, as ``--allow-code`` does."""
 _trusted: set[str] = set()
 """Names ``module:Class`` that the user of this process has given."""
+_lent: dict[str, type] = {}
+"""Name -> class that the user has handed over in Python, see :func:`lend`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +120,64 @@ def expect_trust(name: str, document: object) -> None:
         )
 
 
+def lend(kind: type, *, name: str = "") -> str:
+    """Let a class that was handed over in Python be loaded by a name, and return that name.
+
+    Classes of a notebook, of ``__main__`` and of functions cannot be imported by another process;
+    :func:`is_importable` tells.
+
+    Args:
+        kind: the class.
+        name: the name; empty: a plugin's own name, else ``module:Class``.
+    """
+    package, _, file = kind.__module__.rpartition(".")
+    if not name and package in (BACKBONES, DATASETS, EXECUTORS, FORMATS, HEADS):
+        return file
+    name = name or f"{kind.__module__}:{kind.__qualname__}"
+    _lent[name] = kind
+    trust(name)
+    return name
+
+
+def is_importable(kind: type) -> bool:
+    """Return whether another process finds a class by its module and name."""
+    module = sys.modules.get(kind.__module__)
+    is_file = kind.__module__ != "__main__" and getattr(module, "__file__", None)
+    return bool(is_file) and getattr(module, kind.__qualname__, None) is kind
+
+
+def code_hash(kind: type) -> str | None:
+    """Return a hash of the source of a class that has no file; None: it can be imported.
+
+    Such a class can change between two calls without its name or version telling so.
+    """
+    if is_importable(kind):
+        return None
+    text = [
+        _source(value)
+        for each in kind.__mro__
+        if not is_importable(each) and each is not object
+        for name, value in sorted(vars(each).items())
+        if not name.startswith("__") or callable(value)
+    ]
+    return hashlib.sha256("\n".join(filter(None, text)).encode()).hexdigest()[:16]
+
+
+def _source(value: object) -> str:
+    """Return the source of a method, or the text of a plain value; empty: neither."""
+    function = inspect.unwrap(
+        getattr(value, "fget", None) or getattr(value, "__func__", None) or value  # type: ignore[arg-type]
+    )
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return repr(value) if isinstance(value, str | int | float | tuple | bool) else ""
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        constants = [each for each in code.co_consts if not hasattr(each, "co_code")]
+        return f"{code.co_code.hex()} {constants} {code.co_names}"
+
+
 def load(
     package: str, name: str, contract: type[_T], *, document: object | None = None
 ) -> type[_T]:
@@ -137,6 +199,11 @@ def load(
         expect_trust(name, document)
     elif ":" in name:
         trust(name)
+    if name in _lent:
+        kind = _lent[name]
+        if fault := _class_fault([kind], contract, kind.__qualname__):
+            raise PluginError(f"{contract.__name__.lower()} {name!r} cannot be used: {fault}")
+        return kind
     module_name, _, class_name = name.partition(":")
     if not class_name:
         if name not in available(package):

@@ -5,7 +5,7 @@ import pytest
 
 from emo.errors import EmoError
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.predict import predict_manifest
+from emo.predict.file import predict_manifest
 from tests.make_batches import learnable, make_manifest, make_store
 
 

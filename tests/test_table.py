@@ -1,4 +1,4 @@
-"""Tests of emo/table.py: what lines up, and what is folded where the terminal is narrow."""
+"""Tests of emo/machine/table.py: what lines up, and what is folded where the terminal is narrow."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emo.table import (
+from emo.machine.table import (
     _width,
     fit_lines,
     format_bytes,

@@ -1,6 +1,6 @@
 """`emo check`: find errors in a manifest and its files before a job is started.
 
-May import: errors, extract.decode, extract.media, manifest, table, untrusted.
+May import: errors, extract.decode, extract.media, machine, manifest, untrusted.
 Read first: report.py.
 """
 

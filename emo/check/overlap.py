@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from emo.machine.table import format_table
 from emo.manifest import Clip, Manifest
 from emo.manifest.cells import SPLITS
-from emo.table import format_table
 
 LONG_WORDS = 5
 """Words from which an equal text of the same speaker is hardly chance."""

@@ -1,20 +1,24 @@
 """The report of `emo check`: a table of all findings, and tables of the classes by split."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from emo.check.classes import class_tables
 from emo.check.finding import Finding, error
 from emo.check.media import media_findings
 from emo.check.splits import row_findings
 from emo.errors import plural
-from emo.manifest import inspect_manifest
-from emo.table import format_table
+from emo.machine.table import format_table
+from emo.manifest import Manifest, ManifestProblem, inspect_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckReport:
     """Result of checking a manifest and its files."""
 
@@ -33,6 +37,20 @@ class CheckReport:
     def is_wrong(self) -> bool:
         """True when there is an error: training on the manifest would be wrong."""
         return any(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a kind of problem: ``finding``, ``severity``, ``count``, ``examples``."""
+        import pandas as pd
+
+        return pd.DataFrame([finding.row() for finding in self.findings])
+
+    def __repr__(self) -> str:
+        """Return the report as text for people."""
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        return self.frame.to_html(index=False)
 
     def table(self) -> str:
         """Return the report as text for people."""
@@ -74,6 +92,28 @@ def check(
             findings.
     """
     manifest, problems = inspect_manifest(path, columns=columns, root=root)
+    return check_manifest(manifest, problems, fast=fast, workers=workers, target=target, task=task)
+
+
+def check_manifest(
+    manifest: Manifest,
+    problems: Sequence[ManifestProblem] = (),
+    *,
+    fast: bool = False,
+    workers: int = 2,
+    target: str = "label",
+    task: str | None = None,
+) -> CheckReport:
+    """Look for everything that would make training on these clips wrong.
+
+    Args:
+        manifest: the clips.
+        problems: the rows that could not be read, from :func:`emo.manifest.inspect_manifest`.
+        fast: read the headers of files only; False: decode every clip to its end.
+        workers: files that are opened at the same time.
+        target: the column that will be trained.
+        task: task of the target; None: the task that its cells suggest.
+    """
     findings = [
         error("unreadable rows", [p.message for p in problems if p.kind == "row"]),
         error("duplicate ids", [p.message for p in problems if p.kind == "duplicate"]),
@@ -82,4 +122,4 @@ def check(
     ]
     tables = tuple(class_tables(manifest.clips, target, task))
     notes = tuple(f"{name}: {note}" for name, note in manifest.number_notes.items())
-    return CheckReport(path, len(manifest.clips), tuple(findings), tables, notes)
+    return CheckReport(manifest.path, len(manifest.clips), tuple(findings), tables, notes)

@@ -12,7 +12,7 @@ from emo.commands.flags.executor_options import check_executor, executors
 from emo.commands.listing import PACKAGES, needs_of
 from emo.commands.sources.plugin_source import read_plugin
 from emo.errors import EmoError, PluginError
-from emo.table import fit_lines, format_facts
+from emo.machine.table import fit_lines, format_facts
 
 Facts = list[tuple[str, str]]
 _NOT_STATED = "not stated"

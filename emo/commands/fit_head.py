@@ -11,7 +11,7 @@ from typer import Option
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.heads import keep_imports
-from emo.table import fit_lines
+from emo.machine.table import fit_lines
 
 
 class _FitCommand(SectionedCommand):

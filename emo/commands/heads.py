@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import AllowCode, Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
-from emo.table import fit_lines
+from emo.machine.table import fit_lines
 
 
 def register(app: typer.Typer) -> None:
@@ -94,11 +94,19 @@ def predict(
     all_probabilities: Annotated[
         bool, Option("--all-probabilities", help="Write those of more than 100 classes, too.")
     ] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        Option(
+            "--spreadsheet-safe",
+            help="Write an apostrophe before cells that a spreadsheet would run as formulas.",
+        ),
+    ] = False,
     allow_code: AllowCode = False,
 ) -> None:
     """Predict the classes of a new clip, or of a manifest's clips."""
     with keep_imports():
-        from emo.predict import predict_file, predict_manifest
+        from emo.predict.file import predict_manifest
+        from emo.predict.one_clip import predict_file
 
     if (clip is None and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
@@ -109,7 +117,7 @@ def predict(
         columns = pairs(column, "--column")
         report = predict_manifest(
             run, manifest, tuple(features), out, columns=columns, root=root, options=option,
-            all_probabilities=all_probabilities,
+            all_probabilities=all_probabilities, spreadsheet_safe=spreadsheet_safe,
         )  # fmt: skip
         print(fit_lines(report.table()))
         raise typer.Exit(report.exit_code)

@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
-from emo.table import fit_lines
+from emo.machine.table import fit_lines
 
 
 def register(app: typer.Typer) -> None:

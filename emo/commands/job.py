@@ -11,7 +11,7 @@ from typer import Argument, Option
 from emo.commands.flags.executor_options import given_options, with_executor_options
 from emo.commands.flags.options import AllowCode, written
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
-from emo.table import fit_lines
+from emo.machine.table import fit_lines
 
 job_app = typer.Typer(
     help="Show, watch, resume or run a job that `emo extract` planned.",

@@ -10,7 +10,7 @@ from emo.commands.flags.options import Columns, Manifests, Root, pairs
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.manifest_media import Out, Test, Val, register
 from emo.errors import plural
-from emo.table import fit_lines
+from emo.machine.table import fit_lines
 
 if TYPE_CHECKING:
     from emo.manifest import Manifest

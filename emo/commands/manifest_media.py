@@ -12,7 +12,7 @@ from typer import Argument, Option
 from emo.commands.flags.options import Columns, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.errors import plural
-from emo.table import fit_lines, format_table
+from emo.machine.table import fit_lines, format_table
 
 if TYPE_CHECKING:
     from emo.manifest import Manifest

@@ -10,7 +10,7 @@ from typer import Option
 
 from emo.commands.flags.executor_options import executor_flags, given_options
 from emo.commands.job import resume_job, run_job, show_status
-from emo.table import shown
+from emo.machine.table import shown
 
 OldResume = Annotated[str | None, Option("--resume", metavar="JOB", hidden=True)]
 OldStatus = Annotated[str | None, Option("--status", metavar="JOB", hidden=True)]

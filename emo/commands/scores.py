@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
-from emo.table import fit_lines
+from emo.machine.table import fit_lines
 
 
 class Tasks(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum

@@ -7,7 +7,7 @@ from typer import Argument, Option
 
 from emo.commands import interchange as cli_interchange
 from emo.commands.flags.sections import SectionedCommand, examples
-from emo.table import fit_lines, format_table
+from emo.machine.table import fit_lines, format_table
 
 store_app = typer.Typer(
     help="Look into a store, verify it, clean it, exchange it.",

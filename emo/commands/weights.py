@@ -7,7 +7,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import Options
 from emo.commands.flags.sections import SectionedCommand, examples
-from emo.table import fit_lines, format_table, shown
+from emo.machine.table import fit_lines, format_table, shown
 
 weights_app = typer.Typer(
     help="Find, fetch and check the model files of a backbone.",

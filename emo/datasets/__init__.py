@@ -1,5 +1,5 @@
 """Data sets: read a download in its published layout and write its manifest.
 
-May import: check, errors, machine, manifest, plugins, table.
+May import: check, errors, machine, manifest, plugins, untrusted.
 Read first: dataset.py.
 """

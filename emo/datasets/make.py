@@ -13,10 +13,10 @@ from emo.datasets.dataset import Dataset, Row
 from emo.datasets.labels import mapped, mapped_counts
 from emo.datasets.tree import list_tree
 from emo.errors import DatasetError, plural
+from emo.machine.table import format_table
 from emo.machine.whole_file import whole_file
 from emo.manifest.make import save
 from emo.manifest.rows import TextTable
-from emo.table import format_table
 
 SHOWN_MISSING = 40
 """Largest number of missing files that the report lists."""

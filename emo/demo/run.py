@@ -12,10 +12,10 @@ from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.metrics.classes import scores
+from emo.machine.table import format_table
 from emo.manifest import Manifest, read_manifest
-from emo.predict import predict_file
+from emo.predict.one_clip import predict_file
 from emo.store.store import Store
-from emo.table import format_table
 
 STREAMS_OF_MODALITY = {
     "face": ("classic/face",),

@@ -51,11 +51,12 @@ The main calls, made by hand:
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from emo import plugins
 from emo.extract.media import Media, Needs
 from emo.manifest import Manifest
 from emo.store.recipe import Recipe
@@ -100,6 +101,16 @@ def recipe_options(options: Any) -> dict[str, Any]:
     """Return the options that change the numbers: all fields without metadata ``recipe=False``."""
     kept = [f.name for f in fields(options) if f.metadata.get("recipe", True)]
     return {name: value for name, value in asdict(options).items() if name in kept}
+
+
+def recipe_of(kind: "type[Backbone]", options: Any) -> Recipe:
+    """Return the recipe of a backbone with the hash of its source, if it has no file.
+
+    Without the hash, a class that was edited in a notebook would pass for the one before.
+    """
+    recipe = kind.recipe(options)
+    code = plugins.code_hash(kind)
+    return recipe if code is None else replace(recipe, code=code)
 
 
 OURS = BackboneCard("ours", "Apache-2.0", "none")

@@ -10,8 +10,8 @@ from emo.extract.job.paths import short, typed
 from emo.extract.job.request import Request
 from emo.extract.resume import ResumeReport
 from emo.extract.run import ExtractReport
+from emo.machine.table import format_bytes, format_table
 from emo.store.backend.location import Location
-from emo.table import format_bytes, format_table
 
 SHOWN_FAILURES = 10
 """Failed clips that are listed one by one."""

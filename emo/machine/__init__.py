@@ -1,4 +1,4 @@
-"""Facts about this machine, and files that are written whole on its disk.
+"""Facts about this machine: its processor; files written whole; tables for its terminal.
 
 May import: errors.
 Read first: whole_file.py.

@@ -24,7 +24,7 @@ MOST_UNPACKED_BYTES = 2**28
 """Largest size of the cells and texts of all sheets, unpacked."""
 MOST_OTHER_BYTES = 2**25
 """Largest size of all other members, such as styles, unpacked."""
-MOST_CELLS = 20_000_000
+MOST_SHEET_CELLS = 20_000_000
 """Most cells of a sheet, empty ones within its rows included."""
 _OTHERS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 _CELLS = ("xl/worksheets/", "xl/sharedStrings")
@@ -164,8 +164,8 @@ def _rows(sheet: Any, where: str) -> Iterator[tuple[int, Sequence[Any]]]:
     try:
         for number, row in enumerate(sheet.iter_rows(), start=1):
             cells += len(row)
-            if cells > MOST_CELLS:
-                raise ManifestError(f"{where}: more than {MOST_CELLS:,} cells; save it as .csv")
+            if cells > MOST_SHEET_CELLS:
+                raise ManifestError(f"{where}: more than {MOST_SHEET_CELLS:,} cells; save it as .csv")
             if any(cell.value is not None and cell.value != "" for cell in row):
                 yield number, row
     except (ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, EOFError) as error:

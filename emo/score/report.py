@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emo.heads.metrics.measures import title_of
+from emo.machine.table import fit_lines, format_table, json_text
 from emo.score.answers import ALL
 from emo.score.columns import ColumnsRead
-from emo.table import fit_lines, format_table, json_text
 
 _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",

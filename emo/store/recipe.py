@@ -27,7 +27,7 @@ RECIPE = Fields(
         "backbone": str, "streams": MapOf(_STREAM),
         "options": dict, "weights": OneOf([None, str]), "version": int, "fingerprint": str,
     },
-    optional={"facts": dict},
+    optional={"facts": dict, "code": OneOf([None, str])},
 )  # fmt: skip
 """Types of a recipe document; options and facts may be any JSON that is not nested too deeply."""
 
@@ -72,6 +72,9 @@ class Recipe:
     """SHA-256 of the weights (their path does not matter); None: a backbone without weights."""
     version: int = 1
     """Version of the backbone's code, which its author raises when a change changes the values."""
+    code: str | None = None
+    """Hash of the source of a backbone that has no file, such as a class in a cell of a notebook;
+    None: the backbone is a file, whose author raises ``version``."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Facts for readers of the tokens (JSON values), such as the temperature that the weights were
     trained with. They follow from the recipe's other fields and are not part of the fingerprint."""
@@ -103,8 +106,9 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as a dict of JSON values; :meth:`from_json` is the inverse."""
         document: dict[str, Any] = json.loads(_canonical(asdict(self)))
-        if not self.facts:
-            del document["facts"]  # stores of earlier versions have no such key
+        for name in ("facts", "code"):
+            if not document[name]:
+                del document[name]  # stores of earlier versions have no such key
         return document
 
     @classmethod
@@ -122,7 +126,11 @@ class Recipe:
                 for name, spec in document["streams"].items()
             }
             facts = dict(document.get("facts", {}))
-            return cls(**{**{k: document[k] for k in _FIELDS}, "streams": streams, "facts": facts})
+            code = document.get("code")
+            return cls(
+                **{k: document[k] for k in _FIELDS if k != "streams"},
+                streams=streams, facts=facts, code=code,
+            )  # fmt: skip
         except (KeyError, TypeError, ValueError, AttributeError, SyntaxError) as error:
             words = shortened(f"{error!r} in {document}", 300)
             raise StoreError(f"not a recipe: {words}") from error

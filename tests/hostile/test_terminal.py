@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import emo
-from emo.table import format_facts, format_table, json_text, shown
+from emo.machine.table import format_facts, format_table, json_text, shown
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2K\r\x9b1A\u202ejoy\u2028"
 CONTROLS = [chr(code) for code in (*range(32), *range(0x7F, 0xA0), 0x202E, 0x2066, 0x2028)]

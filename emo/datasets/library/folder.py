@@ -6,9 +6,9 @@ from typing import ClassVar
 from emo.datasets.dataset import Dataset, DatasetCard, Download, Stated, not_here
 from emo.datasets.tree import Tree
 from emo.errors import ManifestError
+from emo.machine.table import format_table
 from emo.manifest.folder import folder_rows
 from emo.manifest.naming.named_folder import named_folder
-from emo.table import format_table
 
 
 @dataclass(frozen=True)

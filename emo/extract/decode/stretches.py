@@ -14,7 +14,7 @@ from emo.extract.decode.decode import probe_seconds
 from emo.extract.decode.faults import join_notes
 from emo.extract.decode.source import ClipSource
 
-Tokens = Mapping[str, np.ndarray]
+ClipTokens = Mapping[str, np.ndarray]
 """Tokens of a clip or stretch: stream -> (T, D)."""
 
 
@@ -22,7 +22,7 @@ Tokens = Mapping[str, np.ndarray]
 class StretchResult:
     """Tokens of one stretch of a clip for one backbone, or the reason why it has none."""
 
-    tokens: Tokens = field(default_factory=dict)
+    tokens: ClipTokens = field(default_factory=dict)
     """Stream -> (T, D); empty after a failure."""
     failure: str | None = None
     """Reason why the stretch could not be decoded, prepared or encoded; None: it could."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import EmoError, OptionError, PluginError, WeightsError
-from emo.extract.backbone import Backbone, recipe_options
+from emo.extract.backbone import Backbone, recipe_of, recipe_options
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -46,7 +46,7 @@ class Request:
         )
         try:
             options = kind.Options(**self.options)
-            now = kind.recipe(options)
+            now = recipe_of(kind, options)
         except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
             raise OptionError(
                 f"recipe {self.name!r}: {self.plugin} does not take the job's options: "
@@ -159,7 +159,7 @@ def make_request(
     options: Any = plugins.parse_options(kind.Options, pairs, name)
     if manifest is not None:
         options = kind.fill(options, manifest)
-    recipe = kind.recipe(options)
+    recipe = recipe_of(kind, options)
     _check_backbone(plugin, kind, recipe)
     return Request(name, plugin, asdict(options), recipe)
 
@@ -231,7 +231,7 @@ def _request_again(
             )
     options = {key: told[key] for key in told if key not in kept} | recipe.options
     try:
-        now = kind.recipe(kind.Options(**options))
+        now = recipe_of(kind, kind.Options(**options))
     except TypeError as error:
         raise OptionError(
             f"recipe {name!r}: this version of {recipe.backbone} does not take its options: {error}"

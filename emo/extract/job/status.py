@@ -13,9 +13,9 @@ from emo.extract.job.missing import missing_parts, work_of_recipe
 from emo.extract.job.paths import short, typed
 from emo.extract.job.slurm_queue import task_states
 from emo.extract.job.timings import stage_lines
+from emo.machine.table import format_facts, format_table
 from emo.store.backend.location import Location
 from emo.store.store import Store
-from emo.table import format_facts, format_table
 
 SHOWN_REASONS = 8
 """Kinds of failures that are shown, the most frequent first."""

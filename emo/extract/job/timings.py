@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
-from emo.table import format_table
+from emo.machine.table import format_table
 
 STAGES = ("load", "decode", "faces", "prepare", "encode", "write")
 """Stages in the order in which a clip goes through them; ``load`` is the loading of models."""

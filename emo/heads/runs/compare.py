@@ -10,7 +10,7 @@ from emo.heads.data.targets import targets_of
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.runs.paired_bootstrap import Paired, paired_bootstrap
 from emo.heads.runs.scored_run import ScoredRun
-from emo.table import fit_lines, format_table
+from emo.machine.table import fit_lines, format_table
 
 DESCRIBING = ("head", "streams", "scored on", "clips", "seeds")
 """Columns that are named once above the table when all its runs agree in them."""

@@ -15,7 +15,7 @@ from emo.heads.runs.files import known_number
 from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
-from emo.table import format_table, with_spread
+from emo.machine.table import format_table, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd

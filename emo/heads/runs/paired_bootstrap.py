@@ -14,7 +14,7 @@ from emo.heads.data.targets import Target
 from emo.heads.metrics.classes import interval_of
 from emo.heads.metrics.measures import HEADLINES, drawn_words, measure, resampled, title_of
 from emo.heads.runs.scored_rows import has_dialogues, numbers_of, rows_by_seed
-from emo.table import format_table
+from emo.machine.table import format_table
 
 if TYPE_CHECKING:
     import pandas as pd

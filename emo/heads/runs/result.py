@@ -18,9 +18,9 @@ from emo.heads.runs.files import MOST_PICTURED, known_number
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, prediction_frame
 from emo.heads.runs.test_ledger import EarlierScorings
 from emo.heads.training.outcome import Outcome
+from emo.machine.table import format_table, with_spread
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
-from emo.table import format_table, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -27,7 +27,7 @@ from emo.heads.runs.scored_rows import (
     rows_by_seed,
     values_of_column,
 )
-from emo.table import fold_streams, with_spread
+from emo.machine.table import fold_streams, with_spread
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -48,10 +48,26 @@ def join_transcripts(
         ManifestError: no column names files, a cell names several files, two rows name one file,
             or a cell contradicts the names of folders.
     """
-    table = _with_text(rename(read_rows(table_path), columns, table_path))
-    index = FileIndex(rows.origins)
     below = os.path.relpath(table_path.parent, folder).replace(os.sep, "/")
     base = "" if below == "." or below.startswith("..") else below
+    table = rename(read_rows(table_path), columns, table_path)
+    return join_table(rows, table, table_path, base=base, on=on)
+
+
+def join_table(
+    rows: TextTable, table: TextTable, table_path: Path, *, base: str = "", on: str | None = None
+) -> tuple[TextTable, list[str]]:
+    """Add the columns of a table that was read to the rows of files, see :func:`join_transcripts`.
+
+    Args:
+        rows: the clips; their origins are paths of files.
+        table: the table, with one row a file.
+        table_path: its path, for messages.
+        base: folder that the names in the table may be relative to.
+        on: the table's column that names the files; None: it is found by its cells.
+    """
+    table = _with_text(table)
+    index = FileIndex(rows.origins)
     key = _key(table, index, base, on, table_path)
     matches = [index.find(cell, base) if cell.strip() else [] for cell in table.columns[key]]
     row_of = _rows_of(matches, table, key, rows.origins, table_path)

@@ -21,6 +21,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from emo.errors import StoreError, plural
+from emo.machine.table import format_bytes
 from emo.plugins import unknown
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
@@ -30,7 +31,6 @@ from emo.store.exchange.write_parts import write_parts
 from emo.store.maintain.verify import verify
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
-from emo.table import format_bytes
 from emo.untrusted.documents import DocumentError, parse_checked, shortened
 from emo.untrusted.files import kind_of_file
 from emo.untrusted.kinds import Fields, MapOf

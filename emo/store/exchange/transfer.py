@@ -9,6 +9,7 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import StoreError, plural
+from emo.machine.table import format_bytes, format_table
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
@@ -17,7 +18,6 @@ from emo.store.exchange.write_parts import no_empty_recipe, progress, write_part
 from emo.store.recipe import IMPORTED
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
-from emo.table import format_bytes, format_table
 from emo.untrusted.files import kind_of_file
 
 _FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)

@@ -16,9 +16,9 @@ from emo.extract.job.folder import open_job
 from emo.extract.job.logs import read_logs
 from emo.extract.job.missing import missing_parts
 from emo.extract.job.slurm_queue import submissions, task_states
+from emo.machine.table import format_table
 from emo.store.maintain.verify import verify
 from emo.store.store import Store
-from emo.table import format_table
 from tests.real_slurm import CannotStart, slurm
 
 pytestmark = pytest.mark.slurm

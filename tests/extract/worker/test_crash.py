@@ -12,10 +12,10 @@ from emo.extract.job.folder import latest_job
 from emo.extract.job.logs import read_logs
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import ExtractOptions, extract
+from emo.machine.table import format_table
 from emo.manifest import Clip, Manifest
 from emo.store.maintain.verify import verify
 from emo.store.store import Store
-from emo.table import format_table
 from tests.forked import Phase, calls_of, forked
 from tests.make import make_clip, tone
 

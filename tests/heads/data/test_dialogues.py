@@ -21,7 +21,7 @@ from emo.heads.metrics.measures import pair_scores
 from emo.heads.runs.compare import compare_runs
 from emo.heads.runs.run import Run
 from emo.heads.training.inference import logits_of
-from emo.predict import predict_manifest
+from emo.predict.file import predict_manifest
 from emo.score.semeval import score_pairs
 from emo.store.store import Store
 from tests.make_batches import assert_close, learnable, make_batch, make_manifest, make_store

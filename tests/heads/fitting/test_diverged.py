@@ -21,7 +21,7 @@ from emo.heads.runs.compare import compare_runs
 from emo.heads.runs.run import Run
 from emo.heads.training.diverged import DivergedError
 from emo.heads.training.loop import train_head
-from emo.predict import predict_manifest
+from emo.predict.file import predict_manifest
 from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 

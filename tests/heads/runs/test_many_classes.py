@@ -11,7 +11,8 @@ from emo.errors import listed
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.runs import plots
 from emo.heads.runs.predictions import probability_columns
-from emo.predict import Prediction, predict_manifest
+from emo.predict.file import predict_manifest
+from emo.predict.one_clip import Prediction
 from tests.make_batches import make_manifest, make_store
 
 CLASSES = [f"k{number:03}" for number in range(101)]

@@ -18,7 +18,7 @@ from emo.heads.fitting.fit import fit_head
 from emo.heads.options import FitOptions
 from emo.manifest import read_manifest
 from emo.manifest.conversations import conversation_rows
-from emo.predict import predict_manifest
+from emo.predict.file import predict_manifest
 from emo.store import PartWriter, Store
 from emo.store.exchange.pack import pack, unpack
 from emo.store.index.file import index_paths

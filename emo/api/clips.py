@@ -1,0 +1,266 @@
+"""The clips that every call starts from: a manifest, a DataFrame, or the path of a table."""
+
+import hashlib
+import math
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from html import escape
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import emo.manifest
+from emo.errors import ManifestError, plural
+from emo.manifest.clips import Clip, inspect_manifest, parse_rows
+from emo.manifest.rows import TextTable, rename
+from emo.manifest.write import render_rows, write_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from emo.check.report import CheckReport
+
+FRAME = Path("DataFrame")
+"""Path of a manifest that was made of a DataFrame and not saved."""
+_COLUMNS = tuple(field.name for field in fields(Clip) if field.name not in ("id", "targets"))
+
+
+class Manifest(emo.manifest.Manifest):
+    """A table of clips: where their media lie, what is said, who speaks, their labels.
+
+    Example::
+
+        m = emo.read_manifest("m.csv")
+        m = emo.Manifest.from_frame(df, root="/data/clips", columns={"label": "Emotion"})
+        m.frame          # one row a clip, index = id
+        m.check().frame  # what would make training wrong
+    """
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: "pd.DataFrame",
+        *,
+        root: str | Path = ".",
+        columns: Mapping[str, str] = MappingProxyType({}),
+    ) -> "Manifest":
+        """Read the clips of a DataFrame; an index with a name becomes a column.
+
+        Args:
+            frame: a row for each clip; missing values are empty cells.
+            root: folder that the paths in ``video`` and ``audio`` are relative to.
+            columns: columns under other names: emo's name -> the frame's, such as
+                ``{"label": "Emotion"}``.
+
+        Raises:
+            ManifestError: no column of media or text, or a row that cannot be used.
+        """
+        if frame.index.name is not None and frame.index.name not in frame.columns:
+            frame = frame.reset_index()
+        made = cls._parsed(rename(_text_table(frame), columns, FRAME), Path(root))
+        return cls.of(replace(made, columns=dict(columns)))
+
+    @classmethod
+    def _parsed(cls, table: TextTable, root: Path) -> "Manifest":
+        """Check the rows of a table that is no file."""
+        digest = hashlib.sha256(render_rows(".csv", table.columns)).hexdigest()
+        made, problems = parse_rows(replace(table, sha256=digest), FRAME, root=root)
+        if problems:
+            raise ManifestError(f"{FRAME}: {problems[0].message}")
+        return cls.of(made)
+
+    @classmethod
+    def from_folder(
+        cls, folder: str | Path, *, out: str | Path, pattern: str | None = None
+    ) -> "Manifest":
+        """Write a manifest of the media files below a folder, as `emo manifest folder` does.
+
+        Args:
+            folder: the folder.
+            out: the manifest to write, CSV, TSV, JSONL or Parquet by its extension.
+            pattern: what the parts of a path mean, such as ``{split}/{label}/{speaker}_{take}``;
+                None: split, label and speaker are found in the names.
+
+        Raises:
+            ManifestError: no media, names that can be read in several ways, or ``out`` exists
+                with another content.
+        """
+        from emo.manifest.make import from_folder
+
+        return cls.of(from_folder(Path(folder), out=Path(out), pattern=pattern))
+
+    def join(
+        self,
+        table: "pd.DataFrame | str | Path",
+        *,
+        on: str | None = None,
+        columns: Mapping[str, str] = MappingProxyType({}),
+    ) -> "Manifest":
+        """Return the clips with the columns of a table that names their files.
+
+        Clips without a row, and rows without a clip, are counted in a warning.
+
+        Args:
+            table: transcripts, labels or whatever else, one row a file: a DataFrame or a path.
+            on: the table's column that names the files; None: the one whose cells name most.
+            columns: columns under other names: emo's name -> the table's, ``{"text": "Said"}``.
+
+        Raises:
+            ManifestError: no column names files, two rows name one file, or a cell contradicts a
+                label or split that the clips have.
+        """
+        from emo.manifest.naming.transcripts import join_table
+        from emo.manifest.rows import read_rows
+
+        where = Path(table) if isinstance(table, str | Path) else FRAME
+        read = read_rows(where) if isinstance(table, str | Path) else _text_table(table)
+        frame = self.frame.reset_index()
+        origins = [clip.video or clip.audio or clip.id for clip in self.clips]
+        rows = TextTable(_text_table(frame).columns, origins)
+        joined, notes = join_table(rows, rename(read, columns, where), where, on=on)
+        for note in notes[1:]:
+            warnings.warn(note, stacklevel=2)
+        return Manifest._parsed(joined, self.root)
+
+    @classmethod
+    def of(cls, manifest: emo.manifest.Manifest) -> "Manifest":
+        """Return a manifest with the methods of this class."""
+        return cls(**{field.name: getattr(manifest, field.name) for field in fields(manifest)})
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a clip, index ``id``: the columns that any clip has, then the labels."""
+        import pandas as pd
+
+        rows = [
+            {name: getattr(clip, name) for name in _COLUMNS} | clip.targets for clip in self.clips
+        ]
+        index = pd.Index([clip.id for clip in self.clips], name="id")
+        frame = pd.DataFrame(rows, index=index)
+        unused = [name for name in _COLUMNS if frame[name].isna().all()]
+        if (frame["audio_channel"] == "mix").all():
+            unused.append("audio_channel")
+        return frame.drop(columns=unused)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the clips, in the order of the rows."""
+        return [clip.id for clip in self.clips]
+
+    def save(self, path: str | Path) -> "Manifest":
+        """Write the manifest as CSV, TSV, JSONL or Parquet by its extension, and read it back.
+
+        Paths of media stay relative to this manifest's ``root``.
+
+        Raises:
+            ManifestError: the file exists with another content, or cannot be written.
+        """
+        frame = self.frame.reset_index()
+        write_rows(Path(path), _text_table(frame).columns)
+        return read_manifest(path, root=self.root)
+
+    def check(self, **options: Any) -> "CheckReport":
+        """Look for everything that would make training wrong, as `emo check` does.
+
+        Args:
+            options: ``fast``, ``workers``, ``target`` and ``task`` of
+                :func:`emo.check.report.check_manifest`.
+
+        Returns:
+            A report: shown as a table, and as a DataFrame in ``frame``.
+        """
+        from emo.check.report import check_manifest
+
+        problems = []
+        if self.path.is_file():
+            problems = inspect_manifest(self.path, columns=self.columns, root=self.root)[1]
+        return check_manifest(self, problems, **options)
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.clips)
+
+    def __repr__(self) -> str:
+        """Return the counts in one line, such as ``Manifest m.csv: 86 clips, 4 labels``."""
+        return f"Manifest {self.path}: {self._counts()}"
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<b>Manifest</b> {escape(str(self.path))}: {escape(self._counts())}"
+            + self.frame.head(5).to_html(max_cols=8)
+        )
+
+    def _counts(self) -> str:
+        splits = Counter(clip.split for clip in self.clips if clip.split)
+        names = dict.fromkeys(name for clip in self.clips for name in clip.targets)
+        kinds = [len({clip.targets.get(n) for clip in self.clips} - {None}) for n in names]
+        parts = [plural(len(self.clips), "clip")]
+        parts += [f"{split} {splits[split]:,}" for split in ("train", "val", "test") if splits]
+        parts += [f"{name}: {plural(n, 'value')}" for name, n in zip(names, kinds, strict=True)][:3]
+        return " · ".join(parts)
+
+
+Clips = emo.manifest.Manifest | str | Path
+"""What is accepted where clips are meant; a DataFrame, too."""
+
+
+def read_manifest(
+    path: str | Path,
+    *,
+    columns: Mapping[str, str] = MappingProxyType({}),
+    root: str | Path | None = None,
+) -> Manifest:
+    """Read and check the clips of a CSV, TSV, JSONL or Parquet file; opens no media.
+
+    Args:
+        path: the file.
+        columns: columns under other names: emo's name -> the file's, ``{"label": "Emotion"}``.
+        root: folder of the media; None: the manifest's folder.
+
+    Raises:
+        ManifestError: the file, a column or a row cannot be used; the first such row is named.
+    """
+    where = None if root is None else Path(root)
+    return Manifest.of(emo.manifest.read_manifest(Path(path), columns=columns, root=where))
+
+
+def clips_of(
+    clips: "Clips | pd.DataFrame",
+    columns: Mapping[str, str] = MappingProxyType({}),
+    root: str | Path | None = None,
+) -> Manifest:
+    """Return the manifest that a manifest, a path or a DataFrame means.
+
+    Raises:
+        ManifestError: it holds no clips that can be used.
+        TypeError: it is something else.
+    """
+    if isinstance(clips, emo.manifest.Manifest):
+        return Manifest.of(clips)
+    if isinstance(clips, str | Path):
+        return read_manifest(clips, columns=columns, root=root)
+    if hasattr(clips, "columns") and hasattr(clips, "index"):
+        return Manifest.from_frame(clips, columns=columns, root=root or ".")
+    raise TypeError(f"expected a Manifest, a DataFrame or a path, got {type(clips).__name__}")
+
+
+def _text_table(frame: "pd.DataFrame") -> TextTable:
+    """Return the cells of a DataFrame as text."""
+    cells = {str(name): [_cell(value) for value in frame[name]] for name in frame.columns}
+    return TextTable(cells, [f"row {number}" for number in range(1, len(frame) + 1)])
+
+
+def _cell(value: Any) -> str:
+    """Return a value of a DataFrame as the text of a cell; a missing value is empty."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+        return ""
+    if isinstance(value, bool) or type(value).__name__ == "bool_":
+        return str(bool(value)).lower()
+    if isinstance(value, float) or type(value).__name__.startswith("float"):
+        number = float(value)
+        if math.isfinite(number) and number.is_integer() and abs(number) < 2**53:
+            return str(int(number))  # pandas turns whole numbers with an empty cell into floats
+        return repr(number)
+    return str(value)

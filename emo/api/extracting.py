@@ -1,0 +1,172 @@
+"""Extract features from Python, as `emo extract` does."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from emo import plugins
+from emo.api.clips import Clips, Manifest, clips_of
+from emo.api.store import Store
+from emo.errors import EmoError, OptionError, plural
+from emo.extract.backbone import Backbone
+from emo.extract.job.request import Request, make_request
+from emo.extract.run import ExtractOptions, extract
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MODELS = ("model", "weights")
+"""Options that the second argument of :func:`backbone` may set, the first that there is."""
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A backbone with options, made by :func:`backbone`."""
+
+    plugin: str
+    """Name of the plugin, or ``module:Class``."""
+    name: str
+    """Name of the recipe in the store."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options that were given."""
+
+
+def backbone(
+    plugin: "str | type[Backbone]",
+    model: str | Path | None = None,
+    *,
+    name: str = "",
+    **options: Any,
+) -> Requested:
+    """Choose a backbone and its options for :func:`extract_features`.
+
+    Args:
+        plugin: a name of `emo list backbones`, ``module:Class``, or a class.
+        model: hub id, folder or file of the weights: the backbone's option ``model``, or else
+            ``weights``.
+        name: name of the recipe in the store; empty: the plugin's.
+        options: fields of the backbone's ``Options``, as ``emo list backbones NAME`` lists them.
+
+    Raises:
+        PluginError: there is no such backbone.
+        OptionError: it has no such option, or none for weights.
+    """
+    word = plugin if isinstance(plugin, str) else plugins.lend(plugin)
+    kind = plugins.load(plugins.BACKBONES, word, Backbone)  # type: ignore[type-abstract]
+    known = [each.name for each in fields(kind.Options)]
+    if model is not None:
+        target = next((each for each in _MODELS if each in known), None)
+        if target is None:
+            raise OptionError(f"{word} has no weights: it takes {', '.join(known) or 'no option'}")
+        options = {target: str(model), **options}
+    for option in options:
+        if option not in known:
+            raise OptionError(f"{word}: {plugins.unknown('option', option, known)}")
+    own = word.rpartition(":")[2].rpartition(".")[2].lower()
+    return Requested(word, name or own, options)
+
+
+def extract_features(
+    clips: "Clips | pd.DataFrame",
+    out: str | Path,
+    backbones: "Sequence[str | Requested | Backbone | type[Backbone]]" = ("classic",),
+    *,
+    columns: Mapping[str, str] = MappingProxyType({}),
+    root: str | Path | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    executor: str = "local",
+    executor_options: Mapping[str, Any] = MappingProxyType({}),
+    part_clips: int | None = None,
+    batch_clips: int | None = None,
+    batch_size: int | None = None,
+    strict_media: bool = False,
+    clip_memory: float = 2.0,
+    retry_failed: bool = False,
+    changed: Literal["stop", "redo", "keep"] = "stop",
+    anyway: bool = False,
+    jobs: str | Path | None = None,
+    progress: bool | None = None,
+) -> Store:
+    """Write the features of every clip into a store; clips that it already has are kept.
+
+    Args:
+        clips: a manifest, a DataFrame, or the path of a table.
+        out: the store: a folder, or a URL such as ``s3://bucket/features``.
+        backbones: names of `emo list backbones`, results of :func:`backbone`, or backbones of your
+            own (a class or an instance).
+        columns: columns of ``clips`` under other names, ``{"label": "Emotion"}``.
+        root: folder of the media; None: the manifest's.
+        workers: processes; None: one for each GPU, or this one. A backbone of a notebook needs
+            this process.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        executor: where parts run, see `emo list executors`.
+        executor_options: options of the executor by name.
+        part_clips: clips that are committed together.
+        batch_clips: clips that the models get together.
+        batch_size: frames, windows or texts in one forward pass; None: as many as fit.
+        strict_media: fail clips with damaged pictures or sound.
+        clip_memory: most memory of one clip's decoded pictures and sound, GiB.
+        retry_failed: try clips again that failed before.
+        changed: what to do with clips whose row or file changed since.
+        anyway: submit clips that a scheduler's queue has already.
+        jobs: folder for the job folders of a store in a bucket.
+        progress: whether to show a bar; None: in a terminal or a notebook.
+
+    Returns:
+        The store. Clips that failed are in its ``failures``; a warning counts them.
+
+    Raises:
+        EmoError: the command `emo extract` would end with this sentence.
+    """
+    manifest = clips_of(clips, columns, root)
+    requests = tuple(_request(each, manifest) for each in backbones)
+    _check_importable(requests, workers, executor)
+    options = ExtractOptions(
+        executor, workers, device, part_clips, batch_clips, batch_size, strict_media, retry_failed,
+        changed, anyway, dict(executor_options), None if jobs is None else Path(jobs),
+        clip_bytes=round(clip_memory * (1 << 30)),
+    )  # fmt: skip
+    report = extract(manifest, str(out), requests, options, progress=progress)
+    if report.job.lost:
+        raise EmoError("; ".join(report.job.lost))
+    failed = sum(map(len, report.failures.values()))
+    if failed:
+        warnings.warn(f"{plural(failed, 'clip')} failed: store.failures says why", stacklevel=2)
+    return Store(str(out))
+
+
+def _request(wanted: "str | Requested | Backbone | type[Backbone]", manifest: Manifest) -> Request:
+    """Return the request for one entry of ``backbones``."""
+    if isinstance(wanted, str) or (isinstance(wanted, type) and issubclass(wanted, Backbone)):
+        wanted = backbone(wanted)
+    elif isinstance(wanted, Backbone):
+        wanted = backbone(type(wanted), **asdict(wanted.options))
+    if not isinstance(wanted, Requested):
+        raise OptionError(f"expected names or backbones, got {type(wanted).__name__}")
+    pairs = {name: _word(value) for name, value in wanted.options.items()}
+    return make_request(wanted.plugin, wanted.name, pairs, manifest)
+
+
+def _word(value: Any) -> str:
+    """Return an option's value as it is written behind ``-o name=``."""
+    return "none" if value is None else str(value)
+
+
+def _check_importable(requests: Sequence[Request], workers: int | None, executor: str) -> None:
+    """Check that other processes can import the backbones if there are any.
+
+    Raises:
+        OptionError: a class lives in this session alone, and other processes would need it.
+    """
+    for request in requests:
+        kind = plugins.load(plugins.BACKBONES, request.plugin, Backbone)  # type: ignore[type-abstract]
+        if not plugins.is_importable(kind) and (executor != "local" or (workers or 1) > 1):
+            raise OptionError(
+                f"backbone {request.plugin}: other processes cannot import a class of a notebook "
+                "or of __main__. Use workers=1, or put the class into a file of its own, mine.py, "
+                "and name it 'mine:Class'"
+            )

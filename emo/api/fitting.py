@@ -1,0 +1,185 @@
+"""Fit heads from Python, as `emo fit-head` does."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from emo import plugins
+from emo.api.clips import Clips, clips_of
+from emo.api.runs import FittedRun
+from emo.api.store import Store, locations
+from emo.heads.fitting.options_from_cli import fit_options
+from emo.heads.head import Head
+from emo.heads.options import LOOP_FIELDS, FitOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_OPTIONS = {field.name for field in fields(FitOptions)} - {"loop"} | set(LOOP_FIELDS)
+
+
+def fit(
+    clips: "Clips | pd.DataFrame",
+    features: "str | Path | Store | Sequence[str | Path | Store]" = "features",
+    *,
+    head: "str | type[Head] | None" = None,
+    streams: Sequence[str] = (),
+    targets: Sequence[str] | str = (),
+    tasks: Mapping[str, str] | str = MappingProxyType({}),
+    seeds: int = 1,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    preset: str | None = None,
+    head_options: Mapping[str, Any] = MappingProxyType({}),
+    columns: Mapping[str, str] = MappingProxyType({}),
+    root: str | Path | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> FittedRun:
+    """Fit a head on stored features, score it, and return the run.
+
+    Args:
+        clips: a manifest, a DataFrame, or the path of a table.
+        features: a store, or several.
+        head: a name of `emo list heads`, ``module:Class``, or a class of your own; None: the
+            preset's, or ``attention_pool``.
+        streams: ``RECIPE`` or ``RECIPE/STREAM``; empty: all.
+        targets: columns to predict; empty: ``label``.
+        tasks: task of each target, or one word for all; empty: the task that the cells suggest.
+        seeds: heads that are fitted.
+        out: folder of the run; None: a temporary one that lives as long as the result.
+        overwrite: replace a run in ``out``.
+        resume: continue what an interrupted fit left in ``out``.
+        preset: a name of `emo list presets`.
+        head_options: options of the head by name.
+        columns: columns of ``clips`` under other names.
+        root: folder of the media.
+        progress: whether to show a bar; None: in a terminal or a notebook.
+        options: further options of `emo fit-head`, such as ``epochs=20``, ``learning_rate=1e-3``,
+            ``class_weights=True``, ``search=30``, ``cut="clips"``.
+
+    Raises:
+        EmoError: the command `emo fit-head` would end with this sentence.
+        TypeError: there is no such option.
+    """
+    from emo.heads.fitting.fit import fit_head
+
+    made = _Request(clips, features, head, streams, targets, tasks, seeds, preset, head_options,
+                    columns, root, options)  # fmt: skip
+    folder, gone = _folder(out, overwrite=overwrite or resume)
+    fit_head(made.manifest, made.stores, folder, made.options, resume=resume, progress=progress)
+    return FittedRun(folder, gone=gone)
+
+
+def cross_validate(
+    clips: "Clips | pd.DataFrame",
+    features: "str | Path | Store | Sequence[str | Path | Store]" = "features",
+    *,
+    by: str,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool | None = None,
+    **options: Any,
+) -> FittedRun:
+    """Fit and score a head on folds, so that every clip is tested once.
+
+    Args:
+        clips: a manifest, a DataFrame, or the path of a table.
+        features: a store, or several.
+        by: number of folds, or a column whose values are left out in turn, such as ``speaker``.
+        out: folder of the run; None: a temporary one that lives as long as the result.
+        overwrite: replace a run in ``out``.
+        resume: continue what an interrupted call left in ``out``.
+        progress: whether to show a bar; None: in a terminal or a notebook.
+        options: ``head``, ``streams``, ``targets`` … as :func:`fit` takes them.
+
+    Raises:
+        EmoError: the command `emo fit-head --cv` would end with this sentence.
+    """
+    from emo.heads.fitting.folds.cross_validate import cross_validate as run
+
+    made = _Request.of(clips, features, options)
+    folder, gone = _folder(out, overwrite=overwrite or resume)
+    run(made.manifest, made.stores, folder, made.options, by=str(by), resume=resume,
+        progress=progress)  # fmt: skip
+    return FittedRun(folder, gone=gone)
+
+
+class _Request:
+    """What the commands get, made of the arguments of Python."""
+
+    def __init__(
+        self,
+        clips: "Clips | pd.DataFrame",
+        features: "str | Path | Store | Sequence[str | Path | Store]",
+        head: "str | type[Head] | None",
+        streams: Sequence[str],
+        targets: Sequence[str] | str,
+        tasks: Mapping[str, str] | str,
+        seeds: int,
+        preset: str | None,
+        head_options: Mapping[str, Any],
+        columns: Mapping[str, str],
+        root: str | Path | None,
+        options: Mapping[str, Any],
+    ) -> None:
+        self.manifest = clips_of(clips, columns, root)
+        self.stores = locations(features)
+        for name in options:
+            if name not in _OPTIONS:
+                raise TypeError(f"fit: {plugins.unknown('option', name, _OPTIONS)}")
+        given = {**options, "seeds": seeds}
+        if head is not None:
+            given["head"] = head if isinstance(head, str) else plugins.lend(head)
+        if streams:
+            given["streams"] = (streams,) if isinstance(streams, str) else tuple(streams)
+        names = (targets,) if isinstance(targets, str) else tuple(targets)
+        words = [tasks] if isinstance(tasks, str) else [f"{k}={v}" for k, v in tasks.items()]
+        weights = given.pop("target_weights", {})
+        self.options = fit_options(
+            given,
+            targets=names,
+            tasks=[word for word in words if word],
+            weights=[f"{name}={factor}" for name, factor in weights.items()],
+            option=[f"{name}={_word(value)}" for name, value in head_options.items()],
+            preset=preset,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        clips: "Clips | pd.DataFrame",
+        features: "str | Path | Store | Sequence[str | Path | Store]",
+        options: Mapping[str, Any],
+    ) -> "_Request":
+        """Build a request from the keyword arguments of :func:`fit`."""
+        usual: dict[str, Any] = {
+            "head": None, "streams": (), "targets": (), "tasks": {}, "seeds": 1, "preset": None,
+            "head_options": {}, "columns": {}, "root": None,
+        }  # fmt: skip
+        own = {name: options.get(name, value) for name, value in usual.items()}
+        rest = {name: value for name, value in options.items() if name not in usual}
+        return cls(clips, features, **own, options=rest)
+
+
+def _folder(out: str | Path | None, *, overwrite: bool) -> tuple[Path, Any]:
+    """Return the folder of a run, and what removes it when it is temporary."""
+    from emo.heads.runs.files import check_free
+
+    if out is None:
+        folder = Path(tempfile.mkdtemp(prefix="emo-run-"))
+        return folder / "run", lambda: shutil.rmtree(folder, ignore_errors=True)
+    if not overwrite:
+        check_free(Path(out))
+    return Path(out), None
+
+
+def _word(value: Any) -> str:
+    """Return an option's value as it is written behind ``-o name=``."""
+    return "none" if value is None else str(value)

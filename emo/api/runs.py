@@ -1,0 +1,350 @@
+"""A finished run: its scores, predictions and plots as a notebook wants them."""
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from emo import plugins
+from emo.api.clips import Clips
+from emo.errors import FitError, OptionError
+from emo.heads.head import Head
+from emo.heads.runs.command_lines import commands_of
+from emo.heads.runs.files import predictions_file, read_document
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from emo.api.store import Store
+
+
+class FittedRun:
+    """A run folder of `emo fit-head`, whether it was made here or by the command.
+
+    Example::
+
+        run = emo.fit(m, store, head="linear", target="label", seeds=5, out="runs/a")
+        run.scores        # split × score: mean, std, low, high
+        run.predictions   # id, split, seed, label, prediction, p_…
+        run.confusion     # true × predicted
+        run.predict("clip.mp4", text="I am fine.")
+    """
+
+    def __init__(self, path: str | Path, *, gone: Callable[[], None] | None = None) -> None:
+        """Read a run folder.
+
+        Args:
+            path: the folder.
+            gone: called when this object is not used any more.
+
+        Raises:
+            FitError: the folder is no run, or damaged.
+        """
+        self.path = Path(path)
+        self.document: dict[str, Any] = read_document(self.path)
+        if gone is not None:
+            weakref.finalize(self, gone)
+
+    @property
+    def targets(self) -> list[str]:
+        """Targets of the run, the first one first."""
+        return [str(each["name"]) for each in self.document["targets"]]
+
+    @property
+    def classes(self) -> list[str]:
+        """Classes of the first target; empty for numbers."""
+        return list(self.document["classes"])
+
+    @property
+    def scores(self) -> "pd.DataFrame":
+        """Scores of the first target: ``split``, ``score``, ``mean``, ``std``, ``low``, ``high``.
+
+        ``std`` is over seeds; ``low`` and ``high`` are the ends of the bootstrap interval.
+        """
+        return self.scores_of(self.targets[0])
+
+    def scores_of(self, target: str) -> "pd.DataFrame":
+        """Return the scores of one target, see :attr:`scores`.
+
+        Raises:
+            OptionError: there is no such target.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "split": split,
+                "score": score,
+                "mean": mean,
+                "std": found["std"].get(score),
+                "low": found["interval"].get(score, (None, None))[0],
+                "high": found["interval"].get(score, (None, None))[1],
+                "seeds": len(found["seeds"]),
+                "clips": found["clips"],
+            }
+            for split, found in self._metrics(target).items()
+            for score, mean in found["mean"].items()
+        ]
+        return pd.DataFrame(rows)
+
+    @property
+    def by_class(self) -> "pd.DataFrame":
+        """Precision, recall and F1 of each class of the first target in each split.
+
+        Raises:
+            FitError: the target has no classes.
+        """
+        import pandas as pd
+
+        rows = [
+            {"split": split, "class": name, **values}
+            for split, found in self._metrics(self.targets[0]).items()
+            for name, values in found.get("classes", {}).items()
+        ]
+        if not rows:
+            raise FitError(f"{self.path}: target {self.targets[0]} has no classes")
+        return pd.DataFrame(rows)
+
+    @property
+    def predictions(self) -> "pd.DataFrame":
+        """Predictions of the first target: id, split, seed, label, prediction, probabilities."""
+        return self.predictions_of(self.targets[0])
+
+    def predictions_of(self, target: str) -> "pd.DataFrame":
+        """Return the predictions of one target, see :attr:`predictions`.
+
+        Raises:
+            OptionError: there is no such target.
+            FitError: the run has no such file.
+        """
+        import pandas as pd
+
+        self._known(target)
+        name = predictions_file(target, is_first=target == self.targets[0])
+        is_numeric = not self._target(target)["classes"]
+        kinds: dict[str, Any] = {"id": str, "cause_id": str, "dialogue": str}
+        if not is_numeric:
+            kinds |= {"label": str, "prediction": str}
+        try:
+            return pd.read_csv(self.path / name, dtype=kinds, keep_default_na=is_numeric)
+        except (OSError, ValueError) as error:
+            raise FitError(f"{self.path / name}: {error}") from error
+
+    @property
+    def confusion(self) -> "pd.DataFrame":
+        """Counts of true (rows) by predicted (columns) classes on test, over all seeds.
+
+        Without a test split it is val's.
+
+        Raises:
+            FitError: the first target is not one of classes.
+        """
+        return self.confusion_of()
+
+    def confusion_of(
+        self, target: str = "", *, split: str = "", normalize: str | None = None
+    ) -> "pd.DataFrame":
+        """Return counts or shares of true (rows) by predicted (columns) classes.
+
+        Args:
+            target: a target; empty: the first.
+            split: ``train``, ``val`` or ``test``; empty: test, else val.
+            normalize: ``"true"`` divides each row by its sum, ``"pred"`` each column, ``"all"`` by
+                all; None: counts.
+
+        Raises:
+            FitError: the target is not one of classes.
+            OptionError: there is no such target, split or normalisation.
+        """
+        import pandas as pd
+
+        target = target or self.targets[0]
+        found, classes = self.predictions_of(target), list(self._target(target)["classes"])
+        if not classes or self._target(target)["task"] != "classify":
+            raise FitError(f"{self.path}: target {target} is not one of classes: no confusion")
+        splits = list(found["split"].unique()) if "split" in found else []
+        split = split or next((name for name in ("test", "val") if name in splits), "")
+        if splits and split not in splits:
+            raise OptionError(plugins.unknown("split", split, splits))
+        rows = found[found["split"] == split] if splits else found
+        counts = pd.crosstab(rows["label"], rows["prediction"])
+        counts = counts.reindex(index=classes, columns=classes, fill_value=0)
+        counts.index.name, counts.columns.name = "label", "prediction"
+        return _normalised(counts, normalize)
+
+    @property
+    def plot(self) -> "Plots":
+        """Plots of the run; each returns matplotlib's Axes, so that it can be changed and saved."""
+        return Plots(self)
+
+    def predict(
+        self,
+        clips: "Clips | pd.DataFrame | None" = None,
+        *,
+        text: str | None = None,
+        features: "str | Path | Store | Sequence[str | Path | Store]" = (),
+        weights: Mapping[str, str | Path] = MappingProxyType({}),
+    ) -> "pd.DataFrame":
+        """Predict new clips.
+
+        Args:
+            clips: a manifest, a DataFrame or the path of a table; or one media file.
+            text: what is said in the media file, or a text alone.
+            features: a store, or several, with the clips' features; empty: extract them first.
+            weights: recipe -> folder of its weights on this machine.
+
+        Returns:
+            One row a clip: ``id``, ``prediction``, and a probability a class.
+
+        Raises:
+            EmoError: a clip cannot be decoded, or the run's recipes cannot be repeated here.
+        """
+        from emo.api.predicting import predict_frame
+
+        options = [f"{recipe}.weights={folder}" for recipe, folder in weights.items()]
+        return predict_frame(self.path, clips, text, features, options)
+
+    @property
+    def command(self) -> str:
+        """The commands that make this run again: `emo extract …` for each recipe, `emo fit-head`.
+
+        Paths are those of the machine that made the run.
+        """
+        return "\n".join(commands_of(self.document))
+
+    def __repr__(self) -> str:
+        """Return the folder, the head and the headline score."""
+        return f"Run {self.path}: {self.document['head']['name']} on {', '.join(self._streams())}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        table: str = self.scores.round(3).to_html(index=False)
+        return f"<b>{escape(repr(self))}</b>{table}"
+
+    def _streams(self) -> list[str]:
+        return list(self.document["streams"])
+
+    def _target(self, name: str) -> dict[str, Any]:
+        self._known(name)
+        found: dict[str, Any] = next(
+            each for each in self.document["targets"] if each["name"] == name
+        )
+        return found
+
+    def _known(self, target: str) -> None:
+        if target not in self.targets:
+            raise OptionError(f"{self.path}: {plugins.unknown('target', target, self.targets)}")
+
+    def _metrics(self, target: str) -> dict[str, Any]:
+        self._known(target)
+        if target == self.targets[0]:
+            found = self.document["metrics"]
+        else:
+            found = self.document["metrics_of_others"][target]
+        return dict(found) if "mean" not in found else {"all": found}
+
+
+class Plots:
+    """Plots of a run: ``run.plot.confusion()``, ``run.plot.curves()``."""
+
+    def __init__(self, run: FittedRun) -> None:
+        """Remember the run."""
+        self._run = run
+
+    def confusion(
+        self,
+        *,
+        target: str = "",
+        split: str = "",
+        normalize: str | None = "true",
+        fmt: str = "",
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw true by predicted classes.
+
+        Args:
+            target: a target; empty: the first.
+            split: ``train``, ``val`` or ``test``; empty: test, else val.
+            normalize: see :meth:`FittedRun.confusion_of`.
+            fmt: format of the numbers, such as ``{:.0%}``; empty: shares as per cent, or counts.
+            ax: where to draw; None: a new figure.
+
+        Raises:
+            FitError: the target is not one of classes.
+        """
+        import matplotlib.pyplot as plt
+
+        shares = self._run.confusion_of(target, split=split, normalize=normalize)
+        ax = ax or plt.subplots()[1]
+        ax.imshow(shares.to_numpy(), cmap="Blues", vmin=0)
+        ax.set_xticks(range(len(shares)), labels=list(shares.columns), rotation=45, ha="right")
+        ax.set_yticks(range(len(shares)), labels=list(shares.index))
+        ax.set_xlabel("predicted")
+        ax.set_ylabel("true")
+        shown, most = fmt or ("{:.0%}" if normalize else "{:.0f}"), shares.to_numpy().max() or 1
+        for row, values in enumerate(shares.to_numpy()):
+            for column, value in enumerate(values):
+                colour = "white" if value > most / 2 else "black"
+                ax.text(column, row, shown.format(value), ha="center", va="center", color=colour)
+        return ax
+
+    def curves(self, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw the score on val by round, a line for each seed.
+
+        Raises:
+            FitError: the run has no history, as cross-validations do.
+        """
+        import matplotlib.pyplot as plt
+        import pandas as pd
+
+        path = self._run.path / "history.csv"
+        if not path.is_file():
+            raise FitError(f"{self._run.path}: no history.csv: a cross-validation has no curves")
+        history = pd.read_csv(path)
+        score = next(name for name in history.columns if name.startswith("val_"))
+        ax = ax or plt.subplots()[1]
+        for seed, rows in history.groupby("seed"):
+            ax.plot(rows["round"] if "round" in rows else range(len(rows)), rows[score],
+                    label=f"seed {seed}")  # fmt: skip
+        ax.set_xlabel("round")
+        ax.set_ylabel(score)
+        ax.legend()
+        return ax
+
+
+def load_run(path: str | Path, *, head: "type[Head] | None" = None) -> FittedRun:
+    """Open a run folder.
+
+    Args:
+        path: the folder.
+        head: class of a head of your own. A run that names such a class is otherwise refused when
+            it predicts, because a run of somebody else could name any code.
+
+    Raises:
+        FitError: the folder is no run, or of another head.
+    """
+    run = FittedRun(path)
+    if head is not None:
+        name = str(run.document["head"]["name"])
+        own = plugins.lend(head)
+        if name != own and name.rpartition(":")[2] != own.rpartition(":")[2]:
+            raise FitError(f"{path}: its head is {name}, not {own}")
+        plugins.lend(head, name=name)
+    return run
+
+
+def _normalised(counts: "pd.DataFrame", normalize: str | None) -> "pd.DataFrame":
+    """Return counts as they are or as shares; a row or column of zeros stays zero."""
+    match normalize:
+        case None:
+            return counts
+        case "true":
+            return counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+        case "pred":
+            return counts.div(counts.sum(axis=0).clip(lower=1), axis=1)
+        case "all":
+            return counts / max(1, int(counts.to_numpy().sum()))
+    raise OptionError(f"normalize: expected 'true', 'pred', 'all' or None, got {normalize!r}")

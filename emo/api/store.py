@@ -1,0 +1,160 @@
+"""A store of cached features, as a notebook shows it and asks it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import emo.store
+from emo.api.clips import Clips, clips_of
+from emo.api.tokens import Tokens, side_by_side
+from emo.errors import OptionError, StoreError
+from emo.store.backend.location import Location, location
+from emo.store.maintain.verify import summary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Store:
+    """The cached tokens of clips, by recipe and stream.
+
+    Example::
+
+        store = emo.Store("features")
+        store.info                     # recipe, stream, clips, tokens, dim …
+        X = store["classic/audio"]     # tokens of all clips, read when asked for
+        X = store.read("classic/audio", m)  # in the order of a manifest
+        store.failures                 # recipe, id, reason
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open a store.
+
+        Args:
+            path: its folder, or a URL such as ``s3://bucket/features``.
+
+        Raises:
+            StoreError: there is no store.
+        """
+        self._opened = emo.store.Store(path)
+        self.path = self._opened.path
+
+    @property
+    def streams(self) -> list[str]:
+        """Names ``RECIPE/STREAM`` of everything in the store."""
+        return [
+            f"{name}/{stream}"
+            for name, folder in self._opened.recipes.items()
+            for stream in folder.recipe.streams
+        ]
+
+    @property
+    def info(self) -> "pd.DataFrame":
+        """One row a stream: recipe, stream, clips, tokens, dim, dtype, bytes, parts, failures."""
+        import pandas as pd
+
+        return pd.DataFrame(summary(self._opened))
+
+    @property
+    def failures(self) -> "pd.DataFrame":
+        """Clips without tokens: ``recipe``, ``id``, ``reason``."""
+        import pandas as pd
+
+        rows = [
+            (name, clip_id, reason)
+            for name, folder in self._opened.recipes.items()
+            for clip_id, reason in folder.failures.items()
+        ]
+        return pd.DataFrame(rows, columns=["recipe", "id", "reason"])
+
+    @property
+    def absent(self) -> "pd.DataFrame":
+        """Streams that finished clips lack: ``recipe``, ``stream``, ``id``, ``reason``."""
+        import pandas as pd
+
+        rows = [
+            (name, stream, clip_id, reason)
+            for name, folder in self._opened.recipes.items()
+            for clip_id, reasons in folder.absent.items()
+            for stream, reason in reasons.items()
+        ]
+        return pd.DataFrame(rows, columns=["recipe", "stream", "id", "reason"])
+
+    def __getitem__(self, stream: str) -> Tokens:
+        """Return the tokens of a stream ``RECIPE/STREAM`` of all finished clips.
+
+        Raises:
+            StoreError: there is no such recipe or stream; similar names are offered.
+        """
+        return self._tokens(stream, None)
+
+    def read(self, stream: str, clips: "Clips | Sequence[str] | pd.DataFrame") -> Tokens:
+        """Return the tokens of a stream for these clips, in their order.
+
+        Args:
+            stream: ``RECIPE/STREAM``.
+            clips: a manifest, a DataFrame or a path; or a list of ids. Clips that the store lacks
+                have length 0.
+
+        Raises:
+            StoreError: there is no such recipe or stream.
+        """
+        if isinstance(clips, list | tuple):
+            return self._tokens(stream, [str(clip_id) for clip_id in clips])
+        return self._tokens(stream, clips_of(clips).ids)  # type: ignore[arg-type]
+
+    def frame(
+        self,
+        streams: Sequence[str] = (),
+        clips: "Clips | Sequence[str] | pd.DataFrame | None" = None,
+    ) -> "pd.DataFrame":
+        """Return the mean tokens of several streams side by side, float32 (N, ΣD), index ``id``.
+
+        Rows are NaN where a clip lacks a stream.
+
+        Args:
+            streams: names ``RECIPE/STREAM``; empty: all.
+            clips: the clips in the wanted order; None: those of the first stream.
+
+        Raises:
+            StoreError: there is no such recipe or stream.
+        """
+        names = list(streams or self.streams)
+        if clips is None and names:
+            clips = self[names[0]].ids
+        return side_by_side([self.read(name, [] if clips is None else clips) for name in names])
+
+    def __repr__(self) -> str:
+        """Return the table of streams."""
+        table = self.info.to_string(index=False) if self.streams else "empty"
+        return f"Store {self.path}\n{table}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<b>Store</b> {escape(str(self.path))}" + self.info.to_html(index=False)
+
+    def _tokens(self, stream: str, ids: Sequence[str] | None) -> Tokens:
+        recipe, slash, name = stream.partition("/")
+        folder = self._opened.chosen(recipe)[0]
+        if not slash:
+            names = list(folder.recipe.streams)
+            if len(names) != 1:
+                raise StoreError(
+                    f"stream {stream!r}: expected RECIPE/STREAM, one of "
+                    + ", ".join(f"{recipe}/{each}" for each in names)
+                )
+            name = names[0]
+        return Tokens(folder, name, ids)
+
+
+def locations(features: "str | Path | Store | Sequence[str | Path | Store]") -> list[Location]:
+    """Return the locations of one store or several.
+
+    Raises:
+        OptionError: none was given.
+    """
+    several = [features] if isinstance(features, str | Path | Store) else list(features)
+    if not several:
+        raise OptionError("features: expected at least one store")
+    return [each.path if isinstance(each, Store) else location(each) for each in several]

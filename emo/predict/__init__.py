@@ -1,0 +1,10 @@
+"""Predict new clips with a run: extract with its recipes, or read stores, then apply its head.
+
+Promises: a clip's prediction is that of the clip alone, except in heads of dialogues; a clip
+without features is named with its reason; files appear whole or not at
+all, and never over others' files.
+
+May import: errors, extract.job, extract.run, heads.data, heads.runs, machine, manifest,
+store.backend, store.store, untrusted.
+Read first: predicted.py.
+"""

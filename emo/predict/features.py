@@ -1,0 +1,112 @@
+"""Find the features that a run reads for new clips: extract them, or take them from stores."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from emo.errors import StoreError
+from emo.heads.runs.files import RUN_FILE
+from emo.heads.runs.run import Run
+from emo.manifest import Manifest
+from emo.store.backend.location import Location
+from emo.store.store import Store
+
+
+def features_of(
+    run: Run,
+    manifest: Manifest,
+    stores: Sequence[Location | str],
+    folder: Path,
+    options: Sequence[str] = (),
+    *,
+    progress: bool | None = None,
+) -> tuple[Store, dict[str, str]]:
+    """Return a store with the recipes of a run, and the clips without any tokens.
+
+    Args:
+        run: the run.
+        manifest: the clips.
+        stores: stores with their tokens; empty: extract them.
+        folder: an empty folder for extraction.
+        options: folders of weights on this machine, as ``recipe.weights=DIR``.
+        progress: whether to show a bar of extraction; None: in a terminal.
+
+    Returns:
+        The store, and clip -> reason.
+
+    Raises:
+        EmoError: the stores lack a recipe of the run, or this machine cannot repeat one.
+    """
+    if not stores:
+        failures = _extract(run, manifest, folder, options, progress=progress)
+        return Store(folder), failures
+    store = _joined(stores, run)
+    _check_recipes(run, store, ", ".join(map(str, stores)))
+    return store, _without_features(run, manifest, store)
+
+
+def _extract(
+    run: Run, manifest: Manifest, folder: Path, options: Sequence[str], *, progress: bool | None
+) -> dict[str, str]:
+    """Extract with the run's recipes; return the clips without any tokens, with reasons."""
+    from emo.extract.job.request import requests_of_recipes
+    from emo.extract.run import extract
+
+    requests = requests_of_recipes(run.recipes, options, document=run.path / RUN_FILE)
+    report = extract(manifest, folder, requests, progress=progress)
+    return _in_all([report.failures.get(request.name, {}) for request in requests])
+
+
+def _joined(paths: Sequence[Location | str], run: Run) -> Store:
+    """Return the first store, with the recipes that the run reads from the other ones.
+
+    Raises:
+        StoreError: two of the stores hold a recipe that the run reads.
+    """
+    stores = [Store(path) for path in paths]
+    for name in run.recipes:
+        holders = [store for store in stores if name in store.recipes]
+        if len(holders) > 1:
+            raise StoreError(
+                f"recipe {name!r} is in {holders[0].path} and in {holders[1].path}: give one of "
+                "them as --features, or name the recipe otherwise"
+            )
+        for store in holders:
+            stores[0].recipes[name] = store.recipes[name]
+    return stores[0]
+
+
+def _check_recipes(run: Run, store: Store, path: str) -> None:
+    """Raise StoreError unless the store holds every recipe that the run was fitted on."""
+    for name, recipe in run.recipes.items():
+        found = store.recipes.get(name)
+        if found is None:
+            raise StoreError(
+                f"{path}: no recipe {name!r}, which the run was fitted on; it holds: "
+                f"{', '.join(store.recipes) or 'nothing'}"
+            )
+        if found.recipe.fingerprint != recipe.fingerprint:
+            raise StoreError(
+                f"{path}: recipe {name!r} differs from the run's: "
+                f"{'; '.join(recipe.differences(found.recipe))}"
+            )
+
+
+def _without_features(run: Run, manifest: Manifest, store: Store) -> dict[str, str]:
+    """Return the clips that have no tokens in any of the run's recipes, with reasons."""
+    reasons = []
+    for name in run.recipes:
+        done, failed = set(store.ids(name)), store.recipes[name].failures
+        reasons.append(
+            {
+                clip.id: failed.get(clip.id, "not in the store; run emo extract")
+                for clip in manifest.clips
+                if clip.id not in done
+            }
+        )
+    return _in_all(reasons)
+
+
+def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
+    """Return the clips that are in all of the given dicts, with the reasons of the first one."""
+    common = set(reasons[0]).intersection(*reasons[1:])
+    return {clip_id: reason for clip_id, reason in reasons[0].items() if clip_id in common}

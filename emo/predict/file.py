@@ -1,0 +1,139 @@
+"""`emo predict --manifest`: predict the clips of a manifest, and write the predictions to files."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from emo.errors import FitError, ManifestError, naming_file
+from emo.heads.runs.files import file_name, kept_columns
+from emo.heads.runs.run import Run
+from emo.machine.table import format_table
+from emo.machine.whole_file import whole_file
+from emo.manifest import read_manifest
+from emo.manifest.rows import extension, read_rows
+from emo.predict.predicted import predict_clips
+from emo.store.backend.location import Location
+from emo.untrusted.formulas import without_formula
+
+
+@dataclass(frozen=True)
+class PredictReport:
+    """Result of predicting all clips of a manifest."""
+
+    out: Path
+    """The CSV file of predictions."""
+    counts: dict[str, int]
+    """Predicted class -> number of clips."""
+    failures: dict[str, str]
+    """Clip without tokens in any stream that the run reads -> reason; not in the CSV file."""
+
+    def table(self) -> str:
+        """Return a text table of counts, then the file and the failures."""
+        rows = [{"prediction": label, "clips": clips} for label, clips in self.counts.items()]
+        lines = [format_table(rows), f"wrote {self.out}"]
+        lines += [f"failed: {clip_id}: {reason}" for clip_id, reason in self.failures.items()]
+        return "\n".join(lines)
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 3 when some clips have no prediction, else 0."""
+        return 3 if self.failures else 0
+
+
+def predict_manifest(
+    run_path: Path,
+    manifest_path: Path,
+    features: Location | str | tuple[Location | str, ...] | None,
+    out: Path,
+    *,
+    columns: Mapping[str, str],
+    root: Path | None,
+    options: Sequence[str] = (),
+    all_probabilities: bool = False,
+    spreadsheet_safe: bool = False,
+) -> PredictReport:
+    """Predict every clip of a manifest and write the predictions to a file.
+
+    Args:
+        run_path: a folder from ``emo fit-head``.
+        manifest_path: the manifest.
+        features: the store with the clips' tokens, or several, of which each recipe is in one;
+            None or empty: extract them into a temporary store.
+        out: the file, CSV, TSV, JSONL or Parquet by its extension; further targets get files beside
+            it. Predictions of an earlier call are replaced, other files are not.
+        columns: renamed columns of the manifest. Those that the run was fitted with are used when
+            the manifest is the same one, unless they are given here.
+        root: folder of the media files; None: the manifest's folder.
+        options: folders of weights on this machine, as ``recipe.weights=DIR``.
+        all_probabilities: whether all probabilities are written where there are more than 100
+            classes.
+        spreadsheet_safe: whether cells that a spreadsheet would run as formulas get an apostrophe;
+            such ids are then not those of the manifest.
+
+    Raises:
+        EmoError: the run, manifest or store cannot be read, no clip has features, or ``out``
+            cannot be written.
+    """
+    run = Run.load(run_path)
+    _expect_writable(out)
+    columns = {**kept_columns(run.document, manifest_path), **columns}
+    manifest = read_manifest(manifest_path, columns=columns, root=root)
+    stores = features if isinstance(features, tuple) else (features,) if features else ()
+    found = predict_clips(run, manifest, stores, options=options)
+    for target in run.targets:
+        name = "" if target.name == run.target else f"-{file_name(target.name)}"
+        path = out.with_name(f"{out.stem}{name}{out.suffix}")
+        frame = found.frame(target, all_classes=all_probabilities)
+        _write_whole(path, _disarmed(frame) if spreadsheet_safe else frame)
+    counted = Counter(found.labels(run.targets[0]))
+    counts = {label: counted[label] for label in run.targets[0].classes}
+    return PredictReport(out, counts, dict(found.failures))
+
+
+def _disarmed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts no spreadsheet runs as formulas."""
+    texts = frame.select_dtypes(exclude="number").columns
+    return frame.assign(**{name: frame[name].map(without_formula) for name in texts})
+
+
+def _expect_writable(out: Path) -> None:
+    """Raise FitError when ``out`` cannot or must not be written; before hours of extraction."""
+    with naming_file(out, FitError):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        raise FitError(f"{out} is a folder; --out is the file of predictions")
+    extension(out)
+    if out.is_symlink():
+        raise FitError(f"{out} is a link to {out.readlink()}; name that file, or remove the link")
+    if out.exists() and not _is_ours(out):
+        raise FitError(
+            f"{out} exists and holds no predictions of emo; choose another --out, or remove it"
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a file holds predictions that an earlier call wrote."""
+    try:
+        return {"id", "prediction"} <= read_rows(path).columns.keys()
+    except (ManifestError, OSError):
+        return False
+
+
+def _write_whole(out: Path, frame: pd.DataFrame) -> None:
+    """Write a table in the format of the file's extension; it appears whole or not at all.
+
+    Raises:
+        FitError: the file cannot be written; an earlier one stays as it was.
+    """
+    kind = out.suffix.lower()
+    with whole_file(out, FitError) as unfinished:
+        if kind == ".parquet":
+            frame.to_parquet(unfinished, index=False)
+        elif kind in (".jsonl", ".ndjson"):
+            frame.to_json(unfinished, orient="records", lines=True, force_ascii=False)
+        else:
+            separator = "\t" if kind == ".tsv" else ","
+            frame.to_csv(unfinished, index=False, float_format="%.6f", sep=separator)

@@ -1,0 +1,100 @@
+"""Predict one media file, or a text alone."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from emo.errors import FitError, MediaError
+from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE
+from emo.heads.runs.run import Run, absent_of, stored_tokens
+from emo.machine.table import format_table, json_text
+from emo.manifest import Clip, Manifest
+from emo.predict.features import features_of
+from emo.predict.predicted import label_of
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Class probabilities of one clip."""
+
+    clip_id: str
+    target: str
+    """Name of the run's first target, such as ``emotion``."""
+    label: str
+    """The most probable class; for a multilabel target, all classes with probability > 0.5."""
+    probabilities: dict[str, float]
+    """Class -> probability in [0, 1]."""
+    absent: dict[str, str]
+    """Stream that the clip lacks -> reason."""
+    others: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Each further target of the run, except pair targets -> class -> probability."""
+
+    def table(self) -> str:
+        """Return a text table, classes from the most to the least probable."""
+        tables = []
+        for target, shares in {self.target: self.probabilities, **self.others}.items():
+            ranked = sorted(shares.items(), key=lambda item: -item[1])
+            more = len(ranked) - MOST_PROBABLE if len(ranked) > MANY_CLASSES else 0
+            ranked = ranked[: len(ranked) - more]
+            tables.append(
+                format_table([{target: name, "probability": share} for name, share in ranked])
+                + (f"\nand {more:,} less probable classes (--json prints all)" if more else "")
+            )
+        notes = [f"without {stream}: {reason}" for stream, reason in self.absent.items()]
+        return "\n".join(["\n\n".join(tables), *notes])
+
+    def json(self) -> str:
+        """Return one line of JSON with id, target, label, probabilities, others, absent."""
+        document = {
+            "id": self.clip_id, "target": self.target, "label": self.label,
+            "probabilities": self.probabilities, "others": self.others, "absent": self.absent,
+        }  # fmt: skip
+        return json_text(document)
+
+
+def predict_file(
+    run_path: Path, media: Path | None, text: str | None, *, options: Sequence[str] = ()
+) -> Prediction:
+    """Predict class probabilities of one video or audio file, or of a text alone.
+
+    Args:
+        run_path: a folder from ``emo fit-head``.
+        media: the file; None: text alone.
+        text: what is said in it.
+        options: folders of weights on this machine, as ``recipe.weights=DIR``.
+
+    Raises:
+        EmoError: the file does not exist or cannot be decoded, or the run's recipes cannot be
+            repeated on this machine.
+    """
+    if media is not None and not media.is_file():
+        raise MediaError(f"{media}: no such file")
+    run = Run.load(run_path)
+    clip_id = str(media) if media else "text"
+    clip = Clip(clip_id, video=media.name if media else None, text=text)
+    root = media.absolute().parent if media else Path.cwd()
+    manifest = Manifest(path=root, root=root, clips=(clip,), sha256="")
+    with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
+        store, failures = features_of(run, manifest, (), Path(folder), options, progress=False)
+        if not failures:
+            streams, failures = stored_tokens(run, [clip_id], store)
+        if failures:
+            raise MediaError(f"{clip_id}: {failures[clip_id]}")
+        tables = run.predict_all(streams)
+        absent = absent_of(run, clip_id, store)
+    shares = {
+        target.name: dict(
+            zip(target.classes or (target.name,), tables[target.name][0].tolist(), strict=True)
+        )
+        for target in run.targets
+        if target.task != "pairs"
+    }
+    if run.target not in shares:
+        raise FitError(
+            f"{run_path}: its first target, {run.target}, is a target of pairs of turns, which "
+            "needs a whole dialogue; give it with --manifest"
+        )
+    first = run.targets[0]
+    label = label_of(first, tables[first.name][0]) if first.classes else first.name
+    return Prediction(clip_id, run.target, label, shares.pop(run.target), absent, shares)

@@ -1,0 +1,90 @@
+"""Clips from Python: DataFrames, folders, joins; what a notebook shows of them."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import emo
+from emo.errors import ManifestError
+
+FRAME = pd.DataFrame(
+    {
+        "Said": ["so", "no", "yes"],
+        "label": ["joy", "anger", "joy"],
+        "turn": [0.0, 1.0, np.nan],
+        "valence": [0.5, -1.25, np.nan],
+        "odd": [True, None, False],
+    },
+    index=pd.Index(["a", "b", "c"], name="id"),
+)
+
+
+def test_a_frame_and_its_csv_are_the_same_clips(tmp_path):
+    made = emo.Manifest.from_frame(FRAME, columns={"text": "Said"})
+    FRAME.to_csv(tmp_path / "m.csv")
+    read = emo.read_manifest(str(tmp_path / "m.csv"), columns={"text": "Said"}, root=".")
+    assert [c.text for c in made.clips] == ["so", "no", "yes"]
+    assert [c.turn for c in made.clips] == [0, 1, None]
+    assert made.clips[1].targets["valence"] == "-1.25"
+    same = [(a.id, a.text, a.turn, a.targets.get("label")) for a in read.clips]
+    assert same == [(a.id, a.text, a.turn, a.targets.get("label")) for a in made.clips]
+    again = made.save(tmp_path / "saved.parquet")
+    assert again.clips == made.clips
+
+
+@pytest.mark.parametrize("value", [None, np.nan, pd.NA, pd.NaT])
+def test_every_missing_value_is_an_empty_cell(value):
+    frame = pd.DataFrame({"text": ["x", "y"], "label": ["joy", value]}, dtype=object)
+    assert "label" not in emo.Manifest.from_frame(frame).clips[1].targets
+
+
+def test_whole_numbers_stay_whole_and_ids_stay_text():
+    frame = pd.DataFrame({"id": [1, 2], "text": ["x", "y"], "n": np.float32([3, 0.1])})
+    clips = emo.Manifest.from_frame(frame).clips
+    assert [clip.id for clip in clips] == ["1", "2"]
+    assert clips[0].targets["n"] == "3"
+    assert float(np.float32(clips[1].targets["n"])) == np.float32(0.1)
+
+
+def test_an_error_is_the_commands_sentence():
+    with pytest.raises(emo.EmoError, match="expected a column video, audio or text"):
+        emo.Manifest.from_frame(pd.DataFrame({"x": [1]}))
+    with pytest.raises(ManifestError, match="same id"):
+        emo.Manifest.from_frame(pd.DataFrame({"id": ["a", "a"], "text": ["x", "y"]}))
+
+
+def test_join_names_files_by_stem_and_counts_what_is_left(tmp_path):
+    for name in ("anna_1", "ben_1"):
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
+    m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv")
+    table = pd.DataFrame({"Clip": ["anna_1", "eve_9"], "Transcript": ["hello", "x"]})
+    with pytest.warns(UserWarning, match="without a") as said:
+        joined = m.join(table, columns={"text": "Transcript"})
+    assert [clip.text for clip in joined.clips] == ["hello", None]
+    assert "eve_9" in str(said[0].message)
+    assert "ben_1" in str(said[1].message)
+    assert joined.root == m.root
+
+
+def test_short_reprs_and_html_that_runs_nothing():
+    frame = pd.DataFrame({"text": ["<script>x</script>"] * 300, "label": ["<img>"] * 300})
+    m = emo.Manifest.from_frame(frame)
+    assert len(repr(m)) < 200
+    html = m._repr_html_()
+    assert len(html) < 5000
+    assert "<script>" not in html
+    assert "<img>" not in html
+
+
+def test_check_says_what_the_command_says():
+    frame = pd.DataFrame({"text": list("abcd"), "label": ["joy", "Joy ", "joy", "fear"],
+                          "split": ["train", "train", "train", "test"]})  # fmt: skip
+    report = emo.Manifest.from_frame(frame).check(fast=True)
+    found = report.frame.set_index("finding")
+    assert found.loc["classes of label that train lacks", "severity"] == "error"
+    assert report.is_wrong
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "classes of label that train lacks" in repr(report)

@@ -1,0 +1,67 @@
+"""The public names: cheap to import, hidden by no package, named as the commands' options."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+import typer
+
+import emo
+from emo.cli import app
+
+OWN_NAMES = {
+    # option of the command -> why Python has another name or none
+    "manifest": "clips", "backbone": "backbones", "option": "emo.backbone(…)", "name": "name=",
+    "column": "columns", "dtype": "emo.backbone(…)", "faces": "emo.backbone(…)",
+    "dry_run": "a store tells", "stream": "streams", "target": "targets", "task": "tasks",
+    "cv": "emo.cross_validate", "is_ablation": "no", "target_weight": "target_weights",
+    "json": "frames", "gold": "gold", "context": "",
+}  # fmt: skip
+
+
+def test_each_name_can_be_called_twice_after_all_modules_were_imported():
+    first = {name: getattr(emo, name) for name in dir(emo)}
+    for module in pkgutil.walk_packages(emo.__path__, "emo."):
+        if "executors.ray" not in module.name and not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    packages = {module.name for module in pkgutil.iter_modules(emo.__path__)}
+    assert not packages & set(first)
+    for name, value in first.items():
+        assert getattr(emo, name) is value
+
+
+def test_importing_emo_loads_no_library():
+    code = "import emo, sys; print(sorted({m.split('.')[0] for m in sys.modules}))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "pandas", "zarr", "typer"} & set(eval(found.stdout))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'extrct'"):
+        emo.extrct  # noqa: B018
+    assert set(emo.__all__) <= set(dir(emo))
+
+
+@pytest.mark.parametrize(
+    ("function", "command"),
+    [
+        (emo.extract_features, "extract"), (emo.fit, "fit-head"), (emo.compare, "compare"),
+        (emo.score_predictions, "score"),
+    ],
+)  # fmt: skip
+def test_keywords_are_the_options_of_the_command(function, command):
+    group = typer.main.get_command(app)
+    options = {each.name for each in group.commands[command].params if not each.hidden}
+    ours = set(inspect.signature(function).parameters)
+    if "options" in ours:
+        from emo.api.fitting import _OPTIONS
+
+        ours |= _OPTIONS
+    from emo.commands.flags.executor_options import executor_flags
+
+    executor = set(executor_flags()) if command == "extract" else set()
+    lacking = {name for name in options if name not in ours and name not in OWN_NAMES} - executor
+    assert not lacking
