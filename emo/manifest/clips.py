@@ -13,6 +13,7 @@ from typing import Any, Literal
 from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.rows import TextTable, read_rows, rename
+from emo.untrusted.documents import shortened
 
 COLUMNS = (
     "id", "video", "audio", "audio_channel", "audio_track", "text", "split", "dialogue", "turn",
@@ -175,7 +176,7 @@ def parse_rows(
 
 def _check_columns(rows: TextTable, path: Path) -> None:
     """Raise ManifestError unless the table has rows and a column of media or text."""
-    found = ", ".join(map(repr, rows.columns)) or "none"
+    found = shortened(", ".join(map(repr, rows.columns)), 600) or "none"
     if not {"video", "audio", "text"} & rows.columns.keys():
         raise ManifestError(
             f"{path}: expected a column video, audio or text; found {found}. If one of these holds "

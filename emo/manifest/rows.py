@@ -95,7 +95,7 @@ def read_table_bytes(path: Path, *, has_lines: bool = True) -> bytes:
     try:
         handle, _ = open_regular(path, follow_links=True)
         with os.fdopen(handle, "rb") as file:
-            start = file.read(MOST_ROW_BYTES + 1) if has_lines else b""
+            start = file.read(2 * MOST_ROW_BYTES + 1) if has_lines else b""
         if _has_long_line(start):
             raise UnfitFileError(_long_line())
         data = read_regular(path, most_bytes=MOST_TABLE_BYTES, follow_links=True)
@@ -275,6 +275,8 @@ def _delimited(
 def _check_header(header: Sequence[str], path: Path) -> None:
     """Raise ManifestError when two columns have one name."""
     check_size(len(header), 0, path)
+    if any("\0" in name for name in header):
+        raise ManifestError(f"{path}: expected names of columns, found a NUL byte; remove it")
     twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
     if twice:
         raise ManifestError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
@@ -321,8 +323,9 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
         check_size(len(names), file.metadata.num_rows, path)
         rows: dict[str, list[object]] = {name: [] for name in names}
         for batch in file.iter_batches(batch_size=1024):  # a text may stand in many rows
-            budget.take(batch.nbytes, "its table")
             for name, values in batch.to_pydict().items():
+                texts = (len(each) for each in values if isinstance(each, str | bytes))
+                budget.take(sum(texts), f"column {shortened(name, 60)}")
                 rows[name] += values
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise ManifestError(f"{path}: not a Parquet file: {shortened(str(error))}") from error

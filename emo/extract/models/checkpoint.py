@@ -17,7 +17,7 @@ from emo.errors import WeightsError
 from emo.extract.models.formats import ADVICE, foreign_format
 from emo.extract.models.nested import table_of
 from emo.untrusted.documents import MOST_DOCUMENT_BYTES, checked, parse_checked
-from emo.untrusted.files import open_regular, read_regular
+from emo.untrusted.files import UnfitFileError, open_regular, read_regular
 from emo.untrusted.kinds import AnyJson
 
 _WRAPPERS = frozenset({"module", "model", "_orig_mod", "net", "network", "backbone"})
@@ -68,6 +68,8 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except WeightsError:
         raise
+    except UnfitFileError as error:
+        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
     except FileNotFoundError as error:
         raise WeightsError(f"{path} is not there") from error
     except Exception as error:  # zip, pickle, safetensors and torch raise many kinds of errors

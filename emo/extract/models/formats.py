@@ -1,8 +1,11 @@
 """Recognise files that are no PyTorch weights, so that an error can name what they are."""
 
+import os
 import re
 import zipfile
 from pathlib import Path
+
+from emo.untrusted.files import UnfitFileError, open_regular
 
 _FIRST_BYTES = {
     b"\x89HDF\r\n\x1a\n": "HDF5 (Keras, TensorFlow)",
@@ -37,9 +40,9 @@ def foreign_format(path: Path) -> str | None:
         path: a file; one that cannot be opened has no known format.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path, follow_links=True)[0], "rb") as file:
             head = file.read(64)
-    except OSError:
+    except (OSError, UnfitFileError):
         return None
     if not head:
         return "empty"

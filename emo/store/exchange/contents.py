@@ -269,7 +269,8 @@ def parse_document(text: str, path: Path) -> Mapping[str, Any]:
     try:
         document = parse_checked(text, AnyJson(), most_bytes=MOST_DOCUMENT)
     except DocumentError as error:
-        raise StoreError(f"{path}: its member {DOCUMENT!r} cannot be read: {error}") from error
+        why = str(error).removeprefix("it ")
+        raise StoreError(f"{path}: its member {DOCUMENT!r} {why}") from error
     if not isinstance(document, dict) or not all(map(_is_as_written, document.items())):
         raise StoreError(f"{path}: its member {DOCUMENT!r} is not what emo writes under this name")
     return document
