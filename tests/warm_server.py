@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -95,6 +96,7 @@ def _run(request: dict, files: list[int]) -> int:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
+    tempfile.tempdir = None  # the caller's TMPDIR counts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["emo", *request["words"]]
     found = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))

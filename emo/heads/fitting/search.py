@@ -5,11 +5,12 @@ interrupted search can be resumed. ``draw_trials.py`` draws their values. A tria
 best score is behind the median of the trials before it.
 """
 
+import contextlib
 import math
 import statistics
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import torch
 from tqdm import tqdm
 
 from emo import plugins
-from emo.errors import FitError, plural
+from emo.errors import FitError, naming_file, plural
 from emo.heads.data.data import Data
 from emo.heads.fitting.draw_trials import (
     HEAD_PREFIX,
@@ -85,7 +86,8 @@ def search(
         progress: whether to show a bar on stderr; None: only if stderr is a terminal.
 
     Raises:
-        FitError: the head declares no option to search, or every trial diverged.
+        FitError: the head declares no option to search, every trial diverged, or the journal
+            cannot be written.
     """
     import optuna
 
@@ -93,9 +95,17 @@ def search(
     space = space_of(kind, options)
     if not space:
         raise FitError(f"head {options.head} declares nothing to search; leave --search out")
-    kept = _open_journal(journal, hash_of_question(question_of(data, options)))
-    drawer = TrialDrawer(space, seed=options.first_seed, earlier=kept.get_trials(deepcopy=False))
-    _run_trials(_RunTrial(kind, data, options), drawer, kept, progress)
+    with _naming_journal(journal):
+        kept = _open_journal(journal, hash_of_question(question_of(data, options)))
+        earlier = kept.get_trials(deepcopy=False)
+    drawer = TrialDrawer(space, seed=options.first_seed, earlier=earlier)
+
+    def keep(done: FinishedTrial) -> None:
+        """Write a finished trial to the journal, even if one before it is still running."""
+        with _naming_journal(journal):
+            kept.add_trial(drawer.trial_of(*done))
+
+    _run_trials(_RunTrial(kind, data, options), drawer, keep, progress)
     study = optuna.create_study(direction="maximize")
     study.add_trials(drawer.trials)
     if study.best_value == DIVERGED:
@@ -169,15 +179,13 @@ def is_behind(curve: Sequence[float], before: Sequence[Sequence[float]]) -> bool
 
 
 def _run_trials(
-    run_trial: _RunTrial, drawer: TrialDrawer, kept: "Study", progress: bool | None
+    run_trial: _RunTrial,
+    drawer: TrialDrawer,
+    keep: Callable[[FinishedTrial], None],
+    progress: bool | None,
 ) -> None:
     """Draw and run all trials; the drawer holds them afterwards."""
     count = run_trial.options.search
-
-    def keep(done: FinishedTrial) -> None:
-        """Write a finished trial to the journal, even if one before it is still running."""
-        kept.add_trial(drawer.trial_of(*done))
-
     curves = run_parallel(
         run_trial, drawer.draw, count, processes=slots(min(count, TOGETHER), is_small=True),
         ahead=TOGETHER, report=keep,
@@ -219,6 +227,21 @@ def _note(study: "Study") -> str:
 
 def _shown(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else f"{value}"
+
+
+@contextlib.contextmanager
+def _naming_journal(journal: Path | None) -> Iterator[None]:
+    """Turn errors of the journal inside the block into a FitError that names it.
+
+    Optuna raises a RuntimeError when the disk does not let it release the journal's lock.
+    """
+    with naming_file(journal or "the journal", FitError):
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def _open_journal(journal: Path | None, name: str) -> "Study":

@@ -133,7 +133,7 @@ CASES = {
         f"{FIT} attention_pool --epochs 2 --out new", "new", run, again="--overwrite"
     ),
     "fit-folds": Case(
-        f"{FIT} linear --seeds 1 --cv speaker --out new", "new", run, again="--overwrite"
+        f"{FIT} linear --seeds 1 --cv 2 --out new", "new", run, again="--overwrite"
     ),
     "fit-search": Case(f"{FIT} mean_pool --epochs 2 --search 2 --out new", "new", run,
                        again="--overwrite"),
