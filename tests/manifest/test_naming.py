@@ -66,6 +66,8 @@ def test_what_names_tell_is_found(expected):
 def test_a_speaker_recurs_under_several_labels_or_is_none():
     nested = [f"{a}/{b}_{k}.wav" for a, b in [("happy", "anna"), ("sad", "ben")] for k in TAKES]
     assert readings(nested) == ["{label}/{_}_{take}"]
+    third = [f"sad/cleo_{take}.wav" for take in TAKES]
+    assert readings([*nested, *third]) == ["{label}/{_}_{take}"]
     assert readings([*nested, "sad/anna_1.wav"]) == ["{label}/{speaker}_{take}"]
 
 
