@@ -1,7 +1,6 @@
 """Names of the files of a run folder, reading run.json, and writing tables; imports no torch."""
 
 import csv
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import FitError
+from emo.manifest.spreadsheet import table_file, table_sha256
 
 RUN_FILE, WEIGHTS_FILE = "run.json", "head.safetensors"
 CLIPS_FILE = "clips.csv"
@@ -89,9 +89,10 @@ def kept_columns(document: Mapping[str, Any], manifest: Path) -> dict[str, str]:
         manifest: path of a manifest.
     """
     own = document.get("manifest", {})
-    if not own.get("columns") or not manifest.is_file():
+    file = table_file(manifest)
+    if not own.get("columns") or not file.is_file():
         return {}
-    is_same = hashlib.sha256(manifest.read_bytes()).hexdigest() == own.get("sha256")
+    is_same = table_sha256(manifest, file.read_bytes()) == own.get("sha256")
     return dict(own["columns"]) if is_same else {}
 
 
