@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from emo.manifest.cells import SPLIT_WORDS
 
-WHOLE = "name"
+WHOLE_NAME = "name"
 """Title of the part that is the whole name of a file, where names have no separators."""
 _LEAST_SHARE = 0.9
 """Least share of the files whose names must have the same number of parts."""
@@ -99,7 +99,7 @@ def _names(stems: Sequence[str]) -> tuple[tuple[NamePart, ...], tuple[str, ...]]
     fits = [tuple(re.findall(separator, stem)) == scheme for stem in stems]
     return tuple(
         NamePart(
-            f"name part {k + 1}" if scheme else WHOLE,
+            f"name part {k + 1}" if scheme else WHOLE_NAME,
             tuple(each[k] if fit else "" for each, fit in zip(cut, fits, strict=True)),
             False,
         )

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from emo.manifest.naming.parts import WHOLE, NamePart, Paths, split_parts
+from emo.manifest.naming.parts import WHOLE_NAME, NamePart, Paths, split_parts
 from emo.manifest.naming.words import (
     are_emotions,
     are_numberings,
@@ -122,7 +122,7 @@ def _is_numbering(part: NamePart) -> bool:
 
 def _is_file_id(part: NamePart) -> bool:
     """Return whether a part is the whole name of a file, with a number that tells no speaker."""
-    return part.title == WHOLE and have_digits(part.distinct) and not are_speakers(part.filled)
+    return part.title == WHOLE_NAME and have_digits(part.distinct) and not are_speakers(part.filled)
 
 
 def _varies(part: NamePart) -> bool:
