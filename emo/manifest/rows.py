@@ -16,7 +16,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import ManifestError
 from emo.manifest.numerals import read_numerals
-from emo.manifest.spreadsheet import read_sheet, sheet_of
+from emo.manifest.spreadsheet import read_sheet, sheet_of, table_sha256
 from emo.manifest.text import likely_encoding, wide_unicode
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import checked, shortened
@@ -58,7 +58,7 @@ def read_rows(path: Path) -> TextTable:
             row with more or fewer cells than the header.
     """
     if (spreadsheet := sheet_of(path)) and spreadsheet[0].is_file():
-        return _with_numbers(_excel(*spreadsheet), has_decimal_commas=False)
+        return _with_numbers(_excel(path, *spreadsheet), has_decimal_commas=False)
     if os.path.isdir(path):
         raise ManifestError(
             f"{path} is a folder, not a table; `emo manifest folder {path} --out m.csv` makes one"
@@ -337,13 +337,13 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
     return columns, origins
 
 
-def _excel(path: Path, sheet: str | None) -> TextTable:
+def _excel(path: Path, file: Path, sheet: str | None) -> TextTable:
     """Read a sheet of an Excel file; columns without a name are left out, as those of CSV are."""
-    data, header, lines, origins = read_sheet(path, sheet)
+    data, header, lines, origins = read_sheet(file, sheet)
     _check_header(header, path)
     cells = list(zip(*lines, strict=True)) or [()] * len(header)
     columns = {name: list(column) for name, column in zip(header, cells, strict=True) if name}
-    return TextTable(columns, origins, hashlib.sha256(data).hexdigest())
+    return TextTable(columns, origins, table_sha256(path, data))
 
 
 def _text(value: object, path: Path, origin: str, column: str) -> str:

@@ -6,6 +6,7 @@ error that names the cell.
 """
 
 import datetime
+import hashlib
 import io
 import re
 import warnings
@@ -47,6 +48,19 @@ def sheet_of(path: Path) -> tuple[Path, str | None] | None:
     if kind in _OTHERS:
         raise ManifestError(f"{file}: {kind} files are not read; save the sheet as .xlsx or .csv")
     return (Path(file), sheet) if kind == ".xlsx" else None
+
+
+def table_file(path: Path) -> Path:
+    """Return the file of a table: ``m.xlsx`` for ``m.xlsx#Sheet``, else the path itself."""
+    spreadsheet = sheet_of(path)
+    return spreadsheet[0] if spreadsheet else path
+
+
+def table_sha256(path: Path, data: bytes) -> str:
+    """Return the SHA-256 of a table's bytes; the name of a sheet, where it is given, counts too."""
+    spreadsheet = sheet_of(path)
+    sheet = spreadsheet[1] if spreadsheet else None
+    return hashlib.sha256(data if sheet is None else data + f"#{sheet}".encode()).hexdigest()
 
 
 def read_sheet(
@@ -165,7 +179,9 @@ def _rows(sheet: Any, where: str) -> Iterator[tuple[int, Sequence[Any]]]:
         for number, row in enumerate(sheet.iter_rows(), start=1):
             cells += len(row)
             if cells > MOST_SHEET_CELLS:
-                raise ManifestError(f"{where}: more than {MOST_SHEET_CELLS:,} cells; save it as .csv")
+                raise ManifestError(
+                    f"{where}: more than {MOST_SHEET_CELLS:,} cells; save it as .csv"
+                )
             if any(cell.value is not None and cell.value != "" for cell in row):
                 yield number, row
     except (ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, EOFError) as error:

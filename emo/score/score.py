@@ -9,6 +9,7 @@ import numpy as np
 from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import check_probabilities, kept_columns, read_document
 from emo.manifest.rows import TextTable
+from emo.manifest.spreadsheet import table_file
 from emo.score.answers import (
     IDS,
     answers_of,
@@ -25,7 +26,7 @@ from emo.score.metrics import Metric, find_metric, score_cells
 from emo.score.report import Scored, ScoreReport
 from emo.score.run_folder import answers_of_run, is_run, target_of
 
-FILE_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
+FILE_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 """Extensions of files of predictions."""
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
 """Exceptions that mean: this file or run cannot be scored."""
@@ -62,9 +63,10 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
         EmoError: gold cannot be read, the single file or run cannot be scored, or the folder holds
             neither files nor runs.
     """
-    if not path.exists():
+    file = table_file(path)
+    if not file.exists():
         raise ScoreError(f"{path}: no such file or folder")
-    is_one = path.is_file() or is_run(path)
+    is_one = file.is_file() or is_run(path)
     paths = [path] if is_one else _inside(path, gold_path)
     golds = _golds_of(paths, gold_path, options)
     gold = next((each for each in golds.values() if isinstance(each, Gold)), None)
@@ -116,17 +118,22 @@ def _inside(folder: Path, gold: Path) -> list[Path]:
     found = [
         each
         for each in sorted(folder.iterdir())
-        if (each.suffix.lower() in FILE_ENDINGS and each.is_file() and not _is_same(each, gold))
-        or (each.is_dir() and is_run(each))
+        if (_is_table(each) and not _is_same(each, gold)) or (each.is_dir() and is_run(each))
     ]
     if not found:
         raise ScoreError(f"{folder}: no predictions ({' '.join(FILE_ENDINGS)}) and no run in it")
     return found
 
 
+def _is_table(path: Path) -> bool:
+    """Return whether a path is a file of predictions, and not Excel's ``~$`` of an open file."""
+    is_lock = path.name.startswith("~$")
+    return path.suffix.lower() in FILE_ENDINGS and path.is_file() and not is_lock
+
+
 def _is_same(one: Path, other: Path) -> bool:
     """Return whether two paths are the same existing file."""
-    return other.exists() and one.samefile(other)
+    return table_file(other).exists() and one.samefile(table_file(other))
 
 
 def _golds_of(

@@ -52,6 +52,10 @@ KINDS = {
     ),
     "{label}/{take}": ("{}/{}.wav", ["cats", "dogs"], ["1", "2", "3"]),
     "{label}/{speaker}_{take}": ("data/v1/{}/{}_{}.wav", EMOTIONS, ["1001", "1002"], TAKES),
+    "{label}/{speaker} {take}": ("{}/{} {}.wav", EMOTIONS, SPEAKERS, TAKES),
+    "{label}/{_}_{speaker}_{take}": ("{}/{}_{}_{}.wav", EMOTIONS, ["f", "m"], SPEAKERS, TAKES),
+    "{label}/{_}_{_}": ("{}/{}_{}.wav", ["cats", "dogs"], ["1", "2"], ["x"]),
+    "{label}/{_}": ("{}/{}.wav", ["cats", "dogs"], ["1a", "2b"]),
     "{_}_{take}": ("{}_{}.wav", SPEAKERS, TAKES),
     "{_}-{_}-{take}": ("{}-{}-{}.wav", ["03", "04"], ["01", "02"], TAKES),
 }  # fmt: skip
@@ -66,7 +70,14 @@ def test_what_names_tell_is_found(expected):
 def test_a_speaker_recurs_under_several_labels_or_is_none():
     nested = [f"{a}/{b}_{k}.wav" for a, b in [("happy", "anna"), ("sad", "ben")] for k in TAKES]
     assert readings(nested) == ["{label}/{_}_{take}"]
+    third = [f"sad/cleo_{take}.wav" for take in TAKES]
+    assert readings([*nested, *third]) == ["{label}/{_}_{take}"]
     assert readings([*nested, "sad/anna_1.wav"]) == ["{label}/{speaker}_{take}"]
+
+
+def test_a_stray_file_changes_nothing():
+    files = grid("{}/{}_{}.wav", a=EMOTIONS, b=SPEAKERS, c=["1", "2", "3", "4"])
+    assert readings([*files, "read_me.mp4"]) == ["{label}/{speaker}_{take}"]
 
 
 def test_two_readings_that_both_fit_are_refused_and_either_is_taken_by_a_pattern(tmp_path, emo):

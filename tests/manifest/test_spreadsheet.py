@@ -9,6 +9,7 @@ import pytest
 from openpyxl.utils import get_column_letter
 
 from emo.errors import ManifestError
+from emo.heads.runs.files import kept_columns
 from emo.manifest import read_manifest, spreadsheet
 from emo.manifest.rows import read_rows
 
@@ -130,7 +131,9 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
         read_rows(path)
     write(path, ["text"], ["a"])
     replaced(path, member, b'ref="A1:A2"', b'ref="A1:XFD1048576"')
-    assert read_rows(path).columns == {"text": ["a"]}
+    with monkeypatch.context() as patch:
+        patch.setattr(spreadsheet, "MOST_CELLS", 100)
+        assert read_rows(path).columns == {"text": ["a"]}
     far = f"{get_column_letter(16384)}2".encode()
     replaced(path, member, b'r="A2"', b'r="' + far + b'"')
     with pytest.raises(ManifestError, match="expected 1 cells as in the header, got 16384"):
@@ -146,8 +149,29 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
 
 
 def test_scores_are_read_from_excel(tmp_path, emo):
-    write(tmp_path / "p.xlsx", ["id", "prediction"], ["a", "joy"], ["b", "joy"])
-    write(tmp_path / "gold.xlsx", ["id", "label"], ["a", "joy"], ["b", "sad"])
-    code, out, err = emo("score", "p.xlsx", "--gold", "gold.xlsx")
-    assert code == 0, err
-    assert "2 clips" in out
+    book = write(tmp_path / "gold.xlsx", ["id", "label"], ["a", "joy"], ["b", "joy"])
+    write(tmp_path / "gold.xlsx", ["id", "label"], ["a", "joy"], ["b", "sad"], title="2", book=book)
+    (tmp_path / "in").mkdir()
+    write(tmp_path / "in/p.xlsx", ["id", "prediction"], ["a", "joy"], ["b", "joy"])
+    (tmp_path / "in/~$p.xlsx").write_bytes(b"open in Excel")
+    for words, score in [
+        (["in/p.xlsx", "--gold", "gold.xlsx"], "1.000"),
+        (["in/p.xlsx#Sheet", "--gold", "gold.xlsx#2"], "0.500"),
+        (["in", "--gold", "gold.xlsx#2"], "0.500"),
+    ]:
+        code, out, err = emo("score", *words, "--metric", "accuracy")
+        assert code == 0, err
+        assert score in out
+        assert "~$" not in out
+    assert emo("score", "in/none.xlsx#Sheet", "--gold", "gold.xlsx")[0] == 1
+
+
+def test_two_sheets_of_one_file_are_two_manifests(tmp_path):
+    path = tmp_path / "m.xlsx"
+    book = write(path, ["text", "Emotion"], ["a", "joy"], title="One")
+    write(path, ["text", "Emotion"], ["b", "sad"], title="Two", book=book)
+    hashes = {name: read_rows(tmp_path / f"m.xlsx{name}").sha256 for name in ("", "#One", "#Two")}
+    assert len({*hashes.values()}) == 3
+    own = {"columns": {"label": "Emotion"}, "sha256": hashes["#Two"]}
+    assert kept_columns({"manifest": own}, tmp_path / "m.xlsx#Two") == {"label": "Emotion"}
+    assert kept_columns({"manifest": own}, tmp_path / "m.xlsx#One") == {}

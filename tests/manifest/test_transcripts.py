@@ -72,6 +72,15 @@ def test_a_metadata_csv_of_hugging_face_is_joined(clips):
     assert rows.columns["text"][rows.origins.index("val/happy/anna_h1.mp4")] == "x"
 
 
+def test_the_column_of_names_is_no_transcript(clips, tmp_path):
+    table = write(tmp_path / "t.csv", ["utterance", "Words"], ["anna_h0", "hi"])
+    rows, notes = joined(clips, table)
+    assert rows.columns["text"].count("hi") == 1
+    assert notes[0] == f"1 file joined with {table} by 'utterance': text"
+    with pytest.raises(ManifestError, match=r"no cell of 'Words' names a file .* found 'hi'"):
+        joined(clips, table, on="Words")
+
+
 def test_names_are_found_in_every_writing():
     index = FileIndex(["train/01.wav", "test/01.wav", "test/\u00e9ve.mp4", "test/Bob.mp4"])
     for cell, found in {

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 
 from emo.errors import FitError
 from emo.heads.runs.document import RUN, check_entries
+from emo.manifest.spreadsheet import table_file, table_sha256
 from emo.untrusted.documents import MOST_DOCUMENT_BYTES, parse_checked, shortened
 from emo.untrusted.files import read_regular
 
@@ -111,10 +111,10 @@ def kept_columns(document: Mapping[str, Any], manifest: Path) -> dict[str, str]:
         manifest: path of a manifest.
     """
     own = document.get("manifest", {})
-    if not own.get("columns") or not manifest.is_file():
+    file = table_file(manifest)
+    if not own.get("columns") or not file.is_file():
         return {}
-    with manifest.open("rb") as file:
-        is_same = hashlib.file_digest(file, "sha256").hexdigest() == own.get("sha256")
+    is_same = table_sha256(manifest, file.read_bytes()) == own.get("sha256")
     return dict(own["columns"]) if is_same else {}
 
 

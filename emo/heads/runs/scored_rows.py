@@ -12,6 +12,7 @@ from emo.errors import EmoError, FitError
 from emo.heads.data.interval_groups import DIALOGUE, value_of
 from emo.heads.data.targets import Target
 from emo.manifest import Clip, read_manifest
+from emo.manifest.spreadsheet import table_file
 from emo.manifest.tasks import parts
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import read_regular
@@ -131,7 +132,7 @@ def values_of_column(run: Path, document: Mapping[str, Any], column: str) -> dic
     hint = f"{run}: --interval-over {column} reads the manifest that the run was fitted on"
     try:
         path = Path(own["path"])
-        sha256, clips = _read_clips(path, columns, path.stat().st_mtime_ns)
+        sha256, clips = _read_clips(path, columns, table_file(path).stat().st_mtime_ns)
     except (EmoError, OSError) as error:
         raise FitError(f"{hint}: {error}") from error
     if sha256 != own["sha256"]:

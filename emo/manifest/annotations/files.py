@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emo import plugins
-from emo.errors import ManifestError
+from emo.errors import ManifestError, PluginError
 from emo.manifest.annotations.format import AnnotationFormat
 from emo.manifest.folder import walk_folders
 
@@ -17,6 +17,9 @@ def load_format(name: str) -> FormatClass:
     Raises:
         PluginError: there is none of that name, or its file cannot be used.
     """
+    known = plugins.available(plugins.ANNOTATIONS)
+    if ":" not in name and name not in known:
+        raise PluginError(plugins.unknown("format of annotations", name, known))
     return plugins.load(plugins.ANNOTATIONS, name, AnnotationFormat)  # type: ignore[type-abstract]
 
 

@@ -1,4 +1,4 @@
-"""Cut the paths of files into parts: folders, and what ``_`` and ``-`` separate in the names."""
+"""Cut the paths of files into parts: folders, and what ``_ -`` and blanks separate in names."""
 
 import re
 from collections import Counter
@@ -8,9 +8,11 @@ from pathlib import PurePosixPath
 
 from emo.manifest.cells import SPLIT_WORDS
 
+WHOLE_NAME = "name"
+"""Title of the part that is the whole name of a file, where names have no separators."""
 _LEAST_SHARE = 0.9
 """Least share of the files whose names must have the same number of parts."""
-_SEPARATORS = (r"[_-]+", r"_+", r"-+")
+_SEPARATORS = (r"[_ -]+", r"_+", r"-+", r" +")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class NamePart:
     """Name that each path has there; "" where it has none."""
     is_folder: bool
     """False: a part of the file's name."""
+
+    @property
+    def filled(self) -> list[str]:
+        """Names of the files that have one there."""
+        return [name for name in self.values if name]
 
     @property
     def distinct(self) -> frozenset[str]:
@@ -92,7 +99,7 @@ def _names(stems: Sequence[str]) -> tuple[tuple[NamePart, ...], tuple[str, ...]]
     fits = [tuple(re.findall(separator, stem)) == scheme for stem in stems]
     return tuple(
         NamePart(
-            f"name part {k + 1}" if scheme else "name",
+            f"name part {k + 1}" if scheme else WHOLE_NAME,
             tuple(each[k] if fit else "" for each, fit in zip(cut, fits, strict=True)),
             False,
         )

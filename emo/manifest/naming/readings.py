@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from emo.manifest.naming.parts import NamePart, Paths, split_parts
+from emo.manifest.naming.parts import WHOLE_NAME, NamePart, Paths, split_parts
 from emo.manifest.naming.words import (
     are_emotions,
     are_numberings,
@@ -60,7 +60,7 @@ def _labelled(parts: Sequence[NamePart]) -> list[tuple[NamePart | None, NamePart
     if emotions:
         return [(label, speaker) for label in emotions for speaker in _speakers(label, parts)]
     various = [part for part in parts if _varies(part) and not _is_numbering(part)]
-    folders = [p for p in various if p.is_folder and not are_speakers(p.distinct)]
+    folders = [p for p in various if p.is_folder and not are_speakers(p.filled)]
     folders = [p for p in folders if not have_digits(p.distinct)] or folders
     words = [p for p in various if not p.is_folder and not have_digits(p.distinct)]
     if not folders:
@@ -79,11 +79,12 @@ def _speakers(label: NamePart, parts: Sequence[NamePart]) -> list[NamePart | Non
         if part is not label
         and part not in numbers
         and len(part.distinct) > 1
-        and not are_numberings(part.distinct)
+        and not are_numberings(part.filled)
         and not are_emotions(part.distinct)
+        and not _is_file_id(part)
         and recurs(part, label)
     ]
-    named = [part for part in found if are_speakers(part.distinct)]
+    named = [part for part in found if are_speakers(part.filled)]
     return list(named or found) or [None]
 
 
@@ -105,7 +106,7 @@ def _takes(parts: Sequence[NamePart]) -> list[NamePart]:
 
     Where all parts of a name are numbers, the first may be a speaker.
     """
-    names = [part for part in parts if not part.is_folder]
+    names = [part for part in parts if not part.is_folder and len(part.distinct) > 1]
     takes: list[NamePart] = []
     while names and _is_numbering(names[-1]):
         takes.append(names.pop())
@@ -115,8 +116,13 @@ def _takes(parts: Sequence[NamePart]) -> list[NamePart]:
 
 def _is_numbering(part: NamePart) -> bool:
     """Return whether a part numbers files, takes or sessions, or names a kind of file."""
-    are_takes = not part.is_folder and are_numbers(part.distinct)
-    return are_takes or are_numberings(part.distinct)
+    are_takes = not part.is_folder and are_numbers(part.filled)
+    return are_takes or are_numberings(part.filled)
+
+
+def _is_file_id(part: NamePart) -> bool:
+    """Return whether a part is the whole name of a file, with a number that tells no speaker."""
+    return part.title == WHOLE_NAME and have_digits(part.distinct) and not are_speakers(part.filled)
 
 
 def _varies(part: NamePart) -> bool:

@@ -66,9 +66,9 @@ def join_table(
         base: folder that the names in the table may be relative to.
         on: the table's column that names the files; None: it is found by its cells.
     """
-    table = _with_text(table)
     index = FileIndex(rows.origins)
     key = _key(table, index, base, on, table_path)
+    table = _with_text(table, key)
     matches = [index.find(cell, base) if cell.strip() else [] for cell in table.columns[key]]
     row_of = _rows_of(matches, table, key, rows.origins, table_path)
     joined = dict(rows.columns)
@@ -85,23 +85,26 @@ def join_table(
         for k, found in enumerate(matches)
         if not found
     ]
-    if lost:
-        notes.append(
-            f"{plural(len(lost), 'row')} of {table_path} without a file: {first_files(lost)}"
-        )
     bare = [origin for k, origin in enumerate(rows.origins) if k not in row_of]
-    if bare:
-        notes.append(
-            f"{plural(len(bare), 'file')} without a row in {table_path}: {first_files(bare)}"
-        )
+    notes += _without_partner(lost, bare, table_path)
     return TextTable({name: c for name, c in joined.items() if any(c)}, rows.origins), notes
 
 
-def _with_text(table: TextTable) -> TextTable:
+def _without_partner(rows: Sequence[str], files: Sequence[str], path: Path) -> list[str]:
+    """Return lines on the rows of a table without a file, and on files without a row."""
+    lines = []
+    if rows:
+        lines.append(f"{plural(len(rows), 'row')} of {path} without a file: {first_files(rows)}")
+    if files:
+        lines.append(f"{plural(len(files), 'file')} without a row in {path}: {first_files(files)}")
+    return lines
+
+
+def _with_text(table: TextTable, key: str) -> TextTable:
     """Return a table whose column of transcripts is called ``text``, if there is one."""
     if "text" in table.columns:
         return table
-    names = {name.lower(): name for name in table.columns}
+    names = {name.lower(): name for name in table.columns if name != key}
     found = next((names[name] for name in _TEXTS if name in names), None)
     renamed = {"text" if name == found else name: c for name, c in table.columns.items()}
     return TextTable(renamed, table.origins, table.sha256)

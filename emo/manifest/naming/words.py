@@ -1,7 +1,8 @@
 """Words by which names are recognised: emotions, speakers, and numberings that are no speakers."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from emo.manifest.spelling import plain
 
@@ -21,20 +22,23 @@ sleepy stress stressed laughter laughing crying positive negative pos neg
 분노 기쁨 행복 슬픔 공포 두려움 혐오 놀람 중립 怒り 喜び 悲しみ 恐れ 嫌悪 驚き
 злость гнев радость грусть печаль страх отвращение удивление нейтральный
 """
-_SPEAKERS = """
+_SPEAKERS_TEXT = """
 actor actress speaker spk spkr subject subj sub participant person patient user talker singer
 proband vp sprecher sprecherin locuteur hablante
 """
-_NUMBERINGS = """
-clip take utt utterance sentence sent statement rep repetition session ses video vid scene part file
-sample seg segment rec recording turn dia dialogue dialog trial chunk frame img image audio wav
-track line day week month year block round run experiment
+_NUMBERINGS_TEXT = """
+clip take utt utterance sentence sent statement rep repetition session ses video vid scene
+part file sample seg segment rec recording turn dia dialogue dialog trial chunk frame img
+image audio wav track line day week month year block round run experiment
 """
-_KINDS = """
-audio audios video videos clip clips wav wavs mp4 flac sound sounds speech media files frames left
-right front side
+_KINDS_TEXT = """
+audio audios video videos clip clips wav wavs mp4 flac sound sounds speech media files frames
+left right front side m f w male female man woman
 """
 _WORDS = frozenset(plain(word) for word in _EMOTIONS.split())
+_SPEAKERS = frozenset(_SPEAKERS_TEXT.split())
+_NUMBERINGS = frozenset(_NUMBERINGS_TEXT.split())
+_KINDS = frozenset(_KINDS_TEXT.split())
 _NUMBERED = re.compile(r"(\D*?)[ _.-]*(\d+)")
 
 
@@ -50,25 +54,27 @@ def are_emotions(values: Iterable[str]) -> bool:
 
 
 def are_speakers(values: Iterable[str]) -> bool:
-    """Return whether all names are a word for a speaker and a number: ``actor_01``, ``spk3``."""
-    return _stems(values) <= {*_SPEAKERS.split()}
+    """Return whether names are a word for a speaker and a number: ``actor_01``, ``spk3``."""
+    return _most(values, lambda stem: stem in _SPEAKERS)
 
 
 def are_numberings(values: Iterable[str]) -> bool:
-    """Return whether names number takes, sessions and the like, or are kinds of files.
+    """Return whether names number takes, sessions and the like, or are kinds of files or people.
 
     >>> are_numberings(["take1", "take2"]), are_numberings(["audio"]), are_numberings(["1"])
     (True, True, False)
     """
-    distinct = set(values)
-    are_kinds = {name.lower() for name in distinct} <= {*_KINDS.split()}
-    return are_kinds or _stems(distinct) <= {*_NUMBERINGS.split()}
+    names = list(values)
+    are_kinds = bool(names) and {name.lower() for name in names} <= _KINDS
+    return are_kinds or _most(names, lambda stem: stem in _NUMBERINGS)
 
 
 def are_numbers(values: Iterable[str]) -> bool:
-    """Return whether all names are numbers, or a word and numbers: ``01``, ``a2``, not ``spk3``."""
-    stems = _stems(values)
-    return len(stems) == 1 and not stems & {None, *_SPEAKERS.split()}
+    """Return whether names are numbers, or a word and numbers: ``01``, ``a2``, not ``spk3``."""
+    names = list(values)
+    stems = Counter(map(_stem, names))
+    stem = stems.most_common(1)[0][0] if stems else None
+    return stem is not None and stem not in _SPEAKERS and _most(names, lambda each: each == stem)
 
 
 def have_digits(values: Iterable[str]) -> bool:
@@ -77,7 +83,13 @@ def have_digits(values: Iterable[str]) -> bool:
     return 2 * sum(any(map(str.isdigit, name)) for name in distinct) > len(distinct)
 
 
-def _stems(values: Iterable[str]) -> set[str | None]:
-    """Return the words before the numbers, in lower case; None for a name of another form."""
-    found = [_NUMBERED.fullmatch(name) for name in set(values)]
-    return {each[1].lower() if each else None for each in found}
+def _most(values: Iterable[str], is_right: Callable[[str | None], bool]) -> bool:
+    """Return whether the stems of at least nine of ten names pass a test."""
+    names = list(values)
+    return bool(names) and sum(is_right(_stem(name)) for name in names) >= 0.9 * len(names)
+
+
+def _stem(name: str) -> str | None:
+    """Return the word before the number of a name, in lower case; None: it has another form."""
+    found = _NUMBERED.fullmatch(name)
+    return found[1].lower() if found else None
