@@ -165,7 +165,9 @@ def _rows(sheet: Any, where: str) -> Iterator[tuple[int, Sequence[Any]]]:
         for number, row in enumerate(sheet.iter_rows(), start=1):
             cells += len(row)
             if cells > MOST_SHEET_CELLS:
-                raise ManifestError(f"{where}: more than {MOST_SHEET_CELLS:,} cells; save it as .csv")
+                raise ManifestError(
+                    f"{where}: more than {MOST_SHEET_CELLS:,} cells; save it as .csv"
+                )
             if any(cell.value is not None and cell.value != "" for cell in row):
                 yield number, row
     except (ValueError, KeyError, TypeError, SyntaxError, zipfile.BadZipFile, EOFError) as error:
