@@ -50,7 +50,7 @@ ARROWS = {
         "numpy torch",
     ),
     "extract.decode": ("errors extract.faces extract.media manifest untrusted", "av numpy"),
-    "extract.executor": ("errors extract.job plugins", ""),
+    "extract.executor": ("errors extract.job machine plugins", ""),
     "extract.executors": (
         "errors extract.executor extract.job extract.models extract.worker plugins store.backend",
         "ray",
@@ -98,7 +98,8 @@ ARROWS = {
     ),
     "heads.fitting": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
-        "heads.runs heads.training manifest plugins ragged store.backend store.recipe untrusted",
+        "heads.runs heads.training machine manifest plugins ragged store.backend store.recipe "
+        "untrusted",
         "numpy torch",
     ),
     "heads.head": ("heads.labels ragged", "numpy torch"),

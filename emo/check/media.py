@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from emo.check.finding import Finding, error, warning
 from emo.check.sound import OPPOSITE, OVERLOADED, SILENT, listen
 from emo.errors import MediaError
 from emo.extract.decode.faults import CUT
+from emo.machine.progress import progress_bar
 from emo.manifest import Clip, Manifest
 
 if TYPE_CHECKING:
@@ -132,8 +132,11 @@ def probe_all(clips: Sequence[Clip], root: Path, *, fast: bool, workers: int) ->
     distinct = dict(zip(keys, clips, strict=True))  # two rows may name the same part of one file
     with ThreadPoolExecutor(max(1, workers)) as pool:
         probes = pool.map(lambda clip: _probe(clip, root, fast=fast), distinct.values())
-        bar = tqdm(probes, total=len(distinct), desc="check", unit="clip", disable=None)
-        results = dict(zip(distinct, bar, strict=True))
+        results = {}
+        with progress_bar(shown=None, total=len(distinct), desc="check", unit="clip") as bar:
+            for key, probe in zip(distinct, probes, strict=True):
+                results[key] = probe
+                bar.update()
     return [results[key] for key in keys]
 
 

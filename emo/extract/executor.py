@@ -39,13 +39,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, get_origin, get_type_hints
 
-from tqdm import tqdm
-
 from emo import plugins
 from emo.errors import OptionError
 from emo.extract.job.executor_options import build_options
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.timings import WorkTotals
+from emo.machine.progress import progress_bar
 from emo.plugins import NoOptions
 
 OWNER = "executor"
@@ -218,9 +217,7 @@ def options_from_words(name: str, words: Sequence[str]) -> dict[str, Any]:
 def clip_bar(clips: int, shown: bool | None) -> Iterator[Progress]:
     """Show a progress bar of ``clips`` on stderr; ``shown`` None: when stderr is a terminal."""
     failed = 0
-    with tqdm(
-        total=clips, unit="clip", desc="extract", disable=None if shown is None else not shown
-    ) as bar:
+    with progress_bar(shown=shown, total=clips, unit="clip", desc="extract") as bar:
 
         def on_clip(is_failed: bool) -> None:
             nonlocal failed

@@ -16,7 +16,7 @@ from emo.heads.fitting.progress_files import (
 )
 from emo.heads.fitting.request import FitRequest, check_request, fit_request
 from emo.heads.fitting.search import Search, search
-from emo.heads.fitting.seeds import fit_seeds, progress_bar
+from emo.heads.fitting.seeds import fit_seeds, round_bar
 from emo.heads.fitting.threads import torch_threads
 from emo.heads.options import FitOptions
 from emo.heads.runs.result import FitResult, score_title
@@ -72,7 +72,7 @@ def fit_head(
         if resume and not has_checkpoints(out):
             data = dataclasses.replace(data, notes=(*data.notes, NOTHING_TO_RESUME))
         checkpoints = run_checkpoints(out, data, request.options, resume=resume)
-        with progress_bar(request, score_title(data.targets), progress) as on_round:
+        with round_bar(request, score_title(data.targets), progress) as on_round:
             result = fit_seeds(data, request, started, checkpoints=checkpoints, on_round=on_round)
         result = dataclasses.replace(result, question=run_hash)
         if folder is not None and out is not None:

@@ -8,7 +8,6 @@ best score is behind the median of the trials before it.
 import contextlib
 import math
 import statistics
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from tqdm import tqdm
 
 from emo import plugins
 from emo.errors import FitError, naming_file, plural
@@ -38,6 +36,7 @@ from emo.heads.training.diverged import DivergedError
 from emo.heads.training.fingerprint import hash_of_question, question_of
 from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Round
+from emo.machine.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,8 +189,7 @@ def _run_trials(
         run_trial, drawer.draw, count, processes=slots(min(count, TOGETHER), is_small=True),
         ahead=TOGETHER, report=keep,
     )  # fmt: skip
-    is_shown = sys.stderr.isatty() if progress is None else progress
-    bar = tqdm(total=count, desc="search", unit=" trials", disable=not is_shown, file=sys.stderr)
+    bar = progress_bar(shown=progress, total=count, desc="search", unit=" trials")
     with bar, torch_threads(1):
         for number, curve in enumerate(curves):
             drawer.trials.append(drawer.trial_of(number, curve))

@@ -2,14 +2,12 @@
 
 import contextlib
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
@@ -26,6 +24,7 @@ from emo.heads.training.diverged import DivergedError, check_outputs
 from emo.heads.training.inference import outputs_of
 from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Outcome, Round
+from emo.machine.progress import progress_bar
 
 Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
 """By (split, variant of ``missing_streams.py``), then by target: outputs of the heads, float32
@@ -209,7 +208,7 @@ def _score(
 
 
 @contextlib.contextmanager
-def progress_bar(
+def round_bar(
     request: FitRequest, title: str, progress: bool | None
 ) -> Iterator[Callable[[Round], None]]:
     """Show a bar of rounds on stderr inside the block.
@@ -222,10 +221,7 @@ def progress_bar(
     Yields:
         A function to call after each round.
     """
-    is_shown = sys.stderr.isatty() if progress is None else progress
-    with tqdm(
-        desc=f"fit {request.options.head}", unit=" rounds", disable=not is_shown, file=sys.stderr
-    ) as bar:
+    with progress_bar(shown=progress, desc=f"fit {request.options.head}", unit=" rounds") as bar:
 
         def on_round(done: Round) -> None:
             bar.set_postfix_str(f"seed {done.seed}, val {title} {done.val_score:.3f}")

@@ -21,7 +21,7 @@ from emo.heads.fitting.progress_files import (
     remove_checkpoints,
 )
 from emo.heads.fitting.request import FitRequest, fit_request
-from emo.heads.fitting.seeds import progress_bar
+from emo.heads.fitting.seeds import round_bar
 from emo.heads.fitting.threads import torch_threads
 from emo.heads.options import FitOptions
 from emo.heads.runs.cross_result import CrossResult
@@ -86,7 +86,7 @@ def cross_validate(
         processes = _parallel_folds(loaded, count)
         fit_fold = FitFold(loaded, folds, request, by, resume)
         with (
-            progress_bar(request, title, progress) as on_round,
+            round_bar(request, title, progress) as on_round,
             torch_threads(1 if processes > 1 else None),
         ):
             fitted = list(run_parallel(fit_fold, int, count, processes=processes, report=on_round))
