@@ -1,4 +1,4 @@
-"""docs/notebook.ipynb: every cell runs in a kernel, offline, and leaves nothing in the repository."""
+"""docs/notebook.ipynb: every cell runs in a kernel, offline; nothing is left in the repository."""
 
 from pathlib import Path
 
