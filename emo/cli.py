@@ -30,6 +30,7 @@ from emo.commands.manifest import manifest_app
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app
 from emo.errors import EmoError, system_reason
+from emo.machine.libraries import EXTRAS, missing_library
 from emo.machine.processor import choose_waiting
 from emo.machine.table import fit_lines, shown
 from emo.plugins import forget_trust
@@ -84,6 +85,10 @@ def main() -> None:
         sys.exit(1)
     except EmoError as error:
         fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.partition(".")[0] not in EXTRAS:
+            raise
+        fail(missing_library(error, f"emo {' '.join(sys.argv[1:2])}"))
     except OSError as error:
         if error.errno not in _DISK:
             raise

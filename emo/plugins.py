@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 import emo
 from emo.errors import OptionError, PluginError
+from emo.machine.libraries import missing_library
 
 ANNOTATIONS = "emo.manifest.annotations.library"
 """Package of the formats of annotations that `emo manifest annotations` reads."""
@@ -38,24 +39,6 @@ FORMATS = "emo.store.interop"
 """Package of the formats that `emo store import` and `emo store export` know."""
 HEADS = "emo.heads.library"
 """Package of the heads that `emo fit-head` can train."""
-_EXTRAS = {"ray": "ray", "obstore": "s3"} | dict.fromkeys(
-    [
-        "av",
-        "facenet_pytorch",
-        "ftfy",
-        "h5py",
-        "librosa",
-        "open_clip",
-        "PIL",
-        "skimage",
-        "soxr",
-        "timm",
-        "torchvision",
-        "transformers",
-    ],
-    "extract",
-)
-"""Module -> the extra of emo-pipeline that installs it."""
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 SHOWN_NAMES = 20
@@ -330,9 +313,7 @@ def _import_advice(module_name: str, error: ImportError) -> str:
             "it, or name that folder in PYTHONPATH"
         )
     if isinstance(error, ModuleNotFoundError) and error.name:
-        needed = f"{module_name} needs the module {error.name!r}, which is not installed here"
-        extra = _EXTRAS.get(error.name.partition(".")[0])
-        return f"{needed}: pip install 'emo-pipeline[{extra}]'" if extra else needed
+        return missing_library(error, module_name)
     return f"{_where(error)}: {module_name}: {error}"
 
 

@@ -13,6 +13,7 @@ from emo.check.finding import Finding, error, warning
 from emo.check.sound import OPPOSITE, OVERLOADED, SILENT, listen
 from emo.errors import MediaError
 from emo.extract.decode.faults import CUT
+from emo.machine.libraries import MissingLibraryError
 from emo.machine.progress import progress_bar
 from emo.manifest import Clip, Manifest
 
@@ -50,6 +51,8 @@ class Probe:
     """Name of :data:`CUT_FILES` or of one of :data:`DECODED_FINDINGS` -> detail."""
     is_still: bool = False
     """Whether the clip is a still picture without sound: it has no length."""
+    unread: str = ""
+    """Why the headers were not read although the files are there; empty: they were."""
 
 
 def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Finding]:
@@ -84,7 +87,15 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
         warning("clips without picture", _lacking(pairs, "video")),
         warning("clips without sound", _lacking(pairs, "audio")),
         *(() if fast else (warning(name, _remarked(pairs, name)) for name in DECODED_FINDINGS)),
+        *_unread(pairs),
     ]
+
+
+def _unread(pairs: Sequence[tuple[Clip, Probe]]) -> list[Finding]:
+    """Return a finding if headers were not read, because a library is not installed."""
+    ids = [clip.id for clip, probe in pairs if probe.unread]
+    reason = next((probe.unread for _, probe in pairs if probe.unread), "")
+    return [warning("headers that were not read", ids, reason)] if ids else []
 
 
 def _backslashes(manifest: Manifest, probes: Sequence[Probe]) -> tuple[list[str], str]:
@@ -158,6 +169,10 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
         return _headers(clip, root) if fast else _decode(clip, root)
     except MediaError as fault:
         return Probe(fault=str(fault))
+    except MissingLibraryError as error:
+        if fast:
+            return Probe(unread=str(error))
+        raise MissingLibraryError(f"{error}; or check without decoding: --fast") from error
 
 
 def _headers(clip: Clip, root: Path) -> Probe:

@@ -32,6 +32,8 @@ class _Faults:
     missing: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     long: dict[str, str] = field(default_factory=dict)
+    unread: str = ""
+    """Why headers were not read; empty: they were."""
 
     def reason(self, path: str) -> str | None:
         """Return why a file cannot be used; None: the file can be used."""
@@ -81,6 +83,8 @@ def check_media(
         notes += _summary(f"left out, {why}", paths)
     long = [f"{path} ({why})" for path, why in faults.long.items()]
     notes += _summary(f"clips over {LONG_SECONDS:g} s", long)
+    if faults.unread:
+        notes.append(f"the headers of the media were not read: {faults.unread}")
     return CheckedRows(kept, tuple(dict.fromkeys(lacking)), (*notes, *download.notes))
 
 
@@ -123,7 +127,9 @@ def _open(rows: Sequence[Row], tree: Tree, faults: _Faults, workers: int) -> Non
     clips = [Clip(path, audio=path) if _is_sound(path) else Clip(path, path) for path in paths]
     probes = probe_all(clips, tree.root, fast=True, workers=workers)
     for path, probe in zip(paths, probes, strict=True):
-        if probe.fault or probe.missing:
+        if probe.unread:
+            faults.unread = probe.unread
+        elif probe.fault or probe.missing:
             faults.broken[path] = _without_name(probe.fault or "not a file", path)
         elif probe.seconds is not None and probe.seconds > LONG_SECONDS:
             faults.long[path] = f"{probe.seconds:.0f} s"

@@ -5,10 +5,9 @@ Sources: Dalal and Triggs 2005 (HOG); Boersma 1993 (pitch); Weinberger et al. 20
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-from skimage.feature import hog
 
 from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
@@ -16,7 +15,13 @@ from emo.extract.transforms.audio import count_frames, resample_audio, to_mono
 from emo.extract.transforms.hashed_words import hashed_grams
 from emo.extract.transforms.log_mel import log_mel
 from emo.extract.transforms.pitch import pitch
+from emo.machine.libraries import late
 from emo.store.recipe import Recipe, StreamSpec
+
+if TYPE_CHECKING:
+    from skimage import feature
+else:
+    feature = late("skimage.feature")
 
 _SAMPLE_RATE = 16000
 _WINDOW_SECONDS = 0.032
@@ -176,5 +181,7 @@ def gradients(crop: np.ndarray) -> np.ndarray:
     """
     grey = crop @ np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
     cell = (len(crop) // _CELLS,) * 2
-    found: np.ndarray = hog(grey, orientations=9, pixels_per_cell=cell, cells_per_block=(2, 2))
+    found: np.ndarray = feature.hog(
+        grey, orientations=9, pixels_per_cell=cell, cells_per_block=(2, 2)
+    )
     return found.astype(np.float32)

@@ -1,19 +1,24 @@
 """Open a media file safely, pick its tracks, seek, and explain why a file cannot be read."""
 
+from __future__ import annotations
+
 import contextlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import av
-from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Disposition
+from typing import TYPE_CHECKING, Any
 
 from emo.errors import MediaError
 from emo.extract.decode.budget import MOST_PIXELS, check_pixels
 from emo.extract.decode.tiles import refuse_tiles
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.packet import Packet
+else:
+    av = late("av")
 
 # Playlists (hls, dash, concat, image2) are left out: they make FFmpeg open other files and network
 # addresses, chosen by the author of the clip.
@@ -105,10 +110,12 @@ def pick(streams: Sequence[Any]) -> Any | None:
     tracks = [
         stream
         for stream in streams
-        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+        if stream.codec_context is not None
+        and not stream.disposition & av.stream.Disposition.attached_pic
     ]
     return next(
-        (t for t in tracks if t.disposition & Disposition.default), next(iter(tracks), None)
+        (t for t in tracks if t.disposition & av.stream.Disposition.default),
+        next(iter(tracks), None),
     )
 
 
@@ -124,7 +131,7 @@ def always_from_start(container: InputContainer) -> bool:
 
 def packets_from(
     container: InputContainer, stream: Any, start_seconds: float | None
-) -> Iterator["Packet[Any]"]:
+) -> Iterator[Packet[Any]]:
     """Yield the packets of ``stream`` from a keyframe before ``start_seconds`` on.
 
     Without a start, or when the file cannot seek, all packets are read.

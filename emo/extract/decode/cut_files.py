@@ -5,14 +5,15 @@ or where the file is shorter in bytes than its own header says: for most contain
 :func:`emo.extract.decode.truncated.is_truncated` tells that.
 """
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from av.container import InputContainer
 
 from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
 from emo.extract.decode.file_end import FileEnd, OpenFile
@@ -20,6 +21,9 @@ from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
 from emo.extract.decode.truncated import asf_header, is_truncated
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 _EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
 """How much earlier than declared all tracks may end; the larger one counts."""

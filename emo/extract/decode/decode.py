@@ -21,6 +21,7 @@ from emo.extract.decode.sound.audio import ClipSound, read_sound
 from emo.extract.decode.source import ClipSource
 from emo.extract.faces.tracks import Detections, main_face
 from emo.extract.media import DetectFaces, Faces, Media, Needs
+from emo.machine.libraries import MissingLibraryError
 
 NO_VIDEO, NO_AUDIO = "the clip has no video file", "the clip has no audio or video file"
 """Reasons for an absent modality."""
@@ -87,6 +88,8 @@ def load_each(
 def _attempt(call: Callable[[], _T]) -> _T | Exception:
     try:
         return call()
+    except MissingLibraryError:
+        raise  # no clip of the job can be decoded here
     except Exception as error:  # recorded as the failure of the backbones that need it
         return error
 

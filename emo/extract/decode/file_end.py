@@ -1,13 +1,16 @@
 """A media file that was read to its end, and what its headers say of this end."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from av.container import InputContainer
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emo.extract.decode.container import declared_seconds, origin_seconds
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,22 @@ Whole files that were written one after another into one are read to their end i
 In others FFmpeg stops after the first recording, in Matroska after the second.
 """
 
+from __future__ import annotations
+
 import io
 import mmap
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
-
-import av
+from typing import TYPE_CHECKING, BinaryIO
 
 from emo.extract.decode.matroska import segment_starts
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import av
+else:
+    av = late("av")
 
 _ASF_HEAD = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")

@@ -1,14 +1,17 @@
 """Tell from a container's structure whether a file was cut off, and how long it once was."""
 
+from __future__ import annotations
+
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from av.container import InputContainer
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emo.extract.decode.container import declared_seconds
 from emo.extract.decode.transport import packet_kind
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")

@@ -1,11 +1,17 @@
 """Follow the main face through the frames of a clip and crop it."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from emo.extract.media import FaceRule, Faces
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    from PIL import Image
+else:
+    Image = late("PIL.Image")
 
 Detections = list[tuple[np.ndarray, np.ndarray]]
 """For each frame boxes float32 (K, 4), x0 y0 x1 y1 in pixels, and probabilities float32 (K,)."""

@@ -1,7 +1,15 @@
 """Mix, resample and cut samples into overlapping windows."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import soxr
+
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import soxr
+else:
+    soxr = late("soxr")
 
 
 def count_frames(samples: np.ndarray, size: int, hop: int) -> np.ndarray:

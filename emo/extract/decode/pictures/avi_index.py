@@ -4,9 +4,13 @@ AVI holds no times: FFmpeg counts the chunks that it finds, so that a lost one m
 after it. The index lists every chunk with its position.
 """
 
-from typing import Any
+from __future__ import annotations
 
-from av.container import InputContainer
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
 
 HEADER_BYTES = 8
 """Bytes of a chunk's header, before which the index points."""

@@ -1,13 +1,18 @@
 """Note the damaged pictures of a file while it is decoded."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from av.video.frame import VideoFrame
 
 from emo.extract.decode.pictures.decoder import BrokenPacket
 from emo.extract.decode.pictures.losses import NO_LOSSES, Losses
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 _SAME_SECONDS = 1e-6
 """Two times that differ by less belong to one frame."""

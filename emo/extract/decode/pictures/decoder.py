@@ -1,18 +1,24 @@
 """Decode a video track frame after frame, with the times that the file gives them."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import av
-from av.container import InputContainer
-from av.video.frame import VideoFrame
+from typing import TYPE_CHECKING, Any
 
 from emo.extract.decode.budget import MOST_PIXELS
 from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
 from emo.extract.decode.pictures.avi_index import AviIndex
 from emo.extract.decode.pictures.clock import MOST_SECONDS
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+else:
+    av = late("av")
 
 
 @dataclass(frozen=True)

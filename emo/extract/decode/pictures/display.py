@@ -1,11 +1,19 @@
 """How a stored frame is shown: turned and mirrored as its matrix says, with square pixels."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
+
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import av
+    from av.video.frame import VideoFrame
+else:
+    av = late("av")
 
 _MOST_STRETCH = 10.0
 """Pixels declared to be more than so many times as wide as high, or the reverse, are an error in
@@ -66,7 +74,9 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     The matrix is read from a copy of 2 x 2 pixels: PyAV's ``side_data`` and its frame refer to each
     other, so that the frame stays in memory until the garbage collector comes.
     """
-    copy = VideoReformatter().reformat(frame, width=2, height=2, format="rgb24")
+    copy = av.video.reformatter.VideoReformatter().reformat(
+        frame, width=2, height=2, format="rgb24"
+    )
     data = copy.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()

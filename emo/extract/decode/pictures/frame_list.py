@@ -1,13 +1,14 @@
 """List the times of a video track's frames, and note how each frame is found again."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from av.container import InputContainer
 
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
 from emo.extract.decode.joined import unread_seconds
@@ -18,6 +19,9 @@ from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPosition
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
 from emo.extract.decode.truncated import is_truncated, whole_seconds
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 _OWN_TIMES = frozenset({"mpeg", "mpegts"})
 """Containers that hold presentation times even where each equals the decoding time."""

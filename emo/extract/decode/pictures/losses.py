@@ -5,15 +5,16 @@ longer step between two pictures is a loss only where the file is damaged: files
 rate have such steps, too.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from av.container import InputContainer
 
 from emo.extract.decode.container import open_media, origin_seconds
 from emo.extract.decode.flv_tags import damaged_tags
@@ -21,6 +22,9 @@ from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.pictures.avi_index import HEADER_BYTES
 from emo.extract.decode.sound.ogg_pages import read_pages
 from emo.extract.decode.transport import lost_positions
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 _LONG_STEPS = 1.5
 """A step between two pictures is long if it takes so many usual ones."""

@@ -1,14 +1,23 @@
 """A decoded frame as the picture that is shown: upright, with square pixels, in RGB."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import av.filter
 import numpy as np
-from av.video.frame import VideoFrame
 
 from emo.extract.decode.pictures.display import StoredFrame, square_shape
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import av
+    import av.filter
+    from av.video.frame import VideoFrame
+else:
+    av = late("av")
 
 
 class Picture:
@@ -69,5 +78,5 @@ def _scaled(frame: VideoFrame, size: str, before: Sequence[tuple[str, str]]) -> 
     graph.link_nodes(source, *filters, graph.add("buffersink")).configure()
     graph.push(frame)
     scaled = graph.pull()
-    assert isinstance(scaled, VideoFrame)
+    assert isinstance(scaled, av.VideoFrame)
     return scaled.to_ndarray()

@@ -1,13 +1,19 @@
 """Choose the video track of a file: the film, not the cover and not a still picture before it."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
-from typing import Any
-
-from av.container import InputContainer
-from av.stream import Disposition
+from typing import TYPE_CHECKING, Any
 
 from emo.extract.decode.container import open_media
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+else:
+    av = late("av")
 
 
 def film_track(path: Path, container: InputContainer) -> Any | None:
@@ -23,9 +29,10 @@ def film_track(path: Path, container: InputContainer) -> Any | None:
     tracks = [
         stream
         for stream in container.streams.video
-        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+        if stream.codec_context is not None
+        and not stream.disposition & av.stream.Disposition.attached_pic
     ]
-    tracks.sort(key=lambda track: not track.disposition & Disposition.default)  # stable
+    tracks.sort(key=lambda track: not track.disposition & av.stream.Disposition.default)  # stable
     if len(tracks) < 2 or tracks[0].frames > 1:
         return tracks[0] if tracks else None
     films = _of_several_pictures(path, [track.index for track in tracks])

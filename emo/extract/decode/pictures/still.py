@@ -1,17 +1,29 @@
 """Read a still picture (JPEG, PNG, WebP, BMP, TIFF) upright: a clip of one frame."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
-from PIL.Image import Image
-from PIL.ImageFile import ImageFile
-from PIL.ImageOps import exif_transpose
 
 from emo.errors import MediaError
 from emo.extract.decode.budget import check_pixels
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import PIL.BmpImagePlugin
+    import PIL.ImageOps
+    import PIL.JpegImagePlugin
+    import PIL.PngImagePlugin
+    import PIL.TiffImagePlugin
+    import PIL.WebPImagePlugin
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+else:
+    PIL = late("PIL")
 
 NO_SOUND = "a still picture has no sound"
 """Reason for the absent audio of a still picture."""
@@ -41,7 +53,7 @@ def read_still(path: Path) -> np.ndarray:
     """
     with _opened(path) as image:
         image.load()  # turns a TIFF, and tells what exif_transpose need not do again
-        return _rgb(path, exif_transpose(image))
+        return _rgb(path, PIL.ImageOps.exif_transpose(image))
 
 
 def still_shape(path: Path) -> tuple[int, int]:
@@ -81,15 +93,15 @@ def _reader_of(path: Path) -> Callable[[Path], ImageFile] | None:
         return None
     if head.startswith(b"\xff\xd8\xff"):
         is_stream = path.suffix.lower() in STREAMS_OF_PICTURES
-        return None if is_stream else JpegImagePlugin.JpegImageFile
+        return None if is_stream else PIL.JpegImagePlugin.JpegImageFile
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return PngImagePlugin.PngImageFile
+        return PIL.PngImagePlugin.PngImageFile
     if head[:4] == b"RIFF" and head[8:] == b"WEBP":
-        return WebPImagePlugin.WebPImageFile
+        return PIL.WebPImagePlugin.WebPImageFile
     if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return TiffImagePlugin.TiffImageFile
+        return PIL.TiffImagePlugin.TiffImageFile
     if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
-        return BmpImagePlugin.BmpImageFile
+        return PIL.BmpImagePlugin.BmpImageFile
     return None
 
 

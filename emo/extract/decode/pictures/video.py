@@ -1,13 +1,13 @@
 """Decode the selected frames of a clip in one sequential pass and keep no others."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from av.container import InputContainer
-from av.video.frame import VideoFrame
 
 from emo.errors import MediaError
 from emo.extract.decode.container import open_media
@@ -22,6 +22,10 @@ from emo.extract.decode.pictures.display import (
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
 from emo.extract.decode.pictures.picture import Picture
 from emo.extract.decode.pictures.still import read_still
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
 
 _TOLERANCE_SECONDS = 1.0  # a frame that cannot be decoded is replaced by one at most so far away
 

@@ -1,12 +1,15 @@
 """Choose the audio track of a file: the default one, or the one that the manifest names."""
 
-from typing import Any
+from __future__ import annotations
 
-from av.container import InputContainer
+from typing import TYPE_CHECKING, Any
 
 from emo.errors import MediaError
 from emo.extract.decode.container import pick
 from emo.extract.decode.sound.languages import one_code
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 
 def pick_audio(container: InputContainer, track: str | None, name: str) -> Any | None:

@@ -1,9 +1,13 @@
 """Tell in which files a seek ends where it should, or can be checked."""
 
-import re
-from typing import Any
+from __future__ import annotations
 
-from av.container import InputContainer
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
 
 BYTE_EXACT = frozenset({"wav", "w64", "aiff", "au", "caf"})
 """Containers in which the position in bytes tells the time, if the codec is PCM."""

@@ -1,9 +1,9 @@
 """Note which sound of a file is missing or damaged, while the file is decoded."""
 
-from pathlib import Path
-from typing import Any
+from __future__ import annotations
 
-from av.container import InputContainer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from emo.extract.decode.container import origin_seconds
 from emo.extract.decode.cut_files import file_end
@@ -12,6 +12,9 @@ from emo.extract.decode.file_end import FileEnd
 from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 _SILENT_CODECS = frozenset({"opus", "libopus", "speex", "libspeex", "amrnb", "amrwb", "g729"})
 """Codecs that may leave out packets in silence (DTX), for :data:`_SILENCE_SECONDS` at most."""

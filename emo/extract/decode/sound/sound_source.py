@@ -1,14 +1,13 @@
 """Decode the sound of a file from its start, or from where a seek is known to end."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from itertools import chain, dropwhile, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.container import InputContainer
 
 from emo.extract.decode.container import origin_seconds, packets_from, reason_of_ffmpeg
 from emo.extract.decode.sound.ogg_pages import begins_with_loss, read_pages
@@ -24,6 +23,14 @@ from emo.extract.decode.sound.timeline import (
     align,
     grid_of,
 )
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import av
+    from av.audio.frame import AudioFrame
+    from av.container import InputContainer
+else:
+    av = late("av")
 
 _JUMPY = frozenset({"mpegts", "mpeg", "vob"})
 """Containers whose clock may jump within a recording."""
