@@ -24,8 +24,9 @@ def test_threads_soon_wait_asleep_where_others_work(command, others, given, foun
     ours = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
     environment = {k: v for k, v in os.environ.items() if k not in ours} | given
     code = (
-        f"import os, sys; from emo import cli, machine; sys.argv = ['emo', '{command}', '--help']\n"
-        f"machine.others_run = lambda: {others}\n"
+        "import os, sys; from emo import cli; from emo.machine import processor\n"
+        f"sys.argv = ['emo', '{command}', '--help']\n"
+        f"processor.others_run = lambda: {others}\n"
         "try: cli.main()\nexcept SystemExit: pass\n"
         "print(os.environ.get('GOMP_SPINCOUNT'), 'torch' in sys.modules)"
     )

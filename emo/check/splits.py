@@ -43,7 +43,7 @@ def _texts_and_names(clips: Sequence[Clip]) -> list[Finding]:
             [f"{name!r}: --column {name.lower().replace(' ', '_')}={name}" for name in near],
         ),
         warning(
-            "ids that a spreadsheet would run as formulas",
+            "ids that a spreadsheet would run",
             [clip.id for clip in clips if is_formula(clip.id)],
             "tables of predictions keep ids as they are: do not open those in a spreadsheet",
         ),

@@ -157,7 +157,8 @@ def annotations(
         tiers_are_speakers, media,
     )  # fmt: skip
     found = from_annotations(files, out=out, request=request)
-    print(f"{format_table(found.facts)}\n")
+    print(format_table(found.facts))
+    print()
     for note in found.notes:
         print(fit_lines(note))
     print(fit_lines(f"{plural(len(found.manifest.clips), 'clip')} -> {out}"))

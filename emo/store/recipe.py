@@ -121,6 +121,10 @@ class Recipe:
         if deep := problem(dict(document), AnyJson()):
             raise StoreError(f"not a recipe: {deep}")
         try:
+            _canonical(dict(document)).encode()
+        except UnicodeEncodeError:
+            raise StoreError("not a recipe: a text is half of a surrogate pair") from None
+        try:
             streams = {
                 name: StreamSpec(**{**spec, "shape": spec["shape"] and tuple(spec["shape"])})
                 for name, spec in document["streams"].items()

@@ -10,7 +10,6 @@ file's name and the advice.
 """
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ from emo.untrusted.kinds import Shape, problem
 
 MOST_DOCUMENT_BYTES = 2**26
 """Default for the largest document that is parsed, 64 MiB."""
-
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
 class DocumentError(ValueError):
@@ -46,12 +43,8 @@ def parse_checked(
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
         document = json.loads(text)
-        if _SURROGATE.search(text):
-            json.dumps(document, ensure_ascii=False).encode()
     except RecursionError:
         raise DocumentError("its lists or objects are nested too deeply") from None
-    except UnicodeEncodeError:
-        raise DocumentError("it holds half of a surrogate pair, which is no text") from None
     except ValueError as error:
         raise DocumentError(f"it is not valid JSON: {shortened(str(error))}") from error
     if kind is not None:

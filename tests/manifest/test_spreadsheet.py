@@ -132,14 +132,14 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
     write(path, ["text"], ["a"])
     replaced(path, member, b'ref="A1:A2"', b'ref="A1:XFD1048576"')
     with monkeypatch.context() as patch:
-        patch.setattr(spreadsheet, "MOST_CELLS", 100)
+        patch.setattr(spreadsheet, "MOST_SHEET_CELLS", 100)
         assert read_rows(path).columns == {"text": ["a"]}
     far = f"{get_column_letter(16384)}2".encode()
     replaced(path, member, b'r="A2"', b'r="' + far + b'"')
     with pytest.raises(ManifestError, match="expected 1 cells as in the header, got 16384"):
         read_rows(path)
     write(path, ["text"], *[["a"]] * 30)
-    monkeypatch.setattr(spreadsheet, "MOST_CELLS", 20)
+    monkeypatch.setattr(spreadsheet, "MOST_SHEET_CELLS", 20)
     with pytest.raises(ManifestError, match="more than 20 cells"):
         read_rows(path)
     for name, what in (("OTHER", "styles and the like"), ("UNPACKED", "cells")):
