@@ -5,6 +5,6 @@ without features is named with its reason; files appear whole or not at
 all, and never over others' files.
 
 May import: errors, extract.job, extract.run, heads.data, heads.runs, machine, manifest,
-store.backend, store.store, untrusted.
+    store.backend, store.store, untrusted.
 Read first: predicted.py.
 """

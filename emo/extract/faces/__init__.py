@@ -1,5 +1,5 @@
 """Find faces in frames, follow them over time and crop them. No clip and no job is known here.
 
-May import: extract.media, extract.models.
+May import: extract.media, extract.models, machine.
 Read first: tracks.py.
 """

@@ -22,10 +22,14 @@ from emo.extract.decode.pictures.display import (
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
 from emo.extract.decode.pictures.picture import Picture
 from emo.extract.decode.pictures.still import read_still
+from emo.machine.libraries import late
 
 if TYPE_CHECKING:
+    import av
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+else:
+    av = late("av")
 
 _TOLERANCE_SECONDS = 1.0  # a frame that cannot be decoded is replaced by one at most so far away
 
@@ -97,7 +101,7 @@ def shown_frames(
         raise MediaError(f"{path.name}: {found}")
     damage = Damage() if damage is None else damage
     if found.is_still:
-        frame = VideoFrame.from_ndarray(read_still(path), format="rgb24")
+        frame = av.VideoFrame.from_ndarray(read_still(path), format="rgb24")
         yield from ((float(seconds), StoredFrame(frame)) for seconds in wanted_seconds)
         return
     done = 0
