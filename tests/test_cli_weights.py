@@ -31,13 +31,22 @@ def _no_hub(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-torch"))
 
 
-def test_a_job_without_weights_ends_with_one_line_that_tells_what_to_do(emo, clips):
+def test_a_job_without_weights_ends_with_short_lines_that_tell_what_to_do(emo, clips):
     code, out, err = emo("extract", clips / "manifest.csv", "--backbone", "vggface")
     assert code == 1
     assert out == ""
-    assert err.count("\n") == 1
-    for words in ("20180402-114759-vggface2.pt", "looked in", "emo weights fetch vggface"):
+    assert err.count("\n") == 4
+    for words in ("20180402-114759-vggface2.pt", "looked in", "emo weights fetch vggface;"):
         assert words in err
+    assert "classic" in err.splitlines()[-1]
+
+
+def test_the_command_that_most_people_type_first_gets_short_lines(emo, clips):
+    code, _, err = emo("extract", clips / "manifest.csv", "--backbone", "languagebind")
+    assert code == 1
+    assert err.count("\n") == 5
+    assert max(len(line) for line in err.splitlines() if "looked in" not in line) < 240
+    assert "emo weights fetch languagebind; or give -o weights=DIR" in err
 
 
 def test_where_tells_what_is_missing_and_what_is_here(emo, weights):

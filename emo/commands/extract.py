@@ -12,7 +12,9 @@ from emo.commands.flags.executor_options import given_options, with_executor_opt
 from emo.commands.flags.options import Columns, Manifests, Options, Root, pairs, rows_of
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, print_stages
+from emo.commands.listing import without_weights
 from emo.commands.old_flags import OldPart, OldPlan, OldResume, OldStatus, OldWatch, run_old_flag
+from emo.errors import WeightsError
 from emo.machine.table import fit_lines
 
 _EPILOG = examples(
@@ -186,10 +188,14 @@ def extract(
     given = given_options(executor_options) | options_from_words(executor, words)
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     shared = {"dtype": dtype, "faces": faces}
-    requests = requests_from_words(
-        backbone, [word for word in option if word not in words], name=name,
-        shared={k: v.value for k, v in shared.items() if v}, manifest=clips,
-    )  # fmt: skip
+    try:
+        requests = requests_from_words(
+            backbone, [word for word in option if word not in words], name=name,
+            shared={k: v.value for k, v in shared.items() if v}, manifest=clips,
+        )  # fmt: skip
+    except WeightsError as error:
+        works = ", ".join(without_weights())
+        raise WeightsError(f"{error}\n  works without weights: --backbone {works}") from error
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
         strict_media, retry_failed, changed.value, anyway, given, jobs,

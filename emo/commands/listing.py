@@ -64,6 +64,13 @@ def _facts(what: str, source: PluginSource) -> Row:
     return {}
 
 
+def without_weights() -> list[str]:
+    """Return the backbones that need no weights."""
+    package, contracts = PACKAGES["backbones"]
+    sources = read_plugins(package, contracts)
+    return [each.name for each in sources if each.plugin and "Model" not in each.bases]
+
+
 def _brief(column: str, cell: object) -> object:
     """Return a cell as a narrow terminal shows it.
 

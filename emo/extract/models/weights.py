@@ -12,10 +12,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from emo import plugins
 from emo.errors import EmoError, WeightsError
+from emo.extract.backbone import Backbone
 from emo.extract.models.formats import ADVICE, foreign_files
 from emo.untrusted.documents import read_checked
 from emo.untrusted.files import UnfitFileError, read_regular
@@ -65,12 +68,29 @@ class Weights:
     def fetch_command(self) -> str:
         """Command that downloads the files on a machine with internet."""
         sources = {file.option: self.source_of(file) for file in self.files}
-        given = " ".join(f"-o {option}={source}" for option, source in sources.items())
-        return f"emo weights fetch {self.owner} {given}"
+        usual = _usual_sources(self.owner)
+        given = [
+            f"-o {option}={source}"
+            for option, source in sources.items()
+            if usual.get(option) != source
+        ]
+        return " ".join(["emo weights fetch", self.owner, *given])
 
     def source_of(self, file: WeightFile) -> str:
         """Return the folder, file or hub id where ``file`` is looked for."""
         return file.source or self.source
+
+
+def _usual_sources(owner: str) -> dict[str, str]:
+    """Return option -> the source that a backbone has by default, which need not be typed."""
+    if owner not in plugins.available(plugins.BACKBONES):
+        return {}
+    kind: Any = plugins.load(plugins.BACKBONES, owner, Backbone)
+    try:
+        weights = kind.weights(kind.Options())
+    except (EmoError, AttributeError, TypeError):
+        return {}
+    return {file.option: weights.source_of(file) for file in weights.files}
 
 
 @dataclass(frozen=True)
@@ -120,27 +140,41 @@ def locate_weights(weights: Weights) -> Found:
     paths = {file.label: find(weights.source_of(file), file) for file in weights.files}
     missing = [f for f in weights.files if not f.is_optional and not paths[f.label]]
     if missing:
-        sources = list(dict.fromkeys(weights.source_of(file) for file in missing))
-        names = ", ".join(file.label for file in missing[:_SHOWN])
-        names += " …" if len(missing) > _SHOWN else ""
-        looked = ", ".join(
-            str(candidate) for source in sources for candidate in candidates_of(source)
-        )
-        others = [name for source in sources for name in _foreign(source)]
-        held = f"; there is {', '.join(others[:_SHOWN])}, but {ADVICE}" if others else ""
-        raise WeightsError(
-            f"{weights.owner}: weights {' and '.join(map(repr, sources))} are not here: missing "
-            f"{names} (looked in {looked}){held}. {_how_to_get(weights, missing)}"
-        )
+        raise WeightsError("\n  ".join(_lacking_lines(weights, missing)))
     return Found(_existing(weights.source) or Path(weights.source), paths)
+
+
+def _lacking_lines(weights: Weights, missing: Sequence[WeightFile]) -> list[str]:
+    """Return what lacks, where it was looked for, and how to get it, in short lines."""
+    sources = list(dict.fromkeys(weights.source_of(file) for file in missing))
+    names = ", ".join(file.names[0] for file in missing[:_SHOWN])
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    lines = [
+        f"{weights.owner}: its weights {' and '.join(map(repr, sources))} are not here: "
+        f"missing {names}{more}"
+    ]
+    width = max(map(len, sources))
+    for source in sources:
+        looked = ", ".join(_short_path(path) for path in candidates_of(source))
+        lines.append(f"{source:<{width}}  looked in {looked}")
+        if others := _foreign(source):
+            lines.append(f"there is {', '.join(others[:_SHOWN])}, but {ADVICE}")
+    return [*lines, _how_to_get(weights, missing)]
+
+
+def _short_path(path: Path) -> str:
+    """Return a path with the home folder as ``~``."""
+    home = str(Path.home())
+    text = str(path)
+    return f"~{text.removeprefix(home)}" if text.startswith(f"{home}{os.sep}") else text
 
 
 def _how_to_get(weights: Weights, missing: Sequence[WeightFile]) -> str:
     """Return what to run or to give; no download is offered from what cannot be a hub id."""
     options = " and ".join(dict.fromkeys(f"-o {file.option}=DIR" for file in missing))
     if all(file.origin or is_hub_id(weights.source_of(file)) for file in missing):
-        return f"On a machine with internet: {weights.fetch_command}; or give {options}"
-    return f"Give the folder of the weights: {options} (a hub id is written owner/name)"
+        return f"with internet: {weights.fetch_command}; or give {options}"
+    return f"give the folder of the weights: {options} (a hub id is written owner/name)"
 
 
 def _foreign(source: str) -> list[str]:

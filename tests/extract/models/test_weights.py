@@ -36,13 +36,13 @@ def test_files_are_found_in_a_folder_whichever_name_they_have(folder):
 
 def test_what_is_missing_is_named_with_the_place_and_the_command(folder, monkeypatch, tmp_path):
     (folder / "config.json").unlink()
-    with pytest.raises(WeightsError, match=r"missing config.json \(looked in .*toy") as caught:
+    with pytest.raises(WeightsError, match=r"missing config.json\n.*looked in .*toy") as caught:
         locate_weights(wanted(folder))
     assert "weights fetch" not in str(caught.value)  # a folder is on no hub
     assert "-o weights=DIR" in str(caught.value)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    with pytest.raises(WeightsError, match=r"models--lab--toy.*emo weights fetch toy -o "):
+    with pytest.raises(WeightsError, match=r"models--lab--toy\n.*emo weights fetch toy -o "):
         locate_weights(wanted("lab/toy"))
 
 
