@@ -76,10 +76,10 @@ def compare_runs(
         if path.is_dir() and not (path / RUN_FILE).is_file():
             notes.append(f"{path} holds no {RUN_FILE}: left out")
         else:
-            found.append(_scored(path, target))
+            found.append(scored_run(path, target))
     if not found:
         raise FitError(f"{', '.join(map(str, runs))}: no run; emo fit-head --out makes one")
-    two = [_scored(path, target) for path in pair] if pair else found
+    two = [scored_run(path, target) for path in pair] if pair else found
     is_pair = pair is not None or (len(two) == 2 and len({_table_of(run) for run in two}) == 1)
     paired = paired_bootstrap(two[0], two[1], seed=seed, over=interval_over) if is_pair else None
     order = {table: k for k, table in enumerate(dict.fromkeys(map(_table_of, found)))}
@@ -107,7 +107,7 @@ def _ranking(runs: Sequence[ScoredRun], over: str) -> str:
     return fit_lines(f", all runs: {told}" if told else "") + f"\n\n{table}"
 
 
-def _scored(path: Path, target: str | None) -> ScoredRun:
+def scored_run(path: Path, target: str | None) -> ScoredRun:
     """Read what a run says about a target; None: its first target.
 
     Raises:
