@@ -182,3 +182,15 @@ def test_options_that_do_not_exist_and_runs_that_do(made, tmp_path):
     assert os.fspath(made[2].path) in repr(made[2])
     assert len(repr(made[2])) < 200
     assert "<script" not in made[2]._repr_html_()
+
+
+def test_runs_against_a_baseline_as_frame_and_latex(made, tmp_path):
+    folder, _, run = made
+    ranked = emo.compare([run, folder / "other", folder / "own"], baseline=run)
+    assert set(ranked.frame["run"]) == {str(folder / name) for name in ("r", "other", "own")}
+    assert ranked.frame.set_index("run")["p_corrected"].isna().tolist().count(True) == 1
+    text = ranked.to_latex(tmp_path / "t.tex", metrics=["uar"])
+    assert (tmp_path / "t.tex").read_text() == text + "\n"
+    assert json.loads(ranked.to_json())["correction"] == "holm"
+    assert ranked.to_csv().count("\n") == 3
+    assert ranked.to_markdown().startswith("| run |")

@@ -19,7 +19,8 @@ OWN_NAMES = {
     "faces": "emo.backbone(…)",
     "dry_run": "a store tells", "stream": "streams", "target": "targets", "task": "tasks",
     "cv": "emo.cross_validate", "is_ablation": "no", "target_weight": "target_weights",
-    "json": "frames", "gold": "gold", "context": "",
+    "json": "frames", "csv": "to_csv", "latex": "to_latex", "markdown": "to_markdown",
+    "gold": "gold", "context": "",
 }  # fmt: skip
 
 

@@ -18,9 +18,9 @@ FORECAST_EPOCHS = 2
 def forecast_minutes(request: FitRequest, data: Data) -> float:
     """Return how many minutes a fit takes at most, from a timed probe.
 
-    The head is trained on at most ``FORECAST_CLIPS`` clips for ``FORECAST_EPOCHS`` epochs, or solved on
-    them, with one seed. The time grows with clips, epochs, seeds and trials of a search. Early
-    stopping and seeds that are fitted side by side make the true time shorter.
+    The head is trained on at most ``FORECAST_CLIPS`` clips for ``FORECAST_EPOCHS`` epochs, or
+    solved on them, with one seed. The time grows with clips, epochs, seeds and trials of a search.
+    Early stopping and seeds that are fitted side by side make the true time shorter.
 
     Args:
         request: request of the run.
