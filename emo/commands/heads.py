@@ -65,7 +65,7 @@ def compare(
     ] = False,
     markdown: Annotated[bool, Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
-    """Rank runs by their scores, and test the difference of two, or of all from one."""
+    """Rank runs by their scores, and test their differences."""
     from emo.heads.runs.compare import compare_runs
 
     if not runs and pair is None:
