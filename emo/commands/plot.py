@@ -69,7 +69,7 @@ def plot(
         str, Option(metavar="SPLIT", help="Split of a confusion; default: test, else val.")
     ] = "",
 ) -> None:
-    """Draw the confusion of classes, the training curves, or the scores of runs side by side."""
+    """Draw confusions, training curves or scores of runs."""
     from emo.heads.runs.figures.folders import FigureOptions, plot_runs
 
     options = FigureOptions(
