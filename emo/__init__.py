@@ -19,6 +19,7 @@ _MODULES = {
     "Backbone": "emo.api.own_backbone",
     "EmoError": "emo.errors",
     "FittedRun": "emo.api.runs",
+    "FittedRuns": "emo.api.fitting_all",
     "Head": "emo.heads.head",
     "Manifest": "emo.api.clips",
     "Needs": "emo.extract.media",
@@ -30,6 +31,7 @@ _MODULES = {
     "cross_validate": "emo.api.fitting",
     "extract_features": "emo.api.extracting",
     "fit": "emo.api.fitting",
+    "fit_all": "emo.api.fitting_all",
     "load_run": "emo.api.runs",
     "read_manifest": "emo.api.clips",
     "score_predictions": "emo.api.comparing",
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     from emo.api.extracting import extract_features as extract_features
     from emo.api.fitting import cross_validate as cross_validate
     from emo.api.fitting import fit as fit
+    from emo.api.fitting_all import FittedRuns as FittedRuns
+    from emo.api.fitting_all import fit_all as fit_all
     from emo.api.own_backbone import Backbone as Backbone
     from emo.api.runs import FittedRun as FittedRun
     from emo.api.runs import load_run as load_run

@@ -22,6 +22,7 @@ from emo.commands import dataset as cli_dataset
 from emo.commands import extract as cli_extract
 from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
+from emo.commands import plot as cli_plot
 from emo.commands import scores as cli_scores
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
@@ -132,6 +133,7 @@ cli_extract.register(app)
 cli_fit_head.register(app)
 cli_heads.register(app)
 cli_dataset.register(app)
+cli_plot.register(app)
 cli_scores.register(app)
 
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from emo import plugins
 from emo.cli import main
-from emo.heads.runs import plots
+from emo.heads.runs.figures import plots
 
 LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
 DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"

@@ -12,6 +12,8 @@ from tests.test_cli import LETTERS
 
 manifest = test_cli.manifest
 
+FIRST = {("submit",): "semeval2024", ("plot",): "curves"}
+"""What commands get as their arguments; others get x."""
 SCALARS = {
     None, "MODE", "N", "DEVICE", "ROWS", "ADDRESS", "NUMBER", "LIMIT", "FEATURES", "SHARE", "RATE",
     "CURVE", "ALPHA", "SPLIT", "HOW", "TASK", "GIB", "SIZE",
@@ -39,7 +41,7 @@ def test_each_option_that_names_an_input_is_refused_twice(emo, words, command, o
     assert option.metavar in SCALARS | set(INPUTS)
     arguments = [p for p in command.params if p.param_type_name == "argument" and p.required]
     needed = [p for p in command.params if p.param_type_name == "option" and p.required]
-    typed = [*words, *(["semeval2024" if words == ("submit",) else "x"] * len(arguments))]
+    typed = [*words, *([FIRST.get(words, "x")] * len(arguments))]
     for each in [*needed, option, option]:
         typed += [each.opts[0], *["1"] * each.nargs]
     if option.metavar not in INPUTS:

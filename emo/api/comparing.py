@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from emo.api.runs import FittedRun
 from emo.heads.runs.compare import Comparison, compare_runs
+from emo.heads.runs.report.formats import to_csv, to_json, to_latex, to_markdown
+from emo.heads.runs.report.records import tables_of
 from emo.score.report import ScoreReport
 from emo.score.score import ScoreOptions, score
 
@@ -23,11 +25,41 @@ class RankedRuns:
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """One row a run, the best first within its target."""
+        """One row a run, the best first within its target; scores are numbers.
+
+        Columns are ``run``, ``target``, ``head``, ``streams`` (of an ablation a column of ``✓`` for
+        each stream), ``scored_on``, ``clips``, ``seeds``, scores by name, ``std``, ``low`` and
+        ``high`` of the headline score; with a baseline also ``difference``, ``difference_low``,
+        ``difference_high``, ``p`` and ``p_corrected``.
+        """
         import pandas as pd
 
-        over = self.comparison.interval_over
-        return pd.DataFrame([run.row(over) for run in self.comparison.runs])
+        tables = tables_of(self.comparison)
+        return pd.DataFrame([record for table in tables for record in table.records])
+
+    def to_latex(self, path: str | Path | None = None, *, metrics: Sequence[str] = ()) -> str:
+        """Return a LaTeX table for each target, the best headline score in bold.
+
+        Args:
+            path: file to write it to as well; None: none.
+            metrics: scores beside the headline score, such as ``uar``; empty: all.
+
+        Raises:
+            OptionError: an unknown score.
+        """
+        return _written(to_latex(self.comparison, metrics=metrics), path)
+
+    def to_markdown(self, path: str | Path | None = None, *, metrics: Sequence[str] = ()) -> str:
+        """Return a Markdown table for each target; see :meth:`to_latex`."""
+        return _written(to_markdown(self.comparison, metrics=metrics), path)
+
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """Return CSV with a line for each run; see :meth:`to_latex`."""
+        return _written(to_csv(self.comparison), path)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return one JSON document; see :meth:`to_latex`."""
+        return _written(to_json(self.comparison), path)
 
     @property
     def notes(self) -> list[str]:
@@ -49,8 +81,10 @@ def compare(
     target: str | None = None,
     seed: int = 0,
     interval_over: str = "",
+    baseline: "str | Path | FittedRun | None" = None,
+    correction: str = "holm",
 ) -> RankedRuns:
-    """Rank runs by their scores, and test the difference of two.
+    """Rank runs by their scores, and test the difference of two, or of all from one.
 
     Args:
         runs: folders of runs, or runs.
@@ -59,8 +93,11 @@ def compare(
         seed: seed of the bootstrap.
         interval_over: ``clip``, ``dialogue`` or a column that intervals are drawn over; empty:
             dialogues where there are any.
+        baseline: run that all others are tested against; None: no tests.
+        correction: how their p values are corrected: ``holm`` or ``none``.
 
     Raises:
+        OptionError: both a pair and a baseline, or an unknown correction.
         FitError: no run, a damaged run, or two runs without a common target or clip.
     """
     two = (_path(pair[0]), _path(pair[1])) if pair else None
@@ -71,6 +108,8 @@ def compare(
             target=target,
             seed=seed,
             interval_over=interval_over,
+            baseline=None if baseline is None else _path(baseline),
+            correction=correction,
         )
     )
 
@@ -107,3 +146,10 @@ def score_predictions(
 
 def _path(run: "str | Path | FittedRun") -> Path:
     return run.path if isinstance(run, FittedRun) else Path(run)
+
+
+def _written(text: str, path: str | Path | None) -> str:
+    """Write a text to a file if one is named, and return it."""
+    if path is not None:
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    return text

@@ -9,12 +9,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emo import plugins
-from emo.api.clips import Clips, clips_of
+from emo.api.clips import Clips, Manifest, clips_of
 from emo.api.runs import FittedRun
 from emo.api.store import Store, locations
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.head import Head
 from emo.heads.options import LOOP_FIELDS, FitOptions
+from emo.store.backend.location import Location
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ def fit(
     """
     from emo.heads.fitting.fit import fit_head
 
-    made = _Request(clips, features, head, streams, targets, tasks, seeds, preset, head_options,
+    made = Request(clips, features, head, streams, targets, tasks, seeds, preset, head_options,
                     columns, root, options)  # fmt: skip
     folder, gone = _folder(out, overwrite=overwrite or resume)
     fit_head(made.manifest, made.stores, folder, made.options, resume=resume, progress=progress)
@@ -104,15 +105,22 @@ def cross_validate(
     """
     from emo.heads.fitting.folds.cross_validate import cross_validate as run
 
-    made = _Request.of(clips, features, options)
+    made = Request.of(clips, features, options)
     folder, gone = _folder(out, overwrite=overwrite or resume)
     run(made.manifest, made.stores, folder, made.options, by=str(by), resume=resume,
         progress=progress)  # fmt: skip
     return FittedRun(folder, gone=gone)
 
 
-class _Request:
+class Request:
     """What the commands get, made of the arguments of Python."""
+
+    manifest: Manifest
+    """The clips."""
+    stores: list[Location]
+    """Locations of the stores."""
+    options: FitOptions
+    """Options of the fit."""
 
     def __init__(
         self,
@@ -129,6 +137,7 @@ class _Request:
         root: str | Path | None,
         options: Mapping[str, Any],
     ) -> None:
+        """Read the clips and check the options; see :func:`fit` for the arguments."""
         self.manifest = clips_of(clips, columns, root)
         self.stores = locations(features)
         for name in options:
@@ -157,7 +166,7 @@ class _Request:
         clips: "Clips | pd.DataFrame",
         features: "str | Path | Store | Sequence[str | Path | Store]",
         options: Mapping[str, Any],
-    ) -> "_Request":
+    ) -> "Request":
         """Build a request from the keyword arguments of :func:`fit`."""
         usual: dict[str, Any] = {
             "head": None, "streams": (), "targets": (), "tasks": {}, "seeds": 1, "preset": None,

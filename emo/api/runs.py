@@ -11,6 +11,9 @@ from emo.api.clips import Clips
 from emo.errors import FitError, OptionError
 from emo.heads.head import Head
 from emo.heads.runs.command_lines import commands_of
+from emo.heads.runs.figures.confusion import draw_confusion, normalised, plan_of
+from emo.heads.runs.figures.curves import draw_scores, finish_curves
+from emo.heads.runs.figures.folders import curves_of, is_exact
 from emo.heads.runs.files import predictions_file, read_document
 
 if TYPE_CHECKING:
@@ -172,7 +175,8 @@ class FittedRun:
         counts = pd.crosstab(rows["label"], rows["prediction"])
         counts = counts.reindex(index=classes, columns=classes, fill_value=0)
         counts.index.name, counts.columns.name = "label", "prediction"
-        return _normalised(counts, normalize)
+        shares = normalised(counts.to_numpy(float), normalize) if normalize else counts.to_numpy()
+        return pd.DataFrame(shares, index=counts.index, columns=counts.columns)
 
     @property
     def plot(self) -> "Plots":
@@ -277,41 +281,30 @@ class Plots:
         """
         import matplotlib.pyplot as plt
 
-        shares = self._run.confusion_of(target, split=split, normalize=normalize)
-        ax = ax or plt.subplots()[1]
-        ax.imshow(shares.to_numpy(), cmap="Blues", vmin=0)
-        ax.set_xticks(range(len(shares)), labels=list(shares.columns), rotation=45, ha="right")
-        ax.set_yticks(range(len(shares)), labels=list(shares.index))
-        ax.set_xlabel("predicted")
-        ax.set_ylabel("true")
-        shown, most = fmt or ("{:.0%}" if normalize else "{:.0f}"), shares.to_numpy().max() or 1
-        for row, values in enumerate(shares.to_numpy()):
-            for column, value in enumerate(values):
-                colour = "white" if value > most / 2 else "black"
-                ax.text(column, row, shown.format(value), ha="center", va="center", color=colour)
+        counts = self._run.confusion_of(target, split=split)
+        if ax is None:
+            plan = plan_of(list(counts.index))
+            ax = plt.subplots(figsize=(plan.width, plan.height), layout="constrained")[1]
+        else:
+            inches = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
+            plan = plan_of(list(counts.index), width=inches.width, height=inches.height)
+        draw_confusion(ax, counts.to_numpy(float), plan, normalize=normalize or "none", fmt=fmt)
         return ax
 
     def curves(self, *, ax: "Axes | None" = None) -> "Axes":
         """Draw the score on val by round, a line for each seed.
 
         Raises:
-            FitError: the run has no history, as cross-validations do.
+            FitError: the run has no curve, as cross-validations and single solutions.
         """
         import matplotlib.pyplot as plt
-        import pandas as pd
 
-        path = self._run.path / "history.csv"
-        if not path.is_file():
-            raise FitError(f"{self._run.path}: no history.csv: a cross-validation has no curves")
-        history = pd.read_csv(path)
-        score = next(name for name in history.columns if name.startswith("val_"))
-        ax = ax or plt.subplots()[1]
-        for seed, rows in history.groupby("seed"):
-            ax.plot(rows["round"] if "round" in rows else range(len(rows)), rows[score],
-                    label=f"seed {seed}")  # fmt: skip
-        ax.set_xlabel("round")
-        ax.set_ylabel(score)
-        ax.legend()
+        curves, headline = curves_of(self._run.path)
+        ax = ax or plt.subplots(layout="constrained")[1]
+        for number, curve in enumerate(curves):
+            draw_scores(ax, curve, colour=f"C{number}", label=f"seed {number}")
+        finish_curves(ax, is_exact=is_exact(self._run.document))
+        ax.set_ylabel(f"val_{headline}")
         return ax
 
 
@@ -334,17 +327,3 @@ def load_run(path: str | Path, *, head: "type[Head] | None" = None) -> FittedRun
             raise FitError(f"{path}: its head is {name}, not {own}")
         plugins.lend(head, name=name)
     return run
-
-
-def _normalised(counts: "pd.DataFrame", normalize: str | None) -> "pd.DataFrame":
-    """Return counts as they are or as shares; a row or column of zeros stays zero."""
-    match normalize:
-        case None:
-            return counts
-        case "true":
-            return counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
-        case "pred":
-            return counts.div(counts.sum(axis=0).clip(lower=1), axis=1)
-        case "all":
-            return counts / max(1, int(counts.to_numpy().sum()))
-    raise OptionError(f"normalize: expected 'true', 'pred', 'all' or None, got {normalize!r}")

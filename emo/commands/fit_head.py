@@ -20,7 +20,7 @@ class _FitCommand(SectionedCommand):
     sections: ClassVar[Mapping[str, str]] = {
         "Data": "features stream scaling target task target_weight column root allow_missing "
         "max_samples cut",
-        "Head": "head preset option init",
+        "Head": "head preset option init most_minutes",
         "Training": "epochs batch_size learning_rate weight_decay label_smoothing class_weights "
         "patience warmup decay focal mixup mixup_probability spec_augment modality_dropout "
         "accumulate bf16",
@@ -106,8 +106,19 @@ def fit_head(
         ),
     ] = None,
     head: Annotated[
-        str | None,
-        Option(metavar="NAME", help="A head of `emo list heads`; default: attention_pool."),
+        list[str],
+        Option(
+            metavar="NAME",
+            help="A head of `emo list heads`, or all; repeat to rank several by val, each in "
+            "OUT/HEAD; default: attention_pool.",
+        ),
+    ] = [],
+    most_minutes: Annotated[
+        float | None,
+        Option(
+            metavar="NUMBER",
+            help="With several heads: skip those whose forecast is longer; default: none.",
+        ),
     ] = None,
     preset: Annotated[
         str | None,
@@ -118,7 +129,8 @@ def fit_head(
         Option(
             "-o",
             metavar="NAME=VALUE",
-            help="An option of the head, see `emo list heads NAME`; repeat.",
+            help="An option of the head, see `emo list heads NAME`; with several heads "
+            "HEAD.NAME=VALUE; repeat.",
         ),
     ] = [],
     init: Annotated[
@@ -234,8 +246,13 @@ def fit_head(
         from emo.store.backend.location import location
 
     out = out or next_run(Path("runs"))
-    if not (overwrite or (resume and (is_ablation or has_checkpoints(out)))):
-        check_free(out, is_ablation=is_ablation)
+    is_several = len(head) > 1 or head == ["all"]
+    if most_minutes is not None and not is_several:
+        raise typer.BadParameter("--most-minutes: only with several heads, such as --head all")
+    if is_several and (is_ablation or cv is not None or init):
+        raise typer.BadParameter("--ablate, --cv and --init: expected one --head")
+    if not (overwrite or (resume and (is_ablation or is_several or has_checkpoints(out)))):
+        check_free(out, is_ablation=is_ablation or is_several)
     stores = [location(each) for each in features]
     if bf16 and lacks_bfloat16():
         print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
@@ -254,8 +271,20 @@ def fit_head(
         "streams": tuple(stream) or None, "init": tuple(init) or None,
         "missing": missing or None, "all_probabilities": all_probabilities or None,
         "interval_over": interval_over,
-        "scaling": pairs(scaling, "--scaling") or None, "head": head,
+        "scaling": pairs(scaling, "--scaling") or None,
+        "head": head[0] if head else None,
     }  # fmt: skip
+    if is_several:
+        from emo.heads.fitting.several.all_heads import fit_all
+        from emo.heads.fitting.several.options import options_of_heads
+
+        each = options_of_heads(
+            {name: value for name, value in given.items() if value is not None}, head,
+            targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
+        )  # fmt: skip
+        runs = fit_all(clips, stores, out, each, most_minutes=most_minutes, resume=resume)
+        print(fit_lines(runs.table()))
+        raise typer.Exit(runs.exit_code)
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},
         targets=target, tasks=task, weights=target_weight, option=option, preset=preset,

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command(
         cls=SectionedCommand,
-        epilog=examples("emo compare runs/*", "emo compare runs/* --pair runs/a runs/b"),
+        epilog=examples("emo compare runs/*", "emo compare runs/* --baseline runs/a --latex"),
     )(compare)
     app.command(
         cls=SectionedCommand,
@@ -50,16 +50,40 @@ def compare(
             "if there are any, else clips.",
         ),
     ] = "",
+    baseline: Annotated[
+        Path | None,
+        Option(metavar="RUN", help="Test all other runs against this one."),
+    ] = None,
+    correction: Annotated[
+        str,
+        Option(metavar="HOW", help="Correction of p values for the number of tests: holm or none."),
+    ] = "holm",
+    json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
+    csv: Annotated[bool, Option("--csv", help="Print CSV, a line for each run.")] = False,
+    latex: Annotated[
+        bool, Option("--latex", help="Print a table for LaTeX, the best score in bold.")
+    ] = False,
+    markdown: Annotated[bool, Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
-    """Rank runs by their scores, and test the difference of two."""
+    """Rank runs by their scores, and test their differences."""
     from emo.heads.runs.compare import compare_runs
 
     if not runs and pair is None:
         raise typer.BadParameter("give the folders of runs, such as runs/*")
+    flags = {"json": json, "csv": csv, "latex": latex, "markdown": markdown}
+    wanted = [name for name, is_given in flags.items() if is_given]
+    if len(wanted) > 1:
+        raise typer.BadParameter(f"--{' and --'.join(wanted)}: expected one of them")
     found = compare_runs(
-        runs or list(pair or ()), pair=pair, target=target, seed=seed, interval_over=interval_over
-    )
-    print(fit_lines(found.table()))
+        runs or list(pair or ()), pair=pair, target=target, seed=seed, interval_over=interval_over,
+        baseline=baseline, correction=correction,
+    )  # fmt: skip
+    if not wanted:
+        print(fit_lines(found.table()))
+        return
+    from emo.heads.runs.report.formats import FORMATS_OF_TABLES
+
+    print(FORMATS_OF_TABLES[wanted[0]](found))
 
 
 def predict(

@@ -67,7 +67,10 @@ def test_plots_return_axes(made):
     _, _, run = made
     ax = run.plot.confusion(normalize="true")
     assert [t.get_text() for t in ax.get_xticklabels()] == run.classes
-    assert run.plot.curves().get_ylabel().startswith("val_")
+    with pytest.raises(emo.EmoError, match="single round"):
+        run.plot.curves()  # one penalty for each of two streams
+    one = emo.fit(made[1], made[0] / "s", head="linear", streams=["fake/a"])
+    assert one.plot.curves().get_ylabel().startswith("val_")
 
 
 def test_a_run_without_a_folder_lives_as_long_as_its_result(made):
@@ -182,3 +185,19 @@ def test_options_that_do_not_exist_and_runs_that_do(made, tmp_path):
     assert os.fspath(made[2].path) in repr(made[2])
     assert len(repr(made[2])) < 200
     assert "<script" not in made[2]._repr_html_()
+
+
+def test_runs_against_a_baseline_as_frame_and_latex(made, tmp_path):
+    folder, frame, run = made
+    others = [
+        emo.fit(frame, folder / "s", head="linear", streams=[each], out=tmp_path / each[-1])
+        for each in ("fake/a", "fake/b")
+    ]
+    ranked = emo.compare([run, *others], baseline=run)
+    assert set(ranked.frame["run"]) == {str(each.path) for each in (run, *others)}
+    assert ranked.frame.set_index("run")["p_corrected"].isna().tolist().count(True) == 1
+    text = ranked.to_latex(tmp_path / "t.tex", metrics=["uar"])
+    assert (tmp_path / "t.tex").read_text() == text + "\n"
+    assert json.loads(ranked.to_json())["correction"] == "holm"
+    assert ranked.to_csv().count("\n") == 3
+    assert ranked.to_markdown().startswith("| run |")

@@ -15,10 +15,12 @@ from emo.cli import app
 OWN_NAMES = {
     # option of the command -> why Python has another name or none
     "manifest": "clips", "backbone": "backbones", "option": "emo.backbone(…)", "name": "name=",
-    "column": "columns", "dtype": "emo.backbone(…)", "faces": "emo.backbone(…)",
+    "most_minutes": "emo.fit_all", "column": "columns", "dtype": "emo.backbone(…)",
+    "faces": "emo.backbone(…)",
     "dry_run": "a store tells", "stream": "streams", "target": "targets", "task": "tasks",
     "cv": "emo.cross_validate", "is_ablation": "no", "target_weight": "target_weights",
-    "json": "frames", "gold": "gold", "context": "",
+    "json": "frames", "csv": "to_csv", "latex": "to_latex", "markdown": "to_markdown",
+    "gold": "gold", "context": "",
 }  # fmt: skip
 
 

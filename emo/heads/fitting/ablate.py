@@ -71,7 +71,7 @@ def ablate(
         own = _of_subset(options, subset, is_whole=subset == subsets[-1])
         if resume and (run / RUN_FILE).is_file():
             found = read_document(run).get("question")
-            if found == _question(manifest, features, own, by):
+            if found == question_of_request(manifest, features, own, by):
                 continue
             why = "had other options or clips" if found else "does not say its options and clips"
             notes.append(f"{run} {why}: fitted again")
@@ -99,7 +99,7 @@ def _of_subset(options: FitOptions, subset: tuple[str, ...], *, is_whole: bool) 
     )
 
 
-def _question(
+def question_of_request(
     manifest: Manifest, features: Sequence[Location], options: FitOptions, by: str | None
 ) -> str:
     """Return the hash that a run of this request has as ``question`` in its ``run.json``."""

@@ -103,6 +103,11 @@ def check_request(kind: type[Head], data: Data, options: FitOptions) -> None:
                 f"head {options.head} does not serve {target.task} targets ({target.name}); it "
                 f"serves {', '.join(kind.tasks)}. See emo list heads."
             )
+    if kind.unit == "dialogue" and not any(split.dialogues for split in data.splits.values()):
+        raise FitError(
+            f"head {options.head} reads whole dialogues, and no clip has one. Fill the manifest's "
+            "column dialogue (or name yours: --column dialogue=THEIRS), or choose another head."
+        )
     own: Any = plugins.parse_options(kind.Options, options.head_options, options.head)
     check_options_used(kind, own, options, streams=len(data.dims))
     if options.loop.mixup and kind.unit == "dialogue":

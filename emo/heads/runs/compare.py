@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emo import plugins
-from emo.errors import FitError
+from emo.errors import FitError, OptionError
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.runs.paired_bootstrap import Paired, paired_bootstrap
+from emo.heads.runs.report.ablated import ablated_streams, marks_of
+from emo.heads.runs.report.baseline import BaselineTests, against_baseline
 from emo.heads.runs.scored_run import ScoredRun
 from emo.machine.table import fit_lines, format_table
 
@@ -28,6 +30,8 @@ class Comparison:
     """What a reader of the scores must know."""
     interval_over: str = ""
     """What intervals are drawn over; empty: dialogues where there are any, else clips."""
+    baseline: BaselineTests | None = None
+    """Tests of all runs against one; None: not computed."""
 
     def table(self) -> str:
         """Return one table for each target and task, then the difference, then the notes."""
@@ -45,6 +49,8 @@ class Comparison:
             )
         if self.paired is not None:
             parts.append(self.paired.table())
+        if self.baseline is not None:
+            parts.append(self.baseline.table())
         if self.notes:
             parts.append("\n".join(fit_lines(f"- {note}") for note in self.notes))
         return "\n\n".join(parts)
@@ -57,6 +63,8 @@ def compare_runs(
     target: str | None = None,
     seed: int = 0,
     interval_over: str = "",
+    baseline: Path | None = None,
+    correction: str = "holm",
 ) -> Comparison:
     """Rank runs by their scores, and test the difference of two.
 
@@ -67,24 +75,48 @@ def compare_runs(
         seed: seed of the bootstrap.
         interval_over: ``clip``, ``dialogue`` or a column that intervals are drawn over; empty:
             dialogues where there are any, else clips.
+        baseline: run that all others are tested against; None: no tests.
+        correction: how p values of these tests are corrected: ``holm`` or ``none``.
 
     Raises:
+        OptionError: both a pair and a baseline.
         FitError: no run, a damaged run, or two runs without a common target or clip.
     """
+    if pair is not None and baseline is not None:
+        raise OptionError("--pair and --baseline: expected one of them")
     found, notes = [], []
     for path in dict.fromkeys(runs):
         if path.is_dir() and not (path / RUN_FILE).is_file():
             notes.append(f"{path} holds no {RUN_FILE}: left out")
         else:
-            found.append(_scored(path, target))
+            found.append(scored_run(path, target))
     if not found:
         raise FitError(f"{', '.join(map(str, runs))}: no run; emo fit-head --out makes one")
-    two = [_scored(path, target) for path in pair] if pair else found
+    if baseline is not None:
+        return _with_baseline(found, scored_run(baseline, target), notes, correction, seed=seed,
+                              over=interval_over)  # fmt: skip
+    two = [scored_run(path, target) for path in pair] if pair else found
     is_pair = pair is not None or (len(two) == 2 and len({_table_of(run) for run in two}) == 1)
     paired = paired_bootstrap(two[0], two[1], seed=seed, over=interval_over) if is_pair else None
-    order = {table: k for k, table in enumerate(dict.fromkeys(map(_table_of, found)))}
-    ranked = tuple(sorted(found, key=lambda run: (order[_table_of(run)], run.rank)))
+    ranked = _ranked(found)
     return Comparison(ranked, paired, (*notes, *_unlike(ranked)), interval_over)
+
+
+def _with_baseline(
+    found: Sequence[ScoredRun], first: ScoredRun, notes: Sequence[str], correction: str, *,
+    seed: int, over: str,
+) -> Comparison:  # fmt: skip
+    """Rank runs and the baseline, and test each run against the baseline."""
+    is_among = any(run.path.absolute() == first.path.absolute() for run in found)
+    ranked = _ranked([*found, *([] if is_among else [first])])
+    tests = against_baseline(first, ranked, correction=correction, seed=seed, over=over)
+    return Comparison(ranked, None, (*notes, *_unlike(ranked)), over, tests)
+
+
+def _ranked(runs: Sequence[ScoredRun]) -> tuple[ScoredRun, ...]:
+    """Return runs with those of one target together, the best first."""
+    order = {table: k for k, table in enumerate(dict.fromkeys(map(_table_of, runs)))}
+    return tuple(sorted(runs, key=lambda run: (order[_table_of(run)], run.rank)))
 
 
 def _ranking(runs: Sequence[ScoredRun], over: str) -> str:
@@ -94,20 +126,41 @@ def _ranking(runs: Sequence[ScoredRun], over: str) -> str:
         runs: runs of one target and task.
         over: what intervals are drawn over, see :attr:`Comparison.interval_over`.
     """
-    ours = [run.row(over) for run in runs]
+    streams = ablated_streams(runs)
+    ours = [_with_marks(run, run.row(over), streams) for run in runs]
     rows = [
         row for run, own in zip(runs, ours, strict=True) for row in (own, *run.missing_rows(over))
     ]
+    if streams:
+        rows = [{**dict.fromkeys(ours[0], ""), **row} for row in rows]
+        for row in rows:
+            row.pop("streams", None)
     shared = [
-        name for name in DESCRIBING if len(runs) > 1 and len({str(row[name]) for row in ours}) == 1
+        name
+        for name in DESCRIBING
+        if len(runs) > 1 and len({str(row.get(name)) for row in ours}) == 1
     ]
     names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in shared]
     table = format_table([{name: row.get(name) for name in names} for row in rows])
-    told = "; ".join(f"{name} {ours[0][name]}" for name in shared)
+    told = "; ".join(f"{name} {ours[0][name]}" for name in shared if name in ours[0])
     return fit_lines(f", all runs: {told}" if told else "") + f"\n\n{table}"
 
 
-def _scored(path: Path, target: str | None) -> ScoredRun:
+def _with_marks(
+    run: ScoredRun, row: dict[str, object], streams: Sequence[str]
+) -> dict[str, object]:
+    """Return a row of the ranking, where ``streams`` is replaced by a column for each of them."""
+    if not streams:
+        return row
+    marks = marks_of(run, streams)
+    return {
+        each: cell
+        for name, value in row.items()
+        for each, cell in (marks.items() if name == "streams" else [(name, value)])
+    }
+
+
+def scored_run(path: Path, target: str | None) -> ScoredRun:
     """Read what a run says about a target; None: its first target.
 
     Raises:

@@ -32,6 +32,9 @@ class Difference:
     """Score of the second run."""
     interval: tuple[float, float]
     """95 % interval of ``second - first`` over resampled clips."""
+    p: float = math.nan
+    """Two-sided p value: twice the share of resamples whose difference is not on the side of the
+    observed one, the observed one counted in; NaN: not computed."""
 
     @property
     def contains_zero(self) -> bool:
@@ -159,10 +162,23 @@ def paired_bootstrap(
             float(points[0][name].mean()),
             float(points[1][name].mean()),
             interval_of(draws[1][name] - draws[0][name]),
+            p_value(draws[1][name] - draws[0][name]),
         )
         for name in points[0]
     }
     return Paired(names, target, len(common), drawn, differences, tuple(notes))
+
+
+def p_value(differences: np.ndarray) -> float:
+    """Return the two-sided p value of differences on resampled clips, (resamples,).
+
+    >>> p_value(np.array([0.1, 0.2, 0.1])), p_value(np.array([-1.0, 1.0, 1.0]))
+    (0.5, 1.0)
+    """
+    if np.isnan(differences).any():
+        return math.nan
+    least = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
+    return min(1.0, 2 * (1 + least) / (1 + len(differences)))
 
 
 def _signed(*numbers: float) -> str:

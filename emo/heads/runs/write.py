@@ -22,6 +22,7 @@ from emo.heads.data.scaling import scaling_tensors
 from emo.heads.data.targets import Target
 from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_clip_ids
+from emo.heads.runs.figures.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.runs.files import (
     MOST_PICTURED,
     OLDER,
@@ -34,7 +35,6 @@ from emo.heads.runs.files import (
     move_back,
     write_table,
 )
-from emo.heads.runs.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round

@@ -152,6 +152,11 @@ def is_running(pid):
 def test_seeds_have_the_same_bits_on_any_number_of_threads(made, head):
     """A seed in a pool, and a single fit of small steps, runs on one thread."""
     manifest, store = made
+    if head == "dialogue_bilstm":
+        clips = [
+            dataclasses.replace(c, dialogue=f"d{k // 3}") for k, c in enumerate(manifest.clips)
+        ]
+        manifest = dataclasses.replace(manifest, clips=tuple(clips))
     options = FitOptions.of(head=head, patience=3) if head != "linear" else FitOptions(head=head)
     ways = ((1, 3), (2, 3), (4, 3), (2, 1))
     asked = [dataclasses.replace(options, threads=t, seeds=s) for t, s in ways]

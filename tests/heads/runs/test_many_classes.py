@@ -9,7 +9,7 @@ import pytest
 
 from emo.errors import listed
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.runs import plots
+from emo.heads.runs.figures import plots
 from emo.heads.runs.predictions import probability_columns
 from emo.predict.file import predict_manifest
 from emo.predict.one_clip import Prediction
