@@ -190,13 +190,15 @@ class FittedRun:
         """Predict new clips.
 
         Args:
-            clips: a manifest, a DataFrame or the path of a table; or one media file.
+            clips: a manifest, a DataFrame or the path of a table; or a folder of media, or one
+                media file.
             text: what is said in the media file, or a text alone.
             features: a store, or several, with the clips' features; empty: extract them first.
             weights: recipe -> folder of its weights on this machine.
 
         Returns:
-            One row a clip: ``id``, ``prediction``, and a probability a class.
+            One row a clip: ``id``, ``prediction``, a probability a class, and ``absent``, the
+            streams that the clip lacks.
 
         Raises:
             EmoError: a clip cannot be decoded, or the run's recipes cannot be repeated here.
