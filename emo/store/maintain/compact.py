@@ -23,6 +23,7 @@ from emo.store.index.gather import OpenParts
 from emo.store.index.merged import Merged
 from emo.store.maintain.compact_groups import Moved, PartGroup, Winner, part_groups
 from emo.store.maintain.index import make_index
+from emo.store.part.attributes import joined_versions
 from emo.store.part.members import write_members
 from emo.store.part.reader import Part
 from emo.store.part.verify import damaged_members
@@ -144,7 +145,9 @@ def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
             absent[clip_id] = part.absent[clip_id]
         if clip_id in part.notes:
             notes[clip_id] = part.notes[clip_id]
-    return PartFacts(group.attempt, finished, failures, sources, absent, notes)
+    used = dict.fromkeys(winner.part for winner in group.winners)
+    versions = joined_versions(parts[index].versions for index in used)
+    return PartFacts(group.attempt, finished, failures, sources, absent, notes, versions)
 
 
 def _is_same(folder: RecipeFolder, path: Location, facts: PartFacts, streams: "_Streams") -> bool:
