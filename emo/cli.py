@@ -23,6 +23,7 @@ from emo.commands import extract as cli_extract
 from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
 from emo.commands import scores as cli_scores
+from emo.commands import show as cli_show
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.job import job_app
@@ -128,6 +129,7 @@ cli_fit_head.register(app)
 cli_heads.register(app)
 cli_dataset.register(app)
 cli_scores.register(app)
+cli_show.register(app)
 
 
 @app.command(

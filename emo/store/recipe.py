@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -162,6 +162,19 @@ class Recipe:
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         ]
+
+
+def joined_versions(each: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return the versions of several parts as one table; different values are joined by " or ".
+
+    >>> joined_versions([{"emo": "1", "av": "14"}, {"emo": "2", "av": "14"}])
+    {'emo': '1 or 2', 'av': '14'}
+    """
+    found: dict[str, dict[str, None]] = {}
+    for versions in each:
+        for name, value in versions.items():
+            found.setdefault(name, {}).update(dict.fromkeys(value.split(" or ")))
+    return {name: " or ".join(values) for name, values in found.items()}
 
 
 _FIELDS = ("backbone", "streams", "options", "weights", "version")

@@ -17,9 +17,8 @@ from emo.store.index.gather import OpenParts, StreamRows
 from emo.store.index.indexed import Indexed
 from emo.store.index.merged import Merged
 from emo.store.lazy import LazyIds
-from emo.store.part.attributes import joined_versions
 from emo.store.part.zip import GoneError
-from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe
+from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe, joined_versions
 from emo.store.recipe_parts import RecipeParts
 from emo.untrusted.documents import DocumentError, parse_checked, read_checked
 

@@ -18,7 +18,7 @@ OWN_NAMES = {
     "column": "columns", "dtype": "emo.backbone(…)", "faces": "emo.backbone(…)",
     "dry_run": "a store tells", "stream": "streams", "target": "targets", "task": "tasks",
     "cv": "emo.cross_validate", "is_ablation": "no", "target_weight": "target_weights",
-    "json": "frames", "gold": "gold", "context": "",
+    "json": "frames", "allow_code": "emo.load_run(head=…)", "gold": "gold", "context": "",
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_an_unknown_name_is_an_attribute_error():
     ("function", "command"),
     [
         (emo.extract_features, "extract"), (emo.fit, "fit-head"), (emo.compare, "compare"),
-        (emo.score_predictions, "score"),
+        (emo.score_predictions, "score"), (emo.rerun, "rerun"),
     ],
 )  # fmt: skip
 def test_keywords_are_the_options_of_the_command(function, command):

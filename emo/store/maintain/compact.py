@@ -23,13 +23,12 @@ from emo.store.index.gather import OpenParts
 from emo.store.index.merged import Merged
 from emo.store.maintain.compact_groups import Moved, PartGroup, Winner, part_groups
 from emo.store.maintain.index import make_index
-from emo.store.part.attributes import joined_versions
 from emo.store.part.members import write_members
 from emo.store.part.reader import Part
 from emo.store.part.verify import damaged_members
 from emo.store.part.writer import PartFacts, part_name
 from emo.store.part.zip import DamagedPart
-from emo.store.recipe import Recipe
+from emo.store.recipe import Recipe, joined_versions
 from emo.store.recipe_folder import RecipeFolder
 
 

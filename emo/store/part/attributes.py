@@ -1,6 +1,5 @@
 """What a part says about its clips: the types of its root document, for readers."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emo.untrusted.kinds import Fields, ListOf, MapOf, Where
@@ -34,19 +33,6 @@ DETAILS = Fields(
 )
 """The rest of the attributes: what is known about single clips."""
 _TEXT = {str}
-
-
-def joined_versions(each: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return the versions of several parts as one table; different values are joined by " or ".
-
-    >>> joined_versions([{"emo": "1", "av": "14"}, {"emo": "2", "av": "14"}])
-    {'emo': '1 or 2', 'av': '14'}
-    """
-    found: dict[str, dict[str, None]] = {}
-    for versions in each:
-        for name, value in versions.items():
-            found.setdefault(name, {}).update(dict.fromkeys(value.split(" or ")))
-    return {name: " or ".join(values) for name, values in found.items()}
 
 
 def is_root(document: dict[str, Any]) -> bool:
