@@ -20,8 +20,18 @@ from emo.manifest import Manifest, read_manifest
 from emo.manifest.spreadsheet import table_file
 from emo.store.backend.location import Location, location
 from emo.store.recipe import RECIPE_FILE, Recipe
+from emo.untrusted.kinds import Fields, ListOf, MapOf
 
 _ASKED = ("target", "targets", "tasks")
+"""Options that are read from other entries of run.json."""
+_WHOLE = Fields(
+    {
+        "options": dict, "targets": ListOf(dict), "metrics": dict, "recipes": MapOf(dict),
+        "manifest": Fields({"path": str}), "features": ListOf(str),
+    },
+    {"asked": ListOf(str), "folds": Fields({"by": str})},
+)  # fmt: skip
+"""What run.json must hold besides, so that the run can be done again."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,7 @@ def rerun(
     """
     document = read_document(run)
     check_entries(run / RUN_FILE, document, WITH_HEAD)
+    check_entries(run / RUN_FILE, document, _WHOLE)
     kind: type[Head] = plugins.load(
         plugins.HEADS,
         document["head"]["name"],
@@ -136,7 +147,7 @@ def options_of(document: Mapping[str, Any], run: Path, kind: type[Head]) -> FitO
     }  # fmt: skip
     try:
         return FitOptions.of(**fields)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise FitError(
             f"{run}: this version of emo does not take the options of its run.json: {error}"
         ) from error
