@@ -34,6 +34,7 @@ _MODULES = {
     "fit_all": "emo.api.fitting_all",
     "load_run": "emo.api.runs",
     "read_manifest": "emo.api.clips",
+    "rerun": "emo.api.runs",
     "score_predictions": "emo.api.comparing",
 }
 """Public name -> module that holds it."""
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from emo.api.own_backbone import Backbone as Backbone
     from emo.api.runs import FittedRun as FittedRun
     from emo.api.runs import load_run as load_run
+    from emo.api.runs import rerun as rerun
     from emo.api.store import Store as Store
     from emo.api.tokens import Tokens as Tokens
     from emo.errors import EmoError as EmoError

@@ -24,6 +24,7 @@ from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
 from emo.commands import plot as cli_plot
 from emo.commands import scores as cli_scores
+from emo.commands import show as cli_show
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.job import job_app
@@ -135,6 +136,7 @@ cli_heads.register(app)
 cli_dataset.register(app)
 cli_plot.register(app)
 cli_scores.register(app)
+cli_show.register(app)
 
 
 @app.command(

@@ -96,3 +96,55 @@ def test_a_model_given_as_a_folder_is_asked_for_by_its_option_and_not_on_a_hub(e
     }
     assert len(answers) == 1
     assert next(iter(answers))[0] == 0
+
+
+def test_a_folder_and_json_of_many_clips(emo, tmp_path):
+    """Every media file of a folder is a clip; one that cannot be read has its reason."""
+    import json
+    import wave
+
+    (tmp_path / "clips" / "more").mkdir(parents=True)
+    rows = ["id,audio,label,split"]
+    for number in range(12):
+        name = f"clips/{'more/' if number > 8 else ''}{number}.wav"
+        with wave.open(str(tmp_path / name), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            samples = range(8000)
+            file.writeframes(
+                b"".join(((k * (number % 2 + 1) * 97) % 9000).to_bytes(2, "little")
+                         for k in samples)
+            )  # fmt: skip
+        split = ("train", "train", "val")[number % 3]
+        rows.append(f"c{number},{name},{('joy', 'fear')[number % 2]},{split}")
+    (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
+    assert emo("extract", "m.csv", "--backbone", "logmel")[0] == 0
+    assert emo("fit-head", "m.csv", "--head", "linear", "--out", "run")[0] == 0
+    (tmp_path / "clips" / "broken.wav").write_bytes(b"RIFF")
+    (tmp_path / "clips" / "notes.txt").write_text("no clip")
+    code, out, err = emo("predict", "run", "clips", "--out", "p.csv", "--json")
+    assert code == 3, err
+    document = json.loads(out)
+    assert list(document["failures"]) == ["broken.wav"]
+    table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert list(table["id"]) == [row["id"] for row in document["predictions"]]
+    assert sorted(table["id"]) == sorted(
+        [f"{n}.wav" for n in range(9)] + [f"more/{n}.wav" for n in range(9, 12)]
+    )
+    one = json.loads(emo("predict", "run", "clips/3.wav", "--json")[1])
+    (many,) = [row for row in document["predictions"] if row["id"] == "3.wav"]
+    assert set(many) == set(one)
+    assert many["label"] == one["label"]
+    assert many["probabilities"] == pytest.approx(one["probabilities"], abs=1e-5)
+    assert list(table.columns) == ["id", "prediction", "p_fear", "p_joy", "absent"]
+    code, _, err = emo("predict", "run", "clips", "--text", "hi")
+    assert (code, "put the texts into a manifest" in " ".join(err.split())) == (2, True)
+    assert emo("predict", "run", "clips/3.wav", "--features", "features")[0] == 2
+
+
+def test_json_says_which_streams_a_clip_lacks(made, tmp_path):
+    report = predicted(made, "both", tmp_path / "p.csv")
+    rows = {row["id"]: row for row in report.found.documents()}
+    assert rows["c0"]["absent"] == {"fake/a": "none"}
+    assert rows["c9"]["absent"] == {}
+    table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False).set_index("id")
+    assert table.loc["c0", "absent"] == "fake/a"

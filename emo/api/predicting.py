@@ -22,7 +22,7 @@ def predict_frame(
     features: "str | Path | Store | Sequence[str | Path | Store]",
     options: Sequence[str],
 ) -> "pd.DataFrame":
-    """Predict clips, or one media file, or a text alone; see :meth:`FittedRun.predict`.
+    """Predict clips, a folder, one media file, or a text; see :meth:`FittedRun.predict`.
 
     Raises:
         EmoError: a clip cannot be decoded, or the run's recipes cannot be repeated here.
@@ -32,6 +32,10 @@ def predict_frame(
     from emo.predict.one_clip import predict_file
     from emo.predict.predicted import predict_clips
 
+    if isinstance(clips, str | Path) and Path(clips).is_dir():
+        from emo.predict.file import manifest_of_folder
+
+        clips = manifest_of_folder(Path(clips))
     is_file = isinstance(clips, str | Path) and Path(clips).suffix.lower() not in TABLES
     if clips is None or is_file:
         if clips is None and text is None:
@@ -39,7 +43,7 @@ def predict_frame(
         found = predict_file(run, Path(str(clips)) if is_file else None, text, options=options)
         row = {"id": found.clip_id, "prediction": found.label}
         shares = {f"p_{name}": share for name, share in found.probabilities.items()}
-        return pd.DataFrame([row | shares])
+        return pd.DataFrame([row | shares | {"absent": ", ".join(found.absent)}])
     if text is not None:
         raise OptionError("predict: text= goes with one media file; put texts into the table")
     stores = locations(features) if features else []

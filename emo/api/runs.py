@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emo import plugins
-from emo.api.clips import Clips
+from emo.api.clips import Clips, clips_of
 from emo.errors import FitError, OptionError
 from emo.heads.head import Head
 from emo.heads.runs.command_lines import commands_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from emo.api.store import Store
+    from emo.heads.fitting.rerun import RerunReport
 
 
 class FittedRun:
@@ -194,13 +195,15 @@ class FittedRun:
         """Predict new clips.
 
         Args:
-            clips: a manifest, a DataFrame or the path of a table; or one media file.
+            clips: a manifest, a DataFrame or the path of a table; or a folder of media, or one
+                media file.
             text: what is said in the media file, or a text alone.
             features: a store, or several, with the clips' features; empty: extract them first.
             weights: recipe -> folder of its weights on this machine.
 
         Returns:
-            One row a clip: ``id``, ``prediction``, and a probability a class.
+            One row a clip: ``id``, ``prediction``, a probability a class, and ``absent``, the
+            streams that the clip lacks.
 
         Raises:
             EmoError: a clip cannot be decoded, or the run's recipes cannot be repeated here.
@@ -327,3 +330,44 @@ def load_run(path: str | Path, *, head: "type[Head] | None" = None) -> FittedRun
             raise FitError(f"{path}: its head is {name}, not {own}")
         plugins.lend(head, name=name)
     return run
+
+
+def rerun(
+    run: "str | Path | FittedRun",
+    *,
+    out: str | Path | None = None,
+    clips: "Clips | pd.DataFrame | None" = None,
+    features: "str | Path | Store | Sequence[str | Path | Store]" = (),
+    root: str | Path | None = None,
+    progress: bool | None = None,
+) -> "RerunReport":
+    """Do a run again with its options, and compare both.
+
+    A manifest or store that is not given is looked for where it was, and else where the run was
+    moved to.
+
+    Args:
+        run: a run, or its folder.
+        out: folder of the new run; None: ``RUN-again`` beside it.
+        clips: the manifest, a DataFrame or the path of a table; None: the run's manifest.
+        features: a store, or several; empty: the run's.
+        root: folder of the media.
+        progress: whether to show a bar; None: in a terminal or a notebook.
+
+    Returns:
+        A report: ``differences`` of versions and features, ``scores`` before and now, ``is_same``.
+
+    Raises:
+        EmoError: the command `emo rerun` would end with this sentence.
+    """
+    from emo.api.store import locations
+    from emo.heads.fitting.rerun import rerun as run_again
+
+    path = run.path if isinstance(run, FittedRun) else Path(run)
+    is_path = isinstance(clips, str | Path)
+    manifest = Path(str(clips)) if is_path else None if clips is None else clips_of(clips)
+    return run_again(
+        path, Path(out) if out is not None else None, manifest=manifest,
+        features=locations(features) if features else (),
+        root=Path(root) if root is not None else None, progress=progress,
+    )  # fmt: skip

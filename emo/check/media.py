@@ -24,6 +24,10 @@ LONG_SECONDS = 60.0
 """Length from which a clip is reported as long, by `emo check` and `emo dataset`."""
 SHORT_SECONDS = 0.1
 """Length below which a clip is reported as short."""
+MISSING_FILES = "missing files"
+"""Name of the finding of paths at which there is no file."""
+BACKSLASHES = "paths with backslashes"
+"""Name of the finding of missing paths that are written as on Windows."""
 CUT_FILES = "clips whose file is cut"
 """Name of the finding of clips whose file lacks its end."""
 DAMAGED = "clips with damaged media"
@@ -68,8 +72,8 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
     pairs = list(zip(clips, probes, strict=True))
     timed = [(clip, probe.seconds) for clip, probe in pairs if probe.seconds is not None]
     return [
-        error("missing files", list(dict.fromkeys(f for p in probes for f in p.missing))),
-        error("paths with backslashes", *_backslashes(manifest, probes)),
+        error(MISSING_FILES, list(dict.fromkeys(f for p in probes for f in p.missing))),
+        error(BACKSLASHES, *_backslashes(manifest, probes)),
         error(
             "unreadable headers" if fast else "undecodable clips",
             [_named(clip, probe.fault) for clip, probe in pairs if probe.fault],

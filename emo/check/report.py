@@ -1,14 +1,14 @@
 """The report of `emo check`: a table of all findings, and tables of the classes by split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from emo.check.classes import class_tables
 from emo.check.finding import Finding, error
-from emo.check.media import media_findings
+from emo.check.media import BACKSLASHES, MISSING_FILES, media_findings
 from emo.check.splits import row_findings
 from emo.errors import plural
 from emo.machine.table import format_table
@@ -16,6 +16,10 @@ from emo.manifest import Manifest, ManifestProblem, inspect_manifest
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+PACK_FILE = "emo-pack.json"
+"""Name of the file that `emo store unpack` leaves beside a manifest."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,12 +118,37 @@ def check_manifest(
         target: the column that will be trained.
         task: task of the target; None: the task that its cells suggest.
     """
+    media = media_findings(manifest, fast=fast, workers=workers)
+    media, at_home = _at_home(manifest, media)
     findings = [
         error("unreadable rows", [p.message for p in problems if p.kind == "row"]),
         error("duplicate ids", [p.message for p in problems if p.kind == "duplicate"]),
-        *media_findings(manifest, fast=fast, workers=workers),
+        *media,
         *row_findings(manifest.clips, target, task),
     ]
     tables = tuple(class_tables(manifest.clips, target, task))
     notes = tuple(f"{name}: {note}" for name, note in manifest.number_notes.items())
-    return CheckReport(manifest.path, len(manifest.clips), tuple(findings), tables, notes)
+    return CheckReport(
+        manifest.path, len(manifest.clips), tuple(findings), tables, (*notes, *at_home)
+    )
+
+
+def _at_home(
+    manifest: Manifest, findings: Sequence[Finding]
+) -> tuple[list[Finding], tuple[str, ...]]:
+    """Return the findings without missing files where a pack was unpacked, and a line about them.
+
+    A pack has features and labels; media are not expected beside them.
+    """
+    missing = next((each.found for each in findings if each.name == MISSING_FILES), ())
+    if not missing or not manifest.path.with_name(PACK_FILE).is_file():
+        return list(findings), ()
+    kept = [
+        replace(each, found=()) if each.name in (MISSING_FILES, BACKSLASHES) else each
+        for each in findings
+    ]
+    line = (
+        f"media stayed at home: {plural(len(missing), 'file')} of this unpacked class; its "
+        "features are in the store beside the manifest"
+    )
+    return kept, (line,)

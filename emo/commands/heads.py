@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
         cls=SectionedCommand,
         epilog=examples(
             'emo predict runs/audio clip.mp4 --text "I am fine."',
+            "emo predict runs/audio new-clips/ --out predictions.csv",
             "emo predict runs/audio --manifest new.csv --out predictions.csv",
         ),
     )(predict)
@@ -88,7 +89,10 @@ def compare(
 
 def predict(
     run: Annotated[Path, Argument(metavar="RUN", help="A folder from `emo fit-head`.")],
-    clip: Annotated[Path | None, Argument(metavar="CLIP", help="A video or audio file.")] = None,
+    clip: Annotated[
+        Path | None,
+        Argument(metavar="CLIP", help="A video or audio file, or a folder of many."),
+    ] = None,
     text: Annotated[str | None, Option(metavar="TEXT", help="What is said in the clip.")] = None,
     manifest: Annotated[
         Path | None, Option(metavar="MANIFEST", help="Predict all clips of a manifest.")
@@ -102,7 +106,7 @@ def predict(
     ] = [],
     out: Annotated[
         Path,
-        Option(metavar="FILE", help="File for the predictions of a manifest.", callback=written),
+        Option(metavar="FILE", help="File for the predictions of many clips.", callback=written),
     ] = Path("predictions.csv"),
     option: Annotated[
         list[str],
@@ -127,14 +131,23 @@ def predict(
     ] = False,
     allow_code: AllowCode = False,
 ) -> None:
-    """Predict the classes of a new clip, or of a manifest's clips."""
+    """Predict the classes of one new clip or of many.
+
+    Many are all media files of a folder, or the clips of a manifest.
+    """
     with keep_imports():
         from emo.predict.file import predict_manifest
         from emo.predict.one_clip import predict_file
 
     if (clip is None and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
+    if clip is not None and clip.is_dir():
+        if text is not None:
+            raise typer.BadParameter("--text goes with one file; put the texts into a manifest")
+        manifest, clip = clip, None
     if manifest is None:
+        if features:
+            raise typer.BadParameter("--features goes with --manifest, whose ids it looks up")
         prediction = predict_file(run, clip, text, options=option)
         print(prediction.json() if json else fit_lines(prediction.table()))
     else:
@@ -143,7 +156,7 @@ def predict(
             run, manifest, tuple(features), out, columns=columns, root=root, options=option,
             all_probabilities=all_probabilities, spreadsheet_safe=spreadsheet_safe,
         )  # fmt: skip
-        print(fit_lines(report.table()))
+        print(report.json() if json else fit_lines(report.table()))
         raise typer.Exit(report.exit_code)
 
 

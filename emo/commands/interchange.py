@@ -8,6 +8,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
+from emo.errors import ManifestError
 from emo.machine.table import fit_lines
 
 
@@ -29,9 +30,9 @@ _EXPORT = examples(
 )
 _PACK = examples(
     "emo store pack features/ --recipe languagebind --out meld.zip",
-    "emo store pack features/ --manifest m.csv --out meld.zip",
+    "emo store pack store/ --manifest m.csv --hide-labels test --out c.zip",
 )
-_UNPACK = examples("emo store unpack meld.zip meld")
+_UNPACK = examples("emo store unpack meld.zip", "emo store unpack meld.zip --out other")
 Formats = Annotated[str, Argument(metavar="FORMAT", help="A format of `emo list formats`.")]
 Stores = Annotated[
     str, Argument(metavar="STORE", help="The store: a folder, or s3://…, gs://… or az://….")
@@ -142,23 +143,75 @@ def pack(
     manifest: Clips = None,
     column: Columns = [],
     root: Root = None,
+    hide_labels: Annotated[
+        list[str],
+        Option(
+            "--hide-labels",
+            metavar="SPLIT",
+            help="Put the labels of this split into FILE-labels.csv, for the lecturer; repeat.",
+        ),
+    ] = [],
+    neutral_ids: Annotated[
+        bool,
+        Option(
+            "--neutral-ids",
+            help="Rename clips to c0001 …, dialogues and speakers likewise, and leave out paths.",
+        ),
+    ] = False,
+    seed: Annotated[
+        int | None,
+        Option(metavar="N", help="Seed of the order with --hide-labels; default: drawn anew."),
+    ] = None,
 ) -> None:
-    """Put clips and their labels into one file with checksums."""
+    """Put clips and their labels into one file with checksums.
+
+    With --hide-labels test it is a pack for a class, whose order is shuffled.
+    """
     from emo.manifest.exchange import cells_of, manifest_bytes
     from emo.store.exchange.pack import pack
 
+    if hide_labels and manifest is None:
+        raise typer.BadParameter("--hide-labels needs --manifest, the table with the labels")
+    if (neutral_ids or seed is not None) and not hide_labels:
+        raise typer.BadParameter("--neutral-ids and --seed go with --hide-labels SPLIT")
     cells = cells_of(manifest, columns=pairs(column, "--column"), root=root)
-    labels = manifest_bytes(cells)
-    report = pack(store, out, recipes=recipe, streams=stream, cells=cells, manifest=labels)
-    print(fit_lines(report.table()))
+    if cells is None or not hide_labels:
+        labels = manifest_bytes(cells)
+        report = pack(store, out, recipes=recipe, streams=stream, cells=cells, manifest=labels)
+        print(fit_lines(report.table()))
+        return
+    from emo.manifest.hidden import hide_labels as hide
+
+    hidden = hide(cells, hide_labels, neutral_ids=neutral_ids, seed=seed)
+    gold = out.with_name(f"{out.stem}-labels.csv")
+    if gold.exists():
+        raise ManifestError(f"{gold} exists; move the labels of the earlier pack, or choose --out")
+    report = pack(
+        store, out, recipes=recipe, streams=stream, cells=hidden.cells, names=hidden.names,
+        manifest=manifest_bytes(hidden.student_cells),
+    )  # fmt: skip
+    hidden.write_gold(gold)
+    lines = [
+        report.table(), *hidden.lines,
+        f"labels, for the lecturer alone: {gold} (order drawn with --seed {hidden.seed})",
+    ]  # fmt: skip
+    print(fit_lines("\n".join(lines)))
 
 
 def unpack(
     file: Annotated[Path, Argument(metavar="FILE", help="A file from `emo store pack`.")],
     folder: Annotated[
-        Path,
-        Argument(metavar="FOLDER", help="The folder to make; it must not exist.", callback=written),
-    ],
+        Path | None,
+        Argument(
+            metavar="FOLDER",
+            help="The folder to make; it must not exist; default: the name of the pack.",
+            callback=written,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Folder to make, instead of FOLDER.", callback=written),
+    ] = None,
 ) -> None:
     """Unpack a file from `emo store pack`.
 
@@ -166,4 +219,9 @@ def unpack(
     """
     from emo.store.exchange.pack import unpack
 
-    print(fit_lines(unpack(file, folder).table()))
+    if folder is not None and out is not None:
+        raise typer.BadParameter("give FOLDER or --out, not both")
+    target = folder or out or file.with_name(file.stem)
+    if target == file:
+        raise typer.BadParameter(f"{file}: name the folder to make with --out")
+    print(fit_lines(unpack(file, target).table()))

@@ -34,7 +34,7 @@ def cells_of(
 
 def manifest_bytes(cells: Mapping[str, Mapping[str, str]] | None) -> bytes | None:
     """Return a manifest of the cells as the bytes of a CSV file; None: no cells were given."""
-    return None if cells is None else render_rows(".csv", _columns(cells))
+    return None if cells is None else render_rows(".csv", columns_of_cells(cells))
 
 
 def write_manifest(path: Path, cells: Mapping[str, Mapping[str, str]]) -> None:
@@ -48,11 +48,11 @@ def write_manifest(path: Path, cells: Mapping[str, Mapping[str, str]]) -> None:
         ManifestError: the file exists with another content, or cannot be written.
     """
     texts = {clip_id: {"text": NO_TEXT, **row} for clip_id, row in cells.items()}
-    write_rows(path, _columns(texts))
+    write_rows(path, columns_of_cells(texts))
 
 
-def _columns(cells: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
-    """Return column -> cells: first the columns with a fixed meaning, then all others."""
+def columns_of_cells(cells: Mapping[str, Mapping[str, str]]) -> dict[str, list[str]]:
+    """Return column -> cells: the ids, the columns with a fixed meaning, then all others."""
     names = dict.fromkeys(name for row in cells.values() for name in row)
     ordered = [name for name in COLUMNS if name in names]
     ordered += [name for name in names if name not in COLUMNS]

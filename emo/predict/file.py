@@ -1,4 +1,4 @@
-"""`emo predict --manifest`: predict the clips of a manifest, and write the predictions to files."""
+"""`emo predict` of many clips: those of a manifest or a folder, with predictions in files."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,12 @@ import pandas as pd
 from emo.errors import FitError, ManifestError, naming_file
 from emo.heads.runs.files import file_name, kept_columns
 from emo.heads.runs.run import Run
-from emo.machine.table import format_table
+from emo.machine.table import format_table, json_text
 from emo.machine.whole_file import whole_file
-from emo.manifest import read_manifest
-from emo.manifest.rows import extension, read_rows
-from emo.predict.predicted import predict_clips
+from emo.manifest import Manifest, parse_rows, read_manifest
+from emo.manifest.folder import folder_rows
+from emo.manifest.rows import TextTable, extension, read_rows
+from emo.predict.predicted import Predicted, predict_clips
 from emo.store.backend.location import Location
 from emo.untrusted.formulas import without_formula
 
@@ -29,6 +30,8 @@ class PredictReport:
     """Predicted class -> number of clips."""
     failures: dict[str, str]
     """Clip without tokens in any stream that the run reads -> reason; not in the CSV file."""
+    found: Predicted
+    """The predictions."""
 
     def table(self) -> str:
         """Return a text table of counts, then the file and the failures."""
@@ -36,6 +39,13 @@ class PredictReport:
         lines = [format_table(rows), f"wrote {self.out}"]
         lines += [f"failed: {clip_id}: {reason}" for clip_id, reason in self.failures.items()]
         return "\n".join(lines)
+
+    def json(self) -> str:
+        """Return one line of JSON: ``predictions``, one as for a single clip each; ``failures``."""
+        document = {
+            "out": str(self.out), "predictions": self.found.documents(), "failures": self.failures,
+        }  # fmt: skip
+        return json_text(document)
 
     @property
     def exit_code(self) -> int:
@@ -59,7 +69,8 @@ def predict_manifest(
 
     Args:
         run_path: a folder from ``emo fit-head``.
-        manifest_path: the manifest.
+        manifest_path: the manifest; or a folder, of which every media file is a clip, whose id is
+            its path below the folder.
         features: the store with the clips' tokens, or several, of which each recipe is in one;
             None or empty: extract them into a temporary store.
         out: the file, CSV, TSV, JSONL or Parquet by its extension; further targets get files beside
@@ -79,8 +90,11 @@ def predict_manifest(
     """
     run = Run.load(run_path)
     _expect_writable(out)
-    columns = {**kept_columns(run.document, manifest_path), **columns}
-    manifest = read_manifest(manifest_path, columns=columns, root=root)
+    if manifest_path.is_dir():
+        manifest = manifest_of_folder(manifest_path)
+    else:
+        columns = {**kept_columns(run.document, manifest_path), **columns}
+        manifest = read_manifest(manifest_path, columns=columns, root=root)
     stores = features if isinstance(features, tuple) else (features,) if features else ()
     found = predict_clips(run, manifest, stores, options=options)
     for target in run.targets:
@@ -90,7 +104,20 @@ def predict_manifest(
         _write_whole(path, _disarmed(frame) if spreadsheet_safe else frame)
     counted = Counter(found.labels(run.targets[0]))
     counts = {label: counted[label] for label in run.targets[0].classes}
-    return PredictReport(out, counts, dict(found.failures))
+    return PredictReport(out, counts, dict(found.failures), found)
+
+
+def manifest_of_folder(folder: Path) -> Manifest:
+    """Return a manifest of all media below a folder, whose ids are their paths.
+
+    Raises:
+        ManifestError: there is no such folder, or no media in it.
+    """
+    rows = folder_rows(folder)
+    table = {"id": list(rows.origins)} | {
+        name: cells for name, cells in rows.columns.items() if name in ("video", "audio")
+    }
+    return parse_rows(TextTable(table, rows.origins), folder / "media", root=folder)[0]
 
 
 def _disarmed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,8 +2,9 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from emo.manifest import Clip, Manifest
 from emo.manifest.tasks import NONE, SEPARATOR
 from emo.predict.features import features_of
 from emo.store.backend.location import Location
+from emo.store.store import Store
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,37 @@ class Predicted:
     """Streams that each clip lacks, such as ``wavlm/audio``, with commas; empty: none."""
     failures: Mapping[str, str]
     """Clip without any tokens -> reason."""
+    reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Clip -> stream that it lacks -> reason, where one is known."""
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return a dict of JSON values for each clip, as `emo predict --json` prints it for one.
+
+        Of a run whose first target is of pairs, it is a dict for each pair of turns.
+        """
+        first, *more = self.run.targets
+        labels = self.labels(first) or [first.name] * len(self.tables[first.name])
+        rows = [
+            {"id": clip_id, "target": first.name, "label": label, "probabilities": shares}
+            for clip_id, label, shares in zip(
+                self.frame(first)["id"], labels, self._shares(first), strict=True
+            )
+        ]
+        if first.task == "pairs":
+            causes = self.frame(first)["cause_id"]
+            return [row | {"cause_id": cause} for row, cause in zip(rows, causes, strict=True)]
+        others = {each.name: self._shares(each) for each in more if each.task != "pairs"}
+        for number, row in enumerate(rows):
+            names = filter(None, self.absent[number].split(", "))
+            reasons = self.reasons.get(row["id"], {})
+            row["others"] = {name: shares[number] for name, shares in others.items()}
+            row["absent"] = {name: reasons.get(name, "no reason given") for name in names}
+        return rows
+
+    def _shares(self, target: Target) -> list[dict[str, float]]:
+        """Return class -> probability of each row; of a number, its name -> the number."""
+        names = target.classes or (target.name,)
+        return [dict(zip(names, row.tolist(), strict=True)) for row in self.tables[target.name]]
 
     def labels(self, target: Target) -> list[str]:
         """Return the predicted classes of each row; empty for a target of numbers."""
@@ -96,12 +129,24 @@ def predict_clips(
             first = next((f"{clip}: {reason}" for clip, reason in failures.items()), "no clips")
             raise EmoError(f"{manifest.path}: no clip has features; first: {first}")
         tables = run.predict_all(streams, turns_of(clips))
+        reasons = _reasons(run, store)
     lacking = {name: np.diff(tokens.offsets) == 0 for name, tokens in streams.items()}
     absent = tuple(
         ", ".join(name for name, is_absent in lacking.items() if is_absent[row])
         for row in range(len(clips))
     )
-    return Predicted(run, clips, tables, absent, failures)
+    return Predicted(run, clips, tables, absent, failures, reasons)
+
+
+def _reasons(run: Run, store: Store) -> dict[str, dict[str, str]]:
+    """Return clip -> stream of the run that it lacks -> reason."""
+    found: dict[str, dict[str, str]] = {}
+    for stream in run.streams:
+        recipe, _, name = stream.partition("/")
+        for clip_id, reasons in store.recipes[recipe].absent.items():
+            if name in reasons:
+                found.setdefault(clip_id, {})[stream] = reasons[name]
+    return found
 
 
 def label_of(target: Target, shares: np.ndarray) -> str:

@@ -114,26 +114,30 @@ def classes_of(text: str | None) -> tuple[str, ...]:
 
 
 def _inside(folder: Path, gold: Path) -> list[Path]:
-    """List the files of predictions and the runs in a folder, without the file of gold."""
+    """List all files and the runs in a folder, without the file of gold and hidden files.
+
+    Raises:
+        ScoreError: none of them is a table or a run.
+    """
     found = [
         each
         for each in sorted(folder.iterdir())
-        if (_is_table(each) and not _is_same(each, gold)) or (each.is_dir() and is_run(each))
+        if is_run(each) or (not each.is_dir() and not _is_hidden(each) and not _is_same(each, gold))
     ]
-    if not found:
+    if not any(is_run(each) or each.suffix.lower() in FILE_ENDINGS for each in found):
         raise ScoreError(f"{folder}: no predictions ({' '.join(FILE_ENDINGS)}) and no run in it")
     return found
 
 
-def _is_table(path: Path) -> bool:
-    """Return whether a path is a file of predictions, and not Excel's ``~$`` of an open file."""
-    is_lock = path.name.startswith("~$")
-    return path.suffix.lower() in FILE_ENDINGS and path.is_file() and not is_lock
+def _is_hidden(path: Path) -> bool:
+    """Return whether a file is hidden, or Excel's ``~$`` of an open file."""
+    return path.name.startswith((".", "~$"))
 
 
 def _is_same(one: Path, other: Path) -> bool:
     """Return whether two paths are the same existing file."""
-    return table_file(other).exists() and one.samefile(table_file(other))
+    file = table_file(other)
+    return one.exists() and file.exists() and one.samefile(file)
 
 
 def _golds_of(
@@ -150,7 +154,7 @@ def _golds_of(
             target = target_of(path, options.target) if is_run(path) else options.target
             renamed = kept_columns(read_document(path), gold_path) if is_run(path) else {}
         except _UNREADABLE as error:
-            golds[path] = error if isinstance(error, EmoError) else ScoreError(repr(error))
+            golds[path] = error if isinstance(error, EmoError) else ScoreError(_reason(error))
             continue
         key = is_run(path), target, str(renamed)
         if key not in read:
@@ -172,12 +176,22 @@ def _tried(
     try:
         if isinstance(gold, EmoError):
             raise gold
+        if not is_run(path) and path.suffix.lower() not in FILE_ENDINGS:
+            kind = repr(path.suffix) if path.suffix else "a name without extension"
+            raise ScoreError(f"expected a table ({' '.join(FILE_ENDINGS)}), got {kind}")
         metric = metric_for(path, gold, metric, options.target)
         check_gold(gold, metric, metric_name, options.classes)
         return _scored(path, path.name, gold, metric, options)
     except _UNREADABLE as error:
-        text = str(error) if isinstance(error, EmoError) else repr(error)
+        text = _reason(error)
         return Scored(path.name, {}, error=text.removeprefix(f"{path}: "))
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file cannot be scored, in words where they are known."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) if isinstance(error, EmoError) else repr(error)
 
 
 def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOptions) -> Scored:

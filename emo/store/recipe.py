@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -90,6 +90,17 @@ class Recipe:
         """Stream -> ``{"dim": D, "dtype": name}``, which every part of the recipe records."""
         return {name: {"dim": s.dim, "dtype": s.dtype} for name, s in self.streams.items()}
 
+    @property
+    def weights_words(self) -> str:
+        """Name, revision and hash of the weights, such as ``my-vit (sha256 12ab…)``, for people."""
+        if self.weights is None:
+            return "none"
+        known = self.facts.get("weights")
+        origin = known if isinstance(known, dict) else {}
+        revision = f"revision {origin['revision']}, " if origin.get("revision") else ""
+        name = shortened(str(origin.get("name", "weights of unknown name")), 100)
+        return f"{name} ({shortened(revision, 60)}sha256 {self.weights[:12]}…)"
+
     def other_streams(self, found: Mapping[str, Any]) -> str:
         """Return what is wrong with a part whose streams are not those of the recipe.
 
@@ -144,12 +155,30 @@ class Recipe:
 
         Facts are left out, as they are from the fingerprint.
         """
-        ours, theirs = (_flat({**each.to_json(), "facts": None}) for each in (self, other))
+        ours, theirs = (
+            _flat({**each.to_json(), "facts": None, "weights": each.weights_words})
+            for each in (self, other)
+        )
+        if self.weights == other.weights:
+            theirs["weights"] = ours["weights"]
         return [
             f"{key}: {ours.get(key)} -> {theirs.get(key)}"
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         ]
+
+
+def joined_versions(each: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return the versions of several parts as one table; different values are joined by " or ".
+
+    >>> joined_versions([{"emo": "1", "av": "14"}, {"emo": "2", "av": "14"}])
+    {'emo': '1 or 2', 'av': '14'}
+    """
+    found: dict[str, dict[str, None]] = {}
+    for versions in each:
+        for name, value in versions.items():
+            found.setdefault(name, {}).update(dict.fromkeys(value.split(" or ")))
+    return {name: " or ".join(values) for name, values in found.items()}
 
 
 _FIELDS = ("backbone", "streams", "options", "weights", "version")

@@ -3,6 +3,7 @@
 import bisect
 import difflib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from emo.store.index.indexed import Indexed
 from emo.store.index.merged import Merged
 from emo.store.lazy import LazyIds
 from emo.store.part.zip import GoneError
-from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe
+from emo.store.recipe import MAX_BYTES, RECIPE, RECIPE_FILE, Recipe, joined_versions
 from emo.store.recipe_parts import RecipeParts
 from emo.untrusted.documents import DocumentError, parse_checked, read_checked
 
@@ -90,6 +91,18 @@ class RecipeFolder:
     def part_paths(self) -> list[Location]:
         """The committed parts, in order of their names; none of them is opened."""
         return self.parts.paths
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Library, or ``device`` -> version of what computed the tokens, by the first 16 parts.
+
+        Where parts differ, the values are joined by " or ".
+        """
+        found = []
+        for path in self.part_paths[:16]:
+            with suppress(StoreError):  # damaged, or replaced in the meantime: others tell as much
+                found.append(self.parts.open(path).versions)
+        return joined_versions(found)
 
     def refresh(self) -> None:
         """List the folder again: parts committed or removed since the last time are noticed."""

@@ -20,7 +20,7 @@ OWN_NAMES = {
     "dry_run": "a store tells", "stream": "streams", "target": "targets", "task": "tasks",
     "cv": "emo.cross_validate", "is_ablation": "no", "target_weight": "target_weights",
     "json": "frames", "csv": "to_csv", "latex": "to_latex", "markdown": "to_markdown",
-    "gold": "gold", "context": "",
+    "allow_code": "emo.load_run(head=…)", "gold": "gold", "context": "",
 }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_name_is_an_attribute_error():
     ("function", "command"),
     [
         (emo.extract_features, "extract"), (emo.fit, "fit-head"), (emo.compare, "compare"),
-        (emo.score_predictions, "score"),
+        (emo.score_predictions, "score"), (emo.rerun, "rerun"),
     ],
 )  # fmt: skip
 def test_keywords_are_the_options_of_the_command(function, command):

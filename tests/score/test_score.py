@@ -120,17 +120,17 @@ def test_a_teachers_folder_is_ranked_and_broken_files_say_why(emo, gold, tmp_pat
     code, out, err = emo("score", folder, "--gold", gold)
     assert code == 3, err
     lines = out.splitlines()
-    ranks = [line.split()[0] for line in lines[1:31]]
-    assert ranks == ["1"] * 14 + ["15"] * 14 + ["–"] * 2
+    ranks = [line.split()[0] for line in lines[1:32]]
+    assert ranks == ["1"] * 14 + ["15"] * 14 + ["–"] * 3
     assert lines[1].split()[1] == "team02.csv"
     assert "late.csv" in lines[29]
-    assert lines[32].startswith("- late.csv: ")
-    assert "row 2, clip 'a': unknown class 'happy'" in lines[32]
-    assert "- torn.json" in lines[33]
-    assert "not JSON" in lines[33]
-    assert "report.pdf" not in out
+    assert lines[33].startswith("- late.csv: ")
+    assert "row 2, clip 'a': unknown class 'happy'" in lines[33]
+    assert lines[34].startswith("- report.pdf: expected a table (.csv ")
+    assert "- torn.json" in lines[35]
+    assert "not JSON" in lines[35]
     document = json.loads(emo("score", folder, "--gold", gold, "--json")[1])
-    assert [one["rank"] for one in document["results"]] == [1] * 14 + [15] * 14 + [None] * 2
+    assert [one["rank"] for one in document["results"]] == [1] * 14 + [15] * 14 + [None] * 3
 
 
 def test_broken_conversations_are_one_line(emo, tmp_path):
@@ -174,3 +174,36 @@ def test_an_unknown_class_among_many_is_refused_in_a_short_line(emo, tmp_path):
     assert "unknown class 'odd'; expected one of k0000, k0001, " in err
     assert "k0009 … (1,500 in all)" in err
     assert len(err) < 400
+
+
+def test_every_file_of_a_folder_has_a_row_and_classes_may_stand_in_any_order(emo, gold, tmp_path):
+    folder = tmp_path / "handed-in"
+    folder.mkdir()
+    write(folder / "ann.csv", "p_joy,prediction,p_fear,id", *[
+        (0.9, "joy", 0.1, "a"), (0.2, "fear", 0.8, "b"), (0.7, "joy", 0.3, "c"),
+    ])  # fmt: skip
+    write(folder / "bob.csv", "id,prediction,p_fear,p_joy", *[
+        ("c", "joy", 0.1, 0.9), ("b", "joy", 0.2, 0.8), ("a", "joy", 0.3, 0.7),
+    ])  # fmt: skip
+    for name in ("cut.csv", "cut.json", "cut.jsonl", "cut.parquet", "cut.xlsx", "note.txt"):
+        (folder / name).write_bytes(b"\x00\xffPK\x03\x04 not this")
+    (folder / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
+    (folder / "noname").write_text("joy")
+    (folder / ".DS_Store").write_bytes(b"\x00")
+    code, out, err = emo("score", "handed-in", "--gold", gold, "--metric", "accuracy", "--json")
+    assert code == 3, err
+    results = {one["predictions"]: one for one in json.loads(out)["results"]}
+    assert set(results) == {
+        "ann.csv", "bob.csv", "cut.csv", "cut.json", "cut.jsonl", "cut.parquet", "cut.xlsx",
+        "note.txt", "gone.csv", "noname",
+    }  # fmt: skip
+    assert results["ann.csv"]["scores"]["accuracy"] == 1
+    assert results["bob.csv"]["scores"]["accuracy"] == pytest.approx(2 / 3)
+    bad = {name: one["error"] for name, one in results.items() if one["rank"] is None}
+    assert len(bad) == 8
+    for name, reason in bad.items():
+        assert reason, name
+        assert "\n" not in reason, name
+        assert not reason.endswith(")") or "Error(" not in reason, reason
+    code, out, err = emo("score", "handed-in", "--gold", gold)
+    assert all(f"- {name}: " in out for name in bad)

@@ -238,7 +238,8 @@ def _request_again(
         ) from error
     except WeightsError as error:
         raise WeightsError(
-            f"recipe {name!r}: {error}; of the recipe {name!r} alone: -o {name}.weights=DIR"
+            f"recipe {name!r}: {error}; of the recipe {name!r} alone: -o {name}.weights=DIR. It "
+            f"was made with {recipe.weights_words}"
         ) from error
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(

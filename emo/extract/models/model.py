@@ -17,7 +17,7 @@ from torch import Tensor
 from emo.extract.backbone import Backbone, recipe_options
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
-from emo.extract.models.weights import Found, Weights, locate_weights
+from emo.extract.models.weights import Found, Weights, locate_weights, origin_of
 from emo.store.recipe import Recipe, StreamSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -89,7 +89,8 @@ class Model(Backbone):
         name = cls.__module__.rpartition(".")[2]
         return Recipe(
             name, cls.streams(options, found), recipe_options(options),
-            weights=found.digest, version=cls.version, facts=cls.facts(options, found),
+            weights=found.digest, version=cls.version, 
+            facts={"weights": origin_of(cls.weights(options), found), **cls.facts(options, found)},
         )  # fmt: skip
 
     @classmethod

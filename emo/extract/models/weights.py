@@ -169,6 +169,24 @@ def _short_path(path: Path) -> str:
     return f"~{text.removeprefix(home)}" if text.startswith(f"{home}{os.sep}") else text
 
 
+def origin_of(weights: Weights, found: Found) -> dict[str, Any]:
+    """Return where weights came from, for people: names of sources, revisions, names of files.
+
+    A folder or file is named by the last part of its path, so that no path of a machine is told.
+    """
+    sources = dict.fromkeys([weights.source, *map(weights.source_of, weights.files)])
+    every = sorted({path for paths in found.paths.values() for path in paths})
+    revisions = dict.fromkeys(
+        path.parts[path.parts.index("snapshots") + 1] for path in every if "snapshots" in path.parts
+    )
+    names = [
+        source if is_hub_id(source) and not Path(source).exists() else Path(source).name
+        for source in sources
+    ]
+    origin: dict[str, Any] = {"name": " and ".join(names), "files": [path.name for path in every]}
+    return origin | ({"revision": " and ".join(revisions)} if revisions else {})
+
+
 def _how_to_get(weights: Weights, missing: Sequence[WeightFile]) -> str:
     """Return what to run or to give; no download is offered from what cannot be a hub id."""
     options = " and ".join(dict.fromkeys(f"-o {file.option}=DIR" for file in missing))

@@ -25,6 +25,7 @@ from emo.extract.worker.loaded_models import BATCH_CLIPS, LoadedModels
 from emo.extract.worker.meter import StageMeter
 from emo.extract.worker.prefetch import PartQueue, Pipeline
 from emo.extract.worker.prepare import ClipPreparer
+from emo.extract.worker.software import software_of
 from emo.extract.worker.units import unit_groups
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store
@@ -68,6 +69,7 @@ class Worker:
         """Start the threads; a model is loaded when the first part needs it."""
         self.job = job
         self.store = Store(job.store)
+        self.versions = software_of(job.device)
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))
         self.models = LoadedModels(job, self.meter)
         self.preparer = ClipPreparer(job, self.models, self.meter)
@@ -183,4 +185,5 @@ class Worker:
 
     def _writer(self, part: PartPlan, name: str) -> PartWriter:
         folder = self.store.recipes[name]
-        return PartWriter(folder.path, folder.recipe, attempt=part.todo[name].attempt)
+        return PartWriter(folder.path, folder.recipe, attempt=part.todo[name].attempt,
+                          versions=self.versions)  # fmt: skip

@@ -1,6 +1,7 @@
 """Write down the commands that make a run again, from its ``run.json`` alone."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,18 +9,70 @@ from typing import Any
 from emo.heads.options import FitOptions
 from emo.store.recipe import IMPORTED
 
+_DEEP = 3
+"""Number of parts from which a shared folder lies below the folder of a user."""
 _ELSEWHERE = ("head", "head_options", "target", "tasks", "loop", "preset", "target_weights")
 """Fields that have flags of their own, or that the preset's values stand for."""
 
 
-def commands_of(document: Mapping[str, Any]) -> list[str]:
+def commands_of(document: Mapping[str, Any], *, relative: bool = False) -> list[str]:
     """Return an `emo extract` line for each recipe that was computed, and the `emo fit-head` line.
 
     Args:
         document: ``run.json`` of the run.
+        relative: write paths without folders of the machine, its users, hosts and passwords.
     """
+    if relative:
+        document = _without_folders(document)
     lines = [_extract_line(name, recipe, document) for name, recipe in document["recipes"].items()]
     return [*filter(None, lines), _fit_line(document)]
+
+
+def extract_command(name: str, recipe: Mapping[str, Any]) -> str:
+    """Return the `emo extract` command of one recipe of a store; empty: it was imported.
+
+    Args:
+        name: name of the recipe.
+        recipe: the recipe as JSON values.
+    """
+    document = {"manifest": {"path": "manifest.csv"}, "features": ["features"]}
+    return _extract_line(name, recipe, document)
+
+
+def _without_folders(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``run.json`` with paths as they are from a folder that holds manifest and stores.
+
+    Where that folder is near the root, such as ``/home/NAME``, only names are left.
+    """
+    manifest = str(document["manifest"]["path"])
+    features = [str(each) for each in document["features"]]
+    every = [_parts(path) for path in (manifest, *features) if "://" not in path]
+    shared = min((len(parts) - 1 for parts in every), default=0)
+    while shared and len({parts[:shared] for parts in every}) > 1:
+        shared -= 1
+    options = dict(document["options"])
+    if options.get("init"):
+        options["init"] = [_parts(str(each))[-1] for each in options["init"]]
+    return {
+        **document,
+        "manifest": {**document["manifest"], "path": _short_path(manifest, shared)},
+        "features": [_short_path(path, shared) for path in features],
+        "options": options,
+    }
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """Return the parts of a path of any system, without its root."""
+    return tuple(part for part in re.split(r"[/\\]+", path) if part) or ("",)
+
+
+def _short_path(path: str, shared: int) -> str:
+    """Return a path without its first ``shared`` parts; of a bucket, without key and question."""
+    if "://" in path:
+        kind, _, rest = path.partition("://")
+        return f"{kind}://{rest.partition('?')[0].rpartition('@')[2]}"
+    parts = _parts(path)
+    return "/".join(parts[shared:] if shared >= _DEEP else parts[-1:])
 
 
 def _extract_line(name: str, recipe: Mapping[str, Any], document: Mapping[str, Any]) -> str:

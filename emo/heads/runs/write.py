@@ -22,6 +22,7 @@ from emo.heads.data.scaling import scaling_tensors
 from emo.heads.data.targets import Target
 from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_clip_ids
+from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.figures.plots import plot_confusion, plot_curves, plot_numbers
 from emo.heads.runs.files import (
     MOST_PICTURED,
@@ -39,6 +40,7 @@ from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
 from emo.store.backend.atomic import temporary_beside
+from emo.store.recipe import joined_versions
 
 
 @contextlib.contextmanager
@@ -172,7 +174,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
     """Return the contents of ``run.json``."""
     best = result.best.best
     asked = options_document(result.options, result.head_options)
-    return {
+    document = {
         "format_version": RUN_FORMAT_VERSION,
         "head": asked["head"],
         "target": result.data.target,
@@ -212,9 +214,17 @@ def document_of(result: FitResult) -> dict[str, Any]:
         "versions": {
             "emo": emo.__version__, "python": platform.python_version(),
             "torch": torch.__version__, "numpy": np.__version__,
-            "threads": result.options.threads or torch.get_num_threads(),
+            "threads": result.options.threads or torch.get_num_threads(), "device": "cpu",
+            "precision": "bfloat16" if result.options.loop.bf16 else "float32",
+        },
+        "made_with": {
+            source.name.partition("/")[0]: joined_versions(
+                folder.versions for folder in source.folders
+            )
+            for source in result.data.sources
         },
     }  # fmt: skip
+    return document | {"asked": commands_of(document, relative=True)}
 
 
 def options_document(options: FitOptions, head_options: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,8 @@ class Contents:
     """Clip id -> name of a note -> number that is kept beside the clip's tokens."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Clip id -> hash of the clip's row and source files."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Library, or ``device`` -> version of what computed the tokens; empty: not known."""
     made_by: Mapping[str, Any] | None = None
     """Recipe that made the tokens, as JSON values; None: not known."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -155,6 +157,7 @@ def contents_of(
         failures={k: v for k, v in failures.items() if cells is None or k in cells},
         notes={key: value for key, value in folder.notes.items() if key in chosen},
         sources={key: folder.sources[key] for key in ids},
+        versions=folder.versions,
         made_by=recipe.to_json(),
         cells=cells or {},
     )

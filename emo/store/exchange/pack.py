@@ -26,6 +26,7 @@ from emo.plugins import unknown
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import LEFT_OUT, Contents, contents_of
+from emo.store.exchange.neutral import renamed, renamed_recipe
 from emo.store.exchange.transfer import lost_lines, only_recipe
 from emo.store.exchange.write_parts import write_parts
 from emo.store.maintain.verify import verify
@@ -85,6 +86,7 @@ def pack(
     streams: Sequence[str] = (),
     cells: Mapping[str, Mapping[str, str]] | None = None,
     manifest: bytes | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> PackReport:
     """Write clips of one or more recipes into one file.
 
@@ -98,6 +100,7 @@ def pack(
         streams: the wanted streams, each of at least one of the recipes; empty: all.
         cells: cells of a manifest by clip: take only these clips; None: all.
         manifest: the manifest's CSV to put into the pack; None: no manifest.
+        names: clip id -> id that the clip has in the pack; None: the ids stay.
 
     Raises:
         StoreError: an unknown recipe or stream, or ``out`` exists.
@@ -109,7 +112,10 @@ def pack(
         root = Path(scratch)
         copy = Store.create(root / FEATURES)
         for folder, contents in chosen:
-            write_parts(contents, copy.add_recipe(folder.name, folder.recipe))
+            recipe = folder.recipe
+            if names is not None:
+                recipe, contents = renamed_recipe(recipe, names), renamed(contents, names)
+            write_parts(contents, copy.add_recipe(folder.name, recipe))
         if manifest is not None:
             (root / MANIFEST).write_bytes(manifest)
         files = sorted(file for file in root.rglob("*") if file.is_file())
@@ -127,6 +133,8 @@ def pack(
 def unpack(file: Path, out: Path) -> PackReport:
     """Unpack into a new folder, which appears only if every checksum matches.
 
+    The list of checksums is unpacked, too: by it `emo check` knows that media are not expected.
+
     Raises:
         StoreError: ``file`` is not a pack, has a member that packs do not have, or a checksum that
             differs; or ``out`` exists.
@@ -138,6 +146,7 @@ def unpack(file: Path, out: Path) -> PackReport:
             sums = _check(archive, file)
             temporary.mkdir()
             _extract(archive, temporary, sums, file)
+            (temporary / CONTENTS_FILE).write_bytes(archive.read(CONTENTS_FILE))
             found = verify(Store(temporary / FEATURES))
             if found.problems:
                 path, what = found.problems[0]

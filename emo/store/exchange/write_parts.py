@@ -34,13 +34,13 @@ def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str
         watched = contents.with_ticks(bar.update)
         for first, last in runs_of_size(sizes, PART_BYTES):
             if todo[first:last].any():
-                with PartWriter(folder.path, folder.recipe) as part:
+                with PartWriter(folder.path, folder.recipe, versions=contents.versions) as part:
                     failures |= _add(part, watched, first, last, todo)
                     for clip_id, why in left.items():
                         part.fail(clip_id, why)
                     left = {}
     if left:
-        with PartWriter(folder.path, folder.recipe) as part:
+        with PartWriter(folder.path, folder.recipe, versions=contents.versions) as part:
             for clip_id, why in left.items():
                 part.fail(clip_id, why)
     folder.refresh()

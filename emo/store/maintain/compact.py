@@ -28,7 +28,7 @@ from emo.store.part.reader import Part
 from emo.store.part.verify import damaged_members
 from emo.store.part.writer import PartFacts, part_name
 from emo.store.part.zip import DamagedPart
-from emo.store.recipe import Recipe
+from emo.store.recipe import Recipe, joined_versions
 from emo.store.recipe_folder import RecipeFolder
 
 
@@ -144,7 +144,9 @@ def _facts(parts: Sequence[Part], group: PartGroup) -> PartFacts:
             absent[clip_id] = part.absent[clip_id]
         if clip_id in part.notes:
             notes[clip_id] = part.notes[clip_id]
-    return PartFacts(group.attempt, finished, failures, sources, absent, notes)
+    used = dict.fromkeys(winner.part for winner in group.winners)
+    versions = joined_versions(parts[index].versions for index in used)
+    return PartFacts(group.attempt, finished, failures, sources, absent, notes, versions)
 
 
 def _is_same(folder: RecipeFolder, path: Location, facts: PartFacts, streams: "_Streams") -> bool:

@@ -87,6 +87,13 @@ class Part:
         notes: dict[str, dict[str, float]] = self._details["notes"]
         return notes
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Library, or ``device`` -> version or name of what computed the tokens, for people."""
+        found = self._details.get("versions")
+        pairs = found.items() if isinstance(found, dict) else ()
+        return {name: value for name, value in pairs if isinstance(value, str)}
+
     def read(self, stream: str) -> Ragged:
         """Map all tokens of a stream and verify their checksums; clip k is ``clip_ids[k]``.
 

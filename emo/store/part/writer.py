@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -40,6 +40,8 @@ class PartFacts:
     """Clip id -> stream that the clip lacks -> reason."""
     notes: Mapping[str, Mapping[str, float]]
     """Clip id -> name -> number kept beside the clip's tokens."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Name of a library, or ``device`` -> version or name of what computed the tokens."""
 
     def attributes(self, recipe: Recipe) -> dict[str, Any]:
         """Return the attributes of the part's root group, as JSON values."""
@@ -53,7 +55,7 @@ class PartFacts:
             "sources": [self.sources[each] for each in (*self.clip_ids, *self.failures)],
             "absent": self.absent,
             "notes": self.notes,
-            "versions": _versions(),
+            "versions": {**_versions(), **self.versions},
         }
 
 
@@ -68,17 +70,26 @@ class PartWriter:
         # now the clips are visible; an exception inside the block would have left nothing
     """
 
-    def __init__(self, folder: Location | str, recipe: Recipe, *, attempt: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Location | str,
+        recipe: Recipe,
+        *,
+        attempt: int = 0,
+        versions: Mapping[str, str] = {},
+    ) -> None:
         """Start an empty part.
 
         Args:
             folder: the recipe's folder in the store.
             recipe: the recipe that made the tokens.
             attempt: how often these clips were done again; 0: this is the first time.
+            versions: versions of what computed the tokens, besides emo, numpy and zarr.
         """
         self.folder = location(folder)
         self.recipe = recipe
         self.attempt = attempt
+        self.versions = dict(versions)
         self.committed: Location | None = None
         """File of the part after the block; also when another process had written it before."""
         self.was_second = False
@@ -166,7 +177,13 @@ class PartWriter:
         """Write the collected clips as one part."""
         streams = {name: (self._tokens[name], self._lengths[name]) for name in self._tokens}
         facts = PartFacts(
-            self.attempt, self._clip_ids, self._failures, self._sources, self._absent, self._notes
+            self.attempt,
+            self._clip_ids,
+            self._failures,
+            self._sources,
+            self._absent,
+            self._notes,
+            self.versions,
         )
         write_members(file, streams, facts.attributes(self.recipe))
 

@@ -1,0 +1,69 @@
+"""The commands `emo show` and `emo rerun`: what made a run or a store, and doing a run again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from emo.commands.flags.options import AllowCode, Root, written
+from emo.commands.flags.sections import SectionedCommand, examples
+from emo.machine.table import fit_lines, format_facts, json_text
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to ``app``."""
+    app.command(
+        cls=SectionedCommand, epilog=examples("emo show runs/audio", "emo show features/classic")
+    )(show)
+    app.command(
+        cls=SectionedCommand,
+        epilog=examples(
+            "emo rerun runs/audio", "emo rerun runs/audio --features features --out again"
+        ),
+    )(rerun)
+
+
+def show(
+    path: Annotated[
+        str, Argument(metavar="PATH", help="A run, a store, or a recipe's folder in a store.")
+    ],
+    json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show what made a run, a store or a recipe."""
+    from emo.heads.runs.show import show
+
+    found = show(path)
+    if json:
+        print(json_text({title: dict(lines) for title, lines in found.items()}, indent=2))
+        return
+    print("\n\n".join(f"{fit_lines(title)}\n{format_facts(lines, indent='  ')}"
+                      for title, lines in found.items()))  # fmt: skip
+
+
+def rerun(
+    run: Annotated[Path, Argument(metavar="RUN", help="A folder from `emo fit-head`.")],
+    manifest: Annotated[
+        Path | None,
+        Option(metavar="MANIFEST", help="Manifest of the run, if it is not where it was."),
+    ] = None,
+    features: Annotated[
+        list[str],
+        Option(metavar="STORE", help="Stores of the run, if they are not where they were; repeat."),
+    ] = [],
+    root: Root = None,
+    out: Annotated[
+        Path | None,
+        Option(
+            metavar="RUN",
+            help="Folder of the new run; default: RUN-again beside it.",
+            callback=written,
+        ),
+    ] = None,
+    allow_code: AllowCode = False,
+) -> None:
+    """Do a run again, and say whether its scores are the same."""
+    from emo.heads.fitting.rerun import rerun
+
+    report = rerun(run, out, manifest=manifest, features=features, root=root)
+    print(fit_lines(report.table()))

@@ -1,0 +1,113 @@
+"""`emo show`: what made a run, a store or a recipe, as pairs of a name and a text for people."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from emo.errors import FitError, plural
+from emo.heads.runs.command_lines import commands_of, extract_command
+from emo.heads.runs.files import RUN_FILE, read_document
+from emo.store.backend.location import Location, location
+from emo.store.recipe import RECIPE_FILE, Recipe
+from emo.store.store import RecipeFolder, Store
+
+Shown = dict[str, list[tuple[str, str]]]
+"""Title of a section -> its lines, each a name and a text."""
+
+
+def show(where: Location | str) -> Shown:
+    """Return what made a run, the recipes of a store, or one recipe.
+
+    Args:
+        where: folder of a run, a store, or a recipe in a store.
+
+    Raises:
+        EmoError: it is none of these, or damaged.
+    """
+    path = location(where)
+    if isinstance(path, Path):
+        if not path.exists():
+            raise FitError(f"{path}: no such folder; give a run, a store or a recipe in a store")
+        if (path / RUN_FILE).is_file():
+            return show_run(path)
+        if (path / RECIPE_FILE).is_file():
+            folder = Store(path.absolute().parent).recipes[path.absolute().name]
+            return {f"recipe {folder.name}": list(_folder_lines(folder))}
+    found = {
+        f"recipe {name}": list(_folder_lines(folder))
+        for name, folder in Store(path).recipes.items()
+    }
+    if not found:
+        raise FitError(f"{path}: no run ({RUN_FILE}) and no store with recipes ({RECIPE_FILE})")
+    return found
+
+
+def show_run(path: Path) -> Shown:
+    """Return what made a run: its head, data, software, scores, features and command lines.
+
+    Raises:
+        FitError: the folder is no run, or damaged.
+    """
+    document = read_document(path)
+    try:
+        sections: Shown = {f"run {path.name}": list(_run_lines(document))}
+        made_with = _dict(document, "made_with")
+        for name, value in _dict(document, "recipes").items():
+            recipe = Recipe.from_json(value)
+            versions = made_with.get(name)
+            lines = list(_recipe_lines(recipe, versions if isinstance(versions, dict) else {}))
+            sections[f"features {name}"] = lines
+        commands = commands_of(document, relative=True)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise FitError(f"{path / RUN_FILE}: damaged: {error!r}. Fit the run again.") from error
+    sections["commands"] = [(str(number), line) for number, line in enumerate(commands, 1)]
+    return sections
+
+
+def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Iterate over the lines on the fit itself."""
+    head = document["head"]
+    yield "head", " ".join([str(head["name"]), *_pairs(head["options"])])
+    yield "targets", ", ".join(f"{each['name']} ({each['task']})" for each in document["targets"])
+    yield "streams", ", ".join(document["streams"])
+    manifest = document["manifest"]
+    name = str(manifest.get("path", "")).replace("\\", "/").rpartition("/")[2]
+    yield "manifest", f"{name} (sha256 {str(manifest.get('sha256', ''))[:12]}…)"
+    if columns := _dict(manifest, "columns"):
+        yield "columns", ", ".join(_pairs(columns))
+    for split, found in document["metrics"].items():
+        headline, mean = next(iter(found["mean"].items()))
+        yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
+    yield "software", ", ".join(f"{k} {v}" for k, v in _dict(document, "versions").items())
+
+
+def _recipe_lines(recipe: Recipe, versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Iterate over the lines on what made the tokens of a recipe."""
+    yield "backbone", f"{recipe.backbone} (version {recipe.version})"
+    yield "options", ", ".join(_pairs(recipe.options)) or "none"
+    yield "weights", recipe.weights_words
+    yield (
+        "streams",
+        ", ".join(f"{name} ({spec.dim} × {spec.dtype})" for name, spec in recipe.streams.items()),
+    )
+    yield "fingerprint", recipe.fingerprint
+    known = ", ".join(f"{name} {value}" for name, value in versions.items())
+    yield "software", known or "not known"
+
+
+def _folder_lines(folder: RecipeFolder) -> Iterator[tuple[str, str]]:
+    """Iterate over the lines on a recipe of a store, with its counts and its command."""
+    yield "clips", f"{plural(len(folder.ids), 'clip')}, {len(folder.failures):,} failed"
+    yield from _recipe_lines(folder.recipe, folder.versions)
+    yield "command", extract_command(folder.name, folder.recipe.to_json()) or "emo store import …"
+
+
+def _pairs(options: Mapping[str, Any]) -> list[str]:
+    """Return ``name=value`` for each option."""
+    return [f"{name}={value}" for name, value in options.items()]
+
+
+def _dict(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an entry that is an object; empty: it is missing or something else."""
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
