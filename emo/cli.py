@@ -59,6 +59,7 @@ class Plugins(str, Enum):  # noqa: UP042
     presets = "presets"
     formats = "formats"
     metrics = "metrics"
+    models = "models"
 
 
 _DISK = {

@@ -57,7 +57,7 @@ ARROWS = {
     ),
     "extract.faces": ("extract.media extract.models machine", "numpy torch"),
     "extract.job": (
-        "errors extract.backbone extract.decode manifest plugins store.backend "
+        "errors extract.backbone extract.decode extract.models manifest plugins store.backend "
         "machine store.recipe store.store untrusted",
         "numpy",
     ),

@@ -13,6 +13,7 @@ from emo.api.store import Store
 from emo.errors import EmoError, OptionError, plural
 from emo.extract.backbone import Backbone
 from emo.extract.job.request import Request, make_request
+from emo.extract.models.named_models import resolved
 from emo.extract.run import ExtractOptions, extract
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def backbone(
     """Choose a backbone and its options for :func:`extract_features`.
 
     Args:
-        plugin: a name of `emo list backbones`, ``module:Class``, or a class.
+        plugin: a name of `emo list backbones` or `emo list models`, ``module:Class``, or a class.
         model: hub id, folder or file of the weights: the backbone's option ``model``, or else
             ``weights``.
         name: name of the recipe in the store; empty: the plugin's.
@@ -54,7 +55,8 @@ def backbone(
         PluginError: there is no such backbone.
         OptionError: it has no such option, or none for weights.
     """
-    word = plugin if isinstance(plugin, str) else plugins.lend(plugin)
+    given = plugin if isinstance(plugin, str) else plugins.lend(plugin)
+    word, own = resolved(given)
     kind = plugins.load(plugins.BACKBONES, word, Backbone)  # type: ignore[type-abstract]
     known = [each.name for each in fields(kind.Options)]
     if model is not None:
@@ -65,8 +67,8 @@ def backbone(
     for option in options:
         if option not in known:
             raise OptionError(f"{word}: {plugins.unknown('option', option, known)}")
-    own = word.rpartition(":")[2].rpartition(".")[2].lower()
-    return Requested(word, name or own, options)
+    recipe = given if own else word.rpartition(":")[2].rpartition(".")[2].lower()
+    return Requested(word, name or recipe, {**own, **options})
 
 
 def extract_features(

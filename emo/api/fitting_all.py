@@ -132,10 +132,16 @@ def fit_all(
     if not (overwrite or resume):
         check_free(folder, is_ablation=True)
     first = next(iter(made.values()))
-    result = fit_heads(
-        first.manifest, first.stores, folder, {name: each.options for name, each in made.items()},
-        most_minutes=most_minutes, resume=resume, progress=progress,
-    )  # fmt: skip
+    try:
+        result = fit_heads(
+            first.manifest, first.stores, folder,
+            {name: each.options for name, each in made.items()},
+            most_minutes=most_minutes, resume=resume, progress=progress,
+        )  # fmt: skip
+    except BaseException:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
     return FittedRuns(result, temporary)
 
 

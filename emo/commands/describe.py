@@ -22,8 +22,8 @@ def plugin_text(what: str, name: str) -> str:
     """Return what is known about one plugin, preset or metric; only this plugin is imported.
 
     Args:
-        what: ``backbones``, ``heads``, ``executors``, ``formats``, ``datasets``, ``presets`` or
-            ``metrics``.
+        what: ``backbones``, ``heads``, ``executors``, ``formats``, ``datasets``, ``presets``,
+            ``metrics`` or ``models``.
         name: one of them, or ``module:Class`` of a plugin elsewhere.
 
     Raises:
@@ -259,7 +259,28 @@ def _shown(default: object) -> str:
     )
 
 
+def _model(name: str) -> Iterable[str]:
+    from emo.extract.models.named_models import NAMED_MODELS
+
+    if name not in NAMED_MODELS:
+        raise PluginError(plugins.unknown("model", name, NAMED_MODELS))
+    found = NAMED_MODELS[name]
+    options = " ".join(f"-o {key}={shlex.quote(value)}" for key, value in found.options.items())
+    yield f"{name}: {found.model}"
+    yield format_facts(
+        [
+            ("reads", found.modality),
+            ("MB", f"{found.megabytes:,}, about"),
+            ("licence", found.licence),
+            ("source", found.source),
+            ("get it", f"emo weights fetch {name}"),
+            ("short for", f"--backbone {found.plugin}:{name} {options}"),
+        ]
+    )
+
+
 _TEXTS: dict[str, Callable[[str], Iterable[str]]] = {
     "backbones": _backbone, "heads": _head, "executors": _executor, "formats": _format,
     "datasets": _dataset, "presets": _preset, "metrics": _metric,
+    "models": _model,
 }  # fmt: skip

@@ -76,7 +76,8 @@ def extract(
         list[str],
         Option(
             metavar="NAME[:RECIPE]",
-            help="A backbone, see `emo list backbones`, or module:Class; with :RECIPE behind it, "
+            help="A backbone or model, see `emo list backbones` and `emo list models`, or "
+            "module:Class; with :RECIPE behind it, "
             "the name of its folder in the store; repeat.",
         ),
     ] = ["classic"],

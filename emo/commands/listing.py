@@ -47,6 +47,8 @@ def plugin_table(what: str) -> str:
     more = f"`emo list {what} NAME` shows one of them in full."
     if what == "backbones":
         more += " `emo weights where NAME` says whether its weights are here."
+    if what == "models":
+        more += " `emo extract --backbone NAME` uses it, `emo weights fetch NAME` downloads it."
     limit = output_width()
     if limit is not None and max(map(len, format_table(rows, width=9999).split("\n"))) > limit:
         rows = [{name: _brief(name, cell) for name, cell in row.items()} for row in rows]
@@ -155,6 +157,16 @@ def _metrics() -> list[Row]:
     return [{"name": name, "of": m.kind, "what it is": m.what} for name, m in METRICS.items()]
 
 
+def _models() -> list[Row]:
+    from emo.extract.models.named_models import NAMED_MODELS
+
+    return [
+        {"name": name, "reads": m.modality, "MB": m.megabytes, "licence": m.licence,
+         "backbone": m.plugin, "model": m.model}
+        for name, m in NAMED_MODELS.items()
+    ]  # fmt: skip
+
+
 _TABLES: dict[str, Callable[[], list[Row]]] = {
-    "datasets": _datasets, "presets": _presets, "metrics": _metrics,
+    "datasets": _datasets, "presets": _presets, "metrics": _metrics, "models": _models,
 }  # fmt: skip

@@ -16,7 +16,9 @@ weights_app = typer.Typer(
 )
 _SHOWN = ("file", "state", "MB", "from")
 """Columns of the table; the paths are listed below it, each once and in one line."""
-Name = Annotated[str, Argument(metavar="NAME", help="A backbone of `emo list backbones`.")]
+Name = Annotated[
+    str, Argument(metavar="NAME", help="A name of `emo list backbones` or `emo list models`.")
+]
 
 
 @weights_app.command(cls=SectionedCommand, epilog=examples("emo weights where languagebind"))

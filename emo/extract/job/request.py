@@ -9,6 +9,7 @@ from emo import plugins
 from emo.errors import EmoError, OptionError, PluginError, WeightsError
 from emo.extract.backbone import Backbone, recipe_of, recipe_options
 from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.models.named_models import NAMED_MODELS, resolved
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 from emo.store.recipe import IMPORTED, Recipe
@@ -98,8 +99,9 @@ def requests_from_words(
     """Turn the command line's ``--backbone`` and ``-o`` words into requests.
 
     Args:
-        words: ``classic``, ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``), ``module:Class`` or
-            ``module:Class:recipe``.
+        words: ``classic``, a short name such as ``wavlm-base`` (see
+            :mod:`emo.extract.models.named_models`), ``hf:wavlm`` (plugin ``hf``, recipe ``wavlm``),
+            ``module:Class`` or ``module:Class:recipe``.
         options: ``name=value`` for a single backbone, ``recipe.name=value`` in general.
         name: name of the recipe of a single backbone (``--as``).
         shared: options for every backbone that has them (``--dtype``, ``--faces``).
@@ -126,6 +128,11 @@ def requests_from_words(
     for recipe_name in names:
         _check_name(recipe_name)
     pairs = plugins.split_options(options, names)
+    for k, (plugin, recipe_name) in enumerate(named):
+        _check_backbone_name(plugin)
+        plugin, own = resolved(plugin)
+        named[k] = (plugin, recipe_name)
+        pairs[recipe_name] = own | pairs[recipe_name]
     for key, value in shared.items():
         having = [name for plugin, name in named if key in _option_names(plugin)]
         if not having:
@@ -260,10 +267,21 @@ def _plugin_and_name(word: str) -> tuple[str, str]:
     before, colon, after = word.partition(":")
     if not colon:
         return word, word
-    if before in plugins.available(plugins.BACKBONES):
+    if before in plugins.available(plugins.BACKBONES) or before in NAMED_MODELS:
         return before, after
     class_name, colon, recipe_name = after.partition(":")
     return f"{before}:{class_name}", recipe_name if colon else class_name.lower()
+
+
+def _check_backbone_name(name: str) -> None:
+    """Check that a name is that of a backbone or a short name of a model.
+
+    Raises:
+        PluginError: there is none; the nearest names of both kinds are offered.
+    """
+    known = plugins.available(plugins.BACKBONES)
+    if ":" not in name and name not in known and name not in NAMED_MODELS:
+        raise PluginError(plugins.unknown("backbone", name, [*known, *NAMED_MODELS]))
 
 
 def _check_name(name: str) -> None:

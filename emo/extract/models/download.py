@@ -10,6 +10,7 @@ from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import Backbone
 from emo.extract.models.model import Model
+from emo.extract.models.named_models import resolved
 from emo.extract.models.weights import (
     WeightFile,
     Weights,
@@ -116,10 +117,11 @@ def check_weights(name: str, options: Sequence[str] = (), *, rehash: bool = Fals
 
 
 def _model(name: str, options: Sequence[str]) -> tuple[type[Model], Any]:
-    kind = plugins.load(plugins.BACKBONES, name, Backbone)  # type: ignore[type-abstract]
+    plugin, own = resolved(name)
+    kind = plugins.load(plugins.BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
     if not issubclass(kind, Model):
         raise OptionError(f"{name} has no weights: nothing to find or fetch")
-    pairs = plugins.split_options(options, [name])[name]
+    pairs = own | plugins.split_options(options, [name])[name]
     return kind, plugins.parse_options(kind.Options, pairs, name)
 
 

@@ -144,7 +144,8 @@ def draw_confusion(
             color="white" if values[row, column] > 0.55 * most else "black",
             in_layout=False,  # it lies within the image
         )  # fmt: skip
-    font: dict[str, Any] = {"fontsize": plan.points, "family": list(plan.names.families)}
+    font: dict[str, Any] = {"fontsize": plan.points, "family": list(plan.names.families),
+            "parse_math": False}  # fmt: skip
     below: dict[str, Any] = {"rotation": 90, "ha": "center"} if _is_steep(plan.names.shown) else {
         "rotation": 35, "ha": "right", "rotation_mode": "anchor",
     }  # fmt: skip

@@ -194,9 +194,9 @@ def _comparison(runs: Sequence[Path], options: FigureOptions) -> tuple[Any, list
     groups: dict[tuple[str, str], list[ScoredRun]] = {}
     for run in found.runs:
         groups.setdefault((run.target.name, run.target.task), []).append(run)
-    names = [len(_label(run)) for run in found.runs]
+    labels = _labels(found.runs)
     figure, axes = new_figure(
-        options.width or 4.5 + 0.075 * max(names),
+        options.width or 4.5 + 0.075 * max(map(len, labels.values())),
         options.height or sum(1.2 + 0.3 * len(group) for group in groups.values()),
         rows=len(groups),
     )
@@ -207,7 +207,7 @@ def _comparison(runs: Sequence[Path], options: FigureOptions) -> tuple[Any, list
             mean = run.metrics["mean"][headline]
             panel.plot([low, high], [row, row], color="C0", lw=2)
             panel.plot(mean, row, "o", color="C0")
-        panel.set_yticks(range(len(group)), [_label(run) for run in group], fontsize=8)
+        panel.set_yticks(range(len(group)), [labels[run.path] for run in group], fontsize=8)
         panel.set_ylim(len(group) - 0.5, -0.5)
         panel.set_xlabel(f"{title_of(headline)} on {group[0].split}, 95 % interval")
         panel.grid(alpha=0.25, axis="x")
@@ -217,6 +217,8 @@ def _comparison(runs: Sequence[Path], options: FigureOptions) -> tuple[Any, list
     return figure, list(found.notes)
 
 
-def _label(run: ScoredRun) -> str:
-    """Return the name of a run in a figure."""
-    return run.path.name or str(run.path)
+def _labels(runs: Sequence[ScoredRun]) -> dict[Path, str]:
+    """Return the names of runs in a figure: the last part of the path, or all if two were equal."""
+    names = [run.path.name for run in runs]
+    is_unique = len(set(names)) == len(names) and all(names)
+    return {run.path: run.path.name if is_unique else str(run.path) for run in runs}

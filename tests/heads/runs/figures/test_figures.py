@@ -14,7 +14,7 @@ from emo.heads.runs.figures.confusion import draw_confusion, normalised, plan_of
 from emo.heads.runs.figures.folders import FigureOptions, confusion_counts, plot_runs
 from tests.heads.conftest import QUICK, quick
 
-LONG = [f"a class with a name of forty letters {k:03}" for k in range(28)]
+LONG = [f"a class with a $name$ of forty letters {k:03}" for k in range(28)]
 
 
 @pytest.fixture(scope="module")
