@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emo.errors import ManifestError
+from emo.errors import ManifestError, plural
 from emo.manifest.clips import COLUMNS
 from emo.manifest.exchange import NO_TEXT, columns_of_cells
 from emo.manifest.naming.telling import Telling, telling_of
@@ -93,7 +93,7 @@ def hide_labels(
             gold[names[clip_id] if names else clip_id] = row
         if clip_id in hidden:
             tables[clip_id] |= dict.fromkeys(targets, "")
-    lines = [f"hidden: {', '.join(targets)} of {len(hidden):,} clips of {', '.join(splits)}"]
+    lines = [f"hidden: {', '.join(targets)} of {plural(len(hidden), 'clip')} of {', '.join(splits)}"]
     lines += _warnings(cells, hidden, targets, is_neutral=neutral_ids)
     return Hidden(tables, gold, names, seed, tuple(lines))
 
