@@ -34,6 +34,7 @@ from emo.commands.weights import weights_app
 from emo.errors import EmoError, system_reason
 from emo.machine.libraries import EXTRAS, missing_library
 from emo.machine.processor import choose_waiting
+from emo.machine.streams import print_anything
 from emo.machine.table import fit_lines, shown
 from emo.plugins import forget_trust
 
@@ -73,6 +74,7 @@ _KINDS = ", ".join(kind.value for kind in Plugins)
 def main() -> None:
     """Run the command; an error that the user can mend is one line on stderr."""
     choose_waiting(sys.argv[1:])
+    print_anything()
     forget_trust()
     # A command leaves with the million objects of its libraries, which Python would search for
     # garbage: half a second with torch.

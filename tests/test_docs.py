@@ -151,7 +151,8 @@ def _check_install(code):
             for extra in re.findall(r"\[(.*?)\]", line):
                 assert set(extra.split(",")) <= set(extras), line
         else:
-            assert re.match(r"(git clone|cd|python3? -m venv|emo --install-completion)", line), line
+            given = r"(git clone|cd|python3? -m venv|\. .venv/bin/activate|emo --install-comp)"
+            assert re.match(given, line), line
 
 
 def _check_job(code):
