@@ -443,4 +443,4 @@ def test_reading_a_store_imports_neither_torch_nor_zarr():
 
 def test_comparing_runs_imports_neither_torch_nor_the_store():
     heavy = ("torch", "zarr", "emo.store")
-    assert loaded_by("import emo.heads.runs.compare", heavy) == "[]"
+    assert loaded_by("import emo.heads.runs.comparing.compare", heavy) == "[]"

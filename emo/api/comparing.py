@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from emo.api.runs import FittedRun
-from emo.heads.runs.compare import Comparison, compare_runs
-from emo.heads.runs.report.formats import to_csv, to_json, to_latex, to_markdown
-from emo.heads.runs.report.records import tables_of
+from emo.heads.runs.comparing.compare import Comparison, compare_runs
+from emo.heads.runs.comparing.formats import to_csv, to_json, to_latex, to_markdown
+from emo.heads.runs.comparing.records import tables_of
 from emo.score.report import ScoreReport
 from emo.score.score import ScoreOptions, score
 

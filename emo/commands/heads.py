@@ -67,7 +67,7 @@ def compare(
     markdown: Annotated[bool, Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
     """Rank runs by their scores, and test their differences."""
-    from emo.heads.runs.compare import compare_runs
+    from emo.heads.runs.comparing.compare import compare_runs
 
     if not runs and pair is None:
         raise typer.BadParameter("give the folders of runs, such as runs/*")
@@ -82,7 +82,7 @@ def compare(
     if not wanted:
         print(fit_lines(found.table()))
         return
-    from emo.heads.runs.report.formats import FORMATS_OF_TABLES
+    from emo.heads.runs.comparing.formats import FORMATS_OF_TABLES
 
     print(FORMATS_OF_TABLES[wanted[0]](found))
 

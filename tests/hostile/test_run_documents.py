@@ -9,7 +9,7 @@ import pytest
 
 from emo.errors import FitError
 from emo.heads.runs.clips_file import read_clip_ids
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.runs.files import files_of_others, read_document
 from emo.heads.runs.run import Run
 from emo.heads.runs.test_ledger import LEDGER, record_scoring

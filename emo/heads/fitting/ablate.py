@@ -11,7 +11,7 @@ from emo.heads.data.streams import open_sources
 from emo.heads.fitting.fit import FitOptions, fit_head, read_request_data
 from emo.heads.fitting.folds.cross_validate import cross_validate, hash_of_folds_run
 from emo.heads.fitting.request import fit_request
-from emo.heads.runs.compare import Comparison, compare_runs
+from emo.heads.runs.comparing.compare import Comparison, compare_runs
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.heads.training.fingerprint import hash_of_question, hash_of_run, question_of
 from emo.manifest import Manifest

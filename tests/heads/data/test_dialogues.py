@@ -18,7 +18,7 @@ from emo.heads.head import Batch, Head, Width
 from emo.heads.library.joint import JointHead, JointOptions
 from emo.heads.metrics.classes import confusion
 from emo.heads.metrics.measures import pair_scores
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.runs.run import Run
 from emo.heads.training.inference import logits_of
 from emo.predict.file import predict_manifest

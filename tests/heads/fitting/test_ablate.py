@@ -9,7 +9,7 @@ import emo.heads.fitting.ablate as ablating
 from emo.errors import FitError
 from emo.heads.fitting.ablate import ablate
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from tests.make_batches import learnable, make_manifest, make_store
 
 SPLITS = ["train"] * 60 + ["val"] * 24 + ["test"] * 36

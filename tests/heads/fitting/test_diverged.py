@@ -17,7 +17,7 @@ from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.fitting.search import search
 from emo.heads.library.mean_pool import MeanPoolHead
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.runs.run import Run
 from emo.heads.training.diverged import DivergedError
 from emo.heads.training.loop import train_head

@@ -13,7 +13,7 @@ from emo.heads.data.streams import open_sources
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.metrics.classes import CLASS_METRICS
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.runs.run import Run
 from tests.heads.conftest import QUICK, SPLITS, quick
 from tests.make_batches import make_manifest, make_store

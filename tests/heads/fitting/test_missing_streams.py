@@ -11,7 +11,7 @@ from emo.heads.fitting.ablate import ablate
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.missing_streams import missing_variants, without_streams
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.training.inference import outputs_of
 from tests.make_batches import learnable, make_batch, make_manifest, make_store
 

@@ -9,7 +9,7 @@ from emo.heads.fitting.fit import fit_head
 from emo.heads.metrics import classes
 from emo.heads.metrics.measures import bootstrap
 from emo.heads.options import FitOptions
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from tests.make_batches import learnable, make_manifest, make_store
 
 

@@ -11,7 +11,7 @@ from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.metrics.classes import interval_of
 from emo.heads.metrics.measures import bootstrap
 from emo.heads.metrics.numbers import regression_scores
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from tests.make_batches import make_manifest, make_store
 
 NUMBERS = np.array([0.1, -0.4, 0.9, 0.3])

@@ -12,7 +12,7 @@ from emo.errors import FitError
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.metrics.classes import CLASS_METRICS, scores
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from tests.heads.data.test_folds import with_column
 from tests.make_batches import learnable, make_manifest, make_store
 

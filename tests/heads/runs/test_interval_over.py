@@ -9,7 +9,7 @@ import pytest
 from emo.errors import FitError
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
-from emo.heads.runs.compare import compare_runs
+from emo.heads.runs.comparing.compare import compare_runs
 from emo.manifest import read_manifest
 from tests.make_batches import make_store
 

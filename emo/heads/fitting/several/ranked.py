@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from emo.errors import FitError, plural
 from emo.heads.metrics.measures import HEADLINES, title_of
-from emo.heads.runs.compare import scored_run
+from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.files import known_number
 from emo.machine.table import fit_lines, format_table
 

@@ -11,13 +11,13 @@ import numpy as np
 from emo import plugins
 from emo.errors import FitError, OptionError
 from emo.heads.metrics.measures import HEADLINES, title_of
-from emo.heads.runs.compare import compare_runs, scored_run
+from emo.heads.runs.comparing.compare import compare_runs, scored_run
+from emo.heads.runs.comparing.scored_rows import read_predictions
+from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.figures.canvas import check_picture, new_figure, save_figure
 from emo.heads.runs.figures.confusion import clips_text, draw_confusion, plan_of
 from emo.heads.runs.figures.curves import Curve, draw_curves, has_path
 from emo.heads.runs.files import predictions_file, read_document
-from emo.heads.runs.scored_rows import read_predictions
-from emo.heads.runs.scored_run import ScoredRun
 
 FIGURES = ("confusion", "curves", "compare")
 """Kinds of figures."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from emo.errors import FitError, OptionError
 from emo.heads.metrics.measures import HEADLINES, title_of
-from emo.heads.runs.paired_bootstrap import Difference, Paired, paired_bootstrap
-from emo.heads.runs.scored_run import ScoredRun
+from emo.heads.runs.comparing.paired_bootstrap import Difference, Paired, paired_bootstrap
+from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.machine.table import fit_lines, format_table
 
 CORRECTIONS = ("holm", "none")
@@ -92,7 +92,8 @@ def against_baseline(
         others: the runs; the baseline itself is left out.
         correction: one of ``CORRECTIONS``.
         seed: seed of the resamples.
-        over: what is resampled, see :func:`emo.heads.runs.paired_bootstrap.paired_bootstrap`.
+        over: what is resampled, see
+            :func:`emo.heads.runs.comparing.paired_bootstrap.paired_bootstrap`.
 
     Raises:
         OptionError: an unknown correction.

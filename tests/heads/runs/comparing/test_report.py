@@ -10,11 +10,11 @@ import pytest
 
 from emo.errors import EmoError
 from emo.heads.fitting.fit import fit_head
-from emo.heads.runs.compare import compare_runs
-from emo.heads.runs.paired_bootstrap import p_value
-from emo.heads.runs.report.baseline import holm
-from emo.heads.runs.report.formats import to_csv, to_json, to_latex, to_markdown
-from emo.heads.runs.report.records import tables_of
+from emo.heads.runs.comparing.baseline import holm
+from emo.heads.runs.comparing.compare import compare_runs
+from emo.heads.runs.comparing.formats import to_csv, to_json, to_latex, to_markdown
+from emo.heads.runs.comparing.paired_bootstrap import p_value
+from emo.heads.runs.comparing.records import tables_of
 from tests.heads.conftest import quick
 
 

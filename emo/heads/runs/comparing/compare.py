@@ -7,11 +7,11 @@ from pathlib import Path
 from emo import plugins
 from emo.errors import FitError, OptionError
 from emo.heads.data.targets import targets_of
+from emo.heads.runs.comparing.ablated import ablated_streams, marks_of
+from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline
+from emo.heads.runs.comparing.paired_bootstrap import Paired, paired_bootstrap
+from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.files import RUN_FILE, read_document
-from emo.heads.runs.paired_bootstrap import Paired, paired_bootstrap
-from emo.heads.runs.report.ablated import ablated_streams, marks_of
-from emo.heads.runs.report.baseline import BaselineTests, against_baseline
-from emo.heads.runs.scored_run import ScoredRun
 from emo.machine.table import fit_lines, format_table
 
 DESCRIBING = ("head", "streams", "scored on", "clips", "seeds")

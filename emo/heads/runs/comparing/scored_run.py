@@ -12,6 +12,13 @@ from emo.errors import FitError
 from emo.heads.data.interval_groups import CLIP, DIALOGUE, groups_of_names
 from emo.heads.data.targets import Target
 from emo.heads.metrics.measures import HEADLINES, bootstrap, title_of, usable_groups
+from emo.heads.runs.comparing.scored_rows import (
+    has_dialogues,
+    numbers_of,
+    read_predictions,
+    rows_by_seed,
+    values_of_column,
+)
 from emo.heads.runs.document import SCORED, check_entries
 from emo.heads.runs.files import (
     NOT_FINITE,
@@ -19,13 +26,6 @@ from emo.heads.runs.files import (
     check_probabilities,
     known_number,
     predictions_file,
-)
-from emo.heads.runs.scored_rows import (
-    has_dialogues,
-    numbers_of,
-    read_predictions,
-    rows_by_seed,
-    values_of_column,
 )
 from emo.machine.table import fold_streams, with_spread
 

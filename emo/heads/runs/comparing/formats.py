@@ -12,10 +12,10 @@ from typing import Any
 from emo import plugins
 from emo.errors import OptionError
 from emo.heads.metrics.measures import title_of
-from emo.heads.runs.compare import Comparison
-from emo.heads.runs.report.ablated import CHECK
-from emo.heads.runs.report.baseline import shown_p
-from emo.heads.runs.report.records import RankedTable, tables_of
+from emo.heads.runs.comparing.ablated import CHECK
+from emo.heads.runs.comparing.baseline import shown_p
+from emo.heads.runs.comparing.compare import Comparison
+from emo.heads.runs.comparing.records import RankedTable, tables_of
 
 _ESCAPES = str.maketrans(
     {

@@ -13,13 +13,13 @@ from emo.errors import FitError
 from emo.heads.data.targets import Target
 from emo.heads.metrics.classes import interval_of
 from emo.heads.metrics.measures import HEADLINES, drawn_words, measure, resampled, title_of
-from emo.heads.runs.scored_rows import has_dialogues, numbers_of, rows_by_seed
+from emo.heads.runs.comparing.scored_rows import has_dialogues, numbers_of, rows_by_seed
 from emo.machine.table import format_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from emo.heads.runs.scored_run import ScoredRun
+    from emo.heads.runs.comparing.scored_run import ScoredRun
 
 
 @dataclass(frozen=True)

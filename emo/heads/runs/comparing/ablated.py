@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from emo.heads.runs.scored_run import ScoredRun
+from emo.heads.runs.comparing.scored_run import ScoredRun
 
 CHECK = "✓"
 """Mark of a stream that a run reads."""

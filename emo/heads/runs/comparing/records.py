@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from emo.heads.metrics.measures import HEADLINES
-from emo.heads.runs.compare import Comparison
+from emo.heads.runs.comparing.ablated import ablated_streams, marks_of
+from emo.heads.runs.comparing.compare import Comparison
+from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.files import known_number
-from emo.heads.runs.report.ablated import ablated_streams, marks_of
-from emo.heads.runs.scored_run import ScoredRun
 
 
 @dataclass(frozen=True, eq=False)
