@@ -160,7 +160,8 @@ def _misfit(request: FitRequest, data: Data, most_minutes: float | None) -> str:
     minutes = forecast_minutes(request, data)
     if minutes <= most_minutes:
         return ""
-    return f"it would take {minutes:.1f} minutes at most, more than {most_minutes:g}"
+    shown = f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2g}"
+    return f"it would take {shown} minutes at most, more than {most_minutes:g}"
 
 
 def _fitted(
