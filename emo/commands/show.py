@@ -37,8 +37,9 @@ def show(
     if json:
         print(json_text({title: dict(lines) for title, lines in found.items()}, indent=2))
         return
-    print("\n\n".join(f"{fit_lines(title)}\n{format_facts(lines, indent='  ')}"
-                      for title, lines in found.items()))  # fmt: skip
+    for number, (title, lines) in enumerate(found.items()):
+        print(fit_lines(f"\n{title}" if number else title))
+        print(format_facts(lines, indent="  "))
 
 
 def rerun(
