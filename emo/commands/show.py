@@ -8,7 +8,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import AllowCode, Root, written
 from emo.commands.flags.sections import SectionedCommand, examples
-from emo.machine.table import fit_lines, format_facts, json_text
+from emo.machine.table import fit_lines, format_facts, json_text, shown
 
 
 def register(app: typer.Typer) -> None:
@@ -35,10 +35,11 @@ def show(
 
     found = show(path)
     if json:
-        print(json_text({title: dict(lines) for title, lines in found.items()}, indent=2))
+        print(shown(json_text({title: dict(lines) for title, lines in found.items()}, indent=2)))
         return
-    print("\n\n".join(f"{fit_lines(title)}\n{format_facts(lines, indent='  ')}"
-                      for title, lines in found.items()))  # fmt: skip
+    for number, (title, lines) in enumerate(found.items()):
+        print(fit_lines(f"\n{title}" if number else title))
+        print(format_facts(lines, indent="  "))
 
 
 def rerun(

@@ -93,9 +93,8 @@ def hide_labels(
             gold[names[clip_id] if names else clip_id] = row
         if clip_id in hidden:
             tables[clip_id] |= dict.fromkeys(targets, "")
-    lines = [
-        f"hidden: {', '.join(targets)} of {plural(len(hidden), 'clip')} of {', '.join(splits)}"
-    ]
+    clips = plural(len(hidden), "clip")
+    lines = [f"hidden: {', '.join(targets)} of {clips} of {', '.join(splits)}"]
     lines += _warnings(cells, hidden, targets, is_neutral=neutral_ids)
     return Hidden(tables, gold, names, seed, tuple(lines))
 
