@@ -65,15 +65,17 @@ if TYPE_CHECKING:
     from emo.store.recipe import StreamSpec as StreamSpec
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _MODULES:
-        raise AttributeError(f"module 'emo' has no attribute {name!r}")
-    import importlib
+if not TYPE_CHECKING:  # mypy knows the names above, and no others
 
-    value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used."""
+        if name not in _MODULES:
+            raise AttributeError(f"module 'emo' has no attribute {name!r}")
+        import importlib
+
+        value = getattr(importlib.import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -18,7 +18,7 @@ from emo.untrusted.files import read_regular
 
 PAIRS = "emotion-cause_pairs"
 DIALOGUE_COLUMNS = ("text", "split", "dialogue", "turn", "speaker", "emotion", "is_cause", "cause")
-_FOREIGN = (ValueError, TypeError, AttributeError)
+_FOREIGN = (ValueError, TypeError, AttributeError, ArithmeticError)
 
 
 def from_conversations(parts: Mapping[str, Path], *, out: Path) -> Manifest:

@@ -141,6 +141,9 @@ def read_document(path: Path) -> dict[str, Any]:
             f"{shortened(str(version), 40)}; update emo, or fit the run again"
         )
     check_entries(file, document, RUN)
+    names = [each["name"] for each in document.get("targets", ())]
+    if names and (document.get("target") != names[0] or len(set(names)) < len(names)):
+        raise FitError(f"{file}: damaged: its target is not the first of its targets, each once")
     return document
 
 
