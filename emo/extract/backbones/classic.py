@@ -13,7 +13,7 @@ from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
 from emo.extract.transforms.audio import count_frames, in_blocks, resample_audio, to_mono
 from emo.extract.transforms.hashed_words import hashed_grams
-from emo.extract.transforms.log_mel import log_mel
+from emo.extract.transforms.log_mel import MOST_MELS, log_mel
 from emo.extract.transforms.pitch import pitch
 from emo.machine.libraries import late
 from emo.store.recipe import Recipe, StreamSpec
@@ -57,6 +57,11 @@ class ClassicOptions:
         """
         if min(self.frames, self.face_size, self.mels, self.hop_seconds, self.text_width) <= 0:
             raise ValueError(f"expected every option above 0 (margin: 0 or more), got {self}")
+        if self.hop_seconds * _SAMPLE_RATE < 1 or self.mels > MOST_MELS:
+            raise ValueError(
+                f"expected hop_seconds of 1 / {_SAMPLE_RATE} or more and mels up to {MOST_MELS:,}, "
+                f"got {self}"
+            )
         if self.face_size % _CELLS or self.margin < 0:
             raise ValueError(f"expected face_size a multiple of {_CELLS} and margin >= 0: {self}")
 

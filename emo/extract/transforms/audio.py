@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:
     soxr = late("soxr")
 
-_ROWS_AT_ONCE = 4096
+_ROWS_AT_ONCE, _CELLS_AT_ONCE = 4096, 2**23
 
 
 def count_frames(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
@@ -32,17 +32,18 @@ def count_frames(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
 
 
 def in_blocks(rows: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Compute something for each row, 4,096 rows at a time: an hour of sound has a million.
+    """Compute something for each row, at most 4,096 rows at a time: an hour of sound has many.
 
     Args:
-        rows: (T, …), such as the view that :func:`count_frames` returns, T >= 1.
-        compute: takes (t, …) and returns (t, …); a row must not depend on the others.
+        rows: (T, size), such as the view that :func:`count_frames` returns, T >= 1.
+        compute: takes (t, size) and returns (t, …); a row must not depend on the others.
 
     Returns:
         (T, …), what ``compute`` returned for all rows.
     """
-    blocks = range(0, len(rows), _ROWS_AT_ONCE)
-    return np.concatenate([compute(rows[low : low + _ROWS_AT_ONCE]) for low in blocks])
+    step = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, rows.shape[1])))
+    starts = range(0, len(rows), step)
+    return np.concatenate([compute(rows[low : low + step]) for low in starts])
 
 
 def to_mono(samples: np.ndarray) -> np.ndarray:

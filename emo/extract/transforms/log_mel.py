@@ -9,6 +9,9 @@ import numpy as np
 
 from emo.extract.transforms.audio import count_frames, in_blocks
 
+MOST_MELS = 10_000
+"""Most bands of a spectrogram; speech has 40 to 128."""
+
 
 def log_mel(
     samples: np.ndarray,
