@@ -71,7 +71,7 @@ def test_tokens_are_counted_before_they_are_computed():
     request = Request("c", "classic", dict(vars(options)), Classic.recipe(options))
     job = types.SimpleNamespace(clip_bytes=2 << 30, is_strict=False)
     preparer = ClipPreparer.__new__(ClipPreparer)
-    preparer._job, preparer._models = job, types.SimpleNamespace(backbones={})
+    preparer._job, preparer._models = job, types.SimpleNamespace(backbones={"c": Classic(options)})
     media = Media(samples=np.zeros((1, 160_000), np.float32), sample_rate=16_000)
     assert "its tokens would take 17.9 GiB" in preparer._prepared(request, media, None)
     usual = make_request("classic", "c", {})

@@ -14,7 +14,7 @@ from emo.untrusted.documents import shortened
 
 MOST_NUMBER = 1_000_000
 """Largest number that an option of a backbone of emo may have in a document."""
-MOST_LETTERS = 4096
+MOST_OPTION_LETTERS = 4096
 """Longest text that an option may have."""
 
 
@@ -70,7 +70,7 @@ def _is_of(value: Any, kind: Any) -> bool:
         is_number = type(value) is int or (type(value) is float and math.isfinite(value))
         return is_number and abs(value) <= MOST_NUMBER
     if kind is str:
-        is_text = type(value) is str and len(value) <= MOST_LETTERS
+        is_text = type(value) is str and len(value) <= MOST_OPTION_LETTERS
         return is_text and not any(each == "\0" or "\ud800" <= each <= "\udfff" for each in value)
     return isinstance(value, kind)
 
@@ -81,7 +81,7 @@ def _words(kind: Any) -> str:
         return f"one of {', '.join(typing.get_args(kind))}"
     numbers = {
         int: f"a whole number up to {MOST_NUMBER:,}", float: f"a number up to {MOST_NUMBER:,}",
-        bool: "true or false", str: f"text of at most {MOST_LETTERS:,} letters",
+        bool: "true or false", str: f"text of at most {MOST_OPTION_LETTERS:,} letters",
         types.NoneType: "null",
     }  # fmt: skip
     return numbers.get(kind, str(kind))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from emo import plugins
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode.one_pass import load_segments
 from emo.extract.decode.source import source_hash, source_of
@@ -93,7 +92,8 @@ class ClipPreparer:
         """
         if isinstance(media, Exception):  # one bad file must not end the job
             return reason_of(media)
-        if too_many := _too_many_tokens(request, media, self._job.clip_bytes):
+        backbone = self._models.backbones[request.name]
+        if too_many := _too_many_tokens(request, backbone, media, self._job.clip_bytes):
             return too_many
         if stored is not None:
             notes, faults = {**media.notes, **stored.notes}, (*media.faults, *stored.faults)
@@ -109,7 +109,9 @@ class ClipPreparer:
         return self._cached.get(need, unit.clip.id, source) if is_whole else None
 
 
-def _too_many_tokens(request: Request, media: Media, most_bytes: int) -> str | None:
+def _too_many_tokens(
+    request: Request, backbone: Backbone, media: Media, most_bytes: int
+) -> str | None:
     """Return why the tokens of a clip's sound are not computed: too many; None: they are.
 
     Options such as ``hop_seconds=1e-5`` may come from somebody else's run.
@@ -117,9 +119,8 @@ def _too_many_tokens(request: Request, media: Media, most_bytes: int) -> str | N
     if media.samples is None or not media.sample_rate:
         return None
     seconds = media.samples.shape[-1] / media.sample_rate
-    kind = plugins.load(plugins.BACKBONES, request.plugin, Backbone)  # type: ignore[type-abstract]
     try:
-        tokens = kind.tokens(kind.Options(**request.options), seconds)
+        tokens = backbone.tokens(backbone.options, seconds)
     except Exception:  # a forecast that a backbone cannot make ends no clip
         return None
     streams = request.recipe.streams
