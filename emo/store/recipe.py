@@ -11,7 +11,7 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.untrusted.documents import shortened
-from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, problem
+from emo.untrusted.kinds import AnyJson, Fields, ListOf, MapOf, OneOf, Shape, problem
 
 IMPORTED = "import-"
 """Start of the backbone's name in recipes of imported tokens; the file format's name follows."""
@@ -22,13 +22,14 @@ MAX_BYTES = 2**24
 _STREAM = Fields(
     {"dim": int, "dtype": str, "level": str, "kind": str, "shape": OneOf([None, ListOf(int)])}
 )
-RECIPE = Fields(
-    {
-        "backbone": str, "streams": MapOf(_STREAM),
-        "options": dict, "weights": OneOf([None, str]), "version": int, "fingerprint": str,
-    },
-    optional={"facts": dict, "code": OneOf([None, str])},
-)  # fmt: skip
+_NEEDED: dict[str, Shape] = {
+    "backbone": str, "streams": MapOf(_STREAM),
+    "options": dict, "weights": OneOf([None, str]), "version": int,
+}  # fmt: skip
+_OPTIONAL: dict[str, Shape] = {"facts": dict, "code": OneOf([None, str])}
+_INSIDE = Fields(_NEEDED, _OPTIONAL)
+"""Types of a recipe inside another document, such as run.json."""
+RECIPE = Fields({**_NEEDED, "fingerprint": str}, _OPTIONAL)
 """Types of a recipe document; options and facts may be any JSON that is not nested too deeply."""
 
 
@@ -129,8 +130,9 @@ class Recipe:
         Raises:
             StoreError: a field is missing or invalid.
         """
-        if deep := problem(dict(document), AnyJson()):
-            raise StoreError(f"not a recipe: {deep}")
+        entries = dict(document)
+        if wrong := problem(entries, AnyJson()) or problem(entries, _INSIDE):
+            raise StoreError(f"not a recipe: {wrong}")
         try:
             _canonical(dict(document)).encode()
         except UnicodeEncodeError:

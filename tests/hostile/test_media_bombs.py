@@ -5,6 +5,8 @@ import io
 import struct
 import subprocess
 import sys
+import time
+import tracemalloc
 import zipfile
 import zlib
 
@@ -13,9 +15,11 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
+from emo.extract.backbones.classic import prosody
 from emo.extract.decode.array_file import read_array
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import ClipSource
+from emo.extract.decode.stretches import stretches_of
 from emo.extract.media import FaceRule, Needs, Uniform
 
 SIDE = 16_000
@@ -112,6 +116,61 @@ def test_sound_that_would_be_too_long_is_refused_while_it_is_decoded(bombs):
     )
     (media,) = load_media(part, [SOUND])
     assert media.samples.shape == (8, 192_000)
+
+
+def wav(path, rate, seconds):
+    """Silence, 16 bits, one channel."""
+    data = bytes(2 * rate * seconds)
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
+    body = b"WAVE" + form + b"data" + struct.pack("<I", len(data)) + data
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(1, 100_000), (8, 100_000)])
+def test_sound_of_a_low_rate_is_counted_as_it_is_resampled(tmp_path, rate, seconds):
+    wav(tmp_path / "low.wav", rate, seconds)
+    words = rf"take more than 2 GiB at once \(its sound has {rate} Hz, and counts as 16000 Hz\)"
+    for end in (None, 90_000.0):
+        started = time.monotonic()
+        with pytest.raises(MediaError, match=words):
+            load_media(ClipSource(audio=tmp_path / "low.wav", end_seconds=end), [SOUND])
+        assert time.monotonic() - started < 1
+    part = ClipSource(audio=tmp_path / "low.wav", start_seconds=20, end_seconds=40)
+    assert load_media(part, [SOUND])[0].samples.shape == (1, 20 * rate)
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "flac"])
+def test_an_hour_of_the_telephone_is_read(tmp_path, codec):
+    """At 16,000 Hz its samples take 230 MB; here are the first 10 minutes, with a sixth of that."""
+    path = tmp_path / ("call.wav" if codec == "pcm_s16le" else "call.flac")
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=8000, layout="mono")
+        for second in range(600):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), "s16", "mono")
+            frame.sample_rate, frame.pts = 8000, 8000 * second
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    (media,) = load_media(ClipSource(audio=path, most_bytes=40_000_000), [SOUND])
+    assert media.samples.shape == (1, 8000 * 600)
+    with pytest.raises(MediaError, match="has 8000 Hz"):
+        load_media(ClipSource(audio=path, most_bytes=30_000_000), [SOUND])
+
+
+def test_prosody_takes_memory_for_some_rows_at_a_time():
+    """All rows at once took 1 GB for these five minutes."""
+    speech = np.sin(np.arange(300 * 16_000, dtype=np.float32) / 17)
+    tracemalloc.start()
+    try:
+        assert prosody(speech, 16_000, mels=8, hop_seconds=0.02).shape == (15_001, 29)
+        assert tracemalloc.get_traced_memory()[1] < 300 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_length_of_thousands_of_years_is_not_cut_into_stretches(tmp_path, monkeypatch):
+    monkeypatch.setattr("emo.extract.decode.stretches.probe_seconds", lambda source: 9e12)
+    source = ClipSource(audio=tmp_path / "a.mkv")
+    assert stretches_of(source, 240.0) == [source]
 
 
 def film(path, side, count):

@@ -11,9 +11,9 @@ import numpy as np
 
 from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
-from emo.extract.transforms.audio import count_frames, resample_audio, to_mono
+from emo.extract.transforms.audio import count_frames, in_blocks, resample_audio, to_mono
 from emo.extract.transforms.hashed_words import hashed_grams
-from emo.extract.transforms.log_mel import log_mel
+from emo.extract.transforms.log_mel import MOST_MELS, log_mel
 from emo.extract.transforms.pitch import pitch
 from emo.machine.libraries import late
 from emo.store.recipe import Recipe, StreamSpec
@@ -57,6 +57,11 @@ class ClassicOptions:
         """
         if min(self.frames, self.face_size, self.mels, self.hop_seconds, self.text_width) <= 0:
             raise ValueError(f"expected every option above 0 (margin: 0 or more), got {self}")
+        if self.hop_seconds * _SAMPLE_RATE < 1 or self.mels > MOST_MELS:
+            raise ValueError(
+                f"expected hop_seconds of 1 / {_SAMPLE_RATE} or more and mels up to {MOST_MELS:,}, "
+                f"got {self}"
+            )
         if self.face_size % _CELLS or self.margin < 0:
             raise ValueError(f"expected face_size a multiple of {_CELLS} and margin >= 0: {self}")
 
@@ -152,7 +157,10 @@ def prosody(samples: np.ndarray, sample_rate: int, *, mels: int, hop_seconds: fl
     )  # fmt: skip
     tone = pitch(samples, sample_rate, hop_seconds=hop_seconds)
     hop, window = round(hop_seconds * sample_rate), round(_WINDOW_SECONDS * sample_rate)
-    power = np.square(count_frames(samples, window, hop)).mean(axis=1, keepdims=True)
+    power = in_blocks(
+        count_frames(samples, window, hop),
+        lambda block: np.square(block).mean(axis=1, keepdims=True),
+    )
     energy = 10 * np.log10(np.maximum(power, 1e-10))
     slopes = slope(mel)
     columns = [mel, slopes, np.abs(slopes), tone]

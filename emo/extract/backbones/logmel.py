@@ -12,8 +12,11 @@ import numpy as np
 from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
 from emo.extract.media import Media, Needs
 from emo.extract.transforms.audio import resample_audio, to_mono
-from emo.extract.transforms.log_mel import log_mel, mel_filters
+from emo.extract.transforms.log_mel import MOST_MELS, log_mel, mel_filters
 from emo.store.recipe import Recipe, StreamSpec
+
+_MOST_RATE, _MOST_WINDOW = 768_000, 2**22
+"""Highest sample rate in Hz, and most samples of a window."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ class LogMelOptions:
         if min(self.sample_rate, self.mels, self.hop_seconds, self.window_seconds) <= 0:
             raise ValueError(
                 f"expected sample_rate, mels, hop_seconds and window_seconds above 0, got {self}"
+            )
+        window = self.window_seconds * self.sample_rate
+        if self.sample_rate > _MOST_RATE or self.mels > MOST_MELS or window > _MOST_WINDOW:
+            raise ValueError(
+                f"expected sample_rate up to {_MOST_RATE:,}, mels up to {MOST_MELS:,} and a window "
+                f"of up to {_MOST_WINDOW:,} samples, got {self}"
             )
         mel_filters(self.sample_rate, 512, 1, self.fmin, self.fmax or self.sample_rate / 2)
 

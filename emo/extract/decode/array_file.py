@@ -11,6 +11,7 @@ import numpy as np
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.media import Needs
 from emo.manifest.cells import ARRAYS, inside
+from emo.untrusted.files import open_regular
 from emo.untrusted.npy import array_bytes
 
 
@@ -51,7 +52,7 @@ def read_array(
 
 def _load(path: Path, key: str | None, most_bytes: int) -> np.ndarray:
     """Read an array whose size was checked by its header; ``key``: its name in an .npz."""
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path, follow_links=True)[0], "rb") as file:
         is_archive = file.read(4) == b"PK\3\4"
     if is_archive:
         with zipfile.ZipFile(path) as archive:

@@ -12,6 +12,7 @@ from emo.errors import MediaError
 from emo.extract.decode.budget import MOST_PIXELS, check_pixels
 from emo.extract.decode.tiles import refuse_tiles
 from emo.machine.libraries import late
+from emo.untrusted.files import kind_of_file
 
 if TYPE_CHECKING:
     import av
@@ -56,8 +57,10 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     """Open a media file; FFmpeg's errors inside the ``with`` block become MediaErrors.
 
     Raises:
-        MediaError: the file does not exist, is empty, cut or no media file; or reading it failed.
+        MediaError: the file does not exist, is empty, cut, a pipe or no media file; or reading it
+            failed.
     """
+    _refuse_pipes(path)
     try:
         container = _opened(path)
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -73,6 +76,13 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             raise MediaError(
                 f"{path.name}: reading the file broke: {reason_of_ffmpeg(error)}"
             ) from error
+
+
+def _refuse_pipes(path: Path) -> None:
+    """Raise an error for a pipe, a socket or a device: opening it could wait for ever."""
+    with contextlib.suppress(OSError, ValueError):  # missing, or an impossible name
+        if found := kind_of_file(path):
+            raise MediaError(f"{path.name}: {found}")
 
 
 def _opened(path: Path) -> InputContainer:

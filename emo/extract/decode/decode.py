@@ -161,6 +161,7 @@ class View:
             self.rgb[time] = picture.rgb
             budget.hold(picture.rgb)
         if need.keep_frames:
+            budget.expect(3 * (need.squash or 0) ** 2)
             image = picture.rgb if need.squash is None else picture.squashed(need.squash)
             self.frames[time] = image if need.transform is None else need.transform(image)
             budget.hold(self.frames[time])
@@ -248,12 +249,17 @@ class Pictures:
         """Return the face crops of a view's frames, or the reason why there are none."""
         assert view.need.faces is not None
         frames = view.stack(view.rgb, self.budget)
+        crop_bytes = 3 * view.need.faces.size**2
+        self.budget.expect(2 * len(frames) * crop_bytes)  # each crop, and all of them
         if view.need.faces.mode == "centre":
             return main_face(frames, view.seconds, [], view.need.faces)
         if self.detect is None:
             raise ValueError("faces are needed, but no detector was given (detect=None)")
         if view.times not in self._detections:
             self._detections[view.times] = self.detect(frames)
+        if view.need.faces.mode == "all":
+            boxes = sum(len(found) for found, _ in self._detections[view.times])
+            self.budget.expect(2 * boxes * crop_bytes)
         return main_face(frames, view.seconds, self._detections[view.times], view.need.faces)
 
 

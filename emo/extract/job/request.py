@@ -9,6 +9,7 @@ from emo import plugins
 from emo.errors import EmoError, OptionError, PluginError, WeightsError
 from emo.extract.backbone import Backbone, recipe_of, recipe_options
 from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.job.document_options import recipe_of_document
 from emo.extract.models.named_models import NAMED_MODELS, resolved
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -45,14 +46,12 @@ class Request:
             Backbone,  # type: ignore[type-abstract]
             document=f"the recipe {self.name!r}",
         )
-        try:
-            options = kind.Options(**self.options)
-            now = recipe_of(kind, options)
-        except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
-            raise OptionError(
-                f"recipe {self.name!r}: {self.plugin} does not take the job's options: "
-                f"{shortened(repr(error))}. Plan the job again with `emo extract`."
-            ) from error
+        options, now = recipe_of_document(
+            kind,
+            self.options,
+            f"recipe {self.name!r}: {self.plugin} does not take the job's options, plan the job "
+            "again with `emo extract`",
+        )
         if differences := self.recipe.differences(now):
             raise OptionError(
                 f"recipe {self.name!r}: this machine's {self.plugin} would make other numbers than "
@@ -166,7 +165,10 @@ def make_request(
     options: Any = plugins.parse_options(kind.Options, pairs, name)
     if manifest is not None:
         options = kind.fill(options, manifest)
-    recipe = recipe_of(kind, options)
+    try:
+        recipe = recipe_of(kind, options)
+    except (ValueError, ArithmeticError, MemoryError) as error:  # a number without a bound
+        raise OptionError(f"{name}: {shortened(str(error))}") from error
     _check_backbone(plugin, kind, recipe)
     return Request(name, plugin, asdict(options), recipe)
 
@@ -238,11 +240,11 @@ def _request_again(
             )
     options = {key: told[key] for key in told if key not in kept} | recipe.options
     try:
-        now = recipe_of(kind, kind.Options(**options))
-    except TypeError as error:
-        raise OptionError(
-            f"recipe {name!r}: this version of {recipe.backbone} does not take its options: {error}"
-        ) from error
+        _, now = recipe_of_document(
+            kind,
+            options,
+            f"recipe {name!r}: this version of {recipe.backbone} does not take its options",
+        )
     except WeightsError as error:
         raise WeightsError(
             f"recipe {name!r}: {error}; of the recipe {name!r} alone: -o {name}.weights=DIR. It "

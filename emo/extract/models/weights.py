@@ -21,7 +21,7 @@ from emo.errors import EmoError, WeightsError
 from emo.extract.backbone import Backbone
 from emo.extract.models.formats import ADVICE, foreign_files
 from emo.untrusted.documents import read_checked
-from emo.untrusted.files import UnfitFileError, read_regular
+from emo.untrusted.files import UnfitFileError, open_regular, read_regular
 from emo.untrusted.kinds import MapOf
 
 FOLDER_VARIABLE = "EMO_WEIGHTS"
@@ -267,7 +267,16 @@ def _facts(path: Path) -> str:
 
 
 def _content_hash(path: Path) -> str:
-    with path.open("rb") as file:
+    """Return the SHA-256 of a file that was read anew.
+
+    Raises:
+        WeightsError: it is a pipe, a device or a folder.
+    """
+    try:
+        handle, _ = open_regular(path, follow_links=True)
+    except UnfitFileError as error:
+        raise WeightsError(f"{path} cannot be read as weights: {error}") from error
+    with os.fdopen(handle, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Mix, resample and cut samples into overlapping windows."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     import soxr
 else:
     soxr = late("soxr")
+
+_ROWS_AT_ONCE, _CELLS_AT_ONCE = 4096, 2**23
 
 
 def count_frames(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
@@ -26,6 +29,21 @@ def count_frames(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
     """
     padded = np.pad(samples, (size // 2, size - size // 2))
     return np.lib.stride_tricks.sliding_window_view(padded, size)[: len(samples) + 1 : hop]
+
+
+def in_blocks(rows: np.ndarray, compute: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Compute something for each row, at most 4,096 rows at a time: an hour of sound has many.
+
+    Args:
+        rows: (T, size), such as the view that :func:`count_frames` returns, T >= 1.
+        compute: takes (t, size) and returns (t, …); a row must not depend on the others.
+
+    Returns:
+        (T, …), what ``compute`` returned for all rows.
+    """
+    step = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // max(1, rows.shape[1])))
+    starts = range(0, len(rows), step)
+    return np.concatenate([compute(rows[low : low + step]) for low in starts])
 
 
 def to_mono(samples: np.ndarray) -> np.ndarray:

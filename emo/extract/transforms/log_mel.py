@@ -7,9 +7,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from emo.extract.transforms.audio import count_frames
+from emo.extract.transforms.audio import count_frames, in_blocks
 
-_ROWS_AT_ONCE = 4096  # limits the memory that an hour of audio takes
+MOST_MELS = 10_000
+"""Most bands of a spectrogram; speech has 40 to 128."""
 
 
 def log_mel(
@@ -55,8 +56,7 @@ def log_mel(
     taper[low : low + window] = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     bank = mel_filters(sample_rate, size, mels, fmin, fmax or sample_rate / 2)
     rows = count_frames(samples, size, hop)  # (T, size), a view
-    blocks = range(0, len(rows), _ROWS_AT_ONCE)
-    return np.concatenate([_decibels(rows[b : b + _ROWS_AT_ONCE] * taper, bank) for b in blocks])
+    return in_blocks(rows, lambda block: _decibels(block * taper, bank))
 
 
 @lru_cache(maxsize=16)

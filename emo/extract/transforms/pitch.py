@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from emo.extract.transforms.audio import count_frames
+from emo.extract.transforms.audio import count_frames, in_blocks
 
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 60.0, 500.0
 _WINDOW_SECONDS = 0.064  # nearly four periods of the lowest pitch
@@ -27,6 +27,12 @@ def pitch(samples: np.ndarray, sample_rate: int, *, hop_seconds: float) -> np.nd
     """
     window = round(_WINDOW_SECONDS * sample_rate)
     rows = count_frames(samples, window, max(1, round(hop_seconds * sample_rate)))
+    semitones, voicing = in_blocks(rows, lambda block: _voices(block, sample_rate)).T
+    return np.stack([_fill(semitones, voicing >= _VOICED), voicing], axis=1).astype(np.float32)
+
+
+def _voices(rows: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return semitones re 100 Hz and voicing of each row: float32 (T, window) -> (T, 2)."""
     correlation = _autocorrelation(rows - rows.mean(axis=1, keepdims=True))  # (T, lags)
     low, high = int(sample_rate / _HIGHEST_HERTZ), int(sample_rate / _LOWEST_HERTZ) + 1
     lags = np.arange(low, high)
@@ -39,7 +45,7 @@ def pitch(samples: np.ndarray, sample_rate: int, *, hop_seconds: float) -> np.nd
     voicing = np.clip(inside[np.arange(len(rows)), best], 0, 1)
     lag = lags[best] + _vertex(correlation, lags[best])
     semitones = 12 * np.log2(sample_rate / lag / 100)
-    return np.stack([_fill(semitones, voicing >= _VOICED), voicing], axis=1).astype(np.float32)
+    return np.stack([semitones, voicing], axis=1)
 
 
 def _autocorrelation(rows: np.ndarray) -> np.ndarray:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from emo.extract.backbone import Prepared
+from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode.one_pass import load_segments
 from emo.extract.decode.source import source_hash, source_of
-from emo.extract.job.request import Job
+from emo.extract.job.request import Job, Request
 from emo.extract.media import Media, Needs
 from emo.extract.worker.cached_faces import CachedFaces
 from emo.extract.worker.encode import prepare_one, reason_of
@@ -71,7 +71,7 @@ class ClipPreparer:
         for unit, views, known, faces in zip(units, loaded, hashes, crops, strict=True):
             seconds = clock.decoded()
             prepared = {
-                request.name: self._prepared(request.name, media, own)
+                request.name: self._prepared(request, media, own)
                 for request, media, own in zip(unit.requests, views, faces, strict=True)
             }
             seconds["prepare"] = clock.lap()
@@ -81,24 +81,54 @@ class ClipPreparer:
         return found
 
     def _prepared(
-        self, name: str, media: Media | Exception, stored: Media | None
+        self, request: Request, media: Media | Exception, stored: Media | None
     ) -> Prepared | str:
         """Prepare a decoded unit for one backbone, or return the reason why that failed.
 
         Args:
-            name: name of the recipe.
+            request: the backbone.
             media: what the backbone gets, or the error of decoding it.
             stored: crops of an earlier job, with their notes, to use instead of decoded ones.
         """
         if isinstance(media, Exception):  # one bad file must not end the job
             return reason_of(media)
+        backbone = self._models.backbones[request.name]
+        if too_many := _too_many_tokens(request, backbone, media, self._job.clip_bytes):
+            return too_many
         if stored is not None:
             notes, faults = {**media.notes, **stored.notes}, (*media.faults, *stored.faults)
             media = replace(media, faces=stored.faces, notes=notes, faults=faults)
-        return prepare_one(self._models.backbones[name], media, is_strict=self._job.is_strict)
+        return prepare_one(
+            self._models.backbones[request.name], media, is_strict=self._job.is_strict
+        )
 
     def _cached_faces(self, unit: WorkUnit, need: Needs, source: str) -> Media | None:
         """Return a clip's face crops that an earlier job stored; only whole clips have stored
         crops."""
         is_whole = unit.source == source_of(unit.clip, self._job.root, self._job.clip_bytes)
         return self._cached.get(need, unit.clip.id, source) if is_whole else None
+
+
+def _too_many_tokens(
+    request: Request, backbone: Backbone, media: Media, most_bytes: int
+) -> str | None:
+    """Return why the tokens of a clip's sound are not computed: too many; None: they are.
+
+    Options such as ``hop_seconds=1e-5`` may come from somebody else's run.
+    """
+    if media.samples is None or not media.sample_rate:
+        return None
+    seconds = media.samples.shape[-1] / media.sample_rate
+    try:
+        tokens = backbone.tokens(backbone.options, seconds)
+    except Exception:  # a forecast that a backbone cannot make ends no clip
+        return None
+    streams = request.recipe.streams
+    count = sum(4 * tokens.get(name, 0) * spec.dim for name, spec in streams.items())
+    if count <= most_bytes:
+        return None
+    return (
+        f"its tokens would take {count / (1 << 30):.3g} GiB; at most {most_bytes / (1 << 30):.3g} "
+        "are computed: choose options that make fewer or smaller tokens, cut the clip "
+        "(start_seconds, end_seconds), or allow more with --clip-memory"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from emo.errors import MediaError
 from emo.extract.decode.budget import check_pixels
 from emo.machine.libraries import late
+from emo.untrusted.files import open_regular
 
 if TYPE_CHECKING:
     import PIL.BmpImagePlugin
@@ -87,9 +89,9 @@ def _reader_of(path: Path) -> Callable[[Path], ImageFile] | None:
     ``Image.open`` is not used: it tries other formats, and warns of large pictures.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path, follow_links=True)[0], "rb") as file:
             head = file.read(12)
-    except (OSError, ValueError):  # missing, a folder, or an impossible name
+    except (OSError, ValueError):  # missing, a folder or pipe, or an impossible name
         return None
     if head.startswith(b"\xff\xd8\xff"):
         is_stream = path.suffix.lower() in STREAMS_OF_PICTURES

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import MediaError
-from emo.extract.decode.budget import ClipBudget
+from emo.extract.decode.budget import LEAST_RATE, ClipBudget
 from emo.extract.decode.container import expect_whole, open_media
 from emo.extract.decode.faults import NO_FAULTS, Faults
 from emo.extract.decode.sound.audio_track import pick_audio
@@ -153,6 +153,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         """Decode a stretch that starts no earlier than the one read before it."""
         if self._stream is None:
             return ClipSound(None, None, None, "the file has no audio track")
+        self._expect_short(start_seconds or 0.0, end_seconds)
         is_ended = not self._decode(start_seconds or 0.0, end_seconds)
         if is_ended:
             expect_whole(
@@ -179,6 +180,20 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             faults=faults,
         )  # fmt: skip
 
+    def _expect_short(self, start: float, end: float | None) -> None:
+        """Refuse hours of uncompressed sound at a few Hz by the size of the file.
+
+        Decoding them takes minutes until the memory's limit is reached. Declared lengths are often
+        wrong and are not used.
+        """
+        context = self._stream.codec_context
+        rate, channels = context.sample_rate, context.channels
+        if not 0 < rate < LEAST_RATE or not context.name.startswith("pcm_") or not channels:
+            return
+        most = self._container.size / (context.format.bytes * channels * rate)
+        seconds = (most if end is None else min(end, most)) - start
+        self._budget.expect(int(max(0.0, seconds) * channels * rate * 4), sample_rate=rate)
+
     @property
     def _end_seconds(self) -> float:
         return self._last.end / self._last.rate if self._last else 0.0
@@ -198,7 +213,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             self._faults.add(block)
             self._last = block
             if block.end > start * block.rate:
-                self._budget.hold(block.samples)
+                self._budget.hold(block.samples, sample_rate=block.rate)
                 self._kept.append(block)
         return True
 
@@ -215,12 +230,12 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             decoded sample in it; None: all is silence.
         """
         assert self._last is not None
-        channels = len((self._kept[0] if self._kept else self._last).samples)
+        model = self._kept[0] if self._kept else self._last
+        channels = len(model.samples)
+        count = channels * (stop - first) * 4
         if is_last:  # each block gives back what the samples take
-            held = sum(block.samples.nbytes for block in self._kept)
-            self._budget.expect(max(0, channels * (stop - first) * 4 - held))
-        else:
-            self._budget.expect(channels * (stop - first) * 4)
+            count = max(0, count - sum(block.samples.nbytes for block in self._kept))
+        self._budget.expect(count, sample_rate=model.rate)
         samples = np.zeros((channels, stop - first), np.float32)
         start, done = None, first
         blocks = _emptied(self._kept) if is_last else iter(self._kept)
