@@ -146,7 +146,7 @@ class Recipe:
         """
         ours, theirs = (_flat({**each.to_json(), "facts": None}) for each in (self, other))
         return [
-            f"{key}: {ours.get(key)} -> {theirs.get(key)}"
+            shortened(f"{key}: {ours.get(key)} -> {theirs.get(key)}", 300)
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         ]

@@ -237,8 +237,9 @@ def _request_again(
             f"recipe {name!r}: this version of {recipe.backbone} does not take its options: {error}"
         ) from error
     except WeightsError as error:
+        alone = f"of the recipe {name!r} alone: -o {name}.weights=DIR"
         raise WeightsError(
-            f"recipe {name!r}: {error}; of the recipe {name!r} alone: -o {name}.weights=DIR"
+            f"recipe {name!r}: {error.args[0]}", more_lines=(*error.more_lines, alone)
         ) from error
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(

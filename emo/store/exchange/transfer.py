@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import StoreError, plural
+from emo.errors import StoreError, line_of, plural
 from emo.machine.table import format_bytes, format_table
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
@@ -48,7 +48,7 @@ class TransferReport:
         failed = [f"failed: {clip_id}: {why}" for clip_id, why in [*self.failures.items()][:10]]
         if len(self.failures) > 10:
             failed.append(f"… and {len(self.failures) - 10} more")
-        return "\n".join([format_table(self.rows), "", *self.lines, *failed])
+        return "\n".join([format_table(self.rows), "", *map(line_of, [*self.lines, *failed])])
 
 
 def import_file(
