@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import struct
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ import zarr
 from emo.errors import EmoError
 from emo.store.exchange.transfer import import_file
 from emo.store.exchange.zarr_metadata import claimed_bytes
+from emo.store.interop import hdf5 as hdf5_format
 from tests.hostile.build import assert_line, refused
 
 LIMIT = 2**24
@@ -297,6 +299,34 @@ def test_an_hdf5_file_is_checked_by_its_headers(tmp_path, build, words):
         if "audio" not in file:
             file["audio"] = np.ones((3, 2))
     bomb("hdf5", path, tmp_path, "x.h5", words)
+
+
+def lattice(file, width=12, levels=8):
+    """Groups of which each holds the one before under twelve names: 12^8 full names."""
+    group = file.create_group("level0")
+    for level in range(1, levels + 1):
+        group, before = file.create_group(f"level{level}"), group
+        for name in range(width):
+            group[str(name)] = before
+    file["level0/loop"] = file["/"]
+    file.create_group("audio")["values"] = np.ones((3, 2), np.float32)
+    file["audio/offsets"], file["ids"] = np.arange(4), np.array([b"a", b"b", b"c"])
+
+
+def test_groups_of_many_names_are_visited_once(tmp_path):
+    started = time.monotonic()
+    assert imported("hdf5", hdf5(tmp_path / "x.h5", lattice), tmp_path).clips == 3
+    assert time.monotonic() - started < 2
+
+
+def test_names_in_an_hdf5_file_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5_format, "MOST_NAMES", 50)
+
+    def many(file):
+        for name in range(60):
+            file[f"array{name}"] = np.ones(1)
+
+    refused(lambda: imported("hdf5", hdf5(tmp_path / "x.h5", many), tmp_path), "more than 50 ")
 
 
 # Parquet
