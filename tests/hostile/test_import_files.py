@@ -18,6 +18,8 @@ import pytest
 import zarr
 
 from emo.errors import EmoError
+from emo.store import Store
+from emo.store.exchange import named_arrays
 from emo.store.exchange.transfer import import_file
 from emo.store.exchange.zarr_metadata import claimed_bytes
 from emo.store.interop import hdf5 as hdf5_format
@@ -327,6 +329,55 @@ def test_names_in_an_hdf5_file_are_counted(tmp_path, monkeypatch):
             file[f"array{name}"] = np.ones(1)
 
     refused(lambda: imported("hdf5", hdf5(tmp_path / "x.h5", many), tmp_path), "more than 50 ")
+
+
+HUGE = {
+    "a clip": (
+        {"audio/values": (2_000_000, 3900), "audio/offsets": [0, 0, 0, 2_000_000]}, "clip 'c'",
+    ),
+    "padding": ({"audio": (3, 500_000, 3900), "audio_lengths": [1, 1, 1]}, "with its padding"),
+}  # fmt: skip
+
+
+def huge_arrays(file, arrays):
+    """Arrays of gigabytes of which nothing is stored: a file of some kB."""
+    file["ids"] = np.array([b"a", b"b", b"c"])
+    for name, shape in arrays.items():
+        if isinstance(shape, list):
+            file[name] = np.array(shape)
+        else:
+            chunks = (*(1,) * (len(shape) - 2), 1000, shape[-1])
+            file.create_dataset(name, shape, "f2", chunks=chunks, compression="gzip")
+
+
+@pytest.mark.parametrize(("arrays", "words"), HUGE.values(), ids=HUGE)
+def test_a_clip_of_gigabytes_is_not_read(tmp_path, arrays, words):
+    path = hdf5(tmp_path / "x.h5", lambda file: huge_arrays(file, arrays))
+    assert path.stat().st_size < 20_000
+    words = [words, "at most 2.0 GiB may be taken; --most-bytes allows more"]
+    bomb("hdf5", path, tmp_path, *words, most_bytes=2**34)
+
+
+def test_a_chunk_of_gigabytes_is_not_decoded(tmp_path):
+    def build(file):
+        file["ids"] = np.arange(2**15)
+        file.create_dataset("audio", (2**15, 2**14 + 1), "f4", chunks=(2**15 - 1, 2**14 + 1))
+
+    path = hdf5(tmp_path / "x.h5", build)
+    bomb("hdf5", path, tmp_path, "a chunk of audio would take", most_bytes=2**34)
+
+
+def test_padded_clips_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(named_arrays, "BLOCK_BYTES", 200)
+    values, lengths = np.arange(5 * 4 * 3, dtype=np.float32).reshape(5, 4, 3), [1, 4, 0, 2, 3]
+    for row, length in enumerate(lengths):
+        values[row, length:] = 0
+    np.savez(tmp_path / "x.npz", ids=list("abcde"), audio=values, audio_lengths=lengths)
+    imported("npz", tmp_path / "x.npz", tmp_path)
+    tokens = Store(tmp_path / "store").recipes["x"].read("audio", list("abde"))
+    expected = [values[row, : lengths[row]] for row in (0, 1, 3, 4)]
+    np.testing.assert_array_equal(tokens.values, np.concatenate(expected))
+    assert tokens.lengths.tolist() == [1, 4, 2, 3]
 
 
 # Parquet

@@ -14,10 +14,12 @@ from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
 from emo.store.exchange.format import MOST_BYTES, Format
-from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
+from emo.store.exchange.write_parts import no_empty_recipe, progress, sizes_of_clips, write_parts
 from emo.store.recipe import IMPORTED
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
+from emo.untrusted.budget import Budget
+from emo.untrusted.documents import shortened
 from emo.untrusted.files import kind_of_file
 
 _FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
@@ -94,6 +96,7 @@ def import_file(
             contents = file.enter_context(form.read(path, chosen))
             contents = contents.choose(list(streams)) if streams else contents
             _check_ids(contents.ids, path)
+            _check_sizes(contents, form.budget(path))
             facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
             made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
         except _FOREIGN as error:
@@ -230,6 +233,14 @@ def _check_ids(ids: Sequence[str], path: Path) -> None:
             what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
             raise StoreError(f"{path} holds {what}; ids must be unique, not empty, and of one line")
         seen.add(clip_id)
+
+
+def _check_sizes(contents: Contents, budget: Budget) -> None:
+    """Raise StoreError for a clip that is too large: each clip is read and written whole."""
+    sizes = sizes_of_clips(contents)
+    if len(sizes):
+        row = int(sizes.argmax())
+        budget.check_piece(int(sizes[row]), f"clip {shortened(repr(contents.ids[row]), 80)}")
 
 
 def _check_letters(ids: Sequence[str]) -> None:

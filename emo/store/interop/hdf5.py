@@ -97,7 +97,7 @@ def _check(name: str, array: Any, path: Path, budget: Budget) -> None:
             )
     item = array.dtype.itemsize if array.dtype.kind != "O" else _POINTER_BYTES
     if array.chunks:
-        budget.check(math.prod(array.chunks) * item, f"a chunk of {name}")
+        budget.check_piece(math.prod(array.chunks) * item, f"a chunk of {name}")
     budget.take(math.prod(array.shape) * item, f"array {name}")
 
 
