@@ -9,6 +9,8 @@ import time
 import tracemalloc
 import zipfile
 import zlib
+from contextlib import contextmanager
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -23,6 +25,8 @@ from emo.store.exchange import named_arrays
 from emo.store.exchange.transfer import import_file
 from emo.store.exchange.zarr_metadata import claimed_bytes
 from emo.store.interop import hdf5 as hdf5_format
+from emo.store.interop.zarr import Zarr
+from emo.untrusted.foreign import foreign_file
 from tests.hostile.build import assert_line, refused
 
 LIMIT = 2**24
@@ -378,6 +382,60 @@ def test_padded_clips_are_read_a_few_at_a_time(tmp_path, monkeypatch):
     expected = [values[row, : lengths[row]] for row in (0, 1, 3, 4)]
     np.testing.assert_array_equal(tokens.values, np.concatenate(expected))
     assert tokens.lengths.tolist() == [1, 4, 2, 3]
+
+
+# what libraries do not say that they raise
+
+
+def broken_text(tmp_path):
+    ids = np.frombuffer(np.array([0x110000, 0xD800, 97], "u4").tobytes(), "<U1")
+    np.savez(tmp_path / "x.npz", ids=ids, audio=np.ones((3, 2)))
+    return "npz", tmp_path / "x.npz"
+
+
+def chunks_of_zero(tmp_path):
+    path = zarr_group(tmp_path / "x", zarr_format=2)
+    edited(path / "audio" / ".zarray", chunks=[0, 4], compressor=None)
+    return "zarr", path
+
+
+def huge_fill(tmp_path):
+    path = zarr_group(tmp_path / "x", zarr_format=2)
+    edited(path / "audio" / ".zarray", fill_value=10**400)
+    return "zarr", path
+
+
+@pytest.mark.parametrize("make", [broken_text, chunks_of_zero, huge_fill])
+def test_any_exception_of_a_library_is_one_line(tmp_path, make):
+    form, path = make(tmp_path)
+    refused(lambda: imported(form, path, tmp_path), rf"{path.name}: cannot be read as {form}: \w+")
+
+
+@pytest.mark.parametrize("error", [OverflowError("x"), SystemError("a\nb"), KeyError(1)])
+def test_what_a_read_of_clips_raises_is_one_line(tmp_path, monkeypatch, error):
+    def failing(self, key):
+        raise error
+
+    path = zarr_group(tmp_path / "x")
+    real = Zarr.read
+
+    @contextmanager
+    def read(self, *given):
+        with real(self, *given) as contents:
+            rows = contents.streams["audio"]
+            yield replace(contents, streams={"audio": replace(rows, read=failing)})
+
+    monkeypatch.setattr(Zarr, "read", read)
+    refused(
+        lambda: imported("zarr", path, tmp_path),
+        f"x: cannot be read as zarr: {type(error).__name__}",
+    )
+
+
+def test_faults_of_our_own_stay_visible():
+    for error in (NameError("x"), AssertionError(), MemoryError(), ModuleNotFoundError("av")):
+        with pytest.raises(type(error)), foreign_file("x", EmoError, "not read"):
+            raise error
 
 
 # Parquet

@@ -21,9 +21,7 @@ from emo.store.store import Store
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import kind_of_file
-
-_FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-"""Exceptions that libraries raise for files that are not of the format."""
+from emo.untrusted.foreign import foreign_file
 
 
 @dataclass(frozen=True)
@@ -92,22 +90,18 @@ def import_file(
         raise StoreError(f"{path}: {odd}; give a file that {name} wrote")
     form.most_bytes = most_bytes
     with ExitStack() as file:
-        try:
+        unread = f"cannot be read as {name}"
+        with foreign_file(path, StoreError, unread):
             contents = file.enter_context(form.read(path, chosen))
             contents = contents.choose(list(streams)) if streams else contents
             _check_ids(contents.ids, path)
             _check_sizes(contents, form.budget(path))
             facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
             made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
-        except _FOREIGN as error:
-            raise StoreError(f"{path}: cannot be read as {name}: {error!r}") from error
         made = replace(made, facts={**made.facts, "file": path.name})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
         with no_empty_recipe(folder):
-            try:
-                before, new_failures = write_parts(contents, folder)
-            except OSError as error:
-                raise StoreError(f"{path}: cannot be read: {error}") from error
+            before, new_failures = write_parts(contents.guarded(path, unread), folder)
         done = len(contents.ids) - before - len(new_failures.keys() & set(contents.ids))
         named, failed = {*contents.ids, *contents.failures}, folder.failures
         failures = {clip_id: why for clip_id, why in failed.items() if clip_id in named}
