@@ -106,10 +106,10 @@ def read_table_bytes(path: Path, *, has_lines: bool = True) -> bytes:
         handle, _ = open_regular(path, follow_links=True)
         with os.fdopen(handle, "rb") as file:
             start = file.read(2 * MOST_ROW_BYTES + 1) if has_lines else b""
-        if _has_long_line(start):
+        if has_long_line(start):
             raise UnfitFileError(_long_line())
         data = read_regular(path, most_bytes=MOST_TABLE_BYTES, follow_links=True)
-        if has_lines and _has_long_line(data):
+        if has_lines and has_long_line(data):
             raise UnfitFileError(_long_line())
         return data
     except OSError as error:
@@ -122,7 +122,7 @@ def _long_line() -> str:
     return f"a line of it has more than {MOST_ROW_BYTES:,} bytes"
 
 
-def _has_long_line(data: bytes) -> bool:
+def has_long_line(data: bytes) -> bool:
     """Return whether there is a line of more than ``MOST_ROW_BYTES``."""
     start = 0
     while len(data) - start > MOST_ROW_BYTES:

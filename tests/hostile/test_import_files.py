@@ -426,10 +426,8 @@ def test_what_a_read_of_clips_raises_is_one_line(tmp_path, monkeypatch, error):
             yield replace(contents, streams={"audio": replace(rows, read=failing)})
 
     monkeypatch.setattr(Zarr, "read", read)
-    refused(
-        lambda: imported("zarr", path, tmp_path),
-        f"x: cannot be read as zarr: {type(error).__name__}",
-    )
+    words = f"x: cannot be read as zarr: {type(error).__name__}"
+    refused(lambda: imported("zarr", path, tmp_path), words)
 
 
 def test_faults_of_our_own_stay_visible():

@@ -185,6 +185,18 @@ def test_whatever_a_reader_of_annotations_raises_is_one_line(tmp_path, monkeypat
     refused(lambda: from_annotations([tmp_path / "a.srt"], out=tmp_path / "m.csv"), words)
 
 
+@pytest.mark.parametrize(("ending", "lines"), [("csv", 70_000), ("tsv", 70_000), ("jsonl", 9e6)])
+def test_a_subtitle_that_no_manifest_holds_names_its_file(tmp_path, ending, lines):
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n" + "x\n" * int(lines))
+    words = "a.srt, annotation at 1 s: its text has 139,999 letters"
+    refused(
+        lambda: from_annotations([tmp_path / "a.srt"], out=tmp_path / f"m.{ending}"),
+        words if ending != "jsonl" else "not written, because a row of it would have more than",
+    )
+    assert not (tmp_path / f"m.{ending}").exists()
+
+
 @pytest.mark.parametrize("talk", [pytest.param([each.values[0]], id=each.id)
                                   for each in variants(TALK[0])])  # fmt: skip
 def test_conversations_of_other_types(tmp_path, talk):
