@@ -12,6 +12,9 @@ _LOGIN = re.compile(r"://[^/\s@]*@")
 _SECRET = re.compile(
     r"(?i)([?&](?:[a-z-]*(?:signature|credential|token|secret|password|key)[a-z-]*|sig))=[^&\s'\")]+"
 )
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that a terminal may obey, that end or reorder a line, or that cannot be written."""
+_ESCAPES = {"\n": "\\n", "\t": "\\t"}
 LISTED_NAMES = 10
 """Largest number of names that an error message lists."""
 
@@ -20,13 +23,26 @@ class EmoError(Exception):
     """An error the user can correct; the command prints it and exits with ``exit_code``.
 
     Passwords and signatures in URLs of its message are left out, wherever the message came from.
+    Control characters and line breaks are written out (``\\n``): names in foreign files may hold
+    them, and a line that such a name begins would look like one of ``emo``.
     """
 
     exit_code = 1
 
-    def __init__(self, message: object = "", *rest: object) -> None:
-        """Keep the message without secrets."""
-        super().__init__(redacted(str(message)), *rest)
+    def __init__(self, message: object = "", *rest: object, more_lines: Sequence[str] = ()) -> None:
+        """Keep the message as one line without secrets.
+
+        Args:
+            message: what is wrong and what to do.
+            rest: further arguments of the exception.
+            more_lines: lines that are shown below the message, indented.
+        """
+        super().__init__(line_of(redacted(str(message))), *rest)
+        self.more_lines = tuple(line_of(redacted(line)) for line in more_lines)
+
+    def __str__(self) -> str:
+        """Return the message, and its further lines below it."""
+        return "\n  ".join([super().__str__(), *self.more_lines])
 
 
 class ManifestError(EmoError):
@@ -63,6 +79,21 @@ class DatasetError(EmoError):
 
 class ScoreError(EmoError):
     """The given predictions cannot be scored or submitted."""
+
+
+def line_of(text: str) -> str:
+    """Return a text as one line: control characters and line breaks are written out.
+
+    >>> print(line_of("clip\\x1b[2K\\nemo: all fine"))
+    clip\\x1b[2K\\nemo: all fine
+    """
+    return CONTROLS.sub(lambda found: escape(found[0]), text)
+
+
+def escape(letter: str) -> str:
+    """Return a character's escape in Python's writing, such as ``\\x1b`` or ``\\n``."""
+    code = ord(letter)
+    return _ESCAPES.get(letter) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
 
 
 def redacted(text: str) -> str:

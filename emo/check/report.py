@@ -10,7 +10,7 @@ from emo.check.classes import class_tables
 from emo.check.finding import Finding, error
 from emo.check.media import BACKSLASHES, MISSING_FILES, media_findings
 from emo.check.splits import row_findings
-from emo.errors import plural
+from emo.errors import line_of, plural
 from emo.machine.table import format_table
 from emo.manifest import Manifest, ManifestProblem, inspect_manifest
 
@@ -64,7 +64,7 @@ class CheckReport:
             f"{plural(kinds.count('warning'), 'warning')}"
         )
         rows = [finding.row() for finding in self.findings]
-        notes = "\n".join(f"- {note}" for note in self.notes)
+        notes = "\n".join(line_of(f"- {note}") for note in self.notes)
         tables = [format_table(rows), *map(format_table, self.classes)]
         return "\n\n".join(filter(None, [*tables, notes, summary]))
 

@@ -195,8 +195,8 @@ def extract(
             shared={k: v.value for k, v in shared.items() if v}, manifest=clips,
         )  # fmt: skip
     except WeightsError as error:
-        works = ", ".join(without_weights())
-        raise WeightsError(f"{error}\n  works without weights: --backbone {works}") from error
+        works = f"works without weights: --backbone {', '.join(without_weights())}"
+        raise WeightsError(error.args[0], more_lines=(*error.more_lines, works)) from error
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
         strict_media, retry_failed, changed.value, anyway, given, jobs,

@@ -7,6 +7,7 @@ from typer import Argument, Option
 
 from emo.commands import interchange as cli_interchange
 from emo.commands.flags.sections import SectionedCommand, examples
+from emo.errors import line_of
 from emo.machine.table import fit_lines, format_table
 
 store_app = typer.Typer(
@@ -69,7 +70,7 @@ def index(store: Features = "features", recipe: OneRecipe = None) -> None:
     from emo.store.maintain.index import make_index
 
     for folder in Store(store).chosen(recipe):
-        print(fit_lines(make_index(folder).line()))
+        print(fit_lines(line_of(make_index(folder).line())))
 
 
 @store_app.command(
@@ -86,7 +87,7 @@ def compact(store: Features = "features", recipe: OneRecipe = None) -> None:
     from emo.store.maintain.compact import compact
 
     for folder in Store(store).chosen(recipe):
-        print(fit_lines(compact(folder).line()))
+        print(fit_lines(line_of(compact(folder).line())))
 
 
 @store_app.command(cls=SectionedCommand, epilog=examples("emo store failures features/"))

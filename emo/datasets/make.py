@@ -12,7 +12,7 @@ from emo.datasets.counts import comparison
 from emo.datasets.dataset import Dataset, Row
 from emo.datasets.labels import mapped, mapped_counts
 from emo.datasets.tree import list_tree
-from emo.errors import DatasetError, plural
+from emo.errors import DatasetError, line_of, plural
 from emo.machine.table import format_table
 from emo.machine.whole_file import whole_file
 from emo.manifest.make import save
@@ -69,7 +69,7 @@ class Report:
             more = len(self.missing) - SHOWN_MISSING
             details.append(f"… and {more:,} more (--missing FILE: all)")
         parts = [f"{self.title} in {self.folder}", format_table(self.comparison)]
-        return "\n\n".join([*parts, *filter(None, ["\n".join(details)]), self._end()])
+        return "\n\n".join([*parts, *filter(None, ["\n".join(map(line_of, details))]), self._end()])
 
     def _end(self) -> str:
         """Return the last lines: what was written, or why nothing was."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from emo.errors import plural
+from emo.errors import line_of, plural
 from emo.extract.executor import JobReport
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.notes import notice_lines
@@ -36,13 +36,13 @@ def report_lines(
         lines.append(f"did {report.job.clips:,} of {every}; store: {report.store}")
         lines += notice_lines(report.store, report.plan.parts, report.job.clips)
     lines += _failure_lines(report.failures, report.store)
-    lines += [f"note: {note}" for note in (report.folder.notes if report.folder else ())]
+    lines += [line_of(f"note: {note}") for note in (report.folder.notes if report.folder else ())]
     return lines + _end_lines(report.job)
 
 
 def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
     """Return the lines that `emo job resume` and `emo job run` print."""
-    notes = [f"note: {note}" for note in report.folder.notes]
+    notes = [line_of(f"note: {note}") for note in report.folder.notes]
     return notes + _resumed_lines(report, is_dry_run=is_dry_run)
 
 
@@ -71,7 +71,7 @@ def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
 
 
 def _end_lines(job: JobReport) -> list[str]:
-    lines = [f"lost: {line}" for line in job.lost]
+    lines = [line_of(f"lost: {line}") for line in job.lost]
     if job.is_stopped:
         lines.append(
             "stopped by a signal; finished clips are committed: run the same command again"
@@ -98,7 +98,7 @@ def _failure_lines(by_recipe: Mapping[str, Mapping[str, str]], store: Location) 
         for name, failures in by_recipe.items()
         for clip_id, reason in sorted(failures.items())
     ]
-    lines = [f"failed: {clip_id} ({name}): {reason}" for name, clip_id, reason in reasons]
+    lines = [line_of(f"failed: {clip_id} ({name}): {why}") for name, clip_id, why in reasons]
     if len(lines) > SHOWN_FAILURES:
         rest = len(lines) - SHOWN_FAILURES
         lines = [*lines[:SHOWN_FAILURES], f"… and {rest} more: emo store failures {store}"]

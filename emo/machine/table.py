@@ -7,12 +7,13 @@ no limit, so that `grep` finds a whole row in one line and a log can be read on 
 import json
 import math
 import os
-import re
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from emo.errors import CONTROLS, escape, line_of
 
 NARROWEST = 40
 """Columns that lines may have at least; nothing is folded for a narrower terminal."""
@@ -21,10 +22,6 @@ WORD, SHORT_WORD = 24, 16
 _LEAST_CUT = 10
 """Columns that a cell which may be cut has at least."""
 _GAP = "  "
-_CONTROLS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Characters that a terminal may obey or that reorder a line, but the tab and the line feed."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ def shown(text: str) -> str:
     >>> print(shown("clip\x1b[2K"), shown("a\u202eb"))
     clip\\x1b[2K a\\u202eb
     """
-    return _CONTROLS.sub(_written_out, text)
+    return CONTROLS.sub(lambda found: found[0] if found[0] in "\n\t" else escape(found[0]), text)
 
 
 def json_text(document: object, *, indent: int | None = None) -> str:
@@ -149,13 +146,9 @@ def json_text(document: object, *, indent: int | None = None) -> str:
     '{"id": "Zo\u00eb\\\\u009b"}'
     """
     text = json.dumps(document, indent=indent, ensure_ascii=False)
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _written_out(found: re.Match[str]) -> str:
-    """Return a character's escape in Python's writing, such as ``\\x1b``."""
-    code = ord(found[0])
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return CONTROLS.sub(
+        lambda found: found[0] if found[0] in "\n\t" else f"\\u{ord(found[0]):04x}", text
+    )
 
 
 def output_width() -> int | None:
@@ -343,4 +336,4 @@ def _text(value: object) -> str:
 
 def _cell(text: str) -> str:
     """Return the text of a cell, which is one line: control characters are written out."""
-    return shown(text).replace("\n", "\\n").replace("\t", "\\t")
+    return line_of(text)

@@ -219,7 +219,8 @@ def save(rows: TextTable, out: Path, *, base: Path, cut: Cut | None = None) -> M
     if cut is not None:
         columns = {**_pinned(columns, manifest), "split": _cut(rows, cut)}
     order = [name for name in COLUMNS if name in columns]
-    write_rows(out, {name: columns[name] for name in dict.fromkeys([*order, *columns])})
+    written = {name: columns[name] for name in dict.fromkeys([*order, *columns])}
+    write_rows(out, written, origins=rows.origins)
     return read_manifest(out, root=root)
 
 

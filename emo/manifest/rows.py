@@ -21,6 +21,7 @@ from emo.manifest.text import likely_encoding, wide_unicode
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import checked, shortened
 from emo.untrusted.files import UnfitFileError, open_regular, read_regular
+from emo.untrusted.foreign import foreign_file
 from emo.untrusted.kinds import AnyJson
 
 EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -33,6 +34,8 @@ MOST_COLUMNS = 10_000
 """Largest number of columns of a table."""
 MOST_CELLS = 10**8
 """Largest number of cells of a table whose size in the file says nothing about them."""
+MOST_REPEATED_ROWS = 10**6
+"""Rows that a Parquet file may have even if it has less than a byte for each of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,8 @@ def read_rows(path: Path) -> TextTable:
             row with more or fewer cells than the header.
     """
     if (spreadsheet := sheet_of(path)) and spreadsheet[0].is_file():
-        return _with_numbers(_excel(path, *spreadsheet), has_decimal_commas=False)
+        with foreign_file(path, ManifestError, "not an Excel file that can be read"):
+            return _with_numbers(_excel(path, *spreadsheet), has_decimal_commas=False)
     if os.path.isdir(path):
         raise ManifestError(
             f"{path} is a folder, not a table; `emo manifest folder {path} --out m.csv` makes one"
@@ -70,6 +74,12 @@ def read_rows(path: Path) -> TextTable:
         )
     kind = extension(path)
     data = read_table_bytes(path, has_lines=kind != ".parquet")
+    with foreign_file(path, ManifestError, f"not a {kind} table that can be read"):
+        return _parsed(data, path, kind)
+
+
+def _parsed(data: bytes, path: Path, kind: str) -> TextTable:
+    """Parse the bytes of a table in the format of an extension."""
     semicolons = False
     if kind == ".parquet":
         columns, origins = _parquet(data, path)
@@ -96,10 +106,10 @@ def read_table_bytes(path: Path, *, has_lines: bool = True) -> bytes:
         handle, _ = open_regular(path, follow_links=True)
         with os.fdopen(handle, "rb") as file:
             start = file.read(2 * MOST_ROW_BYTES + 1) if has_lines else b""
-        if _has_long_line(start):
+        if has_long_line(start):
             raise UnfitFileError(_long_line())
         data = read_regular(path, most_bytes=MOST_TABLE_BYTES, follow_links=True)
-        if has_lines and _has_long_line(data):
+        if has_lines and has_long_line(data):
             raise UnfitFileError(_long_line())
         return data
     except OSError as error:
@@ -112,7 +122,7 @@ def _long_line() -> str:
     return f"a line of it has more than {MOST_ROW_BYTES:,} bytes"
 
 
-def _has_long_line(data: bytes) -> bool:
+def has_long_line(data: bytes) -> bool:
     """Return whether there is a line of more than ``MOST_ROW_BYTES``."""
     start = 0
     while len(data) - start > MOST_ROW_BYTES:
@@ -316,25 +326,34 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
     import pyarrow.parquet
 
     budget = Budget(MOST_TABLE_BYTES, str(path), "a file of fewer rows", ManifestError)
-    try:
+    with foreign_file(path, ManifestError, "not a Parquet file"):
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
         names = file.schema_arrow.names
         _check_header(names, path)
         check_size(len(names), file.metadata.num_rows, path)
+        _check_rows(file.metadata.num_rows, len(data), path)
         rows: dict[str, list[object]] = {name: [] for name in names}
         for batch in file.iter_batches(batch_size=1024):  # a text may stand in many rows
             for name, values in batch.to_pydict().items():
                 texts = (len(each) for each in values if isinstance(each, str | bytes))
                 budget.take(sum(texts), f"column {shortened(name, 60)}")
                 rows[name] += values
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise ManifestError(f"{path}: not a Parquet file: {shortened(str(error))}") from error
     origins = [f"row {number}" for number in range(1, file.metadata.num_rows + 1)]
     columns = {
         name: [_text(v, path, p, name) for v, p in zip(values, origins, strict=True)]
         for name, values in rows.items()
     }
     return columns, origins
+
+
+def _check_rows(rows: int, size_bytes: int, path: Path) -> None:
+    """Raise ManifestError if a compressed file has far more rows than it has room for clips."""
+    most = max(MOST_REPEATED_ROWS, size_bytes)
+    if rows > most:
+        raise ManifestError(
+            f"{path}: expected at most {most:,} rows in a file of {size_bytes:,} bytes, found "
+            f"{rows:,}; a manifest has a row for each clip, and an id or a path in it"
+        )
 
 
 def _excel(path: Path, file: Path, sheet: str | None) -> TextTable:

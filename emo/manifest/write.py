@@ -8,21 +8,33 @@ from pathlib import Path
 
 from emo.errors import ManifestError
 from emo.machine.whole_file import whole_file
-from emo.manifest.rows import extension
+from emo.manifest.rows import MOST_ROW_BYTES, extension, has_long_line
 
 
-def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
+def write_rows(
+    path: Path, columns: Mapping[str, Sequence[str]], *, origins: Sequence[str] = ()
+) -> None:
     """Write a table in the format of its extension; writing the same table again changes nothing.
 
     Args:
         path: the file.
         columns: column name -> cells.
+        origins: where each row comes from, for error messages; empty: rows are named by number.
 
     Raises:
-        ManifestError: the file exists with another content (it may have been edited by hand), or
-            its folder does not exist, or the disk is full or broken.
+        ManifestError: a cell or row is so long that the file could not be read again; the file
+            exists with another content (it may have been edited by hand), or its folder does not
+            exist, or the disk is full or broken.
     """
-    data = render_rows(extension(path), columns)
+    kind = extension(path)
+    if kind in (".csv", ".tsv"):
+        _check_cells(columns, origins, path)
+    data = render_rows(kind, columns)
+    if kind != ".parquet" and has_long_line(data):
+        raise ManifestError(
+            f"{path}: not written, because a row of it would have more than {MOST_ROW_BYTES:,} "
+            "bytes, the most that is read; shorten its cells"
+        )
     if path.exists():
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
             return
@@ -34,6 +46,19 @@ def write_rows(path: Path, columns: Mapping[str, Sequence[str]]) -> None:
         raise ManifestError(f"{path}: the folder {path.parent} does not exist; make it first")
     with whole_file(path, ManifestError) as unfinished:
         unfinished.write_bytes(data)
+
+
+def _check_cells(columns: Mapping[str, Sequence[str]], origins: Sequence[str], path: Path) -> None:
+    """Raise ManifestError for a cell that Python's reader of CSV refuses for its length."""
+    most = csv.field_size_limit()
+    for name, cells in columns.items():
+        for row, cell in enumerate(cells):
+            if len(cell) > most:
+                origin = origins[row] if origins else f"row {row + 1}"
+                raise ManifestError(
+                    f"{origin}: its {name} has {len(cell):,} letters, and a cell of {path.name} "
+                    f"can have {most:,}; shorten it there, or write a manifest that ends in .jsonl"
+                )
 
 
 def render_rows(kind: str, columns: Mapping[str, Sequence[str]]) -> bytes:

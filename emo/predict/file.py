@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emo.errors import FitError, ManifestError, naming_file
+from emo.errors import FitError, ManifestError, line_of, naming_file
 from emo.heads.runs.files import file_name, kept_columns
 from emo.heads.runs.run import Run
 from emo.machine.table import format_table, json_text
@@ -36,9 +36,9 @@ class PredictReport:
     def table(self) -> str:
         """Return a text table of counts, then the file and the failures."""
         rows = [{"prediction": label, "clips": clips} for label, clips in self.counts.items()]
-        lines = [format_table(rows), f"wrote {self.out}"]
+        table, lines = format_table(rows), [f"wrote {self.out}"]
         lines += [f"failed: {clip_id}: {reason}" for clip_id, reason in self.failures.items()]
-        return "\n".join(lines)
+        return "\n".join([table, *map(line_of, lines)])
 
     def json(self) -> str:
         """Return one line of JSON: ``predictions``, one as for a single clip each; ``failures``."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from emo.errors import FitError, MediaError
+from emo.errors import FitError, MediaError, line_of
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE
 from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.machine.table import format_table, json_text
@@ -41,7 +41,7 @@ class Prediction:
                 format_table([{target: name, "probability": share} for name, share in ranked])
                 + (f"\nand {more:,} less probable classes (--json prints all)" if more else "")
             )
-        notes = [f"without {stream}: {reason}" for stream, reason in self.absent.items()]
+        notes = [line_of(f"without {stream}: {reason}") for stream, reason in self.absent.items()]
         return "\n".join(["\n\n".join(tables), *notes])
 
     def json(self) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from emo.errors import line_of
 from emo.heads.metrics.measures import title_of
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.score.answers import ALL
@@ -87,7 +88,9 @@ class ScoreReport:
         what = f"{self.metric} on {self.count:,} {self.unit}{where} in {self.gold}"
         if self.has_several_labels:
             what += "; each label of a cell such as joy|fear counts"
-        errors = [fit_lines(f"- {one.name}: {one.error}") for one in self.results if one.error]
+        errors = [
+            fit_lines(line_of(f"- {one.name}: {one.error}")) for one in self.results if one.error
+        ]
         what = "\n".join([what, *self._read_lines()])
         return "\n\n".join(
             [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
@@ -102,9 +105,9 @@ class ScoreReport:
         labels = f"; label of {self.gold} from {min(gold)!r}" if len(gold) == 1 else ""
         if len({one.read for one in read}) == 1:
             alike = f" ({len(read):,} files alike)" if len(read) > 1 else ""
-            return [fit_lines(f"read: {read[0].read}{alike}{labels}")]
+            return [fit_lines(line_of(f"read: {read[0].read}{alike}{labels}"))]
         lines = [f"read{labels.replace(';', ':')}", *(f"- {one.name}: {one.read}" for one in read)]
-        return [fit_lines(line) for line in lines]
+        return [fit_lines(line_of(line)) for line in lines]
 
     def json(self) -> str:
         """Return the results as one JSON document."""

@@ -164,7 +164,7 @@ class Recipe:
         if self.weights == other.weights:
             theirs["weights"] = ours["weights"]
         return [
-            f"{key}: {ours.get(key)} -> {theirs.get(key)}"
+            shortened(f"{key}: {ours.get(key)} -> {theirs.get(key)}", 300)
             for key in sorted(ours.keys() | theirs.keys())
             if ours.get(key) != theirs.get(key)
         ]

@@ -6,6 +6,8 @@ from emo.errors import EmoError, OptionError
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 """Letter after a number of bytes -> what the number is multiplied by."""
+MOST_PIECE_BYTES = 2**31
+"""Bytes that one clip or one chunk may take unless the budget is larger than eight such pieces."""
 
 
 @dataclass
@@ -38,10 +40,21 @@ class Budget:
 
     def check(self, size_bytes: int, where: str) -> None:
         """Raise an error if ``size_bytes`` at one time exceed the budget; count nothing."""
-        if size_bytes > self.most:
+        self._expect_at_most(self.most, size_bytes, where)
+
+    def check_piece(self, size_bytes: int, where: str) -> None:
+        """Raise an error if one clip or chunk, which is read whole, would take too many bytes.
+
+        A piece may take 2 GiB, or an eighth of the budget if that is more.
+        """
+        most = min(self.most, max(MOST_PIECE_BYTES, self.most // 8))
+        self._expect_at_most(most, size_bytes, where)
+
+    def _expect_at_most(self, most: int, size_bytes: int, where: str) -> None:
+        if size_bytes > most:
             raise self.error(
                 f"{self.what}: {where} would take {binary_size(size_bytes)} in memory, and at most "
-                f"{binary_size(self.most)} may be taken; {self.option} allows more"
+                f"{binary_size(most)} may be taken; {self.option} allows more"
             )
 
 

@@ -34,7 +34,9 @@ def check_no_doctype(file: IO[bytes]) -> None:
         parser.Parse(b"", True)
     except _RootFound:
         return
-    except expat.ExpatError as error:
+    except XmlError:
+        raise
+    except (expat.ExpatError, ValueError, LookupError) as error:  # or an encoding such as UTF-7
         raise XmlError(f"not XML: {error}") from error
 
 
@@ -53,7 +55,9 @@ def parse_xml(data: bytes) -> ElementTree.Element:
     parser.buffer_text = True
     try:
         parser.Parse(data, True)
-    except expat.ExpatError as error:
+    except XmlError:
+        raise
+    except (expat.ExpatError, ValueError, LookupError) as error:  # or an encoding such as UTF-7
         raise XmlError(f"not XML: {error}") from error
     return builder.tree.close()
 

@@ -5,9 +5,12 @@ import json
 import os
 import pickle
 import struct
+import time
 import tracemalloc
 import zipfile
 import zlib
+from contextlib import contextmanager
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -17,8 +20,13 @@ import pytest
 import zarr
 
 from emo.errors import EmoError
+from emo.store import Store
+from emo.store.exchange import named_arrays
 from emo.store.exchange.transfer import import_file
 from emo.store.exchange.zarr_metadata import claimed_bytes
+from emo.store.interop import hdf5 as hdf5_format
+from emo.store.interop.zarr import Zarr
+from emo.untrusted.foreign import foreign_file
 from tests.hostile.build import assert_line, refused
 
 LIMIT = 2**24
@@ -297,6 +305,135 @@ def test_an_hdf5_file_is_checked_by_its_headers(tmp_path, build, words):
         if "audio" not in file:
             file["audio"] = np.ones((3, 2))
     bomb("hdf5", path, tmp_path, "x.h5", words)
+
+
+def lattice(file, width=12, levels=8):
+    """Groups of which each holds the one before under twelve names: 12^8 full names."""
+    group = file.create_group("level0")
+    for level in range(1, levels + 1):
+        group, before = file.create_group(f"level{level}"), group
+        for name in range(width):
+            group[str(name)] = before
+    file["level0/loop"] = file["/"]
+    file.create_group("audio")["values"] = np.ones((3, 2), np.float32)
+    file["audio/offsets"], file["ids"] = np.arange(4), np.array([b"a", b"b", b"c"])
+
+
+def test_groups_of_many_names_are_visited_once(tmp_path):
+    started = time.monotonic()
+    assert imported("hdf5", hdf5(tmp_path / "x.h5", lattice), tmp_path).clips == 3
+    assert time.monotonic() - started < 2
+
+
+def test_names_in_an_hdf5_file_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5_format, "MOST_NAMES", 50)
+
+    def many(file):
+        for name in range(60):
+            file[f"array{name}"] = np.ones(1)
+
+    refused(lambda: imported("hdf5", hdf5(tmp_path / "x.h5", many), tmp_path), "more than 50 ")
+
+
+HUGE = {
+    "a clip": (
+        {"audio/values": (2_000_000, 3900), "audio/offsets": [0, 0, 0, 2_000_000]}, "clip 'c'",
+    ),
+    "padding": ({"audio": (3, 500_000, 3900), "audio_lengths": [1, 1, 1]}, "with its padding"),
+}  # fmt: skip
+
+
+def huge_arrays(file, arrays):
+    """Arrays of gigabytes of which nothing is stored: a file of some kB."""
+    file["ids"] = np.array([b"a", b"b", b"c"])
+    for name, shape in arrays.items():
+        if isinstance(shape, list):
+            file[name] = np.array(shape)
+        else:
+            chunks = (*(1,) * (len(shape) - 2), 1000, shape[-1])
+            file.create_dataset(name, shape, "f2", chunks=chunks, compression="gzip")
+
+
+@pytest.mark.parametrize(("arrays", "words"), HUGE.values(), ids=HUGE)
+def test_a_clip_of_gigabytes_is_not_read(tmp_path, arrays, words):
+    path = hdf5(tmp_path / "x.h5", lambda file: huge_arrays(file, arrays))
+    assert path.stat().st_size < 20_000
+    words = [words, "at most 2.0 GiB may be taken; --most-bytes allows more"]
+    bomb("hdf5", path, tmp_path, *words, most_bytes=2**34)
+
+
+def test_a_chunk_of_gigabytes_is_not_decoded(tmp_path):
+    def build(file):
+        file["ids"] = np.arange(2**15)
+        file.create_dataset("audio", (2**15, 2**14 + 1), "f4", chunks=(2**15 - 1, 2**14 + 1))
+
+    path = hdf5(tmp_path / "x.h5", build)
+    bomb("hdf5", path, tmp_path, "a chunk of audio would take", most_bytes=2**34)
+
+
+def test_padded_clips_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(named_arrays, "BLOCK_BYTES", 200)
+    values, lengths = np.arange(5 * 4 * 3, dtype=np.float32).reshape(5, 4, 3), [1, 4, 0, 2, 3]
+    for row, length in enumerate(lengths):
+        values[row, length:] = 0
+    np.savez(tmp_path / "x.npz", ids=list("abcde"), audio=values, audio_lengths=lengths)
+    imported("npz", tmp_path / "x.npz", tmp_path)
+    tokens = Store(tmp_path / "store").recipes["x"].read("audio", list("abde"))
+    expected = [values[row, : lengths[row]] for row in (0, 1, 3, 4)]
+    np.testing.assert_array_equal(tokens.values, np.concatenate(expected))
+    assert tokens.lengths.tolist() == [1, 4, 2, 3]
+
+
+# what libraries do not say that they raise
+
+
+def broken_text(tmp_path):
+    ids = np.frombuffer(np.array([0x110000, 0xD800, 97], "u4").tobytes(), "<U1")
+    np.savez(tmp_path / "x.npz", ids=ids, audio=np.ones((3, 2)))
+    return "npz", tmp_path / "x.npz"
+
+
+def chunks_of_zero(tmp_path):
+    path = zarr_group(tmp_path / "x", zarr_format=2)
+    edited(path / "audio" / ".zarray", chunks=[0, 4], compressor=None)
+    return "zarr", path
+
+
+def huge_fill(tmp_path):
+    path = zarr_group(tmp_path / "x", zarr_format=2)
+    edited(path / "audio" / ".zarray", fill_value=10**400)
+    return "zarr", path
+
+
+@pytest.mark.parametrize("make", [broken_text, chunks_of_zero, huge_fill])
+def test_any_exception_of_a_library_is_one_line(tmp_path, make):
+    form, path = make(tmp_path)
+    refused(lambda: imported(form, path, tmp_path), rf"{path.name}: cannot be read as {form}: \w+")
+
+
+@pytest.mark.parametrize("error", [OverflowError("x"), SystemError("a\nb"), KeyError(1)])
+def test_what_a_read_of_clips_raises_is_one_line(tmp_path, monkeypatch, error):
+    def failing(self, key):
+        raise error
+
+    path = zarr_group(tmp_path / "x")
+    real = Zarr.read
+
+    @contextmanager
+    def read(self, *given):
+        with real(self, *given) as contents:
+            rows = contents.streams["audio"]
+            yield replace(contents, streams={"audio": replace(rows, read=failing)})
+
+    monkeypatch.setattr(Zarr, "read", read)
+    words = f"x: cannot be read as zarr: {type(error).__name__}"
+    refused(lambda: imported("zarr", path, tmp_path), words)
+
+
+def test_faults_of_our_own_stay_visible():
+    for error in (NameError("x"), AssertionError(), MemoryError(), ModuleNotFoundError("av")):
+        with pytest.raises(type(error)), foreign_file("x", EmoError, "not read"):
+            raise error
 
 
 # Parquet

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emo import plugins
 from emo.datasets.tree import list_tree
 from emo.datasets.votes import TABULATED, Votes
 from emo.demo.dataset import is_complete
@@ -17,6 +18,8 @@ from emo.extract.models import weights
 from emo.extract.models.checkpoint import read_config, read_tensor, read_tensors
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
 from emo.manifest import read_manifest, rows
+from emo.manifest.annotations.collect import from_annotations
+from emo.manifest.annotations.format import AnnotationFormat
 from emo.manifest.conversations import conversation_rows, from_conversations
 from emo.manifest.rows import read_rows
 from emo.score.answers import read_table
@@ -141,6 +144,57 @@ def test_a_text_in_every_row_of_a_parquet_file_is_counted(tmp_path, monkeypatch)
     pq.write_table(pa.table({"text": text}), tmp_path / "m.parquet")
     assert (tmp_path / "m.parquet").stat().st_size < 10_000
     refused(lambda: read_rows(tmp_path / "m.parquet"), "m.parquet: column text would take")
+
+
+def test_rows_of_a_parquet_file_are_counted_before_they_are_read(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    one = pa.DictionaryArray.from_arrays(pa.array(np.zeros(5_000_000, np.int8)), pa.array(["x"]))
+    pq.write_table(pa.table({"text": one}), tmp_path / "m.parquet", compression="zstd")
+    assert (tmp_path / "m.parquet").stat().st_size < 50_000
+    started = time.monotonic()
+    refused(lambda: read_rows(tmp_path / "m.parquet"), "at most 1,000,000 rows .* found 5,000,000")
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_duration_that_no_clock_shows_is_one_line(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"text": ["a", "b"], "label": pa.array([2**62, 1], pa.duration("s"))})
+    pq.write_table(table, tmp_path / "m.parquet")
+    refused(lambda: read_rows(tmp_path / "m.parquet"), "m.parquet: not a Parquet file: Overflow")
+
+
+@pytest.mark.parametrize("encoding", ["UTF-7", "UTF-32", "no-such-thing"])
+def test_annotations_in_an_odd_encoding(tmp_path, encoding):
+    path = tmp_path / "a.eaf"
+    path.write_text(f'<?xml version="1.0" encoding="{encoding}"?><ANNOTATION_DOCUMENT/>')
+    refused(lambda: from_annotations([path], out=tmp_path / "m.csv"), "a.eaf: not XML")
+
+
+@pytest.mark.parametrize("error", [OverflowError("x"), KeyError("a\nb"), ZeroDivisionError()])
+def test_whatever_a_reader_of_annotations_raises_is_one_line(tmp_path, monkeypatch, error):
+    def read(path):
+        raise error
+
+    (tmp_path / "a.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhi\n")
+    monkeypatch.setattr(plugins.load(plugins.ANNOTATIONS, "srt", AnnotationFormat), "read", read)
+    words = f"a.srt: not a file of annotations that can be read: {type(error).__name__}"
+    refused(lambda: from_annotations([tmp_path / "a.srt"], out=tmp_path / "m.csv"), words)
+
+
+@pytest.mark.parametrize(("ending", "lines"), [("csv", 70_000), ("tsv", 70_000), ("jsonl", 9e6)])
+def test_a_subtitle_that_no_manifest_holds_names_its_file(tmp_path, ending, lines):
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n" + "x\n" * int(lines))
+    words = "a.srt, annotation at 1 s: its text has 139,999 letters"
+    refused(
+        lambda: from_annotations([tmp_path / "a.srt"], out=tmp_path / f"m.{ending}"),
+        words if ending != "jsonl" else "not written, because a row of it would have more than",
+    )
+    assert not (tmp_path / f"m.{ending}").exists()
 
 
 @pytest.mark.parametrize("talk", [pytest.param([each.values[0]], id=each.id)

@@ -2,12 +2,17 @@
 
 import ast
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import emo
+from emo.errors import EmoError, WeightsError
 from emo.machine.table import format_facts, format_table, json_text, shown
+from emo.store.part.zip import DamagedPart
+from emo.store.recipe import Recipe, StreamSpec
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2K\r\x9b1A\u202ejoy\u2028"
 CONTROLS = [chr(code) for code in (*range(32), *range(0x7F, 0xA0), 0x202E, 0x2066, 0x2028)]
@@ -72,6 +77,47 @@ def _is_filtered(node):
     if isinstance(node, ast.Call):
         return getattr(node.func, "id", getattr(node.func, "attr", "")) in ALLOWED
     return isinstance(node, ast.Constant)
+
+
+LIE = "x\x1b[31m\nemo: all fine"
+
+
+def test_errors_are_one_line_in_python_too():
+    for error in (EmoError(f"recipe {LIE}: bad"), DamagedPart(Path("s/r/part"), LIE)):
+        assert sent(str(error)) == []
+        assert "x\\x1b[31m\\nemo: all fine" in str(error)
+        assert "\n" not in str(error)
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_further_lines_are_those_of_emo():
+    error = WeightsError("openclip: not here", more_lines=[f"looked in {LIE}"])
+    assert str(error) == "openclip: not here\n  looked in x\\x1b[31m\\nemo: all fine"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@pytest.mark.parametrize("place", ["options", "facts", "streams"])
+def test_a_recipe_of_others_begins_no_line(place):
+    ours = Recipe("classic", {"audio": StreamSpec(4)})
+    fields = {
+        "options": {"options": {LIE: LIE}}, "facts": {"weights": LIE},
+        "streams": {"streams": {LIE: StreamSpec(4, level=LIE)}},
+    }[place]  # fmt: skip
+    lines = ours.differences(replace(ours, **fields))
+    assert lines
+    assert all(sent(line) == [] and "\n" not in line for line in lines)
+
+
+def test_names_of_folders_and_parts_begin_no_line(emo, folder, commit):
+    commit({"a": "it failed"})
+    part = next(folder.path.glob("part-*"))
+    part.rename(part.with_name(f"part-{LIE}.zarr.zip"))
+    folder.path.rename(folder.path.with_name(f"ev{LIE}"))
+    code, out, err = emo("store", "verify", folder.path.parent)
+    assert code == 1
+    assert sent(out + err) == []
+    assert not [line for line in (out + err).splitlines() if line.startswith("emo: all fine")]
+    assert "ev" in out
 
 
 @pytest.fixture

@@ -246,9 +246,10 @@ def _request_again(
             f"recipe {name!r}: this version of {recipe.backbone} does not take its options",
         )
     except WeightsError as error:
+        alone = f"of the recipe {name!r} alone: -o {name}.weights=DIR"
         raise WeightsError(
-            f"recipe {name!r}: {error}; of the recipe {name!r} alone: -o {name}.weights=DIR. It "
-            f"was made with {recipe.weights_words}"
+            f"recipe {name!r}: {error.args[0]}",
+            more_lines=(*error.more_lines, alone, f"it was made with {recipe.weights_words}"),
         ) from error
     if now.fingerprint != recipe.fingerprint:
         raise OptionError(

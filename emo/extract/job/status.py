@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from emo.errors import line_of
 from emo.extract.job.folder import JobFolder, open_job
 from emo.extract.job.journal import is_at_work
 from emo.extract.job.logs import LogFacts, log_facts
@@ -76,7 +77,7 @@ class Status:
             lines += ["", *stages]
         if self.logs.reasons:
             lines += ["", self._failures()]
-        lines += [f"note: {note}" for note in self.folder.notes]
+        lines += [line_of(f"note: {note}") for note in self.folder.notes]
         if self.is_over and not self.is_done:
             lines += ["", f"go on with: emo job resume {typed(self.folder.path)}"]
         return "\n".join(lines)

@@ -140,7 +140,8 @@ def locate_weights(weights: Weights) -> Found:
     paths = {file.label: find(weights.source_of(file), file) for file in weights.files}
     missing = [f for f in weights.files if not f.is_optional and not paths[f.label]]
     if missing:
-        raise WeightsError("\n  ".join(_lacking_lines(weights, missing)))
+        first, *more = _lacking_lines(weights, missing)
+        raise WeightsError(first, more_lines=more)
     return Found(_existing(weights.source) or Path(weights.source), paths)
 
 

@@ -18,6 +18,7 @@ from emo.manifest.clips import Manifest
 from emo.manifest.make import save
 from emo.manifest.naming.facts import fact, first_files
 from emo.manifest.rows import TextTable
+from emo.untrusted.foreign import foreign_file
 
 _COLUMNS = (
     "id", "video", "audio", "text", "speaker", "start_seconds", "end_seconds", "label", "tier",
@@ -109,7 +110,8 @@ def _gather(
     path: Path, kind: FormatClass, finder: MediaFinder, request: AnnotationRequest, found: _Gathered
 ) -> None:
     """Add the rows of one file to ``found``."""
-    read = kind.read(path)
+    with foreign_file(path, ManifestError, "not a file of annotations that can be read"):
+        read = kind.read(path)
     stretches = [_with_speaker(each, request) for each in read.stretches]
     found.names["tier"].update(each.tier for each in stretches if each.tier)
     found.names["speaker"].update(each.speaker for each in stretches if each.speaker)

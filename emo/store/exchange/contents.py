@@ -13,10 +13,13 @@ from emo.ragged import Ragged
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.recipe_folder import RecipeFolder
 from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.foreign import foreign_file
 from emo.untrusted.kinds import AnyJson
 
 BLOCK_BYTES = 2**26
 """About how many bytes of tokens are in memory at a time."""
+ReadClips = Callable[[int, int], Ragged]
+"""Function that reads the clips from the first index to before the last."""
 LEFT_OUT = "left out when this was written"
 """Reason why a clip lacks a stream that was not chosen for a pack."""
 
@@ -29,7 +32,7 @@ class StreamTokens:
     """Width, dtype and meaning of a token."""
     lengths: np.ndarray
     """int64 (N,): number of tokens of each clip; 0: the clip lacks the stream."""
-    read: Callable[[int, int], Ragged]
+    read: ReadClips
     """``read(first, last)`` returns the tokens of the clips from index ``first`` to before
     ``last``: values (ΣT, D) and offsets int64 (last - first + 1,)."""
 
@@ -103,15 +106,39 @@ class Contents:
     def with_ticks(self, tick: Callable[[int], object]) -> "Contents":
         """Return contents that call ``tick(clips)`` after each read of some clips of a stream."""
 
-        def ticking(rows: StreamTokens) -> StreamTokens:
-            def read(first: int, last: int) -> Ragged:
-                found = rows.read(first, last)
+        def ticking(read: ReadClips) -> ReadClips:
+            def read_and_tick(first: int, last: int) -> Ragged:
+                found = read(first, last)
                 tick(last - first)
                 return found
 
-            return replace(rows, read=read)
+            return read_and_tick
 
-        return replace(self, streams={name: ticking(rows) for name, rows in self.streams.items()})
+        return self._with_reads(ticking)
+
+    def guarded(self, path: Path, what: str) -> "Contents":
+        """Return contents whose reads raise StoreError for whatever a library raises.
+
+        Args:
+            path: the file that is read, for error messages.
+            what: what is wrong with the file then, such as ``cannot be read as npz``.
+        """
+
+        def guard(read: ReadClips) -> ReadClips:
+            def guarded_read(first: int, last: int) -> Ragged:
+                with foreign_file(path, StoreError, what):
+                    return read(first, last)
+
+            return guarded_read
+
+        return self._with_reads(guard)
+
+    def _with_reads(self, change: Callable[[ReadClips], ReadClips]) -> "Contents":
+        """Return contents with other functions that read clips."""
+        changed = {
+            name: replace(rows, read=change(rows.read)) for name, rows in self.streams.items()
+        }
+        return replace(self, streams=changed)
 
 
 def contents_of(

@@ -6,6 +6,7 @@ Padding is cut off by the lengths. A padded stream without lengths is refused: p
 averaged into a mean is the most common way to spoil features.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,13 @@ import numpy as np
 
 from emo.errors import StoreError, plural
 from emo.ragged import Ragged, offsets_of
-from emo.store.exchange.contents import Contents, StreamTokens, contents_fields, spec_of
+from emo.store.exchange.contents import (
+    BLOCK_BYTES,
+    Contents,
+    StreamTokens,
+    contents_fields,
+    spec_of,
+)
 from emo.store.lazy import LazyDict
 from emo.untrusted.budget import Budget
 
@@ -59,6 +66,7 @@ class _File:
     options: ArrayOptions
     document: Mapping[str, Any]
     clips: int
+    budget: Budget
 
 
 def find_clips(
@@ -87,7 +95,7 @@ def find_clips(
         ids = list(_ids(arrays[id_name], budget, id_name))
     except ValueError as error:
         raise StoreError(f"{path}: {id_name}: {error}") from error
-    file = _File(arrays, path, options, document or {}, len(ids))
+    file = _File(arrays, path, options, document or {}, len(ids), budget)
     used = {id_name, options.lengths or id_name}
     streams: dict[str, Callable[[], StreamTokens]] = {}
     for name in arrays:
@@ -220,7 +228,18 @@ def _padded(
     # tools that cut long clips at L keep the length before the cut
     kept = np.ones(clips, np.int64) if lengths is None else np.minimum(lengths, longest)
 
+    clip_bytes = math.prod(array.shape[1:]) * np.dtype(array.dtype).itemsize
+    file.budget.check_piece(clip_bytes, f"a clip of {name} with its padding")
+    # the padding of clips that are read together takes room although it is not kept
+    together = max(1, BLOCK_BYTES // max(1, clip_bytes))
+
     def read(first: int, last: int) -> Ragged:
+        starts = range(first, last, together)
+        values = [few(start, min(start + together, last)) for start in starts]
+        empty = np.zeros((0, array.shape[2]), array.dtype)
+        return Ragged(np.concatenate(values or [empty]), offsets_of(kept[first:last]))
+
+    def few(first: int, last: int) -> np.ndarray:
         block, counts = np.asarray(array[first:last]), kept[first:last, None]
         positions = np.arange(longest)[None]
         is_token = positions < counts if options.padding == "end" else positions >= longest - counts
@@ -231,7 +250,7 @@ def _padded(
                 "are wrong, or the padding is in front (-o padding=front). -o zeros=false drops "
                 "these numbers"
             )
-        return Ragged(block[is_token], offsets_of(counts[:, 0]))
+        return block[is_token]
 
     return kept, read
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from emo.errors import StoreError, plural
+from emo.errors import StoreError, line_of, plural
 from emo.machine.table import format_bytes
 from emo.plugins import unknown
 from emo.store.backend.atomic import appearing, content_hash
@@ -75,7 +75,8 @@ class PackReport:
         what = (
             f"{plural(self.clips, 'clip')} in {plural(self.files, 'file')} ({size}) -> {self.out}"
         )
-        return "\n".join([what, f"sha256 of the pack: {self.sha256}", *self.lines])
+        lines = [what, f"sha256 of the pack: {self.sha256}", *self.lines]
+        return "\n".join(map(line_of, lines))
 
 
 def pack(

@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import StoreError, plural
+from emo.errors import StoreError, line_of, plural
 from emo.machine.table import format_bytes, format_table
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import Contents, contents_of, recipe_of_contents
 from emo.store.exchange.format import MOST_BYTES, Format
-from emo.store.exchange.write_parts import no_empty_recipe, progress, write_parts
+from emo.store.exchange.write_parts import no_empty_recipe, progress, sizes_of_clips, write_parts
 from emo.store.recipe import IMPORTED
 from emo.store.recipe_folder import RecipeFolder
 from emo.store.store import Store
+from emo.untrusted.budget import Budget
+from emo.untrusted.documents import shortened
 from emo.untrusted.files import kind_of_file
-
-_FOREIGN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
-"""Exceptions that libraries raise for files that are not of the format."""
+from emo.untrusted.foreign import foreign_file
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TransferReport:
         failed = [f"failed: {clip_id}: {why}" for clip_id, why in [*self.failures.items()][:10]]
         if len(self.failures) > 10:
             failed.append(f"… and {len(self.failures) - 10} more")
-        return "\n".join([format_table(self.rows), "", *self.lines, *failed])
+        return "\n".join([format_table(self.rows), "", *map(line_of, [*self.lines, *failed])])
 
 
 def import_file(
@@ -90,21 +90,18 @@ def import_file(
         raise StoreError(f"{path}: {odd}; give a file that {name} wrote")
     form.most_bytes = most_bytes
     with ExitStack() as file:
-        try:
+        unread = f"cannot be read as {name}"
+        with foreign_file(path, StoreError, unread):
             contents = file.enter_context(form.read(path, chosen))
             contents = contents.choose(list(streams)) if streams else contents
             _check_ids(contents.ids, path)
+            _check_sizes(contents, form.budget(path))
             facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
             made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
-        except _FOREIGN as error:
-            raise StoreError(f"{path}: cannot be read as {name}: {error!r}") from error
         made = replace(made, facts={**made.facts, "file": path.name})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
         with no_empty_recipe(folder):
-            try:
-                before, new_failures = write_parts(contents, folder)
-            except OSError as error:
-                raise StoreError(f"{path}: cannot be read: {error}") from error
+            before, new_failures = write_parts(contents.guarded(path, unread), folder)
         done = len(contents.ids) - before - len(new_failures.keys() & set(contents.ids))
         named, failed = {*contents.ids, *contents.failures}, folder.failures
         failures = {clip_id: why for clip_id, why in failed.items() if clip_id in named}
@@ -230,6 +227,14 @@ def _check_ids(ids: Sequence[str], path: Path) -> None:
             what = f"clip {clip_id!r} twice" if clip_id in seen else f"a clip called {clip_id!r}"
             raise StoreError(f"{path} holds {what}; ids must be unique, not empty, and of one line")
         seen.add(clip_id)
+
+
+def _check_sizes(contents: Contents, budget: Budget) -> None:
+    """Raise StoreError for a clip that is too large: each clip is read and written whole."""
+    sizes = sizes_of_clips(contents)
+    if len(sizes):
+        row = int(sizes.argmax())
+        budget.check_piece(int(sizes[row]), f"clip {shortened(repr(contents.ids[row]), 80)}")
 
 
 def _check_letters(ids: Sequence[str]) -> None:

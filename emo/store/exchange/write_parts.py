@@ -27,7 +27,7 @@ def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str
     """
     there = {*folder.ids, *folder.failures}
     todo = np.array([clip_id not in there for clip_id in contents.ids], dtype=bool)
-    sizes = np.sum([rows.lengths * rows.token_bytes for rows in contents.streams.values()], axis=0)
+    sizes = sizes_of_clips(contents)
     failures = {k: why for k, why in contents.failures.items() if k not in there}
     left = dict(failures)
     with progress(contents, "import") as bar:
@@ -45,6 +45,12 @@ def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str
                 part.fail(clip_id, why)
     folder.refresh()
     return int((~todo).sum()), failures
+
+
+def sizes_of_clips(contents: Contents) -> np.ndarray:
+    """Return int64 (N,), the bytes of the tokens of each clip in all streams."""
+    sizes = [rows.lengths * rows.token_bytes for rows in contents.streams.values()]
+    return np.sum(sizes, axis=0, dtype=np.int64)
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def _check_document(file: Path, budget: Budget) -> None:
         ) from error
     grid = document["chunks"] if is_v2 else document["chunk_grid"]["configuration"]["chunk_shape"]
     chunk_bytes = math.prod(grid) * item
-    budget.check(chunk_bytes, f"a chunk of {file.parent.name}")
+    budget.check_piece(chunk_bytes, f"a chunk of {file.parent.name}")
     budget.take(math.prod(document["shape"]) * item, f"array {file.parent.name}")
     if compression:
         is_text = item == _TEXT_BYTES

@@ -23,6 +23,8 @@ _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 6: "scaleoffset", 32000: "
 """Numbers of the filters that are read: those that come with HDF5 and h5py. HDF5 would load a
 library of its plugin folder for any other number."""
 _POINTER_BYTES = 16
+MOST_NAMES = 10_000
+"""Largest number of groups and data sets of a file."""
 
 
 class Hdf5(Format):
@@ -41,7 +43,7 @@ class Hdf5(Format):
         with file:
             arrays: dict[str, Any] = {}
             budget = self.budget(path)
-            _collect(file, "", arrays, path)
+            _collect(file, "", arrays, path, set())
             for name, array in arrays.items():
                 _check(name, array, path, budget)
             text = arrays.pop(DOCUMENT, None)
@@ -95,13 +97,33 @@ def _check(name: str, array: Any, path: Path, budget: Budget) -> None:
             )
     item = array.dtype.itemsize if array.dtype.kind != "O" else _POINTER_BYTES
     if array.chunks:
-        budget.check(math.prod(array.chunks) * item, f"a chunk of {name}")
+        budget.check_piece(math.prod(array.chunks) * item, f"a chunk of {name}")
     budget.take(math.prod(array.shape) * item, f"array {name}")
 
 
-def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path) -> None:
-    """Add all data sets below ``group`` to ``arrays``, by their full names."""
+def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path, seen: set[int]) -> None:
+    """Add all data sets below ``group`` to ``arrays``, by their full names.
+
+    A group that has several names is visited under the first one only: a few groups that hold each
+    other would have billions of names.
+
+    Args:
+        group: the group.
+        prefix: start of the full names of its members, such as ``x/``.
+        arrays: full name -> data set, to be extended.
+        path: the file, for error messages.
+        seen: addresses of the groups that were visited, to be extended.
+    """
+    address = h5py.h5o.get_info(group.id).addr
+    if address in seen:
+        return
+    seen.add(address)
     for name in group:
+        if len(seen) + len(arrays) > MOST_NAMES:
+            raise StoreError(
+                f"{path}: refused: it has more than {MOST_NAMES:,} groups and data sets; expected "
+                "the ids, and values and offsets of each stream"
+            )
         where = f"{prefix}{name}"
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise StoreError(f"{path}: refused: {where} is a link, which may lead to another file")
@@ -109,7 +131,7 @@ def _collect(group: Any, prefix: str, arrays: dict[str, Any], path: Path) -> Non
         if isinstance(found, h5py.Group):
             if prefix.count("/") > 8:
                 raise StoreError(f"{path}: groups are nested too deeply at {where}")
-            _collect(found, f"{where}/", arrays, path)
+            _collect(found, f"{where}/", arrays, path, seen)
         elif isinstance(found, h5py.Dataset):
             if found.is_virtual or found.external:
                 raise StoreError(f"{path}: refused: {where} has its data in another file")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from emo.errors import StoreError, plural
+from emo.errors import StoreError, line_of, plural
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import LOCK, TEMPORARY, cannot_write, is_abandoned
 from emo.store.backend.location import Location, file_names
@@ -82,7 +82,7 @@ class VerifyReport:
             lines += [f"  set aside as {path}" for path in report.quarantined]
         if self.problems and not any(report.quarantined for report in self.recipes):
             lines.append("Repeat with --quarantine to set these parts aside, then `emo extract`.")
-        return "\n".join(lines) or "no recipes"
+        return "\n".join(map(line_of, lines)) or "no recipes"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class CleanReport:
         """Return the result as text, a line for each file."""
         lines = [f"removed {path} ({size} bytes)" for path, size in self.removed]
         lines += [f"kept {path}: its process may still be running" for path in self.kept]
-        return "\n".join(lines) or "nothing to clean"
+        return "\n".join(map(line_of, lines)) or "nothing to clean"
 
 
 def verify(store: Store, *, quarantine: bool = False, progress: bool | None = None) -> VerifyReport:
