@@ -186,6 +186,8 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         Decoding them takes minutes until the memory's limit is reached. Declared lengths are often
         wrong and are not used.
         """
+        if self._stream is None:
+            return
         context = self._stream.codec_context
         rate, channels = context.sample_rate, context.channels
         if not 0 < rate < LEAST_RATE or not context.name.startswith("pcm_") or not channels:
