@@ -11,7 +11,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import AllowCode, Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
-from emo.machine.table import fit_lines
+from emo.machine.table import fit_lines, shown
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +84,7 @@ def compare(
         return
     from emo.heads.runs.comparing.formats import FORMATS_OF_TABLES
 
-    print(FORMATS_OF_TABLES[wanted[0]](found))
+    print(shown(FORMATS_OF_TABLES[wanted[0]](found)))
 
 
 def predict(
