@@ -1,4 +1,7 @@
-"""A store with one recipe, and a run, in a scratch folder."""
+"""Bounds of memory and time for every attack; a store with one recipe and a run to attack."""
+
+import resource
+import signal
 
 import pytest
 
@@ -6,6 +9,38 @@ from tests.make_batches import learnable, make_store
 from tests.store.conftest import commit, folder, store
 
 __all__ = ["commit", "folder", "store"]
+
+MOST_BYTES = 2 << 30
+"""Memory that an attack may take beyond what the test process holds already."""
+MOST_SECONDS = 20
+"""Processor time that an attack may take."""
+
+
+@pytest.fixture(autouse=True)
+def _bounds(request):
+    """Let a test fail that takes more than 2 GiB of memory, or 20 s of the processor.
+
+    Children inherit the limit of memory; tests marked ``hostile`` do many attacks each.
+    """
+    if request.node.get_closest_marker("hostile"):
+        yield
+        return
+    with open("/proc/self/statm", encoding="ascii") as file:
+        held = int(file.read().split()[5]) * resource.getpagesize()  # data and stacks
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (held + MOST_BYTES, before[1]))
+
+    def stop(number, frame):
+        raise TimeoutError(f"more than {MOST_SECONDS} s of the processor")
+
+    handler = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, MOST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, handler)
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 @pytest.fixture
