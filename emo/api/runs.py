@@ -12,6 +12,7 @@ from emo.errors import FitError, OptionError
 from emo.heads.head import Head
 from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.files import predictions_file, read_document
+from emo.heads.runs.plots import as_plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -289,6 +290,7 @@ class Plots:
             for column, value in enumerate(values):
                 colour = "white" if value > most / 2 else "black"
                 ax.text(column, row, shown.format(value), ha="center", va="center", color=colour)
+        as_plain_text(ax)
         return ax
 
     def curves(self, *, ax: "Axes | None" = None) -> "Axes":
@@ -312,6 +314,7 @@ class Plots:
         ax.set_xlabel("round")
         ax.set_ylabel(score)
         ax.legend()
+        as_plain_text(ax)
         return ax
 
 

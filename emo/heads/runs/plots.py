@@ -74,7 +74,7 @@ def plot_numbers(path: Path, result: "FitResult", target: "Target") -> None:
     axes.plot(scores.labels, scores.predictions[0], ".", alpha=0.4)
     ends = [float(scores.labels.min()), float(scores.labels.max())]
     axes.plot(ends, ends, color="grey", ls="--", lw=1)
-    axes.set_xlabel(f"true {target.name}")
+    axes.set_xlabel(f"true {_short(target.name)}")
     axes.set_ylabel("predicted")
     found = result.all_metrics[target.name][split]["mean"]
     axes.set_title(
@@ -153,11 +153,23 @@ def _save(figure: Any, path: Path) -> None:
     """Write a figure as PNG; savefig would draw it twice, because its layout needs a drawing."""
     from PIL import Image  # comes with matplotlib
 
+    as_plain_text(figure)
     with warnings.catch_warnings():  # letters that the font lacks are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # uint8 (H, W, 3), opaque
     Image.fromarray(pixels).save(path, dpi=(DPI, DPI), compress_level=PNG_COMPRESSION)
+
+
+def as_plain_text(artist: Any) -> None:
+    """Show the texts of a figure or of axes as they are: a label such as ``$x$`` is no formula.
+
+    A label that is no valid formula, such as ``$\\frac{$``, would end the plot with an error.
+    """
+    from matplotlib.text import Text
+
+    for text in artist.findobj(Text):
+        text.set_parse_math(False)
 
 
 def _count(clips: float) -> str:
