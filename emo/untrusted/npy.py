@@ -16,6 +16,20 @@ def array_bytes(file: IO[bytes], where: str) -> int:
     Raises:
         ValueError: not an .npy array, or the cells are Python objects.
     """
+    cells, dtype = array_header(file, where)
+    return cells * dtype.itemsize
+
+
+def array_header(file: IO[bytes], where: str) -> tuple[int, np.dtype]:
+    """Read the header of an .npy array; return the number of its cells and their dtype.
+
+    Args:
+        file: the file at its beginning; afterwards it is at the first cell.
+        where: name of the array, for the message.
+
+    Raises:
+        ValueError: not an .npy array, or the cells are Python objects.
+    """
     version = np.lib.format.read_magic(file)
     is_short = version == (1, 0)  # versions 2 and 3 differ in how names of fields are written
     read = np.lib.format.read_array_header_1_0 if is_short else np.lib.format.read_array_header_2_0
@@ -24,4 +38,4 @@ def array_bytes(file: IO[bytes], where: str) -> int:
         raise ValueError(f"{where} holds pickled objects (it is read with allow_pickle=False)")
     if any(size < 0 for size in shape):
         raise ValueError(f"{where} has the shape {shape}")
-    return math.prod(shape) * dtype.itemsize
+    return math.prod(shape), dtype

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from emo.errors import MediaError
+from emo.extract.backbones.arrays import Arrays, ArraysOptions
 from emo.extract.backbones.classic import prosody
 from emo.extract.decode.array_file import read_array
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import ClipSource
 from emo.extract.decode.stretches import stretches_of
-from emo.extract.media import FaceRule, Needs, Uniform
+from emo.extract.media import FaceRule, Media, Needs, Uniform
 
 SIDE = 16_000
 PICTURES = Needs(frames=Uniform(8), keep_frames=True)
@@ -218,6 +219,25 @@ def test_arrays_are_refused_by_their_headers(tmp_path, kind):
     good = tmp_path / "good.npz"
     np.savez(good, x=np.ones((2, 3), np.float32))
     assert read_array({"features": "good.npz"}, tmp_path, need).shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz"])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_an_array_takes_the_memory_of_its_cells_as_float32(tmp_path, kind, dtype):
+    array = np.zeros((1000, 4000), dtype)
+    path = tmp_path / f"a.{kind}"
+    np.save(path, array) if kind == "npy" else np.savez_compressed(path, x=array)
+    own, as_floats = array.nbytes, 4 * array.size
+    most = own if dtype is np.float32 else own + as_floats
+    need, backbone = Needs(array="features"), Arrays(ArraysOptions("features", dim=4000))
+    assert isinstance(read_array({"features": path.name}, tmp_path, need, most - 1), str)
+    tracemalloc.start()
+    try:
+        found = read_array({"features": path.name}, tmp_path, need, most)
+        assert backbone.prepare(Media(array=found)).inputs["features"].shape == (1000, 4000)
+        assert tracemalloc.get_traced_memory()[1] < most + (2 << 20)
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_job_goes_on_within_bounded_memory(emo, bombs, tmp_path):

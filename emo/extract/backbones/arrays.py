@@ -124,7 +124,7 @@ class Arrays(Backbone):
                 f"column {column!r}: expected (T, {self.options.dim}) as in the recipe, found "
                 f"{media.array.shape}"
             )
-        return Prepared({column: media.array.astype(np.float32)})
+        return Prepared({column: media.array.astype(np.float32, copy=False)})
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Return the arrays unchanged: float32 (T, D) for each clip."""

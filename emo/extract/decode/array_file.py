@@ -1,10 +1,10 @@
 """Read the array file (.npy, .npz) that a manifest cell names, without running pickled code."""
 
-import io
 import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.media import Needs
 from emo.manifest.cells import ARRAYS, inside
 from emo.untrusted.files import open_regular
-from emo.untrusted.npy import array_bytes
+from emo.untrusted.npy import array_header
 
 
 def read_array(
@@ -40,7 +40,7 @@ def read_array(
     except FileNotFoundError:
         return f"{cell}: no such file"
     except ValueError as error:
-        if "Python objects" in str(error):
+        if "objects" in str(error):
             return f"{cell}: holds pickled objects of Python, which are not read"
         return f"{cell}: {error}"
     except (OSError, EOFError, zipfile.BadZipFile) as error:
@@ -54,12 +54,15 @@ def _load(path: Path, key: str | None, most_bytes: int) -> np.ndarray:
     """Read an array whose size was checked by its header; ``key``: its name in an .npz."""
     with os.fdopen(open_regular(path, follow_links=True)[0], "rb") as file:
         is_archive = file.read(4) == b"PK\3\4"
-    if is_archive:
-        with zipfile.ZipFile(path) as archive:
+        file.seek(0)
+        if not is_archive:
+            size = os.fstat(file.fileno()).st_size
+            _check_header(file, path.name, size, most_bytes)
+            file.seek(0)
+            array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+            return array
+        with zipfile.ZipFile(file) as archive:
             return _member(archive, key, most_bytes)
-    mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # refuses a file that is too short
-    _expect_small(mapped.nbytes, most_bytes)
-    return np.array(mapped)
 
 
 def _member(archive: zipfile.ZipFile, key: str | None, most_bytes: int) -> np.ndarray:
@@ -70,13 +73,30 @@ def _member(archive: zipfile.ZipFile, key: str | None, most_bytes: int) -> np.nd
     if key is not None and key not in members:
         raise ValueError(f"holds no array {key!r}; found {', '.join(members)}")
     info = members[key] if key is not None else next(iter(members.values()))
-    _expect_small(info.file_size, most_bytes)
-    data = io.BytesIO(archive.read(info))
-    if array_bytes(data, info.filename) != info.file_size - data.tell():
-        raise ValueError("its header and its size do not agree")
-    data.seek(0)
-    array: np.ndarray = np.lib.format.read_array(data, allow_pickle=False)
+    with archive.open(info) as file:
+        _check_header(file, info.filename, info.file_size, most_bytes)
+    with archive.open(info) as file:
+        array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
     return array
+
+
+def _check_header(file: IO[bytes], name: str, size_bytes: int, most_bytes: int) -> None:
+    """Check that an array is in its file, and that it and its copy as float32 fit the limit.
+
+    Args:
+        file: the file at its beginning.
+        name: name of the array, for messages.
+        size_bytes: size of the file.
+        most_bytes: bytes that the array and the copy may take.
+
+    Raises:
+        ValueError: the array is too large, cut, or no array.
+    """
+    cells, dtype = array_header(file, name)
+    copy_bytes = 0 if dtype == np.float32 else 4 * cells
+    _expect_small(cells * dtype.itemsize + copy_bytes, most_bytes)
+    if cells * dtype.itemsize > size_bytes - file.tell():
+        raise ValueError("its header and its size do not agree")
 
 
 def _expect_small(count: int, most_bytes: int) -> None:

@@ -241,6 +241,9 @@ def _open(path: Path) -> JobFolder:
     offsets = _read(path, "offsets.json", OFFSETS)
     if len(offsets) != document.get("parts", len(offsets)):
         raise _damaged(path, "offsets.json", f"expected {document['parts']:,} numbers")
+    for each in sorted(path.iterdir()):
+        if each.is_symlink() and each.name not in ("job.json", "offsets.json", PARTS_FILE):
+            raise _damaged(path, shortened(each.name), "it is a link, and would be written through")
     try:
         return JobFolder(
             path,

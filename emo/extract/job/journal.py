@@ -183,8 +183,9 @@ class Journal:
         # begins with a newline, so that it is a line of its own even after an incomplete one
         data = ("\n" + json.dumps(entry, ensure_ascii=False) + "\n").encode()
         try:
-            # a pipe is an error here, not a wait for its reader
+            # a pipe is an error here, not a wait for its reader; a link would lead elsewhere
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+            flags |= getattr(os, "O_NOFOLLOW", 0)
             handle = os.open(self.path, flags, 0o666)
             try:
                 if os.write(handle, data) < len(data):

@@ -7,7 +7,7 @@ import os
 import shlex
 from pathlib import Path
 
-from emo.errors import OptionError
+from emo.errors import OptionError, StoreError
 from emo.store.backend.location import Location
 
 JOBS = ".jobs"
@@ -28,6 +28,7 @@ def jobs_home(store: Location, jobs: Path | None = None) -> Path:
 
     Raises:
         OptionError: ``jobs`` is given for a local store.
+        StoreError: a link lies in place of the folder; a job would be written where it leads.
     """
     if isinstance(store, Path):
         if jobs is not None:
@@ -35,7 +36,8 @@ def jobs_home(store: Location, jobs: Path | None = None) -> Path:
                 f"--jobs: the job folders of a local store are in {store / JOBS}; leave --jobs out"
             )
         home = Path(os.path.abspath(store)) / JOBS
-        return home if _is_usable(home) else home.with_name(f"{JOBS}-{_user()}")
+        home = home if _is_usable(_no_link(home)) else home.with_name(f"{JOBS}-{_user()}")
+        return _no_link(home)
     name = str(store).partition("://")[2].replace("/", "+")
     return Path(os.path.abspath(jobs or JOBS_HERE)) / name
 
@@ -47,7 +49,7 @@ def latest_job(store: Location, jobs: Path | None = None) -> Path | None:
 
 def job_folders(store: Location, jobs: Path | None = None) -> list[Path]:
     """Return the complete job folders of a store, the newest first, see :func:`jobs_home`."""
-    found = filter(_is_numbered, jobs_home(store, jobs).glob("[0-9]*"))
+    found = filter(_is_no_link, filter(_is_numbered, jobs_home(store, jobs).glob("[0-9]*")))
     complete = (path for path in found if os.path.lexists(path / "job.json"))
     return sorted(complete, key=lambda path: int(path.name), reverse=True)
 
@@ -55,6 +57,20 @@ def job_folders(store: Location, jobs: Path | None = None) -> list[Path]:
 def _is_numbered(path: Path) -> bool:
     """Return whether a folder's name is a number, and not one that nobody counted up to."""
     return path.name.isdecimal() and len(path.name) < 10
+
+
+def _is_no_link(path: Path) -> bool:
+    return not path.is_symlink()
+
+
+def _no_link(home: Path) -> Path:
+    """Return the folder; raise an error if it is a link."""
+    if home.is_symlink():
+        raise StoreError(
+            f"{home} is a link, through which jobs would be written elsewhere; remove it, or put a "
+            "copy of what it leads to in its place"
+        )
+    return home
 
 
 def _is_usable(home: Path) -> bool:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from emo.extract.backbone import Backbone, recipe_options
+from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
 from emo.extract.models.weights import Found, Weights, locate_weights, origin_of
@@ -103,9 +104,12 @@ class Model(Backbone):
         """Find the weight files and build the backbone on ``device``.
 
         Raises:
-            WeightsError: weight files are missing or damaged.
+            WeightsError: weight files are missing or damaged, or describe a model that is much
+                larger than they are.
         """
-        return cls.build(options, locate_weights(cls.weights(options)), device=device)
+        found = locate_weights(cls.weights(options))
+        with bounded_build(found):
+            return cls.build(options, found, device=device)
 
     @classmethod
     def tiny(cls) -> Self:

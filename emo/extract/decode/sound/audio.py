@@ -153,7 +153,7 @@ class AudioPass(AbstractContextManager["AudioPass"]):
         """Decode a stretch that starts no earlier than the one read before it."""
         if self._stream is None:
             return ClipSound(None, None, None, "the file has no audio track")
-        self._expect_short(start_seconds or 0.0, end_seconds)
+        self._expect_short(self._stream.codec_context, start_seconds or 0.0, end_seconds)
         is_ended = not self._decode(start_seconds or 0.0, end_seconds)
         if is_ended:
             expect_whole(
@@ -180,15 +180,12 @@ class AudioPass(AbstractContextManager["AudioPass"]):
             faults=faults,
         )  # fmt: skip
 
-    def _expect_short(self, start: float, end: float | None) -> None:
+    def _expect_short(self, context: Any, start: float, end: float | None) -> None:
         """Refuse hours of uncompressed sound at a few Hz by the size of the file.
 
         Decoding them takes minutes until the memory's limit is reached. Declared lengths are often
         wrong and are not used.
         """
-        if self._stream is None:
-            return
-        context = self._stream.codec_context
         rate, channels = context.sample_rate, context.channels
         if not 0 < rate < LEAST_RATE or not context.name.startswith("pcm_") or not channels:
             return

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import why_unread
+from emo.extract.models.config_checks import check_files
 from emo.extract.models.formats import foreign_format
 from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level, layer_numbers
 from emo.extract.networks.hf.no_code import FOREIGN_CODE, no_foreign_code
@@ -39,6 +40,7 @@ def load_network(
     from transformers import AutoModel
 
     _quiet()
+    check_files(folder)
     extra = {"mask_ratio": 0.0} if config.get("model_type") == "vit_mae" else {}
     try:
         with no_foreign_code(folder):

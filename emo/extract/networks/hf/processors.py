@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from emo.errors import WeightsError
+from emo.extract.models.config_checks import check_files
 from emo.extract.networks.hf.no_code import FOREIGN_CODE, no_foreign_code
 
 OWN = "own"
@@ -68,6 +69,7 @@ def load_processor(kind: Any, folder: Path) -> Any:
     Raises:
         WeightsError: the files are missing, or transformers cannot read them.
     """
+    check_files(folder)
     load: Callable[..., Any] = kind.from_pretrained
     try:
         with no_foreign_code(folder):
