@@ -77,22 +77,15 @@ def test_files_of_others_stay(predict, tmp_path, content):
 
 
 def test_files_of_further_targets_stay(tmp_path):
-    run = SimpleNamespace(
-        target="label", targets=[SimpleNamespace(name="label"), SimpleNamespace(name="valence")]
-    )
+    targets = [SimpleNamespace(name=name) for name in ("label", "valence")]
+    run = SimpleNamespace(document={}, target="label", targets=targets)
+    out, manifest = tmp_path / "p.csv", tmp_path / "m.csv"
     mine = tmp_path / "p-valence.csv"
     mine.write_text("id,prediction\na,mine\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file.Run, "load", lambda path: run)
-        with pytest.raises(EmoError, match="p-valence.csv exists and holds no predictions"):
-            file.predict_manifest(
-                tmp_path / "run",
-                tmp_path / "m.csv",
-                None,
-                tmp_path / "p.csv",
-                columns={},
-                root=None,
-            )
+        with pytest.raises(EmoError, match=r"p-valence\.csv exists and holds no predictions"):
+            file.predict_manifest(tmp_path, manifest, None, out, columns={}, root=None)
     assert mine.read_text() == "id,prediction\na,mine\n"
 
 
