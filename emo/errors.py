@@ -15,6 +15,8 @@ _SECRET = re.compile(
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that a terminal may obey, that end or reorder a line, or that cannot be written."""
 _ESCAPES = {"\n": "\\n", "\t": "\\t"}
+MOST_LETTERS = 4000
+"""Largest length of a message; ends of longer ones hold what to do and are kept."""
 LISTED_NAMES = 10
 """Largest number of names that an error message lists."""
 
@@ -37,8 +39,8 @@ class EmoError(Exception):
             rest: further arguments of the exception.
             more_lines: lines that are shown below the message, indented.
         """
-        super().__init__(line_of(redacted(str(message))), *rest)
-        self.more_lines = tuple(line_of(redacted(line)) for line in more_lines)
+        super().__init__(_bounded(line_of(redacted(str(message)))), *rest)
+        self.more_lines = tuple(_bounded(line_of(redacted(line))) for line in more_lines)
 
     def __str__(self) -> str:
         """Return the message, and its further lines below it."""
@@ -88,6 +90,16 @@ def line_of(text: str) -> str:
     clip\\x1b[2K\\nemo: all fine
     """
     return CONTROLS.sub(lambda found: escape(found[0]), text)
+
+
+def _bounded(text: str) -> str:
+    """Return a message of at most ``MOST_LETTERS``; what is cut out is in the middle.
+
+    A cell or name of a foreign file may have millions of letters.
+    """
+    if len(text) <= MOST_LETTERS:
+        return text
+    return f"{text[: MOST_LETTERS // 2]} … {text[3 - MOST_LETTERS // 2 :]}"
 
 
 def escape(letter: str) -> str:

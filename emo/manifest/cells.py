@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from emo.untrusted.documents import short_repr
+
 SPLITS = ("train", "val", "test")
 """Splits that a clip can be of."""
 SPLIT_WORDS = MappingProxyType(
@@ -77,12 +79,14 @@ def inside(path: str, root: str) -> str:
         ValueError: the path is a URL, or leads out of ``root``.
     """
     if "://" in path:
-        raise ValueError(f"{path!r} is a URL; download the file and give its path")
+        raise ValueError(f"{short_repr(path, 200)} is a URL; download the file and give its path")
     full = os.path.normpath(os.path.join(root, path))
     prefix = root.rstrip(os.sep) + os.sep
     if full.startswith(prefix) and "\0" not in path:
         return full[len(prefix) :]
-    raise ValueError(f"{path!r} leaves the folder of the media, {root}; {_other_root(full, root)}")
+    raise ValueError(
+        f"{short_repr(path, 200)} leaves the folder of the media, {root}; {_other_root(full, root)}"
+    )
 
 
 def _other_root(full: str, root: str) -> str:
@@ -104,7 +108,7 @@ def split(word: str) -> str:
         ValueError: an unknown name.
     """
     if word.lower() not in SPLIT_WORDS:
-        raise ValueError(f"split {word!r}; expected one of {', '.join(SPLITS)}")
+        raise ValueError(f"split {short_repr(word)}; expected one of {', '.join(SPLITS)}")
     return SPLIT_WORDS[word.lower()]
 
 
@@ -151,7 +155,7 @@ def seconds(cell: str, column: str) -> float:
     Raises:
         ValueError: not a time.
     """
-    clock = re.fullmatch(r"(?:([0-9]+):)?([0-5]?[0-9]):([0-5]?[0-9](?:[.,][0-9]+)?)", cell)
+    clock = re.fullmatch(r"(?:([0-9]{1,6}):)?([0-5]?[0-9]):([0-5]?[0-9](?:[.,][0-9]+)?)", cell)
     if clock is not None:
         hours, minutes, rest = clock.groups()
         return int(hours or 0) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
@@ -160,7 +164,9 @@ def seconds(cell: str, column: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{column} {cell!r}; expected seconds such as 1.5, or 00:00:01,500")
+        raise ValueError(
+            f"{column} {short_repr(cell)}; expected seconds such as 1.5, or 00:00:01,500"
+        )
     return value
 
 
@@ -187,7 +193,7 @@ def one_line(name: str) -> str:
         ValueError: the id holds a line break.
     """
     if "\n" in name or "\r" in name:
-        raise ValueError(f"the id {name!r} holds a line break")
+        raise ValueError(f"the id {short_repr(name)} holds a line break")
     return name
 
 
@@ -195,5 +201,5 @@ def _whole(cell: str, column: str, expected: str) -> int:
     """Parse a whole number from 0."""
     match = re.fullmatch(r"([0-9]{1,9})(\.0+)?", cell)  # pandas writes some integers as 3.0
     if match is None:
-        raise ValueError(f"{column} {cell!r}; expected {expected}")
+        raise ValueError(f"{column} {short_repr(cell)}; expected {expected}")
     return int(match[1])

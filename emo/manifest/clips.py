@@ -13,7 +13,7 @@ from typing import Any, Literal
 from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.rows import TextTable, read_rows, rename
-from emo.untrusted.documents import shortened
+from emo.untrusted.documents import short_repr, shortened
 
 COLUMNS = (
     "id", "video", "audio", "audio_channel", "audio_track", "text", "split", "dialogue", "turn",
@@ -258,7 +258,7 @@ def _duplicates(clips: list[Clip], origins: list[str]) -> list[ManifestProblem]:
             problems.append(
                 ManifestProblem(
                     "duplicate",
-                    f"{first[clip.id]} and {origin} have the same id {clip.id!r}; "
+                    f"{first[clip.id]} and {origin} have the same id {short_repr(clip.id)}; "
                     "give each row another one in the column id",
                 )
             )

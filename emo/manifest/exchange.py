@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from emo.errors import ManifestError
 from emo.manifest import COLUMNS, Clip, read_manifest
+from emo.manifest.rows import read_rows
 from emo.manifest.write import render_rows, write_rows
 
 NO_TEXT = "(no text in the file)"
@@ -35,6 +37,16 @@ def cells_of(
 def manifest_bytes(cells: Mapping[str, Mapping[str, str]] | None) -> bytes | None:
     """Return a manifest of the cells as the bytes of a CSV file; None: no cells were given."""
     return None if cells is None else render_rows(".csv", columns_of_cells(cells))
+
+
+def check_labels(path: Path) -> None:
+    """Check that a table of labels can be read and names clips.
+
+    Raises:
+        ManifestError: it cannot, or has no column of ids.
+    """
+    if "id" not in read_rows(path).columns:
+        raise ManifestError(f"{path}: expected a table of clips with a column id")
 
 
 def write_manifest(path: Path, cells: Mapping[str, Mapping[str, str]]) -> None:

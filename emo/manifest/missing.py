@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from emo.manifest.numerals import MISSING_WORDS
 from emo.manifest.spelling import SHOWN
 from emo.manifest.tasks import NONE, classes_in, some
+from emo.untrusted.documents import short_repr
 
 _MAY_BE_CLASSES = frozenset({"-", "?"})
 
@@ -57,7 +58,7 @@ def missing_classes(task: str, cells: Iterable[str | None], *, but: Iterable[str
         return ""
     counts = Counter(cell for cell in cells if cell and cell.lower() in MISSING_WORDS)
     words = [word for word, _ in counts.most_common() if word not in set(but)]
-    return ", ".join(f"{word!r} ({counts[word]})" for word in words[:SHOWN])
+    return ", ".join(f"{short_repr(word)} ({counts[word]})" for word in words[:SHOWN])
 
 
 def missing_note(name: str, task: str, cells: Iterable[str | None]) -> str:

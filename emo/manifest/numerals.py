@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from emo.untrusted.documents import short_repr
+
 Writing = Literal["number", "minus", "comma", "grouped", "percent", ""]
 """How a cell writes a number: as Python does; with another character for minus; with a decimal
 comma; with separated thousands; as a percentage; empty: it is no number."""
@@ -131,7 +133,7 @@ def _said(read: dict[str, str]) -> str:
     firsts: dict[str, str] = {}
     for cell, number in read.items():
         if cell != number:
-            firsts.setdefault(writing_of(cell), f"{cell!r} as {number}")
+            firsts.setdefault(writing_of(cell), f"{short_repr(cell)} as {number}")
     kinds = {
         "comma": "decimal commas",
         "grouped": "separated thousands",

@@ -19,7 +19,7 @@ from emo.manifest.numerals import read_numerals
 from emo.manifest.spreadsheet import read_sheet, sheet_of, table_sha256
 from emo.manifest.text import likely_encoding, wide_unicode
 from emo.untrusted.budget import Budget
-from emo.untrusted.documents import checked, shortened
+from emo.untrusted.documents import checked, short_repr, shortened
 from emo.untrusted.files import UnfitFileError, open_regular, read_regular
 from emo.untrusted.foreign import foreign_file
 from emo.untrusted.kinds import AnyJson
@@ -289,7 +289,9 @@ def _check_header(header: Sequence[str], path: Path) -> None:
         raise ManifestError(f"{path}: expected names of columns, found a NUL byte; remove it")
     twice = sorted(name for name, count in Counter(header).items() if name and count > 1)
     if twice:
-        raise ManifestError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
+        raise ManifestError(
+            f"{path}: two columns are called {short_repr(twice[0])}; rename one of them"
+        )
 
 
 def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]:
@@ -380,7 +382,7 @@ def _text(value: object, path: Path, origin: str, column: str) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if isinstance(value, list | dict | tuple | bytes):
         raise ManifestError(
-            f"{path}: {origin}, column {column!r}: expected text or a number, "
+            f"{path}: {origin}, column {short_repr(column)}: expected text or a number, "
             f"got {type(value).__name__}"
         )
     return str(value)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from emo.manifest.numerals import MISSING_WORDS, MOSTLY, writing_of
 from emo.manifest.spelling import SHOWN, alike, quoted
+from emo.untrusted.documents import short_repr
 
 CellTask = Literal["classify", "multilabel", "regress"]
 """A task that cells can suggest."""
@@ -178,4 +179,4 @@ def some(cells: Mapping[str, str]) -> str:
     order = dict.fromkeys([*list(firsts.values())[::-1], *cells])
     shown = list(order)[:SHOWN]
     dots = ", …" if len(cells) > SHOWN else ""
-    return ", ".join(f"{clip_id} {cells[clip_id]!r}" for clip_id in shown) + dots
+    return ", ".join(f"{clip_id} {short_repr(cells[clip_id])}" for clip_id in shown) + dots

@@ -1,5 +1,6 @@
 """`emo predict` of many clips: those of a manifest or a folder, with predictions in files."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,9 @@ def predict_manifest(
             cannot be written.
     """
     run = Run.load(run_path)
-    _expect_writable(out)
+    paths = {target.name: _path_of(target.name, run, out) for target in run.targets}
+    for path in paths.values():
+        _expect_writable(path)
     if manifest_path.is_dir():
         manifest = manifest_of_folder(manifest_path)
     else:
@@ -98,10 +101,8 @@ def predict_manifest(
     stores = features if isinstance(features, tuple) else (features,) if features else ()
     found = predict_clips(run, manifest, stores, options=options)
     for target in run.targets:
-        name = "" if target.name == run.target else f"-{file_name(target.name)}"
-        path = out.with_name(f"{out.stem}{name}{out.suffix}")
         frame = found.frame(target, all_classes=all_probabilities)
-        _write_whole(path, _disarmed(frame) if spreadsheet_safe else frame)
+        _write_whole(paths[target.name], _disarmed(frame) if spreadsheet_safe else frame)
     counted = Counter(found.labels(run.targets[0]))
     counts = {label: counted[label] for label in run.targets[0].classes}
     return PredictReport(out, counts, dict(found.failures), found)
@@ -118,6 +119,12 @@ def manifest_of_folder(folder: Path) -> Manifest:
         name: cells for name, cells in rows.columns.items() if name in ("video", "audio")
     }
     return parse_rows(TextTable(table, rows.origins), folder / "media", root=folder)[0]
+
+
+def _path_of(target: str, run: Run, out: Path) -> Path:
+    """Return the file of one target: ``out``, or a file beside it for a further target."""
+    name = "" if target == run.target else f"-{file_name(target)}"
+    return out.with_name(f"{out.stem}{name}{out.suffix}")
 
 
 def _disarmed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -144,9 +151,32 @@ def _expect_writable(out: Path) -> None:
 def _is_ours(path: Path) -> bool:
     """Return whether a file holds predictions that an earlier call wrote."""
     try:
-        return {"id", "prediction"} <= read_rows(path).columns.keys()
+        return has_our_columns(list(read_rows(path).columns))
     except (ManifestError, OSError):
         return False
+
+
+def has_our_columns(names: Sequence[str]) -> bool:
+    """Return whether columns are those that :func:`predict_manifest` writes, and no others.
+
+    A table of somebody's own may well have an ``id`` and a ``prediction``.
+
+    >>> has_our_columns(["id", "prediction", "p_joy", "p_fear", "absent"])
+    True
+    >>> has_our_columns(["id", "prediction"])
+    False
+    """
+    match names:
+        case ["id", "cause_id", "prediction", first, *others]:
+            return all(map(_is_probability, [first, *others]))
+        case ["id", "prediction", *others, "absent"]:
+            return all(map(_is_probability, others))
+    return False
+
+
+def _is_probability(name: str) -> bool:
+    """Return whether a column is one of :func:`probability_columns`."""
+    return name.startswith("p_") or re.fullmatch(r"top\d+", name) is not None
 
 
 def _write_whole(out: Path, frame: pd.DataFrame) -> None:

@@ -96,6 +96,15 @@ def read_checked(
         raise error(f"{path}: {cause}{end}") from cause
 
 
+def short_repr(text: str, most: int = 80) -> str:
+    """Return a cell or name of a foreign file in quotes for a message, of at most ``most`` letters.
+
+    >>> print(short_repr("a\\nb"), short_repr(300 * "9", 8))
+    'a\\nb' '999999…
+    """
+    return shortened(repr(text[: most + 1]), most)
+
+
 def shortened(text: str, most: int = 200) -> str:
     """Return ``text`` as one line of at most ``most`` characters, control characters escaped.
 

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from emo.errors import EmoError, StoreError
 from emo.extract.backbones.openclip import OpenClip
 from emo.extract.models import weights
 from emo.extract.models.weights import file_hash
+from emo.predict import file
 
 
 @pytest.fixture
@@ -54,13 +56,37 @@ def test_an_unknown_format_is_refused_before_anything_is_done(predict, tmp_path,
 
 
 @pytest.mark.parametrize(
-    "content", ["", "id,text,label\na,x,joy\n", "my thesis\n", '"unclosed\n', "\0\0"]
+    "content",
+    [
+        "",
+        "id,text,label\na,x,joy\n",
+        "my thesis\n",
+        '"unclosed\n',
+        "\0\0",
+        "id,prediction\na,joy\n",
+        "id,prediction,absent,mine\na,joy,,x\n",
+        "id,prediction,p_joy,notes,absent\na,joy,1,x,\n",
+        "id,cause_id,prediction\na,b,joy\n",
+    ],
 )
 def test_files_of_others_stay(predict, tmp_path, content):
     (tmp_path / "p.csv").write_text(content)
     code, _, err = predict("p.csv")
     assert (code, "holds no predictions of emo" in err) == (1, True)
     assert (tmp_path / "p.csv").read_text() == content
+
+
+def test_files_of_further_targets_stay(tmp_path):
+    targets = [SimpleNamespace(name=name) for name in ("label", "valence")]
+    run = SimpleNamespace(document={}, target="label", targets=targets)
+    out, manifest = tmp_path / "p.csv", tmp_path / "m.csv"
+    mine = tmp_path / "p-valence.csv"
+    mine.write_text("id,prediction\na,mine\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file.Run, "load", lambda path: run)
+        with pytest.raises(EmoError, match=r"p-valence\.csv exists and holds no predictions"):
+            file.predict_manifest(tmp_path, manifest, None, out, columns={}, root=None)
+    assert mine.read_text() == "id,prediction\na,mine\n"
 
 
 def test_a_link_is_not_followed(predict, tmp_path):

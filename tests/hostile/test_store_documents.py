@@ -46,6 +46,8 @@ ATTRIBUTES = {
     "notes that are text": {"notes": "none"},
     "a note that is text": {"notes": {"c0": {"n": "1"}}},
     "a version that is text": {"format_version": "1"},
+    "a library's version that is a number": {"versions": {"numpy": 2}},
+    "versions of libraries that are text": {"versions": "2"},
     "a version of 10^400": {"format_version": 10**400},
     "attributes that are a list": None,
 }  # fmt: skip

@@ -17,7 +17,7 @@ from emo.errors import StoreError
 from emo.extract.models import weights
 from emo.extract.models.checkpoint import read_config, read_tensor, read_tensors
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
-from emo.manifest import read_manifest, rows
+from emo.manifest import inspect_manifest, read_manifest, rows
 from emo.manifest.annotations.collect import from_annotations
 from emo.manifest.annotations.format import AnnotationFormat
 from emo.manifest.conversations import conversation_rows, from_conversations
@@ -144,6 +144,20 @@ def test_a_text_in_every_row_of_a_parquet_file_is_counted(tmp_path, monkeypatch)
     pq.write_table(pa.table({"text": text}), tmp_path / "m.parquet")
     assert (tmp_path / "m.parquet").stat().st_size < 10_000
     refused(lambda: read_rows(tmp_path / "m.parquet"), "m.parquet: column text would take")
+
+
+@pytest.mark.parametrize("cell", ["9" * 5000, "9" * 5000 + ":00:01", "x" * 5000, "/" + "y" * 5000])
+@pytest.mark.parametrize(
+    "column", ["turn", "start_seconds", "audio_channel", "audio_track", "split", "video"]
+)
+def test_messages_show_little_of_a_huge_cell(tmp_path, column, cell):
+    path = tmp_path / "m.csv"
+    path.write_text(f"id,text,dialogue,{column}\na,x,d,{cell}\nb,y,d,\n")
+    if column == "video" and cell[0] != "/":
+        return
+    refused(lambda: read_manifest(path), "m.csv")
+    _, problems = inspect_manifest(path)
+    assert all(len(problem.message) < 500 for problem in problems)
 
 
 def test_rows_of_a_parquet_file_are_counted_before_they_are_read(tmp_path):

@@ -90,6 +90,14 @@ def test_errors_are_one_line_in_python_too():
         assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+def test_no_message_is_longer_than_a_page():
+    error = EmoError("m.csv: " + 10**6 * "9" + "; say --column")
+    assert len(str(error)) <= 4000
+    assert str(error).startswith("m.csv: 99")
+    assert str(error).endswith("99; say --column")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 def test_further_lines_are_those_of_emo():
     error = WeightsError("openclip: not here", more_lines=[f"looked in {LIE}"])
     assert str(error) == "openclip: not here\n  looked in x\\x1b[31m\\nemo: all fine"

@@ -28,6 +28,7 @@ from typing import ClassVar, Literal
 
 from emo.errors import ManifestError
 from emo.manifest.text import likely_encoding, wide_unicode
+from emo.untrusted.documents import short_repr
 from emo.untrusted.files import UnfitFileError, read_regular
 
 MOST_ANNOTATION_BYTES = 2**26
@@ -153,5 +154,7 @@ def milliseconds(seconds: str, where: str) -> int:
     except InvalidOperation:
         number = -1
     if not 0 <= number < _LONGEST_MS:
-        raise ManifestError(f"{where}: expected a time in seconds such as 1.5, got {seconds!r}")
+        raise ManifestError(
+            f"{where}: expected a time in seconds such as 1.5, got {short_repr(seconds)}"
+        )
     return number

@@ -12,6 +12,7 @@ from emo.manifest.naming.facts import first_files
 from emo.manifest.naming.file_index import FileIndex
 from emo.manifest.rows import TextTable, read_rows, rename
 from emo.manifest.spelling import plain
+from emo.untrusted.documents import short_repr
 
 _TEXTS = (
     "text", "transcript", "transcription", "transcripts", "utterance", "sentence", "words",
@@ -81,7 +82,7 @@ def join_table(
         joined[name] = _merged(name, joined.get(name), cells, rows.origins, table_path)
     notes = [f"{plural(len(row_of), 'file')} joined with {table_path} by {key!r}: {', '.join(new)}"]
     lost = [
-        f"{table.origins[k]} {table.columns[key][k]!r}"
+        f"{table.origins[k]} {short_repr(table.columns[key][k])}"
         for k, found in enumerate(matches)
         if not found
     ]
@@ -124,7 +125,7 @@ def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Pa
     best = max(counts, key=lambda name: counts[name], default="")
     if not best or not counts[best][1]:
         shown = ", ".join(
-            f"{name} ({cells[0]!r})" for name, cells in table.columns.items() if cells
+            f"{name} ({short_repr(cells[0])})" for name, cells in table.columns.items() if cells
         )
         raise ManifestError(
             f"{path}: no column names the files of the folder; found {shown or 'no rows'}. "
@@ -147,7 +148,7 @@ def _rows_of(
         if len(found) > 1:
             names = first_files([files[k] for k in found])
             raise ManifestError(
-                f"{path}: {table.origins[row]}: {key} {cell!r} is the name of "
+                f"{path}: {table.origins[row]}: {key} {short_repr(cell)} is the name of "
                 f"{plural(len(found), 'file')} ({names}); write their paths in the table"
             )
         for k in found:
@@ -176,7 +177,7 @@ def _merged(
     if ours is None:
         return theirs
     differ = [
-        f"{file} ({old!r}, in the table {new!r})"
+        f"{file} ({old!r}, in the table {short_repr(new)})"
         for file, old, new in zip(files, ours, theirs, strict=True)
         if old and new and _value(name, old) != _value(name, new)
     ]

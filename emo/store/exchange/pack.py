@@ -14,13 +14,14 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from emo.errors import StoreError, line_of, plural
+from emo.errors import EmoError, StoreError, line_of, plural
 from emo.machine.table import format_bytes
 from emo.plugins import unknown
 from emo.store.backend.atomic import appearing, content_hash
@@ -109,7 +110,11 @@ def pack(
     opened = Store(store)
     folders = [only_recipe(opened, name) for name in dict.fromkeys(recipes)]
     chosen = _chosen(folders or [only_recipe(opened, None)], streams, cells)
-    with appearing(out) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
+    with (
+        appearing(out) as temporary,
+        tempfile.TemporaryDirectory(dir=temporary.parent) as scratch,
+        _without_hidden(Path(scratch), out),
+    ):
         root = Path(scratch)
         copy = Store.create(root / FEATURES)
         for folder, contents in chosen:
@@ -131,19 +136,31 @@ def pack(
     return PackReport(out, len(clips), len(files), size, total, tuple(lines))
 
 
-def unpack(file: Path, out: Path) -> PackReport:
+def unpack(
+    file: Path, out: Path, *, check_labels: Callable[[Path], object] | None = None
+) -> PackReport:
     """Unpack into a new folder, which appears only if every checksum matches.
 
     The list of checksums is unpacked, too: by it `emo check` knows that media are not expected.
 
+    Args:
+        file: the pack.
+        out: the folder to make.
+        check_labels: called with the unpacked ``manifest.csv`` if there is one; it raises EmoError
+            when the labels cannot be read. None: the file is not looked into.
+
     Raises:
         StoreError: ``file`` is not a pack, has a member that packs do not have, or a checksum that
-            differs; or ``out`` exists.
+            differs; or ``out`` exists; or its manifest cannot be read.
     """
     try:
         if odd := kind_of_file(file):
             raise StoreError(f"{file}: {odd}; give a file that emo store pack wrote")
-        with zipfile.ZipFile(file) as archive, appearing(out) as temporary:
+        with (
+            zipfile.ZipFile(file) as archive,
+            appearing(out) as temporary,
+            _without_hidden(temporary, file, "; nothing was unpacked"),
+        ):
             sums = _check(archive, file)
             temporary.mkdir()
             _extract(archive, temporary, sums, file)
@@ -152,6 +169,8 @@ def unpack(file: Path, out: Path) -> PackReport:
             if found.problems:
                 path, what = found.problems[0]
                 raise StoreError(f"{file}: {path.name} is damaged: {what}; nothing was unpacked")
+            if check_labels is not None and (temporary / MANIFEST).exists():
+                check_labels(temporary / MANIFEST)
             kept = Store(temporary / FEATURES).recipes.values()
             clips = len({clip_id for folder in kept for clip_id in folder.ids})
     except _UNREADABLE as error:
@@ -161,6 +180,30 @@ def unpack(file: Path, out: Path) -> PackReport:
     if (out / MANIFEST).is_file():
         lines.append(f"with labels: {out / MANIFEST}")
     return PackReport(out, clips, len(sums), file.stat().st_size, content_hash(file), tuple(lines))
+
+
+@contextmanager
+def _without_hidden(hidden: Path, named: Path, end: str = "") -> Iterator[None]:
+    """Let errors of the block name a file of the user instead of a folder that is removed.
+
+    Args:
+        hidden: temporary folder in which the block writes.
+        named: the file to name.
+        end: end of the messages.
+
+    Raises:
+        OSError: the disk is full or broken.
+        StoreError: what was written is not right.
+    """
+    try:
+        yield
+    except EmoError as error:
+        if isinstance(error.__cause__, OSError):
+            raise error.__cause__ from error
+        if str(hidden) not in str(error):
+            raise
+        text = str(error).replace(f"{hidden}/", "").replace(str(hidden), "its store")
+        raise StoreError(f"{named}: {text}{end}") from error
 
 
 def _chosen(

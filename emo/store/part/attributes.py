@@ -29,9 +29,10 @@ STREAM_FORMS = MapOf(
 )
 """The entry ``streams`` of the attributes."""
 DETAILS = Fields(
-    {"sources": ListOf(str), "absent": MapOf(MapOf(str)), "notes": MapOf(MapOf(float))}
+    {"sources": ListOf(str), "absent": MapOf(MapOf(str)), "notes": MapOf(MapOf(float))},
+    optional={"versions": MapOf(str)},
 )
-"""The rest of the attributes: what is known about single clips."""
+"""The rest of the attributes: what is known about single clips, and which libraries wrote them."""
 _TEXT = {str}
 
 

@@ -1,6 +1,8 @@
 """A pack holds clips and labels, is checked by sums, and never writes outside of its folder."""
 
+import errno
 import json
+import os
 import stat
 import zipfile
 
@@ -9,7 +11,9 @@ import pytest
 
 from emo.errors import StoreError
 from emo.manifest import read_manifest
+from emo.manifest.exchange import check_labels
 from emo.store import Store
+from emo.store.backend.commit import cannot_write
 from emo.store.exchange.pack import pack, unpack
 from tests.contracts.test_formats import assert_same, fill, toy_clips
 from tests.make_store import RECIPE
@@ -164,6 +168,59 @@ def test_no_zip_is_one_line(data, tmp_path):
     (tmp_path / "x.zip").write_bytes(data)
     with pytest.raises(StoreError, match="not a pack that can be read"):
         unpack(tmp_path / "x.zip", tmp_path / "there")
+
+
+def with_member(packed, member, data):
+    """Write a pack again with another member, and the sum that fits."""
+    import hashlib
+
+    def change(name, content):
+        if name == "emo-pack.json":
+            index = json.loads(content)
+            index["sha256"][member] = hashlib.sha256(data).hexdigest()
+            yield member, data
+            yield name, json.dumps(index).encode()
+        elif name != member:
+            yield name, content
+
+    return rewritten(packed, change)
+
+
+@pytest.mark.parametrize(
+    ("member", "data", "words"),
+    [
+        ("manifest.csv", b"\xff\0" * 100, "manifest.csv: "),
+        ("manifest.csv", b"text,label\nhi,joy\n", "manifest.csv: expected a table of clips with"),
+        ("manifest.csv", b"", "manifest.csv: expected a table of clips"),
+        ("features/toy/recipe.json", b"[]", "features/toy/recipe.json"),
+        ("features/toy/part-0123456789abcdef.zarr.zip", b"", "part-0123456789abcdef.zarr.zip is d"),
+    ],
+)
+def test_errors_name_the_pack_and_its_member(packed, tmp_path, member, data, words):
+    hostile = with_member(packed, member, data)
+    with pytest.raises(StoreError, match="nothing was unpacked") as caught:
+        unpack(hostile, tmp_path / "there", check_labels=check_labels)
+    assert f"{hostile}: {words}" in str(caught.value)
+    assert "tmp-" not in str(caught.value).replace(str(tmp_path), "")
+    assert not (tmp_path / "there").exists()
+
+
+def test_unpack_as_typed_looks_into_the_labels(packed, emo):
+    hostile = with_member(packed, "manifest.csv", b"\xff\0" * 100)
+    code, out, err = emo("store", "unpack", hostile, "there")
+    assert (code, out) == (1, "")
+    assert "nothing was unpacked" in err
+
+
+def test_a_full_disk_names_the_pack(folder, tmp_path, monkeypatch):
+    def full(*_):
+        cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise cannot_write(tmp_path / ".tmp-x", cause) from cause
+
+    monkeypatch.setattr("emo.store.exchange.pack.write_parts", full)
+    with pytest.raises(StoreError, match=r"p\.zip: no space left to write; nothing is kept"):
+        pack(tmp_path / "store", tmp_path / "p.zip")
+    assert [file.name for file in tmp_path.iterdir()] == ["store"]
 
 
 def test_what_is_there_stays(packed, tmp_path):

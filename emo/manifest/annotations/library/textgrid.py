@@ -19,6 +19,7 @@ from emo.manifest.annotations.format import (
     read_bytes,
     read_text,
 )
+from emo.untrusted.documents import short_repr
 
 _TOKEN = re.compile(
     r'"((?:[^"]++|"")*+)"|(?<!\S)(<\w+>|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?!\S)'
@@ -57,7 +58,9 @@ class Textgrid(AnnotationFormat):
                 for _ in range(2 * count):
                     next(tokens)
             else:
-                raise ManifestError(f"{path}: expected an IntervalTier or a TextTier, got {kind!r}")
+                raise ManifestError(
+                    f"{path}: expected an IntervalTier or a TextTier, got {short_repr(kind)}"
+                )
         return Annotations(stretches, left_out={"points in time": points} if points else {})
 
 
@@ -81,8 +84,10 @@ def _count(tokens: Iterator[tuple[str, bool]], path: Path) -> int:
 
 def _interval(tokens: Iterator[tuple[str, bool]], tier: str, path: Path) -> Stretch:
     """Return the next interval of a tier."""
-    where = f"{path}, tier {tier!r}"
+    where = f"{path}, tier {short_repr(tier)}"
     (start, _), (end, _), (text, is_text) = next(tokens), next(tokens), next(tokens)
     if not is_text:
-        raise ManifestError(f"{where}: expected the text of an interval in quotes, got {text!r}")
+        raise ManifestError(
+            f"{where}: expected the text of an interval in quotes, got {short_repr(text)}"
+        )
     return Stretch(milliseconds(start, where), milliseconds(end, where), text.strip(), tier)
