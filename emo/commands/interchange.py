@@ -164,7 +164,7 @@ def unpack(
 
     FOLDER/features is the store then, and FOLDER/manifest.csv has the labels.
     """
-    from emo.manifest.exchange import check_labels
+    from emo.manifest.exchange import check_packed_labels
     from emo.store.exchange.pack import unpack
 
-    print(fit_lines(unpack(file, folder, check_labels=check_labels).table()))
+    print(fit_lines(unpack(file, folder, check_labels=check_packed_labels).table()))

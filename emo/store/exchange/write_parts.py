@@ -50,7 +50,7 @@ def write_parts(contents: Contents, folder: RecipeFolder) -> tuple[int, dict[str
 def sizes_of_clips(contents: Contents) -> np.ndarray:
     """Return int64 (N,), the bytes of the tokens of each clip in all streams."""
     sizes = [rows.lengths * rows.token_bytes for rows in contents.streams.values()]
-    return np.sum(sizes, axis=0, dtype=np.int64)
+    return np.asarray(np.sum(sizes, axis=0, dtype=np.int64))
 
 
 @contextmanager
