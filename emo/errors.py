@@ -15,7 +15,7 @@ _SECRET = re.compile(
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that a terminal may obey, that end or reorder a line, or that cannot be written."""
 _ESCAPES = {"\n": "\\n", "\t": "\\t"}
-MOST_LETTERS = 4000
+LONGEST_MESSAGE = 4000
 """Largest length of a message; ends of longer ones hold what to do and are kept."""
 LISTED_NAMES = 10
 """Largest number of names that an error message lists."""
@@ -93,13 +93,13 @@ def line_of(text: str) -> str:
 
 
 def _bounded(text: str) -> str:
-    """Return a message of at most ``MOST_LETTERS``; what is cut out is in the middle.
+    """Return a message of at most ``LONGEST_MESSAGE``; what is cut out is in the middle.
 
     A cell or name of a foreign file may have millions of letters.
     """
-    if len(text) <= MOST_LETTERS:
+    if len(text) <= LONGEST_MESSAGE:
         return text
-    return f"{text[: MOST_LETTERS // 2]} … {text[3 - MOST_LETTERS // 2 :]}"
+    return f"{text[: LONGEST_MESSAGE // 2]} … {text[3 - LONGEST_MESSAGE // 2 :]}"
 
 
 def escape(letter: str) -> str:

@@ -11,6 +11,7 @@ from emo.api.clips import Clips, clips_of
 from emo.errors import FitError, OptionError
 from emo.heads.head import Head
 from emo.heads.runs.command_lines import commands_of
+from emo.heads.runs.figures.canvas import as_plain_text
 from emo.heads.runs.figures.confusion import draw_confusion, normalised, plan_of
 from emo.heads.runs.figures.curves import draw_scores, finish_curves
 from emo.heads.runs.figures.folders import curves_of, is_exact
@@ -292,6 +293,7 @@ class Plots:
             inches = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
             plan = plan_of(list(counts.index), width=inches.width, height=inches.height)
         draw_confusion(ax, counts.to_numpy(float), plan, normalize=normalize or "none", fmt=fmt)
+        as_plain_text(ax)
         return ax
 
     def curves(self, *, ax: "Axes | None" = None) -> "Axes":
@@ -308,6 +310,7 @@ class Plots:
             draw_scores(ax, curve, colour=f"C{number}", label=f"seed {number}")
         finish_curves(ax, is_exact=is_exact(self._run.document))
         ax.set_ylabel(f"val_{headline}")
+        as_plain_text(ax)
         return ax
 
 

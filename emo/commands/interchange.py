@@ -217,7 +217,7 @@ def unpack(
 
     FOLDER/features is the store then, and FOLDER/manifest.csv has the labels.
     """
-    from emo.manifest.exchange import check_labels
+    from emo.manifest.exchange import check_packed_labels
     from emo.store.exchange.pack import unpack
 
     if folder is not None and out is not None:
@@ -225,4 +225,4 @@ def unpack(
     target = folder or out or file.with_name(file.stem)
     if target == file:
         raise typer.BadParameter(f"{file}: name the folder to make with --out")
-    print(fit_lines(unpack(file, target, check_labels=check_labels).table()))
+    print(fit_lines(unpack(file, target, check_labels=check_packed_labels).table()))

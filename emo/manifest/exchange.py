@@ -39,7 +39,7 @@ def manifest_bytes(cells: Mapping[str, Mapping[str, str]] | None) -> bytes | Non
     return None if cells is None else render_rows(".csv", columns_of_cells(cells))
 
 
-def check_labels(path: Path) -> None:
+def check_packed_labels(path: Path) -> None:
     """Check that a table of labels can be read and names clips.
 
     Raises:

@@ -8,7 +8,7 @@ import pytest
 
 from emo.api.runs import Plots
 from emo.heads.fitting.fit import FitOptions
-from emo.heads.runs.figures import plots
+from emo.heads.runs.figures import canvas, plots
 
 pytestmark = pytest.mark.usefixtures("drawn")
 LABELS = ("$\\frac{$", "$\\sum$$", "$x$", "a\nb", "\x1b[31m", "x" * 10_000, "{}%s", "")
@@ -43,5 +43,5 @@ def test_numbers_are_drawn(tmp_path, name):
 def test_plots_of_a_notebook_are_drawn():
     shares = pd.DataFrame(np.eye(2), index=list(LABELS[:2]), columns=list(LABELS[:2]))
     run = SimpleNamespace(confusion_of=lambda *_, **__: shares)
-    axes = Plots(run).confusion(ax=plots._figure(4, 4)[1])
+    axes = Plots(run).confusion(ax=canvas.new_figure(4, 4)[1])
     axes.figure.canvas.draw()

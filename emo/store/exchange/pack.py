@@ -203,6 +203,7 @@ def _without_hidden(hidden: Path, named: Path, end: str = "") -> Iterator[None]:
         if str(hidden) not in str(error):
             raise
         text = str(error).replace(f"{hidden}/", "").replace(str(hidden), "its store")
+        text = text.removesuffix(".")
         raise StoreError(f"{named}: {text}{end}") from error
 
 

@@ -58,7 +58,7 @@ def test_a_file_without_a_tensor_is_refused_by_its_name(tiny, tmp_path):
 
 def test_missing_weights_name_the_file_and_the_command(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(WeightsError, match=rf"{CHECKPOINT}.*emo weights fetch vggface"):
+    with pytest.raises(WeightsError, match=rf"(?s){CHECKPOINT}.*emo weights fetch vggface"):
         VggFace.recipe(VggFaceOptions())
 
 

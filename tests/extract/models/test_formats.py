@@ -170,5 +170,7 @@ def test_a_whole_model_that_was_pickled_is_told_to_save_its_tensors(tmp_path):
 def test_weights_for_other_programs_in_the_folder_are_named(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"\x08\x08\x12")
     weights = Weights("toy", str(tmp_path), (WeightFile(("model.safetensors",)),))
-    with pytest.raises(WeightsError, match=r"; there is model.onnx \(ONNX\), but get the weights"):
+    with pytest.raises(
+        WeightsError, match=r"\n  there is model.onnx \(ONNX\), but get the weights"
+    ):
         locate_weights(weights)

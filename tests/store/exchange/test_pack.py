@@ -11,7 +11,7 @@ import pytest
 
 from emo.errors import StoreError
 from emo.manifest import read_manifest
-from emo.manifest.exchange import check_labels
+from emo.manifest.exchange import check_packed_labels
 from emo.store import Store
 from emo.store.backend.commit import cannot_write
 from emo.store.exchange.pack import pack, unpack
@@ -199,7 +199,7 @@ def with_member(packed, member, data):
 def test_errors_name_the_pack_and_its_member(packed, tmp_path, member, data, words):
     hostile = with_member(packed, member, data)
     with pytest.raises(StoreError, match="nothing was unpacked") as caught:
-        unpack(hostile, tmp_path / "there", check_labels=check_labels)
+        unpack(hostile, tmp_path / "there", check_labels=check_packed_labels)
     assert f"{hostile}: {words}" in str(caught.value)
     assert "tmp-" not in str(caught.value).replace(str(tmp_path), "")
     assert not (tmp_path / "there").exists()

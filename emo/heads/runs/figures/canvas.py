@@ -36,10 +36,22 @@ def new_figure(width: float, height: float, columns: int = 1, rows: int = 1) -> 
     return figure, figure.subplots(rows, columns)
 
 
+def as_plain_text(artist: Any) -> None:
+    """Show the texts of a figure or of axes as they are: a label such as ``$x$`` is no formula.
+
+    A label that is no valid formula, such as ``$\\frac{$``, would end the plot with an error.
+    """
+    from matplotlib.text import Text
+
+    for text in artist.findobj(Text):
+        text.set_parse_math(False)
+
+
 def save_png(figure: Any, path: Path) -> None:
     """Write a figure as PNG; savefig would draw it twice, because its layout needs a drawing."""
     from PIL import Image  # comes with matplotlib
 
+    as_plain_text(figure)
     with warnings.catch_warnings():  # letters that the font lacks are drawn as boxes
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.canvas.draw()
@@ -69,6 +81,7 @@ def save_figure(figure: Any, path: Path) -> None:
     import matplotlib
 
     check_picture(path)
+    as_plain_text(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     kind = path.suffix.lower()
     when: Any = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}[kind]

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MOST_NAME = 60
+"""Most letters of a class that a figure shows."""
 BASE = "DejaVu Sans"
 """Font that comes with matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew."""
 _PREFERRED = (
@@ -38,6 +40,7 @@ def class_names(names: Sequence[str], *, is_numbered: bool = False) -> ClassName
         names: names of the classes.
         is_numbered: number them, whatever fonts there are, because the figure has too little room.
     """
+    names = [_cut(name) for name in names]
     if is_numbered:
         return _numbered(names, "the figure is too small for names of classes")
     letters = {letter for name in names for letter in name if not letter.isspace()}
@@ -49,6 +52,11 @@ def class_names(names: Sequence[str], *, is_numbered: bool = False) -> ClassName
     if families is None:
         return _numbered(names, "no installed font has all letters of the names of classes")
     return ClassNames(tuple(names), families)
+
+
+def _cut(name: str) -> str:
+    """Return a name of at most ``MOST_NAME`` letters; the rest of a longer one is "…"."""
+    return name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…"
 
 
 def _numbered(names: Sequence[str], why: str) -> ClassNames:
