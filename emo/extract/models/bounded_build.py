@@ -64,7 +64,7 @@ def _cells(name: str, args: Any) -> int | None:
     """Return how many cells a function of torch would allocate; None: it is not counted."""
     position = _SHAPED.get(name)
     if position is not None and len(args) > position and isinstance(args[position], list | tuple):
-        return math.prod(args[position])
+        return int(math.prod(args[position]))
     if name == "arange":
         start, end, step = (args[0] if len(args) > 1 else 0, args[min(1, len(args) - 1)],
                             args[2] if len(args) > 2 else 1)  # fmt: skip
@@ -72,5 +72,5 @@ def _cells(name: str, args: Any) -> int | None:
     if name == "eye":
         return int(args[0]) * int(args[min(1, len(args) - 1)])
     if name == "repeat":
-        return int(args[0].numel()) * math.prod(args[1])
+        return int(args[0].numel() * math.prod(args[1]))
     return None
