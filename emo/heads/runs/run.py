@@ -15,7 +15,7 @@ from emo import plugins
 from emo.errors import FitError, StoreError
 from emo.heads.data.data import scale_streams
 from emo.heads.data.dialogues import pairs_of
-from emo.heads.data.scaling import Scaling
+from emo.heads.data.scaling import Scaling, scaling_of_tensors
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import Batch, Head
 from emo.heads.runs.bounded_head import bounded_head
@@ -98,14 +98,7 @@ class Run:
         }
         try:
             head.load_state_dict(weights)
-            scalings = {
-                stream: Scaling(
-                    tensors[f"scaling/{stream}/centre"],
-                    tensors[f"scaling/{stream}/scale"],
-                    is_unit=f"scaling/{stream}/is_unit" in tensors,
-                )
-                for stream in dims
-            }
+            scalings = {stream: scaling_of_tensors(tensors, stream) for stream in dims}
             _check_scalings(scalings, dims)
             recipes = {
                 recipe: Recipe.from_json(value) for recipe, value in document["recipes"].items()
@@ -226,7 +219,11 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 def _check_scalings(scalings: Mapping[str, Scaling], dims: Mapping[str, int]) -> None:
     """Raise ValueError if a scaling is not of its stream's width, which torch would stretch."""
     for stream, scaling in scalings.items():
-        for name, tensor in (("centre", scaling.centre), ("scale", scaling.scale)):
+        found = {"centre": scaling.centre, "scale": scaling.scale}
+        if scaling.by_speaker is not None:
+            found["speaker_mean"] = scaling.by_speaker.mean
+            found["speaker_deviation"] = scaling.by_speaker.deviation
+        for name, tensor in found.items():
             if tuple(tensor.shape) not in ((dims[stream],), ()):
                 raise ValueError(
                     f"the {name} of {stream} has shape {tuple(tensor.shape)}, expected "
