@@ -40,10 +40,15 @@ class Speakers:
 
     def notes(self) -> list[str]:
         """Return what a reader of the scores must know."""
-        found = [
+        return [
             f"{', '.join(self.statistics)}: scaled by speaker, with the clips of test too, but no "
-            "label of them: the scores are transductive"
+            "label of them: the scores are transductive",
+            *self.notes_on_clips(),
         ]
+
+    def notes_on_clips(self) -> list[str]:
+        """Return notes on speakers of few clips, and on clips without a speaker."""
+        found = []
         for stream, own in self.statistics.items():
             few = [name for name, row in own.rows.items() if own.clips[row] < FEW_CLIPS]
             if few:
