@@ -1,5 +1,6 @@
 """Predict new clips with a run, as a DataFrame."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ def predict_frame(
     text: str | None,
     features: "str | Path | Store | Sequence[str | Path | Store]",
     options: Sequence[str],
+    speaker: str = "",
+    like: "str | Path | Sequence[str | Path]" = (),
 ) -> "pd.DataFrame":
     """Predict clips, a folder, one media file, or a text; see :meth:`FittedRun.predict`.
 
@@ -30,21 +33,39 @@ def predict_frame(
     import pandas as pd
 
     from emo.predict.one_clip import predict_file
+    from emo.predict.person import Person
     from emo.predict.predicted import predict_clips
 
+    if like and features:
+        raise OptionError(
+            "predict: like= names media files, and features= a store; with a store, put the "
+            "further clips into the table, with their speaker"
+        )
+    further = (like,) if isinstance(like, str | Path) else like
+    person = Person(speaker, tuple(map(Path, further)))
     if isinstance(clips, str | Path) and Path(clips).is_dir():
-        from emo.predict.file import manifest_of_folder
+        from emo.predict.media_files import manifest_of_folder
 
         clips = manifest_of_folder(Path(clips))
     is_file = isinstance(clips, str | Path) and Path(clips).suffix.lower() not in TABLES
     if clips is None or is_file:
         if clips is None and text is None:
             raise OptionError("predict: expected clips, a media file, or text=…")
-        found = predict_file(run, Path(str(clips)) if is_file else None, text, options=options)
+        found = predict_file(run, Path(str(clips)) if is_file else None, text, options=options,
+                             person=person)  # fmt: skip
+        _warn(found.notes)
         row = {"id": found.clip_id, "prediction": found.label}
         shares = {f"p_{name}": share for name, share in found.probabilities.items()}
         return pd.DataFrame([row | shares | {"absent": ", ".join(found.absent)}])
     if text is not None:
         raise OptionError("predict: text= goes with one media file; put texts into the table")
     stores = locations(features) if features else []
-    return predict_clips(run, clips_of(clips), stores, options=options).frame()
+    many = predict_clips(run, clips_of(clips), stores, options=options, person=person)
+    _warn(many.notes)
+    return many.frame()
+
+
+def _warn(notes: Sequence[str]) -> None:
+    """Warn the caller of :meth:`FittedRun.predict` with each note."""
+    for note in notes:
+        warnings.warn(note, stacklevel=4)

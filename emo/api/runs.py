@@ -192,6 +192,8 @@ class FittedRun:
         text: str | None = None,
         features: "str | Path | Store | Sequence[str | Path | Store]" = (),
         weights: Mapping[str, str | Path] = MappingProxyType({}),
+        speaker: str = "",
+        like: "str | Path | Sequence[str | Path]" = (),
     ) -> "pd.DataFrame":
         """Predict new clips.
 
@@ -201,6 +203,9 @@ class FittedRun:
             text: what is said in the media file, or a text alone.
             features: a store, or several, with the clips' features; empty: extract them first.
             weights: recipe -> folder of its weights on this machine.
+            speaker: the person who speaks in all clips, for a run that scales by speaker; empty:
+                the column ``speaker`` of the clips counts.
+            like: further media files of that person, or folders, which are not predicted.
 
         Returns:
             One row a clip: ``id``, ``prediction``, a probability a class, and ``absent``, the
@@ -212,7 +217,7 @@ class FittedRun:
         from emo.api.predicting import predict_frame
 
         options = [f"{recipe}.weights={folder}" for recipe, folder in weights.items()]
-        return predict_frame(self.path, clips, text, features, options)
+        return predict_frame(self.path, clips, text, features, options, speaker, like)
 
     @property
     def command(self) -> str:

@@ -57,7 +57,8 @@ def fit_head(
         list[str],
         Option(
             metavar="STREAM=HOW",
-            help="raw, unit, unit*FACTOR or unit*logit_scale instead of standardised; repeat.",
+            help="raw, unit, unit*FACTOR or unit*logit_scale instead of standardised; speaker: "
+            "freed from each speaker's mean and deviation first; repeat.",
         ),
     ] = [],
     target: Annotated[

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
             'emo predict runs/audio clip.mp4 --text "I am fine."',
             "emo predict runs/audio new-clips/ --out predictions.csv",
             "emo predict runs/audio --manifest new.csv --out predictions.csv",
+            "emo predict runs/scaled a.wav b.wav --speaker ann --like older-clips/",
         ),
     )(predict)
 
@@ -90,9 +91,23 @@ def compare(
 def predict(
     run: Annotated[Path, Argument(metavar="RUN", help="A folder from `emo fit-head`.")],
     clip: Annotated[
-        Path | None,
-        Argument(metavar="CLIP", help="A video or audio file, or a folder of many."),
-    ] = None,
+        list[Path],
+        Argument(metavar="CLIP", help="A video or audio file, several, or a folder of many."),
+    ] = [],
+    speaker: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="The clips are one person's, for runs with --scaling STREAM=speaker.",
+        ),
+    ] = "",
+    like: Annotated[
+        list[Path],
+        Option(
+            metavar="CLIP",
+            help="A further file of this person, or a folder, that is not predicted; repeat.",
+        ),
+    ] = [],
     text: Annotated[str | None, Option(metavar="TEXT", help="What is said in the clip.")] = None,
     manifest: Annotated[
         Path | None, Option(metavar="MANIFEST", help="Predict all clips of a manifest.")
@@ -133,28 +148,35 @@ def predict(
 ) -> None:
     """Predict the classes of one new clip or of many.
 
-    Many are all media files of a folder, or the clips of a manifest.
+    Many are several files, all media files of a folder, or the clips of a manifest.
     """
     with keep_imports():
         from emo.predict.file import predict_manifest
         from emo.predict.one_clip import predict_file
+        from emo.predict.person import Person
 
-    if (clip is None and text is None) == (manifest is None):
+    if (not clip and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
-    if clip is not None and clip.is_dir():
-        if text is not None:
-            raise typer.BadParameter("--text goes with one file; put the texts into a manifest")
-        manifest, clip = clip, None
-    if manifest is None:
+    if manifest is not None and (speaker or like):
+        raise typer.BadParameter(
+            "--speaker and --like go with CLIP; the column speaker of a manifest says who speaks"
+        )
+    is_many = len(clip) > 1 or any(each.is_dir() for each in clip)
+    if is_many and text is not None:
+        raise typer.BadParameter("--text goes with one file; put the texts into a manifest")
+    person = Person(speaker, tuple(like))
+    if manifest is None and not is_many:
         if features:
             raise typer.BadParameter("--features goes with --manifest, whose ids it looks up")
-        prediction = predict_file(run, clip, text, options=option)
+        prediction = predict_file(run, clip[0] if clip else None, text, options=option,
+                                  person=person)  # fmt: skip
         print(prediction.json() if json else fit_lines(prediction.table()))
     else:
         columns = pairs(column, "--column")
+        many = manifest or (clip[0] if len(clip) == 1 else clip)
         report = predict_manifest(
-            run, manifest, tuple(features), out, columns=columns, root=root, options=option,
-            all_probabilities=all_probabilities, spreadsheet_safe=spreadsheet_safe,
+            run, many, tuple(features), out, columns=columns, root=root, options=option,
+            all_probabilities=all_probabilities, spreadsheet_safe=spreadsheet_safe, person=person,
         )  # fmt: skip
         print(report.json() if json else fit_lines(report.table()))
         raise typer.Exit(report.exit_code)

@@ -103,7 +103,8 @@ class FitOptions:
     """Streams to read, ``recipe`` or ``recipe/stream``; empty: all streams of the stores."""
     scaling: Mapping[str, str] = field(default_factory=dict)
     """By stream, a scaling other than standardisation, see
-    :func:`emo.heads.data.scaling.requested_scaling`."""
+    :func:`emo.heads.data.scaling.requested_scaling`; or ``speaker``: scaling by speaker, then
+    standardisation."""
     seeds: int = 1
     """Number of heads that are fitted."""
     first_seed: int = 0

@@ -1,8 +1,8 @@
 """Predict new clips with a run: extract with its recipes, or read stores, then apply its head.
 
-Promises: a clip's prediction is that of the clip alone, except in heads of dialogues; a clip
-without features is named with its reason; files appear whole or not at
-all, and never over others' files.
+Promises: a clip's prediction is that of the clip alone, except in heads of dialogues and in runs
+that scale by speaker, where it depends on the speaker's other clips; a clip without features is
+named with its reason; files appear whole or not at all, and never over others' files.
 
 May import: errors, extract.job, extract.run, heads.data, heads.runs, machine, manifest,
     store.backend, store.store, untrusted.

@@ -13,9 +13,10 @@ from emo.heads.runs.files import file_name, kept_columns
 from emo.heads.runs.run import Run
 from emo.machine.table import format_table, json_text
 from emo.machine.whole_file import whole_file
-from emo.manifest import Manifest, parse_rows, read_manifest
-from emo.manifest.folder import folder_rows
-from emo.manifest.rows import TextTable, extension, read_rows
+from emo.manifest import read_manifest
+from emo.manifest.rows import extension, read_rows
+from emo.predict.media_files import manifest_of_files, manifest_of_folder
+from emo.predict.person import EVERYONE, Person
 from emo.predict.predicted import Predicted, predict_clips
 from emo.store.backend.location import Location
 from emo.untrusted.formulas import without_formula
@@ -35,18 +36,22 @@ class PredictReport:
     """The predictions."""
 
     def table(self) -> str:
-        """Return a text table of counts, then the file and the failures."""
+        """Return a text table of counts, then the file, the failures and the notes."""
         rows = [{"prediction": label, "clips": clips} for label, clips in self.counts.items()]
         table, lines = format_table(rows), [f"wrote {self.out}"]
         lines += [f"failed: {clip_id}: {reason}" for clip_id, reason in self.failures.items()]
+        lines += [f"- {note}" for note in self.found.notes]
         return "\n".join([table, *map(line_of, lines)])
 
     def json(self) -> str:
-        """Return one line of JSON: ``predictions``, one as for a single clip each; ``failures``."""
+        """Return one line of JSON: ``predictions``, one as for a single clip each; ``failures``.
+
+        ``notes`` is added if there are any.
+        """
         document = {
             "out": str(self.out), "predictions": self.found.documents(), "failures": self.failures,
         }  # fmt: skip
-        return json_text(document)
+        return json_text(document | ({"notes": self.found.notes} if self.found.notes else {}))
 
     @property
     def exit_code(self) -> int:
@@ -56,7 +61,7 @@ class PredictReport:
 
 def predict_manifest(
     run_path: Path,
-    manifest_path: Path,
+    manifest_path: Path | Sequence[Path],
     features: Location | str | tuple[Location | str, ...] | None,
     out: Path,
     *,
@@ -65,13 +70,14 @@ def predict_manifest(
     options: Sequence[str] = (),
     all_probabilities: bool = False,
     spreadsheet_safe: bool = False,
+    person: Person = EVERYONE,
 ) -> PredictReport:
     """Predict every clip of a manifest and write the predictions to a file.
 
     Args:
         run_path: a folder from ``emo fit-head``.
         manifest_path: the manifest; or a folder, of which every media file is a clip, whose id is
-            its path below the folder.
+            its path below the folder; or several files and folders.
         features: the store with the clips' tokens, or several, of which each recipe is in one;
             None or empty: extract them into a temporary store.
         out: the file, CSV, TSV, JSONL or Parquet by its extension; further targets get files beside
@@ -84,6 +90,7 @@ def predict_manifest(
             classes.
         spreadsheet_safe: whether cells that a spreadsheet would run as formulas get an apostrophe;
             such ids are then not those of the manifest.
+        person: the speaker of all clips, and further clips; else the manifest's speakers count.
 
     Raises:
         EmoError: the run, manifest or store cannot be read, no clip has features, or ``out``
@@ -93,32 +100,21 @@ def predict_manifest(
     paths = {target.name: _path_of(target.name, run, out) for target in run.targets}
     for path in paths.values():
         _expect_writable(path)
-    if manifest_path.is_dir():
+    if not isinstance(manifest_path, Path):
+        manifest = manifest_of_files(manifest_path)
+    elif manifest_path.is_dir():
         manifest = manifest_of_folder(manifest_path)
     else:
         columns = {**kept_columns(run.document, manifest_path), **columns}
         manifest = read_manifest(manifest_path, columns=columns, root=root)
     stores = features if isinstance(features, tuple) else (features,) if features else ()
-    found = predict_clips(run, manifest, stores, options=options)
+    found = predict_clips(run, manifest, stores, options=options, person=person)
     for target in run.targets:
         frame = found.frame(target, all_classes=all_probabilities)
         _write_whole(paths[target.name], _disarmed(frame) if spreadsheet_safe else frame)
     counted = Counter(found.labels(run.targets[0]))
     counts = {label: counted[label] for label in run.targets[0].classes}
     return PredictReport(out, counts, dict(found.failures), found)
-
-
-def manifest_of_folder(folder: Path) -> Manifest:
-    """Return a manifest of all media below a folder, whose ids are their paths.
-
-    Raises:
-        ManifestError: there is no such folder, or no media in it.
-    """
-    rows = folder_rows(folder)
-    table = {"id": list(rows.origins)} | {
-        name: cells for name, cells in rows.columns.items() if name in ("video", "audio")
-    }
-    return parse_rows(TextTable(table, rows.origins), folder / "media", root=folder)[0]
 
 
 def _path_of(target: str, run: Run, out: Path) -> Path:

@@ -11,6 +11,7 @@ from emo.heads.runs.run import Run, absent_of, stored_tokens
 from emo.machine.table import format_table, json_text
 from emo.manifest import Clip, Manifest
 from emo.predict.features import features_of
+from emo.predict.person import EVERYONE, Person, speakers_and_notes
 from emo.predict.predicted import label_of
 
 
@@ -29,6 +30,8 @@ class Prediction:
     """Stream that the clip lacks -> reason."""
     others: dict[str, dict[str, float]] = field(default_factory=dict)
     """Each further target of the run, except pair targets -> class -> probability."""
+    notes: tuple[str, ...] = ()
+    """Notes on the clip's speaker, of a run that scales by speaker."""
 
     def table(self) -> str:
         """Return a text table, classes from the most to the least probable."""
@@ -42,19 +45,28 @@ class Prediction:
                 + (f"\nand {more:,} less probable classes (--json prints all)" if more else "")
             )
         notes = [line_of(f"without {stream}: {reason}") for stream, reason in self.absent.items()]
+        notes += [line_of(f"- {note}") for note in self.notes]
         return "\n".join(["\n\n".join(tables), *notes])
 
     def json(self) -> str:
-        """Return one line of JSON with id, target, label, probabilities, others, absent."""
+        """Return one line of JSON with id, target, label, probabilities, others, absent.
+
+        ``notes`` is added if there are any.
+        """
         document = {
             "id": self.clip_id, "target": self.target, "label": self.label,
             "probabilities": self.probabilities, "others": self.others, "absent": self.absent,
         }  # fmt: skip
-        return json_text(document)
+        return json_text(document | ({"notes": self.notes} if self.notes else {}))
 
 
 def predict_file(
-    run_path: Path, media: Path | None, text: str | None, *, options: Sequence[str] = ()
+    run_path: Path,
+    media: Path | None,
+    text: str | None,
+    *,
+    options: Sequence[str] = (),
+    person: Person = EVERYONE,
 ) -> Prediction:
     """Predict class probabilities of one video or audio file, or of a text alone.
 
@@ -63,6 +75,7 @@ def predict_file(
         media: the file; None: text alone.
         text: what is said in it.
         options: folders of weights on this machine, as ``recipe.weights=DIR``.
+        person: the speaker of the clip, and further clips.
 
     Raises:
         EmoError: the file does not exist or cannot be decoded, or the run's recipes cannot be
@@ -75,13 +88,18 @@ def predict_file(
     clip = Clip(clip_id, video=media.name if media else None, text=text)
     root = media.absolute().parent if media else Path.cwd()
     manifest = Manifest(path=root, root=root, clips=(clip,), sha256="")
+    manifest = person.added_to(manifest, run)
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         store, failures = features_of(run, manifest, (), Path(folder), options, progress=False)
-        if not failures:
-            streams, failures = stored_tokens(run, [clip_id], store)
-        if failures:
+        clips = [each for each in manifest.clips if each.id not in failures]
+        streams, bare = stored_tokens(run, [each.id for each in clips], store)
+        failures |= bare
+        if clip_id in failures:
             raise MediaError(f"{clip_id}: {failures[clip_id]}")
-        tables = run.predict_all(streams)
+        clips = [each for each in clips if each.id not in failures]
+        speakers, notes = speakers_and_notes(run, clips, streams, person=person, failures=failures)
+        streams = {name: tokens.select([0]) for name, tokens in streams.items()}
+        tables = run.predict_all(streams, speakers=speakers and speakers.select([0]))
         absent = absent_of(run, clip_id, store)
     shares = {
         target.name: dict(
@@ -97,4 +115,4 @@ def predict_file(
         )
     first = run.targets[0]
     label = label_of(first, tables[first.name][0]) if first.classes else first.name
-    return Prediction(clip_id, run.target, label, shares.pop(run.target), absent, shares)
+    return Prediction(clip_id, run.target, label, shares.pop(run.target), absent, shares, notes)

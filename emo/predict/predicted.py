@@ -17,6 +17,7 @@ from emo.heads.runs.run import Run, stored_tokens
 from emo.manifest import Clip, Manifest
 from emo.manifest.tasks import NONE, SEPARATOR
 from emo.predict.features import features_of
+from emo.predict.person import EVERYONE, Person, speakers_and_notes
 from emo.store.backend.location import Location
 from emo.store.store import Store
 
@@ -37,6 +38,8 @@ class Predicted:
     """Clip without any tokens -> reason."""
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip -> stream that it lacks -> reason, where one is known."""
+    notes: tuple[str, ...] = ()
+    """Notes on speakers of few clips and on clips without one, of a run that scales by speaker."""
 
     def documents(self) -> list[dict[str, Any]]:
         """Return a dict of JSON values for each clip, as `emo predict --json` prints it for one.
@@ -101,6 +104,7 @@ def predict_clips(
     stores: Sequence[Location | str] = (),
     *,
     options: Sequence[str] = (),
+    person: Person = EVERYONE,
     progress: bool | None = None,
 ) -> Predicted:
     """Predict every clip of a manifest.
@@ -111,12 +115,14 @@ def predict_clips(
         stores: stores with the clips' tokens, of which each recipe is in one; empty: extract them
             into a temporary store.
         options: folders of weights on this machine, as ``recipe.weights=DIR``.
+        person: the speaker of all clips, and further clips; else the manifest's speakers count.
         progress: whether to show a bar of extraction; None: in a terminal.
 
     Raises:
         EmoError: the run or a store cannot be read, or no clip has features.
     """
     run = Run.load(run) if isinstance(run, Path) else run
+    manifest = person.added_to(manifest, run)
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         store, failures = features_of(
             run, manifest, stores, Path(folder), options, progress=progress
@@ -124,18 +130,25 @@ def predict_clips(
         ids = [clip.id for clip in manifest.clips if clip.id not in failures]
         streams, bare = stored_tokens(run, ids, store)
         failures |= bare
-        clips = tuple(clip for clip in manifest.clips if clip.id not in failures)
+        everyone = [clip for clip in manifest.clips if clip.id not in failures]
+        speakers, notes = speakers_and_notes(
+            run, everyone, streams, person=person, failures=failures
+        )
+        rows = [row for row, clip in enumerate(everyone) if person.is_predicted(clip.id)]
+        clips = tuple(everyone[row] for row in rows)
+        streams = {name: tokens.select(rows) for name, tokens in streams.items()}
+        failures = {name: reason for name, reason in failures.items() if person.is_predicted(name)}
         if not clips:
             first = next((f"{clip}: {reason}" for clip, reason in failures.items()), "no clips")
             raise EmoError(f"{manifest.path}: no clip has features; first: {first}")
-        tables = run.predict_all(streams, turns_of(clips))
+        tables = run.predict_all(streams, turns_of(clips), speakers and speakers.select(rows))
         reasons = _reasons(run, store)
     lacking = {name: np.diff(tokens.offsets) == 0 for name, tokens in streams.items()}
     absent = tuple(
         ", ".join(name for name, is_absent in lacking.items() if is_absent[row])
         for row in range(len(clips))
     )
-    return Predicted(run, clips, tables, absent, failures, reasons)
+    return Predicted(run, clips, tables, absent, failures, reasons, notes)
 
 
 def _reasons(run: Run, store: Store) -> dict[str, dict[str, str]]:

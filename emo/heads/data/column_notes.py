@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from emo.heads.data.scaling import Scaling, token_chunks
+from emo.heads.data.scaling import Scaling
+from emo.heads.data.token_statistics import token_chunks
 from emo.ragged import Ragged
 
 OUT_OF_PROPORTION = 1e4

@@ -15,6 +15,8 @@ from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.interval_groups import CLIP, IntervalGroups
 from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
+from emo.heads.data.speaker_scaling import SpeakerScaling
+from emo.heads.data.speakers import BY_SPEAKER, Speakers
 from emo.heads.data.splits import Splits, assign_splits, check_classes
 from emo.heads.data.streams import StreamSource
 from emo.heads.data.targets import Target, fit_target, labels_of, pair_labels
@@ -58,6 +60,8 @@ class Data:
     drawn_over: str = CLIP
     """Unit that bootstrap intervals are drawn over: ``clip``, ``dialogue`` or a column of the
     manifest."""
+    speakers: Speakers | None = None
+    """Speakers of all clips, and their statistics; None: no stream is scaled by speaker."""
 
     @property
     def target(self) -> str:
@@ -101,7 +105,7 @@ def read_data(
         FitError: an unknown target or stream, too many clips without features, or splits from
             which nothing can be learnt.
     """
-    loaded = load_clips(manifest, features, options, unit=unit)
+    loaded = load_clips(manifest, features, options, unit=unit, scalings=scalings)
     splits = assign_splits(
         loaded.clips,
         loaded.strata,
@@ -138,8 +142,7 @@ def split_data(
     )
     train = splits.rows["train"]
     fitted = {
-        source.name: scalings.get(source.name)
-        or fit_scaling(loaded.tokens[source.name].select(train), source.spec.kind)
+        source.name: scalings.get(source.name) or _fit_scaling(loaded, source, train)
         for source in loaded.sources
     }
     found, notes = {}, list(loaded.notes)
@@ -154,7 +157,7 @@ def split_data(
         found[split], lost = _split(
             split,
             clips,
-            scale_streams(tokens, fitted),
+            scale_streams(tokens, fitted, loaded.speakers and loaded.speakers.select(rows)),
             targets,
             is_labelled,
             loaded.drawn.select(rows),
@@ -163,11 +166,26 @@ def split_data(
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
     every_note = (*notes, *splits.notes)
-    return Data(targets, loaded.sources, fitted, found, every_note, loaded.drawn.over)
+    return Data(
+        targets, loaded.sources, fitted, found, every_note, loaded.drawn.over, loaded.speakers
+    )
+
+
+def _fit_scaling(loaded: LabelledClips, source: StreamSource, train: np.ndarray) -> Scaling:
+    """Fit the scaling of a stream on the rows of train, by speaker first where it is requested."""
+    tokens = loaded.tokens[source.name].select(train)
+    if loaded.speakers is None or source.name not in loaded.speakers.statistics:
+        return fit_scaling(tokens, source.spec.kind)
+    names = loaded.speakers.select(train).names
+    by_speaker = SpeakerScaling.fit(tokens, names)
+    freed = by_speaker.apply(tokens, names, loaded.speakers.statistics[source.name])
+    return replace(fit_scaling(freed, source.spec.kind), by_speaker=by_speaker)
 
 
 def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> dict[str, Scaling]:
-    """Return the scalings of ``--scaling``, by stream; other streams are standardised.
+    """Return the scalings of ``--scaling`` that need no clips, by stream.
+
+    Other streams are standardised; those that are scaled by speaker before are among them.
 
     Raises:
         FitError: an unknown stream, or a scaling that the stream cannot have.
@@ -177,6 +195,8 @@ def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> 
     for name, words in options.scaling.items():
         if name not in known:
             raise FitError(plugins.unknown("stream of --scaling", name, known))
+        if words == BY_SPEAKER:
+            continue
         source, stream = known[name], name.partition("/")[2]
         logit_scale = source.recipe.facts.get("logit_scale", {}).get(stream)
         try:
@@ -187,18 +207,26 @@ def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> 
 
 
 def scale_streams(
-    tokens: Mapping[str, Ragged], scalings: Mapping[str, Scaling]
+    tokens: Mapping[str, Ragged],
+    scalings: Mapping[str, Scaling],
+    speakers: Speakers | None = None,
 ) -> dict[str, Ragged]:
     """Scale stored tokens of each stream of ``scalings``, in that order.
 
     Args:
         tokens: stored tokens by stream, numpy (ΣT, D) of any dtype.
         scalings: scaling of each stream.
+        speakers: speakers of the same clips; None: none is known.
 
     Returns:
         Scaled tokens by stream, torch float32 (ΣT, D).
     """
-    return {name: scaling.apply(tokens[name]) for name, scaling in scalings.items()}
+    names = speakers.names if speakers else ()
+    own = speakers.statistics if speakers else {}
+    return {
+        name: scaling.apply(tokens[name], names, own.get(name))
+        for name, scaling in scalings.items()
+    }
 
 
 def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -11,11 +12,18 @@ from emo.errors import FitError
 from emo.heads.data.column_notes import notes_on_outlying_dimensions
 from emo.heads.data.dialogues import with_turns
 from emo.heads.data.interval_groups import IntervalGroups, interval_groups
+from emo.heads.data.scaling import Scaling
 from emo.heads.data.select import (
     drop_without_features,
     labelled_clips,
     notes_on_absent_streams,
     subsample,
+)
+from emo.heads.data.speakers import (
+    Speakers,
+    check_by_speaker,
+    read_speakers,
+    speaker_streams,
 )
 from emo.heads.data.streams import StreamSource, open_sources
 from emo.heads.data.targets import labelled_with_pairs, strata_of
@@ -44,6 +52,8 @@ class LabelledClips:
     """For each pair target, bool (N,): whether the causes of the clip were annotated."""
     drawn: IntervalGroups
     """Groups of clips that intervals are drawn over."""
+    speakers: Speakers | None = None
+    """Speakers of the clips, and their statistics; None: no stream is scaled by speaker."""
 
     @property
     def strata(self) -> list[str]:
@@ -64,6 +74,7 @@ def load_clips(
     *,
     unit: Literal["clip", "dialogue"] = "clip",
     uses_splits: bool = True,
+    scalings: Mapping[str, Scaling] = MappingProxyType({}),
 ) -> LabelledClips:
     """Read labels and tokens, and leave out clips that cannot be used, with a note.
 
@@ -73,12 +84,15 @@ def load_clips(
         options: targets, tasks, streams, ``allow_missing``, ``max_samples`` and ``first_seed``.
         unit: ``dialogue``: unlabelled turns of a dialogue are kept as context.
         uses_splits: False: take all labelled clips, whatever their split.
+        scalings: scalings of some streams from the runs of ``--init``.
 
     Raises:
-        FitError: an unknown target or stream, a column of numbers with cells that are none, or too
-            many clips without features.
+        FitError: an unknown target or stream, a column of numbers with cells that are none, too
+            many clips without features, or a stream that cannot be scaled by speaker.
     """
     sources, notes = open_sources(features, options.streams)
+    by_speaker = speaker_streams(sources, options, scalings)
+    check_by_speaker(by_speaker, manifest.clips)
     tasks = _tasks(manifest, options.targets, options.tasks)
     notes += [*_notes_on_classes(manifest, tasks), *_notes_on_numbers(manifest, tasks)]
     annotated = _annotated(manifest, tasks)
@@ -105,7 +119,9 @@ def load_clips(
         for name, ids in annotated.items()
     }
     drawn = interval_groups(clips, options.interval_over)
-    return LabelledClips(clips, tokens, tuple(sources), tasks, notes, is_labelled, drawn)
+    speakers = read_speakers(manifest.clips, clips, tokens, by_speaker) if by_speaker else None
+    notes += speakers.notes() if speakers else []
+    return LabelledClips(clips, tokens, tuple(sources), tasks, notes, is_labelled, drawn, speakers)
 
 
 def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[str]]:

@@ -4,29 +4,30 @@
 divided by one number; dividing them per dimension cost .05 F1 on MELD text. ``image`` streams are
 divided by 255. Dense and sparse streams end with the same total variance, so that no stream
 dominates the others when they are fused. Each dimension is judged by itself, so that no dimension
-is lost because another one has large numbers.
+is lost because another one has large numbers. A dense stream may be scaled by speaker before, see
+``speaker_scaling.py``.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from emo.heads.data.speaker_scaling import SpeakerScaling, SpeakerStatistics
+from emo.heads.data.token_statistics import (
+    LEAST_DEVIATION,
+    ROWS,
+    SMALLEST_DEVIATION,
+    finite_statistics,
+    token_chunks,
+)
 from emo.ragged import Ragged
 
 TOTAL_VARIANCE = 256.0
 """Variance of a scaled token, summed over its dimensions: that of 256 standardised dimensions."""
-ROWS = 2048
-"""Number of tokens computed at a time, few enough for the processor's cache."""
-LEAST_DEVIATION = 1e-5
-"""Standard deviation of a dimension, as a share of its mean, up to which it is constant: it differs
-only by rounding, which scaling would make noise."""
-SMALLEST_DEVIATION = 1e-36
-"""Standard deviation up to which a dimension is constant, because its factor would exceed float32.
-"""
 OUTLYING = 1e4
 """Standard deviation of a sparse dimension, as a multiple of the median one, above which it does
 not count in the stream's factor."""
@@ -42,9 +43,22 @@ class Scaling:
     """float32 (D,), finite; each token is multiplied by it."""
     is_unit: bool = False
     """Whether each token is first divided by its Euclidean length."""
+    by_speaker: SpeakerScaling | None = None
+    """How tokens are scaled by speaker before; None: they are not."""
 
-    def apply(self, tokens: Ragged) -> Ragged:
-        """Scale stored tokens: numpy (ΣT, D) of any dtype -> torch float32 (ΣT, D)."""
+    def apply(
+        self, tokens: Ragged, names: Sequence[str] = (), own: SpeakerStatistics | None = None
+    ) -> Ragged:
+        """Scale stored tokens: numpy (ΣT, D) of any dtype -> torch float32 (ΣT, D).
+
+        Args:
+            tokens: stored tokens of N clips.
+            names: speaker of each clip; empty: no speaker is known.
+            own: statistics of the speakers, see :meth:`SpeakerScaling.apply`; they count only
+                where the stream is scaled by speaker.
+        """
+        if self.by_speaker is not None:
+            tokens = self.by_speaker.apply(tokens, names, own)
         # numpy puts large arrays in large pages; first access to torch's takes ten times longer
         values = torch.from_numpy(np.empty(tokens.values.shape, np.float32))
         for chunk, scaled in zip(
@@ -63,9 +77,7 @@ def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
         tokens: stored tokens, numpy (ΣT, D) of any dtype.
         kind: ``dense``, ``sparse`` or ``image``, see :class:`emo.store.recipe.StreamSpec`.
     """
-    mean, deviation = _statistics(tokens.values)
-    if not np.isfinite(deviation).all():  # a square above 3e38 overflows float32
-        mean, deviation = _statistics(tokens.values, torch.float64)
+    mean, deviation = finite_statistics(tokens.values)
     centre, scale = np.zeros_like(mean), np.ones_like(mean)
     if kind == "image":
         scale /= 255
@@ -108,7 +120,7 @@ def requested_scaling(words: str, width: int, logit_scale: float | None) -> Scal
     """
     how, _, factor = words.partition("*")
     if how not in ("raw", "unit"):
-        raise ValueError(f"expected raw, unit or unit*FACTOR, got {words!r}")
+        raise ValueError(f"expected raw, unit, unit*FACTOR or speaker, got {words!r}")
     # the factor is a number, or the exponential of the recipe's logit_scale
     if factor == "logit_scale":
         if logit_scale is None:
@@ -121,56 +133,41 @@ def requested_scaling(words: str, width: int, logit_scale: float | None) -> Scal
 
 
 def scaling_tensors(scalings: Mapping[str, Scaling]) -> dict[str, Tensor]:
-    """Return the tensors of ``head.safetensors``: ``scaling/<stream>/centre``, ``…/scale`` and,
-    where it is True, ``…/is_unit``.
+    """Return the tensors of ``head.safetensors``: ``scaling/<stream>/centre`` and ``…/scale``.
+
+    Where a token is divided by its length, there is also ``…/is_unit``; where the stream is scaled
+    by speaker, ``…/speaker_mean`` and ``…/speaker_deviation``, which are those of train.
     """
-    return {
-        f"scaling/{stream}/{name}": tensor
-        for stream, scaling in scalings.items()
-        for name, tensor in (
-            ("centre", scaling.centre),
-            ("scale", scaling.scale),
-            ("is_unit", torch.tensor(scaling.is_unit)),
+    found = {}
+    for stream, scaling in scalings.items():
+        found[f"scaling/{stream}/centre"] = scaling.centre
+        found[f"scaling/{stream}/scale"] = scaling.scale
+        if scaling.is_unit:
+            found[f"scaling/{stream}/is_unit"] = torch.tensor(True)
+        if scaling.by_speaker is not None:
+            found[f"scaling/{stream}/speaker_mean"] = scaling.by_speaker.mean
+            found[f"scaling/{stream}/speaker_deviation"] = scaling.by_speaker.deviation
+    return found
+
+
+def scaling_of_tensors(tensors: Mapping[str, Tensor], stream: str) -> Scaling:
+    """Return the scaling of a stream from the tensors of :func:`scaling_tensors`.
+
+    Raises:
+        KeyError: a tensor is missing.
+    """
+    start = f"scaling/{stream}/"
+    by_speaker = None
+    if f"{start}speaker_mean" in tensors:
+        by_speaker = SpeakerScaling(
+            tensors[f"{start}speaker_mean"], tensors[f"{start}speaker_deviation"]
         )
-        if name != "is_unit" or scaling.is_unit
-    }
-
-
-def _statistics(
-    values: np.ndarray, within: torch.dtype = torch.float32
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and the standard deviation of each dimension, float64 (D,) each.
-
-    Each chunk is computed in ``within`` around its own mean; chunks are combined in float64.
-    Source: Chan, Golub and LeVeque 1983, equation 2.1.
-
-    Args:
-        values: (ΣT, D) of any dtype.
-        within: dtype of the computation within a chunk.
-    """
-    count, mean = 0, torch.zeros(values.shape[1], dtype=torch.float64)
-    squares = torch.zeros_like(mean)
-    for chunk in token_chunks(values):
-        chunk = chunk.to(within)
-        own = chunk.mean(0)
-        rest = chunk - own
-        apart = own.double() + rest.mean(0).double() - mean
-        both = count + len(chunk)
-        squares += rest.square_().sum(0).double() + apart.square() * (count * len(chunk) / both)
-        mean += apart * (len(chunk) / both)
-        count = both
-    return mean.numpy(), (squares / max(count, 1)).sqrt().numpy()
-
-
-def token_chunks(values: np.ndarray) -> Iterator[Tensor]:
-    """Yield float32 (at most ROWS, D) chunks of values (ΣT, D) of any dtype.
-
-    torch converts float16 ten times faster than numpy does.
-    """
-    for start in range(0, len(values), ROWS):
-        chunk = values[start : start + ROWS]
-        # torch warns about read-only arrays, such as those of a memory-mapped store
-        yield torch.from_numpy(chunk if chunk.flags.writeable else chunk.copy()).float()
+    return Scaling(
+        tensors[f"{start}centre"],
+        tensors[f"{start}scale"],
+        is_unit=f"{start}is_unit" in tensors,
+        by_speaker=by_speaker,
+    )
 
 
 MOSTLY_ZERO = 0.2

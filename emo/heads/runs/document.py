@@ -59,6 +59,7 @@ RUN = Fields(
         "metrics_of_others": MapOf(_BY_SPLIT),
         "missing": MapOf(MapOf(_BY_SPLIT)),
         "folds": Fields({}, {"each": list}),
+        "transductive": bool,
     },
 )
 """What run.json must be; runs of earlier versions lack some of the keys that may be missing."""

@@ -15,7 +15,9 @@ from emo import plugins
 from emo.errors import FitError, StoreError
 from emo.heads.data.data import scale_streams
 from emo.heads.data.dialogues import pairs_of
-from emo.heads.data.scaling import Scaling
+from emo.heads.data.scaling import Scaling, scaling_of_tensors
+from emo.heads.data.speaker_scaling import SpeakerStatistics
+from emo.heads.data.speakers import Speakers
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import Batch, Head
 from emo.heads.runs.bounded_head import bounded_head
@@ -98,14 +100,7 @@ class Run:
         }
         try:
             head.load_state_dict(weights)
-            scalings = {
-                stream: Scaling(
-                    tensors[f"scaling/{stream}/centre"],
-                    tensors[f"scaling/{stream}/scale"],
-                    is_unit=f"scaling/{stream}/is_unit" in tensors,
-                )
-                for stream in dims
-            }
+            scalings = {stream: scaling_of_tensors(tensors, stream) for stream in dims}
             _check_scalings(scalings, dims)
             recipes = {
                 recipe: Recipe.from_json(value) for recipe, value in document["recipes"].items()
@@ -137,6 +132,26 @@ class Run:
         """
         return dict(self.document["streams"])
 
+    @property
+    def is_by_speaker(self) -> bool:
+        """Whether a stream is scaled by speaker."""
+        return any(scaling.by_speaker is not None for scaling in self.scalings.values())
+
+    def speakers_of(self, streams: Mapping[str, Ragged], names: Sequence[str]) -> Speakers:
+        """Return the speakers of clips, and the statistics by which streams are scaled.
+
+        Args:
+            streams: stored tokens by stream, numpy (ΣT, D), of N clips; further clips of the same
+                speakers make the statistics surer, see :meth:`Speakers.select`.
+            names: speaker of each clip; ``""``: not known.
+        """
+        statistics = {
+            name: SpeakerStatistics.of(streams[name], names)
+            for name, scaling in self.scalings.items()
+            if scaling.by_speaker is not None
+        }
+        return Speakers(tuple(names), statistics, key="")
+
     def predict(self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None) -> np.ndarray:
         """Return class probabilities of the first target, float32 (N, C).
 
@@ -145,7 +160,10 @@ class Run:
         return self.predict_all(streams, turns)[self.target]
 
     def predict_all(
-        self, streams: Mapping[str, Ragged], turns: np.ndarray | None = None
+        self,
+        streams: Mapping[str, Ragged],
+        turns: np.ndarray | None = None,
+        speakers: Speakers | None = None,
     ) -> dict[str, np.ndarray]:
         """Predict all targets of the run.
 
@@ -154,6 +172,8 @@ class Run:
                 0 lacks the stream. Streams that the run does not read are ignored.
             turns: int64 (G, U) rows of the turns of each dialogue, see
                 :func:`emo.heads.data.dialogues.turns_of`; None: each clip is its own dialogue.
+            speakers: speakers of the N clips, see :meth:`speakers_of`; None: streams that are
+                scaled by speaker are scaled with the numbers of train.
 
         Returns:
             By target: class probabilities, float32 (N, C); predictions of a number, float32
@@ -182,7 +202,7 @@ class Run:
             return {each.name: np.zeros((0, each.width), np.float32) for each in self.targets}
         turns = np.arange(next(iter(counts.values())))[:, None] if turns is None else turns
         batch = Batch(
-            scale_streams(streams, self.scalings),
+            scale_streams(streams, self.scalings, speakers),
             turns=torch.from_numpy(turns),
             pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
         )
@@ -226,7 +246,11 @@ def _read_weights(path: Path) -> dict[str, torch.Tensor]:
 def _check_scalings(scalings: Mapping[str, Scaling], dims: Mapping[str, int]) -> None:
     """Raise ValueError if a scaling is not of its stream's width, which torch would stretch."""
     for stream, scaling in scalings.items():
-        for name, tensor in (("centre", scaling.centre), ("scale", scaling.scale)):
+        found = {"centre": scaling.centre, "scale": scaling.scale}
+        if scaling.by_speaker is not None:
+            found["speaker_mean"] = scaling.by_speaker.mean
+            found["speaker_deviation"] = scaling.by_speaker.deviation
+        for name, tensor in found.items():
             if tuple(tensor.shape) not in ((dims[stream],), ()):
                 raise ValueError(
                     f"the {name} of {stream} has shape {tuple(tensor.shape)}, expected "

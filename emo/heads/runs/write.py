@@ -224,6 +224,8 @@ def document_of(result: FitResult) -> dict[str, Any]:
             for source in result.data.sources
         },
     }  # fmt: skip
+    if result.data.speakers is not None:  # the head read test clips, without their labels
+        document["transductive"] = True
     return document | {"asked": commands_of(document, relative=True)}
 
 

@@ -29,7 +29,7 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
     """Return the question of a fit: options that change a head, hashes of clips and recipes.
 
     The hashes cover the ids, labels, dialogues and numbers of tokens of the clips of each split,
-    and the recipes of the streams.
+    and the recipes of the streams; where a stream is scaled by speaker, the speakers of all clips.
     """
     splits = data.splits.items()
     targets = [dataclasses.asdict(target) for target in data.targets]
@@ -42,7 +42,10 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
         "clips": _hash({name: split.ids for name, split in splits}),
         "labels": _hash([targets, {name: _labels(split) for name, split in splits}]),
         "dialogues": _hash({name: _dialogues(split) for name, split in splits}),
-        "tokens": _hash({name: _tokens(split) for name, split in splits}),
+        "tokens": _hash(
+            {name: _tokens(split) for name, split in splits}
+            | ({"speakers": data.speakers.key} if data.speakers else {})
+        ),
         "recipes": _hash(recipes),
     }
     same: dict[str, Any] = json.loads(json.dumps(found, sort_keys=True, default=str))

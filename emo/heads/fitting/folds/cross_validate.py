@@ -119,7 +119,7 @@ def _load(request: FitRequest) -> LabelledClips:
     """Read all labelled clips, whatever split they have in the manifest."""
     return load_clips(
         request.manifest, request.features, request.options,
-        unit=request.kind.unit, uses_splits=False,
+        unit=request.kind.unit, uses_splits=False, scalings=request.initial.scalings,
     )  # fmt: skip
 
 

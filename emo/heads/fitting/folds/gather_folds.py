@@ -58,7 +58,15 @@ def gather_folds(
     pooled = FitResult(
         options=request.options,
         head_options=dataclasses.asdict(request.head_options),
-        data=Data(all_targets(loaded), loaded.sources, {}, {}, all_notes, loaded.drawn.over),
+        data=Data(
+            all_targets(loaded),
+            loaded.sources,
+            {},
+            {},
+            all_notes,
+            loaded.drawn.over,
+            loaded.speakers,
+        ),
         manifest=request.manifest,
         features=request.features,
         outcomes=tuple(done for done in fitted[0].outcomes if done.seed in seeds),

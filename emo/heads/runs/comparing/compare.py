@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emo import plugins
-from emo.errors import FitError, OptionError
+from emo.errors import FitError, OptionError, listed
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.ablated import ablated_streams, marks_of
 from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline
@@ -99,7 +99,7 @@ def compare_runs(
     is_pair = pair is not None or (len(two) == 2 and len({_table_of(run) for run in two}) == 1)
     paired = paired_bootstrap(two[0], two[1], seed=seed, over=interval_over) if is_pair else None
     ranked = _ranked(found)
-    return Comparison(ranked, paired, (*notes, *_unlike(ranked)), interval_over)
+    return Comparison(ranked, paired, (*notes, *_notes_on(ranked)), interval_over)
 
 
 def _with_baseline(
@@ -110,7 +110,7 @@ def _with_baseline(
     is_among = any(run.path.absolute() == first.path.absolute() for run in found)
     ranked = _ranked([*found, *([] if is_among else [first])])
     tests = against_baseline(first, ranked, correction=correction, seed=seed, over=over)
-    return Comparison(ranked, None, (*notes, *_unlike(ranked)), over, tests)
+    return Comparison(ranked, None, (*notes, *_notes_on(ranked)), over, tests)
 
 
 def _ranked(runs: Sequence[ScoredRun]) -> tuple[ScoredRun, ...]:
@@ -128,6 +128,9 @@ def _ranking(runs: Sequence[ScoredRun], over: str) -> str:
     """
     streams = ablated_streams(runs)
     ours = [_with_marks(run, run.row(over), streams) for run in runs]
+    if any(run.is_transductive for run in runs):
+        for run, own in zip(runs, ours, strict=True):
+            own["transductive"] = "yes" if run.is_transductive else "no"
     rows = [
         row for run, own in zip(runs, ours, strict=True) for row in (own, *run.missing_rows(over))
     ]
@@ -179,6 +182,19 @@ def scored_run(path: Path, target: str | None) -> ScoredRun:
 def _table_of(run: ScoredRun) -> tuple[str, str]:
     """Return the target and task of a run, which decide the table in which it is ranked."""
     return run.target.name, run.target.task
+
+
+def _notes_on(runs: Sequence[ScoredRun]) -> list[str]:
+    """Return notes on runs that are transductive or were scored on other clips than the best."""
+    found = [str(run.path) for run in runs if run.is_transductive]
+    if not found:
+        return _unlike(runs)
+    of = "runs" if len(found) > 1 else "run"
+    return [
+        f"transductive {of} {listed(found)}: scaled by speaker with the scored clips too, but no "
+        "label of them",
+        *_unlike(runs),
+    ]
 
 
 def _unlike(runs: Sequence[ScoredRun]) -> list[str]:

@@ -126,6 +126,8 @@ def _rows(
             "95 % interval": f"[{_digits(record['low'])}, {_digits(record['high'])}]",
             **{title_of(each): _digits(record[each]) for each in others},
         }  # fmt: skip
+        if "transductive" in record:
+            row["transductive"] = "yes" if record["transductive"] else "no"
         if comparison.baseline is not None:
             row |= _test_cells(record, comparison.baseline.correction)
         rows.append(row)

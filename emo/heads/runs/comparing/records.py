@@ -25,8 +25,8 @@ class RankedTable:
     """The runs."""
     records: tuple[dict[str, Any], ...]
     """One record a run: ``run``, ``head``, streams, ``scored_on``, ``clips``, ``seeds``, scores by
-    name, ``std``, ``low``, ``high``; with a baseline also ``difference``, ``difference_low``,
-    ``difference_high``, ``p``, ``p_corrected``."""
+    name, ``std``, ``low``, ``high``; ``transductive`` where any run is so; with a baseline also
+    ``difference``, ``difference_low``, ``difference_high``, ``p``, ``p_corrected``."""
     streams: tuple[str, ...]
     """Streams of an ablation, each a column of ``CHECK`` marks; empty: the records have one column
     ``streams``."""
@@ -80,6 +80,8 @@ def _record(comparison: Comparison, run: ScoredRun, streams: tuple[str, ...]) ->
         headline: mean.pop(headline), "std": known_number(run.metrics["std"][headline]),
         "low": known_number(low), "high": known_number(high), **mean,
     }  # fmt: skip
+    if any(other.is_transductive for other in comparison.runs):
+        record["transductive"] = run.is_transductive
     if comparison.baseline is None:
         return record
     test = comparison.baseline.test_of(run)

@@ -79,6 +79,11 @@ class ScoredRun:
         return found
 
     @property
+    def is_transductive(self) -> bool:
+        """Whether tokens were scaled with statistics of the scored clips, without their labels."""
+        return bool(self.document.get("transductive"))
+
+    @property
     def rank(self) -> float:
         """Number by which runs are ranked; lower is better."""
         score = known_number(self.metrics["mean"][HEADLINES[self.target.task]])
