@@ -63,7 +63,7 @@ class OpenSmileOptions:
 
 
 class OpenSmile(Backbone):
-    """Feature sets of openSMILE, for research only, of the mean of the channels at 16 kHz.
+    """Sets of openSMILE, for research. They are of the mean of the channels at 16 kHz.
 
     Streams: ``audio`` (1, D) or (T, D); eGeMAPSv02 has 88 functionals or 25 descriptors every
     10 ms, ComParE_2016 6373 or 65.
