@@ -156,7 +156,7 @@ class LibrosaOptions:
 
 
 class Librosa(Backbone):
-    """MFCC, chroma, tonnetz and so on. They are of the mean of the channels, and depend on its rate.
+    """MFCC, chroma, tonnetz and so on. They are of the mean of the channels.
 
     Streams: ``audio`` (T, D), T = 1 + samples // hop_length, or 1 with ``level=mean``; D = 20 + 12
     + 128 + 7 + 6 + 1 + 1. ``f0`` is librosa.pyin's, in Hz, and 0 where there is no voice.
