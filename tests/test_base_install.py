@@ -91,6 +91,12 @@ def test_models_name_the_extra_in_one_line(base, name):
     assert "emo-pipeline[extract]" in found or "weights" in found
 
 
+def test_opensmile_names_its_own_extra(base):
+    """Its licence forbids commercial use, so that `extract` does not bring it."""
+    found = base("extract", "m.csv", "--backbone", "opensmile", "--out", "f4", code=1)
+    assert "pip install 'emo-pipeline[opensmile]'" in found
+
+
 def test_lists_and_facts_need_no_extra(base):
     for what in ("backbones", "heads"):
         base("list", what)

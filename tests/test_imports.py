@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "emo"
 HEAVY = (
     "torch", "zarr", "pandas", "sklearn", "matplotlib", "transformers", "numpy", "av", "scipy",
-    "timm", "h5py", "ray", "librosa",
+    "timm", "h5py", "ray", "librosa", "opensmile",
 )  # fmt: skip
 CUT = ("extract", "heads", "store")
 MOST_ENTRIES = 19

@@ -98,9 +98,24 @@ class BackboneCard:
 
 
 def recipe_options(options: Any) -> dict[str, Any]:
-    """Return the options that change the numbers: all fields without metadata ``recipe=False``."""
-    kept = [f.name for f in fields(options) if f.metadata.get("recipe", True)]
-    return {name: value for name, value in asdict(options).items() if name in kept}
+    """Return the options that change the numbers.
+
+    These are all fields without metadata ``recipe=False``. A field with metadata ``off`` is left
+    out at that value: it was added to a backbone later, and the recipes of older stores, which do
+    not name it, keep their fingerprints.
+    """
+    values = asdict(options)
+    return {
+        each.name: values[each.name]
+        for each in fields(options)
+        if each.metadata.get("recipe", True)
+        and not ("off" in each.metadata and values[each.name] == each.metadata["off"])
+    }
+
+
+def changes_numbers(options: Any) -> frozenset[str]:
+    """Return the names of the options that change the numbers, whatever their values."""
+    return frozenset(each.name for each in fields(options) if each.metadata.get("recipe", True))
 
 
 def recipe_of(kind: "type[Backbone]", options: Any) -> Recipe:
@@ -123,7 +138,8 @@ class Backbone(ABC):
     Options: ClassVar[type]
     """Frozen dataclass of everything that changes the numbers. Each field has a default and
     ``metadata={"help": "…"}``; a field that only says where a file is, and changes no number, adds
-    ``"recipe": False`` to its metadata."""
+    ``"recipe": False`` to its metadata. An option that is added later adds ``"off": value``,
+    its default, at which the numbers are as before."""
     card: ClassVar[BackboneCard] = BackboneCard()
     """Source, licence and size, for people."""
     options: Any

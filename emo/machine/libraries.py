@@ -5,7 +5,7 @@ from typing import Any
 
 from emo.errors import EmoError
 
-EXTRAS = {"ray": "ray", "obstore": "s3"} | dict.fromkeys(
+EXTRAS = {"ray": "ray", "obstore": "s3", "opensmile": "opensmile"} | dict.fromkeys(
     [
         "av",
         "facenet_pytorch",

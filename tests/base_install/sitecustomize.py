@@ -4,7 +4,7 @@ import sys
 from importlib.machinery import PathFinder
 
 HIDDEN = {
-    "av", "facenet_pytorch", "ftfy", "h5py", "librosa", "obstore", "open_clip", "ray",
+    "av", "facenet_pytorch", "ftfy", "h5py", "librosa", "obstore", "open_clip", "opensmile", "ray",
     "skimage", "soxr", "timm", "tokenizers", "torchvision", "transformers",
 }  # fmt: skip
 """Pillow is not among them: matplotlib brings it."""

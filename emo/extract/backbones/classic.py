@@ -4,17 +4,18 @@ Sources: Dalal and Triggs 2005 (HOG); Boersma 1993 (pitch); Weinberger et al. 20
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
+from emo.extract.backbone import OURS, Backbone, Inputs, Prepared, recipe_options
 from emo.extract.media import FaceMode, FaceRule, Media, Needs, Uniform
 from emo.extract.transforms.audio import count_frames, in_blocks, resample_audio, to_mono
 from emo.extract.transforms.hashed_words import hashed_grams
 from emo.extract.transforms.log_mel import MOST_MELS, log_mel
 from emo.extract.transforms.pitch import pitch
+from emo.extract.transforms.trim import TRIM_HELP, Trim, trimmed
 from emo.machine.libraries import late
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -48,6 +49,7 @@ class ClassicOptions:
     mels: int = field(default=40, metadata={"help": "mel bands of the spectrogram"})
     hop_seconds: float = field(default=0.02, metadata={"help": "seconds between audio tokens"})
     text_width: int = field(default=4096, metadata={"help": "number of bins for hashed words"})
+    trim: Trim = field(default="none", metadata={"help": TRIM_HELP, "off": "none"})
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -99,7 +101,7 @@ class Classic(Backbone):
             "face": StreamSpec((_CELLS - 1) ** 2 * 4 * 9),
             "text": StreamSpec(options.text_width, level="clip", kind="sparse"),
         }
-        return Recipe("classic", streams, asdict(options), version=2)
+        return Recipe("classic", streams, recipe_options(options), version=2)
 
     @classmethod
     def tokens(cls, options: ClassicOptions, seconds: float) -> dict[str, float]:
@@ -118,9 +120,11 @@ class Classic(Backbone):
 
     def prepare(self, media: Media) -> Prepared:
         """Compute all features of a clip; ``encode`` only returns them."""
-        inputs, notes = {}, {}
+        inputs: dict[str, np.ndarray] = {}
+        notes: dict[str, float] = {}
         if media.samples is not None and media.sample_rate is not None:
             samples = resample_audio(to_mono(media.samples), media.sample_rate, _SAMPLE_RATE)
+            samples, notes = trimmed(samples, _SAMPLE_RATE, self.options.trim)
             inputs["audio"] = prosody(
                 samples, _SAMPLE_RATE, mels=self.options.mels, hop_seconds=self.options.hop_seconds
             )

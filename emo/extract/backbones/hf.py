@@ -6,6 +6,7 @@ no shuffling, CLAP no random crop.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from torch import Tensor
 
+from emo.errors import OptionError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
     WINDOWS_AT_ONCE,
@@ -26,11 +28,13 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
-from emo.extract.networks.hf.inputs import picture_of, reader_of
+from emo.extract.networks.hf.inputs import PICTURE_RATE, picture_of, reader_of
 from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
 from emo.extract.networks.hf.models import call_of, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
+from emo.extract.transforms.audio import resample_audio, to_mono
+from emo.extract.transforms.trim import trimmed
 from emo.store.recipe import StreamSpec
 
 STREAM_OF_KIND: dict[Kind, str] = {
@@ -108,6 +112,8 @@ class HF(Model):
 
         config = load_processor(AutoConfig, found.folder)
         kind = kind_of(options.input, config.to_dict())
+        if options.trim != "none" and STREAM_OF_KIND[kind] != "audio":
+            raise OptionError(f"hf.trim={options.trim}: this model reads {kind}, not sound")
         level = level_of(options.level, kind, config.to_dict(), options.layers)
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
@@ -134,7 +140,10 @@ class HF(Model):
 
     @classmethod
     def stretch_seconds(cls, options: HFOptions) -> float | None:
-        """Return the length of eight windows of sound or video; None for other inputs."""
+        """Return the length of eight windows of sound or video; None for other inputs, and where
+        sound is trimmed, which must be done to the whole clip."""
+        if options.trim != "none":
+            return None
         kind = kind_of(options.input, _config(options))
         usual = {"audio": AUDIO_SECONDS, "spectrogram": PICTURE_SECONDS}.get(kind)
         hop = options.hop_seconds or options.window_seconds or usual
@@ -196,7 +205,8 @@ class HF(Model):
             notes = {"text_pieces": float(len(pieces))} if len(pieces) > 1 else {}
             return self._made(pieces, media, "text", stream, notes)
         if self.kind in {"audio", "spectrogram"}:
-            return self._made(self._audio_rows(media), media, "audio", stream)
+            media, notes = self._trimmed(media)
+            return self._made(self._audio_rows(media), media, "audio", stream, notes)
         if self.kind == "face":
             faces = media.faces
             rows = None if faces is None else [self.reader.frames(faces.crops)]
@@ -208,6 +218,15 @@ class HF(Model):
             return self._made([self.reader.frames(media.frames)], media, "video", stream)
         windows = media.frames.reshape(-1, self._frames, *media.frames.shape[1:])
         return self._made([self.reader.video(each) for each in windows], media, "video", stream)
+
+    def _trimmed(self, media: Media) -> tuple[Media, dict[str, float]]:
+        """Trim a clip's sound, mixed to one channel at the model's rate; return both."""
+        if self.options.trim == "none" or media.samples is None or media.sample_rate is None:
+            return media, {}
+        rate = self.reader.sample_rate if self.kind == "audio" else PICTURE_RATE
+        mono = resample_audio(to_mono(media.samples), media.sample_rate, rate)
+        kept, notes = trimmed(mono, rate, self.options.trim)
+        return replace(media, samples=kept[None], sample_rate=rate), notes
 
     def _audio_rows(self, media: Media) -> list[Any] | None:
         """Make the model's input for each window of sound; None: the clip has no audio."""

@@ -4,15 +4,16 @@ Source: librosa.feature.melspectrogram, see :mod:`emo.extract.transforms.log_mel
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import ClassVar, Self
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 
-from emo.extract.backbone import OURS, Backbone, Inputs, Prepared
+from emo.extract.backbone import OURS, Backbone, Inputs, Prepared, recipe_options
 from emo.extract.media import Media, Needs
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import MOST_MELS, log_mel, mel_filters
+from emo.extract.transforms.trim import TRIM_HELP, Trim, trimmed
 from emo.store.recipe import Recipe, StreamSpec
 
 _MOST_RATE, _MOST_WINDOW = 768_000, 2**22
@@ -31,6 +32,11 @@ class LogMelOptions:
     fmax: float | None = field(
         default=None,
         metadata={"help": "Hz, upper edge of the highest band; none: half the sample rate"},
+    )
+    trim: Trim = field(default="none", metadata={"help": TRIM_HELP, "off": "none"})
+    normalise: Literal["none", "clip"] = field(
+        default="none",
+        metadata={"help": "clip: mean 0 and deviation 1 over all bands of a clip", "off": "none"},
     )
 
     def __post_init__(self) -> None:
@@ -73,7 +79,9 @@ class LogMel(Backbone):
     @classmethod
     def recipe(cls, options: LogMelOptions) -> Recipe:
         """Return one dense float16 stream (at -100 dB its steps are 0.06 dB)."""
-        return Recipe("logmel", {"audio": StreamSpec(options.mels)}, asdict(options), version=2)
+        return Recipe(
+            "logmel", {"audio": StreamSpec(options.mels)}, recipe_options(options), version=2
+        )
 
     @classmethod
     def tokens(cls, options: LogMelOptions, seconds: float) -> dict[str, float]:
@@ -94,11 +102,28 @@ class LogMel(Backbone):
         """Mix the channels, resample, compute the spectrogram; ``encode`` only returns it."""
         if media.samples is None or media.sample_rate is None:
             return Prepared({}, dict(media.absent))
-        options = asdict(self.options)
-        rate = options.pop("sample_rate")
+        options, rate = self.options, self.options.sample_rate
         samples = resample_audio(to_mono(media.samples), media.sample_rate, rate)
-        return Prepared({"audio": log_mel(samples, rate, **options)})
+        samples, notes = trimmed(samples, rate, options.trim)
+        rows = log_mel(
+            samples, rate, mels=options.mels, hop_seconds=options.hop_seconds,
+            window_seconds=options.window_seconds, fmin=options.fmin, fmax=options.fmax,
+        )  # fmt: skip
+        return Prepared(
+            {"audio": rows if options.normalise == "none" else standardised(rows)}, notes=notes
+        )
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Return the spectrograms unchanged: float32 (T, mels) for each clip."""
         return [dict(inputs) for inputs in batch]
+
+
+def standardised(rows: np.ndarray) -> np.ndarray:
+    """Return a picture with mean 0 and deviation 1 over all its numbers: float32 (T, D) to (T, D).
+
+    Bands keep their differences, of which pooled heads live: standardised each by itself, their
+    means would all be 0. A picture without any difference, as of digital silence, becomes 0.
+    """
+    centred: np.ndarray = rows - rows.mean(dtype=np.float64)
+    scaled: np.ndarray = centred / max(float(centred.std()), 1e-6)
+    return scaled.astype(np.float32)

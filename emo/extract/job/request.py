@@ -7,7 +7,7 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import EmoError, OptionError, PluginError, WeightsError
-from emo.extract.backbone import Backbone, recipe_of, recipe_options
+from emo.extract.backbone import Backbone, changes_numbers, recipe_of
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.job.document_options import recipe_of_document
 from emo.extract.models.named_models import NAMED_MODELS, resolved
@@ -231,11 +231,12 @@ def _request_again(
         document=document,
     )
     given: Any = plugins.parse_options(kind.Options, given_options, name)
-    kept, told = recipe_options(given), asdict(given)
+    kept, told = changes_numbers(given), asdict(given)
     for option in given_options:
-        if option in kept and kept[option] != recipe.options.get(option):
+        value = recipe.options.get(option, _default(kind.Options, option))
+        if option in kept and told[option] != value:
             raise OptionError(
-                f"-o {name}.{option}: the run keeps its value, {recipe.options.get(option)}; only "
+                f"-o {name}.{option}: the run keeps its value, {value}; only "
                 f"where its weights lie can be given: -o {name}.weights=DIR"
             )
     options = {key: told[key] for key in told if key not in kept} | recipe.options
@@ -257,6 +258,11 @@ def _request_again(
             f"{'; '.join(recipe.differences(now))}. Use the weights and version that made it."
         )
     return Request(name, recipe.backbone, options, recipe)
+
+
+def _default(options: Any, name: str) -> Any:
+    """Return the default of an option, which a recipe that does not tell it has."""
+    return next((each.default for each in fields(options) if each.name == name), None)
 
 
 def _plugin_and_name(word: str) -> tuple[str, str]:

@@ -5,7 +5,16 @@ from importlib import metadata
 
 import torch
 
-_PACKAGES = ("torch", "torchvision", "transformers", "open_clip_torch", "timm", "av", "librosa")
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "transformers",
+    "open_clip_torch",
+    "timm",
+    "av",
+    "librosa",
+    "opensmile",
+)
 """Packages that change numbers, in the part if they are installed."""
 
 

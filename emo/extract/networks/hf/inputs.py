@@ -23,6 +23,8 @@ models give no output for less."""
 PICTURE_BANDS, PICTURE_FLOOR_DB = 128, -100.0
 """Bands of a log-mel picture, and the level in dB that is drawn black (digital silence); 0 dB is
 white."""
+PICTURE_RATE = 16000
+"""Hz of the sound of which a log-mel picture is drawn."""
 WHISPER_TOKENS_PER_SECOND = 50
 """Tokens of Whisper's encoder for a second of sound."""
 
@@ -156,8 +158,8 @@ def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         uint8 (128, T, 3), one column per 10 ms.
     """
     bands = log_mel(
-        resample_audio(to_mono(samples), sample_rate, 16000), 16000, mels=PICTURE_BANDS,
-        window_seconds=0.025, hop_seconds=0.01,
+        resample_audio(to_mono(samples), sample_rate, PICTURE_RATE), PICTURE_RATE,
+        mels=PICTURE_BANDS, window_seconds=0.025, hop_seconds=0.01,
     )  # fmt: skip
     grey = np.clip(255 * (1 - bands / PICTURE_FLOOR_DB), 0, 255).round().astype(np.uint8)
     return np.repeat(grey.T[::-1, :, None], 3, axis=2)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from emo.extract.models.options import FaceModelOptions
 from emo.extract.networks.hf.kinds import layer_numbers
+from emo.extract.transforms.trim import TRIM_HELP, Trim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class HFOptions(FaceModelOptions):
     hop_seconds: float | None = field(
         default=None, metadata={"help": "seconds between windows; none: window_seconds"}
     )
+    trim: Trim = field(default="none", metadata={"help": f"of sound: {TRIM_HELP}", "off": "none"})
 
     def __post_init__(self) -> None:
         """Check the ranges; a model given as a folder becomes the option ``weights``.

@@ -1,0 +1,177 @@
+"""The backbone librosa against librosa's own functions, called as its documentation shows."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from emo.extract.backbones.librosa import FEATURES, Librosa, LibrosaOptions
+from emo.extract.media import Media
+
+librosa = pytest.importorskip("librosa")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:n_fft=:UserWarning", "ignore:Trying to estimate tuning:UserWarning"
+)
+RATE = 22050
+
+
+def clip(seed=0, seconds=0.7, rate=RATE):
+    """A tone with overtones that rises, and noise."""
+    seconds = np.arange(round(seconds * rate)) / rate
+    phase = 2 * np.pi * (180 + 40 * seed) * seconds * (1 + 0.2 * seconds)
+    noise = np.random.default_rng(seed).normal(0, 0.02, len(seconds))
+    return (0.3 * np.sin(phase) + 0.1 * np.sin(3 * phase) + noise).astype(np.float32)
+
+
+def encode(samples, rate=RATE, **options):
+    backbone = Librosa(LibrosaOptions(**options))
+    (tokens,) = backbone.encode(
+        [backbone.prepare(Media(samples=samples[None], sample_rate=rate)).inputs]
+    )
+    return tokens["audio"]
+
+
+RANGE = {"fmin": librosa.note_to_hz("C2"), "fmax": librosa.note_to_hz("C7")}
+CALLS = {
+    "mfcc": lambda y: librosa.feature.mfcc(y=y, sr=RATE),
+    "chroma": lambda y: librosa.feature.chroma_stft(y=y, sr=RATE),
+    "mel": lambda y: librosa.feature.melspectrogram(y=y, sr=RATE),
+    "contrast": lambda y: librosa.feature.spectral_contrast(y=y, sr=RATE),
+    "tonnetz": lambda y: librosa.feature.tonnetz(y=y, sr=RATE),
+    "zcr": librosa.feature.zero_crossing_rate,
+    "rms": lambda y: librosa.feature.rms(y=y),
+    "f0": lambda y: np.nan_to_num(librosa.pyin(y, **RANGE, sr=RATE)[0])[None],
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_each_feature_is_librosas_with_its_defaults(name):
+    found, expected = encode(clip(), features=name), CALLS[name](clip()).T
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert (found != 0).any()
+
+
+def test_features_stand_in_the_order_of_the_option_and_the_facts_name_them():
+    options = LibrosaOptions(features="zcr,mfcc,rms", level="mean", n_mfcc=3)
+    found = encode(clip(), features="zcr,mfcc,rms", level="mean", n_mfcc=3)
+    rows = [CALLS["zcr"](clip()), librosa.feature.mfcc(y=clip(), sr=RATE, n_mfcc=3)]
+    expected = np.concatenate([*rows, CALLS["rms"](clip())]).mean(axis=1)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-5)
+    facts = Librosa.recipe(options).facts
+    assert facts == {"columns": {"audio": ["zcr", "mfcc_0", "mfcc_1", "mfcc_2", "rms"]}}
+
+
+def notebooks(samples, rate):
+    """The 193 numbers as the notebooks on RAVDESS compute them."""
+    stft = np.abs(librosa.stft(samples))
+    parts = [
+        librosa.feature.mfcc(y=samples, sr=rate, n_mfcc=40),
+        librosa.feature.chroma_stft(S=stft, sr=rate),
+        librosa.feature.melspectrogram(y=samples, sr=rate),
+        librosa.feature.spectral_contrast(S=stft, sr=rate),
+        librosa.feature.tonnetz(y=librosa.effects.harmonic(samples), sr=rate),
+    ]
+    return np.hstack([np.mean(part.T, axis=0) for part in parts])
+
+
+@pytest.mark.parametrize("rate", [RATE, 16000])
+def test_ravdess193_is_the_notebooks(rate):
+    samples = clip(rate=rate)
+    found = encode(samples, rate, preset="ravdess193", sample_rate=rate)
+    assert found.shape == (1, 193)
+    np.testing.assert_allclose(found[0], notebooks(samples, rate), rtol=1e-5, atol=1e-5)
+
+
+def test_a_preset_refuses_what_it_sets_and_survives_its_own_recipe():
+    options = LibrosaOptions(preset="ravdess193", trim="energy")
+    assert (options.level, options.n_mfcc, options.harmonic) == ("mean", 40, True)
+    assert LibrosaOptions(**Librosa.recipe(options).options) == options
+    with pytest.raises(ValueError, match="n_fft: preset=ravdess193 sets 2048, got 1024"):
+        LibrosaOptions(preset="ravdess193", n_fft=1024)
+
+
+def test_sound_of_other_rates_is_resampled():
+    found = encode(clip(rate=44100), 44100, features="mfcc")
+    resampled = librosa.resample(clip(rate=44100), orig_sr=44100, target_sr=RATE)
+    expected = librosa.feature.mfcc(y=resampled, sr=RATE).T
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_two_threads_give_the_bits_of_one():
+    options = {"features": "mfcc,chroma,mel,contrast,zcr,rms"}
+    clips = [clip(seed) for seed in range(6)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda each: encode(each, **options), clips))
+    for each, found in zip(clips, together, strict=True):
+        np.testing.assert_array_equal(found, encode(each, **options))
+
+
+def test_trimmed_ends_leave_librosas_own_cut():
+    samples = np.pad(clip(), (9000, 15000))
+    kept, _ = librosa.effects.trim(samples, top_db=30)
+    np.testing.assert_array_equal(
+        encode(samples, features="mfcc", trim="energy"), encode(kept, features="mfcc")
+    )
+
+
+def test_what_librosa_cannot_read_is_absent_with_the_reason():
+    backbone = Librosa(LibrosaOptions(preset="ravdess193"))
+    short = Media(samples=clip(seconds=0.05)[None], sample_rate=RATE)
+    prepared = backbone.prepare(short)
+    assert prepared.inputs == {}
+    assert prepared.absent["audio"] == (
+        "librosa does not take a sound of 0.05 s: its harmonic part needs 0.0697 s"
+    )
+    assert np.isfinite(encode(clip(seconds=0.1), preset="ravdess193")).all()
+    infinite = Media(samples=np.full((1, RATE), np.inf, np.float32), sample_rate=RATE)
+    assert "not finite" in Librosa(LibrosaOptions()).prepare(infinite).absent["audio"]
+
+
+def test_frames_of_all_features_agree_in_number():
+    for sizes in ({"hop_length": 100}, {"n_fft": 1000, "hop_length": 333, "win_length": 700}):
+        assert len(encode(clip(), **sizes)) == 1 + len(clip()) // sizes["hop_length"]
+
+
+def test_silence_gives_finite_numbers():
+    silence = np.zeros(RATE, np.float32)
+    for options in ({"preset": "ravdess193", "trim": "energy"}, {}):
+        assert np.isfinite(encode(silence, **options)).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"features": "mfcc,loudness"}, "features: expected some of"),
+        ({"features": "mfcc,mfcc"}, "each once"),
+        ({"sample_rate": 8000}, "octave 6"),
+        ({"features": "f0", "sample_rate": 4000}, "f0_fmax"),
+        ({"win_length": 4096}, "win_length"),
+        ({"fmin": 500.0, "fmax": 100.0}, "fmin"),
+        ({"hop_length": 0}, "above 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        LibrosaOptions(**options)
+
+
+def test_recipes_and_forecasts_do_not_import_librosa():
+    code = (
+        "import sys\n"
+        "from emo.extract.backbones.librosa import Librosa, LibrosaOptions\n"
+        "options = LibrosaOptions('rms')\n"
+        "Librosa.recipe(options), Librosa.tokens(options, 1.0), Librosa(options)\n"
+        "print(*{'librosa', 'numba', 'scipy'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_load_makes_the_first_call(monkeypatch):
+    calls = []
+    monkeypatch.setattr(Librosa, "_features", lambda self, samples: calls.append(len(samples)))
+    Librosa.load(LibrosaOptions(), device="cpu")
+    assert calls == [RATE // 2]
