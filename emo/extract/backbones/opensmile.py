@@ -28,7 +28,7 @@ FeatureSet = Literal[
     "emobase", "IS09", "IS10", "IS11", "IS12", "IS13",
 ]  # fmt: skip
 """Values of the option ``set``: openSMILE's own names."""
-Level = Literal["functionals", "lld", "lld_de"]
+SmileLevel = Literal["functionals", "lld", "lld_de"]
 """Values of the option ``level``."""
 _LEVELS = {
     "functionals": "Functionals", "lld": "LowLevelDescriptors",
@@ -46,7 +46,7 @@ class OpenSmileOptions:
     set: FeatureSet = field(
         default="eGeMAPSv02", metadata={"help": "feature set: eGeMAPSv02, ComParE_2016, IS09 …"}
     )
-    level: Level = field(
+    level: SmileLevel = field(
         default="functionals",
         metadata={"help": "functionals (1 token), lld (one every 10 ms) or lld_de (their deltas)"},
     )
@@ -138,7 +138,7 @@ class OpenSmile(Backbone):
 
 
 @lru_cache(maxsize=16)
-def _extractor(feature_set: FeatureSet, level: Level) -> Any:
+def _extractor(feature_set: FeatureSet, level: SmileLevel) -> Any:
     """Return openSMILE's extractor of a feature set."""
     with warnings.catch_warnings():  # a newer version of the set is recommended
         warnings.filterwarnings("ignore", ".*is deprecated", UserWarning)
