@@ -48,7 +48,7 @@ def main() -> None:
         return new[:most]
 
     words = [
-        sys.argv[0], str(corpus), f"-max_total_time={int(60 * given.minutes)}", "-timeout=20",
+        sys.argv[0], str(corpus), f"-max_total_time={int(60 * given.minutes)}", "-timeout=90",
         "-rss_limit_mb=3000", "-max_len=65536", "-print_final_stats=1",
     ]  # fmt: skip
     atheris.Setup(words, one, custom_mutator=change)
