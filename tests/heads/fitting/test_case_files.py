@@ -29,7 +29,8 @@ def f1(result):
 def test_one_empty_speaker_gives_the_score_of_unseen_speakers(head):
     result = fit("05_one_empty_speaker", head=head)
     assert f1(result) < 0.3  # .785 when each speaker was in train and test
-    assert any("test: 83 clips cut from train, whole speakers" in note for note in result.notes)
+    cut = "clips cut from train, whole speakers"  # how many depends on scikit-learn's version
+    assert any(note.startswith("test: ") and cut in note for note in result.notes)
 
 
 @pytest.mark.parametrize("head", ["linear", "mean_pool"])
