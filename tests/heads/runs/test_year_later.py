@@ -16,7 +16,6 @@ from emo.store import Store
 @pytest.fixture
 def made(emo, tmp_path):
     """A run on features of a model whose weights lie in a folder, all in ``here``."""
-    pytest.importorskip("tokenizers", reason="an extra: models of transformers")
     folder = tmp_path / "here" / "secret-user"
     weights = folder / "elsewhere" / "my-bert"
     weights.mkdir(parents=True)
