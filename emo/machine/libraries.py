@@ -5,7 +5,12 @@ from typing import Any
 
 from emo.errors import EmoError
 
-EXTRAS = {"ray": "ray", "obstore": "s3", "opensmile": "opensmile"} | dict.fromkeys(
+EXTRAS = {
+    "ray": "ray",
+    "obstore": "s3",
+    "opensmile": "opensmile",
+    "silero_vad": "vad",
+} | dict.fromkeys(
     [
         "av",
         "facenet_pytorch",

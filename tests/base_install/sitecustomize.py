@@ -5,7 +5,7 @@ from importlib.machinery import PathFinder
 
 HIDDEN = {
     "av", "facenet_pytorch", "ftfy", "h5py", "librosa", "obstore", "open_clip", "opensmile", "ray",
-    "skimage", "soxr", "timm", "tokenizers", "torchvision", "transformers",
+    "silero_vad", "skimage", "soxr", "timm", "tokenizers", "torchvision", "transformers",
 }  # fmt: skip
 """Pillow is not among them: matplotlib brings it."""
 

@@ -15,7 +15,7 @@ from emo.extract.transforms.audio import count_frames, in_blocks, resample_audio
 from emo.extract.transforms.hashed_words import hashed_grams
 from emo.extract.transforms.log_mel import MOST_MELS, log_mel
 from emo.extract.transforms.pitch import pitch
-from emo.extract.transforms.trim import TRIM_HELP, Trim, trimmed
+from emo.extract.transforms.trim import TRIM_HELP, Trim, check_trim, trimmed
 from emo.machine.libraries import late
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -96,6 +96,7 @@ class Classic(Backbone):
     @classmethod
     def recipe(cls, options: ClassicOptions) -> Recipe:
         """Return two dense streams and a sparse one (text), all float16."""
+        check_trim(options.trim)
         streams = {
             "audio": StreamSpec(3 * options.mels + 5),
             "face": StreamSpec((_CELLS - 1) ** 2 * 4 * 9),

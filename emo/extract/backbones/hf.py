@@ -34,7 +34,7 @@ from emo.extract.networks.hf.models import call_of, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.extract.transforms.audio import resample_audio, to_mono
-from emo.extract.transforms.trim import trimmed
+from emo.extract.transforms.trim import check_trim, trimmed
 from emo.store.recipe import StreamSpec
 
 STREAM_OF_KIND: dict[Kind, str] = {
@@ -114,6 +114,7 @@ class HF(Model):
         kind = kind_of(options.input, config.to_dict())
         if options.trim != "none" and STREAM_OF_KIND[kind] != "audio":
             raise OptionError(f"hf.trim={options.trim}: this model reads {kind}, not sound")
+        check_trim(options.trim)
         level = level_of(options.level, kind, config.to_dict(), options.layers)
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"

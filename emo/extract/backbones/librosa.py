@@ -13,7 +13,7 @@ import numpy as np
 from emo.extract.backbone import Backbone, BackboneCard, Inputs, Prepared, recipe_options
 from emo.extract.media import Media, Needs
 from emo.extract.transforms.audio import resample_audio, to_mono
-from emo.extract.transforms.trim import TRIM_HELP, Trim, trimmed
+from emo.extract.transforms.trim import TRIM_HELP, Trim, check_trim, trimmed
 from emo.machine.libraries import late
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -178,6 +178,7 @@ class Librosa(Backbone):
     def recipe(cls, options: LibrosaOptions) -> Recipe:
         """Return one dense float32 stream (mel holds powers, which float16 does not); the facts
         name the columns."""
+        check_trim(options.trim)
         unit = "frame" if options.level == "frames" else "clip"
         spec = StreamSpec(len(options.columns), "float32", unit)
         facts = {"columns": {"audio": options.columns}}

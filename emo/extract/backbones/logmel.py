@@ -13,7 +13,7 @@ from emo.extract.backbone import OURS, Backbone, Inputs, Prepared, recipe_option
 from emo.extract.media import Media, Needs
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.log_mel import MOST_MELS, log_mel, mel_filters
-from emo.extract.transforms.trim import TRIM_HELP, Trim, trimmed
+from emo.extract.transforms.trim import TRIM_HELP, Trim, check_trim, trimmed
 from emo.store.recipe import Recipe, StreamSpec
 
 _MOST_RATE, _MOST_WINDOW = 768_000, 2**22
@@ -79,6 +79,7 @@ class LogMel(Backbone):
     @classmethod
     def recipe(cls, options: LogMelOptions) -> Recipe:
         """Return one dense float16 stream (at -100 dB its steps are 0.06 dB)."""
+        check_trim(options.trim)
         return Recipe(
             "logmel", {"audio": StreamSpec(options.mels)}, recipe_options(options), version=2
         )

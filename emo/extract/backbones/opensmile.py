@@ -14,7 +14,7 @@ import numpy as np
 from emo.extract.backbone import Backbone, BackboneCard, Inputs, Prepared, recipe_options
 from emo.extract.media import Media, Needs
 from emo.extract.transforms.audio import resample_audio, to_mono
-from emo.extract.transforms.trim import TRIM_HELP, Trim, trimmed
+from emo.extract.transforms.trim import TRIM_HELP, Trim, check_trim, trimmed
 from emo.machine.libraries import late
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -28,7 +28,7 @@ FeatureSet = Literal[
     "emobase", "IS09", "IS10", "IS11", "IS12", "IS13",
 ]  # fmt: skip
 """Values of the option ``set``: openSMILE's own names."""
-SmileLevel = Literal["functionals", "lld", "lld_de"]
+FeatureLevel = Literal["functionals", "lld", "lld_de"]
 """Values of the option ``level``."""
 _LEVELS = {
     "functionals": "Functionals", "lld": "LowLevelDescriptors",
@@ -46,7 +46,7 @@ class OpenSmileOptions:
     set: FeatureSet = field(
         default="eGeMAPSv02", metadata={"help": "feature set: eGeMAPSv02, ComParE_2016, IS09 …"}
     )
-    level: SmileLevel = field(
+    level: FeatureLevel = field(
         default="functionals",
         metadata={"help": "functionals (1 token), lld (one every 10 ms) or lld_de (their deltas)"},
     )
@@ -94,6 +94,7 @@ class OpenSmile(Backbone):
         Raises:
             MissingLibraryError: openSMILE, which knows the names, is not installed.
         """
+        check_trim(options.trim)
         names = list(_extractor(options.set, options.level).feature_names)
         unit = "clip" if options.level == "functionals" else "frame"
         streams = {"audio": StreamSpec(len(names), "float32", unit)}
@@ -138,7 +139,7 @@ class OpenSmile(Backbone):
 
 
 @lru_cache(maxsize=16)
-def _extractor(feature_set: FeatureSet, level: SmileLevel) -> Any:
+def _extractor(feature_set: FeatureSet, level: FeatureLevel) -> Any:
     """Return openSMILE's extractor of a feature set."""
     with warnings.catch_warnings():  # a newer version of the set is recommended
         warnings.filterwarnings("ignore", ".*is deprecated", UserWarning)

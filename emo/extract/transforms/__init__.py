@@ -1,4 +1,4 @@
-"""Compute features from samples and text: spectrograms, pitch, hashed words. No model, no clip.
+"""Compute features from samples and text: spectrograms, pitch, trimmed ends, hashed words.
 
 May import: errors, machine, untrusted.
 Read first: audio.py.

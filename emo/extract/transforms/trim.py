@@ -4,12 +4,16 @@ from typing import Literal
 
 import numpy as np
 
-Trim = Literal["none", "energy"]
+Trim = Literal["none", "energy", "speech"]
 """Values of the option ``trim``."""
-TRIM_HELP = "cut silence off both ends: none, or energy (30 dB below the loudest frame)"
+TRIM_HELP = (
+    "cut both ends: none, energy (30 dB below the loudest frame) or speech (what silero-vad finds)"
+)
 """Help text of the option ``trim``."""
 SECONDS_KEPT = "seconds_kept"
 """Note: seconds of the clip that are left after trimming."""
+SPEECH_SHARE = "speech_share"
+"""Note of ``trim=speech``: share of the clip that is speech; 0: none found, the clip is whole."""
 FRAME, HOP, TOP_DB = 2048, 512, 30.0
 """Samples of a frame, samples between frames, and the depth in dB below which a frame is silent."""
 _ROWS_AT_ONCE = 4096  # limits the memory that an hour of audio takes
@@ -39,6 +43,18 @@ def energy_bounds(samples: np.ndarray) -> tuple[int, int]:
     return int(loud[0]) * HOP, min(len(samples), (int(loud[-1]) + 1) * HOP)
 
 
+def check_trim(trim: Trim) -> None:
+    """Check that what the option ``trim`` needs is installed, before a job begins.
+
+    Raises:
+        MissingLibraryError: ``speech`` was asked for, and silero-vad is not installed.
+    """
+    if trim == "speech":
+        from emo.extract.transforms.speech import load_weights
+
+        load_weights()
+
+
 def trimmed(
     samples: np.ndarray, sample_rate: int, trim: Trim
 ) -> tuple[np.ndarray, dict[str, float]]:
@@ -54,5 +70,11 @@ def trimmed(
     """
     if trim == "none":
         return samples, {}
-    low, high = energy_bounds(samples)
-    return samples[low:high], {SECONDS_KEPT: (high - low) / sample_rate}
+    notes = {}
+    if trim == "energy":
+        low, high = energy_bounds(samples)
+    else:
+        from emo.extract.transforms.speech import speech_bounds  # torch
+
+        low, high, notes[SPEECH_SHARE] = speech_bounds(samples, sample_rate)
+    return samples[low:high], {SECONDS_KEPT: (high - low) / sample_rate, **notes}

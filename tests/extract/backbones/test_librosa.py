@@ -9,6 +9,8 @@ import pytest
 
 from emo.extract.backbones.librosa import FEATURES, Librosa, LibrosaOptions
 from emo.extract.media import Media
+from emo.extract.transforms.trim import FRAME, HOP, energy_bounds
+from tests.extract.transforms.test_trim import sound
 
 librosa = pytest.importorskip("librosa")
 pytestmark = pytest.mark.filterwarnings(
@@ -107,6 +109,17 @@ def test_two_threads_give_the_bits_of_one():
         together = list(pool.map(lambda each: encode(each, **options), clips))
     for each, found in zip(clips, together, strict=True):
         np.testing.assert_array_equal(found, encode(each, **options))
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-6])
+def test_bounds_are_librosas_to_the_sample(scale):
+    cut = 0
+    for seed in range(40):
+        samples = sound(seed) * np.float32(scale)
+        _, bounds = librosa.effects.trim(samples, top_db=30, frame_length=FRAME, hop_length=HOP)
+        assert energy_bounds(samples) == tuple(bounds)
+        cut += bounds[1] - bounds[0] < len(samples)
+    assert cut > 10 or scale < 1e-3
 
 
 def test_trimmed_ends_leave_librosas_own_cut():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emo.extract.transforms.trim import FRAME, HOP, energy_bounds, trimmed
+from emo.extract.transforms.trim import energy_bounds, trimmed
 
 
 def sound(seed):
@@ -11,18 +11,6 @@ def sound(seed):
     levels = random.choice([0.0, 1e-4, 5e-3, 0.03, 0.1, 1.0], 3)
     parts = [level * random.normal(size=n) for n, level in zip(lengths, levels, strict=True)]
     return np.concatenate(parts).astype(np.float32)
-
-
-@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-6])
-def test_bounds_are_librosas_to_the_sample(scale):
-    librosa = pytest.importorskip("librosa")
-    cut = 0
-    for seed in range(40):
-        samples = sound(seed) * np.float32(scale)
-        _, bounds = librosa.effects.trim(samples, top_db=30, frame_length=FRAME, hop_length=HOP)
-        assert energy_bounds(samples) == tuple(bounds)
-        cut += bounds[1] - bounds[0] < len(samples)
-    assert cut > 10 or scale < 1e-3
 
 
 def test_long_sounds_are_read_in_blocks(monkeypatch):
