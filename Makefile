@@ -10,7 +10,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(B
 # the site's generator announces the end of its support at every run
 DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: setup demo test lint types docs wheel slow crash hostile slurm ray bench gpu
+.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray bench gpu
 
 setup: $(READY)
 
@@ -47,6 +47,14 @@ wheel: setup
 	$(BIN)/uv pip install --quiet --python build/wheel/bin/python $(BACKEND) "torch==2.13.*"
 	$(BIN)/uv pip install --quiet --python build/wheel/bin/python $(BACKEND) --constraint requirements.lock dist/*.whl
 	build/wheel/bin/python -I tests/try_wheel.py dist/*.whl
+
+# the lowest versions that pyproject.toml allows, and the tests of stage 2 in them
+floors: setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/floors
+	$(BIN)/uv pip install --quiet --python build/floors/bin/python $(BACKEND) --resolution lowest-direct . \
+	  "pytest>=8.3" "pytest-xdist>=3.6" "hypothesis>=6.100"
+	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -q -n 2 --dist loadfile -p no:cacheprovider \
+	  -o filterwarnings=default --ignore tests/heads/runs/test_year_later.py tests/heads tests/store/part
 
 slow: setup
 	$(PYTEST) -m slow

@@ -171,7 +171,7 @@ def has_our_columns(names: Sequence[str]) -> bool:
 
 
 def _is_probability(name: str) -> bool:
-    """Return whether a column is one of :func:`probability_columns`."""
+    """Return whether a column is one of :func:`emo.heads.runs.predictions.probability_columns`."""
     return name.startswith("p_") or re.fullmatch(r"top\d+", name) is not None
 
 
