@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from emo.heads.runs.show import show
 from emo.manifest.hidden import hide_labels
 from emo.store import PartWriter, Recipe, Store, StreamSpec
 
@@ -211,3 +212,21 @@ def test_turns_and_texts_that_tell_are_reported_and_turns_counted_anew(is_neutra
              for k, (key, row) in enumerate(sorted(cells.items()))}  # fmt: skip
     lines = hide_labels(plain, ["test"], neutral_ids=True, seed=1).lines
     assert not any("text" in line or "turn" in line for line in lines)
+
+
+def test_a_manifest_of_other_clips_is_named(school, emo):
+    lines = (school / "m.csv").read_text().splitlines()
+    (school / "m.csv").write_text("\n".join([lines[0], *(f"other/{each}" for each in lines[1:])]))
+    code, _, err = emo(*PACK, "--out", "x.zip")
+    text = " ".join(err.split())
+    assert code == 1
+    assert "none of 160 ids of the manifest is in the store; the first: 'other/anger_000'" in text
+
+
+def test_the_command_of_a_store_names_no_manifest_that_it_cannot_know(school):
+    name = "work"
+    (school / "features").rename(school / name)
+    recipe = Recipe("logmel", {"audio": StreamSpec(2, "float32")})
+    Store(school / name).add_recipe("logmel", recipe)
+    command = dict(show(school / name)["recipe logmel"])["command"]
+    assert command == f"emo extract MANIFEST --backbone logmel --out {name}"
