@@ -148,7 +148,8 @@ def annotations(
 ) -> None:
     """Make one clip of each annotation.
 
-    The times of a clip are those of its annotation, to the millisecond.
+    The times of a clip are those of its annotation, to the millisecond. Where files or recordings
+    are left out, the exit code is 3.
     """
     from emo.manifest.annotations.collect import AnnotationRequest, from_annotations
 
@@ -161,8 +162,11 @@ def annotations(
     print()
     for note in found.notes:
         print(fit_lines(note))
+    for line in found.failures:
+        print(fit_lines(f"left out: {line}"))
     print(fit_lines(f"{plural(len(found.manifest.clips), 'clip')} -> {out}"))
     _print_root(found.manifest, out)
+    raise typer.Exit(found.exit_code)
 
 
 def _cut(column: str | None, val: list[str], test: list[str]) -> "Cut | None":

@@ -12,8 +12,8 @@ from emo.untrusted.documents import short_repr
 SPLITS = ("train", "val", "test")
 """Splits that a clip can be of."""
 SPLIT_WORDS = MappingProxyType(
-    {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-     "test": "test"}
+    {"train": "train", "training": "train", "trn": "train", "val": "val", "valid": "val",
+     "validation": "val", "dev": "val", "test": "test", "testing": "test", "tst": "test"}
 )  # fmt: skip
 """Word in a ``split`` column -> the split that it means."""
 ARRAYS = (".npy", ".npz")

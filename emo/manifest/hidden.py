@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emo.errors import ManifestError, plural
+from emo.manifest.cells import turn
 from emo.manifest.clips import COLUMNS
 from emo.manifest.exchange import NO_TEXT, columns_of_cells
 from emo.manifest.naming.telling import Telling, telling_of
@@ -20,6 +21,10 @@ ORIGINAL = "original_id"
 """Column of the lecturer's file with the id that a clip has at home."""
 _AT_HOME = ("video", "audio", "audio_channel", "audio_track", "start_seconds", "end_seconds")
 """Columns about media, which are left out where ids are renamed."""
+_TEXT_ENDS = 100
+"""How many letters of both ends of a text are looked through for what tells a label."""
+_LEAST_OF_TEXTS = 0.1
+"""Share of the hidden labels from which a text is reported: people do say how they feel."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,9 @@ def hide_labels(
     Args:
         cells: clip id -> column -> cell. Columns without a fixed meaning are labels.
         splits: splits whose labels are hidden, such as ``test``.
-        neutral_ids: rename clips to c0001 …, dialogues and speakers likewise, and leave out paths
-            and times of media. The new order tells nothing to who does not know the seed.
+        neutral_ids: rename clips to c0001 …, dialogues and speakers likewise, count the turns of a
+            dialogue from 0, and leave out paths and times of media. The new order tells nothing to
+            who does not know the seed.
         seed: seed of the order; None: it is drawn.
 
     Raises:
@@ -95,7 +101,7 @@ def hide_labels(
             tables[clip_id] |= dict.fromkeys(targets, "")
     clips = plural(len(hidden), "clip")
     lines = [f"hidden: {', '.join(targets)} of {clips} of {', '.join(splits)}"]
-    lines += _warnings(cells, hidden, targets, is_neutral=neutral_ids)
+    lines += _warnings(cells, tables, hidden, targets, is_neutral=neutral_ids)
     return Hidden(tables, gold, names, seed, tuple(lines))
 
 
@@ -123,39 +129,82 @@ def _numbered(letter: str, values: Sequence[str]) -> dict[str, str]:
 
 
 def _neutral(cells: Cells, order: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return the cells without paths and times, and with numbered dialogues and speakers."""
+    """Return the cells without paths and times, with numbered dialogues, speakers and turns."""
     known = {
         column: _numbered(letter, [cells[key][column] for key in order if column in cells[key]])
         for column, letter in (("dialogue", "d"), ("speaker", "s"))
     }
+    turns = _counted_turns(cells)
     tables = {}
     for clip_id in order:
         row = {name: cell for name, cell in cells[clip_id].items() if name not in _AT_HOME}
         row |= {name: known[name][row[name]] for name in known if name in row}
+        row |= {"turn": turns.get(clip_id, "")} if "turn" in row else {}
         tables[clip_id] = {"text": NO_TEXT, **row}
     return tables
 
 
+def _counted_turns(cells: Cells) -> dict[str, str]:
+    """Return clip id -> its turn, counted from 0 within its dialogue, so that no gap is left.
+
+    A clip without a dialogue has none.
+    """
+    turns: dict[str, set[int]] = {}
+    found = {
+        clip_id: (row["dialogue"], turn(row["turn"]))
+        for clip_id, row in cells.items()
+        if row.get("dialogue") and row.get("turn")
+    }
+    for dialogue, number in found.values():
+        turns.setdefault(dialogue, set()).add(number)
+    ranks = {
+        (dialogue, number): str(rank)
+        for dialogue, each in turns.items()
+        for rank, number in enumerate(sorted(each))
+    }
+    return {clip_id: ranks[key] for clip_id, key in found.items()}
+
+
 def _warnings(
-    cells: Cells, hidden: set[str], targets: Sequence[str], *, is_neutral: bool
+    cells: Cells, tables: Cells, hidden: set[str], targets: Sequence[str], *, is_neutral: bool
 ) -> list[str]:
-    """Return a line for each kind of name in the pack that tells hidden labels."""
+    """Return a line for each kind of name in the pack that tells hidden labels.
+
+    Args:
+        cells: clip id -> column -> cell.
+        tables: the cells that the students get, by the clip's own id.
+        hidden: ids of the clips whose labels are hidden.
+        targets: columns of the labels.
+        is_neutral: whether clips, dialogues and speakers are renamed.
+    """
     kinds = {"id": {key: key for key in cells}} | {
         name: {key: row[name] for key, row in cells.items() if row.get(name)}
         for name in ("video", "audio", "dialogue", "speaker")
-    }
+    } | {
+        name: {key: _ends(row[name]) for key, row in tables.items()
+               if row.get(name) and row[name] != NO_TEXT}
+        for name in ("turn", "text")
+    }  # fmt: skip
     found = []
     for kind, names in kinds.items():
         if is_neutral and kind in ("id", "video", "audio"):
             continue
         best = _most_telling(kind, names, cells, hidden, targets, is_neutral=is_neutral)
-        if best is not None:
+        if best is not None and (kind != "text" or best.share >= _LEAST_OF_TEXTS):
             help_text = (
-                "leave that column out" if is_neutral or kind in ("dialogue", "speaker")
+                "leave that column out"
+                if is_neutral or kind in ("dialogue", "speaker", "turn", "text")
                 else "--neutral-ids renames the clips and leaves out paths"
             )  # fmt: skip
             found.append(f"warning: {best.line()}; {help_text}")
     return found
+
+
+def _ends(text: str) -> str:
+    """Return the first and last letters of a text."""
+    if len(text) <= 2 * _TEXT_ENDS:
+        return text
+    return f"{text[:_TEXT_ENDS]} {text[-_TEXT_ENDS:]}"
 
 
 def _most_telling(
@@ -169,9 +218,10 @@ def _most_telling(
 ) -> Telling | None:
     """Return what of a kind of name tells the most, of all targets; None: nothing.
 
-    Names that are replaced by numbers tell only that clips share one.
+    Names that are replaced by numbers tell only that clips share one; turns and texts are shown.
     """
-    shown = _numbered("", list(names.values())) if is_neutral else {}
+    is_numbered = is_neutral and kind not in ("turn", "text")
+    shown = _numbered("", list(names.values())) if is_numbered else {}
     shown = {key: shown.get(value, value) for key, value in names.items()}
     found = []
     for target in targets:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from emo.errors import line_of
+from emo.errors import line_of, listed, plural
 from emo.heads.metrics.measures import title_of
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.score.answers import ALL
@@ -61,6 +61,8 @@ class ScoreReport:
     """A result for each file or run."""
     has_several_labels: bool = False
     """Whether a cell may hold several classes, joined by ``|``."""
+    folders_not_read: tuple[str, ...] = ()
+    """Names of folders in the scored folder that are no runs; files in them are not scored."""
 
     @property
     def exit_code(self) -> int:
@@ -91,7 +93,7 @@ class ScoreReport:
         errors = [
             fit_lines(line_of(f"- {one.name}: {one.error}")) for one in self.results if one.error
         ]
-        what = "\n".join([what, *self._read_lines()])
+        what = "\n".join([what, *self._read_lines(), *self._folder_lines()])
         return "\n\n".join(
             [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
         )
@@ -109,6 +111,14 @@ class ScoreReport:
         lines = [f"read{labels.replace(';', ':')}", *(f"- {one.name}: {one.read}" for one in read)]
         return [fit_lines(line_of(line)) for line in lines]
 
+    def _folder_lines(self) -> list[str]:
+        """Return a line on the folders that were not read; none if there are none."""
+        if not self.folders_not_read:
+            return []
+        count = plural(len(self.folders_not_read), "folder")
+        names = listed(self.folders_not_read)
+        return [fit_lines(line_of(f"{count} not read: {names}; move the predictions in them up"))]
+
     def json(self) -> str:
         """Return the results as one JSON document."""
         results = [
@@ -122,6 +132,7 @@ class ScoreReport:
         document = {
             "metric": self.metric, "headline": self.headline, "gold": str(self.gold),
             "split": self.split, self.unit: self.count, "results": results,
+            "folders_not_read": [*self.folders_not_read],
         }  # fmt: skip
         return json_text(document, indent=2)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emo.errors import EmoError, ScoreError
+from emo.errors import EmoError, ScoreError, listed
 from emo.heads.runs.files import check_probabilities, kept_columns, read_document
 from emo.manifest.rows import TextTable
 from emo.manifest.spreadsheet import table_file
@@ -96,6 +96,7 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     return ScoreReport(
         name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked),
         has_several_labels=any(one.has_several_labels for one in results),
+        folders_not_read=() if is_one else _other_folders(path),
     )  # fmt: skip
 
 
@@ -125,8 +126,21 @@ def _inside(folder: Path, gold: Path) -> list[Path]:
         if is_run(each) or (not each.is_dir() and not _is_hidden(each) and not _is_same(each, gold))
     ]
     if not any(is_run(each) or each.suffix.lower() in FILE_ENDINGS for each in found):
-        raise ScoreError(f"{folder}: no predictions ({' '.join(FILE_ENDINGS)}) and no run in it")
+        others = _other_folders(folder)
+        hint = f"; its folders were not read: {listed(others)}; give one of them" if others else ""
+        raise ScoreError(
+            f"{folder}: no predictions ({' '.join(FILE_ENDINGS)}) and no run in it{hint}"
+        )
     return found
+
+
+def _other_folders(folder: Path) -> tuple[str, ...]:
+    """Return the names of the folders in a folder that are no runs, without hidden ones."""
+    return tuple(
+        each.name
+        for each in sorted(folder.iterdir())
+        if each.is_dir() and not is_run(each) and not _is_hidden(each)
+    )
 
 
 def _is_hidden(path: Path) -> bool:

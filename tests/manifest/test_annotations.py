@@ -190,3 +190,33 @@ def test_subtitles_of_a_language_belong_to_the_video(tmp_path):
     assert [clip.video for clip in clips] == ["other.webm"] * 2 + ["talk.mp4"] * 2
     assert [clip.speaker for clip in clips] == ["Anna", "Ben", None, None]
     assert [clip.text for clip in clips] == ["joy", "sadness"] * 2
+
+
+def test_one_bad_file_or_recording_does_not_stop_the_others(tmp_path, emo):
+    line = "SPEAKER {} 1 0.5 1.0 <NA> <NA> anna <NA> <NA>\n"
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/all.rttm").write_text(line.format("rec") + line.format("lost"))
+    (tmp_path / "d/latin.srt").write_bytes(b"1\n00:00:01,000 --> 00:00:02,000\nsch\xf6n\n")
+    touch(tmp_path, "d/rec.wav", "d/latin.wav")
+    code, out, err = emo("manifest", "annotations", "d", "--out", "m.csv")
+    text = " ".join(out.split())
+    assert (code, "1 clip -> m.csv" in text) == (3, True), err
+    assert "left out: 1 recording without media: d/all.rttm (lost)" in text
+    assert "left out: not read: d/latin.srt: expected UTF-8 or UTF-16" in text
+    code, _, err = emo("manifest", "annotations", "d/latin.srt", "--out", "n.csv")
+    assert (code, "expected UTF-8" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("header", "scale", "is_warned"),
+    [("Start Time,End Time", 1, False), ("Begin Time - msec,End Time - msec", 1000, False),
+     ("Start Time (ms),End Time (ms)", 1000, False), ("onset,offset", 1000, True)],
+)  # fmt: skip
+def test_names_and_units_of_times(tmp_path, header, scale, is_warned):
+    rows = [f"{k * scale},{(k + 2) * scale},joy" for k in range(3)]
+    (tmp_path / "rec.csv").write_text("\n".join([f"{header},label", *rows]) + "\n")
+    touch(tmp_path, "rec.wav")
+    found = made(tmp_path, tmp_path / "rec.csv", format="times")
+    assert any("if they are milliseconds" in note for note in found.notes) == is_warned
+    last = found.manifest.clips[-1]
+    assert (last.start_seconds, last.end_seconds) == ((2000, 4000) if is_warned else (2, 4))

@@ -110,3 +110,29 @@ def test_what_cannot_be_joined_is_named(clips, tmp_path):
     write(table, ["clip", "label", "split"], ["train/happy/anna_h0", "Happy", "train"])
     rows, _ = joined(clips, table)
     assert rows.columns["label"] == [file.split("/")[1] for file in rows.origins]
+
+
+def test_the_number_of_a_row_names_no_file_unless_it_is_said(tmp_path):
+    """1 is taken for 001.mp4 only with --on; a column of names is found beside it."""
+    for k in range(1, 5):
+        (tmp_path / "n").mkdir(exist_ok=True)
+        (tmp_path / f"n/{k:03}.mp4").touch()
+    rows = [[5 - k, f"{k:03}", f"words {k}"] for k in range(1, 5)]
+    table = write(tmp_path / "t.csv", ["no", "file", "text"], *rows)
+    found, notes = joined(tmp_path / "n", table)
+    assert found.columns["text"] == [f"words {k}" for k in range(1, 5)]
+    assert "by 'file'" in notes[0]
+    bare = write(tmp_path / "u.csv", ["no", "text"], *[[no, text] for no, _, text in rows])
+    with pytest.raises(ManifestError, match="1 may be the number of a row"):
+        joined(tmp_path / "n", bare)
+    assert joined(tmp_path / "n", bare, on="no")[0].columns["text"][0] == "words 4"
+
+
+def test_folders_of_training_and_testing_are_splits(tmp_path):
+    for split in ("Training", "Validation", "Testing"):
+        for label in ("happy", "sad"):
+            (tmp_path / "d" / split / label).mkdir(parents=True)
+            (tmp_path / "d" / split / label / f"{label}{split[0]}.mp4").touch()
+    rows = named_folder(tmp_path / "d").rows
+    assert {*rows.columns["split"]} == {"train", "val", "test"}
+    assert {*rows.columns["label"]} == {"happy", "sad"}

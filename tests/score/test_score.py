@@ -207,3 +207,19 @@ def test_every_file_of_a_folder_has_a_row_and_classes_may_stand_in_any_order(emo
         assert not reason.endswith(")") or "Error(" not in reason, reason
     code, out, err = emo("score", "handed-in", "--gold", gold)
     assert all(f"- {name}: " in out for name in bad)
+
+
+def test_folders_that_are_no_runs_are_named(emo, gold, tmp_path):
+    """A student who hands in a folder is not left out without a word."""
+    folder = tmp_path / "handed-in"
+    for name in ("eve", "two", ".git"):
+        (folder / name).mkdir(parents=True)
+        write(folder / name / "mine.csv", "id,prediction", *RIGHT.items())
+    code, _, err = emo("score", folder, "--gold", gold)
+    assert code == 1
+    assert "its folders were not read: eve, two; give one of them" in err
+    write(folder / "ann.csv", "id,prediction", *RIGHT.items())
+    code, out, err = emo("score", folder, "--gold", gold)
+    assert (code, "2 folders not read: eve, two; move" in out) == (0, True), out + err
+    document = json.loads(emo("score", folder, "--gold", gold, "--json")[1])
+    assert document["folders_not_read"] == ["eve", "two"]

@@ -32,6 +32,8 @@ _WHOLE = Fields(
     {"asked": ListOf(str), "folds": Fields({"by": str})},
 )  # fmt: skip
 """What run.json must hold besides, so that the run can be done again."""
+_ROUNDING = 1e-6
+"""Largest difference of two scores that comes of rounding alone: no clip is predicted otherwise."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class RerunReport:
         elif math.isinf(self.largest):
             outcome = "scores: not the same ones; some are in one run alone"
         else:
-            outcome = f"scores: the same within {self.largest:.2g}"
+            is_rounding = self.largest <= _ROUNDING
+            how = "the same within" if is_rounding else "different, by up to"
+            outcome = f"scores: {how} {self.largest:.2g}"
         known = self.differences or ("versions, manifest and features: the same",)
         lines = [f"{self.run} -> {self.out}", *known, outcome, self.predictions]
         return f"{format_table([dict(row) for row in self.scores], keys=3)}\n\n" + "\n".join(lines)

@@ -28,14 +28,17 @@ def commands_of(document: Mapping[str, Any], *, relative: bool = False) -> list[
     return [*filter(None, lines), _fit_line(document)]
 
 
-def extract_command(name: str, recipe: Mapping[str, Any]) -> str:
+def extract_command(name: str, recipe: Mapping[str, Any], store: str = "features") -> str:
     """Return the `emo extract` command of one recipe of a store; empty: it was imported.
+
+    A store does not know the file of its manifest, so that ``MANIFEST`` stands for it.
 
     Args:
         name: name of the recipe.
         recipe: the recipe as JSON values.
+        store: name of the store.
     """
-    document = {"manifest": {"path": "manifest.csv"}, "features": ["features"]}
+    document = {"manifest": {"path": "MANIFEST"}, "features": [store]}
     return _extract_line(name, recipe, document)
 
 

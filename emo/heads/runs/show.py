@@ -99,7 +99,8 @@ def _folder_lines(folder: RecipeFolder) -> Iterator[tuple[str, str]]:
     """Iterate over the lines on a recipe of a store, with its counts and its command."""
     yield "clips", f"{plural(len(folder.ids), 'clip')}, {len(folder.failures):,} failed"
     yield from _recipe_lines(folder.recipe, folder.versions)
-    yield "command", extract_command(folder.name, folder.recipe.to_json()) or "emo store import …"
+    command = extract_command(folder.name, folder.recipe.to_json(), folder.path.parent.name)
+    yield "command", command or "emo store import …"
 
 
 def _pairs(options: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Literal
 from emo import plugins
 from emo.errors import ManifestError, plural
 from emo.manifest.annotations.files import FormatClass, annotation_files
-from emo.manifest.annotations.format import Stretch
+from emo.manifest.annotations.format import Annotations, Stretch
 from emo.manifest.annotations.media import FoundMedia, MediaFinder
 from emo.manifest.cells import stretch
 from emo.manifest.clips import Manifest
@@ -55,6 +55,13 @@ class AnnotatedManifest:
     """A table row for each tier: clips and values."""
     notes: list[str]
     """Lines for people: what was left out."""
+    failures: tuple[str, ...] = ()
+    """Lines on recordings without media and files that cannot be read, which make no clips."""
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the command: 3 when a file or recording made no clips, else 0."""
+        return 3 if self.failures else 0
 
 
 def from_annotations(
@@ -62,27 +69,34 @@ def from_annotations(
 ) -> AnnotatedManifest:
     """Write a manifest with a clip for each annotation.
 
+    A recording without media, and a file among several that cannot be read, is left out and named.
+
     Args:
         sources: files of annotations, and folders of them.
         out: the manifest to write.
         request: which annotations, and where media lie.
 
     Raises:
-        ManifestError: a file is not of its format or has no media, a tier or speaker does not
-            occur, or ``out`` exists with another content.
+        ManifestError: no file is of its format, none has media, a tier or speaker does not occur,
+            or ``out`` exists with another content.
     """
     found = _Gathered()
     finders: dict[Path, MediaFinder] = {}
     for path, base, kind in annotation_files(sources, request.format):
         finder = finders.setdefault(base, MediaFinder(base, request.media))
-        _gather(path, kind, finder, request, found)
+        try:
+            with foreign_file(path, ManifestError, "not a file of annotations that can be read"):
+                read = kind.read(path)
+        except ManifestError as error:
+            found.unread.append(error)
+            continue
+        _gather(path, kind, read, finder, request, found)
+    if found.unread and not (found.rows or found.without):
+        raise found.unread[0]
     _check_names(request, found.names)
-    if found.without:
-        raise ManifestError(
-            f"{plural(len(found.without), 'recording')} without media: "
-            f"{first_files(found.without)}; they are looked for beside the annotations under the "
-            "same name, or say --media FOLDER"
-        )
+    failures = _failures(found)
+    if found.without and not found.rows:
+        raise ManifestError(failures[0])
     if not found.rows:
         raise ManifestError(f"{', '.join(map(str, sources))}: no annotations that can be clips")
     base = Path(os.path.commonpath([os.path.dirname(_media_of(row)) for row in found.rows]))
@@ -91,7 +105,7 @@ def from_annotations(
     notes = [f"left out: {count:,} {why}" for why, count in found.left_out.items() if count]
     if outside := [name for finder in finders.values() for name in finder.outside]:
         notes.append(f"not read, outside of the folder: {first_files(outside)}")
-    return AnnotatedManifest(manifest, _facts(found.rows), notes)
+    return AnnotatedManifest(manifest, _facts(found.rows), [*notes, *found.notes], failures)
 
 
 @dataclass(eq=False)
@@ -104,14 +118,31 @@ class _Gathered:
     names: dict[str, set[str]] = field(default_factory=lambda: {"tier": set(), "speaker": set()})
     without: list[str] = field(default_factory=list)
     """Files whose media were not found."""
+    unread: list[ManifestError] = field(default_factory=list)
+    """Why files cannot be read."""
+    notes: list[str] = field(default_factory=list)
+    """Lines for people on what was read."""
+
+
+def _failures(found: _Gathered) -> tuple[str, ...]:
+    """Return lines on what made no clips."""
+    lines = [f"not read: {error}" for error in found.unread]
+    if found.without:
+        lines.insert(
+            0,
+            f"{plural(len(found.without), 'recording')} without media: "
+            f"{first_files(found.without)}; they are looked for beside the annotations under the "
+            "same name, or say --media FOLDER",
+        )
+    return tuple(lines)
 
 
 def _gather(
-    path: Path, kind: FormatClass, finder: MediaFinder, request: AnnotationRequest, found: _Gathered
-) -> None:
-    """Add the rows of one file to ``found``."""
-    with foreign_file(path, ManifestError, "not a file of annotations that can be read"):
-        read = kind.read(path)
+    path: Path, kind: FormatClass, read: Annotations, finder: MediaFinder,
+    request: AnnotationRequest, found: _Gathered,
+) -> None:  # fmt: skip
+    """Add the rows of one file, which was read, to ``found``."""
+    found.notes += read.notes
     stretches = [_with_speaker(each, request) for each in read.stretches]
     found.names["tier"].update(each.tier for each in stretches if each.tier)
     found.names["speaker"].update(each.speaker for each in stretches if each.speaker)

@@ -77,6 +77,8 @@ class Annotations:
     """Media files that the file names."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Reason -> number of annotations that are no stretches, such as points in time."""
+    notes: Sequence[str] = ()
+    """Lines for people on what may have been read wrong."""
 
 
 class AnnotationFormat(ABC):

@@ -34,12 +34,13 @@ class FileIndex:
         self._bare = _index((k, end) for k, file in enumerate(bare) for end in _ends(file))
         self._plain = _index((k, plain(end)) for k, file in enumerate(bare) for end in _ends(file))
 
-    def find(self, cell: str, folder: str = "") -> list[int]:
+    def find(self, cell: str, folder: str = "", *, is_number_enough: bool = True) -> list[int]:
         """Return the indices of the files that a cell may mean; several: it does not say which.
 
         Args:
             cell: the text.
             folder: relative path of the folder that the table lies in, tried first.
+            is_number_enough: whether 1 is ``001.wav``; False: it may be the number of a row.
         """
         name = _normal(cell)
         if folder and (found := self._whole.get(f"{folder}/{name}")):
@@ -51,7 +52,7 @@ class FileIndex:
             self._exact.get(name)
             or self._bare.get(bare)
             or next((self._full[tail] for tail in tails if tail in self._full), [])
-            or self._plain.get(plain(bare))
+            or (self._plain.get(plain(bare)) if is_number_enough or not bare.isdecimal() else None)
             or []
         )
 

@@ -119,7 +119,11 @@ def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Pa
         raise ManifestError(plugins.unknown(f"column of {path} for --on", on, table.columns))
     counts = {}
     for name, cells in table.columns.items():
-        found = [index.find(cell, base) for cell in cells if cell.strip()]
+        found = [
+            index.find(cell, base, is_number_enough=on is not None)
+            for cell in cells
+            if cell.strip()
+        ]
         alone = {each[0] for each in found if len(each) == 1}
         counts[name] = (len(alone), sum(map(bool, found)), name.lower() in _FILES)
     best = max(counts, key=lambda name: counts[name], default="")
@@ -129,7 +133,8 @@ def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Pa
         )
         raise ManifestError(
             f"{path}: no column names the files of the folder; found {shown or 'no rows'}. "
-            "Expected names such as anna_1 or happy/anna_1.mp4; name the column: --on COLUMN"
+            "Expected names such as anna_1 or happy/anna_1.mp4 (1 may be the number of a row, and "
+            "is not taken for 001.mp4); name the column: --on COLUMN"
         )
     return best
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from emo.errors import StoreError
+from emo.errors import StoreError, plural
 from emo.plugins import unknown
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.recipe_folder import RecipeFolder
-from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.documents import DocumentError, parse_checked, shortened
 from emo.untrusted.foreign import foreign_file
 from emo.untrusted.kinds import AnyJson
 
@@ -155,7 +155,7 @@ def contents_of(
         cells: cells of a manifest by clip: take only these clips, in this order; None: all clips.
 
     Raises:
-        StoreError: an unknown stream, or no clip has tokens.
+        StoreError: an unknown stream, no clip of ``cells`` is in the store, or none has tokens.
     """
     recipe = folder.recipe
     for name in streams:
@@ -163,6 +163,13 @@ def contents_of(
             raise StoreError(f"{folder.path}: {unknown('stream', name, recipe.streams)}")
     done = set(folder.ids)
     wanted = [*folder.ids] if cells is None else [clip_id for clip_id in cells if clip_id in done]
+    if cells and not wanted and not any(clip_id in folder.failures for clip_id in cells):
+        known = next(iter(folder.ids), "")
+        raise StoreError(
+            f"{folder.path}: none of {plural(len(cells), 'id')} of the manifest is in the store; "
+            f"the first: {shortened(repr(next(iter(cells))))}; in the store: "
+            + (shortened(repr(known)) if known else "none")
+        )
     names = list(streams) or list(recipe.streams)
     lengths = {name: _lengths(folder, name, wanted) for name in names}
     has_any = np.any([each > 0 for each in lengths.values()], axis=0)

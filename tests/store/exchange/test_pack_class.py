@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from emo.heads.runs.show import show
 from emo.manifest.hidden import hide_labels
 from emo.store import PartWriter, Recipe, Store, StreamSpec
 
@@ -188,3 +189,44 @@ def test_check_knows_that_media_stayed_at_home(school, emo):
     (line,) = [line for line in out.splitlines() if line.startswith("missing files")]
     assert line.split()[2:] == ["ok", "0"]
     assert code == 0, out
+
+
+@pytest.mark.parametrize("is_neutral", [False, True])
+def test_turns_and_texts_that_tell_are_reported_and_turns_counted_anew(is_neutral):
+    """Gaps in the turns go with --neutral-ids; a text that names the label stays, and is named."""
+    cells = {}
+    for number in range(80):
+        label = number // 20
+        cells[f"x{number * 7919 % 80}"] = {
+            "split": splits_of(number), "label": CLASSES[label], "dialogue": f"d{number // 4 % 5}",
+            "turn": str(10 * (number % 4) + 100 * label), "text": f"Say it ({CLASSES[label]})",
+        }  # fmt: skip
+    found = hide_labels(cells, ["test"], neutral_ids=is_neutral, seed=1)
+    assert any("the label itself in the text" in line for line in found.lines)
+    said = [line for line in found.lines if "of the turn" in line]
+    assert len(said) == 1
+    assert said[0].endswith("leave that column out")
+    turns = {int(row["turn"]) for row in found.cells.values() if row["dialogue"] in ("d0", "d0001")}
+    assert turns == ({*range(16)} if is_neutral else {*range(0, 340, 10)} & turns)
+    plain = {key: row | {"text": "Say it", "turn": str(k % 2)}
+             for k, (key, row) in enumerate(sorted(cells.items()))}  # fmt: skip
+    lines = hide_labels(plain, ["test"], neutral_ids=True, seed=1).lines
+    assert not any("text" in line or "turn" in line for line in lines)
+
+
+def test_a_manifest_of_other_clips_is_named(school, emo):
+    lines = (school / "m.csv").read_text().splitlines()
+    (school / "m.csv").write_text("\n".join([lines[0], *(f"other/{each}" for each in lines[1:])]))
+    code, _, err = emo(*PACK, "--out", "x.zip")
+    text = " ".join(err.split())
+    assert code == 1
+    assert "none of 160 ids of the manifest is in the store; the first: 'other/anger_000'" in text
+
+
+def test_the_command_of_a_store_names_no_manifest_that_it_cannot_know(school):
+    name = "work"
+    (school / "features").rename(school / name)
+    recipe = Recipe("logmel", {"audio": StreamSpec(2, "float32")})
+    Store(school / name).add_recipe("logmel", recipe)
+    command = dict(show(school / name)["recipe logmel"])["command"]
+    assert command == f"emo extract MANIFEST --backbone logmel --out {name}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emo import plugins
-from emo.errors import FitError, OptionError, listed
+from emo.errors import FitError, OptionError, listed, plural
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.ablated import ablated_streams, marks_of
 from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline
@@ -87,11 +87,12 @@ def compare_runs(
     found, notes = [], []
     for path in dict.fromkeys(runs):
         if path.is_dir() and not (path / RUN_FILE).is_file():
-            notes.append(f"{path} holds no {RUN_FILE}: left out")
+            notes.append(f"{path} holds no {RUN_FILE}: left out{_hint_at_runs(path)}")
         else:
             found.append(scored_run(path, target))
     if not found:
-        raise FitError(f"{', '.join(map(str, runs))}: no run; emo fit-head --out makes one")
+        hint = "".join(map(_hint_at_runs, runs)) or "; emo fit-head --out makes one"
+        raise FitError(f"{', '.join(map(str, runs))}: no run{hint}")
     if baseline is not None:
         return _with_baseline(found, scored_run(baseline, target), notes, correction, seed=seed,
                               over=interval_over)  # fmt: skip
@@ -100,6 +101,12 @@ def compare_runs(
     paired = paired_bootstrap(two[0], two[1], seed=seed, over=interval_over) if is_pair else None
     ranked = _ranked(found)
     return Comparison(ranked, paired, (*notes, *_notes_on(ranked)), interval_over)
+
+
+def _hint_at_runs(folder: Path) -> str:
+    """Return the end of a sentence that names the runs in a folder; empty: it has none."""
+    inner = sum(1 for _ in folder.glob(f"*/{RUN_FILE}"))
+    return f"; it holds {plural(inner, 'run')}: give {folder / '*'}" if inner else ""
 
 
 def _with_baseline(

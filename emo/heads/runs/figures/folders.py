@@ -23,6 +23,10 @@ FIGURES = ("confusion", "curves", "compare")
 """Kinds of figures."""
 
 
+class NoCurvesError(FitError):
+    """A run without curves: a cross-validation, or a head with a single solution."""
+
+
 @dataclass(frozen=True)
 class FigureOptions:
     """How a figure looks."""
@@ -105,12 +109,13 @@ def curves_of(run: Path) -> tuple[list[Curve], str]:
     """Return the rounds of each seed of a run, and the name of the score that chose among them.
 
     Raises:
-        FitError: the run has no history with several rounds.
+        NoCurvesError: the run has no history with several rounds.
+        FitError: the run is damaged.
     """
     path = run / "history.csv"
     document = read_document(run)
     if "folds" in document:
-        raise FitError(f"{run}: a cross-validation has no curves; plot a fit")
+        raise NoCurvesError(f"{run}: a cross-validation has no curves; plot a fit")
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -123,7 +128,7 @@ def curves_of(run: Path) -> tuple[list[Curve], str]:
         raise FitError(f"{path}: cannot be read: {error}; fit the run again") from error
     if not has_path(curves):
         head = document["head"]["name"]
-        raise FitError(
+        raise NoCurvesError(
             f"{run}: {head} has a single round (linear chooses one penalty for each of several "
             "streams), so that there is no curve"
         )
@@ -172,10 +177,22 @@ def _confusions(runs: Sequence[Path], options: FigureOptions) -> tuple[Any, list
 
 
 def _curves(runs: Sequence[Path], options: FigureOptions) -> tuple[Any, list[str]]:
-    """Draw losses and the score on val of each run, one run below the other."""
-    found = [(run, *curves_of(run)) for run in runs]
+    """Draw losses and the score on val of each run, one run below the other.
+
+    A run without curves is left out with a note, unless all are so.
+    """
+    found, notes = [], []
+    for run in runs:
+        try:
+            found.append((run, *curves_of(run)))
+        except NoCurvesError as error:
+            if len(runs) == 1:
+                raise
+            notes.append(f"left out: {error}")
+    if not found:
+        raise NoCurvesError("no run has curves; " + "; ".join(notes))
     figure, axes = new_figure(
-        options.width or 9.5, options.height or 3.8 * len(runs), columns=2, rows=len(runs)
+        options.width or 9.5, options.height or 3.8 * len(found), columns=2, rows=len(found)
     )
     for (run, curves, headline), (left, right) in zip(found, np.atleast_2d(axes), strict=True):
         document = read_document(run)
@@ -185,7 +202,7 @@ def _curves(runs: Sequence[Path], options: FigureOptions) -> tuple[Any, list[str
         )
         if title:
             left.set_title(title, fontsize=10, loc="left")
-    return figure, []
+    return figure, notes
 
 
 def _comparison(runs: Sequence[Path], options: FigureOptions) -> tuple[Any, list[str]]:

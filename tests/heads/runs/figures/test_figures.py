@@ -7,6 +7,7 @@ import pytest
 
 from emo.errors import EmoError
 from emo.heads.fitting.fit import fit_head
+from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.runs.figures import class_names as naming
 from emo.heads.runs.figures.canvas import new_figure
 from emo.heads.runs.figures.class_names import class_names
@@ -158,3 +159,16 @@ def test_one_solution_has_no_curve(runs, tmp_path):
     with pytest.raises(EmoError, match=r"ends in .pdf, .svg, .png"):
         plot_runs("compare", [runs / "late"], tmp_path / "x.jpg", FigureOptions())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_curves_is_left_out_of_the_figure_of_others(runs, tmp_path):
+    notes = plot_runs("curves", [runs / "mean", runs / "late"], tmp_path / "x.svg", FigureOptions())
+    assert [note.startswith(f"left out: {runs / 'late'}: ") for note in notes] == [True]
+    assert (tmp_path / "x.svg").is_file()
+    with pytest.raises(EmoError, match="no run has curves"):
+        plot_runs("curves", [runs / "late"] * 2, tmp_path / "y.svg", FigureOptions())
+
+
+def test_a_folder_of_runs_is_told_from_a_run(runs):
+    with pytest.raises(EmoError, match=r"no run; it holds \d+ runs: give .*/\*"):
+        compare_runs([runs])
