@@ -12,10 +12,8 @@ in the same call, or anything with ``--allow-code``.
 
 import dataclasses
 import difflib
-import hashlib
 import importlib
 import inspect
-import sys
 import traceback
 import types
 import typing
@@ -25,6 +23,7 @@ from typing import Any, TypeVar
 
 import emo
 from emo.errors import OptionError, PluginError
+from emo.machine import session_code
 from emo.machine.libraries import missing_library
 
 ANNOTATIONS = "emo.manifest.annotations.library"
@@ -49,6 +48,8 @@ _trusted: set[str] = set()
 """Names ``module:Class`` that the user of this process has given."""
 _lent: dict[str, type] = {}
 """Name -> class that the user has handed over in Python, see :func:`lend`."""
+code_hash = session_code.code_hash
+is_importable = session_code.is_importable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,45 +121,6 @@ def lend(kind: type, *, name: str = "") -> str:
     _lent[name] = kind
     trust(name)
     return name
-
-
-def is_importable(kind: type) -> bool:
-    """Return whether another process finds a class by its module and name."""
-    module = sys.modules.get(kind.__module__)
-    is_file = kind.__module__ != "__main__" and getattr(module, "__file__", None)
-    return bool(is_file) and getattr(module, kind.__qualname__, None) is kind
-
-
-def code_hash(kind: type) -> str | None:
-    """Return a hash of the source of a class that has no file; None: it can be imported.
-
-    Such a class can change between two calls without its name or version telling so.
-    """
-    if is_importable(kind):
-        return None
-    text = [
-        _source(value)
-        for each in kind.__mro__
-        if not is_importable(each) and each is not object
-        for name, value in sorted(vars(each).items())
-        if not name.startswith("__") or callable(value)
-    ]
-    return hashlib.sha256("\n".join(filter(None, text)).encode()).hexdigest()[:16]
-
-
-def _source(value: object) -> str:
-    """Return the source of a method, or the text of a plain value; empty: neither."""
-    function = inspect.unwrap(
-        getattr(value, "fget", None) or getattr(value, "__func__", None) or value  # type: ignore[arg-type]
-    )
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return repr(value) if isinstance(value, str | int | float | tuple | bool) else ""
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        constants = [each for each in code.co_consts if not hasattr(each, "co_code")]
-        return f"{code.co_code.hex()} {constants} {code.co_names}"
 
 
 def load(

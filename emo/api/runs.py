@@ -16,6 +16,7 @@ from emo.heads.runs.figures.confusion import draw_confusion, normalised, plan_of
 from emo.heads.runs.figures.curves import draw_scores, finish_curves
 from emo.heads.runs.figures.folders import curves_of, is_exact
 from emo.heads.runs.files import predictions_file, read_document
+from emo.heads.runs.run import check_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -328,7 +329,7 @@ def load_run(path: str | Path, *, head: "type[Head] | None" = None) -> FittedRun
             it predicts, because a run of somebody else could name any code.
 
     Raises:
-        FitError: the folder is no run, or of another head.
+        FitError: the folder is no run, or of another head, or of this class before it was edited.
     """
     run = FittedRun(path)
     if head is not None:
@@ -336,6 +337,7 @@ def load_run(path: str | Path, *, head: "type[Head] | None" = None) -> FittedRun
         own = plugins.lend(head)
         if name != own and name.rpartition(":")[2] != own.rpartition(":")[2]:
             raise FitError(f"{path}: its head is {name}, not {own}")
+        check_code(run.path, run.document, head)
         plugins.lend(head, name=name)
     return run
 

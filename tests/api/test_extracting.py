@@ -91,3 +91,30 @@ def test_classes_of_files_keep_their_names_and_have_no_hash():
     assert plugins.code_hash(Classic) is None
     assert plugins.code_hash(letters()) == plugins.code_hash(letters())
     assert plugins.code_hash(letters()) != plugins.code_hash(letters(add=1.0))
+
+
+def test_the_hash_covers_what_the_class_refers_to():
+    def made(body, **values):
+        source = f"""
+import emo
+{body}
+def build(factor=1):
+    class Own:
+        def encode_clip(self, media):
+            return [helper(step) * factor for step in media.text]
+    return Own
+"""
+        space = {"__name__": "a_cell", **values}
+        exec(source, space)
+        return space["build"](**({"factor": values["FACTOR"]} if "FACTOR" in values else {}))
+
+    helper = "def helper(x):\n    return inner(x)\ndef inner(x):\n    return x + SHIFT\n"
+    usual = plugins.code_hash(made(helper, SHIFT=1))
+    assert plugins.code_hash(made(helper, SHIFT=1, text="not read")) == usual
+    edited = [
+        made(helper, SHIFT=2),
+        made(helper.replace("x +", "x -"), SHIFT=1),
+        made(helper, SHIFT=1, FACTOR=3),
+        made(helper, SHIFT=np.arange(3)),
+    ]
+    assert len({usual, *map(plugins.code_hash, edited)}) == 5

@@ -99,7 +99,7 @@ def test_the_command_of_a_run_makes_the_same_run(made):
     pd.testing.assert_frame_equal(again.predictions, run.predictions)
 
 
-def head_of_a_cell():
+def head_of_a_cell(factor=1):
     class Means(emo.Head):
         Options = NoOptions
 
@@ -113,7 +113,7 @@ def head_of_a_cell():
                 torch.stack([clip.sum(0) / max(len(clip), 1) for clip in batch.streams[name]])
                 for name in self.streams
             ]
-            logits = self.linear(torch.cat(means, dim=1))
+            logits = factor * self.linear(torch.cat(means, dim=1))
             return dict(
                 zip(self.classes, logits.split([*self.classes.values()], dim=1), strict=True)
             )
@@ -138,6 +138,13 @@ def test_a_head_of_a_cell_trains_with_several_seeds_and_predicts_with_consent(ma
     pd.testing.assert_frame_equal(again, predicted)
     with pytest.raises(emo.EmoError, match="its head is"):
         emo.load_run(made[2].path, head=kind)
+    edited = head_of_a_cell(-1)
+    with pytest.raises(emo.EmoError, match="Means, was edited"):
+        emo.load_run(folder / "own", head=edited)
+    plugins.lend(edited)
+    report = emo.rerun(folder / "own", clips=frame, out=folder / "own2")
+    assert report.differences == ("the head's code: edited since the earlier run",)
+    assert "scores: different, by up to" in report.table()
 
 
 def test_prediction_of_clips_equals_the_commands(made, tmp_path):

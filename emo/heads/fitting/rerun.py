@@ -22,6 +22,8 @@ from emo.store.backend.location import Location, location
 from emo.store.recipe import RECIPE_FILE, Recipe
 from emo.untrusted.kinds import Fields, ListOf, MapOf
 
+ROUNDING = 1e-6
+"""Largest difference of two scores that the order of additions alone explains."""
 _ASKED = ("target", "targets", "tasks")
 """Options that are read from other entries of run.json."""
 _WHOLE = Fields(
@@ -32,8 +34,6 @@ _WHOLE = Fields(
     {"asked": ListOf(str), "folds": Fields({"by": str})},
 )  # fmt: skip
 """What run.json must hold besides, so that the run can be done again."""
-_ROUNDING = 1e-6
-"""Largest difference of two scores that comes of rounding alone: no clip is predicted otherwise."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ class RerunReport:
         elif math.isinf(self.largest):
             outcome = "scores: not the same ones; some are in one run alone"
         else:
-            is_rounding = self.largest <= _ROUNDING
-            how = "the same within" if is_rounding else "different, by up to"
-            outcome = f"scores: {how} {self.largest:.2g}"
+            word = "the same within" if self.largest <= ROUNDING else "different, by up to"
+            outcome = f"scores: {word} {self.largest:.2g}"
         known = self.differences or ("versions, manifest and features: the same",)
         lines = [f"{self.run} -> {self.out}", *known, outcome, self.predictions]
         return f"{format_table([dict(row) for row in self.scores], keys=3)}\n\n" + "\n".join(lines)
@@ -216,6 +215,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
             if ours.get(name) != theirs.get(name) and ours:
                 owner = "" if what == "fit" else f" of {key}"
                 yield f"{name}{owner}: {ours.get(name, '–')} -> {theirs.get(name, '–')}"
+    if before["head"].get("code", code := now["head"].get("code")) != code:
+        yield "the head's code: edited since the earlier run"
     if before["manifest"].get("sha256") != now["manifest"].get("sha256"):
         yield "manifest: another file than before"
     for name in dict.fromkeys([*before["recipes"], *now["recipes"]]):

@@ -41,7 +41,7 @@ _TARGET = Where(
     lambda target: target.keys() <= _TARGET_KINDS.keys() | _NUMBER_KINDS.keys(),
     "a target without further entries",
 )
-_HEAD = Fields({"name": str}, {"options": dict})
+_HEAD = Fields({"name": str}, {"options": dict, "code": str})
 _STREAMS = MapOf(Fields({"dim": _WIDTH}, {"fingerprint": str}))
 RUN = Fields(
     {"format_version": int, "target": str, "classes": ListOf(str)},
@@ -65,7 +65,7 @@ RUN = Fields(
 """What run.json must be; runs of earlier versions lack some of the keys that may be missing."""
 WITH_HEAD = Fields(
     {
-        "head": Fields({"name": str, "options": dict}),
+        "head": Fields({"name": str, "options": dict}, {"code": str}),
         "streams": Where(_STREAMS, bool, "an object with at least one stream"),
         "recipes": dict,
     }

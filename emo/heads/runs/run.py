@@ -64,8 +64,8 @@ class Run:
         """Read a run folder.
 
         Raises:
-            FitError: the folder is no run with a head, is damaged or of a newer version, or has
-                weights that are not finite.
+            FitError: the folder is no run with a head, is damaged or of a newer version, has
+                weights that are not finite, or was fitted with other code of the head's class.
             PluginError: its head is ``module:Class``, and the user did not name it in this call.
         """
         document = read_document(path)
@@ -83,6 +83,7 @@ class Run:
             Head,  # type: ignore[type-abstract]
             document=path / RUN_FILE,
         )
+        check_code(path, document, kind)
         dims = {stream: spec["dim"] for stream, spec in document["streams"].items()}
         targets = targets_of(document)
         head = bounded_head(
@@ -221,6 +222,23 @@ class Run:
                     f"{len(table):,} rows: its training diverged, or these features are very large"
                 )
         return found
+
+
+def check_code(path: Path, document: Mapping[str, Any], kind: type[Head]) -> None:
+    """Check that the class of a head of one's own is as it was when the run was fitted.
+
+    Runs of earlier versions do not say; classes with a file are not compared.
+
+    Raises:
+        FitError: the class was edited since.
+    """
+    was, now = document["head"].get("code"), plugins.code_hash(kind)
+    if was is not None and now is not None and was != now:
+        raise FitError(
+            f"{path}: the code of its head, {kind.__qualname__}, was edited since the run was "
+            "fitted, so its weights do not belong to this class. Fit it again, or define the class "
+            "as it was"
+        )
 
 
 def _read_weights(path: Path) -> dict[str, torch.Tensor]:

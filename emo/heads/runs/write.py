@@ -17,9 +17,11 @@ import torch
 from safetensors.torch import save
 
 import emo
+from emo import plugins
 from emo.errors import FitError, system_reason
 from emo.heads.data.scaling import scaling_tensors
 from emo.heads.data.targets import Target
+from emo.heads.head import Head
 from emo.heads.options import FitOptions
 from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.command_lines import commands_of
@@ -176,7 +178,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
     asked = options_document(result.options, result.head_options)
     document = {
         "format_version": RUN_FORMAT_VERSION,
-        "head": asked["head"],
+        "head": asked["head"] | _code_of(result.options.head),
         "target": result.data.target,
         "classes": list(result.classes),
         "targets": [
@@ -242,6 +244,14 @@ def options_document(options: FitOptions, head_options: Mapping[str, Any]) -> di
         del fields[name]
     found: dict[str, Any] = json.loads(json.dumps({"head": head, "options": fields}))
     return found
+
+
+def _code_of(head: str) -> dict[str, str]:
+    """Return ``code``, the hash of a head's class that has no file; empty: it has a file."""
+    if ":" not in head:
+        return {}
+    code = plugins.code_hash(plugins.load(plugins.HEADS, head, Head))  # type: ignore[type-abstract]
+    return {} if code is None else {"code": code}
 
 
 def _replace(folder: Path, out: Path) -> None:
