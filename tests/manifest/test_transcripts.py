@@ -126,6 +126,8 @@ def test_the_number_of_a_row_names_no_file_unless_it_is_said(tmp_path):
     with pytest.raises(ManifestError, match="1 may be the number of a row"):
         joined(tmp_path / "n", bare)
     assert joined(tmp_path / "n", bare, on="no")[0].columns["text"][0] == "words 4"
+    excel = write(tmp_path / "v.csv", ["no", "File", "text"], *[[n, int(f), t] for n, f, t in rows])
+    assert joined(tmp_path / "n", excel)[0].columns["text"][0] == "words 1"
 
 
 def test_folders_of_training_and_testing_are_splits(tmp_path):

@@ -21,6 +21,8 @@ _TEXTS = (
 _FILES = (
     "file_name", "filename", "file", "stem", "clip", "path", "name", "video", "audio", "id",
 )  # fmt: skip
+_NUMBERS_NAME_FILES = frozenset(_FILES) - {"clip", "name", "id"}
+"""Names of columns in which 1 is ``001.mp4``, as Excel drops zeros; elsewhere it may be a row."""
 _KINDS_OF_NAMES = ("stem", "name", "path")
 """What --on may say where no column has this name: the column is then found by its cells."""
 
@@ -119,10 +121,9 @@ def _key(table: TextTable, index: FileIndex, base: str, on: str | None, path: Pa
         raise ManifestError(plugins.unknown(f"column of {path} for --on", on, table.columns))
     counts = {}
     for name, cells in table.columns.items():
+        is_enough = on is not None or name.lower() in _NUMBERS_NAME_FILES
         found = [
-            index.find(cell, base, is_number_enough=on is not None)
-            for cell in cells
-            if cell.strip()
+            index.find(cell, base, is_number_enough=is_enough) for cell in cells if cell.strip()
         ]
         alone = {each[0] for each in found if len(each) == 1}
         counts[name] = (len(alone), sum(map(bool, found)), name.lower() in _FILES)
