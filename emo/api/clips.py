@@ -46,7 +46,10 @@ class Manifest(emo.manifest.Manifest):
         root: str | Path = ".",
         columns: Mapping[str, str] = MappingProxyType({}),
     ) -> "Manifest":
-        """Read the clips of a DataFrame; an index with a name becomes a column.
+        """Read the clips of a DataFrame; index levels with a name become columns.
+
+        Without a column ``id``, the labels of an unnamed index are the ids if they are different
+        texts.
 
         Args:
             frame: a row for each clip; missing values are empty cells.
@@ -57,9 +60,8 @@ class Manifest(emo.manifest.Manifest):
         Raises:
             ManifestError: no column of media or text, or a row that cannot be used.
         """
-        if frame.index.name is not None and frame.index.name not in frame.columns:
-            frame = frame.reset_index()
-        made = cls._parsed(rename(_text_table(frame), columns, FRAME), Path(root))
+        table = _text_table(_with_index(frame, columns))
+        made = cls._parsed(rename(table, columns, FRAME), Path(root))
         return cls.of(replace(made, columns=dict(columns)))
 
     @classmethod
@@ -222,6 +224,11 @@ def read_manifest(
     Raises:
         ManifestError: the file, a column or a row cannot be used; the first such row is named.
     """
+    if not isinstance(path, str | Path):
+        raise ManifestError(
+            f"read_manifest: expected the path of a table, got {type(path).__name__}; of a "
+            "DataFrame, emo.Manifest.from_frame(df) reads the clips"
+        )
     where = None if root is None else Path(root)
     return Manifest.of(emo.manifest.read_manifest(Path(path), columns=columns, root=where))
 
@@ -247,20 +254,52 @@ def clips_of(
 
 
 def _text_table(frame: "pd.DataFrame") -> TextTable:
-    """Return the cells of a DataFrame as text."""
-    cells = {str(name): [_cell(value) for value in frame[name]] for name in frame.columns}
+    """Return the cells of a DataFrame as text.
+
+    Raises:
+        ManifestError: it is no DataFrame, or two columns have one name.
+    """
+    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
+        raise ManifestError(f"expected a DataFrame, got {type(frame).__name__}")
+    names = [str(name) for name in frame.columns]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ManifestError(f"{FRAME}: two columns are called {twice[0]!r}; rename one")
+    columns: list[Any] = [frame.iloc[:, number] for number in range(len(names))]
+    for number, values in enumerate(columns):
+        if values.dtype in ("float16", "float32"):  # pandas would hand over the nearest float64
+            columns[number] = values.to_numpy()
+    cells = {name: [_cell(v) for v in each] for name, each in zip(names, columns, strict=True)}
     return TextTable(cells, [f"row {number}" for number in range(1, len(frame) + 1)])
+
+
+def _with_index(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pd.DataFrame":
+    """Return a DataFrame whose index, where it says something, is made columns.
+
+    Raises:
+        ManifestError: it is no DataFrame.
+    """
+    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
+        raise ManifestError(f"expected a DataFrame, got {type(frame).__name__}")
+    levels = [name for name in frame.index.names if name is not None]
+    new = [name for name in levels if name not in frame.columns]
+    if new:
+        frame = frame.reset_index(new)
+    labels = list(frame.index)
+    is_id = not levels and labels and all(isinstance(label, str) for label in labels)
+    if is_id and "id" not in [*frame.columns, *columns] and len(set(labels)) == len(labels):
+        frame = frame.assign(id=labels)
+    return frame
 
 
 def _cell(value: Any) -> str:
     """Return a value of a DataFrame as the text of a cell; a missing value is empty."""
     if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
         return ""
-    if isinstance(value, bool) or type(value).__name__ == "bool_":
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
         return str(bool(value)).lower()
     if isinstance(value, float) or type(value).__name__.startswith("float"):
         number = float(value)
         if math.isfinite(number) and number.is_integer() and abs(number) < 2**53:
             return str(int(number))  # pandas turns whole numbers with an empty cell into floats
-        return repr(number)
+        return repr(number) if isinstance(value, float) else str(value)  # float32 0.1: "0.1"
     return str(value)

@@ -37,7 +37,7 @@ class RankedRuns:
         tables = tables_of(self.comparison)
         return pd.DataFrame([record for table in tables for record in table.records])
 
-    def to_latex(self, path: str | Path | None = None, *, metrics: Sequence[str] = ()) -> str:
+    def to_latex(self, path: str | Path | None = None, *, metrics: Sequence[str] | str = ()) -> str:
         """Return a LaTeX table for each target, the best headline score in bold.
 
         Args:
@@ -47,11 +47,13 @@ class RankedRuns:
         Raises:
             OptionError: an unknown score.
         """
-        return _written(to_latex(self.comparison, metrics=metrics), path)
+        return _written(to_latex(self.comparison, metrics=_several(metrics)), path)
 
-    def to_markdown(self, path: str | Path | None = None, *, metrics: Sequence[str] = ()) -> str:
+    def to_markdown(
+        self, path: str | Path | None = None, *, metrics: Sequence[str] | str = ()
+    ) -> str:
         """Return a Markdown table for each target; see :meth:`to_latex`."""
-        return _written(to_markdown(self.comparison, metrics=metrics), path)
+        return _written(to_markdown(self.comparison, metrics=_several(metrics)), path)
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return CSV with a line for each run; see :meth:`to_latex`."""
@@ -75,7 +77,7 @@ class RankedRuns:
 
 
 def compare(
-    runs: "Sequence[str | Path | FittedRun]",
+    runs: "Sequence[str | Path | FittedRun] | str | Path | FittedRun",
     *,
     pair: "tuple[str | Path | FittedRun, str | Path | FittedRun] | None" = None,
     target: str | None = None,
@@ -100,6 +102,8 @@ def compare(
         OptionError: both a pair and a baseline, or an unknown correction.
         FitError: no run, a damaged run, or two runs without a common target or clip.
     """
+    if isinstance(runs, str | Path | FittedRun):
+        runs = [runs]
     two = (_path(pair[0]), _path(pair[1])) if pair else None
     return RankedRuns(
         compare_runs(
@@ -119,7 +123,7 @@ def score_predictions(
     gold: str | Path,
     *,
     metric: str | None = None,
-    classes: Sequence[str] = (),
+    classes: Sequence[str] | str = (),
     columns: Mapping[str, str] = MappingProxyType({}),
     split: str | None = None,
     target: str | None = None,
@@ -140,12 +144,17 @@ def score_predictions(
     Raises:
         EmoError: a file cannot be read, or lacks clips of the other.
     """
-    options = ScoreOptions(metric, tuple(classes), columns, split, target, is_open)
+    options = ScoreOptions(metric, _several(classes), columns, split, target, is_open)
     return score(_path(predictions), Path(gold), options)
 
 
 def _path(run: "str | Path | FittedRun") -> Path:
     return run.path if isinstance(run, FittedRun) else Path(run)
+
+
+def _several(names: Sequence[str] | str) -> tuple[str, ...]:
+    """Return one name or several as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _written(text: str, path: str | Path | None) -> str:

@@ -334,12 +334,24 @@ def load_run(path: str | Path, *, head: "type[Head] | None" = None) -> FittedRun
     run = FittedRun(path)
     if head is not None:
         name = str(run.document["head"]["name"])
-        own = plugins.lend(head)
+        own = plugins.lend(head_class(head))
         if name != own and name.rpartition(":")[2] != own.rpartition(":")[2]:
             raise FitError(f"{path}: its head is {name}, not {own}")
         check_code(run.path, run.document, head)
         plugins.lend(head, name=name)
     return run
+
+
+def head_class(head: object) -> "type[Head]":
+    """Return a class of a head that was handed over in Python.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    if isinstance(head, type) and issubclass(head, Head):
+        return head
+    found = f"{head.__name__!r}" if isinstance(head, type) else f"{head!r}"
+    raise OptionError(f"head: expected a class that inherits from emo.Head, got {found}")
 
 
 def rerun(

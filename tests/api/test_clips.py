@@ -88,3 +88,29 @@ def test_check_says_what_the_command_says():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "classes of label that train lacks" in repr(report)
+
+
+def test_every_level_of_an_index_is_kept():
+    index = pd.MultiIndex.from_tuples([("a", "s1"), ("b", "s2")], names=["id", "speaker"])
+    clips = emo.Manifest.from_frame(pd.DataFrame({"text": ["x", "y"]}, index=index)).clips
+    assert [(clip.id, clip.speaker) for clip in clips] == [("a", "s1"), ("b", "s2")]
+    unnamed = pd.DataFrame({"text": ["x", "y"]}, index=["a", "b"])
+    assert emo.Manifest.from_frame(unnamed).ids == ["a", "b"]
+
+
+def test_values_of_one_meaning_are_written_in_one_way():
+    frame = pd.DataFrame({"text": ["x", "y"], "n": np.float32([0.1, 2.5])})
+    frame["plain"], frame["nullable"] = [True, False], pd.array([True, False], "boolean")
+    frame["with_na"] = pd.array([True, None], "boolean")
+    first = emo.Manifest.from_frame(frame).clips[0]
+    assert first.targets == {"n": "0.1", "plain": "true", "nullable": "true", "with_na": "true"}
+
+
+def test_what_is_no_table_of_clips_is_said():
+    frame = pd.DataFrame([["x", "y"]], columns=["text", "text"])
+    with pytest.raises(emo.EmoError, match="two columns are called 'text'"):
+        emo.Manifest.from_frame(frame)
+    with pytest.raises(emo.EmoError, match="expected a DataFrame, got Series"):
+        emo.Manifest.from_frame(FRAME["label"])
+    with pytest.raises(emo.EmoError, match=r"emo\.Manifest\.from_frame"):
+        emo.read_manifest(FRAME)

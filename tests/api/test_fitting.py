@@ -208,3 +208,37 @@ def test_runs_against_a_baseline_as_frame_and_latex(made, tmp_path):
     assert json.loads(ranked.to_json())["correction"] == "holm"
     assert ranked.to_csv().count("\n") == 3
     assert ranked.to_markdown().startswith("| run |")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"head": object()}, "head: expected a class"),
+        ({"epochs": "3"}, "epochs: expected a whole number, got '3'"),
+        ({"seeds": [1, 2]}, "seeds: expected a whole number"),
+        ({"learning_rate": "1"}, "learning_rate: expected a number"),
+    ],
+)
+def test_wrong_arguments_are_named(made, given, said):
+    folder, frame, run = made
+    with pytest.raises(emo.EmoError, match=said):
+        emo.fit(frame, folder / "s", **given)
+    with pytest.raises(emo.EmoError, match="features: expected a path"):
+        emo.fit(frame, emo.Manifest.from_frame(frame))
+    with pytest.raises(emo.EmoError, match="head: expected a class"):
+        emo.load_run(run.path, head="linear")
+
+
+def test_one_name_is_a_list_of_one(made, tmp_path):
+    _, _, run = made
+    assert "uar" in emo.compare(run).to_latex(metrics="uar").lower()
+    with pytest.raises(emo.EmoError, match="nope"):
+        emo.compare(str(tmp_path / "nope"))
+
+
+def test_a_head_of_main_is_not_advised_to_be_allowed(tmp_path):
+    from emo import plugins
+
+    with pytest.raises(emo.EmoError, match=r"emo\.load_run\(path, head=Mine\)") as said:
+        plugins.expect_trust("__main__:Mine", tmp_path / "run.json")
+    assert "--allow-code" not in str(said.value)

@@ -104,7 +104,7 @@ def test_what_differs_is_said(made, emo, tmp_path):
     assert "manifest: another file than before" in report.differences
     assert not report.is_same
     assert report.largest >= 0.25
-    assert "scores: the same within 0.25" in text
+    assert "scores: different, by up to 0.25" in text
     assert "label" in read_document(tmp_path / "new")["manifest"]["columns"]
 
 
