@@ -15,7 +15,7 @@ import emo.manifest
 from emo.errors import ManifestError, plural
 from emo.manifest.clips import Clip, inspect_manifest, parse_rows
 from emo.manifest.rows import TextTable, rename
-from emo.manifest.write import render_rows, write_rows
+from emo.manifest.write import render_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,13 @@ class Manifest(emo.manifest.Manifest):
 
     @classmethod
     def from_folder(
-        cls, folder: str | Path, *, out: str | Path, pattern: str | None = None
+        cls,
+        folder: str | Path,
+        *,
+        out: str | Path,
+        pattern: str | None = None,
+        transcripts: str | Path | None = None,
+        on: str | None = None,
     ) -> "Manifest":
         """Write a manifest of the media files below a folder, as `emo manifest folder` does.
 
@@ -84,14 +90,26 @@ class Manifest(emo.manifest.Manifest):
             out: the manifest to write, CSV, TSV, JSONL or Parquet by its extension.
             pattern: what the parts of a path mean, such as ``{split}/{label}/{speaker}_{take}``;
                 None: split, label and speaker are found in the names.
+            transcripts: a table of texts or labels, one row a file; None: none.
+            on: the table's column that names the files; None: the one whose cells name most.
 
         Raises:
             ManifestError: no media, names that can be read in several ways, or ``out`` exists
                 with another content.
         """
-        from emo.manifest.make import from_folder
+        from emo.manifest.make import save_folder
+        from emo.manifest.naming.named_folder import named_folder
+        from emo.manifest.naming.transcripts import join_transcripts
 
-        return cls.of(from_folder(Path(folder), out=Path(out), pattern=pattern))
+        if on is not None and transcripts is None:
+            raise ManifestError("on= names a column of transcripts=, which is not given")
+        named = named_folder(Path(folder), pattern)
+        if transcripts is not None:
+            rows, notes = join_transcripts(named.rows, Path(transcripts), Path(folder), on=on)
+            named = replace(named, rows=rows)
+            for note in notes[1:]:
+                warnings.warn(note, stacklevel=2)
+        return cls.of(save_folder(named, Path(folder), out=Path(out)))
 
     def join(
         self,
@@ -154,14 +172,24 @@ class Manifest(emo.manifest.Manifest):
     def save(self, path: str | Path) -> "Manifest":
         """Write the manifest as CSV, TSV, JSONL or Parquet by its extension, and read it back.
 
-        Paths of media stay relative to this manifest's ``root``.
+        Paths of media are written relative to the file's folder. Where a file is not below it,
+        they stay relative to this manifest's ``root``, which a warning names.
 
         Raises:
             ManifestError: the file exists with another content, or cannot be written.
         """
-        frame = self.frame.reset_index()
-        write_rows(Path(path), _text_table(frame).columns)
-        return read_manifest(path, root=self.root)
+        from emo.manifest.make import absolute_paths, save
+
+        rows = absolute_paths(_text_table(self.frame.reset_index()), self.root)
+        made = Manifest.of(save(rows, Path(path), base=self.root))
+        has_media = any(clip.video or clip.audio for clip in self.clips)
+        if has_media and made.root.resolve() != Path(path).absolute().parent.resolve():
+            warnings.warn(
+                f"{path}: its media are not below its folder; read it with root={str(made.root)!r} "
+                f"(command: --root {made.root})",
+                stacklevel=2,
+            )
+        return made
 
     def check(self, **options: Any) -> "CheckReport":
         """Look for everything that would make training wrong, as `emo check` does.
@@ -251,6 +279,17 @@ def clips_of(
     if hasattr(clips, "columns") and hasattr(clips, "index"):
         return Manifest.from_frame(clips, columns=columns, root=root or ".")
     raise TypeError(f"expected a Manifest, a DataFrame or a path, got {type(clips).__name__}")
+
+
+def plain_table(clips: "emo.manifest.Manifest | pd.DataFrame") -> TextTable:
+    """Return the cells of a manifest or of any DataFrame as text, without a look at its columns.
+
+    Raises:
+        ManifestError: it is neither.
+    """
+    if isinstance(clips, emo.manifest.Manifest):
+        clips = Manifest.of(clips).frame
+    return _text_table(_with_index(clips, {}))
 
 
 def _text_table(frame: "pd.DataFrame") -> TextTable:

@@ -1,14 +1,19 @@
 """Compare runs and score predictions from Python, as `emo compare` and `emo score` do."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from emo.api.clips import FRAME, Clips, plain_table
 from emo.api.runs import FittedRun
 from emo.heads.runs.comparing.compare import Comparison, compare_runs
 from emo.heads.runs.comparing.formats import to_csv, to_json, to_latex, to_markdown
 from emo.heads.runs.comparing.records import tables_of
+from emo.manifest import Manifest
+from emo.manifest.write import write_rows
 from emo.score.report import ScoreReport
 from emo.score.score import ScoreOptions, score
 
@@ -119,8 +124,8 @@ def compare(
 
 
 def score_predictions(
-    predictions: "str | Path | FittedRun",
-    gold: str | Path,
+    predictions: "str | Path | FittedRun | pd.DataFrame",
+    gold: "Clips | pd.DataFrame",
     *,
     metric: str | None = None,
     classes: Sequence[str] | str = (),
@@ -132,8 +137,8 @@ def score_predictions(
     """Score predictions by official metrics, as `emo score` does.
 
     Args:
-        predictions: a table, a JSON file, a run, or a folder of them.
-        gold: the true labels: a table with ids, a manifest, or JSON.
+        predictions: a table, a DataFrame, a JSON file, a run, or a folder of them.
+        gold: the true labels: a table with ids, a DataFrame, a manifest, or JSON.
         metric: a name of `emo list metrics`; None: by the labels.
         classes: all classes there are; empty: those of the labels.
         columns: columns under other names: ``id``, ``prediction``, ``gold_id``, ``label``.
@@ -145,7 +150,24 @@ def score_predictions(
         EmoError: a file cannot be read, or lacks clips of the other.
     """
     options = ScoreOptions(metric, _several(classes), columns, split, target, is_open)
-    return score(_path(predictions), Path(gold), options)
+    with tempfile.TemporaryDirectory() as folder:
+        answers = _file(predictions, Path(folder, "predictions.csv"))
+        labels = _file(gold, Path(folder, "gold.csv"))
+        report = score(answers, labels, options)
+    if labels.parent == Path(folder):
+        path = gold.path if isinstance(gold, Manifest) else FRAME
+        report = replace(report, gold=path)
+    if answers.parent == Path(folder):
+        report = replace(report, results=tuple(replace(r, name=str(FRAME)) for r in report.results))
+    return report
+
+
+def _file(table: "str | Path | FittedRun | Clips | pd.DataFrame", file: Path) -> Path:
+    """Return the path of a table; one that is in memory is written to ``file``."""
+    if isinstance(table, str | Path | FittedRun):
+        return _path(table)
+    write_rows(file, plain_table(table).columns)
+    return file
 
 
 def _path(run: "str | Path | FittedRun") -> Path:

@@ -114,3 +114,23 @@ def test_what_is_no_table_of_clips_is_said():
         emo.Manifest.from_frame(FRAME["label"])
     with pytest.raises(emo.EmoError, match=r"emo\.Manifest\.from_frame"):
         emo.read_manifest(FRAME)
+
+
+def test_a_saved_manifest_finds_its_media_again(tmp_path):
+    (tmp_path / "a" / "media").mkdir(parents=True)
+    (tmp_path / "a" / "media" / "x.wav").write_bytes(b"RIFF")
+    frame = pd.DataFrame({"id": ["x"], "audio": ["x.wav"]})
+    m = emo.Manifest.from_frame(frame, root=tmp_path / "a" / "media")
+    m.save(tmp_path / "a" / "y.csv")
+    read = emo.read_manifest(tmp_path / "a" / "y.csv")
+    assert read.media_path(read.clips[0].audio) == tmp_path / "a" / "media" / "x.wav"
+    (tmp_path / "b").mkdir()
+    with pytest.warns(UserWarning, match="read it with root="):
+        m.save(tmp_path / "b" / "y.csv")
+
+
+def test_a_folder_takes_its_transcripts(tmp_path):
+    (tmp_path / "anna_1.wav").write_bytes(b"RIFF")
+    (tmp_path / "t.csv").write_text("file,text\nanna_1,hello\n")
+    m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv", transcripts=tmp_path / "t.csv")
+    assert [clip.text for clip in m.clips] == ["hello"]

@@ -242,3 +242,24 @@ def test_a_head_of_main_is_not_advised_to_be_allowed(tmp_path):
     with pytest.raises(emo.EmoError, match=r"emo\.load_run\(path, head=Mine\)") as said:
         plugins.expect_trust("__main__:Mine", tmp_path / "run.json")
     assert "--allow-code" not in str(said.value)
+
+
+def test_predictions_in_memory_are_scored_as_files_are(made):
+    folder, frame, run = made
+    rows = run.predictions[run.predictions["split"] == "test"][["id", "prediction"]]
+    gold = frame[frame["id"].isin(rows["id"])]
+    rows.to_csv(folder / "p.csv", index=False)
+    gold.to_csv(folder / "g.csv", index=False)
+    ours = emo.score_predictions(rows, gold)
+    theirs = emo.score_predictions(folder / "p.csv", folder / "g.csv")
+    assert ours.results[0].scores == theirs.results[0].scores
+    assert "DataFrame" in repr(ours)
+    assert emo.score_predictions(rows, emo.Manifest.from_frame(gold)).frame["rank"].tolist() == [1]
+
+
+def test_a_list_of_media_files_is_predicted(made, tmp_path):
+    run = made[2]
+    with pytest.raises(emo.EmoError, match=r"none\.mp4"):
+        run.predict([tmp_path / "none.mp4"])
+    with pytest.raises(emo.EmoError, match="no such folder"):
+        run.predict(made[1], features=made[0] / "s", root=tmp_path / "nowhere")
