@@ -263,3 +263,20 @@ def test_a_list_of_media_files_is_predicted(made, tmp_path):
         run.predict([tmp_path / "none.mp4"])
     with pytest.raises(emo.EmoError, match="no such folder"):
         run.predict(made[1], features=made[0] / "s", root=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda found: found["label"], "got Tensor"),
+        (lambda found: {"label": found["label"][:1]}, r"expected \(\d+, C\), got \(1, \d\)"),
+        (lambda found: {"other": found["label"]}, "got nothing for label; found other"),
+    ],
+)
+def test_wrong_outputs_of_a_head_are_named(made, wrong, said):
+    class Wrong(head_of_a_cell()):
+        def forward(self, batch):
+            return wrong(super().forward(batch))
+
+    with pytest.raises(emo.EmoError, match=f"head Wrong: forward must return .*{said}"):
+        emo.fit(made[1], made[0] / "s", head=Wrong, epochs=1)
