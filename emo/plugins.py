@@ -96,12 +96,27 @@ def expect_trust(name: str, document: object) -> None:
     Raises:
         PluginError: it is ``module:Class``, and the user did not name it.
     """
+    if name.startswith("__main__:") and name not in _trusted:
+        kind = name.partition(":")[2]
+        opening = (
+            f"there with emo.load_run(path, head={kind}), " if _is_run(document) else "there, "
+        )
+        raise PluginError(
+            f"{document} names the class {kind} of a notebook or script, which cannot be imported "
+            f"elsewhere. Use it {opening}or move the class into a file of its own, mine.py, and "
+            f"name it 'mine:{kind}'"
+        )
     if ":" in name and not _trusted & {name, ANY_CODE}:
         raise PluginError(
             f"{document} names code of its own: {name}. It is not run without your consent. If you "
             "know who wrote it, repeat the command with --allow-code (in Python: "
             f"emo.plugins.trust({name!r}))"
         )
+
+
+def _is_run(document: object) -> bool:
+    """Return whether a document is that of a run, whose class is a head."""
+    return str(document).endswith("run.json")
 
 
 def lend(kind: type, *, name: str = "") -> str:

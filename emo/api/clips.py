@@ -15,7 +15,7 @@ import emo.manifest
 from emo.errors import ManifestError, plural
 from emo.manifest.clips import Clip, inspect_manifest, parse_rows
 from emo.manifest.rows import TextTable, rename
-from emo.manifest.write import render_rows, write_rows
+from emo.manifest.write import render_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,10 @@ class Manifest(emo.manifest.Manifest):
         root: str | Path = ".",
         columns: Mapping[str, str] = MappingProxyType({}),
     ) -> "Manifest":
-        """Read the clips of a DataFrame; an index with a name becomes a column.
+        """Read the clips of a DataFrame; index levels with a name become columns.
+
+        Without a column ``id``, the labels of an unnamed index are the ids if they are different
+        texts.
 
         Args:
             frame: a row for each clip; missing values are empty cells.
@@ -57,9 +60,8 @@ class Manifest(emo.manifest.Manifest):
         Raises:
             ManifestError: no column of media or text, or a row that cannot be used.
         """
-        if frame.index.name is not None and frame.index.name not in frame.columns:
-            frame = frame.reset_index()
-        made = cls._parsed(rename(_text_table(frame), columns, FRAME), Path(root))
+        table = _text_table(_with_index(frame, columns))
+        made = cls._parsed(rename(table, columns, FRAME), Path(root))
         return cls.of(replace(made, columns=dict(columns)))
 
     @classmethod
@@ -73,7 +75,13 @@ class Manifest(emo.manifest.Manifest):
 
     @classmethod
     def from_folder(
-        cls, folder: str | Path, *, out: str | Path, pattern: str | None = None
+        cls,
+        folder: str | Path,
+        *,
+        out: str | Path,
+        pattern: str | None = None,
+        transcripts: str | Path | None = None,
+        on: str | None = None,
     ) -> "Manifest":
         """Write a manifest of the media files below a folder, as `emo manifest folder` does.
 
@@ -82,14 +90,26 @@ class Manifest(emo.manifest.Manifest):
             out: the manifest to write, CSV, TSV, JSONL or Parquet by its extension.
             pattern: what the parts of a path mean, such as ``{split}/{label}/{speaker}_{take}``;
                 None: split, label and speaker are found in the names.
+            transcripts: a table of texts or labels, one row a file; None: none.
+            on: the table's column that names the files; None: the one whose cells name most.
 
         Raises:
             ManifestError: no media, names that can be read in several ways, or ``out`` exists
                 with another content.
         """
-        from emo.manifest.make import from_folder
+        from emo.manifest.make import save_folder
+        from emo.manifest.naming.named_folder import named_folder
+        from emo.manifest.naming.transcripts import join_transcripts
 
-        return cls.of(from_folder(Path(folder), out=Path(out), pattern=pattern))
+        if on is not None and transcripts is None:
+            raise ManifestError("on= names a column of transcripts=, which is not given")
+        named = named_folder(Path(folder), pattern)
+        if transcripts is not None:
+            rows, notes = join_transcripts(named.rows, Path(transcripts), Path(folder), on=on)
+            named = replace(named, rows=rows)
+            for note in notes[1:]:
+                warnings.warn(note, stacklevel=2)
+        return cls.of(save_folder(named, Path(folder), out=Path(out)))
 
     def join(
         self,
@@ -152,14 +172,24 @@ class Manifest(emo.manifest.Manifest):
     def save(self, path: str | Path) -> "Manifest":
         """Write the manifest as CSV, TSV, JSONL or Parquet by its extension, and read it back.
 
-        Paths of media stay relative to this manifest's ``root``.
+        Paths of media are written relative to the file's folder. Where a file is not below it,
+        they stay relative to this manifest's ``root``, which a warning names.
 
         Raises:
             ManifestError: the file exists with another content, or cannot be written.
         """
-        frame = self.frame.reset_index()
-        write_rows(Path(path), _text_table(frame).columns)
-        return read_manifest(path, root=self.root)
+        from emo.manifest.make import absolute_paths, save
+
+        rows = absolute_paths(_text_table(self.frame.reset_index()), self.root)
+        made = Manifest.of(save(rows, Path(path), base=self.root))
+        has_media = any(clip.video or clip.audio for clip in self.clips)
+        if has_media and made.root.resolve() != Path(path).absolute().parent.resolve():
+            warnings.warn(
+                f"{path}: its media are not below its folder; read it with root={str(made.root)!r} "
+                f"(command: --root {made.root})",
+                stacklevel=2,
+            )
+        return made
 
     def check(self, **options: Any) -> "CheckReport":
         """Look for everything that would make training wrong, as `emo check` does.
@@ -222,6 +252,11 @@ def read_manifest(
     Raises:
         ManifestError: the file, a column or a row cannot be used; the first such row is named.
     """
+    if not isinstance(path, str | Path):
+        raise ManifestError(
+            f"read_manifest: expected the path of a table, got {type(path).__name__}; of a "
+            "DataFrame, emo.Manifest.from_frame(df) reads the clips"
+        )
     where = None if root is None else Path(root)
     return Manifest.of(emo.manifest.read_manifest(Path(path), columns=columns, root=where))
 
@@ -246,21 +281,64 @@ def clips_of(
     raise TypeError(f"expected a Manifest, a DataFrame or a path, got {type(clips).__name__}")
 
 
+def plain_table(clips: "emo.manifest.Manifest | pd.DataFrame") -> TextTable:
+    """Return the cells of a manifest or of any DataFrame as text, without a look at its columns.
+
+    Raises:
+        ManifestError: it is neither.
+    """
+    if isinstance(clips, emo.manifest.Manifest):
+        clips = Manifest.of(clips).frame
+    return _text_table(_with_index(clips, {}))
+
+
 def _text_table(frame: "pd.DataFrame") -> TextTable:
-    """Return the cells of a DataFrame as text."""
-    cells = {str(name): [_cell(value) for value in frame[name]] for name in frame.columns}
+    """Return the cells of a DataFrame as text.
+
+    Raises:
+        ManifestError: it is no DataFrame, or two columns have one name.
+    """
+    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
+        raise ManifestError(f"expected a DataFrame, got {type(frame).__name__}")
+    names = [str(name) for name in frame.columns]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ManifestError(f"{FRAME}: two columns are called {twice[0]!r}; rename one")
+    columns: list[Any] = [frame.iloc[:, number] for number in range(len(names))]
+    for number, values in enumerate(columns):
+        if values.dtype in ("float16", "float32"):  # pandas would hand over the nearest float64
+            columns[number] = values.to_numpy()
+    cells = {name: [_cell(v) for v in each] for name, each in zip(names, columns, strict=True)}
     return TextTable(cells, [f"row {number}" for number in range(1, len(frame) + 1)])
+
+
+def _with_index(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pd.DataFrame":
+    """Return a DataFrame whose index, where it says something, is made columns.
+
+    Raises:
+        ManifestError: it is no DataFrame.
+    """
+    if not (hasattr(frame, "columns") and hasattr(frame, "index")):
+        raise ManifestError(f"expected a DataFrame, got {type(frame).__name__}")
+    levels = [name for name in frame.index.names if name is not None]
+    new = [name for name in levels if name not in frame.columns]
+    if new:
+        frame = frame.reset_index(new)
+    labels = list(frame.index)
+    is_id = not levels and labels and all(isinstance(label, str) for label in labels)
+    if is_id and "id" not in [*frame.columns, *columns] and len(set(labels)) == len(labels):
+        frame = frame.assign(id=labels)
+    return frame
 
 
 def _cell(value: Any) -> str:
     """Return a value of a DataFrame as the text of a cell; a missing value is empty."""
     if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
         return ""
-    if isinstance(value, bool) or type(value).__name__ == "bool_":
+    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
         return str(bool(value)).lower()
     if isinstance(value, float) or type(value).__name__.startswith("float"):
         number = float(value)
         if math.isfinite(number) and number.is_integer() and abs(number) < 2**53:
             return str(int(number))  # pandas turns whole numbers with an empty cell into floats
-        return repr(number)
+        return repr(number) if isinstance(value, float) else str(value)  # float32 0.1: "0.1"
     return str(value)

@@ -1,14 +1,19 @@
 """Compare runs and score predictions from Python, as `emo compare` and `emo score` do."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from emo.api.clips import FRAME, Clips, plain_table
 from emo.api.runs import FittedRun
 from emo.heads.runs.comparing.compare import Comparison, compare_runs
 from emo.heads.runs.comparing.formats import to_csv, to_json, to_latex, to_markdown
 from emo.heads.runs.comparing.records import tables_of
+from emo.manifest import Manifest
+from emo.manifest.write import write_rows
 from emo.score.report import ScoreReport
 from emo.score.score import ScoreOptions, score
 
@@ -37,7 +42,7 @@ class RankedRuns:
         tables = tables_of(self.comparison)
         return pd.DataFrame([record for table in tables for record in table.records])
 
-    def to_latex(self, path: str | Path | None = None, *, metrics: Sequence[str] = ()) -> str:
+    def to_latex(self, path: str | Path | None = None, *, metrics: Sequence[str] | str = ()) -> str:
         """Return a LaTeX table for each target, the best headline score in bold.
 
         Args:
@@ -47,11 +52,13 @@ class RankedRuns:
         Raises:
             OptionError: an unknown score.
         """
-        return _written(to_latex(self.comparison, metrics=metrics), path)
+        return _written(to_latex(self.comparison, metrics=_several(metrics)), path)
 
-    def to_markdown(self, path: str | Path | None = None, *, metrics: Sequence[str] = ()) -> str:
+    def to_markdown(
+        self, path: str | Path | None = None, *, metrics: Sequence[str] | str = ()
+    ) -> str:
         """Return a Markdown table for each target; see :meth:`to_latex`."""
-        return _written(to_markdown(self.comparison, metrics=metrics), path)
+        return _written(to_markdown(self.comparison, metrics=_several(metrics)), path)
 
     def to_csv(self, path: str | Path | None = None) -> str:
         """Return CSV with a line for each run; see :meth:`to_latex`."""
@@ -75,7 +82,7 @@ class RankedRuns:
 
 
 def compare(
-    runs: "Sequence[str | Path | FittedRun]",
+    runs: "Sequence[str | Path | FittedRun] | str | Path | FittedRun",
     *,
     pair: "tuple[str | Path | FittedRun, str | Path | FittedRun] | None" = None,
     target: str | None = None,
@@ -100,6 +107,8 @@ def compare(
         OptionError: both a pair and a baseline, or an unknown correction.
         FitError: no run, a damaged run, or two runs without a common target or clip.
     """
+    if isinstance(runs, str | Path | FittedRun):
+        runs = [runs]
     two = (_path(pair[0]), _path(pair[1])) if pair else None
     return RankedRuns(
         compare_runs(
@@ -115,11 +124,11 @@ def compare(
 
 
 def score_predictions(
-    predictions: "str | Path | FittedRun",
-    gold: str | Path,
+    predictions: "str | Path | FittedRun | pd.DataFrame",
+    gold: "Clips | pd.DataFrame",
     *,
     metric: str | None = None,
-    classes: Sequence[str] = (),
+    classes: Sequence[str] | str = (),
     columns: Mapping[str, str] = MappingProxyType({}),
     split: str | None = None,
     target: str | None = None,
@@ -128,8 +137,8 @@ def score_predictions(
     """Score predictions by official metrics, as `emo score` does.
 
     Args:
-        predictions: a table, a JSON file, a run, or a folder of them.
-        gold: the true labels: a table with ids, a manifest, or JSON.
+        predictions: a table, a DataFrame, a JSON file, a run, or a folder of them.
+        gold: the true labels: a table with ids, a DataFrame, a manifest, or JSON.
         metric: a name of `emo list metrics`; None: by the labels.
         classes: all classes there are; empty: those of the labels.
         columns: columns under other names: ``id``, ``prediction``, ``gold_id``, ``label``.
@@ -140,12 +149,34 @@ def score_predictions(
     Raises:
         EmoError: a file cannot be read, or lacks clips of the other.
     """
-    options = ScoreOptions(metric, tuple(classes), columns, split, target, is_open)
-    return score(_path(predictions), Path(gold), options)
+    options = ScoreOptions(metric, _several(classes), columns, split, target, is_open)
+    with tempfile.TemporaryDirectory() as folder:
+        answers = _file(predictions, Path(folder, "predictions.csv"))
+        labels = _file(gold, Path(folder, "gold.csv"))
+        report = score(answers, labels, options)
+    if labels.parent == Path(folder):
+        path = gold.path if isinstance(gold, Manifest) else FRAME
+        report = replace(report, gold=path)
+    if answers.parent == Path(folder):
+        report = replace(report, results=tuple(replace(r, name=str(FRAME)) for r in report.results))
+    return report
+
+
+def _file(table: "str | Path | FittedRun | Clips | pd.DataFrame", file: Path) -> Path:
+    """Return the path of a table; one that is in memory is written to ``file``."""
+    if isinstance(table, str | Path | FittedRun):
+        return _path(table)
+    write_rows(file, plain_table(table).columns)
+    return file
 
 
 def _path(run: "str | Path | FittedRun") -> Path:
     return run.path if isinstance(run, FittedRun) else Path(run)
+
+
+def _several(names: Sequence[str] | str) -> tuple[str, ...]:
+    """Return one name or several as a tuple."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _written(text: str, path: str | Path | None) -> str:

@@ -35,6 +35,16 @@ class Requested:
     """Options that were given."""
 
 
+OneOrMore = (
+    str
+    | Requested
+    | Backbone
+    | type[Backbone]
+    | Sequence[str | Requested | Backbone | type[Backbone]]
+)
+"""What :func:`extract_features` takes as backbones."""
+
+
 def backbone(
     plugin: "str | type[Backbone]",
     model: str | Path | None = None,
@@ -74,7 +84,7 @@ def backbone(
 def extract_features(
     clips: "Clips | pd.DataFrame",
     out: str | Path,
-    backbones: "Sequence[str | Requested | Backbone | type[Backbone]]" = ("classic",),
+    backbones: "OneOrMore" = ("classic",),
     *,
     columns: Mapping[str, str] = MappingProxyType({}),
     root: str | Path | None = None,
@@ -98,8 +108,8 @@ def extract_features(
     Args:
         clips: a manifest, a DataFrame, or the path of a table.
         out: the store: a folder, or a URL such as ``s3://bucket/features``.
-        backbones: names of `emo list backbones`, results of :func:`backbone`, or backbones of your
-            own (a class or an instance).
+        backbones: one or several: names of `emo list backbones`, results of :func:`backbone`, or
+            backbones of your own (a class or an instance).
         columns: columns of ``clips`` under other names, ``{"label": "Emotion"}``.
         root: folder of the media; None: the manifest's.
         workers: processes; None: one for each GPU, or this one. A backbone of a notebook needs
@@ -125,6 +135,8 @@ def extract_features(
         EmoError: the command `emo extract` would end with this sentence.
     """
     manifest = clips_of(clips, columns, root)
+    if isinstance(backbones, str | Requested | Backbone | type):
+        backbones = [backbones]
     requests = tuple(_request(each, manifest) for each in backbones)
     _check_importable(requests, workers, executor)
     options = ExtractOptions(
@@ -135,9 +147,14 @@ def extract_features(
     report = extract(manifest, str(out), requests, options, progress=progress)
     if report.job.lost:
         raise EmoError("; ".join(report.job.lost))
-    failed = sum(map(len, report.failures.values()))
+    failed = [each for found in report.failures.values() for each in found.items()]
     if failed:
-        warnings.warn(f"{plural(failed, 'clip')} failed: store.failures says why", stacklevel=2)
+        clip_id, reason = failed[0]
+        warnings.warn(
+            f"{plural(len(failed), 'clip')} failed, {clip_id} because of: {reason}. "
+            "store.failures holds all reasons",
+            stacklevel=2,
+        )
     return Store(str(out))
 
 

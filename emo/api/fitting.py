@@ -4,17 +4,19 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from numbers import Integral, Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from emo import plugins
 from emo.api.clips import Clips, Manifest, clips_of
-from emo.api.runs import FittedRun
+from emo.api.runs import FittedRun, head_class
 from emo.api.store import Store, locations
+from emo.errors import OptionError
 from emo.heads.fitting.options_from_cli import fit_options
 from emo.heads.head import Head
-from emo.heads.options import LOOP_FIELDS, FitOptions
+from emo.heads.options import LOOP_FIELDS, FitOptions, LoopOptions
 from emo.store.backend.location import Location
 
 if TYPE_CHECKING:
@@ -144,8 +146,10 @@ class Request:
             if name not in _OPTIONS:
                 raise TypeError(f"fit: {plugins.unknown('option', name, _OPTIONS)}")
         given = {**options, "seeds": seeds}
+        for name, value in given.items():
+            _check_number(name, value)
         if head is not None:
-            given["head"] = head if isinstance(head, str) else plugins.lend(head)
+            given["head"] = head if isinstance(head, str) else plugins.lend(head_class(head))
         if streams:
             given["streams"] = (streams,) if isinstance(streams, str) else tuple(streams)
         names = (targets,) if isinstance(targets, str) else tuple(targets)
@@ -175,6 +179,17 @@ class Request:
         own = {name: options.get(name, value) for name, value in usual.items()}
         rest = {name: value for name, value in options.items() if name not in usual}
         return cls(clips, features, **own, options=rest)
+
+
+def _check_number(name: str, value: Any) -> None:
+    """Raise OptionError if an option that is a number is given as something else."""
+    usual = getattr(LoopOptions if name in LOOP_FIELDS else FitOptions, name, None)
+    expected: dict[type, tuple[Any, str]] = {
+        int: (Integral, "a whole number"), float: (Real, "a number"),
+    }  # fmt: skip
+    kind, words = expected.get(type(usual), (object, ""))
+    if value is not None and not isinstance(value, kind):
+        raise OptionError(f"{name}: expected {words}, got {value!r}")
 
 
 def _folder(out: str | Path | None, *, overwrite: bool) -> tuple[Path, Any]:

@@ -18,12 +18,13 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
 def predict_frame(
     run: Path,
-    clips: "Clips | pd.DataFrame | None",
+    clips: "Clips | pd.DataFrame | Sequence[str | Path] | None",
     text: str | None,
     features: "str | Path | Store | Sequence[str | Path | Store]",
     options: Sequence[str],
     speaker: str = "",
     like: "str | Path | Sequence[str | Path]" = (),
+    root: str | Path | None = None,
 ) -> "pd.DataFrame":
     """Predict clips, a folder, one media file, or a text; see :meth:`FittedRun.predict`.
 
@@ -47,6 +48,12 @@ def predict_frame(
         from emo.predict.media_files import manifest_of_folder
 
         clips = manifest_of_folder(Path(clips))
+    elif isinstance(clips, list | tuple):
+        from emo.predict.media_files import manifest_of_files
+
+        if not clips:
+            raise OptionError("predict: expected at least one media file, got an empty list")
+        clips = manifest_of_files([Path(each) for each in clips])
     is_file = isinstance(clips, str | Path) and Path(clips).suffix.lower() not in TABLES
     if clips is None or is_file:
         if clips is None and text is None:
@@ -59,8 +66,9 @@ def predict_frame(
         return pd.DataFrame([row | shares | {"absent": ", ".join(found.absent)}])
     if text is not None:
         raise OptionError("predict: text= goes with one media file; put texts into the table")
+    table = clips_of(clips, root=root)  # type: ignore[arg-type]
     stores = locations(features) if features else []
-    many = predict_clips(run, clips_of(clips), stores, options=options, person=person)
+    many = predict_clips(run, table, stores, options=options, person=person)
     _warn(many.notes)
     return many.frame()
 

@@ -188,25 +188,27 @@ class FittedRun:
 
     def predict(
         self,
-        clips: "Clips | pd.DataFrame | None" = None,
+        clips: "Clips | pd.DataFrame | Sequence[str | Path] | None" = None,
         *,
         text: str | None = None,
         features: "str | Path | Store | Sequence[str | Path | Store]" = (),
         weights: Mapping[str, str | Path] = MappingProxyType({}),
         speaker: str = "",
         like: "str | Path | Sequence[str | Path]" = (),
+        root: str | Path | None = None,
     ) -> "pd.DataFrame":
         """Predict new clips.
 
         Args:
-            clips: a manifest, a DataFrame or the path of a table; or a folder of media, or one
-                media file.
+            clips: a manifest, a DataFrame or the path of a table; or a folder of media, one media
+                file, or a list of media files.
             text: what is said in the media file, or a text alone.
             features: a store, or several, with the clips' features; empty: extract them first.
             weights: recipe -> folder of its weights on this machine.
             speaker: the person who speaks in all clips, for a run that scales by speaker; empty:
                 the column ``speaker`` of the clips counts.
             like: further media files of that person, or folders, which are not predicted.
+            root: folder of the media of a table; None: the table's.
 
         Returns:
             One row a clip: ``id``, ``prediction``, a probability a class, and ``absent``, the
@@ -218,7 +220,7 @@ class FittedRun:
         from emo.api.predicting import predict_frame
 
         options = [f"{recipe}.weights={folder}" for recipe, folder in weights.items()]
-        return predict_frame(self.path, clips, text, features, options, speaker, like)
+        return predict_frame(self.path, clips, text, features, options, speaker, like, root)
 
     @property
     def command(self) -> str:
@@ -334,12 +336,24 @@ def load_run(path: str | Path, *, head: "type[Head] | None" = None) -> FittedRun
     run = FittedRun(path)
     if head is not None:
         name = str(run.document["head"]["name"])
-        own = plugins.lend(head)
+        own = plugins.lend(head_class(head))
         if name != own and name.rpartition(":")[2] != own.rpartition(":")[2]:
             raise FitError(f"{path}: its head is {name}, not {own}")
         check_code(run.path, run.document, head)
         plugins.lend(head, name=name)
     return run
+
+
+def head_class(head: object) -> "type[Head]":
+    """Return a class of a head that was handed over in Python.
+
+    Raises:
+        OptionError: it is something else.
+    """
+    if isinstance(head, type) and issubclass(head, Head):
+        return head
+    found = f"{head.__name__!r}" if isinstance(head, type) else f"{head!r}"
+    raise OptionError(f"head: expected a class that inherits from emo.Head, got {found}")
 
 
 def rerun(

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import emo.store
 from emo.api.clips import Clips, clips_of
 from emo.api.tokens import Tokens, side_by_side
 from emo.errors import OptionError, StoreError
+from emo.plugins import unknown
 from emo.store.backend.location import Location, location
 from emo.store.maintain.verify import summary
 
@@ -93,19 +94,25 @@ class Store:
 
         Args:
             stream: ``RECIPE/STREAM``.
-            clips: a manifest, a DataFrame or a path; or a list of ids. Clips that the store lacks
-                have length 0.
+            clips: a manifest, a DataFrame or a path, whose clips have length 0 where the store
+                lacks them; or a list, Index or Series of ids, all of which the store must know.
 
         Raises:
-            StoreError: there is no such recipe or stream.
+            StoreError: there is no such recipe or stream, or no clip of an id in the list.
         """
-        if isinstance(clips, list | tuple):
-            return self._tokens(stream, [str(clip_id) for clip_id in clips])
+        if isinstance(clips, list | tuple) or hasattr(clips, "tolist"):
+            ids = [str(clip_id) for clip_id in clips]  # type: ignore[union-attr]
+            tokens = self._tokens(stream, ids)
+            every = self._opened.recipes.values()
+            known = {each for folder in every for each in (*folder.ids, *folder.failures)}
+            if lost := [clip_id for clip_id in ids if clip_id not in known]:
+                raise StoreError(f"{stream}: {unknown('clip', lost[0], sorted(known))}")
+            return tokens
         return self._tokens(stream, clips_of(clips).ids)  # type: ignore[arg-type]
 
     def frame(
         self,
-        streams: Sequence[str] = (),
+        streams: Sequence[str] | str = (),
         clips: "Clips | Sequence[str] | pd.DataFrame | None" = None,
     ) -> "pd.DataFrame":
         """Return the mean tokens of several streams side by side, float32 (N, ΣD), index ``id``.
@@ -113,16 +120,17 @@ class Store:
         Rows are NaN where a clip lacks a stream.
 
         Args:
-            streams: names ``RECIPE/STREAM``; empty: all.
+            streams: one name ``RECIPE/STREAM``, or several; empty: all.
             clips: the clips in the wanted order; None: those of the first stream.
 
         Raises:
             StoreError: there is no such recipe or stream.
         """
-        names = list(streams or self.streams)
-        if clips is None and names:
-            clips = self[names[0]].ids
-        return side_by_side([self.read(name, [] if clips is None else clips) for name in names])
+        names = [streams] if isinstance(streams, str) else list(streams or self.streams)
+        if clips is None:
+            ids = self[names[0]].ids if names else []
+            return side_by_side([self._tokens(name, ids) for name in names])
+        return side_by_side([self.read(name, clips) for name in names])
 
     def __repr__(self) -> str:
         """Return the table of streams."""
@@ -152,9 +160,15 @@ def locations(features: "str | Path | Store | Sequence[str | Path | Store]") -> 
     """Return the locations of one store or several.
 
     Raises:
-        OptionError: none was given.
+        OptionError: none was given, or something that is no store.
     """
-    several = [features] if isinstance(features, str | Path | Store) else list(features)
+    is_several = isinstance(features, Sequence) and not isinstance(features, str)
+    several: list[Any] = list(features) if is_several else [features]  # type: ignore[arg-type]
     if not several:
         raise OptionError("features: expected at least one store")
+    for each in several:
+        if not isinstance(each, str | Path | Store):
+            raise OptionError(
+                f"features: expected a path or an emo.Store, got {type(each).__name__}"
+            )
     return [each.path if isinstance(each, Store) else location(each) for each in several]

@@ -78,8 +78,14 @@ class Tokens:
 
         Raises:
             KeyError: there is no such clip.
+            TypeError: it is neither an id nor a number.
             StoreError: the clip failed, or a part is damaged.
         """
+        if not isinstance(clip, str | int | np.integer):
+            raise TypeError(
+                f"{self.name}: expected the id or number of one clip, got {type(clip).__name__}; "
+                "store.read(stream, ids) reads several"
+            )
         if isinstance(clip, str):
             if clip not in self._numbers:
                 raise KeyError(f"{self.name}: no clip {clip!r} among {len(self)}")

@@ -64,7 +64,7 @@ def save_folder(named: NamedFolder, folder: Path, *, out: Path, cut: Cut | None 
     rows = named.rows
     if cut is not None and cut.column == "folder":
         rows = TextTable({**rows.columns, "folder": named.folders}, rows.origins)
-    return save(_absolute(rows, folder), out, base=folder, cut=cut)
+    return save(absolute_paths(rows, folder), out, base=folder, cut=cut)
 
 
 def join_tables(
@@ -146,7 +146,7 @@ def _read(
     if problems:
         raise ManifestError(f"{path}: {problems[0].message}")
     table = _pinned(rows.columns, manifest) if is_pinned else rows.columns
-    return _absolute(
+    return absolute_paths(
         TextTable(table, [f"{path} {origin}" for origin in rows.origins]), manifest.root
     )
 
@@ -159,7 +159,7 @@ def _pinned(columns: dict[str, list[str]], manifest: Manifest) -> dict[str, list
     return pinned
 
 
-def _absolute(rows: TextTable, root: Path) -> TextTable:
+def absolute_paths(rows: TextTable, root: Path) -> TextTable:
     """Return a table with stripped cells and absolute paths of media."""
     folder = os.path.abspath(root)
     columns = {name: [cell.strip() for cell in column] for name, column in rows.columns.items()}

@@ -4,12 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emo.errors import line_of, listed, plural
 from emo.heads.metrics.measures import title_of
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.score.answers import ALL
 from emo.score.columns import ColumnsRead
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
@@ -39,7 +43,7 @@ class Scored:
     """Name of the gold column that it was scored against; None: the JSON of dialogues."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ScoreReport:
     """Scores of all files and runs, the best first; those that cannot be scored come last."""
 
@@ -118,6 +122,22 @@ class ScoreReport:
         count = plural(len(self.folders_not_read), "folder")
         names = listed(self.folders_not_read)
         return [fit_lines(line_of(f"{count} not read: {names}; move the predictions in them up"))]
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row a file or run: ``predictions``, ``rank``, scores by name, ``std``, ``error``."""
+        import pandas as pd
+
+        rows = [
+            {"predictions": one.name, "rank": self._rank(one), **one.scores, "seeds": one.seeds,
+             "std": one.std, "error": one.error}
+            for one in self.results
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        """Return the table of `emo score`."""
+        return self.table()
 
     def json(self) -> str:
         """Return the results as one JSON document."""

@@ -88,3 +88,49 @@ def test_check_says_what_the_command_says():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "classes of label that train lacks" in repr(report)
+
+
+def test_every_level_of_an_index_is_kept():
+    index = pd.MultiIndex.from_tuples([("a", "s1"), ("b", "s2")], names=["id", "speaker"])
+    clips = emo.Manifest.from_frame(pd.DataFrame({"text": ["x", "y"]}, index=index)).clips
+    assert [(clip.id, clip.speaker) for clip in clips] == [("a", "s1"), ("b", "s2")]
+    unnamed = pd.DataFrame({"text": ["x", "y"]}, index=["a", "b"])
+    assert emo.Manifest.from_frame(unnamed).ids == ["a", "b"]
+
+
+def test_values_of_one_meaning_are_written_in_one_way():
+    frame = pd.DataFrame({"text": ["x", "y"], "n": np.float32([0.1, 2.5])})
+    frame["plain"], frame["nullable"] = [True, False], pd.array([True, False], "boolean")
+    frame["with_na"] = pd.array([True, None], "boolean")
+    first = emo.Manifest.from_frame(frame).clips[0]
+    assert first.targets == {"n": "0.1", "plain": "true", "nullable": "true", "with_na": "true"}
+
+
+def test_what_is_no_table_of_clips_is_said():
+    frame = pd.DataFrame([["x", "y"]], columns=["text", "text"])
+    with pytest.raises(emo.EmoError, match="two columns are called 'text'"):
+        emo.Manifest.from_frame(frame)
+    with pytest.raises(emo.EmoError, match="expected a DataFrame, got Series"):
+        emo.Manifest.from_frame(FRAME["label"])
+    with pytest.raises(emo.EmoError, match=r"emo\.Manifest\.from_frame"):
+        emo.read_manifest(FRAME)
+
+
+def test_a_saved_manifest_finds_its_media_again(tmp_path):
+    (tmp_path / "a" / "media").mkdir(parents=True)
+    (tmp_path / "a" / "media" / "x.wav").write_bytes(b"RIFF")
+    frame = pd.DataFrame({"id": ["x"], "audio": ["x.wav"]})
+    m = emo.Manifest.from_frame(frame, root=tmp_path / "a" / "media")
+    m.save(tmp_path / "a" / "y.csv")
+    read = emo.read_manifest(tmp_path / "a" / "y.csv")
+    assert read.media_path(read.clips[0].audio) == tmp_path / "a" / "media" / "x.wav"
+    (tmp_path / "b").mkdir()
+    with pytest.warns(UserWarning, match="read it with root="):
+        m.save(tmp_path / "b" / "y.csv")
+
+
+def test_a_folder_takes_its_transcripts(tmp_path):
+    (tmp_path / "anna_1.wav").write_bytes(b"RIFF")
+    (tmp_path / "t.csv").write_text("file,text\nanna_1,hello\n")
+    m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv", transcripts=tmp_path / "t.csv")
+    assert [clip.text for clip in m.clips] == ["hello"]

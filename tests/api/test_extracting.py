@@ -42,8 +42,8 @@ def test_the_documented_backbone_of_a_cell(tmp_path, recwarn):
 
 
 def test_a_clip_without_what_is_needed_fails_with_a_warning(tmp_path):
-    with pytest.warns(UserWarning, match="1 clip failed"):
-        store = emo.extract_features(CLIPS, tmp_path / "s", [letters()])
+    with pytest.warns(UserWarning, match="1 clip failed, z because of: TypeError"):
+        store = emo.extract_features(CLIPS, tmp_path / "s", letters())
     assert store.failures["id"].tolist() == ["z"]
 
 

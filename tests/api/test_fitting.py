@@ -208,3 +208,75 @@ def test_runs_against_a_baseline_as_frame_and_latex(made, tmp_path):
     assert json.loads(ranked.to_json())["correction"] == "holm"
     assert ranked.to_csv().count("\n") == 3
     assert ranked.to_markdown().startswith("| run |")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"head": object()}, "head: expected a class"),
+        ({"epochs": "3"}, "epochs: expected a whole number, got '3'"),
+        ({"seeds": [1, 2]}, "seeds: expected a whole number"),
+        ({"learning_rate": "1"}, "learning_rate: expected a number"),
+    ],
+)
+def test_wrong_arguments_are_named(made, given, said):
+    folder, frame, run = made
+    with pytest.raises(emo.EmoError, match=said):
+        emo.fit(frame, folder / "s", **given)
+    with pytest.raises(emo.EmoError, match="features: expected a path"):
+        emo.fit(frame, emo.Manifest.from_frame(frame))
+    with pytest.raises(emo.EmoError, match="head: expected a class"):
+        emo.load_run(run.path, head="linear")
+
+
+def test_one_name_is_a_list_of_one(made, tmp_path):
+    _, _, run = made
+    assert "uar" in emo.compare(run).to_latex(metrics="uar").lower()
+    with pytest.raises(emo.EmoError, match="nope"):
+        emo.compare(str(tmp_path / "nope"))
+
+
+def test_a_head_of_main_is_not_advised_to_be_allowed(tmp_path):
+    from emo import plugins
+
+    with pytest.raises(emo.EmoError, match=r"emo\.load_run\(path, head=Mine\)") as said:
+        plugins.expect_trust("__main__:Mine", tmp_path / "run.json")
+    assert "--allow-code" not in str(said.value)
+
+
+def test_predictions_in_memory_are_scored_as_files_are(made):
+    folder, frame, run = made
+    rows = run.predictions[run.predictions["split"] == "test"][["id", "prediction"]]
+    gold = frame[frame["id"].isin(rows["id"])]
+    rows.to_csv(folder / "p.csv", index=False)
+    gold.to_csv(folder / "g.csv", index=False)
+    ours = emo.score_predictions(rows, gold)
+    theirs = emo.score_predictions(folder / "p.csv", folder / "g.csv")
+    assert ours.results[0].scores == theirs.results[0].scores
+    assert "DataFrame" in repr(ours)
+    assert emo.score_predictions(rows, emo.Manifest.from_frame(gold)).frame["rank"].tolist() == [1]
+
+
+def test_a_list_of_media_files_is_predicted(made, tmp_path):
+    run = made[2]
+    with pytest.raises(emo.EmoError, match=r"none\.mp4"):
+        run.predict([tmp_path / "none.mp4"])
+    with pytest.raises(emo.EmoError, match="no such folder"):
+        run.predict(made[1], features=made[0] / "s", root=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda found: found["label"], "got Tensor"),
+        (lambda found: {"label": found["label"][:1]}, r"expected \(\d+, C\), got \(1, \d\)"),
+        (lambda found: {"other": found["label"]}, "got nothing for label; found other"),
+    ],
+)
+def test_wrong_outputs_of_a_head_are_named(made, wrong, said):
+    class Wrong(head_of_a_cell()):
+        def forward(self, batch):
+            return wrong(super().forward(batch))
+
+    with pytest.raises(emo.EmoError, match=f"head Wrong: forward must return .*{said}"):
+        emo.fit(made[1], made[0] / "s", head=Wrong, epochs=1)

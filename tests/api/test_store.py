@@ -27,6 +27,7 @@ def store(tmp_path):
 
 
 IDS = ["c2", "nobody", "c3", "c0"]
+CLIPS = pd.DataFrame({"id": IDS, "text": "x"})
 
 
 def test_tokens_are_those_of_the_store(store):
@@ -42,16 +43,26 @@ def test_tokens_are_those_of_the_store(store):
 
 
 def test_reading_in_the_order_of_ids_keeps_absent_clips_with_length_zero(store):
-    tokens = store.read("toy/audio", IDS)
+    tokens = store.read("toy/audio", CLIPS)
     assert tokens.ids == IDS
     assert [len(each) for each in tokens] == [7, 0, 0, 4]
     assert tokens["nobody"].shape == (0, 8)
     with pytest.raises(KeyError, match="nothing"):
         tokens["nothing"]
+    with pytest.raises(TypeError, match="expected the id or number"):
+        tokens[0:2]
+
+
+def test_ids_in_a_list_must_be_known(store):
+    with pytest.raises(emo.EmoError, match="unknown clip 'nobody'"):
+        store.read("toy/audio", IDS)
+    for ids in (["c2", "bad"], pd.Index(["c2", "bad"]), pd.Series(["c2", "bad"])):
+        assert store.read("toy/audio", ids).lengths.tolist() == [7, 0]
+    assert store.frame("toy/audio").shape == (5, 8)
 
 
 def test_means_padding_and_tensors_agree(store):
-    tokens = store.read("toy/audio", IDS)
+    tokens = store.read("toy/audio", CLIPS)
     means = tokens.mean()
     assert list(means.index) == IDS
     assert means.isna().all(axis=1).tolist() == [False, True, True, False]
@@ -69,14 +80,14 @@ def test_means_padding_and_tensors_agree(store):
 
 
 def test_a_stream_of_no_clip_has_a_frame_too(store):
-    tokens = store.read("toy/audio", ["nobody"])
+    tokens = store.read("toy/audio", CLIPS[1:2])
     assert tokens.mean().shape == (1, 8)
     assert tokens.padded()[0].shape == (1, 0, 8)
     assert store.read("toy/audio", []).mean().shape == (0, 8)
 
 
 def test_several_streams_lie_side_by_side(store):
-    frame = store.frame(["toy/audio", "toy/text"], IDS)
+    frame = store.frame(["toy/audio", "toy/text"], CLIPS)
     assert frame.shape == (4, 13)
     assert frame.columns[8] == "toy/text/0"
     clips = pd.DataFrame({"text": ["x"]}, index=pd.Index(["c0"], name="id"))

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emo import plugins
 from emo.errors import FitError
@@ -22,6 +22,9 @@ from emo.store.backend.location import Location, location
 from emo.store.recipe import RECIPE_FILE, Recipe
 from emo.untrusted.kinds import Fields, ListOf, MapOf
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 ROUNDING = 1e-6
 """Largest difference of two scores that the order of additions alone explains."""
 _ASKED = ("target", "targets", "tasks")
@@ -36,7 +39,7 @@ _WHOLE = Fields(
 """What run.json must hold besides, so that the run can be done again."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RerunReport:
     """A run that was done again, beside the one it repeats."""
 
@@ -61,6 +64,17 @@ class RerunReport:
     def is_same(self) -> bool:
         """Whether all scores are the same, bit by bit."""
         return self.largest == 0
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row for each target, split and score: ``before`` and ``now``."""
+        import pandas as pd
+
+        return pd.DataFrame([dict(row) for row in self.scores])
+
+    def __repr__(self) -> str:
+        """Return the table of `emo rerun`."""
+        return self.table()
 
     def table(self) -> str:
         """Return the report as text for people."""

@@ -142,10 +142,30 @@ class Steps:
         """Return float32 logits by target; the head may run in bfloat16."""
         if not self._options.bf16:
             found: dict[str, Tensor] = self._head(batch)
+            _check_logits(self._head, found, batch)
             return found
         with torch.autocast("cpu", torch.bfloat16):
             found = self._head(batch)
+        _check_logits(self._head, found, batch)
         return {target: logits.float() for target, logits in found.items()}
+
+
+def _check_logits(head: Head, found: object, batch: Batch) -> None:
+    """Check what the ``forward`` of a head, which may be a user's own, returned.
+
+    Raises:
+        FitError: it is no logits by target, or has not a row for each clip.
+    """
+    what = f"head {type(head).__name__}: forward must return {{target: logits (rows, C)}}"
+    if not isinstance(found, dict):
+        raise FitError(f"{what}, got {type(found).__name__}")
+    for target in batch.targets:
+        if target not in found:
+            raise FitError(f"{what}, got nothing for {target}; found {', '.join(found) or 'none'}")
+        shape = tuple(getattr(found[target], "shape", ()))
+        rows = shape[0] if shape else 0
+        if len(shape) != 2 or (target not in head.pair_targets and rows != len(batch)):
+            raise FitError(f"{what}; of {target} expected ({len(batch)}, C), got {shape}")
 
 
 def learning_rates(options: LoopOptions, steps: int) -> Iterator[float]:
