@@ -23,8 +23,9 @@ from typing import Any, TypeVar
 
 import emo
 from emo.errors import OptionError, PluginError
-from emo.machine import session_code
 from emo.machine.libraries import missing_library
+from emo.machine.session_code import code_hash as code_hash
+from emo.machine.session_code import is_importable as is_importable
 
 ANNOTATIONS = "emo.manifest.annotations.library"
 """Package of the formats of annotations that `emo manifest annotations` reads."""
@@ -48,8 +49,6 @@ _trusted: set[str] = set()
 """Names ``module:Class`` that the user of this process has given."""
 _lent: dict[str, type] = {}
 """Name -> class that the user has handed over in Python, see :func:`lend`."""
-code_hash = session_code.code_hash
-is_importable = session_code.is_importable
 
 
 @dataclasses.dataclass(frozen=True)
