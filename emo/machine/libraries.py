@@ -67,13 +67,20 @@ class late:
 
         Raises:
             MissingLibraryError: it is not installed.
+            AttributeError: it has no such attribute, or ``attribute`` is one of Python's own, which
+                doctest and other tools ask every object for.
         """
+        if attribute.startswith("__"):
+            raise AttributeError(attribute)
         try:
             module = importlib.import_module(self._name)
         except ModuleNotFoundError as error:
             raise MissingLibraryError(missing_library(error)) from error
         value = getattr(module, attribute, None)
         if value is None:  # a submodule that nobody has imported yet
-            value = importlib.import_module(f"{self._name}.{attribute}")
+            try:
+                value = importlib.import_module(f"{self._name}.{attribute}")
+            except ModuleNotFoundError:
+                raise AttributeError(f"{self._name} has no {attribute}") from None
         setattr(self, attribute, value)  # the next use finds it without this call
         return value
