@@ -3,8 +3,11 @@
 Source: McFee et al. 2015 (librosa). The numbers equal direct calls of librosa's functions.
 """
 
+import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -38,6 +41,28 @@ _HARMONIC_FRAMES = 4
 """Fewest frames (of 512 samples) for librosa.effects.harmonic: of two or three, scipy's median
 filter reads memory beyond the array, so that the numbers change from call to call."""
 _HARMLESS = (r"n_fft=\d+ is too large for input signal", "Trying to estimate tuning from empty")
+
+
+@contextmanager
+def _compiling_alone() -> Iterator[None]:
+    """Let one process of this machine compile at a time.
+
+    Processes that fill numba's cache together in a new environment can crash each other.
+    """
+    try:
+        import fcntl
+
+        flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW
+        path = os.path.join(tempfile.gettempdir(), f"emo-numba-{os.getuid()}.lock")
+        handle = os.open(path, flags, 0o600)
+    except (ImportError, OSError):  # Windows, or a folder that is not ours
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # gives the lock back
 
 
 @dataclass(frozen=True)
@@ -200,7 +225,8 @@ class Librosa(Backbone):
             warnings.filterwarnings("ignore", message, UserWarning)
         backbone = cls(options)
         noise = np.random.default_rng(0).normal(0, 0.1, round(_WARM_SECONDS * options.sample_rate))
-        backbone._features(noise.astype(np.float32))
+        with _compiling_alone():
+            backbone._features(noise.astype(np.float32))
         return backbone
 
     @classmethod
