@@ -230,6 +230,15 @@ def parse_options(options: type[_T], pairs: Mapping[str, str], owner: str) -> _T
         raise OptionError(f"{owner}: {error}") from error
 
 
+def option_word(value: object) -> str:
+    """Return an option's value as it is typed behind ``-o name=``; :func:`parse_options` reads it.
+
+    >>> option_word(None), option_word(8), option_word(True)
+    ('none', '8', 'True')
+    """
+    return "none" if value is None else str(value)
+
+
 def current_names(options: type, values: Mapping[str, _V]) -> dict[str, _V]:
     """Return ``values`` with names from earlier versions replaced by the current field names.
 

@@ -1,7 +1,6 @@
 """The clips that every call starts from: a manifest, a DataFrame, or the path of a table."""
 
 import hashlib
-import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import emo.manifest
 from emo.errors import ManifestError, plural
 from emo.manifest.clips import Clip, inspect_manifest, parse_rows
-from emo.manifest.rows import TextTable, rename
+from emo.manifest.rows import TextTable, rename, text_cell
 from emo.manifest.write import render_rows
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ class Manifest(emo.manifest.Manifest):
     ) -> "Manifest":
         """Write a manifest of the media files below a folder, as `emo manifest folder` does.
 
+        Warnings say what was taken from names, and what was left out or not joined.
+
         Args:
             folder: the folder.
             out: the manifest to write, CSV, TSV, JSONL or Parquet by its extension.
@@ -98,17 +99,27 @@ class Manifest(emo.manifest.Manifest):
                 with another content.
         """
         from emo.manifest.make import save_folder
+        from emo.manifest.naming.facts import NOT_TAKEN
         from emo.manifest.naming.named_folder import named_folder
         from emo.manifest.naming.transcripts import join_transcripts
 
         if on is not None and transcripts is None:
             raise ManifestError("on= names a column of transcripts=, which is not given")
         named = named_folder(Path(folder), pattern)
+        taken = [
+            f"{fact['column']}: {fact['from']}" for fact in named.facts
+            if pattern is None and fact["column"] != NOT_TAKEN
+        ]  # fmt: skip
+        notes = [f"taken from names: {'; '.join(taken)}"] if taken else []
+        notes += named.notes
+        if named.unfit:
+            count = plural(len(named.unfit), "file")
+            notes.append(f"left out, the pattern does not fit: {count}, first {named.unfit[0]}")
         if transcripts is not None:
-            rows, notes = join_transcripts(named.rows, Path(transcripts), Path(folder), on=on)
-            named = replace(named, rows=rows)
-            for note in notes[1:]:
-                warnings.warn(note, stacklevel=2)
+            rows, joined = join_transcripts(named.rows, Path(transcripts), Path(folder), on=on)
+            named, notes = replace(named, rows=rows), [*notes, *joined[on is not None :]]
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
         return cls.of(save_folder(named, Path(folder), out=Path(out)))
 
     def join(
@@ -120,7 +131,8 @@ class Manifest(emo.manifest.Manifest):
     ) -> "Manifest":
         """Return the clips with the columns of a table that names their files.
 
-        Clips without a row, and rows without a clip, are counted in a warning.
+        Warnings count clips without a row and rows without a clip, and name a column that was
+        found.
 
         Args:
             table: transcripts, labels or whatever else, one row a file: a DataFrame or a path.
@@ -140,7 +152,7 @@ class Manifest(emo.manifest.Manifest):
         origins = [clip.video or clip.audio or clip.id for clip in self.clips]
         rows = TextTable(_text_table(frame).columns, origins)
         joined, notes = join_table(rows, rename(read, columns, where), where, on=on)
-        for note in notes[1:]:
+        for note in notes[on is not None :]:  # the first says which column names the files
             warnings.warn(note, stacklevel=2)
         return Manifest._parsed(joined, self.root)
 
@@ -307,8 +319,12 @@ def _text_table(frame: "pd.DataFrame") -> TextTable:
     for number, values in enumerate(columns):
         if values.dtype in ("float16", "float32"):  # pandas would hand over the nearest float64
             columns[number] = values.to_numpy()
-    cells = {name: [_cell(v) for v in each] for name, each in zip(names, columns, strict=True)}
-    return TextTable(cells, [f"row {number}" for number in range(1, len(frame) + 1)])
+    origins = [f"row {number}" for number in range(1, len(frame) + 1)]
+    cells = {
+        name: [_cell(value, origin, name) for value, origin in zip(each, origins, strict=True)]
+        for name, each in zip(names, columns, strict=True)
+    }
+    return TextTable(cells, origins)
 
 
 def _with_index(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pd.DataFrame":
@@ -330,15 +346,17 @@ def _with_index(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pd.DataFr
     return frame
 
 
-def _cell(value: Any) -> str:
-    """Return a value of a DataFrame as the text of a cell; a missing value is empty."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType") or value != value:
+def _cell(value: Any, origin: str, column: str) -> str:
+    """Return a value of a DataFrame as the text of a cell; a missing value is empty.
+
+    Raises:
+        ManifestError: it is a list, an object or bytes.
+    """
+    kind = type(value).__name__
+    if kind in ("NAType", "NaTType"):
         return ""
-    if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
-        return str(bool(value)).lower()
-    if isinstance(value, float) or type(value).__name__.startswith("float"):
-        number = float(value)
-        if math.isfinite(number) and number.is_integer() and abs(number) < 2**53:
-            return str(int(number))  # pandas turns whole numbers with an empty cell into floats
-        return repr(number) if isinstance(value, float) else str(value)  # float32 0.1: "0.1"
-    return str(value)
+    if kind in ("float16", "float32") and not float(value).is_integer():
+        value = float(str(value))  # 0.1 and not the nearest float64, 0.10000000149
+    elif hasattr(value, "item"):
+        value = value.item()
+    return text_cell(value, FRAME, origin, column)

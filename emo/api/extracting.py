@@ -166,13 +166,8 @@ def _request(wanted: "str | Requested | Backbone | type[Backbone]", manifest: Ma
         wanted = backbone(type(wanted), **asdict(wanted.options))
     if not isinstance(wanted, Requested):
         raise OptionError(f"expected names or backbones, got {type(wanted).__name__}")
-    pairs = {name: _word(value) for name, value in wanted.options.items()}
+    pairs = {name: plugins.option_word(value) for name, value in wanted.options.items()}
     return make_request(wanted.plugin, wanted.name, pairs, manifest)
-
-
-def _word(value: Any) -> str:
-    """Return an option's value as it is written behind ``-o name=``."""
-    return "none" if value is None else str(value)
 
 
 def _check_importable(requests: Sequence[Request], workers: int | None, executor: str) -> None:

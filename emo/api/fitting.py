@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -66,6 +67,10 @@ def fit(
         options: further options of `emo fit-head`, such as ``epochs=20``, ``learning_rate=1e-3``,
             ``class_weights=True``, ``search=30``, ``cut="clips"``.
 
+    Returns:
+        The run. Choices that were made for the user, such as splits that were cut, are in its
+        ``notes``, which are shown with it.
+
     Raises:
         EmoError: the command `emo fit-head` would end with this sentence.
         TypeError: there is no such option.
@@ -74,9 +79,9 @@ def fit(
 
     made = Request(clips, features, head, streams, targets, tasks, seeds, preset, head_options,
                     columns, root, options)  # fmt: skip
-    folder, gone = _folder(out, overwrite=overwrite or resume)
-    fit_head(made.manifest, made.stores, folder, made.options, resume=resume, progress=progress)
-    return FittedRun(folder, gone=gone)
+    with _folder(out, overwrite=overwrite or resume) as (folder, gone):
+        fit_head(made.manifest, made.stores, folder, made.options, resume=resume, progress=progress)
+        return FittedRun(folder, gone=gone)
 
 
 def cross_validate(
@@ -108,10 +113,10 @@ def cross_validate(
     from emo.heads.fitting.folds.cross_validate import cross_validate as run
 
     made = Request.of(clips, features, options)
-    folder, gone = _folder(out, overwrite=overwrite or resume)
-    run(made.manifest, made.stores, folder, made.options, by=str(by), resume=resume,
-        progress=progress)  # fmt: skip
-    return FittedRun(folder, gone=gone)
+    with _folder(out, overwrite=overwrite or resume) as (folder, gone):
+        run(made.manifest, made.stores, folder, made.options, by=str(by), resume=resume,
+            progress=progress)  # fmt: skip
+        return FittedRun(folder, gone=gone)
 
 
 class Request:
@@ -160,7 +165,7 @@ class Request:
             targets=names,
             tasks=[word for word in words if word],
             weights=[f"{name}={factor}" for name, factor in weights.items()],
-            option=[f"{name}={_word(value)}" for name, value in head_options.items()],
+            option=[f"{name}={plugins.option_word(value)}" for name, value in head_options.items()],
             preset=preset,
         )
 
@@ -192,18 +197,24 @@ def _check_number(name: str, value: Any) -> None:
         raise OptionError(f"{name}: expected {words}, got {value!r}")
 
 
-def _folder(out: str | Path | None, *, overwrite: bool) -> tuple[Path, Any]:
-    """Return the folder of a run, and what removes it when it is temporary."""
+@contextmanager
+def _folder(
+    out: str | Path | None, *, overwrite: bool
+) -> Iterator[tuple[Path, Callable[[], None] | None]]:
+    """Yield the folder of a run, and what removes it later when it is temporary.
+
+    A temporary folder is removed at once if the block raises.
+    """
     from emo.heads.runs.files import check_free
 
-    if out is None:
-        folder = Path(tempfile.mkdtemp(prefix="emo-run-"))
-        return folder / "run", lambda: shutil.rmtree(folder, ignore_errors=True)
-    if not overwrite:
-        check_free(Path(out))
-    return Path(out), None
-
-
-def _word(value: Any) -> str:
-    """Return an option's value as it is written behind ``-o name=``."""
-    return "none" if value is None else str(value)
+    if out is not None:
+        if not overwrite:
+            check_free(Path(out))
+        yield Path(out), None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="emo-run-"))
+    try:
+        yield folder / "run", lambda: shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from emo.api.clips import Clips, clips_of
 from emo.api.store import Store, locations
-from emo.errors import OptionError
+from emo.errors import OptionError, plural
+from emo.manifest.rows import EXTENSIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
+_TABLES = (*EXTENSIONS, ".xlsx")
 """Extensions of tables; a path with another one is a media file."""
 
 
@@ -54,7 +55,7 @@ def predict_frame(
         if not clips:
             raise OptionError("predict: expected at least one media file, got an empty list")
         clips = manifest_of_files([Path(each) for each in clips])
-    is_file = isinstance(clips, str | Path) and Path(clips).suffix.lower() not in TABLES
+    is_file = isinstance(clips, str | Path) and Path(clips).suffix.lower() not in _TABLES
     if clips is None or is_file:
         if clips is None and text is None:
             raise OptionError("predict: expected clips, a media file, or text=…")
@@ -69,7 +70,9 @@ def predict_frame(
     table = clips_of(clips, root=root)  # type: ignore[arg-type]
     stores = locations(features) if features else []
     many = predict_clips(run, table, stores, options=options, person=person)
-    _warn(many.notes)
+    lost = [f"{clip_id}: {reason}" for clip_id, reason in many.failures.items()]
+    left_out = [f"no prediction for {plural(len(lost), 'clip')}, first {lost[0]}"] if lost else []
+    _warn([*left_out, *many.notes])
     return many.frame()
 
 

@@ -230,15 +230,22 @@ class FittedRun:
         """
         return "\n".join(commands_of(self.document))
 
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the scores must know: splits that were cut, clips without features …"""
+        return [str(note) for note in self.document.get("notes", [])]
+
     def __repr__(self) -> str:
-        """Return the folder, the head and the headline score."""
-        return f"Run {self.path}: {self.document['head']['name']} on {', '.join(self._streams())}"
+        """Return the folder, the head and the streams, and below them the notes."""
+        first = f"Run {self.path}: {self.document['head']['name']} on {', '.join(self._streams())}"
+        return "\n".join([first, *(f"- {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
         from html import escape
 
         table: str = self.scores.round(3).to_html(index=False)
-        return f"<b>{escape(repr(self))}</b>{table}"
+        title, *notes = repr(self).split("\n")
+        return f"<b>{escape(title)}</b>{table}" + "<br>".join(map(escape, notes))
 
     def _streams(self) -> list[str]:
         return list(self.document["streams"])

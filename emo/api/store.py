@@ -103,10 +103,12 @@ class Store:
         if isinstance(clips, list | tuple) or hasattr(clips, "tolist"):
             ids = [str(clip_id) for clip_id in clips]  # type: ignore[union-attr]
             tokens = self._tokens(stream, ids)
-            every = self._opened.recipes.values()
-            known = {each for folder in every for each in (*folder.ids, *folder.failures)}
-            if lost := [clip_id for clip_id in ids if clip_id not in known]:
-                raise StoreError(f"{stream}: {unknown('clip', lost[0], sorted(known))}")
+            empty = [clip_id for clip_id, n in zip(ids, tokens.lengths, strict=True) if not n]
+            if empty:
+                every = self._opened.recipes.values()
+                known = {each for folder in every for each in (*folder.ids, *folder.failures)}
+                if lost := [clip_id for clip_id in empty if clip_id not in known]:
+                    raise StoreError(f"{stream}: {unknown('clip', lost[0], sorted(known))}")
             return tokens
         return self._tokens(stream, clips_of(clips).ids)  # type: ignore[arg-type]
 

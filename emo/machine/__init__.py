@@ -1,4 +1,4 @@
-"""Facts about this machine: its processor; files written whole; tables for its terminal.
+"""Help with this machine and process: processor, whole files, terminal, libraries, own classes.
 
 May import: errors.
 Read first: whole_file.py.

@@ -314,7 +314,7 @@ def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]
     check_size(len(names), len(documents), path)
     columns = {
         name: [
-            _text(document.get(name), path, origin, name)
+            text_cell(document.get(name), path, origin, name)
             for document, origin in zip(documents, origins, strict=True)
         ]
         for name in names
@@ -342,7 +342,7 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
                 rows[name] += values
     origins = [f"row {number}" for number in range(1, file.metadata.num_rows + 1)]
     columns = {
-        name: [_text(v, path, p, name) for v, p in zip(values, origins, strict=True)]
+        name: [text_cell(v, path, p, name) for v, p in zip(values, origins, strict=True)]
         for name, values in rows.items()
     }
     return columns, origins
@@ -367,8 +367,12 @@ def _excel(path: Path, file: Path, sheet: str | None) -> TextTable:
     return TextTable(columns, origins, table_sha256(path, data))
 
 
-def _text(value: object, path: Path, origin: str, column: str) -> str:
-    """Return a value of JSON or Parquet as a text cell."""
+def text_cell(value: object, path: Path, origin: str, column: str) -> str:
+    """Return a value of JSON, Parquet or a DataFrame as a text cell.
+
+    Raises:
+        ManifestError: it is a list, an object or bytes.
+    """
     if isinstance(value, str):
         return value
     if value is None:

@@ -159,6 +159,8 @@ def has_our_columns(names: Sequence[str]) -> bool:
 
     >>> has_our_columns(["id", "prediction", "p_joy", "p_fear", "absent"])
     True
+    >>> has_our_columns(["id", "prediction", "p_joy", "p_fear"])  # of earlier versions
+    True
     >>> has_our_columns(["id", "prediction"])
     False
     """
@@ -167,6 +169,8 @@ def has_our_columns(names: Sequence[str]) -> bool:
             return all(map(_is_probability, [first, *others]))
         case ["id", "prediction", *others, "absent"]:
             return all(map(_is_probability, others))
+        case ["id", "prediction", first, *others]:
+            return all(map(_is_probability, [first, *others]))
     return False
 
 

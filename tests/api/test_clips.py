@@ -58,13 +58,18 @@ def test_an_error_is_the_commands_sentence():
 def test_join_names_files_by_stem_and_counts_what_is_left(tmp_path):
     for name in ("anna_1", "ben_1"):
         (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
-    m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv")
+    with pytest.warns(UserWarning, match="no label in the names"):
+        m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv")
     table = pd.DataFrame({"Clip": ["anna_1", "eve_9"], "Transcript": ["hello", "x"]})
-    with pytest.warns(UserWarning, match="without a") as said:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         joined = m.join(table, columns={"text": "Transcript"})
     assert [clip.text for clip in joined.clips] == ["hello", None]
-    assert "eve_9" in str(said[0].message)
-    assert "ben_1" in str(said[1].message)
+    for number, words in enumerate(("by 'Clip'", "eve_9", "ben_1")):
+        assert words in str(said[number].message)
+    with pytest.warns(UserWarning, match="without a") as said:
+        m.join(table, on="Clip", columns={"text": "Transcript"})
+    assert "by 'Clip'" not in "".join(str(each.message) for each in said)
     assert joined.root == m.root
 
 
@@ -132,5 +137,26 @@ def test_a_saved_manifest_finds_its_media_again(tmp_path):
 def test_a_folder_takes_its_transcripts(tmp_path):
     (tmp_path / "anna_1.wav").write_bytes(b"RIFF")
     (tmp_path / "t.csv").write_text("file,text\nanna_1,hello\n")
-    m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv", transcripts=tmp_path / "t.csv")
+    words = {"out": tmp_path / "m.csv", "transcripts": tmp_path / "t.csv"}
+    with pytest.warns(UserWarning, match="by 'file'"):
+        m = emo.Manifest.from_folder(tmp_path, **words)
     assert [clip.text for clip in m.clips] == ["hello"]
+
+
+def test_a_cell_that_is_a_list_is_refused_with_its_row():
+    frame = pd.DataFrame({"text": ["x", "y"], "label": ["joy", ["joy", "fear"]]})
+    with pytest.raises(ManifestError, match="row 2, column 'label': expected text or a number"):
+        emo.Manifest.from_frame(frame)
+
+
+def test_a_folder_says_what_was_taken_from_names(tmp_path):
+    for name in ("train/joy/anna_1", "train/fear/anna_2", "test/joy/ben_1", "test/fear/ben_2"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        m = emo.Manifest.from_folder(tmp_path, out=tmp_path / "m.csv")
+    text = "; ".join(str(each.message) for each in said)
+    assert "taken from names: split: folder 1; label: folder 2" in text
+    assert "as a pattern: {split}/{label}/{speaker}_{take}" in text
+    assert {clip.targets["label"] for clip in m.clips} == {"joy", "fear"}

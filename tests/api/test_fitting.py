@@ -190,7 +190,7 @@ def test_options_that_do_not_exist_and_runs_that_do(made, tmp_path):
     with pytest.raises(emo.EmoError, match="no run folder"):
         emo.load_run(tmp_path)
     assert os.fspath(made[2].path) in repr(made[2])
-    assert len(repr(made[2])) < 200
+    assert len(repr(made[2])) < 500
     assert "<script" not in made[2]._repr_html_()
 
 
@@ -280,3 +280,48 @@ def test_wrong_outputs_of_a_head_are_named(made, wrong, said):
 
     with pytest.raises(emo.EmoError, match=f"head Wrong: forward must return .*{said}"):
         emo.fit(made[1], made[0] / "s", head=Wrong, epochs=1)
+
+
+def test_what_was_chosen_for_the_user_is_shown_with_the_run(made):
+    folder, frame, run = made
+    cut = [note for note in run.notes if "cut from train" in note]
+    assert len(cut) == 2
+    assert cut[0] in repr(run)
+    assert cut[0] in run._repr_html_()
+    assert emo.cross_validate(frame, folder / "s", by="speaker", head="linear").notes
+
+
+def test_clips_without_a_prediction_are_counted_in_a_warning(made):
+    folder, frame, run = made
+    more = pd.concat([frame, frame[:1].assign(id="new")])
+    with pytest.warns(UserWarning, match="no prediction for 1 clip, first new: not in the store"):
+        assert len(run.predict(more, features=folder / "s")) == 60
+
+
+def test_a_fit_that_fails_leaves_no_temporary_folder(made, monkeypatch, tmp_path):
+    import tempfile
+
+    folder, frame, _ = made
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(emo.EmoError, match="nobody"):
+        emo.fit(frame, folder / "s", head="linear", streams="nobody")
+    assert not list(tmp_path.glob("emo-run-*"))
+
+
+def test_the_command_of_folds_columns_and_weights_makes_the_same_run(made):
+    from typer.testing import CliRunner
+
+    from emo.cli import app
+
+    folder, frame, _ = made
+    frame.rename(columns={"label": "Emotion"}).to_csv(folder / "n.csv", index=False)
+    run = emo.cross_validate(
+        folder / "n.csv", folder / "s", by="speaker", columns={"label": "Emotion"}, epochs=2,
+        head="mean_pool", targets=["label", "level"], target_weights={"level": 0.5},
+    )  # fmt: skip
+    words = shlex.split(run.command.splitlines()[-1])
+    assert words[words.index("--cv") : words.index("--cv") + 2] == ["--cv", "speaker"]
+    assert "level=0.5" in words
+    result = CliRunner().invoke(app, [*words[1:], "--out", str(folder / "folds-again")])
+    assert result.exit_code == 0, result.output
+    pd.testing.assert_frame_equal(emo.load_run(folder / "folds-again").scores, run.scores)

@@ -173,7 +173,7 @@ def options_of(document: Mapping[str, Any], run: Path, kind: type[Head]) -> FitO
 def _words(document: Mapping[str, Any], kind: type[Head]) -> dict[str, str]:
     """Return the options of a run's head as they are typed behind ``-o``."""
     found = plugins.current_names(kind.Options, document["head"]["options"])
-    return {name: "none" if value is None else str(value) for name, value in found.items()}
+    return {name: plugins.option_word(value) for name, value in found.items()}
 
 
 def _manifest(document: Mapping[str, Any], run: Path) -> Path:

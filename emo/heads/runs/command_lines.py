@@ -11,8 +11,10 @@ from emo.store.recipe import IMPORTED
 
 _DEEP = 3
 """Number of parts from which a shared folder lies below the folder of a user."""
-_ELSEWHERE = ("head", "head_options", "target", "tasks", "loop", "preset", "target_weights")
-"""Fields that have flags of their own, or that the preset's values stand for."""
+_ELSEWHERE = ("head", "head_options", "target", "tasks", "loop", "preset")
+"""Fields that are written in another way."""
+_OF_PRESETS = ("first_seed", "gradient_norm")
+"""Fields without a flag; a preset sets them."""
 
 
 def commands_of(document: Mapping[str, Any], *, relative: bool = False) -> list[str]:
@@ -88,6 +90,7 @@ def _extract_line(name: str, recipe: Mapping[str, Any], document: Mapping[str, A
     features = [str(each) for each in document["features"][:1]]
     words = ["emo", "extract", str(document["manifest"]["path"]), "--backbone", word]
     words += [part for each in options for part in ("-o", each)]
+    words += _column_flags(document)
     return shlex.join([*words, "--out", *features]) if features else shlex.join(words)
 
 
@@ -103,14 +106,29 @@ def _fit_line(document: Mapping[str, Any]) -> str:
     words += ["--head", str(document["head"]["name"])]
     for name, value in document["head"]["options"].items():
         words += ["-o", f"{name}={_shown(value)}"]
+    words += _column_flags(document)
+    if "folds" in document:
+        words += ["--cv", str(document["folds"].get("by", ""))]
+    if any(given.get(name, usual[name]) != usual[name] for name in _OF_PRESETS):
+        words += ["--preset", str(given.get("preset"))]
     for name, value in given.items():
-        if name in _ELSEWHERE or value == usual.get(name) or value in (None, [], {}, ""):
+        if (
+            name in (*_ELSEWHERE, *_OF_PRESETS)
+            or value == usual.get(name)
+            or value in (None, [], {}, "")
+        ):
             continue
         words += _flag(name, value)
     return shlex.join(words)
 
 
-_SINGULAR = {"streams": "stream"}
+_SINGULAR = {"streams": "stream", "target_weights": "target-weight"}
+
+
+def _column_flags(document: Mapping[str, Any]) -> list[str]:
+    """Return the words that name the columns of a manifest that has others."""
+    columns = document["manifest"].get("columns") or {}
+    return [word for ours, theirs in columns.items() for word in ("--column", f"{ours}={theirs}")]
 
 
 def _flag(name: str, value: Any) -> list[str]:

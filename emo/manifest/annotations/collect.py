@@ -30,7 +30,7 @@ class AnnotationRequest:
     """Options of `emo manifest annotations`."""
 
     format: str | None = None
-    """FormatClass of all files; None: their extensions tell it."""
+    """Format of all files; None: their extensions tell it."""
     tiers: tuple[str, ...] = ()
     """Tiers whose annotations become clips; empty: all but ``text_tiers``."""
     text_tiers: tuple[str, ...] = ()

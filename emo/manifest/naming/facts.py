@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from emo.errors import plural
 
+NOT_TAKEN = "not taken"
+"""What a part of the names is called that is no column."""
 SHOWN_VALUES = 6
 """Most values of a column that are shown."""
 _SHOWN_FILES = 3
@@ -23,7 +25,7 @@ def fact(column: str | None, where: str, values: Sequence[str]) -> dict[str, obj
     shown = [f"{name} {counts[name]:,}" if column else name for name in names]
     more = " …" if len(counts) > SHOWN_VALUES else ""
     return {
-        "column": column or "not taken",
+        "column": column or NOT_TAKEN,
         "from": where,
         "values": len(counts),
         "clips": sum(counts.values()),

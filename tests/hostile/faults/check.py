@@ -34,6 +34,7 @@ class Undisturbed:
 
 def undisturbed(shim: Shim, world: Path, scratch: Path, case: Case) -> Undisturbed:
     """Run a command without faults, in a copy of the world at ``scratch/here``."""
+    shutil.rmtree(scratch / "here", ignore_errors=True)  # of a case that failed
     here = shutil.copytree(world, scratch / "here", symlinks=True)
     before = case.outcome(here / case.made)
     done = _run(shim, here, case)

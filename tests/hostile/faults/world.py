@@ -209,7 +209,8 @@ def _tables(world: Path) -> None:
     (world / "w.csv").write_text("\n".join(["id,audio,label,split", *heard, ""]))
     (world / "two.csv").write_text("\n".join(["id,audio,label,split", *heard[:2], ""]))
     guessed = [f"c{k},{labels[k - k % 2]}" for k in range(30)]
-    (world / "p.csv").write_text("\n".join(["id,prediction", *guessed, ""]))
+    rows = ["id,prediction,absent", *(f"{line}," for line in guessed), ""]
+    (world / "p.csv").write_text("\n".join(rows))
 
 
 def _sound(path: Path, *, seed: int) -> None:
