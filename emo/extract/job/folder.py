@@ -174,7 +174,7 @@ def write_job(
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
         (path / "job.json").write_text(text, encoding="utf-8")
     except OSError as error:
-        raise cannot_write(home, error) from error
+        raise cannot_write(Path(error.filename or home), error) from error
     except UnicodeEncodeError as error:
         raise OptionError(
             f"{str(job.store)!r}: its name is not UTF-8; choose another --out"
