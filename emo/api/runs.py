@@ -14,7 +14,7 @@ from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.figures.canvas import as_plain_text
 from emo.heads.runs.figures.confusion import draw_confusion, normalised, plan_of
 from emo.heads.runs.figures.curves import draw_scores, finish_curves
-from emo.heads.runs.figures.folders import curves_of, is_exact
+from emo.heads.runs.figures.folders import confusion_counts, curves_of, is_exact
 from emo.heads.runs.files import predictions_file, read_document
 from emo.heads.runs.run import check_code
 
@@ -140,7 +140,7 @@ class FittedRun:
 
     @property
     def confusion(self) -> "pd.DataFrame":
-        """Counts of true (rows) by predicted (columns) classes on test, over all seeds.
+        """Counts of true (rows) by predicted (columns) classes on test, the mean over seeds.
 
         Without a test split it is val's.
 
@@ -152,7 +152,7 @@ class FittedRun:
     def confusion_of(
         self, target: str = "", *, split: str = "", normalize: str | None = None
     ) -> "pd.DataFrame":
-        """Return counts or shares of true (rows) by predicted (columns) classes.
+        """Return counts, the mean over seeds, or shares of true (rows) by predicted classes.
 
         Args:
             target: a target; empty: the first.
@@ -166,20 +166,11 @@ class FittedRun:
         """
         import pandas as pd
 
-        target = target or self.targets[0]
-        found, classes = self.predictions_of(target), list(self._target(target)["classes"])
-        if not classes or self._target(target)["task"] != "classify":
-            raise FitError(f"{self.path}: target {target} is not one of classes: no confusion")
-        splits = list(found["split"].unique()) if "split" in found else []
-        split = split or next((name for name in ("test", "val") if name in splits), "")
-        if splits and split not in splits:
-            raise OptionError(plugins.unknown("split", split, splits))
-        rows = found[found["split"] == split] if splits else found
-        counts = pd.crosstab(rows["label"], rows["prediction"])
-        counts = counts.reindex(index=classes, columns=classes, fill_value=0)
-        counts.index.name, counts.columns.name = "label", "prediction"
-        shares = normalised(counts.to_numpy(float), normalize) if normalize else counts.to_numpy()
-        return pd.DataFrame(shares, index=counts.index, columns=counts.columns)
+        counts, found, _ = confusion_counts(self.path, target or None, split)
+        shares = normalised(counts, normalize) if normalize else counts
+        classes = list(found.target.classes)
+        frame = pd.DataFrame(shares, index=classes, columns=classes)
+        return frame.rename_axis(index="label", columns="prediction")
 
     @property
     def plot(self) -> "Plots":
