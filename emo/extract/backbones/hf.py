@@ -8,6 +8,7 @@ no shuffling, CLAP no random crop.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -27,9 +28,11 @@ from emo.extract.media import (
 )
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
-from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
+from emo.extract.models.weights import Found, Weights, locate_weights
+from emo.extract.networks.hf.files import FILES
 from emo.extract.networks.hf.inputs import PICTURE_RATE, picture_of, reader_of
 from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
+from emo.extract.networks.hf.layers import EACH, Layers, layers_of_streams
 from emo.extract.networks.hf.models import call_of, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
@@ -46,30 +49,13 @@ AUDIO_SECONDS = 30.0
 """Default length of a window of sound for models without a fixed length."""
 PICTURE_SECONDS = 10.0
 """Default seconds of sound in one log-mel picture."""
-_FILES = (
-    WeightFile(("config.json",)),
-    WeightFile(
-        ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin")
-    ),
-    WeightFile(("*preprocessor_config.json",), is_optional=True),
-    WeightFile(("processor_config.json",), is_optional=True),
-    WeightFile(("token*.json",), is_optional=True),
-    WeightFile(("added_tokens.json",), is_optional=True),
-    WeightFile(("*.codes",), is_optional=True),
-    WeightFile(("*.spm",), is_optional=True),
-    WeightFile(("vocab*",), is_optional=True),
-    WeightFile(("merges.txt",), is_optional=True),
-    WeightFile(("special_tokens_map.json",), is_optional=True),
-    WeightFile(("*.model",), is_optional=True),
-    WeightFile(("*.index.json",), is_optional=True),
-)
 
 
 class HF(Model):
     """Any AutoModel of transformers. RoBERTa, WavLM, Whisper, CLIP, DINOv2, VideoMAE and so on.
 
     Streams: one, named after what the model reads: ``text``, ``audio``, ``video`` (frames or
-    windows) or ``face``, (T, D).
+    windows) or ``face``, (T, D); with ``layers=each`` one a layer: ``audio-0``, ``audio-1`` …
     """
 
     Options: ClassVar[type] = HFOptions
@@ -77,7 +63,7 @@ class HF(Model):
         source="https://github.com/huggingface/transformers",
         licence="code Apache-2.0; weights: see the model's card",
         parameters="any",
-        streams="text, audio, video or face (T, D)",
+        streams="text, audio, video or face (T, D); layers=each: audio-0, audio-1 …",
     )
     options: HFOptions
     version: ClassVar[int] = 3  # 2: texts and sound as documented; 3: as Model's 2
@@ -85,7 +71,7 @@ class HF(Model):
     @classmethod
     def weights(cls, options: HFOptions) -> Weights:
         """Return the configuration, the tensors and the files of the processors."""
-        return Weights("hf", options.weights or options.model, _FILES)
+        return Weights("hf", options.weights or options.model, FILES)
 
     @classmethod
     def needs(cls, options: HFOptions) -> Needs:
@@ -107,7 +93,7 @@ class HF(Model):
 
     @classmethod
     def streams(cls, options: HFOptions, found: Found) -> dict[str, StreamSpec]:
-        """Return one stream; its width is in the configuration."""
+        """Return the stream, or one a layer; number and width are in the configuration."""
         from transformers import AutoConfig
 
         config = load_processor(AutoConfig, found.folder)
@@ -119,11 +105,12 @@ class HF(Model):
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
         dim = width_of(config, kind, level)
-        return {STREAM_OF_KIND[kind]: StreamSpec(dim, options.stored, level=unit)}
+        names = layers_of_streams(options.layers, STREAM_OF_KIND[kind], config, kind)
+        return dict.fromkeys(names, StreamSpec(dim, options.stored, level=unit))
 
     @classmethod
     def tokens(cls, options: HFOptions, seconds: float) -> dict[str, float]:
-        """Return the expected number of tokens T of a clip.
+        """Return the expected number of tokens T of a clip in each stream.
 
         The number assumes 20 tokens per text, 50 per second of sound, 1,500 per video window and
         200 per picture.
@@ -137,7 +124,7 @@ class HF(Model):
             windows = 1
         each = {"text": 20, "audio": 50 * seconds / windows, "video": 1500}.get(kind, 200)
         units = options.frames if kind in {"image", "face"} else 1 if kind == "text" else windows
-        return {STREAM_OF_KIND[kind]: units * (each if is_all else 1)}
+        return dict.fromkeys(_layers(options, kind), units * (each if is_all else 1))
 
     @classmethod
     def stretch_seconds(cls, options: HFOptions) -> float | None:
@@ -171,7 +158,10 @@ class HF(Model):
         self.network = network.to(self.device)
         call = call_of(self.network, self.kind, str(config["model_type"]))
         self.reader: Any = reader_of(self.kind, found.folder, config, call.names, self.network)
-        self._forward = forward_of(call, self._level, layers=options.layers, has_pooler=has_pooler)
+        self._layers = _layers(options, self.kind)
+        self._forward = forward_of(
+            call, self._level, layers=list(self._layers.values()), has_pooler=has_pooler
+        )
         self._frames = video_frames(config) if self.kind == "video" else 1
 
     @classmethod
@@ -200,25 +190,24 @@ class HF(Model):
 
     def prepare(self, media: Media) -> Prepared:
         """Run the model's processor on the text, each window of sound or video, or each image."""
-        stream = STREAM_OF_KIND[self.kind]
         if self.kind == "text":
             pieces = self.reader.inputs(media.text) if media.text else []
             notes = {"text_pieces": float(len(pieces))} if len(pieces) > 1 else {}
-            return self._made(pieces, media, "text", stream, notes)
+            return self._made(pieces, media, "text", notes)
         if self.kind in {"audio", "spectrogram"}:
             media, notes = self._trimmed(media)
-            return self._made(self._audio_rows(media), media, "audio", stream, notes)
+            return self._made(self._audio_rows(media), media, "audio", notes)
         if self.kind == "face":
             faces = media.faces
             rows = None if faces is None else [self.reader.frames(faces.crops)]
             notes = {} if faces is None else {"face_share": float(faces.found.mean())}
-            return self._made(rows, media, "face", stream, notes)
+            return self._made(rows, media, "face", notes)
         if media.frames is None:
-            return self._made(None, media, "video", stream)
+            return self._made(None, media, "video")
         if self.kind == "image":
-            return self._made([self.reader.frames(media.frames)], media, "video", stream)
+            return self._made([self.reader.frames(media.frames)], media, "video")
         windows = media.frames.reshape(-1, self._frames, *media.frames.shape[1:])
-        return self._made([self.reader.video(each) for each in windows], media, "video", stream)
+        return self._made([self.reader.video(each) for each in windows], media, "video")
 
     def _trimmed(self, media: Media) -> tuple[Media, dict[str, float]]:
         """Trim a clip's sound, mixed to one channel at the model's rate; return both."""
@@ -250,12 +239,13 @@ class HF(Model):
         return [self.reader.frames(picture_of(piece, media.sample_rate)[None]) for piece in pieces]
 
     def _made(
-        self, rows: list[Any] | None, media: Media, wanted: str, stream: str,
-        notes: Mapping[str, float] = {},
-    ) -> Prepared:  # fmt: skip
-        """Wrap the rows of a clip; without rows its stream is absent because ``wanted`` is."""
+        self, rows: list[Any] | None, media: Media, wanted: str, notes: Mapping[str, float] = {}
+    ) -> Prepared:
+        """Wrap the rows of a clip; without rows its streams are absent because ``wanted`` is."""
         if not rows:
-            return Prepared({}, {stream: media.absent.get(wanted, f"no {wanted}")})
+            return Prepared(
+                {}, dict.fromkeys(self._layers, media.absent.get(wanted, f"no {wanted}"))
+            )
         return Prepared({"rows": rows}, notes=dict(notes))
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
@@ -267,15 +257,25 @@ class HF(Model):
             return self._forward(**dict(zip(names, tensors, strict=True)))
 
         outputs = iter(self.run(forward, [tuple(one.rows[name] for name in names) for one in made]))
-        is_cut = self._level == "tokens"
         return [
-            {
-                STREAM_OF_KIND[self.kind]: np.concatenate(
-                    [one.tokens_of(next(outputs), is_cut=is_cut) for one in inputs["rows"]]
-                )
-            }
+            self._tokens(inputs["rows"], list(islice(outputs, len(inputs["rows"]))))
             for inputs in batch
         ]
+
+    def _tokens(
+        self, rows: Sequence[ModelInput], outputs: Sequence[Tensor]
+    ) -> dict[str, np.ndarray]:
+        """Join the outputs (n, streams, t, D) of a clip's rows: float32 (T, D) for each stream."""
+        is_cut = self._level == "tokens"
+        return {
+            stream: np.concatenate(
+                [
+                    row.tokens_of(output[:, index], is_cut=is_cut)
+                    for row, output in zip(rows, outputs, strict=True)
+                ]
+            )
+            for index, stream in enumerate(self._layers)
+        }
 
 
 def _config(options: HFOptions) -> dict[str, Any]:
@@ -286,3 +286,17 @@ def _config(options: HFOptions) -> dict[str, Any]:
 @lru_cache(maxsize=32)
 def _read_config(path: Path) -> dict[str, Any]:
     return read_config(path)
+
+
+def _layers(options: HFOptions, kind: Kind) -> dict[str, Layers]:
+    """Return the streams and the layers in each, from the configuration files."""
+    folder = locate_weights(HF.weights(options)).folder if options.layers == EACH else None
+    return _read_layers(options.layers, kind, folder)
+
+
+@lru_cache(maxsize=32)
+def _read_layers(layers: str, kind: Kind, folder: Path | None) -> dict[str, Layers]:
+    from transformers import AutoConfig
+
+    config = folder and load_processor(AutoConfig, folder)
+    return layers_of_streams(layers, STREAM_OF_KIND[kind], config, kind)

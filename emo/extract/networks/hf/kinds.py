@@ -119,22 +119,13 @@ def video_frames(config: Mapping[str, Any]) -> int:
     return int(next(known, 16))
 
 
-def layer_numbers(layers: str) -> tuple[int, ...] | None:
-    """Parse the option ``layers``: ``last`` -> None; ``mean`` -> (); ``-2,-1`` -> (-2, -1).
+def tower_of(config: Any, kind: Kind) -> Any:
+    """Return the part of a configuration object that describes the tower which reads ``kind``.
 
-    Raises:
-        ValueError: the option has another form.
+    For a model of one tower it is the whole configuration.
     """
-    if layers == "last":
-        return None
-    if layers == "mean":
-        return ()
-    try:
-        return tuple(int(word) for word in str(layers).split(","))
-    except ValueError:
-        raise ValueError(
-            f"layers: expected last, mean or numbers such as -2,-1; got {layers!r}"
-        ) from None
+    tower = {"text": "text_config", "audio": "audio_config"}.get(kind, "vision_config")
+    return getattr(config, tower, None) or config
 
 
 def width_of(config: Any, kind: Kind, level: Level) -> int:
@@ -148,8 +139,7 @@ def width_of(config: Any, kind: Kind, level: Level) -> int:
     Raises:
         WeightsError: the configuration does not contain the width.
     """
-    tower = {"text": "text_config", "audio": "audio_config"}.get(kind, "vision_config")
-    part = getattr(config, tower, None) or config
+    part = tower_of(config, kind)
     if level == "projected":
         own = getattr(part, "projection_size", None) if kind == "text" else None
         common = None if config.model_type in _NO_COMMON_WIDTH else config

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from emo.errors import WeightsError
 from emo.extract.models.checkpoint import why_unread
 from emo.extract.models.config_checks import check_files
 from emo.extract.models.formats import foreign_format
-from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level, layer_numbers
+from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level
+from emo.extract.networks.hf.layers import Layers, hidden_states
 from emo.extract.networks.hf.no_code import FOREIGN_CODE, no_foreign_code
 
 _POSITION_TABLES = {"position_embeddings", "position_embedding", "embed_positions", "wpe"}
@@ -116,9 +117,9 @@ def call_of(network: Any, kind: Kind, model_type: str) -> ModelCall:
 
 
 def forward_of(
-    call: ModelCall, level: Level, *, layers: str, has_pooler: bool
+    call: ModelCall, level: Level, *, layers: Sequence[Layers], has_pooler: bool
 ) -> Callable[..., Tensor]:
-    """Return the forward pass: inputs of n rows (n, …) by name -> the kept output (n, t, D).
+    """Return the forward pass: inputs of n rows (n, …) by name -> outputs (n, streams, t, D).
 
     The input ``own``, bool (n, t), is not the model's: it tells the tokens of the input from
     those of its padding, which ``mean`` and ``first`` pass over. Without it all tokens count.
@@ -126,24 +127,22 @@ def forward_of(
     Args:
         call: the function of the model.
         level: which output is kept.
-        layers: the option ``layers``.
+        layers: the layers of each stream, in order; one pass through the model makes them all.
         has_pooler: whether the weights of its pooler were loaded.
     """
-    numbers = layer_numbers(layers)
+    asked = {} if layers[0] is None else {"output_hidden_states": True}
 
-    def forward(own: Tensor | None = None, **inputs: Tensor) -> Any:
-        out = call.function(**inputs, **({} if numbers is None else {"output_hidden_states": True}))
-        pooled = out.get("pooler_output") if has_pooler and numbers is None else None
+    def forward(own: Tensor | None = None, **inputs: Tensor) -> Tensor:
+        out = call.function(**inputs, **asked)
+        every = hidden_states(out, layers)
+        pooled = out.get("pooler_output") if has_pooler and not every else None
         if level == "projected" or (level == "pooler" and pooled is not None):
-            return _one(out.pooler_output)
-        tokens = _flat(out.last_hidden_state) if numbers is None else _mixed(out, numbers)
-        if level == "tokens":
-            return tokens
-        if own is None:
-            return tokens[:, :1] if level == "first" else tokens.mean(1, keepdim=True)
-        chosen = own if level != "first" else own & (own.cumsum(1) == 1)
-        weights = chosen / chosen.sum(1, keepdim=True)
-        return (tokens[:, : own.shape[1]] * weights[..., None]).sum(1, keepdim=True)
+            return _one(out.pooler_output)[:, None]
+        kept = (
+            _flat(out.last_hidden_state) if numbers is None else _mixed(every, numbers)
+            for numbers in layers
+        )
+        return torch.stack([_at_level(tokens, level, own) for tokens in kept], 1)
 
     return forward
 
@@ -208,8 +207,18 @@ def _flat(hidden: Tensor) -> Tensor:
     return hidden.flatten(2).transpose(1, 2) if hidden.ndim == 4 else hidden
 
 
-def _mixed(out: Any, numbers: tuple[int, ...]) -> Tensor:
+def _mixed(every: Sequence[Tensor], numbers: tuple[int, ...]) -> Tensor:
     """Average the outputs of some layers: (n, t, D); without numbers of all but the embeddings."""
-    every = out.hidden_states
     chosen = [every[number] for number in numbers] if numbers else list(every[1:])
     return torch.stack([_flat(hidden) for hidden in chosen]).mean(0)
+
+
+def _at_level(tokens: Tensor, level: Level, own: Tensor | None) -> Tensor:
+    """Return the tokens (n, t, D), or for another level than ``tokens`` one of them (n, 1, D)."""
+    if level == "tokens":
+        return tokens
+    if own is None:
+        return tokens[:, :1] if level == "first" else tokens.mean(1, keepdim=True)
+    chosen = own if level != "first" else own & (own.cumsum(1) == 1)
+    weights = chosen / chosen.sum(1, keepdim=True)
+    return (tokens[:, : own.shape[1]] * weights[..., None]).sum(1, keepdim=True)

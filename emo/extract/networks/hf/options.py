@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from emo.extract.models.options import FaceModelOptions
-from emo.extract.networks.hf.kinds import layer_numbers
+from emo.extract.networks.hf.layers import EACH, layer_numbers
 from emo.extract.transforms.trim import TRIM_HELP, Trim
 
 
@@ -31,7 +31,10 @@ class HFOptions(FaceModelOptions):
     )
     layers: str = field(
         default="last",
-        metadata={"help": "last, mean (of all layers), or numbers to average: -4,-3,-2,-1"},
+        metadata={
+            "help": "last, mean (of all layers), numbers to average: -4,-3,-2,-1, or each: a "
+            "stream a layer, such as audio-2, in one pass"
+        },
     )
     frames: int = field(default=8, metadata={"help": "frames per clip, for image and face models"})
     face_size: int = field(default=224, metadata={"help": "pixels of a face crop"})
@@ -58,7 +61,8 @@ class HFOptions(FaceModelOptions):
         if min(self.frames, self.face_size, self.window_seconds or 1, self.hop_seconds or 1) <= 0:
             raise ValueError(f"expected frames, face_size, window and hop above 0, got {self}")
         self.check_faces()
-        layer_numbers(self.layers)
+        if self.layers != EACH:
+            layer_numbers(self.layers)
         if Path(self.weights or self.model).expanduser().is_file():
             raise ValueError(
                 f"weights: expected a folder with config.json, the tensors and the processor's "
