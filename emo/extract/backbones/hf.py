@@ -101,6 +101,11 @@ class HF(Model):
         if options.trim != "none" and STREAM_OF_KIND[kind] != "audio":
             raise OptionError(f"hf.trim={options.trim}: this model reads {kind}, not sound")
         check_trim(options.trim)
+        if options.window == "clip" and config.model_type != "whisper":
+            raise OptionError(
+                f"hf.window=clip: a model of type {config.model_type} is not padded to a fixed "
+                "length; only the encoders of Whisper are; leave window out"
+            )
         level = level_of(options.level, kind, config.to_dict(), options.layers)
         per = {"image": "frame", "face": "frame", "video": "window", "text": "text"}
         unit = per.get(kind, "window") if level != "tokens" else "token"
@@ -156,8 +161,11 @@ class HF(Model):
         self._level = level_of(options.level, self.kind, config)
         network, has_pooler = load_network(found.folder, config, self._level)
         self.network = network.to(self.device)
-        call = call_of(self.network, self.kind, str(config["model_type"]))
-        self.reader: Any = reader_of(self.kind, found.folder, config, call.names, self.network)
+        is_cut = options.window == "clip"
+        call = call_of(self.network, self.kind, str(config["model_type"]), is_cut=is_cut)
+        self.reader: Any = reader_of(
+            self.kind, found.folder, config, call.names, self.network, is_cut=is_cut
+        )
         self._layers = _layers(options, self.kind)
         self._forward = forward_of(
             call, self._level, layers=list(self._layers.values()), has_pooler=has_pooler

@@ -32,19 +32,22 @@ WHISPER_TOKENS_PER_SECOND = 50
 class AudioInputs:
     """Turn audio into the inputs of a speech or sound model, one for each window."""
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], names: frozenset[str]) -> None:
+    def __init__(
+        self, folder: Path, config: Mapping[str, Any], names: frozenset[str], *, is_cut: bool
+    ) -> None:
         """Load the feature extractor.
 
         Args:
             folder: folder of its files.
             config: content of ``config.json``.
             names: inputs that the model takes.
+            is_cut: leave out what Whisper is padded with (``window=clip``).
         """
         from transformers import AutoFeatureExtractor
 
         self._extractor = load_processor(AutoFeatureExtractor, folder)
         self._names = names
-        self._is_whisper = config.get("model_type") == "whisper"
+        self._is_whisper, self._is_cut = config.get("model_type") == "whisper", is_cut
         self.sample_rate = int(self._extractor.sampling_rate)
         self.window_seconds = _fixed_seconds(self._extractor, config.get("model_type"))
 
@@ -70,15 +73,32 @@ class AudioInputs:
         return [self._input(mono[low : low + round(length * self.sample_rate)]) for low in lows]
 
     def _input(self, piece: np.ndarray) -> ModelInput:
-        """Make the input of one window; Whisper pads it to 30 s, which ``own`` tells."""
+        """Make the input of one window; ``own`` tells what of Whisper's 30 s is not padding."""
+        if self._is_whisper:
+            return self._whisper_input(piece)
         padded = np.pad(piece, (0, max(0, LEAST_SAMPLES - len(piece))))
         made = self._extractor(padded, sampling_rate=self.sample_rate, return_tensors="pt")
+        return ModelInput(_taken(made, self._names))
+
+    def _whisper_input(self, piece: np.ndarray) -> ModelInput:
+        """Make Whisper's input: mel bands (1, bands, 2 t), of 30 s or of the piece's t tokens.
+
+        A piece is cut after it was padded as far as its last column reads, so that its columns
+        are those of the 30 s.
+        """
+        count = max(1, round(len(piece) / self.sample_rate * WHISPER_TOKENS_PER_SECOND))
+        how: dict[str, Any] = {}
+        if self._is_cut:
+            hop, reach = self._extractor.hop_length, self._extractor.n_fft
+            wanted = min(2 * count * hop + reach, self._extractor.n_samples)
+            piece = np.pad(piece, (0, max(0, wanted - len(piece))))
+            how = {"padding": "longest"}
+        made = self._extractor(piece, sampling_rate=self.sample_rate, return_tensors="pt", **how)
         tensors = _taken(made, self._names)
-        if not self._is_whisper:
-            return ModelInput(tensors)
+        if self._is_cut:
+            tensors["input_features"] = tensors["input_features"][..., : 2 * count]
         own = torch.zeros(1, tensors["input_features"].shape[-1] // 2, dtype=torch.bool)
-        seconds = len(piece) / self.sample_rate
-        own[:, : max(1, round(seconds * WHISPER_TOKENS_PER_SECOND))] = True
+        own[:, :count] = True
         return ModelInput(tensors, own)
 
 
@@ -126,8 +146,9 @@ class PictureInputs:
 
 
 def reader_of(
-    kind: Kind, folder: Path, config: Mapping[str, Any], names: frozenset[str], network: Any
-) -> TextInputs | AudioInputs | PictureInputs:
+    kind: Kind, folder: Path, config: Mapping[str, Any], names: frozenset[str], network: Any,
+    *, is_cut: bool,
+) -> TextInputs | AudioInputs | PictureInputs:  # fmt: skip
     """Load the processor that makes a model's inputs.
 
     Args:
@@ -136,6 +157,7 @@ def reader_of(
         config: content of ``config.json``.
         names: inputs that the model takes.
         network: the model.
+        is_cut: leave out what Whisper is padded with.
     """
     if kind == "text":
         return TextInputs(
@@ -143,7 +165,7 @@ def reader_of(
             is_padded=config.get("model_type") in PADDED_TEXT,
         )  # fmt: skip
     if kind == "audio":
-        return AudioInputs(folder, config, names)
+        return AudioInputs(folder, config, names, is_cut=is_cut)
     return PictureInputs(folder, names)
 
 

@@ -74,14 +74,17 @@ class ModelCall:
     """Names of the inputs that it takes."""
 
 
-def call_of(network: Any, kind: Kind, model_type: str) -> ModelCall:
+def call_of(network: Any, kind: Kind, model_type: str, *, is_cut: bool = False) -> ModelCall:
     """Return the function of a model that reads ``kind``.
 
     Args:
         network: the model.
         kind: what it reads.
         model_type: the model's type in ``config.json``.
+        is_cut: let Whisper's encoder read less than 30 s (``window=clip``).
     """
+    if is_cut:
+        return ModelCall(partial(_call_cut, network), _names(network.forward))
     if model_type in TWO_TOWERS:
         tower = {"text": "text", "audio": "audio", "video": "video"}.get(kind, "image")
         features = getattr(network, f"get_{tower}_features")
@@ -185,6 +188,27 @@ def _quiet() -> None:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+
+
+def _call_cut(encoder: Any, input_features: Tensor, **more: Any) -> Any:
+    """Call Whisper's encoder with t tokens instead of those of 30 s: its first t positions.
+
+    Its forward pass refuses other lengths than its table of positions has, so that the table is
+    replaced during the call.
+
+    Args:
+        encoder: transformers' ``WhisperEncoder``.
+        input_features: float32 (n, bands, 2 t).
+        more: ``output_hidden_states``.
+    """
+    count = input_features.shape[-1] // 2
+    table, length = encoder.embed_positions, encoder.config.max_source_positions
+    try:
+        encoder.embed_positions = torch.nn.Embedding.from_pretrained(table.weight[:count])
+        encoder.config.max_source_positions = count
+        return encoder(input_features, **more)
+    finally:
+        encoder.embed_positions, encoder.config.max_source_positions = table, length
 
 
 def _names(function: Callable[..., Any]) -> frozenset[str]:

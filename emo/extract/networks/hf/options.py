@@ -48,6 +48,14 @@ class HFOptions(FaceModelOptions):
     hop_seconds: float | None = field(
         default=None, metadata={"help": "seconds between windows; none: window_seconds"}
     )
+    window: Literal["model", "clip"] = field(
+        default="model",
+        metadata={
+            "help": "of Whisper: model pads sound to the 30 s that it was trained with; clip cuts "
+            "its encoder to the clip's length, many times faster for short clips",
+            "off": "model",
+        },
+    )
     trim: Trim = field(default="none", metadata={"help": f"of sound: {TRIM_HELP}", "off": "none"})
 
     def __post_init__(self) -> None:
