@@ -204,7 +204,9 @@ def _call_cut(encoder: Any, input_features: Tensor, **more: Any) -> Any:
     count = input_features.shape[-1] // 2
     table, length = encoder.embed_positions, encoder.config.max_source_positions
     try:
-        encoder.embed_positions = torch.nn.Embedding.from_pretrained(table.weight[:count])
+        encoder.embed_positions = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+            table.weight[:count]
+        )
         encoder.config.max_source_positions = count
         return encoder(input_features, **more)
     finally:
