@@ -17,6 +17,13 @@ _FIRST_BYTES = {
     b"\xfd7zXZ": "an xz archive",
     b"%PDF": "PDF",
 }
+_PATTERNS = {
+    rb"\x08[\x01-\x20](\x12|\x3a)": "ONNX",  # its version (field 1), the producer (field 2)
+    rb"[\x01-\x20]\0{3}(?s:.)\0\w{1,50}Spec\0": "CTranslate2",  # its version, a name and its length
+}
+"""Regular expression of a file's first bytes -> format."""
+_ANY_FORMAT = {".bin", ".pt", ".pth"}
+"""Suffixes of PyTorch's files that other programs use as well."""
 _SUFFIXES = {
     ".onnx": "ONNX", ".h5": "HDF5 (Keras, TensorFlow)", ".hdf5": "HDF5 (Keras, TensorFlow)",
     ".keras": "Keras", ".tflite": "TensorFlow Lite", ".msgpack": "Flax (msgpack)",
@@ -57,16 +64,18 @@ def foreign_format(path: Path) -> str | None:
         return _zipped(path)
     if path.suffix.lower() in _SUFFIXES:
         return _SUFFIXES[path.suffix.lower()]
-    # ONNX begins with its version (field 1) and the producer's name (field 2)
-    return "ONNX" if re.match(rb"\x08[\x01-\x20](\x12|\x3a)", head) else None
+    return next((name for start, name in _PATTERNS.items() if re.match(start, head)), None)
 
 
 def foreign_files(folder: Path) -> list[str]:
     """Return the files of a folder that are weights of other programs, with their formats."""
     if not folder.is_dir():
         return []
-    names = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-    return [f"{name} ({_SUFFIXES[Path(name).suffix.lower()]})" for name in names]
+    found = {path.name: _SUFFIXES.get(path.suffix.lower()) for path in folder.iterdir()}
+    for name in found:
+        if Path(name).suffix.lower() in _ANY_FORMAT:
+            found[name] = foreign_format(folder / name)
+    return [f"{name} ({found[name]})" for name in sorted(found) if found[name]]
 
 
 def _zipped(path: Path) -> str | None:

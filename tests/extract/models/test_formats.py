@@ -129,6 +129,8 @@ FOREIGN = {
     "HDF5": ("model.bin", hdf5()),
     # ONNX: version of the format (field 1), producer (field 2)
     "ONNX": ("model.bin", b"\x08\x08\x12\x07pytorch\x1a\x052.1.0:\xcf\x02"),
+    # CTranslate2: version of the format, length and name of the model's kind
+    "CTranslate2": ("model.bin", b"\x06\0\0\0\x0c\0WhisperSpec\0\x03\0\0\0\x47\x01\0\0"),
     "TensorFlow": ("saved_model.pb", b"\x08\x01\x12\x9b\x04"),
     "TensorFlow Lite": ("model.pt", b"\x1c\0\0\0TFL3\x14\0"),
     "GGUF": ("model.bin", b"GGUF\x03\0\0\0"),
@@ -174,3 +176,9 @@ def test_weights_for_other_programs_in_the_folder_are_named(tmp_path):
         WeightsError, match=r"\n  there is model.onnx \(ONNX\), but get the weights"
     ):
         locate_weights(weights)
+    (tmp_path / "model.onnx").unlink()
+    (tmp_path / "model.bin").write_bytes(FOREIGN["CTranslate2"][1])
+    torch.save(TABLE, tmp_path / "tensors.bin")
+    with pytest.raises(WeightsError, match=r"there is model.bin \(CTranslate2\), but") as caught:
+        locate_weights(weights)
+    assert "tensors.bin" not in str(caught.value)
