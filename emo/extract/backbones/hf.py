@@ -29,7 +29,7 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
 from emo.extract.models.weights import Found, Weights, locate_weights
-from emo.extract.networks.hf.files import FILES
+from emo.extract.networks.hf.files import HF_FILES
 from emo.extract.networks.hf.inputs import PICTURE_RATE, picture_of, reader_of
 from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
 from emo.extract.networks.hf.layers import EACH, Layers, layers_of_streams
@@ -71,7 +71,7 @@ class HF(Model):
     @classmethod
     def weights(cls, options: HFOptions) -> Weights:
         """Return the configuration, the tensors and the files of the processors."""
-        return Weights("hf", options.weights or options.model, FILES)
+        return Weights("hf", options.weights or options.model, HF_FILES)
 
     @classmethod
     def needs(cls, options: HFOptions) -> Needs:

@@ -2,7 +2,7 @@
 
 from emo.extract.models.weights import WeightFile
 
-FILES = (
+HF_FILES = (
     WeightFile(("config.json",)),
     WeightFile(
         ("model.safetensors", "model-*.safetensors", "pytorch_model.bin", "pytorch_model-*.bin")
