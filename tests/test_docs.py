@@ -91,7 +91,7 @@ def test_the_quickstart_runs_on_a_part_of_meld(real_data, quick_emo, tmp_path, m
 @pytest.mark.models
 @pytest.mark.parametrize("page", NEEDY, ids=lambda page: page.name)
 def test_blocks_that_need_a_package_do_what_they_show(
-    page, clips, real_emo, tmp_path, monkeypatch
+    page, clips, quick_emo, tmp_path, monkeypatch
 ):
     shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
