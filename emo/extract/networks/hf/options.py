@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from emo.extract.models.options import FaceModelOptions
+from emo.extract.models.packages import hub_id_of
 from emo.extract.networks.hf.layers import EACH, layer_numbers
 from emo.extract.transforms.trim import TRIM_HELP, Trim
 
@@ -14,7 +15,8 @@ class HFOptions(FaceModelOptions):
     """Options of :class:`emo.extract.backbones.hf.HF`."""
 
     model: str = field(
-        default="FacebookAI/roberta-base", metadata={"help": "hub id, or folder, of the model"}
+        default="FacebookAI/roberta-base",
+        metadata={"help": "hub id, or folder, of the model; minilm: the one of the extra starter"},
     )
     input: Literal["auto", "text", "audio", "image", "face", "video", "spectrogram"] = field(
         default="auto",
@@ -61,7 +63,8 @@ class HFOptions(FaceModelOptions):
     def __post_init__(self) -> None:
         """Check the ranges; a model given as a folder becomes the option ``weights``.
 
-        The recipe then contains only the folder's name.
+        The recipe then contains only the folder's name. The short name of a model that an extra
+        installs becomes its hub id.
 
         Raises:
             ValueError: an option is out of its range.
@@ -79,3 +82,5 @@ class HFOptions(FaceModelOptions):
         if Path(self.model).expanduser().is_dir():
             object.__setattr__(self, "weights", self.weights or self.model)
             object.__setattr__(self, "model", Path(self.model).name)
+        elif not self.weights:
+            object.__setattr__(self, "model", hub_id_of(self.model))
