@@ -11,8 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from emo.errors import OptionError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
@@ -258,10 +258,14 @@ class HF(Model):
             return Prepared({}, {stream: media.absent.get(wanted, f"no {wanted}")})
         return Prepared({"rows": rows}, notes=dict(notes))
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network."""
+        return {"weights": self.network}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
-        made: list[ModelInput] = [one for inputs in batch for one in inputs["rows"]]
-        names = tuple(made[0].rows)
+        made: list[ModelInput] = [one for inputs in batch for one in inputs.get("rows", ())]
+        names = tuple(made[0].rows) if made else ()
 
         def forward(*tensors: Tensor) -> Tensor:
             return self._forward(**dict(zip(names, tensors, strict=True)))
@@ -270,10 +274,12 @@ class HF(Model):
         is_cut = self._level == "tokens"
         return [
             {
-                STREAM_OF_KIND[self.kind]: np.concatenate(
+                STREAM_OF_KIND[self.kind]: torch.cat(
                     [one.tokens_of(next(outputs), is_cut=is_cut) for one in inputs["rows"]]
                 )
             }
+            if inputs
+            else {}
             for inputs in batch
         ]
 

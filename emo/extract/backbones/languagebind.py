@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from emo.errors import WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
@@ -23,7 +23,7 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.languagebind.checkpoint import (
     TOKENIZER_FILES,
@@ -89,7 +89,7 @@ class LanguageBind(Model):
         """
         super().__init__(options, device=device)
         self.configs, self.tokenizer = configs, tokenizer
-        self.towers, self.text = torch.nn.ModuleDict(dict(towers)), text
+        self.towers, self.text = nn.ModuleDict(dict(towers)), text
 
     @classmethod
     def weights(cls, options: LanguageBindOptions) -> Weights:
@@ -209,20 +209,34 @@ class LanguageBind(Model):
         absent = {name: reasons.get(name, f"the clip has no {name}") for name in lacking}
         return Prepared(inputs, absent, self._notes(media) if "text" in inputs else {})
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """Run each tower on the windows of all clips: float32 (T, D) per stream and clip."""
-        results: list[dict[str, np.ndarray]] = [{} for _ in batch]
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the towers by the option of their repository; a repository may hold several."""
+        found: dict[str, nn.ModuleDict] = {}
         for stream in self.options.parts:
-            having = [index for index, inputs in enumerate(batch) if stream in inputs]
-            rows = [batch[index][stream] for index in having]
+            towers = found.setdefault(OPTION_OF[stream], nn.ModuleDict())
+            towers[stream] = self._tower(stream)
+        return dict(found)
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
+        """Run each tower on the windows of all clips: float32 (T, D) per stream and clip."""
+        results: list[dict[str, Tensor]] = [{} for _ in batch]
+        for stream in self.options.parts:
             forward = (
                 self._encode_text if stream == "text" else partial(self._encode_vision, stream)
             )
-            for index, own, tokens in zip(having, rows, self.run(forward, rows), strict=True):
+            for index, tokens in self.run_having(forward, batch, stream):
                 if stream == "text" and self.options.level == "tokens":
+                    own = batch[index][stream]
                     tokens = tokens[:, : int(own.argmax()) + 1]  # without padding
-                results[index][stream] = to_numpy(tokens.flatten(0, -2))
+                results[index][stream] = tokens.flatten(0, -2)
         return results
+
+    def _tower(self, stream: str) -> nn.Module:
+        """Return the tower of a selected stream."""
+        if stream != "text":
+            return self.towers[stream]
+        assert self.text is not None
+        return self.text
 
     def _encode_vision(self, stream: str, pixels: Tensor) -> Tensor:
         """Run a vision tower on (n, F, 3, H, W) up to the selected level."""

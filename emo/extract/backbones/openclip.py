@@ -11,17 +11,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.models.checkpoint import fill, read_config, read_tensors, why_unread
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.hf.no_code import no_foreign_code
@@ -195,15 +194,17 @@ class OpenClip(Model):
             notes |= {"words_lacking": float(lacking)} if lacking else {}
         return Prepared(inputs, absent, notes)
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network, which holds both towers."""
+        return {"weights": self.net}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Embed the frames and texts of all clips: float32 (F, D) and (1, D) for each clip."""
-        found: list[dict[str, np.ndarray]] = [{} for _ in batch]
+        found: list[dict[str, Tensor]] = [{} for _ in batch]
         calls = {"video": self._encode_images, "text": self._encode_texts}
         for name in self.options.parts:
-            having = [index for index, inputs in enumerate(batch) if name in inputs]
-            done = self.run(calls[name], [batch[index][name] for index in having])
-            for index, tokens in zip(having, done, strict=True):
-                found[index][name] = to_numpy(tokens)
+            for index, tokens in self.run_having(calls[name], batch, name):
+                found[index][name] = tokens
         return found
 
     def _encode_images(self, pixels: Tensor) -> Tensor:

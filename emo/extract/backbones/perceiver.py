@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from emo.errors import WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.models.checkpoint import fill, read_config, read_tensors
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
@@ -188,10 +188,16 @@ class Perceiver(Model):
         rows = np.concatenate([images, sounds.view(np.uint8)], axis=1)
         return Prepared({"windows": torch.from_numpy(rows)})
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network, under the names of the checkpoint."""
+        return {"weights": self.net.whole}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each window by itself: float32 (T, D) per stream and clip, in time order."""
-        clips = self.run(self._forward, [inputs["windows"] for inputs in batch])
-        return [self._tokens(flat) for flat in clips]
+        found: list[dict[str, Tensor]] = [{} for _ in batch]
+        for index, flat in self.run_having(self._forward, batch, "windows"):
+            found[index] = self._tokens(flat)
+        return found
 
     def _forward(self, rows: Tensor) -> Tensor:
         """Encode packed windows uint8 (n, bytes): the streams' values side by side, (n, values)."""
@@ -201,7 +207,7 @@ class Perceiver(Model):
         tokens = self.net(frames.permute(0, 1, 4, 2, 3).float() / 255, audio.unsqueeze(-1))
         return torch.cat([tokens[name].flatten(1).float() for name in self.options.parts], dim=1)
 
-    def _tokens(self, flat: Tensor) -> dict[str, np.ndarray]:
+    def _tokens(self, flat: Tensor) -> dict[str, Tensor]:
         """Split the values (W, values) of a clip into its streams: float32 (T, D) each."""
         sizes = self.sizes
         shapes = {
@@ -212,8 +218,7 @@ class Perceiver(Model):
         names = self.options.parts
         parts = torch.split(flat, [int(np.prod(shapes[name])) for name in names], dim=1)
         return {
-            name: to_numpy(part.reshape(-1, shapes[name][1]))
-            for name, part in zip(names, parts, strict=True)
+            name: part.reshape(-1, shapes[name][1]) for name, part in zip(names, parts, strict=True)
         }
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
@@ -27,7 +26,7 @@ from emo.extract.media import (
     window_starts,
 )
 from emo.extract.models.checkpoint import read_config
-from emo.extract.models.model import Forward, Model, to_numpy
+from emo.extract.models.model import Forward, Model
 from emo.extract.models.weights import Found, Weights
 from emo.extract.networks.imagebind.inputs import IMAGEBIND_RATE, spectrograms
 from emo.extract.networks.videollama.options import VideoLlamaOptions
@@ -72,7 +71,7 @@ class VideoLlama(Model):
         *,
         device: str,
         branches: "Mapping[str, VideoBranch | AudioBranch]",
-        words: Tensor | None,
+        words: nn.Embedding | None,
         tokenizer: Tokenizer | None,
     ) -> None:
         """Keep the branches of the selected streams.
@@ -85,7 +84,8 @@ class VideoLlama(Model):
             tokenizer: tokenizer of the language model; None: the text is not selected.
         """
         super().__init__(options, device=device)
-        self.branches, self.words, self.tokenizer = nn.ModuleDict(branches), words, tokenizer
+        self.branches, self.tokenizer = nn.ModuleDict(branches), tokenizer
+        self.text = nn.ModuleDict({} if words is None else {"words": words})
 
     @classmethod
     def weights(cls, options: VideoLlamaOptions) -> Weights:
@@ -126,7 +126,8 @@ class VideoLlama(Model):
             branches[stream].check(options.frames, options.size)
         words = tokenizer = None
         if "text" in options.parts:
-            words = word_embeddings(options.weights, found).to(device)
+            table = word_embeddings(options.weights, found).float()
+            words = nn.Embedding(len(table), table.shape[1], _weight=table).to(device)
             tokenizer = Tokenizer.from_file(str(only(found, TOKENIZER)))
         return cls(options, device=device, branches=branches, words=words, tokenizer=tokenizer)
 
@@ -181,15 +182,20 @@ class VideoLlama(Model):
         }
         return Prepared(inputs, absent)
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the branches and the word embeddings by stream, all of one folder."""
+        every = {**self.branches, **({"text": self.text} if len(self.text) else {})}
+        return {"weights": nn.ModuleDict(every)}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each stream for all clips that have it: float32 (T, D) per stream and clip."""
-        results: list[dict[str, np.ndarray]] = [{} for _ in batch]
+        results: list[dict[str, Tensor]] = [{} for _ in batch]
         for stream in self.options.parts:
             having = [index for index, inputs in enumerate(batch) if stream in inputs]
             clips = [batch[index][stream] for index in having]
             done = self._text(clips) if stream == "text" else self._windows(stream, clips)
             for index, tokens in zip(having, done, strict=True):
-                results[index][stream] = to_numpy(tokens.flatten(0, 1))  # (T, D)
+                results[index][stream] = tokens.flatten(0, 1)  # (T, D)
         return results
 
     def _frames(self, media: Media) -> Tensor | None:
@@ -234,9 +240,7 @@ class VideoLlama(Model):
         return self.run(forward, windows)
 
     def _text(self, clips: Sequence[Tensor]) -> list[Tensor]:
-        words = self.words
-        assert words is not None, "loaded, because the text is selected"
-        return self.run(lambda ids: F.embedding(ids, words), clips)
+        return self.run(self.text["words"], clips)
 
 
 @dataclass(frozen=True)
