@@ -12,7 +12,6 @@ from emo.extract.backbone import Backbone
 from emo.extract.media import Media
 from tests.contracts.test_backbones import BACKBONES, REASON, media, recipe_of
 
-
 FOLDER = Path(backbones.__file__).parent
 NAMES = sorted(file.stem for file in FOLDER.glob("*.py") if "(Model):" in file.read_text())
 """Backbones with weights."""
