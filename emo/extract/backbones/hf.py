@@ -27,12 +27,14 @@ from emo.extract.media import (
 )
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
+from emo.extract.models.rewrite import Changes
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.hf.inputs import PICTURE_RATE, picture_of, reader_of
 from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
-from emo.extract.networks.hf.models import call_of, forward_of, load_network
+from emo.extract.networks.hf.models import call_of, empty_network, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
+from emo.extract.networks.hf.rewrite import write_network
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.trim import check_trim, trimmed
 from emo.store.recipe import StreamSpec
@@ -167,7 +169,10 @@ class HF(Model):
         config = read_config(found.get("config.json"))
         self.kind = kind_of(options.input, config)
         self._level = level_of(options.level, self.kind, config)
-        network, has_pooler = load_network(found.folder, config, self._level)
+        if found.has_tensors:
+            network, has_pooler = load_network(found.folder, config, self._level)
+        else:
+            network, has_pooler = empty_network(found.folder, config), True
         self.network = network.to(self.device)
         call = call_of(self.network, self.kind, str(config["model_type"]))
         self.reader: Any = reader_of(self.kind, found.folder, config, call.names, self.network)
@@ -262,10 +267,23 @@ class HF(Model):
         """Return the only network."""
         return {"weights": self.network}
 
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return nothing: :meth:`write` replaces the tensors itself."""
+        return {}
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Write the model with transformers, and copy its configuration and its processor."""
+        written = super().write(folder)
+        base = locate_weights(self.weights(self.options)).folder
+        write_network(self.network, base, written["weights"])
+        return written
+
     def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
         made: list[ModelInput] = [one for inputs in batch for one in inputs.get("rows", ())]
         names = tuple(made[0].rows) if made else ()
+        if self.device.type == "meta":  # transformers looks at the values of masks
+            names = tuple(name for name in names if not name.endswith("attention_mask"))
 
         def forward(*tensors: Tensor) -> Tensor:
             return self._forward(**dict(zip(names, tensors, strict=True)))

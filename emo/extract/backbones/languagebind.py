@@ -24,6 +24,8 @@ from emo.extract.media import (
     window_starts,
 )
 from emo.extract.models.model import Model
+from emo.extract.models.rewrite import Changes
+from emo.extract.models.skeleton import tensor_paths
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.languagebind.checkpoint import (
     TOKENIZER_FILES,
@@ -39,6 +41,7 @@ from emo.extract.networks.languagebind.checkpoint import (
 from emo.extract.networks.languagebind.inputs import audio_pixels, frame_pixels
 from emo.extract.networks.languagebind.network import TextTower, VisionTower
 from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
+from emo.extract.networks.languagebind.rewrite import changed_repository, forget_adapters
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
 from emo.extract.transforms.kaldi import sinc_resample
 from emo.extract.transforms.words_read import words_lacking
@@ -139,13 +142,18 @@ class LanguageBind(Model):
         towers: dict[str, VisionTower] = {}
         text, tokenizer = None, None
         for option in dict.fromkeys(OPTION_OF[stream] for stream in options.parts):
-            paths = checkpoint(found, option)
-            tensors, where = read_all(paths), ", ".join(map(str, paths))
+            paths = checkpoint(found, option) if found.has_tensors else ()
+            tensors = read_all(paths) if found.has_tensors else None
+            where = ", ".join(map(str, paths))
             for stream in options.parts:
                 if OPTION_OF[stream] == option and stream != "text":
-                    towers[stream] = vision_tower(configs[stream], tensors, where).to(device)
+                    with found.building():
+                        tower = vision_tower(configs[stream], tensors, where)
+                    towers[stream] = tower.to(device)
                 elif OPTION_OF[stream] == option:
-                    text = text_tower(configs[stream], tensors, where).to(device)
+                    with found.building():
+                        text = text_tower(configs[stream], tensors, where)
+                    text = text.to(device)
                     vocabulary, merges = (found.get(name) for name in TOKENIZER_FILES)
                     tokenizer = ClipTokenizer(vocabulary, merges, text.length)
         return cls(
@@ -216,6 +224,22 @@ class LanguageBind(Model):
             towers = found.setdefault(OPTION_OF[stream], nn.ModuleDict())
             towers[stream] = self._tower(stream)
         return dict(found)
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Write each repository; without adapters ``config.json`` says so: ``lora_r`` is 0."""
+        written = super().write(folder)
+        for target in written.values():
+            forget_adapters(target)
+        return written
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return what changed in each repository; LoRA adapters are merged if anything did."""
+        every: dict[Path, Changes] = {}
+        for option, network in self.networks().items():
+            paths = tensor_paths(weights, found, option)
+            config = next(self.configs[name] for name in self.configs if OPTION_OF[name] == option)
+            every |= changed_repository(network, paths, config)
+        return every
 
     def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Run each tower on the windows of all clips: float32 (T, D) per stream and clip."""

@@ -148,9 +148,12 @@ class Perceiver(Model):
     @classmethod
     def build(cls, options: PerceiverOptions, found: Found, *, device: str) -> Self:
         """Build the network and load its weights."""
-        config, path = read_config(found.get("config.json")), found.get("model.safetensors")
-        net = PerceiverWindow(config)
-        fill(net.whole, read_tensors(path), where=str(path))
+        config = read_config(found.get("config.json"))
+        with found.building():
+            net = PerceiverWindow(config)
+        if found.has_tensors:
+            path = found.get("model.safetensors")
+            fill(net.whole, read_tensors(path), where=str(path))
         return cls(net.eval().to(device), read_sizes(config), options, device=device)
 
     @classmethod

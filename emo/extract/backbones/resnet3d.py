@@ -155,8 +155,11 @@ class ResNet3d(Model):
     @classmethod
     def build(cls, options: ResNet3dOptions, found: Found, *, device: str) -> Self:
         """Build the network and load its weights, without the classifier's ``fc.*``."""
-        net, path = resnet3d_network(options.model), found.get(CHECKPOINTS[options.model])
-        fill(net, read_tensors(path), where=str(path))
+        with found.building():
+            net = resnet3d_network(options.model)
+        if found.has_tensors:
+            path = found.get(CHECKPOINTS[options.model])
+            fill(net, read_tensors(path), where=str(path))
         return cls(net.eval().to(device), options, device=device)
 
     @classmethod

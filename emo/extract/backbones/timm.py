@@ -109,8 +109,11 @@ class TimmModel(Model):
         from timm.data.config import resolve_data_config
         from timm.data.transforms_factory import create_transform
 
-        net, path = timm_network(options.model), found.get(_TENSORS.names[0])
-        fill(net, read_tensors(path), where=str(path))
+        with found.building():
+            net = timm_network(options.model)
+        if found.has_tensors:
+            path = found.get(_TENSORS.names[0])
+            fill(net, read_tensors(path), where=str(path))
         chosen = dict(net.pretrained_cfg)
         if config := found.path(_CONFIG.names[0]):
             chosen |= dict(read_config(config).get("pretrained_cfg") or {})

@@ -100,8 +100,11 @@ class VggFace(Model):
     @classmethod
     def build(cls, options: VggFaceOptions, found: Found, *, device: str) -> Self:
         """Build the network and load its weights, without the classifier's ``logits.*``."""
-        net, path = raw_network(), found.get(CHECKPOINT)
-        fill(net, read_tensors(path), where=str(path), may_lack=_is_count)
+        with found.building():
+            net = raw_network()
+        if found.has_tensors:
+            path = found.get(CHECKPOINT)
+            fill(net, read_tensors(path), where=str(path), may_lack=_is_count)
         return cls(net.eval().to(device), options, device=device)
 
     @classmethod

@@ -25,8 +25,9 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.checkpoint import read_config
+from emo.extract.models.checkpoint import read_config, read_tensors
 from emo.extract.models.model import Forward, Model
+from emo.extract.models.rewrite import Changes, changes_by_name
 from emo.extract.models.weights import Found, Weights
 from emo.extract.networks.imagebind.inputs import IMAGEBIND_RATE, spectrograms
 from emo.extract.networks.videollama.options import VideoLlamaOptions
@@ -34,8 +35,10 @@ from emo.extract.networks.videollama.weights import (
     CONFIG,
     FILES,
     TOKENIZER,
+    WORDS,
     only,
     projection,
+    shard,
     videollama_files,
     word_embeddings,
 )
@@ -117,16 +120,25 @@ class VideoLlama(Model):
     def build(cls, options: VideoLlamaOptions, found: Found, *, device: str) -> Self:
         """Build the branch of each selected stream from its own files."""
         from emo.extract.networks.videollama.checkpoint import load_branch
+        from emo.extract.networks.videollama.published import branch_of, number_of
 
         config = read_config(path) if (path := found.path("config.json")) else {}
         branches = {}
         for stream in [stream for stream in options.parts if stream in FILES]:
-            paths = [only(found, file) for file in FILES[stream]]
-            branches[stream] = load_branch(stream, paths, config).to(device)
+            if found.has_tensors:
+                paths = [only(found, file) for file in FILES[stream]]
+                branches[stream] = load_branch(stream, paths, config).to(device)
+            else:
+                with found.building():
+                    branches[stream] = branch_of(stream, config)
             branches[stream].check(options.frames, options.size)
         words = tokenizer = None
         if "text" in options.parts:
-            table = word_embeddings(options.weights, found).float()
+            if found.has_tensors:
+                table = word_embeddings(options.weights, found).float()
+            else:
+                sizes = [number_of(name, config) for name in ("words", "llama_width")]
+                table = torch.empty(sizes, device="meta")
             words = nn.Embedding(len(table), table.shape[1], _weight=table).to(device)
             tokenizer = Tokenizer.from_file(str(only(found, TOKENIZER)))
         return cls(options, device=device, branches=branches, words=words, tokenizer=tokenizer)
@@ -186,6 +198,20 @@ class VideoLlama(Model):
         """Return the branches and the word embeddings by stream, all of one folder."""
         every = {**self.branches, **({"text": self.text} if len(self.text) else {})}
         return {"weights": nn.ModuleDict(every)}
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return what changed in the files of each branch and in the language model's shard."""
+        from emo.extract.networks.videollama.checkpoint import changed_branch
+
+        changes: dict[Path, Changes] = {}
+        for stream, branch in self.branches.items():
+            paths = [only(found, file) for file in FILES[stream]]
+            changes |= changed_branch(branch, paths)
+        if len(self.text):
+            path = only(found, shard(self.options.weights))
+            own = {WORDS: self.text["words"].state_dict()["weight"]}
+            changes |= changes_by_name(own, {path: read_tensors(path)})
+        return changes
 
     def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each stream for all clips that have it: float32 (T, D) per stream and clip."""

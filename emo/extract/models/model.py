@@ -18,6 +18,8 @@ from emo.extract.backbone import Backbone, Inputs, recipe_options
 from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
+from emo.extract.models.rewrite import Changes, changes_of, write_layout
+from emo.extract.models.skeleton import locate_configs, tensor_paths
 from emo.extract.models.weights import Found, Weights, locate_weights, origin_of
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -113,6 +115,75 @@ class Model(Backbone):
         found = locate_weights(cls.weights(options))
         with bounded_build(found):
             return cls.build(options, found, device=device)
+
+    @classmethod
+    def skeleton(cls, options: Any) -> Self:
+        """Build the networks on torch's device ``meta``, from the configuration files alone.
+
+        They have the names and shapes of the real ones and take no memory. ``prepare`` works as
+        with weights; ``forward`` inside :meth:`training` gives tensors without values.
+
+        Raises:
+            WeightsError: a configuration or a tokenizer is missing.
+        """
+        found = locate_configs(cls.weights(options))
+        with bounded_build(found):
+            return cls.build(options, found, device="meta")
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Write the weights, as they are now, in the layout of the files they were loaded from.
+
+        The same options load them, but for the folders that are returned; the tokens then are the
+        same bits. Tensors that were not loaded (a classifier) are copied.
+
+        Args:
+            folder: gets a folder for each option of :meth:`networks`; none of them may exist.
+
+        Returns:
+            Option -> its new value, such as ``{"weights": folder / "weights"}``.
+
+        Raises:
+            WeightsError: the base's files are gone, or a folder is there already.
+        """
+        weights = self.weights(self.options)
+        found = locate_weights(weights)
+        return write_layout(weights, found, folder, self.changes(weights, found))
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return the tensors that differ from the base's, for each file by the names in it.
+
+        A backbone whose names differ from those in its files overrides this.
+        """
+        return {
+            path: changed
+            for option, network in self.networks().items()
+            for path, changed in changes_of(
+                network.state_dict(), tensor_paths(weights, found, option)
+            ).items()
+        }
+
+    def unreached(self, batch: Sequence[Inputs]) -> list[str]:
+        """Return the parameters that the tokens do not depend on: unused poolers, classifiers.
+
+        One forward and backward pass finds them; it changes no gradient that is kept.
+
+        Args:
+            batch: inputs of clips that together have every stream; a skeleton needs them as well.
+
+        Returns:
+            ``OPTION.PARAMETER`` for each.
+        """
+        named = {
+            f"{option}.{name}": parameter
+            for option, network in self.networks().items()
+            for name, parameter in network.named_parameters()
+            if parameter.requires_grad
+        }
+        with self.training(), torch.enable_grad():
+            tokens = [each for clip in self.forward(batch) for each in clip.values()]
+        total = torch.stack([each.sum() for each in tokens]).sum()
+        given = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+        return [name for name, gradient in zip(named, given, strict=True) if gradient is None]
 
     @classmethod
     def tiny(cls) -> Self:
