@@ -120,7 +120,7 @@ class VideoLlama(Model):
     def build(cls, options: VideoLlamaOptions, found: Found, *, device: str) -> Self:
         """Build the branch of each selected stream from its own files."""
         from emo.extract.networks.videollama.checkpoint import load_branch
-        from emo.extract.networks.videollama.published import branch_of, number_of
+        from emo.extract.networks.videollama.published import branch_of, published_number
 
         config = read_config(path) if (path := found.path("config.json")) else {}
         branches = {}
@@ -137,7 +137,7 @@ class VideoLlama(Model):
             if found.has_tensors:
                 table = word_embeddings(options.weights, found).float()
             else:
-                sizes = [number_of(name, config) for name in ("words", "llama_width")]
+                sizes = [published_number(name, config) for name in ("words", "llama_width")]
                 table = torch.empty(sizes, device="meta")
             words = nn.Embedding(len(table), table.shape[1], _weight=table).to(device)
             tokenizer = Tokenizer.from_file(str(only(found, TOKENIZER)))

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from emo.errors import WeightsError
@@ -105,8 +107,7 @@ def _named(weights: Weights, file: WeightFile, found: Found) -> dict[Path, Path]
     for path in found.paths[file.label]:
         home = next((each for each in folders if path.is_relative_to(each)), None)
         if home is None:  # a single file, perhaps under a name of its own
-            is_named = any(path.match(name) for name in file.names)
-            named[path] = Path(path.name if is_named else file.names[0])
+            named[path] = Path(_file_name(path, file))
             continue
         named[path] = path.relative_to(home)
         for beside in sorted(path.parent.iterdir()):
@@ -115,22 +116,36 @@ def _named(weights: Weights, file: WeightFile, found: Found) -> dict[Path, Path]
     return named
 
 
+def _file_name(path: Path, file: WeightFile) -> str:
+    """Return a name under which a file is found in a folder: its own, or one of its kind."""
+    if any(path.match(name) for name in file.names):
+        return path.name
+    alike = [name for name in file.names if name.endswith(path.suffix)]
+    return (alike or list(file.names))[0]
+
+
 def _write_file(path: Path, target: Path, changes: Changes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not changes:
+    kinds = {path.suffix == ".safetensors", target.suffix == ".safetensors"}
+    if not changes and len(kinds) == 1:
         if not target.exists():
             shutil.copyfile(path, target)
+    elif target.suffix == ".safetensors":
+        save_file(_replaced(read_tensors(path), changes), target, _metadata(path))
     elif path.suffix == ".safetensors":
-        from safetensors import safe_open
-        from safetensors.torch import save_file
-
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-        save_file(_replaced(read_tensors(path), changes), target, metadata)
+        torch.save(_replaced(read_tensors(path), changes), target)
     else:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
         table = table_of(loaded, path)
         torch.save(_with_table(loaded, table, _replaced(table, changes)), target)
+
+
+def _metadata(path: Path) -> dict[str, str] | None:
+    if path.suffix != ".safetensors":
+        return None
+    with safe_open(path, framework="pt") as file:
+        found: dict[str, str] | None = file.metadata()
+    return found
 
 
 def _replaced(table: Mapping[str, Tensor], changes: Changes) -> dict[str, Tensor]:

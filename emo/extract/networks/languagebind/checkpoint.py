@@ -199,7 +199,7 @@ def merge_lora(tensors: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]
     """
     plain, adapters = {}, {}
     for name, value in tensors.items():
-        name = plain_name(name)
+        name = name_without_peft(name)
         match = _LORA.fullmatch(name)
         if match:
             adapters[match.groups()] = value.float()
@@ -212,14 +212,14 @@ def merge_lora(tensors: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]
     return plain
 
 
-def plain_name(name: str) -> str:
+def name_without_peft(name: str) -> str:
     """Return the name of a tensor without the additions of the peft library."""
     return name.replace("base_model.model.", "").replace(".base_layer.", ".")
 
 
 def is_adapter(name: str) -> bool:
     """Return whether a tensor is half of a LoRA adapter."""
-    return _LORA.fullmatch(plain_name(name)) is not None
+    return _LORA.fullmatch(name_without_peft(name)) is not None
 
 
 def _flat_patches(tensors: dict[str, Tensor], where: str) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from emo.extract.networks.languagebind.checkpoint import (
     Config,
     is_adapter,
     merge_lora,
-    plain_name,
+    name_without_peft,
 )
 
 
@@ -37,11 +37,11 @@ def changed_repository(
     if all(is_same(tensor, merged[name]) for name, tensor in own.items()):
         return {}
     if not any(map(is_adapter, every)):
-        originals = {plain_name(name): name for name in every}
+        originals = {name_without_peft(name): name for name in every}
         return changes_by_name({originals[name]: value for name, value in own.items()}, tables)
     changes: dict[Path, Changes] = {}
     for path, table in tables.items():
-        names = [plain_name(name) for name in table if not is_adapter(name)]
+        names = [name_without_peft(name) for name in table if not is_adapter(name)]
         new = {name: stored(own.get(name, merged[name])) for name in names}
         changes[path] = {**dict.fromkeys(table), **new}
     return changes

@@ -13,15 +13,15 @@ from emo.extract.networks.imagebind.network import TowerSizes
 from emo.extract.networks.videollama.network import AudioBranch, VideoBranch, VisionSizes
 from emo.extract.networks.videollama.qformer import QFormerSizes
 
-VISION = VisionSizes(image=224, patch=14, width=1408, layers=39, heads=16, hidden=6144)
-FRAME = QFormerSizes(
+_VISION = VisionSizes(image=224, patch=14, width=1408, layers=39, heads=16, hidden=6144)
+_FRAME = QFormerSizes(
     queries=32, width=768, layers=12, heads=12, hidden=3072, memory=1408, frequency=2
 )
-WINDOW = QFormerSizes(
+_WINDOW = QFormerSizes(
     queries=32, width=768, layers=2, heads=12, hidden=3072, memory=768, frequency=1
 )
-TOWER = TowerSizes(width=768, layers=12, heads=12, hidden=3072, positions=229, patch=16, dim=1024)
-HEARD = QFormerSizes(
+_TOWER = TowerSizes(width=768, layers=12, heads=12, hidden=3072, positions=229, patch=16, dim=1024)
+_HEARD = QFormerSizes(
     queries=8, width=768, layers=2, heads=12, hidden=3072, memory=1024, frequency=1
 )
 _NUMBERS = {"frames": 32, "pieces": 8, "llama_width": 5120, "words": 32000}
@@ -40,17 +40,17 @@ def branch_of(stream: str, config: Mapping[str, Any]) -> VideoBranch | AudioBran
     """
     if stream == "video":
         return VideoBranch(
-            _sized(VISION, "vision", config), _sized(FRAME, "frame", config),
-            _sized(WINDOW, "window", config),
-            positions=number_of("frames", config), llama_width=number_of("llama_width", config),
+            _sized(_VISION, "vision", config), _sized(_FRAME, "frame", config),
+            _sized(_WINDOW, "window", config),
+            positions=published_number("frames", config), llama_width=published_number("llama_width", config),
         )  # fmt: skip
     return AudioBranch(
-        _sized(TOWER, "tower", config), _sized(HEARD, "heard", config),
-        positions=number_of("pieces", config), llama_width=number_of("llama_width", config),
+        _sized(_TOWER, "tower", config), _sized(_HEARD, "heard", config),
+        positions=published_number("pieces", config), llama_width=published_number("llama_width", config),
     )  # fmt: skip
 
 
-def number_of(name: str, config: Mapping[str, Any]) -> int:
+def published_number(name: str, config: Mapping[str, Any]) -> int:
     """Return a number such as ``llama_width`` or ``words``, the published one by default."""
     return int(_entries(config).get(name, _NUMBERS[name]))
 
