@@ -42,11 +42,13 @@ def branch_of(stream: str, config: Mapping[str, Any]) -> VideoBranch | AudioBran
         return VideoBranch(
             _sized(_VISION, "vision", config), _sized(_FRAME, "frame", config),
             _sized(_WINDOW, "window", config),
-            positions=published_number("frames", config), llama_width=published_number("llama_width", config),
+            positions=published_number("frames", config),
+            llama_width=published_number("llama_width", config),
         )  # fmt: skip
     return AudioBranch(
         _sized(_TOWER, "tower", config), _sized(_HEARD, "heard", config),
-        positions=published_number("pieces", config), llama_width=published_number("llama_width", config),
+        positions=published_number("pieces", config),
+        llama_width=published_number("llama_width", config),
     )  # fmt: skip
 
 
