@@ -28,6 +28,7 @@ from emo.extract.media import (
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
 from emo.extract.models.rewrite import Changes
+from emo.extract.models.skeleton import locate_configs
 from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
 from emo.extract.networks.hf.inputs import PICTURE_RATE, picture_of, reader_of
 from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
@@ -278,6 +279,16 @@ class HF(Model):
         write_network(self.network, base, written["weights"])
         return written
 
+    @classmethod
+    def plain_inputs(cls, inputs: Inputs) -> dict[str, Any]:
+        """Return the rows as dicts of tensors."""
+        return {"rows": [{"tensors": one.tensors, "own": one.own} for one in inputs["rows"]]}
+
+    @classmethod
+    def inputs_of(cls, plain: Inputs) -> Inputs:
+        """Return the rows as inputs of the model."""
+        return {"rows": [ModelInput(**one) for one in plain["rows"]]}
+
     def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
         made: list[ModelInput] = [one for inputs in batch for one in inputs.get("rows", ())]
@@ -303,7 +314,7 @@ class HF(Model):
 
 
 def _config(options: HFOptions) -> dict[str, Any]:
-    found = locate_weights(HF.weights(options))
+    found = locate_configs(HF.weights(options))
     return _read_config(found.get("config.json"))
 
 

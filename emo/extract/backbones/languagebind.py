@@ -25,8 +25,8 @@ from emo.extract.media import (
 )
 from emo.extract.models.model import Model
 from emo.extract.models.rewrite import Changes
-from emo.extract.models.skeleton import tensor_paths
-from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
+from emo.extract.models.skeleton import locate_configs, tensor_paths
+from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.languagebind.checkpoint import (
     TOKENIZER_FILES,
     Config,
@@ -170,7 +170,7 @@ class LanguageBind(Model):
         audio, text = "audio" in options.parts, "text" in options.parts
         if not options.pictures:
             return Needs(audio=audio, text=text)
-        configs = read_configs(options, locate_weights(cls.weights(options)))
+        configs = read_configs(options, locate_configs(cls.weights(options)))
         rule: FrameRule = Linspace(_frames_of(configs))
         if options.windows:
             rule = Windows(rule, *options.windows)
@@ -185,7 +185,7 @@ class LanguageBind(Model):
     @classmethod
     def tokens(cls, options: LanguageBindOptions, seconds: float) -> dict[str, float]:
         """Return T of each stream, proportional to the windows; the text's T is a guess."""
-        configs = read_configs(options, locate_weights(cls.weights(options)))
+        configs = read_configs(options, locate_configs(cls.weights(options)))
         windows = len(window_starts(seconds, *options.windows)) if options.windows else 1
         frames = _frames_of(configs)
         expected = {}

@@ -20,7 +20,8 @@ from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, wind
 from emo.extract.models.checkpoint import fill, read_config, read_tensors
 from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
-from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
+from emo.extract.models.skeleton import locate_configs
+from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
 from emo.extract.transforms.audio import resample_audio
 from emo.store.recipe import StreamSpec
@@ -273,7 +274,7 @@ def _hop_seconds(options: PerceiverOptions, sizes: PerceiverSizes) -> float:
 def _sizes_or_usual(options: PerceiverOptions) -> PerceiverSizes:
     """Return the sizes in ``config.json``; without weights (``emo list``) the published ones."""
     try:
-        found = locate_weights(Perceiver.weights(options))
+        found = locate_configs(Perceiver.weights(options))
     except WeightsError:
         return PerceiverSizes()
     return read_sizes(read_config(found.get("config.json")))

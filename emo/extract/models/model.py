@@ -219,6 +219,19 @@ class Model(Backbone):
             found = self.forward(batch)
         return [{name: to_numpy(tokens) for name, tokens in clip.items()} for clip in found]
 
+    @classmethod
+    def plain_inputs(cls, inputs: Inputs) -> dict[str, Any]:
+        """Return a clip's inputs as dicts, lists and tensors, to be stored; by default unchanged.
+
+        :meth:`inputs_of` is the inverse.
+        """
+        return dict(inputs)
+
+    @classmethod
+    def inputs_of(cls, plain: Inputs) -> Inputs:
+        """Return the inputs that :meth:`plain_inputs` made plain; by default unchanged."""
+        return plain
+
     @contextmanager
     def training(self, *, is_on: bool = True) -> Iterator[None]:
         """Let ``forward`` keep gradients inside the block; with ``is_on=False`` not, as usual."""
