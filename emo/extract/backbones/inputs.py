@@ -40,7 +40,7 @@ class InputsOptions:
     """Options of :class:`StoredInputs`.
 
     Options of the other backbone are text, ``name=value`` with semicolons between. They may all be
-    given as ``options``: those that change no input, such as ``weights``, move to ``places``.
+    given as ``options``: those that change no input, such as ``weights``, move to ``local``.
     """
 
     of: str = field(
@@ -53,7 +53,7 @@ class InputsOptions:
             "help": "options of that backbone, with semicolons between: streams=video,text;frames=8"
         },
     )
-    places: str = field(
+    local: str = field(
         default="",
         metadata={
             "help": "its options that change no input, such as weights=DIR",
@@ -75,11 +75,11 @@ class InputsOptions:
             ValueError: an option is no text.
             EmoError: there is no such backbone, or it does not take its options.
         """
-        if not all(isinstance(text, str) for text in (self.of, self.options, self.places)):
-            raise ValueError(f"expected texts for of, options and places, got {self}")
+        if not all(isinstance(text, str) for text in (self.of, self.options, self.local)):
+            raise ValueError(f"expected texts for of, options and local, got {self}")
         plugin, given = resolved(self.of)
         object.__setattr__(self, "of", plugin)
-        pairs = given | _pairs(self.options) | _pairs(self.places)
+        pairs = given | _pairs(self.options) | _pairs(self.local)
         made: Any = plugins.parse_options(self.kind.Options, pairs, f"inputs of {plugin}")
         every = asdict(made)
         for name, value in every.items():
@@ -88,8 +88,8 @@ class InputsOptions:
         read = recipe_options(made).keys() - _NOT_READ
         object.__setattr__(self, "options", _words({k: v for k, v in every.items() if k in read}))
         usual = {each.name: each.default for each in fields(made)}
-        places = {k: v for k, v in every.items() if k not in read and v != usual[k]}
-        object.__setattr__(self, "places", _words(places))
+        local = {k: v for k, v in every.items() if k not in read and v != usual[k]}
+        object.__setattr__(self, "local", _words(local))
 
     @classmethod
     def around(cls, of: str, inner: Any, floats: Floats = "float32") -> Self:
@@ -122,12 +122,12 @@ class InputsOptions:
     @property
     def inner(self) -> Any:
         """Options of the other backbone, an instance of its ``Options``."""
-        pairs = _pairs(self.options) | _pairs(self.places)
+        pairs = _pairs(self.options) | _pairs(self.local)
         return plugins.parse_options(self.kind.Options, pairs, f"inputs of {self.of}")
 
 
 class StoredInputs(Backbone):
-    """Inputs of another backbone's networks, as bytes. No tensor file of that backbone is read.
+    """Inputs of another backbone, as bytes. No file of tensors of that backbone is read.
 
     Streams: ``inputs`` (rows of 1,024 bytes, 1024), uint8: a clip has as many rows as it takes.
     :class:`InputsReader` reads them.
@@ -199,9 +199,9 @@ class StoredInputs(Backbone):
 
     @classmethod
     def tiny(cls) -> Self:
-        """Build it for the smallest network of timm."""
-        kind: Any = plugins.load(plugins.BACKBONES, "timm", Backbone)
-        return cls.load(InputsOptions.around("timm", kind.tiny().options), device="cpu")
+        """Build it for a BERT of two layers."""
+        kind: Any = plugins.load(plugins.BACKBONES, "hf", Backbone)
+        return cls.load(InputsOptions.around("hf", kind.tiny().options), device="cpu")
 
     def prepare(self, media: Media) -> Prepared:
         """Prepare a clip for the other backbone, and write that as bytes: ``rows`` (T, 1024)."""
@@ -216,7 +216,7 @@ class StoredInputs(Backbone):
         return [{STREAM: inputs["rows"]} for inputs in batch]
 
 
-class ClipTokens(Protocol):
+class InputsFolder(Protocol):
     """Recipe of a store, such as :class:`emo.store.store.RecipeFolder`."""
 
     recipe: Recipe
@@ -239,7 +239,7 @@ class InputsReader:
             tokens = model.forward(pieces)  # one entry for each stretch of the clip
     """
 
-    def __init__(self, folder: ClipTokens, model: Model) -> None:
+    def __init__(self, folder: InputsFolder, model: Model) -> None:
         """Open the inputs.
 
         Args:
@@ -256,7 +256,7 @@ class InputsReader:
             raise StoreError(
                 f"expected a recipe of the backbone inputs, got one of {recipe.backbone!r}"
             )
-        wanted = options_of(model, floats=recipe.options.get("floats", "float32"))
+        wanted = inputs_options_of(model, floats=recipe.options.get("floats", "float32"))
         if wrong := recipe.differences(StoredInputs.recipe(wanted)):
             raise StoreError(f"these are inputs of other networks: {'; '.join(wrong)}")
 
@@ -276,7 +276,7 @@ class InputsReader:
         ]
 
 
-def options_of(model: Model, *, floats: Floats = "float32") -> InputsOptions:
+def inputs_options_of(model: Model, *, floats: Floats = "float32") -> InputsOptions:
     """Return the options with which the inputs of a loaded model are stored.
 
     Args:

@@ -10,7 +10,12 @@ import torch
 from emo import plugins
 from emo.errors import OptionError, PluginError, StoreError
 from emo.extract.backbone import Backbone, Prepared
-from emo.extract.backbones.inputs import InputsOptions, InputsReader, StoredInputs, options_of
+from emo.extract.backbones.inputs import (
+    InputsOptions,
+    InputsReader,
+    StoredInputs,
+    inputs_options_of,
+)
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.job.request import requests_from_words
 from emo.extract.models.inputs_bytes import from_rows, to_rows
@@ -80,11 +85,13 @@ def test_inputs_of_every_model_come_back_bit_by_bit_without_its_tensors(model, t
     (found,), (wanted,) = model.encode([read.inputs]), model.encode([expected.inputs])
     for name in wanted:
         np.testing.assert_array_equal(found[name], wanted[name])
-    assert not StoredInputs.recipe(options).differences(StoredInputs.recipe(options_of(model)))
+    assert not StoredInputs.recipe(options).differences(
+        StoredInputs.recipe(inputs_options_of(model))
+    )
 
 
 def test_the_forecast_of_a_model_is_near_the_rows(model):
-    options = options_of(model)
+    options = inputs_options_of(model)
     inputs = StoredInputs.load(options, device="cpu")
     rows = inputs.prepare(media(model, seconds=5.0)).inputs["rows"]
     forecast = StoredInputs.tokens(options, 5.0)["inputs"]
@@ -93,7 +100,7 @@ def test_the_forecast_of_a_model_is_near_the_rows(model):
 
 def test_absent_streams_stay_absent_with_their_reasons():
     model = LanguageBind.tiny()
-    inputs = StoredInputs.load(options_of(model), device="cpu")
+    inputs = StoredInputs.load(inputs_options_of(model), device="cpu")
     clip = dataclasses.replace(media(model), samples=None, absent={"audio": REASON})
     (read,) = from_rows(inputs.prepare(clip).inputs["rows"])
     assert set(read.inputs) == {"video", "text"}
@@ -157,7 +164,7 @@ def test_options_of_the_other_backbone_are_sorted_and_checked():
     options = InputsOptions(of="wavlm-base", options="dtype=bf16;trim=speech;weights=here")
     assert options.of == "hf"
     assert "model=microsoft/wavlm-base" in options.options
-    assert options.places == "weights=here;dtype=bf16"
+    assert options.local == "weights=here;dtype=bf16"
     assert InputsOptions(**dataclasses.asdict(options)) == options
     assert options.inner.trim == "speech"
     for words, error in (
@@ -168,13 +175,14 @@ def test_options_of_the_other_backbone_are_sorted_and_checked():
     ):
         with pytest.raises(OptionError, match=error):
             InputsOptions(**words)
+    plugins.forget_trust()
     with pytest.raises(PluginError, match="--allow-code"):
         InputsOptions(of="tests.extract.models.test_model:Toy")
 
 
 def test_inputs_of_another_model_are_refused():
     model = LanguageBind.tiny()
-    other = options_of(plugins.load(BACKBONES, "timm", Backbone).tiny())
+    other = inputs_options_of(plugins.load(BACKBONES, "timm", Backbone).tiny())
     with pytest.raises(StoreError, match=r"inputs of other networks: .*options\.of: timm"):
         InputsReader(Folder(StoredInputs.recipe(other), None), model)
 
