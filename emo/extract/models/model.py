@@ -18,7 +18,7 @@ from emo.extract.backbone import Backbone, Inputs, recipe_options
 from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
-from emo.extract.models.rewrite import Changes, changes_of, write_layout
+from emo.extract.models.rewrite import Changes, changes_of, check_merged, write_layout
 from emo.extract.models.skeleton import locate_configs, tensor_paths
 from emo.extract.models.weights import Found, Weights, locate_weights, origin_of
 from emo.store.recipe import Recipe, StreamSpec
@@ -143,8 +143,11 @@ class Model(Backbone):
             Option -> its new value, such as ``{"weights": folder / "weights"}``.
 
         Raises:
-            WeightsError: the base's files are gone, or a folder is there already.
+            WeightsError: the base's files are gone, a folder is there already, or the networks
+                have adapters that were not merged.
         """
+        for network in self.networks().values():
+            check_merged(network.state_dict())
         weights = self.weights(self.options)
         found = locate_weights(weights)
         return write_layout(weights, found, folder, self.changes(weights, found))

@@ -4,6 +4,7 @@ The written folder has the base's file names, so that the same options load it. 
 tensor changed is copied as it is.
 """
 
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,8 +22,22 @@ from emo.extract.models.weights import Found, WeightFile, Weights, candidates_of
 
 Changes = Mapping[str, Tensor | None]
 """Name of a tensor in a file -> its new value; None: the tensor is left out."""
+_ADAPTER = re.compile(r"\.(lora_\w+|base_layer|modules_to_save)\.")
 _DOCUMENTS = (".json", ".txt", ".model", ".spm", ".codes", ".jinja")
 """Suffixes of files that lie beside tensors: configurations, vocabularies, indices of shards."""
+
+
+def check_merged(names: Iterable[str]) -> None:
+    """Check that no adapter of the peft library is among a network's tensors.
+
+    Raises:
+        WeightsError: there is one; its base's files have no room for it.
+    """
+    if odd := next((name for name in names if _ADAPTER.search(name)), None):
+        raise WeightsError(
+            f"the network has the adapter {odd!r}, which is not merged: call merge_and_unload() "
+            "before its weights are written"
+        )
 
 
 def changes_of(own: Mapping[str, Tensor], paths: Iterable[Path]) -> dict[Path, Changes]:
@@ -34,11 +49,17 @@ def changes_of(own: Mapping[str, Tensor], paths: Iterable[Path]) -> dict[Path, C
         paths: the files.
 
     Returns:
-        For each file the tensors that changed. Tensors that no file has are left out.
+        For each file the tensors that changed.
+
+    Raises:
+        WeightsError: no file has a tensor of the network.
     """
     tables = {path: read_tensors(path) for path in paths}
     every = {name: tensor for table in tables.values() for name, tensor in table.items()}
-    prefix = prefix_of(every, [name for name in own if not _is_count(name)], "the base")
+    wanted = [name for name in own if not _is_count(name)]
+    prefix = prefix_of(every, wanted, "the base")
+    if odd := next((name for name in wanted if prefix + name not in every), None):
+        raise WeightsError(f"{', '.join(map(str, tables))}: the tensor {odd!r} is not there")
     return changes_by_name({prefix + name: tensor for name, tensor in own.items()}, tables)
 
 

@@ -8,8 +8,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from emo.errors import WeightsError
 from emo.extract.backbones.languagebind import LanguageBind
-from emo.extract.models.rewrite import changes_of, write_layout
+from emo.extract.models.rewrite import changes_of, check_merged, write_layout
 from emo.extract.models.weights import WeightFile, Weights, locate_weights
 from emo.extract.networks.languagebind.options import LanguageBindOptions
 from emo.extract.networks.languagebind.tiny import write_repository
@@ -82,3 +83,17 @@ def test_a_file_of_another_format_under_a_name_of_its_own_is_found_again(net, tm
     found = locate_weights(weights)
     folder = write_layout(weights, found, tmp_path / "new", {})["weights"]
     assert torch.load(folder / "net.pth")["bias"].equal(net.bias)
+
+
+def test_adapters_that_are_not_merged_and_unknown_tensors_are_refused(net, tmp_path):
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    with pytest.raises(WeightsError, match=r"merge_and_unload\(\)"):
+        check_merged(["fc.base_layer.weight", "fc.lora_A.default.weight"])
+    check_merged(["flora_.weight", "base_layer_norm.weight"])
+    with pytest.raises(WeightsError, match="'more' is not there"):
+        changes_of({**net.state_dict(), "more": torch.ones(1)}, [tmp_path / "net.pth"])
+    model = LanguageBind.load(LanguageBind.tiny().options, device="cpu")
+    model.text.text_projection.base_layer = nn.Linear(1, 1)
+    with pytest.raises(WeightsError, match="is not merged"):
+        model.write(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
