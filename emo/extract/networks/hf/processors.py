@@ -53,7 +53,8 @@ class ModelInput:
             float32 (T, D): n · t tokens, or fewer.
         """
         if is_cut and self.own is not None:
-            output = output[:, : self.own.shape[1]][self.own.to(output.device)]
+            index = self.own.flatten().nonzero()[:, 0]  # on the CPU: the device need not wait
+            output = output[:, : self.own.shape[1]].flatten(0, 1)[index.to(output.device)]
         return output.reshape(-1, output.shape[-1])
 
 
