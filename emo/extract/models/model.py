@@ -121,7 +121,8 @@ class Model(Backbone):
         """Build the networks on torch's device ``meta``, from the configuration files alone.
 
         They have the names and shapes of the real ones and take no memory. ``prepare`` works as
-        with weights; ``forward`` inside :meth:`training` gives tensors without values.
+        with weights; ``forward`` inside :meth:`training` gives tensors without values, but not
+        for a few types of transformers (DeBERTa, SigLIP 2), whose code asks for values.
 
         Raises:
             WeightsError: a configuration or a tokenizer is missing.
