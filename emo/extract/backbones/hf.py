@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from emo.errors import OptionError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
@@ -28,14 +28,17 @@ from emo.extract.media import (
 )
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
+from emo.extract.models.rewrite import Changes
+from emo.extract.models.skeleton import locate_configs
 from emo.extract.models.weights import Found, Weights, locate_weights
 from emo.extract.networks.hf.files import HF_FILES
 from emo.extract.networks.hf.inputs import PICTURE_RATE, picture_of, reader_of
 from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
 from emo.extract.networks.hf.layers import EACH, Layers, layers_of_streams
-from emo.extract.networks.hf.models import call_of, forward_of, load_network
+from emo.extract.networks.hf.models import call_of, empty_network, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
+from emo.extract.networks.hf.rewrite import write_network
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.trim import check_trim, trimmed
 from emo.store.recipe import StreamSpec
@@ -159,7 +162,10 @@ class HF(Model):
         config = read_config(found.get("config.json"))
         self.kind = kind_of(options.input, config)
         self._level = level_of(options.level, self.kind, config)
-        network, has_pooler = load_network(found.folder, config, self._level)
+        if found.has_tensors:
+            network, has_pooler = load_network(found.folder, config, self._level)
+        else:
+            network, has_pooler = empty_network(found.folder, config), True
         self.network = network.to(self.device)
         is_cut = options.window == "clip"
         call = call_of(self.network, self.kind, str(config["model_type"]), is_cut=is_cut)
@@ -256,10 +262,37 @@ class HF(Model):
             )
         return Prepared({"rows": rows}, notes=dict(notes))
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network."""
+        return {"weights": self.network}
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return nothing: :meth:`write` replaces the tensors itself."""
+        return {}
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Write the model with transformers, and copy its configuration and its processor."""
+        written = super().write(folder)
+        base = locate_weights(self.weights(self.options)).folder
+        write_network(self.network, base, written["weights"])
+        return written
+
+    @classmethod
+    def plain_inputs(cls, inputs: Inputs) -> dict[str, Any]:
+        """Return the rows as dicts of tensors."""
+        return {"rows": [{"tensors": one.tensors, "own": one.own} for one in inputs["rows"]]}
+
+    @classmethod
+    def inputs_of(cls, plain: Inputs) -> Inputs:
+        """Return the rows as inputs of the model."""
+        return {"rows": [ModelInput(**one) for one in plain["rows"]]}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
-        made: list[ModelInput] = [one for inputs in batch for one in inputs["rows"]]
-        names = tuple(made[0].rows)
+        made: list[ModelInput] = [one for inputs in batch for one in inputs.get("rows", ())]
+        names = tuple(made[0].rows) if made else ()
+        if self.device.type == "meta":  # transformers looks at the values of masks
+            names = tuple(name for name in names if not name.endswith("attention_mask"))
 
         def forward(*tensors: Tensor) -> Tensor:
             return self._forward(**dict(zip(names, tensors, strict=True)))
@@ -267,16 +300,16 @@ class HF(Model):
         outputs = iter(self.run(forward, [tuple(one.rows[name] for name in names) for one in made]))
         return [
             self._tokens(inputs["rows"], list(islice(outputs, len(inputs["rows"]))))
+            if inputs
+            else {}
             for inputs in batch
         ]
 
-    def _tokens(
-        self, rows: Sequence[ModelInput], outputs: Sequence[Tensor]
-    ) -> dict[str, np.ndarray]:
+    def _tokens(self, rows: Sequence[ModelInput], outputs: Sequence[Tensor]) -> dict[str, Tensor]:
         """Join the outputs (n, streams, t, D) of a clip's rows: float32 (T, D) for each stream."""
         is_cut = self._level == "tokens"
         return {
-            stream: np.concatenate(
+            stream: torch.cat(
                 [
                     row.tokens_of(output[:, index], is_cut=is_cut)
                     for row, output in zip(rows, outputs, strict=True)
@@ -287,7 +320,7 @@ class HF(Model):
 
 
 def _config(options: HFOptions) -> dict[str, Any]:
-    found = locate_weights(HF.weights(options))
+    found = locate_configs(HF.weights(options))
     return _read_config(found.get("config.json"))
 
 
@@ -298,7 +331,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _layers(options: HFOptions, kind: Kind) -> dict[str, Layers]:
     """Return the streams and the layers in each, from the configuration files."""
-    folder = locate_weights(HF.weights(options)).folder if options.layers == EACH else None
+    folder = locate_configs(HF.weights(options)).folder if options.layers == EACH else None
     return _read_layers(options.layers, kind, folder)
 
 

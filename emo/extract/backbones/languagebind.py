@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from emo.errors import WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
@@ -23,8 +23,10 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.model import Model, to_numpy
-from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
+from emo.extract.models.model import Model
+from emo.extract.models.rewrite import Changes
+from emo.extract.models.skeleton import locate_configs, tensor_paths
+from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.languagebind.checkpoint import (
     TOKENIZER_FILES,
     Config,
@@ -39,6 +41,7 @@ from emo.extract.networks.languagebind.checkpoint import (
 from emo.extract.networks.languagebind.inputs import audio_pixels, frame_pixels
 from emo.extract.networks.languagebind.network import TextTower, VisionTower
 from emo.extract.networks.languagebind.options import OPTION_OF, LanguageBindOptions
+from emo.extract.networks.languagebind.rewrite import changed_repository, forget_adapters
 from emo.extract.transforms.clip_tokenizer import ClipTokenizer
 from emo.extract.transforms.kaldi import sinc_resample
 from emo.extract.transforms.words_read import words_lacking
@@ -89,7 +92,7 @@ class LanguageBind(Model):
         """
         super().__init__(options, device=device)
         self.configs, self.tokenizer = configs, tokenizer
-        self.towers, self.text = torch.nn.ModuleDict(dict(towers)), text
+        self.towers, self.text = nn.ModuleDict(dict(towers)), text
 
     @classmethod
     def weights(cls, options: LanguageBindOptions) -> Weights:
@@ -139,13 +142,18 @@ class LanguageBind(Model):
         towers: dict[str, VisionTower] = {}
         text, tokenizer = None, None
         for option in dict.fromkeys(OPTION_OF[stream] for stream in options.parts):
-            paths = checkpoint(found, option)
-            tensors, where = read_all(paths), ", ".join(map(str, paths))
+            paths = checkpoint(found, option) if found.has_tensors else ()
+            tensors = read_all(paths) if found.has_tensors else None
+            where = ", ".join(map(str, paths))
             for stream in options.parts:
                 if OPTION_OF[stream] == option and stream != "text":
-                    towers[stream] = vision_tower(configs[stream], tensors, where).to(device)
+                    with found.building():
+                        tower = vision_tower(configs[stream], tensors, where)
+                    towers[stream] = tower.to(device)
                 elif OPTION_OF[stream] == option:
-                    text = text_tower(configs[stream], tensors, where).to(device)
+                    with found.building():
+                        text = text_tower(configs[stream], tensors, where)
+                    text = text.to(device)
                     vocabulary, merges = (found.get(name) for name in TOKENIZER_FILES)
                     tokenizer = ClipTokenizer(vocabulary, merges, text.length)
         return cls(
@@ -162,7 +170,7 @@ class LanguageBind(Model):
         audio, text = "audio" in options.parts, "text" in options.parts
         if not options.pictures:
             return Needs(audio=audio, text=text)
-        configs = read_configs(options, locate_weights(cls.weights(options)))
+        configs = read_configs(options, locate_configs(cls.weights(options)))
         rule: FrameRule = Linspace(_frames_of(configs))
         if options.windows:
             rule = Windows(rule, *options.windows)
@@ -177,7 +185,7 @@ class LanguageBind(Model):
     @classmethod
     def tokens(cls, options: LanguageBindOptions, seconds: float) -> dict[str, float]:
         """Return T of each stream, proportional to the windows; the text's T is a guess."""
-        configs = read_configs(options, locate_weights(cls.weights(options)))
+        configs = read_configs(options, locate_configs(cls.weights(options)))
         windows = len(window_starts(seconds, *options.windows)) if options.windows else 1
         frames = _frames_of(configs)
         expected = {}
@@ -209,20 +217,50 @@ class LanguageBind(Model):
         absent = {name: reasons.get(name, f"the clip has no {name}") for name in lacking}
         return Prepared(inputs, absent, self._notes(media) if "text" in inputs else {})
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
-        """Run each tower on the windows of all clips: float32 (T, D) per stream and clip."""
-        results: list[dict[str, np.ndarray]] = [{} for _ in batch]
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the towers by the option of their repository; a repository may hold several."""
+        found: dict[str, nn.ModuleDict] = {}
         for stream in self.options.parts:
-            having = [index for index, inputs in enumerate(batch) if stream in inputs]
-            rows = [batch[index][stream] for index in having]
+            towers = found.setdefault(OPTION_OF[stream], nn.ModuleDict())
+            towers[stream] = self._tower(stream)
+        return dict(found)
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Write each repository; without adapters ``config.json`` says so: ``lora_r`` is 0."""
+        written = super().write(folder)
+        for target in written.values():
+            forget_adapters(target)
+        return written
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return what changed in each repository; LoRA adapters are merged if anything did."""
+        every: dict[Path, Changes] = {}
+        for option, network in self.networks().items():
+            paths = tensor_paths(weights, found, option)
+            config = next(self.configs[name] for name in self.configs if OPTION_OF[name] == option)
+            every |= changed_repository(network, paths, config)
+        return every
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
+        """Run each tower on the windows of all clips: float32 (T, D) per stream and clip."""
+        results: list[dict[str, Tensor]] = [{} for _ in batch]
+        for stream in self.options.parts:
             forward = (
                 self._encode_text if stream == "text" else partial(self._encode_vision, stream)
             )
-            for index, own, tokens in zip(having, rows, self.run(forward, rows), strict=True):
+            for index, tokens in self.run_having(forward, batch, stream):
                 if stream == "text" and self.options.level == "tokens":
+                    own = batch[index][stream]
                     tokens = tokens[:, : int(own.argmax()) + 1]  # without padding
-                results[index][stream] = to_numpy(tokens.flatten(0, -2))
+                results[index][stream] = tokens.flatten(0, -2)
         return results
+
+    def _tower(self, stream: str) -> nn.Module:
+        """Return the tower of a selected stream."""
+        if stream != "text":
+            return self.towers[stream]
+        assert self.text is not None
+        return self.text
 
     def _encode_vision(self, stream: str, pixels: Tensor) -> Tensor:
         """Run a vision tower on (n, F, 3, H, W) up to the selected level."""

@@ -11,18 +11,19 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from emo import plugins
 from emo.errors import OptionError, WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.models.checkpoint import fill, read_config, read_tensors, why_unread
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
+from emo.extract.models.rewrite import Changes, changes_by_name, is_same, stored
+from emo.extract.models.skeleton import tensor_paths
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.hf.no_code import no_foreign_code
 from emo.extract.transforms.words_read import words_lacking
@@ -143,7 +144,7 @@ class OpenClip(Model):
         name = options.model or f"local-dir:{found.folder}"
         try:
             with no_foreign_code(found.folder):  # open_clip gives its arguments to transformers
-                net = _untrained(name)
+                net = _untrained(name, "cpu" if found.has_tensors else "meta")
                 tokenizer = open_clip.get_tokenizer(name)
         except WeightsError:
             raise
@@ -152,9 +153,10 @@ class OpenClip(Model):
                 f"{found.folder}: open_clip cannot build the model that its files describe: "
                 f"{why_unread(found.folder, error)}"
             ) from error
-        path = found.get(_TENSORS.names[0])
-        tensors = {k.removeprefix("module."): v for k, v in read_tensors(path).items()}
-        fill(net, convert_state_dict(net, tensors), where=str(path))
+        if found.has_tensors:
+            path = found.get(_TENSORS.names[0])
+            tensors = {k.removeprefix("module."): v for k, v in read_tensors(path).items()}
+            fill(net, convert_state_dict(net, tensors), where=str(path))
         chosen = dict(net.visual.preprocess_cfg)
         if config := found.path(_CONFIG.names[0]):
             chosen |= _part(config, "preprocess_cfg")
@@ -195,15 +197,37 @@ class OpenClip(Model):
             notes |= {"words_lacking": float(lacking)} if lacking else {}
         return Prepared(inputs, absent, notes)
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network, which holds both towers."""
+        return {"weights": self.net}
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return what changed; a file under other names than open_clip's gets open_clip's."""
+        (path,) = tensor_paths(weights, found)
+        own, table = self.net.state_dict(), read_tensors(path)
+        names = {name.removeprefix("module."): name for name in table}
+        if own.keys() <= names.keys():
+            return changes_by_name({names[name]: own[name] for name in own}, {path: table})
+        converted = self._converted(table)
+        if all(is_same(tensor, converted[name]) for name, tensor in own.items()):
+            return {}
+        return {path: {**dict.fromkeys(table), **{name: stored(own[name]) for name in own}}}
+
+    def _converted(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the tensors of a file under open_clip's names."""
+        from open_clip.convert import convert_state_dict
+
+        own = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+        converted: dict[str, Tensor] = convert_state_dict(self.net, own)
+        return converted
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Embed the frames and texts of all clips: float32 (F, D) and (1, D) for each clip."""
-        found: list[dict[str, np.ndarray]] = [{} for _ in batch]
+        found: list[dict[str, Tensor]] = [{} for _ in batch]
         calls = {"video": self._encode_images, "text": self._encode_texts}
         for name in self.options.parts:
-            having = [index for index, inputs in enumerate(batch) if name in inputs]
-            done = self.run(calls[name], [batch[index][name] for index in having])
-            for index, tokens in zip(having, done, strict=True):
-                found[index][name] = to_numpy(tokens)
+            for index, tokens in self.run_having(calls[name], batch, name):
+                found[index][name] = tokens
         return found
 
     def _encode_images(self, pixels: Tensor) -> Tensor:
@@ -238,12 +262,15 @@ def architecture(options: OpenClipOptions, found: Found) -> dict[str, Any]:
     return read_config(path)
 
 
-def _untrained(name: str) -> Any:
+def _untrained(name: str, device: str = "cpu") -> Any:
     import open_clip
 
     logging.disable(logging.WARNING)  # open_clip warns of random weights; they are loaded later
     try:
-        return open_clip.create_model(name, load_weights=False, pretrained_text=False)
+        with torch.device(device):
+            return open_clip.create_model(
+                name, load_weights=False, pretrained_text=False, device=device
+            )
     finally:
         logging.disable(logging.NOTSET)
 

@@ -11,16 +11,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from emo.errors import WeightsError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.models.checkpoint import fill, read_config, read_tensors
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
-from emo.extract.models.weights import Found, WeightFile, Weights, locate_weights
+from emo.extract.models.skeleton import locate_configs
+from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.perceiver import PerceiverSizes, PerceiverWindow, read_sizes
 from emo.extract.transforms.audio import resample_audio
 from emo.store.recipe import StreamSpec
@@ -148,9 +149,12 @@ class Perceiver(Model):
     @classmethod
     def build(cls, options: PerceiverOptions, found: Found, *, device: str) -> Self:
         """Build the network and load its weights."""
-        config, path = read_config(found.get("config.json")), found.get("model.safetensors")
-        net = PerceiverWindow(config)
-        fill(net.whole, read_tensors(path), where=str(path))
+        config = read_config(found.get("config.json"))
+        with found.building():
+            net = PerceiverWindow(config)
+        if found.has_tensors:
+            path = found.get("model.safetensors")
+            fill(net.whole, read_tensors(path), where=str(path))
         return cls(net.eval().to(device), read_sizes(config), options, device=device)
 
     @classmethod
@@ -188,10 +192,16 @@ class Perceiver(Model):
         rows = np.concatenate([images, sounds.view(np.uint8)], axis=1)
         return Prepared({"windows": torch.from_numpy(rows)})
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network, under the names of the checkpoint."""
+        return {"weights": self.net.whole}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each window by itself: float32 (T, D) per stream and clip, in time order."""
-        clips = self.run(self._forward, [inputs["windows"] for inputs in batch])
-        return [self._tokens(flat) for flat in clips]
+        found: list[dict[str, Tensor]] = [{} for _ in batch]
+        for index, flat in self.run_having(self._forward, batch, "windows"):
+            found[index] = self._tokens(flat)
+        return found
 
     def _forward(self, rows: Tensor) -> Tensor:
         """Encode packed windows uint8 (n, bytes): the streams' values side by side, (n, values)."""
@@ -201,7 +211,7 @@ class Perceiver(Model):
         tokens = self.net(frames.permute(0, 1, 4, 2, 3).float() / 255, audio.unsqueeze(-1))
         return torch.cat([tokens[name].flatten(1).float() for name in self.options.parts], dim=1)
 
-    def _tokens(self, flat: Tensor) -> dict[str, np.ndarray]:
+    def _tokens(self, flat: Tensor) -> dict[str, Tensor]:
         """Split the values (W, values) of a clip into its streams: float32 (T, D) each."""
         sizes = self.sizes
         shapes = {
@@ -212,8 +222,7 @@ class Perceiver(Model):
         names = self.options.parts
         parts = torch.split(flat, [int(np.prod(shapes[name])) for name in names], dim=1)
         return {
-            name: to_numpy(part.reshape(-1, shapes[name][1]))
-            for name, part in zip(names, parts, strict=True)
+            name: part.reshape(-1, shapes[name][1]) for name, part in zip(names, parts, strict=True)
         }
 
 
@@ -265,7 +274,7 @@ def _hop_seconds(options: PerceiverOptions, sizes: PerceiverSizes) -> float:
 def _sizes_or_usual(options: PerceiverOptions) -> PerceiverSizes:
     """Return the sizes in ``config.json``; without weights (``emo list``) the published ones."""
     try:
-        found = locate_weights(Perceiver.weights(options))
+        found = locate_configs(Perceiver.weights(options))
     except WeightsError:
         return PerceiverSizes()
     return read_sizes(read_config(found.get("config.json")))

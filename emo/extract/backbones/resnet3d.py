@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import WINDOWS_AT_ONCE, Media, Needs, Rate, Windows, window_starts
 from emo.extract.models.checkpoint import fill, read_tensors
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.options import FaceModelOptions
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
@@ -155,8 +155,11 @@ class ResNet3d(Model):
     @classmethod
     def build(cls, options: ResNet3dOptions, found: Found, *, device: str) -> Self:
         """Build the network and load its weights, without the classifier's ``fc.*``."""
-        net, path = resnet3d_network(options.model), found.get(CHECKPOINTS[options.model])
-        fill(net, read_tensors(path), where=str(path))
+        with found.building():
+            net = resnet3d_network(options.model)
+        if found.has_tensors:
+            path = found.get(CHECKPOINTS[options.model])
+            fill(net, read_tensors(path), where=str(path))
         return cls(net.eval().to(device), options, device=device)
 
     @classmethod
@@ -182,11 +185,17 @@ class ResNet3d(Model):
         inputs = {name: windows.permute(0, 4, 1, 2, 3)}  # (W, 3, 16, size, size)
         return Prepared(inputs, notes=notes)
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network."""
+        return {"weights": self.net}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each window by itself: float32 (W, 512) for each clip."""
         name = self.options.input
-        clips = self.run(self._forward, [inputs[name] for inputs in batch])
-        return [{name: to_numpy(tokens)} for tokens in clips]
+        found: list[dict[str, Tensor]] = [{} for _ in batch]
+        for index, tokens in self.run_having(self._forward, batch, name):
+            found[index][name] = tokens
+        return found
 
     def _forward(self, windows: Tensor) -> Tensor:
         """Normalise and encode windows: uint8 (n, 3, 16, H, W) -> (n, 512)."""

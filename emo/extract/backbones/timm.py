@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.models.checkpoint import fill, read_config, read_tensors
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.options import FaceModelOptions
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
@@ -110,8 +109,11 @@ class TimmModel(Model):
         from timm.data.config import resolve_data_config
         from timm.data.transforms_factory import create_transform
 
-        net, path = timm_network(options.model), found.get(_TENSORS.names[0])
-        fill(net, read_tensors(path), where=str(path))
+        with found.building():
+            net = timm_network(options.model)
+        if found.has_tensors:
+            path = found.get(_TENSORS.names[0])
+            fill(net, read_tensors(path), where=str(path))
         chosen = dict(net.pretrained_cfg)
         if config := found.path(_CONFIG.names[0]):
             chosen |= dict(read_config(config).get("pretrained_cfg") or {})
@@ -136,11 +138,17 @@ class TimmModel(Model):
         pixels = torch.stack([self.transform(Image.fromarray(image)) for image in images])
         return Prepared({wanted: pixels}, notes=notes)
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network."""
+        return {"weights": self.net}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each frame by itself: float32 (F, D) for each clip."""
         wanted = self.options.input
-        clips = self.run(self._forward, [inputs[wanted] for inputs in batch])
-        return [{wanted: to_numpy(tokens)} for tokens in clips]
+        found: list[dict[str, Tensor]] = [{} for _ in batch]
+        for index, tokens in self.run_having(self._forward, batch, wanted):
+            found[index][wanted] = tokens
+        return found
 
     def _forward(self, pixels: Tensor) -> Tensor:
         pooled: Tensor = self.net.forward_head(self.net.forward_features(pixels), pre_logits=True)

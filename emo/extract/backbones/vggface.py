@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -16,7 +15,7 @@ from torch.nn.functional import normalize
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import Media, Needs, Uniform
 from emo.extract.models.checkpoint import fill, read_tensors
-from emo.extract.models.model import Model, to_numpy
+from emo.extract.models.model import Model
 from emo.extract.models.options import FaceModelOptions
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.store.recipe import StreamSpec
@@ -101,8 +100,11 @@ class VggFace(Model):
     @classmethod
     def build(cls, options: VggFaceOptions, found: Found, *, device: str) -> Self:
         """Build the network and load its weights, without the classifier's ``logits.*``."""
-        net, path = raw_network(), found.get(CHECKPOINT)
-        fill(net, read_tensors(path), where=str(path), may_lack=_is_count)
+        with found.building():
+            net = raw_network()
+        if found.has_tensors:
+            path = found.get(CHECKPOINT)
+            fill(net, read_tensors(path), where=str(path), may_lack=_is_count)
         return cls(net.eval().to(device), options, device=device)
 
     @classmethod
@@ -129,10 +131,16 @@ class VggFace(Model):
         crops = torch.from_numpy(media.faces.crops).permute(0, 3, 1, 2)  # (F, 3, 160, 160)
         return Prepared({"face": crops}, notes={"face_share": float(media.faces.found.mean())})
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the only network."""
+        return {"weights": self.net}
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each crop by itself: float32 (F, 512) for each clip."""
-        clips = self.run(self._forward, [inputs["face"] for inputs in batch])
-        return [{"face": to_numpy(tokens)} for tokens in clips]
+        found: list[dict[str, Tensor]] = [{} for _ in batch]
+        for index, tokens in self.run_having(self._forward, batch, "face"):
+            found[index]["face"] = tokens
+        return found
 
     def _forward(self, crops: Tensor) -> Tensor:
         """Normalise and encode crops: uint8 (n, 3, 160, 160) -> (n, 512)."""

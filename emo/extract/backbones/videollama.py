@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from emo.extract.backbone import BackboneCard, Inputs, Prepared
 from emo.extract.media import (
@@ -26,8 +25,9 @@ from emo.extract.media import (
     Windows,
     window_starts,
 )
-from emo.extract.models.checkpoint import read_config
-from emo.extract.models.model import Forward, Model, to_numpy
+from emo.extract.models.checkpoint import read_config, read_tensors
+from emo.extract.models.model import Forward, Model
+from emo.extract.models.rewrite import Changes, changes_by_name
 from emo.extract.models.weights import Found, Weights
 from emo.extract.networks.imagebind.inputs import IMAGEBIND_RATE, spectrograms
 from emo.extract.networks.videollama.options import VideoLlamaOptions
@@ -35,8 +35,10 @@ from emo.extract.networks.videollama.weights import (
     CONFIG,
     FILES,
     TOKENIZER,
+    WORDS,
     only,
     projection,
+    shard,
     videollama_files,
     word_embeddings,
 )
@@ -72,7 +74,7 @@ class VideoLlama(Model):
         *,
         device: str,
         branches: "Mapping[str, VideoBranch | AudioBranch]",
-        words: Tensor | None,
+        words: nn.Embedding | None,
         tokenizer: Tokenizer | None,
     ) -> None:
         """Keep the branches of the selected streams.
@@ -85,7 +87,8 @@ class VideoLlama(Model):
             tokenizer: tokenizer of the language model; None: the text is not selected.
         """
         super().__init__(options, device=device)
-        self.branches, self.words, self.tokenizer = nn.ModuleDict(branches), words, tokenizer
+        self.branches, self.tokenizer = nn.ModuleDict(branches), tokenizer
+        self.text = nn.ModuleDict({} if words is None else {"words": words})
 
     @classmethod
     def weights(cls, options: VideoLlamaOptions) -> Weights:
@@ -117,16 +120,26 @@ class VideoLlama(Model):
     def build(cls, options: VideoLlamaOptions, found: Found, *, device: str) -> Self:
         """Build the branch of each selected stream from its own files."""
         from emo.extract.networks.videollama.checkpoint import load_branch
+        from emo.extract.networks.videollama.published import branch_of, published_number
 
         config = read_config(path) if (path := found.path("config.json")) else {}
         branches = {}
         for stream in [stream for stream in options.parts if stream in FILES]:
-            paths = [only(found, file) for file in FILES[stream]]
-            branches[stream] = load_branch(stream, paths, config).to(device)
+            if found.has_tensors:
+                paths = [only(found, file) for file in FILES[stream]]
+                branches[stream] = load_branch(stream, paths, config).to(device)
+            else:
+                with found.building():
+                    branches[stream] = branch_of(stream, config)
             branches[stream].check(options.frames, options.size)
         words = tokenizer = None
         if "text" in options.parts:
-            words = word_embeddings(options.weights, found).to(device)
+            if found.has_tensors:
+                table = word_embeddings(options.weights, found).float()
+            else:
+                sizes = [published_number(name, config) for name in ("words", "llama_width")]
+                table = torch.empty(sizes, device="meta")
+            words = nn.Embedding(len(table), table.shape[1], _weight=table).to(device)
             tokenizer = Tokenizer.from_file(str(only(found, TOKENIZER)))
         return cls(options, device=device, branches=branches, words=words, tokenizer=tokenizer)
 
@@ -181,15 +194,34 @@ class VideoLlama(Model):
         }
         return Prepared(inputs, absent)
 
-    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the branches and the word embeddings by stream, all of one folder."""
+        every = {**self.branches, **({"text": self.text} if len(self.text) else {})}
+        return {"weights": nn.ModuleDict(every)}
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return what changed in the files of each branch and in the language model's shard."""
+        from emo.extract.networks.videollama.checkpoint import changed_branch
+
+        changes: dict[Path, Changes] = {}
+        for stream, branch in self.branches.items():
+            paths = [only(found, file) for file in FILES[stream]]
+            changes |= changed_branch(branch, paths)
+        if len(self.text):
+            path = only(found, shard(self.options.weights))
+            own = {WORDS: self.text["words"].state_dict()["weight"]}
+            changes |= changes_by_name(own, {path: read_tensors(path)})
+        return changes
+
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
         """Encode each stream for all clips that have it: float32 (T, D) per stream and clip."""
-        results: list[dict[str, np.ndarray]] = [{} for _ in batch]
+        results: list[dict[str, Tensor]] = [{} for _ in batch]
         for stream in self.options.parts:
             having = [index for index, inputs in enumerate(batch) if stream in inputs]
             clips = [batch[index][stream] for index in having]
             done = self._text(clips) if stream == "text" else self._windows(stream, clips)
             for index, tokens in zip(having, done, strict=True):
-                results[index][stream] = to_numpy(tokens.flatten(0, 1))  # (T, D)
+                results[index][stream] = tokens.flatten(0, 1)  # (T, D)
         return results
 
     def _frames(self, media: Media) -> Tensor | None:
@@ -234,9 +266,7 @@ class VideoLlama(Model):
         return self.run(forward, windows)
 
     def _text(self, clips: Sequence[Tensor]) -> list[Tensor]:
-        words = self.words
-        assert words is not None, "loaded, because the text is selected"
-        return self.run(lambda ids: F.embedding(ids, words), clips)
+        return self.run(self.text["words"], clips)
 
 
 @dataclass(frozen=True)

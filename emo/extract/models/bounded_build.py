@@ -20,6 +20,8 @@ _TIMES = 8
 """Bytes of new tensors for each byte of weights: half precision, temporary tensors, and copies."""
 _SPARE_BYTES = 2**30
 """Bytes that building may take besides, 1 GiB: tables of positions, and masks."""
+_META_BYTES = 2**40
+"""Bytes of a model that is built on the device meta, from its configuration alone."""
 _LEAST_BYTES = 2**17
 """Bytes that each tensor counts at least, so that a million small layers are refused as well."""
 _SHAPED = {"empty": 0, "zeros": 0, "ones": 0, "full": 0, "rand": 0, "randn": 0, "empty_strided": 0,
@@ -40,7 +42,10 @@ def bounded_build(found: Found) -> Iterator[None]:
     files = {path for paths in found.paths.values() for path in paths}
     size = sum(path.stat().st_size for path in files)
     budget = Budget(
-        _TIMES * size + _SPARE_BYTES, str(found.folder), "weights of that size alone", WeightsError
+        _TIMES * size + _SPARE_BYTES if found.has_tensors else _META_BYTES,
+        str(found.folder),
+        "weights of that size alone",
+        WeightsError,
     )
     with _Allocations(budget):
         yield

@@ -149,14 +149,27 @@ def fill(
 def _unwrapped(
     tensors: Mapping[str, Tensor], wanted: Sequence[str], where: str
 ) -> Mapping[str, Tensor]:
-    """Return the tensors without a wrapper's prefix, if all wanted names have the same.
+    """Return the tensors without a wrapper's prefix, if all wanted names have the same."""
+    prefix = prefix_of(tensors, wanted, where)
+    if not prefix:
+        return tensors
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def prefix_of(tensors: Mapping[str, Tensor], wanted: Sequence[str], where: str) -> str:
+    """Return the prefix of a wrapper that all wanted names have in a checkpoint; empty: none.
+
+    Args:
+        tensors: tensors of the checkpoint.
+        wanted: names of the network's tensors.
+        where: name of the file, for error messages.
 
     Raises:
-        WeightsError: the wanted names occur under several prefixes.
+        WeightsError: the wanted names occur under several prefixes, or under an unknown one.
     """
     lacking = next((name for name in wanted if name not in tensors), None)
     if lacking is None:
-        return tensors
+        return ""
     prefixes = {
         name.removesuffix(lacking)
         for name in tensors
@@ -169,14 +182,12 @@ def _unwrapped(
             f"{', '.join(sorted(prefixes))}; save those of one in a file of their own"
         )
     prefix = next(iter(prefixes), "")
-    if not prefix:
-        return tensors
-    if not set(prefix.split(".")[:-1]) <= _WRAPPERS:
+    if prefix and not set(prefix.split(".")[:-1]) <= _WRAPPERS:
         raise WeightsError(
             f"{where}: the names of the network's tensors begin with {prefix!r}; if these are the "
             "right weights, save them without it"
         )
-    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    return prefix
 
 
 def read_config(path: Path) -> dict[str, Any]:

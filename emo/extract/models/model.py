@@ -1,23 +1,25 @@
-"""Base class of all backbones with weights: loading, precision and batches."""
+"""Base class of all backbones with weights: loading, precision, batches and gradients."""
 
 import atexit
 import shutil
 import tempfile
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from emo.extract.backbone import Backbone, recipe_options
+from emo.extract.backbone import Backbone, Inputs, recipe_options
 from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
+from emo.extract.models.rewrite import Changes, changes_of, check_merged, write_layout
+from emo.extract.models.skeleton import locate_configs, tensor_paths
 from emo.extract.models.weights import Found, Weights, locate_weights, origin_of
 from emo.store.recipe import Recipe, StreamSpec
 
@@ -33,7 +35,7 @@ class Model(Backbone):
     """Contract of a backbone with weights.
 
     A subclass implements ``weights``, ``streams``, ``build``, ``write_tiny``, ``needs``,
-    ``tokens``, ``prepare`` and ``encode``.
+    ``tokens``, ``prepare``, ``forward`` and ``networks``.
     """
 
     options: ModelOptions
@@ -42,6 +44,9 @@ class Model(Backbone):
     row_count: int = 32
     """Rows (frames, windows or texts) that go through the model together. The pipeline sets it, and
     it is halved when the device runs out of memory."""
+    is_training: bool = False
+    """Whether ``forward`` keeps gradients; :meth:`training` sets it. The ``train`` and ``eval``
+    modes of the networks (dropout, BatchNorm) are independent of it."""
 
     def __init__(self, options: Any, *, device: str) -> None:
         """Keep the options and the device."""
@@ -112,15 +117,157 @@ class Model(Backbone):
             return cls.build(options, found, device=device)
 
     @classmethod
+    def skeleton(cls, options: Any) -> Self:
+        """Build the networks on torch's device ``meta``, from the configuration files alone.
+
+        They have the names and shapes of the real ones and take no memory. ``prepare`` works as
+        with weights; ``forward`` inside :meth:`training` gives tensors without values, but not
+        for a few types of transformers (DeBERTa, SigLIP 2), whose code asks for values.
+
+        Raises:
+            WeightsError: a configuration or a tokenizer is missing.
+        """
+        found = locate_configs(cls.weights(options))
+        with bounded_build(found):
+            return cls.build(options, found, device="meta")
+
+    def write(self, folder: Path) -> dict[str, Path]:
+        """Write the weights, as they are now, in the layout of the files they were loaded from.
+
+        The same options load them, but for the folders that are returned; the tokens then are the
+        same bits. Tensors that were not loaded (a classifier) are copied.
+
+        Args:
+            folder: gets a folder for each option of :meth:`networks`; none of them may exist.
+
+        Returns:
+            Option -> its new value, such as ``{"weights": folder / "weights"}``.
+
+        Raises:
+            WeightsError: the base's files are gone, a folder is there already, or the networks
+                have adapters that were not merged.
+        """
+        for network in self.networks().values():
+            check_merged(network.state_dict())
+        weights = self.weights(self.options)
+        found = locate_weights(weights)
+        return write_layout(weights, found, folder, self.changes(weights, found))
+
+    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
+        """Return the tensors that differ from the base's, for each file by the names in it.
+
+        A backbone whose names differ from those in its files overrides this.
+        """
+        return {
+            path: changed
+            for option, network in self.networks().items()
+            for path, changed in changes_of(
+                network.state_dict(), tensor_paths(weights, found, option)
+            ).items()
+        }
+
+    def unreached(self, batch: Sequence[Inputs]) -> list[str]:
+        """Return the parameters that the tokens do not depend on: unused poolers, classifiers.
+
+        One forward and backward pass finds them; it changes no gradient that is kept.
+
+        Args:
+            batch: inputs of clips that together have every stream; a skeleton needs them as well.
+
+        Returns:
+            ``OPTION.PARAMETER`` for each.
+        """
+        named = {
+            f"{option}.{name}": parameter
+            for option, network in self.networks().items()
+            for name, parameter in network.named_parameters()
+            if parameter.requires_grad
+        }
+        with self.training(), torch.enable_grad():
+            tokens = [each for clip in self.forward(batch) for each in clip.values()]
+        total = torch.stack([each.sum() for each in tokens]).sum()
+        given = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+        return [name for name, gradient in zip(named, given, strict=True) if gradient is None]
+
+    @classmethod
     def tiny(cls) -> Self:
         """Write small random weights to a temporary folder and load them like real ones."""
         return cls.load(_tiny_options(cls), device="cpu")
+
+    @abstractmethod
+    def forward(self, batch: Sequence[Inputs]) -> list[dict[str, Tensor]]:
+        """Compute the tokens of a batch of clips as tensors.
+
+        Inside :meth:`training` they lie on the device, with gradients if torch's grad mode is on,
+        and precision is left to the caller's autocast. Outside they are copied to the CPU, without
+        gradients, in the precision of the option ``dtype``.
+
+        Args:
+            batch: the ``inputs`` of B prepared clips; streams may be missing in some or all.
+
+        Returns:
+            For each of the B clips ``{stream: float32 (T, D)}``, without the streams that it lacks.
+        """
+
+    @abstractmethod
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the networks by the option that says where their weights lie.
+
+        Several networks of one option are parts of one ``ModuleDict``, by stream. ``forward`` calls
+        the returned modules, so that layers which are replaced inside them take part.
+        """
+
+    def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
+        """Compute the tokens of a batch of clips: :meth:`forward` without gradients, as arrays."""
+        with self.training(is_on=False):
+            found = self.forward(batch)
+        return [{name: to_numpy(tokens) for name, tokens in clip.items()} for clip in found]
+
+    @classmethod
+    def plain_inputs(cls, inputs: Inputs) -> dict[str, Any]:
+        """Return a clip's inputs as dicts, lists and tensors, to be stored; by default unchanged.
+
+        :meth:`inputs_of` is the inverse.
+        """
+        return dict(inputs)
+
+    @classmethod
+    def inputs_of(cls, plain: Inputs) -> Inputs:
+        """Return the inputs that :meth:`plain_inputs` made plain; by default unchanged."""
+        return plain
+
+    @contextmanager
+    def training(self, *, is_on: bool = True) -> Iterator[None]:
+        """Let ``forward`` keep gradients inside the block; with ``is_on=False`` not, as usual."""
+        before, self.is_training = self.is_training, is_on
+        try:
+            yield
+        finally:
+            self.is_training = before
+
+    def run_having(
+        self, forward: Forward, batch: Sequence[Inputs], name: str
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Run the input ``name`` of the clips that have it; see :meth:`run`.
+
+        Args:
+            forward: the forward pass.
+            batch: inputs of B clips.
+            name: name of the input, rows (n, …) of a clip.
+
+        Returns:
+            Index of a clip in the batch, and its result (n, …), for each clip that has the input.
+        """
+        having = [index for index, inputs in enumerate(batch) if name in inputs]
+        done = self.run(forward, [batch[index][name] for index in having])
+        return zip(having, done, strict=True)
 
     def run(self, forward: Forward, clips: Sequence[ModelRows]) -> list[Tensor]:
         """Run the rows of several clips through the model in common batches.
 
         Only rows of the same shape share a batch, so that nothing is padded and each clip gets the
         result that it would get alone. The batch is halved when memory runs out, down to one row.
+        Inside :meth:`training` it is not, and results stay on the device with their gradients.
 
         Args:
             forward: the forward pass; called without gradients, under autocast if ``dtype`` is not
@@ -129,7 +276,7 @@ class Model(Backbone):
                 differ in the shape of their rows.
 
         Returns:
-            For each clip float32 (n_i, …) on the CPU.
+            For each clip float32 (n_i, …) on the CPU; inside :meth:`training` on the device.
         """
         tuples = [rows if isinstance(rows, tuple) else (rows,) for rows in clips]
         groups: dict[tuple[torch.Size, ...], list[int]] = {}
@@ -146,6 +293,8 @@ class Model(Backbone):
 
     def _in_batches(self, forward: Forward, rows: Sequence[Tensor]) -> Tensor:
         """Run rows of one shape through the model, ``row_count`` at a time: float32 (n, …)."""
+        if self.is_training:
+            return self._with_gradients(forward, rows)
         done: list[Tensor] = []
         start = 0
         while start < len(rows[0]):
@@ -163,6 +312,14 @@ class Model(Backbone):
                 continue
             start += len(batch[0])
         self.copies.wait()
+        return torch.cat(done)
+
+    def _with_gradients(self, forward: Forward, rows: Sequence[Tensor]) -> Tensor:
+        """Run rows in the batches of extraction; float32 (n, …) on the device, with gradients."""
+        done = []
+        for start in range(0, len(rows[0]), self.row_count):
+            batch = [part[start : start + self.row_count] for part in rows]
+            done.append(forward(*(self.copies.send(part) for part in batch)).float())
         return torch.cat(done)
 
     def _autocast(self) -> AbstractContextManager[object]:

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,12 @@ class Found:
     """Folder (or the only file) of ``Weights.source``."""
     paths: dict[str, tuple[Path, ...]]
     """``WeightFile.label`` -> paths: one, several for a pattern, none if optional and absent."""
+    has_tensors: bool = True
+    """False: only configurations and tokenizers were looked for, not the tensors."""
+
+    def building(self) -> AbstractContextManager[object]:
+        """Return a context in which networks are built; without tensors it is the device meta."""
+        return nullcontext() if self.has_tensors else torch.device("meta")
 
     def path(self, name: str) -> Path | None:
         """Return the path of a file by one of its possible names; None: it was not found."""

@@ -104,3 +104,39 @@ def test_autocast_is_on_below_fp32():
             lambda rows: seen.append((rows @ rows.T).dtype) or rows, [torch.ones(2, 2)]
         )
     assert seen == [torch.float32, torch.bfloat16]
+
+
+def test_in_training_batches_are_those_of_extraction_and_nothing_is_halved(model):
+    weight = torch.ones(1, requires_grad=True)
+    seen = []
+
+    def forward(rows):
+        seen.append(len(rows))
+        if rows.max() > 50:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return rows * weight
+
+    with model.training():
+        (found,) = model.run(forward, [torch.arange(40.0)[:, None]])
+        with pytest.raises(torch.OutOfMemoryError):
+            model.run(forward, [torch.arange(60.0)[:, None]])
+    assert (seen[:2], model.row_count) == ([32, 8], 32)
+    assert torch.autograd.grad(found.sum(), weight)[0] == 780
+    (found,) = model.run(forward, [torch.arange(40.0)[:, None]])
+    assert not found.requires_grad
+
+
+def test_in_training_the_caller_sets_the_precision():
+    model = Toy(ModelOptions(dtype="bf16"), device="cpu")
+    kinds = []
+
+    def forward(rows):
+        kinds.append((rows @ rows.T).dtype)
+        return rows
+
+    model.run(forward, [torch.ones(2, 2)])
+    with model.training():
+        model.run(forward, [torch.ones(2, 2)])
+        with torch.autocast("cpu", torch.float16):
+            model.run(forward, [torch.ones(2, 2)])
+    assert kinds == [torch.bfloat16, torch.float32, torch.float16]

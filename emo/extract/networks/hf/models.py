@@ -18,6 +18,7 @@ from emo.extract.models.formats import foreign_format
 from emo.extract.networks.hf.kinds import TWO_TOWERS, Kind, Level
 from emo.extract.networks.hf.layers import Layers, hidden_states
 from emo.extract.networks.hf.no_code import FOREIGN_CODE, no_foreign_code
+from emo.extract.networks.hf.processors import load_processor
 
 _POSITION_TABLES = {"position_embeddings", "position_embedding", "embed_positions", "wpe"}
 
@@ -38,6 +39,24 @@ def load_network(
     Raises:
         WeightsError: a tensor is missing, or transformers cannot load the files.
     """
+    network, info = read_network(folder, config)
+    missing = sorted(info["missing_keys"])
+    lacking = [name for name in missing if "pooler" not in name]
+    if lacking or (missing and level == "projected"):
+        raise WeightsError(f"{folder}: the tensor {(lacking or missing)[0]!r} is missing")
+    return encoder_of(network).eval(), not missing
+
+
+def read_network(folder: Path, config: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Load the whole model with transformers: the model, and which tensors were missing.
+
+    Args:
+        folder: folder of the weights.
+        config: content of ``config.json``.
+
+    Raises:
+        WeightsError: transformers cannot load the files.
+    """
     from transformers import AutoModel
 
     _quiet()
@@ -53,15 +72,31 @@ def load_network(
         raise
     except Exception as error:  # transformers raises many kinds of errors
         raise WeightsError(f"{folder}: {_why(folder, error)}") from error
-    missing = sorted(info["missing_keys"])
-    lacking = [name for name in missing if "pooler" not in name]
-    if lacking or (missing and level == "projected"):
-        raise WeightsError(f"{folder}: the tensor {(lacking or missing)[0]!r} is missing")
+    return network, info
+
+
+def empty_network(folder: Path, config: Mapping[str, Any]) -> Any:
+    """Build the model that the configuration describes, without weights; call it on device meta."""
+    from transformers import AutoConfig, AutoModel
+
+    _quiet()
+    check_files(folder)
+    settings = load_processor(AutoConfig, folder)
+    if config.get("model_type") == "vit_mae":
+        settings.mask_ratio = 0.0
+    with no_foreign_code(folder), torch.device("meta"):
+        build: Any = AutoModel.from_config
+        network = build(settings, trust_remote_code=False, dtype=torch.float32)
+    return encoder_of(network).eval()
+
+
+def encoder_of(network: Any) -> Any:
+    """Return the encoder of a model that has one and a decoder; else the model itself."""
     if getattr(network.config, "is_encoder_decoder", False):
         encoder = network.get_encoder()
         if network.main_input_name in _names(encoder.forward):  # DETR's reads no pixels
-            network = encoder
-    return network.eval(), not missing
+            return encoder
+    return network
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from emo.errors import WeightsError
@@ -43,7 +42,7 @@ class ModelInput:
         """The tensors, and ``own`` if there is one."""
         return self.tensors if self.own is None else {**self.tensors, OWN: self.own}
 
-    def tokens_of(self, output: Tensor, *, is_cut: bool) -> np.ndarray:
+    def tokens_of(self, output: Tensor, *, is_cut: bool) -> Tensor:
         """Join the t tokens of each row.
 
         Args:
@@ -54,9 +53,9 @@ class ModelInput:
             float32 (T, D): n · t tokens, or fewer.
         """
         if is_cut and self.own is not None:
-            output = output[:, : self.own.shape[1]][self.own]
-        array: np.ndarray = output.reshape(-1, output.shape[-1]).numpy()
-        return array
+            index = self.own.flatten().nonzero()[:, 0]  # on the CPU: the device need not wait
+            output = output[:, : self.own.shape[1]].flatten(0, 1)[index.to(output.device)]
+        return output.reshape(-1, output.shape[-1])
 
 
 def load_processor(kind: Any, folder: Path) -> Any:

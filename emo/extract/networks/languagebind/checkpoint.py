@@ -136,32 +136,34 @@ def read_configs(options: LanguageBindOptions, found: Found) -> dict[str, Config
     return configs
 
 
-def vision_tower(config: Config, tensors: Mapping[str, Tensor], where: str) -> VisionTower:
+def vision_tower(config: Config, tensors: Mapping[str, Tensor] | None, where: str) -> VisionTower:
     """Build the tower of video, audio or image with its weights, in eval mode.
 
     Args:
         config: configuration of the tower.
-        tensors: tensors of the checkpoint.
+        tensors: tensors of the checkpoint; None: the tower is built without weights.
         where: name of the file, for error messages.
     """
     tower = VisionTower(config.sizes("vision_config"), config.picture)
     alpha = config.get("vision_config", "lora_alpha", default=16)
-    fill(tower, _flat_patches(merge_lora(tensors, alpha), where), where=where)
+    if tensors is not None:
+        fill(tower, _flat_patches(merge_lora(tensors, alpha), where), where=where)
     return tower.eval()
 
 
-def text_tower(config: Config, tensors: Mapping[str, Tensor], where: str) -> TextTower:
+def text_tower(config: Config, tensors: Mapping[str, Tensor] | None, where: str) -> TextTower:
     """Build the text tower with its weights, in eval mode.
 
     Args:
         config: configuration of the tower.
-        tensors: tensors of the checkpoint.
+        tensors: tensors of the checkpoint; None: the tower is built without weights.
         where: name of the file, for error messages.
     """
     words = config.get("text_config", "vocab_size")
     length = config.get("text_config", "max_position_embeddings")
     tower = TextTower(config.sizes("text_config"), words, length)
-    fill(tower, tensors, where=where)
+    if tensors is not None:
+        fill(tower, tensors, where=where)
     return tower.eval()
 
 
@@ -197,7 +199,7 @@ def merge_lora(tensors: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]
     """
     plain, adapters = {}, {}
     for name, value in tensors.items():
-        name = name.replace("base_model.model.", "").replace(".base_layer.", ".")
+        name = name_without_peft(name)
         match = _LORA.fullmatch(name)
         if match:
             adapters[match.groups()] = value.float()
@@ -208,6 +210,16 @@ def merge_lora(tensors: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]
             added = (alpha / len(down)) * (adapters[module, "B"] @ down)
             plain[f"{module}.weight"] = plain[f"{module}.weight"].float() + added
     return plain
+
+
+def name_without_peft(name: str) -> str:
+    """Return the name of a tensor without the additions of the peft library."""
+    return name.replace("base_model.model.", "").replace(".base_layer.", ".")
+
+
+def is_adapter(name: str) -> bool:
+    """Return whether a tensor is half of a LoRA adapter."""
+    return _LORA.fullmatch(name_without_peft(name)) is not None
 
 
 def _flat_patches(tensors: dict[str, Tensor], where: str) -> dict[str, Tensor]:

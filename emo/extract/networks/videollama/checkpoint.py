@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import fill, read_tensors
+from emo.extract.models.rewrite import Changes, is_same, stored
 from emo.extract.networks.imagebind.network import TowerSizes
 from emo.extract.networks.videollama.network import AudioBranch, VideoBranch, VisionSizes
 from emo.extract.networks.videollama.qformer import QFormerSizes
@@ -120,11 +121,34 @@ def empty_branch(
 
 
 def checkpoint_tensor(known: Mapping[str, Tensor], name: str) -> Tensor:
-    """Return a tensor by its original name; the bias of queries, keys and values is assembled."""
-    if not name.endswith(".attn.qkv.bias"):
+    """Return a tensor by its original name; the bias of queries, keys and values is assembled.
+
+    A file that was written after training has that bias whole, because its keys may have one.
+    """
+    if name in known or not name.endswith(".attn.qkv.bias"):
         return known[name]
     query, value = (known[name.replace("qkv.bias", f"{kind}_bias")] for kind in "qv")
     return torch.cat([query, torch.zeros_like(query), value])  # keys have no bias
+
+
+def changed_branch(branch: nn.Module, paths: Sequence[Path]) -> dict[Path, Changes]:
+    """Return the tensors of a branch that changed since it was loaded, by the names in its files.
+
+    Args:
+        branch: the branch.
+        paths: its files, in the order of loading.
+    """
+    tables = {path: read_tensors(path) for path in paths}
+    prefixes = {path: PREFIXES.get(path.name, "") for path in paths}
+    last = {prefixes[path] + name: path for path, table in tables.items() for name in table}
+    known = {name: tables[path][name.removeprefix(prefixes[path])] for name, path in last.items()}
+    changes: dict[Path, dict[str, Tensor | None]] = {path: {} for path in paths}
+    for ours, tensor in branch.state_dict().items():
+        name = original(ours)
+        if not is_same(tensor, checkpoint_tensor(known, name)):
+            path = last.get(name) or last[name.replace("qkv.bias", "q_bias")]
+            changes[path][name.removeprefix(prefixes[path])] = stored(tensor)
+    return dict(changes)
 
 
 class _Known(dict[str, Tensor]):

@@ -17,7 +17,17 @@ from emo.extract.networks.videollama.qformer import QFormerSizes
 
 IMAGE = 32
 _WORDS = ["<unk>", "What", "is", "this", ",", "number", "0", "1", "2", "?!"]
+_SIZES = {
+    "vision": {"image": IMAGE, "patch": 16, "width": 16, "layers": 2, "heads": 2, "hidden": 24},
+    "frame": {"queries": 4, "width": 16, "layers": 3, "heads": 2, "hidden": 24, "memory": 16},
+    "window": {"width": 16, "heads": 2, "hidden": 24, "memory": 16},
+    "tower": {"width": 16, "layers": 1, "heads": 2, "hidden": 24, "dim": 12},
+    "heard": {"width": 16, "heads": 2, "hidden": 24, "memory": 12},
+    "frames": 8, "llama_width": 24, "words": len(_WORDS),
+}  # fmt: skip
+"""What differs from the published sizes; only a model without weights reads it."""
 _HEADS = {
+    "sizes": _SIZES,
     "vit": {"num_heads": 2},
     "qformer": {"num_attention_heads": 2},
     "video_qformer": {"num_attention_heads": 2},

@@ -38,7 +38,8 @@ _SHARDS = (  # first shards, which hold the word embeddings
     "*/pytorch_model.bin",
     "*/pytorch_model-00001-of-*.bin",
 )
-_WORDS = "model.embed_tokens.weight"
+WORDS = "model.embed_tokens.weight"
+"""Name of the word embeddings in the language model's files."""
 
 
 def videollama_files(stream: str, source: str) -> list[WeightFile]:
@@ -84,7 +85,7 @@ def shard(source: str) -> WeightFile:
     named = []
     for path in indices:
         shards = read_config(path).get("weight_map")
-        name = shards.get(_WORDS) if isinstance(shards, dict) else None
+        name = shards.get(WORDS) if isinstance(shards, dict) else None
         if isinstance(name, str) and "/" not in name and "\\" not in name:
             named.append(f"{path.parent.name}/{name}")
     return WeightFile((*named, *_SHARDS))
@@ -92,7 +93,7 @@ def shard(source: str) -> WeightFile:
 
 def word_embeddings(source: str, found: Found) -> Tensor:
     """Read the word embeddings of the language model, (words, D) in the stored type."""
-    return _expected(only(found, shard(source)), _WORDS)
+    return _expected(only(found, shard(source)), WORDS)
 
 
 def projection(found: Found, stream: str) -> Tensor:
