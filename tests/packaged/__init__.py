@@ -1,0 +1,1 @@
+"""Real models that come as packages, held to their makers' own calls (make models)."""
