@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from emo.extract.decode.decode import load_media
 from emo.extract.decode.source import source_of
@@ -43,14 +44,14 @@ FEATURES = {
 }
 """Recipe -> what the table says; others are named by their backbone."""
 PUBLISHED = (
-    ("nEMO, 4,481 clips of 9 speakers, accuracy on a split of its own", "40 MFCC", "random forest",
-     "0.840", "Christop 2024, arXiv:2404.06292"),
-    ("MELD test, weighted F1", "text, turns around", "DialogueGCN", "0.581",
-     "Ghosal et al. 2019, arXiv:1908.11540"),
-    ("MELD test, weighted F1", "text, one turn", "RoBERTa base, fine-tuned (EmoBERTa's 01-utt)",
-     "0.626", "Kim and Vossen 2021, arXiv:2108.12009; its repository tae898/erc"),
+    ("nEMO, 4,481 clips of 9 speakers; accuracy, with a protocol of its own",
+     "published (arXiv:2404.06292): MFCC", "random forest", "0.840"),
+    ("MELD test; weighted F1", "published (arXiv:1908.11540): text, turns around it",
+     "DialogueGCN", "0.581"),
+    ("", "published (arXiv:2108.12009, github.com/tae898/erc): text, RoBERTa base",
+     "fine-tuned on single turns", "0.626"),
 )  # fmt: skip
-"""Figures of others: data and measure, features, head, score, source."""
+"""Figures of others: data and measure, features with their source, head, score."""
 HEADER = ("data, measure", "features", "head", "plain", "scaled by speaker", "random groups")
 
 
@@ -68,9 +69,8 @@ def main() -> None:
     if given.part == "groups":
         write_groups(given.manifest, given.out)
         return
-    print_table(HEADER, truth_rows(given.work / "runs"))
-    print()
-    print_table(("published: data, measure", "features", "head", "score", "source"), PUBLISHED)
+    others = [(*row, "–", "–") for row in PUBLISHED]
+    print_table(HEADER, [*truth_rows(given.work / "runs"), *others])
     if (given.work / "trim").exists():
         rows = trim_rows(Store(given.work / "trim"), read_manifest(given.manifest, root=given.root))
         print()
@@ -91,7 +91,8 @@ def write_groups(manifest: Path, out: Path) -> None:
 
 def truth_rows(runs: Path) -> list[tuple[str, ...]]:
     """Return the rows of the table: all runs of the same data, features and head are one row."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    known = ""
     for name, (data, key, title) in DATA.items():
         for recipe, head in _recipes_and_heads(runs / name):
             found = {run.parent.name: _run(run) for run in sorted(
@@ -100,11 +101,13 @@ def truth_rows(runs: Path) -> list[tuple[str, ...]]:
             test = plain["metrics"]["test"]
             by = f", {plain['folds']['how']}" if "folds" in plain else ""
             chance = test["majority"][key]
+            said = f"{data}, {test['clips']:,} clips{by}; {title}, majority class {chance:.3f}"
             rows.append((
-                f"{data}, {test['clips']:,} clips{by}; {title}, majority class {chance:.3f}",
+                said if said != known else "",
                 FEATURES.get(recipe, f"`{recipe}`"), f"`{head}`", _score(plain, key),
                 _score(found.get("speaker"), key), _groups(found, key),
             ))  # fmt: skip
+            known = said
     return rows
 
 
@@ -139,6 +142,7 @@ def _groups(found: dict[str, dict[str, Any]], key: str) -> str:
 
 def trim_rows(store: Store, manifest: Manifest) -> list[tuple[str, ...]]:
     """Return what each trim keeps, from the notes of the store, and how long it takes."""
+    torch.set_num_threads(1)  # processor time would count threads that wait
     needs = (Needs(audio=True),)
     sounds = []
     for clip in manifest.clips:
