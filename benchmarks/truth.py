@@ -33,16 +33,20 @@ DATA = {
 }
 """Folder of runs -> name of the data, name of the score in run.json, and its title."""
 FEATURES = {
+    "classic": "`classic`",
+    "logmel": "`logmel`",
     "egemaps": "`opensmile` eGeMAPSv02",
     "compare": "`opensmile` ComParE_2016",
     "whisper": "`hf` Whisper tiny.en, last layer",
-    "whisper23": "the same, `layers=2,3`",
+    "whisper23": "`hf` Whisper tiny.en, `layers=2,3`",
     "minilm": "`hf` MiniLM",
     "none": "`classic`, `trim=none`",
     "energy": "`classic`, `trim=energy`",
     "speech": "`classic`, `trim=speech`",
 }
-"""Recipe -> what the table says; others are named by their backbone."""
+"""Recipe -> what the table says, in the table's order."""
+HEADS = ("linear", "mean_pool", "attention_pool")
+"""Heads in the table's order."""
 PUBLISHED = (
     ("nEMO, 4,481 clips of 9 speakers; accuracy, with a protocol of its own",
      "published (arXiv:2404.06292): MFCC", "random forest", "0.840"),
@@ -104,7 +108,7 @@ def truth_rows(runs: Path) -> list[tuple[str, ...]]:
             said = f"{data}, {test['clips']:,} clips{by}; {title}, majority class {chance:.3f}"
             rows.append((
                 said if said != known else "",
-                FEATURES.get(recipe, f"`{recipe}`"), f"`{head}`", _score(plain, key),
+                FEATURES[recipe], f"`{head}`", _score(plain, key),
                 _score(found.get("speaker"), key), _groups(found, key),
             ))  # fmt: skip
             known = said
@@ -112,9 +116,13 @@ def truth_rows(runs: Path) -> list[tuple[str, ...]]:
 
 
 def _recipes_and_heads(folder: Path) -> list[tuple[str, str]]:
-    """Return recipe and head of the runs, in the order in which they were fitted."""
-    runs = sorted(folder.glob("*/*/plain/run.json"), key=lambda run: run.stat().st_mtime_ns)
-    return [(run.parts[-4], run.parts[-3]) for run in runs]
+    """Return recipe and head of the runs of one data set."""
+    return [
+        (recipe, head)
+        for recipe in FEATURES
+        for head in HEADS
+        if (folder / recipe / head / "plain" / "run.json").exists()
+    ]
 
 
 def _run(path: Path) -> dict[str, Any]:

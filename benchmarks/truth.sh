@@ -40,12 +40,11 @@ speech() {
                 --column speaker=group$group --scaling $recipe/audio=speaker
         done
     done
-    for head in mean_pool attention_pool; do
-        for recipe in classic egemaps whisper23; do
-            fit $recipe audio $head plain --root "$root" --cv speaker --seeds 3
-            fit $recipe audio $head speaker --root "$root" --cv speaker --seeds 3 \
-                --scaling $recipe/audio=speaker
-        done
+    for pair in classic:mean_pool egemaps:mean_pool whisper23:mean_pool whisper23:attention_pool; do
+        recipe=${pair%:*} head=${pair#*:}
+        fit $recipe audio $head plain --root "$root" --cv speaker --seeds 3
+        fit $recipe audio $head speaker --root "$root" --cv speaker --seeds 3 \
+            --scaling $recipe/audio=speaker
     done
 }
 
