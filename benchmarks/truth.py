@@ -6,6 +6,7 @@ python benchmarks/truth.py table WORK speech.csv --root FOLDER
 
 import argparse
 import json
+import re
 import statistics
 import time
 from collections.abc import Sequence
@@ -175,7 +176,7 @@ def trim_rows(store: Store, manifest: Manifest) -> list[tuple[str, ...]]:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in (header, ["---"] * len(header), *rows):
-        print(f"| {' | '.join(row)} |")
+        print(re.sub(r"\b0\.(?=\d)", ".", f"| {' | '.join(row)} |"))
 
 
 if __name__ == "__main__":
