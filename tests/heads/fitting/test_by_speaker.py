@@ -1,5 +1,6 @@
 """`--scaling STREAM=speaker` in fits, folds, ablations, searches, `--init`, and what runs say."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -55,12 +56,19 @@ def runs(made):
 
 def with_speakers(manifest, names):
     """Return the manifest with other speakers."""
-    import dataclasses
-
     clips = [
         dataclasses.replace(clip, speaker=name)
         for clip, name in zip(manifest.clips, names, strict=True)
     ]
+    return dataclasses.replace(manifest, clips=tuple(clips))
+
+
+def with_permuted_labels(manifest, rows):
+    """Return the manifest with the labels of these clips in another order."""
+    clips, rows = list(manifest.clips), list(rows)
+    others = np.random.default_rng(0).permutation(rows)
+    for row, other in zip(rows, others.tolist(), strict=True):
+        clips[row] = dataclasses.replace(clips[row], targets=manifest.clips[other].targets)
     return dataclasses.replace(manifest, clips=tuple(clips))
 
 
@@ -114,10 +122,54 @@ def test_prediction_scales_as_the_fit_did(made, tmp_path, head):
     found = again.frame().set_index("id").loc[table["id"]]
     for name in ("p_anger", "p_joy", "p_calm"):
         np.testing.assert_allclose(found[name], table[name], atol=2e-6)
-    relabelled = with_speakers(manifest, [clip.speaker for clip in manifest.clips])
+    permuted = with_permuted_labels(manifest, range(120))
     pd.testing.assert_frame_equal(
-        predict_clips(tmp_path / "run", relabelled, [store]).frame(), again.frame()
+        predict_clips(tmp_path / "run", permuted, [store]).frame(), again.frame()
     )
+
+
+@pytest.mark.parametrize("head", ["linear", "mean_pool", "dialogue_bilstm"])
+def test_labels_of_test_change_no_prediction_of_a_fit(made, head):
+    manifest, store, _ = made
+    options = (
+        SCALED
+        if head == "linear"
+        else FitOptions.of(
+            head=head, streams=("fake/a",), scaling={"fake/a": "speaker"}, threads=1, epochs=2
+        )
+    )
+    permuted = with_permuted_labels(
+        manifest, [row for row, split in enumerate(SPLITS) if split == "test"]
+    )
+    first, second = (
+        fit_head(clips, [store], None, options).predictions for clips in (manifest, permuted)
+    )
+    is_tested = first["split"] == "test"
+    assert (first["label"] != second["label"])[is_tested].any()
+    pd.testing.assert_frame_equal(first.drop(columns="label"), second.drop(columns="label"))
+
+
+@pytest.mark.parametrize("head", ["linear", "dialogue_bilstm"])
+def test_labels_of_the_tested_fold_change_none_of_its_predictions(made, head, without_plots):
+    manifest, store, _ = made
+    options = (
+        SCALED
+        if head == "linear"
+        else FitOptions.of(
+            head=head, streams=("fake/a",), scaling={"fake/a": "speaker"}, threads=1, epochs=1
+        )
+    )
+    permuted = with_permuted_labels(manifest, range(12))  # those of speaker s0
+    results = [
+        cross_validate(clips, [store], None, options, by="speaker")
+        for clips in (manifest, permuted)
+    ]
+    first, second = (found.prediction_frame(found.pooled.data.targets[0]) for found in results)
+    tested = {f"c{row}" for row in range(12)}
+    first, second = (table[table["id"].isin(tested)] for table in (first, second))
+    assert len(first) == 12
+    assert (first["label"] != second["label"]).any()
+    pd.testing.assert_frame_equal(first.drop(columns="label"), second.drop(columns="label"))
 
 
 def test_every_fold_is_scaled_and_the_whole_is_transductive(made, tmp_path, without_plots):
