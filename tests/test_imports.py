@@ -128,9 +128,9 @@ ARROWS = {
     "manifest": ("errors machine plugins untrusted", ""),
     "plugins": ("errors machine", ""),
     "predict": (
-        "errors extract.job extract.run heads.data heads.runs machine manifest store.backend "
-        "store.store untrusted",
-        "numpy pandas",
+        "errors extract.job extract.run heads.data heads.metrics heads.runs machine manifest "
+        "ragged store.backend store.store untrusted",
+        "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),
     "score": ("errors heads.metrics heads.runs machine manifest plugins untrusted", "numpy"),

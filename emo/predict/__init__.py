@@ -4,7 +4,7 @@ Promises: a clip's prediction is that of the clip alone, except in heads of dial
 that scale by speaker, where it depends on the speaker's other clips; a clip without features is
 named with its reason; files appear whole or not at all, and never over others' files.
 
-May import: errors, extract.job, extract.run, heads.data, heads.runs, machine, manifest,
-    store.backend, store.store, untrusted.
+May import: errors, extract.job, extract.run, heads.data, heads.metrics, heads.runs, machine,
+    manifest, ragged, store.backend, store.store, untrusted.
 Read first: predicted.py.
 """

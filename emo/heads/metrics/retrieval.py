@@ -7,6 +7,7 @@ right item is among the first K. A table of equal scores then has the scores of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,7 +29,8 @@ class RankCounts:
     @property
     def ranks(self) -> np.ndarray:
         """float64 (Q,): mean rank of the first right item over all orders of tied items, from 1."""
-        return self.greater + 1 + self.equal / (self.own + 1)
+        ranks: np.ndarray = self.greater + 1 + self.equal / (self.own + 1)
+        return ranks
 
     def recall(self, k: int) -> np.ndarray:
         """Return float64 (Q,): share of the orders of tied items with a right one in the first K.
@@ -91,7 +93,7 @@ def items_of_owner(owner: np.ndarray, owners: int) -> list[np.ndarray]:
     """
     order = np.argsort(owner, kind="stable")
     ends = np.searchsorted(owner[order], np.arange(owners + 1))
-    return [order[first:last] for first, last in zip(ends[:-1], ends[1:], strict=True)]
+    return [order[first:last] for first, last in pairwise(ends)]
 
 
 def ranks_of_matrix(scores: np.ndarray, truth: np.ndarray, direction: str) -> RankCounts:
