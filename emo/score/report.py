@@ -1,8 +1,8 @@
 """Results of scoring, as a table or JSON."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,16 @@ _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
     "micro_p": "micro P", "micro_r": "micro R",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ScoredGroup:
+    """Scores of the rows that have one value in a column."""
+
+    rows: int
+    """Number of rows."""
+    scores: Mapping[str, float]
+    """Name -> mean over seeds, the headline first."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,32 @@ class Scored:
     """Whether each label of a cell such as ``joy|fear`` was scored."""
     label: str | None = None
     """Name of the gold column that it was scored against; None: the JSON of dialogues."""
+    notes: tuple[str, ...] = ()
+    """What was counted and left out, as sentences."""
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Name of a score -> its 95 % interval; empty: none is drawn."""
+    by: Mapping[str, "ScoredGroup"] = field(default_factory=dict)
+    """Value of the column of ``--by`` -> scores of its rows; empty: no such column is named."""
+
+
+def ranked_results(results: Sequence[Scored], headline: str, sign: int) -> tuple[Scored, ...]:
+    """Return results, the best first; those that cannot be scored come last.
+
+    Args:
+        results: a result for each file or run.
+        headline: name of the score that ranks them.
+        sign: 1 when a higher headline is better, -1 when a lower one is.
+    """
+    return tuple(
+        sorted(
+            results,
+            key=lambda one: (
+                one.error is not None,
+                -sign * one.scores[headline] if one.scores else 0.0,
+                one.name,
+            ),
+        )
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,6 +101,8 @@ class ScoreReport:
     """A result for each file or run."""
     has_several_labels: bool = False
     """Whether a cell may hold several classes, joined by ``|``."""
+    by: str = ""
+    """Name of the column by whose values the scores are split; "": none."""
     folders_not_read: tuple[str, ...] = ()
     """Names of folders in the scored folder that are no runs; files in them are not scored."""
 
@@ -97,10 +135,35 @@ class ScoreReport:
         errors = [
             fit_lines(line_of(f"- {one.name}: {one.error}")) for one in self.results if one.error
         ]
-        what = "\n".join([what, *self._read_lines(), *self._folder_lines()])
-        return "\n\n".join(
-            [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
-        )
+        what = "\n".join([what, *self._read_lines(), *self._note_lines(), *self._folder_lines()])
+        tables = [format_table(rows, keys=2), *self._by_tables()]
+        return "\n\n".join([*tables, *(["\n".join(errors)] if errors else []), what])
+
+    def _by_tables(self) -> list[str]:
+        """Return a table of scores by the values of a column for each file or run."""
+        tables = []
+        for one in self.results:
+            total = sum(each.rows for each in one.by.values())
+            rows = [
+                {self.by: value, "rows": each.rows, "share": each.rows / total,
+                 **{_title(name): score for name, score in each.scores.items()}}
+                for value, each in one.by.items()
+            ]  # fmt: skip
+            if rows:
+                title = f"{one.name}:\n" if len(self.results) > 1 else ""
+                tables.append(title + format_table(rows))
+        return tables
+
+    def _note_lines(self) -> list[str]:
+        """Return the notes of each file or run, with the 95 % intervals first."""
+        lines = []
+        for one in self.results:
+            name = f"{one.name}: " if len(self.results) > 1 else ""
+            if one.intervals:
+                words = [f"{_title(key)} {_ends(ends)}" for key, ends in one.intervals.items()]
+                lines.append(f"{name}95 % interval, drawn by item: {', '.join(words)}")
+            lines += [f"{name}{note}" for note in one.notes]
+        return [fit_lines(line_of(line)) for line in lines]
 
     def _read_lines(self) -> list[str]:
         """Return lines that say which columns were read as what; none for the JSON of dialogues."""
@@ -146,13 +209,14 @@ class ScoreReport:
                 "predictions": one.name, "label": one.label, "rank": self._rank(one),
                 "scores": _scores(one.scores), "seeds": one.seeds, "std": one.std,
                 "read": asdict(one.read) if one.read else None, "error": one.error,
+                **_further(one),
             }
             for one in self.results
         ]  # fmt: skip
         document = {
             "metric": self.metric, "headline": self.headline, "gold": str(self.gold),
             "split": self.split, self.unit: self.count, "results": results,
-            "folders_not_read": [*self.folders_not_read],
+            **({"by": self.by} if self.by else {}), "folders_not_read": [*self.folders_not_read],
         }  # fmt: skip
         return json_text(document, indent=2)
 
@@ -170,8 +234,25 @@ def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in scores.items()}
 
 
+def _further(one: Scored) -> dict[str, object]:
+    """Return the entries of JSON that only some results have."""
+    by = {value: {"rows": each.rows, "scores": _scores(each.scores)}
+          for value, each in one.by.items()}  # fmt: skip
+    found = {"by": by, "interval": {k: [*ends] for k, ends in one.intervals.items()},
+             "notes": [*one.notes]}  # fmt: skip
+    return {name: value for name, value in found.items() if value}
+
+
+def _ends(ends: tuple[float, float]) -> str:
+    """Return an interval as text."""
+    return f"{ends[0]:.3f} to {ends[1]:.3f}"
+
+
 def _title(name: str) -> str:
     """Return the column title of a score."""
+    for mark, words in (("v2t_grouped_", "V2T grouped "), ("v2t_", "V2T ")):
+        if name.startswith(mark):
+            return words + title_of(name.removeprefix(mark))
     if name.startswith("proportional_"):
         return f"prop. {_SEMEVAL[name.removeprefix('proportional_')]}"
     return _SEMEVAL.get(name) or title_of(name)

@@ -11,8 +11,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from emo.heads.metrics.classes import RESAMPLES, interval_of
+
 RECALLS = (1, 5, 10)
 """The K of R@K."""
+_DRAWN = 5_000_000
+"""Number of queries of all resamples that are held at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,3 +119,44 @@ def ranks_of_matrix(scores: np.ndarray, truth: np.ndarray, direction: str) -> Ra
         return rank_counts(scores.T[having], [texts[k] for k in having])
     best = np.stack([scores[texts[k]].max(0)[having] for k in having], axis=1)
     return rank_counts(best, [*np.arange(len(having))[:, None]])
+
+
+def rank_intervals(
+    counts: RankCounts, groups: np.ndarray, *, seed: int = 0, recalls: Sequence[int] = RECALLS
+) -> dict[str, tuple[float, float]]:
+    """Return the 95 % bootstrap interval of each score; whole groups of queries are drawn.
+
+    Args:
+        counts: the ranks of Q queries.
+        groups: int (Q,), the group of each query, such as the video that its text describes.
+        seed: seed of the resamples.
+        recalls: the K of R@K.
+    """
+    names, group = np.unique(groups, return_inverse=True)
+    ranks = counts.ranks
+    values = np.stack([*(counts.recall(k) for k in recalls), ranks, np.ones(len(ranks))], axis=1)
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, group, values)
+    random, order = np.random.default_rng(seed), np.argsort(ranks, kind="stable")
+    together = max(1, _DRAWN // max(1, len(ranks)))
+    means, medians = [], []
+    for start in range(0, RESAMPLES, together):
+        shares = np.full(len(names), 1 / len(names))
+        drawn = random.multinomial(len(names), shares, min(together, RESAMPLES - start))
+        found = drawn @ sums
+        means.append(found[:, :-1] / found[:, -1:])
+        medians.append(_weighted_medians(ranks[order], drawn[:, group[order]]))
+    scores = dict(
+        zip((*(f"r@{k}" for k in recalls), "meanr"), np.concatenate(means).T, strict=True)
+    )
+    scores["medr"] = np.concatenate(medians)
+    return {name: interval_of(value) for name, value in scores.items()}
+
+
+def _weighted_medians(ranks: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return float64 (R,), the median of sorted ranks that occur ``times`` (R, Q) times each."""
+    ends = np.cumsum(times, axis=1)
+    total = ends[:, -1:]
+    low, high = ((ends <= half).sum(1) for half in ((total - 1) // 2, total // 2))
+    middle: np.ndarray = (ranks[low] + ranks[high]) / 2
+    return middle

@@ -59,7 +59,7 @@ class Vectors:
     def raw(self, first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return float32 (n, D), vectors ``first`` to ``last``, and float32 (n,), their divisors.
 
-        The divisors are the lengths for cosines, but 1 for vectors of zeros, and 1 for dot products.
+        The divisors are the lengths for cosines, 1 for vectors of zeros and for dot products.
 
         Raises:
             StoreError: a value is not finite.
