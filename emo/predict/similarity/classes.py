@@ -37,9 +37,12 @@ class Calibration:
         """Return float32 (N, C), probabilities of float32 (N, C) cosines."""
         logits = cosines.astype(np.float64) * self.scale + self.bias
         if self.is_sigmoid:
-            return (1 / (1 + np.exp(-np.clip(logits, -700, 700)))).astype(np.float32)
-        shares = np.exp(logits - logits.max(1, keepdims=True))
-        return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+            shares = 1 / (1 + np.exp(-np.clip(logits, -700, 700)))
+        else:
+            shares = np.exp(logits - logits.max(1, keepdims=True))
+            shares /= shares.sum(1, keepdims=True)
+        found: np.ndarray = shares.astype(np.float32)
+        return found
 
 
 def calibration_of(facts: Mapping[str, Any], stream: str) -> Calibration:

@@ -10,7 +10,7 @@ import numpy as np
 from emo.errors import line_of
 from emo.heads.metrics.measures import title_of
 from emo.heads.metrics.scores import Scores
-from emo.heads.runs.files import RUN_FORMAT_VERSION, write_table
+from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, write_table
 from emo.heads.runs.predictions import probability_columns
 from emo.heads.runs.write import run_folder, write_document
 from emo.machine.table import fit_lines, format_table, json_text
@@ -27,6 +27,9 @@ from emo.predict.similarity.search import SearchOptions
 from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store
+
+UNSPLIT = "test"
+"""Split of clips that have none: nothing was trained, so all of them may be scored."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +144,9 @@ class _Run:
         if task == "multilabel":
             names = ["|".join(self.classes[k] for k in np.flatnonzero(row > 0.5)) or "none"
                      for row in self.probabilities]  # fmt: skip
-        columns = {
+        columns: dict[str, Column] = {
             "id": [clip.id for clip in self.clips],
-            "split": [clip.split or "" for clip in self.clips],
+            "split": [clip.split or UNSPLIT for clip in self.clips],
             "seed": [0] * len(self.clips),
             "label": [clip.targets.get(self.target, "") for clip in self.clips],
             "prediction": names,
@@ -161,7 +164,7 @@ class _Run:
             return "classify", {}
         cells = [self.clips[k].targets[self.target] for k in known]
         task, labels = labels_of(cells, self.classes)
-        splits = np.array([self.clips[k].split or "all" for k in known])
+        splits = np.array([self.clips[k].split or UNSPLIT for k in known])
         scores = {}
         for split in dict.fromkeys(splits.tolist()):
             rows = np.flatnonzero(splits == split)
