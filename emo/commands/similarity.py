@@ -100,19 +100,18 @@ def search(
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
-    """Find the clips of a store that are nearest to words, a clip or a file.
+    """Find the clips of a store that are nearest to a text or a clip.
 
     The search is exact. Words need a stream of a model with a text tower, such as languagebind,
     openclip or CLIP; only that tower is loaded.
     """
-    from emo.predict.similarity.search import SearchOptions
-    from emo.predict.similarity.search import search as find
+    from emo.predict.similarity.search import SearchOptions, search_store
 
     options = SearchOptions(
         stream, top, pool, similarity, manifest, tuple(where), pairs(column, "--column"),
         tuple(option),
     )  # fmt: skip
-    report = find(store, words, options, like=like, queries=queries)
+    report = search_store(store, words, options, like=like, queries=queries)
     if out is not None:
         report.write(out)
     if json:
@@ -135,7 +134,10 @@ def duplicates(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Find pairs of clips with nearly the same tokens; those across splits come first."""
+    """Find pairs of clips with nearly the same tokens.
+
+    Pairs across splits come first.
+    """
     from emo.predict.similarity.duplicates import find_duplicates
 
     report = find_duplicates(
@@ -241,7 +243,10 @@ def retrieve(
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
-    """Rank the items for each query: R@1, R@5, R@10, median and mean rank."""
+    """Rank the videos for each text, and the texts for each video.
+
+    The scores are R@1, R@5, R@10, the median and the mean rank.
+    """
     from emo.predict.similarity.retrieve import RetrieveOptions
     from emo.predict.similarity.retrieve import retrieve as rank
 

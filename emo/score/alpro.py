@@ -9,7 +9,7 @@ from emo.manifest.rows import TextTable
 from emo.score.answers import read_json, read_table
 
 
-def read_predictions(path: Path, answers: Path | None) -> tuple[TextTable, tuple[str, ...]]:
+def read_answers(path: Path, answers: Path | None) -> tuple[TextTable, tuple[str, ...]]:
     """Read a table of predictions, or ALPRO's answers; return it and notes for people.
 
     Args:

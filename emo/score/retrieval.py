@@ -15,16 +15,16 @@ from emo.manifest.rows import TextTable
 from emo.score.answers import IDS, find_column, is_number, read_json, read_table
 from emo.untrusted.npy import array_header
 
-QUERIES = ("query", "query_id", "txt_id", "text_id")
+QUERY_COLUMNS = ("query", "query_id", "txt_id", "text_id")
 """Names by which the column of queries is found, tried in this order."""
-ITEMS = ("item", "item_id", "vid_id", "video_id", "clip")
+ITEM_COLUMNS = ("item", "item_id", "vid_id", "video_id", "clip")
 """Names by which the column of items is found, tried in this order."""
-TRUTHS = ("clip", "item", "video_id", "video", "truth", "gold")
+TRUTH_COLUMNS = ("clip", "item", "video_id", "video", "truth", "gold")
 """Names by which the column of right items is found in gold, tried in this order."""
 DIRECTIONS = {"own": "video_to_text", "grouped": "grouped"}
 """Value of ``--video-to-text`` -> direction, see
 :func:`emo.heads.metrics.retrieval.ranks_of_matrix`."""
-MOST_CELLS = 2**30
+MOST_SCORES = 2**30
 """Largest number of scores in a matrix that is read, 4 GiB as float32."""
 
 
@@ -68,7 +68,9 @@ def read_truth(path: Path, rows: TextTable, columns: Mapping[str, str]) -> dict[
         ScoreError: a column is missing, or a query occurs twice.
     """
     ids = find_column(rows, path, IDS, given=columns.get("gold_id"), option="gold_id")
-    column = find_column(rows, path, TRUTHS, given=columns.get("label"), option="label", but=(ids,))
+    column = find_column(
+        rows, path, TRUTH_COLUMNS, given=columns.get("label"), option="label", but=(ids,)
+    )
     truth: dict[str, str] = {}
     for query, item in zip(rows.columns[ids], rows.columns[column], strict=True):
         if query in truth:
@@ -98,8 +100,8 @@ def read_matrix(path: Path, columns: Mapping[str, str]) -> ScoreMatrix:
             raise ScoreError(f'{path}: expected [{{"vid_id": …, "txt_id": …, "score": …}}, …]')
     else:
         rows = read_table(path)
-    query = find_column(rows, path, QUERIES, given=columns.get("id"), option="id")
-    item = find_column(rows, path, ITEMS, given=None, option="item")
+    query = find_column(rows, path, QUERY_COLUMNS, given=columns.get("id"), option="id")
+    item = find_column(rows, path, ITEM_COLUMNS, given=None, option="item")
     score = find_column(rows, path, ("score", "sim"), given=columns.get("prediction"),
                         option="prediction")  # fmt: skip
     queries, items, cells = (rows.columns[name] for name in (query, item, score))
@@ -245,5 +247,5 @@ def _read_npz(path: Path) -> ScoreMatrix:
 
 def _check_cells_count(count: int, path: Path) -> None:
     """Raise ScoreError when a matrix has more cells than are read."""
-    if count > MOST_CELLS:
-        raise ScoreError(f"{path}: more than {MOST_CELLS:,} scores; score parts of the queries")
+    if count > MOST_SCORES:
+        raise ScoreError(f"{path}: more than {MOST_SCORES:,} scores; score parts of the queries")

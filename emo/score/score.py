@@ -10,7 +10,7 @@ from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import check_probabilities, kept_columns, read_document
 from emo.manifest.rows import TextTable
 from emo.manifest.spreadsheet import table_file
-from emo.score.alpro import read_predictions
+from emo.score.alpro import read_answers
 from emo.score.answers import (
     IDS,
     answers_of,
@@ -205,7 +205,7 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         return Scored(name, score_conversations(path, gold, metric, split=split))
     rows, notes = (
         (answers_of_run(path, options.target)[1], ()) if is_run(path)
-        else read_predictions(path, options.answers)
+        else read_answers(path, options.answers)
     )  # fmt: skip
     if is_run(path) and "cause_id" in rows.columns:
         raise ScoreError(

@@ -14,14 +14,14 @@ from emo.extract.job.request import options_again
 from emo.extract.media import Media
 from emo.store.recipe import IMPORTED, Recipe
 
-TEXT = "text"
+STREAM_OF_TEXT = "text"
 """Name of the stream of texts."""
 _TEXTS = 64
 """Number of texts that are encoded together."""
 
 
 @dataclass(frozen=True, eq=False)
-class TextTower:
+class QueryTower:
     """The text tower of a recipe, not yet loaded."""
 
     kind: type[Backbone]
@@ -52,13 +52,13 @@ class TextTower:
         backbone = self.kind.load(self.options, device=device)
         prepared = [backbone.prepare(Media(text=text)) for text in texts]
         for text, each in zip(texts, prepared, strict=True):
-            if TEXT in each.absent or not each.inputs:
-                reason = each.absent.get(TEXT, "it has no words")
+            if STREAM_OF_TEXT in each.absent or not each.inputs:
+                reason = each.absent.get(STREAM_OF_TEXT, "it has no words")
                 raise OptionError(f"query {text!r}: {reason}")
         tokens: list[np.ndarray] = []
         for first in range(0, len(prepared), _TEXTS):
             batch = [each.inputs for each in prepared[first : first + _TEXTS]]
-            tokens += [found[TEXT] for found in backbone.encode(batch)]
+            tokens += [found[STREAM_OF_TEXT] for found in backbone.encode(batch)]
         return tokens, [each.notes for each in prepared]
 
 
@@ -70,9 +70,9 @@ def spaces_of(recipe: Recipe) -> dict[str, str]:
     return {k: v for k, v in known.items() if isinstance(v, str)} if isinstance(known, dict) else {}
 
 
-def text_tower(
+def find_text_tower(
     name: str, recipe: Recipe, stream: str, options: Sequence[str], *, document: object
-) -> TextTower:
+) -> QueryTower:
     """Find the text tower in whose space a stream lives.
 
     Args:
@@ -101,14 +101,14 @@ def text_tower(
         text_recipe = recipe_of(kind, text_options)
     except WeightsError as error:
         raise _with_advice(error, name, recipe) from error
-    space, ours = spaces_of(text_recipe).get(TEXT), spaces_of(known).get(stream)
+    space, ours = spaces_of(text_recipe).get(STREAM_OF_TEXT), spaces_of(known).get(stream)
     if space is None or ours != space:
         raise OptionError(
             f"stream {name}/{stream} lives in {_words(ours)}, and texts of these weights in "
             f"{_words(space)}: they cannot be compared. Give the weights that made the stream: "
             f"-o {name}.weights=DIR"
         )
-    return TextTower(kind, text_options, text_recipe, space)
+    return QueryTower(kind, text_options, text_recipe, space)
 
 
 def facts_of(name: str, recipe: Recipe, given: Mapping[str, str], *, document: object) -> Recipe:

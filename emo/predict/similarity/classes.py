@@ -147,7 +147,7 @@ def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return found
 
 
-def labels_of(cells: Sequence[str], classes: Sequence[str]) -> tuple[Task, np.ndarray]:
+def class_labels(cells: Sequence[str], classes: Sequence[str]) -> tuple[Task, np.ndarray]:
     """Return the task and int64 labels: (N,) classes, or (N, C) of 0 and 1 for several labels.
 
     Raises:

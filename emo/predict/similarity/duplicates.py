@@ -23,11 +23,11 @@ class Duplicate:
     first: str
     """The clip whose id comes first."""
     second: str
-    """The other clip."""
+    """Id of the second clip."""
     score: float
-    """Their cosine."""
+    """Cosine of the two clips."""
     splits: str = ""
-    """Their splits, such as ``train, test``; empty: not known."""
+    """Splits of the two clips, such as ``train, test``; empty: not known."""
 
     @property
     def is_across(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from emo.errors import MediaError, OptionError
 from emo.extract.job.request import requests_of_recipes
-from emo.extract.job.text_request import text_tower
+from emo.extract.job.text_request import find_text_tower
 from emo.extract.run import extract
 from emo.manifest.rows import read_rows
 from emo.predict.media_files import manifest_of_files
@@ -73,7 +73,9 @@ def text_vectors(
         if not each.text.strip():
             raise OptionError("the query is empty; give some words")
     folder = stream.folder
-    tower = text_tower(folder.name, folder.recipe, stream.stream, options, document=folder.path)
+    tower = find_text_tower(
+        folder.name, folder.recipe, stream.stream, options, document=folder.path
+    )
     arrays, notes = tower.encode([each.text for each in queries], device=device)
     cut = [
         f"query {query.text!r} is longer than the text tower reads: its last "

@@ -60,7 +60,7 @@ class Hit:
     id: str
     """The clip."""
     score: float
-    """Its similarity with the query."""
+    """Similarity of the clip and the query."""
     text: str = ""
     """What is said in it, if a manifest was given."""
 
@@ -121,7 +121,7 @@ class SearchReport:
         write_csv(path, [_record(hit) for hit in self.hits])
 
 
-def search(
+def search_store(
     store_path: Location | str, words: str | None, options: SearchOptions, *,
     like: str | None = None, queries: Path | Sequence[str] | None = None,
 ) -> SearchReport:  # fmt: skip

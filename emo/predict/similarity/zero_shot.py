@@ -19,8 +19,8 @@ from emo.predict.similarity.classes import (
     average_precisions,
     calibration_of,
     class_cosines,
+    class_labels,
     class_vectors,
-    labels_of,
 )
 from emo.predict.similarity.queries import TextQuery, text_vectors
 from emo.predict.similarity.search import SearchOptions
@@ -163,7 +163,7 @@ class _Run:
         if not known:
             return "classify", {}
         cells = [self.clips[k].targets[self.target] for k in known]
-        task, labels = labels_of(cells, self.classes)
+        task, labels = class_labels(cells, self.classes)
         splits = np.array([self.clips[k].split or UNSPLIT for k in known])
         scores = {}
         for split in dict.fromkeys(splits.tolist()):
