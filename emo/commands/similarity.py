@@ -100,7 +100,7 @@ def search(
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
-    """Find the clips of a store that are nearest to a text or a clip.
+    """Find the clips that are nearest to a text or a clip.
 
     The search is exact. Words need a stream of a model with a text tower, such as languagebind,
     openclip or CLIP; only that tower is loaded.
