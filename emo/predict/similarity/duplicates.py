@@ -6,6 +6,7 @@ from pathlib import Path
 
 from emo.errors import OptionError, line_of
 from emo.machine.table import fit_lines, format_table, json_text
+from emo.manifest import Manifest
 from emo.predict.similarity.pairs import pairs_above
 from emo.predict.similarity.search import write_csv
 from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
@@ -93,7 +94,8 @@ class DuplicateReport:
 
 def find_duplicates(
     store_path: Location | str, *, stream: str | None = None, above: float = 0.95,
-    manifest: Path | None = None, where: Sequence[str] = (), columns: Mapping[str, str] = {},
+    manifest: Path | Manifest | None = None, where: Sequence[str] = (),
+    columns: Mapping[str, str] = {},
 ) -> DuplicateReport:  # fmt: skip
     """Find pairs of clips whose mean tokens have a cosine of ``above`` or more.
 

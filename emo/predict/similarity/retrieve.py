@@ -14,7 +14,7 @@ from emo.heads.metrics.retrieval import RankCounts, rank_intervals, ranks_of_mat
 from emo.heads.runs.files import RUN_FORMAT_VERSION, write_table
 from emo.heads.runs.write import run_folder, write_document
 from emo.machine.table import fit_lines, format_table, json_text
-from emo.manifest import Clip, read_manifest
+from emo.manifest import Clip, Manifest, read_manifest
 from emo.predict.similarity.nearest import nearest
 from emo.predict.similarity.normalise import dual_softmax, query_bank
 from emo.predict.similarity.ranking import ranks_of_vectors, score_table
@@ -110,12 +110,13 @@ class RetrieveReport:
 
 
 def retrieve(
-    captions: Path, stores: Sequence[Location | str], options: RetrieveOptions, *, out: Path
-) -> RetrieveReport:
+    captions: Path | Manifest, stores: Sequence[Location | str], options: RetrieveOptions, *,
+    out: Path,
+) -> RetrieveReport:  # fmt: skip
     """Rank the items for each query of a manifest, and the queries for each item; write a run.
 
     Args:
-        captions: manifest of the queries, with a column of right items.
+        captions: manifest of the queries, or its path, with a column of right items.
         stores: stores that hold the two streams.
         options: the streams, the column, how they are compared.
         out: folder of the run.
@@ -123,6 +124,8 @@ def retrieve(
     Raises:
         EmoError: a stream is missing, the spaces differ, or no query has its right item.
     """
+    if not isinstance(captions, Manifest):
+        captions = read_manifest(captions, columns=options.columns)
     query, items = (_stream_in(stores, name) for name in (options.query, options.items))
     check_spaces(query, items, options.weights)
     clips, split = _queries(captions, options)
@@ -133,7 +136,7 @@ def retrieve(
     truth_of = dict(zip((clip.id for clip in clips), right, strict=True))
     kept = [k for k, query_id in enumerate(asked.ids) if truth_of[query_id] in position]
     if not kept:
-        raise OptionError(f"{captions}: no query has tokens and a right item with tokens")
+        raise OptionError(f"{captions.path}: no query has tokens and a right item with tokens")
     texts = asked.select(kept)
     truth = np.array([position[truth_of[query_id]] for query_id in texts.ids])
     counts = ranks_of_vectors(texts, found, truth, "text_to_video")
@@ -196,19 +199,19 @@ def _stream_in(stores: Sequence[Location | str], name: str) -> StoredStream:
     return find_stream(store, name)
 
 
-def _queries(captions: Path, options: RetrieveOptions) -> tuple[list[Clip], str]:
+def _queries(captions: Manifest, options: RetrieveOptions) -> tuple[list[Clip], str]:
     """Return the queries of the split that have a right item, and the split.
 
     Raises:
         OptionError: there is none.
     """
-    clips = list(read_manifest(captions, columns=options.columns).clips)
+    clips = list(captions.clips)
     split = options.split or ("test" if any(clip.split == "test" for clip in clips) else "all")
     clips = [clip for clip in clips if split in ("all", clip.split)]
     found = [clip for clip in clips if cell_of(clip, options.truth)]
     if not found:
         raise OptionError(
-            f"{captions}: no query of split {split} has a {options.truth}; name the column of "
+            f"{captions.path}: no query of split {split} has a {options.truth}; name the column of "
             "right items with --truth, or another split with --split"
         )
     return found, split
@@ -249,7 +252,7 @@ def _normalised(
 
 def _write(
     out: Path, texts: Vectors, videos: Vectors, truth: np.ndarray, counts: RankCounts, split: str,
-    captions: Path, options: RetrieveOptions,
+    captions: Manifest, options: RetrieveOptions,
 ) -> None:  # fmt: skip
     """Write ``ranks.csv``, ``predictions.csv`` (the best item of each query) and ``run.json``."""
     best = np.array([int(hits.items[0]) for hits in nearest(texts, videos, 1)])
@@ -267,7 +270,7 @@ def _write(
         "head": {"name": "retrieve", "options": {"similarity": options.similarity,
                                                  "pooling": options.pooling}},
         "streams": {name: {"dim": videos.rows.shape[1]} for name in (options.query, options.items)},
-        "options": {"first_seed": 0}, "manifest": {"path": str(captions.absolute())},
+        "options": {"first_seed": 0}, "manifest": {"path": str(captions.path.absolute())},
         "metrics": {split: {"clips": len(labels), "seeds": {"0": values}, "mean": values,
                             "std": dict.fromkeys(values, 0.0),
                             "interval": {name: [*pair] for name, pair in ends.items()}}},

@@ -9,6 +9,7 @@ from typing import Any
 from emo.errors import OptionError, line_of
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.machine.whole_file import whole_file
+from emo.manifest import Manifest
 from emo.predict.similarity.nearest import nearest
 from emo.predict.similarity.queries import TextQuery, like_vectors, read_queries, text_vectors
 from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
@@ -29,7 +30,7 @@ class SearchOptions:
     """How the tokens of a clip are compared: ``mean`` or ``max``."""
     similarity: str = "cosine"
     """``cosine`` or ``dot``."""
-    manifest: Path | None = None
+    manifest: Path | Manifest | None = None
     """Manifest of the clips that are searched; None: all clips of the store."""
     where: tuple[str, ...] = ()
     """``COLUMN=VALUE`` words: only clips with these values in the manifest."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emo.errors import OptionError, StoreError
-from emo.manifest import Clip, read_manifest
+from emo.manifest import Clip, Manifest, read_manifest
 from emo.plugins import unknown
 from emo.predict.similarity.vectors import Vectors, vectors_of
 from emo.ragged import Ragged, offsets_of
@@ -87,7 +87,8 @@ def read_vectors(
     Raises:
         StoreError: no clip has tokens, a token is not finite, or a part is damaged.
     """
-    folder, asked = stream.folder, folder_ids(stream) if ids is None else ids
+    folder = stream.folder
+    asked = folder.ids if ids is None else ids
     step = _step(stream, len(asked), pooling)
     parts: list[Vectors] = []
     left_out = 0
@@ -114,18 +115,13 @@ def read_vectors(
     return StoredVectors(_joined(parts), left_out)
 
 
-def folder_ids(stream: StoredStream) -> Sequence[str]:
-    """Return the ids of all finished clips of the stream's recipe."""
-    return stream.folder.ids
-
-
 def read_clips(
-    manifest: Path | None, where: Sequence[str] = (), columns: Mapping[str, str] = {}
+    manifest: Path | Manifest | None, where: Sequence[str] = (), columns: Mapping[str, str] = {}
 ) -> list[Clip] | None:
     """Return the clips of a manifest whose columns have the wanted values; None: no manifest.
 
     Args:
-        manifest: the manifest; None: all clips of the store are meant.
+        manifest: the manifest or its path; None: all clips of the store are meant.
         where: ``COLUMN=VALUE`` words, all of which must hold.
         columns: renamed columns of the manifest.
 
@@ -136,7 +132,9 @@ def read_clips(
         if where:
             raise OptionError("--where goes with --manifest, which holds the column")
         return None
-    clips = list(read_manifest(manifest, columns=columns).clips)
+    if not isinstance(manifest, Manifest):
+        manifest = read_manifest(manifest, columns=columns)
+    clips = list(manifest.clips)
     for word in where:
         column, is_given, value = word.partition("=")
         if not is_given:
@@ -145,7 +143,7 @@ def read_clips(
         if not found:
             values = sorted({cell_of(clip, column) or "(empty)" for clip in clips})
             raise OptionError(
-                f"--where {word}: no clip of {manifest} has this value; {column} has "
+                f"--where {word}: no clip of {manifest.path} has this value; {column} has "
                 f"{', '.join(values[:8])}"
             )
         clips = found

@@ -14,7 +14,7 @@ from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, write_table
 from emo.heads.runs.predictions import probability_columns
 from emo.heads.runs.write import run_folder, write_document
 from emo.machine.table import fit_lines, format_table, json_text
-from emo.manifest import Clip
+from emo.manifest import Clip, Manifest
 from emo.predict.similarity.classes import (
     average_precisions,
     calibration_of,
@@ -136,8 +136,7 @@ class _Run:
             "head": {"name": "zero_shot", "options": {"prompts": prompts}},
             "streams": {stream: {"dim": 1, "fingerprint": fingerprint}},
             "options": {"first_seed": 0}, "metrics": scores,
-            **({"manifest": {"path": str(options.manifest.absolute())}}
-               if options.manifest else {}),
+            **_manifest_entry(options.manifest),
         }  # fmt: skip
         predicted = self.probabilities.argmax(1)
         names = [self.classes[k] for k in predicted]
@@ -178,3 +177,9 @@ class _Run:
                     entry["mean_average_precision"] = precision
                 scores[split]["std"]["mean_average_precision"] = 0.0
         return task, scores
+
+
+def _manifest_entry(manifest: Path | Manifest | None) -> dict[str, dict[str, str]]:
+    """Return the entry of ``run.json`` that names the manifest; empty without one."""
+    path = manifest.path if isinstance(manifest, Manifest) else manifest
+    return {} if path is None else {"manifest": {"path": str(path.absolute())}}
