@@ -21,6 +21,12 @@ _SEMEVAL = {
 }  # fmt: skip
 
 
+_DIRECTIONS = {
+    "": "query to item", "v2t_": "item to query", "v2t_grouped_": "item to query, grouped",
+}  # fmt: skip
+"""Start of the name of a score -> direction of the retrieval, for people."""
+
+
 @dataclass(frozen=True)
 class ScoredGroup:
     """Scores of the rows that have one value in a column."""
@@ -120,14 +126,17 @@ class ScoreReport:
             row: dict[str, object] = {"rank": self._rank(one), "predictions": one.name}
             if len(labels) > 1:
                 row["label"] = one.label or ""
-            for name in names:
-                row[_title(name)] = one.scores.get(name)
             if any(each.seeds > 1 for each in self.results):
-                row["seeds"] = one.seeds if one.scores else None
-                row["± std"] = one.std if one.scores else None
+                spread = {"seeds": one.seeds if one.scores else None,
+                          "± std": one.std if one.scores else None}  # fmt: skip
+            else:
+                spread = {}
             if len(self.results) == 1:
                 del row["rank"]
-            rows.append(row)
+            for direction, titles in _by_direction(names).items():
+                way = {"direction": direction} if direction else {}
+                scores = {title: one.scores.get(name) for name, title in titles.items()}
+                rows.append(row | way | scores | spread)
         where = "" if self.split == ALL else f" of split {self.split}"
         what = f"{self.metric} on {self.count:,} {self.unit}{where} in {self.gold}"
         if self.has_several_labels:
@@ -234,6 +243,18 @@ def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in scores.items()}
 
 
+def _by_direction(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return direction of a retrieval -> name of a score -> its title; "" for other scores."""
+    if not any(name.startswith("v2t_") for name in names):
+        return {"": {name: _title(name) for name in names}}
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        score = name.removeprefix("v2t_").removeprefix("grouped_")
+        mark = name.removesuffix(score)
+        found.setdefault(_DIRECTIONS[mark], {})[name] = _title(score)
+    return found
+
+
 def _further(one: Scored) -> dict[str, object]:
     """Return the entries of JSON that only some results have."""
     by = {value: {"rows": each.rows, "scores": _scores(each.scores)}
@@ -250,9 +271,6 @@ def _ends(ends: tuple[float, float]) -> str:
 
 def _title(name: str) -> str:
     """Return the column title of a score."""
-    for mark, words in (("v2t_grouped_", "V2T grouped "), ("v2t_", "V2T ")):
-        if name.startswith(mark):
-            return words + title_of(name.removeprefix(mark))
     if name.startswith("proportional_"):
         return f"prop. {_SEMEVAL[name.removeprefix('proportional_')]}"
     return _SEMEVAL.get(name) or title_of(name)

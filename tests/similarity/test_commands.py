@@ -51,7 +51,7 @@ def test_words_find_what_is_said_and_load_one_tower(emo_store):
     assert code == 0
     assert "someone laughs aloud" in out
     assert "searched 6 clips of tw/video: cosine, mean of the tokens" in out
-    assert "1 clips without this stream are left out" in out
+    assert "left out, without this stream: 1 clip" in out
 
 
 def test_clips_are_found_like_a_clip_and_like_many_texts(emo_store, tmp_path):
@@ -132,7 +132,7 @@ def test_duplicates_across_splits_come_first(emo_store, tmp_path):
         "duplicates", "features", "--above", 0.01, "--manifest", "m.csv", "--out", "d.csv"
     )
     assert code == 0
-    assert "pairs are across splits: test clips that were trained on" in out
+    assert "across splits: what is tested was seen in training" in out
     assert (tmp_path / "d.csv").read_text().startswith("first,second,score,splits\na,e,1.0,")
 
 

@@ -150,7 +150,8 @@ def rank_intervals(
         zip((*(f"r@{k}" for k in recalls), "meanr"), np.concatenate(means).T, strict=True)
     )
     scores["medr"] = np.concatenate(medians)
-    return {name: interval_of(value) for name, value in scores.items()}
+    names_in_order = (*(f"r@{k}" for k in recalls), "medr", "meanr")
+    return {name: interval_of(scores[name]) for name in names_in_order}
 
 
 def _weighted_medians(ranks: np.ndarray, times: np.ndarray) -> np.ndarray:

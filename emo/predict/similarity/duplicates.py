@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emo.errors import OptionError, line_of
+from emo.errors import OptionError, line_of, plural
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.manifest import Manifest
 from emo.predict.similarity.pairs import pairs_above
@@ -66,15 +66,15 @@ class DuplicateReport:
         more = len(self.pairs) - len(rows)
         lines = [
             *([f"and {more:,} further pairs: --out FILE writes all"] if more else []),
-            f"{len(self.pairs):,} pairs of {self.searched:,} clips have a cosine of "
+            f"{plural(len(self.pairs), 'pair')} of {self.searched:,} clips with a cosine of "
             f"{self.above:g} or more in {self.stream}",
         ]
         if self.across:
             lines.append(
-                f"{self.across:,} pairs are across splits: test clips that were trained on"
+                f"{plural(self.across, 'pair')} across splits: what is tested was seen in training"
             )
         if self.left_out:
-            lines.append(f"{self.left_out:,} clips without this stream are left out")
+            lines.append(f"left out, without this stream: {plural(self.left_out, 'clip')}")
         table = [format_table(rows)] if rows else []
         return "\n".join([*table, *(fit_lines(line_of(line)) for line in lines)])
 

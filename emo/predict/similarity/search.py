@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emo.errors import OptionError, line_of
+from emo.errors import OptionError, line_of, plural
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.machine.whole_file import whole_file
 from emo.manifest import Manifest
@@ -99,11 +99,11 @@ class SearchReport:
     def lines(self) -> list[str]:
         """Return what was searched and how, as lines."""
         found = [
-            f"searched {self.searched:,} clips of {self.stream}: "
+            f"searched {plural(self.searched, 'clip')} of {self.stream}: "
             f"{self.options.similarity}, {self.options.pooling} of the tokens"
         ]
         if self.left_out:
-            found.append(f"{self.left_out:,} clips without this stream are left out")
+            found.append(f"left out, without this stream: {plural(self.left_out, 'clip')}")
         return [*map(line_of, (*found, *(f"- {note}" for note in self.notes)))]
 
     def json(self) -> str:

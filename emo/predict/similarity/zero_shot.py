@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emo.errors import line_of
+from emo.errors import line_of, plural
 from emo.heads.metrics.measures import title_of
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, write_table
@@ -102,7 +102,7 @@ def zero_shot(
         + ("" if calibration.is_known else "; the weights state no factor, so 100 was taken"),
     ]
     if found.left_out:
-        lines.append(f"{found.left_out:,} clips without this stream are left out")
+        lines.append(f"left out, without this stream: {plural(found.left_out, 'clip')}")
     by_id = {clip.id: clip for clip in clips or ()}
     rows = [by_id.get(clip_id, Clip(clip_id)) for clip_id in found.vectors.ids]
     run = _Run(classes, probabilities, rows, target)
