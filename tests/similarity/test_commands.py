@@ -224,3 +224,19 @@ def test_no_clip_with_the_stream_is_refused(emo_store, tmp_path):
     code, _, err = emo_store("search", "features", "x", *WORDS, "--manifest", "none.csv")
     assert code == 1
     assert "none of 1 clips has tokens of the stream 'video'" in " ".join(err.split())
+
+
+def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
+    document = json.loads((tmp_path / "features" / "tt" / "recipe.json").read_text())
+    space = document["facts"]["space"]["text"]
+    assert (
+        captions("store", "export", "npz", "features", "--recipe", "tt", "--out", "t.npz")[0] == 0
+    )
+    for name, words in (("bare", ()), ("named", ("-o", f"space={space}"))):
+        code, _, err = captions("store", "import", "npz", "t.npz", "--as", name, *words)
+        assert code == 0, err
+    words = ("retrieve", "captions.csv", "--items", "tw/video", CODE, "--query")
+    assert found(captions, *words, "named/text")["scores"]["query to item"]["r@1"] > 0.8
+    code, _, err = captions(*words, "bare/text")
+    assert code == 1
+    assert "--as RECIPE -o space=NAME" in " ".join(err.split())

@@ -132,7 +132,7 @@ def facts_of(name: str, recipe: Recipe, given: Mapping[str, str], *, document: o
     if recipe.backbone.startswith(IMPORTED):
         raise OptionError(
             f"recipe {name!r} was imported, and nothing says in which space its tokens live; "
-            "import it again with -o space=NAME"
+            "import it under another name that says so: --as RECIPE -o space=NAME"
         )
     kind, values = options_again(name, recipe, given, document)
     problem = f"recipe {name!r}: this version of {recipe.backbone} does not take its options"
