@@ -162,10 +162,10 @@ class Backbone(ABC):
 
         With them, the recipe has the stream ``text`` alone, and weights of other modalities are
         neither loaded nor needed. Streams can be compared when the recipe's facts give them the
-        same ``space`` (stream -> name). The facts may also hold ``logit_scale``, the natural
-        logarithm of the factor that the weights were trained with, as one number or by stream,
-        ``logit_bias``, and ``probability``: ``softmax`` over the texts, or ``sigmoid``. By default
-        there is no text tower: None.
+        same ``space`` (stream -> name). The facts may also hold, by stream, ``logit_scale``, the
+        natural logarithm of the factor that the weights were trained with, and ``logit_bias``; and
+        ``probability``: ``softmax`` over the texts, or ``sigmoid``. By default there is no text
+        tower: None.
         """
         return None
 

@@ -48,7 +48,10 @@ class Twins(Backbone):
         names = options.streams.split(",")
         data = b"".join(Path(options.weights, f"{name}.npy").read_bytes() for name in names)
         space = hashlib.sha256(Path(options.weights, "text.npy").read_bytes()).hexdigest()[:16]
-        facts = {"space": dict.fromkeys(names, f"twins {space}"), "logit_scale": 3.0}
+        facts = {
+            "space": dict.fromkeys(names, f"twins {space}"),
+            "logit_scale": dict.fromkeys(names, 3.0),
+        }
         return Recipe(
             NAME, {name: StreamSpec(16, level="word") for name in names}, recipe_options(options),
             weights=hashlib.sha256(data).hexdigest(), facts=facts,

@@ -33,6 +33,7 @@ from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames,
 from emo.extract.networks.hf.models import call_of, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
+from emo.extract.networks.hf.spaces import facts_of_model, text_options_of
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.trim import check_trim, trimmed
 from emo.store.recipe import StreamSpec
@@ -120,6 +121,20 @@ class HF(Model):
         unit = per.get(kind, "window") if level != "tokens" else "token"
         dim = width_of(config, kind, level)
         return {STREAM_OF_KIND[kind]: StreamSpec(dim, options.stored, level=unit)}
+
+    @classmethod
+    def text_options(cls, options: HFOptions) -> HFOptions | None:
+        """Return the options that read texts: of the second tower, or of a model of texts.
+
+        None: the model reads no texts, or its tokens are not those of the common projection.
+        """
+        return text_options_of(options, _config(options))
+
+    @classmethod
+    def facts(cls, options: HFOptions, found: Found) -> dict[str, Any]:
+        """Return the spaces of streams that can be compared with texts, and the logit scale."""
+        config = read_config(found.get("config.json"))
+        return facts_of_model(options, found, config, list(cls.streams(options, found)))
 
     @classmethod
     def tokens(cls, options: HFOptions, seconds: float) -> dict[str, float]:

@@ -170,7 +170,10 @@ def class_labels(cells: Sequence[str], classes: Sequence[str]) -> tuple[Task, np
 
 
 def _number(value: object, stream: str) -> float | None:
-    """Return a fact that is a number, or one by stream; None: it is not known."""
+    """Return a fact that is a number, or one by stream; None: it is not known.
+
+    A store of an earlier version has no number of its stream; that of the text tower is the same.
+    """
     if isinstance(value, dict):
-        value = value.get(stream)
+        value = value.get(stream, value.get("text"))
     return float(value) if isinstance(value, int | float) else None
