@@ -83,14 +83,17 @@ def text_vectors(
         for query, found in zip(queries, notes, strict=True)
         if found.get("words_lacking")
     ]
-    several = [
-        f"query {query.text!r} has {len(array)} pieces, whose mean is compared"
-        for query, array in zip(queries, arrays, strict=True)
-        if len(array) > 1
-    ]
+    for k, (query, found) in enumerate(zip(queries, notes, strict=True)):
+        pieces = int(found.get("text_pieces", 1))
+        if pieces > 1 and len(arrays[k]) == pieces:
+            arrays[k] = arrays[k][:1]  # a token each; the original reads no more than the first
+            cut.append(
+                f"query {query.text!r} is longer than the text tower reads: only the first of its "
+                f"{pieces} pieces counts"
+            )
     ids = [each.id for each in queries]
     made = vectors_of_arrays(arrays, ids, similarity=similarity, name=f"{folder.name}/text")
-    return made, cut + several, {**tower.recipe.facts, **folder.recipe.facts}
+    return made, cut, {**tower.recipe.facts, **folder.recipe.facts}
 
 
 def like_vectors(

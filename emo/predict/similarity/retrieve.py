@@ -19,7 +19,13 @@ from emo.predict.similarity.nearest import nearest
 from emo.predict.similarity.normalise import dual_softmax, query_bank
 from emo.predict.similarity.ranking import ranks_of_vectors, score_table
 from emo.predict.similarity.search import check_choices
-from emo.predict.similarity.stored import StoredStream, cell_of, find_stream, read_vectors
+from emo.predict.similarity.stored import (
+    StoredStream,
+    StoredVectors,
+    cell_of,
+    find_stream,
+    read_vectors,
+)
 from emo.predict.similarity.vectors import Vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store
@@ -129,9 +135,10 @@ def retrieve(
     query, items = (_stream_in(stores, name) for name in (options.query, options.items))
     check_spaces(query, items, options.weights)
     clips, split = _queries(captions, options)
-    asked = _read(query, [clip.id for clip in clips], options, pooling="mean")
+    read = _read(query, [clip.id for clip in clips], options, pooling="mean")
+    asked = read.vectors
     right = [cell_of(clip, options.truth) for clip in clips]
-    found = _read(items, [*dict.fromkeys(right)], options, pooling=options.pooling)
+    found = _read(items, [*dict.fromkeys(right)], options, pooling=options.pooling).vectors
     position = {clip_id: k for k, clip_id in enumerate(found.ids)}
     truth_of = dict(zip((clip.id for clip in clips), right, strict=True))
     kept = [k for k, query_id in enumerate(asked.ids) if truth_of[query_id] in position]
@@ -157,6 +164,8 @@ def retrieve(
         + ("" if options.similarity == "cosine" else ", which are not scaled to length 1"),
         *([f"{len(clips) - len(texts):,} of {len(clips):,} queries are left out: they or their "
            "right item have no tokens"] if len(texts) < len(clips) else []),
+        *([f"{read.several:,} queries have several tokens, which are averaged; original models "
+           "cut long texts instead"] if read.several else []),
         *([f"{repeated:,} queries repeat the text of another one"] if repeated else []),
         f"wrote {out}",
     )  # fmt: skip
@@ -219,8 +228,8 @@ def _queries(captions: Manifest, options: RetrieveOptions) -> tuple[list[Clip], 
 
 def _read(
     stream: StoredStream, ids: Sequence[str], options: RetrieveOptions, *, pooling: str
-) -> Vectors:
-    return read_vectors(stream, ids, pooling=pooling, similarity=options.similarity).vectors
+) -> StoredVectors:
+    return read_vectors(stream, ids, pooling=pooling, similarity=options.similarity)
 
 
 def _normalised(
@@ -239,7 +248,7 @@ def _normalised(
             "item to query, dual-softmax": back.scores(),
         }
     clips = read_manifest(Path(options.normalise.removeprefix(BANK))).clips
-    bank = _read(query, [clip.id for clip in clips], options, pooling="mean")
+    bank = _read(query, [clip.id for clip in clips], options, pooling="mean").vectors
     own = sorted(set(bank.ids) & set(texts.ids))
     if own:
         raise OptionError(

@@ -41,6 +41,8 @@ class StoredVectors:
     """The vectors."""
     left_out: int
     """Number of clips that were asked for, and lack the stream or the store."""
+    several: int
+    """Number of clips with more than one token."""
 
 
 def find_stream(store: Store, name: str | None) -> StoredStream:
@@ -91,7 +93,7 @@ def read_vectors(
     asked = folder.ids if ids is None else ids
     step = _step(stream, len(asked), pooling)
     parts: list[Vectors] = []
-    left_out = 0
+    left_out = several = 0
     for first in range(0, len(asked), step):
         wanted = asked[first : first + step]
         is_all = ids is None and step >= len(asked)
@@ -99,6 +101,7 @@ def read_vectors(
             stream.stream, wanted
         )  # fmt: skip
         kept = np.flatnonzero(tokens.lengths)
+        several += int((np.asarray(tokens.lengths) > 1).sum())
         if len(kept) < len(wanted):
             left_out += len(wanted) - len(kept)
             wanted = [wanted[k] for k in kept.tolist()]
@@ -112,7 +115,7 @@ def read_vectors(
             f"{folder.path}: none of {len(asked):,} clips has tokens of the stream "
             f"{stream.stream!r}; extract them first, or name another stream"
         )
-    return StoredVectors(_joined(parts), left_out)
+    return StoredVectors(_joined(parts), left_out, several)
 
 
 def read_clips(

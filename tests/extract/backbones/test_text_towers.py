@@ -12,6 +12,9 @@ from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.openclip import OpenClip
 from emo.extract.job.text_request import find_text_tower
 from emo.extract.media import Media
+from emo.predict.similarity.queries import TextQuery, text_vectors
+from emo.predict.similarity.stored import StoredStream
+from emo.store import Store
 from emo.store.recipe import Recipe
 from tests.extract.backbones.test_hf_text import TOWERS
 from tests.make_hf import SQUARE, write
@@ -115,3 +118,22 @@ def test_facts_never_change_a_fingerprint(tmp_path):
     bare = Recipe.from_json({**recipe.to_json(), "facts": {}})
     assert bare.fingerprint == recipe.fingerprint
     assert not bare.differences(recipe)
+
+
+def test_a_query_that_is_too_long_is_cut_as_the_original_does(tmp_path):
+    processor = hf.ViTImageProcessor(size=SQUARE)
+    HF.write_tiny(tmp_path)
+    tokenizer = hf.AutoTokenizer.from_pretrained(tmp_path)
+    model = write(tmp_path, TOWERS["clip"][0](), processor, tokenizer)
+    recipe = HF.recipe(HFOptions(model="tiny", weights=str(tmp_path)))
+    store = Store.create(tmp_path / "features")
+    stream = StoredStream(store.add_recipe("x", recipe), "video")
+    text = "someone laughs " * 10
+    options = [f"x.weights={tmp_path}"]
+    vectors, notes, _ = text_vectors(stream, [TextQuery("q", text)], options)
+    (note,) = notes
+    assert "longer than the text tower reads: only the first of its 3 pieces counts" in note
+    made = tokenizer(text, return_tensors="pt", truncation=True, max_length=64)
+    with torch.inference_mode():
+        expected = model.get_text_features(**made).pooler_output
+    np.testing.assert_allclose(vectors.rows, expected, atol=1e-5)
