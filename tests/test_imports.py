@@ -129,8 +129,9 @@ ARROWS = {
     "manifest": ("errors machine plugins untrusted", ""),
     "plugins": ("errors machine", ""),
     "predict": (
-        "errors extract.job extract.run heads.data heads.labels heads.metrics heads.runs machine "
-        "manifest plugins ragged store.backend store.recipe_folder store.store untrusted",
+        "errors extract.decode extract.job extract.media extract.run heads.data heads.labels "
+        "heads.metrics heads.runs machine manifest plugins ragged store.backend "
+        "store.recipe_folder store.store untrusted",
         "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),

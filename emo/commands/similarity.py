@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, Columns, pairs, written
+from emo.commands.flags.options import AllowCode, Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines
 
@@ -97,6 +97,15 @@ def search(
     out: Annotated[
         Path | None, Option(metavar="FILE", help="Write all hits as CSV.", callback=written)
     ] = None,
+    html: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Write a page of the hits with a still of each, from the media of --manifest.",
+            callback=written,
+        ),
+    ] = None,
+    root: Root = None,
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
@@ -105,15 +114,24 @@ def search(
     The search is exact. Words need a stream of a model with a text tower, such as languagebind,
     openclip or CLIP; only that tower is loaded.
     """
+    from emo.manifest import Manifest, read_manifest
     from emo.predict.similarity.search import SearchOptions, search_store
 
+    if html is not None and manifest is None:
+        raise typer.BadParameter("--html needs --manifest, which says where the media lie")
+    clips: Manifest | None = None
+    if manifest is not None:
+        clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     options = SearchOptions(
-        stream, top, pool, similarity, manifest, tuple(where), pairs(column, "--column"),
-        tuple(option),
-    )  # fmt: skip
+        stream, top, pool, similarity, clips, tuple(where), weights=tuple(option)
+    )
     report = search_store(store, words, options, like=like, queries=queries)
     if out is not None:
         report.write(out)
+    if html is not None and clips is not None:
+        from emo.predict.similarity.page import write_page
+
+        write_page(report, clips, html)
     if json:
         print(report.json())
     elif out is not None:

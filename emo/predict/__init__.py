@@ -6,7 +6,8 @@ Promises: a clip's prediction is that of the clip alone, except in heads of dial
 that scale by speaker, where it depends on the speaker's other clips; a clip without features is
 named with its reason; files appear whole or not at all, and never over others' files.
 
-May import: errors, extract.job, extract.run, heads.data, heads.labels, heads.metrics, heads.runs,
-    machine, manifest, plugins, ragged, store.backend, store.recipe_folder, store.store, untrusted.
+May import: errors, extract.decode, extract.job, extract.media, extract.run, heads.data,
+    heads.labels, heads.metrics, heads.runs, machine, manifest, plugins, ragged, store.backend,
+    store.recipe_folder, store.store, untrusted.
 Read first: predicted.py.
 """

@@ -61,7 +61,8 @@ def test_retrieval_from_tables(clips):
 
 
 PYTHON = {"store": "features", "manifest": "clips", "option": "options", "template": "templates",
-          "column": "clips", "out": "DataFrame.to_csv"}  # fmt: skip
+          "column": "clips", "out": "DataFrame.to_csv", "root": "clips",
+          "html": "a notebook shows clips itself"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["search", "duplicates", "zero-shot", "retrieve"])

@@ -240,3 +240,21 @@ def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
     code, _, err = captions(*words, "bare/text")
     assert code == 1
     assert "--as RECIPE -o space=NAME" in " ".join(err.split())
+
+
+def test_a_page_of_hits_has_stills_of_the_media(emo_store, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (640, 360), "red").save(tmp_path / "a.png")
+    (tmp_path / "b.mp4").write_bytes(b"torn")
+    rows = [("a", "a <dog> runs", "a.png"), ("b", "a cat", "b.mp4"), ("c", "text only", "")]
+    write(tmp_path / "pictures.csv", "id,text,video", *rows)
+    words = ("search", "features", "dog", *WORDS, "--html", "hits.html")
+    code, _, err = emo_store(*words, "--manifest", "pictures.csv")
+    assert code == 0, err
+    page = (tmp_path / "hits.html").read_text("utf-8")
+    assert page.count("<figure>") == 3
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert "a &lt;dog&gt; runs" in page
+    assert "<script" not in page
+    assert emo_store(*words)[0] == 2
