@@ -80,19 +80,23 @@ def score_blocks(
         block: number of items in a block.
     """
     left = queries.block(0, len(queries))
+    most = 0  # rows of the largest block: one buffer serves all of them
+    for start in range(first, last, block):
+        most = max(most, int(items.offsets[min(last, start + block)] - items.offsets[start]))
+    buffer = torch.empty(most, left.shape[1])
     for start in range(first, last, block):
         stop = min(last, start + block)
         rows = slice(int(items.offsets[start]), int(items.offsets[stop]))
-        scores = _product(left, items, rows.start, rows.stop)
+        scores = _product(left, items, rows, buffer)
         if not items.is_single:
             firsts = items.offsets[start:stop] - rows.start
             scores = np.maximum.reduceat(scores, firsts, axis=1)
         yield start, scores
 
 
-def _product(left: torch.Tensor, items: Vectors, first: int, last: int) -> np.ndarray:
+def _product(left: torch.Tensor, items: Vectors, rows: slice, buffer: torch.Tensor) -> np.ndarray:
     """Return float32 (Q, n): the products with some vectors, divided by these vectors' lengths."""
-    raw, norms = items.raw(first, last)
+    raw, norms = items.raw(rows.start, rows.stop, buffer)
     scores = torch.mv(raw, left[0])[None] if len(left) == 1 else left @ raw.T
     if items.is_cosine:
         scores /= norms

@@ -56,15 +56,23 @@ class Vectors:
         blocks = range(0, len(self.rows), _TOKENS)
         return max(1e-30, *(float(lengths(self.rows[k : k + _TOKENS]).max()) for k in blocks))
 
-    def raw(self, first: int, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def raw(
+        self, first: int, last: int, buffer: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return float32 (n, D), vectors ``first`` to ``last``, and float32 (n,), their divisors.
 
         The divisors are the lengths for cosines, 1 for vectors of zeros and for dot products.
 
+        Args:
+            first: first vector.
+            last: last vector, exclusive.
+            buffer: float32 (at least n, D), which is filled and returned; None: a new one.
+
         Raises:
             StoreError: a value is not finite.
         """
-        found = torch.from_numpy(np.ascontiguousarray(self.rows[first:last])).to(torch.float32)
+        stored = torch.from_numpy(np.ascontiguousarray(self.rows[first:last]))
+        found = stored.to(torch.float32) if buffer is None else buffer[: last - first].copy_(stored)
         norms = torch.linalg.vector_norm(found, dim=1)
         if not bool(torch.isfinite(norms).all()):
             row = first + int(torch.nonzero(~torch.isfinite(norms))[0])
