@@ -29,13 +29,17 @@ _MODULES = {
     "backbone": "emo.api.extracting",
     "compare": "emo.api.comparing",
     "cross_validate": "emo.api.fitting",
+    "duplicates": "emo.api.similarity",
     "extract_features": "emo.api.extracting",
     "fit": "emo.api.fitting",
     "fit_all": "emo.api.fitting_all",
     "load_run": "emo.api.runs",
     "read_manifest": "emo.api.clips",
     "rerun": "emo.api.runs",
+    "retrieve": "emo.api.similarity",
     "score_predictions": "emo.api.comparing",
+    "search": "emo.api.similarity",
+    "zero_shot": "emo.api.similarity",
 }
 """Public name -> module that holds it."""
 __all__ = [
@@ -57,6 +61,10 @@ if TYPE_CHECKING:
     from emo.api.runs import FittedRun as FittedRun
     from emo.api.runs import load_run as load_run
     from emo.api.runs import rerun as rerun
+    from emo.api.similarity import duplicates as duplicates
+    from emo.api.similarity import retrieve as retrieve
+    from emo.api.similarity import search as search
+    from emo.api.similarity import zero_shot as zero_shot
     from emo.api.store import Store as Store
     from emo.api.tokens import Tokens as Tokens
     from emo.errors import EmoError as EmoError

@@ -25,6 +25,7 @@ from emo.commands import heads as cli_heads
 from emo.commands import plot as cli_plot
 from emo.commands import scores as cli_scores
 from emo.commands import show as cli_show
+from emo.commands import similarity as cli_similarity
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.job import job_app
@@ -140,6 +141,7 @@ cli_dataset.register(app)
 cli_plot.register(app)
 cli_scores.register(app)
 cli_show.register(app)
+cli_similarity.register(app)
 
 
 @app.command(

@@ -57,7 +57,8 @@ ARROWS = {
     ),
     "extract.faces": ("extract.media extract.models machine", "numpy torch"),
     "extract.job": (
-        "errors extract.backbone extract.decode extract.models manifest plugins store.backend "
+        "errors extract.backbone extract.decode extract.media extract.models manifest plugins "
+        "store.backend "
         "machine store.recipe store.store untrusted",
         "numpy",
     ),
@@ -128,9 +129,10 @@ ARROWS = {
     "manifest": ("errors machine plugins untrusted", ""),
     "plugins": ("errors machine", ""),
     "predict": (
-        "errors extract.job extract.run heads.data heads.runs machine manifest store.backend "
-        "store.store untrusted",
-        "numpy pandas",
+        "errors extract.decode extract.job extract.media extract.run heads.data heads.labels "
+        "heads.metrics heads.runs machine manifest plugins ragged store.backend "
+        "store.recipe_folder store.store untrusted",
+        "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),
     "score": ("errors heads.metrics heads.runs machine manifest plugins untrusted", "numpy"),

@@ -133,6 +133,9 @@ def score_predictions(
     split: str | None = None,
     target: str | None = None,
     is_open: bool = False,
+    by: str | None = None,
+    video_to_text: str = "own",
+    answers: str | Path | None = None,
 ) -> ScoreReport:
     """Score predictions by official metrics, as `emo score` does.
 
@@ -145,11 +148,18 @@ def score_predictions(
         split: ``train``, ``val``, ``test`` or ``all``; None: test if there is one.
         target: target of a run; None: its first.
         is_open: count classes that the labels lack as wrong answers.
+        by: a column of the labels by whose values the scores are split, too.
+        video_to_text: with ``metric="retrieval"``, the rule for items of several queries: ``own``
+            or ``grouped``.
+        answers: JSON file with the number of each answer, for ALPRO's answers.
 
     Raises:
         EmoError: a file cannot be read, or lacks clips of the other.
     """
-    options = ScoreOptions(metric, _several(classes), columns, split, target, is_open)
+    options = ScoreOptions(
+        metric, _several(classes), columns, split, target, is_open, by, video_to_text,
+        None if answers is None else Path(answers),
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         answers = _file(predictions, Path(folder, "predictions.csv"))
         labels = _file(gold, Path(folder, "gold.csv"))

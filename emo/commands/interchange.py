@@ -71,7 +71,15 @@ def import_file(
         Option("--as", metavar="RECIPE", help="Name of the recipe; default: the file's."),
     ] = None,
     stream: Streams = [],
-    option: FormatOptions = [],
+    option: Annotated[
+        list[str],
+        Option(
+            "-o",
+            metavar="NAME=VALUE",
+            help="An option of the format, see `emo list formats NAME`, or space=NAME, the space "
+            "of the tokens, for `emo search` and `emo retrieve`; repeat.",
+        ),
+    ] = [],
     manifest: Annotated[
         Path | None,
         Option(

@@ -25,6 +25,8 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "emo score predictions.csv --gold test.csv --metric weighted_f1",
             "emo score submissions/ --gold hidden.csv",
+            "emo score results.json --gold captions.csv --metric retrieval",
+            "emo score p.csv --gold q.csv --metric accuracy --by speaker",
         ),
     )(score)
     app.command(
@@ -72,6 +74,31 @@ def score(
     target: Annotated[
         str | None, Option(metavar="NAME", help="Target of a run; default: its first.")
     ] = None,
+    by: Annotated[
+        str | None,
+        Option(
+            metavar="COLUMN",
+            help="Print rows and scores by the values of a column of the labels, such as speaker; "
+            "question_word is told by the question if there is no such column.",
+        ),
+    ] = None,
+    video_to_text: Annotated[
+        str,
+        Option(
+            metavar="HOW",
+            help="With --metric retrieval, for items of several queries: own (the best of them "
+            "counts, the others do not count against it) or grouped (CLIP4Clip's: items by their "
+            "best query).",
+        ),
+    ] = "own",
+    answers: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="JSON with the number of each answer, for predictions that are numbers (ALPRO's "
+            "ans2label.json).",
+        ),
+    ] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score predictions by official metrics.
@@ -85,7 +112,8 @@ def score(
     odd = columns.keys() - {"id", "prediction", "gold_id", "label"}
     if odd:
         raise typer.BadParameter(f"--column {odd.pop()}: expected id, prediction, gold_id or label")
-    options = ScoreOptions(metric, classes_of(classes), columns, split, target, is_open)
+    options = ScoreOptions(metric, classes_of(classes), columns, split, target, is_open, by,
+                           video_to_text, answers)  # fmt: skip
     report = score_all(predictions, gold, options)
     print(report.json() if json else fit_lines(report.table()))
     raise typer.Exit(report.exit_code)

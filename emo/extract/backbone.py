@@ -157,6 +157,19 @@ class Backbone(ABC):
         return options
 
     @classmethod
+    def text_options(cls, options: Any) -> Any | None:
+        """Return the options that compute a text alone, in the space of the other streams.
+
+        With them, the recipe has the stream ``text`` alone, and weights of other modalities are
+        neither loaded nor needed. Streams can be compared when the recipe's facts give them the
+        same ``space`` (stream -> name). The facts may also hold, by stream, ``logit_scale``, the
+        natural logarithm of the factor that the weights were trained with, and ``logit_bias``; and
+        ``probability``: ``softmax`` over the texts, or ``sigmoid``. By default there is no text
+        tower: None.
+        """
+        return None
+
+    @classmethod
     @abstractmethod
     def needs(cls, options: Any) -> Needs:
         """Return what the decoder must deliver for each clip."""

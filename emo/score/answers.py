@@ -17,6 +17,7 @@ from emo.untrusted.kinds import AnyJson
 
 IDS = (
     "id", "clip", "clip_id", "name", "key", "file", "filename", "file_name", "utt_id",
+    "question_id",
 )  # fmt: skip
 """Names by which the column of clip ids is found, tried in this order."""
 GOLDS = (

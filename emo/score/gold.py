@@ -1,8 +1,9 @@
 """Read the labels that predictions are scored against: a table, a manifest, or dialogues."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +13,7 @@ from emo.manifest import COLUMNS, read_manifest
 from emo.manifest.conversations import PAIRS
 from emo.manifest.rows import TextTable, rename
 from emo.manifest.tasks import SEPARATOR
+from emo.plugins import unknown
 from emo.score.answers import (
     ALL,
     GOLD_ONLY,
@@ -25,6 +27,8 @@ from emo.score.answers import (
 )
 from emo.score.pairs import check_conversations, check_words
 
+QUESTION_WORD = "question_word"
+"""Column that is told by the question where a table lacks it."""
 _MEDIA = {"video", "audio", "text"}
 
 
@@ -44,6 +48,16 @@ class Gold:
     """Dialogues as entries of SemEval-2024 Task 3's JSON; empty for cells."""
     split: str = ALL
     """The split that is scored."""
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """Clip id -> cell of the column of ``--by``; empty: no column is named."""
+
+    @property
+    def rows_by_group(self) -> dict[str, list[int]]:
+        """Value of the column of ``--by`` -> indices of its rows in ``cells``, most rows first."""
+        found: dict[str, list[int]] = {}
+        for k, clip_id in enumerate(self.cells if self.groups else ()):
+            found.setdefault(self.groups[clip_id] or "(empty)", []).append(k)
+        return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
     @property
     def has_several_labels(self) -> bool:
@@ -65,6 +79,7 @@ class Gold:
 def read_gold(
     path: Path, *, columns: Mapping[str, str], split: str | None, target: str | None = None,
     has_our_ids: bool = False, renamed: Mapping[str, str] = MappingProxyType({}),
+    by: str | None = None,
 ) -> Gold:  # fmt: skip
     """Read the gold labels of a file.
 
@@ -76,6 +91,7 @@ def read_gold(
         has_our_ids: the ids of the predictions are those of `emo extract`.
         renamed: renamed columns that the run was fitted with on this manifest: our name -> the
             file's; a column that ``columns`` gives keeps its name.
+        by: column by whose values the scores are split; None: none.
 
     Raises:
         ScoreError: the file cannot be read, has no such label, or has no splits to choose from.
@@ -83,11 +99,13 @@ def read_gold(
     if path.suffix.lower() == ".json":
         document = read_json(path)
         if isinstance(document, list) and any(_is_conversation(each) for each in document):
+            if by is not None:
+                raise ScoreError(f"{path}: --by {by}: dialogues in JSON have no columns")
             return _conversations(document, path)
     typed = set(columns.values())
     left = {ours: theirs for ours, theirs in renamed.items() if typed.isdisjoint((ours, theirs))}
     rows = rename(read_table(path), left, path)
-    split = _split(rows, path, split)
+    split = chosen_split(rows, path, split)
     if "gold_id" not in columns and _MEDIA & rows.columns.keys():
         names = {name.lower() for name in rows.columns}
         if has_our_ids or "id" in rows.columns or not names & set(IDS):
@@ -99,7 +117,35 @@ def read_gold(
     if not cells:
         where = "" if split == ALL else f" in split {split}"
         raise ScoreError(f"{path}: no clip has a {column}{where}; choose a split with --split")
-    return Gold(path, cells, column, id_column, split=split)
+    groups: Mapping[str, str] = {}
+    if by is not None:
+        rows = with_question_word(rows) if by == QUESTION_WORD else rows
+        if by not in rows.columns:
+            raise ScoreError(f"{path}: --by: {unknown('column', by, rows.columns)}")
+        groups = answers_of(rows, path, id_column=id_column, column=by, split=split).cells
+    return Gold(path, cells, column, id_column, split=split, groups=groups)
+
+
+def with_question_word(rows: TextTable) -> TextTable:
+    """Return a table with a column ``question_word``, told by its column ``question`` or ``text``.
+
+    A table that has the column, or neither of the two, is returned as it is.
+    """
+    asked = next((name for name in ("question", "text") if name in rows.columns), None)
+    if QUESTION_WORD in rows.columns or asked is None:
+        return rows
+    words = [question_word(cell) for cell in rows.columns[asked]]
+    return TextTable({**rows.columns, QUESTION_WORD: words}, rows.origins)
+
+
+def question_word(question: str) -> str:
+    """Return the first word of a question if it is what, who, how, where or when; else other.
+
+    >>> question_word("Who's there?"), question_word("Is a man singing?")
+    ('who', 'other')
+    """
+    first = re.match(r"\W*(what|who|how|where|when)\b", question.lower())
+    return first[1] if first else "other"
 
 
 def _is_conversation(each: object) -> bool:
@@ -133,8 +179,17 @@ def _label_column(
         ) from error
 
 
-def _split(rows: TextTable, path: Path, wanted: str | None) -> str:
-    """Return the split to score, ``train``, ``val``, ``test`` or ``all``."""
+def chosen_split(rows: TextTable, path: Path, wanted: str | None) -> str:
+    """Return the split to score, ``train``, ``val``, ``test`` or ``all``.
+
+    Args:
+        rows: the gold labels.
+        path: their file, for errors.
+        wanted: the split that the user names; None: test if there is one, else all.
+
+    Raises:
+        ScoreError: the table has no column split.
+    """
     if wanted is None:
         return "test" if "test" in map(split_of, rows.columns.get("split", [])) else ALL
     if split_of(wanted) != ALL and "split" not in rows.columns:

@@ -13,7 +13,7 @@ from emo.heads.metrics.numbers import regression_scores
 from emo.manifest.tasks import parts
 from emo.plugins import unknown
 
-AnswerKind = Literal["classes", "labels", "numbers", "pairs", "spans"]
+AnswerKind = Literal["classes", "labels", "numbers", "pairs", "ranks", "spans"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Metric:
     """A metric: what is computed, and the score by which predictions are ranked."""
 
     kind: AnswerKind
-    """What predictions are: classes, labels (several classes at once), numbers, pairs, or pairs
-    with spans of words."""
+    """What predictions are: classes, labels (several classes at once), numbers, pairs, pairs with
+    spans of words, or scores by which items are ranked for each query."""
     headline: str
     """Name of the score that ranks predictions."""
     what: str
@@ -47,6 +47,7 @@ METRICS = {
     "mosi": Metric("numbers", "mae", "MMSA's scores of MOSI and MOSEI, numbers within ±3", "mosi"),
     "sims": Metric("numbers", "mae", "MMSA's scores of SIMS, numbers within ±1", "sims"),
     "regression": Metric("numbers", "mae", "mean absolute error and Pearson correlation"),
+    "retrieval": Metric("ranks", "r@1", "R@1, R@5, R@10, median and mean rank of query,item,score"),
     "semeval2024-1": Metric("spans", "w_f1", "SemEval-2024 Task 3, subtask 1: strict F1"),
     "semeval2024-2": Metric("pairs", "w_f1", "SemEval-2024 Task 3, subtask 2: F1 of pairs"),
 }  # fmt: skip

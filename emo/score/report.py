@@ -1,8 +1,8 @@
 """Results of scoring, as a table or JSON."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,22 @@ _SEMEVAL = {
     "w_f1": "weighted F1", "w_p": "weighted P", "w_r": "weighted R", "micro_f1": "micro F1",
     "micro_p": "micro P", "micro_r": "micro R",
 }  # fmt: skip
+
+
+_DIRECTIONS = {
+    "": "query to item", "v2t_": "item to query", "v2t_grouped_": "item to query, grouped",
+}  # fmt: skip
+"""Start of the name of a score -> direction of the retrieval, for people."""
+
+
+@dataclass(frozen=True)
+class ScoredGroup:
+    """Scores of the rows that have one value in a column."""
+
+    rows: int
+    """Number of rows."""
+    scores: Mapping[str, float]
+    """Name -> mean over seeds, the headline first."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,32 @@ class Scored:
     """Whether each label of a cell such as ``joy|fear`` was scored."""
     label: str | None = None
     """Name of the gold column that it was scored against; None: the JSON of dialogues."""
+    notes: tuple[str, ...] = ()
+    """What was counted and left out, as sentences."""
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Name of a score -> its 95 % interval; empty: none is drawn."""
+    by: Mapping[str, "ScoredGroup"] = field(default_factory=dict)
+    """Value of the column of ``--by`` -> scores of its rows; empty: no such column is named."""
+
+
+def ranked_results(results: Sequence[Scored], headline: str, sign: int) -> tuple[Scored, ...]:
+    """Return results, the best first; those that cannot be scored come last.
+
+    Args:
+        results: a result for each file or run.
+        headline: name of the score that ranks them.
+        sign: 1 when a higher headline is better, -1 when a lower one is.
+    """
+    return tuple(
+        sorted(
+            results,
+            key=lambda one: (
+                one.error is not None,
+                -sign * one.scores[headline] if one.scores else 0.0,
+                one.name,
+            ),
+        )
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,6 +107,8 @@ class ScoreReport:
     """A result for each file or run."""
     has_several_labels: bool = False
     """Whether a cell may hold several classes, joined by ``|``."""
+    by: str = ""
+    """Name of the column by whose values the scores are split; "": none."""
     folders_not_read: tuple[str, ...] = ()
     """Names of folders in the scored folder that are no runs; files in them are not scored."""
 
@@ -82,14 +126,17 @@ class ScoreReport:
             row: dict[str, object] = {"rank": self._rank(one), "predictions": one.name}
             if len(labels) > 1:
                 row["label"] = one.label or ""
-            for name in names:
-                row[_title(name)] = one.scores.get(name)
             if any(each.seeds > 1 for each in self.results):
-                row["seeds"] = one.seeds if one.scores else None
-                row["± std"] = one.std if one.scores else None
+                spread = {"seeds": one.seeds if one.scores else None,
+                          "± std": one.std if one.scores else None}  # fmt: skip
+            else:
+                spread = {}
             if len(self.results) == 1:
                 del row["rank"]
-            rows.append(row)
+            for direction, titles in _by_direction(names).items():
+                way = {"direction": direction} if direction else {}
+                scores = {title: one.scores.get(name) for name, title in titles.items()}
+                rows.append(row | way | scores | spread)
         where = "" if self.split == ALL else f" of split {self.split}"
         what = f"{self.metric} on {self.count:,} {self.unit}{where} in {self.gold}"
         if self.has_several_labels:
@@ -97,10 +144,35 @@ class ScoreReport:
         errors = [
             fit_lines(line_of(f"- {one.name}: {one.error}")) for one in self.results if one.error
         ]
-        what = "\n".join([what, *self._read_lines(), *self._folder_lines()])
-        return "\n\n".join(
-            [format_table(rows, keys=2), *(["\n".join(errors)] if errors else []), what]
-        )
+        what = "\n".join([what, *self._read_lines(), *self._note_lines(), *self._folder_lines()])
+        tables = [format_table(rows, keys=2), *self._by_tables()]
+        return "\n\n".join([*tables, *(["\n".join(errors)] if errors else []), what])
+
+    def _by_tables(self) -> list[str]:
+        """Return a table of scores by the values of a column for each file or run."""
+        tables = []
+        for one in self.results:
+            total = sum(each.rows for each in one.by.values())
+            rows = [
+                {self.by: value, "rows": each.rows, "share": each.rows / total,
+                 **{_title(name): score for name, score in each.scores.items()}}
+                for value, each in one.by.items()
+            ]  # fmt: skip
+            if rows:
+                title = f"{one.name}:\n" if len(self.results) > 1 else ""
+                tables.append(title + format_table(rows))
+        return tables
+
+    def _note_lines(self) -> list[str]:
+        """Return the notes of each file or run, with the 95 % intervals first."""
+        lines = []
+        for one in self.results:
+            name = f"{one.name}: " if len(self.results) > 1 else ""
+            if one.intervals:
+                words = [f"{_title(key)} {_ends(ends)}" for key, ends in one.intervals.items()]
+                lines.append(f"{name}95 % interval, drawn by item: {', '.join(words)}")
+            lines += [f"{name}{note}" for note in one.notes]
+        return [fit_lines(line_of(line)) for line in lines]
 
     def _read_lines(self) -> list[str]:
         """Return lines that say which columns were read as what; none for the JSON of dialogues."""
@@ -146,13 +218,14 @@ class ScoreReport:
                 "predictions": one.name, "label": one.label, "rank": self._rank(one),
                 "scores": _scores(one.scores), "seeds": one.seeds, "std": one.std,
                 "read": asdict(one.read) if one.read else None, "error": one.error,
+                **_further(one),
             }
             for one in self.results
         ]  # fmt: skip
         document = {
             "metric": self.metric, "headline": self.headline, "gold": str(self.gold),
             "split": self.split, self.unit: self.count, "results": results,
-            "folders_not_read": [*self.folders_not_read],
+            **({"by": self.by} if self.by else {}), "folders_not_read": [*self.folders_not_read],
         }  # fmt: skip
         return json_text(document, indent=2)
 
@@ -168,6 +241,32 @@ class ScoreReport:
 def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
     """Return scores for JSON, which has no NaN: an undefined one is None."""
     return {name: None if math.isnan(value) else value for name, value in scores.items()}
+
+
+def _by_direction(names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return direction of a retrieval -> name of a score -> its title; "" for other scores."""
+    if not any(name.startswith("v2t_") for name in names):
+        return {"": {name: _title(name) for name in names}}
+    found: dict[str, dict[str, str]] = {}
+    for name in names:
+        score = name.removeprefix("v2t_").removeprefix("grouped_")
+        mark = name.removesuffix(score)
+        found.setdefault(_DIRECTIONS[mark], {})[name] = _title(score)
+    return found
+
+
+def _further(one: Scored) -> dict[str, object]:
+    """Return the entries of JSON that only some results have."""
+    by = {value: {"rows": each.rows, "scores": _scores(each.scores)}
+          for value, each in one.by.items()}  # fmt: skip
+    found = {"by": by, "interval": {k: [*ends] for k, ends in one.intervals.items()},
+             "notes": [*one.notes]}  # fmt: skip
+    return {name: value for name, value in found.items() if value}
+
+
+def _ends(ends: tuple[float, float]) -> str:
+    """Return an interval as text."""
+    return f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
 def _title(name: str) -> str:

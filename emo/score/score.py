@@ -6,28 +6,28 @@ from pathlib import Path
 
 import numpy as np
 
-from emo.errors import EmoError, ScoreError, listed
+from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import check_probabilities, kept_columns, read_document
 from emo.manifest.rows import TextTable
 from emo.manifest.spreadsheet import table_file
+from emo.score.alpro import read_answers
 from emo.score.answers import (
     IDS,
     answers_of,
     check_cells,
     find_column,
-    read_table,
 )
 from emo.score.check import check_gold, check_labels
 from emo.score.choose import allowed_classes, classes_of_runs, metric_for, usual_metric
 from emo.score.columns import ColumnsRead, prediction_column
 from emo.score.conversations import score_conversations
 from emo.score.gold import Gold, read_gold
+from emo.score.listing import FILE_ENDINGS, is_scored_folder, other_folders, predictions_in
 from emo.score.metrics import Metric, find_metric, score_cells
-from emo.score.report import Scored, ScoreReport
+from emo.score.rank_files import score_ranks, truth_of
+from emo.score.report import Scored, ScoredGroup, ScoreReport, ranked_results
 from emo.score.run_folder import answers_of_run, is_run, target_of
 
-FILE_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx")
-"""Extensions of files of predictions."""
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
 """Exceptions that mean: this file or run cannot be scored."""
 
@@ -49,6 +49,14 @@ class ScoreOptions:
     """Target of runs; None: the first target of each."""
     is_open: bool = False
     """Count predicted classes that gold lacks as wrong, instead of refusing the file."""
+    by: str | None = None
+    """Column of gold by whose values the scores are split; None: none."""
+    video_to_text: str = "own"
+    """Rule for items with several queries: ``own`` or ``grouped``, see
+    :func:`emo.heads.metrics.retrieval.ranks_of_matrix`."""
+    answers: Path | None = None
+    """JSON file with the number of each answer, as in ALPRO's ans2label.json; None: predictions are
+    answers, not numbers."""
 
 
 def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
@@ -66,8 +74,10 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     file = table_file(path)
     if not file.exists():
         raise ScoreError(f"{path}: no such file or folder")
-    is_one = file.is_file() or is_run(path)
-    paths = [path] if is_one else _inside(path, gold_path)
+    is_one = file.is_file() or is_scored_folder(path)
+    paths = [path] if is_one else predictions_in(path, gold_path)
+    if options.metric == "retrieval":
+        return _retrieval_report(paths, is_one, path, gold_path, options)
     golds = _golds_of(paths, gold_path, options)
     gold = next((each for each in golds.values() if isinstance(each, Gold)), None)
     if gold is None:
@@ -83,20 +93,36 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     else:
         check_gold(gold, metric_for(None, gold, metric, options.target), name, options.classes)
         results = [_tried(each, golds[each], metric, name, options) for each in paths]
-    ranked = sorted(
-        results,
-        key=lambda one: (
-            one.error is not None,
-            -metric.sign * one.scores[metric.headline] if one.scores else 0.0,
-            one.name,
-        ),
-    )
+    ranked = ranked_results(results, metric.headline, metric.sign)
     unit = "dialogues" if gold.conversations else "clips"
     count = len(gold.conversations) or len(gold.cells)
     return ScoreReport(
-        name, metric.headline, metric.sign, gold_path, count, unit, gold.split, tuple(ranked),
-        has_several_labels=any(one.has_several_labels for one in results),
-        folders_not_read=() if is_one else _other_folders(path),
+        name, metric.headline, metric.sign, gold_path, count, unit, gold.split, ranked,
+        has_several_labels=any(one.has_several_labels for one in results), by=options.by or "",
+        folders_not_read=() if is_one else other_folders(path),
+    )  # fmt: skip
+
+
+def _retrieval_report(
+    paths: Sequence[Path], is_one: bool, path: Path, gold_path: Path, options: ScoreOptions
+) -> ScoreReport:
+    """Score files of scores, and runs of `emo retrieve`, by the ranks of the right items."""
+    metric, columns = find_metric("retrieval"), options.columns or {}
+    truth, split = truth_of(gold_path, columns, options.split)
+    results = []
+    for each in paths:
+        name = str(each) if is_one else each.name
+        try:
+            found = score_ranks(each, name, truth, gold_path, columns, options.video_to_text)
+        except _UNREADABLE as error:
+            if is_one:
+                raise
+            found = Scored(name, {}, error=_reason(error).removeprefix(f"{each}: "))
+        results.append(found)
+    return ScoreReport(
+        "retrieval", metric.headline, metric.sign, gold_path, len(truth), "queries", split,
+        ranked_results(results, metric.headline, metric.sign),
+        folders_not_read=() if is_one else other_folders(path),
     )  # fmt: skip
 
 
@@ -112,46 +138,6 @@ def classes_of(text: str | None) -> tuple[str, ...]:
     if len(names) < 2 or len(set(names)) < len(names):
         raise ScoreError(f"--classes {text}: expected several different classes, such as joy,fear")
     return names
-
-
-def _inside(folder: Path, gold: Path) -> list[Path]:
-    """List all files and the runs in a folder, without the file of gold and hidden files.
-
-    Raises:
-        ScoreError: none of them is a table or a run.
-    """
-    found = [
-        each
-        for each in sorted(folder.iterdir())
-        if is_run(each) or (not each.is_dir() and not _is_hidden(each) and not _is_same(each, gold))
-    ]
-    if not any(is_run(each) or each.suffix.lower() in FILE_ENDINGS for each in found):
-        others = _other_folders(folder)
-        hint = f"; its folders were not read: {listed(others)}; give one of them" if others else ""
-        raise ScoreError(
-            f"{folder}: no predictions ({' '.join(FILE_ENDINGS)}) and no run in it{hint}"
-        )
-    return found
-
-
-def _other_folders(folder: Path) -> tuple[str, ...]:
-    """Return the names of the folders in a folder that are no runs, without hidden ones."""
-    return tuple(
-        each.name
-        for each in sorted(folder.iterdir())
-        if each.is_dir() and not is_run(each) and not _is_hidden(each)
-    )
-
-
-def _is_hidden(path: Path) -> bool:
-    """Return whether a file is hidden, or Excel's ``~$`` of an open file."""
-    return path.name.startswith((".", "~$"))
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """Return whether two paths are the same existing file."""
-    file = table_file(other)
-    return one.exists() and file.exists() and one.samefile(file)
 
 
 def _golds_of(
@@ -175,7 +161,7 @@ def _golds_of(
             try:
                 read[key] = read_gold(
                     gold_path, columns=options.columns or {}, split=options.split, target=target,
-                    has_our_ids=is_run(path), renamed=renamed,
+                    has_our_ids=is_run(path), renamed=renamed, by=options.by,
                 )  # fmt: skip
             except EmoError as error:
                 read[key] = error
@@ -217,7 +203,10 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
     if metric.kind in ("pairs", "spans"):
         split = options.split or "test"
         return Scored(name, score_conversations(path, gold, metric, split=split))
-    rows = answers_of_run(path, options.target)[1] if is_run(path) else read_table(path)
+    rows, notes = (
+        (answers_of_run(path, options.target)[1], ()) if is_run(path)
+        else read_answers(path, options.answers)
+    )  # fmt: skip
     if is_run(path) and "cause_id" in rows.columns:
         raise ScoreError(
             f"{path}: the run's target is of pairs: give the JSON of conversations as --gold, or "
@@ -233,20 +222,34 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         columns_of_classes = {f"p_{name}" for name in {*rows.columns[column], *gold.cells.values()}}
         known = {name: cells for name, cells in rows.columns.items() if name in columns_of_classes}
         check_probabilities(path, known)
-    found = []
+    found: list[dict[str, float]] = []
+    groups: dict[str, list[dict[str, float]]] = {}
     for part in _by_seed(rows):
         answers = answers_of(part, path, id_column=id_column, column=column, split=gold.split)
         check_cells(answers, gold.cells, metric.kind, allowed)
         predicted = [answers.cells[clip_id] for clip_id in gold.cells]
         names = options.classes or (allowed if metric.kind == "labels" else None)
-        found.append(score_cells(metric, [*gold.cells.values()], predicted, names))
-    means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        labels = [*gold.cells.values()]
+        found.append(score_cells(metric, labels, predicted, names))
+        for value, rows_of_group in gold.rows_by_group.items():
+            wanted, chosen = ([column[k] for k in rows_of_group] for column in (labels, predicted))
+            groups.setdefault(value, []).append(score_cells(metric, wanted, chosen, names))
+    means = _means(found)
+    by = {
+        value: ScoredGroup(len(gold.rows_by_group[value]), _means(each))
+        for value, each in groups.items()
+    }
     values = [one[metric.headline] for one in found]
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return Scored(
         name, means, len(found), std, read=ColumnsRead(id_column, column), label=gold.column,
-        has_several_labels=metric.kind == "labels",
+        has_several_labels=metric.kind == "labels", notes=notes, by=by,
     )  # fmt: skip
+
+
+def _means(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return each score, averaged over seeds."""
+    return {name: float(np.mean([one[name] for one in seeds])) for name in seeds[0]}
 
 
 def _by_seed(rows: TextTable) -> list[TextTable]:

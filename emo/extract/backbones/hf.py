@@ -39,6 +39,7 @@ from emo.extract.networks.hf.models import call_of, empty_network, forward_of, l
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.extract.networks.hf.rewrite import write_network
+from emo.extract.networks.hf.spaces import facts_of_model, text_options_of
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.trim import check_trim, trimmed
 from emo.store.recipe import StreamSpec
@@ -115,6 +116,20 @@ class HF(Model):
         dim = width_of(config, kind, level)
         names = layers_of_streams(options.layers, STREAM_OF_KIND[kind], config, kind)
         return dict.fromkeys(names, StreamSpec(dim, options.stored, level=unit))
+
+    @classmethod
+    def text_options(cls, options: HFOptions) -> HFOptions | None:
+        """Return the options that read texts: of the second tower, or of a model of texts.
+
+        None: the model reads no texts, or its tokens are not those of the common projection.
+        """
+        return text_options_of(options, _config(options))
+
+    @classmethod
+    def facts(cls, options: HFOptions, found: Found) -> dict[str, Any]:
+        """Return the spaces of streams that can be compared with texts, and the logit scale."""
+        config = read_config(found.get("config.json"))
+        return facts_of_model(options, found, config, list(cls.streams(options, found)))
 
     @classmethod
     def tokens(cls, options: HFOptions, seconds: float) -> dict[str, float]:

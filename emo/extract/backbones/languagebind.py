@@ -4,6 +4,7 @@ Source: Zhu et al. 2024 (arXiv:2310.01852); code and weights PKU-YuanGroup/Langu
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -26,6 +27,7 @@ from emo.extract.media import (
 from emo.extract.models.model import Model
 from emo.extract.models.rewrite import Changes
 from emo.extract.models.skeleton import locate_configs, tensor_paths
+from emo.extract.models.spaces import space_of_projection
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.languagebind.checkpoint import (
     TOKENIZER_FILES,
@@ -121,14 +123,27 @@ class LanguageBind(Model):
         return specs
 
     @classmethod
+    def text_options(cls, options: LanguageBindOptions) -> LanguageBindOptions | None:
+        """Return the options with the stream ``text`` alone; None: the tokens are not projected."""
+        return replace(options, streams="text") if options.level == "pooled" else None
+
+    @classmethod
     def facts(cls, options: LanguageBindOptions, found: Found) -> dict[str, Any]:
-        """Return the logit scales of the towers, and which crops of the spectrogram are used."""
-        scales = {}
+        """Return the logit scales of the towers, the spaces of projected tokens, and which crops of
+        the spectrogram are used.
+        """
+        scales, spaces = {}, {}
         for stream in options.parts:
-            scale = read_one(checkpoint(found, OPTION_OF[stream]), "logit_scale")
-            scales[stream] = float(scale)
+            paths = checkpoint(found, OPTION_OF[stream])
+            scales[stream] = float(read_one(paths, "logit_scale"))
+            if options.level == "pooled":
+                projection = read_one(paths, "text_projection.weight")
+                spaces[stream] = space_of_projection("languagebind", projection)
         crops = {"audio_crops": "middle of each third"} if "audio" in options.parts else {}
-        return {"logit_scale": scales, **crops}
+        return {
+            "logit_scale": scales, "probability": "softmax",
+            **({"space": spaces} if spaces else {}), **crops,
+        }  # fmt: skip
 
     @classmethod
     def stretch_seconds(cls, options: LanguageBindOptions) -> float | None:

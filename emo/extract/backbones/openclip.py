@@ -6,7 +6,7 @@ Source: Radford et al. 2021 (arXiv:2103.00020), https://github.com/mlfoundations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,6 +24,7 @@ from emo.extract.models.model import Model
 from emo.extract.models.options import ModelOptions, chosen_streams
 from emo.extract.models.rewrite import Changes, changes_by_name, is_same, stored
 from emo.extract.models.skeleton import tensor_paths
+from emo.extract.models.spaces import calibration_facts, space_of_weights
 from emo.extract.models.weights import Found, WeightFile, Weights
 from emo.extract.networks.hf.no_code import no_foreign_code
 from emo.extract.transforms.words_read import words_lacking
@@ -126,6 +127,18 @@ class OpenClip(Model):
         dim = int(architecture(options, found)["embed_dim"])
         levels = {"video": "frame", "text": "clip"}
         return {name: StreamSpec(dim, options.stored, levels[name]) for name in options.parts}
+
+    @classmethod
+    def text_options(cls, options: OpenClipOptions) -> OpenClipOptions:
+        """Return the options with the stream ``text`` alone, which has the space of ``video``."""
+        return replace(options, streams="text")
+
+    @classmethod
+    def facts(cls, options: OpenClipOptions, found: Found) -> dict[str, Any]:
+        """Return the space that both streams share, the logit scale, and SigLIP's bias."""
+        space = space_of_weights("openclip", found.digest, *filter(None, [options.model]))
+        known = calibration_facts([found.get(_TENSORS.names[0])], options.parts)
+        return {"space": dict.fromkeys(options.parts, space), **known}
 
     @classmethod
     def tokens(cls, options: OpenClipOptions, seconds: float) -> dict[str, float]:

@@ -215,9 +215,21 @@ def requests_of_recipes(
     )
 
 
-def _request_again(
+def options_again(
     name: str, recipe: Recipe, given_options: Mapping[str, str], document: object
-) -> Request:
+) -> tuple[type[Backbone], dict[str, Any]]:
+    """Return the backbone of a recipe, and its options with those of this machine.
+
+    Args:
+        name: name of the recipe.
+        recipe: the recipe.
+        given_options: options that change no number, such as the path of the weights.
+        document: the file that holds the recipe, for errors.
+
+    Raises:
+        PluginError: the recipe names code that the user did not name.
+        OptionError: the recipe was imported, or an option would change numbers.
+    """
     if recipe.backbone.startswith(IMPORTED):
         raise OptionError(
             f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}, so emo "
@@ -239,7 +251,13 @@ def _request_again(
                 f"-o {name}.{option}: the run keeps its value, {value}; only "
                 f"where its weights lie can be given: -o {name}.weights=DIR"
             )
-    options = {key: told[key] for key in told if key not in kept} | recipe.options
+    return kind, {key: told[key] for key in told if key not in kept} | recipe.options
+
+
+def _request_again(
+    name: str, recipe: Recipe, given_options: Mapping[str, str], document: object
+) -> Request:
+    kind, options = options_again(name, recipe, given_options, document)
     try:
         _, now = recipe_of_document(
             kind,

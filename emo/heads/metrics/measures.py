@@ -244,6 +244,7 @@ TITLES = {
     "pearson": "Pearson", "has0_accuracy": "Has0 Acc-2", "has0_f1": "Has0 F1",
     "non0_accuracy": "Non0 Acc-2", "non0_f1": "Non0 F1", "accuracy_7": "Acc-7",
     "accuracy_5": "Acc-5", "accuracy_3": "Acc-3", "accuracy_2": "Acc-2", "f1": "F1",
+    "r@1": "R@1", "r@5": "R@5", "r@10": "R@10", "medr": "MedR", "meanr": "MeanR",
 }  # fmt: skip
 """Titles of the scores in tables; others are shown by their names."""
 

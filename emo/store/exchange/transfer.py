@@ -23,6 +23,9 @@ from emo.untrusted.documents import shortened
 from emo.untrusted.files import kind_of_file
 from emo.untrusted.foreign import foreign_file
 
+_SPACE = "space="
+"""Start of the option of every format that names the space of the tokens."""
+
 
 @dataclass(frozen=True)
 class TransferReport:
@@ -69,7 +72,8 @@ def import_file(
         name: name of the format.
         path: the file, or the folder for formats that are folders.
         store: the store; it is made when it does not exist.
-        options: options of the format, as ``name=value``.
+        options: options of the format, as ``name=value``, and ``space=NAME``: the space in which
+            the tokens live, by which they are compared with those of other recipes.
         recipe: name of the recipe in the store; None: the file's name.
         streams: the wanted streams; empty: all.
         allow_pickle: allow formats that are pickles.
@@ -80,7 +84,11 @@ def import_file(
         EmoError: an unknown format or option, a file of another format, or the store has another
             recipe of this name.
     """
-    form, chosen = _format(name, options, writes=False)
+    spaces = [word.removeprefix(_SPACE) for word in options if word.startswith(_SPACE)]
+    if len(spaces) > 1 or "" in spaces:
+        raise StoreError("-o space=NAME: expected one name")
+    others = [word for word in options if not word.startswith(_SPACE)]
+    form, chosen = _format(name, others, writes=False)
     _check_pickle(name, form, allow_pickle)
     if wants_labels and not form.has_labels:
         raise StoreError(f"--manifest: {name} files have no labels; leave it out")
@@ -98,7 +106,8 @@ def import_file(
             _check_sizes(contents, form.budget(path))
             facts = {"format": name, "sha256": content_hash(path), **asdict(chosen)}
             made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
-        made = replace(made, facts={**made.facts, "file": path.name})
+        known = {"space": dict.fromkeys(made.streams, spaces[0])} if spaces else {}
+        made = replace(made, facts={**made.facts, "file": path.name, **known})
         folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
         with no_empty_recipe(folder):
             before, new_failures = write_parts(contents.guarded(path, unread), folder)

@@ -1,0 +1,131 @@
+"""Queries of a search: words, clips of the store, or files, as vectors of a stream's space."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emo.errors import MediaError, OptionError
+from emo.extract.job.request import requests_of_recipes
+from emo.extract.job.text_request import find_text_tower
+from emo.extract.run import extract
+from emo.manifest.rows import read_rows
+from emo.predict.media_files import manifest_of_files
+from emo.predict.similarity.stored import StoredStream, read_vectors, vectors_of_arrays
+from emo.predict.similarity.vectors import Vectors
+from emo.store.store import Store
+
+
+@dataclass(frozen=True)
+class TextQuery:
+    """A text to search for."""
+
+    id: str
+    """Name of the query."""
+    text: str
+    """What is searched for."""
+
+
+def read_queries(path: Path) -> list[TextQuery]:
+    """Read queries from a table with a column ``text``, and ``id`` if there is one.
+
+    Raises:
+        OptionError: there is no such column, a text is empty or an id occurs twice.
+    """
+    rows = read_rows(path)
+    if "text" not in rows.columns:
+        raise OptionError(f"{path}: expected a column text; found {', '.join(rows.columns)}")
+    texts = rows.columns["text"]
+    names = rows.columns.get("id") or [str(k) for k in range(1, len(texts) + 1)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise OptionError(f"{path}: id {twice!r} occurs twice; keep one")
+    for origin, text in zip(rows.origins, texts, strict=True):
+        if not text.strip():
+            raise OptionError(f"{path}: {origin}: the text is empty")
+    if not texts:
+        raise OptionError(f"{path}: no queries")
+    return [TextQuery(*each) for each in zip(names, texts, strict=True)]
+
+
+def text_vectors(
+    stream: StoredStream, queries: Sequence[TextQuery], options: Sequence[str] = (), *,
+    similarity: str = "cosine", device: str = "cpu",
+) -> tuple[Vectors, list[str], dict[str, Any]]:  # fmt: skip
+    """Encode texts with the text tower of a stream.
+
+    Args:
+        stream: the stream that they are compared with.
+        queries: the texts.
+        options: where weights lie on this machine, ``RECIPE.weights=DIR``.
+        similarity: ``cosine`` or ``dot``.
+        device: device of the tower.
+
+    Returns:
+        Vectors, notes for people, and the facts of the tower and the stream.
+
+    Raises:
+        OptionError: a text is empty, or its space is not that of the stream.
+        WeightsError: the weights cannot be found.
+    """
+    for each in queries:
+        if not each.text.strip():
+            raise OptionError("the query is empty; give some words")
+    folder = stream.folder
+    tower = find_text_tower(
+        folder.name, folder.recipe, stream.stream, options, document=folder.path
+    )
+    arrays, notes = tower.encode([each.text for each in queries], device=device)
+    cut = [
+        f"query {query.text!r} is longer than the text tower reads: its last "
+        f"{int(found['words_lacking']):,} words do not count"
+        for query, found in zip(queries, notes, strict=True)
+        if found.get("words_lacking")
+    ]
+    for k, (query, found) in enumerate(zip(queries, notes, strict=True)):
+        pieces = int(found.get("text_pieces", 1))
+        if pieces > 1 and len(arrays[k]) == pieces:
+            arrays[k] = arrays[k][:1]  # a token each; the original reads no more than the first
+            cut.append(
+                f"query {query.text!r} is longer than the text tower reads: only the first of its "
+                f"{pieces} pieces counts"
+            )
+    ids = [each.id for each in queries]
+    made = vectors_of_arrays(arrays, ids, similarity=similarity, name=f"{folder.name}/text")
+    return made, cut, {**tower.recipe.facts, **folder.recipe.facts}
+
+
+def like_vectors(
+    stream: StoredStream, like: str, options: Sequence[str] = (), *, similarity: str = "cosine"
+) -> Vectors:
+    """Return the vector of a clip of the store, or of a media file, which is extracted.
+
+    Args:
+        stream: the stream that it is compared with.
+        like: id of a clip, or path of a file.
+        options: where weights lie on this machine, ``RECIPE.weights=DIR``.
+        similarity: ``cosine`` or ``dot``.
+
+    Raises:
+        EmoError: the clip lacks the stream, or the file cannot be decoded.
+    """
+    if _is_clip(stream, like) or not Path(like).is_file():
+        # an unknown clip is refused here with similar ids
+        stream.folder.read(stream.stream, [like])
+        return read_vectors(stream, [like], similarity=similarity).vectors
+    folder = stream.folder
+    with tempfile.TemporaryDirectory(prefix="emo-search-") as made:
+        requests = requests_of_recipes({folder.name: folder.recipe}, options, document=folder.path)
+        report = extract(manifest_of_files([Path(like)], "--like"), Path(made), requests,
+                         progress=False)  # fmt: skip
+        reasons = report.failures.get(folder.name, {})
+        if reasons:
+            raise MediaError(f"{like}: {next(iter(reasons.values()))}")
+        found = StoredStream(Store(made).recipes[folder.name], stream.stream)
+        return read_vectors(found, similarity=similarity).vectors
+
+
+def _is_clip(stream: StoredStream, like: str) -> bool:
+    """Return whether the store has a clip of this id."""
+    return bool(stream.folder.read_present(stream.stream, [like]).lengths[0])

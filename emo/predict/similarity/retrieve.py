@@ -1,0 +1,299 @@
+"""`emo retrieve`: how high texts rank their videos, and videos their texts; written as a run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from emo import plugins
+from emo.errors import OptionError, line_of
+from emo.extract.job.text_request import facts_of, spaces_of
+from emo.heads.metrics.measures import bootstrap, measure, title_of
+from emo.heads.metrics.retrieval import RankCounts, rank_intervals, ranks_of_matrix
+from emo.heads.runs.files import RUN_FORMAT_VERSION, write_table
+from emo.heads.runs.write import run_folder, write_document
+from emo.machine.table import fit_lines, format_table, json_text
+from emo.manifest import Clip, Manifest, read_manifest
+from emo.predict.similarity.nearest import nearest
+from emo.predict.similarity.normalise import dual_softmax, query_bank
+from emo.predict.similarity.ranking import ranks_of_vectors, score_table
+from emo.predict.similarity.search import check_choices
+from emo.predict.similarity.stored import (
+    StoredStream,
+    StoredVectors,
+    cell_of,
+    find_stream,
+    read_vectors,
+)
+from emo.predict.similarity.vectors import Vectors
+from emo.store.backend.location import Location
+from emo.store.store import Store
+
+RULES = {"own": "video_to_text", "grouped": "grouped"}
+"""Value of ``--video-to-text`` -> direction, see
+:func:`emo.heads.metrics.retrieval.ranks_of_matrix`."""
+BANK = "querybank="
+"""Start of the value of ``--normalise`` that names a manifest of texts of train."""
+
+
+@dataclass(frozen=True)
+class RetrieveOptions:
+    """Options of `emo retrieve`."""
+
+    query: str
+    """``RECIPE/STREAM`` of the queries."""
+    items: str
+    """``RECIPE/STREAM`` of the items."""
+    truth: str = "clip"
+    """Column of the manifest with the id of each query's right item."""
+    split: str | None = None
+    """The split whose queries are ranked; None: test if there is one, else all."""
+    pooling: str = "mean"
+    """How the tokens of an item are compared: ``mean`` or ``max``."""
+    similarity: str = "cosine"
+    """``cosine`` or ``dot``."""
+    normalise: str = ""
+    """``dual-softmax`` or ``querybank=MANIFEST``: further scores, under names of their own."""
+    video_to_text: str = "own"
+    """Rule for items with several queries: ``own`` or ``grouped``."""
+    weights: tuple[str, ...] = ()
+    """``RECIPE.weights=DIR`` words: where weights lie on this machine."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Renamed columns of the manifest."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            OptionError: a value is not one of the possible ones.
+        """
+        check_choices(self.pooling, self.similarity)
+        if self.video_to_text not in RULES:
+            raise OptionError(
+                f"--video-to-text {self.video_to_text}: expected one of {', '.join(RULES)}"
+            )
+        if self.normalise not in ("", "dual-softmax") and not self.normalise.startswith(BANK):
+            raise OptionError(
+                f"--normalise {self.normalise}: expected dual-softmax or {BANK}MANIFEST"
+            )
+        if self.normalise and self.pooling == "max":
+            raise OptionError("--normalise goes with --pool mean")
+
+
+@dataclass(frozen=True)
+class RetrieveReport:
+    """Scores of a retrieval, and what was left out."""
+
+    out: Path
+    """Folder of the run."""
+    scores: dict[str, dict[str, float]]
+    """Direction and normalisation -> scores; the plain text-to-video scores come first."""
+    intervals: dict[str, tuple[float, float]]
+    """95 % interval of each plain score, drawn by item."""
+    lines: tuple[str, ...]
+    """What was ranked, and what was left out, as sentences."""
+
+    def table(self) -> str:
+        """Return the scores as a text table, then the interval and what was left out."""
+        rows = [
+            {"direction": name, **{title_of(key): value for key, value in found.items()}}
+            for name, found in self.scores.items()
+        ]
+        ends = ", ".join(
+            f"{title_of(name)} {low:.3f} to {high:.3f}"
+            for name, (low, high) in self.intervals.items()
+        )
+        lines = [f"95 % interval of query to item, drawn by item: {ends}", *self.lines]
+        return "\n".join([format_table(rows), *(fit_lines(line_of(line)) for line in lines)])
+
+    def json(self) -> str:
+        """Return the scores as one JSON document."""
+        return json_text(
+            {"out": str(self.out), "scores": self.scores, "notes": [*self.lines],
+             "interval": {name: [*ends] for name, ends in self.intervals.items()}}
+        )  # fmt: skip
+
+
+def retrieve(
+    captions: Path | Manifest, stores: Sequence[Location | str], options: RetrieveOptions, *,
+    out: Path,
+) -> RetrieveReport:  # fmt: skip
+    """Rank the items for each query of a manifest, and the queries for each item; write a run.
+
+    Args:
+        captions: manifest of the queries, or its path, with a column of right items.
+        stores: stores that hold the two streams.
+        options: the streams, the column, how they are compared.
+        out: folder of the run.
+
+    Raises:
+        EmoError: a stream is missing, the spaces differ, or no query has its right item.
+    """
+    if not isinstance(captions, Manifest):
+        captions = read_manifest(captions, columns=options.columns)
+    query, items = (_stream_in(stores, name) for name in (options.query, options.items))
+    check_spaces(query, items, options.weights)
+    clips, split = _queries(captions, options)
+    read = _read(query, [clip.id for clip in clips], options, pooling="mean")
+    asked = read.vectors
+    right = [cell_of(clip, options.truth) for clip in clips]
+    found = _read(items, [*dict.fromkeys(right)], options, pooling=options.pooling).vectors
+    position = {clip_id: k for k, clip_id in enumerate(found.ids)}
+    truth_of = dict(zip((clip.id for clip in clips), right, strict=True))
+    kept = [k for k, query_id in enumerate(asked.ids) if truth_of[query_id] in position]
+    if not kept:
+        raise OptionError(f"{captions.path}: no query has tokens and a right item with tokens")
+    texts = asked.select(kept)
+    truth = np.array([position[truth_of[query_id]] for query_id in texts.ids])
+    counts = ranks_of_vectors(texts, found, truth, "text_to_video")
+    scores = {"query to item": counts.scores()}
+    if options.pooling == "mean":
+        back = ranks_of_vectors(texts, found, truth, RULES[options.video_to_text])
+        rule = "" if options.video_to_text == "own" else ", grouped"
+        scores[f"item to query{rule}"] = back.scores()
+    if options.normalise:
+        scores |= _normalised(texts, found, truth, query, options)
+    repeated = len(clips) - len({clip.text for clip in clips if clip.text}) if all(
+        clip.text for clip in clips
+    ) else 0  # fmt: skip
+    lines = (
+        f"queries: {len(texts):,} of {options.query}; items: {len(found):,} of {options.items}; "
+        f"queries whose right item ties with a wrong one: {counts.tied:,}",
+        f"{options.similarity}; {options.pooling} of the tokens"
+        + ("" if options.similarity == "cosine" else ", which are not scaled to length 1"),
+        *([f"{len(clips) - len(texts):,} of {len(clips):,} queries are left out: they or their "
+           "right item have no tokens"] if len(texts) < len(clips) else []),
+        *([f"{read.several:,} queries have several tokens, which are averaged; original models "
+           "cut long texts instead"] if read.several else []),
+        *([f"{repeated:,} queries repeat the text of another one"] if repeated else []),
+        f"wrote {out}",
+    )  # fmt: skip
+    _write(out, texts, found, truth, counts, split, captions, options)
+    return RetrieveReport(out, scores, rank_intervals(counts, truth), lines)
+
+
+def check_spaces(query: StoredStream, items: StoredStream, weights: Sequence[str] = ()) -> None:
+    """Check that two streams live in the same space.
+
+    Args:
+        query: one stream.
+        items: the other stream.
+        weights: ``RECIPE.weights=DIR`` words, for stores that do not know their spaces.
+
+    Raises:
+        OptionError: the spaces differ, or are not known.
+        WeightsError: the weights of an older store cannot be found.
+    """
+    names = [*dict.fromkeys((query.folder.name, items.folder.name))]
+    given = plugins.split_options(weights, names)
+    spaces = []
+    for stream in (query, items):
+        name, recipe = stream.folder.name, stream.folder.recipe
+        known = facts_of(name, recipe, given[name], document=stream.folder.path)
+        spaces.append(spaces_of(known).get(stream.stream))
+    if spaces[0] is None or spaces[0] != spaces[1]:
+        words = [f"the space {space!r}" if space else "a space of its own" for space in spaces]
+        raise OptionError(
+            f"{query.name} lives in {words[0]}, and {items.name} in {words[1]}: they cannot be "
+            "compared; take two streams of the same contrastive model"
+        )
+
+
+def _stream_in(stores: Sequence[Location | str], name: str) -> StoredStream:
+    """Return a stream of the store that has its recipe; of several stores, the first."""
+    opened = [Store(path) for path in stores]
+    recipe = name.partition("/")[0]
+    store = next((each for each in opened if recipe in each.recipes), opened[0])
+    return find_stream(store, name)
+
+
+def _queries(captions: Manifest, options: RetrieveOptions) -> tuple[list[Clip], str]:
+    """Return the queries of the split that have a right item, and the split.
+
+    Raises:
+        OptionError: there is none.
+    """
+    clips = list(captions.clips)
+    split = options.split or ("test" if any(clip.split == "test" for clip in clips) else "all")
+    clips = [clip for clip in clips if split in ("all", clip.split)]
+    found = [clip for clip in clips if cell_of(clip, options.truth)]
+    if not found:
+        raise OptionError(
+            f"{captions.path}: no query of split {split} has a {options.truth}; name the column of "
+            "right items with --truth, or another split with --split"
+        )
+    return found, split
+
+
+def _read(
+    stream: StoredStream, ids: Sequence[str], options: RetrieveOptions, *, pooling: str
+) -> StoredVectors:
+    return read_vectors(stream, ids, pooling=pooling, similarity=options.similarity)
+
+
+def _normalised(
+    texts: Vectors, videos: Vectors, truth: np.ndarray, query: StoredStream,
+    options: RetrieveOptions,
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Return the scores after a normalisation that looks at other queries, by its name."""
+    table = score_table(texts, videos)
+    if options.normalise == "dual-softmax":
+        changed = dual_softmax(table)
+        back = ranks_of_matrix(dual_softmax(table.T).T, truth, RULES[options.video_to_text])
+        return {
+            "query to item, dual-softmax": ranks_of_matrix(
+                changed, truth, "text_to_video"
+            ).scores(),
+            "item to query, dual-softmax": back.scores(),
+        }
+    clips = read_manifest(Path(options.normalise.removeprefix(BANK))).clips
+    bank = _read(query, [clip.id for clip in clips], options, pooling="mean").vectors
+    own = sorted(set(bank.ids) & set(texts.ids))
+    if own:
+        raise OptionError(
+            f"--normalise {options.normalise}: {len(own):,} of its texts are queries, such as "
+            f"{own[0]!r}; a query bank holds texts of train"
+        )
+    changed = query_bank(table, score_table(bank, videos))
+    return {"query to item, querybank": ranks_of_matrix(changed, truth, "text_to_video").scores()}
+
+
+def _write(
+    out: Path, texts: Vectors, videos: Vectors, truth: np.ndarray, counts: RankCounts, split: str,
+    captions: Manifest, options: RetrieveOptions,
+) -> None:  # fmt: skip
+    """Write ``ranks.csv``, ``predictions.csv`` (the best item of each query) and ``run.json``."""
+    best = np.array([int(hits.items[0]) for hits in nearest(texts, videos, 1)])
+    names = sorted(videos.ids)
+    number = {name: k for k, name in enumerate(names)}
+    labels, found = (np.array([number[videos.ids[int(k)]] for k in each]) for each in (truth, best))
+    scores = measure("classify", labels, found[None], classes=len(names))
+    values = {name: float(value[0]) for name, value in scores.items()}
+    ends = bootstrap("classify", labels, found[None], classes=len(names), scale="any",
+                     groups=truth, seed=0)  # fmt: skip
+    split = "test" if split == "all" else split
+    document = {
+        "format_version": RUN_FORMAT_VERSION, "target": options.truth, "classes": names,
+        "targets": [{"name": options.truth, "task": "classify", "classes": names}],
+        "head": {"name": "retrieve", "options": {"similarity": options.similarity,
+                                                 "pooling": options.pooling}},
+        "streams": {name: {"dim": videos.rows.shape[1]} for name in (options.query, options.items)},
+        "options": {"first_seed": 0}, "manifest": {"path": str(captions.path.absolute())},
+        "metrics": {split: {"clips": len(labels), "seeds": {"0": values}, "mean": values,
+                            "std": dict.fromkeys(values, 0.0),
+                            "interval": {name: [*pair] for name, pair in ends.items()}}},
+    }  # fmt: skip
+    right = [videos.ids[int(k)] for k in truth]
+    splits, seeds = [split] * len(right), [0] * len(right)
+    with run_folder(out) as folder:
+        write_table(
+            folder / "ranks.csv",
+            {"query": [*texts.ids], "truth": right, "rank": counts.ranks, "ties": counts.equal},
+        )
+        write_table(
+            folder / "predictions.csv",
+            {"id": [*texts.ids], "split": splits, "seed": seeds, "label": right,
+             "prediction": [videos.ids[int(k)] for k in best]},
+        )  # fmt: skip
+        write_document(folder, document)

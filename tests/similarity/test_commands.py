@@ -1,0 +1,260 @@
+"""`emo search`, `duplicates`, `zero-shot` and `retrieve` on a store of two towers."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from tests.score.make import write
+from tests.similarity import twins
+
+SAID = {
+    "a": "a dog runs", "b": "a cat sleeps", "c": "someone laughs aloud", "d": "rain falls",
+    "e": "a dog runs", "f": "nobody knows it",
+}  # fmt: skip
+SPLITS = {"e": "test", "f": "val"}
+CODE = "--allow-code"
+
+
+@pytest.fixture
+def emo_store(emo, tmp_path):
+    """Run the command; a store of six clips, extracted, and the manifest of them."""
+    weights = twins.write_weights(tmp_path / "w")
+    rows = [(k, text, SPLITS.get(k, "train"), text.split()[0]) for k, text in SAID.items()]
+    write(tmp_path / "m.csv", "id,text,split,label", *rows, ("g", "-", "train", "x"))
+    code, _, err = emo(
+        "extract", "m.csv", "--backbone", f"{twins.NAME}:tw", "-o", f"weights={weights}",
+        "--out", "features",
+    )  # fmt: skip
+    assert code in (0, 3), err
+    return emo
+
+
+def found(emo, *words, code=0):
+    got, out, err = emo(*words, "--json")
+    assert got == code, err
+    return json.loads(out)
+
+
+WORDS = ("-o", "tw.weights=w", CODE)
+
+
+def test_words_find_what_is_said_and_load_one_tower(emo_store):
+    twins.Twins.loaded.clear()
+    shutil.move("w/video.npy", "gone.npy")  # the other tower is not needed
+    answer = found(emo_store, "search", "features", "aloud laughs", "--top", 2, *WORDS)
+    assert twins.Twins.loaded == ["text"]
+    assert answer["hits"][0]["id"] == "c"
+    assert (answer["stream"], answer["searched"], len(answer["hits"])) == ("tw/video", 6, 2)
+    code, out, _ = emo_store("search", "features", "aloud", *WORDS, "--manifest", "m.csv")
+    assert code == 0
+    assert "someone laughs aloud" in out
+    assert "searched 6 clips of tw/video: cosine, mean of the tokens" in out
+    assert "left out, without this stream: 1 clip" in out
+
+
+def test_clips_are_found_like_a_clip_and_like_many_texts(emo_store, tmp_path):
+    answer = found(emo_store, "search", "features", "--like", "a", "--top", 1, CODE)
+    assert [(hit["id"], hit["score"]) for hit in answer["hits"]] == [("e", 1.0)]
+    write(tmp_path / "q.csv", "id,text", ("q1", "rain"), ("q2", "cat sleeps"))
+    words = ("search", "features", "--queries", "q.csv", "--out", "hits.csv", "--top", 3, *WORDS)
+    many = found(emo_store, *words)
+    rows = [*csv.DictReader((tmp_path / "hits.csv").read_text("utf-8").splitlines())]
+    assert [row["id"] for row in rows if row["rank"] == "1"] == ["d", "b"]
+    alone = found(emo_store, "search", "features", "rain", "--top", 3, *WORDS)
+    strip = [{**hit, "query": ""} for hit in many["hits"][:3]]
+    assert strip == [{**hit, "query": ""} for hit in alone["hits"]]
+
+
+def test_columns_of_the_manifest_choose_the_clips(emo_store):
+    words = ("search", "features", "dog", *WORDS, "--manifest", "m.csv", "--where", "split=test")
+    assert [hit["id"] for hit in found(emo_store, *words)["hits"]] == ["e"]
+    code, _, err = emo_store(*words[:-1], "split=tset")
+    assert code == 1
+    assert "split has test, train, val" in err
+
+
+def test_long_queries_are_cut_and_it_is_said(emo_store):
+    text = "one two three four five six seven eight"
+    answer = found(emo_store, "search", "features", text, *WORDS)
+    assert answer["notes"] == [
+        f"query {text!r} is longer than the text tower reads: its last 2 words do not count"
+    ]
+
+
+def without_space(path):
+    document = json.loads((path / "recipe.json").read_text())
+    del document["facts"]
+    (path / "recipe.json").write_text(json.dumps(document))
+
+
+def test_a_store_without_spaces_takes_them_from_its_weights(emo_store, tmp_path):
+    without_space(tmp_path / "features" / "tw")
+    answer = found(emo_store, "search", "features", "aloud", *WORDS)
+    assert answer["hits"][0]["id"] == "c"
+    twins.write_weights(tmp_path / "other", seed=1)
+    code, _, err = emo_store("search", "features", "aloud", "-o", "tw.weights=other", CODE)
+    assert code == 1
+    assert "was not made with these weights" in err
+
+
+def test_other_weights_are_refused(emo_store, tmp_path):
+    twins.write_weights(tmp_path / "other", seed=1)
+    code, _, err = emo_store("search", "features", "aloud", "-o", "tw.weights=other", CODE)
+    assert code == 1
+    assert "they cannot be compared" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "give words to search for"),
+        (("x", "--like", "a"), "one of them"),
+        (("--like", "zz"), "no clip 'zz'"),
+        (("x", "--stream", "tw/vidoe"), "did you mean 'video'?"),
+        (("x", "--pool", "median"), "--pool median: expected one of mean, max"),
+        (("x", "--where", "split=test"), "--where goes with --manifest"),
+        ((" ",), "the query is empty"),
+    ],
+)
+def test_searches_that_cannot_be_done_are_refused(words, said, emo_store):
+    code, _, err = emo_store("search", "features", *words, *WORDS)
+    assert code == 1
+    assert said in " ".join(err.split())
+
+
+def test_duplicates_across_splits_come_first(emo_store, tmp_path):
+    answer = found(emo_store, "duplicates", "features", "--above", 0.999, "--manifest", "m.csv")
+    assert answer["pairs"] == [{"first": "a", "second": "e", "score": 1.0, "splits": "train, test"}]
+    assert (answer["across_splits"], answer["left_out"]) == (1, 1)
+    code, out, _ = emo_store(
+        "duplicates", "features", "--above", 0.01, "--manifest", "m.csv", "--out", "d.csv"
+    )
+    assert code == 0
+    assert "across splits: what is tested was seen in training" in out
+    assert (tmp_path / "d.csv").read_text().startswith("first,second,score,splits\na,e,1.0,")
+
+
+def test_zero_shot_predicts_and_writes_a_run_that_is_scored(emo_store, tmp_path):
+    classes = ("--classes", "dog runs,cat sleeps,rain falls", "--template", "a {}")
+    words = ("zero-shot", "features", *classes, *WORDS, "--out", "runs/zs")
+    answer = found(emo_store, *words)
+    assert answer["counts"]["dog runs"] >= 2
+    assert "softmax of 20.09 × cosine" in answer["notes"][1]
+    rows = [*csv.DictReader((tmp_path / "runs/zs/predictions.csv").read_text().splitlines())]
+    assert {row["id"]: row["prediction"] for row in rows}["d"] == "rain falls"
+    write(tmp_path / "gold.csv", "id,text,label", *(
+        (k, SAID[k], SAID[k].removeprefix("a ")) for k in "abde"
+    ))  # fmt: skip
+    answer = found(emo_store, *words, "--manifest", "gold.csv")
+    assert answer["scores"]["test"]["mean"]["accuracy"] == 1
+    code, out, err = emo_store("score", "runs/zs", "--gold", "gold.csv", "--metric", "uar")
+    assert code == 0, err
+    assert "1.000" in out
+    code, out, err = emo_store("compare", "runs/zs")
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--classes", "dog"), "expected several classes"),
+        (("--classes", "dog,cat", "--template", "a photo"), "expected {} where the class goes"),
+        (("--classes", "dog,cat", "--manifest", "m.csv"), "is none of the classes dog, cat"),
+    ],
+)
+def test_zero_shot_refuses(words, said, emo_store):
+    code, _, err = emo_store("zero-shot", "features", *words, *WORDS)
+    assert code == 1
+    assert said in " ".join(err.split())
+
+
+@pytest.fixture
+def captions(emo_store, tmp_path):
+    rows = [(f"q{k}", text, k, "test") for k, text in SAID.items()]
+    write(tmp_path / "captions.csv", "id,text,clip,split", *rows, ("q9", "x", "gone", "test"))
+    words = ("--backbone", f"{twins.NAME}:tt", "-o", "weights=w", "-o", "streams=text")
+    code, _, err = emo_store("extract", "captions.csv", *words, "--out", "features")
+    assert code == 0, err
+    return emo_store
+
+
+RETRIEVE = ("retrieve", "captions.csv", "--query", "tt/text", "--items", "tw/video", CODE)
+
+
+def test_retrieval_writes_a_run_that_is_scored(captions, tmp_path):
+    answer = found(captions, *RETRIEVE, "--out", "runs/ret")
+    plain = answer["scores"]["query to item"]
+    assert plain["r@1"] == pytest.approx(5 / 6)  # a and e are doubles: each ties with the other
+    assert "item ties with a wrong one: 2" in answer["notes"][0]
+    assert "1 of 7 queries are left out" in answer["notes"][2]
+    assert "1 queries repeat the text" in answer["notes"][3]
+    rows = [*csv.DictReader((tmp_path / "runs/ret/ranks.csv").read_text().splitlines())]
+    assert rows[0] == {"query": "qa", "truth": "a", "rank": "1.5", "ties": "1"}
+    words = ("score", "runs/ret", "--gold", "captions.csv", "--metric", "retrieval")
+    assert found(captions, *words)["results"][0]["scores"] == pytest.approx(plain)
+    code, _, err = captions("compare", "runs/ret")
+    assert code == 0, err
+
+
+def test_normalised_scores_have_names_of_their_own(captions, tmp_path):
+    dual = found(captions, *RETRIEVE, "--normalise", "dual-softmax")
+    assert [*dual["scores"]] == [
+        "query to item", "item to query", "query to item, dual-softmax",
+        "item to query, dual-softmax",
+    ]  # fmt: skip
+    code, _, err = captions(*RETRIEVE, "--normalise", "querybank=captions.csv")
+    assert code == 1
+    assert "a query bank holds texts of train" in " ".join(err.split())
+
+
+def test_spaces_that_differ_are_refused(captions, tmp_path):
+    twins.write_weights(tmp_path / "other", seed=1)
+    words = ("--backbone", f"{twins.NAME}:ot", "-o", "weights=other", "-o", "streams=text")
+    code, _, err = captions("extract", "captions.csv", *words, "--out", "features")
+    assert code == 0, err
+    code, _, err = captions(*RETRIEVE[:3], "ot/text", *RETRIEVE[4:])
+    assert code == 1
+    assert "they cannot be compared" in " ".join(err.split())
+
+
+def test_no_clip_with_the_stream_is_refused(emo_store, tmp_path):
+    write(tmp_path / "none.csv", "id,text", ("z1", "x"))
+    code, _, err = emo_store("search", "features", "x", *WORDS, "--manifest", "none.csv")
+    assert code == 1
+    assert "none of 1 clips has tokens of the stream 'video'" in " ".join(err.split())
+
+
+def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
+    document = json.loads((tmp_path / "features" / "tt" / "recipe.json").read_text())
+    space = document["facts"]["space"]["text"]
+    assert (
+        captions("store", "export", "npz", "features", "--recipe", "tt", "--out", "t.npz")[0] == 0
+    )
+    for name, words in (("bare", ()), ("named", ("-o", f"space={space}"))):
+        code, _, err = captions("store", "import", "npz", "t.npz", "--as", name, *words)
+        assert code == 0, err
+    words = ("retrieve", "captions.csv", "--items", "tw/video", CODE, "--query")
+    assert found(captions, *words, "named/text")["scores"]["query to item"]["r@1"] > 0.8
+    code, _, err = captions(*words, "bare/text")
+    assert code == 1
+    assert "--as RECIPE -o space=NAME" in " ".join(err.split())
+
+
+def test_a_page_of_hits_has_stills_of_the_media(emo_store, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (640, 360), "red").save(tmp_path / "a.png")
+    (tmp_path / "b.mp4").write_bytes(b"torn")
+    rows = [("a", "a <dog> runs", "a.png"), ("b", "a cat", "b.mp4"), ("c", "text only", "")]
+    write(tmp_path / "pictures.csv", "id,text,video", *rows)
+    words = ("search", "features", "dog", *WORDS, "--html", "hits.html")
+    code, _, err = emo_store(*words, "--manifest", "pictures.csv")
+    assert code == 0, err
+    page = (tmp_path / "hits.html").read_text("utf-8")
+    assert page.count("<figure>") == 3
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert "a &lt;dog&gt; runs" in page
+    assert "<script" not in page
+    assert emo_store(*words)[0] == 2
