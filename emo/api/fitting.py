@@ -52,7 +52,8 @@ def fit(
         features: a store, or several.
         head: a name of `emo list heads`, ``module:Class``, or a class of your own; None: the
             preset's, or ``attention_pool``.
-        streams: ``RECIPE`` or ``RECIPE/STREAM``; empty: all.
+        streams: ``RECIPE`` or ``RECIPE/STREAM``, with ``@COLUMN`` for the tokens of the clip whose
+            id is in that column, which are kept once; empty: all.
         targets: columns to predict; empty: ``label``.
         tasks: task of each target, or one word for all; empty: the task that the cells suggest.
         seeds: heads that are fitted.

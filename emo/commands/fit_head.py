@@ -49,8 +49,9 @@ def fit_head(
     stream: Annotated[
         list[str],
         Option(
-            metavar="RECIPE/STREAM",
-            help="Features to read; RECIPE alone: all of it; repeat; default: all in the stores.",
+            metavar="RECIPE/STREAM[@COLUMN]",
+            help="Features to read; RECIPE alone: all of it; @COLUMN: those of the clip whose id "
+            "is in that column; repeat; default: all in the stores.",
         ),
     ] = [],
     scaling: Annotated[

@@ -1,7 +1,7 @@
 """Read the clips of a fit from stores and a manifest: labels, splits, dialogues, scaled tokens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from emo import plugins
-from emo.errors import FitError, listed
+from emo.errors import FitError, listed, plural
 from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.interval_groups import CLIP, IntervalGroups
@@ -41,6 +41,8 @@ class Split:
     """Target -> labels of the clips, which can be compared with predictions one time only."""
     dialogues: tuple[str, ...] = ()
     """Dialogue of each clip, ``""`` where it has none; an empty tuple if no clip has one."""
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Stream ``recipe/stream@column`` -> id of the clip whose tokens each clip has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +115,7 @@ def read_data(
         unit=unit,
         are_classes=loaded.are_strata_classes,
         cut=options.cut,
+        columns=loaded.shared_columns,
     )
     return split_data(
         loaded,
@@ -150,21 +153,30 @@ def split_data(
         has_tokens = loaded.tokens[source.name].lengths[train].any()
         if source.spec.kind == "dense" and source.name not in scalings and has_tokens:
             notes += notes_on_constant_dimensions(source.name, fitted[source.name])
+    together = scale_streams(  # tokens that rows of several splits share are scaled once
+        {name: loaded.tokens[name] for name in loaded.shared},
+        {name: fitted[name] for name in loaded.shared},
+    )
+    own = {name: scaling for name, scaling in fitted.items() if name not in loaded.shared}
     for split, rows in splits.rows.items():
-        tokens = {name: ragged.select(rows) for name, ragged in loaded.tokens.items()}
+        tokens = {name: loaded.tokens[name].select(rows) for name in own}
+        scaled = scale_streams(tokens, own, loaded.speakers and loaded.speakers.select(rows))
+        scaled |= {name: ragged.subset(rows) for name, ragged in together.items()}
         clips = [loaded.clips[row] for row in rows]
         is_labelled = {name: known[rows] for name, known in loaded.is_labelled.items()}
         found[split], lost = _split(
             split,
             clips,
-            scale_streams(tokens, fitted, loaded.speakers and loaded.speakers.select(rows)),
+            {name: scaled[name] for name in fitted},
             targets,
             is_labelled,
             loaded.drawn.select(rows),
+            {name: tuple(ids[row] for row in rows) for name, ids in loaded.shared.items()},
         )
         notes += _notes_on_labels(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
+    notes += _notes_on_leaks(found)
     every_note = (*notes, *splits.notes)
     return Data(
         targets, loaded.sources, fitted, found, every_note, loaded.drawn.over, loaded.speakers
@@ -173,7 +185,7 @@ def split_data(
 
 def _fit_scaling(loaded: LabelledClips, source: StreamSource, train: np.ndarray) -> Scaling:
     """Fit the scaling of a stream on the rows of train, by speaker first where it is requested."""
-    tokens = loaded.tokens[source.name].select(train)
+    tokens = loaded.tokens[source.name].subset(train)
     if loaded.speakers is None or source.name not in loaded.speakers.statistics:
         return fit_scaling(tokens, source.spec.kind)
     names = loaded.speakers.select(train).names
@@ -197,7 +209,7 @@ def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> 
             raise FitError(plugins.unknown("stream of --scaling", name, known))
         if words == BY_SPEAKER:
             continue
-        source, stream = known[name], name.partition("/")[2]
+        source, stream = known[name], known[name].parts.stream
         logit_scale = source.recipe.facts.get("logit_scale", {}).get(stream)
         try:
             found[name] = requested_scaling(words, source.spec.dim, logit_scale)
@@ -252,6 +264,7 @@ def _split(
     targets: tuple[Target, ...],
     is_labelled: Mapping[str, np.ndarray],
     drawn: IntervalGroups,
+    shared: Mapping[str, tuple[str, ...]],
 ) -> tuple[Split, dict[str, int]]:
     """Return one split, and for each pair target how many pairs name a turn that is not there."""
     turns = turns_of(clips)
@@ -282,7 +295,24 @@ def _split(
     )
     dialogues = tuple(clip.dialogue or "" for clip in clips)
     ids = tuple(clip.id for clip in clips)
-    return Split(ids, batch, answers, dialogues if any(dialogues) else ()), lost
+    return Split(ids, batch, answers, dialogues if any(dialogues) else (), shared), lost
+
+
+def _notes_on_leaks(splits: Mapping[str, Split]) -> list[str]:
+    """Return a note on each split that has tokens of the same clips as train."""
+    found = []
+    for name, split in splits.items():
+        for stream, ids in split.shared.items() if name != "train" else ():
+            trained = set(splits["train"].shared[stream]) - {""}
+            both = set(ids) & trained
+            if both:
+                rows = sum(clip_id in both for clip_id in ids)
+                found.append(
+                    f"{name}: {plural(len(both), 'clip')} of {stream} "
+                    f"{'is' if len(both) == 1 else 'are'} in train too ({listed(sorted(both))}), "
+                    f"in {rows:,} of {plural(len(ids), 'row')}"
+                )
+    return found
 
 
 def _notes_on_labels(split: str, found: Split, *, is_fold: bool) -> list[str]:

@@ -45,6 +45,7 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
         "tokens": _hash(
             {name: _tokens(split) for name, split in splits}
             | ({"speakers": data.speakers.key} if data.speakers else {})
+            | {f"{name} shared": _hash(split.shared) for name, split in splits if split.shared}
         ),
         "recipes": _hash(recipes),
     }

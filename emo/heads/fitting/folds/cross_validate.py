@@ -133,6 +133,7 @@ def _cut(loaded: LabelledClips, request: FitRequest, by: str) -> Folds:
         unit=request.kind.unit,
         are_classes=loaded.are_strata_classes,
         cut=request.options.cut,
+        columns=loaded.shared_columns,
     )
 
 
