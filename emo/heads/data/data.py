@@ -19,7 +19,14 @@ from emo.heads.data.speaker_scaling import SpeakerScaling
 from emo.heads.data.speakers import BY_SPEAKER, Speakers
 from emo.heads.data.splits import Splits, assign_splits, check_classes
 from emo.heads.data.streams import StreamSource
-from emo.heads.data.targets import Target, fit_target, labels_of, pair_labels
+from emo.heads.data.targets import (
+    Target,
+    fit_target,
+    labels_and_others,
+    labels_of,
+    pair_labels,
+)
+from emo.heads.data.top_classes import learnt_answers
 from emo.heads.head import Batch, Width
 from emo.heads.metrics.scores import ScoreOnce
 from emo.heads.options import FitOptions
@@ -113,14 +120,19 @@ def read_data(
         loaded.strata,
         seed=options.first_seed,
         unit=unit,
-        are_classes=loaded.are_strata_classes,
+        are_classes=loaded.are_strata_classes and options.top_classes is None,
         cut=options.cut,
         columns=loaded.shared_columns,
     )
+    notes: tuple[str, ...] = ()
+    if options.top_classes is not None:
+        chosen = learnt_answers(loaded, splits, options.top_classes, unit=unit)
+        loaded, splits, notes = chosen.loaded, chosen.splits, chosen.notes
     return split_data(
-        loaded,
+        replace(loaded, notes=[*loaded.notes, *notes]),
         splits,
         scalings={**requested_scalings(loaded.sources, options), **scalings},
+        has_others=options.top_classes is not None,
     )
 
 
@@ -129,6 +141,7 @@ def split_data(
     splits: Splits,
     *,
     scalings: Mapping[str, Scaling] = MappingProxyType({}),
+    has_others: bool = False,
 ) -> Data:
     """Divide loaded clips into splits; classes and scalings are taken from ``train``.
 
@@ -136,12 +149,14 @@ def split_data(
         loaded: clips with unscaled tokens.
         splits: rows of each split.
         scalings: scalings of some streams, which are used instead of fitting them on ``train``.
+        has_others: whether val and test may have classes that train lacks, which count as wrong.
 
     Raises:
         FitError: nothing can be learnt from these splits.
     """
     targets = tuple(
-        _target(name, task, loaded.clips, splits) for name, task in loaded.tasks.items()
+        _target(name, task, loaded.clips, splits, has_others=has_others)
+        for name, task in loaded.tasks.items()
     )
     train = splits.rows["train"]
     fitted = {
@@ -172,6 +187,7 @@ def split_data(
             is_labelled,
             loaded.drawn.select(rows),
             {name: tuple(ids[row] for row in rows) for name, ids in loaded.shared.items()},
+            {name: values[rows] for name, values in loaded.by.items()},
         )
         notes += _notes_on_labels(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
@@ -241,10 +257,10 @@ def scale_streams(
     }
 
 
-def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
+def _target(name: str, task: str, clips: list[Clip], splits: Splits, *, has_others: bool) -> Target:
     """Return a target with the classes of ``train``, and check those of val and test."""
     cells = [clip.targets.get(name) for clip in clips]
-    if task == "classify":
+    if task == "classify" and not has_others:
         check_classes(splits.rows, [cell or "" for cell in cells], is_fold=splits.is_fold)
     target = fit_target(name, task, [cells[row] for row in splits.rows["train"]])
     if task == "regress":  # the scale is one of the whole corpus, not of one fold's train
@@ -265,6 +281,7 @@ def _split(
     is_labelled: Mapping[str, np.ndarray],
     drawn: IntervalGroups,
     shared: Mapping[str, tuple[str, ...]],
+    by: Mapping[str, np.ndarray],
 ) -> tuple[Split, dict[str, int]]:
     """Return one split, and for each pair target how many pairs name a turn that is not there."""
     turns = turns_of(clips)
@@ -273,18 +290,21 @@ def _split(
     learnt, answers, lost = {}, {}, {}
     for target in targets:
         cells = [clip.targets.get(target.name) for clip in clips]
-        groups = drawn.groups
+        groups, others, values = drawn.groups, tuple[str, ...](), by
         if pairs is not None and target.name in of_pairs:
             numbers = turn_numbers(clips, turns)
             known = is_labelled[target.name]
             labels, lost[target.name] = pair_labels(target, cells, numbers, pairs, known)
             groups = None if groups is None else groups[pairs[:, 0]]
+            values = {name: found[pairs[:, 0]] for name, found in by.items()}
+        elif target.task == "classify":
+            labels, others = labels_and_others(target, cells)
         else:
             labels = labels_of(target, cells)
         learnt[target.name] = torch.from_numpy(target.scaled(labels))
         answers[target.name] = ScoreOnce(
             labels, target.classes, task=target.task, scale=target.scale, groups=groups,
-            drawn_over=drawn.over,
+            drawn_over=drawn.over, others=others, by=values,
         )  # fmt: skip
     batch = Batch(
         tokens,

@@ -11,7 +11,7 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.column_notes import notes_on_outlying_dimensions
 from emo.heads.data.dialogues import with_turns
-from emo.heads.data.interval_groups import IntervalGroups, interval_groups
+from emo.heads.data.interval_groups import IntervalGroups, interval_groups, value_of
 from emo.heads.data.scaling import Scaling
 from emo.heads.data.select import (
     drop_without_features,
@@ -59,6 +59,8 @@ class LabelledClips:
     shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Stream ``recipe/stream@column`` -> id of the clip whose tokens each of the N clips has;
     ``""``: none."""
+    by: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Column of ``--by`` -> its value in each of the N clips, text (N,); ``""``: none."""
 
     @property
     def shared_columns(self) -> tuple[str, ...]:
@@ -137,8 +139,31 @@ def load_clips(
     speakers = read_speakers(manifest.clips, clips, tokens, by_speaker) if by_speaker else None
     notes += speakers.notes() if speakers else []
     return LabelledClips(
-        clips, tokens, tuple(sources), tasks, notes, is_labelled, drawn, speakers, shared
+        clips,
+        tokens,
+        tuple(sources),
+        tasks,
+        notes,
+        is_labelled,
+        drawn,
+        speakers,
+        shared,
+        {name: _values_of(clips, name) for name in options.by_columns},
     )
+
+
+def _values_of(clips: Sequence[Clip], column: str) -> np.ndarray:
+    """Return the value of a column of ``--by`` in each clip, text (N,).
+
+    Raises:
+        FitError: no clip has a value of the column.
+    """
+    values = [value_of(clip, column) for clip in clips]
+    if not any(values):
+        columns = dict.fromkeys(name for clip in clips for name in clip.targets)
+        known = [name for name in ("speaker", "dialogue") if any(value_of(c, name) for c in clips)]
+        raise FitError(f"--by: {plugins.unknown('column', column, [*columns, *known])}")
+    return np.array(values, dtype=object)
 
 
 def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[str]]:

@@ -122,7 +122,7 @@ def _fit_line(document: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-_SINGULAR = {"streams": "stream", "target_weights": "target-weight"}
+_SINGULAR = {"streams": "stream", "target_weights": "target-weight", "by_columns": "by"}
 
 
 def _column_flags(document: Mapping[str, Any]) -> list[str]:

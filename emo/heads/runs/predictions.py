@@ -62,7 +62,7 @@ def prediction_columns(
                 **ids,
                 "split": np.full(count, split, dtype=object),
                 "seed": np.full(count, seed),
-                "label": _names(target, found.labels),
+                "label": _names(target, found.labels, found.others),
                 "prediction": _names(target, found.predictions[index]),
                 **probability_columns(target.classes, outputs, all_classes=all_classes),
             })  # fmt: skip
@@ -130,11 +130,17 @@ def _ids(target: Target, split: Split, found: Scores) -> dict[str, np.ndarray]:
     return found_ids
 
 
-def _names(target: Target, labels: np.ndarray) -> np.ndarray:
-    """Return labels or predictions as the manifest's cells would name them."""
+def _names(target: Target, labels: np.ndarray, others: Sequence[str] = ()) -> np.ndarray:
+    """Return labels or predictions as the manifest's cells would name them.
+
+    Args:
+        target: the target.
+        labels: labels or predictions, see :class:`Scores`.
+        others: names of further classes that labels have.
+    """
     if target.task == "regress":
         return labels.astype(np.float64).round(6)
-    names = np.array(target.classes, dtype=object)
+    names = np.array([*target.classes, *others], dtype=object)
     if target.task == "multilabel":
         cells = [SEPARATOR.join(names[row > 0]) or NONE for row in labels]
         return np.array(cells, dtype=object)
