@@ -167,7 +167,11 @@ class _FitSeed:
                 self.checkpoints.write_finished(outcome)
         head = self.build()
         head.load_state_dict(outcome.state)
-        outputs = {key: outputs_of(head, batch, self.targets) for key, batch in self.pooled.items()}
+        is_short = not self.options.all_probabilities
+        outputs = {
+            key: outputs_of(head, batch, self.targets, is_short=is_short)
+            for key, batch in self.pooled.items()
+        }
         by_name = {" ".join(key).strip(): found for key, found in outputs.items()}
         check_outputs(outcome, by_name, self.options.loop.learning_rate)
         return outcome, outputs

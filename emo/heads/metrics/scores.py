@@ -15,6 +15,7 @@ from emo.heads.labels import Task, is_known
 from emo.heads.metrics import classes as metrics
 from emo.heads.metrics import measures
 from emo.heads.metrics.by_column import scores_by_value
+from emo.heads.metrics.ranked import is_ranked
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,8 @@ class Scores:
     """Labels of the N labelled rows: int64 (N,) classes, where C, C + 1 … are ``others``; int64
     (N, C) of 0 and 1 for several labels; or float32 (N,) numbers."""
     probabilities: np.ndarray
-    """float32 (S, N, C) class probabilities, or float32 (S, N, 1) predictions of a number."""
+    """float32 (S, N, C) class probabilities; of more than 100 classes the most probable ones, see
+    :func:`emo.heads.metrics.ranked.ranked`; or float32 (S, N, 1) predictions of a number."""
     majority: float | np.ndarray
     """What the baseline always predicts: the most frequent class of train, or its mean. An array
     (N,) where the rows come from several folds."""
@@ -56,6 +58,8 @@ class Scores:
         """int64 (S, N) classes, int64 (S, N, C) of 0 and 1, or float32 (S, N) numbers."""
         if self.task == "regress":
             return self.probabilities[..., 0]
+        if is_ranked(self.probabilities):
+            return self.probabilities["class"][..., 0].astype(np.int64)
         if self.task == "multilabel":
             return (self.probabilities > 0.5).astype(np.int64)
         predicted: np.ndarray = self.probabilities.argmax(-1)

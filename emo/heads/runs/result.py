@@ -11,12 +11,13 @@ from emo.heads.data.targets import Target
 from emo.heads.head import TEMPERATURE
 from emo.heads.metrics.by_column import cut_line, table_rows
 from emo.heads.metrics.measures import HEADLINES, TITLES, title_of
+from emo.heads.metrics.ranked import MANY_CLASSES, MOST_PROBABLE
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
 from emo.heads.runs.clips_file import ClipIds
 from emo.heads.runs.files import MOST_PICTURED, known_number
-from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, prediction_frame
+from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.test_ledger import EarlierScorings
 from emo.heads.training.outcome import Outcome
 from emo.machine.table import format_table, with_spread
