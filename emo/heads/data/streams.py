@@ -114,6 +114,8 @@ class StreamSource:
             FitError: no row has a value of the stream's column, or no value is a stored clip.
         """
         found = tokens_of_clips(self.parts, clips, self.read)
+        for folder in self.folders:
+            folder.release()
         if self.column and len(clips) and not found.lengths.any():
             self._raise_unknown(clips)
         return found
