@@ -104,6 +104,10 @@ def test_shared_tokens_are_predicted_and_the_run_is_read_back(asked, tmp_path):
     asking = FitOptions.of(streams=("lb/video@clip", "bert/text"), epochs=2, head="mean_pool")
     found = fit_head(manifest, [shared], tmp_path / "run", asking)
     run = Run.load(tmp_path / "run")
+    asked_lines = run.document["asked"]
+    assert "emo extract CLIPS --backbone fake:lb " in asked_lines[0]
+    assert "emo extract q.csv --backbone fake:bert" in asked_lines[1]
+    assert "--stream lb/video@clip --stream bert/text" in asked_lines[-1]
     again = predict_clips(run, manifest, [shared])
     table = found.predictions.set_index("id")["prediction"]
     frame = again.frame().set_index("id")

@@ -18,6 +18,7 @@ from emo.heads.metrics.measures import measure
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.runs.comparing.compare import compare_runs
+from emo.heads.runs.figures.folders import confusion_counts
 from emo.heads.runs.show import show
 from emo.manifest import read_manifest
 from tests.make_batches import make_store
@@ -90,6 +91,8 @@ def test_a_run_is_repeated_and_compared(asked, tmp_path):
     fitted(asked, tmp_path / "one", top_classes=3, choose_by="accuracy", by_columns=("word",))
     fitted(asked, tmp_path / "two", top_classes=2)
     assert rerun(tmp_path / "one").is_same
+    counts, _, _ = confusion_counts(tmp_path / "two", None, "")
+    assert counts.shape == (2, 2)  # of the rows whose answers are learnt
     found = compare_runs([tmp_path / "one", tmp_path / "two"], interval_over="word")
     assert found.paired is not None
     assert found.paired.rows == 37
