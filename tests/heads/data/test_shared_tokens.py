@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.data import read_data
 from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
+from emo.heads.head import Head
 from emo.heads.options import FitOptions
 from emo.heads.runs.run import Run
 from emo.manifest import Clip, Manifest
+from emo.plugins import NoOptions
 from emo.predict.predicted import predict_clips
 from emo.ragged import Ragged
 from tests.make_batches import make_store
@@ -76,6 +80,59 @@ def test_a_head_on_shared_tokens_equals_the_head_on_copies(asked, head):
     np.testing.assert_allclose(
         ours.scores["test"].probabilities, theirs.scores["test"].probabilities, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("head", ["dialogue_bilstm", "joint"])
+def test_heads_of_dialogues_read_shared_tokens_too(asked, head):
+    manifest, shared, copied = asked
+    clips = tuple(
+        Clip(clip.id, split=clip.split, targets=clip.targets,
+             dialogue=f"d{clip.split}{row % 3}", turn=row)
+        for row, clip in enumerate(manifest.clips)
+    )  # fmt: skip
+    talks = Manifest(manifest.path, manifest.root, clips, "0" * 64)
+    ours = fit_head(talks, [shared], None, options(head, "lb/video@clip", "bert/text"))
+    theirs = fit_head(talks, [copied], None, options(head, "lb/video", "bert/text"))
+    np.testing.assert_allclose(
+        ours.scores["test"].probabilities, theirs.scores["test"].probabilities, atol=1e-5
+    )
+
+
+class OfOwn(Head):
+    """A head that says nothing about pooling: its pool is not called on shared tokens."""
+
+    Options = NoOptions
+
+    def __init__(self, dims, classes, *, options):
+        super().__init__(dims, classes, options=options)
+        self.classes = dict(classes)
+        self.linear = nn.Linear(sum(dims.values()), sum(classes.values()))
+
+    def pool(self, batch):
+        assert all(tokens.index is None for tokens in batch.streams.values())
+        return batch
+
+    def forward(self, batch):
+        means = [
+            torch.stack([clip.sum(0) / max(len(clip), 1) for clip in batch.streams[name]])
+            for name in self.streams
+        ]
+        return {"label": self.linear(torch.cat(means, dim=1))}
+
+
+def test_a_head_of_ones_own_sees_no_index(asked):
+    manifest, shared, copied = asked
+    name = plugins.lend(OfOwn)
+    ours = fit_head(manifest, [shared], None, options(name, "lb/video@clip"))
+    theirs = fit_head(manifest, [copied], None, options(name, "lb/video"))
+    assert (ours.scores["test"].probabilities == theirs.scores["test"].probabilities).all()
+
+
+def test_search_and_missing_streams_read_shared_tokens(asked):
+    manifest, shared, _ = asked
+    asking = options("mean_pool", "lb/video@clip", "bert/text", search=2, missing=True)
+    found = fit_head(manifest, [shared], None, asking)
+    assert set(found.missing["label"]) == {"without lb/video@clip", "without bert/text"}
 
 
 def test_the_bits_are_those_of_copies(asked):
