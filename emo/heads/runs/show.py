@@ -88,7 +88,7 @@ def _by_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     split, found = list(document["metrics"].items())[-1]
     for column, by_value in _dict(found, "by").items():
         for row in table_rows(column, by_value, {}):
-            score = next(name for name in row if name not in (column, "rows", "share"))
+            score = next((name for name in row if name not in (column, "rows", "share")), "score")
             yield (
                 f"{split}, {column} {row[column]}",
                 f"{score} {row[score]:.3f}, {plural(int(str(row['rows'])), 'row')} "
