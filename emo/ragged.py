@@ -1,4 +1,8 @@
-"""Tokens of many clips without padding: values (ΣT, D) and offsets int64 (N+1,)."""
+"""Tokens of many clips without padding: values (ΣT, D) and offsets int64 (N+1,).
+
+Rows of a table may share the tokens of a clip, such as questions about one video. Then the tokens
+of each of M distinct clips are kept once, and an index says which of them each of the N rows has.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,19 @@ class Ragged:
 
     ``values`` is (ΣT, D) and ``offsets`` is int64 (N+1,). Both are numpy arrays (in ``emo.store``)
     or both torch tensors (in ``emo.heads``). A clip of length 0 means: this clip lacks the stream.
+
+    Where ``index`` is given, values and offsets are those of the M distinct clips, and clip k of
+    the N is distinct clip ``index[k]``. Heads get tokens without an index, from :meth:`select`.
     """
 
     values: Any
     """Any dtype (ΣT, D): the tokens of all clips in order."""
     offsets: Any
-    """int64 (N+1,): where each clip starts, then ΣT; starts at 0 and does not decrease."""
+    """int64 (N+1,): where each clip starts, then ΣT; starts at 0 and does not decrease. With an
+    index (M+1,)."""
+    index: np.ndarray | None = None
+    """int64 (N,), numpy: the distinct clip, from 0 to M-1, whose tokens each clip has; None: each
+    clip has tokens of its own."""
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.offsets.ndim != 1 or len(self.offsets) < 1:
@@ -34,6 +45,11 @@ class Ragged:
                 f"expected offsets from 0 to {len(self.values)}, "
                 f"got {int(self.offsets[0])} to {int(self.offsets[-1])}"
             )
+        distinct = len(self.offsets) - 1
+        if self.index is not None and len(self.index):
+            low, high = int(self.index.min()), int(self.index.max())
+            if low < 0 or high >= distinct:
+                raise ValueError(f"expected an index below {distinct}, got {low} to {high}")
 
     @classmethod
     def of(cls, arrays: Sequence[np.ndarray]) -> Ragged:
@@ -47,13 +63,14 @@ class Ragged:
 
     def __len__(self) -> int:
         """Number of clips, N."""
-        return len(self.offsets) - 1
+        return len(self.offsets) - 1 if self.index is None else len(self.index)
 
     def __getitem__(self, clip: int) -> Any:
         """Return the tokens (T, D) of one clip, as a view."""
         if not -len(self) <= clip < len(self):
             raise IndexError(f"clip {clip} of {len(self)}")
         clip %= len(self)
+        clip = clip if self.index is None else int(self.index[clip])
         return self.values[int(self.offsets[clip]) : int(self.offsets[clip + 1])]
 
     def __iter__(self) -> Iterator[Any]:
@@ -68,23 +85,33 @@ class Ragged:
     @property
     def lengths(self) -> Any:
         """int64 (N,): number of tokens of each clip."""
-        return self.offsets[1:] - self.offsets[:-1]
+        lengths = self.offsets[1:] - self.offsets[:-1]
+        return lengths if self.index is None else lengths[self.index]
+
+    @cached_property
+    def distinct(self) -> Ragged:
+        """The M distinct clips, without an index; the same object if no tokens are shared."""
+        return self if self.index is None else Ragged(self.values, self.offsets)
 
     @cached_property
     def is_single(self) -> bool:
-        """True when every clip has exactly one token, as after pooling."""
-        return len(self.values) == len(self) and bool((self.lengths == 1).all())
+        """True when every clip has one token of its own and no more, as after pooling."""
+        return (
+            self.index is None and len(self.values) == len(self) and bool((self.lengths == 1).all())
+        )
 
     def select(self, clips: Sequence[int] | np.ndarray) -> Ragged:
-        """Return the given clips in the given order.
+        """Return the given clips in the given order, each with tokens of its own.
 
         Args:
-            clips: int (M,), indices of clips.
+            clips: int (n,), indices of clips.
 
         Returns:
             A view when the clips are consecutive, else a copy.
         """
         index = np.asarray(clips, dtype=np.int64)
+        if self.index is not None:
+            return self.distinct.select(self.index[index])
         if self.is_single and len(index) <= len(self):
             return self._select_rows(index)
         starts = np.asarray(self.offsets)[index]
@@ -97,6 +124,26 @@ class Ragged:
         if like is np.asarray:
             return Ragged(self.values[rows], offsets)
         return Ragged(self.values.index_select(0, like(rows)), like(offsets))
+
+    def subset(self, clips: Sequence[int] | np.ndarray) -> Ragged:
+        """Return the given clips in the given order; shared tokens stay shared, without a copy.
+
+        Args:
+            clips: int (n,), indices of clips.
+        """
+        if self.index is None:
+            return self.select(clips)
+        chosen = self.index[np.asarray(clips, dtype=np.int64)]
+        return Ragged(self.values, self.offsets, chosen)
+
+    def with_values(self, values: Any, offsets: Any) -> Ragged:
+        """Return other tokens of the same distinct clips, shared by the same rows.
+
+        Args:
+            values: any dtype (ΣT, D).
+            offsets: int64, of as many distinct clips.
+        """
+        return Ragged(values, offsets, self.index)
 
     def _select_rows(self, index: np.ndarray) -> Ragged:
         """Select clips when each has one token; this runs at every training step, so it is fast."""

@@ -52,7 +52,8 @@ def fit(
         features: a store, or several.
         head: a name of `emo list heads`, ``module:Class``, or a class of your own; None: the
             preset's, or ``attention_pool``.
-        streams: ``RECIPE`` or ``RECIPE/STREAM``; empty: all.
+        streams: ``RECIPE`` or ``RECIPE/STREAM``, with ``@COLUMN`` for the tokens of the clip whose
+            id is in that column, which are kept once; empty: all.
         targets: columns to predict; empty: ``label``.
         tasks: task of each target, or one word for all; empty: the task that the cells suggest.
         seeds: heads that are fitted.
@@ -65,7 +66,8 @@ def fit(
         root: folder of the media.
         progress: whether to show a bar; None: in a terminal or a notebook.
         options: further options of `emo fit-head`, such as ``epochs=20``, ``learning_rate=1e-3``,
-            ``class_weights=True``, ``search=30``, ``cut="clips"``.
+            ``class_weights=True``, ``search=30``, ``cut="clips"``, ``top_classes=1500``,
+            ``choose_by="accuracy"``, ``by_columns="question_word"`` (its ``--by``).
 
     Returns:
         The run. Choices that were made for the user, such as splits that were cut, are in its
@@ -155,6 +157,8 @@ class Request:
             _check_number(name, value)
         if head is not None:
             given["head"] = head if isinstance(head, str) else plugins.lend(head_class(head))
+        if isinstance(given.get("by_columns"), str):
+            given["by_columns"] = (given["by_columns"],)
         if streams:
             given["streams"] = (streams,) if isinstance(streams, str) else tuple(streams)
         names = (targets,) if isinstance(targets, str) else tuple(targets)

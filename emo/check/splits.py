@@ -92,7 +92,8 @@ def _splits(clips: Sequence[Clip]) -> list[Finding]:
 
 
 def _shared(clips: Sequence[Clip]) -> list[Finding]:
-    """Find speakers, files and texts that val or test share with train."""
+    """Find speakers, files, clips named in a column ``clip`` and texts that val or test share with
+    train."""
     return [
         finding
         for split in ("val", "test")
@@ -105,6 +106,7 @@ def _shared(clips: Sequence[Clip]) -> list[Finding]:
                 lambda clip: clip.speaker or "",
             ),
             _common("files", split, clips, lambda clip: (clip.video, clip.audio)),
+            _common("values of clip", split, clips, lambda clip: (clip.targets.get("clip"),)),
             _common("texts", split, clips, lambda clip: (same_text(clip.text),), _quoted),
         )
         if finding

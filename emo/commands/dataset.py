@@ -53,6 +53,10 @@ def dataset(
             metavar="FILE", help="Write the list of all that is missing here.", callback=written
         ),
     ] = None,
+    is_pickle: Annotated[
+        bool,
+        Option("--allow-pickle", help="Read a pickle of captions (msvd), of text and lists only."),
+    ] = False,
     is_fast: Annotated[
         bool, Option("--fast", help="Only look whether files are there, open none.")
     ] = False,
@@ -68,7 +72,8 @@ def dataset(
     from emo.datasets.make import DatasetRequest, make_manifest
 
     maps = parse_maps([label_map] if label_map else [])
-    request = DatasetRequest(pairs(option, "-o"), maps, is_partial, not is_fast, workers, missing)
+    options = pairs(option, "-o") | ({"allow_pickle": "yes"} if is_pickle else {})
+    request = DatasetRequest(options, maps, is_partial, not is_fast, workers, missing)
     report = make_manifest(name, folder, out=out, request=request)
     print(fit_lines(report.text()))
     raise typer.Exit(1 if report.root is None else 0)

@@ -18,14 +18,14 @@ class _FitCommand(SectionedCommand):
     """The help of `emo fit-head`."""
 
     sections: ClassVar[Mapping[str, str]] = {
-        "Data": "features stream scaling target task target_weight column root allow_missing "
-        "max_samples cut",
+        "Data": "features stream scaling target task target_weight top_classes column root "
+        "allow_missing max_samples cut",
         "Head": "head preset option init most_minutes",
         "Training": "epochs batch_size learning_rate weight_decay label_smoothing class_weights "
-        "patience warmup decay focal mixup mixup_probability spec_augment modality_dropout "
-        "accumulate bf16",
+        "patience choose_by warmup decay focal mixup mixup_probability spec_augment "
+        "modality_dropout accumulate bf16",
         "Several fits": "seeds cv is_ablation search missing threads",
-        "Going on": "out overwrite resume interval_over all_probabilities",
+        "Going on": "out overwrite resume interval_over by all_probabilities",
     }
 
 
@@ -49,8 +49,9 @@ def fit_head(
     stream: Annotated[
         list[str],
         Option(
-            metavar="RECIPE/STREAM",
-            help="Features to read; RECIPE alone: all of it; repeat; default: all in the stores.",
+            metavar="RECIPE/STREAM[@COLUMN]",
+            help="Features to read; RECIPE alone: all of it; @COLUMN: those of the clip whose id "
+            "is in that column; repeat; default: all in the stores.",
         ),
     ] = [],
     scaling: Annotated[
@@ -76,6 +77,13 @@ def fit_head(
         list[str],
         Option(metavar="COLUMN=X", help="Factor of a target in the loss; repeat."),
     ] = [],
+    top_classes: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            help="Learn the N commonest answers of train; others count as wrong in val and test.",
+        ),
+    ] = None,
     column: Columns = [],
     root: Root = None,
     interval_over: Annotated[
@@ -86,6 +94,14 @@ def fit_head(
             "dialogues if there are any, else clips.",
         ),
     ] = None,
+    by: Annotated[
+        list[str],
+        Option(
+            metavar="COLUMN",
+            help="Also report rows, share and accuracy by a column's values, such as "
+            "question_word; repeat.",
+        ),
+    ] = [],
     all_probabilities: Annotated[
         bool,
         Option("--all-probabilities", help="Keep those of more than 100 classes in the tables."),
@@ -164,6 +180,14 @@ def fit_head(
     patience: Annotated[
         int | None,
         Option(metavar="N", help="Epochs without a better val score, then stop; default: 12."),
+    ] = None,
+    choose_by: Annotated[
+        str | None,
+        Option(
+            metavar="SCORE",
+            help="Score on val that chooses the epoch: weighted_f1, macro_f1, uar or accuracy; "
+            "default: the target's usual one.",
+        ),
     ] = None,
     warmup: Annotated[
         float | None,
@@ -266,7 +290,8 @@ def fit_head(
         "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
         "modality_dropout": modality_dropout, "accumulate": accumulate,
         "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
-        "cut": cut,
+        "cut": cut, "top_classes": top_classes, "choose_by": choose_by,
+        "by_columns": tuple(by) or None,
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,

@@ -107,6 +107,8 @@ class Dataset(ABC):
     """Frozen dataclass of options; each field has a default and ``metadata={"help": "…"}``."""
     card: ClassVar[DatasetCard]
     """Facts about the data set for people."""
+    has_labels: ClassVar[bool] = True
+    """Whether its clips have classes or numbers; False: they have captions or questions."""
 
     @classmethod
     @abstractmethod

@@ -5,11 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from emo.errors import DatasetError
 from emo.manifest.folder import AUDIO, VIDEO, walk_folders
 from emo.manifest.rows import read_rows
+from emo.untrusted.documents import DocumentError, checked, parse_checked
 from emo.untrusted.files import read_regular
+from emo.untrusted.kinds import Shape
 
 MOST_TEXT_BYTES = 2**28
 """Largest text file of a download that is read, 256 MiB."""
@@ -77,6 +80,28 @@ class Tree:
             raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
         except ValueError as error:
             raise DatasetError(f"{path}: expected the published text file: {error}") from error
+
+    def document(self, file: str, kind: Shape) -> Any:
+        """Read a JSON file, or a file of JSON lines (``.jsonl``) as a list, and check its types.
+
+        Args:
+            file: path of the file, relative to ``root``.
+            kind: what the document must be; of JSON lines, what the list of them must be.
+
+        Raises:
+            DatasetError: the file is not JSON, or not as published.
+        """
+        text = self.text(file)
+        try:
+            if not file.endswith(".jsonl"):
+                return parse_checked(text, kind, most_bytes=MOST_TEXT_BYTES)
+            return checked(
+                [parse_checked(line) for line in text.splitlines() if line.strip()], kind
+            )
+        except DocumentError as error:
+            raise DatasetError(
+                f"{self.root / file}: expected the published file: {error}"
+            ) from error
 
     def records(self, file: str, columns: Iterable[str]) -> list[dict[str, str]]:
         """Read a table as a list of rows, each column name -> cell.

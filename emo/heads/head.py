@@ -162,6 +162,10 @@ class Head(nn.Module, ABC):
     stream_modules: ClassVar[str] = ""
     """Name of the ``nn.ModuleList`` that holds one module for each stream, in the order of
     ``dims``; ``--init`` fills these with the weights of other runs. Empty: there is none."""
+    pools_apart: ClassVar[bool] = False
+    """True: :meth:`pool` changes each stream by itself and keeps its name, so that tokens which
+    many rows share (``--stream R/S@COLUMN``) are pooled once. False: they are not pooled before
+    training, and ``forward`` gets the tokens as they are."""
     joins_streams: ClassVar[bool] = False
     """True: :meth:`pool` makes one stream of all, so that no stream can be dropped or masked
     while training."""

@@ -11,6 +11,8 @@ DECAYS = ("constant", "linear", "cosine")
 """Values of ``LoopOptions.decay``."""
 CUTS = ("groups", "clips")
 """Values of ``FitOptions.cut``."""
+CHOOSE_BY = ("weighted_f1", "macro_f1", "uar", "accuracy")
+"""Values of ``LoopOptions.choose_by``: the scores of classes."""
 STEP_OPTIONS = (
     "epochs", "batch_size", "learning_rate", "weight_decay", "patience", "gradient_norm", "warmup",
     "decay", "mixup", "mixup_probability", "accumulate", "bf16",
@@ -66,6 +68,9 @@ class LoopOptions:
     """Whether the head runs in bfloat16; weights, loss and steps stay float32."""
     target_weights: Mapping[str, float] = field(default_factory=dict)
     """Factor of each target in the loss; 1 for a target that is not named."""
+    choose_by: str = ""
+    """Score on val by which rounds are chosen, one of ``CHOOSE_BY``; empty: the usual one of the
+    target's task."""
 
     def __post_init__(self) -> None:
         _expect(self, "at least 1", ("epochs", "batch_size", "patience", "accumulate"), _from_one)
@@ -76,6 +81,10 @@ class LoopOptions:
         _expect(self, "from 0 to 1", ("mixup_probability",), lambda x: 0 <= x <= 1)
         if self.decay not in DECAYS:
             raise OptionError(f"decay: expected one of {', '.join(DECAYS)}, got {self.decay}")
+        if self.choose_by not in ("", *CHOOSE_BY):
+            raise OptionError(
+                f"choose_by: expected one of {', '.join(CHOOSE_BY)}, got {self.choose_by}"
+            )
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,12 @@ class FitOptions:
     all_probabilities: bool = False
     """Whether files of predictions hold the probabilities of all classes even where there are more
     than 100 classes."""
+    top_classes: int | None = None
+    """Number of the commonest answers of train to learn; rows with others leave train, and count
+    as wrong in val and test, see :mod:`emo.heads.data.top_classes`. None: every class is learnt,
+    and val and test may have no others."""
+    by_columns: tuple[str, ...] = ()
+    """Columns of the manifest by whose values a run also reports rows, share and accuracy."""
 
     def __post_init__(self) -> None:
         _expect(self, "at least 1", ("seeds",), _from_one)
@@ -140,7 +155,7 @@ class FitOptions:
         _expect(self, "from 0 to 1", ("allow_missing",), lambda x: 0 <= x <= 1)
         if self.cut not in CUTS:
             raise OptionError(f"cut: expected one of {', '.join(CUTS)}, got {self.cut}")
-        for name in ("threads", "max_samples"):
+        for name in ("threads", "max_samples", "top_classes"):
             if getattr(self, name) is not None:
                 _expect(self, "at least 1", (name,), _from_one)
         unknown = [*(self.tasks.keys() | self.loop.target_weights.keys()) - set(self.targets)]
@@ -179,15 +194,15 @@ class FitOptions:
     def flat(self) -> dict[str, Any]:
         """Return all values by name in one dictionary, those of the loop in the place of ``loop``.
 
-        ``run.json`` and the questions of fits have this form; :meth:`of` reads it. ``cut``,
-        ``interval_over`` and ``all_probabilities`` are left out where they have their defaults,
-        so that runs from before there were these options are equal.
+        ``run.json`` and the questions of fits have this form; :meth:`of` reads it. The options of
+        ``YOUNG`` are left out where they have their defaults, so that runs from before there were
+        these options are equal.
         """
         found: dict[str, Any] = {}
         for name, value in dataclasses.asdict(self).items():
             found |= value if name == "loop" else {name: value}
-        for name in ("cut", "interval_over", "all_probabilities"):
-            if found[name] == getattr(type(self), name):
+        for name, usual in YOUNG.items():
+            if found[name] == usual:
                 del found[name]
         return found
 
@@ -204,6 +219,13 @@ class FitOptions:
 
 LOOP_FIELDS = tuple(item.name for item in dataclasses.fields(LoopOptions))
 """Names of the fields of :class:`LoopOptions`."""
+
+
+YOUNG: Mapping[str, Any] = {
+    "cut": "groups", "interval_over": "", "all_probabilities": False, "choose_by": "",
+    "top_classes": None, "by_columns": (),
+}  # fmt: skip
+"""Options that earlier versions lacked, with their defaults."""
 
 
 def _from_one(value: float) -> bool:

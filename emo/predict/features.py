@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from emo.errors import StoreError
+from emo.errors import FitError, StoreError
+from emo.heads.data.streams import StreamName
 from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.run import Run
 from emo.manifest import Manifest
@@ -47,7 +48,17 @@ def features_of(
 def _extract(
     run: Run, manifest: Manifest, folder: Path, options: Sequence[str], *, progress: bool | None
 ) -> dict[str, str]:
-    """Extract with the run's recipes; return the clips without any tokens, with reasons."""
+    """Extract with the run's recipes; return the clips without any tokens, with reasons.
+
+    Raises:
+        FitError: the run reads tokens of other clips, which the manifest only names.
+    """
+    if run.shared_streams:
+        raise FitError(
+            f"{run.path}: it reads {' and '.join(run.shared_streams)}, tokens of clips that the "
+            "rows of a manifest name. Extract those clips with emo extract, and give a manifest of "
+            "rows and the store: --manifest rows.csv --features STORE"
+        )
     from emo.extract.job.request import requests_of_recipes
     from emo.extract.run import extract
 
@@ -94,16 +105,26 @@ def _check_recipes(run: Run, store: Store, path: str) -> None:
 def _without_features(run: Run, manifest: Manifest, store: Store) -> dict[str, str]:
     """Return the clips that have no tokens in any of the run's recipes, with reasons."""
     reasons = []
-    for name in run.recipes:
-        done, failed = set(store.ids(name)), store.recipes[name].failures
+    columns = dict.fromkeys((parts.recipe, parts.column) for parts in run.stream_names.values())
+    for recipe, column in columns:
+        done, failed = set(store.ids(recipe)), store.recipes[recipe].failures
+        stored = StreamName(recipe, "", column).clip_ids(manifest.clips)
         reasons.append(
             {
-                clip.id: failed.get(clip.id, "not in the store; run emo extract")
-                for clip in manifest.clips
-                if clip.id not in done
+                clip.id: failed.get(clip_id, _not_stored(clip_id, column))
+                for clip, clip_id in zip(manifest.clips, stored, strict=True)
+                if clip_id not in done
             }
         )
     return _in_all(reasons)
+
+
+def _not_stored(clip_id: str, column: str) -> str:
+    """Return why there are no tokens under an id from a column; ``""``: the row's own id."""
+    if not clip_id:
+        return f"its {column} is empty"
+    named = f"{column} {clip_id} is " if column else ""
+    return f"{named}not in the store; run emo extract"
 
 
 def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:

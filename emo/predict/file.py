@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from emo.errors import FitError, ManifestError, line_of, naming_file
-from emo.heads.runs.files import file_name, kept_columns
+from emo.errors import FitError, ManifestError, line_of, naming_file, plural
+from emo.heads.runs.files import MOST_PICTURED, file_name, kept_columns
 from emo.heads.runs.run import Run
 from emo.machine.table import format_table, json_text
 from emo.machine.whole_file import whole_file
@@ -37,8 +37,15 @@ class PredictReport:
 
     def table(self) -> str:
         """Return a text table of counts, then the file, the failures and the notes."""
-        rows = [{"prediction": label, "clips": clips} for label, clips in self.counts.items()]
+        counts = list(self.counts.items())
+        if len(counts) > MOST_PICTURED:
+            counts.sort(key=lambda item: -item[1])
+        shown, more = counts[:MOST_PICTURED], counts[MOST_PICTURED:]
+        rows = [{"prediction": label, "clips": clips} for label, clips in shown]
         table, lines = format_table(rows), [f"wrote {self.out}"]
+        if more:
+            clips = plural(sum(count for _, count in more), "clip")
+            lines.insert(0, f"and {len(more):,} more classes, predicted for {clips}")
         lines += [f"failed: {clip_id}: {reason}" for clip_id, reason in self.failures.items()]
         lines += [f"- {note}" for note in self.found.notes]
         return "\n".join([table, *map(line_of, lines)])

@@ -92,7 +92,7 @@ def predict_file(
     with tempfile.TemporaryDirectory(prefix="emo-predict-") as folder:
         store, failures = features_of(run, manifest, (), Path(folder), options, progress=False)
         clips = [each for each in manifest.clips if each.id not in failures]
-        streams, bare = stored_tokens(run, [each.id for each in clips], store)
+        streams, bare = stored_tokens(run, clips, store)
         failures |= bare
         if clip_id in failures:
             raise MediaError(f"{clip_id}: {failures[clip_id]}")
@@ -100,7 +100,7 @@ def predict_file(
         speakers, notes = speakers_and_notes(run, clips, streams, person=person, failures=failures)
         streams = {name: tokens.select([0]) for name, tokens in streams.items()}
         tables = run.predict_all(streams, speakers=speakers and speakers.select([0]))
-        absent = absent_of(run, clip_id, store)
+        absent = absent_of(run, clip, store)
     shares = {
         target.name: dict(
             zip(target.classes or (target.name,), tables[target.name][0].tolist(), strict=True)

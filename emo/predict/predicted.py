@@ -127,8 +127,8 @@ def predict_clips(
         store, failures = features_of(
             run, manifest, stores, Path(folder), options, progress=progress
         )
-        ids = [clip.id for clip in manifest.clips if clip.id not in failures]
-        streams, bare = stored_tokens(run, ids, store)
+        present = [clip for clip in manifest.clips if clip.id not in failures]
+        streams, bare = stored_tokens(run, present, store)
         failures |= bare
         everyone = [clip for clip in manifest.clips if clip.id not in failures]
         speakers, notes = speakers_and_notes(
@@ -136,14 +136,14 @@ def predict_clips(
         )
         rows = [row for row, clip in enumerate(everyone) if person.is_predicted(clip.id)]
         clips = tuple(everyone[row] for row in rows)
-        streams = {name: tokens.select(rows) for name, tokens in streams.items()}
+        streams = {name: tokens.subset(rows) for name, tokens in streams.items()}
         failures = {name: reason for name, reason in failures.items() if person.is_predicted(name)}
         if not clips:
             first = next((f"{clip}: {reason}" for clip, reason in failures.items()), "no clips")
             raise EmoError(f"{manifest.path}: no clip has features; first: {first}")
         tables = run.predict_all(streams, turns_of(clips), speakers and speakers.select(rows))
-        reasons = _reasons(run, store)
-    lacking = {name: np.diff(tokens.offsets) == 0 for name, tokens in streams.items()}
+        reasons = _reasons(run, clips, store)
+    lacking = {name: tokens.lengths == 0 for name, tokens in streams.items()}
     absent = tuple(
         ", ".join(name for name, is_absent in lacking.items() if is_absent[row])
         for row in range(len(clips))
@@ -151,14 +151,14 @@ def predict_clips(
     return Predicted(run, clips, tables, absent, failures, reasons, notes)
 
 
-def _reasons(run: Run, store: Store) -> dict[str, dict[str, str]]:
+def _reasons(run: Run, clips: Sequence[Clip], store: Store) -> dict[str, dict[str, str]]:
     """Return clip -> stream of the run that it lacks -> reason."""
     found: dict[str, dict[str, str]] = {}
-    for stream in run.streams:
-        recipe, _, name = stream.partition("/")
-        for clip_id, reasons in store.recipes[recipe].absent.items():
-            if name in reasons:
-                found.setdefault(clip_id, {})[stream] = reasons[name]
+    for stream, parts in run.stream_names.items():
+        absent = store.recipes[parts.recipe].absent
+        for clip, stored in zip(clips, parts.clip_ids(clips), strict=True) if absent else ():
+            if parts.stream in absent.get(stored, {}):
+                found.setdefault(clip.id, {})[stream] = absent[stored][parts.stream]
     return found
 
 

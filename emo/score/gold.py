@@ -1,7 +1,6 @@
 """Read the labels that predictions are scored against: a table, a manifest, or dialogues."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from emo.errors import ManifestError, ScoreError
 from emo.manifest import COLUMNS, read_manifest
 from emo.manifest.conversations import PAIRS
+from emo.manifest.questions import question_word
 from emo.manifest.rows import TextTable, rename
 from emo.manifest.tasks import SEPARATOR
 from emo.plugins import unknown
@@ -136,16 +136,6 @@ def with_question_word(rows: TextTable) -> TextTable:
         return rows
     words = [question_word(cell) for cell in rows.columns[asked]]
     return TextTable({**rows.columns, QUESTION_WORD: words}, rows.origins)
-
-
-def question_word(question: str) -> str:
-    """Return the first word of a question if it is what, who, how, where or when; else other.
-
-    >>> question_word("Who's there?"), question_word("Is a man singing?")
-    ('who', 'other')
-    """
-    first = re.match(r"\W*(what|who|how|where|when)\b", question.lower())
-    return first[1] if first else "other"
 
 
 def _is_conversation(each: object) -> bool:

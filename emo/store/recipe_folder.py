@@ -108,6 +108,10 @@ class RecipeFolder:
         """List the folder again: parts committed or removed since the last time are noticed."""
         self.parts.refresh()
 
+    def release(self) -> None:
+        """Release the mapped parts, whose pages count as memory; a later read maps them again."""
+        self._opened.release()
+
     def read(
         self, stream: str, ids: Sequence[str] | None = None, *, threads: int | None = None
     ) -> Ragged:

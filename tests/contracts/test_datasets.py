@@ -145,11 +145,12 @@ def test_turns_of_a_dialogue_are_unique_and_dialogues_keep_to_one_split(made, tm
     assert len({(clip.dialogue, clip.split) for clip in clips}) == len({c.dialogue for c in clips})
 
 
-def test_labels_are_there_and_the_report_counts_them(made, tmp_path):
+def test_labels_are_there_and_the_report_counts_them(kind, made, tmp_path):
     tree, report = made
     clips = read_manifest(tmp_path / "m.csv").clips
     labelled = [clip for clip in clips if {"label", "emotion"} & clip.targets.keys()]
-    assert len(labelled) >= tree.clips - 1  # a test split may hide its labels
+    if kind.has_labels:
+        assert len(labelled) >= tree.clips - 1  # a test split may hide its labels
     assert any(row["what"] == "clips" for row in report.comparison)
     assert f"{tree.clips:,} clips -> " in report.text()
 

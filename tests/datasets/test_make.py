@@ -111,7 +111,7 @@ def test_stated_classes_are_merged_as_the_rows_are():
 
 
 def test_an_unknown_data_set_or_option_offers_the_nearest(emo, down):
-    assert "did you mean 'meld'?" in emo("dataset", "mled", "down")[2]
+    assert "did you mean 'qia2020'?" in emo("dataset", "qia202", "down")[2]
     assert "did you mean 'votes'?" in emo("dataset", "cremad", "down", "-o", "vote=face")[2]
 
 

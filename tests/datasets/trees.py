@@ -6,6 +6,7 @@ returns is how many clips it has and the words that the command needs to accept 
 
 import csv
 import json
+import pickle
 import shutil
 import zipfile
 from dataclasses import dataclass
@@ -187,10 +188,75 @@ def folder_of_clips(folder: Path, media: Media) -> Made:
     return Made(4)
 
 
+def msrvtt(folder: Path, media: Media) -> Made:
+    videos = [f"video{number}" for number in range(4)]
+    splits = ("train", "train", "validate", "test")
+    document = {
+        "videos": [{"video_id": v, "category": 3, "url": "u", "split": s}
+                   for v, s in zip(videos, splits, strict=True)],
+        "sentences": [{"video_id": v, "caption": f"{v} {k}"} for k in range(3) for v in videos],
+    }  # fmt: skip
+    (folder / "MSRVTT_data.json").write_text(json.dumps(document))
+    table(folder / "MSRVTT_train.9k.csv", "video_id", *videos[:3])
+    header = "key,vid_key,video_id,sentence"
+    table(folder / "MSRVTT_JSFUSION_test.csv", header, 'ret0,msr3,video3,"one, two"')
+    for video in videos:
+        media.put(folder / "TrainValVideo" / f"{video}.mp4")
+    return Made(4)
+
+
+def _questions(folder: Path, name: str, suffix: str, media: Media) -> Made:
+    for number, split in enumerate(("train", "val", "test")):
+        said = [("what is it", "dog"), ("who runs", "man"), ("is it", "yes")]
+        found = [
+            {"id": 10 * number + k, "video_id": number, "question": question, "answer": answer}
+            for k, (question, answer) in enumerate(said)
+        ]
+        (folder / f"{split}_qa.json").write_text(json.dumps(found))
+        media.put(folder / "video" / f"{name}{number}{suffix}")
+    return Made(3)
+
+
+def msrvttqa(folder: Path, media: Media) -> Made:
+    return _questions(folder, "video", ".mp4", media)
+
+
+def msvdqa(folder: Path, media: Media) -> Made:
+    return _questions(folder, "vid", ".avi", media)
+
+
+def msvd(folder: Path, media: Media) -> Made:
+    names = {"train": ["aa_1_2", "bb_3_4"], "val": ["cc_5_6"], "test": ["dd_7_8"]}
+    for split, found in names.items():
+        (folder / f"{split}_list.txt").write_text("\n".join(found) + "\n")
+        for name in found:
+            media.put(folder / "YouTubeClips" / f"{name}.avi")
+    every = [name for found in names.values() for name in found]
+    captions = {name: [["a", "dog"], ["it", "runs", name]] for name in every}
+    (folder / "raw-captions.pkl").write_bytes(pickle.dumps(captions, protocol=2))
+    return Made(4)
+
+
+def didemo(folder: Path, media: Media) -> Made:
+    for split in ("train", "val", "test"):
+        found = [
+            {
+                "video": f"1@N0_{split}.{'mov' if split == 'val' else 'mp4'}",
+                "description": f"{word} moves. ",
+                "times": [[0, 1]],
+            }
+            for word in ("one", "two")
+        ]
+        (folder / f"{split}_data.json").write_text(json.dumps(found))
+        media.put(folder / "videos" / f"1@N0_{split}.{'avi' if split == 'val' else 'mp4'}")
+    return Made(3)
+
+
 TREES = {
     "meld": meld, "ecf": ecf, "semeval2024": semeval2024, "cremad": cremad, "ravdess": ravdess,
     "iemocap": iemocap, "mosi": _mmsa, "mosei": _mmsa, "sims": _mmsa, "emodb": emodb, "nemo": nemo,
-    "qia2020": qia2020, "folder": folder_of_clips,
+    "qia2020": qia2020, "folder": folder_of_clips, "msrvtt": msrvtt, "msrvttqa": msrvttqa,
+    "msvdqa": msvdqa, "msvd": msvd, "didemo": didemo,
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from emo.errors import OptionError
-from emo.heads.options import LOOP_FIELDS, FitOptions, LoopOptions
+from emo.heads.options import LOOP_FIELDS, YOUNG, FitOptions, LoopOptions
 
 
 def test_no_name_stands_for_two_options():
@@ -30,7 +30,9 @@ def test_flat_options_are_read_again():
     assert FitOptions.of(**flat) == options
     names = list(flat)
     at = names.index("first_seed") + 1
-    assert tuple(names[at : at + len(LOOP_FIELDS)]) == LOOP_FIELDS  # where run.json has them
+    old = tuple(name for name in LOOP_FIELDS if name not in YOUNG)
+    assert tuple(names[at : at + len(old)]) == old  # where run.json has them
+    assert FitOptions.of(**FitOptions.of(choose_by="uar").flat()).loop.choose_by == "uar"
 
 
 def test_a_wrong_value_of_the_loop_is_refused_there_too():

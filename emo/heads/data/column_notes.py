@@ -37,8 +37,12 @@ def notes_on_outlying_dimensions(stream: str, tokens: Ragged, ids: Sequence[str]
     Args:
         stream: name of the stream.
         tokens: stored tokens of N clips, numpy (ΣT, D) of any dtype.
-        ids: ids of the N clips.
+        ids: ids of the N clips; where they share tokens, of the clips whose tokens they have.
     """
+    if tokens.index is not None:
+        numbers = dict(zip(tokens.index.tolist(), ids, strict=True))
+        ids = [numbers.get(number, "") for number in range(len(tokens.distinct))]
+        tokens = tokens.distinct
     values = tokens.values
     if len(values) < 2:
         return []

@@ -1,7 +1,7 @@
 """Read the clips of a fit from stores and a manifest: labels, splits, dialogues, scaled tokens."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from emo import plugins
-from emo.errors import FitError, listed
+from emo.errors import FitError, listed, plural
 from emo.heads.data.column_notes import notes_on_constant_dimensions
 from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.interval_groups import CLIP, IntervalGroups
@@ -19,7 +19,14 @@ from emo.heads.data.speaker_scaling import SpeakerScaling
 from emo.heads.data.speakers import BY_SPEAKER, Speakers
 from emo.heads.data.splits import Splits, assign_splits, check_classes
 from emo.heads.data.streams import StreamSource
-from emo.heads.data.targets import Target, fit_target, labels_of, pair_labels
+from emo.heads.data.targets import (
+    Target,
+    fit_target,
+    labels_and_others,
+    labels_of,
+    pair_labels,
+)
+from emo.heads.data.top_classes import learnt_answers
 from emo.heads.head import Batch, Width
 from emo.heads.metrics.scores import ScoreOnce
 from emo.heads.options import FitOptions
@@ -41,6 +48,8 @@ class Split:
     """Target -> labels of the clips, which can be compared with predictions one time only."""
     dialogues: tuple[str, ...] = ()
     """Dialogue of each clip, ``""`` where it has none; an empty tuple if no clip has one."""
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Stream ``recipe/stream@column`` -> id of the clip whose tokens each clip has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +120,19 @@ def read_data(
         loaded.strata,
         seed=options.first_seed,
         unit=unit,
-        are_classes=loaded.are_strata_classes,
+        are_classes=loaded.are_strata_classes and options.top_classes is None,
         cut=options.cut,
+        columns=loaded.shared_columns,
     )
+    notes: tuple[str, ...] = ()
+    if options.top_classes is not None:
+        chosen = learnt_answers(loaded, splits, options.top_classes, unit=unit)
+        loaded, splits, notes = chosen.loaded, chosen.splits, chosen.notes
     return split_data(
-        loaded,
+        replace(loaded, notes=[*loaded.notes, *notes]),
         splits,
         scalings={**requested_scalings(loaded.sources, options), **scalings},
+        has_others=options.top_classes is not None,
     )
 
 
@@ -126,6 +141,7 @@ def split_data(
     splits: Splits,
     *,
     scalings: Mapping[str, Scaling] = MappingProxyType({}),
+    has_others: bool = False,
 ) -> Data:
     """Divide loaded clips into splits; classes and scalings are taken from ``train``.
 
@@ -133,12 +149,14 @@ def split_data(
         loaded: clips with unscaled tokens.
         splits: rows of each split.
         scalings: scalings of some streams, which are used instead of fitting them on ``train``.
+        has_others: whether val and test may have classes that train lacks, which count as wrong.
 
     Raises:
         FitError: nothing can be learnt from these splits.
     """
     targets = tuple(
-        _target(name, task, loaded.clips, splits) for name, task in loaded.tasks.items()
+        _target(name, task, loaded.clips, splits, has_others=has_others)
+        for name, task in loaded.tasks.items()
     )
     train = splits.rows["train"]
     fitted = {
@@ -150,21 +168,31 @@ def split_data(
         has_tokens = loaded.tokens[source.name].lengths[train].any()
         if source.spec.kind == "dense" and source.name not in scalings and has_tokens:
             notes += notes_on_constant_dimensions(source.name, fitted[source.name])
+    together = scale_streams(  # tokens that rows of several splits share are scaled once
+        {name: loaded.tokens[name] for name in loaded.shared},
+        {name: fitted[name] for name in loaded.shared},
+    )
+    own = {name: scaling for name, scaling in fitted.items() if name not in loaded.shared}
     for split, rows in splits.rows.items():
-        tokens = {name: ragged.select(rows) for name, ragged in loaded.tokens.items()}
+        tokens = {name: loaded.tokens[name].select(rows) for name in own}
+        scaled = scale_streams(tokens, own, loaded.speakers and loaded.speakers.select(rows))
+        scaled |= {name: ragged.subset(rows) for name, ragged in together.items()}
         clips = [loaded.clips[row] for row in rows]
         is_labelled = {name: known[rows] for name, known in loaded.is_labelled.items()}
         found[split], lost = _split(
             split,
             clips,
-            scale_streams(tokens, fitted, loaded.speakers and loaded.speakers.select(rows)),
+            {name: scaled[name] for name in fitted},
             targets,
             is_labelled,
             loaded.drawn.select(rows),
+            {name: tuple(ids[row] for row in rows) for name, ids in loaded.shared.items()},
+            {name: values[rows] for name, values in loaded.by.items()},
         )
         notes += _notes_on_labels(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
                   for name, count in lost.items() if count]  # fmt: skip
+    notes += _notes_on_leaks(found)
     every_note = (*notes, *splits.notes)
     return Data(
         targets, loaded.sources, fitted, found, every_note, loaded.drawn.over, loaded.speakers
@@ -173,7 +201,7 @@ def split_data(
 
 def _fit_scaling(loaded: LabelledClips, source: StreamSource, train: np.ndarray) -> Scaling:
     """Fit the scaling of a stream on the rows of train, by speaker first where it is requested."""
-    tokens = loaded.tokens[source.name].select(train)
+    tokens = loaded.tokens[source.name].subset(train)
     if loaded.speakers is None or source.name not in loaded.speakers.statistics:
         return fit_scaling(tokens, source.spec.kind)
     names = loaded.speakers.select(train).names
@@ -197,7 +225,7 @@ def requested_scalings(sources: Sequence[StreamSource], options: FitOptions) -> 
             raise FitError(plugins.unknown("stream of --scaling", name, known))
         if words == BY_SPEAKER:
             continue
-        source, stream = known[name], name.partition("/")[2]
+        source, stream = known[name], known[name].parts.stream
         logit_scale = source.recipe.facts.get("logit_scale", {}).get(stream)
         try:
             found[name] = requested_scaling(words, source.spec.dim, logit_scale)
@@ -229,10 +257,10 @@ def scale_streams(
     }
 
 
-def _target(name: str, task: str, clips: list[Clip], splits: Splits) -> Target:
+def _target(name: str, task: str, clips: list[Clip], splits: Splits, *, has_others: bool) -> Target:
     """Return a target with the classes of ``train``, and check those of val and test."""
     cells = [clip.targets.get(name) for clip in clips]
-    if task == "classify":
+    if task == "classify" and not has_others:
         check_classes(splits.rows, [cell or "" for cell in cells], is_fold=splits.is_fold)
     target = fit_target(name, task, [cells[row] for row in splits.rows["train"]])
     if task == "regress":  # the scale is one of the whole corpus, not of one fold's train
@@ -252,6 +280,8 @@ def _split(
     targets: tuple[Target, ...],
     is_labelled: Mapping[str, np.ndarray],
     drawn: IntervalGroups,
+    shared: Mapping[str, tuple[str, ...]],
+    by: Mapping[str, np.ndarray],
 ) -> tuple[Split, dict[str, int]]:
     """Return one split, and for each pair target how many pairs name a turn that is not there."""
     turns = turns_of(clips)
@@ -260,18 +290,21 @@ def _split(
     learnt, answers, lost = {}, {}, {}
     for target in targets:
         cells = [clip.targets.get(target.name) for clip in clips]
-        groups = drawn.groups
+        groups, others, values = drawn.groups, tuple[str, ...](), by
         if pairs is not None and target.name in of_pairs:
             numbers = turn_numbers(clips, turns)
             known = is_labelled[target.name]
             labels, lost[target.name] = pair_labels(target, cells, numbers, pairs, known)
             groups = None if groups is None else groups[pairs[:, 0]]
+            values = {name: found[pairs[:, 0]] for name, found in by.items()}
+        elif target.task == "classify":
+            labels, others = labels_and_others(target, cells)
         else:
             labels = labels_of(target, cells)
         learnt[target.name] = torch.from_numpy(target.scaled(labels))
         answers[target.name] = ScoreOnce(
             labels, target.classes, task=target.task, scale=target.scale, groups=groups,
-            drawn_over=drawn.over,
+            drawn_over=drawn.over, others=others, by=values,
         )  # fmt: skip
     batch = Batch(
         tokens,
@@ -282,7 +315,24 @@ def _split(
     )
     dialogues = tuple(clip.dialogue or "" for clip in clips)
     ids = tuple(clip.id for clip in clips)
-    return Split(ids, batch, answers, dialogues if any(dialogues) else ()), lost
+    return Split(ids, batch, answers, dialogues if any(dialogues) else (), shared), lost
+
+
+def _notes_on_leaks(splits: Mapping[str, Split]) -> list[str]:
+    """Return a note on each split that has tokens of the same clips as train."""
+    found = []
+    for name, split in splits.items():
+        for stream, ids in split.shared.items() if name != "train" else ():
+            trained = set(splits["train"].shared[stream]) - {""}
+            both = set(ids) & trained
+            if both:
+                rows = sum(clip_id in both for clip_id in ids)
+                found.append(
+                    f"{name}: {plural(len(both), 'clip')} of {stream} "
+                    f"{'is' if len(both) == 1 else 'are'} in train too ({listed(sorted(both))}), "
+                    f"in {rows:,} of {plural(len(ids), 'row')}"
+                )
+    return found
 
 
 def _notes_on_labels(split: str, found: Split, *, is_fold: bool) -> list[str]:

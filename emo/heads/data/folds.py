@@ -18,6 +18,7 @@ from emo.heads.data.groups import (
     groupings,
     one_name,
     shared,
+    shared_kind,
     spelt_alike,
     unknown_speakers,
 )
@@ -57,6 +58,7 @@ def cut_folds(
     unit: FoldUnit = "clip",
     are_classes: bool = True,
     cut: str = "groups",
+    columns: Sequence[str] = (),
 ) -> Folds:
     """Divide clips into folds, so that every clip is in ``test`` of exactly one fold.
 
@@ -75,6 +77,7 @@ def cut_folds(
             stratification.
         cut: ``clips``: numbered folds and ``val`` are single clips, whatever speakers and
             dialogues they share.
+        columns: columns through which clips share tokens; clips of one value stay together.
 
     Raises:
         OptionError: the number of folds is below 2.
@@ -85,7 +88,9 @@ def cut_folds(
     in_order = [clips[row] for row in order]
     strata = np.array([labels[row] for row in order])
     if by.lstrip("-").isdecimal():
-        how, groups, folds = _numbered(in_order, strata, int(by), seed=seed, unit=unit, cut=cut)
+        how, groups, folds = _numbered(
+            in_order, strata, int(by), seed=seed, unit=unit, cut=cut, columns=columns
+        )
     else:
         how, groups, folds = _left_out(in_order, by, unit)
     found = []
@@ -93,7 +98,7 @@ def cut_folds(
         try:
             one = _fold(
                 in_order, strata, groups, folds == name,
-                seed=seed, unit=unit, are_classes=are_classes, cut=cut,
+                seed=seed, unit=unit, are_classes=are_classes, cut=cut, columns=columns,
             )  # fmt: skip
             if are_classes:
                 check_classes(one.rows, strata.tolist(), is_fold=True)
@@ -101,14 +106,15 @@ def cut_folds(
             raise FitError(f"--cv {by}, fold {name}: {error}") from error
         rows = {split: np.sort(order[chosen]) for split, chosen in one.rows.items()}
         found.append(Fold(str(name), dataclasses.replace(one, rows=rows)))
-    return Folds(how + _sharing(in_order, folds), tuple(found))
+    return Folds(how + _sharing(in_order, folds, columns), tuple(found))
 
 
-def _sharing(clips: Sequence[Clip], folds: np.ndarray) -> str:
+def _sharing(clips: Sequence[Clip], folds: np.ndarray, columns: Sequence[str]) -> str:
     """Return what test shares with train or val in any fold, as the end of a line; or ""."""
-    found = {shared(clips, folds == name) for name in set(folds)}
-    columns = [name for name in ("speakers", "dialogues") if any(name in each for each in found)]
-    return f"; test shares {' and '.join(columns)} with train" if columns else ""
+    found = {shared(clips, folds == name, columns) for name in set(folds)}
+    every = ["speakers", "dialogues", *(shared_kind([name]) for name in columns)]
+    names = [name for name in every if any(name in each for each in found)]
+    return f"; test shares {' and '.join(names)} with train" if names else ""
 
 
 def _left_out(
@@ -141,8 +147,9 @@ def _left_out(
 
 
 def _numbered(
-    clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: FoldUnit, cut: str
-) -> tuple[str, np.ndarray, np.ndarray]:
+    clips: Sequence[Clip], strata: np.ndarray, count: int, *, seed: int, unit: FoldUnit, cut: str,
+    columns: Sequence[str],
+) -> tuple[str, np.ndarray, np.ndarray]:  # fmt: skip
     """Make ``count`` stratified folds of whole groups.
 
     Returns:
@@ -152,7 +159,7 @@ def _numbered(
         raise OptionError(f"--cv {count}: expected a column, or at least 2 folds")
     if cut == "clips":
         expect_single_clips(clips, unit)
-    grouping = _grouped(clips, count, unit, cut)
+    grouping = _grouped(clips, count, unit, cut, columns)
     kind, groups = grouping.kind, grouping.groups
     if len(set(groups)) < count:
         raise FitError(
@@ -176,13 +183,17 @@ def _numbered(
     return "; ".join(filter(None, (how, unknown, one_name(clips, kind)))), groups, folds
 
 
-def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit, cut: str) -> Grouping:
+def _grouped(
+    clips: Sequence[Clip], count: int, unit: FoldUnit, cut: str, columns: Sequence[str]
+) -> Grouping:
     """Return what folds keep together: the best grouping that has a group for each fold.
 
     A clip without a speaker or dialogue is a group of its own.
     """
     largest = max(MOST_IN_A_GROUP, 1 / count)
-    ways = groupings(clips, unit, fewest=count, largest=largest) if cut == "groups" else []
+    ways = []
+    if cut == "groups":
+        ways = groupings(clips, unit, fewest=count, largest=largest, shared=columns)
     if not ways:
         return Grouping("clips", np.array([clip.id for clip in clips]))
     return next((way for way in ways if len(set(way.groups)) >= count), ways[0])
@@ -190,7 +201,7 @@ def _grouped(clips: Sequence[Clip], count: int, unit: FoldUnit, cut: str) -> Gro
 
 def _fold(
     clips: Sequence[Clip], strata: np.ndarray, groups: np.ndarray, is_tested: np.ndarray,
-    *, seed: int, unit: FoldUnit, are_classes: bool, cut: str,
+    *, seed: int, unit: FoldUnit, are_classes: bool, cut: str, columns: Sequence[str],
 ) -> Splits:  # fmt: skip
     """Return the splits of one fold; ``val`` is whole groups of training clips if possible.
 
@@ -203,6 +214,7 @@ def _fold(
         unit: ``dialogue``: dialogues stay whole.
         are_classes: whether the labels are the classes to learn.
         cut: ``clips``: ``val`` is single clips.
+        columns: columns through which clips share tokens.
     """
     split = np.where(is_tested, "test", "train").astype(object)
     train = np.flatnonzero(~is_tested)
@@ -211,11 +223,13 @@ def _fold(
         held_out = choose_groups(strata[train], groups[train], seed=seed, are_classes=are_classes)
         if held_out is not None:
             split[train[held_out]] = "val"
-            found = shared([clips[int(row)] for row in train], split[train] == "val")
+            found = shared([clips[int(row)] for row in train], split[train] == "val", columns)
             sharing = f"; val shares {found} with train" if found else ""
             notes = (f"val: {plural(len(held_out), 'clip')} cut from train, whole groups{sharing}",)
     named = [dataclasses.replace(clip, split=name) for clip, name in zip(clips, split, strict=True)]
-    made = assign_splits(named, strata.tolist(), seed=seed, unit=unit, are_classes=False, cut=cut)
+    made = assign_splits(
+        named, strata.tolist(), seed=seed, unit=unit, are_classes=False, cut=cut, columns=columns
+    )
     return Splits(made.rows, (*notes, *made.notes), is_fold=True)
 
 

@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from emo.heads.data.interval_groups import value_of
 from emo.manifest import Clip
 from emo.manifest.spelling import SHOWN, alike, plain, quoted, usual
 
@@ -35,29 +36,67 @@ def groupings(
     *,
     fewest: int = FEWEST_GROUPS,
     largest: float = MOST_IN_A_GROUP,
+    shared: Sequence[str] = (),
 ) -> list[Grouping]:
     """Return the ways to group the clips, the best first; none if no speaker or dialogue is known.
 
     The best groups are the linked components of speakers and dialogues: clips are in one group if
     a chain of equal speakers and equal dialogues connects them. Where these are too few or one is
-    too large (a series with recurring people), dialogues come first, then speakers.
+    too large (a series with recurring people), dialogues come first, then speakers. Where clips
+    share tokens, every way also keeps those of equal values together.
 
     Args:
         clips: N clips; one without a speaker or dialogue has a speaker or dialogue of its own.
         unit: ``dialogue``: only ways that keep dialogues whole.
         fewest: fewest linked components.
         largest: largest share of the clips in one linked component.
+        shared: columns through which clips share tokens, see
+            :class:`emo.heads.data.streams.StreamName`.
     """
+    ways = _by_people(clips, unit, fewest, largest)
+    if not shared:
+        return ways
+    together = Grouping(shared_kind(shared), group_by_values(clips, shared[0]))
+    for column in shared[1:]:
+        both = linked(together.groups, group_by_values(clips, column))
+        together = replace(together, groups=both)
+    joined = [
+        Grouping(f"{way.kind} and {together.kind}", linked(way.groups, together.groups))
+        for way in ways
+    ]
+    is_whole = unit == "dialogue" and any(clip.dialogue for clip in clips)
+    usable = [way for way in joined if is_whole or _is_usable(way.groups, fewest, largest)]
+    return [*usable, *([] if is_whole else [together])]
+
+
+def _by_people(clips: Sequence[Clip], unit: str, fewest: int, largest: float) -> list[Grouping]:
+    """Return the ways to group the clips by speakers and dialogues, see :func:`groupings`."""
     names = [name for name in ("dialogue", "speaker") if any(getattr(c, name) for c in clips)]
     ways = {name: Grouping(f"{name}s", group_by(clips, name)) for name in names}
     if len(ways) < 2:
         return list(ways.values())
     both = linked(ways["speaker"].groups, ways["dialogue"].groups)
-    _, sizes = np.unique(both, return_counts=True)
     found = [ways["dialogue"], *([ways["speaker"]] if unit == "clip" else [])]
-    if len(sizes) >= fewest and sizes.max() <= largest * len(clips):
+    if _is_usable(both, fewest, largest):
         found.insert(0, Grouping("speakers and dialogues", both))
     return found
+
+
+def _is_usable(groups: np.ndarray, fewest: int, largest: float) -> bool:
+    """Return whether there are enough groups (N,), none of which has too large a share."""
+    _, sizes = np.unique(groups, return_counts=True)
+    return bool(len(sizes) >= fewest and sizes.max() <= largest * len(groups))
+
+
+def shared_kind(columns: Sequence[str]) -> str:
+    """Return the word, in plural, for groups of clips that share tokens through columns."""
+    return " and ".join(f"values of {column}" for column in columns)
+
+
+def group_by_values(clips: Sequence[Clip], column: str) -> np.ndarray:
+    """Return the group (N,) of each clip by its exact value of a column; without one, its id."""
+    values = [value_of(clip, column) for clip in clips]
+    return np.array([f"v{v}" if v else f"c{c.id}" for v, c in zip(values, clips, strict=True)])
 
 
 def group_by(clips: Sequence[Clip], column: str) -> np.ndarray:
@@ -91,21 +130,28 @@ def linked(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         group = spread[group]
 
 
-def shared(clips: Sequence[Clip], is_held_out: np.ndarray) -> str:
+def shared(clips: Sequence[Clip], is_held_out: np.ndarray, columns: Sequence[str] = ()) -> str:
     """Return what held out clips share with the others: ``speakers``, ``dialogues``, both or "".
 
     Args:
         clips: N clips.
         is_held_out: bool (N,), True for the clips that are held out.
+        columns: further columns, through which clips share tokens; their values are compared as
+            they are.
     """
+    names = {
+        "speakers": [plain(clip.speaker or "") for clip in clips],
+        "dialogues": [plain(clip.dialogue or "") for clip in clips],
+        **{shared_kind([name]): [value_of(clip, name) for clip in clips] for name in columns},
+    }
     found = []
-    for column in ("speaker", "dialogue"):
+    for what, values in names.items():
         held, others = (
-            {plain(getattr(clips[int(row)], column) or "") for row in np.flatnonzero(chosen)} - {""}
+            {values[row] for row in np.flatnonzero(chosen).tolist()} - {""}
             for chosen in (is_held_out, ~is_held_out)
         )
         if held & others:
-            found.append(f"{column}s")
+            found.append(what)
     return " and ".join(found)
 
 

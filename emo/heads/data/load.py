@@ -1,7 +1,7 @@
 """Load the clips of a fit with their labels and stored tokens, before they are split."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -11,12 +11,13 @@ from emo import plugins
 from emo.errors import FitError
 from emo.heads.data.column_notes import notes_on_outlying_dimensions
 from emo.heads.data.dialogues import with_turns
-from emo.heads.data.interval_groups import IntervalGroups, interval_groups
+from emo.heads.data.interval_groups import IntervalGroups, interval_groups, value_of
 from emo.heads.data.scaling import Scaling
 from emo.heads.data.select import (
     drop_without_features,
     labelled_clips,
     notes_on_absent_streams,
+    notes_on_shared_clips,
     subsample,
 )
 from emo.heads.data.speakers import (
@@ -41,7 +42,8 @@ class LabelledClips:
 
     clips: list[Clip]
     tokens: dict[str, Ragged]
-    """Unscaled tokens of all clips by stream: numpy (ΣT, D), as stored."""
+    """Unscaled tokens of all clips by stream: numpy (ΣT, D), as stored; those that clips share
+    are kept once."""
     sources: tuple[StreamSource, ...]
     """Streams, in the order requested."""
     tasks: dict[str, str]
@@ -54,6 +56,16 @@ class LabelledClips:
     """Groups of clips that intervals are drawn over."""
     speakers: Speakers | None = None
     """Speakers of the clips, and their statistics; None: no stream is scaled by speaker."""
+    shared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Stream ``recipe/stream@column`` -> id of the clip whose tokens each of the N clips has;
+    ``""``: none."""
+    by: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Column of ``--by`` -> its value in each of the N clips, text (N,); ``""``: none."""
+
+    @property
+    def shared_columns(self) -> tuple[str, ...]:
+        """Columns through which clips share tokens, so that splits should keep them together."""
+        return tuple(dict.fromkeys(source.column for source in self.sources if source.column))
 
     @property
     def strata(self) -> list[str]:
@@ -108,12 +120,17 @@ def load_clips(
             classes_of=first if task == "classify" else None,
         )  # fmt: skip
         label_notes.append(f"at most {options.max_samples} clips of each split: only a quick look")
-    tokens = {source.name: source.read([clip.id for clip in clips]) for source in sources}
+    tokens = {source.name: source.read_clips(clips) for source in sources}
     clips, tokens, missing_notes = drop_without_features(clips, tokens, options.allow_missing)
     notes += [*label_notes, *missing_notes, *notes_on_absent_streams(tokens)]
+    shared = {
+        source.name: tuple(source.parts.clip_ids(clips)) for source in sources if source.column
+    }
+    notes += notes_on_shared_clips(shared, tokens)
     ids = [clip.id for clip in clips]
     for source in (source for source in sources if source.spec.kind == "dense"):
-        notes += notes_on_outlying_dimensions(source.name, tokens[source.name], ids)
+        named = shared.get(source.name, ids)
+        notes += notes_on_outlying_dimensions(source.name, tokens[source.name], named)
     is_labelled = {
         name: np.array([clip.id in ids for clip in clips], dtype=bool)
         for name, ids in annotated.items()
@@ -121,7 +138,32 @@ def load_clips(
     drawn = interval_groups(clips, options.interval_over)
     speakers = read_speakers(manifest.clips, clips, tokens, by_speaker) if by_speaker else None
     notes += speakers.notes() if speakers else []
-    return LabelledClips(clips, tokens, tuple(sources), tasks, notes, is_labelled, drawn, speakers)
+    return LabelledClips(
+        clips,
+        tokens,
+        tuple(sources),
+        tasks,
+        notes,
+        is_labelled,
+        drawn,
+        speakers,
+        shared,
+        {name: _values_of(clips, name) for name in options.by_columns},
+    )
+
+
+def _values_of(clips: Sequence[Clip], column: str) -> np.ndarray:
+    """Return the value of a column of ``--by`` in each clip, text (N,).
+
+    Raises:
+        FitError: no clip has a value of the column.
+    """
+    values = [value_of(clip, column) for clip in clips]
+    if not any(values):
+        columns = dict.fromkeys(name for clip in clips for name in clip.targets)
+        known = [name for name in ("speaker", "dialogue") if any(value_of(c, name) for c in clips)]
+        raise FitError(f"--by: {plugins.unknown('column', column, [*columns, *known])}")
+    return np.array(values, dtype=object)
 
 
 def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[str]]:

@@ -67,17 +67,20 @@ class Scaling:
             if self.is_unit:
                 chunk = chunk / chunk.norm(dim=1, keepdim=True).clamp(min=1e-12)
             torch.sub(chunk, self.centre, out=scaled).mul_(self.scale)
-        return Ragged(values, torch.from_numpy(np.array(tokens.offsets, dtype=np.int64)))
+        offsets = torch.from_numpy(np.array(tokens.offsets, dtype=np.int64))
+        return tokens.with_values(values, offsets)
 
 
 def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
     """Fit the scaling of one stream on the tokens of the training split.
 
+    Tokens that rows share count once: a video with many questions weighs no more than another.
+
     Args:
         tokens: stored tokens, numpy (ΣT, D) of any dtype.
         kind: ``dense``, ``sparse`` or ``image``, see :class:`emo.store.recipe.StreamSpec`.
     """
-    mean, deviation = finite_statistics(tokens.values)
+    mean, deviation = finite_statistics(_used(tokens).values)
     centre, scale = np.zeros_like(mean), np.ones_like(mean)
     if kind == "image":
         scale /= 255
@@ -91,6 +94,13 @@ def fit_scaling(tokens: Ragged, kind: str) -> Scaling:
         scale = np.where(varies, 1 / np.where(varies, deviation, 1), 0.0)
         scale *= np.sqrt(TOTAL_VARIANCE / max(varies.sum(), 1))
     return Scaling(torch.from_numpy(centre).float(), torch.from_numpy(scale).float())
+
+
+def _used(tokens: Ragged) -> Ragged:
+    """Return the clips whose tokens some row has, each once, without an index."""
+    if tokens.index is None:
+        return tokens
+    return tokens.distinct.select(np.unique(tokens.index))
 
 
 def _without_outlying(deviation: np.ndarray) -> np.ndarray:

@@ -111,8 +111,28 @@ def drop_without_features(
     by_split = Counter(clip.split or "all" for clip in missing)
     where = ", ".join(f"{count} of {name}" for name, count in by_split.items())
     rows = np.flatnonzero(is_present)
-    kept = {name: ragged.select(rows) for name, ragged in tokens.items()}
+    kept = {name: ragged.subset(rows) for name, ragged in tokens.items()}
     return [clips[row] for row in rows], kept, [f"{some} without features: left out ({where})"]
+
+
+def notes_on_shared_clips(
+    shared: Mapping[str, Sequence[str]], tokens: Mapping[str, Ragged]
+) -> list[str]:
+    """Return a note on each stream whose tokens clips share: how many clips have whose tokens.
+
+    Args:
+        shared: stream -> id of the clip whose tokens each clip has.
+        tokens: tokens of the clips by stream.
+    """
+    found = []
+    for name, ids in shared.items():
+        lengths = tokens[name].lengths
+        known = {clip_id for clip_id, length in zip(ids, lengths, strict=True) if length}
+        found.append(
+            f"{name}: {plural(int((lengths > 0).sum()), 'row')} share the tokens of "
+            f"{plural(len(known), 'clip')}"
+        )
+    return found
 
 
 def notes_on_absent_streams(tokens: Mapping[str, Ragged]) -> list[str]:

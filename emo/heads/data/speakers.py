@@ -132,6 +132,12 @@ def speaker_names(clips: Sequence[Clip]) -> tuple[str, ...]:
 def check_by_speaker(sources: Sequence[StreamSource], clips: Sequence[Clip]) -> None:
     """Raise FitError if one of these streams cannot be scaled by speaker, or no clip has one."""
     for source in sources:
+        if source.column:
+            raise FitError(
+                f"--scaling {source.name}={BY_SPEAKER}: its tokens are shared by rows that may "
+                "have several speakers, so that they cannot be freed from one of them. Leave "
+                "--scaling out."
+            )
         if source.spec.kind != "dense":
             raise FitError(
                 f"--scaling {source.name}={BY_SPEAKER}: expected a dense stream, this one is "

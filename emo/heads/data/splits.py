@@ -17,6 +17,7 @@ from emo.heads.data.groups import (
     groupings,
     one_name,
     shared,
+    shared_kind,
     unknown_speakers,
 )
 from emo.manifest import Clip
@@ -46,6 +47,7 @@ def assign_splits(
     unit: Literal["clip", "dialogue"] = "clip",
     are_classes: bool = True,
     cut: str = "groups",
+    columns: Sequence[str] = (),
 ) -> Splits:
     """Take ``val`` from ``train`` if there is none, and ``test`` too if no clip has a split.
 
@@ -61,6 +63,7 @@ def assign_splits(
         are_classes: True: the labels are the classes to learn; False: they are only for
             stratification.
         cut: ``clips``: take single clips, whatever speakers and dialogues they share.
+        columns: columns through which clips share tokens; clips of one value stay together.
 
     Raises:
         FitError: no clip to train on, a split with one class, a label that is not in train, or no
@@ -79,7 +82,7 @@ def assign_splits(
     for name in missing:
         held_out, how = _cut(
             name, clips, np.array(labels), split,
-            seed=seed, unit=unit, are_classes=are_classes, cut=cut,
+            seed=seed, unit=unit, are_classes=are_classes, cut=cut, columns=columns,
         )  # fmt: skip
         train = np.array(labels)[split == "train"]
         # check_classes has a better message for a train of one class
@@ -169,6 +172,7 @@ def _cut(
     unit: str,
     are_classes: bool,
     cut: str,
+    columns: Sequence[str],
 ) -> tuple[np.ndarray, str]:
     """Choose rows of train to hold out, int64 (held out,), and say in words how.
 
@@ -181,6 +185,7 @@ def _cut(
         unit: ``dialogue``: dialogues stay whole.
         are_classes: whether the labels are the classes to learn.
         cut: ``clips``: take single clips.
+        columns: columns through which clips share tokens.
 
     Raises:
         FitError: no groups can be held out, and single clips would leave ``test`` no new speaker
@@ -192,12 +197,12 @@ def _cut(
     trained = [clips[int(row)] for row in train]
     # a val needs two groups of train only: test has others already
     fewest, largest = (FEWEST_GROUPS, MOST_IN_A_GROUP) if name == "test" else (2, 0.5)
-    ways = groupings(trained, unit, fewest=fewest, largest=largest)
+    ways = groupings(trained, unit, fewest=fewest, largest=largest, shared=columns)
     usable = [] if cut == "clips" else ways
     speakers = np.array([plain(clip.speaker or "") for clip in clips], dtype=object)
     known = {*speakers[train]} - {""}
     if known & {*speakers[split == "test"]}:  # test shares speakers with train: val may too
-        usable = [way for way in usable if way.kind == "dialogues"]
+        usable = [way for way in usable if "speakers" not in way.kind]
     if unit == "dialogue" and name == "test":  # val must be whole dialogues, too
         usable = [way for way in usable if len(set(way.groups)) >= FEWEST_GROUPS]
     for way in usable:
@@ -206,21 +211,23 @@ def _cut(
             break
     else:
         if ways and cut == "groups":
-            _expect_clips_may_be_cut(name, trained, unit)
+            _expect_clips_may_be_cut(name, trained, unit, columns)
         held_out, way = _cut_clips(labels[train], seed=seed), None
     how = f"whole {way.kind}, stratified by label" if way else "stratified by label"
     is_held_out = np.isin(np.arange(len(train)), held_out)
     return train[held_out], "; ".join(filter(None, (
         how if cut == "groups" or not ways else f"{how}, as --cut clips says",
-        _sharing(name, trained, is_held_out),
+        _sharing(name, trained, is_held_out, columns),
         unknown_speakers(trained) if way and "speakers" in way.kind else "",
         one_name(trained, way.kind) if way else "",
     )))  # fmt: skip
 
 
-def _sharing(name: str, trained: Sequence[Clip], is_held_out: np.ndarray) -> str:
+def _sharing(
+    name: str, trained: Sequence[Clip], is_held_out: np.ndarray, columns: Sequence[str]
+) -> str:
     """Return what a split that is cut from train shares with the rest of train; "" for nothing."""
-    found = shared(trained, is_held_out)
+    found = shared(trained, is_held_out, columns)
     return f"{name} shares {found} with train" if found else ""
 
 
@@ -233,7 +240,9 @@ def expect_single_clips(clips: Sequence[Clip], unit: str) -> None:
         )
 
 
-def _expect_clips_may_be_cut(name: str, trained: Sequence[Clip], unit: str) -> None:
+def _expect_clips_may_be_cut(
+    name: str, trained: Sequence[Clip], unit: str, columns: Sequence[str]
+) -> None:
     """Raise if a split must be whole groups, none of which can be held out."""
     counts = {
         column: len({plain(getattr(clip, column) or "") for clip in trained} - {""})
@@ -242,6 +251,13 @@ def _expect_clips_may_be_cut(name: str, trained: Sequence[Clip], unit: str) -> N
     found = " and ".join(
         f"{count} {column}{'' if count == 1 else 's'}" for column, count in counts.items() if count
     )
+    if columns and not found:
+        raise FitError(
+            f"{plural(len(trained), 'row')} of train share the tokens of so few "
+            f"{shared_kind(columns)} that none can be held out for {name} without losing a class. "
+            "Say in the split column which rows are val and test, or cut single rows with --cut "
+            f"clips: {name} then shares {shared_kind(columns)} with train."
+        )
     if unit == "dialogue" and counts["dialogue"]:
         raise FitError(
             f"{plural(counts['dialogue'], 'dialogue')} of train: none can be held out without "

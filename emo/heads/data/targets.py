@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -112,6 +112,24 @@ def labels_of(target: Target, cells: Sequence[str | None]) -> np.ndarray:
         if cell:
             table[row] = [name in parts(cell) for name in target.classes]
     return table
+
+
+def labels_and_others(
+    target: Target, cells: Sequence[str | None]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the labels of N clips of a target of classes, some of which the head does not learn.
+
+    Args:
+        target: the target.
+        cells: cell of each clip; empty or None where unlabelled.
+
+    Returns:
+        int64 (N,) classes; C, C + 1 … for the classes that the target lacks; -1 where unlabelled.
+        And the names of the classes that it lacks, sorted.
+    """
+    others = tuple(sorted({cell for cell in cells if cell} - set(target.classes)))
+    wider = replace(target, classes=(*target.classes, *others))
+    return labels_of(wider, cells), others
 
 
 def pair_labels(

@@ -72,7 +72,9 @@ def fit_head(
         if resume and not has_checkpoints(out):
             data = dataclasses.replace(data, notes=(*data.notes, NOTHING_TO_RESUME))
         checkpoints = run_checkpoints(out, data, request.options, resume=resume)
-        with round_bar(request, score_title(data.targets), progress) as on_round:
+        with round_bar(
+            request, score_title(data.targets, options.loop.choose_by), progress
+        ) as on_round:
             result = fit_seeds(data, request, started, checkpoints=checkpoints, on_round=on_round)
         result = dataclasses.replace(result, question=run_hash)
         if folder is not None and out is not None:

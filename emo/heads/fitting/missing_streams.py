@@ -40,4 +40,4 @@ def without_streams(batch: Batch, absent: frozenset[str]) -> Batch:
 
 def _made_absent(tokens: Ragged) -> Ragged:
     """Return tokens of as many clips, each of length 0."""
-    return Ragged(tokens.values[:0], tokens.offsets * 0)
+    return Ragged(tokens.values[:0], tokens.offsets.new_zeros(len(tokens) + 1))

@@ -103,6 +103,12 @@ def check_request(kind: type[Head], data: Data, options: FitOptions) -> None:
                 f"head {options.head} does not serve {target.task} targets ({target.name}); it "
                 f"serves {', '.join(kind.tasks)}. See emo list heads."
             )
+    if options.loop.choose_by and any(target.task != "classify" for target in data.targets):
+        targets = ", ".join(f"{target.name} ({target.task})" for target in data.targets)
+        raise OptionError(
+            f"--choose-by {options.loop.choose_by}: expected targets of classes alone, got "
+            f"{targets}; leave it out"
+        )
     if kind.unit == "dialogue" and not any(split.dialogues for split in data.splits.values()):
         raise FitError(
             f"head {options.head} reads whole dialogues, and no clip has one. Fill the manifest's "

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from emo import plugins
 from emo.errors import FitError, naming_file, plural
 from emo.heads.data.data import Data
@@ -36,6 +34,7 @@ from emo.heads.training.diverged import DivergedError
 from emo.heads.training.fingerprint import hash_of_question, question_of
 from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Round
+from emo.heads.training.pooling import pool_batch
 from emo.machine.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -143,9 +142,8 @@ class _RunTrial:
         options = with_values(self.options, proposal.values)
         own: Any = plugins.parse_options(self.kind.Options, options.head_options, options.head)
         build = Build(self.kind, self.data.dims, self.data.widths, own)
-        with torch.no_grad():
-            head = build()
-            train, val = (head.pool(self.data.splits[name].batch) for name in ("train", "val"))
+        head = build()
+        train, val = (pool_batch(head, self.data.splits[name].batch) for name in ("train", "val"))
         curve: list[float] = []
 
         def on_round(done: Round) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
@@ -24,6 +23,7 @@ from emo.heads.training.diverged import DivergedError, check_outputs
 from emo.heads.training.inference import outputs_of
 from emo.heads.training.loop import train_head
 from emo.heads.training.outcome import Outcome, Round
+from emo.heads.training.pooling import pool_batch
 from emo.machine.progress import progress_bar
 
 Outputs = dict[tuple[str, str], dict[str, np.ndarray]]
@@ -93,11 +93,10 @@ def _train_seeds(
         DivergedError: every seed diverged.
     """
     head = build()
-    with torch.no_grad():
-        pooled = {
-            (split, variant): head.pool(batch)
-            for split, variant, batch in _variant_batches(data, options)
-        }
+    pooled = {
+        (split, variant): pool_batch(head, batch)
+        for split, variant, batch in _variant_batches(data, options)
+    }
     # a solver gives the same head for every seed
     seeds = options.all_seeds[:1] if head.is_solved else options.all_seeds
     work = _FitSeed(build, pooled, data.targets, options, checkpoints)
@@ -168,7 +167,11 @@ class _FitSeed:
                 self.checkpoints.write_finished(outcome)
         head = self.build()
         head.load_state_dict(outcome.state)
-        outputs = {key: outputs_of(head, batch, self.targets) for key, batch in self.pooled.items()}
+        is_short = not self.options.all_probabilities
+        outputs = {
+            key: outputs_of(head, batch, self.targets, is_short=is_short)
+            for key, batch in self.pooled.items()
+        }
         by_name = {" ".join(key).strip(): found for key, found in outputs.items()}
         check_outputs(outcome, by_name, self.options.loop.learning_rate)
         return outcome, outputs

@@ -35,7 +35,7 @@ def has_small_steps(head: Head, train: Batch, batch_size: int) -> bool:
     """
     turns = train.in_dialogues().turns if head.unit == "dialogue" else None
     count = len(train) if turns is None else len(turns)
-    tokens = max(len(ragged.values) for ragged in train.streams.values())
+    tokens = max(int(ragged.lengths.sum()) for ragged in train.streams.values())
     weights = sum(weight.numel() for weight in head.parameters())
     share = SOLVER_PENALTIES if head.is_solved else min(1.0, batch_size / max(count, 1))
     return weights * tokens * share <= SMALL_STEP

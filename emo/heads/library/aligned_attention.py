@@ -48,6 +48,7 @@ class AlignedAttention(Head):
 
     stream_modules = "projections"
     Options = AlignedOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: AlignedOptions

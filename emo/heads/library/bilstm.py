@@ -67,6 +67,7 @@ class BiLSTMHead(Head):
 
     stream_modules = "pools"
     Options = BiLSTMOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: BiLSTMOptions

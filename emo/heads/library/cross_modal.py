@@ -111,6 +111,7 @@ class CrossModal(Head):
     stream_modules = "projections"
     renamed_weights: ClassVar[Mapping[str, str]] = {"place": "position"}
     Options = CrossModalOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: CrossModalOptions

@@ -48,6 +48,7 @@ class DialogueBiLSTM(Head):
     tasks = ("classify", "multilabel", "regress", "pairs")
     stream_modules = "features.projections"
     Options = DialogueOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: DialogueOptions

@@ -54,6 +54,7 @@ class JointHead(Head):
     tasks = ("classify", "multilabel", "regress", "pairs")
     stream_modules = "features.projections"
     Options = JointOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: JointOptions

@@ -33,6 +33,7 @@ class MeanPoolHead(Head):
 
     stream_modules = "projections"
     Options = MeanOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: MeanOptions

@@ -85,6 +85,7 @@ class MLSTMFCN(Head):
 
     stream_modules = "branches"
     Options = MLSTMFCNOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: MLSTMFCNOptions

@@ -32,6 +32,7 @@ class PerceiverProbe(Head):
     """
 
     Options = ProbeOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: ProbeOptions

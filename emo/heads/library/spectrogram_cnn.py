@@ -77,6 +77,7 @@ class SpectrogramCNN(Head):
 
     stream_modules = "networks"
     Options = SpectrogramOptions
+    pools_apart = True
 
     def __init__(
         self, dims: Mapping[str, int], classes: Mapping[str, int], *, options: SpectrogramOptions

@@ -35,7 +35,9 @@ def measure(
     return _class_scores(task, counts)
 
 
-def headline(task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: int) -> float:
+def headline(
+    task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: int, name: str = ""
+) -> float:
     """Return the score by which rounds are chosen; higher is better.
 
     Args:
@@ -43,10 +45,11 @@ def headline(task: Task, gold: np.ndarray, predicted: np.ndarray, *, classes: in
         gold: labels, all known: classes or numbers (rows,), or 0 and 1 (rows, C).
         predicted: predictions of the same shape.
         classes: number of classes C.
+        name: name of the score; empty: the usual one of the task.
     """
     if task == "regress":
         return -float(np.abs(gold - predicted).mean())
-    return float(measure(task, gold, predicted, classes=classes)[HEADLINES[task]])
+    return float(measure(task, gold, predicted, classes=classes)[name or HEADLINES[task]])
 
 
 def pair_scores(counts: metrics.Counts) -> dict[str, np.ndarray]:

@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from emo.errors import FitError
 from emo.heads.labels import Task, is_known
 from emo.heads.metrics import classes as metrics
 from emo.heads.metrics import measures
+from emo.heads.metrics.by_column import scores_by_value
+from emo.heads.metrics.ranked import is_ranked
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +27,11 @@ class Scores:
     seeds: tuple[int, ...]
     """Seeds of the heads."""
     labels: np.ndarray
-    """Labels of the N labelled rows: int64 (N,) classes, int64 (N, C) of 0 and 1 for several
-    labels, or float32 (N,) numbers."""
+    """Labels of the N labelled rows: int64 (N,) classes, where C, C + 1 … are ``others``; int64
+    (N, C) of 0 and 1 for several labels; or float32 (N,) numbers."""
     probabilities: np.ndarray
-    """float32 (S, N, C) class probabilities, or float32 (S, N, 1) predictions of a number."""
+    """float32 (S, N, C) class probabilities; of more than 100 classes the most probable ones, see
+    :func:`emo.heads.metrics.ranked.ranked`; or float32 (S, N, 1) predictions of a number."""
     majority: float | np.ndarray
     """What the baseline always predicts: the most frequent class of train, or its mean. An array
     (N,) where the rows come from several folds."""
@@ -44,12 +48,18 @@ class Scores:
     resampled."""
     drawn_over: str = "clip"
     """Name of the groups: ``clip``, ``dialogue`` or a column of the manifest."""
+    others: tuple[str, ...] = ()
+    """Classes that rows have and the head did not learn; a prediction for them is always wrong."""
+    by: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Column -> its value in each of the N rows, text (N,), by which the score is also reported."""
 
     @property
     def predictions(self) -> np.ndarray:
         """int64 (S, N) classes, int64 (S, N, C) of 0 and 1, or float32 (S, N) numbers."""
         if self.task == "regress":
             return self.probabilities[..., 0]
+        if is_ranked(self.probabilities):
+            return self.probabilities["class"][..., 0].astype(np.int64)
         if self.task == "multilabel":
             return (self.probabilities > 0.5).astype(np.int64)
         predicted: np.ndarray = self.probabilities.argmax(-1)
@@ -59,9 +69,13 @@ class Scores:
     def confusion(self) -> np.ndarray:
         """int64 (C, C) counts by true and predicted class, summed over seeds.
 
-        They exist for classes and pairs, not for numbers and several labels.
+        They exist for classes and pairs, not for numbers and several labels. Rows of classes that
+        the head did not learn are not counted.
         """
-        counts = metrics.confusion(self.labels, self.predictions, len(self.classes))
+        learnt = self.labels < len(self.classes)
+        counts = metrics.confusion(
+            self.labels[learnt], self.predictions[:, learnt], len(self.classes)
+        )
         summed: np.ndarray = counts.sum(0)
         return summed
 
@@ -102,12 +116,37 @@ class Scores:
             **({} if self.bootstrap_seed is None else {"drawn": self.drawn}),
             "majority": {name: _known(value) for name, value in baseline.items()},
             "classes": self._by_class(),
-        }
+            **self._of_others(),
+            **({"by": {name: self._by_value(values) for name, values in self.by.items()}}
+               if self.by else {}),
+        }  # fmt: skip
+
+    @property
+    def _count(self) -> int:
+        """Number of classes, those included that the head did not learn."""
+        return len(self.classes) + len(self.others)
+
+    def _of_others(self) -> dict[str, dict[str, int]]:
+        """Return how many rows have classes that were not learnt; empty: none has."""
+        if not self.others:
+            return {}
+        clips = int((self.labels >= len(self.classes)).sum())
+        return {"others": {"clips": clips, "classes": len(self.others)}}
+
+    def _by_value(self, values: np.ndarray) -> dict[str, dict[str, float]]:
+        """Return rows, share and score of each value (N,), averaged over seeds."""
+        found = self.predictions
+        if self.task == "regress":
+            errors = np.abs(found - self.labels).mean(0)
+            return scores_by_value(values.tolist(), "mae", lambda rows: errors[rows].mean())
+        is_right = found == self.labels
+        right = is_right.mean(0) if is_right.ndim == 2 else is_right.all(-1).mean(0)  # (N,)
+        return scores_by_value(values.tolist(), "accuracy", lambda rows: right[rows].mean())
 
     def _measure(self, predicted: np.ndarray) -> dict[str, np.ndarray]:
         """Return all scores of predictions of the shape of :attr:`predictions`, or of one seed."""
         return measures.measure(
-            self.task, self.labels, predicted, classes=len(self.classes), scale=self.scale
+            self.task, self.labels, predicted, classes=self._count, scale=self.scale
         )
 
     def _baseline(self) -> np.ndarray:
@@ -120,7 +159,7 @@ class Scores:
         """Return counts (S, C) of each class; of several labels, of clips that have the class."""
         found = self.predictions
         if self.task != "multilabel":
-            return metrics.class_counts(self.labels, found, len(self.classes))
+            return metrics.class_counts(self.labels, found, self._count)
         of_gold = np.broadcast_to(self.labels.sum(0), (len(found), len(self.classes)))
         return metrics.ClassCounts((found * self.labels).sum(1), of_gold, found.sum(1))
 
@@ -132,7 +171,7 @@ class Scores:
             self.task,
             self.labels,
             self.predictions,
-            classes=len(self.classes),
+            classes=self._count,
             scale=self.scale,
             groups=measures.usable_groups(self.groups),
             seed=self.bootstrap_seed,
@@ -140,7 +179,7 @@ class Scores:
         return {name: [_known(end) for end in interval] for name, interval in found.items()}
 
     def _by_class(self) -> dict[str, dict[str, float]]:
-        """Return the scores of each class, averaged over seeds; empty for a number."""
+        """Return the scores of each class learnt, averaged over seeds; empty for a number."""
         if self.task == "regress":
             return {}
         counts = self._class_counts()
@@ -171,6 +210,8 @@ class ScoreOnce:
         scale: str = "any",
         groups: np.ndarray | None = None,
         drawn_over: str = "clip",
+        others: tuple[str, ...] = (),
+        by: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
         """Keep the labels of one split.
 
@@ -181,14 +222,18 @@ class ScoreOnce:
             scale: range of a number, see :class:`Scores`.
             groups: int64 (rows,), group of each row, see :class:`Scores`.
             drawn_over: name of the groups, see :class:`Scores`.
+            others: names of further classes that labels have, see :class:`Scores`.
+            by: column -> its value in each row, see :class:`Scores`.
         """
         self._labels: np.ndarray | None = labels
         self._is_labelled = bool(is_known(labels).any())
-        self.labels_hash = hashlib.sha256(labels.tobytes()).hexdigest()[:16]
+        named = "\n".join(others).encode()
+        self.labels_hash = hashlib.sha256(labels.tobytes() + named).hexdigest()[:16]
         """Hash of the labels, 16 hexadecimal digits."""
         self._classes, self._groups, self._drawn_over = classes, groups, drawn_over
         self._task: Task = task
         self._scale = scale
+        self._others, self._by = others, by
 
     @property
     def is_labelled(self) -> bool:
@@ -255,6 +300,8 @@ class ScoreOnce:
                 rows=rows,
                 groups=None if self._groups is None else self._groups[rows],
                 drawn_over=self._drawn_over,
+                others=self._others,
+                by={name: values[rows] for name, values in self._by.items()},
             )
             for name, probabilities in tables.items()
         }

@@ -88,10 +88,21 @@ def _extract_line(name: str, recipe: Mapping[str, Any], document: Mapping[str, A
     word = plugin if plugin == name else f"{plugin}:{name}"
     options = [f"{name}.{key}={_shown(value)}" for key, value in recipe["options"].items()]
     features = [str(each) for each in document["features"][:1]]
-    words = ["emo", "extract", str(document["manifest"]["path"]), "--backbone", word]
+    manifest = "CLIPS" if _is_of_clips(name, document) else str(document["manifest"]["path"])
+    words = ["emo", "extract", manifest, "--backbone", word]
     words += [part for each in options for part in ("-o", each)]
-    words += _column_flags(document)
+    words += _column_flags(document) if manifest != "CLIPS" else []
     return shlex.join([*words, "--out", *features]) if features else shlex.join(words)
+
+
+def _is_of_clips(recipe: str, document: Mapping[str, Any]) -> bool:
+    """Return whether a run reads a recipe only through a column, ``recipe/stream@column``.
+
+    Its tokens are those of other clips than the rows of the run's manifest.
+    """
+    streams = document.get("recipes", {}).get(recipe, {}).get("streams", {})
+    read = [name for name in document.get("streams", ()) if name.partition("/")[0] == recipe]
+    return bool(read) and all(name.partition("/")[2] not in streams for name in read)
 
 
 def _fit_line(document: Mapping[str, Any]) -> str:
@@ -122,7 +133,7 @@ def _fit_line(document: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-_SINGULAR = {"streams": "stream", "target_weights": "target-weight"}
+_SINGULAR = {"streams": "stream", "target_weights": "target-weight", "by_columns": "by"}
 
 
 def _column_flags(document: Mapping[str, Any]) -> list[str]:

@@ -27,7 +27,10 @@ _METRICS = Fields(
         "clips": _COUNT, "seeds": MapOf(MapOf(_SCORE)), "mean": MapOf(_SCORE),
         "std": MapOf(_SCORE),
     },
-    {"interval": MapOf(_INTERVAL)},
+    {
+        "interval": MapOf(_INTERVAL), "others": MapOf(_COUNT),
+        "by": MapOf(MapOf(Fields({"rows": _COUNT, "share": _SCORE}))),
+    },
 )  # fmt: skip
 _BY_SPLIT = MapOf(_METRICS)
 _TARGET_KINDS: dict[str, Shape] = {

@@ -7,17 +7,17 @@ import numpy as np
 
 from emo.heads.data.data import Split
 from emo.heads.data.targets import Target
+from emo.heads.metrics.ranked import MANY_CLASSES, MOST_PROBABLE, is_ranked, ranked
 from emo.heads.metrics.scores import Scores
 from emo.manifest.tasks import NONE, SEPARATOR
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MANY_CLASSES = 100
-"""Number of classes above which a table holds the ``MOST_PROBABLE`` classes of each row alone."""
-MOST_PROBABLE = 5
-RANKED_ROWS = 4096
-"""Number of rows that are ranked at a time, to limit the memory."""
+__all__ = [
+    "MANY_CLASSES", "MOST_PROBABLE", "prediction_columns", "prediction_frame",
+    "probability_columns",
+]  # fmt: skip
 
 
 def prediction_frame(
@@ -62,7 +62,7 @@ def prediction_columns(
                 **ids,
                 "split": np.full(count, split, dtype=object),
                 "seed": np.full(count, seed),
-                "label": _names(target, found.labels),
+                "label": _names(target, found.labels, found.others),
                 "prediction": _names(target, found.predictions[index]),
                 **probability_columns(target.classes, outputs, all_classes=all_classes),
             })  # fmt: skip
@@ -80,19 +80,17 @@ def probability_columns(
 
     Args:
         classes: names of the C classes; none for a number.
-        probabilities: float32 (rows, C).
+        probabilities: float32 (rows, C), or the most probable ones, see
+            :func:`emo.heads.metrics.ranked.ranked`.
         all_classes: whether the probabilities of all classes are kept, however many there are.
     """
-    if all_classes or len(classes) <= MANY_CLASSES:
-        rounded = probabilities[:, : len(classes)].astype(np.float64).round(6)
-        return {f"p_{name}": rounded[:, column] for column, name in enumerate(classes)}
-    ranked = [
-        _most_probable(probabilities[start : start + RANKED_ROWS])
-        for start in range(0, len(probabilities), RANKED_ROWS)
-    ]
-    chosen = np.concatenate(ranked) if ranked else np.zeros((0, MOST_PROBABLE), np.int64)
-    names = np.array(classes, dtype=object)[chosen]
-    shares = np.take_along_axis(probabilities, chosen, 1).astype(np.float64).round(6)
+    if not is_ranked(probabilities):
+        if all_classes or len(classes) <= MANY_CLASSES:
+            rounded = probabilities[:, : len(classes)].astype(np.float64).round(6)
+            return {f"p_{name}": rounded[:, column] for column, name in enumerate(classes)}
+        probabilities = ranked(probabilities)
+    names = np.array(classes, dtype=object)[probabilities["class"]]
+    shares = probabilities["share"].astype(np.float64).round(6)
     return {
         name: column
         for rank in range(MOST_PROBABLE)
@@ -100,15 +98,6 @@ def probability_columns(
             (f"top{rank + 1}", names[:, rank]), (f"p_top{rank + 1}", shares[:, rank]),
         )
     }  # fmt: skip
-
-
-def _most_probable(probabilities: np.ndarray) -> np.ndarray:
-    """Return the most probable classes of each row, int64 (rows, 5); of equal ones the first."""
-    left, rows, found = probabilities.copy(), np.arange(len(probabilities)), []
-    for _ in range(MOST_PROBABLE):
-        found.append(left.argmax(1))
-        left[rows, found[-1]] = -np.inf
-    return np.stack(found, axis=1)
 
 
 def _column(part: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -130,11 +119,17 @@ def _ids(target: Target, split: Split, found: Scores) -> dict[str, np.ndarray]:
     return found_ids
 
 
-def _names(target: Target, labels: np.ndarray) -> np.ndarray:
-    """Return labels or predictions as the manifest's cells would name them."""
+def _names(target: Target, labels: np.ndarray, others: Sequence[str] = ()) -> np.ndarray:
+    """Return labels or predictions as the manifest's cells would name them.
+
+    Args:
+        target: the target.
+        labels: labels or predictions, see :class:`Scores`.
+        others: names of further classes that labels have.
+    """
     if target.task == "regress":
         return labels.astype(np.float64).round(6)
-    names = np.array(target.classes, dtype=object)
+    names = np.array([*target.classes, *others], dtype=object)
     if target.task == "multilabel":
         cells = [SEPARATOR.join(names[row > 0]) or NONE for row in labels]
         return np.array(cells, dtype=object)

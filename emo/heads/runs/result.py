@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
 from emo.heads.head import TEMPERATURE
-from emo.heads.metrics.measures import HEADLINES, title_of
+from emo.heads.metrics.by_column import cut_line, table_rows
+from emo.heads.metrics.measures import HEADLINES, TITLES, title_of
+from emo.heads.metrics.ranked import MANY_CLASSES, MOST_PROBABLE
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
 from emo.heads.runs.clips_file import ClipIds
 from emo.heads.runs.files import MOST_PICTURED, known_number
-from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE, prediction_frame
+from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.test_ledger import EarlierScorings
 from emo.heads.training.outcome import Outcome
 from emo.machine.table import format_table, with_spread
@@ -66,6 +68,8 @@ class FitResult:
     @property
     def headline(self) -> str:
         """Name of the score that chose the rounds; ``score``: the mean over targets, or -MAE."""
+        if self.options.loop.choose_by and len(self.data.targets) == 1:
+            return self.options.loop.choose_by
         tasks = [target.task for target in self.data.targets]
         return HEADLINES[tasks[0]] if len(tasks) == 1 and tasks[0] != "regress" else "score"
 
@@ -175,6 +179,10 @@ class FitResult:
             ),
             self._legend(found),
         ]
+        for column, by_value in found[last].get("by", {}).items():
+            rows = table_rows(column, by_value, TITLES)
+            more = cut_line(column, by_value)
+            lines += ["", f"on {last} by {column}:", format_table(rows), *([more] if more else [])]
         if self.missing[target.name]:
             lines += ["", f"on {last} with streams taken away:", self._missing_table(target, last)]
         if len(target.classes) > MOST_PICTURED:
@@ -235,10 +243,10 @@ class FitResult:
         return f"{of}{same}{interval}{undefined}"
 
 
-def score_title(targets: Sequence[Target]) -> str:
+def score_title(targets: Sequence[Target], choose_by: str = "") -> str:
     """Return the name of the score on val by which rounds are chosen, for the progress bar."""
     tasks = [target.task for target in targets]
-    name = title_of(HEADLINES[tasks[0]]) if len(tasks) == 1 else "score"
+    name = title_of(choose_by or HEADLINES[tasks[0]]) if len(tasks) == 1 else "score"
     return f"-{name}" if tasks == ["regress"] else name
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from emo.heads.data.dialogues import pairs_of
 from emo.heads.data.scaling import Scaling, scaling_of_tensors
 from emo.heads.data.speaker_scaling import SpeakerStatistics
 from emo.heads.data.speakers import Speakers
+from emo.heads.data.streams import StreamName, tokens_of_clips
 from emo.heads.data.targets import Target, targets_of
 from emo.heads.head import Batch, Head
 from emo.heads.runs.bounded_head import bounded_head
@@ -25,6 +27,7 @@ from emo.heads.runs.document import WITH_HEAD, check_entries
 from emo.heads.runs.files import RUN_FILE, WEIGHTS_FILE, read_document
 from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
+from emo.manifest import Clip
 from emo.ragged import Ragged
 from emo.store.recipe import Recipe
 from emo.store.store import Store
@@ -42,7 +45,7 @@ class Run:
     Example::
 
         run = Run.load(Path("runs/0001"))
-        tokens, absent = stored_tokens(run, ids, Store(Path("features")))
+        tokens, absent = stored_tokens(run, manifest.clips, Store(Path("features")))
         probabilities = run.predict(tokens)  # float32 (N, C), in the order of run.classes
     """
 
@@ -132,6 +135,19 @@ class Run:
         They look like ``{"classic/audio": {"fingerprint": …, "dim": …}}``.
         """
         return dict(self.document["streams"])
+
+    @cached_property
+    def stream_names(self) -> dict[str, StreamName]:
+        """The parts of the name of each stream in :attr:`streams`."""
+        return {
+            name: StreamName.of(name, self.recipes[name.partition("/")[0]].streams)
+            for name in self.streams
+        }
+
+    @property
+    def shared_streams(self) -> tuple[str, ...]:
+        """Streams whose tokens are those of the clips named in a column, ``…@column``."""
+        return tuple(name for name, parts in self.stream_names.items() if parts.column)
 
     @property
     def is_by_speaker(self) -> bool:
@@ -279,15 +295,16 @@ def _check_scalings(scalings: Mapping[str, Scaling], dims: Mapping[str, int]) ->
 def _check_recipes(recipes: Mapping[str, Recipe], dims: Mapping[str, int]) -> None:
     """Raise ValueError if the run holds no recipe of a stream, or one of another width."""
     for stream, dim in dims.items():
-        recipe, _, name = stream.partition("/")
-        spec = recipes[recipe].streams.get(name) if recipe in recipes else None
+        recipe = stream.partition("/")[0]
+        known = recipes[recipe].streams if recipe in recipes else {}
+        spec = known.get(StreamName.of(stream, known).stream)
         if spec is None or spec.dim != dim:
             found = "none" if spec is None else f"one of width {spec.dim}"
             raise ValueError(f"expected a recipe with {stream} of width {dim}, found {found}")
 
 
 def stored_tokens(
-    run: Run, ids: Sequence[str], store: Store
+    run: Run, clips: Sequence[Clip], store: Store
 ) -> tuple[dict[str, Ragged], dict[str, str]]:
     """Read the stored tokens of clips, and leave out clips that have none.
 
@@ -295,42 +312,41 @@ def stored_tokens(
 
     Args:
         run: the run whose streams are read.
-        ids: ids of the clips.
+        clips: the clips; where the run's rows share tokens, they have the column with the ids.
         store: a store with the run's recipes.
 
     Returns:
-        Tokens by stream, numpy (ΣT, D), of the clips that have any, in the order of ``ids``; and
+        Tokens by stream, numpy (ΣT, D), of the clips that have any, in the order of ``clips``; and
         the reason for each clip that is left out, by id.
     """
     streams = {}
-    for stream in run.streams:
-        recipe, _, name = stream.partition("/")
-        streams[stream] = store.recipes[recipe].read_present(name, ids)
+    for stream, parts in run.stream_names.items():
+        read = partial(store.recipes[parts.recipe].read_present, parts.stream)
+        streams[stream] = tokens_of_clips(parts, clips, read)
     is_present = np.any([tokens.lengths > 0 for tokens in streams.values()], axis=0)
     if is_present.all():
         return streams, {}
     kept = np.flatnonzero(is_present)
-    without = [ids[row] for row in np.flatnonzero(~is_present).tolist()]
+    without = [clips[row] for row in np.flatnonzero(~is_present).tolist()]
     return (
-        {name: tokens.select(kept) for name, tokens in streams.items()},
-        {clip_id: _reason(run, absent_of(run, clip_id, store)) for clip_id in without},
+        {name: tokens.subset(kept) for name, tokens in streams.items()},
+        {clip.id: _reason(run, absent_of(run, clip, store)) for clip in without},
     )
 
 
-def absent_of(run: Run, clip_id: str, store: Store) -> dict[str, str]:
+def absent_of(run: Run, clip: Clip, store: Store) -> dict[str, str]:
     """Return the reasons that the store keeps for streams of the run that a clip lacks.
 
     Args:
         run: the run whose streams are looked up.
-        clip_id: id of the clip.
+        clip: the clip.
         store: a store with the run's recipes.
     """
     found = {}
-    for stream in run.streams:
-        recipe, _, name = stream.partition("/")
-        reasons = store.recipes[recipe].absent.get(clip_id, {})
-        if name in reasons:
-            found[stream] = reasons[name]
+    for stream, parts in run.stream_names.items():
+        reasons = store.recipes[parts.recipe].absent.get(parts.clip_ids([clip])[0], {})
+        if parts.stream in reasons:
+            found[stream] = reasons[parts.stream]
     return found
 
 

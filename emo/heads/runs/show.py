@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.errors import FitError, plural
+from emo.heads.metrics.by_column import cut_line, table_rows
 from emo.heads.runs.command_lines import commands_of, extract_command
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.store.backend.location import Location, location
@@ -78,7 +79,23 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for split, found in document["metrics"].items():
         headline, mean = next(iter(found["mean"].items()))
         yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
+    yield from _by_lines(document)
     yield "software", ", ".join(f"{k} {v}" for k, v in _dict(document, "versions").items())
+
+
+def _by_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Iterate over the lines on scores by the values of columns, on the last split."""
+    split, found = list(document["metrics"].items())[-1]
+    for column, by_value in _dict(found, "by").items():
+        for row in table_rows(column, by_value, {}):
+            score = next((name for name in row if name not in (column, "rows", "share")), "score")
+            yield (
+                f"{split}, {column} {row[column]}",
+                f"{score} {row[score]:.3f}, {plural(int(str(row['rows'])), 'row')} "
+                f"({row['share']:.1%})",
+            )
+        if more := cut_line(column, by_value):
+            yield f"{split}, {column}", more
 
 
 def _recipe_lines(recipe: Recipe, versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ import numpy as np
 from torch import nn
 
 from emo.errors import FitError
+from emo.heads.metrics.ranked import is_ranked
 from emo.heads.training.outcome import Outcome
 
 
@@ -61,7 +62,8 @@ def check_head_weights(when: str, head: nn.Module) -> None:
 
 
 def rows_not_finite(table: np.ndarray) -> int:
-    """Return how many rows of outputs, float32 (rows, C), hold a number that is not finite."""
+    """Return how many rows of outputs, float32 (rows, C) or ranked, are not finite."""
+    table = table["share"] if is_ranked(table) else table
     return int((~np.isfinite(table).all(axis=1)).sum())
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from emo.heads.data.data import Data, Split
 from emo.heads.options import FitOptions
 
-REPORTED = ("interval_over", "all_probabilities")
+REPORTED = ("interval_over", "all_probabilities", "by_columns")
 """Options that change what a run reports, but not how its head is trained."""
 _IGNORED = ("search", "seeds", "threads", "cut", *REPORTED)
 """Options that are no part of a question: the number of trials, of seeds and of threads, and those
@@ -45,6 +45,7 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
         "tokens": _hash(
             {name: _tokens(split) for name, split in splits}
             | ({"speakers": data.speakers.key} if data.speakers else {})
+            | {f"{name} shared": _hash(split.shared) for name, split in splits if split.shared}
         ),
         "recipes": _hash(recipes),
     }

@@ -1,6 +1,6 @@
 """Outputs of a trained head: logits, class probabilities, or numbers on the target's scale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,17 +8,32 @@ from torch import Tensor
 
 from emo.heads.data.targets import Target
 from emo.heads.head import Batch, Head
+from emo.heads.metrics.ranked import MANY_CLASSES, ranked
 
 
-def outputs_of(head: Head, batch: Batch, targets: Sequence[Target]) -> dict[str, np.ndarray]:
+def outputs_of(
+    head: Head, batch: Batch, targets: Sequence[Target], *, is_short: bool = False
+) -> dict[str, np.ndarray]:
     """Return the outputs of a head by target, without dropout.
+
+    Args:
+        head: the head.
+        batch: any number of clips.
+        targets: the targets of the head.
+        is_short: whether of more than ``MANY_CLASSES`` classes only the most probable ones of each
+            row are kept, see :func:`emo.heads.metrics.ranked.ranked`.
 
     Returns:
         Probabilities, float32 (rows, C), for classes, several labels and pairs; predictions,
         float32 (rows, 1), for a number.
     """
-    logits = logits_of(head, batch)
-    return {target.name: _from_logits(target, logits[target.name]) for target in targets}
+    parts: dict[str, list[np.ndarray]] = {target.name: [] for target in targets}
+    for logits in _logit_parts(head, batch):
+        for target in targets:
+            table = _from_logits(target, logits[target.name])
+            is_cut = is_short and target.task == "classify" and len(target.classes) > MANY_CLASSES
+            parts[target.name].append(ranked(table) if is_cut else table)
+    return {name: np.concatenate(found) for name, found in parts.items()}
 
 
 def _from_logits(target: Target, logits: Tensor) -> np.ndarray:
@@ -38,15 +53,19 @@ def logits_of(head: Head, batch: Batch) -> dict[str, Tensor]:
 
     The head is left in evaluation mode.
     """
+    parts = list(_logit_parts(head, batch))
+    return {target: torch.cat([part[target] for part in parts]) for target in parts[0]}
+
+
+@torch.inference_mode()
+def _logit_parts(head: Head, batch: Batch) -> Iterator[dict[str, Tensor]]:
+    """Yield the logits of some clips after others; of a dialogue head those of all at once."""
     head.eval()
     if head.unit == "dialogue":
-        return _logits_by_dialogue(head, batch.in_dialogues())
-    starts = range(0, len(batch), EVALUATED_CLIPS)
-    parts = [
-        head(batch.select(np.arange(start, min(start + EVALUATED_CLIPS, len(batch)))))
-        for start in starts
-    ]
-    return {target: torch.cat([part[target] for part in parts]) for target in parts[0]}
+        yield _logits_by_dialogue(head, batch.in_dialogues())
+        return
+    for start in range(0, len(batch), EVALUATED_CLIPS):
+        yield head(batch.select(np.arange(start, min(start + EVALUATED_CLIPS, len(batch)))))
 
 
 def _logits_by_dialogue(head: Head, batch: Batch) -> dict[str, Tensor]:

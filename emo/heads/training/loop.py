@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -48,16 +49,19 @@ def train_head(
     with _seeded(seed):
         head = build()
         loss = make_loss(train, options)
-        solved = head.path(train, val, loss)
+        solved = head.path(train, _without_others(train, val), loss)
         if solved is not None:
             # a path is short: no early stopping
-            best = _BestRound(head, val, seed, patience=math.inf, learning_rate=None)
+            best = _BestRound(
+                head, val, seed, patience=math.inf, learning_rate=None, choose_by=options.choose_by
+            )
             best.run(solved, on_round)
             return Outcome(seed, best.state, tuple(best.history), is_exact=True)
         steps = Steps(head, train, loss, options, seed=seed)
         best = _BestRound(
-            head, val, seed, patience=options.patience, learning_rate=options.learning_rate
-        )
+            head, val, seed, patience=options.patience, learning_rate=options.learning_rate,
+            choose_by=options.choose_by,
+        )  # fmt: skip
         earlier = checkpoints.read_running(seed) if checkpoints else None
         if earlier is not None:
             steps.load(earlier.tensors, earlier.state_json)
@@ -78,10 +82,12 @@ class _BestRound:
     """All rounds so far, and the weights of the best by score on ``val``, then by loss."""
 
     def __init__(
-        self, head: Head, val: Batch, seed: int, *, patience: float, learning_rate: float | None
-    ) -> None:
+        self, head: Head, val: Batch, seed: int, *, patience: float, learning_rate: float | None,
+        choose_by: str,
+    ) -> None:  # fmt: skip
         self._head, self._val, self._seed = head, val, seed
         self._patience, self._learning_rate = patience, learning_rate
+        self._choose_by = choose_by
         self.history: list[Round] = []
         self.state: dict[str, Tensor] = {}
 
@@ -99,7 +105,7 @@ class _BestRound:
             train_loss = next(rounds, None)
             if train_loss is None:
                 return
-            val_loss, val_score = _validate(self._head, self._val)
+            val_loss, val_score = _validate(self._head, self._val, self._choose_by)
             best = max(((each.val_score, -each.val_loss) for each in self.history), default=None)
             is_best = best is None or (val_score, -val_loss) > best
             number = len(self.history) + 1
@@ -118,8 +124,26 @@ class _BestRound:
         return len(self.history) - best[-1] if best else 0
 
 
-def _validate(head: Head, val: Batch) -> tuple[float, float]:
-    """Return the loss and the headline score on ``val``, each averaged over labelled targets."""
+def _without_others(train: Batch, val: Batch) -> Batch:
+    """Return val with rows of classes that train lacks unlabelled; it has them by --top-classes."""
+    targets = {}
+    for target, labels in val.targets.items():
+        if is_classes(labels) and target not in val.pair_targets:
+            labels = labels.masked_fill(labels > train.targets[target].max(), -1)
+        targets[target] = labels
+    return replace(val, targets=targets)
+
+
+def _validate(head: Head, val: Batch, choose_by: str) -> tuple[float, float]:
+    """Return the loss and the score on ``val``, each averaged over labelled targets.
+
+    Rows of classes that the head does not learn have no loss; in the score they are wrong.
+
+    Args:
+        head: the head.
+        val: clips with labels.
+        choose_by: name of the score of classes; empty: the usual one.
+    """
     logits = logits_of(head, val)
     losses, scores = [], []
     for target, gold in val.targets.items():
@@ -127,17 +151,20 @@ def _validate(head: Head, val: Batch) -> tuple[float, float]:
         if not known.any():
             continue
         found, labels = logits[target][known], gold[known]
-        losses.append(plain_loss(found, labels).item())
-        scores.append(_score(found, labels, target in val.pair_targets))
+        learnt = labels < found.shape[1] if is_classes(labels) else known_rows(labels)
+        losses.append(plain_loss(found[learnt], labels[learnt]).item() if learnt.any() else 0.0)
+        scores.append(_score(found, labels, target in val.pair_targets, choose_by))
     return float(np.mean(losses)), float(np.mean(scores))
 
 
-def _score(logits: Tensor, labels: Tensor, are_pairs: bool) -> float:
-    """Return the headline score of one target, given logits (rows, C) and known labels."""
+def _score(logits: Tensor, labels: Tensor, are_pairs: bool, choose_by: str) -> float:
+    """Return the score of one target, given logits (rows, C) and known labels."""
     width = logits.shape[1]
     if is_classes(labels):
         task: Task = "pairs" if are_pairs else "classify"
-        return headline(task, labels.numpy(), logits.argmax(1).numpy(), classes=width)
+        width = max(width, int(labels.max()) + 1)  # with the classes that are not learnt
+        predicted = logits.argmax(1).numpy()
+        return headline(task, labels.numpy(), predicted, classes=width, name=choose_by)
     if labels.is_floating_point():
         return headline("regress", labels.numpy(), logits[:, 0].numpy(), classes=width)
     found = (logits > 0).long()

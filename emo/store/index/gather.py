@@ -70,6 +70,12 @@ class OpenParts:
                     self._parts.popleft().release()
             return part.values(stream)
 
+    def release(self) -> None:
+        """Release all parts: their pages no longer count as memory of this process."""
+        with self._lock:
+            while self._parts:
+                self._parts.popleft().release()
+
 
 @dataclass(frozen=True, eq=False)
 class _Table:

@@ -119,7 +119,7 @@ def test_a_fold_whose_seeds_all_diverge_is_named(made):
 
 def test_weights_that_are_not_finite_stop_a_seed(made, monkeypatch):
     _, manifest, store = made
-    monkeypatch.setattr("emo.heads.training.loop._validate", lambda head, val: (broken(head), 0.5))
+    monkeypatch.setattr("emo.heads.training.loop._validate", lambda head, *_: (broken(head), 0.5))
 
     def broken(head):
         next(head.parameters()).data.view(-1)[0] = math.inf
@@ -133,7 +133,7 @@ def test_outputs_that_are_not_finite_stop_a_seed(made, monkeypatch):
     _, manifest, store = made
     monkeypatch.setattr(
         "emo.heads.fitting.seeds.outputs_of",
-        lambda head, batch, targets: {"label": np.full((len(batch), 3), np.nan, np.float32)},
+        lambda head, batch, targets, **_: {"label": np.full((len(batch), 3), np.nan, np.float32)},
     )
     with pytest.raises(DivergedError, match="outputs of label are not finite for 60 of 60 rows"):
         fit_head(manifest, [store], None, options())

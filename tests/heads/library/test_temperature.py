@@ -14,6 +14,7 @@ from emo.heads.library.linear import LinearHead, LinearOptions
 from emo.heads.runs.run import Run, stored_tokens
 from emo.heads.solvers.temperature import fit_temperature
 from emo.heads.training.inference import logits_of
+from emo.manifest import Clip
 from emo.store.store import Store
 from tests.make_batches import assert_close, make_batch, make_manifest, make_store
 
@@ -77,14 +78,14 @@ def test_the_run_keeps_it_and_says_so(fitted, spoken):
     assert note in fitted.notes
     run = Run.load(fitted.out)
     ids = list(fitted.data.splits["test"].ids)
-    tokens, _ = stored_tokens(run, ids, Store(spoken[1]))
+    tokens, _ = stored_tokens(run, [Clip(each) for each in ids], Store(spoken[1]))
     expected = fitted.scores["test"].probabilities[0]
     np.testing.assert_allclose(run.predict(tokens), expected, atol=1e-5)
 
 
 def test_a_run_without_a_temperature_reads_as_1(fitted, spoken, tmp_path):
     run = Run.load(fitted.out)
-    tokens, _ = stored_tokens(run, ["c700"], Store(spoken[1]))
+    tokens, _ = stored_tokens(run, [Clip("c700")], Store(spoken[1]))
     sure = run.predict(tokens)
     path = fitted.out / "head.safetensors"
     weights = load_file(path)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from emo.heads.fitting.fit import fit_head
 from emo.heads.options import FitOptions
 from emo.heads.runs.run import Run, stored_tokens
-from emo.manifest import read_manifest
+from emo.manifest import Clip, read_manifest
 from emo.store.store import Store
 from tests.golden_runs_v1.make import CLASSES, OPTIONS
 
@@ -30,7 +30,7 @@ def manifest():
 def test_a_run_predicts_the_same_numbers(name):
     table = pd.read_csv(GOLDEN / name / "predictions.csv")
     run = Run.load(GOLDEN / name)
-    tokens, without = stored_tokens(run, list(table["id"]), Store(STORE))
+    tokens, without = stored_tokens(run, [Clip(each) for each in table["id"]], Store(STORE))
     assert not without
     expected = table[[f"p_{label}" for label in CLASSES]].to_numpy()
     np.testing.assert_allclose(run.predict(tokens), expected, atol=2e-6)

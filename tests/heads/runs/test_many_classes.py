@@ -70,10 +70,13 @@ def test_predictions_keep_the_five_most_probable_classes(made):
 def test_so_do_predictions_for_new_clips(made):
     tables = []
     for every in (False, True):
-        predict_manifest(
+        report = predict_manifest(
             made / "five", made / "new.csv", made / "features", made / "out.csv", columns={},
             root=None, all_probabilities=every,
         )  # fmt: skip
+        lines = report.table().splitlines()
+        assert len(lines) == 1 + 40 + 2
+        assert lines[41] == "and 61 more classes, predicted for 0 clips"
         tables.append(pd.read_csv(made / "out.csv"))
     assert_five_of_all(*tables)
     shares = {name: float(k) for k, name in enumerate(CLASSES)}

@@ -70,6 +70,11 @@ def cross_validate(
             "--search and --cv: each fold would choose other values; search on the manifest's own "
             "val first, then give the values found to --cv"
         )
+    if options.top_classes is not None:
+        raise OptionError(
+            "--top-classes and --cv: each fold would learn other answers, so that they could not "
+            "be scored together; use the manifest's splits"
+        )
     started = time.monotonic()
     request = fit_request(manifest, features, out, options)
     with contextlib.ExitStack() as stack:
@@ -78,7 +83,7 @@ def cross_validate(
         stack.enter_context(torch_threads(options.threads))
         loaded = _load(request)
         folds = _cut(loaded, request, by)
-        title = score_title(all_targets(loaded))
+        title = score_title(all_targets(loaded), options.loop.choose_by)
         notes = [NOTHING_TO_RESUME] if resume and not has_checkpoints(out) else []
         if not resume:
             remove_checkpoints(out)
@@ -133,6 +138,7 @@ def _cut(loaded: LabelledClips, request: FitRequest, by: str) -> Folds:
         unit=request.kind.unit,
         are_classes=loaded.are_strata_classes,
         cut=request.options.cut,
+        columns=loaded.shared_columns,
     )
 
 

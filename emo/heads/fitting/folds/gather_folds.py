@@ -125,6 +125,7 @@ def pool_scores(parts: Sequence[Scores]) -> Scores:
         majority=np.concatenate([np.full(len(part.labels), part.majority) for part in parts]),
         rows=None,
         groups=np.concatenate(groups) if groups else None,
+        by={name: np.concatenate([part.by[name] for part in parts]) for name in parts[0].by},
     )
 
 

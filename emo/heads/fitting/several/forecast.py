@@ -8,6 +8,7 @@ from emo.heads.data.data import Data
 from emo.heads.fitting.request import Build, FitRequest
 from emo.heads.head import Batch
 from emo.heads.training.loop import train_head
+from emo.heads.training.pooling import pool_batch
 
 FORECAST_CLIPS = 128
 """Largest number of training clips that a probe reads."""
@@ -33,7 +34,8 @@ def forecast_minutes(request: FitRequest, data: Data) -> float:
     build = Build(request.kind, data.dims, data.widths, request.head_options, request.initial)
     head = build()
     train, val = (
-        head.pool(_some(data.splits[name].batch, request.kind.unit)) for name in ("train", "val")
+        pool_batch(head, _some(data.splits[name].batch, request.kind.unit))
+        for name in ("train", "val")
     )
     epochs = 1 if head.is_solved else FORECAST_EPOCHS
     for count in (1, epochs):

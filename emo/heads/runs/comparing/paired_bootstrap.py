@@ -13,7 +13,12 @@ from emo.errors import FitError
 from emo.heads.data.targets import Target
 from emo.heads.metrics.classes import interval_of
 from emo.heads.metrics.measures import HEADLINES, drawn_words, measure, resampled, title_of
-from emo.heads.runs.comparing.scored_rows import has_dialogues, numbers_of, rows_by_seed
+from emo.heads.runs.comparing.scored_rows import (
+    has_dialogues,
+    numbers_of,
+    rows_by_seed,
+    with_others,
+)
 from emo.machine.table import format_table
 
 if TYPE_CHECKING:
@@ -138,6 +143,8 @@ def paired_bootstrap(
             f"the difference is on the {len(common):,} of both"
         )
     classes = list(dict.fromkeys([*first.target.classes, *second.target.classes]))
+    if first.has_others or second.has_others:
+        classes = with_others(classes, ours.loc[common, "label"])
     target = first.target
     scale = target.scale if target.scale == second.target.scale else "any"
     gold = numbers_of(target, classes, ours.loc[common, "label"])

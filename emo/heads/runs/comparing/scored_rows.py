@@ -25,12 +25,13 @@ MOST_PREDICTION_BYTES = 2**32
 """Largest table of predictions that is read, 4 GiB."""
 
 
-def read_predictions(path: Path, target: Target) -> "pd.DataFrame":
+def read_predictions(path: Path, target: Target, *, has_others: bool = False) -> "pd.DataFrame":
     """Read a run's table of predictions, with cells as text.
 
     Args:
         path: the table.
         target: target that it predicts.
+        has_others: whether labels may be classes that the head did not learn (--top-classes).
 
     Raises:
         FitError: no such file, no such table, or a cell that is no answer to the target.
@@ -51,7 +52,7 @@ def read_predictions(path: Path, target: Target) -> "pd.DataFrame":
     lacking = [name for name in wanted if name not in table]
     if lacking:
         raise FitError(f"{path}: expected a column {lacking[0]!r}, found none; fit the run again")
-    for name in ("label", "prediction"):
+    for name in ("prediction",) if has_others else ("label", "prediction"):
         if odd := _odd_cell(target, table[name]):
             raise FitError(
                 f"{path}: column {name}: expected {_answers(target)}, got "
@@ -114,6 +115,11 @@ def numbers_of(target: Target, classes: Sequence[str], cells: "pd.Series[str]") 
         return np.array([[name in parts(cell) for name in classes] for cell in cells], np.int64)
     numbers = {name: number for number, name in enumerate(classes)}
     return np.array([numbers[cell] for cell in cells], dtype=np.int64)
+
+
+def with_others(classes: Sequence[str], labels: "pd.Series[str]") -> list[str]:
+    """Return the classes, and behind them those of labels that the head did not learn."""
+    return list(dict.fromkeys([*classes, *sorted(set(labels) - set(classes))]))
 
 
 def values_of_column(run: Path, document: Mapping[str, Any], column: str) -> dict[str, str]:

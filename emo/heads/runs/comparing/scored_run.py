@@ -18,6 +18,7 @@ from emo.heads.runs.comparing.scored_rows import (
     read_predictions,
     rows_by_seed,
     values_of_column,
+    with_others,
 )
 from emo.heads.runs.document import SCORED, check_entries
 from emo.heads.runs.files import (
@@ -79,6 +80,11 @@ class ScoredRun:
         return found
 
     @property
+    def has_others(self) -> bool:
+        """Whether labels may be classes that the head did not learn, which count as wrong."""
+        return "top_classes" in self.document.get("options", {})
+
+    @property
     def is_transductive(self) -> bool:
         """Whether tokens were scaled with statistics of the scored clips, without their labels."""
         return bool(self.document.get("transductive"))
@@ -102,7 +108,7 @@ class ScoredRun:
         """Predictions on :attr:`split`, with cells as text."""
         is_first = self.target.name == self.document["target"]
         path = self.path / predictions_file(self.target.name, is_first=is_first)
-        table = read_predictions(path, self.target)
+        table = read_predictions(path, self.target, has_others=self.has_others)
         table = table[table["split"] == self.split]
         if table.empty:
             raise FitError(f"{path}: it has no row of split {self.split}; fit the run again")
@@ -161,6 +167,8 @@ class ScoredRun:
             return low, high
         seeds = list(rows_by_seed(self.predictions()).values())
         classes = list(self.target.classes)
+        if self.has_others:
+            classes = with_others(classes, seeds[0]["label"])
         found = bootstrap(
             self.target.task,
             numbers_of(self.target, classes, seeds[0]["label"]),

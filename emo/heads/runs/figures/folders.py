@@ -93,12 +93,13 @@ def confusion_counts(
     name = predictions_file(
         found.target.name, is_first=found.target.name == found.document["target"]
     )
-    table = read_predictions(run / name, found.target)
+    table = read_predictions(run / name, found.target, has_others=found.has_others)
     known = list(table["split"].unique())
     split = split or found.split
     if split not in known:
         raise OptionError(f"{run}: {plugins.unknown('split', split, known)}")
-    rows = table[(table["split"] == split) & (table["label"] != "")]
+    # labels that the head did not learn (--top-classes) have no row in the picture
+    rows = table[(table["split"] == split) & table["label"].isin(found.target.classes)]
     number = {each: k for k, each in enumerate(found.target.classes)}
     counts = np.zeros((len(number), len(number)))
     np.add.at(counts, (rows["label"].map(number), rows["prediction"].map(number)), 1)
