@@ -92,7 +92,11 @@ def speakers_and_notes(
     speakers = run.speakers_of(streams, speaker_names(clips))
     notes = speakers.notes_on_clips()
     if not any(speakers.names):
-        notes = [f"{note}; --speaker NAME says that all clips are one person's" for note in notes]
+        told = (
+            "--speaker NAME says that all CLIPs are one person's; in a manifest the column speaker "
+            "says who speaks (another column: --column speaker=NAME)"
+        )
+        notes = [f"{note}; {told}" for note in notes]
     lost = [f"{clip}: {why}" for clip, why in failures.items() if not person.is_predicted(clip)]
     return speakers, (*notes, *lost)
 

@@ -55,7 +55,7 @@ class Speakers:
                 have = "has" if len(few) == 1 else "have"
                 found.append(
                     f"{stream}: {plural(len(few), 'speaker')} {have} fewer than {FEW_CLIPS} clips "
-                    f"({listed(few)}): scaled mostly with train's numbers"
+                    f"({listed(few)}): train's numbers have a large part in their scaling"
                 )
         unknown = self.names.count("")
         if unknown:

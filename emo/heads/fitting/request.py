@@ -82,6 +82,7 @@ def fit_request(
     initial = read_initial_weights(options.init, kind, options.head)
     if initial.streams:
         initial.check_streams(open_sources(features, options.streams)[0])
+        initial.check_scaling(options.scaling)
     return FitRequest(manifest, tuple(features), options, kind, head_options, initial, out)
 
 

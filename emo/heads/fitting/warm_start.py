@@ -34,6 +34,8 @@ class StreamWeights:
     """Scaling that the weights were trained with; the new fit uses it too."""
     recipe: Recipe
     """Recipe of the tokens that the weights were trained on."""
+    asked: str = ""
+    """What that run's ``--scaling`` said of the stream; ``""``: nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,22 @@ class InitialWeights:
                     f"--init {each.run}: another recipe made its {each.stream}: "
                     f"{'; '.join(each.recipe.differences(ours))}. Give the store that the run was "
                     "fitted on."
+                )
+
+    def check_scaling(self, asked: Mapping[str, str]) -> None:
+        """Check that ``--scaling`` asks for nothing else than the scalings of the runs.
+
+        Raises:
+            FitError: it does; the weights fit only the tokens that they were trained on.
+        """
+        for each in self.streams:
+            wanted = asked.get(each.stream, each.asked)
+            if wanted != each.asked:
+                theirs = f"--scaling {each.stream}={each.asked}" if each.asked else "none"
+                raise FitError(
+                    f"--scaling {each.stream}={wanted}: its weights come from --init {each.run}, "
+                    f"and with them the scaling of that run ({theirs}). Leave --scaling "
+                    f"{each.stream} out, or give a run that was scaled so."
                 )
 
     def check_splits(self, data: Data) -> None:
@@ -134,8 +152,9 @@ def read_initial_weights(runs: Sequence[str], kind: type[Head], name: str) -> In
                 )
             recipe = run.recipes[stream.partition("/")[0]]
             found[stream] = StreamWeights(
-                path, stream, module.state_dict(), run.scalings[stream], recipe
-            )
+                path, stream, module.state_dict(), run.scalings[stream], recipe,
+                asked=str(run.document["options"]["scaling"].get(stream, "")),
+            )  # fmt: skip
         clip_ids[path] = read_clip_ids(path)
     return InitialWeights(tuple(found.values()), clip_ids)
 

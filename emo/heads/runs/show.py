@@ -79,6 +79,8 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for split, found in document["metrics"].items():
         headline, mean = next(iter(found["mean"].items()))
         yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
+    if document.get("transductive"):
+        yield "scaling", "by speaker, with the scored clips too, but no label: transductive"
     yield from _by_lines(document)
     yield "software", ", ".join(f"{k} {v}" for k, v in _dict(document, "versions").items())
 

@@ -12,9 +12,11 @@ from emo.errors import FitError
 from emo.heads.fitting.ablate import ablate
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
+from emo.heads.fitting.several.ranked import HeadRuns, Tried
 from emo.heads.runs.comparing.compare import compare_runs
 from emo.heads.runs.comparing.formats import to_json, to_markdown
 from emo.heads.runs.run import Run
+from emo.heads.runs.show import show_run
 from emo.predict.predicted import predict_clips
 from tests.make_batches import make_manifest, make_store
 
@@ -52,6 +54,15 @@ def runs(made):
     for name, options in (("plain", PLAIN), ("scaled", SCALED)):
         fit_head(manifest, [store], folder / name, options)
     return folder
+
+
+def test_show_and_the_table_of_heads_say_it(made, runs):
+    found = HeadRuns((Tried("linear", runs / "scaled", "fitted"),))
+    assert "transductive: scaled by speaker" in " ".join(found.table().split())
+    assert "transductive" not in HeadRuns((Tried("linear", runs / "plain", "fitted"),)).table()
+    shown = dict(show_run(runs / "scaled")["run scaled"])
+    assert "transductive" in shown["scaling"]
+    assert "scaling" not in dict(show_run(runs / "plain")["run plain"])
 
 
 def with_speakers(manifest, names):

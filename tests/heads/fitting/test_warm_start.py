@@ -50,6 +50,14 @@ def test_parts_start_with_the_weights_and_the_scaling_of_the_runs(made):
     )
 
 
+def test_another_scaling_than_that_of_the_run_is_refused(made):
+    manifest, store, runs = made
+    name = read_initial_weights(runs, AlignedAttention, "aligned_attention").streams[0].stream
+    for words in ("raw", "speaker"):
+        with pytest.raises(FitError, match=rf"--scaling {name}={words}: its weights come from"):
+            fit_head(manifest, [store], None, ONE.replace(init=tuple(runs), scaling={name: words}))
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [

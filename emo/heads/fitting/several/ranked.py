@@ -119,6 +119,10 @@ class HeadRuns:
                 f"; test was looked at under {plural(self.looks, 'setting')}: report the test "
                 "score of val's choice, and how many were tried"
             )
+        if any(scored_run(found.run, None).is_transductive for found in self.ranked):
+            told += (
+                "; transductive: scaled by speaker, with the scored clips too, but no label of them"
+            )
         notes = [fit_lines(f"- {line}") for line in self.reasons()]
         parts = [format_table(self.rows()), fit_lines(told), "\n".join(notes)]
         return "\n\n".join(filter(None, parts))
