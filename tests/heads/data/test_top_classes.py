@@ -149,8 +149,8 @@ def test_folds_are_scored_by_a_column_together(asked):
 
 
 def test_a_long_table_of_values_is_cut():
-    found = scores_by_value([str(row) for row in range(50)], "accuracy", lambda rows: 1.0)
-    assert len(table_rows("word", found, {})) == 40
+    found = scores_by_value([str(row) for row in range(50)], lambda rows: {"accuracy": 1.0})
+    assert len(table_rows("word", found)) == 40
     assert cut_line("word", found) == "and 10 more values of word, of 10 rows"
     assert cut_line("word", dict(list(found.items())[:40])) == ""
 
