@@ -1,6 +1,6 @@
 """Score a table of predictions: each seed by itself, and by the values of a column."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ class SeedScores:
 
 def score_seeds(
     rows: TextTable, path: Path, gold: Gold, metric: Metric, *, id_column: str, column: str,
-    allowed: Collection[str] | None, classes: Sequence[str] = (),
+    allowed: Sequence[str] | None, classes: Sequence[str] = (),
 ) -> SeedScores:  # fmt: skip
     """Score a table of predictions.
 

@@ -17,8 +17,8 @@ from emo.score.conversations import score_conversations
 from emo.score.gold import Gold, read_gold
 from emo.score.listing import FILE_ENDINGS, is_scored_folder, other_folders, predictions_in
 from emo.score.metrics import Metric, find_metric
-from emo.score.rank_files import score_ranks, truth_of
 from emo.score.report import Scored, ScoreReport, ranked_results
+from emo.score.retrieval import score_ranks, truth_of
 from emo.score.run_folder import answers_of_run, is_run, target_of
 
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)

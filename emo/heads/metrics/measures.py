@@ -238,7 +238,7 @@ def drawn_words(over: str, rows: int, groups: np.ndarray | None) -> str:
     """
     if groups is None:
         return plural(rows, "clip")
-    return f"{len(np.unique(groups)):,} {over}s"
+    return plural(len(np.unique(groups)), over)
 
 
 TITLES = {
