@@ -106,6 +106,14 @@ def test_other_weights_are_refused(emo_store, tmp_path):
     assert "they cannot be compared" in " ".join(err.split())
 
 
+def test_a_stream_without_a_space_is_searched_by_clips(emo_store, monkeypatch):
+    monkeypatch.setattr("emo.extract.job.text_request.spaces_of", lambda recipe: {})
+    code, _, err = emo_store("search", "features", "aloud", *WORDS)
+    assert code == 1
+    assert "no space that texts are put into" in " ".join(err.split())
+    assert "search with --like" in " ".join(err.split())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 from emo import plugins
 from emo.errors import FitError, OptionError, listed, plural
 from emo.heads.data.targets import targets_of
+from emo.heads.metrics.measures import values_words
 from emo.heads.runs.comparing.ablated import ablated_streams, marks_of
 from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline
 from emo.heads.runs.comparing.paired_bootstrap import Paired, paired_bootstrap
@@ -43,7 +44,7 @@ class Comparison:
         for target, task in dict.fromkeys(_table_of(run) for run in self.runs):
             runs = [run for run in self.runs if _table_of(run) == (target, task)]
             title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
-            drawn = " or ".join(dict.fromkeys(f"{run.drawn_over(over)}s" for run in runs))
+            drawn = " or ".join(dict.fromkeys(values_words(run.drawn_over(over)) for run in runs))
             parts.append(
                 f"{title}{_ranking(runs, over)}\n"
                 f"mean ± std over seeds, interval: bootstrap over {drawn}"
