@@ -11,7 +11,8 @@ from emo.api.clips import Clips, Manifest, clips_of
 from emo.api.store import Store, locations
 from emo.predict.similarity.classes import read_prompts, read_templates
 from emo.predict.similarity.duplicates import find_duplicates
-from emo.predict.similarity.retrieve import RetrieveOptions, RetrieveReport
+from emo.predict.similarity.retrieval_run import RetrieveReport
+from emo.predict.similarity.retrieve import RetrieveOptions
 from emo.predict.similarity.retrieve import retrieve as retrieve_clips
 from emo.predict.similarity.search import SearchOptions, search_store
 from emo.predict.similarity.zero_shot import ZeroShotReport

@@ -90,8 +90,8 @@ def fit_head(
         str | None,
         Option(
             metavar="COLUMN",
-            help="What intervals are drawn over: a column, dialogue or clip; without it "
-            "dialogues if there are any, else clips.",
+            help="What intervals are drawn over: a column (@clip: the one called clip), dialogue "
+            "or clip; without it dialogues if there are any, else clips.",
         ),
     ] = None,
     by: Annotated[

@@ -48,8 +48,8 @@ def compare(
         str,
         Option(
             metavar="COLUMN",
-            help="What intervals are drawn over: a column, dialogue or clip; default: dialogues "
-            "if there are any, else clips.",
+            help="What intervals are drawn over: a column (@clip: the one called clip), dialogue "
+            "or clip; default: dialogues if there are any, else clips.",
         ),
     ] = "",
     baseline: Annotated[

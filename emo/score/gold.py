@@ -52,14 +52,6 @@ class Gold:
     """Clip id -> cell of the column of ``--by``; empty: no column is named."""
 
     @property
-    def rows_by_group(self) -> dict[str, list[int]]:
-        """Value of the column of ``--by`` -> indices of its rows in ``cells``, most rows first."""
-        found: dict[str, list[int]] = {}
-        for k, clip_id in enumerate(self.cells if self.groups else ()):
-            found.setdefault(self.groups[clip_id] or "(empty)", []).append(k)
-        return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
-
-    @property
     def has_several_labels(self) -> bool:
         """Whether a cell holds several classes, joined by ``|``."""
         return any(SEPARATOR in cell for cell in self.cells.values())

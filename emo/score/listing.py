@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from emo.errors import ScoreError, listed
+from emo.heads.runs.ranks import has_ranks
 from emo.manifest.spreadsheet import table_file
-from emo.score.rank_files import is_ranks
 from emo.score.run_folder import is_run
 
 FILE_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".npz")
@@ -34,7 +34,7 @@ def predictions_in(folder: Path, gold: Path) -> list[Path]:
 
 def is_scored_folder(path: Path) -> bool:
     """Return whether a path is a run of `emo fit-head` or of `emo retrieve`."""
-    return is_run(path) or is_ranks(path)
+    return is_run(path) or has_ranks(path)
 
 
 def other_folders(folder: Path) -> tuple[str, ...]:

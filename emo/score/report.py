@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emo.errors import line_of, listed, plural
+from emo.heads.metrics.by_column import ScoresByValue, cut_line, table_rows
 from emo.heads.metrics.measures import title_of
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.score.answers import ALL
@@ -25,16 +26,6 @@ _DIRECTIONS = {
     "": "query to item", "v2t_": "item to query", "v2t_grouped_": "item to query, grouped",
 }  # fmt: skip
 """Start of the name of a score -> direction of the retrieval, for people."""
-
-
-@dataclass(frozen=True)
-class ScoredGroup:
-    """Scores of the rows that have one value in a column."""
-
-    rows: int
-    """Number of rows."""
-    scores: Mapping[str, float]
-    """Name -> mean over seeds, the headline first."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +52,8 @@ class Scored:
     """What was counted and left out, as sentences."""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Name of a score -> its 95 % interval; empty: none is drawn."""
-    by: Mapping[str, "ScoredGroup"] = field(default_factory=dict)
-    """Value of the column of ``--by`` -> scores of its rows; empty: no such column is named."""
+    by: ScoresByValue = field(default_factory=dict)
+    """Value of the column of ``--by`` -> rows, share and scores; empty: no such column is named."""
 
 
 def ranked_results(results: Sequence[Scored], headline: str, sign: int) -> tuple[Scored, ...]:
@@ -152,15 +143,11 @@ class ScoreReport:
         """Return a table of scores by the values of a column for each file or run."""
         tables = []
         for one in self.results:
-            total = sum(each.rows for each in one.by.values())
-            rows = [
-                {self.by: value, "rows": each.rows, "share": each.rows / total,
-                 **{_title(name): score for name, score in each.scores.items()}}
-                for value, each in one.by.items()
-            ]  # fmt: skip
-            if rows:
-                title = f"{one.name}:\n" if len(self.results) > 1 else ""
-                tables.append(title + format_table(rows))
+            if one.by:
+                title = [f"{one.name}:"] if len(self.results) > 1 else []
+                more = [line] if (line := cut_line(self.by, one.by)) else []
+                table = format_table(table_rows(self.by, one.by, _title))
+                tables.append("\n".join([*title, table, *more]))
         return tables
 
     def _note_lines(self) -> list[str]:
@@ -257,8 +244,7 @@ def _by_direction(names: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _further(one: Scored) -> dict[str, object]:
     """Return the entries of JSON that only some results have."""
-    by = {value: {"rows": each.rows, "scores": _scores(each.scores)}
-          for value, each in one.by.items()}  # fmt: skip
+    by = {value: _scores(each) for value, each in one.by.items()}
     found = {"by": by, "interval": {k: [*ends] for k, ends in one.intervals.items()},
              "notes": [*one.notes]}  # fmt: skip
     return {name: value for name, value in found.items() if value}

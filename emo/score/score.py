@@ -4,28 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from emo.errors import EmoError, ScoreError
 from emo.heads.runs.files import check_probabilities, kept_columns, read_document
-from emo.manifest.rows import TextTable
 from emo.manifest.spreadsheet import table_file
 from emo.score.alpro import read_answers
-from emo.score.answers import (
-    IDS,
-    answers_of,
-    check_cells,
-    find_column,
-)
+from emo.score.answers import IDS, find_column
+from emo.score.by_seed import score_seeds
 from emo.score.check import check_gold, check_labels
 from emo.score.choose import allowed_classes, classes_of_runs, metric_for, usual_metric
 from emo.score.columns import ColumnsRead, prediction_column
 from emo.score.conversations import score_conversations
 from emo.score.gold import Gold, read_gold
 from emo.score.listing import FILE_ENDINGS, is_scored_folder, other_folders, predictions_in
-from emo.score.metrics import Metric, find_metric, score_cells
-from emo.score.rank_files import score_ranks, truth_of
-from emo.score.report import Scored, ScoredGroup, ScoreReport, ranked_results
+from emo.score.metrics import Metric, find_metric
+from emo.score.report import Scored, ScoreReport, ranked_results
+from emo.score.retrieval import score_ranks, truth_of
 from emo.score.run_folder import answers_of_run, is_run, target_of
 
 _UNREADABLE = (EmoError, OSError, ValueError, KeyError, TypeError)
@@ -222,44 +215,11 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         columns_of_classes = {f"p_{name}" for name in {*rows.columns[column], *gold.cells.values()}}
         known = {name: cells for name, cells in rows.columns.items() if name in columns_of_classes}
         check_probabilities(path, known)
-    found: list[dict[str, float]] = []
-    groups: dict[str, list[dict[str, float]]] = {}
-    for part in _by_seed(rows):
-        answers = answers_of(part, path, id_column=id_column, column=column, split=gold.split)
-        check_cells(answers, gold.cells, metric.kind, allowed)
-        predicted = [answers.cells[clip_id] for clip_id in gold.cells]
-        names = options.classes or (allowed if metric.kind == "labels" else None)
-        labels = [*gold.cells.values()]
-        found.append(score_cells(metric, labels, predicted, names))
-        for value, rows_of_group in gold.rows_by_group.items():
-            wanted, chosen = ([column[k] for k in rows_of_group] for column in (labels, predicted))
-            groups.setdefault(value, []).append(score_cells(metric, wanted, chosen, names))
-    means = _means(found)
-    by = {
-        value: ScoredGroup(len(gold.rows_by_group[value]), _means(each))
-        for value, each in groups.items()
-    }
-    values = [one[metric.headline] for one in found]
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    return Scored(
-        name, means, len(found), std, read=ColumnsRead(id_column, column), label=gold.column,
-        has_several_labels=metric.kind == "labels", notes=notes, by=by,
+    found = score_seeds(
+        rows, path, gold, metric, id_column=id_column, column=column, allowed=allowed,
+        classes=options.classes,
     )  # fmt: skip
-
-
-def _means(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return each score, averaged over seeds."""
-    return {name: float(np.mean([one[name] for one in seeds])) for name in seeds[0]}
-
-
-def _by_seed(rows: TextTable) -> list[TextTable]:
-    """Split a table of several seeds, as `emo fit-head` writes it, into one table for each seed."""
-    seeds = rows.columns.get("seed", [])
-    if len(set(seeds)) < 2:
-        return [rows]
-    parts = []
-    for seed in dict.fromkeys(seeds):
-        kept = [k for k, each in enumerate(seeds) if each == seed]
-        columns = {name: [cells[k] for k in kept] for name, cells in rows.columns.items()}
-        parts.append(TextTable(columns, [rows.origins[k] for k in kept]))
-    return parts
+    return Scored(
+        name, found.means, found.seeds, found.std, read=ColumnsRead(id_column, column),
+        label=gold.column, has_several_labels=metric.kind == "labels", notes=notes, by=found.by,
+    )  # fmt: skip

@@ -129,7 +129,7 @@ def test_accuracy_by_question_word_is_the_golden_one(emo, tmp_path):
     found = result(emo, "p.csv", *words, "--json")
     assert found["scores"]["accuracy"] == pytest.approx(rule["accuracy"], abs=1e-12)
     by = {
-        word: {"questions": each["rows"], "right": round(each["rows"] * each["scores"]["accuracy"])}
+        word: {"questions": each["rows"], "right": round(each["rows"] * each["accuracy"])}
         for word, each in found["by"].items()
     }
     assert by == rule["by_word"]
@@ -161,9 +161,14 @@ def test_by_takes_any_column_and_an_unknown_one_is_refused(emo, tmp_path):
     write(tmp_path / "p.csv", "id,prediction", ("a", "x"), ("b", "x"), ("c", "y"))
     words = ("p.csv", "--gold", "g.csv", "--metric", "accuracy", "--json", "--by")
     found = result(emo, *words, "speaker")
-    assert found["by"]["ann"] == {"rows": 2, "scores": found["by"]["ann"]["scores"]}
-    assert found["by"]["ann"]["scores"]["accuracy"] == 0.5
-    assert [*found["by"]] == ["ann", "(empty)"]
+    ann = found["by"]["ann"]
+    assert (ann["rows"], ann["share"], ann["accuracy"]) == (2, pytest.approx(2 / 3), 0.5)
+    assert [*found["by"]] == ["ann", ""]  # as in run.json
+    code, out, _ = emo("score", *(word for word in words if word != "--json"), "speaker")
+    assert code == 0
+    assert [line.split()[:3] for line in out.splitlines() if line.startswith("–")] == [
+        ["–", "1", "0.333"]
+    ]
     code, _, err = emo("score", *words, "speakr")
     assert code == 1
     assert "'speakr'" in err

@@ -106,6 +106,14 @@ def test_other_weights_are_refused(emo_store, tmp_path):
     assert "they cannot be compared" in " ".join(err.split())
 
 
+def test_a_stream_without_a_space_is_searched_by_clips(emo_store, monkeypatch):
+    monkeypatch.setattr("emo.extract.job.text_request.spaces_of", lambda recipe: {})
+    code, _, err = emo_store("search", "features", "aloud", *WORDS)
+    assert code == 1
+    assert "no space that texts are put into" in " ".join(err.split())
+    assert "search with --like" in " ".join(err.split())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -196,6 +204,34 @@ def test_retrieval_writes_a_run_that_is_scored(captions, tmp_path):
     assert found(captions, *words)["results"][0]["scores"] == pytest.approx(plain)
     code, _, err = captions("compare", "runs/ret")
     assert code == 0, err
+
+
+def test_two_retrievals_are_compared_by_their_ranks(captions, tmp_path):
+    for name, words in (("cosine", ()), ("dot", ("--similarity", "dot"))):
+        code, _, err = captions(*RETRIEVE, *words, "--out", f"runs/{name}")
+        assert code == 0, err
+    pair = ("compare", "--pair", "runs/cosine", "runs/dot")
+    code, out, err = captions(*pair)
+    assert code == 0, err
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    scores = ("R@1", "R@5", "R@10", "MedR", "MeanR")
+    found = {line.split()[0]: line.split()[1:] for line in lines if line.startswith(scores)}
+    assert found["R@1"][0] == "0.833"  # a and e tie, and share the first rank
+    assert "paired bootstrap over 6 items, means over seeds" in lines
+    assert "R@1: the interval contains 0; no difference is shown." in lines
+    assert "the table scores the first item of each query alone" in " ".join(lines)
+    code, out, err = captions(*pair, "--interval-over", "text")
+    assert code == 0, err
+    assert "paired bootstrap over 5 texts" in out
+    ranks = tmp_path / "runs" / "dot" / "ranks.csv"
+    ranks.write_text(ranks.read_text().replace("qa,a,", "qa,b,"))
+    code, _, err = captions(*pair)
+    assert code == 1
+    assert "query 'qa' has the right item 'a' in runs/cosine, and 'b'" in " ".join(err.split())
+    ranks.write_text("query,truth,rank,ties\nqa,a,1.2,1\n")
+    code, _, err = captions("score", "runs/dot", "--gold", "captions.csv", "--metric", "retrieval")
+    assert code == 1
+    assert "row 2: rank 1.2 does not go with 1 ties" in " ".join(err.split())
 
 
 def test_normalised_scores_have_names_of_their_own(captions, tmp_path):

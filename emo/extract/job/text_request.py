@@ -102,6 +102,11 @@ def find_text_tower(
     except WeightsError as error:
         raise _with_advice(error, name, recipe) from error
     space, ours = spaces_of(text_recipe).get(STREAM_OF_TEXT), spaces_of(known).get(stream)
+    if space is None and ours is None:
+        raise OptionError(
+            f"stream {name}/{stream} lives in no space that texts are put into, such as one layer "
+            "of many; search with --like instead"
+        )
     if space is None or ours != space:
         raise OptionError(
             f"stream {name}/{stream} lives in {_words(ours)}, and texts of these weights in "

@@ -2,6 +2,8 @@
 
 Clips of one dialogue are alike, so that an interval over clips is too narrow. The same rule holds
 for `emo fit-head` and `emo compare`; ``--interval-over`` requests another column, such as speaker.
+``@COLUMN`` is always a column: where rows are questions about videos, ``@clip`` draws whole videos,
+and ``clip`` each question by itself.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from emo.manifest import COLUMNS, Clip
 
 CLIP, DIALOGUE = "clip", "dialogue"
 """Words of ``--interval-over`` that are no column: each clip by itself, whole dialogues."""
+COLUMN_MARK = "@"
+"""Start of a value of ``--interval-over`` that is a column, whatever its name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +42,8 @@ def interval_groups(clips: Sequence[Clip], over: str = "") -> IntervalGroups:
 
     Args:
         clips: N clips.
-        over: ``clip``, ``dialogue``, or a column; empty: dialogues if any clip has one, else clips.
+        over: ``clip``, ``dialogue``, or a column, with ``@`` before it if it is called ``clip``;
+            empty: dialogues if any clip has one, else clips.
 
     Raises:
         FitError: no clip has a value of the column.
@@ -69,6 +74,7 @@ def groups_of_names(names: Sequence[str], ids: Sequence[str]) -> np.ndarray:
 
 
 def value_of(clip: Clip, column: str) -> str:
-    """Return a clip's value of a column, ``""`` if it has none."""
+    """Return a clip's value of a column, which may have ``@`` before it; ``""``: it has none."""
+    column = column.removeprefix(COLUMN_MARK)
     value = getattr(clip, column) if column in COLUMNS else clip.targets.get(column)
     return "" if value is None else str(value)

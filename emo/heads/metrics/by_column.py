@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+ScoresByValue = Mapping[str, Mapping[str, float]]
+"""Value of a column -> ``rows``, ``share`` of all rows, and scores by name; the commonest first."""
 MOST_VALUE_ROWS = 40
 """Largest number of values that a table shows, the commonest ones."""
 NO_VALUE = "–"
@@ -30,48 +32,46 @@ def rows_by_value(values: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def scores_by_value(
-    values: Sequence[str], name: str, score: Callable[[np.ndarray], float]
-) -> dict[str, dict[str, float]]:
-    """Return ``{value: {"rows": number, "share": share of all rows, name: score}}``.
+    values: Sequence[str], score: Callable[[np.ndarray], Mapping[str, float]]
+) -> ScoresByValue:
+    """Return ``{value: {"rows": number, "share": share of all rows, name of a score: score}}``.
 
     >>> right = np.array([True, False, True])
-    >>> scores_by_value(["who", "what", "what"], "accuracy", lambda rows: right[rows].mean())["who"]
+    >>> accuracy = lambda rows: {"accuracy": float(right[rows].mean())}
+    >>> scores_by_value(["who", "what", "what"], accuracy)["who"]
     {'rows': 1, 'share': 0.3333333333333333, 'accuracy': 1.0}
 
     Args:
         values: value of each of N rows; ``""``: it has none.
-        name: name of the score.
-        score: returns the score of some rows, int64 (rows,).
+        score: returns the scores of some rows, int64 (rows,), by name.
     """
     return {
-        value: {"rows": len(rows), "share": len(rows) / len(values), name: float(score(rows))}
+        value: {"rows": len(rows), "share": len(rows) / len(values), **score(rows)}
         for value, rows in rows_by_value(values).items()
     }
 
 
 def table_rows(
-    column: str, found: Mapping[str, Mapping[str, float]], titles: Mapping[str, str]
+    column: str, found: ScoresByValue, title_of: Callable[[str], str] = str
 ) -> list[dict[str, object]]:
     """Return a row of a table for each of the commonest values.
 
     Args:
         column: name of the column, the title of the first cell.
         found: what :func:`scores_by_value` returned.
-        titles: name of a score -> its title; others are shown by their name.
+        title_of: returns the title of a score's column.
     """
     return [
         {
             column: value or NO_VALUE,
-            **{
-                titles.get(name, name): int(number) if name == "rows" else number
-                for name, number in each.items()
-            },
+            "rows": int(each["rows"]),
+            **{title_of(name): number for name, number in each.items() if name != "rows"},
         }
         for value, each in list(found.items())[:MOST_VALUE_ROWS]
     ]
 
 
-def cut_line(column: str, found: Mapping[str, Mapping[str, float]]) -> str:
+def cut_line(column: str, found: ScoresByValue) -> str:
     """Return a line on the values that a table leaves out; "": it shows all."""
     more = list(found.values())[MOST_VALUE_ROWS:]
     if not more:

@@ -232,13 +232,23 @@ def drawn_words(over: str, rows: int, groups: np.ndarray | None) -> str:
     ('2 dialogues', '4 clips')
 
     Args:
-        over: ``clip``, ``dialogue`` or a column of the manifest.
+        over: ``clip``, ``dialogue`` or a column of the manifest, maybe with ``@`` before it.
         rows: number of scored rows.
         groups: int64 (rows,), group of each row; None: rows are resampled.
     """
     if groups is None:
         return plural(rows, "clip")
-    return f"{len(np.unique(groups)):,} {over}s"
+    count = len(np.unique(groups))
+    return f"{count:,} {values_words(over)}" if over.startswith("@") else plural(count, over)
+
+
+def values_words(over: str) -> str:
+    """Return the plural of what an interval is drawn over.
+
+    >>> values_words("dialogue"), values_words("@clip")
+    ('dialogues', 'values of clip')
+    """
+    return f"values of {over[1:]}" if over.startswith("@") else f"{over}s"
 
 
 TITLES = {

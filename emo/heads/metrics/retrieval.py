@@ -124,7 +124,17 @@ def ranks_of_matrix(scores: np.ndarray, truth: np.ndarray, direction: str) -> Ra
 def rank_intervals(
     counts: RankCounts, groups: np.ndarray, *, seed: int = 0, recalls: Sequence[int] = RECALLS
 ) -> dict[str, tuple[float, float]]:
-    """Return the 95 % bootstrap interval of each score; whole groups of queries are drawn.
+    """Return the 95 % bootstrap interval of each score, see :func:`rank_draws`."""
+    draws = rank_draws(counts, groups, seed=seed, recalls=recalls)
+    return {name: interval_of(found) for name, found in draws.items()}
+
+
+def rank_draws(
+    counts: RankCounts, groups: np.ndarray, *, seed: int = 0, recalls: Sequence[int] = RECALLS
+) -> dict[str, np.ndarray]:
+    """Return the scores on resampled queries, float64 (resamples,); whole groups are drawn.
+
+    The same groups and seed draw the same queries, so that two runs can be compared in pairs.
 
     Args:
         counts: the ranks of Q queries.
@@ -150,8 +160,7 @@ def rank_intervals(
         zip((*(f"r@{k}" for k in recalls), "meanr"), np.concatenate(means).T, strict=True)
     )
     scores["medr"] = np.concatenate(medians)
-    names_in_order = (*(f"r@{k}" for k in recalls), "medr", "meanr")
-    return {name: interval_of(scores[name]) for name in names_in_order}
+    return {name: scores[name] for name in (*(f"r@{k}" for k in recalls), "medr", "meanr")}
 
 
 def _weighted_medians(ranks: np.ndarray, times: np.ndarray) -> np.ndarray:

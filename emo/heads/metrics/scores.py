@@ -14,7 +14,7 @@ from emo.errors import FitError
 from emo.heads.labels import Task, is_known
 from emo.heads.metrics import classes as metrics
 from emo.heads.metrics import measures
-from emo.heads.metrics.by_column import scores_by_value
+from emo.heads.metrics.by_column import ScoresByValue, scores_by_value
 from emo.heads.metrics.ranked import is_ranked
 
 
@@ -133,15 +133,19 @@ class Scores:
         clips = int((self.labels >= len(self.classes)).sum())
         return {"others": {"clips": clips, "classes": len(self.others)}}
 
-    def _by_value(self, values: np.ndarray) -> dict[str, dict[str, float]]:
+    def _by_value(self, values: np.ndarray) -> ScoresByValue:
         """Return rows, share and score of each value (N,), averaged over seeds."""
         found = self.predictions
         if self.task == "regress":
             errors = np.abs(found - self.labels).mean(0)
-            return scores_by_value(values.tolist(), "mae", lambda rows: errors[rows].mean())
+            return scores_by_value(
+                values.tolist(), lambda rows: {"mae": float(errors[rows].mean())}
+            )
         is_right = found == self.labels
         right = is_right.mean(0) if is_right.ndim == 2 else is_right.all(-1).mean(0)  # (N,)
-        return scores_by_value(values.tolist(), "accuracy", lambda rows: right[rows].mean())
+        return scores_by_value(
+            values.tolist(), lambda rows: {"accuracy": float(right[rows].mean())}
+        )
 
     def _measure(self, predicted: np.ndarray) -> dict[str, np.ndarray]:
         """Return all scores of predictions of the shape of :attr:`predictions`, or of one seed."""

@@ -10,7 +10,7 @@ from emo.heads.data.data import Data
 from emo.heads.data.targets import Target
 from emo.heads.head import TEMPERATURE
 from emo.heads.metrics.by_column import cut_line, table_rows
-from emo.heads.metrics.measures import HEADLINES, TITLES, title_of
+from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.metrics.ranked import MANY_CLASSES, MOST_PROBABLE
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
@@ -180,7 +180,7 @@ class FitResult:
             self._legend(found),
         ]
         for column, by_value in found[last].get("by", {}).items():
-            rows = table_rows(column, by_value, TITLES)
+            rows = table_rows(column, by_value, title_of)
             more = cut_line(column, by_value)
             lines += ["", f"on {last} by {column}:", format_table(rows), *([more] if more else [])]
         if self.missing[target.name]:

@@ -89,7 +89,7 @@ def _by_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Iterate over the lines on scores by the values of columns, on the last split."""
     split, found = list(document["metrics"].items())[-1]
     for column, by_value in _dict(found, "by").items():
-        for row in table_rows(column, by_value, {}):
+        for row in table_rows(column, by_value):
             score = next((name for name in row if name not in (column, "rows", "share")), "score")
             yield (
                 f"{split}, {column} {row[column]}",

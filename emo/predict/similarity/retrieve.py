@@ -7,17 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from emo import plugins
-from emo.errors import OptionError, line_of
+from emo.errors import OptionError
 from emo.extract.job.text_request import facts_of, spaces_of
-from emo.heads.metrics.measures import bootstrap, measure, title_of
-from emo.heads.metrics.retrieval import RankCounts, rank_intervals, ranks_of_matrix
-from emo.heads.runs.files import RUN_FORMAT_VERSION, write_table
-from emo.heads.runs.write import run_folder, write_document
-from emo.machine.table import fit_lines, format_table, json_text
+from emo.heads.metrics.retrieval import rank_intervals, ranks_of_matrix
 from emo.manifest import Clip, Manifest, read_manifest
-from emo.predict.similarity.nearest import nearest
 from emo.predict.similarity.normalise import dual_softmax, query_bank
 from emo.predict.similarity.ranking import ranks_of_vectors, score_table
+from emo.predict.similarity.retrieval_run import RetrieveReport, write_run
 from emo.predict.similarity.search import check_choices
 from emo.predict.similarity.stored import (
     StoredStream,
@@ -81,40 +77,6 @@ class RetrieveOptions:
             raise OptionError("--normalise goes with --pool mean")
 
 
-@dataclass(frozen=True)
-class RetrieveReport:
-    """Scores of a retrieval, and what was left out."""
-
-    out: Path
-    """Folder of the run."""
-    scores: dict[str, dict[str, float]]
-    """Direction and normalisation -> scores; the plain text-to-video scores come first."""
-    intervals: dict[str, tuple[float, float]]
-    """95 % interval of each plain score, drawn by item."""
-    lines: tuple[str, ...]
-    """What was ranked, and what was left out, as sentences."""
-
-    def table(self) -> str:
-        """Return the scores as a text table, then the interval and what was left out."""
-        rows = [
-            {"direction": name, **{title_of(key): value for key, value in found.items()}}
-            for name, found in self.scores.items()
-        ]
-        ends = ", ".join(
-            f"{title_of(name)} {low:.3f} to {high:.3f}"
-            for name, (low, high) in self.intervals.items()
-        )
-        lines = [f"95 % interval of query to item, drawn by item: {ends}", *self.lines]
-        return "\n".join([format_table(rows), *(fit_lines(line_of(line)) for line in lines)])
-
-    def json(self) -> str:
-        """Return the scores as one JSON document."""
-        return json_text(
-            {"out": str(self.out), "scores": self.scores, "notes": [*self.lines],
-             "interval": {name: [*ends] for name, ends in self.intervals.items()}}
-        )  # fmt: skip
-
-
 def retrieve(
     captions: Path | Manifest, stores: Sequence[Location | str], options: RetrieveOptions, *,
     out: Path,
@@ -169,7 +131,11 @@ def retrieve(
         *([f"{repeated:,} queries repeat the text of another one"] if repeated else []),
         f"wrote {out}",
     )  # fmt: skip
-    _write(out, texts, found, truth, counts, split, captions, options)
+    write_run(
+        out, texts, found, truth, counts, split, captions,
+        target=options.truth, streams=(options.query, options.items),
+        head={"similarity": options.similarity, "pooling": options.pooling},
+    )  # fmt: skip
     return RetrieveReport(out, scores, rank_intervals(counts, truth), lines)
 
 
@@ -257,43 +223,3 @@ def _normalised(
         )
     changed = query_bank(table, score_table(bank, videos))
     return {"query to item, querybank": ranks_of_matrix(changed, truth, "text_to_video").scores()}
-
-
-def _write(
-    out: Path, texts: Vectors, videos: Vectors, truth: np.ndarray, counts: RankCounts, split: str,
-    captions: Manifest, options: RetrieveOptions,
-) -> None:  # fmt: skip
-    """Write ``ranks.csv``, ``predictions.csv`` (the best item of each query) and ``run.json``."""
-    best = np.array([int(hits.items[0]) for hits in nearest(texts, videos, 1)])
-    names = sorted(videos.ids)
-    number = {name: k for k, name in enumerate(names)}
-    labels, found = (np.array([number[videos.ids[int(k)]] for k in each]) for each in (truth, best))
-    scores = measure("classify", labels, found[None], classes=len(names))
-    values = {name: float(value[0]) for name, value in scores.items()}
-    ends = bootstrap("classify", labels, found[None], classes=len(names), scale="any",
-                     groups=truth, seed=0)  # fmt: skip
-    split = "test" if split == "all" else split
-    document = {
-        "format_version": RUN_FORMAT_VERSION, "target": options.truth, "classes": names,
-        "targets": [{"name": options.truth, "task": "classify", "classes": names}],
-        "head": {"name": "retrieve", "options": {"similarity": options.similarity,
-                                                 "pooling": options.pooling}},
-        "streams": {name: {"dim": videos.rows.shape[1]} for name in (options.query, options.items)},
-        "options": {"first_seed": 0}, "manifest": {"path": str(captions.path.absolute())},
-        "metrics": {split: {"clips": len(labels), "seeds": {"0": values}, "mean": values,
-                            "std": dict.fromkeys(values, 0.0),
-                            "interval": {name: [*pair] for name, pair in ends.items()}}},
-    }  # fmt: skip
-    right = [videos.ids[int(k)] for k in truth]
-    splits, seeds = [split] * len(right), [0] * len(right)
-    with run_folder(out) as folder:
-        write_table(
-            folder / "ranks.csv",
-            {"query": [*texts.ids], "truth": right, "rank": counts.ranks, "ties": counts.equal},
-        )
-        write_table(
-            folder / "predictions.csv",
-            {"id": [*texts.ids], "split": splits, "seed": seeds, "label": right,
-             "prediction": [videos.ids[int(k)] for k in best]},
-        )  # fmt: skip
-        write_document(folder, document)

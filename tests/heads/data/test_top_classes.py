@@ -101,6 +101,27 @@ def test_a_run_is_repeated_and_compared(asked, tmp_path):
         assert words in asked_line
 
 
+def test_intervals_are_drawn_over_a_column_called_clip(tmp_path):
+    """Rows are questions, two for each video; ``clip`` is each by itself, ``@clip`` a video."""
+    lines, tokens = ["id,text,split,label,clip"], {}
+    for row in range(48):
+        split = ("train", "train", "val", "test")[row // 2 % 4]
+        lines.append(f"q{row},x?,{split},a{row % 3},v{row // 2}")
+        tokens[f"q{row}"] = {"a": np.eye(4, dtype=np.float32)[[row % 3]]}
+    (tmp_path / "q.csv").write_text("\n".join(lines) + "\n")
+    make_store(tmp_path / "features", tokens)
+    drawn = {}
+    for over in ("clip", "@clip"):
+        found = fitted(tmp_path, tmp_path / over, head="linear", interval_over=over)
+        drawn[over] = found.metrics["test"]["drawn"]
+    assert drawn == {"clip": "12 clips", "@clip": "6 values of clip"}
+    paths = [tmp_path / over for over in drawn]
+    compared = compare_runs(paths, interval_over="@clip")
+    assert compared.paired is not None
+    assert compared.paired.drawn == "6 values of clip"
+    assert "interval: bootstrap over values of clip" in compared.table()
+
+
 def test_rounds_are_chosen_by_accuracy(asked):
     found = fitted(asked, top_classes=3, choose_by="accuracy")
     assert found.headline == "accuracy"
@@ -149,8 +170,8 @@ def test_folds_are_scored_by_a_column_together(asked):
 
 
 def test_a_long_table_of_values_is_cut():
-    found = scores_by_value([str(row) for row in range(50)], "accuracy", lambda rows: 1.0)
-    assert len(table_rows("word", found, {})) == 40
+    found = scores_by_value([str(row) for row in range(50)], lambda rows: {"accuracy": 1.0})
+    assert len(table_rows("word", found)) == 40
     assert cut_line("word", found) == "and 10 more values of word, of 10 rows"
     assert cut_line("word", dict(list(found.items())[:40])) == ""
 

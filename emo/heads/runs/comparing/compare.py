@@ -7,9 +7,11 @@ from pathlib import Path
 from emo import plugins
 from emo.errors import FitError, OptionError, listed, plural
 from emo.heads.data.targets import targets_of
+from emo.heads.metrics.measures import values_words
 from emo.heads.runs.comparing.ablated import ablated_streams, marks_of
 from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline
 from emo.heads.runs.comparing.paired_bootstrap import Paired, paired_bootstrap
+from emo.heads.runs.comparing.paired_ranks import are_ranked, paired_ranks
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.machine.table import fit_lines, format_table
@@ -42,7 +44,7 @@ class Comparison:
         for target, task in dict.fromkeys(_table_of(run) for run in self.runs):
             runs = [run for run in self.runs if _table_of(run) == (target, task)]
             title = target if len(tasks_of[target]) == 1 else f"{target} ({task})"
-            drawn = " or ".join(dict.fromkeys(f"{run.drawn_over(over)}s" for run in runs))
+            drawn = " or ".join(dict.fromkeys(values_words(run.drawn_over(over)) for run in runs))
             parts.append(
                 f"{title}{_ranking(runs, over)}\n"
                 f"mean ± std over seeds, interval: bootstrap over {drawn}"
@@ -98,7 +100,10 @@ def compare_runs(
                               over=interval_over)  # fmt: skip
     two = [scored_run(path, target) for path in pair] if pair else found
     is_pair = pair is not None or (len(two) == 2 and len({_table_of(run) for run in two}) == 1)
-    paired = paired_bootstrap(two[0], two[1], seed=seed, over=interval_over) if is_pair else None
+    paired = None
+    if is_pair:
+        test = paired_ranks if are_ranked(*two) else paired_bootstrap
+        paired = test(two[0], two[1], seed=seed, over=interval_over)
     ranked = _ranked(found)
     return Comparison(ranked, paired, (*notes, *_notes_on(ranked)), interval_over)
 
@@ -192,16 +197,20 @@ def _table_of(run: ScoredRun) -> tuple[str, str]:
 
 
 def _notes_on(runs: Sequence[ScoredRun]) -> list[str]:
-    """Return notes on runs that are transductive or were scored on other clips than the best."""
-    found = [str(run.path) for run in runs if run.is_transductive]
-    if not found:
-        return _unlike(runs)
-    of = "runs" if len(found) > 1 else "run"
-    return [
-        f"transductive {of} {listed(found)}: scaled by speaker with the scored clips too, but no "
-        "label of them",
-        *_unlike(runs),
-    ]
+    """Return notes on runs that are transductive, of `emo retrieve`, or unlike the best one."""
+    notes = []
+    if found := [str(run.path) for run in runs if run.is_transductive]:
+        of = "runs" if len(found) > 1 else "run"
+        notes.append(
+            f"transductive {of} {listed(found)}: scaled by speaker with the scored clips too, but "
+            "no label of them"
+        )
+    if any(are_ranked(run) for run in runs):
+        notes.append(
+            "the table scores the first item of each query alone, and of tied ones that with the "
+            "first id; emo score --metric retrieval shows R@K, MedR and MeanR"
+        )
+    return [*notes, *_unlike(runs)]
 
 
 def _unlike(runs: Sequence[ScoredRun]) -> list[str]:

@@ -63,6 +63,8 @@ class Paired:
     """Difference in each score."""
     notes: tuple[str, ...] = ()
     """What a reader of the differences must know."""
+    headline: str = ""
+    """Name of the score that the last sentence is about; empty: the usual one of the task."""
 
     def table(self) -> str:
         """Return the scores, their differences, and a sentence on the headline score."""
@@ -92,7 +94,7 @@ class Paired:
 
     def _verdict(self) -> str:
         """Return a sentence on which run has the better headline score, if the clips tell it."""
-        name = HEADLINES[self.target.task]
+        name = self.headline or HEADLINES[self.target.task]
         found = self.differences[name]
         if found.contains_zero:
             return f"{title_of(name)}: the interval contains 0; no difference is shown."
