@@ -15,7 +15,9 @@ from emo.heads.runs.ranks import has_ranks, read_ranks
 if TYPE_CHECKING:
     from emo.heads.runs.comparing.scored_run import ScoredRun
 
-TIES = "items that tie with the right one share their ranks, as in emo score --metric retrieval"
+TIES_NOTE = (
+    "items that tie with the right one share their ranks, as in emo score --metric retrieval"
+)
 """Note under the differences."""
 
 
@@ -43,13 +45,13 @@ def paired_ranks(
     """
     names = (str(first.path), str(second.path))
     tables = [read_ranks(run.path) for run in (first, second)]
-    places = [{query: k for k, query in enumerate(table.queries)} for table in tables]
-    common = sorted(places[0].keys() & places[1].keys())
+    rows_of_queries = [{query: k for k, query in enumerate(table.queries)} for table in tables]
+    common = sorted(rows_of_queries[0].keys() & rows_of_queries[1].keys())
     if not common:
         raise FitError(f"{names[0]} and {names[1]} ranked no query in common")
     ours, theirs = (
-        table.select([place[query] for query in common])
-        for table, place in zip(tables, places, strict=True)
+        table.select([rows_of_query[query] for query in common])
+        for table, rows_of_query in zip(tables, rows_of_queries, strict=True)
     )
     for query, one, other in zip(common, ours.truths, theirs.truths, strict=True):
         if one != other:
@@ -57,7 +59,7 @@ def paired_ranks(
                 f"query {query!r} has the right item {one!r} in {names[0]}, and {other!r} in "
                 f"{names[1]}; rank both by the same captions"
             )
-    notes = [TIES]
+    notes = [TIES_NOTE]
     if len(common) < max(len(tables[0].queries), len(tables[1].queries)):
         notes.append(
             f"{names[0]} ranked {len(tables[0].queries):,} queries, {names[1]} "
