@@ -43,7 +43,10 @@ ARROWS = {
     "demo": ("*", "av numpy"),
     "errors": ("", ""),
     "extract": ("", ""),
-    "extract.backbone": ("extract.media manifest plugins store.recipe", "numpy"),
+    "extract.backbone": (
+        "extract.media manifest plugins store.adapted store.recipe",
+        "numpy",
+    ),
     "extract.backbones": (
         "errors extract.backbone extract.decode extract.media extract.models "
         "extract.networks extract.transforms machine manifest plugins store.recipe",
@@ -63,7 +66,7 @@ ARROWS = {
     ),
     "extract.media": ("", "numpy"),
     "extract.models": (
-        "errors extract.backbone extract.media plugins store.recipe untrusted",
+        "errors extract.backbone extract.media plugins store.adapted store.recipe untrusted",
         "numpy torch",
     ),
     "extract.networks": (
@@ -80,7 +83,7 @@ ARROWS = {
     ),
     "extract.run": (
         "errors extract.backbone extract.decode extract.executor extract.job manifest "
-        "plugins store.backend store.maintain store.store",
+        "plugins store.adapted store.backend store.maintain store.store",
         "",
     ),
     "extract.transforms": ("errors machine untrusted", "numpy torch"),
@@ -93,13 +96,13 @@ ARROWS = {
     "heads": ("", ""),
     "heads.data": (
         "errors heads.head heads.labels heads.metrics heads.options manifest plugins "
-        "ragged store.backend store.recipe store.store",
+        "ragged store.adapted store.backend store.recipe store.store",
         "numpy torch",
     ),
     "heads.fitting": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
-        "heads.runs heads.training machine manifest plugins ragged store.backend store.recipe "
-        "untrusted",
+        "heads.runs heads.training machine manifest plugins ragged store.adapted store.backend "
+        "store.recipe untrusted",
         "numpy torch",
     ),
     "heads.head": ("heads.labels ragged", "numpy torch"),
@@ -114,8 +117,8 @@ ARROWS = {
     "heads.presets": ("errors plugins", ""),
     "heads.runs": (
         "errors heads.data heads.head heads.metrics heads.options heads.presets "
-        "heads.training manifest plugins ragged store.backend store.recipe store.store "
-        "machine untrusted",
+        "heads.training manifest plugins ragged store.adapted store.backend store.recipe "
+        "store.store machine untrusted",
         "numpy torch",
     ),
     "heads.solvers": ("heads.labels", "torch"),
@@ -135,9 +138,10 @@ ARROWS = {
     "ragged": ("", "numpy"),
     "score": ("errors heads.metrics heads.runs machine manifest plugins untrusted", "numpy"),
     "store": ("ragged store.part store.recipe store.store", ""),
+    "store.adapted": ("errors store.backend store.recipe untrusted", ""),
     "store.backend": ("errors store.recipe", ""),
     "store.exchange": (
-        "errors plugins ragged store.backend store.lazy store.maintain store.part "
+        "errors plugins ragged store.adapted store.backend store.lazy store.maintain store.part "
         "machine store.recipe store.recipe_folder store.store untrusted",
         "numpy",
     ),
@@ -148,18 +152,22 @@ ARROWS = {
     "store.interop": ("errors ragged store.exchange store.lazy untrusted", "h5py numpy zarr"),
     "store.lazy": ("store.part", ""),
     "store.maintain": (
-        "errors store.backend store.index store.part store.recipe store.recipe_folder store.store",
+        "errors store.adapted store.backend store.index store.part store.recipe "
+        "store.recipe_folder store.store",
         "numpy",
     ),
     "store.part": ("errors plugins ragged store.backend store.recipe untrusted", "numpy"),
     "store.recipe": ("errors untrusted", "numpy"),
     "store.recipe_folder": (
-        "errors plugins ragged store.backend store.index store.lazy store.part store.recipe "
-        "store.recipe_parts untrusted",
+        "errors plugins ragged store.adapted store.backend store.index store.lazy store.part "
+        "store.recipe store.recipe_parts untrusted",
         "numpy",
     ),
     "store.recipe_parts": ("errors store.backend store.index store.part store.recipe", ""),
-    "store.store": ("errors plugins ragged store.backend store.recipe store.recipe_folder", ""),
+    "store.store": (
+        "errors plugins ragged store.adapted store.backend store.recipe store.recipe_folder",
+        "",
+    ),
     "untrusted": ("errors", "numpy"),
 }
 FILES = sorted(ROOT.rglob("*.py"))

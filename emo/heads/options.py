@@ -130,6 +130,8 @@ class FitOptions:
     interval_over: str = ""
     """What bootstrap intervals are drawn over: ``clip``, ``dialogue`` or a column of the manifest;
     empty: dialogues if there are any, else clips."""
+    allow_seen: bool = False
+    """Whether features are read whose weights were adapted on clips that are evaluated here."""
     all_probabilities: bool = False
     """Whether files of predictions hold the probabilities of all classes even where there are more
     than 100 classes."""
@@ -180,13 +182,13 @@ class FitOptions:
         """Return all values by name in one dictionary, those of the loop in the place of ``loop``.
 
         ``run.json`` and the questions of fits have this form; :meth:`of` reads it. ``cut``,
-        ``interval_over`` and ``all_probabilities`` are left out where they have their defaults,
-        so that runs from before there were these options are equal.
+        ``interval_over``, ``allow_seen`` and ``all_probabilities`` are left out where they have
+        their defaults, so that runs from before there were these options are equal.
         """
         found: dict[str, Any] = {}
         for name, value in dataclasses.asdict(self).items():
             found |= value if name == "loop" else {name: value}
-        for name in ("cut", "interval_over", "all_probabilities"):
+        for name in ("cut", "interval_over", "allow_seen", "all_probabilities"):
             if found[name] == getattr(type(self), name):
                 del found[name]
         return found

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from emo.extract.backbone import Backbone, Inputs, recipe_options
+from emo.extract.models.adapted import seen_clips
 from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
 from emo.extract.models.rewrite import Changes, changes_of, check_merged, write_layout
 from emo.extract.models.skeleton import locate_configs, tensor_paths
 from emo.extract.models.weights import Found, Weights, locate_weights, origin_of
+from emo.store.adapted import FACT, SeenClips
 from emo.store.recipe import Recipe, StreamSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -92,12 +94,18 @@ class Model(Backbone):
             WeightsError: weight files are missing.
         """
         found = locate_weights(cls.weights(options))
-        name = cls.__module__.rpartition(".")[2]
+        name, seen = cls.__module__.rpartition(".")[2], seen_clips(found)
+        facts = {"weights": origin_of(cls.weights(options), found), **cls.facts(options, found)}
         return Recipe(
             name, cls.streams(options, found), recipe_options(options),
-            weights=found.digest, version=cls.version, 
-            facts={"weights": origin_of(cls.weights(options), found), **cls.facts(options, found)},
+            weights=found.digest, version=cls.version,
+            facts=facts | ({FACT: seen.facts} if seen else {}),
         )  # fmt: skip
+
+    @classmethod
+    def seen_clips(cls, options: Any) -> SeenClips:
+        """Return the clips that the weights were adapted on by `emo adapt`; usually none."""
+        return seen_clips(locate_weights(cls.weights(options)))
 
     @classmethod
     def facts(cls, options: Any, found: Found) -> dict[str, Any]:

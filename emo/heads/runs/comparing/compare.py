@@ -192,14 +192,16 @@ def _table_of(run: ScoredRun) -> tuple[str, str]:
 
 
 def _notes_on(runs: Sequence[ScoredRun]) -> list[str]:
-    """Return notes on runs that are transductive or were scored on other clips than the best."""
+    """Return notes on transductive runs, clips that weights had seen, and other scored clips."""
+    seen = [f"{run.path}: {sentence}" for run in runs for sentence in run.document.get("seen", ())]
     found = [str(run.path) for run in runs if run.is_transductive]
     if not found:
-        return _unlike(runs)
+        return [*seen, *_unlike(runs)]
     of = "runs" if len(found) > 1 else "run"
     return [
         f"transductive {of} {listed(found)}: scaled by speaker with the scored clips too, but no "
         "label of them",
+        *seen,
         *_unlike(runs),
     ]
 
