@@ -5,6 +5,7 @@ import torch
 
 from emo.adapt.method import apply_method, named_parameters
 from emo.adapt.options import AdaptOptions
+from emo.errors import OptionError
 from tests.adapt.conftest import NAMES, inputs, tiny
 
 TARGETS = {
@@ -59,7 +60,7 @@ def test_full_reaches_all_that_it_trains(name):
 
 
 @pytest.mark.parametrize(
-    "name, targets, said",
+    ("name", "targets", "said"),
     [
         ("resnet3d", "0", "which is no plain Conv3d"),
         ("timm", "conv_dw", "groups, into which LoRA cannot be merged"),
@@ -82,7 +83,8 @@ def test_a_pattern_trains_the_parameters_that_it_names():
     apply_method({"m": model}, options, {"m": inputs(model)})
     every = named_parameters({"m": model})
     trained = [name for name, each in every.items() if each.requires_grad]
-    assert trained and all("layer.1." in name and name.endswith("bias") for name in trained)
+    assert trained
+    assert all("layer.1." in name and name.endswith("bias") for name in trained)
     with pytest.raises(OptionError, match="no parameter of the backbones has such a name"):
         apply_method({"m": model}, AdaptOptions.of(method="pooler"), {"m": inputs(model)})
 
