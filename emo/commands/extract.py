@@ -13,7 +13,7 @@ from emo.commands.flags.options import Columns, Manifests, Options, Root, pairs,
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, print_stages
 from emo.commands.listing import without_weights
-from emo.commands.old_flags import OldPart, OldPlan, OldResume, OldStatus, OldWatch, run_old_flag
+from emo.commands.flags.old_flags import OldPart, OldPlan, OldResume, OldStatus, OldWatch, run_old_flag
 from emo.errors import WeightsError
 from emo.machine.table import fit_lines
 
