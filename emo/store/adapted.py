@@ -25,7 +25,7 @@ FACT = "adapted"
 """Name of the fact of a recipe that says which list belongs to it."""
 SEEN_FILE = r"adapted-[0-9a-f]{16}\.csv"
 """Regular expression of the names of lists."""
-SPLITS = ("train", "val")
+SEEN_SPLITS = ("train", "val")
 """Splits whose clips weights have seen: they were trained on the first, and chosen on the second.
 """
 MOST_LIST_BYTES = 2**32
@@ -44,7 +44,7 @@ class SeenClips:
     @classmethod
     def of(cls, ids: Mapping[str, Iterable[str]]) -> Self:
         """Build a list from ids by split; other splits than train and val are left out."""
-        return cls({split: frozenset(ids.get(split, ())) for split in SPLITS})
+        return cls({split: frozenset(ids.get(split, ())) for split in SEEN_SPLITS})
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -62,7 +62,7 @@ class SeenClips:
     def __or__(self, other: "SeenClips") -> "SeenClips":
         """Return the clips of both lists."""
         return SeenClips.of(
-            {name: {*self.ids.get(name, ()), *other.ids.get(name, ())} for name in SPLITS}
+            {name: {*self.ids.get(name, ()), *other.ids.get(name, ())} for name in SEEN_SPLITS}
         )
 
     def renamed(self, names: Mapping[str, str]) -> "SeenClips":
@@ -83,14 +83,14 @@ class SeenClips:
         text = io.StringIO(newline="")
         table = csv.writer(text, lineterminator="\n")
         table.writerow(("id", "split"))
-        for split in SPLITS:
+        for split in SEEN_SPLITS:
             table.writerows((clip_id, split) for clip_id in sorted(self.ids.get(split, ())))
         return text.getvalue().encode()
 
     @property
     def facts(self) -> dict[str, Any]:
         """Fact of the recipe: the list's hash, and the number of clips by split."""
-        counts = {split: len(self.ids.get(split, ())) for split in SPLITS}
+        counts = {split: len(self.ids.get(split, ())) for split in SEEN_SPLITS}
         return {"sha256": hashlib.sha256(self.to_bytes()).hexdigest(), "clips": counts}
 
     @property
