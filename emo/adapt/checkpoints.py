@@ -124,7 +124,7 @@ def _mark_of(checkpoint: Path) -> dict[str, Any]:
         FitError: there is none, or it is damaged.
     """
     try:
-        data = read_regular(checkpoint / MARK, most_bytes=_MOST_BYTES)
+        data = read_regular(checkpoint / MARK, most_bytes=_MOST_BYTES, follow_links=True)
         found: dict[str, Any] = parse_checked(data, _KIND)
     except OSError:
         raise FitError("it was not finished") from None
