@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from emo.extract.backbone import Inputs
@@ -27,7 +26,7 @@ class ClipBatch:
     frozen: Batch
     """Scaled tokens of the streams that are read from stores, and labels by target."""
     step: tuple[int, ...] = ()
-    """What the random generator of mixup and masks is seeded with besides the seed."""
+    """Row of the first clip, which seeds mixup and masks besides the seed and the step."""
 
 
 class TrainClips(Dataset[int]):
@@ -117,8 +116,3 @@ class EpochOrder(Sampler[int]):
         order = np.random.default_rng([self._seed, self.epoch]).permutation(self._clips)
         yield from order.tolist()
         yield from range(self._clips, self._length)
-
-
-def labels_of(batch: Batch) -> dict[str, Tensor]:
-    """Return the labels of a batch by target."""
-    return dict(batch.targets)

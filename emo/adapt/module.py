@@ -32,6 +32,7 @@ class AdaptModule(nn.Module):
         models: Mapping[str, Model],
         scalings: Mapping[str, Scaling],
         head: Head,
+        widths: Mapping[str, int],
         *,
         loop: LoopOptions,
         seed: int = 0,
@@ -43,6 +44,7 @@ class AdaptModule(nn.Module):
             models: backbones by the names of their recipes.
             scalings: scaling of each live stream, ``RECIPE/STREAM``.
             head: the head; its streams decide the order.
+            widths: number of logits of each target.
             loop: mixup, masks and modality dropout.
             seed: seed of these.
             train_batch_norm: whether BatchNorm's statistics are trained.
@@ -52,7 +54,7 @@ class AdaptModule(nn.Module):
         self.networks = nn.ModuleDict(
             {name: nn.ModuleDict(model.networks()) for name, model in models.items()}
         )
-        self.head = head
+        self.head, self._widths = head, dict(widths)
         self._scalings = {name: _Scale(scaling) for name, scaling in scalings.items()}
         self.scales = nn.ModuleList(self._scalings.values())
         self._loop, self._seed = loop, seed
@@ -65,12 +67,19 @@ class AdaptModule(nn.Module):
     ) -> tuple[dict[str, Tensor], dict[str, Tensor] | None, float]:
         """Return logits by target, and for mixup the partners' labels and the share.
 
+        Without any clip the logits have no rows, but depend on a parameter: each process must
+        compute a gradient in each step.
+
         Args:
             clips: N clips.
             mixes: in training, numbers that seed mixup and masks besides the seed; empty: none.
         """
-        batch = self.batch_of(clips)
         others, share = None, 1.0
+        if not clips.ids:
+            some = next(each for each in self.parameters() if each.requires_grad)
+            zero = (some.sum() * 0)[None, None]
+            return {name: zero.repeat(0, width) for name, width in self._widths.items()}, None, 1.0
+        batch = self.batch_of(clips)
         if self.training and mixes:
             random = np.random.default_rng([self._seed, *mixes])
             batch = augment(batch, self._loop, random)
@@ -130,7 +139,8 @@ class AdaptModule(nn.Module):
         missing = self.state_dict().keys() ^ state.keys()
         if missing:
             raise RuntimeError(f"a checkpoint of other parameters: {sorted(missing)[:3]}")
-        return super().load_state_dict(state, strict=False)
+        super().load_state_dict(state, strict=False)
+        return torch.nn.modules.module._IncompatibleKeys([], [])
 
 
 class _Scale(nn.Module):

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -119,8 +119,17 @@ class _BestRound:
 
 
 def _validate(head: Head, val: Batch) -> tuple[float, float]:
-    """Return the loss and the headline score on ``val``, each averaged over labelled targets."""
-    logits = logits_of(head, val)
+    """Return the loss and the headline score of a head on ``val``."""
+    return score_logits(logits_of(head, val), val)
+
+
+def score_logits(logits: Mapping[str, Tensor], val: Batch) -> tuple[float, float]:
+    """Return the loss and the headline score of logits, each averaged over labelled targets.
+
+    Args:
+        logits: (rows, C) by target, on the CPU.
+        val: the labels of the same rows.
+    """
     losses, scores = [], []
     for target, gold in val.targets.items():
         known = known_rows(gold)
