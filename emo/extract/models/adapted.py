@@ -13,7 +13,7 @@ from emo.store.adapted import MOST_LIST_BYTES, NOTHING_SEEN, SeenClips
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import read_regular
 
-ADAPT_FILE, CLIPS_LIST, WEIGHTS_FOLDER = "adapt.json", "clips.csv", "weights"
+_DOCUMENT, _CLIPS, _WEIGHTS = "adapt.json", "clips.csv", "weights"
 """Names in a folder of `emo adapt`."""
 
 
@@ -37,7 +37,7 @@ def adapted_folders(paths: Iterable[Path]) -> set[Path]:
         folder.parent
         for path in every
         for folder in path.parents
-        if folder.name == WEIGHTS_FOLDER and (folder.parent / ADAPT_FILE).is_file()
+        if folder.name == _WEIGHTS and (folder.parent / _DOCUMENT).is_file()
     }
 
 
@@ -47,7 +47,7 @@ def read_seen_clips(adapted: Path) -> SeenClips:
     Raises:
         WeightsError: it is missing or damaged.
     """
-    path = adapted / CLIPS_LIST
+    path = adapted / _CLIPS
     try:
         return SeenClips.parse(read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True))
     except (OSError, ValueError) as error:

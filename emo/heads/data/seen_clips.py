@@ -76,11 +76,31 @@ def check_unseen(
         FitError: weights have seen some, and it is not allowed.
         StoreError: the list of clips that adapted weights have seen is missing or was changed.
     """
+    seen = {f"features {name}": each for name, each in seen_of_sources(sources).items()}
+    return check_disjoint(seen, splits, allow_seen=allow_seen)
+
+
+def check_disjoint(
+    seen: Mapping[str, SeenClips], splits: Mapping[str, Iterable[str]], *, allow_seen: bool
+) -> tuple[str, ...]:
+    """Check that adapted weights have seen no clip which is evaluated here.
+
+    Args:
+        seen: what the weights are called in messages -> clips that they have seen.
+        splits: ids of the clips here by split.
+        allow_seen: return sentences in place of an error.
+
+    Returns:
+        A sentence for each weights that have seen some.
+
+    Raises:
+        FitError: weights have seen some, and it is not allowed.
+    """
     found = []
-    for recipe, seen in seen_of_sources(sources).items():
-        if both := overlaps(seen.ids, splits):
+    for name, clips in seen.items():
+        if both := overlaps(clips.ids, splits):
             words = "; ".join(each.words() for each in both)
-            found.append(f"features {recipe}: their weights were adapted with `emo adapt`: {words}")
+            found.append(f"{name}: the weights were adapted with `emo adapt`: {words}")
     if found and not allow_seen:
         raise FitError(
             f"{'. '.join(found)}. The score would be too good. Adapt and fit on the same splits; "
