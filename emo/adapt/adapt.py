@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PrinterCallback
 
 from emo.adapt.arguments import training_arguments
 from emo.adapt.checkpoints import check_disk, check_same, newest_complete
@@ -113,6 +114,7 @@ def adapt(
         EmoError: options, manifest, stores or weights from which nothing can be trained.
     """
     started = time.monotonic()
+    set_slurm_ranks()
     with stop_flag() as flag, contextlib.ExitStack() as stack:
         arguments = training_arguments(options, out / CHECKPOINTS)
         is_first = arguments.process_index == 0
@@ -158,6 +160,7 @@ def adapt(
             [flow],
         )  # fmt: skip
         flow.trainer = trainer
+        trainer.remove_callback(PrinterCallback)  # the bar shows the loss
         bar.total = _steps(options, work.train, arguments.world_size)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if flow.is_stopped:
@@ -344,19 +347,14 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-@contextlib.contextmanager
-def slurm_ranks() -> Iterator[None]:
+def set_slurm_ranks() -> None:
     """Set the variables of torch's processes from those of Slurm, one task a GPU."""
     tasks = int(os.environ.get("SLURM_NTASKS", "1") or 1)
-    if tasks > 1 and "RANK" not in os.environ and "SLURM_PROCID" in os.environ:
-        job = int(os.environ.get("SLURM_JOB_ID", "0") or 0)
-        os.environ |= {
-            "RANK": os.environ["SLURM_PROCID"],
-            "WORLD_SIZE": str(tasks),
-            "LOCAL_RANK": os.environ.get("SLURM_LOCALID", "0"),
-        }
-        os.environ.setdefault(
-            "MASTER_ADDR", os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1")
-        )
-        os.environ.setdefault("MASTER_PORT", str(20000 + job % 20000))
-    yield
+    if tasks < 2 or "RANK" in os.environ or "SLURM_PROCID" not in os.environ:
+        return
+    job = int(os.environ.get("SLURM_JOB_ID", "0") or 0)
+    os.environ["RANK"] = os.environ["SLURM_PROCID"]
+    os.environ["WORLD_SIZE"] = str(tasks)
+    os.environ["LOCAL_RANK"] = os.environ.get("SLURM_LOCALID", "0")
+    os.environ.setdefault("MASTER_ADDR", os.environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1"))
+    os.environ.setdefault("MASTER_PORT", str(20000 + job % 20000))

@@ -128,7 +128,9 @@ def finish(
             manifest, [location(str(work / "frozen-tokens")), *features], work / "frozen-run",
             start.fit.replace(init=()), progress=progress,
         )  # fmt: skip
-        compared = _compared(folder / RUN, work / "frozen-run")
+        compared = _compared(folder / RUN, work / "frozen-run").replace(
+            str(folder / RUN), str(out / RUN)
+        )
         write_document(
             folder,
             document

@@ -9,11 +9,18 @@ import typer
 from typer import Option
 
 from emo.commands.flags.executor_options import given_options, with_executor_options
+from emo.commands.flags.old_flags import (
+    OldPart,
+    OldPlan,
+    OldResume,
+    OldStatus,
+    OldWatch,
+    run_old_flag,
+)
 from emo.commands.flags.options import Columns, Manifests, Options, Root, pairs, rows_of
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, print_stages
 from emo.commands.listing import without_weights
-from emo.commands.flags.old_flags import OldPart, OldPlan, OldResume, OldStatus, OldWatch, run_old_flag
 from emo.errors import WeightsError
 from emo.machine.table import fit_lines
 
