@@ -6,12 +6,12 @@ which keeps 18 % more.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from emo.adapt.layers import layers_again
 from emo.adapt.method import batch_norms, named_networks
 from emo.adapt.module import without_masks
 from emo.adapt.options import AdaptOptions
@@ -42,7 +42,7 @@ def kept_bytes(
                 _without_memory(model)
                 counter.leave_out(model)
                 with (
-                    _layers_again(model, options),
+                    layers_again({name: model}, is_on=options.gradient_checkpointing),
                     torch.autocast("cpu", torch.bfloat16, enabled=is_half),
                     torch.enable_grad(), model.training(), hooks,
                 ):  # fmt: skip
@@ -91,15 +91,6 @@ def _without_memory(model: Model) -> None:
     for name, value in vars(model).items():
         if isinstance(value, Tensor) and value.device.type == "meta":
             setattr(model, name, torch.empty_like(value, device="cpu"))
-
-
-def _layers_again(model: Model, options: AdaptOptions) -> AbstractContextManager[object]:
-    """Return a context in which layers are computed again in the backward pass, if they shall be."""
-    if not options.gradient_checkpointing:
-        return nullcontext()
-    from emo.adapt.layers import layers_again
-
-    return layers_again({"": model}, is_on=True)
 
 
 def _train_mode(model: Model, options: AdaptOptions) -> None:

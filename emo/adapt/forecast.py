@@ -13,12 +13,13 @@ from emo.adapt.activations import count_of, kept_bytes
 from emo.adapt.method import apply_method, named_networks
 from emo.adapt.options import AdaptOptions
 from emo.adapt.published import with_published
-from emo.errors import OptionError, WeightsError
+from emo.errors import EmoError, OptionError, WeightsError
 from emo.extract.backbone import Inputs
 from emo.extract.backbones.inputs import ROW_BYTES, STREAM, InputsOptions, StoredInputs
 from emo.extract.job.request import options_from_words
 from emo.extract.models.model import Model
 from emo.extract.models.sample import sample_media
+from emo.extract.models.skeleton import locate_configs
 from emo.heads.head import Head, Width
 from emo.machine.table import format_bytes, format_table
 
@@ -213,9 +214,15 @@ def _live_dims(
     """Return the width D of the tokens of each live stream."""
     found = {}
     for name, model in models.items():
-        with model.training(), torch.no_grad():
-            for clip in model.forward(samples[name]):
-                found |= {f"{name}/{stream}": tokens.shape[-1] for stream, tokens in clip.items()}
+        configs = locate_configs(type(model).weights(model.options))
+        try:
+            specs = type(model).streams(model.options, configs)
+            widths = {stream: spec.dim for stream, spec in specs.items()}
+        except (EmoError, KeyError):  # some backbones read widths from their tensors
+            with model.training(), torch.no_grad():
+                (clip,) = model.forward(samples[name])
+            widths = {stream: tokens.shape[-1] for stream, tokens in clip.items()}
+        found |= {f"{name}/{stream}": width for stream, width in widths.items()}
     return found
 
 
@@ -224,7 +231,9 @@ def _counted(models: Mapping[str, Model]) -> list[Counted]:
     found = []
     for recipe, option, network in named_networks(models):
         if isinstance(network, nn.ModuleDict):
-            found += [Counted(f"{recipe}/{name}", *count_of(part)) for name, part in network.items()]
+            found += [
+                Counted(f"{recipe}/{name}", *count_of(part)) for name, part in network.items()
+            ]
         else:
             name = recipe if option == "weights" else f"{recipe}.{option}"
             found.append(Counted(name, *count_of(network)))
