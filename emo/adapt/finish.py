@@ -37,7 +37,7 @@ from emo.heads.fitting.request import FitRequest
 from emo.heads.fitting.seeds import result_of
 from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.clips_file import write_clip_ids
-from emo.heads.runs.comparing.baseline import against_baseline
+from emo.heads.runs.comparing.baseline import against_baseline, shown_p
 from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.result import FitResult
 from emo.heads.runs.write import write_run
@@ -128,9 +128,7 @@ def finish(
             manifest, [location(str(work / "frozen-tokens")), *features], work / "frozen-run",
             start.fit.replace(init=()), progress=progress,
         )  # fmt: skip
-        compared = _compared(folder / RUN, work / "frozen-run").replace(
-            str(folder / RUN), str(out / RUN)
-        )
+        compared = _compared(folder / RUN, work / "frozen-run")
         write_document(
             folder,
             document
@@ -201,9 +199,16 @@ def _document(
 def _compared(adapted: Path, frozen: Path) -> str:
     """Return the paired difference of the two runs on the same clips, or why there is none."""
     try:
-        return against_baseline(scored_run(frozen, None), [scored_run(adapted, None)]).table()
+        tests = against_baseline(scored_run(frozen, None), [scored_run(adapted, None)])
     except EmoError as error:
         return f"not compared: {error}"
+    found = tests.tests[0]
+    low, high = found.difference.interval
+    mean = found.difference.second - found.difference.first
+    return (
+        f"difference {mean:+.3f}, 95 % interval {low:+.3f} – {high:+.3f}, p "
+        f"{shown_p(found.difference.p)} (paired bootstrap over {found.paired.drawn})"
+    )
 
 
 def _lines(
@@ -219,7 +224,7 @@ def _lines(
     }
     beside = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
     lines = [result.table(), "", f"{title_of(headline)} of {target.name} on {split}: {beside}"]
-    lines += [*compared.splitlines()[1:], ""]
+    lines += [compared, ""]
     for name, options in written.items():
         words = " ".join(f"-o tuned.{option}={out / WEIGHTS / name / option}" for option in options)
         lines.append(f"extract again: emo extract … --backbone {name}:tuned {words}")

@@ -135,27 +135,6 @@ def write_document(folder: Path, document: Mapping[str, Any]) -> None:
     (folder / ADAPT_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def weights_beside(run: Path) -> dict[str, Path]:
-    """Return the weights that lie beside a run of `emo adapt`, wherever the folder was moved.
-
-    Args:
-        run: folder of the run.
-
-    Returns:
-        ``RECIPE.OPTION`` -> folder; empty: the run is not one of `emo adapt`.
-    """
-    home = run.absolute().parent
-    if not (home / ADAPT_FILE).is_file() or not (home / WEIGHTS).is_dir():
-        return {}
-    return {
-        f"{recipe.name}.{option.name}": option
-        for recipe in sorted((home / WEIGHTS).iterdir())
-        if recipe.is_dir()
-        for option in sorted(recipe.iterdir())
-        if option.is_dir()
-    }
-
-
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
