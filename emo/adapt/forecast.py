@@ -15,8 +15,9 @@ from emo.adapt.options import AdaptOptions
 from emo.adapt.published import with_published
 from emo.errors import EmoError, OptionError, WeightsError
 from emo.extract.backbone import Inputs
-from emo.extract.backbones.inputs import ROW_BYTES, STREAM, InputsOptions, StoredInputs
+from emo.extract.backbones.inputs import STREAM, Floats, InputsOptions, StoredInputs
 from emo.extract.job.request import options_from_words
+from emo.extract.models.inputs_bytes import ROW_BYTES
 from emo.extract.models.model import Model
 from emo.extract.models.sample import sample_media
 from emo.extract.models.skeleton import locate_configs
@@ -212,7 +213,7 @@ def _live_dims(
     models: Mapping[str, Model], samples: Mapping[str, Sequence[Inputs]]
 ) -> dict[str, int]:
     """Return the width D of the tokens of each live stream."""
-    found = {}
+    found: dict[str, int] = {}
     for name, model in models.items():
         configs = locate_configs(type(model).weights(model.options))
         try:
@@ -264,7 +265,7 @@ def _counts_of_head(head: Head, options: AdaptOptions) -> tuple[int, int]:
 
 def _input_bytes(model: Model, options: AdaptOptions, seconds: float) -> float:
     """Return the bytes of the stored inputs of a typical clip."""
-    floats = "float16" if options.floats == "float16" else "float32"
+    floats: Floats = "float16" if options.floats == "float16" else "float32"
     own = InputsOptions.around(plugins.lend(type(model)), model.options, floats)
     return ROW_BYTES * StoredInputs.tokens(own, seconds)[STREAM]
 

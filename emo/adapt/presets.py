@@ -83,7 +83,8 @@ _QIA: Mapping[str, Any] = {
 ADAPT_PRESETS: Mapping[str, AdaptPreset] = MappingProxyType(
     {
         "adapt-languagebind-exp1": AdaptPreset(
-            f"{_BOUND}, experiment 1: all weights of video and text, one linear layer; it overfitted",
+            f"{_BOUND}, experiment 1: all weights of video and text, one linear layer; it "
+            "overfitted",
             ("languagebind",), _TWO, {**_BIND, "method": "full"}, "0.3646",
         ),
         "adapt-languagebind-exp2": AdaptPreset(

@@ -20,14 +20,14 @@ class _AdaptCommand(SectionedCommand):
         "LoRA": "lora_r lora_alpha lora_dropout lora_bias target_modules",
         "Data": "features stream scaling target task target_weight column root allow_missing "
         "max_train_samples cut interval_over",
-        "Head": "head init freeze_head head_learning_rate",
+        "Head": "head preset init freeze_head head_learning_rate",
         "Training": "per_device_train_batch_size gradient_accumulation_steps num_train_epochs "
         "max_steps learning_rate lr_scheduler_type warmup_ratio warmup_steps weight_decay "
         "max_grad_norm bf16 fp16 gradient_checkpointing train_batch_norm seed trainer report_to "
         "logging_steps",
         "Losses": "label_smoothing class_weights focal mixup mixup_probability spec_augment "
         "modality_dropout",
-        "Going on": "out overwrite resume save_steps save_total_limit",
+        "Going on": "out overwrite resume dry_run save_steps save_total_limit",
     }
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -165,6 +165,10 @@ def adapt(
             help="A head of `emo list heads` that gradient steps train; default: mean_pool.",
         ),
     ] = None,
+    preset: Annotated[
+        str | None,
+        Option(metavar="NAME", help="Backbones, head and options of one of `emo list presets`."),
+    ] = None,
     init: Annotated[
         str | None,
         Option(metavar="RUN", help="A run on frozen tokens, whose head and scaling are the start."),
@@ -290,6 +294,13 @@ def adapt(
     resume: Annotated[
         bool, Option("--resume", help="Go on with the newest complete checkpoint in --out.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            help="Only show parameters, steps, disk and memory, from configurations alone.",
+        ),
+    ] = False,
     save_steps: Annotated[
         int | None, Option(metavar="N", help="Steps between checkpoints; default: an epoch.")
     ] = None,
@@ -330,20 +341,38 @@ def adapt(
     options = adapt_options(
         {name: value for name, value in given.items() if value is not None},
         backbones=backbone, option=option, targets=target, tasks=task, weights=target_weight,
+        base=_base(preset),
     )  # fmt: skip
-    from emo.adapt.adapt import adapt as run
     from emo.manifest import read_manifest
     from emo.store.backend.location import location
 
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
+    if dry_run:
+        from emo.adapt.dry_run import dry_run as forecast
+
+        found = forecast(clips, [location(each) for each in features], options)
+        print(fit_lines(found.table()))
+        return
+    from emo.adapt.adapt import adapt as run
+
     report = run(
         clips, [location(each) for each in features], out, options,
         inputs=location(inputs) if inputs else None, resume=resume, overwrite=overwrite,
-        has_head=head is not None,
+        has_head=head is not None or preset is not None,
     )  # fmt: skip
     if report.lines:
         print(fit_lines("\n".join(report.lines)))
     raise typer.Exit(report.exit_code)
+
+
+def _base(preset: str | None) -> Any:
+    """Return the options of a preset; None: there is none."""
+    if preset is None:
+        return None
+    from emo.adapt.options import AdaptOptions
+    from emo.adapt.presets import find_adapt_preset
+
+    return AdaptOptions.of(**find_adapt_preset(preset).fields)
 
 
 def _dashed(word: str) -> str:

@@ -177,7 +177,7 @@ class Model(Backbone):
     def unreached(self, batch: Sequence[Inputs]) -> list[str]:
         """Return the parameters that the tokens do not depend on: unused poolers, classifiers.
 
-        One forward and backward pass finds them; it changes no gradient that is kept.
+        One forward pass finds them; no gradient is computed.
 
         Args:
             batch: inputs of clips that together have every stream; a skeleton needs them as well.
@@ -193,9 +193,8 @@ class Model(Backbone):
         }
         with self.training(), torch.enable_grad():
             tokens = [each for clip in self.forward(batch) for each in clip.values()]
-        total = torch.stack([each.sum() for each in tokens]).sum()
-        given = torch.autograd.grad(total, list(named.values()), allow_unused=True)
-        return [name for name, gradient in zip(named, given, strict=True) if gradient is None]
+        reached = leaves_of(tokens)
+        return [name for name, parameter in named.items() if id(parameter) not in reached]
 
     @classmethod
     def tiny(cls) -> Self:
@@ -340,6 +339,21 @@ def to_numpy(tokens: Tensor) -> np.ndarray:
     """Convert tokens (T, D) to the float32 array (T, D) that ``encode`` returns."""
     array: np.ndarray = tokens.float().numpy()
     return array
+
+
+def leaves_of(results: Sequence[Tensor]) -> set[int]:
+    """Return the ``id`` of each parameter that results were computed from, by autograd's graph."""
+    waiting: list[Any] = [each.grad_fn for each in results if each.grad_fn is not None]
+    seen, leaves = set(waiting), set()
+    while waiting:
+        node = waiting.pop()
+        if hasattr(node, "variable"):
+            leaves.add(id(node.variable))
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return leaves
 
 
 def _is_out_of_memory(error: Exception) -> bool:
