@@ -219,7 +219,9 @@ def _read(
             ("train", _global_batch(options, arguments.world_size)), ("val", 1),
         )
     )  # fmt: skip
-    method = apply_method(models, options, samples_of(models, readers, train.ids))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)  # LoRA matrices are random
+        method = apply_method(models, options, samples_of(models, readers, train.ids))
     head = start.build(data, options.seed).requires_grad_(not options.freeze_head)
     module = AdaptModule(
         models, {name: data.scalings[name] for name in data.dims if name in names}, head,

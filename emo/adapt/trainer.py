@@ -164,21 +164,28 @@ class Flow(TrainerCallback):
         self._loss = (words.get("logs") or {}).get("loss", self._loss)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **words: Any) -> None:
-        """Stop or save after a step, on all processes alike."""
+        """Stop or save after a step, on all processes alike; the last step of an epoch waits."""
         self._on_step(state.epoch or 0.0, self._loss)
-        if self.flag.is_raised_anywhere(args.device):
-            self.is_stopped = True
+        self.is_stopped = self.flag.is_raised_anywhere(args.device)
+        if _is_whole(state.epoch):
+            return
+        if self.is_stopped:
             control.should_save = control.should_training_stop = True
         elif self._save_steps and state.global_step % self._save_steps == 0:
             control.should_save = True
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **words: Any) -> None:
-        """Evaluate and save after an epoch, unless a signal has ended it."""
-        if self.is_stopped:
+        """Evaluate and save after an epoch, unless a signal came in the middle of it."""
+        if not _is_whole(state.epoch):
             return
         assert self.trainer is not None
         scores = self._on_epoch(round(state.epoch or 0))
         self.trainer.log(dict(scores))
-        is_saved = self._save_steps and state.global_step % self._save_steps == 0
-        control.should_save = not is_saved
-        control.should_log = True
+        control.should_log = control.should_save = True
+        if self.is_stopped:
+            control.should_training_stop = True
+
+
+def _is_whole(epoch: float | None) -> bool:
+    """Return whether all steps of an epoch are done."""
+    return abs((epoch or 0.0) - round(epoch or 0.0)) < 1e-9
