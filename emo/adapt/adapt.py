@@ -21,6 +21,7 @@ from emo.adapt.evaluate import evaluate
 from emo.adapt.finish import Finished, finish
 from emo.adapt.folder import CHECKPOINTS, INPUTS, prepare_folder
 from emo.adapt.layers import layers_again
+from emo.adapt.leaks import seen_of_bases, without_leaks
 from emo.adapt.live import (
     Live,
     fill_inputs,
@@ -200,13 +201,14 @@ def _read(
         ids = [clip.id for clip in manifest.clips]
         write_tokens(
             models, {live.name: live.request.recipe for live in lives}, place, frozen, ids,
-            options.per_device_train_batch_size, progress=progress,
+            options.per_device_train_batch_size, seen=seen_of_bases(lives), progress=progress,
         )  # fmt: skip
     barrier()
     check_names(features, lives)
     fit = start.fit.replace(streams=streams_of(start, lives, features))
     start = dataclasses.replace(start, fit=fit)
     data = read_data(manifest, [location(str(frozen)), *features], fit, scalings=start.scalings)
+    data = without_leaks(data, allow_seen=fit.allow_seen)
     check_request(start.kind, data, fit)
     start.check(data)
     readers = readers_of(models, place)

@@ -23,6 +23,7 @@ from emo.adapt.folder import (
     write_document,
     write_weights,
 )
+from emo.adapt.leaks import inherited
 from emo.adapt.live import Live, write_tokens
 from emo.adapt.method import Method
 from emo.adapt.module import AdaptModule
@@ -30,6 +31,7 @@ from emo.adapt.options import AdaptOptions
 from emo.adapt.start import Start
 from emo.errors import EmoError
 from emo.extract.backbone import recipe_of
+from emo.extract.models.adapted import read_seen_clips
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data
 from emo.heads.fitting.fit import fit_head
@@ -101,8 +103,7 @@ def finish(
     work = out / CHECKPOINTS
     module.eval()
     with result_folder(out) as folder:
-        inherited = start.clips.clip_ids
-        write_clip_ids(folder, data, inherited)
+        write_clip_ids(folder, data, inherited(data, start.clips.clip_ids))
         document = _document(options, start, lives, facts)
         write_document(folder, document)
         write_adapters(folder / ADAPTERS, method, models)
@@ -119,8 +120,10 @@ def finish(
         }
         ids = [clip_id for split in data.splits.values() for clip_id in split.ids]
         tokens = work / f"tokens-{'-'.join(each.fingerprint for each in recipes.values())}"
-        write_tokens(models, recipes, inputs, tokens, ids, options.per_device_train_batch_size,
-                     progress=progress)  # fmt: skip
+        write_tokens(
+            models, recipes, inputs, tokens, ids, options.per_device_train_batch_size,
+            seen=dict.fromkeys(recipes, read_seen_clips(folder)), progress=progress,
+        )  # fmt: skip
         result = _run(manifest, features, out, start, data, module, tokens, rounds, started)
         (folder / RUN).mkdir()
         write_run(folder / RUN, result)
@@ -160,6 +163,7 @@ def _run(
     """Score the trained head on the tokens of the merged weights."""
     stores = [location(str(tokens)), *features]
     found = read_data(manifest, stores, start.fit, scalings=data.scalings)
+    found = dataclasses.replace(found, seen=data.seen, notes=(*found.notes, *data.seen))
     head = module.head.cpu()
     state = {name: tensor.detach().clone() for name, tensor in head.state_dict().items()}
     seed = rounds[-1].seed if rounds else start.fit.first_seed

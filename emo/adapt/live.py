@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from emo.extract.models.model import Model, to_numpy
 from emo.extract.run import ExtractOptions, extract
 from emo.machine.progress import progress_bar
 from emo.manifest import Manifest
+from emo.store.adapted import NOTHING_SEEN, SeenClips
 from emo.store.backend.location import Location
 from emo.store.part.writer import PartWriter
 from emo.store.recipe import Recipe
@@ -129,6 +131,7 @@ def write_tokens(
     ids: Sequence[str],
     batch: int,
     *,
+    seen: Mapping[str, SeenClips] = MappingProxyType({}),
     progress: bool | None = None,
 ) -> Store:
     """Compute the tokens of clips from their stored inputs, and write what a store lacks of them.
@@ -140,13 +143,14 @@ def write_tokens(
         place: folder of the store that is written.
         ids: ids of the clips.
         batch: clips that a backbone computes at once.
+        seen: clips that the weights of a recipe were adapted on.
         progress: whether to show a bar; None: in a terminal.
     """
     store = Store.create(place)
     total = len(ids) * len(models)
     with progress_bar(shown=progress, total=total, desc="tokens", unit=" clips") as bar:
         for name, model in models.items():
-            folder = store.add_recipe(name, recipes[name])
+            folder = store.add_recipe(name, recipes[name], seen=seen.get(name, NOTHING_SEEN))
             source = Store(inputs).chosen(name)[0]
             reader = InputsReader(source, model)
             failures = source.failures

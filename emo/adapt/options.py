@@ -20,6 +20,7 @@ SCHEDULES = (
 """Values of ``AdaptOptions.lr_scheduler_type`` that need no further arguments."""
 FIT_FIELDS = (
     "head", "head_options", "target", "tasks", "preset", "streams", "scaling", "allow_missing",
+    "allow_seen",
     "cut", "interval_over", "all_probabilities", "label_smoothing", "class_weights", "focal",
     "mixup", "mixup_probability", "modality_dropout", "spec_augment", "target_weights",
 )  # fmt: skip

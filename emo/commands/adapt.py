@@ -19,7 +19,7 @@ class _AdaptCommand(SectionedCommand):
         "Backbones": "backbone option method inputs floats",
         "LoRA": "lora_r lora_alpha lora_dropout lora_bias target_modules",
         "Data": "features stream scaling target task target_weight column root allow_missing "
-        "max_train_samples cut interval_over",
+        "allow_seen max_train_samples cut interval_over",
         "Head": "head preset init freeze_head head_learning_rate",
         "Training": "per_device_train_batch_size gradient_accumulation_steps num_train_epochs "
         "max_steps learning_rate lr_scheduler_type warmup_ratio warmup_steps weight_decay "
@@ -142,6 +142,13 @@ def adapt(
         float | None,
         Option(metavar="SHARE", help="Share of clips that may lack features; default: 0.05."),
     ] = None,
+    allow_seen: Annotated[
+        bool,
+        Option(
+            "--allow-seen",
+            help="Evaluate on clips that the weights were adapted on before; the run says so.",
+        ),
+    ] = False,
     max_train_samples: Annotated[
         int | None,
         Option(
@@ -320,7 +327,8 @@ def adapt(
         "lora_dropout": lora_dropout, "lora_bias": lora_bias,
         "target_modules": words_of(target_modules, "--target-modules") or None,
         "streams": tuple(stream) or None, "scaling": pairs(scaling, "--scaling") or None,
-        "allow_missing": allow_missing, "max_train_samples": max_train_samples, "cut": cut,
+        "allow_missing": allow_missing, "allow_seen": allow_seen or None,
+        "max_train_samples": max_train_samples, "cut": cut,
         "interval_over": interval_over, "head": head, "init": init,
         "freeze_head": freeze_head or None, "head_learning_rate": head_learning_rate,
         "per_device_train_batch_size": per_device_train_batch_size,
