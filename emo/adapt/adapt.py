@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -330,7 +331,7 @@ def _steps(options: AdaptOptions, train: TrainClips, world_size: int) -> int:
     if options.max_steps > 0:
         return options.max_steps
     each = len(train) // _global_batch(options, world_size)
-    return -(-int(each * options.num_train_epochs * 1000) // 1000)
+    return int(math.ceil(each * options.num_train_epochs))
 
 
 def _global_batch(options: AdaptOptions, world_size: int) -> int:

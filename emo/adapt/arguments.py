@@ -97,7 +97,8 @@ def _typed(options: AdaptOptions, known: set[str]) -> dict[str, Any]:
         if new not in known:
             raise OptionError(f"--trainer: {plugins.unknown('argument', name, sorted(known))}")
         words[new] = value
-    parser = HfArgumentParser(TrainingArguments)
+    kind: Any = TrainingArguments
+    parser = HfArgumentParser(kind)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

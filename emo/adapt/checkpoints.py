@@ -54,7 +54,7 @@ def remove_others(folder: Path, kept: int) -> None:
 
 def newest_complete(folder: Path) -> tuple[Path | None, list[str]]:
     """Return the newest complete checkpoint, and a line for each newer one that is torn."""
-    lines = []
+    lines: list[str] = []
     for path in _numbered(folder):
         fault = fault_of(path)
         if not fault:

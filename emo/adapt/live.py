@@ -217,7 +217,7 @@ def samples_of(
     found: dict[str, list[Inputs]] = {}
     for name, model in models.items():
         streams = set(type(model).recipe(model.options).streams)
-        lacking, chosen = set(streams), []
+        lacking, chosen = set(streams), list[Inputs]()
         for clip in ids:
             for piece in readers[name].read(clip):
                 gained = lacking - set(piece.absent) if piece.inputs else set()

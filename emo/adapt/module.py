@@ -130,16 +130,18 @@ class AdaptModule(nn.Module):
             if name in names or name.startswith("head.")
         }
 
-    def load_state_dict(self, state: Mapping[str, Any], *args: Any, **words: Any) -> Any:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Load what :meth:`state_dict` returned.
 
         Raises:
             RuntimeError: tensors of other parameters.
         """
-        missing = self.state_dict().keys() ^ state.keys()
+        missing = self.state_dict().keys() ^ state_dict.keys()
         if missing:
             raise RuntimeError(f"a checkpoint of other parameters: {sorted(missing)[:3]}")
-        super().load_state_dict(state, strict=False)
+        super().load_state_dict(state_dict, strict=False)
         return torch.nn.modules.module._IncompatibleKeys([], [])
 
 
@@ -207,6 +209,6 @@ def without_masks(network: nn.Module) -> None:
     It fails on clips that are shorter than a mask; ``--spec-augment`` is for live streams.
     """
     for layer in network.modules():
-        config = getattr(layer, "config", None)
+        config: Any = getattr(layer, "config", None)
         if getattr(config, "apply_spec_augment", False):
             config.apply_spec_augment = False

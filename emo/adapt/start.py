@@ -3,7 +3,7 @@
 A random head distorts the features while it is learnt (Kumar et al. 2022, arXiv:2202.10054).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,5 +172,5 @@ def _check_kind(kind: type[Head], fit: FitOptions) -> None:
         )
 
 
-def _targets(found: list[tuple[str, str, tuple[str, ...]]]) -> str:
+def _targets(found: Sequence[tuple[str, str, tuple[str, ...]]]) -> str:
     return "; ".join(f"{name} ({task}, {len(classes)} classes)" for name, task, classes in found)

@@ -22,7 +22,13 @@ class StopFlag:
         self.signal_name = ""
 
     def raise_flag(self, number: int, _: FrameType | None = None) -> None:
-        """Note a signal; called by Python between two instructions."""
+        """Note a signal; called by Python between two instructions.
+
+        Raises:
+            KeyboardInterrupt: it is the second SIGINT.
+        """
+        if number == signal.SIGINT and self.signal_name:
+            raise KeyboardInterrupt
         self.signal_name = signal.Signals(number).name
 
     def is_raised_anywhere(self, device: torch.device) -> bool:

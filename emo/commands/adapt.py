@@ -85,7 +85,7 @@ def adapt(
     ] = None,
     floats: Annotated[
         str | None,
-        Option(metavar="TYPE", help="Stored pictures: float32 (the default) or float16."),
+        Option(metavar="HOW", help="Stored pictures: float32 (the default) or float16."),
     ] = None,
     lora_r: Annotated[
         int | None, Option(metavar="N", help="Rank of the matrices; default: 8.")
@@ -98,7 +98,7 @@ def adapt(
     ] = None,
     lora_bias: Annotated[
         str | None,
-        Option(metavar="WHICH", help="Biases that are trained: none, all, lora_only."),
+        Option(metavar="HOW", help="Biases that are trained: none, all, lora_only."),
     ] = None,
     target_modules: Annotated[
         str | None,
