@@ -22,7 +22,6 @@ from emo.adapt.evaluate import evaluate
 from emo.adapt.finish import Finished, finish
 from emo.adapt.folder import CHECKPOINTS, INPUTS, prepare_folder
 from emo.adapt.layers import layers_again
-from emo.adapt.leaks import seen_of_bases, without_leaks
 from emo.adapt.live import (
     Live,
     fill_inputs,
@@ -42,6 +41,7 @@ from emo.errors import FitError
 from emo.extract.job.request import requests_from_words
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data
+from emo.heads.data.seen_clips import noting_seen
 from emo.heads.fitting.request import check_request
 from emo.heads.head import Batch
 from emo.heads.training.outcome import Round
@@ -199,17 +199,18 @@ def _read(
     }
     frozen = out / CHECKPOINTS / FROZEN
     if arguments.process_index == 0:
+        seen = {live.name: live.kind.seen_clips(live.options) for live in lives}
         ids = [clip.id for clip in manifest.clips]
         write_tokens(
             models, {live.name: live.request.recipe for live in lives}, place, frozen, ids,
-            options.per_device_train_batch_size, seen=seen_of_bases(lives), progress=progress,
+            options.per_device_train_batch_size, seen=seen, progress=progress,
         )  # fmt: skip
     barrier()
     check_names(features, lives)
     fit = start.fit.replace(streams=streams_of(start, lives, features))
     start = dataclasses.replace(start, fit=fit)
     data = read_data(manifest, [location(str(frozen)), *features], fit, scalings=start.scalings)
-    data = without_leaks(data, allow_seen=fit.allow_seen)
+    data = noting_seen(data, allow_seen=fit.allow_seen)
     check_request(start.kind, data, fit)
     start.check(data)
     readers = readers_of(models, place)

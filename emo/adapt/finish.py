@@ -23,7 +23,6 @@ from emo.adapt.folder import (
     write_document,
     write_weights,
 )
-from emo.adapt.leaks import inherited
 from emo.adapt.live import Live, write_tokens
 from emo.adapt.method import Method
 from emo.adapt.module import AdaptModule
@@ -34,6 +33,7 @@ from emo.extract.backbone import recipe_of
 from emo.extract.models.adapted import read_seen_clips
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data
+from emo.heads.data.seen_clips import seen_before
 from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.request import FitRequest
 from emo.heads.fitting.seeds import result_of
@@ -103,7 +103,7 @@ def finish(
     work = out / CHECKPOINTS
     module.eval()
     with result_folder(out) as folder:
-        write_clip_ids(folder, data, inherited(data, start.clips.clip_ids))
+        write_clip_ids(folder, data, seen_before(data, start.clips.clip_ids))
         document = _document(options, start, lives, facts)
         write_document(folder, document)
         write_adapters(folder / ADAPTERS, method, models)

@@ -356,7 +356,7 @@ def adapt(
 
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
     if dry_run:
-        from emo.adapt.dry_run import dry_run as forecast
+        from emo.adapt.planning.dry_run import dry_run as forecast
 
         found = forecast(clips, [location(each) for each in features], options)
         print(fit_lines(found.table()))
@@ -378,7 +378,7 @@ def _base(preset: str | None) -> Any:
     if preset is None:
         return None
     from emo.adapt.options import AdaptOptions
-    from emo.adapt.presets import find_adapt_preset
+    from emo.adapt.planning.presets import find_adapt_preset
 
     return AdaptOptions.of(**find_adapt_preset(preset).fields)
 

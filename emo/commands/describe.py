@@ -173,7 +173,7 @@ def _dataset(name: str) -> Iterable[str]:
 
 
 def _preset(name: str) -> Iterable[str]:
-    from emo.adapt.presets import ADAPT_PRESETS
+    from emo.adapt.planning.presets import ADAPT_PRESETS
     from emo.heads.presets import PRESETS
 
     if name in ADAPT_PRESETS:
@@ -198,7 +198,7 @@ def _preset(name: str) -> Iterable[str]:
 
 def _adapt_preset(name: str) -> Iterable[str]:
     """Yield what a preset of `emo adapt` sets."""
-    from emo.adapt.presets import ADAPT_PRESETS
+    from emo.adapt.planning.presets import ADAPT_PRESETS
 
     preset = ADAPT_PRESETS[name]
     own = dict(preset.options)

@@ -141,7 +141,7 @@ def _dataset(name: str) -> Row:
 
 
 def _presets() -> list[Row]:
-    from emo.adapt.presets import ADAPT_PRESETS
+    from emo.adapt.planning.presets import ADAPT_PRESETS
     from emo.heads.presets import PRESETS
 
     of_heads: list[Row] = [

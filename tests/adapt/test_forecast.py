@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from emo.adapt.activations import kept_bytes
-from emo.adapt.dry_run import dry_run, typical_seconds
-from emo.adapt.forecast import Clips, forecast
 from emo.adapt.method import apply_method
 from emo.adapt.options import AdaptOptions
-from emo.adapt.presets import find_adapt_preset
-from emo.adapt.published import FOLDER, with_published
+from emo.adapt.planning.activations import kept_bytes
+from emo.adapt.planning.dry_run import dry_run, typical_seconds
+from emo.adapt.planning.forecast import ClipCounts, forecast
+from emo.adapt.planning.presets import find_adapt_preset
+from emo.adapt.planning.published import CONFIGS, with_published
 from emo.errors import WeightsError
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.timm import TimmModel
@@ -17,7 +17,7 @@ from emo.manifest import read_manifest
 from tests.adapt.conftest import inputs, options_of
 
 EMOTIONS = {"emotion": 7}
-MELD = Clips(9_989, 13_708)
+MELD = ClipCounts(9_989, 13_708)
 COUNTS = {
     "adapt-languagebind-exp1": (528_634_624, 528_634_624, 10_752),
     "adapt-languagebind-exp2": (832_950_272, 832_950_272, 16_128),
@@ -44,7 +44,7 @@ def check_counts(name):
 
 def test_the_counts_of_the_source_from_configurations_alone(monkeypatch):
     """With --freeze-head they are those that the source prints for experiment 4."""
-    monkeypatch.setattr("emo.adapt.forecast.kept_bytes", lambda *_: None)
+    monkeypatch.setattr("emo.adapt.planning.forecast.kept_bytes", lambda *_: None)
     found = of_preset("adapt-languagebind-exp4", freeze_head=True)
     assert (found.trained, found.every) == (7_968_512, 536_105_728)
     assert found.networks[-1].every == 10_752
@@ -97,15 +97,15 @@ def test_steps_disk_and_memory():
         per_device_train_batch_size=4, gradient_accumulation_steps=2, num_train_epochs=3,
         save_total_limit=2, head_options={"hidden": "4"},
     )  # fmt: skip
-    found = forecast(options, Clips(33, 50, 2.0), EMOTIONS, world_size=2)
+    found = forecast(options, ClipCounts(33, 50, 2.0), EMOTIONS, world_size=2)
     assert (found.step_clips, found.steps) == (16, 9)
-    assert forecast(options.replace(max_steps=7), Clips(33, 50), EMOTIONS).steps == 7
+    assert forecast(options.replace(max_steps=7), ClipCounts(33, 50), EMOTIONS).steps == 7
     assert found.checkpoint_bytes == 12 * found.trained
     assert found.disk_bytes == (
         found.inputs_bytes + 3 * found.checkpoint_bytes + found.weights_bytes
     )
     assert found.memory_bytes == 4 * found.every + 12 * found.trained + found.kept_bytes
-    twice = forecast(options.replace(batch_size=8), Clips(33, 50), EMOTIONS)
+    twice = forecast(options.replace(batch_size=8), ClipCounts(33, 50), EMOTIONS)
     assert twice.kept_bytes == pytest.approx(2 * found.kept_bytes, rel=0.01)
 
 
@@ -173,7 +173,7 @@ def test_configurations_that_come_with_emo_stand_in_for_hubs_alone(weights, monk
     monkeypatch.delenv("EMO_WEIGHTS", raising=False)
     found, brought = with_published(LanguageBind, LanguageBind.Options(streams="audio"))
     assert brought == ("LanguageBind/LanguageBind_Audio_FT",)
-    assert found.audio_weights == str(FOLDER / "LanguageBind" / "LanguageBind_Audio_FT")
+    assert found.audio_weights == str(CONFIGS / "LanguageBind" / "LanguageBind_Audio_FT")
     own = LanguageBind.Options(weights=weights, streams="text")
     assert with_published(LanguageBind, own) == (own, ())
     with pytest.raises(WeightsError) as raised:

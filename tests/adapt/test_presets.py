@@ -4,9 +4,9 @@ import pytest
 
 from emo import plugins
 from emo.adapt.options import AdaptOptions
-from emo.adapt.presets import ADAPT_PRESETS, find_adapt_preset
+from emo.adapt.planning.presets import ADAPT_PRESETS, find_adapt_preset
 from emo.errors import OptionError
-from emo.extract.job.request import options_from_words
+from emo.extract.job.request import backbones_from_words
 from emo.extract.models.model import Model
 from emo.heads.head import Head
 from emo.heads.presets import PRESETS
@@ -16,7 +16,7 @@ from emo.heads.presets import PRESETS
 def test_a_preset_names_backbones_options_and_a_head_that_exist(name):
     preset = ADAPT_PRESETS[name]
     options = AdaptOptions.of(**preset.fields)
-    every = options_from_words(options.backbones, options.backbone_options)
+    every = backbones_from_words(options.backbones, options.backbone_options)
     assert all(issubclass(kind, Model) for kind, _ in every.values())
     kind = plugins.load(plugins.HEADS, options.fit.head, Head)
     plugins.parse_options(kind.Options, options.fit.head_options, options.fit.head)

@@ -120,7 +120,7 @@ def requests_from_words(
     return tuple(make_request(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
 
 
-def options_from_words(
+def backbones_from_words(
     words: Sequence[str], options: Sequence[str] = ()
 ) -> dict[str, tuple[type[Backbone], Any]]:
     """Return the class and the options of each backbone, without looking for any weights.

@@ -4,8 +4,10 @@ Weights that `emo adapt` trained on a clip make its tokens fit its label, and so
 clip would be too good. The store lists these clips, see :mod:`emo.store.adapted`.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from emo.errors import FitError, plural
 from emo.heads.data.data import Data
@@ -57,6 +59,31 @@ def overlaps(seen: ClipIds, splits: Mapping[str, Iterable[str]]) -> list[Overlap
 def ids_of(data: Data) -> dict[str, tuple[str, ...]]:
     """Return the ids of a fit's clips by split."""
     return {name: split.ids for name, split in data.splits.items()}
+
+
+def noting_seen(data: Data, *, allow_seen: bool) -> Data:
+    """Return the clips of a fit with notes on evaluated ones that weights have seen.
+
+    Args:
+        data: the clips.
+        allow_seen: note them; False: refuse them.
+
+    Raises:
+        FitError: weights have seen some, and it is not allowed.
+    """
+    seen = check_unseen(data.sources, ids_of(data), allow_seen=allow_seen)
+    return dataclasses.replace(data, seen=seen, notes=(*data.notes, *seen))
+
+
+def seen_before(data: Data, runs: Mapping[Path, ClipIds]) -> dict[Path, ClipIds]:
+    """Return all clips that were seen before a fit, by the run or the recipe that saw them.
+
+    Args:
+        data: the clips of the fit, with their streams.
+        runs: clips of the runs of ``--init``.
+    """
+    found = seen_of_sources(data.sources)
+    return {**runs, **{Path(name): seen.ids for name, seen in found.items() if seen}}
 
 
 def check_unseen(

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from emo import plugins
-from emo.adapt.activations import count_of, kept_bytes
 from emo.adapt.method import apply_method, named_networks
 from emo.adapt.options import AdaptOptions
-from emo.adapt.published import with_published
+from emo.adapt.planning.activations import count_of, kept_bytes
+from emo.adapt.planning.published import with_published
 from emo.errors import EmoError, OptionError, WeightsError
 from emo.extract.backbone import Inputs
 from emo.extract.backbones.inputs import STREAM, Floats, InputsOptions, StoredInputs
-from emo.extract.job.request import options_from_words
+from emo.extract.job.request import backbones_from_words
 from emo.extract.models.inputs_bytes import ROW_BYTES
 from emo.extract.models.model import Model
 from emo.extract.models.sample import sample_media
@@ -42,7 +42,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Clips:
+class ClipCounts:
     """How many clips there are, and how long they are."""
 
     train: int
@@ -59,12 +59,12 @@ class Forecast:
 
     networks: tuple[Counted, ...]
     """Networks of the backbones, and last the head if its streams are known."""
-    clips: Clips
+    clips: ClipCounts
     """The clips."""
     batch: int
-    """Clips that one process computes at once."""
+    """ClipCounts that one process computes at once."""
     step_clips: int
-    """Clips of one step on all devices."""
+    """ClipCounts of one step on all devices."""
     steps: int
     """Number of steps."""
     inputs_bytes: int
@@ -138,7 +138,7 @@ class Forecast:
 
 def forecast(
     options: AdaptOptions,
-    clips: Clips,
+    clips: ClipCounts,
     widths: Mapping[str, Width],
     *,
     frozen: Mapping[str, int] = {},
@@ -185,7 +185,7 @@ def _skeletons(options: AdaptOptions) -> tuple[dict[str, Model], list[str]]:
     """Build the networks without weights; return them by recipe, and notes."""
     models: dict[str, Model] = {}
     notes = []
-    every = options_from_words(options.backbones, options.backbone_options)
+    every = backbones_from_words(options.backbones, options.backbone_options)
     if not every:
         raise OptionError("--backbone: name the backbones that are trained")
     for name, (kind, own) in every.items():

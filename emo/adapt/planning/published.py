@@ -13,7 +13,7 @@ from emo.extract.models.model import Model
 from emo.extract.models.skeleton import holds_tensors, locate_configs
 from emo.extract.models.weights import find
 
-FOLDER = Path(__file__).parent / "configs"
+CONFIGS = Path(__file__).parent / "configs"
 
 
 def with_published(kind: type[Model], options: Any) -> tuple[Any, tuple[str, ...]]:
@@ -35,14 +35,14 @@ def with_published(kind: type[Model], options: Any) -> tuple[Any, tuple[str, ...
     for file in weights.files:
         source = weights.source_of(file)
         is_here = file.is_optional or holds_tensors(file) or find(source, file)
-        if not is_here and (FOLDER / source).is_dir():
+        if not is_here and (CONFIGS / source).is_dir():
             replaced[file.option] = source
-    folders = {option: str(FOLDER / source) for option, source in replaced.items()}
+    folders = {option: str(CONFIGS / source) for option, source in replaced.items()}
     found = dataclasses.replace(options, **folders) if folders else options
     try:
         locate_configs(kind.weights(found))
     except WeightsError as error:
-        known = ", ".join(f"{path.parent.name}/{path.name}" for path in sorted(FOLDER.glob("*/*")))
+        known = ", ".join(f"{path.parent.name}/{path.name}" for path in sorted(CONFIGS.glob("*/*")))
         raise WeightsError(
             error.args[0],
             more_lines=(*error.more_lines, f"configurations that come with emo: {known}"),

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from emo.adapt.forecast import Clips, Forecast, forecast
 from emo.adapt.options import AdaptOptions
+from emo.adapt.planning.forecast import ClipCounts, Forecast, forecast
 from emo.errors import EmoError
 from emo.extract.decode.decode import probe_seconds
 from emo.extract.decode.source import source_of
@@ -31,7 +31,7 @@ def dry_run(
 ) -> Forecast:
     """Forecast an adaptation; no weights are read, nothing is computed or written.
 
-    Clips that turn out to have no features are counted, too.
+    ClipCounts that turn out to have no features are counted, too.
 
     Args:
         manifest: the clips.
@@ -46,7 +46,7 @@ def dry_run(
     train, widths = _train_clips(manifest, options)
     if options.max_train_samples is not None:
         train = min(train, options.max_train_samples)
-    clips = Clips(train, len(manifest.clips), typical_seconds(manifest))
+    clips = ClipCounts(train, len(manifest.clips), typical_seconds(manifest))
     return forecast(
         options, clips, widths, frozen=_frozen_dims(features, options), world_size=world_size
     )

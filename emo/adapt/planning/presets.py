@@ -19,7 +19,7 @@ class AdaptPreset:
     backbones: tuple[str, ...]
     """Backbones, as words of ``--backbone``."""
     backbone_options: tuple[str, ...] = ()
-    """Their options, as words of ``-o``."""
+    """Options of the backbones, as words of ``-o``."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of :class:`emo.adapt.options.AdaptOptions`, by the names that ``of`` takes."""
     reported: str = "–"
