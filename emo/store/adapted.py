@@ -124,8 +124,16 @@ def parse_clip_ids(data: bytes) -> dict[str, frozenset[str]]:
 
 
 def seen_files(folder: Location) -> list[str]:
-    """Return the names of the lists beside a recipe, sorted."""
-    return sorted(name for name in file_names(folder) if re.fullmatch(SEEN_FILE, name))
+    """Return the names of the lists beside a recipe, sorted.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    try:
+        names = file_names(folder)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error.strerror}") from error
+    return sorted(name for name in names if re.fullmatch(SEEN_FILE, name))
 
 
 def read_seen(folder: Location, recipe: Recipe) -> SeenClips:
