@@ -16,11 +16,10 @@ import emo
 from emo.adapt.folder import (
     ADAPTERS,
     CHECKPOINTS,
-    RUN,
-    WEIGHTS,
+    RUN_FOLDER,
     result_folder,
+    write_adapt_file,
     write_adapters,
-    write_document,
     write_weights,
 )
 from emo.adapt.live import Live, write_tokens
@@ -44,6 +43,7 @@ from emo.heads.runs.write import write_run
 from emo.heads.training.inference import outputs_of
 from emo.heads.training.outcome import Outcome, Round
 from emo.manifest import Manifest
+from emo.predict.beside import WEIGHTS_FOLDER
 from emo.store.backend.location import Location, location
 
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate")
@@ -104,10 +104,10 @@ def finish(
         inherited = start.clips.clip_ids
         write_clip_ids(folder, data, inherited)
         document = _document(options, start, lives, facts)
-        write_document(folder, document)
+        write_adapt_file(folder, document)
         write_adapters(folder / ADAPTERS, method, models)
         method.merge()
-        written = write_weights(folder / WEIGHTS, models)
+        written = write_weights(folder / WEIGHTS_FOLDER, models)
         recipes = {
             name: recipe_of(
                 live.kind,
@@ -122,20 +122,20 @@ def finish(
         write_tokens(models, recipes, inputs, tokens, ids, options.per_device_train_batch_size,
                      progress=progress)  # fmt: skip
         result = _run(manifest, features, out, start, data, module, tokens, rounds, started)
-        (folder / RUN).mkdir()
-        write_run(folder / RUN, result)
+        (folder / RUN_FOLDER).mkdir()
+        write_run(folder / RUN_FOLDER, result)
         frozen = fit_head(
             manifest, [location(str(work / "frozen-tokens")), *features], work / "frozen-run",
             start.fit.replace(init=()), progress=progress,
         )  # fmt: skip
-        compared = _compared(folder / RUN, work / "frozen-run")
-        write_document(
+        compared = _compared(folder / RUN_FOLDER, work / "frozen-run")
+        write_adapt_file(
             folder,
             document
             | {
                 "recipes": {name: each.to_json() for name, each in recipes.items()},
                 "weights": {
-                    name: {option: f"{WEIGHTS}/{name}/{option}" for option in paths}
+                    name: {option: f"{WEIGHTS_FOLDER}/{name}/{option}" for option in paths}
                     for name, paths in written.items()
                 },
                 "metrics": result.all_metrics,
@@ -173,7 +173,13 @@ def _run(
         for split, each in found.splits.items()
     }
     request = FitRequest(
-        manifest, tuple(features), start.fit, start.kind, start.head_options, start.clips, out / RUN
+        manifest,
+        tuple(features),
+        start.fit,
+        start.kind,
+        start.head_options,
+        start.clips,
+        out / RUN_FOLDER,
     )
     return result_of(found, request, (outcome,), outputs, started)
 
@@ -226,6 +232,8 @@ def _lines(
     lines = [result.table(), "", f"{title_of(headline)} of {target.name} on {split}: {beside}"]
     lines += [compared, ""]
     for name, options in written.items():
-        words = " ".join(f"-o tuned.{option}={out / WEIGHTS / name / option}" for option in options)
+        words = " ".join(
+            f"-o tuned.{option}={out / WEIGHTS_FOLDER / name / option}" for option in options
+        )
         lines.append(f"extract again: emo extract … --backbone {name}:tuned {words}")
     return lines
