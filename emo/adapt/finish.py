@@ -43,7 +43,7 @@ from emo.heads.runs.write import write_run
 from emo.heads.training.inference import outputs_of
 from emo.heads.training.outcome import Outcome, Round
 from emo.manifest import Manifest
-from emo.predict.beside import WEIGHTS_FOLDER
+from emo.predict.beside import NEW_WEIGHTS
 from emo.store.backend.location import Location, location
 
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate")
@@ -107,7 +107,7 @@ def finish(
         write_adapt_file(folder, document)
         write_adapters(folder / ADAPTERS, method, models)
         method.merge()
-        written = write_weights(folder / WEIGHTS_FOLDER, models)
+        written = write_weights(folder / NEW_WEIGHTS, models)
         recipes = {
             name: recipe_of(
                 live.kind,
@@ -135,7 +135,7 @@ def finish(
             | {
                 "recipes": {name: each.to_json() for name, each in recipes.items()},
                 "weights": {
-                    name: {option: f"{WEIGHTS_FOLDER}/{name}/{option}" for option in paths}
+                    name: {option: f"{NEW_WEIGHTS}/{name}/{option}" for option in paths}
                     for name, paths in written.items()
                 },
                 "metrics": result.all_metrics,
@@ -233,7 +233,7 @@ def _lines(
     lines += [compared, ""]
     for name, options in written.items():
         words = " ".join(
-            f"-o tuned.{option}={out / WEIGHTS_FOLDER / name / option}" for option in options
+            f"-o tuned.{option}={out / NEW_WEIGHTS / name / option}" for option in options
         )
         lines.append(f"extract again: emo extract … --backbone {name}:tuned {words}")
     return lines

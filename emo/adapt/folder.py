@@ -21,7 +21,7 @@ from emo.errors import FitError, system_reason
 from emo.extract.models.model import Model
 from emo.extract.models.weights import locate_weights, origin_of
 from emo.heads.runs.files import CLIPS_FILE
-from emo.predict.beside import ADAPT_FILE, WEIGHTS_FOLDER
+from emo.predict.beside import ADAPTATION_FILE, NEW_WEIGHTS
 
 RUN_FOLDER, ADAPTERS = "run", "adapter"
 """Names in the folder of an adaptation, beside the weights and the list of clips."""
@@ -30,14 +30,14 @@ CHECKPOINTS, INPUTS = "checkpoints", "inputs"
 ADAPT_FORMAT = 1
 """Version of ``adapt.json``."""
 _UNFINISHED = ".unfinished"
-_ORDER = (CLIPS_FILE, ADAPTERS, ADAPT_FILE, RUN_FOLDER, WEIGHTS_FOLDER)
+_ORDER = (CLIPS_FILE, ADAPTERS, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
 """Order in which the parts are renamed; the folder is complete with the last."""
 
 
 def is_finished(out: Path) -> bool:
     """Return whether a folder holds a finished adaptation."""
     return all(
-        (out / name).exists() for name in (CLIPS_FILE, ADAPT_FILE, RUN_FOLDER, WEIGHTS_FOLDER)
+        (out / name).exists() for name in (CLIPS_FILE, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
     )
 
 
@@ -56,7 +56,7 @@ def prepare_folder(out: Path, *, resume: bool, overwrite: bool) -> list[str]:
             raise FitError(f"{out} holds an adaptation; --overwrite replaces it, or choose another "
                            "--out")  # fmt: skip
         odd = inside - {*_ORDER, CHECKPOINTS, INPUTS, _UNFINISHED}
-        if odd and not inside & {ADAPT_FILE, CHECKPOINTS}:
+        if odd and not inside & {ADAPTATION_FILE, CHECKPOINTS}:
             raise FitError(f"{out} holds {sorted(odd)[0]} and no adaptation; choose another --out")
         if CHECKPOINTS in inside and not (resume or overwrite):
             raise FitError(
@@ -136,7 +136,7 @@ def write_adapt_file(folder: Path, document: Mapping[str, Any]) -> None:
     """Write ``adapt.json``."""
     text = json.dumps({"format_version": ADAPT_FORMAT, **document}, indent=2, ensure_ascii=False,
                       default=str)  # fmt: skip
-    (folder / ADAPT_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / ADAPTATION_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _remove(path: Path) -> None:
