@@ -37,7 +37,7 @@ PLUGINS = {"extract.backbones", "extract.executors", "heads.library", "store.int
 ARROWS = {
     "__init__": ("", ""),
     "__main__": ("cli", ""),
-    "adapt": ("*", "numpy torch"),
+    "adapt": ("*", "numpy torch transformers"),
     "api": ("*", "numpy"),
     "check": ("errors extract.decode extract.media machine manifest untrusted", "numpy"),
     "cli": ("check commands demo errors machine manifest plugins", ""),

@@ -27,17 +27,18 @@ from emo.adapt.live import (
     fill_inputs,
     live_of,
     readers_of,
-    samples_of,
+    sample_inputs,
     write_tokens,
 )
-from emo.adapt.losses import Losses
+from emo.adapt.losses import SummedLosses
 from emo.adapt.method import Method, apply_method, trained_count
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
 from emo.adapt.start import Start, start_of
-from emo.adapt.stop import EXIT_STOPPED, stop_flag
+from emo.adapt.stop import stop_flag
 from emo.adapt.trainer import AdaptTrainer, Flow
 from emo.errors import FitError
+from emo.extract.executor import EXIT_STOPPED
 from emo.extract.job.request import requests_from_words
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data
@@ -124,12 +125,12 @@ def adapt(
             requests_from_words(options.backbones, options.backbone_options, manifest=manifest)
         )
         start = start_of(options, _streams(lives), has_head=has_head)
-        place = inputs or location(str(out / INPUTS))
+        inputs_at = inputs or location(str(out / INPUTS))
         if is_first:
             prepare_folder(out, resume=resume, overwrite=overwrite)
-            fill_inputs(manifest, lives, place, options.floats, progress=progress)
+            fill_inputs(manifest, lives, inputs_at, options.floats, progress=progress)
         barrier()
-        work = _read(manifest, features, out, options, lives, start, place, arguments,
+        work = _read(manifest, features, out, options, lives, start, inputs_at, arguments,
                      progress=progress)  # fmt: skip
         facts = {
             "world_size": arguments.world_size,
@@ -158,8 +159,8 @@ def adapt(
         flow = Flow(flag, options.save_steps, on_step, on_epoch)
         trainer = AdaptTrainer(
             work.module, arguments, work.train,
-            Losses(work.train.frozen.targets, start.fit.loop), work.data.widths, options, facts,
-            [flow],
+            SummedLosses(work.train.frozen.targets, start.fit.loop), work.data.widths, options,
+            facts, [flow],
         )  # fmt: skip
         flow.trainer = trainer
         trainer.remove_callback(PrinterCallback)  # the bar shows the loss
@@ -173,7 +174,7 @@ def adapt(
     finished = finish(
         manifest, features, out, options, work.start, work.data, work.models,
         {live.name: live for live in lives}, work.module, work.method,
-        inputs=place, rounds=rounds_of(trainer.state.log_history, options.seed),
+        inputs=inputs_at, rounds=rounds_of(trainer.state.log_history, options.seed),
         facts={**facts, "trained": trained, "parameters": every,
                "steps": trainer.state.global_step, "log": trainer.state.log_history},
         started=started, progress=progress,
@@ -188,7 +189,7 @@ def _read(
     options: AdaptOptions,
     lives: Sequence[Live],
     start: Start,
-    place: Location,
+    inputs_at: Location,
     arguments: Any,
     *,
     progress: bool | None,
@@ -202,7 +203,7 @@ def _read(
         seen = {live.name: live.kind.seen_clips(live.options) for live in lives}
         ids = [clip.id for clip in manifest.clips]
         write_tokens(
-            models, {live.name: live.request.recipe for live in lives}, place, frozen, ids,
+            models, {live.name: live.request.recipe for live in lives}, inputs_at, frozen, ids,
             options.per_device_train_batch_size, seen=seen, progress=progress,
         )  # fmt: skip
     barrier()
@@ -213,7 +214,7 @@ def _read(
     data = noting_seen(data, allow_seen=fit.allow_seen)
     check_request(start.kind, data, fit)
     start.check(data)
-    readers = readers_of(models, place)
+    readers = readers_of(models, inputs_at)
     names = _streams(lives)
     train, val = (
         TrainClips(
@@ -225,13 +226,13 @@ def _read(
     )  # fmt: skip
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)  # LoRA matrices are random
-        method = apply_method(models, options, samples_of(models, readers, train.ids))
+        method = apply_method(models, options, sample_inputs(models, readers, train.ids))
     head = start.build(data, options.seed).requires_grad_(not options.freeze_head)
     module = AdaptModule(
         models, {name: data.scalings[name] for name in data.dims if name in names}, head,
         data.widths, loop=fit.loop, seed=options.seed, train_batch_norm=options.train_batch_norm,
     ).to(arguments.device)  # fmt: skip
-    return _Work(tuple(lives), models, start, data, place, module, method, train, val)
+    return _Work(tuple(lives), models, start, data, inputs_at, module, method, train, val)
 
 
 def streams_of(
@@ -278,7 +279,8 @@ def rounds_of(log: Sequence[Mapping[str, Any]], seed: int) -> tuple[Round, ...]:
 
 def checkpoint_bytes(module: torch.nn.Module) -> int:
     """Return about how many bytes a checkpoint takes: what is trained, and AdamW's two means."""
-    return 3 * sum(tensor.nbytes for tensor in module.state_dict().values())
+    trained: int = sum(tensor.nbytes for tensor in module.state_dict().values())
+    return 3 * trained
 
 
 def barrier() -> None:
@@ -332,7 +334,7 @@ def _steps(options: AdaptOptions, train: TrainClips, world_size: int) -> int:
     if options.max_steps > 0:
         return options.max_steps
     each = len(train) // _global_batch(options, world_size)
-    return int(math.ceil(each * options.num_train_epochs))
+    return math.ceil(each * options.num_train_epochs)
 
 
 def _global_batch(options: AdaptOptions, world_size: int) -> int:

@@ -15,7 +15,7 @@ from emo.errors import OptionError
 
 OLD_NAMES = {"no_cuda": "use_cpu", "evaluation_strategy": "eval_strategy"}
 """Names of earlier versions of transformers -> those of version 5."""
-OURS = {
+SET_BY_EMO = {
     "output_dir": "--out", "overwrite_output_dir": "--overwrite", "do_train": "",
     "save_strategy": "--save-steps", "resume_from_checkpoint": "--resume",
     "remove_unused_columns": "", "label_names": "", "logging_nan_inf_filter": "",
@@ -91,8 +91,8 @@ def _typed(options: AdaptOptions, known: set[str]) -> dict[str, Any]:
     words: dict[str, str] = {}
     for name, value in options.trainer.items():
         new = OLD_NAMES.get(name, name)
-        if new in OURS:
-            instead = f"; use {OURS[new]}" if OURS[new] else ""
+        if new in SET_BY_EMO:
+            instead = f"; use {SET_BY_EMO[new]}" if SET_BY_EMO[new] else ""
             raise OptionError(f"--trainer {name}: emo sets it{instead}")
         if new not in known:
             raise OptionError(f"--trainer: {plugins.unknown('argument', name, sorted(known))}")

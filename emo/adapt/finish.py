@@ -16,11 +16,10 @@ import emo
 from emo.adapt.folder import (
     ADAPTERS,
     CHECKPOINTS,
-    RUN,
-    WEIGHTS,
+    RUN_FOLDER,
     result_folder,
+    write_adapt_file,
     write_adapters,
-    write_document,
     write_weights,
 )
 from emo.adapt.live import Live, write_tokens
@@ -46,6 +45,7 @@ from emo.heads.runs.write import write_run
 from emo.heads.training.inference import outputs_of
 from emo.heads.training.outcome import Outcome, Round
 from emo.manifest import Manifest
+from emo.predict.beside import NEW_WEIGHTS
 from emo.store.backend.location import Location, location
 
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate")
@@ -105,10 +105,10 @@ def finish(
     with result_folder(out) as folder:
         write_clip_ids(folder, data, seen_before(data, start.clips.clip_ids))
         document = _document(options, start, lives, facts)
-        write_document(folder, document)
+        write_adapt_file(folder, document)
         write_adapters(folder / ADAPTERS, method, models)
         method.merge()
-        written = write_weights(folder / WEIGHTS, models)
+        written = write_weights(folder / NEW_WEIGHTS, models)
         recipes = {
             name: recipe_of(
                 live.kind,
@@ -125,20 +125,20 @@ def finish(
             seen=dict.fromkeys(recipes, read_seen_clips(folder)), progress=progress,
         )  # fmt: skip
         result = _run(manifest, features, out, start, data, module, tokens, rounds, started)
-        (folder / RUN).mkdir()
-        write_run(folder / RUN, result)
+        (folder / RUN_FOLDER).mkdir()
+        write_run(folder / RUN_FOLDER, result)
         frozen = fit_head(
             manifest, [location(str(work / "frozen-tokens")), *features], work / "frozen-run",
             start.fit.replace(init=()), progress=progress,
         )  # fmt: skip
-        compared = _compared(folder / RUN, work / "frozen-run")
-        write_document(
+        compared = _compared(folder / RUN_FOLDER, work / "frozen-run")
+        write_adapt_file(
             folder,
             document
             | {
                 "recipes": {name: each.to_json() for name, each in recipes.items()},
                 "weights": {
-                    name: {option: f"{WEIGHTS}/{name}/{option}" for option in paths}
+                    name: {option: f"{NEW_WEIGHTS}/{name}/{option}" for option in paths}
                     for name, paths in written.items()
                 },
                 "metrics": result.all_metrics,
@@ -177,7 +177,13 @@ def _run(
         for split, each in found.splits.items()
     }
     request = FitRequest(
-        manifest, tuple(features), start.fit, start.kind, start.head_options, start.clips, out / RUN
+        manifest,
+        tuple(features),
+        start.fit,
+        start.kind,
+        start.head_options,
+        start.clips,
+        out / RUN_FOLDER,
     )
     return result_of(found, request, (outcome,), outputs, started)
 
@@ -230,6 +236,8 @@ def _lines(
     lines = [result.table(), "", f"{title_of(headline)} of {target.name} on {split}: {beside}"]
     lines += [compared, ""]
     for name, options in written.items():
-        words = " ".join(f"-o tuned.{option}={out / WEIGHTS / name / option}" for option in options)
+        words = " ".join(
+            f"-o tuned.{option}={out / NEW_WEIGHTS / name / option}" for option in options
+        )
         lines.append(f"extract again: emo extract … --backbone {name}:tuned {words}")
     return lines

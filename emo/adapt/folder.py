@@ -20,21 +20,25 @@ from emo.adapt.method import ADAPTER, Method
 from emo.errors import FitError, system_reason
 from emo.extract.models.model import Model
 from emo.extract.models.weights import locate_weights, origin_of
+from emo.heads.runs.files import CLIPS_FILE
+from emo.predict.beside import ADAPTATION_FILE, NEW_WEIGHTS
 
-ADAPT_FILE, WEIGHTS, RUN, ADAPTERS, CLIPS = "adapt.json", "weights", "run", "adapter", "clips.csv"
-"""Names in the folder of an adaptation."""
+RUN_FOLDER, ADAPTERS = "run", "adapter"
+"""Names in the folder of an adaptation, beside the weights and the list of clips."""
 CHECKPOINTS, INPUTS = "checkpoints", "inputs"
 """Names of folders that are there while training goes on; the inputs stay."""
-FORMAT_VERSION = 1
+ADAPT_FORMAT = 1
 """Version of ``adapt.json``."""
 _UNFINISHED = ".unfinished"
-_ORDER = (CLIPS, ADAPTERS, ADAPT_FILE, RUN, WEIGHTS)
+_ORDER = (CLIPS_FILE, ADAPTERS, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
 """Order in which the parts are renamed; the folder is complete with the last."""
 
 
-def is_complete(out: Path) -> bool:
+def is_finished(out: Path) -> bool:
     """Return whether a folder holds a finished adaptation."""
-    return all((out / name).exists() for name in (CLIPS, ADAPT_FILE, RUN, WEIGHTS))
+    return all(
+        (out / name).exists() for name in (CLIPS_FILE, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
+    )
 
 
 def prepare_folder(out: Path, *, resume: bool, overwrite: bool) -> list[str]:
@@ -48,11 +52,11 @@ def prepare_folder(out: Path, *, resume: bool, overwrite: bool) -> list[str]:
     """
     try:
         inside = {path.name for path in out.iterdir()} if out.is_dir() else set()
-        if is_complete(out) and not overwrite:
+        if is_finished(out) and not overwrite:
             raise FitError(f"{out} holds an adaptation; --overwrite replaces it, or choose another "
                            "--out")  # fmt: skip
         odd = inside - {*_ORDER, CHECKPOINTS, INPUTS, _UNFINISHED}
-        if odd and not inside & {ADAPT_FILE, CHECKPOINTS}:
+        if odd and not inside & {ADAPTATION_FILE, CHECKPOINTS}:
             raise FitError(f"{out} holds {sorted(odd)[0]} and no adaptation; choose another --out")
         if CHECKPOINTS in inside and not (resume or overwrite):
             raise FitError(
@@ -128,11 +132,11 @@ def write_weights(folder: Path, models: Mapping[str, Model]) -> dict[str, dict[s
     return {name: model.write(folder / name) for name, model in models.items()}
 
 
-def write_document(folder: Path, document: Mapping[str, Any]) -> None:
+def write_adapt_file(folder: Path, document: Mapping[str, Any]) -> None:
     """Write ``adapt.json``."""
-    text = json.dumps({"format_version": FORMAT_VERSION, **document}, indent=2, ensure_ascii=False,
+    text = json.dumps({"format_version": ADAPT_FORMAT, **document}, indent=2, ensure_ascii=False,
                       default=str)  # fmt: skip
-    (folder / ADAPT_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / ADAPTATION_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _remove(path: Path) -> None:

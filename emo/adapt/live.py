@@ -25,7 +25,7 @@ from emo.store.part.writer import PartWriter
 from emo.store.recipe import Recipe
 from emo.store.store import Store
 
-PART_CLIPS = 256
+_PART_CLIPS = 256
 """Clips of one part of computed tokens."""
 
 
@@ -34,9 +34,9 @@ class Live:
     """One backbone that is trained."""
 
     request: Request
-    """Its plugin, options and recipe, as `emo extract` would use them."""
+    """Plugin, options and recipe, as `emo extract` would use them."""
     kind: type[Model]
-    """Its class."""
+    """Class of the backbone."""
     options: Any
     """Instance of ``kind.Options``."""
 
@@ -85,7 +85,7 @@ def inputs_request(live: Live, floats: str, manifest: Manifest) -> Request:
 def fill_inputs(
     manifest: Manifest,
     lives: Sequence[Live],
-    place: Location,
+    folder: Location,
     floats: str,
     *,
     progress: bool | None = None,
@@ -95,7 +95,7 @@ def fill_inputs(
     Args:
         manifest: the clips.
         lives: the backbones.
-        place: the store.
+        folder: the store.
         floats: type of stored pictures.
         progress: whether to show a bar; None: in a terminal.
 
@@ -103,9 +103,9 @@ def fill_inputs(
         EmoError: the store holds other inputs under these names, or no clip could be read.
     """
     requests = [inputs_request(live, floats, manifest) for live in lives]
-    report = extract(manifest, place, requests, ExtractOptions(), progress=progress)
+    report = extract(manifest, folder, requests, ExtractOptions(), progress=progress)
     if report.exit_code not in (0, 3):
-        raise FitError(f"{place}: the inputs of some clips are missing; run the command again")
+        raise FitError(f"{folder}: the inputs of some clips are missing; run the command again")
     for request in requests:
         failures = report.failures.get(request.name, {})
         if len(failures) == len(manifest.clips):
@@ -113,13 +113,13 @@ def fill_inputs(
             raise FitError(f"{request.name}: no clip could be read; {clip}: {why}")
 
 
-def readers_of(models: Mapping[str, Model], place: Location) -> dict[str, InputsReader]:
+def readers_of(models: Mapping[str, Model], folder: Location) -> dict[str, InputsReader]:
     """Open the stored inputs of backbones.
 
     Raises:
         StoreError: they are missing, or inputs of other networks.
     """
-    store = Store(place)
+    store = Store(folder)
     return {name: InputsReader(store.chosen(name)[0], model) for name, model in models.items()}
 
 
@@ -127,7 +127,7 @@ def write_tokens(
     models: Mapping[str, Model],
     recipes: Mapping[str, Recipe],
     inputs: Location,
-    place: Path,
+    store_path: Path,
     ids: Sequence[str],
     batch: int,
     *,
@@ -140,13 +140,13 @@ def write_tokens(
         models: backbones by the names of their recipes.
         recipes: recipe of each one's tokens.
         inputs: store of their inputs.
-        place: folder of the store that is written.
+        store_path: folder of the store that is written.
         ids: ids of the clips.
         batch: clips that a backbone computes at once.
         seen: clips that the weights of a recipe were adapted on.
         progress: whether to show a bar; None: in a terminal.
     """
-    store = Store.create(place)
+    store = Store.create(store_path)
     total = len(ids) * len(models)
     with progress_bar(shown=progress, total=total, desc="tokens", unit=" clips") as bar:
         for name, model in models.items():
@@ -158,7 +158,7 @@ def write_tokens(
             done = {*folder.ids, *folder.failures}
             wanted = [clip for clip in ids if clip in known and clip not in done]
             bar.update(len(ids) - len(wanted))
-            for part in _groups(wanted, PART_CLIPS):
+            for part in _groups(wanted, _PART_CLIPS):
                 with PartWriter(folder.path, folder.recipe) as writer:
                     for clip in (clip for clip in part if clip in failures):
                         writer.fail(clip, failures[clip])
@@ -206,7 +206,7 @@ def _add(writer: PartWriter, clip: str, result: StretchResult) -> None:
     writer.add(clip, dict(result.tokens), absent=dict(result.absent), notes=dict(result.notes))
 
 
-def samples_of(
+def sample_inputs(
     models: Mapping[str, Model], readers: Mapping[str, InputsReader], ids: Sequence[str]
 ) -> dict[str, list[Inputs]]:
     """Return by recipe inputs of few clips that together have every input of the backbone.

@@ -10,7 +10,7 @@ from emo.heads.labels import is_classes, known_rows
 from emo.heads.options import LoopOptions
 
 
-class Losses:
+class SummedLosses:
     """The loss of a batch as a sum: the mean is that of all rows of a step, wherever they are.
 
     It equals :func:`emo.heads.training.losses.make_loss` on the rows of a step together.

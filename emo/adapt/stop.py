@@ -10,8 +10,6 @@ import torch
 
 NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")
 """Signals that end an adaptation after the current step; what this system lacks is left out."""
-EXIT_STOPPED = 75
-"""Exit code after a signal: the same command with ``--resume`` goes on."""
 
 
 class StopFlag:

@@ -10,7 +10,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from emo.adapt.checkpoints import mark_complete, remove_others
 from emo.adapt.clips import ClipBatch, EpochOrder, TrainClips
-from emo.adapt.losses import Losses
+from emo.adapt.losses import SummedLosses
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
 from emo.adapt.stop import StopFlag
@@ -30,7 +30,7 @@ class AdaptTrainer(Trainer):
         module: AdaptModule,
         arguments: TrainingArguments,
         clips: TrainClips,
-        losses: Losses,
+        losses: SummedLosses,
         widths: Mapping[str, int],
         options: AdaptOptions,
         facts: Mapping[str, Any],

@@ -40,9 +40,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         cls=_AdaptCommand,
         epilog=examples(
-            "emo adapt m.csv --backbone hf:wavlm -o wavlm.weights=microsoft/wavlm-base \\",
-            "    --method lora --target-modules q_proj,v_proj --target emotion --out adapted",
-            "torchrun --nproc-per-node 2 -m emo adapt m.csv …",
+            "emo adapt m.csv --backbone wavlm-base --target-modules q_proj,v_proj",
+            "emo adapt m.csv --backbone wavlm-base --method full --init runs/probe",
             more="Exit codes: 0 done, 1 error, 2 usage, 75 stopped by a signal (repeat the command "
             "with --resume).",
         ),
@@ -223,7 +222,7 @@ def adapt(
             "--lr-scheduler-type",
             "--decay",
             metavar="CURVE",
-            help="Course of the rate: linear (the default), cosine, constant …",
+            help="Course of the rate, such as linear (the default) or cosine.",
         ),
     ] = None,
     warmup_ratio: Annotated[
@@ -272,7 +271,7 @@ def adapt(
         int | None, Option(metavar="N", help="Steps between two losses; default: 10.")
     ] = None,
     label_smoothing: Annotated[
-        float | None, Option(metavar="SHARE", help="As for `emo fit-head`.")
+        float | None, Option(metavar="SHARE", help="Probability taken from the gold class.")
     ] = None,
     class_weights: Annotated[
         bool, Option("--class-weights", help="Weight the loss by inverse class frequency.")
@@ -315,10 +314,10 @@ def adapt(
         int | None, Option(metavar="N", help="Checkpoints that are kept; default: 1.")
     ] = None,
 ) -> None:
-    """Train backbones with a head on your labels, and write weights for `emo extract`.
+    """Train backbones and a head on your labels.
 
-    The tokens of the new weights are those of another recipe. Compare with frozen backbones, whose
-    score is printed beside: they often win where clips are few.
+    It writes weights for `emo extract`, whose tokens are those of another recipe. The score of
+    frozen backbones is printed beside: they often win where clips are few.
     """
     from emo.adapt.words import adapt_options, words_of
 

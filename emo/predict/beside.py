@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-ADAPT_FILE, WEIGHTS = "adapt.json", "weights"
+ADAPTATION_FILE, NEW_WEIGHTS = "adapt.json", "weights"
 """Names in the folder of an adaptation, in which the run is one folder."""
 
 
@@ -17,11 +17,11 @@ def weights_beside(run: Path) -> dict[str, Path]:
         ``RECIPE.OPTION`` -> folder; empty: the run is not one of `emo adapt`.
     """
     home = run.absolute().parent
-    if not (home / ADAPT_FILE).is_file() or not (home / WEIGHTS).is_dir():
+    if not (home / ADAPTATION_FILE).is_file() or not (home / NEW_WEIGHTS).is_dir():
         return {}
     return {
         f"{recipe.name}.{option.name}": option
-        for recipe in sorted((home / WEIGHTS).iterdir())
+        for recipe in sorted((home / NEW_WEIGHTS).iterdir())
         if recipe.is_dir()
         for option in sorted(recipe.iterdir())
         if option.is_dir()

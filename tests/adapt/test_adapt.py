@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 from emo.adapt.options import AdaptOptions
 from emo.errors import EmoError, FitError, OptionError
+from emo.store.part.writer import PartWriter
+from emo.store.recipe import Recipe, StreamSpec
 from emo.store.store import Store
 from tests.adapt.conftest import options_of, run_adapt
 
@@ -90,16 +92,19 @@ def test_an_adaptation_is_not_replaced_unasked(adapted, weights, clips):
         run_adapt(clips, adapted[0], options_of(weights))
 
 
-def test_frozen_streams_beside_live_ones_and_a_pattern(weights, clips, tmp_path, emo):
-    code, _, error = emo("extract", clips, "--backbone", "classic", "--out", tmp_path / "store")
-    assert code == 0, error
+def test_frozen_streams_beside_live_ones_and_a_pattern(weights, clips, tmp_path):
+    recipe = Recipe("ours", {"pitch": StreamSpec(3, "float32")})
+    folder = Store.create(tmp_path / "store").add_recipe("ours", recipe)
+    with PartWriter(folder.path, recipe) as part:
+        for number in range(42):
+            part.add(f"c{number}", {"pitch": np.full((2, 3), number, np.float32)})
     out = tmp_path / "both"
     report = run_adapt(
         clips, out, options_of(weights, method=r"layer_?norm|norm", head="attention_pool"),
         features=(tmp_path / "store",),
     )  # fmt: skip
     streams = report.finished.result.data.dims
-    assert list(streams) == ["languagebind/text", "classic/text"]
+    assert list(streams) == ["languagebind/text", "ours/pitch"]
     assert not (out / "adapter").exists()
 
 

@@ -9,7 +9,7 @@ import torch
 from emo import plugins
 from emo.adapt.clips import PADDING, ClipBatch, EpochOrder, TrainClips
 from emo.adapt.layers import layers_again
-from emo.adapt.losses import Losses
+from emo.adapt.losses import SummedLosses
 from emo.adapt.method import apply_method
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
@@ -171,7 +171,7 @@ def test_sums_of_batches_are_the_mean_of_stage_2(options):
     }
     labels["c"][3] = -1
     logits = {name: torch.randn(20, width) for name, width in widths.items()}
-    losses = Losses(labels, options)
+    losses = SummedLosses(labels, options)
     train = SimpleNamespace(targets=labels)
     expected = make_loss(train, options)(logits, labels)
     sums, counts = torch.zeros(3), torch.zeros(3)

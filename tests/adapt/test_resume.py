@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from emo.adapt import adapt as adapting
+from emo.adapt import finish as finishing
 from emo.adapt.checkpoints import MARK, check_disk, newest_complete
 from emo.adapt.finish import Finished
 from emo.adapt.stop import StopFlag
@@ -128,6 +129,28 @@ def test_a_signal_ends_it_after_the_step_with_one_checkpoint(
     with pytest.raises(OptionError, match="was made with other options"):
         run_adapt(clips, out, short(weights, learning_rate=1e-3), resume=True)
     assert is_same(train(clips, out, short(weights), resume=True), whole)
+
+
+def test_a_kill_while_the_folder_is_written_costs_no_training(
+    weights, clips, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "out"
+
+    def killed(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(finishing, "write_weights", killed)
+        with pytest.raises(Killed):
+            run_adapt(clips, out, short(weights))
+    assert not (out / "weights").exists()
+    assert not (out / "run").exists()
+    report = run_adapt(clips, out, short(weights), resume=True)
+    assert "going on with checkpoint-8" in capsys.readouterr().out
+    assert report.finished is not None
+    assert {path.name for path in out.iterdir()} == {
+        "adapt.json", "clips.csv", "weights", "adapter", "run", "inputs",
+    }  # fmt: skip
 
 
 def test_a_disk_without_room_for_two_checkpoints_is_refused(tmp_path):
