@@ -18,6 +18,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from emo.commands import adapt as cli_adapt
 from emo.commands import dataset as cli_dataset
 from emo.commands import extract as cli_extract
 from emo.commands import fit_head as cli_fit_head
@@ -136,6 +137,7 @@ def emo(
 
 cli_extract.register(app)
 cli_fit_head.register(app)
+cli_adapt.register(app)
 cli_heads.register(app)
 cli_dataset.register(app)
 cli_plot.register(app)

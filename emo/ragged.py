@@ -114,8 +114,9 @@ class Ragged:
             return self.distinct.select(self.index[index])
         if self.is_single and len(index) <= len(self):
             return self._select_rows(index)
-        starts = np.asarray(self.offsets)[index]
-        lengths = np.asarray(self.offsets)[index + 1] - starts
+        known = self.offsets if isinstance(self.offsets, np.ndarray) else self.offsets.cpu().numpy()
+        starts = known[index]
+        lengths = known[index + 1] - starts
         offsets = offsets_of(lengths)
         like = self.offsets.new_tensor if not isinstance(self.offsets, np.ndarray) else np.asarray
         if len(index) and (np.diff(index) == 1).all():

@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from emo.cli import app
+from emo.commands.adapt import _AdaptCommand
 from emo.commands.extract import _ExtractCommand
 from emo.commands.fit_head import _FitCommand
 from emo.commands.flags.executor_options import executor_flags
@@ -63,7 +64,7 @@ def test_every_option_has_a_sentence(words, command):
         assert not re.match(r"(Of|The same|As|Its)\b|\w+\.$", text), parameter.name
 
 
-@pytest.mark.parametrize("command", [_ExtractCommand, _FitCommand])
+@pytest.mark.parametrize("command", [_ExtractCommand, _FitCommand, _AdaptCommand])
 def test_every_option_of_the_long_helps_has_a_title(command):
     (found,) = [param.values[1] for param in COMMANDS if type(param.values[1]) is command]
     listed = " ".join(names for names in command.sections.values()).split()

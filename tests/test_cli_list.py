@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from emo import plugins
+from emo.adapt.planning.presets import ADAPT_PRESETS
 from emo.cli import app
 from emo.commands.describe import plugin_text
 from emo.commands.listing import PACKAGES, needs_of, plugin_table
@@ -28,7 +29,11 @@ CONTRACTS = {"backbones": Backbone, "heads": Head, "executors": Executor, "forma
 WHATS = [*PACKAGES, "datasets", "presets", "metrics"]
 EVERY = [(what, name) for what, (package, _) in PACKAGES.items()
          for name in plugins.available(package)]  # fmt: skip
-OTHERS = {"datasets": plugins.available(plugins.DATASETS), "presets": PRESETS, "metrics": METRICS}
+OTHERS = {
+    "datasets": plugins.available(plugins.DATASETS),
+    "presets": [*PRESETS, *ADAPT_PRESETS],
+    "metrics": METRICS,
+}
 MORE = [(what, name) for what, names in OTHERS.items() for name in names]
 GOLDEN = Path(__file__).parent / "golden_store_v1"
 CODE = """

@@ -4,14 +4,14 @@ import dataclasses
 import inspect
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from emo import plugins
 from emo.commands.flags.executor_options import check_executor, executors
 from emo.commands.listing import PACKAGES, needs_of
 from emo.commands.sources.plugin_source import read_plugin
-from emo.errors import EmoError, PluginError
+from emo.errors import EmoError, OptionError, PluginError
 from emo.machine.table import fit_lines, format_facts
 
 Facts = list[tuple[str, str]]
@@ -173,14 +173,21 @@ def _dataset(name: str) -> Iterable[str]:
 
 
 def _preset(name: str) -> Iterable[str]:
-    from emo.heads.presets import find_preset
+    from emo.adapt.planning.presets import ADAPT_PRESETS
+    from emo.heads.presets import PRESETS
 
-    preset = find_preset(name)
+    if name in ADAPT_PRESETS:
+        yield from _adapt_preset(name)
+        return
+    if name not in PRESETS:
+        raise OptionError(plugins.unknown("preset", name, [*PRESETS, *ADAPT_PRESETS]))
+    preset = PRESETS[name]
     head = [f"--head {preset.head}", *(f"-o {k}={v}" for k, v in preset.head_options.items())]
     options = [word for key, value in preset.options.items() for word in _typed(key, value)]
     yield fit_lines(f"{name}: {preset.source}.")
     yield format_facts(
         [
+            ("command", "emo fit-head --preset"),
             ("head", " ".join(head)),
             ("streams", ", ".join(preset.streams) or "all in the store"),
             ("options", " ".join(options) or "none"),
@@ -189,10 +196,40 @@ def _preset(name: str) -> Iterable[str]:
     )
 
 
+def _adapt_preset(name: str) -> Iterable[str]:
+    """Yield what a preset of `emo adapt` sets."""
+    from emo.adapt.planning.presets import ADAPT_PRESETS
+
+    preset = ADAPT_PRESETS[name]
+    own = dict(preset.options)
+    head, streams = own.pop("head"), own.pop("streams", ())
+    more = [f"-o {head}.{key}={value}" for key, value in own.pop("head_options", {}).items()]
+    options = [word for key, value in own.items() for word in _typed(key, value)]
+    yield fit_lines(f"{name}: {preset.source}.")
+    yield format_facts(
+        [
+            ("command", "emo adapt --preset"),
+            ("backbones", " ".join(f"--backbone {word}" for word in preset.backbones)),
+            ("their options", " ".join(f"-o {word}" for word in preset.backbone_options)),
+            ("head", " ".join([f"--head {head}", *more])),
+            ("frozen streams", ", ".join(streams) or "none"),
+            ("options", " ".join(options)),
+            ("reported F1", preset.reported),
+        ]
+    )
+
+
 def _typed(name: str, value: object) -> list[str]:
     """Return an option as it is typed: ``--target emotion``, once for each of several values."""
+    flag = f"--{name.replace('_', '-')}"
+    if value is True:
+        return [flag]
+    if name == "target_modules" and isinstance(value, tuple):
+        return [f"{flag} {','.join(value)}"]
+    if isinstance(value, Mapping):
+        value = tuple(f"{key}={each}" for key, each in value.items())
     values = value if isinstance(value, tuple) else (value,)
-    return [f"--{name.replace('_', '-')} {shlex.quote(str(each))}" for each in values]
+    return [f"{flag} {shlex.quote(str(each))}" for each in values]
 
 
 def _metric(name: str) -> Iterable[str]:

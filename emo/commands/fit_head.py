@@ -19,7 +19,7 @@ class _FitCommand(SectionedCommand):
 
     sections: ClassVar[Mapping[str, str]] = {
         "Data": "features stream scaling target task target_weight top_classes column root "
-        "allow_missing max_samples cut",
+        "allow_missing max_samples cut allow_seen",
         "Head": "head preset option init most_minutes",
         "Training": "epochs batch_size learning_rate weight_decay label_smoothing class_weights "
         "patience choose_by warmup decay focal mixup mixup_probability spec_augment "
@@ -122,6 +122,14 @@ def fit_head(
             "default) or by single clips.",
         ),
     ] = None,
+    allow_seen: Annotated[
+        bool,
+        Option(
+            "--allow-seen",
+            help="Score on clips that `emo adapt` trained the features' weights on; the run says "
+            "so.",
+        ),
+    ] = False,
     head: Annotated[
         list[str],
         Option(
@@ -291,7 +299,7 @@ def fit_head(
         "modality_dropout": modality_dropout, "accumulate": accumulate,
         "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
         "cut": cut, "top_classes": top_classes, "choose_by": choose_by,
-        "by_columns": tuple(by) or None,
+        "by_columns": tuple(by) or None, "allow_seen": allow_seen or None,
         "class_weights": class_weights or None,
         "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
         "streams": tuple(stream) or None, "init": tuple(init) or None,

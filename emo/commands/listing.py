@@ -79,7 +79,7 @@ def without_weights() -> list[str]:
 def _brief(column: str, cell: object) -> object:
     """Return a cell as a narrow terminal shows it.
 
-    >>> _brief("needs", "video or text"), _brief("streams", "llama (video, audio)")
+    >>> _brief("needs", "video or text"), _brief("streams or backbones", "llama (video, audio)")
     ('video/text', 'llama/video+audio')
     >>> _brief("reported F1", "below 0.3646 (experiment 1)"), _brief("reported F1", "0.2372")
     ('<0.3646', '0.2372')
@@ -87,7 +87,7 @@ def _brief(column: str, cell: object) -> object:
     text = str(cell)
     if column == "needs":
         return text.replace(" or ", "/")
-    if column == "streams":
+    if column == "streams or backbones":
         return re.sub(r" \((.*?)\)", lambda found: f"/{found[1].replace(', ', '+')}", text)
     if column == "reported F1" and (number := re.search(r"(below )?(0\.\d+)", text)):
         short = number[2] if number[1] is None else f"<{number[2]}"
@@ -141,17 +141,23 @@ def _dataset(name: str) -> Row:
 
 
 def _presets() -> list[Row]:
+    from emo.adapt.planning.presets import ADAPT_PRESETS
     from emo.heads.presets import PRESETS
 
-    return [
+    of_heads: list[Row] = [
         {
-            "name": name,
-            "head": preset.head,
-            "reported F1": preset.reported,
-            "streams": fold_streams(preset.streams) or "all",
+            "name": name, "for": "fit-head", "head": preset.head, "reported F1": preset.reported,
+            "streams or backbones": fold_streams(preset.streams) or "all",
         }
         for name, preset in PRESETS.items()
-    ]
+    ]  # fmt: skip
+    return of_heads + [
+        {
+            "name": name, "for": "adapt", "head": preset.head, "reported F1": preset.reported,
+            "streams or backbones": ", ".join(preset.backbones),
+        }
+        for name, preset in ADAPT_PRESETS.items()
+    ]  # fmt: skip
 
 
 def _metrics() -> list[Row]:

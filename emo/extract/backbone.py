@@ -59,6 +59,7 @@ import numpy as np
 from emo import plugins
 from emo.extract.media import Media, Needs
 from emo.manifest import Manifest
+from emo.store.adapted import NOTHING_SEEN, SeenClips
 from emo.store.recipe import Recipe
 
 Inputs = Mapping[str, Any]
@@ -182,6 +183,14 @@ class Backbone(ABC):
         The recipe's ``backbone`` is the name by which this class is loaded again: its file name in
         ``emo/extract/backbones/``, or ``module:Class``. `emo extract` refuses any other.
         """
+
+    @classmethod
+    def seen_clips(cls, options: Any) -> SeenClips:
+        """Return the clips that the weights were adapted on; by default none.
+
+        `emo extract` keeps them in the store, and no fit is scored on them.
+        """
+        return NOTHING_SEEN
 
     @classmethod
     @abstractmethod

@@ -21,6 +21,7 @@ from emo.extract.job.paths import jobs_home, latest_job
 from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan
 from emo.extract.job.request import Job, Request
 from emo.manifest import Manifest
+from emo.store.adapted import FACT, NOTHING_SEEN, SeenClips
 from emo.store.backend.location import Location, location
 from emo.store.maintain.verify import clean
 from emo.store.store import RecipeFolder, Store
@@ -208,6 +209,14 @@ def _job(
     )
 
 
+def _seen(request: Request) -> SeenClips:
+    """Return the clips that the weights of a backbone were adapted on."""
+    if FACT not in request.recipe.facts:
+        return NOTHING_SEEN
+    kind = _kind(request)
+    return kind.seen_clips(kind.Options(**request.options))
+
+
 def _folders(
     store_path: Location, requests: Sequence[Request], is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
@@ -218,7 +227,7 @@ def _folders(
     folders = {
         request.name: None
         if is_dry_run and request.name not in store.recipes
-        else store.add_recipe(request.name, request.recipe)
+        else store.add_recipe(request.name, request.recipe, seen=_seen(request))
         for request in requests
     }
     if not is_dry_run:

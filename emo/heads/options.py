@@ -139,6 +139,8 @@ class FitOptions:
     interval_over: str = ""
     """What bootstrap intervals are drawn over: ``clip``, ``dialogue`` or a column of the manifest;
     empty: dialogues if there are any, else clips."""
+    allow_seen: bool = False
+    """Whether features are read whose weights were adapted on clips that are evaluated here."""
     all_probabilities: bool = False
     """Whether files of predictions hold the probabilities of all classes even where there are more
     than 100 classes."""
@@ -223,7 +225,7 @@ LOOP_FIELDS = tuple(item.name for item in dataclasses.fields(LoopOptions))
 
 YOUNG: Mapping[str, Any] = {
     "cut": "groups", "interval_over": "", "all_probabilities": False, "choose_by": "",
-    "top_classes": None, "by_columns": (),
+    "top_classes": None, "by_columns": (), "allow_seen": False,
 }  # fmt: skip
 """Options that earlier versions lacked, with their defaults."""
 

@@ -6,6 +6,8 @@ from typing import Any
 from emo.errors import EmoError
 
 EXTRAS = {
+    "accelerate": "adapt",
+    "peft": "adapt",
     "ray": "ray",
     "obstore": "s3",
     "opensmile": "opensmile",

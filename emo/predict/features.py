@@ -8,6 +8,7 @@ from emo.heads.data.streams import StreamName
 from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.run import Run
 from emo.manifest import Manifest
+from emo.predict.beside import with_weights_beside
 from emo.store.backend.location import Location
 from emo.store.store import Store
 
@@ -62,6 +63,7 @@ def _extract(
     from emo.extract.job.request import requests_of_recipes
     from emo.extract.run import extract
 
+    options = with_weights_beside(run.path, list(run.recipes), options)
     requests = requests_of_recipes(run.recipes, options, document=run.path / RUN_FILE)
     report = extract(manifest, folder, requests, progress=progress)
     return _in_all([report.failures.get(request.name, {}) for request in requests])

@@ -11,6 +11,7 @@ import numpy as np
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
+from emo.store.adapted import SeenClips, read_seen
 from emo.store.backend.location import Location
 from emo.store.index.file import DamagedIndexError
 from emo.store.index.gather import OpenParts, StreamRows
@@ -103,6 +104,15 @@ class RecipeFolder:
             with suppress(StoreError):  # damaged, or replaced in the meantime: others tell as much
                 found.append(self.parts.open(path).versions)
         return joined_versions(found)
+
+    @property
+    def seen(self) -> SeenClips:
+        """Clips that the recipe's weights were adapted on; none: they are not known to be adapted.
+
+        Raises:
+            StoreError: a list of them is missing or was changed.
+        """
+        return read_seen(self.path, self.recipe)
 
     def refresh(self) -> None:
         """List the folder again: parts committed or removed since the last time are noticed."""

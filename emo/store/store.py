@@ -8,6 +8,7 @@ from typing import BinaryIO
 from emo.errors import StoreError
 from emo.plugins import unknown
 from emo.ragged import Ragged
+from emo.store.adapted import NOTHING_SEEN, SEEN_FILE, SeenClips
 from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Location, location
 from emo.store.backend.object_path import ObjectPath
@@ -71,10 +72,17 @@ class Store:
             raise StoreError(f"{path} cannot be made a store: {error.strerror}") from error
         return cls(path, may_be_empty=True)  # another process may be adding the first recipe
 
-    def add_recipe(self, name: str, recipe: Recipe) -> RecipeFolder:
+    def add_recipe(
+        self, name: str, recipe: Recipe, *, seen: SeenClips = NOTHING_SEEN
+    ) -> RecipeFolder:
         """Return the folder of a recipe; make it if it does not exist.
 
         Several processes may add the same recipe at the same time.
+
+        Args:
+            name: name of the recipe in the store.
+            recipe: the recipe.
+            seen: clips that the recipe's weights were adapted on, which are kept beside it.
 
         Raises:
             StoreError: another recipe has the name, the name is invalid, or the folder cannot be
@@ -86,15 +94,15 @@ class Store:
         document = {**recipe.to_json(), "fingerprint": recipe.fingerprint}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
-        def write(file: BinaryIO) -> None:
-            file.write(text.encode())
-
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from error
+        if seen:  # first, so that no reader finds the recipe without its list
+            data = seen.to_bytes()
+            commit(folder, seen.file_name, lambda file: _write(file, data))
         if not (folder / RECIPE_FILE).exists():
-            commit(folder, RECIPE_FILE, write)
+            commit(folder, RECIPE_FILE, lambda file: _write(file, text.encode()))
         _compare(folder, read_recipe(folder), recipe)
         if name not in self.recipes:
             self.recipes[name] = RecipeFolder(folder)
@@ -144,9 +152,16 @@ def _is_unfinished(store: Location, inside: Sequence[Location]) -> bool:
     return all(map(_holds_nothing, inside))
 
 
+def _write(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+
+
 def _holds_nothing(folder: Location) -> bool:
-    """Return whether a folder holds nothing but temporary files of writers."""
-    return folder.is_dir() and all(file.name.startswith(".tmp-") for file in folder.iterdir())
+    """Return whether a folder holds nothing but what is written before a recipe."""
+    return folder.is_dir() and all(
+        file.name.startswith(".tmp-") or re.fullmatch(SEEN_FILE, file.name)
+        for file in folder.iterdir()
+    )
 
 
 def _compare(folder: Location, stored: Recipe, wanted: Recipe) -> None:

@@ -32,7 +32,7 @@ from emo.extract.models.rewrite import Changes
 from emo.extract.models.skeleton import locate_configs
 from emo.extract.models.weights import Found, Weights, locate_weights
 from emo.extract.networks.hf.files import HF_FILES
-from emo.extract.networks.hf.inputs import PICTURE_RATE, picture_of, reader_of
+from emo.extract.networks.hf.inputs import reader_of
 from emo.extract.networks.hf.kinds import Kind, kind_of, level_of, video_frames, width_of
 from emo.extract.networks.hf.layers import EACH, Layers, layers_of_streams
 from emo.extract.networks.hf.models import call_of, empty_network, forward_of, load_network
@@ -40,6 +40,7 @@ from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.extract.networks.hf.rewrite import write_network
 from emo.extract.networks.hf.spaces import facts_of_model, text_options_of
+from emo.extract.networks.log_mel_picture import PICTURE_RATE, PICTURE_SECONDS, pictures_of
 from emo.extract.transforms.audio import resample_audio, to_mono
 from emo.extract.transforms.trim import check_trim, trimmed
 from emo.store.recipe import StreamSpec
@@ -51,8 +52,6 @@ STREAM_OF_KIND: dict[Kind, str] = {
 """What the model reads -> the stream's name."""
 AUDIO_SECONDS = 30.0
 """Default length of a window of sound for models without a fixed length."""
-PICTURE_SECONDS = 10.0
-"""Default seconds of sound in one log-mel picture."""
 
 
 class HF(Model):
@@ -257,15 +256,8 @@ class HF(Model):
                 media.samples, media.sample_rate, window or AUDIO_SECONDS, hop
             )
             return made
-        length = window or PICTURE_SECONDS
-        starts = window_starts(media.samples.shape[1] / media.sample_rate, length, hop or length)
-        pieces = (
-            media.samples[:, round(low * media.sample_rate) :][
-                :, : round(length * media.sample_rate)
-            ]
-            for low in starts
-        )
-        return [self.reader.frames(picture_of(piece, media.sample_rate)[None]) for piece in pieces]
+        pictures = pictures_of(media.samples, media.sample_rate, window, hop)
+        return [self.reader.frames(picture[None]) for picture in pictures]
 
     def _made(
         self, rows: list[Any] | None, media: Media, wanted: str, notes: Mapping[str, float] = {}

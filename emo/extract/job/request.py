@@ -110,6 +110,44 @@ def requests_from_words(
         PluginError: a backbone is unknown.
         OptionError: an option is unknown, or a recipe name is used twice.
     """
+    named, pairs = _named_backbones(words, options, name)
+    for key, value in shared.items():
+        having = [recipe for plugin, recipe in named if key in _option_names(plugin)]
+        if not having:
+            raise OptionError(f"--{key}: no backbone of {', '.join(pairs)} has such an option")
+        for owner in having:
+            pairs[owner].setdefault(key, value)
+    return tuple(make_request(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
+
+
+def backbones_from_words(
+    words: Sequence[str], options: Sequence[str] = ()
+) -> dict[str, tuple[type[Backbone], Any]]:
+    """Return the class and the options of each backbone, without looking for any weights.
+
+    Args:
+        words: as for :func:`requests_from_words`.
+        options: ``name=value`` for a single backbone, ``recipe.name=value`` in general.
+
+    Returns:
+        Name of the recipe -> class of the backbone, and the instance of its ``Options``.
+
+    Raises:
+        PluginError: a backbone is unknown.
+        OptionError: an option is unknown, or a recipe name is used twice.
+    """
+    named, pairs = _named_backbones(words, options, None)
+    found: dict[str, tuple[type[Backbone], Any]] = {}
+    for plugin, name in named:
+        kind = plugins.load(plugins.BACKBONES, plugin, Backbone)  # type: ignore[type-abstract]
+        found[name] = (kind, plugins.parse_options(kind.Options, pairs[name], name))
+    return found
+
+
+def _named_backbones(
+    words: Sequence[str], options: Sequence[str], name: str | None
+) -> tuple[list[tuple[str, str]], dict[str, dict[str, str]]]:
+    """Return plugin and recipe name of each backbone, and by recipe the options as text."""
     named = [_plugin_and_name(word) for word in words]
     if name is not None:
         if len(named) != 1:
@@ -132,13 +170,7 @@ def requests_from_words(
         plugin, own = resolved(plugin)
         named[k] = (plugin, recipe_name)
         pairs[recipe_name] = own | pairs[recipe_name]
-    for key, value in shared.items():
-        having = [name for plugin, name in named if key in _option_names(plugin)]
-        if not having:
-            raise OptionError(f"--{key}: no backbone of {', '.join(names)} has such an option")
-        for owner in having:
-            pairs[owner].setdefault(key, value)
-    return tuple(make_request(plugin, recipe, pairs[recipe], manifest) for plugin, recipe in named)
+    return named, pairs
 
 
 def _option_names(plugin: str) -> set[str]:

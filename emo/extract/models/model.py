@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from emo.extract.backbone import Backbone, Inputs, recipe_options
+from emo.extract.models.adapted import seen_clips
 from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
 from emo.extract.models.rewrite import Changes, changes_of, check_merged, write_layout
 from emo.extract.models.skeleton import locate_configs, tensor_paths
 from emo.extract.models.weights import Found, Weights, locate_weights, origin_of
+from emo.store.adapted import FACT, SeenClips
 from emo.store.recipe import Recipe, StreamSpec
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -92,12 +94,18 @@ class Model(Backbone):
             WeightsError: weight files are missing.
         """
         found = locate_weights(cls.weights(options))
-        name = cls.__module__.rpartition(".")[2]
+        name, seen = cls.__module__.rpartition(".")[2], seen_clips(found)
+        facts = {"weights": origin_of(cls.weights(options), found), **cls.facts(options, found)}
         return Recipe(
             name, cls.streams(options, found), recipe_options(options),
-            weights=found.digest, version=cls.version, 
-            facts={"weights": origin_of(cls.weights(options), found), **cls.facts(options, found)},
+            weights=found.digest, version=cls.version,
+            facts=facts | ({FACT: seen.facts} if seen else {}),
         )  # fmt: skip
+
+    @classmethod
+    def seen_clips(cls, options: Any) -> SeenClips:
+        """Return the clips that the weights were adapted on by `emo adapt`; usually none."""
+        return seen_clips(locate_weights(cls.weights(options)))
 
     @classmethod
     def facts(cls, options: Any, found: Found) -> dict[str, Any]:
@@ -169,7 +177,7 @@ class Model(Backbone):
     def unreached(self, batch: Sequence[Inputs]) -> list[str]:
         """Return the parameters that the tokens do not depend on: unused poolers, classifiers.
 
-        One forward and backward pass finds them; it changes no gradient that is kept.
+        One forward pass finds them; no gradient is computed.
 
         Args:
             batch: inputs of clips that together have every stream; a skeleton needs them as well.
@@ -185,9 +193,8 @@ class Model(Backbone):
         }
         with self.training(), torch.enable_grad():
             tokens = [each for clip in self.forward(batch) for each in clip.values()]
-        total = torch.stack([each.sum() for each in tokens]).sum()
-        given = torch.autograd.grad(total, list(named.values()), allow_unused=True)
-        return [name for name, gradient in zip(named, given, strict=True) if gradient is None]
+        reached = leaves_of(tokens)
+        return [name for name, parameter in named.items() if id(parameter) not in reached]
 
     @classmethod
     def tiny(cls) -> Self:
@@ -332,6 +339,21 @@ def to_numpy(tokens: Tensor) -> np.ndarray:
     """Convert tokens (T, D) to the float32 array (T, D) that ``encode`` returns."""
     array: np.ndarray = tokens.float().numpy()
     return array
+
+
+def leaves_of(results: Sequence[Tensor]) -> set[int]:
+    """Return the ``id`` of each parameter that results were computed from, by autograd's graph."""
+    waiting: list[Any] = [each.grad_fn for each in results if each.grad_fn is not None]
+    seen, leaves = set(waiting), set()
+    while waiting:
+        node = waiting.pop()
+        if hasattr(node, "variable"):
+            leaves.add(id(node.variable))
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                waiting.append(following)
+    return leaves
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -71,6 +71,9 @@ class Data:
     manifest."""
     speakers: Speakers | None = None
     """Speakers of all clips, and their statistics; None: no stream is scaled by speaker."""
+    seen: tuple[str, ...] = ()
+    """Sentences on evaluated clips that the weights of the features had seen, see
+    :func:`emo.heads.data.seen_clips.check_unseen`."""
 
     @property
     def target(self) -> str:

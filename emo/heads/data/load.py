@@ -105,7 +105,7 @@ def load_clips(
     sources, notes = open_sources(features, options.streams)
     by_speaker = speaker_streams(sources, options, scalings)
     check_by_speaker(by_speaker, manifest.clips)
-    tasks = _tasks(manifest, options.targets, options.tasks)
+    tasks = tasks_of_targets(manifest, options.targets, options.tasks)
     notes += [*_notes_on_classes(manifest, tasks), *_notes_on_numbers(manifest, tasks)]
     annotated = _annotated(manifest, tasks)
     manifest = replace(manifest, clips=with_turns(manifest.clips))  # before clips are left out
@@ -177,7 +177,9 @@ def _annotated(manifest: Manifest, tasks: Mapping[str, str]) -> dict[str, set[st
     return found
 
 
-def _tasks(manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str]) -> dict[str, str]:
+def tasks_of_targets(
+    manifest: Manifest, names: tuple[str, ...], tasks: Mapping[str, str]
+) -> dict[str, str]:
     """Return the task of each target, in the order requested."""
     columns = dict.fromkeys(name for clip in manifest.clips for name in clip.targets)
     for name in names:

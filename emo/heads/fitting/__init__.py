@@ -1,6 +1,7 @@
 """The fits that commands start: one run, its seeds, search, cross-validation, ablation.
 
 May import: errors, heads.data, heads.head, heads.metrics, heads.options, heads.presets, heads.runs,
-    heads.training, machine, manifest, plugins, ragged, store.backend, store.recipe, untrusted.
+    heads.training, machine, manifest, plugins, ragged, store.adapted, store.backend, store.recipe,
+    untrusted.
 Read first: fit.py.
 """

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emo.heads.data.data import Data, read_data
+from emo.heads.data.seen_clips import noting_seen
 from emo.heads.fitting.progress_files import (
     NOTHING_TO_RESUME,
     has_checkpoints,
@@ -60,7 +61,7 @@ def fit_head(
         stack.enter_context(progress_files(out, searches=options.search > 0))
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(torch_threads(options.threads))
-        data = read_request_data(request)
+        data = noting_seen(read_request_data(request), allow_seen=options.allow_seen)
         run_hash = hash_of_run(hash_of_question(question_of(data, options)), options)
         found: Search | None = None
         if options.search:

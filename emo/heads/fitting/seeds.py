@@ -57,6 +57,25 @@ def fit_seeds(
     build = Build(request.kind, data.dims, data.widths, request.head_options, request.initial)
     outcomes, outputs, notes = _train_seeds(build, data, request.options, checkpoints, on_round)
     data = dataclasses.replace(data, notes=(*data.notes, *notes))
+    return result_of(data, request, outcomes, outputs, started)
+
+
+def result_of(
+    data: Data,
+    request: FitRequest,
+    outcomes: tuple[Outcome, ...],
+    outputs: Outputs,
+    started: float,
+) -> FitResult:
+    """Score the outputs of trained heads.
+
+    Args:
+        data: clips of the fit, in splits; their labels can be compared once.
+        request: request of the run.
+        outcomes: the trained heads of S seeds.
+        outputs: their outputs, float32 (S, rows, C).
+        started: monotonic time in seconds at which the run began.
+    """
     scores = _score(data, request.options, outputs, tuple(done.seed for done in outcomes))
     return FitResult(
         options=request.options,

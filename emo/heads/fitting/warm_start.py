@@ -10,13 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emo.errors import FitError, listed, plural
+from emo.errors import LISTED_NAMES, FitError
 from emo.heads.data.data import Data
 from emo.heads.data.scaling import Scaling
+from emo.heads.data.seen_clips import ids_of, overlaps
 from emo.heads.data.streams import StreamSource
 from emo.heads.head import Head
-from emo.heads.runs.clips_file import ClipIds, read_clip_ids
+from emo.heads.runs.clips_file import read_clip_ids
 from emo.heads.runs.run import Run
+from emo.store.adapted import ClipIds
 from emo.store.recipe import Recipe
 
 
@@ -94,11 +96,12 @@ class InitialWeights:
         Raises:
             FitError: they share clips.
         """
-        evaluated = {"train": ("val", "test"), "val": ("test",)}
         for run, ids in self.clip_ids.items():
-            for theirs, ours in evaluated.items():
-                for split in ours:
-                    _expect_disjoint(run, theirs, ids.get(theirs, frozenset()), split, data)
+            for both in overlaps(ids, ids_of(data)):
+                raise FitError(
+                    f"--init {run}: {both.words(named=LISTED_NAMES)}, which would make the score "
+                    "too good. Fit both on the same splits."
+                )
 
     @torch.no_grad()
     def copy_to(self, head: Head) -> Head:
@@ -164,15 +167,3 @@ def _stream_modules(head: Head) -> torch.nn.ModuleList:
     found = head.get_submodule(head.stream_modules)
     assert isinstance(found, torch.nn.ModuleList)
     return found
-
-
-def _expect_disjoint(run: Path, theirs: str, ids: frozenset[str], split: str, data: Data) -> None:
-    """Raise if clips of the run's split ``theirs`` are in ``split`` of this fit."""
-    own = data.splits[split].ids if split in data.splits else ()
-    both = sorted(ids.intersection(own))
-    if both:
-        are = "is" if len(both) == 1 else "are"
-        raise FitError(
-            f"--init {run}: {plural(len(both), 'clip')} of its {theirs} {are} in {split} here "
-            f"({listed(both)}), which would make the score too good. Fit both on the same splits."
-        )

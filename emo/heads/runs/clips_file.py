@@ -5,20 +5,15 @@ started from, so that no later fit is scored on clips that its head has seen.
 """
 
 import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from emo.errors import FitError
 from emo.heads.data.data import Data
 from emo.heads.runs.files import CLIPS_FILE
+from emo.store.adapted import MOST_LIST_BYTES, ClipIds, parse_clip_ids
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import read_regular
-
-MOST_LIST_BYTES = 2**32
-"""Largest list of clips that is read, 4 GiB."""
-ClipIds = Mapping[str, frozenset[str]]
-"""Ids of clips by split."""
 
 
 def write_clip_ids(folder: Path, data: Data, inherited: Mapping[Path, ClipIds]) -> None:
@@ -46,22 +41,12 @@ def read_clip_ids(run: Path) -> ClipIds:
     Raises:
         FitError: the run has no such file, or it is damaged.
     """
-    ids: dict[str, set[str]] = {}
     path = run / CLIPS_FILE
     try:
-        data = read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True)
-        text = io.StringIO(data.decode("utf-8"), newline="")
-        rows = csv.DictReader(text, strict=True)
-        if not {"id", "split"} <= {*(rows.fieldnames or ())}:
-            raise ValueError("expected the columns id and split")
-        for row in rows:
-            if row["split"] is None or row["id"] is None:
-                raise ValueError("a row has fewer cells than the header")
-            ids.setdefault(row["split"], set()).add(row["id"])
-    except (OSError, ValueError, csv.Error) as error:
+        return parse_clip_ids(read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True))
+    except (OSError, ValueError) as error:
         raise FitError(
             f"--init {run}: {CLIPS_FILE}, the list of its clips, cannot be read "
             f"({shortened(repr(error))}). Earlier versions of emo did not write it: fit that run "
             "again."
         ) from error
-    return {split: frozenset(known) for split, known in ids.items()}

@@ -63,6 +63,7 @@ RUN = Fields(
         "missing": MapOf(MapOf(_BY_SPLIT)),
         "folds": Fields({}, {"each": list}),
         "transductive": bool,
+        "seen": ListOf(str),
     },
 )
 """What run.json must be; runs of earlier versions lack some of the keys that may be missing."""

@@ -15,13 +15,13 @@ from emo.heads.metrics.ranked import MANY_CLASSES, MOST_PROBABLE
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
-from emo.heads.runs.clips_file import ClipIds
 from emo.heads.runs.files import MOST_PICTURED, known_number
 from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.test_ledger import EarlierScorings
 from emo.heads.training.outcome import Outcome
 from emo.machine.table import format_table, with_spread
 from emo.manifest import Manifest
+from emo.store.adapted import ClipIds
 from emo.store.backend.location import Location
 
 if TYPE_CHECKING:

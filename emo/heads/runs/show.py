@@ -8,6 +8,7 @@ from emo.errors import FitError, plural
 from emo.heads.metrics.by_column import cut_line, table_rows
 from emo.heads.runs.command_lines import commands_of, extract_command
 from emo.heads.runs.files import RUN_FILE, read_document
+from emo.store.adapted import FACT
 from emo.store.backend.location import Location, location
 from emo.store.recipe import RECIPE_FILE, Recipe
 from emo.store.store import RecipeFolder, Store
@@ -81,6 +82,8 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
     if document.get("transductive"):
         yield "scaling", "by speaker, with the scored clips too, but no label: transductive"
+    for sentence in document.get("seen", ()):
+        yield "seen", str(sentence)
     yield from _by_lines(document)
     yield "software", ", ".join(f"{k} {v}" for k, v in _dict(document, "versions").items())
 
@@ -105,6 +108,8 @@ def _recipe_lines(recipe: Recipe, versions: Mapping[str, Any]) -> Iterator[tuple
     yield "backbone", f"{recipe.backbone} (version {recipe.version})"
     yield "options", ", ".join(_pairs(recipe.options)) or "none"
     yield "weights", recipe.weights_words
+    if adapted := _adapted_words(recipe):
+        yield "adapted", adapted
     yield (
         "streams",
         ", ".join(f"{name} ({spec.dim} × {spec.dtype})" for name, spec in recipe.streams.items()),
@@ -112,6 +117,16 @@ def _recipe_lines(recipe: Recipe, versions: Mapping[str, Any]) -> Iterator[tuple
     yield "fingerprint", recipe.fingerprint
     known = ", ".join(f"{name} {value}" for name, value in versions.items())
     yield "software", known or "not known"
+
+
+def _adapted_words(recipe: Recipe) -> str:
+    """Return how many clips the weights of a recipe were adapted on; empty: they were not."""
+    counts = _dict(_dict(recipe.facts, FACT), "clips")
+    return ", ".join(
+        f"{plural(count, 'clip')} of {split}"
+        for split, count in counts.items()
+        if isinstance(count, int) and count
+    )
 
 
 def _folder_lines(folder: RecipeFolder) -> Iterator[tuple[str, str]]:

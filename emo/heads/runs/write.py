@@ -228,6 +228,8 @@ def document_of(result: FitResult) -> dict[str, Any]:
     }  # fmt: skip
     if result.data.speakers is not None:  # the head read test clips, without their labels
         document["transductive"] = True
+    if result.data.seen:
+        document["seen"] = list(result.data.seen)
     return document | {"asked": commands_of(document, relative=True)}
 
 

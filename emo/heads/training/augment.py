@@ -41,7 +41,7 @@ def drop_modalities(
         share: probability in [0, 1).
         random: generator of the draws.
     """
-    lengths = np.stack([ragged.lengths.numpy() for ragged in streams.values()])  # (M, N)
+    lengths = np.stack([ragged.lengths.cpu().numpy() for ragged in streams.values()])  # (M, N)
     is_present = lengths > 0
     is_kept = is_present & (random.random(lengths.shape) >= share)
     # a clip that would lose all streams keeps the one with the highest draw
@@ -50,7 +50,7 @@ def drop_modalities(
     is_kept[draws.argmax(0)[lost_all], np.flatnonzero(lost_all)] = True
     is_kept &= is_present
     return {
-        name: _keep(ragged, torch.from_numpy(kept))
+        name: _keep(ragged, torch.from_numpy(kept).to(ragged.offsets.device))
         for (name, ragged), kept in zip(streams.items(), is_kept, strict=True)
     }
 
@@ -94,7 +94,7 @@ def _mixed(tokens: Ragged, others: Ragged, share: float) -> Ragged:
     """Mix the tokens of N clips with those of N partners, see :func:`mix`."""
     clips = segment_ids(tokens.offsets)
     lengths, other_lengths = tokens.lengths, others.lengths
-    position = torch.arange(len(clips)) - tokens.offsets[clips]
+    position = torch.arange(len(clips), device=clips.device) - tokens.offsets[clips]
     there = others.offsets[:-1][clips] + position * other_lengths[clips] // lengths[clips]
     has_other: Tensor = other_lengths[clips] > 0
     if len(others.values) == 0:

@@ -17,10 +17,10 @@ from emo.heads.options import FitOptions
 
 REPORTED = ("interval_over", "all_probabilities", "by_columns")
 """Options that change what a run reports, but not how its head is trained."""
-_IGNORED = ("search", "seeds", "threads", "cut", *REPORTED)
+_IGNORED = ("search", "seeds", "threads", "cut", "allow_seen", *REPORTED)
 """Options that are no part of a question: the number of trials, of seeds and of threads, and those
 that only change what is reported; how clips are cut, because the clips of each split are part of
-it."""
+it; what may be evaluated."""
 HASHED_FIELDS = ("clips", "labels", "dialogues", "tokens", "recipes")
 """Fields of a question that are hashes."""
 

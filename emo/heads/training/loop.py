@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -105,7 +105,9 @@ class _BestRound:
             train_loss = next(rounds, None)
             if train_loss is None:
                 return
-            val_loss, val_score = _validate(self._head, self._val, self._choose_by)
+            val_loss, val_score = score_logits(
+                logits_of(self._head, self._val), self._val, self._choose_by
+            )
             best = max(((each.val_score, -each.val_loss) for each in self.history), default=None)
             is_best = best is None or (val_score, -val_loss) > best
             number = len(self.history) + 1
@@ -134,17 +136,18 @@ def _without_others(train: Batch, val: Batch) -> Batch:
     return replace(val, targets=targets)
 
 
-def _validate(head: Head, val: Batch, choose_by: str) -> tuple[float, float]:
-    """Return the loss and the score on ``val``, each averaged over labelled targets.
+def score_logits(
+    logits: Mapping[str, Tensor], val: Batch, choose_by: str = ""
+) -> tuple[float, float]:
+    """Return the loss and the score of logits, each averaged over labelled targets.
 
     Rows of classes that the head does not learn have no loss; in the score they are wrong.
 
     Args:
-        head: the head.
-        val: clips with labels.
+        logits: (rows, C) by target, on the CPU.
+        val: the labels of the same rows.
         choose_by: name of the score of classes; empty: the usual one.
     """
-    logits = logits_of(head, val)
     losses, scores = [], []
     for target, gold in val.targets.items():
         known = known_rows(gold)

@@ -10,6 +10,7 @@ import numpy as np
 from emo.errors import StoreError, plural
 from emo.plugins import unknown
 from emo.ragged import Ragged
+from emo.store.adapted import FACT, NOTHING_SEEN, SeenClips
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.recipe_folder import RecipeFolder
 from emo.untrusted.documents import DocumentError, parse_checked, shortened
@@ -72,6 +73,8 @@ class Contents:
     """Library, or ``device`` -> version of what computed the tokens; empty: not known."""
     made_by: Mapping[str, Any] | None = None
     """Recipe that made the tokens, as JSON values; None: not known."""
+    seen: SeenClips = NOTHING_SEEN
+    """Clips that the weights were adapted on; none: they are not known to be adapted."""
     cells: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip id -> column of a manifest -> cell; empty: no manifest was given."""
     ignored: tuple[str, ...] = ()
@@ -88,6 +91,7 @@ class Contents:
             "absent": {key: dict(value) for key, value in self.absent.items()},
             "failures": dict(self.failures),
             "notes": {key: dict(value) for key, value in self.notes.items()},
+            **({"seen": {k: sorted(ids) for k, ids in self.seen.ids.items()}} if self.seen else {}),
         }
 
     def choose(self, streams: Sequence[str]) -> "Contents":
@@ -193,6 +197,7 @@ def contents_of(
         sources={key: folder.sources[key] for key in ids},
         versions=folder.versions,
         made_by=recipe.to_json(),
+        seen=folder.seen,
         cells=cells or {},
     )
 
@@ -200,7 +205,9 @@ def contents_of(
 def contents_fields(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of :class:`Contents` in a document from :meth:`Contents.document`."""
     fields = ("made_by", "absent", "failures", "notes")
-    return {name: document[name] for name in fields if document.get(name)}
+    found = {name: document[name] for name in fields if document.get(name)}
+    seen = SeenClips.of(document.get("seen") or {})
+    return found | ({"seen": seen} if seen else {})
 
 
 def spec_of(document: Mapping[str, Any], stream: str, dim: int, dtype: str) -> StreamSpec:
@@ -283,7 +290,9 @@ def recipe_of_contents(contents: Contents, *, backbone: str, options: dict[str, 
         options: what determines the values: format, hash of the file, options of the reader.
     """
     streams = {name: rows.spec for name, rows in contents.streams.items()}
-    facts = {"made_by": dict(contents.made_by)} if contents.made_by else {}
+    facts: dict[str, Any] = {"made_by": dict(contents.made_by)} if contents.made_by else {}
+    if contents.seen:
+        facts[FACT] = contents.seen.facts
     return Recipe(backbone, streams, options, facts=facts)
 
 
@@ -321,6 +330,11 @@ def _is_as_written(entry: tuple[str, Any]) -> bool:
         return isinstance(value, dict) and all(
             isinstance(inner, dict) and all(isinstance(each, kinds) for each in inner.values())
             for inner in value.values()
+        )
+    if name == "seen":
+        return isinstance(value, dict) and all(
+            isinstance(ids, list) and all(isinstance(each, str) for each in ids)
+            for ids in value.values()
         )
     if name in ("failures", "folders", "names"):
         return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from emo.store.adapted import FACT, SeenClips
 from emo.store.exchange.contents import Contents
 from emo.store.recipe import Recipe
 
@@ -46,6 +47,25 @@ def renamed_recipe(recipe: Recipe, names: Mapping[str, str]) -> Recipe:
         names: clip id -> new id.
     """
     return replace(recipe, facts=_renamed(recipe.facts, names))
+
+
+def renamed_seen(
+    recipe: Recipe, seen: SeenClips, names: Mapping[str, str]
+) -> tuple[Recipe, SeenClips]:
+    """Return a recipe and the list of clips that its weights saw, under their new ids.
+
+    Clips that have no new id are left out of the list: nobody can score them under that name.
+
+    Args:
+        recipe: the recipe.
+        seen: clips that its weights were adapted on.
+        names: clip id -> new id.
+    """
+    if not seen:
+        return recipe, seen
+    new = seen.renamed(names)
+    facts = {name: value for name, value in recipe.facts.items() if name != FACT}
+    return replace(recipe, facts=facts | ({FACT: new.facts} if new else {})), new
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:

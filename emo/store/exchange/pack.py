@@ -24,10 +24,11 @@ from tqdm import tqdm
 from emo.errors import EmoError, StoreError, line_of, plural
 from emo.machine.table import format_bytes
 from emo.plugins import unknown
+from emo.store.adapted import SEEN_FILE
 from emo.store.backend.atomic import appearing, content_hash
 from emo.store.backend.location import Location
 from emo.store.exchange.contents import LEFT_OUT, Contents, contents_of
-from emo.store.exchange.neutral import renamed, renamed_recipe
+from emo.store.exchange.neutral import renamed, renamed_recipe, renamed_seen
 from emo.store.exchange.transfer import lost_lines, only_recipe
 from emo.store.exchange.write_parts import write_parts
 from emo.store.maintain.verify import verify
@@ -42,7 +43,7 @@ PACK_VERSION = 1
 """Version of the pack format."""
 _NAME = re.compile(
     rf"{re.escape(CONTENTS_FILE)}|{re.escape(MANIFEST)}"
-    rf"|{FEATURES}/[\w-][\w.-]*/(recipe\.json|part-[0-9a-f]{{16}}(-r\d+)?\.zarr\.zip)"
+    rf"|{FEATURES}/[\w-][\w.-]*/(recipe\.json|{SEEN_FILE}|part-[0-9a-f]{{16}}(-r\d+)?\.zarr\.zip)"
 )
 _PACK = Fields({"version": int, "sha256": MapOf(str)})
 _UNREADABLE = (
@@ -118,10 +119,11 @@ def pack(
         root = Path(scratch)
         copy = Store.create(root / FEATURES)
         for folder, contents in chosen:
-            recipe = folder.recipe
+            recipe, seen = folder.recipe, folder.seen
             if names is not None:
                 recipe, contents = renamed_recipe(recipe, names), renamed(contents, names)
-            write_parts(contents, copy.add_recipe(folder.name, recipe))
+                recipe, seen = renamed_seen(recipe, seen, names)
+            write_parts(contents, copy.add_recipe(folder.name, recipe, seen=seen))
         if manifest is not None:
             (root / MANIFEST).write_bytes(manifest)
         files = sorted(file for file in root.rglob("*") if file.is_file())

@@ -108,7 +108,7 @@ def import_file(
             made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
         known = {"space": dict.fromkeys(made.streams, spaces[0])} if spaces else {}
         made = replace(made, facts={**made.facts, "file": path.name, **known})
-        folder = Store.create(store).add_recipe(recipe or _name_of(path), made)
+        folder = Store.create(store).add_recipe(recipe or _name_of(path), made, seen=contents.seen)
         with no_empty_recipe(folder):
             before, new_failures = write_parts(contents.guarded(path, unread), folder)
         done = len(contents.ids) - before - len(new_failures.keys() & set(contents.ids))

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emo.errors import EmoError, StoreError
+from emo.store.adapted import seen_files
 from emo.store.exchange.contents import Contents, runs_of_size
 from emo.store.part.writer import PartWriter
 from emo.store.recipe import RECIPE_FILE
@@ -64,7 +65,8 @@ def no_empty_recipe(folder: RecipeFolder) -> Iterator[None]:
     except EmoError:
         folder.refresh()
         if not folder.part_paths:
-            (folder.path / RECIPE_FILE).unlink(missing_ok=True)
+            for name in (RECIPE_FILE, *seen_files(folder.path)):
+                (folder.path / name).unlink(missing_ok=True)
             with suppress(OSError):
                 folder.path.rmdir()
         raise

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emo.errors import StoreError, line_of, plural
+from emo.store.adapted import seen_problems
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import LOCK, TEMPORARY, cannot_write, is_abandoned
 from emo.store.backend.location import Location, file_names
@@ -29,9 +30,9 @@ class StoreProblem:
     """A problem of one part or index."""
 
     part: Location
-    """File of the part or index."""
+    """File of the part, the index or the list of clips that the weights saw."""
     text: str
-    """What is wrong with the part or index, as a sentence."""
+    """What is wrong with the file, as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,10 @@ def _verify(folder: RecipeFolder, quarantine: bool, is_hidden: bool | None) -> R
         problems += [StoreProblem(path, text) for text in found]
         if quarantine and (found or quarantined):  # a part may come back under the same name
             remove([path])
+    for path, text in seen_problems(folder.path, folder.recipe):
+        problems.append(StoreProblem(path, text))
+        if quarantine and path.exists():
+            quarantined.append(_set_aside(path))
     folder.refresh()
     there = set(folder.part_paths)
     parts = {path: part for path, part in parts.items() if path in there}

@@ -10,7 +10,7 @@ import transformers as hf
 from emo.errors import WeightsError
 from emo.extract.backbones.hf import HF, HFOptions
 from emo.extract.media import Faces, Media
-from emo.extract.networks.hf.inputs import picture_of
+from emo.extract.networks.log_mel_picture import picture_of
 from emo.extract.transforms.audio import resample_audio
 
 SMALL = {

@@ -15,16 +15,10 @@ from emo.extract.networks.hf.models import text_positions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
 from emo.extract.networks.hf.text import TextInputs
 from emo.extract.transforms.audio import resample_audio, to_mono
-from emo.extract.transforms.log_mel import log_mel
 
 LEAST_SAMPLES = 400
 """Shorter audio is padded with zeros to so many samples: the convolutions of wav2vec2 and similar
 models give no output for less."""
-PICTURE_BANDS, PICTURE_FLOOR_DB = 128, -100.0
-"""Bands of a log-mel picture, and the level in dB that is drawn black (digital silence); 0 dB is
-white."""
-PICTURE_RATE = 16000
-"""Hz of the sound of which a log-mel picture is drawn."""
 WHISPER_TOKENS_PER_SECOND = 50
 """Tokens of Whisper's encoder for a second of sound."""
 
@@ -167,24 +161,6 @@ def reader_of(
     if kind == "audio":
         return AudioInputs(folder, config, names, is_cut=is_cut)
     return PictureInputs(folder, names)
-
-
-def picture_of(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Draw a log-mel spectrogram as a grey picture, low bands at the bottom.
-
-    Args:
-        samples: float32 (channels, S).
-        sample_rate: Hz.
-
-    Returns:
-        uint8 (128, T, 3), one column per 10 ms.
-    """
-    bands = log_mel(
-        resample_audio(to_mono(samples), sample_rate, PICTURE_RATE), PICTURE_RATE,
-        mels=PICTURE_BANDS, window_seconds=0.025, hop_seconds=0.01,
-    )  # fmt: skip
-    grey = np.clip(255 * (1 - bands / PICTURE_FLOOR_DB), 0, 255).round().astype(np.uint8)
-    return np.repeat(grey.T[::-1, :, None], 3, axis=2)
 
 
 def _fixed_seconds(extractor: Any, model_type: object) -> float | None:

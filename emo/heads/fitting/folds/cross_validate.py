@@ -11,6 +11,7 @@ import numpy as np
 from emo.errors import OptionError
 from emo.heads.data.folds import Folds, cut_folds
 from emo.heads.data.load import LabelledClips, load_clips
+from emo.heads.data.seen_clips import check_unseen
 from emo.heads.fitting.folds.fold_fit import FitFold, fold_data
 from emo.heads.fitting.folds.gather_folds import all_targets, gather_folds
 from emo.heads.fitting.parallel import run_parallel, slots
@@ -82,9 +83,12 @@ def cross_validate(
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(torch_threads(options.threads))
         loaded = _load(request)
+        every = {"test": [clip.id for clip in loaded.clips]}
+        seen = check_unseen(loaded.sources, every, allow_seen=options.allow_seen)
         folds = _cut(loaded, request, by)
         title = score_title(all_targets(loaded), options.loop.choose_by)
-        notes = [NOTHING_TO_RESUME] if resume and not has_checkpoints(out) else []
+        notes = list(seen)
+        notes += [NOTHING_TO_RESUME] if resume and not has_checkpoints(out) else []
         if not resume:
             remove_checkpoints(out)
         count = len(folds.folds)
@@ -96,6 +100,7 @@ def cross_validate(
         ):
             fitted = list(run_parallel(fit_fold, int, count, processes=processes, report=on_round))
         result = gather_folds(fitted, loaded, folds, request, by=by, started=started, notes=notes)
+        result = _with_seen(result, seen)
         if folder is not None and out is not None:
             with writing_run(out):
                 tested = [clip_id for fold in result.folds for clip_id in fold.test.ids]
@@ -105,6 +110,12 @@ def cross_validate(
                 result = dataclasses.replace(result, pooled=pooled)
                 write_folds(folder, result)
     return result
+
+
+def _with_seen(result: CrossResult, seen: tuple[str, ...]) -> CrossResult:
+    """Return a result that says which evaluated clips the features' weights had seen."""
+    data = dataclasses.replace(result.pooled.data, seen=seen)
+    return dataclasses.replace(result, pooled=dataclasses.replace(result.pooled, data=data))
 
 
 def hash_of_folds_run(request: FitRequest, by: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from emo import plugins
 from emo.errors import EmoError, FitError, OptionError, PluginError
 from emo.heads.data.data import Data
+from emo.heads.data.seen_clips import check_unseen, ids_of
 from emo.heads.fitting.ablate import question_of_request
 from emo.heads.fitting.fit import fit_head, read_request_data
 from emo.heads.fitting.request import Build, FitRequest, check_request, fit_request
@@ -154,6 +155,7 @@ def _misfit(request: FitRequest, data: Data, most_minutes: float | None) -> str:
     """
     check_request(request.kind, data, request.options)
     request.initial.check_splits(data)
+    check_unseen(data.sources, ids_of(data), allow_seen=request.options.allow_seen)
     Build(request.kind, data.dims, data.widths, request.head_options, request.initial)()
     if most_minutes is None:
         return ""

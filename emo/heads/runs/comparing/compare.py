@@ -197,7 +197,7 @@ def _table_of(run: ScoredRun) -> tuple[str, str]:
 
 
 def _notes_on(runs: Sequence[ScoredRun]) -> list[str]:
-    """Return notes on runs that are transductive, of `emo retrieve`, or unlike the best one."""
+    """Return notes on what makes runs special: speakers, seen clips, retrieval, other clips."""
     notes = []
     if found := [str(run.path) for run in runs if run.is_transductive]:
         of = "runs" if len(found) > 1 else "run"
@@ -205,6 +205,7 @@ def _notes_on(runs: Sequence[ScoredRun]) -> list[str]:
             f"transductive {of} {listed(found)}: scaled by speaker with the scored clips too, but "
             "no label of them"
         )
+    notes += [f"{run.path}: {told}" for run in runs for told in run.document.get("seen", ())]
     if any(are_ranked(run) for run in runs):
         notes.append(
             "the table scores the first item of each query alone, and of tied ones that with the "

@@ -1,0 +1,143 @@
+"""Checkpoints of training: which are complete, which is resumed, and whether they fit the disk.
+
+Hugging Face's Trainer takes the folder with the highest number, also if a kill left it torn. Here
+a checkpoint counts only with a mark, which is written last and names all files and their sizes.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emo.errors import FitError, OptionError
+from emo.machine.whole_file import whole_file
+from emo.untrusted.documents import parse_checked
+from emo.untrusted.files import read_regular
+from emo.untrusted.kinds import Fields, MapOf
+
+MARK = "complete.json"
+"""Name of the file that says that a checkpoint is complete."""
+_KIND = Fields({"files": MapOf(int), "world_size": int, "global_batch": int, "question": str})
+_MOST_BYTES = 2**24
+
+
+def mark_complete(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Sync the files of a checkpoint and write its mark.
+
+    Args:
+        folder: the checkpoint.
+        facts: ``world_size``, ``global_batch`` and ``question``.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MARK)
+    for path in files:
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
+    with whole_file(folder / MARK, FitError) as path:
+        path.write_text(json.dumps({"files": sizes, **facts}), encoding="utf-8")
+
+
+def remove_others(folder: Path, kept: int) -> None:
+    """Remove all checkpoints but the newest complete ones.
+
+    Args:
+        folder: folder of the checkpoints.
+        kept: number of complete checkpoints to keep.
+    """
+    whole = [path for path in _numbered(folder) if not fault_of(path)]
+    for path in _numbered(folder):
+        if path not in whole[:kept]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def newest_complete(folder: Path) -> tuple[Path | None, list[str]]:
+    """Return the newest complete checkpoint, and a line for each newer one that is torn."""
+    lines: list[str] = []
+    for path in _numbered(folder):
+        fault = fault_of(path)
+        if not fault:
+            return path, lines
+        lines.append(f"{path.name} is not complete ({fault}): skipped")
+    return None, lines
+
+
+def fault_of(checkpoint: Path) -> str:
+    """Return what is wrong with a checkpoint; empty: it is complete."""
+    try:
+        sizes = _mark_of(checkpoint)["files"]
+    except FitError as error:
+        return str(error)
+    for name, size in sizes.items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size:
+            return f"{name} has {path.stat().st_size:,} of {size:,} bytes"
+    return ""
+
+
+def check_same(checkpoint: Path, facts: Mapping[str, Any]) -> None:
+    """Check that a checkpoint can be continued with these options and processes.
+
+    Raises:
+        OptionError: it is of other options, of another number of processes, or of another number
+            of clips a step.
+    """
+    found = _mark_of(checkpoint)
+    names = {
+        "world_size": "processes",
+        "global_batch": "clips a step (batch size x accumulation x processes)",
+    }
+    for name, words in names.items():
+        if found[name] != facts[name]:
+            raise OptionError(
+                f"--resume: {checkpoint.name} was made with {found[name]} {words}, this command "
+                f"has {facts[name]}; the order of clips would differ. Use the same number"
+            )
+    if found["question"] != facts["question"]:
+        raise OptionError(
+            f"--resume: {checkpoint.name} was made with other options, clips or weights. Repeat "
+            "the same command, or leave --resume out to start again"
+        )
+
+
+def check_disk(folder: Path, checkpoint_bytes: int) -> None:
+    """Check that two checkpoints fit on the disk: the older is removed after the newer is whole.
+
+    Raises:
+        FitError: they do not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < 2 * checkpoint_bytes:
+        raise FitError(
+            f"{folder}: two checkpoints take {2 * checkpoint_bytes / 1e9:.1f} GB, and "
+            f"{free / 1e9:.1f} GB are free. Free some space, or choose another --out"
+        )
+
+
+def _mark_of(checkpoint: Path) -> dict[str, Any]:
+    """Read the mark of a checkpoint.
+
+    Raises:
+        FitError: there is none, or it is damaged.
+    """
+    try:
+        data = read_regular(checkpoint / MARK, most_bytes=_MOST_BYTES, follow_links=True)
+        found: dict[str, Any] = parse_checked(data, _KIND)
+    except OSError:
+        raise FitError("it was not finished") from None
+    except ValueError as error:
+        raise FitError(f"its {MARK} is damaged: {error}") from error
+    return found
+
+
+def _numbered(folder: Path) -> list[Path]:
+    """Return the folders ``checkpoint-N``, newest first."""
+    found = {
+        int(path.name.removeprefix("checkpoint-")): path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if path.name.removeprefix("checkpoint-").isdecimal() and path.name.startswith("checkpoint-")
+    }
+    return [found[number] for number in sorted(found, reverse=True)]

@@ -1,0 +1,191 @@
+"""Hugging Face's Trainer for an `AdaptModule`: exact means, optimizer groups, whole checkpoints."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from emo.adapt.checkpoints import mark_complete, remove_others
+from emo.adapt.clips import ClipBatch, EpochOrder, TrainClips
+from emo.adapt.losses import SummedLosses
+from emo.adapt.module import AdaptModule
+from emo.adapt.options import AdaptOptions
+from emo.adapt.stop import StopFlag
+from emo.errors import FitError, listed
+
+
+def _is_summed(*_: object) -> Tensor:
+    """Tell the Trainer by its presence that losses are divided by ``num_items_in_batch``."""
+    raise AssertionError("compute_loss is overridden")
+
+
+class AdaptTrainer(Trainer):
+    """The Trainer, with losses that are exact means over a step on all processes."""
+
+    def __init__(
+        self,
+        module: AdaptModule,
+        arguments: TrainingArguments,
+        clips: TrainClips,
+        losses: SummedLosses,
+        widths: Mapping[str, int],
+        options: AdaptOptions,
+        facts: Mapping[str, Any],
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        """Prepare training.
+
+        Args:
+            module: backbones and head.
+            arguments: arguments of the Trainer.
+            clips: the training clips.
+            losses: the losses of the targets.
+            widths: number of logits of each target.
+            options: options of the adaptation.
+            facts: what a checkpoint must agree in to be resumed.
+            callbacks: further callbacks.
+        """
+        self._losses, self._widths, self._options = losses, dict(widths), options
+        self._facts = dict(facts)
+        super().__init__(
+            model=module, args=arguments, train_dataset=clips, data_collator=clips.collate,
+            compute_loss_func=_is_summed, callbacks=list(callbacks),
+        )  # fmt: skip
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+        clips: Any = train_dataset or self.train_dataset
+        return EpochOrder(len(clips.ids), len(clips), self.args.seed)
+
+    def _get_num_items_in_batch(
+        self, batch_samples: list[dict[str, Any]], device: torch.device
+    ) -> Tensor:
+        """Return what the losses of a step are divided by, float32 (targets,), on all processes."""
+        total = torch.zeros(len(self._losses.targets))
+        for batch in batch_samples:
+            total += self._losses.counts(batch["clips"].frozen.targets, self._widths)
+        summed: Tensor = self.accelerator.reduce(total.to(device), "sum")
+        return summed
+
+    def compute_loss(  # type: ignore[override]
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        """Return a batch's part of the loss of its step.
+
+        Raises:
+            FitError: the loss is not finite; the message names the clips.
+        """
+        clips: ClipBatch = inputs["clips"]
+        assert num_items_in_batch is not None
+        logits, others, share = model(clips, (self.state.global_step, *clips.step))
+        device = num_items_in_batch.device
+        labels = {name: each.to(device) for name, each in clips.frozen.targets.items()}
+        sums = self._losses.sums(logits, labels)
+        if others is not None:
+            theirs = {name: each.to(device) for name, each in others.items()}
+            sums = share * sums + (1 - share) * self._losses.sums(logits, theirs)
+        loss = self._losses.total(sums, num_items_in_batch)
+        if not bool(loss.isfinite()):
+            raise FitError(
+                f"step {self.state.global_step + 1}: the loss is {loss.item()} on the clips "
+                f"{listed(list(clips.ids))}. Try a smaller --learning-rate, or look at these clips"
+            )
+        loss = loss * self.accelerator.num_processes  # DDP takes the mean over processes
+        return (loss, logits) if return_outputs else loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Create AdamW with a learning rate of the head's own, if one was given."""
+        if self.optimizer is not None:
+            return self.optimizer
+        kept: Any = self.model
+        decayed = set(self.get_decay_parameter_names(kept))
+        groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+        for name, parameter in kept.named_parameters():
+            if parameter.requires_grad:
+                key = (name.startswith("head."), name in decayed)
+                groups.setdefault(key, []).append(parameter)
+        kind, words = self.get_optimizer_cls_and_kwargs(self.args, kept)
+        rate = self._options.head_learning_rate
+        rates = {True: self.args.learning_rate if rate is None else rate,
+                 False: self.args.learning_rate}  # fmt: skip
+        self.optimizer = kind(
+            [
+                {
+                    "params": parameters, "lr": rates[is_head],
+                    "weight_decay": self.args.weight_decay if is_decayed else 0.0,
+                }
+                for (is_head, is_decayed), parameters in groups.items()
+            ],
+            **words,
+        )  # fmt: skip
+        return self.optimizer
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # each process writes its random state
+        if self.args.should_save:
+            folder = Path(str(self.args.output_dir))
+            mark_complete(folder / f"checkpoint-{self.state.global_step}", self._facts)
+            remove_others(folder, self._options.save_total_limit)
+        self.accelerator.wait_for_everyone()
+
+
+class Flow(TrainerCallback):
+    """Decides when checkpoints are written, evaluates each epoch, and stops after a signal."""
+
+    def __init__(
+        self,
+        flag: StopFlag,
+        save_steps: int | None,
+        on_step: Callable[[float, float], None],
+        on_epoch: Callable[[int], Mapping[str, float]],
+    ) -> None:
+        """Keep the functions.
+
+        Args:
+            flag: whether a process was asked to stop.
+            save_steps: steps between checkpoints; None: one in each epoch.
+            on_step: called with the epoch and the last loss after each step.
+            on_epoch: returns scores on val after each epoch, for the log.
+        """
+        self.flag, self.is_stopped = flag, False
+        self._save_steps, self._on_step, self._on_epoch = save_steps, on_step, on_epoch
+        self.trainer: AdaptTrainer | None = None
+        self._loss = float("nan")
+
+    def on_log(self, args: Any, state: Any, control: Any, **words: Any) -> None:
+        """Keep the last loss."""
+        self._loss = (words.get("logs") or {}).get("loss", self._loss)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **words: Any) -> None:
+        """Stop or save after a step, on all processes alike; the last step of an epoch waits."""
+        self._on_step(state.epoch or 0.0, self._loss)
+        self.is_stopped = self.flag.is_raised_anywhere(args.device)
+        if _is_whole(state.epoch):
+            return
+        if self.is_stopped:
+            control.should_save = control.should_training_stop = True
+        elif self._save_steps and state.global_step % self._save_steps == 0:
+            control.should_save = True
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **words: Any) -> None:
+        """Evaluate and save after an epoch, unless a signal came in the middle of it."""
+        if not _is_whole(state.epoch):
+            return
+        assert self.trainer is not None
+        scores = self._on_epoch(round(state.epoch or 0))
+        self.trainer.log(dict(scores))
+        control.should_log = control.should_save = True
+        if self.is_stopped:
+            control.should_training_stop = True
+
+
+def _is_whole(epoch: float | None) -> bool:
+    """Return whether all steps of an epoch are done."""
+    return abs((epoch or 0.0) - round(epoch or 0.0)) < 1e-9

@@ -1,0 +1,58 @@
+"""Find out which clips weights were adapted on: weights of `emo adapt` lie in its folder.
+
+``ADAPTED/weights/RECIPE/OPTION/`` holds the weights, ``ADAPTED/adapt.json`` says that the folder is
+one of `emo adapt`, and ``ADAPTED/clips.csv`` lists the clips.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from emo.errors import WeightsError
+from emo.extract.models.weights import Found
+from emo.store.adapted import MOST_LIST_BYTES, NOTHING_SEEN, SeenClips
+from emo.untrusted.documents import shortened
+from emo.untrusted.files import read_regular
+
+_DOCUMENT, _CLIPS, _WEIGHTS = "adapt.json", "clips.csv", "weights"
+"""Names in a folder of `emo adapt`."""
+
+
+def seen_clips(found: Found) -> SeenClips:
+    """Return the clips that weights were adapted on; none: the weights are not of `emo adapt`.
+
+    Raises:
+        WeightsError: they are of `emo adapt`, and its list of clips is missing or damaged.
+    """
+    seen = NOTHING_SEEN
+    paths = {path for found_paths in found.paths.values() for path in found_paths}
+    for folder in sorted(adapted_folders(paths)):
+        seen |= read_seen_clips(folder)
+    return seen
+
+
+def adapted_folders(paths: Iterable[Path]) -> set[Path]:
+    """Return the folders of `emo adapt` in which files of weights lie, wherever links lead."""
+    every = {each for path in paths for each in (path.absolute(), path.resolve())}
+    return {
+        folder.parent
+        for path in every
+        for folder in path.parents
+        if folder.name == _WEIGHTS and (folder.parent / _DOCUMENT).is_file()
+    }
+
+
+def read_seen_clips(adapted: Path) -> SeenClips:
+    """Read the list of clips in a folder of `emo adapt`.
+
+    Raises:
+        WeightsError: it is missing or damaged.
+    """
+    path = adapted / _CLIPS
+    try:
+        return SeenClips.parse(read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True))
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path}, the list of clips that these weights were adapted on, cannot be read "
+            f"({shortened(str(error))}): without it no score on their tokens can be trusted. "
+            "Copy the whole folder of emo adapt again"
+        ) from error

@@ -1,0 +1,98 @@
+"""The head at the start: random, or that of a run; its rate, and a frozen head."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from emo.errors import FitError
+from tests.adapt.conftest import options_of, run_adapt
+from tests.adapt.test_resume import train
+
+
+@pytest.fixture
+def probe(weights, clips, emo):
+    """Fit a run on frozen tokens; returns the folder."""
+
+    def fit(*words, out="probe"):
+        code, _, error = emo(
+            "extract", clips, "--backbone", "languagebind", "--out", "features",
+            "-o", f"weights={weights}", "-o", "streams=text", "-o", "stored=float32",
+        )  # fmt: skip
+        assert code == 0, error
+        code, _, error = emo("fit-head", clips, "--out", out, *words)
+        assert code == 0, error
+        return out
+
+    return fit
+
+
+def test_the_head_and_scaling_of_a_run_are_the_start(probe, weights, clips, tmp_path):
+    run = probe(
+        "--head",
+        "mean_pool",
+        "--epochs",
+        "2",
+        "-o",
+        "hidden=16",
+        "--scaling",
+        "languagebind/text=unit*5",
+    )
+    options = options_of(weights, init=run, freeze_head=True, num_train_epochs=1)
+    tensors, _ = train(clips, tmp_path / "a", options, has_head=False)
+    theirs = load_file(f"{run}/head.safetensors")
+    ours = {f"head/{name[5:]}": each for name, each in tensors.items() if name.startswith("head.")}
+    assert ours
+    assert all(torch.equal(theirs[name], each) for name, each in ours.items())
+    options = options_of(weights, init=run, head_learning_rate=0.0, num_train_epochs=1)
+    slow, _ = train(clips, tmp_path / "b", options, has_head=False)
+    assert all(torch.equal(slow[k], each) for k, each in tensors.items() if k.startswith("head."))
+    options = options_of(weights, init=run, num_train_epochs=1)
+    found, _ = train(clips, tmp_path / "c", options, has_head=False)
+    assert any(not torch.equal(found[k], each) for k, each in tensors.items() if k[:5] == "head.")
+
+
+def test_a_solved_probe_of_means_is_a_start(probe, weights, clips, tmp_path):
+    run = probe("--head", "linear", "-o", "std=no", "-o", "fusion=early")
+    options = options_of(weights, init=run, num_train_epochs=1, learning_rate=0.0)
+    report = run_adapt(clips, tmp_path / "out", options, has_head=False)
+    adapted, theirs = (
+        load_file(f"{folder}/head.safetensors") for folder in (tmp_path / "out/run", run)
+    )
+    name = "head/linears.0.weight"
+    assert torch.equal(adapted[name], theirs[name])
+    frozen = report.finished.result.metrics["test"]["mean"]
+    assert frozen["weighted_f1"] == pytest.approx(_scores(run)["weighted_f1"])
+
+
+def _scores(run):
+    import json
+    from pathlib import Path
+
+    return json.loads(Path(run, "run.json").read_text())["metrics"]["test"]["mean"]
+
+
+def test_runs_that_are_no_start_are_refused(probe, weights, clips, tmp_path):
+    run = probe("--head", "linear")
+    with pytest.raises(FitError, match="a solved head is a start only if"):
+        run_adapt(clips, tmp_path / "a", options_of(weights, init=run), has_head=False)
+    with pytest.raises(FitError, match="expected a run of head mean_pool, found one of linear"):
+        run_adapt(clips, tmp_path / "b", options_of(weights, init=run))
+    run = probe("--head", "mean_pool", "--epochs", "2", out="other")
+    other = clips.with_name("moved.csv")
+    other.write_text(clips.read_text().replace(",test", ",x").replace(",train", ",test").replace(
+        ",x", ",train"))  # fmt: skip
+    with pytest.raises(FitError, match="of its train are in test here"):
+        run_adapt(other, tmp_path / "c", options_of(weights, init=run), has_head=False)
+    options = options_of(weights, init=run, backbone_options=(
+        f"languagebind.weights={weights}", "languagebind.streams=text"))  # fmt: skip
+    with pytest.raises(FitError, match="another recipe made its languagebind/text"):
+        run_adapt(clips, tmp_path / "d", options, has_head=False)
+
+
+def test_a_quick_look_takes_few_clips(weights, clips, tmp_path):
+    options = options_of(weights, max_train_samples=6, num_train_epochs=1, max_steps=2)
+    report = run_adapt(clips, tmp_path / "out", options)
+    splits = report.finished.result.data.splits
+    assert {name: len(split.ids) for name, split in splits.items()} == {
+        "train": 6, "val": 6, "test": 6,
+    }  # fmt: skip
