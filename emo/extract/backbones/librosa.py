@@ -218,8 +218,8 @@ class LibrosaOptions:
             raise ValueError(
                 f"f0_fmin: a period of {self.f0_fmin:g} Hz does not fit into n_fft={self.n_fft} "
                 f"samples at {self.sample_rate} Hz; take f0_fmin above "
-                f"{self.sample_rate / (self.n_fft - 1):.4g}, or n_fft above "
-                f"{math.ceil(self.sample_rate / self.f0_fmin) + 1}"
+                f"{self.sample_rate / (self.n_fft - 1):.4g}, or n_fft of at least "
+                f"{math.floor(self.sample_rate / self.f0_fmin) + 2}"
             )
 
     @property
@@ -302,7 +302,8 @@ class Librosa(Backbone):
             with _compiling_alone():
                 backbone._features(noise.astype(np.float32))
         except librosa.ParameterError as error:
-            raise OptionError(f"librosa: {error}; these options do not fit together") from error
+            said = str(error).rstrip(".")
+            raise OptionError(f"librosa: {said}; these options do not fit together") from error
         return backbone
 
     @classmethod

@@ -178,7 +178,10 @@ def test_silence_gives_finite_numbers():
         ({"n_mfcc": 41, "n_mels": 40}, "n_mfcc: expected at most n_mels=40, .* got 41"),
         ({"n_fft": 63}, "n_fft: with 63 samples .* too wide for contrast"),
         ({"features": "f0", "sample_rate": 48000, "n_fft": 512}, "f0_fmin: .* n_fft=512 .* 93.93"),
-        ({"features": "f0", "f0_fmin": 1.0}, "f0_fmin: a period of 1 Hz .* n_fft above 22051"),
+        (
+            {"features": "f0", "f0_fmin": 1.0},
+            "f0_fmin: a period of 1 Hz .* n_fft of at least 22052",
+        ),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
@@ -200,7 +203,7 @@ def test_sizes_at_the_bounds_give_finite_numbers():
 
 def test_what_librosa_refuses_at_the_first_call_is_an_error_of_the_options(monkeypatch):
     def refuse(self, samples):
-        raise librosa.ParameterError("fmin is too small")
+        raise librosa.ParameterError("fmin is too small.")
 
     monkeypatch.setattr(Librosa, "_features", refuse)
     with pytest.raises(OptionError, match=r"^librosa: fmin is too small; these options"):
