@@ -1,7 +1,7 @@
 """Parts of benchmarks/truth.sh: make the manifest with random groups, print runs as tables.
 
 python benchmarks/truth.py groups speech.csv groups.csv
-python benchmarks/truth.py table WORK speech.csv --root FOLDER
+python benchmarks/truth.py table WORK speech.csv --root FOLDER [--own-speech]
 """
 
 import argparse
@@ -48,15 +48,20 @@ FEATURES = {
 """Recipe -> what the table says, in the table's order."""
 HEADS = ("linear", "mean_pool", "attention_pool")
 """Heads in the table's order."""
-PUBLISHED = (
-    ("nEMO, 4,481 clips of 9 speakers; accuracy, with a protocol of its own",
-     "published (arXiv:2404.06292): MFCC", "random forest", "0.840"),
-    ("MELD test; weighted F1", "published (arXiv:1908.11540): text, turns around it",
-     "DialogueGCN", "0.581"),
-    ("", "published (arXiv:2108.12009, github.com/tae898/erc): text, RoBERTa base",
-     "fine-tuned on single turns", "0.626"),
-)  # fmt: skip
-"""Figures of others: data and measure, features with their source, head, score."""
+PUBLISHED = {
+    "speech": (
+        ("nEMO, 4,481 clips of 9 speakers; accuracy, with a protocol of its own",
+         "published (arXiv:2404.06292): MFCC", "random forest", "0.840"),
+    ),
+    "meld": (
+        ("MELD test; weighted F1", "published (arXiv:1908.11540): text, turns around it",
+         "DialogueGCN", "0.581"),
+        ("", "published (arXiv:2108.12009, github.com/tae898/erc): text, RoBERTa base",
+         "fine-tuned on single turns", "0.626"),
+    ),
+}  # fmt: skip
+"""Folder of runs -> figures of others on its data: data and measure, features with their source,
+head, score."""
 HEADER = ("data, measure", "features", "head", "plain", "scaled by speaker", "random groups")
 
 
@@ -70,12 +75,14 @@ def main() -> None:
     table.add_argument("work", type=Path)
     table.add_argument("manifest", type=Path)
     table.add_argument("--root", type=Path)
+    table.add_argument("--own-speech", action="store_true", help="the speech is not nEMO's")
     given = parser.parse_args()
     if given.part == "groups":
         write_groups(given.manifest, given.out)
         return
-    others = [(*row, "–", "–") for row in PUBLISHED]
-    print_table(HEADER, [*truth_rows(given.work / "runs"), *others])
+    runs = given.work / "runs"
+    others = published_rows(runs, is_nemo=not given.own_speech)
+    print_table(HEADER, [*truth_rows(runs), *others])
     if (given.work / "trim").exists():
         rows = trim_rows(Store(given.work / "trim"), read_manifest(given.manifest, root=given.root))
         print()
@@ -114,6 +121,21 @@ def truth_rows(runs: Path) -> list[tuple[str, ...]]:
             ))  # fmt: skip
             known = said
     return rows
+
+
+def published_rows(runs: Path, *, is_nemo: bool) -> list[tuple[str, ...]]:
+    """Return the figures of others on the data of which there are runs.
+
+    Args:
+        runs: folder of all runs.
+        is_nemo: whether the speech is that of nEMO, to which the figures belong.
+    """
+    return [
+        (*row, "–", "–")
+        for name, rows in PUBLISHED.items()
+        if _recipes_and_heads(runs / name) and (is_nemo or name != "speech")
+        for row in rows
+    ]
 
 
 def _recipes_and_heads(folder: Path) -> list[tuple[str, str]]:

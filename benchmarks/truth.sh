@@ -5,6 +5,7 @@
 # converted), or WHISPER=FOLDER of openai/whisper-tiny.en. Other data: SPEECH=m.csv with the columns audio, label,
 # speaker, its files below SPEECH_ROOT; MELD=FOLDER of MELD's tables. WORK=FOLDER keeps features and
 # runs; the same command then does what is missing.
+# Published figures stand in the table only beside runs on their data: nEMO's not with SPEECH.
 set -eu
 repository=$(cd "$(dirname "$0")/.." && pwd)
 data=$repository/../shared/data
@@ -72,5 +73,5 @@ text() {
 for part in "${@:-speech trim text}"; do
     for each in $part; do $each; done
 done
-python "$repository/benchmarks/truth.py" table "$work" "$speech" --root "$root"
+python "$repository/benchmarks/truth.py" table "$work" "$speech" --root "$root" ${SPEECH:+--own-speech}
 [ -n "${WORK:-}" ] || rm -r "$work"

@@ -138,6 +138,13 @@ def test_a_backbone_in_full_names_streams_licence_and_source(emo):
         assert said in words
 
 
+@pytest.mark.parametrize(("name", "backbone"), [("minilm", "hf"), ("clip-vit-b-32", "openclip")])
+def test_a_model_among_the_backbones_is_pointed_to_its_own_list(name, backbone, emo):
+    code, _, err = emo("list", "backbones", name)
+    assert code == 1
+    assert f"the backbone {backbone} runs: `emo list models {name}`" in " ".join(err.split())
+
+
 def test_a_backbone_from_elsewhere_is_not_called_ours(emo):
     code, out, _ = emo("list", "backbones", "tests.make_backbone:Letters")
     words = " ".join(out.split())

@@ -41,8 +41,14 @@ def plugin_text(what: str, name: str) -> str:
 def _backbone(name: str) -> Iterable[str]:
     from emo.extract.backbone import Backbone
     from emo.extract.models.model import Model
+    from emo.extract.models.named_models import NAMED_MODELS
     from emo.extract.models.weights import locate_weights
 
+    if name in NAMED_MODELS:
+        raise PluginError(
+            f"{name!r} is not a backbone but a model, which the backbone "
+            f"{NAMED_MODELS[name].plugin} runs: `emo list models {name}` shows it"
+        )
     kind: Any = plugins.load(plugins.BACKBONES, name, Backbone)
     is_ours = name in plugins.available(plugins.BACKBONES)
     options, weights = kind.Options(), "none" if is_ours else _NOT_STATED

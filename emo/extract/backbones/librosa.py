@@ -3,6 +3,7 @@
 Source: McFee et al. 2015 (librosa). The numbers equal direct calls of librosa's functions.
 """
 
+import math
 import os
 import tempfile
 import warnings
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from emo.errors import OptionError
 from emo.extract.backbone import Backbone, BackboneCard, Inputs, Prepared, recipe_options
 from emo.extract.media import Media, Needs
 from emo.extract.transforms.audio import resample_audio, to_mono
@@ -107,24 +109,37 @@ class LibrosaOptions:
     f0_fmax: float = field(default=_C7, metadata={"help": "Hz, highest f0 (librosa.pyin)"})
     trim: Trim = field(default="none", metadata={"help": TRIM_HELP})
 
+    def __new__(cls, *values: Any, **named: Any) -> Self:
+        """Refuse what is given beside a preset, even if it is an option's default value.
+
+        An option may have the preset's own value, so that options are made again from a recipe.
+
+        Raises:
+            ValueError: another value was given for an option that the preset holds.
+        """
+        given = dict(zip(cls.__dataclass_fields__, values, strict=False)) | named
+        preset = given.get("preset", "none")
+        for name, value in cls._preset_values(preset).items():
+            if given.get(name, value) != value:
+                raise ValueError(
+                    f"{name}: preset={preset} sets {value}, got {given[name]}; "
+                    f"beside it only sample_rate and trim can be given"
+                )
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
         """Set the options of the preset, and check names and ranges.
 
         Raises:
-            ValueError: an option is out of its range, or contradicts the preset.
+            ValueError: an option is out of its range.
         """
-        for name, value in self._preset_values():
+        for name, value in self._preset_values(self.preset).items():
             object.__setattr__(self, name, value)
         if not set(self.names) <= set(FEATURES) or len(set(self.names)) < len(self.names):
             raise ValueError(
                 f"features: expected some of {','.join(FEATURES)}, each once, got {self.features!r}"
             )
-        above = (
-            self.sample_rate, self.hop_length, self.n_mfcc, self.n_mels, self.n_chroma,
-            self.n_bands, self.contrast_fmin, self.f0_fmin,
-        )  # fmt: skip
-        if min(above) <= 0 or self.n_fft < 4:
-            raise ValueError(f"expected n_fft >= 4 and every other size above 0, got {self}")
+        self._check_sizes()
         half = self.sample_rate / 2
         if self.win_length is not None and not 0 < self.win_length <= self.n_fft:
             raise ValueError(f"win_length: expected 1 to {self.n_fft}, got {self.win_length}")
@@ -132,14 +147,79 @@ class LibrosaOptions:
             raise ValueError(
                 f"expected 0 <= fmin < fmax <= {half:g} Hz, got {self.fmin} and {self.fmax}"
             )
-        if "contrast" in self.names and self.contrast_fmin * 2 ** (self.n_bands - 1) >= half:
+        if "mfcc" in self.names and self.n_mfcc > self.n_mels:
+            raise ValueError(
+                f"n_mfcc: expected at most n_mels={self.n_mels}, the bands that the coefficients "
+                f"are computed from, got {self.n_mfcc}"
+            )
+        if "contrast" in self.names:
+            self._check_contrast(half)
+        if "f0" in self.names:
+            self._check_f0(half)
+
+    def _check_sizes(self) -> None:
+        """Check the sizes that have only a lower bound.
+
+        Raises:
+            ValueError: one of them is too small.
+        """
+        for name in ("sample_rate", "hop_length", "n_mfcc", "n_mels", "n_chroma", "n_bands"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("contrast_fmin", "f0_fmin"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}")
+        if self.n_fft < 4:
+            raise ValueError(f"n_fft: expected at least 4, got {self.n_fft}")
+
+    def _check_contrast(self, half: float) -> None:
+        """Check that every octave of contrast holds frequencies of the spectrum.
+
+        Args:
+            half: half the sample rate in Hz.
+
+        Raises:
+            ValueError: an octave is above the spectrum, or narrower than its steps.
+        """
+        highest = self.contrast_fmin * 2 ** (self.n_bands - 1)
+        if highest >= half and self.preset != "none":
+            raise ValueError(
+                f"sample_rate: preset={self.preset} needs more than {2 * highest:,.0f} Hz, "
+                f"got {self.sample_rate:,}"
+            )
+        if highest >= half:
             raise ValueError(
                 f"contrast: octave {self.n_bands} of contrast_fmin={self.contrast_fmin:g} begins "
                 f"above half the sample rate, {half:g} Hz; take fewer n_bands"
             )
-        if "f0" in self.names and not self.f0_fmin < self.f0_fmax <= half:
+        step = self.sample_rate / self.n_fft
+        if step > self.contrast_fmin or self.n_fft // 2 * step < highest:
+            raise ValueError(
+                f"n_fft: with {self.n_fft} samples at {self.sample_rate} Hz the spectrum has steps "
+                f"of {step:.4g} Hz, too wide for contrast with contrast_fmin="
+                f"{self.contrast_fmin:g} and n_bands={self.n_bands}; take a larger n_fft, or "
+                "leave contrast out of features"
+            )
+
+    def _check_f0(self, half: float) -> None:
+        """Check the range of f0, and that a period of its lowest value fits into a frame.
+
+        Args:
+            half: half the sample rate in Hz.
+
+        Raises:
+            ValueError: librosa.pyin would refuse the range or the frame.
+        """
+        if not self.f0_fmin < self.f0_fmax <= half:
             raise ValueError(
                 f"expected f0_fmin < f0_fmax <= {half:g} Hz, got {self.f0_fmin} and {self.f0_fmax}"
+            )
+        if self.sample_rate / self.f0_fmin >= self.n_fft - 1:
+            raise ValueError(
+                f"f0_fmin: a period of {self.f0_fmin:g} Hz does not fit into n_fft={self.n_fft} "
+                f"samples at {self.sample_rate} Hz; take f0_fmin above "
+                f"{self.sample_rate / (self.n_fft - 1):.4g}, or n_fft of at least "
+                f"{math.floor(self.sample_rate / self.f0_fmin) + 2}"
             )
 
     @property
@@ -160,24 +240,14 @@ class LibrosaOptions:
             for index in range(sizes.get(name, 1))
         ]
 
-    def _preset_values(self) -> Iterator[tuple[str, Any]]:
-        """Yield the options that the preset sets.
-
-        Raises:
-            ValueError: another value was given for an option that the preset holds.
-        """
-        if self.preset == "none":
-            return
-        for name, known in self.__dataclass_fields__.items():
-            if name in _FREE:
-                continue
-            value = PRESETS[self.preset].get(name, known.default)
-            if getattr(self, name) not in (value, known.default):
-                raise ValueError(
-                    f"{name}: preset={self.preset} sets {value}, got {getattr(self, name)}; "
-                    f"beside it only sample_rate and trim can be given"
-                )
-            yield name, value
+    @classmethod
+    def _preset_values(cls, preset: str) -> dict[str, Any]:
+        """Return the options that a preset sets; without one there are none."""
+        if preset not in PRESETS:
+            return {}
+        fields = cls.__dataclass_fields__
+        defaults = {name: known.default for name, known in fields.items() if name not in _FREE}
+        return defaults | PRESETS[preset]
 
 
 class Librosa(Backbone):
@@ -220,13 +290,20 @@ class Librosa(Backbone):
         """Return the backbone after a first call, which compiles for seconds; no weights.
 
         The worker's threads start later, so that none of them compiles, or waits for another.
+
+        Raises:
+            OptionError: librosa refuses the options.
         """
         for message in _HARMLESS:  # for good: a filter of one call is not safe in threads
             warnings.filterwarnings("ignore", message, UserWarning)
         backbone = cls(options)
         noise = np.random.default_rng(0).normal(0, 0.1, round(_WARM_SECONDS * options.sample_rate))
-        with _compiling_alone():
-            backbone._features(noise.astype(np.float32))
+        try:
+            with _compiling_alone():
+                backbone._features(noise.astype(np.float32))
+        except librosa.ParameterError as error:
+            said = str(error).rstrip(".")
+            raise OptionError(f"librosa: {said}; these options do not fit together") from error
         return backbone
 
     @classmethod

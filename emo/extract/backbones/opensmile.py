@@ -36,6 +36,11 @@ _LEVELS = {
 }  # fmt: skip
 _SAMPLE_RATE = 16000
 _HOP_SECONDS = 0.01
+_SHORTEST = 0.06
+SHORTEST = {
+    "emobase": 0.04, "IS09": 0.025, "IS10": 0.07, "IS11": 0.07, "IS12": 0.07,
+}  # fmt: skip
+"""Feature set -> seconds of the shortest sound that has all its numbers; of the others 0.06."""
 _HIGHEST = 32767 / 32768  # openSMILE reads 16-bit integers, where 1.0 would become -1.0
 
 
@@ -128,7 +133,8 @@ class OpenSmile(Backbone):
         if undefined := int(np.isnan(rows).any(axis=0).sum()):
             reason = (
                 f"{undefined} of {rows.shape[1]} numbers of {self.options.set} are undefined for "
-                f"a sound of {len(samples) / _SAMPLE_RATE:.3g} s; sounds from 0.07 s on have them"
+                f"a sound of {len(samples) / _SAMPLE_RATE:.3g} s; sounds from "
+                f"{SHORTEST.get(self.options.set, _SHORTEST)} s on have them"
             )
             return Prepared({}, {"audio": reason})
         return Prepared({"audio": np.ascontiguousarray(rows, np.float32)}, notes=notes)

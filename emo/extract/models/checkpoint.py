@@ -6,6 +6,7 @@ Pickles are read with ``weights_only=True``, so that they cannot run code.
 import contextlib
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return table_of(torch.load(path, map_location="cpu", weights_only=True), path)
+        return table_of(_unpickled(path), path)
 
 
 def read_tensor(path: Path, name: str) -> Tensor | None:
@@ -56,10 +57,20 @@ def read_tensor(path: Path, name: str) -> Tensor | None:
             with safe_open(path, framework="pt") as file:
                 return file.get_tensor(name) if name in set(file.keys()) else None
         try:
-            mapped = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            mapped = _unpickled(path, mmap=True)
         except (RuntimeError, ValueError):  # written before torch 1.6: cannot be mapped
             return read_tensors(path).get(name)
         return table_of(mapped, path).get(name)
+
+
+def _unpickled(path: Path, *, mmap: bool = False) -> object:
+    """Load a pickle of tensors onto the CPU.
+
+    Of a TorchScript file torch warns before its error; :func:`why_unread` says it in one line.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*looks like a TorchScript archive", UserWarning)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from emo import plugins
 from emo.errors import EmoError, WeightsError
 from emo.extract.backbone import Backbone
 from emo.extract.models.formats import ADVICE, foreign_files
+from emo.extract.models.named_models import NAMED_MODELS
 from emo.extract.models.packages import PACKAGED_MODELS, check_packaged, package_folder
 from emo.untrusted.documents import read_checked
 from emo.untrusted.files import UnfitFileError, open_regular, read_regular
@@ -72,10 +73,12 @@ class Weights:
         """Command that downloads the files on a machine with internet."""
         sources = {file.option: self.source_of(file) for file in self.files}
         usual = _usual_sources(self.owner)
+        others = {name: value for name, value in sources.items() if usual.get(name) != value}
+        if others and (short := _short_name(self.owner, set(sources.values()))):
+            return f"emo weights fetch {short}"
         given = [
-            f"-o {option}={source}"
-            for option, source in sources.items()
-            if usual.get(option) != source
+            f"-o {_typed_option(self.owner, option, source)}={source}"
+            for option, source in others.items()
         ]
         return " ".join(["emo weights fetch", self.owner, *given])
 
@@ -94,6 +97,26 @@ def _usual_sources(owner: str) -> dict[str, str]:
     except (EmoError, AttributeError, TypeError):
         return {}
     return {file.option: weights.source_of(file) for file in weights.files}
+
+
+def _short_name(owner: str, sources: set[str]) -> str | None:
+    """Return the name in `emo list models` of the model that is the only source of a backbone."""
+    return next(
+        (name for name, m in NAMED_MODELS.items() if m.plugin == owner and sources == {m.model}),
+        None,
+    )
+
+
+def _typed_option(owner: str, option: str, source: str) -> str:
+    """Return ``model`` where a backbone takes the hub id of its weights by that option."""
+    if option != "weights" or owner not in plugins.available(plugins.BACKBONES):
+        return option
+    kind: Any = plugins.load(plugins.BACKBONES, owner, Backbone)
+    try:
+        is_model = kind.weights(kind.Options(model=source)).source == source
+    except (EmoError, AttributeError, TypeError):
+        return option
+    return "model" if is_model else option
 
 
 @dataclass(frozen=True)

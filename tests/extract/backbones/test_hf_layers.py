@@ -126,6 +126,17 @@ def test_each_is_refused_where_no_layers_are_or_their_widths_differ(tmp_path):
         HFOptions(layers="all")
 
 
+@pytest.mark.parametrize("name", ["text", "audio, Whisper", "video, CLIP"])
+def test_a_recipe_refuses_layers_that_the_configuration_excludes(name, tmp_path):
+    write(tmp_path, *MODELS[name]())
+    last = 2 if name == "text" else 3
+    for layers in (f"{last + 1}", f"-1,{-last - 2}"):
+        with pytest.raises(OptionError, match=f"no layer .*; it has 0 to {last}, or .* -1 to "):
+            HF.recipe(HFOptions(weights=str(tmp_path), layers=layers, level="mean"))
+    for layers in (f"0,{last}", f"-1,{-last - 1}", "mean"):
+        HF.recipe(HFOptions(weights=str(tmp_path), layers=layers, level="mean"))
+
+
 def test_layers_that_a_model_lacks_are_named(tmp_path):
     write(tmp_path, *MODELS["text"]())
     with pytest.raises(WeightsError, match="the model has no layer 7; it has 0 to 2"):

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from emo import plugins
+from emo.errors import OptionError
 from emo.extract.backbones.librosa import FEATURES, Librosa, LibrosaOptions
 from emo.extract.media import Media
 from emo.extract.transforms.trim import FRAME, HOP, energy_bounds
@@ -93,6 +95,12 @@ def test_a_preset_refuses_what_it_sets_and_survives_its_own_recipe():
     assert LibrosaOptions(**Librosa.recipe(options).options) == options
     with pytest.raises(ValueError, match="n_fft: preset=ravdess193 sets 2048, got 1024"):
         LibrosaOptions(preset="ravdess193", n_fft=1024)
+    for name, default, value in (("n_mfcc", "20", 40), ("level", "frames", "mean")):
+        with pytest.raises(OptionError, match=f"{name}: preset=.* sets {value}, got {default};"):
+            plugins.parse_options(LibrosaOptions, {"preset": "ravdess193", name: default}, "xy")
+    with pytest.raises(ValueError, match=r"preset=.* needs more than 12,800 Hz, got 8,000"):
+        LibrosaOptions(preset="ravdess193", sample_rate=8000)
+    assert LibrosaOptions(preset="ravdess193", sample_rate=12801).sample_rate == 12801
 
 
 def test_sound_of_other_rates_is_resampled():
@@ -163,12 +171,43 @@ def test_silence_gives_finite_numbers():
         ({"features": "f0", "sample_rate": 4000}, "f0_fmax"),
         ({"win_length": 4096}, "win_length"),
         ({"fmin": 500.0, "fmax": 100.0}, "fmin"),
-        ({"hop_length": 0}, "above 0"),
+        ({"hop_length": 0}, "^hop_length: expected at least 1, got 0$"),
+        ({"n_mfcc": 0}, "^n_mfcc: expected at least 1, got 0$"),
+        ({"n_fft": 3}, "^n_fft: expected at least 4, got 3$"),
+        ({"contrast_fmin": 0.0}, "^contrast_fmin: expected a number above 0, got 0.0$"),
+        ({"n_mfcc": 41, "n_mels": 40}, "n_mfcc: expected at most n_mels=40, .* got 41"),
+        ({"n_fft": 63}, "n_fft: with 63 samples .* too wide for contrast"),
+        ({"features": "f0", "sample_rate": 48000, "n_fft": 512}, "f0_fmin: .* n_fft=512 .* 93.93"),
+        (
+            {"features": "f0", "f0_fmin": 1.0},
+            "f0_fmin: a period of 1 Hz .* n_fft of at least 22052",
+        ),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         LibrosaOptions(**options)
+
+
+def test_sizes_at_the_bounds_give_finite_numbers():
+    for options in (
+        {"features": "contrast", "n_fft": 111},  # steps of 198.6 Hz below contrast_fmin=200
+        {"features": "contrast", "sample_rate": 16000, "n_fft": 127, "contrast_fmin": 126.0},
+        {"features": "mfcc", "n_mfcc": 40, "n_mels": 40},
+    ):
+        rate = options.get("sample_rate", RATE)
+        assert np.isfinite(encode(clip(rate=rate), rate, **options)).all(), options
+    with pytest.raises(ValueError, match="too wide"):  # the last step ends below the last octave
+        LibrosaOptions("contrast", n_fft=129, contrast_fmin=344.3)
+
+
+def test_what_librosa_refuses_at_the_first_call_is_an_error_of_the_options(monkeypatch):
+    def refuse(self, samples):
+        raise librosa.ParameterError("fmin is too small.")
+
+    monkeypatch.setattr(Librosa, "_features", refuse)
+    with pytest.raises(OptionError, match=r"^librosa: fmin is too small; these options"):
+        Librosa.load(LibrosaOptions(), device="cpu")
 
 
 def test_recipes_and_forecasts_do_not_import_librosa():

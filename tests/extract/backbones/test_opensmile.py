@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from emo.extract.backbones.opensmile import FeatureSet, OpenSmile, OpenSmileOptions
+from emo.extract.backbones.opensmile import SHORTEST, FeatureSet, OpenSmile, OpenSmileOptions
 from emo.extract.media import Media
 
 opensmile = pytest.importorskip(
@@ -91,6 +91,21 @@ def test_too_short_is_absent_with_the_reason():
     )
     assert np.isfinite(encode(backbone, clip(seconds=0.1))).all()
     assert np.isfinite(encode(backbone, np.zeros(16000, np.float32))).all()
+
+
+@pytest.mark.parametrize("name", typing.get_args(FeatureSet))
+def test_the_shortest_sound_is_the_one_that_the_reason_names(name):
+    backbone = OpenSmile(OpenSmileOptions(name))
+    seconds = SHORTEST.get(name, 0.06)
+    below = Media(samples=clip(seconds=seconds - 0.001)[None], sample_rate=16000)
+    assert backbone.prepare(below).absent["audio"].endswith(f"from {seconds} s on have them")
+    assert np.isfinite(encode(backbone, clip(seconds=seconds))).all()
+
+
+def test_samples_beyond_full_scale_are_clipped():
+    backbone, loud = OpenSmile(OpenSmileOptions(level="lld")), 8 * clip()
+    assert np.abs(loud).max() > 1
+    np.testing.assert_array_equal(encode(backbone, loud), encode(backbone, loud.clip(-1, 1)))
 
 
 def test_full_scale_does_not_turn_into_its_opposite():

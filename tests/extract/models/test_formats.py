@@ -1,6 +1,7 @@
 """Weights that are no plain file of tensors: tables of any name are found, formats are named."""
 
 import io
+import warnings
 import zipfile
 
 import h5py
@@ -157,6 +158,17 @@ def test_a_file_of_another_format_is_called_by_its_name(name, tmp_path):
             read(tmp_path / file)
         assert "weights_only" not in str(caught.value)
         assert "as safetensors, or as a PyTorch file of tensors" in str(caught.value)
+
+
+def test_of_a_torchscript_file_there_is_the_error_alone(tmp_path, recwarn):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit in newer versions
+        torch.jit.save(torch.jit.script(torch.nn.ReLU()), tmp_path / "model.pt")
+    recwarn.clear()
+    for read in (read_tensors, lambda path: read_tensor(path, "w")):
+        with pytest.raises(WeightsError, match="the file is TorchScript"):
+            read(tmp_path / "model.pt")
+    assert [str(each.message) for each in recwarn] == []
 
 
 def test_a_whole_model_that_was_pickled_is_told_to_save_its_tensors(tmp_path):

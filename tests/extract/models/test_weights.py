@@ -9,6 +9,7 @@ from torch import nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import fill, read_tensor, read_tensors
+from emo.extract.models.download import weights_of
 from emo.extract.models.weights import WeightFile, Weights, candidates_of, locate_weights
 
 FILES = (WeightFile(("model.safetensors", "pytorch_model.bin")), WeightFile(("config.json",)))
@@ -44,6 +45,23 @@ def test_what_is_missing_is_named_with_the_place_and_the_command(folder, monkeyp
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
     with pytest.raises(WeightsError, match=r"models--lab--toy\n.*emo weights fetch toy -o "):
         locate_weights(wanted("lab/toy"))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "option", "words"),
+    [
+        ("hf", "model=openai/whisper-tiny.en", "whisper-tiny-en"),
+        ("whisper-tiny-en", None, "whisper-tiny-en"),
+        ("hf", "weights=lab/toy", "hf -o model=lab/toy"),
+        ("openclip", "weights=lab/toy", "openclip -o weights=lab/toy"),
+        ("hf", None, "hf"),
+    ],
+)
+def test_the_command_that_fetches_asks_for_the_same_files(plugin, option, words):
+    wanted = weights_of(plugin, [option] if option else [])
+    assert wanted.fetch_command == f"emo weights fetch {words}"
+    name, _, given = words.partition(" -o ")
+    assert weights_of(name, [given] if given else []) == wanted
 
 
 def test_a_hub_id_is_found_in_the_own_folder_and_in_the_cache(folder, monkeypatch, tmp_path):

@@ -46,15 +46,20 @@ def layers_of_streams(layers: str, stream: str, config: Any, kind: Kind) -> dict
     Args:
         layers: the option ``layers``.
         stream: name of the stream, ``audio``; with ``each`` its start: ``audio-0``, ``audio-1`` …
-        config: transformers' configuration object.
+        config: transformers' configuration object; it may be None unless ``each`` is asked, and
+            numbers are then not checked.
         kind: what the model reads.
 
     Raises:
-        OptionError: ``each`` was asked of a model whose layers differ in size.
-        WeightsError: the configuration does not say how many layers there are.
+        OptionError: ``each`` was asked of a model whose layers differ in size, or the
+            configuration says that there is no layer of a number.
+        WeightsError: ``each`` was asked, and the configuration does not say how many layers
+            there are.
     """
     if layers != EACH:
-        return {stream: layer_numbers(layers)}
+        numbers = layer_numbers(layers)
+        _check_numbers(numbers or (), config, kind)
+        return {stream: numbers}
     return {f"{stream}-{number}": (number,) for number in range(_count(config, kind) + 1)}
 
 
@@ -87,18 +92,46 @@ def hidden_states(out: Mapping[str, Any], wanted: Sequence[Layers]) -> Sequence[
     return every
 
 
+def _check_numbers(numbers: Sequence[int], config: Any, kind: Kind) -> None:
+    """Refuse a layer that the model lacks, if the configuration says how many it has.
+
+    Raises:
+        OptionError: there is no layer of a number.
+    """
+    if not numbers or config is None or _differ(config, kind):
+        return
+    count = _stated_count(config, kind)
+    for number in numbers:
+        if count is not None and not -count - 1 <= number <= count:
+            raise OptionError(
+                f"hf.layers: the model has no layer {number}; it has 0 to {count}, "
+                f"or counted from the end -1 to {-count - 1}"
+            )
+
+
+def _differ(config: Any, kind: Kind) -> bool:
+    """Return whether the layers of the model differ in size."""
+    part = tower_of(config, kind)
+    return any(isinstance(getattr(part, name, None), (list, tuple)) for name in _UNEQUAL)
+
+
+def _stated_count(config: Any, kind: Kind) -> int | None:
+    """Return the number of layers in the configuration, without the input of the first one."""
+    part = tower_of(config, kind)
+    values = (getattr(part, name, None) for name in _COUNTS)
+    return next((value for value in values if isinstance(value, int) and value > 0), None)
+
+
 def _count(config: Any, kind: Kind) -> int:
     """Return the number of layers, without the input of the first one."""
-    part = tower_of(config, kind)
-    if any(isinstance(getattr(part, name, None), (list, tuple)) for name in _UNEQUAL):
+    if _differ(config, kind):
         raise OptionError(
             f"hf.layers=each: the layers of a {config.model_type} model differ in size, so that "
             "they make no streams of one width; leave layers out"
         )
-    for name in _COUNTS:
-        value = getattr(part, name, None)
-        if isinstance(value, int) and value > 0:
-            return value
+    count = _stated_count(config, kind)
+    if count is not None:
+        return count
     raise WeightsError(
         f"hf.layers=each: the configuration of {config.model_type} does not say how many layers "
         "the model has; give their numbers, such as layers=-2,-1"
