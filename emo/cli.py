@@ -206,11 +206,11 @@ def list_plugins(
 ) -> None:
     """List the backbones, heads, data sets and other plugins."""
     if name is None:
-        from emo.commands.listing import plugin_table
+        from emo.commands.lists.table import plugin_table
 
         print(plugin_table(what.value))
     else:
-        from emo.commands.describe import plugin_text
+        from emo.commands.lists.one_plugin import plugin_text
 
         print(plugin_text(what.value, name))
 

@@ -20,7 +20,7 @@ from emo.commands.flags.old_flags import (
 from emo.commands.flags.options import Columns, Manifests, Options, Root, pairs, rows_of
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, print_stages
-from emo.commands.listing import without_weights
+from emo.commands.lists.table import without_weights
 from emo.errors import WeightsError
 from emo.machine.table import fit_lines
 

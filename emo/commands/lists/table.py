@@ -1,7 +1,7 @@
 """`emo list WHAT`: one line for each backbone, head, executor, format, data set, preset or metric.
 
 Backbones, heads, executors and formats are read from their source files, so that no torch is
-imported; `emo list WHAT NAME` (see :mod:`emo.commands.describe`) loads that one plugin.
+imported; `emo list WHAT NAME` (see :mod:`emo.commands.lists.one_plugin`) loads that one plugin.
 """
 
 import ast
