@@ -186,6 +186,8 @@ class Model(Backbone):
         with self.training(), torch.enable_grad():
             tokens = [each for clip in self.forward(batch) for each in clip.values()]
         total = torch.stack([each.sum() for each in tokens]).sum()
+        if not total.requires_grad:
+            return list(named)
         given = torch.autograd.grad(total, list(named.values()), allow_unused=True)
         return [name for name, gradient in zip(named, given, strict=True) if gradient is None]
 
