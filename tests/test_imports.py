@@ -136,7 +136,7 @@ ARROWS = {
     "plugins": ("errors machine", ""),
     "predict": (
         "errors extract.decode extract.job extract.media extract.run heads.data heads.labels "
-        "heads.metrics heads.runs machine manifest plugins ragged store.backend "
+        "heads.metrics heads.runs machine manifest plugins ragged store.adapted store.backend "
         "store.recipe_folder store.store untrusted",
         "numpy pandas torch",
     ),

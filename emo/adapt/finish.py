@@ -45,7 +45,7 @@ from emo.heads.runs.write import write_run
 from emo.heads.training.inference import outputs_of
 from emo.heads.training.outcome import Outcome, Round
 from emo.manifest import Manifest
-from emo.predict.beside import NEW_WEIGHTS
+from emo.store.adapted import NEW_WEIGHTS
 from emo.store.backend.location import Location, location
 
 _LIBRARIES = ("torch", "transformers", "peft", "accelerate")

@@ -21,7 +21,7 @@ from emo.errors import FitError, system_reason
 from emo.extract.models.model import Model
 from emo.extract.models.weights import locate_weights, origin_of
 from emo.heads.runs.files import CLIPS_FILE
-from emo.predict.beside import ADAPTATION_FILE, NEW_WEIGHTS
+from emo.store.adapted import ADAPTATION_FILE, NEW_WEIGHTS
 
 RUN_FOLDER, ADAPTERS = "run", "adapter"
 """Names in the folder of an adaptation, beside the weights and the list of clips."""

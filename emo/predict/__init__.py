@@ -7,7 +7,7 @@ that scale by speaker, where it depends on the speaker's other clips; a clip wit
 named with its reason; files appear whole or not at all, and never over others' files.
 
 May import: errors, extract.decode, extract.job, extract.media, extract.run, heads.data,
-    heads.labels, heads.metrics, heads.runs, machine, manifest, plugins, ragged, store.backend,
-    store.recipe_folder, store.store, untrusted.
+    heads.labels, heads.metrics, heads.runs, machine, manifest, plugins, ragged, store.adapted,
+    store.backend, store.recipe_folder, store.store, untrusted.
 Read first: predicted.py.
 """

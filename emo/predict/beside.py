@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-ADAPTATION_FILE, NEW_WEIGHTS = "adapt.json", "weights"
-"""Names in the folder of an adaptation, in which the run is one folder."""
+from emo.store.adapted import ADAPTATION_FILE, NEW_WEIGHTS
 
 
 def weights_beside(run: Path) -> dict[str, Path]:

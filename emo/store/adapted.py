@@ -21,6 +21,8 @@ from emo.store.recipe import Recipe
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import read_regular
 
+ADAPTATION_FILE, SEEN_CLIPS_FILE, NEW_WEIGHTS = "adapt.json", "clips.csv", "weights"
+"""Names in a folder of `emo adapt`: what was done, the clips that the weights saw, the weights."""
 FACT = "adapted"
 """Name of the fact of a recipe that says which list belongs to it."""
 SEEN_FILE = r"adapted-[0-9a-f]{16}\.csv"

@@ -9,12 +9,16 @@ from pathlib import Path
 
 from emo.errors import WeightsError
 from emo.extract.models.weights import Found
-from emo.store.adapted import MOST_LIST_BYTES, NOTHING_SEEN, SeenClips
+from emo.store.adapted import (
+    ADAPTATION_FILE,
+    MOST_LIST_BYTES,
+    NEW_WEIGHTS,
+    NOTHING_SEEN,
+    SEEN_CLIPS_FILE,
+    SeenClips,
+)
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import read_regular
-
-_DOCUMENT, _CLIPS, _WEIGHTS = "adapt.json", "clips.csv", "weights"
-"""Names in a folder of `emo adapt`."""
 
 
 def seen_clips(found: Found) -> SeenClips:
@@ -37,7 +41,7 @@ def adapted_folders(paths: Iterable[Path]) -> set[Path]:
         folder.parent
         for path in every
         for folder in path.parents
-        if folder.name == _WEIGHTS and (folder.parent / _DOCUMENT).is_file()
+        if folder.name == NEW_WEIGHTS and (folder.parent / ADAPTATION_FILE).is_file()
     }
 
 
@@ -47,7 +51,7 @@ def read_seen_clips(adapted: Path) -> SeenClips:
     Raises:
         WeightsError: it is missing or damaged.
     """
-    path = adapted / _CLIPS
+    path = adapted / SEEN_CLIPS_FILE
     try:
         return SeenClips.parse(read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True))
     except (OSError, ValueError) as error:
