@@ -118,6 +118,7 @@ def zero_shot(
     target: str = "label",
     options: Sequence[str] = (),
     out: str | Path = "runs/zero-shot",
+    overwrite: bool = False,
 ) -> ZeroShotReport:
     """Classify clips by the names of classes, as `emo zero-shot` does; write a run.
 
@@ -133,9 +134,11 @@ def zero_shot(
         target: column of the labels.
         options: where weights lie on this machine, ``RECIPE.weights=FOLDER``.
         out: folder of the run.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: the stream or the weights cannot be found, or the spaces differ.
+        EmoError: ``out`` holds a run, the stream or the weights cannot be found, or the spaces
+            differ.
     """
     (store,) = locations(features)
     asked = SearchOptions(stream, pooling=pool, manifest=_clips(clips), where=tuple(where),
@@ -145,7 +148,7 @@ def zero_shot(
     else:
         file = None if prompts is None else Path(prompts)
         texts = read_prompts([*classes], read_templates(templates), file)
-    return classify(store, texts, asked, out=Path(out), target=target)
+    return classify(store, texts, asked, out=Path(out), target=target, overwrite=overwrite)
 
 
 def retrieve(
@@ -163,6 +166,7 @@ def retrieve(
     columns: Mapping[str, str] = MappingProxyType({}),
     options: Sequence[str] = (),
     out: str | Path = "runs/retrieve",
+    overwrite: bool = False,
 ) -> RetrieveReport:
     """Rank the items for each query, as `emo retrieve` does; write a run.
 
@@ -180,14 +184,16 @@ def retrieve(
         columns: renamed columns of the queries' table.
         options: where weights lie on this machine, ``RECIPE.weights=FOLDER``.
         out: folder of the run.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: a stream is missing, the spaces differ, or no query has its right item.
+        EmoError: ``out`` holds a run, a stream is missing, the spaces differ, or no query
+            has its right item.
     """
     asked = RetrieveOptions(query, items, truth, split, pool, similarity, normalise, video_to_text,
                             tuple(options))  # fmt: skip
     found = clips_of(captions, columns=columns)
-    return retrieve_clips(found, locations(features), asked, out=Path(out))
+    return retrieve_clips(found, locations(features), asked, out=Path(out), overwrite=overwrite)
 
 
 def _clips(clips: "Clips | pd.DataFrame | None") -> Manifest | None:

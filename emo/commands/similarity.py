@@ -70,6 +70,9 @@ Similarity = Annotated[
     str,
     Option(metavar="HOW", help="cosine, or dot: products of the tokens as they are stored."),
 ]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="Replace the run in --out; other files there stay.")
+]
 Json = Annotated[bool, Option("--json", help="Print one JSON document.")]
 
 
@@ -196,6 +199,7 @@ def zero_shot(
     out: Annotated[
         Path, Option(metavar="FOLDER", help="Folder of the run.", callback=written)
     ] = Path("runs/zero-shot"),
+    overwrite: Overwrite = False,
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
@@ -210,7 +214,7 @@ def zero_shot(
         columns=pairs(column, "--column"), weights=tuple(option),
     )  # fmt: skip
     made = read_prompts(names, read_templates(template), prompts)
-    report = classify(store, made, options, out=out, target=target)
+    report = classify(store, made, options, out=out, target=target, overwrite=overwrite)
     print(report.json() if json else fit_lines(report.table()))
 
 
@@ -258,6 +262,7 @@ def retrieve(
     out: Annotated[
         Path, Option(metavar="FOLDER", help="Folder of the run.", callback=written)
     ] = Path("runs/retrieve"),
+    overwrite: Overwrite = False,
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
@@ -272,5 +277,5 @@ def retrieve(
         query, items, truth, split, pool, similarity, normalise, video_to_text, tuple(option),
         pairs(column, "--column"),
     )  # fmt: skip
-    report = rank(captions, features, options, out=out)
+    report = rank(captions, features, options, out=out, overwrite=overwrite)
     print(report.json() if json else fit_lines(report.table()))

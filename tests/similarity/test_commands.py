@@ -155,13 +155,30 @@ def test_zero_shot_predicts_and_writes_a_run_that_is_scored(emo_store, tmp_path)
     write(tmp_path / "gold.csv", "id,text,label", *(
         (k, SAID[k], SAID[k].removeprefix("a ")) for k in "abde"
     ))  # fmt: skip
-    answer = found(emo_store, *words, "--manifest", "gold.csv")
+    answer = found(emo_store, *words, "--manifest", "gold.csv", "--overwrite")
     assert answer["scores"]["test"]["mean"]["accuracy"] == 1
     code, out, err = emo_store("score", "runs/zs", "--gold", "gold.csv", "--metric", "uar")
     assert code == 0, err
     assert "1.000" in out
     code, out, err = emo_store("compare", "runs/zs")
     assert code == 0, err
+
+
+def test_no_run_is_replaced_without_overwrite(captions, tmp_path):
+    zero = ("zero-shot", "features", "--stream", "tw/video", "--classes", "dog,cat", *WORDS)
+    for words in (zero, RETRIEVE):
+        folder = tmp_path / words[0]
+        folder.mkdir()
+        (folder / "run.json").write_text("{}")
+        (folder / "head.safetensors").write_bytes(b"trained")
+        code, out, err = captions(*words, "--out", words[0])
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert f"{words[0]} holds a run; --overwrite replaces it" in err
+        assert (folder / "head.safetensors").read_bytes() == b"trained"
+        (folder / "paper.txt").write_text("mine")
+        assert captions(*words, "--out", words[0], "--overwrite")[0] == 0
+        assert (folder / "predictions.csv").exists()
+        assert (folder / "paper.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +257,7 @@ def test_normalised_scores_have_names_of_their_own(captions, tmp_path):
         "query to item", "item to query", "query to item, dual-softmax",
         "item to query, dual-softmax",
     ]  # fmt: skip
-    code, _, err = captions(*RETRIEVE, "--normalise", "querybank=captions.csv")
+    code, _, err = captions(*RETRIEVE, "--normalise", "querybank=captions.csv", "--out", "b")
     assert code == 1
     assert "a query bank holds texts of train" in " ".join(err.split())
 
@@ -273,7 +290,7 @@ def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
         assert code == 0, err
     words = ("retrieve", "captions.csv", "--items", "tw/video", CODE, "--query")
     assert found(captions, *words, "named/text")["scores"]["query to item"]["r@1"] > 0.8
-    code, _, err = captions(*words, "bare/text")
+    code, _, err = captions(*words, "bare/text", "--out", "bare")
     assert code == 1
     assert "--as RECIPE -o space=NAME" in " ".join(err.split())
 

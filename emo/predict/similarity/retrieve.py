@@ -10,6 +10,7 @@ from emo import plugins
 from emo.errors import OptionError
 from emo.extract.job.text_request import facts_of, spaces_of
 from emo.heads.metrics.retrieval import rank_intervals, ranks_of_matrix
+from emo.heads.runs.files import check_free
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.predict.similarity.normalise import dual_softmax, query_bank
 from emo.predict.similarity.ranking import ranks_of_vectors, score_table
@@ -79,7 +80,7 @@ class RetrieveOptions:
 
 def retrieve(
     captions: Path | Manifest, stores: Sequence[Location | str], options: RetrieveOptions, *,
-    out: Path,
+    out: Path, overwrite: bool = False,
 ) -> RetrieveReport:  # fmt: skip
     """Rank the items for each query of a manifest, and the queries for each item; write a run.
 
@@ -88,10 +89,14 @@ def retrieve(
         stores: stores that hold the two streams.
         options: the streams, the column, how they are compared.
         out: folder of the run.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: a stream is missing, the spaces differ, or no query has its right item.
+        EmoError: ``out`` holds a run, a stream is missing, the spaces differ, or no query
+            has its right item.
     """
+    if not overwrite:
+        check_free(out)
     if not isinstance(captions, Manifest):
         captions = read_manifest(captions, columns=options.columns)
     query, items = (_stream_in(stores, name) for name in (options.query, options.items))

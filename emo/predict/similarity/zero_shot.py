@@ -10,7 +10,7 @@ import numpy as np
 from emo.errors import line_of, plural
 from emo.heads.metrics.measures import title_of
 from emo.heads.metrics.scores import Scores
-from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, write_table
+from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, check_free, write_table
 from emo.heads.runs.predictions import probability_columns
 from emo.heads.runs.write import run_folder, write_document
 from emo.machine.table import fit_lines, format_table, json_text
@@ -66,7 +66,7 @@ class ZeroShotReport:
 
 def zero_shot(
     store_path: Location | str, prompts: dict[str, list[str]], options: SearchOptions, *,
-    out: Path, target: str = "label",
+    out: Path, target: str = "label", overwrite: bool = False,
 ) -> ZeroShotReport:  # fmt: skip
     """Classify the clips of a store by the cosines with prompts of classes; write a run.
 
@@ -76,11 +76,15 @@ def zero_shot(
         options: the stream, the clips, the pooling, the weights.
         out: folder of the run.
         target: column of the manifest with labels; it need not exist.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: the stream or the weights cannot be found, the spaces differ, or a label is none
+        EmoError: ``out`` holds a run, the stream or the weights cannot be found, the spaces
+            differ, or a label is none
             of the classes.
     """
+    if not overwrite:
+        check_free(out)
     stream = find_stream(Store(store_path), options.stream)
     classes = tuple(prompts)
     texts = [TextQuery(f"{name}/{k}", text) for name, own in prompts.items()
