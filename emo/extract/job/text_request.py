@@ -16,8 +16,6 @@ from emo.store.recipe import IMPORTED, Recipe
 
 STREAM_OF_TEXT = "text"
 """Name of the stream of texts."""
-_TEXTS = 64
-"""Number of texts that are encoded together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +34,7 @@ class QueryTower:
     def encode(
         self, texts: Sequence[str], *, device: str = "cpu"
     ) -> tuple[list[np.ndarray], list[dict[str, float]]]:
-        """Load the tower and compute the tokens of texts.
+        """Load the tower and compute the tokens of texts, which do not depend on each other.
 
         Args:
             texts: the texts, none of them empty.
@@ -56,9 +54,9 @@ class QueryTower:
                 reason = each.absent.get(STREAM_OF_TEXT, "it has no words")
                 raise OptionError(f"query {text!r}: {reason}")
         tokens: list[np.ndarray] = []
-        for first in range(0, len(prepared), _TEXTS):
-            batch = [each.inputs for each in prepared[first : first + _TEXTS]]
-            tokens += [found[STREAM_OF_TEXT] for found in backbone.encode(batch)]
+        for each in prepared:  # one by one: a larger batch changes the last bits
+            (found,) = backbone.encode([each.inputs])
+            tokens.append(found[STREAM_OF_TEXT])
         return tokens, [each.notes for each in prepared]
 
 
