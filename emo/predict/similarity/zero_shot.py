@@ -28,6 +28,10 @@ from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store
 
+_ONE_LABEL = (
+    "the clips have several labels, but a softmax shares 1 among the classes: at most one exceeds "
+    "0.5 and is predicted. Read the mean average precision, which ranks the clips by cosine"
+)
 UNSPLIT = "test"
 """Split of clips that have none: nothing was trained, so all of them may be scored."""
 
@@ -96,7 +100,8 @@ def zero_shot(
         stream, None if clips is None else [clip.id for clip in clips], pooling=options.pooling
     )
     calibration = calibration_of(facts, stream.stream)
-    probabilities = calibration.probabilities(class_cosines(found.vectors, wanted))
+    cosines = class_cosines(found.vectors, wanted)
+    probabilities = calibration.probabilities(cosines)
     lines = [
         f"{len(found.vectors):,} clips of {stream.name}; {len(texts):,} prompts of "
         f"{len(classes):,} classes; cosine, {options.pooling} of the tokens",
@@ -109,8 +114,10 @@ def zero_shot(
         lines.append(f"left out, without this stream: {plural(found.left_out, 'clip')}")
     by_id = {clip.id: clip for clip in clips or ()}
     rows = [by_id.get(clip_id, Clip(clip_id)) for clip_id in found.vectors.ids]
-    run = _Run(classes, probabilities, rows, target)
-    scores = run.write(out, stream.name, stream.folder.recipe.fingerprint, options, prompts)
+    run = _Run(classes, cosines, probabilities, rows, target)
+    task, scores = run.write(out, stream.name, stream.folder.recipe.fingerprint, options, prompts)
+    if task == "multilabel" and not calibration.is_sigmoid:
+        lines.append(_ONE_LABEL)
     counted = np.bincount(probabilities.argmax(1), minlength=len(classes))
     counts = {name: int(n) for name, n in zip(classes, counted, strict=True)}
     return ZeroShotReport(out, counts, scores, (*lines, *notes, f"wrote {out}"))
@@ -121,6 +128,8 @@ class _Run:
     """What is written into the folder of a run."""
 
     classes: tuple[str, ...]
+    cosines: np.ndarray
+    """float32 (N, C), by which the clips of a class are ranked: softmax changes their order."""
     probabilities: np.ndarray
     """float32 (N, C)."""
     clips: Sequence[Clip]
@@ -131,8 +140,8 @@ class _Run:
     def write(
         self, out: Path, stream: str, fingerprint: str, options: SearchOptions,
         prompts: dict[str, list[str]],
-    ) -> dict[str, dict[str, Any]]:  # fmt: skip
-        """Write ``run.json`` and ``predictions.csv``; return the scores by split."""
+    ) -> tuple[str, dict[str, dict[str, Any]]]:  # fmt: skip
+        """Write ``run.json`` and ``predictions.csv``; return the task and the scores by split."""
         task, scores = self._scores()
         document = {
             "format_version": RUN_FORMAT_VERSION, "target": self.target, "classes": [*self.classes],
@@ -158,7 +167,7 @@ class _Run:
         with run_folder(out) as folder:
             write_table(folder / "predictions.csv", columns)
             write_document(folder, document)
-        return scores
+        return task, scores
 
     def _scores(self) -> tuple[str, dict[str, dict[str, Any]]]:
         """Return the task, and the scores of each split that has labels."""
@@ -171,12 +180,13 @@ class _Run:
         scores = {}
         for split in dict.fromkeys(splits.tolist()):
             rows = np.flatnonzero(splits == split)
-            table = self.probabilities[np.array(known)[rows]]
+            own = np.array(known)[rows]
+            table = self.probabilities[own]
             majority = 0.0 if task == "multilabel" else float(np.bincount(labels[rows]).argmax())
             made = Scores(self.classes, (0,), labels[rows], table[None], majority, 0, task=task)
             scores[split] = made.to_json()
             if task == "multilabel":
-                precision = float(np.nanmean(average_precisions(table, labels[rows])))
+                precision = float(np.nanmean(average_precisions(self.cosines[own], labels[rows])))
                 for entry in (scores[split]["mean"], scores[split]["seeds"]["0"]):
                     entry["mean_average_precision"] = precision
                 scores[split]["std"]["mean_average_precision"] = 0.0
