@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from emo.api.clips import Clips, Manifest, clips_of
 from emo.api.store import Store, locations
-from emo.predict.similarity.classes import read_prompts, read_templates
+from emo.errors import OptionError
 from emo.predict.similarity.duplicates import find_duplicates
+from emo.predict.similarity.prompts import check_prompts, read_prompts, read_templates
 from emo.predict.similarity.retrieval_run import RetrieveReport
 from emo.predict.similarity.retrieve import RetrieveOptions
 from emo.predict.similarity.retrieve import retrieve as retrieve_clips
@@ -115,7 +116,7 @@ def zero_shot(
     pool: str = "mean",
     clips: "Clips | pd.DataFrame | None" = None,
     where: Sequence[str] = (),
-    target: str = "label",
+    target: str | None = None,
     options: Sequence[str] = (),
     out: str | Path = "runs/zero-shot",
     overwrite: bool = False,
@@ -131,7 +132,7 @@ def zero_shot(
         pool: ``mean`` or ``max``.
         clips: the clips, with labels if they are known; None: all of the store.
         where: ``COLUMN=VALUE`` words: only clips with these values.
-        target: column of the labels.
+        target: column of the labels; None: ``label``, if the clips have it.
         options: where weights lie on this machine, ``RECIPE.weights=FOLDER``.
         out: folder of the run.
         overwrite: replace a run in ``out``.
@@ -144,7 +145,9 @@ def zero_shot(
     asked = SearchOptions(stream, pooling=pool, manifest=_clips(clips), where=tuple(where),
                           weights=tuple(options))  # fmt: skip
     if isinstance(prompts, Mapping):
-        texts = {name: [*own] for name, own in prompts.items()}
+        if classes or templates:
+            raise OptionError("prompts: classes and templates do not go with a mapping")
+        texts = check_prompts(prompts, "prompts")
     else:
         file = None if prompts is None else Path(prompts)
         texts = read_prompts([*classes], read_templates(templates), file)

@@ -192,8 +192,11 @@ def zero_shot(
     manifest: Clips = None,
     where: Where = [],
     target: Annotated[
-        str, Option(metavar="COLUMN", help="Column of the labels, if the manifest has them.")
-    ] = "label",
+        str | None,
+        Option(
+            metavar="COLUMN", help="Column of the labels; default: label, if the manifest has it."
+        ),
+    ] = None,
     column: Columns = [],
     option: Weights = [],
     out: Annotated[
@@ -204,7 +207,7 @@ def zero_shot(
     allow_code: AllowCode = False,
 ) -> None:
     """Classify clips by the names of classes, without training."""
-    from emo.predict.similarity.classes import read_prompts, read_templates
+    from emo.predict.similarity.prompts import read_prompts, read_templates
     from emo.predict.similarity.search import SearchOptions
     from emo.predict.similarity.zero_shot import zero_shot as classify
 

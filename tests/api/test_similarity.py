@@ -49,6 +49,12 @@ def test_the_functions_do_what_the_commands_do(clips):
         emo.zero_shot("features", ["dog"], out="other")
     with pytest.raises(emo.EmoError, match="holds a run; --overwrite"):
         emo.zero_shot("features", classes, stream="tw/video", options=options)
+    with pytest.raises(emo.EmoError, match="class 'b': expected a list of prompts"):
+        emo.zero_shot("features", prompts={"a": ["x"], "b": "y"}, out="other")
+    with pytest.raises(emo.EmoError, match="do not go with a mapping"):
+        emo.zero_shot("features", ["a"], prompts={"a": ["x"], "b": ["y"]}, out="other")
+    with pytest.raises(emo.EmoError, match="expected at least one text"):
+        emo.search("features", queries=[], options=options)
 
 
 def test_retrieval_from_tables(clips):

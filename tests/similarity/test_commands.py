@@ -124,6 +124,7 @@ def test_a_stream_without_a_space_is_searched_by_clips(emo_store, monkeypatch):
         (("x", "--pool", "median"), "--pool median: expected one of mean, max"),
         (("x", "--where", "split=test"), "--where goes with --manifest"),
         ((" ",), "the query is empty"),
+        (("",), "the query is empty"),
     ],
 )
 def test_searches_that_cannot_be_done_are_refused(words, said, emo_store):
@@ -187,12 +188,35 @@ def test_no_run_is_replaced_without_overwrite(captions, tmp_path):
         (("--classes", "dog"), "expected several classes"),
         (("--classes", "dog,cat", "--template", "a photo"), "expected {} where the class goes"),
         (("--classes", "dog,cat", "--manifest", "m.csv"), "is none of the classes dog, cat"),
+        (("--prompts", "gone.csv"), "gone.csv: no such file"),
+        (("--prompts", "short.csv"), "short.csv: row 3"),
+        (("--prompts", "latin.csv"), "latin.csv"),
+        (("--prompts", "empty.csv"), "empty.csv: row 3: the prompt is empty"),
+        (("--prompts", "good.csv", "--template", "a {}"), "--prompts and --template: give one"),
+        (("--classes", "dog,cat", "--template", "latin.csv"), "latin.csv: the file is not UTF-8"),
+        (("--classes", "dog,cat", "--template", "none.txt"), "none.txt: the file holds no"),
+        (("--prompts", "good.csv", "--target", "x"), "--target x goes with --manifest"),
+        (("--prompts", "good.csv", "--manifest", "m.csv", "--target", "lable"),
+         "--target lable: no clip of the manifest has a label in this column; columns of labels: "
+         "label"),
     ],
-)
-def test_zero_shot_refuses(words, said, emo_store):
-    code, _, err = emo_store("zero-shot", "features", *words, *WORDS)
-    assert code == 1
+)  # fmt: skip
+def test_zero_shot_refuses(words, said, emo_store, tmp_path):
+    (tmp_path / "none.txt").write_text("\n")
+    for name, row in (("short", b"cat"), ("latin", b"cat,caf\xe9"), ("empty", b"cat,"),
+                      ("good", b"cat,a cat")):  # fmt: skip
+        (tmp_path / f"{name}.csv").write_bytes(b"class,prompt\ndog,a dog\n" + row + b"\n")
+    code, out, err = emo_store("zero-shot", "features", *words, *WORDS)
+    assert (code, out, err.count("\n")) == (1, "", 1)
     assert said in " ".join(err.split())
+
+
+def test_a_byte_order_mark_is_no_part_of_a_prompt(emo_store, tmp_path):
+    (tmp_path / "t.txt").write_text("\ufeffa {}\n", encoding="utf-8")
+    words = ("zero-shot", "features", "--classes", "dog,cat", *WORDS, "--template", "t.txt")
+    found(emo_store, *words, "--out", "zs")
+    document = json.loads((tmp_path / "zs" / "run.json").read_text("utf-8"))
+    assert document["head"]["options"]["prompts"] == {"dog": ["a dog"], "cat": ["a cat"]}
 
 
 @pytest.fixture

@@ -148,7 +148,11 @@ def search_store(
         if isinstance(queries, Path):
             texts = read_queries(queries)
         else:
-            texts = [TextQuery(each, each) for each in ([words] if words else queries or ())]
+            texts = [
+                TextQuery(each, each) for each in (queries or () if words is None else [words])
+            ]
+            if not texts:
+                raise OptionError("queries: expected at least one text")
         asked, notes, _ = text_vectors(
             stream, texts, options.weights, similarity=options.similarity
         )

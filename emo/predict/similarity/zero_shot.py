@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emo.errors import line_of, plural
+from emo.errors import OptionError, line_of, plural
 from emo.heads.metrics.measures import title_of
 from emo.heads.metrics.scores import Scores
 from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, check_free, write_table
@@ -32,6 +32,8 @@ _ONE_LABEL = (
     "the clips have several labels, but a softmax shares 1 among the classes: at most one exceeds "
     "0.5 and is predicted. Read the mean average precision, which ranks the clips by cosine"
 )
+USUAL_TARGET = "label"
+"""Column of the labels where none is named."""
 UNSPLIT = "test"
 """Split of clips that have none: nothing was trained, so all of them may be scored."""
 
@@ -70,7 +72,7 @@ class ZeroShotReport:
 
 def zero_shot(
     store_path: Location | str, prompts: dict[str, list[str]], options: SearchOptions, *,
-    out: Path, target: str = "label", overwrite: bool = False,
+    out: Path, target: str | None = None, overwrite: bool = False,
 ) -> ZeroShotReport:  # fmt: skip
     """Classify the clips of a store by the cosines with prompts of classes; write a run.
 
@@ -79,7 +81,7 @@ def zero_shot(
         prompts: class -> its prompts.
         options: the stream, the clips, the pooling, the weights.
         out: folder of the run.
-        target: column of the manifest with labels; it need not exist.
+        target: column of the manifest with labels; None: ``label``, which need not exist.
         overwrite: replace a run in ``out``.
 
     Raises:
@@ -89,13 +91,15 @@ def zero_shot(
     """
     if not overwrite:
         check_free(out)
+    clips = read_clips(options.manifest, options.where, options.columns)
+    if target is not None:
+        _check_target(target, clips)
     stream = find_stream(Store(store_path), options.stream)
     classes = tuple(prompts)
     texts = [TextQuery(f"{name}/{k}", text) for name, own in prompts.items()
              for k, text in enumerate(own)]  # fmt: skip
     vectors, notes, facts = text_vectors(stream, texts, options.weights)
     wanted = class_vectors(vectors, [len(own) for own in prompts.values()], classes)
-    clips = read_clips(options.manifest, options.where, options.columns)
     found = read_vectors(
         stream, None if clips is None else [clip.id for clip in clips], pooling=options.pooling
     )
@@ -114,13 +118,25 @@ def zero_shot(
         lines.append(f"left out, without this stream: {plural(found.left_out, 'clip')}")
     by_id = {clip.id: clip for clip in clips or ()}
     rows = [by_id.get(clip_id, Clip(clip_id)) for clip_id in found.vectors.ids]
-    run = _Run(classes, cosines, probabilities, rows, target)
+    run = _Run(classes, cosines, probabilities, rows, target or USUAL_TARGET)
     task, scores = run.write(out, stream.name, stream.folder.recipe.fingerprint, options, prompts)
     if task == "multilabel" and not calibration.is_sigmoid:
         lines.append(_ONE_LABEL)
     counted = np.bincount(probabilities.argmax(1), minlength=len(classes))
     counts = {name: int(n) for name, n in zip(classes, counted, strict=True)}
     return ZeroShotReport(out, counts, scores, (*lines, *notes, f"wrote {out}"))
+
+
+def _check_target(target: str, clips: Sequence[Clip] | None) -> None:
+    """Raise OptionError unless some clip has a label in the column ``target``."""
+    if clips is None:
+        raise OptionError(f"--target {target} goes with --manifest, which holds the column")
+    if not any(clip.targets.get(target) for clip in clips):
+        columns = sorted({name for clip in clips for name in clip.targets})
+        raise OptionError(
+            f"--target {target}: no clip of the manifest has a label in this column; columns of "
+            f"labels: {', '.join(columns[:8]) or 'none'}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
