@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from emo.predict.similarity.retrieve import RetrieveOptions, retrieve
+from emo.store import PartWriter, Recipe, Store, StreamSpec
 from tests.score.make import write
 from tests.similarity import twins
 
@@ -81,6 +83,43 @@ def test_long_queries_are_cut_and_it_is_said(emo_store):
     assert answer["notes"] == [
         f"query {text!r} is longer than the text tower reads: its last 2 words do not count"
     ]
+
+
+def test_many_long_queries_and_prompts_are_counted_in_one_short_line(emo_store, tmp_path):
+    text = "laugh " * 100
+    (note,) = found(emo_store, "search", "features", text, *WORDS)["notes"]
+    assert len(note) < 160
+    assert note.startswith("query 'laugh laugh")
+    write(tmp_path / "q.csv", "text", (text,), ("rain",), (text + "aloud",))
+    (note,) = found(emo_store, "search", "features", "--queries", "q.csv", *WORDS)["notes"]
+    assert note.startswith("2 of 3 queries are longer than the text tower reads, such as 'laugh")
+    template = "a picture of one {} face that is here"
+    words = ("zero-shot", "features", "--classes", "dog,cat", "--template", template, *WORDS)
+    notes = found(emo_store, *words)["notes"]
+    assert "2 of 2 prompts are longer than the text tower reads" in " ".join(notes)
+    words = (*words[:3], "dog,cat runs", "--template", "one two three four five {}")
+    notes = found(emo_store, *words, *WORDS, "--out", "o")["notes"]
+    assert "prompt 'one two three four five cat runs' is longer" in " ".join(notes)
+
+
+def test_stored_captions_of_several_pieces_are_cut_like_queries(tmp_path):
+    store = Store.create(tmp_path / "features")
+    first, second = [1.0, 0.0], [0.0, 1.0]
+    rows = {"long": [first, second, second], "short": [second], "lost": [first, first]}
+    for name, stream, clips in (
+        ("t", "text", rows), ("v", "video", {"a": [first], "b": [second]}),
+    ):  # fmt: skip
+        recipe = Recipe(name, {stream: StreamSpec(2, "float32")}, facts={"space": "s"})
+        with PartWriter(store.add_recipe(name, recipe).path, recipe) as part:
+            for clip, tokens in clips.items():
+                notes = {"words_lacking": 2.0} if clip == "short" else {}
+                part.add(clip, {stream: tokens}, notes=notes)
+    write(tmp_path / "c.csv", "id,text,clip", ("long", "x", "a"), ("short", "y", "b"),
+          ("lost", "z", "gone"))  # fmt: skip
+    report = retrieve(tmp_path / "c.csv", [tmp_path / "features"],
+                      RetrieveOptions("t/text", "v/video"), out=tmp_path / "run")  # fmt: skip
+    assert report.scores["query to item"]["r@1"] == 1
+    assert "2 of 2 ranked queries are longer than the text tower reads" in " ".join(report.lines)
 
 
 def without_space(path):
@@ -239,6 +278,7 @@ def test_retrieval_writes_a_run_that_is_scored(captions, tmp_path):
     assert "item ties with a wrong one: 2" in answer["notes"][0]
     assert "1 of 7 queries are left out" in answer["notes"][2]
     assert "1 queries repeat the text" in answer["notes"][3]
+    assert "are longer" not in " ".join(answer["notes"])
     rows = [*csv.DictReader((tmp_path / "runs/ret/ranks.csv").read_text().splitlines())]
     assert rows[0] == {"query": "qa", "truth": "a", "rank": "1.5", "ties": "1"}
     words = ("score", "runs/ret", "--gold", "captions.csv", "--metric", "retrieval")
@@ -314,6 +354,10 @@ def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
         assert code == 0, err
     words = ("retrieve", "captions.csv", "--items", "tw/video", CODE, "--query")
     assert found(captions, *words, "named/text")["scores"]["query to item"]["r@1"] > 0.8
+    for words_or_file in ("a dog", "--like"):
+        asked = (words_or_file, *(("m.csv",) if words_or_file == "--like" else ()))
+        code, _, err = captions("search", "features", *asked, "--stream", "named/text", CODE)
+        assert (code, "--features" in err, "--like" in err) == (1, False, True)
     code, _, err = captions(*words, "bare/text", "--out", "bare")
     assert code == 1
     assert "--as RECIPE -o space=NAME" in " ".join(err.split())

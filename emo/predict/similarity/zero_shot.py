@@ -98,7 +98,7 @@ def zero_shot(
     classes = tuple(prompts)
     texts = [TextQuery(f"{name}/{k}", text) for name, own in prompts.items()
              for k, text in enumerate(own)]  # fmt: skip
-    vectors, notes, facts = text_vectors(stream, texts, options.weights)
+    vectors, notes, facts = text_vectors(stream, texts, options.weights, noun="prompt")
     wanted = class_vectors(vectors, [len(own) for own in prompts.values()], classes)
     found = read_vectors(
         stream, None if clips is None else [clip.id for clip in clips], pooling=options.pooling
