@@ -1,5 +1,6 @@
 """`emo search`, `duplicates`, `zero-shot` and `retrieve`: questions to stored tokens."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import AllowCode, Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
+from emo.errors import plural
 from emo.machine.table import fit_lines
 
 
@@ -134,13 +136,16 @@ def search(
     if html is not None and clips is not None:
         from emo.predict.similarity.page import write_page
 
-        write_page(report, clips, html)
+        lacking = write_page(report, clips, html)
+        if lacking:
+            note = f"{html}: {lacking:,} of {plural(len(report.hits), 'hit')} without a still"
+            report = replace(report, notes=(*report.notes, note))
+    written_files = [f"wrote {file}" for file in (out, html) if file is not None]
     if json:
         print(report.json())
-    elif out is not None:
-        print(fit_lines("\n".join([*report.lines(), f"wrote {out}"])))
     else:
-        print(fit_lines(report.table()))
+        shown = [report.table()] if out is None else report.lines()
+        print(fit_lines("\n".join([*shown, *written_files])))
 
 
 def duplicates(

@@ -122,6 +122,18 @@ def test_stored_captions_of_several_pieces_are_cut_like_queries(tmp_path):
     assert "2 of 2 ranked queries are longer than the text tower reads" in " ".join(report.lines)
 
 
+def test_nothing_is_like_a_clip_of_zeros(emo, tmp_path):
+    recipe = Recipe("x", {"video": StreamSpec(2, "float32")})
+    folder = Store.create(tmp_path / "features").add_recipe("x", recipe)
+    with PartWriter(folder.path, recipe) as part:
+        for clip, row in {"a": [1.0, 0.0], "b": [0.0, 0.0]}.items():
+            part.add(clip, {"video": [row]})
+    code, out, err = emo("search", "features", "--like", "b")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "query 'b': its vector is all zeros" in err
+    assert emo("search", "features", "--like", "a")[0] == 0
+
+
 def without_space(path):
     document = json.loads((path / "recipe.json").read_text())
     del document["facts"]
@@ -371,8 +383,11 @@ def test_a_page_of_hits_has_stills_of_the_media(emo_store, tmp_path):
     rows = [("a", "a <dog> runs", "a.png"), ("b", "a cat", "b.mp4"), ("c", "text only", "")]
     write(tmp_path / "pictures.csv", "id,text,video", *rows)
     words = ("search", "features", "dog", *WORDS, "--html", "hits.html")
-    code, _, err = emo_store(*words, "--manifest", "pictures.csv")
+    code, out, err = emo_store(*words, "--manifest", "pictures.csv")
     assert code == 0, err
+    assert out.endswith("- hits.html: 2 of 3 hits without a still\nwrote hits.html\n")
+    (note,) = found(emo_store, *words, "--manifest", "pictures.csv")["notes"]
+    assert "2 of 3 hits" in note
     page = (tmp_path / "hits.html").read_text("utf-8")
     assert page.count("<figure>") == 3
     assert page.count("data:image/jpeg;base64,") == 1
