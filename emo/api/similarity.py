@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from emo.api.clips import Clips, Manifest, clips_of
 from emo.api.store import Store, locations
-from emo.predict.similarity.classes import read_prompts, read_templates
+from emo.errors import OptionError
 from emo.predict.similarity.duplicates import find_duplicates
+from emo.predict.similarity.prompts import check_prompts, read_prompts, read_templates
 from emo.predict.similarity.retrieval_run import RetrieveReport
 from emo.predict.similarity.retrieve import RetrieveOptions
 from emo.predict.similarity.retrieve import retrieve as retrieve_clips
@@ -115,9 +116,10 @@ def zero_shot(
     pool: str = "mean",
     clips: "Clips | pd.DataFrame | None" = None,
     where: Sequence[str] = (),
-    target: str = "label",
+    target: str | None = None,
     options: Sequence[str] = (),
     out: str | Path = "runs/zero-shot",
+    overwrite: bool = False,
 ) -> ZeroShotReport:
     """Classify clips by the names of classes, as `emo zero-shot` does; write a run.
 
@@ -130,22 +132,26 @@ def zero_shot(
         pool: ``mean`` or ``max``.
         clips: the clips, with labels if they are known; None: all of the store.
         where: ``COLUMN=VALUE`` words: only clips with these values.
-        target: column of the labels.
+        target: column of the labels; None: ``label``, if the clips have it.
         options: where weights lie on this machine, ``RECIPE.weights=FOLDER``.
         out: folder of the run.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: the stream or the weights cannot be found, or the spaces differ.
+        EmoError: ``out`` holds a run, the stream or the weights cannot be found, or the spaces
+            differ.
     """
     (store,) = locations(features)
     asked = SearchOptions(stream, pooling=pool, manifest=_clips(clips), where=tuple(where),
                           weights=tuple(options))  # fmt: skip
     if isinstance(prompts, Mapping):
-        texts = {name: [*own] for name, own in prompts.items()}
+        if classes or templates:
+            raise OptionError("prompts: classes and templates do not go with a mapping")
+        texts = check_prompts(prompts, "prompts")
     else:
         file = None if prompts is None else Path(prompts)
         texts = read_prompts([*classes], read_templates(templates), file)
-    return classify(store, texts, asked, out=Path(out), target=target)
+    return classify(store, texts, asked, out=Path(out), target=target, overwrite=overwrite)
 
 
 def retrieve(
@@ -163,6 +169,7 @@ def retrieve(
     columns: Mapping[str, str] = MappingProxyType({}),
     options: Sequence[str] = (),
     out: str | Path = "runs/retrieve",
+    overwrite: bool = False,
 ) -> RetrieveReport:
     """Rank the items for each query, as `emo retrieve` does; write a run.
 
@@ -180,14 +187,16 @@ def retrieve(
         columns: renamed columns of the queries' table.
         options: where weights lie on this machine, ``RECIPE.weights=FOLDER``.
         out: folder of the run.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: a stream is missing, the spaces differ, or no query has its right item.
+        EmoError: ``out`` holds a run, a stream is missing, the spaces differ, or no query
+            has its right item.
     """
     asked = RetrieveOptions(query, items, truth, split, pool, similarity, normalise, video_to_text,
                             tuple(options))  # fmt: skip
     found = clips_of(captions, columns=columns)
-    return retrieve_clips(found, locations(features), asked, out=Path(out))
+    return retrieve_clips(found, locations(features), asked, out=Path(out), overwrite=overwrite)
 
 
 def _clips(clips: "Clips | pd.DataFrame | None") -> Manifest | None:

@@ -77,7 +77,7 @@ def import_file(
             "-o",
             metavar="NAME=VALUE",
             help="An option of the format, see `emo list formats NAME`, or space=NAME, the space "
-            "of the tokens, for `emo search` and `emo retrieve`; repeat.",
+            "of the tokens, for `emo retrieve`; repeat.",
         ),
     ] = [],
     manifest: Annotated[

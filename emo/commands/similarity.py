@@ -1,5 +1,6 @@
 """`emo search`, `duplicates`, `zero-shot` and `retrieve`: questions to stored tokens."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from typer import Argument, Option
 
 from emo.commands.flags.options import AllowCode, Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
+from emo.errors import plural
 from emo.machine.table import fit_lines
 
 
@@ -70,6 +72,9 @@ Similarity = Annotated[
     str,
     Option(metavar="HOW", help="cosine, or dot: products of the tokens as they are stored."),
 ]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="Replace the run in --out; other files there stay.")
+]
 Json = Annotated[bool, Option("--json", help="Print one JSON document.")]
 
 
@@ -131,13 +136,16 @@ def search(
     if html is not None and clips is not None:
         from emo.predict.similarity.page import write_page
 
-        write_page(report, clips, html)
+        lacking = write_page(report, clips, html)
+        if lacking:
+            note = f"{html}: {lacking:,} of {plural(len(report.hits), 'hit')} without a still"
+            report = replace(report, notes=(*report.notes, note))
+    written_files = [f"wrote {file}" for file in (out, html) if file is not None]
     if json:
         print(report.json())
-    elif out is not None:
-        print(fit_lines("\n".join([*report.lines(), f"wrote {out}"])))
     else:
-        print(fit_lines(report.table()))
+        shown = [report.table()] if out is None else report.lines()
+        print(fit_lines("\n".join([*shown, *written_files])))
 
 
 def duplicates(
@@ -189,18 +197,22 @@ def zero_shot(
     manifest: Clips = None,
     where: Where = [],
     target: Annotated[
-        str, Option(metavar="COLUMN", help="Column of the labels, if the manifest has them.")
-    ] = "label",
+        str | None,
+        Option(
+            metavar="COLUMN", help="Column of the labels; default: label, if the manifest has it."
+        ),
+    ] = None,
     column: Columns = [],
     option: Weights = [],
     out: Annotated[
         Path, Option(metavar="FOLDER", help="Folder of the run.", callback=written)
     ] = Path("runs/zero-shot"),
+    overwrite: Overwrite = False,
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
     """Classify clips by the names of classes, without training."""
-    from emo.predict.similarity.classes import read_prompts, read_templates
+    from emo.predict.similarity.prompts import read_prompts, read_templates
     from emo.predict.similarity.search import SearchOptions
     from emo.predict.similarity.zero_shot import zero_shot as classify
 
@@ -210,7 +222,7 @@ def zero_shot(
         columns=pairs(column, "--column"), weights=tuple(option),
     )  # fmt: skip
     made = read_prompts(names, read_templates(template), prompts)
-    report = classify(store, made, options, out=out, target=target)
+    report = classify(store, made, options, out=out, target=target, overwrite=overwrite)
     print(report.json() if json else fit_lines(report.table()))
 
 
@@ -258,6 +270,7 @@ def retrieve(
     out: Annotated[
         Path, Option(metavar="FOLDER", help="Folder of the run.", callback=written)
     ] = Path("runs/retrieve"),
+    overwrite: Overwrite = False,
     json: Json = False,
     allow_code: AllowCode = False,
 ) -> None:
@@ -272,5 +285,5 @@ def retrieve(
         query, items, truth, split, pool, similarity, normalise, video_to_text, tuple(option),
         pairs(column, "--column"),
     )  # fmt: skip
-    report = rank(captions, features, options, out=out)
+    report = rank(captions, features, options, out=out, overwrite=overwrite)
     print(report.json() if json else fit_lines(report.table()))

@@ -46,7 +46,15 @@ def test_the_functions_do_what_the_commands_do(clips):
     found = emo.zero_shot("features", classes, templates=["a {}"], clips=clips, options=options)
     assert found.scores["test"]["mean"]["accuracy"] == 1
     with pytest.raises(emo.EmoError, match="expected several classes"):
-        emo.zero_shot("features", ["dog"])
+        emo.zero_shot("features", ["dog"], out="other")
+    with pytest.raises(emo.EmoError, match="holds a run; --overwrite"):
+        emo.zero_shot("features", classes, stream="tw/video", options=options)
+    with pytest.raises(emo.EmoError, match="class 'b': expected a list of prompts"):
+        emo.zero_shot("features", prompts={"a": ["x"], "b": "y"}, out="other")
+    with pytest.raises(emo.EmoError, match="do not go with a mapping"):
+        emo.zero_shot("features", ["a"], prompts={"a": ["x"], "b": ["y"]}, out="other")
+    with pytest.raises(emo.EmoError, match="expected at least one text"):
+        emo.search("features", queries=[], options=options)
 
 
 def test_retrieval_from_tables(clips):
@@ -58,6 +66,10 @@ def test_retrieval_from_tables(clips):
     found = emo.retrieve(captions, "features", query="tt/text", items="tw/video")
     assert found.scores["query to item"]["r@1"] == 1
     assert "query to item" in found.table()
+    again = {"query": "tt/text", "items": "tw/video"}
+    with pytest.raises(emo.EmoError, match="holds a run; --overwrite"):
+        emo.retrieve(captions, "features", **again)
+    emo.retrieve(captions, "features", **again, overwrite=True)
 
 
 PYTHON = {"store": "features", "manifest": "clips", "option": "options", "template": "templates",

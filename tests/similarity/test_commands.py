@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+from emo.predict.similarity.retrieve import RetrieveOptions, retrieve
+from emo.store import PartWriter, Recipe, Store, StreamSpec
 from tests.score.make import write
 from tests.similarity import twins
 
@@ -83,6 +85,55 @@ def test_long_queries_are_cut_and_it_is_said(emo_store):
     ]
 
 
+def test_many_long_queries_and_prompts_are_counted_in_one_short_line(emo_store, tmp_path):
+    text = "laugh " * 100
+    (note,) = found(emo_store, "search", "features", text, *WORDS)["notes"]
+    assert len(note) < 160
+    assert note.startswith("query 'laugh laugh")
+    write(tmp_path / "q.csv", "text", (text,), ("rain",), (text + "aloud",))
+    (note,) = found(emo_store, "search", "features", "--queries", "q.csv", *WORDS)["notes"]
+    assert note.startswith("2 of 3 queries are longer than the text tower reads, such as 'laugh")
+    template = "a picture of one {} face that is here"
+    words = ("zero-shot", "features", "--classes", "dog,cat", "--template", template, *WORDS)
+    notes = found(emo_store, *words)["notes"]
+    assert "2 of 2 prompts are longer than the text tower reads" in " ".join(notes)
+    words = (*words[:3], "dog,cat runs", "--template", "one two three four five {}")
+    notes = found(emo_store, *words, *WORDS, "--out", "o")["notes"]
+    assert "prompt 'one two three four five cat runs' is longer" in " ".join(notes)
+
+
+def test_stored_captions_of_several_pieces_are_cut_like_queries(tmp_path):
+    store = Store.create(tmp_path / "features")
+    first, second = [1.0, 0.0], [0.0, 1.0]
+    rows = {"long": [first, second, second], "short": [second], "lost": [first, first]}
+    for name, stream, clips in (
+        ("t", "text", rows), ("v", "video", {"a": [first], "b": [second]}),
+    ):  # fmt: skip
+        recipe = Recipe(name, {stream: StreamSpec(2, "float32")}, facts={"space": "s"})
+        with PartWriter(store.add_recipe(name, recipe).path, recipe) as part:
+            for clip, tokens in clips.items():
+                notes = {"words_lacking": 2.0} if clip == "short" else {}
+                part.add(clip, {stream: tokens}, notes=notes)
+    write(tmp_path / "c.csv", "id,text,clip", ("long", "x", "a"), ("short", "y", "b"),
+          ("lost", "z", "gone"))  # fmt: skip
+    report = retrieve(tmp_path / "c.csv", [tmp_path / "features"],
+                      RetrieveOptions("t/text", "v/video"), out=tmp_path / "run")  # fmt: skip
+    assert report.scores["query to item"]["r@1"] == 1
+    assert "2 of 2 ranked queries are longer than the text tower reads" in " ".join(report.lines)
+
+
+def test_nothing_is_like_a_clip_of_zeros(emo, tmp_path):
+    recipe = Recipe("x", {"video": StreamSpec(2, "float32")})
+    folder = Store.create(tmp_path / "features").add_recipe("x", recipe)
+    with PartWriter(folder.path, recipe) as part:
+        for clip, row in {"a": [1.0, 0.0], "b": [0.0, 0.0]}.items():
+            part.add(clip, {"video": [row]})
+    code, out, err = emo("search", "features", "--like", "b")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "query 'b': its vector is all zeros" in err
+    assert emo("search", "features", "--like", "a")[0] == 0
+
+
 def without_space(path):
     document = json.loads((path / "recipe.json").read_text())
     del document["facts"]
@@ -124,6 +175,7 @@ def test_a_stream_without_a_space_is_searched_by_clips(emo_store, monkeypatch):
         (("x", "--pool", "median"), "--pool median: expected one of mean, max"),
         (("x", "--where", "split=test"), "--where goes with --manifest"),
         ((" ",), "the query is empty"),
+        (("",), "the query is empty"),
     ],
 )
 def test_searches_that_cannot_be_done_are_refused(words, said, emo_store):
@@ -155,7 +207,7 @@ def test_zero_shot_predicts_and_writes_a_run_that_is_scored(emo_store, tmp_path)
     write(tmp_path / "gold.csv", "id,text,label", *(
         (k, SAID[k], SAID[k].removeprefix("a ")) for k in "abde"
     ))  # fmt: skip
-    answer = found(emo_store, *words, "--manifest", "gold.csv")
+    answer = found(emo_store, *words, "--manifest", "gold.csv", "--overwrite")
     assert answer["scores"]["test"]["mean"]["accuracy"] == 1
     code, out, err = emo_store("score", "runs/zs", "--gold", "gold.csv", "--metric", "uar")
     assert code == 0, err
@@ -164,18 +216,58 @@ def test_zero_shot_predicts_and_writes_a_run_that_is_scored(emo_store, tmp_path)
     assert code == 0, err
 
 
+def test_no_run_is_replaced_without_overwrite(captions, tmp_path):
+    zero = ("zero-shot", "features", "--stream", "tw/video", "--classes", "dog,cat", *WORDS)
+    for words in (zero, RETRIEVE):
+        folder = tmp_path / words[0]
+        folder.mkdir()
+        (folder / "run.json").write_text("{}")
+        (folder / "head.safetensors").write_bytes(b"trained")
+        code, out, err = captions(*words, "--out", words[0])
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert f"{words[0]} holds a run; --overwrite replaces it" in err
+        assert (folder / "head.safetensors").read_bytes() == b"trained"
+        (folder / "paper.txt").write_text("mine")
+        assert captions(*words, "--out", words[0], "--overwrite")[0] == 0
+        assert (folder / "predictions.csv").exists()
+        assert (folder / "paper.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--classes", "dog"), "expected several classes"),
         (("--classes", "dog,cat", "--template", "a photo"), "expected {} where the class goes"),
         (("--classes", "dog,cat", "--manifest", "m.csv"), "is none of the classes dog, cat"),
+        (("--prompts", "gone.csv"), "gone.csv: no such file"),
+        (("--prompts", "short.csv"), "short.csv: row 3"),
+        (("--prompts", "latin.csv"), "latin.csv"),
+        (("--prompts", "empty.csv"), "empty.csv: row 3: the prompt is empty"),
+        (("--prompts", "good.csv", "--template", "a {}"), "--prompts and --template: give one"),
+        (("--classes", "dog,cat", "--template", "latin.csv"), "latin.csv: the file is not UTF-8"),
+        (("--classes", "dog,cat", "--template", "none.txt"), "none.txt: the file holds no"),
+        (("--prompts", "good.csv", "--target", "x"), "--target x goes with --manifest"),
+        (("--prompts", "good.csv", "--manifest", "m.csv", "--target", "lable"),
+         "--target lable: no clip of the manifest has a label in this column; columns of labels: "
+         "label"),
     ],
-)
-def test_zero_shot_refuses(words, said, emo_store):
-    code, _, err = emo_store("zero-shot", "features", *words, *WORDS)
-    assert code == 1
+)  # fmt: skip
+def test_zero_shot_refuses(words, said, emo_store, tmp_path):
+    (tmp_path / "none.txt").write_text("\n")
+    for name, row in (("short", b"cat"), ("latin", b"cat,caf\xe9"), ("empty", b"cat,"),
+                      ("good", b"cat,a cat")):  # fmt: skip
+        (tmp_path / f"{name}.csv").write_bytes(b"class,prompt\ndog,a dog\n" + row + b"\n")
+    code, out, err = emo_store("zero-shot", "features", *words, *WORDS)
+    assert (code, out, err.count("\n")) == (1, "", 1)
     assert said in " ".join(err.split())
+
+
+def test_a_byte_order_mark_is_no_part_of_a_prompt(emo_store, tmp_path):
+    (tmp_path / "t.txt").write_text("\ufeffa {}\n", encoding="utf-8")
+    words = ("zero-shot", "features", "--classes", "dog,cat", *WORDS, "--template", "t.txt")
+    found(emo_store, *words, "--out", "zs")
+    document = json.loads((tmp_path / "zs" / "run.json").read_text("utf-8"))
+    assert document["head"]["options"]["prompts"] == {"dog": ["a dog"], "cat": ["a cat"]}
 
 
 @pytest.fixture
@@ -198,6 +290,7 @@ def test_retrieval_writes_a_run_that_is_scored(captions, tmp_path):
     assert "item ties with a wrong one: 2" in answer["notes"][0]
     assert "1 of 7 queries are left out" in answer["notes"][2]
     assert "1 queries repeat the text" in answer["notes"][3]
+    assert "are longer" not in " ".join(answer["notes"])
     rows = [*csv.DictReader((tmp_path / "runs/ret/ranks.csv").read_text().splitlines())]
     assert rows[0] == {"query": "qa", "truth": "a", "rank": "1.5", "ties": "1"}
     words = ("score", "runs/ret", "--gold", "captions.csv", "--metric", "retrieval")
@@ -240,7 +333,7 @@ def test_normalised_scores_have_names_of_their_own(captions, tmp_path):
         "query to item", "item to query", "query to item, dual-softmax",
         "item to query, dual-softmax",
     ]  # fmt: skip
-    code, _, err = captions(*RETRIEVE, "--normalise", "querybank=captions.csv")
+    code, _, err = captions(*RETRIEVE, "--normalise", "querybank=captions.csv", "--out", "b")
     assert code == 1
     assert "a query bank holds texts of train" in " ".join(err.split())
 
@@ -273,7 +366,11 @@ def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
         assert code == 0, err
     words = ("retrieve", "captions.csv", "--items", "tw/video", CODE, "--query")
     assert found(captions, *words, "named/text")["scores"]["query to item"]["r@1"] > 0.8
-    code, _, err = captions(*words, "bare/text")
+    for words_or_file in ("a dog", "--like"):
+        asked = (words_or_file, *(("m.csv",) if words_or_file == "--like" else ()))
+        code, _, err = captions("search", "features", *asked, "--stream", "named/text", CODE)
+        assert (code, "--features" in err, "--like" in err) == (1, False, True)
+    code, _, err = captions(*words, "bare/text", "--out", "bare")
     assert code == 1
     assert "--as RECIPE -o space=NAME" in " ".join(err.split())
 
@@ -286,8 +383,11 @@ def test_a_page_of_hits_has_stills_of_the_media(emo_store, tmp_path):
     rows = [("a", "a <dog> runs", "a.png"), ("b", "a cat", "b.mp4"), ("c", "text only", "")]
     write(tmp_path / "pictures.csv", "id,text,video", *rows)
     words = ("search", "features", "dog", *WORDS, "--html", "hits.html")
-    code, _, err = emo_store(*words, "--manifest", "pictures.csv")
+    code, out, err = emo_store(*words, "--manifest", "pictures.csv")
     assert code == 0, err
+    assert out.endswith("- hits.html: 2 of 3 hits without a still\nwrote hits.html\n")
+    (note,) = found(emo_store, *words, "--manifest", "pictures.csv")["notes"]
+    assert "2 of 3 hits" in note
     page = (tmp_path / "hits.html").read_text("utf-8")
     assert page.count("<figure>") == 3
     assert page.count("data:image/jpeg;base64,") == 1

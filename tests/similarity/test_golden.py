@@ -7,6 +7,7 @@ import pytest
 
 from emo.heads.metrics.measures import measure
 from emo.heads.metrics.retrieval import ranks_of_matrix
+from emo.predict.similarity import zero_shot as zero_shot_module
 from emo.predict.similarity.classes import (
     Calibration,
     average_precisions,
@@ -15,7 +16,9 @@ from emo.predict.similarity.classes import (
     class_vectors,
 )
 from emo.predict.similarity.normalise import dual_softmax, query_bank
-from tests.score.make import GOLDEN, needs_golden
+from emo.predict.similarity.search import SearchOptions
+from emo.store import PartWriter, Recipe, Store, StreamSpec
+from tests.score.make import GOLDEN, needs_golden, write
 from tests.similarity.make import vectors
 
 
@@ -44,6 +47,31 @@ def test_zero_shot_is_clip_benchmarks(arrays, expected):
     np.testing.assert_allclose(precision, arrays["zs_average_precision"], atol=1e-6)
     mean = wanted["mean_average_precision"]
     assert precision.mean() == pytest.approx(mean, abs=1e-6)
+
+
+@needs_golden
+def test_zero_shot_with_several_labels_ranks_by_cosine(arrays, expected, tmp_path, monkeypatch):
+    wanted = expected["zero_shot"]
+    names, clips = wanted["classes"], arrays["zs_clips"]
+    recipe = Recipe("x", {"video": StreamSpec(clips.shape[1], "float32")})
+    folder = Store.create(tmp_path / "features").add_recipe("x", recipe)
+    labels = []
+    with PartWriter(folder.path, recipe) as part:
+        for k, row in enumerate(clips.astype(np.float32)):
+            part.add(f"c{k}", {"video": row[None]})
+            own = "|".join(names[j] for j in np.flatnonzero(arrays["zs_multilabel"][k]))
+            labels.append((f"c{k}", "x", own or "none"))
+    write(tmp_path / "m.csv", "id,text,label", *labels)
+    texts = vectors(arrays["zs_prompts"])
+    monkeypatch.setattr(zero_shot_module, "text_vectors", lambda *a, **k: (texts, [], {}))
+    prompts = {name: wanted["templates"] for name in names}
+    options = SearchOptions(manifest=tmp_path / "m.csv")
+    report = zero_shot_module.zero_shot(
+        tmp_path / "features", prompts, options, out=tmp_path / "run"
+    )
+    found = report.scores["test"]["mean"]["mean_average_precision"]
+    assert found == pytest.approx(wanted["mean_average_precision"], abs=1e-6)
+    assert "at most one exceeds 0.5" in " ".join(report.lines)
 
 
 @needs_golden

@@ -13,11 +13,12 @@ from emo.extract.job.document_options import recipe_of_document
 from emo.extract.job.request import options_again
 from emo.extract.media import Media
 from emo.store.recipe import IMPORTED, Recipe
+from emo.untrusted.documents import shortened
 
 STREAM_OF_TEXT = "text"
 """Name of the stream of texts."""
-_TEXTS = 64
-"""Number of texts that are encoded together."""
+SHOWN = 60
+"""Largest number of characters of a query that a message repeats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +35,14 @@ class QueryTower:
     """Name of the space of its texts."""
 
     def encode(
-        self, texts: Sequence[str], *, device: str = "cpu"
+        self, texts: Sequence[str], *, device: str = "cpu", noun: str = "query"
     ) -> tuple[list[np.ndarray], list[dict[str, float]]]:
-        """Load the tower and compute the tokens of texts.
+        """Load the tower and compute the tokens of texts, which do not depend on each other.
 
         Args:
             texts: the texts, none of them empty.
             device: device of the model.
+            noun: what a text is called in errors.
 
         Returns:
             For each text float32 (T, D), and the numbers that the backbone notes, such as
@@ -54,11 +56,11 @@ class QueryTower:
         for text, each in zip(texts, prepared, strict=True):
             if STREAM_OF_TEXT in each.absent or not each.inputs:
                 reason = each.absent.get(STREAM_OF_TEXT, "it has no words")
-                raise OptionError(f"query {text!r}: {reason}")
+                raise OptionError(f"{noun} {shortened(text, SHOWN)!r}: {reason}")
         tokens: list[np.ndarray] = []
-        for first in range(0, len(prepared), _TEXTS):
-            batch = [each.inputs for each in prepared[first : first + _TEXTS]]
-            tokens += [found[STREAM_OF_TEXT] for found in backbone.encode(batch)]
+        for each in prepared:  # one by one: a larger batch changes the last bits
+            (found,) = backbone.encode([each.inputs])
+            tokens.append(found[STREAM_OF_TEXT])
         return tokens, [each.notes for each in prepared]
 
 
@@ -83,9 +85,16 @@ def find_text_tower(
         document: the store, for errors.
 
     Raises:
-        OptionError: the backbone has no text tower, or the stream lives in another space.
+        OptionError: the recipe was imported, the backbone has no text tower, or the stream lives
+            in another space.
         WeightsError: the weights cannot be found.
     """
+    if recipe.backbone.startswith(IMPORTED):
+        raise OptionError(
+            f"recipe {name!r} was imported from {recipe.facts.get('file', 'a file')}, and emo has "
+            "no text tower for it: search with `emo search --like CLIP`, or rank texts with tokens "
+            "in a store by `emo retrieve`"
+        )
     given = plugins.split_options(options, [name])[name]
     kind, values = options_again(name, recipe, given, document)
     problem = f"recipe {name!r}: this version of {recipe.backbone} does not take its options"

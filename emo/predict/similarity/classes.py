@@ -1,10 +1,8 @@
 """Zero-shot classes: a vector for each class from its prompts, and probabilities of clips."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,6 @@ from emo.ragged import Ragged, offsets_of
 
 USUAL_SCALE = 100.0
 """Factor of cosines before the softmax where the weights have none of their own: CLIP's."""
-USUAL_TEMPLATE = "a photo of a {} face"
 
 
 @dataclass(frozen=True)
@@ -76,58 +73,6 @@ def class_cosines(clips: Vectors, classes: Vectors) -> np.ndarray:
     rows = tied[rows]
     table[rows, columns] = exact_scores(classes, clips, (columns, rows))
     return table
-
-
-def read_prompts(
-    classes: Sequence[str], templates: Sequence[str], prompts: Path | None
-) -> dict[str, list[str]]:
-    """Return class -> its prompts.
-
-    Args:
-        classes: names of the classes.
-        templates: texts with ``{}`` where the class goes; empty: :data:`USUAL_TEMPLATE`.
-        prompts: CSV file ``class,prompt`` with prompts of each class; None: the templates.
-
-    Raises:
-        OptionError: a template has no ``{}``, or a class has no prompt.
-    """
-    if prompts is not None:
-        found: dict[str, list[str]] = {}
-        with open(prompts, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            if not {"class", "prompt"} <= set(table.fieldnames or ()):
-                raise OptionError(f"{prompts}: expected the columns class and prompt")
-            for row in table:
-                found.setdefault(row["class"], []).append(row["prompt"])
-        lacking = [name for name in classes if name not in found]
-        if lacking:
-            raise OptionError(f"{prompts}: class {lacking[0]!r} has no prompt")
-        chosen = {name: found[name] for name in classes or found}
-        if len(chosen) < 2:
-            raise OptionError(f"{prompts}: expected at least two classes")
-        return chosen
-    if len(set(classes)) < 2:
-        raise OptionError("--classes: expected several classes, such as angry,happy")
-    odd = [template for template in templates if "{}" not in template]
-    if odd:
-        raise OptionError(
-            f"--template {odd[0]!r}: expected {{}} where the class goes, such as {USUAL_TEMPLATE!r}"
-        )
-    texts = templates or (USUAL_TEMPLATE,)
-    return {name: [text.replace("{}", name) for text in texts] for name in classes}
-
-
-def read_templates(words: Sequence[str]) -> list[str]:
-    """Return templates; a word that is a file is replaced by the file's lines."""
-    found: list[str] = []
-    for word in words:
-        path = Path(word)
-        if "{}" not in word and path.is_file():
-            lines = path.read_text(encoding="utf-8").splitlines()
-            found += [line for line in lines if line.strip()]
-        else:
-            found.append(word)
-    return found
 
 
 def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

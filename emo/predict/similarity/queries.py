@@ -8,13 +8,18 @@ from typing import Any
 
 from emo.errors import MediaError, OptionError
 from emo.extract.job.request import requests_of_recipes
-from emo.extract.job.text_request import find_text_tower
+from emo.extract.job.text_request import SHOWN, find_text_tower
 from emo.extract.run import extract
 from emo.manifest.rows import read_rows
 from emo.predict.media_files import manifest_of_files
 from emo.predict.similarity.stored import StoredStream, read_vectors, vectors_of_arrays
 from emo.predict.similarity.vectors import Vectors
+from emo.store.recipe import IMPORTED
 from emo.store.store import Store
+from emo.untrusted.documents import shortened
+
+_PLURALS = {"query": "queries", "prompt": "prompts"}
+"""Plural of each noun for a text."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ def read_queries(path: Path) -> list[TextQuery]:
 
 def text_vectors(
     stream: StoredStream, queries: Sequence[TextQuery], options: Sequence[str] = (), *,
-    similarity: str = "cosine", device: str = "cpu",
+    similarity: str = "cosine", device: str = "cpu", noun: str = "query",
 ) -> tuple[Vectors, list[str], dict[str, Any]]:  # fmt: skip
     """Encode texts with the text tower of a stream.
 
@@ -61,6 +66,7 @@ def text_vectors(
         options: where weights lie on this machine, ``RECIPE.weights=DIR``.
         similarity: ``cosine`` or ``dot``.
         device: device of the tower.
+        noun: what a text is called in notes and errors, ``query`` or ``prompt``.
 
     Returns:
         Vectors, notes for people, and the facts of the tower and the stream.
@@ -71,29 +77,43 @@ def text_vectors(
     """
     for each in queries:
         if not each.text.strip():
-            raise OptionError("the query is empty; give some words")
+            raise OptionError(f"the {noun} is empty; give some words")
     folder = stream.folder
     tower = find_text_tower(
         folder.name, folder.recipe, stream.stream, options, document=folder.path
     )
-    arrays, notes = tower.encode([each.text for each in queries], device=device)
-    cut = [
-        f"query {query.text!r} is longer than the text tower reads: its last "
-        f"{int(found['words_lacking']):,} words do not count"
-        for query, found in zip(queries, notes, strict=True)
-        if found.get("words_lacking")
-    ]
+    arrays, notes = tower.encode([each.text for each in queries], device=device, noun=noun)
+    cut: list[tuple[str, str]] = []
     for k, (query, found) in enumerate(zip(queries, notes, strict=True)):
-        pieces = int(found.get("text_pieces", 1))
+        lacking, pieces = (int(found.get(key, 0)) for key in ("words_lacking", "text_pieces"))
         if pieces > 1 and len(arrays[k]) == pieces:
             arrays[k] = arrays[k][:1]  # a token each; the original reads no more than the first
-            cut.append(
-                f"query {query.text!r} is longer than the text tower reads: only the first of its "
-                f"{pieces} pieces counts"
-            )
+            cut.append((query.text, f"only the first of its {pieces} pieces counts"))
+        elif lacking:
+            cut.append((query.text, f"its last {lacking:,} words do not count"))
     ids = [each.id for each in queries]
     made = vectors_of_arrays(arrays, ids, similarity=similarity, name=f"{folder.name}/text")
-    return made, cut, {**tower.recipe.facts, **folder.recipe.facts}
+    return made, _cut_lines(cut, len(queries), noun), {**tower.recipe.facts, **folder.recipe.facts}
+
+
+def _cut_lines(cut: Sequence[tuple[str, str]], count: int, noun: str) -> list[str]:
+    """Return at most one line that says which texts are longer than the tower reads.
+
+    Args:
+        cut: those texts, and what was done with each.
+        count: number of all texts.
+        noun: what a text is called, ``query`` or ``prompt``.
+    """
+    if not cut:
+        return []
+    text, how = cut[0]
+    shown = repr(shortened(text, SHOWN))
+    if len(cut) == 1:
+        return [f"{noun} {shown} is longer than the text tower reads: {how}"]
+    return [
+        f"{len(cut):,} of {count:,} {_PLURALS[noun]} are longer than the text tower reads, such as "
+        f"{shown}: only their beginnings count"
+    ]
 
 
 def like_vectors(
@@ -108,13 +128,18 @@ def like_vectors(
         similarity: ``cosine`` or ``dot``.
 
     Raises:
-        EmoError: the clip lacks the stream, or the file cannot be decoded.
+        EmoError: the clip lacks the stream, the file cannot be decoded, or the recipe was imported.
     """
     if _is_clip(stream, like) or not Path(like).is_file():
         # an unknown clip is refused here with similar ids
         stream.folder.read(stream.stream, [like])
         return read_vectors(stream, [like], similarity=similarity).vectors
     folder = stream.folder
+    if folder.recipe.backbone.startswith(IMPORTED):
+        raise OptionError(
+            f"recipe {folder.name!r} was imported, so emo cannot extract {like} for it; --like "
+            "takes the id of a clip of the store"
+        )
     with tempfile.TemporaryDirectory(prefix="emo-search-") as made:
         requests = requests_of_recipes({folder.name: folder.recipe}, options, document=folder.path)
         report = extract(manifest_of_files([Path(like)], "--like"), Path(made), requests,

@@ -8,8 +8,9 @@ import numpy as np
 
 from emo import plugins
 from emo.errors import OptionError
-from emo.extract.job.text_request import facts_of, spaces_of
+from emo.extract.job.text_request import STREAM_OF_TEXT, facts_of, spaces_of
 from emo.heads.metrics.retrieval import rank_intervals, ranks_of_matrix
+from emo.heads.runs.files import check_free
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.predict.similarity.normalise import dual_softmax, query_bank
 from emo.predict.similarity.ranking import ranks_of_vectors, score_table
@@ -79,7 +80,7 @@ class RetrieveOptions:
 
 def retrieve(
     captions: Path | Manifest, stores: Sequence[Location | str], options: RetrieveOptions, *,
-    out: Path,
+    out: Path, overwrite: bool = False,
 ) -> RetrieveReport:  # fmt: skip
     """Rank the items for each query of a manifest, and the queries for each item; write a run.
 
@@ -88,16 +89,20 @@ def retrieve(
         stores: stores that hold the two streams.
         options: the streams, the column, how they are compared.
         out: folder of the run.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: a stream is missing, the spaces differ, or no query has its right item.
+        EmoError: ``out`` holds a run, a stream is missing, the spaces differ, or no query
+            has its right item.
     """
+    if not overwrite:
+        check_free(out)
     if not isinstance(captions, Manifest):
         captions = read_manifest(captions, columns=options.columns)
     query, items = (_stream_in(stores, name) for name in (options.query, options.items))
     check_spaces(query, items, options.weights)
     clips, split = _queries(captions, options)
-    read = _read(query, [clip.id for clip in clips], options, pooling="mean")
+    read = _read_queries(query, [clip.id for clip in clips], options)
     asked = read.vectors
     right = [cell_of(clip, options.truth) for clip in clips]
     found = _read(items, [*dict.fromkeys(right)], options, pooling=options.pooling).vectors
@@ -126,8 +131,7 @@ def retrieve(
         + ("" if options.similarity == "cosine" else ", which are not scaled to length 1"),
         *([f"{len(clips) - len(texts):,} of {len(clips):,} queries are left out: they or their "
            "right item have no tokens"] if len(texts) < len(clips) else []),
-        *([f"{read.several:,} queries have several tokens, which are averaged; original models "
-           "cut long texts instead"] if read.several else []),
+        *_token_lines(query, texts.ids, read.several),
         *([f"{repeated:,} queries repeat the text of another one"] if repeated else []),
         f"wrote {out}",
     )  # fmt: skip
@@ -198,6 +202,34 @@ def _read(
     return read_vectors(stream, ids, pooling=pooling, similarity=options.similarity)
 
 
+def _read_queries(
+    stream: StoredStream, ids: Sequence[str], options: RetrieveOptions
+) -> StoredVectors:
+    """Read the vectors of queries; of a text in several pieces the first counts, as `emo search`
+    and the original models cut it."""
+    is_text = stream.stream == STREAM_OF_TEXT
+    return _read(stream, ids, options, pooling="first" if is_text else "mean")
+
+
+def _token_lines(stream: StoredStream, ids: Sequence[str], several: frozenset[str]) -> list[str]:
+    """Return a line about the ranked queries that were cut, or whose tokens are averaged.
+
+    Args:
+        stream: the stream of the queries.
+        ids: the queries that are ranked.
+        several: queries with more than one token.
+    """
+    if stream.stream != STREAM_OF_TEXT:
+        count = len(several & {*ids})
+        return [f"{count:,} queries have several tokens, which are averaged"] * bool(count)
+    notes = stream.folder.notes
+    cut = sum(name in several or notes.get(name, {}).get("words_lacking", 0) > 0 for name in ids)
+    return [
+        f"{cut:,} of {len(ids):,} ranked queries are longer than the text tower reads: only their "
+        "beginnings count"
+    ] * bool(cut)
+
+
 def _normalised(
     texts: Vectors, videos: Vectors, truth: np.ndarray, query: StoredStream,
     options: RetrieveOptions,
@@ -214,7 +246,7 @@ def _normalised(
             "item to query, dual-softmax": back.scores(),
         }
     clips = read_manifest(Path(options.normalise.removeprefix(BANK))).clips
-    bank = _read(query, [clip.id for clip in clips], options, pooling="mean").vectors
+    bank = _read_queries(query, [clip.id for clip in clips], options).vectors
     own = sorted(set(bank.ids) & set(texts.ids))
     if own:
         raise OptionError(

@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emo.errors import OptionError, line_of, plural
+from emo.extract.job.text_request import SHOWN
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.machine.whole_file import whole_file
 from emo.manifest import Manifest
 from emo.predict.similarity.nearest import nearest
 from emo.predict.similarity.queries import TextQuery, like_vectors, read_queries, text_vectors
 from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
-from emo.predict.similarity.vectors import POOLINGS, SIMILARITIES
+from emo.predict.similarity.vectors import POOLINGS, SIMILARITIES, Vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store
+from emo.untrusted.documents import shortened
 
 
 @dataclass(frozen=True)
@@ -148,10 +152,15 @@ def search_store(
         if isinstance(queries, Path):
             texts = read_queries(queries)
         else:
-            texts = [TextQuery(each, each) for each in ([words] if words else queries or ())]
+            texts = [
+                TextQuery(each, each) for each in (queries or () if words is None else [words])
+            ]
+            if not texts:
+                raise OptionError("queries: expected at least one text")
         asked, notes, _ = text_vectors(
             stream, texts, options.weights, similarity=options.similarity
         )
+    _check_not_zero(asked, stream.name)
     clips = read_clips(options.manifest, options.where, options.columns)
     said = {clip.id: clip.text or "" for clip in clips or ()}
     found = read_vectors(
@@ -169,6 +178,17 @@ def search_store(
         hits += [Hit(query, rank, clip_id, score, said.get(clip_id, ""))
                  for rank, (clip_id, score) in enumerate(others, 1)]  # fmt: skip
     return SearchReport(stream.name, tuple(hits), len(items), found.left_out, options, tuple(notes))
+
+
+def _check_not_zero(asked: Vectors, stream: str) -> None:
+    """Raise OptionError if a query is a vector of zeros, whose score with every clip is 0."""
+    zeros = np.flatnonzero(~asked.rows.any(1))
+    if len(zeros):
+        name = shortened(asked.ids[int(zeros[0])], SHOWN)
+        raise OptionError(
+            f"query {name!r}: its vector is all zeros, so that every clip of {stream} scores 0; "
+            "search for something else"
+        )
 
 
 def check_choices(pooling: str, similarity: str) -> None:

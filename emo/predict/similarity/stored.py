@@ -41,8 +41,8 @@ class StoredVectors:
     """The vectors."""
     left_out: int
     """Number of clips that were asked for, and lack the stream or the store."""
-    several: int
-    """Number of clips with more than one token."""
+    several: frozenset[str]
+    """The clips with more than one token."""
 
 
 def find_stream(store: Store, name: str | None) -> StoredStream:
@@ -83,7 +83,8 @@ def read_vectors(
     Args:
         stream: the stream.
         ids: the clips; None: all that the store has.
-        pooling: ``mean`` or ``max``, see :func:`emo.predict.similarity.vectors.vectors_of`.
+        pooling: ``mean`` or ``max``, see :func:`emo.predict.similarity.vectors.vectors_of`; or
+            ``first``: the first token alone counts.
         similarity: ``cosine`` or ``dot``.
 
     Raises:
@@ -93,7 +94,7 @@ def read_vectors(
     asked = folder.ids if ids is None else ids
     step = _step(stream, len(asked), pooling)
     parts: list[Vectors] = []
-    left_out = several = 0
+    left_out, several = 0, set[str]()
     for first in range(0, len(asked), step):
         wanted = asked[first : first + step]
         is_all = ids is None and step >= len(asked)
@@ -101,11 +102,14 @@ def read_vectors(
             stream.stream, wanted
         )  # fmt: skip
         kept = np.flatnonzero(tokens.lengths)
-        several += int((np.asarray(tokens.lengths) > 1).sum())
+        several |= {wanted[k] for k in np.flatnonzero(np.asarray(tokens.lengths) > 1).tolist()}
         if len(kept) < len(wanted):
             left_out += len(wanted) - len(kept)
             wanted = [wanted[k] for k in kept.tolist()]
             tokens = tokens.select(kept)
+        if pooling == "first":
+            firsts = np.asarray(tokens.offsets)[:-1]
+            tokens = Ragged(tokens.values[firsts], offsets_of(np.ones(len(firsts), np.int64)))
         if len(wanted):
             parts.append(
                 vectors_of(tokens, wanted, pooling=pooling, similarity=similarity, name=stream.name)
@@ -115,7 +119,7 @@ def read_vectors(
             f"{folder.path}: none of {len(asked):,} clips has tokens of the stream "
             f"{stream.stream!r}; extract them first, or name another stream"
         )
-    return StoredVectors(_joined(parts), left_out, several)
+    return StoredVectors(_joined(parts), left_out, frozenset(several))
 
 
 def read_clips(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from emo.errors import line_of, plural
+from emo.errors import OptionError, line_of, plural
 from emo.heads.metrics.measures import title_of
 from emo.heads.metrics.scores import Scores
-from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, write_table
+from emo.heads.runs.files import RUN_FORMAT_VERSION, Column, check_free, write_table
 from emo.heads.runs.predictions import probability_columns
 from emo.heads.runs.write import run_folder, write_document
 from emo.machine.table import fit_lines, format_table, json_text
@@ -28,6 +28,12 @@ from emo.predict.similarity.stored import find_stream, read_clips, read_vectors
 from emo.store.backend.location import Location
 from emo.store.store import Store
 
+_ONE_LABEL = (
+    "the clips have several labels, but a softmax shares 1 among the classes: at most one exceeds "
+    "0.5 and is predicted. Read the mean average precision, which ranks the clips by cosine"
+)
+USUAL_TARGET = "label"
+"""Column of the labels where none is named."""
 UNSPLIT = "test"
 """Split of clips that have none: nothing was trained, so all of them may be scored."""
 
@@ -66,7 +72,7 @@ class ZeroShotReport:
 
 def zero_shot(
     store_path: Location | str, prompts: dict[str, list[str]], options: SearchOptions, *,
-    out: Path, target: str = "label",
+    out: Path, target: str | None = None, overwrite: bool = False,
 ) -> ZeroShotReport:  # fmt: skip
     """Classify the clips of a store by the cosines with prompts of classes; write a run.
 
@@ -75,24 +81,31 @@ def zero_shot(
         prompts: class -> its prompts.
         options: the stream, the clips, the pooling, the weights.
         out: folder of the run.
-        target: column of the manifest with labels; it need not exist.
+        target: column of the manifest with labels; None: ``label``, which need not exist.
+        overwrite: replace a run in ``out``.
 
     Raises:
-        EmoError: the stream or the weights cannot be found, the spaces differ, or a label is none
+        EmoError: ``out`` holds a run, the stream or the weights cannot be found, the spaces
+            differ, or a label is none
             of the classes.
     """
+    if not overwrite:
+        check_free(out)
+    clips = read_clips(options.manifest, options.where, options.columns)
+    if target is not None:
+        _check_target(target, clips)
     stream = find_stream(Store(store_path), options.stream)
     classes = tuple(prompts)
     texts = [TextQuery(f"{name}/{k}", text) for name, own in prompts.items()
              for k, text in enumerate(own)]  # fmt: skip
-    vectors, notes, facts = text_vectors(stream, texts, options.weights)
+    vectors, notes, facts = text_vectors(stream, texts, options.weights, noun="prompt")
     wanted = class_vectors(vectors, [len(own) for own in prompts.values()], classes)
-    clips = read_clips(options.manifest, options.where, options.columns)
     found = read_vectors(
         stream, None if clips is None else [clip.id for clip in clips], pooling=options.pooling
     )
     calibration = calibration_of(facts, stream.stream)
-    probabilities = calibration.probabilities(class_cosines(found.vectors, wanted))
+    cosines = class_cosines(found.vectors, wanted)
+    probabilities = calibration.probabilities(cosines)
     lines = [
         f"{len(found.vectors):,} clips of {stream.name}; {len(texts):,} prompts of "
         f"{len(classes):,} classes; cosine, {options.pooling} of the tokens",
@@ -105,11 +118,25 @@ def zero_shot(
         lines.append(f"left out, without this stream: {plural(found.left_out, 'clip')}")
     by_id = {clip.id: clip for clip in clips or ()}
     rows = [by_id.get(clip_id, Clip(clip_id)) for clip_id in found.vectors.ids]
-    run = _Run(classes, probabilities, rows, target)
-    scores = run.write(out, stream.name, stream.folder.recipe.fingerprint, options, prompts)
+    run = _Run(classes, cosines, probabilities, rows, target or USUAL_TARGET)
+    task, scores = run.write(out, stream.name, stream.folder.recipe.fingerprint, options, prompts)
+    if task == "multilabel" and not calibration.is_sigmoid:
+        lines.append(_ONE_LABEL)
     counted = np.bincount(probabilities.argmax(1), minlength=len(classes))
     counts = {name: int(n) for name, n in zip(classes, counted, strict=True)}
     return ZeroShotReport(out, counts, scores, (*lines, *notes, f"wrote {out}"))
+
+
+def _check_target(target: str, clips: Sequence[Clip] | None) -> None:
+    """Raise OptionError unless some clip has a label in the column ``target``."""
+    if clips is None:
+        raise OptionError(f"--target {target} goes with --manifest, which holds the column")
+    if not any(clip.targets.get(target) for clip in clips):
+        columns = sorted({name for clip in clips for name in clip.targets})
+        raise OptionError(
+            f"--target {target}: no clip of the manifest has a label in this column; columns of "
+            f"labels: {', '.join(columns[:8]) or 'none'}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +144,8 @@ class _Run:
     """What is written into the folder of a run."""
 
     classes: tuple[str, ...]
+    cosines: np.ndarray
+    """float32 (N, C), by which the clips of a class are ranked: softmax changes their order."""
     probabilities: np.ndarray
     """float32 (N, C)."""
     clips: Sequence[Clip]
@@ -127,8 +156,8 @@ class _Run:
     def write(
         self, out: Path, stream: str, fingerprint: str, options: SearchOptions,
         prompts: dict[str, list[str]],
-    ) -> dict[str, dict[str, Any]]:  # fmt: skip
-        """Write ``run.json`` and ``predictions.csv``; return the scores by split."""
+    ) -> tuple[str, dict[str, dict[str, Any]]]:  # fmt: skip
+        """Write ``run.json`` and ``predictions.csv``; return the task and the scores by split."""
         task, scores = self._scores()
         document = {
             "format_version": RUN_FORMAT_VERSION, "target": self.target, "classes": [*self.classes],
@@ -154,7 +183,7 @@ class _Run:
         with run_folder(out) as folder:
             write_table(folder / "predictions.csv", columns)
             write_document(folder, document)
-        return scores
+        return task, scores
 
     def _scores(self) -> tuple[str, dict[str, dict[str, Any]]]:
         """Return the task, and the scores of each split that has labels."""
@@ -167,12 +196,13 @@ class _Run:
         scores = {}
         for split in dict.fromkeys(splits.tolist()):
             rows = np.flatnonzero(splits == split)
-            table = self.probabilities[np.array(known)[rows]]
+            own = np.array(known)[rows]
+            table = self.probabilities[own]
             majority = 0.0 if task == "multilabel" else float(np.bincount(labels[rows]).argmax())
             made = Scores(self.classes, (0,), labels[rows], table[None], majority, 0, task=task)
             scores[split] = made.to_json()
             if task == "multilabel":
-                precision = float(np.nanmean(average_precisions(table, labels[rows])))
+                precision = float(np.nanmean(average_precisions(self.cosines[own], labels[rows])))
                 for entry in (scores[split]["mean"], scores[split]["seeds"]["0"]):
                     entry["mean_average_precision"] = precision
                 scores[split]["std"]["mean_average_precision"] = 0.0

@@ -137,3 +137,23 @@ def test_a_query_that_is_too_long_is_cut_as_the_original_does(tmp_path):
     with torch.inference_mode():
         expected = model.get_text_features(**made).pooler_output
     np.testing.assert_allclose(vectors.rows, expected, atol=1e-5)
+
+
+def test_the_bits_of_a_query_do_not_depend_on_the_others(tmp_path, monkeypatch):
+    options = OpenClip.write_tiny(tmp_path)
+    given = [f"x.weights={options.weights}"]
+    tower = find_text_tower("x", OpenClip.recipe(options), "video", given, document="store")
+    sizes = []
+    encode = OpenClip.encode
+
+    def counted(self, batch):
+        sizes.append(len(batch))
+        return encode(self, batch)
+
+    monkeypatch.setattr(OpenClip, "encode", counted)
+    texts = [f"{word} laughs" for word in ("she", "he", "someone", "nobody at all")]
+    many, _ = tower.encode(texts)
+    for text, tokens in zip(texts, many, strict=True):
+        ((alone,), _) = tower.encode([text])
+        assert alone.tobytes() == tokens.tobytes()
+    assert set(sizes) == {1}
