@@ -41,7 +41,8 @@ class ScoreOptions:
     target: str | None = None
     """Target of runs; None: the first target of each."""
     is_open: bool = False
-    """Count predicted classes that gold lacks as wrong, instead of refusing the file."""
+    """Count predicted classes that gold lacks, and missing predictions, as wrong, instead of
+    refusing the file."""
     by: str | None = None
     """Column of gold by whose values the scores are split; None: none."""
     video_to_text: str = "own"
@@ -217,8 +218,11 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         check_probabilities(path, known)
     found = score_seeds(
         rows, path, gold, metric, id_column=id_column, column=column, allowed=allowed,
-        classes=options.classes,
+        classes=options.classes, is_open=options.is_open,
     )  # fmt: skip
+    if found.absent:
+        notes = (*notes, f"{found.absent:,} of {len(gold.cells):,} rows in {gold.path} have no "
+                         "prediction, and count as wrong (--open)")  # fmt: skip
     return Scored(
         name, found.means, found.seeds, found.std, read=ColumnsRead(id_column, column),
         label=gold.column, has_several_labels=metric.kind == "labels", notes=notes, by=found.by,

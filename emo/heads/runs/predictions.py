@@ -43,8 +43,8 @@ def prediction_columns(
     """Return the columns of the table of predictions, with a row for each labelled row and seed.
 
     The columns are ``id, split, seed, label, prediction`` and those of
-    :func:`probability_columns`. Pairs have ``cause_id`` after ``id``, numbers have no
-    probabilities, and ``dialogue`` is there if any clip has one. Probabilities are rounded to 6
+    :func:`probability_columns`; with --top-classes, a row without tokens has an empty
+    ``prediction``. Pairs have ``cause_id`` after ``id``, numbers have no probabilities, and ``dialogue`` is there if any clip has one. Probabilities are rounded to 6
     digits, which do not depend on batches or on the number of threads.
 
     Args:
@@ -63,7 +63,7 @@ def prediction_columns(
                 "split": np.full(count, split, dtype=object),
                 "seed": np.full(count, seed),
                 "label": _names(target, found.labels, found.others),
-                "prediction": _names(target, found.predictions[index]),
+                "prediction": _names(target, found.predictions[index], [*found.others, ""]),
                 **probability_columns(target.classes, outputs, all_classes=all_classes),
             })  # fmt: skip
     names = dict.fromkeys(name for part in parts for name in part)

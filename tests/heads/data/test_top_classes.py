@@ -210,3 +210,34 @@ def test_many_classes_have_the_bits_of_tables():
         assert (ours == theirs).all()
     found = measure("classify", gold, predicted, classes=200)
     assert found["accuracy"] == (gold == predicted).mean()
+
+
+@pytest.mark.parametrize("head", ["mean_pool", "linear"])
+def test_rows_without_tokens_are_wrong_and_stay_in_the_denominator(asked, tmp_path, head):
+    lines = (asked / "q.csv").read_text().splitlines()
+    bare = {"q0": "train", "q2": "val", "q3": "test", "q7": "test"}
+    renamed = [f"no-{line}" if line.split(",")[0] in bare else line for line in lines]
+    (tmp_path / "q.csv").write_text("\n".join(renamed) + "\n")
+    options = FitOptions.of(head=head, threads=1, top_classes=3, **(
+        {} if head == "linear" else {"epochs": 3}))  # fmt: skip
+    manifest = read_manifest(tmp_path / "q.csv")
+    found = fit_head(manifest, [asked / "features"], tmp_path / "run", options)
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype=str, keep_default_na=False)
+    assert (table["split"] == "test").sum() == 37
+    without = table[table["id"].str.startswith("no-")]
+    assert dict(zip(without["id"], without["prediction"], strict=True)) == {
+        "no-q2": "", "no-q3": "", "no-q7": "",
+    }  # fmt: skip
+    document = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["test"]
+    assert (document["clips"], document["absent"]) == (37, {"clips": 2})
+    test = table[table["split"] == "test"]
+    expected = metrics.scores(test["label"].tolist(), test["prediction"].tolist())
+    for name, value in expected.items():
+        assert document["mean"][name] == pytest.approx(value, abs=1e-12)
+    assert any("1 row of train left out; 1 of 37 rows of val and 2 of 37 rows of test" in note
+               for note in found.data.notes)  # fmt: skip
+    assert confusion_counts(tmp_path / "run", None, "")[0].shape == (3, 3)
+    pair = (tmp_path / "run", tmp_path / "run")
+    compared = compare_runs([tmp_path / "run"], pair=pair, interval_over="word")
+    assert compared.paired is not None
+    assert compared.paired.rows == 37
