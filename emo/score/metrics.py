@@ -59,6 +59,8 @@ def find_metric(name: str) -> Metric:
     Raises:
         ScoreError: there is no such metric.
     """
+    if name in ("qa", "vqa"):
+        raise ScoreError(f"--metric {name}: open answers are scored by --metric accuracy --open")
     if name not in METRICS:
         raise ScoreError(unknown("metric", name, METRICS))
     return METRICS[name]

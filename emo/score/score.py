@@ -71,7 +71,10 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     is_one = file.is_file() or is_scored_folder(path)
     paths = [path] if is_one else predictions_in(path, gold_path)
     if options.metric == "retrieval":
+        _check_ranked(options)
         return _retrieval_report(paths, is_one, path, gold_path, options)
+    if options.video_to_text != "own":
+        raise ScoreError("--video-to-text goes with --metric retrieval")
     golds = _golds_of(paths, gold_path, options)
     gold = next((each for each in golds.values() if isinstance(each, Gold)), None)
     if gold is None:
@@ -118,6 +121,17 @@ def _retrieval_report(
         ranked_results(results, metric.headline, metric.sign),
         folders_not_read=() if is_one else other_folders(path),
     )  # fmt: skip
+
+
+def _check_ranked(options: ScoreOptions) -> None:
+    """Raise ScoreError if an option is given that ranks do not have."""
+    given = {
+        "--by": options.by, "--classes": options.classes, "--open": options.is_open,
+        "--answers": options.answers, "--target": options.target,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value:
+            raise ScoreError(f"{name}: --metric retrieval scores ranks; leave it out")
 
 
 def classes_of(text: str | None) -> tuple[str, ...]:

@@ -44,8 +44,9 @@ def prediction_columns(
 
     The columns are ``id, split, seed, label, prediction`` and those of
     :func:`probability_columns`; with --top-classes, a row without tokens has an empty
-    ``prediction``. Pairs have ``cause_id`` after ``id``, numbers have no probabilities, and ``dialogue`` is there if any clip has one. Probabilities are rounded to 6
-    digits, which do not depend on batches or on the number of threads.
+    ``prediction``. Pairs have ``cause_id`` after ``id``, numbers have no probabilities, and
+    ``dialogue`` is there if any clip has one. Probabilities are rounded to 6 digits, which do not
+    depend on batches or on the number of threads.
 
     Args:
         target: the target.
