@@ -235,8 +235,8 @@ def test_of_stores_with_the_same_recipe_name_the_one_with_the_stream_is_read(cap
 
 
 def test_intervals_of_retrieve_and_of_score_are_equal(captions, tmp_path):
-    rows = [(f"q{k}", text, k, "test") for k, text in reversed(SAID.items())]
-    write(tmp_path / "captions.csv", "id,text,clip,split", *rows[3:], *rows[:3])
+    rows = [(f"q{k}", SAID[k], item, "test") for k, item in zip("abcdef", "daebfc", strict=True)]
+    write(tmp_path / "captions.csv", "id,text,clip,split", *rows)
     answer = found(captions, *RETRIEVE, "--similarity", "dot", "--out", "runs/ret")
     words = ("score", "runs/ret", "--gold", "captions.csv", "--metric", "retrieval")
     assert found(captions, *words)["results"][0]["interval"] == answer["interval"]
