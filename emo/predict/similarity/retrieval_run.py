@@ -52,7 +52,7 @@ class RetrieveReport:
         )  # fmt: skip
 
 
-def write_run(
+def write_retrieval(
     out: Path, texts: Vectors, videos: Vectors, truth: np.ndarray, counts: RankCounts, split: str,
     captions: Manifest, *, target: str, streams: Sequence[str], head: Mapping[str, str],
 ) -> None:  # fmt: skip

@@ -13,7 +13,7 @@ from emo.heads.metrics.retrieval import rank_intervals, ranks_of_matrix
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.predict.similarity.normalise import dual_softmax, query_bank
 from emo.predict.similarity.ranking import ranks_of_vectors, score_table
-from emo.predict.similarity.retrieval_run import RetrieveReport, write_run
+from emo.predict.similarity.retrieval_run import RetrieveReport, write_retrieval
 from emo.predict.similarity.search import check_choices
 from emo.predict.similarity.stored import (
     StoredStream,
@@ -133,7 +133,7 @@ def retrieve(
         *([f"{repeated:,} queries repeat the text of another one"] if repeated else []),
         f"wrote {out}",
     )  # fmt: skip
-    write_run(
+    write_retrieval(
         out, texts, found, truth, counts, split, captions,
         target=options.truth, streams=(options.query, options.items),
         head={"similarity": options.similarity, "pooling": options.pooling},

@@ -132,7 +132,7 @@ def _check_space(store: Store, name: str, space: str) -> None:
         return
     folder = store.recipes[name]
     known = folder.recipe.facts.get("space")
-    own = {*known.values()} if isinstance(known, dict) else {known} - {None}
+    own = {str(each) for each in (known.values() if isinstance(known, dict) else [known]) if each}
     if own != {space}:
         words = f"the space {', '.join(map(repr, sorted(own)))}" if own else "no known space"
         raise StoreError(

@@ -9,6 +9,7 @@ import pytest
 
 from emo.errors import FitError, OptionError
 from emo.heads.data.data import read_data
+from emo.heads.fitting.ablate import ablate
 from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.rerun import rerun
@@ -140,7 +141,7 @@ def test_all_answers_may_be_learnt(asked):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"top_classes": 1}, FitError, "expected at least two"),
+        ({"top_classes": 1}, OptionError, "--top-classes 1: expected at least 2"),
         ({"top_classes": 2, "target": ("label", "word")}, OptionError, "one target of classes"),
         ({"by_columns": ("wort",)}, FitError, "--by: unknown column 'wort'"),
     ],
@@ -151,8 +152,8 @@ def test_wrong_options_are_refused(asked, options, error, message):
 
 
 def test_options_that_cannot_be_read(asked):
-    with pytest.raises(OptionError, match="top_classes: expected at least 1"):
-        FitOptions.of(top_classes=0)
+    with pytest.raises(OptionError, match="--top-classes 1: expected at least 2"):
+        FitOptions.of(top_classes=1)
     with pytest.raises(OptionError, match="choose_by: expected one of weighted_f1"):
         FitOptions.of(choose_by="mae")
     manifest = read_manifest(asked / "q.csv")
@@ -241,3 +242,17 @@ def test_rows_without_tokens_are_wrong_and_stay_in_the_denominator(asked, tmp_pa
     compared = compare_runs([tmp_path / "run"], pair=pair, interval_over="word")
     assert compared.paired is not None
     assert compared.paired.rows == 37
+
+
+def test_an_ablation_compares_runs_on_the_same_questions(asked, tmp_path):
+    random, tokens = np.random.default_rng(1), {}
+    for row in range(150):
+        tokens[f"q{row}"] = {"a": random.normal(size=(1, 4)).astype(np.float32)}
+        if row % 8 != 3:  # every second row of test lacks this stream
+            tokens[f"q{row}"]["b"] = random.normal(size=(1, 4)).astype(np.float32)
+    make_store(tmp_path / "features", tokens)
+    options = FitOptions.of(head="linear", threads=1, top_classes=3)
+    manifest = read_manifest(asked / "q.csv")
+    found = ablate(manifest, [tmp_path / "features"], tmp_path / "runs", options)
+    assert {run.metrics["clips"] for run in found.runs} == {37}
+    assert not any("other clips" in note for note in found.notes)

@@ -43,13 +43,13 @@ def paired_ranks(
     """
     names = (str(first.path), str(second.path))
     tables = [read_ranks(run.path) for run in (first, second)]
-    places = [{query: k for k, query in enumerate(table.queries)} for table in tables]
-    common = sorted(places[0].keys() & places[1].keys())
+    row_of_query = [{query: k for k, query in enumerate(table.queries)} for table in tables]
+    common = sorted(row_of_query[0].keys() & row_of_query[1].keys())
     if not common:
         raise FitError(f"{names[0]} and {names[1]} ranked no query in common")
     ours, theirs = (
-        table.select([place[query] for query in common])
-        for table, place in zip(tables, places, strict=True)
+        table.select([rows[query] for query in common])
+        for table, rows in zip(tables, row_of_query, strict=True)
     )
     for query, one, other in zip(common, ours.truths, theirs.truths, strict=True):
         if one != other:
