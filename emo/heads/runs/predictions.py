@@ -130,9 +130,10 @@ def _names(target: Target, labels: np.ndarray, others: Sequence[str] = ()) -> np
     """
     if target.task == "regress":
         return labels.astype(np.float64).round(6)
-    names = np.array([*target.classes, *others], dtype=object)
     if target.task == "multilabel":
+        names = np.array(target.classes, dtype=object)
         cells = [SEPARATOR.join(names[row > 0]) or NONE for row in labels]
         return np.array(cells, dtype=object)
+    names = np.array([*target.classes, *others], dtype=object)
     found: np.ndarray = names[labels]
     return found
