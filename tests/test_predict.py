@@ -5,6 +5,7 @@ import pytest
 
 from emo.errors import EmoError
 from emo.heads.fitting.fit import FitOptions, fit_head
+from emo.manifest import read_manifest
 from emo.predict.file import predict_manifest
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -148,3 +149,25 @@ def test_json_says_which_streams_a_clip_lacks(made, tmp_path):
     assert rows["c9"]["absent"] == {}
     table = pd.read_csv(tmp_path / "p.csv", keep_default_na=False).set_index("id")
     assert table.loc["c0", "absent"] == "fake/a"
+
+
+def test_a_run_of_shared_tokens_needs_their_column_and_counts_absent_streams(made, tmp_path):
+    labels, _ = learnable(60, streams=("a",))
+    lines = [f"q{k},x,{labels[k]},c{k},{'val' if k > 40 else 'train'}" for k in range(60)]
+    (tmp_path / "q.csv").write_text("\n".join(["id,text,label,clip,split", *lines]) + "\n")
+    options = FitOptions("linear", streams=("fake/a@clip", "fake/b@clip"), threads=1)
+    fit_head(read_manifest(tmp_path / "q.csv"), [made / "features"], tmp_path / "run",
+             options)  # fmt: skip
+
+    def predict(*rows):
+        (tmp_path / "new.csv").write_text("\n".join(rows) + "\n")
+        out = tmp_path / "found.csv"
+        return predict_manifest(
+            tmp_path / "run", tmp_path / "new.csv", made / "features", out, columns={}, root=None
+        )
+
+    with pytest.raises(EmoError, match="no row has a value of it; unknown column 'clip'"):
+        predict("id,text,video_id", "q1,x,c7", "q2,x,c8")
+    found = predict("id,text,clip", "q1,x,c1", "q2,x,c2").table()
+    assert "- fake/a@clip: absent in 2 of 2 clips" in found
+    assert "fake/b@clip: absent" not in found

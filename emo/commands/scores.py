@@ -65,7 +65,10 @@ def score(
         ),
     ] = [],
     is_open: Annotated[
-        bool, Option("--open", help="Count classes that the labels lack as wrong answers.")
+        bool,
+        Option(
+            "--open", help="Count as wrong: classes that the labels lack, and missing predictions."
+        ),
     ] = False,
     split: Annotated[
         str | None,

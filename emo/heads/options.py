@@ -157,9 +157,11 @@ class FitOptions:
         _expect(self, "from 0 to 1", ("allow_missing",), lambda x: 0 <= x <= 1)
         if self.cut not in CUTS:
             raise OptionError(f"cut: expected one of {', '.join(CUTS)}, got {self.cut}")
-        for name in ("threads", "max_samples", "top_classes"):
+        for name in ("threads", "max_samples"):
             if getattr(self, name) is not None:
                 _expect(self, "at least 1", (name,), _from_one)
+        if self.top_classes is not None and self.top_classes < 2:
+            raise OptionError(f"--top-classes {self.top_classes}: expected at least 2")
         unknown = [*(self.tasks.keys() | self.loop.target_weights.keys()) - set(self.targets)]
         if unknown or len(set(self.targets)) < len(self.targets):
             raise OptionError(

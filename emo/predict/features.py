@@ -8,6 +8,7 @@ from emo.heads.data.streams import StreamName
 from emo.heads.runs.files import RUN_FILE
 from emo.heads.runs.run import Run
 from emo.manifest import Manifest
+from emo.plugins import unknown
 from emo.predict.beside import with_weights_beside
 from emo.store.backend.location import Location
 from emo.store.store import Store
@@ -41,6 +42,7 @@ def features_of(
     if not stores:
         failures = _extract(run, manifest, folder, options, progress=progress)
         return Store(folder), failures
+    _check_columns(run, manifest)
     store = _joined(stores, run)
     _check_recipes(run, store, ", ".join(map(str, stores)))
     return store, _without_features(run, manifest, store)
@@ -86,6 +88,18 @@ def _joined(paths: Sequence[Location | str], run: Run) -> Store:
         for store in holders:
             stores[0].recipes[name] = store.recipes[name]
     return stores[0]
+
+
+def _check_columns(run: Run, manifest: Manifest) -> None:
+    """Raise FitError if no clip has a value of a column that names the clips of a stream."""
+    for stream, parts in run.stream_names.items():
+        if parts.column and not any(parts.clip_ids(manifest.clips)):
+            columns = dict.fromkeys(name for clip in manifest.clips for name in clip.targets)
+            raise FitError(
+                f"{manifest.path}: the run reads {stream}, and no row has a value of it; "
+                f"{unknown('column', parts.column, columns)} Name it with --column "
+                f"{parts.column}=THEIRS"
+            )
 
 
 def _check_recipes(run: Run, store: Store, path: str) -> None:

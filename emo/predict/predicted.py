@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emo.errors import EmoError
+from emo.errors import EmoError, plural
 from emo.heads.data.dialogues import pairs_of, turns_of
 from emo.heads.data.targets import Target
 from emo.heads.runs.predictions import probability_columns
@@ -39,7 +39,8 @@ class Predicted:
     reasons: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Clip -> stream that it lacks -> reason, where one is known."""
     notes: tuple[str, ...] = ()
-    """Notes on speakers of few clips and on clips without one, of a run that scales by speaker."""
+    """Notes on streams that clips lack; and of a run that scales by speaker, on speakers of few
+    clips and on clips without one."""
 
     def documents(self) -> list[dict[str, Any]]:
         """Return a dict of JSON values for each clip, as `emo predict --json` prints it for one.
@@ -148,7 +149,21 @@ def predict_clips(
         ", ".join(name for name, is_absent in lacking.items() if is_absent[row])
         for row in range(len(clips))
     )
+    notes = (*notes, *_notes_on_absent(lacking))
     return Predicted(run, clips, tables, absent, failures, reasons, notes)
+
+
+def _notes_on_absent(lacking: Mapping[str, np.ndarray]) -> list[str]:
+    """Return a line for each stream that some of the predicted clips lack.
+
+    Args:
+        lacking: stream -> bool (N,), whether each clip lacks it.
+    """
+    return [
+        f"{name}: absent in {int(is_absent.sum()):,} of {plural(len(is_absent), 'clip')}"
+        for name, is_absent in lacking.items()
+        if is_absent.any()
+    ]
 
 
 def _reasons(run: Run, clips: Sequence[Clip], store: Store) -> dict[str, dict[str, str]]:

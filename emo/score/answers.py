@@ -167,9 +167,10 @@ def check_cells(
     """
     missing = [clip_id for clip_id in gold if clip_id not in answers.cells]
     if missing:
+        hint = "" if kind == "numbers" else "; --open counts them as wrong"
         raise ScoreError(
             f"{answers.path}: {len(missing):,} of {len(gold):,} clips are not predicted, "
-            f"the first: {missing[0]!r}{_stray(answers, gold)}"
+            f"the first: {missing[0]!r}{_stray(answers, gold) or hint}"
         )
     known = None if allowed is None else set(allowed)
     for clip_id in gold:

@@ -1,14 +1,15 @@
 """Score a table of predictions: each seed by itself, and by the values of a column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from emo.errors import ScoreError
 from emo.heads.metrics.by_column import ScoresByValue, scores_by_value
 from emo.manifest.rows import TextTable
-from emo.score.answers import answers_of, check_cells
+from emo.score.answers import Answers, answers_of, check_cells
 from emo.score.gold import Gold
 from emo.score.metrics import Metric, score_cells
 
@@ -25,11 +26,13 @@ class SeedScores:
     """Standard deviation of the headline over seeds (÷ S - 1); 0 for one seed."""
     by: ScoresByValue
     """Scores by the values of the column of ``--by``; empty: no column is named."""
+    absent: int = 0
+    """Largest number of clips that a seed does not predict, which count as wrong."""
 
 
 def score_seeds(
     rows: TextTable, path: Path, gold: Gold, metric: Metric, *, id_column: str, column: str,
-    allowed: Sequence[str] | None, classes: Sequence[str] = (),
+    allowed: Sequence[str] | None, classes: Sequence[str] = (), is_open: bool = False,
 ) -> SeedScores:  # fmt: skip
     """Score a table of predictions.
 
@@ -42,16 +45,23 @@ def score_seeds(
         column: column of predictions.
         allowed: classes that may be predicted; None: any.
         classes: all classes that exist, as the user names them; empty: those in gold.
+        is_open: whether clips that are not predicted count as wrong; numbers cannot.
 
     Raises:
         ScoreError: a clip is missing, or a cell is no answer to the metric.
     """
     names = classes or (allowed if metric.kind == "labels" else None)
     labels = np.array([*gold.cells.values()], object)
-    predicted = []
+    predicted, absent = [], 0
     for part in _by_seed(rows):
         answers = answers_of(part, path, id_column=id_column, column=column, split=gold.split)
-        check_cells(answers, gold.cells, metric.kind, allowed)
+        if is_open and metric.kind != "numbers":
+            answers, lost = _filled(answers, gold, path)
+            absent = max(absent, lost)
+            answered = {k: cell for k, cell in gold.cells.items() if answers.cells[k]}
+        else:
+            answered = dict(gold.cells)
+        check_cells(answers, answered, metric.kind, allowed)
         predicted.append(np.array([answers.cells[clip_id] for clip_id in gold.cells], object))
 
     def score(kept: np.ndarray) -> list[dict[str, float]]:
@@ -64,7 +74,23 @@ def score_seeds(
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     groups = [gold.groups[clip_id] for clip_id in gold.cells] if gold.groups else []
     by = scores_by_value(groups, lambda kept: _means(score(kept)))
-    return SeedScores(_means(found), len(found), std, by)
+    return SeedScores(_means(found), len(found), std, by, absent)
+
+
+def _filled(answers: Answers, gold: Gold, path: Path) -> tuple[Answers, int]:
+    """Return predictions in which each clip of gold has a cell, and how many of these are empty.
+
+    Raises:
+        ScoreError: no clip of gold is predicted.
+    """
+    cells = {clip_id: answers.cells.get(clip_id, "") for clip_id in gold.cells}
+    lost = sum(not cell for cell in cells.values())
+    if lost == len(cells):
+        raise ScoreError(
+            f"{path}: none of the {lost:,} clips of {gold.path} is predicted, such as "
+            f"{next(iter(cells))!r}"
+        )
+    return replace(answers, cells={**answers.cells, **cells}), lost
 
 
 def _means(seeds: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -59,6 +59,8 @@ def find_metric(name: str) -> Metric:
     Raises:
         ScoreError: there is no such metric.
     """
+    if name in ("qa", "vqa"):
+        raise ScoreError(f"--metric {name}: open answers are scored by --metric accuracy --open")
     if name not in METRICS:
         raise ScoreError(unknown("metric", name, METRICS))
     return METRICS[name]
@@ -108,12 +110,13 @@ def _class_scores(
 ) -> dict[str, float]:
     """Compute the scores of classes."""
     names = list(classes) if classes else sorted({*gold, *predicted})
+    names += [""] * ("" in predicted and "" not in names)  # rows without a prediction
     numbers = {name: k for k, name in enumerate(names)}
     wanted, rows = (np.array([numbers[cell] for cell in cells]) for cells in (gold, predicted))
     counts = metrics.class_counts(wanted, rows, len(names))
     found = {name: float(metric(counts)) for name, metric in metrics.CLASS_METRICS.items()}
     if classes:  # a given class counts in the mean, even if it does not occur
-        found["macro_f1"] = float(metrics.f1(counts).mean())
+        found["macro_f1"] = float(metrics.f1(counts)[: len(classes)].mean())
     return found
 
 

@@ -53,7 +53,7 @@ def score_ranks(
     """Score a file of scores, or a run of `emo retrieve`.
 
     Args:
-        path: the file, or the folder of the run.
+        path: the file; or the folder of the run, or the file of ranks in it.
         name: its name in the report.
         truth: query -> its right item.
         gold: the file of captions, for errors.
@@ -67,6 +67,8 @@ def score_ranks(
         raise ScoreError(
             f"--video-to-text {video_to_text}: expected one of {', '.join(DIRECTIONS)}"
         )
+    if path.name == RANKS_FILE and path.is_file():
+        path = path.parent
     if has_ranks(path):
         return _score_run(path, name, truth, gold)
     return _score_matrix(read_matrix(path, columns), name, truth, path, gold, video_to_text)
@@ -124,7 +126,8 @@ def _score_matrix(
     mark = "v2t_" if video_to_text == "own" else "v2t_grouped_"
     scores = counts.scores() | {mark + key: value for key, value in back.scores().items()}
     notes = _notes(matrix, truth, gold, counts, len(set(right.tolist())))
-    return Scored(name, scores, notes=notes, intervals=rank_intervals(counts, right))
+    groups = np.array([matrix.items[k] for k in right.tolist()])  # as for a run with these ranks
+    return Scored(name, scores, notes=notes, intervals=rank_intervals(counts, groups))
 
 
 def _notes(

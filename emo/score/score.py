@@ -41,7 +41,8 @@ class ScoreOptions:
     target: str | None = None
     """Target of runs; None: the first target of each."""
     is_open: bool = False
-    """Count predicted classes that gold lacks as wrong, instead of refusing the file."""
+    """Count predicted classes that gold lacks, and missing predictions, as wrong, instead of
+    refusing the file."""
     by: str | None = None
     """Column of gold by whose values the scores are split; None: none."""
     video_to_text: str = "own"
@@ -70,7 +71,10 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     is_one = file.is_file() or is_scored_folder(path)
     paths = [path] if is_one else predictions_in(path, gold_path)
     if options.metric == "retrieval":
+        _check_ranked(options)
         return _retrieval_report(paths, is_one, path, gold_path, options)
+    if options.video_to_text != "own":
+        raise ScoreError("--video-to-text goes with --metric retrieval")
     golds = _golds_of(paths, gold_path, options)
     gold = next((each for each in golds.values() if isinstance(each, Gold)), None)
     if gold is None:
@@ -117,6 +121,17 @@ def _retrieval_report(
         ranked_results(results, metric.headline, metric.sign),
         folders_not_read=() if is_one else other_folders(path),
     )  # fmt: skip
+
+
+def _check_ranked(options: ScoreOptions) -> None:
+    """Raise ScoreError if an option is given that ranks do not have."""
+    given = {
+        "--by": options.by, "--classes": options.classes, "--open": options.is_open,
+        "--answers": options.answers, "--target": options.target,
+    }  # fmt: skip
+    for name, value in given.items():
+        if value:
+            raise ScoreError(f"{name}: --metric retrieval scores ranks; leave it out")
 
 
 def classes_of(text: str | None) -> tuple[str, ...]:
@@ -217,8 +232,11 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         check_probabilities(path, known)
     found = score_seeds(
         rows, path, gold, metric, id_column=id_column, column=column, allowed=allowed,
-        classes=options.classes,
+        classes=options.classes, is_open=options.is_open,
     )  # fmt: skip
+    if found.absent:
+        notes = (*notes, f"{found.absent:,} of {len(gold.cells):,} rows in {gold.path} have no "
+                         "prediction, and count as wrong (--open)")  # fmt: skip
     return Scored(
         name, found.means, found.seeds, found.std, read=ColumnsRead(id_column, column),
         label=gold.column, has_several_labels=metric.kind == "labels", notes=notes, by=found.by,

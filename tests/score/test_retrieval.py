@@ -173,3 +173,23 @@ def test_by_takes_any_column_and_an_unknown_one_is_refused(emo, tmp_path):
     assert code == 1
     assert "'speakr'" in err
     assert "speaker" in err
+
+
+def test_open_counts_missing_predictions_as_wrong(emo, tmp_path):
+    write(tmp_path / "g.csv", "id,answer", ("a", "x"), ("b", "y"), ("c", "x"), ("d", "z"))
+    write(tmp_path / "p.csv", "id,prediction", ("a", "x"), ("b", "y"), ("c", ""))
+    words = ("p.csv", "--gold", "g.csv", "--metric", "accuracy", "--json")
+    for more in ((), ("--classes", "x,y,z")):
+        found = result(emo, *words, "--open", *more)
+        assert found["scores"]["accuracy"] == 0.5
+        assert found["notes"] == [
+            "2 of 4 rows in g.csv have no prediction, and count as wrong (--open)"
+        ]
+    assert found["scores"]["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    code, _, err = emo("score", *words)
+    assert code == 1
+    assert "1 of 4 clips are not predicted, the first: 'd'; --open counts them" in err
+    write(tmp_path / "p.csv", "id,prediction", ("q", "x"))
+    code, _, err = emo("score", *words, "--open")
+    assert code == 1
+    assert "none of the 4 clips of g.csv is predicted" in err

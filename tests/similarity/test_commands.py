@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from emo.predict.similarity.retrieve import RetrieveOptions, retrieve
@@ -295,8 +296,43 @@ def test_retrieval_writes_a_run_that_is_scored(captions, tmp_path):
     assert rows[0] == {"query": "qa", "truth": "a", "rank": "1.5", "ties": "1"}
     words = ("score", "runs/ret", "--gold", "captions.csv", "--metric", "retrieval")
     assert found(captions, *words)["results"][0]["scores"] == pytest.approx(plain)
+    scored = found(captions, *words)["results"][0]
+    assert found(captions, words[0], "runs/ret/ranks.csv", *words[2:])["results"][0]["scores"] \
+        == scored["scores"]  # fmt: skip
+    code, _, err = captions(*words, "--by", "text")
+    assert code == 1
+    assert "--by: --metric retrieval scores ranks; leave it out" in " ".join(err.split())
+    code, _, err = captions(*words[:-1], "qa")
+    assert code == 1
+    assert "--metric accuracy --open" in err
     code, _, err = captions("compare", "runs/ret")
     assert code == 0, err
+
+
+def test_queries_without_a_right_item_are_counted(captions, tmp_path):
+    rows = [(f"q{k}", text, "" if k == "b" else k, "test") for k, text in SAID.items()]
+    write(tmp_path / "captions.csv", "id,text,clip,split", *rows)
+    notes = found(captions, *RETRIEVE)["notes"]
+    assert "1 of 6 queries of split test are left out: their clip is empty" in notes
+
+
+def test_of_stores_with_the_same_recipe_name_the_one_with_the_stream_is_read(captions, tmp_path):
+    shutil.copytree("features/tt", "second/tw")
+    shutil.copytree("features/tw", "third/tw")
+    alone = found(captions, *RETRIEVE)["scores"]
+    both = ("--features", "second", "--features", "features")  # second/tw has texts alone
+    assert found(captions, *RETRIEVE, *both)["scores"] == alone
+    code, _, err = captions(*RETRIEVE, "--features", "third", "--features", "features")
+    assert code == 1
+    assert "tw/video is in third/tw and in features/tw: give one of them" in " ".join(err.split())
+
+
+def test_intervals_of_retrieve_and_of_score_are_equal(captions, tmp_path):
+    rows = [(f"q{k}", SAID[k], item, "test") for k, item in zip("abcdef", "daebfc", strict=True)]
+    write(tmp_path / "captions.csv", "id,text,clip,split", *rows)
+    answer = found(captions, *RETRIEVE, "--similarity", "dot", "--out", "runs/ret")
+    words = ("score", "runs/ret", "--gold", "captions.csv", "--metric", "retrieval")
+    assert found(captions, *words)["results"][0]["interval"] == answer["interval"]
 
 
 def test_two_retrievals_are_compared_by_their_ranks(captions, tmp_path):
@@ -373,6 +409,21 @@ def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
     code, _, err = captions(*words, "bare/text", "--out", "bare")
     assert code == 1
     assert "--as RECIPE -o space=NAME" in " ".join(err.split())
+    again = ("store", "import", "npz", "t.npz", "--as")
+    for name, other, said in (("bare", space, "no known space"), ("named", "x", repr(space))):
+        code, _, err = captions(*again, name, "-o", f"space={other}")
+        assert code == 1
+        assert "the tokens that are there live in" in " ".join(err.split())
+        assert said in " ".join(err.split())
+    assert captions(*again, "named", "-o", f"space={space}")[0] == 0
+    tokens = dict(np.load("t.npz"))
+    wider = {k: np.tile(v, (1, 2)) if v.ndim == 2 else v for k, v in tokens.items()}
+    np.savez("wide.npz", **wider)
+    code, _, err = captions("store", "import", "npz", "wide.npz", "-o", f"space={space}")
+    assert code == 0, err
+    code, _, err = captions(*words, "wide/text")
+    assert code == 1
+    assert "though both are said to live in the space" in " ".join(err.split())
 
 
 def test_a_page_of_hits_has_stills_of_the_media(emo_store, tmp_path):

@@ -15,6 +15,7 @@ from emo.heads.data.dialogues import pairs_of, turn_numbers, turns_of
 from emo.heads.data.interval_groups import CLIP, IntervalGroups
 from emo.heads.data.load import LabelledClips, load_clips
 from emo.heads.data.scaling import Scaling, fit_scaling, requested_scaling
+from emo.heads.data.select import are_present
 from emo.heads.data.speaker_scaling import SpeakerScaling
 from emo.heads.data.speakers import BY_SPEAKER, Speakers
 from emo.heads.data.splits import Splits, assign_splits, check_classes
@@ -191,6 +192,7 @@ def split_data(
             loaded.drawn.select(rows),
             {name: tuple(ids[row] for row in rows) for name, ids in loaded.shared.items()},
             {name: values[rows] for name, values in loaded.by.items()},
+            is_bare=~are_present(loaded.tokens)[rows] if has_others else None,
         )
         notes += _notes_on_labels(split, found[split], is_fold=splits.is_fold)
         notes += [f"{split}: {count} {name} pairs name a turn that is not there: not scored"
@@ -285,8 +287,13 @@ def _split(
     drawn: IntervalGroups,
     shared: Mapping[str, tuple[str, ...]],
     by: Mapping[str, np.ndarray],
+    *,
+    is_bare: np.ndarray | None = None,
 ) -> tuple[Split, dict[str, int]]:
-    """Return one split, and for each pair target how many pairs name a turn that is not there."""
+    """Return one split, and for each pair target how many pairs name a turn that is not there.
+
+    Rows where ``is_bare`` is True have no tokens, and count as wrong; None: none counts so.
+    """
     turns = turns_of(clips)
     of_pairs = frozenset(target.name for target in targets if target.task == "pairs")
     pairs = pairs_of(turns) if of_pairs else None
@@ -307,8 +314,11 @@ def _split(
         learnt[target.name] = torch.from_numpy(target.scaled(labels))
         answers[target.name] = ScoreOnce(
             labels, target.classes, task=target.task, scale=target.scale, groups=groups,
-            drawn_over=drawn.over, others=others, by=values,
+            drawn_over=drawn.over, others=others, by=values, absent=is_bare,
         )  # fmt: skip
+        if is_bare is not None and is_bare.any():  # wrong when the head is chosen, too
+            wrong = np.where(is_bare & (labels >= 0), len(target.classes) + len(others), labels)
+            learnt[target.name] = torch.from_numpy(wrong)
     batch = Batch(
         tokens,
         turns=torch.from_numpy(turns),

@@ -121,7 +121,9 @@ def load_clips(
         )  # fmt: skip
         label_notes.append(f"at most {options.max_samples} clips of each split: only a quick look")
     tokens = {source.name: source.read_clips(clips) for source in sources}
-    clips, tokens, missing_notes = drop_without_features(clips, tokens, options.allow_missing)
+    clips, tokens, missing_notes = drop_without_features(
+        clips, tokens, options.allow_missing, keeps=options.top_classes is not None
+    )
     notes += [*label_notes, *missing_notes, *notes_on_absent_streams(tokens)]
     shared = {
         source.name: tuple(source.parts.clip_ids(clips)) for source in sources if source.column

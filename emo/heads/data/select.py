@@ -85,8 +85,14 @@ def subsample(
     return [clip for clip in clips if clip.id in kept]
 
 
+def are_present(tokens: Mapping[str, Ragged]) -> np.ndarray:
+    """Return bool (N,): which of N clips have tokens in at least one stream."""
+    present: np.ndarray = np.any([ragged.lengths > 0 for ragged in tokens.values()], axis=0)
+    return present
+
+
 def drop_without_features(
-    clips: list[Clip], tokens: dict[str, Ragged], allowed: float
+    clips: list[Clip], tokens: dict[str, Ragged], allowed: float, *, keeps: bool = False
 ) -> tuple[list[Clip], dict[str, Ragged], list[str]]:
     """Return the clips with at least one stream, their tokens, and a note on the others.
 
@@ -94,11 +100,13 @@ def drop_without_features(
         clips: N clips.
         tokens: their tokens by stream, numpy (ΣT, D).
         allowed: largest share of clips, in [0, 1], that may have no stream.
+        keeps: whether the others are kept all the same (--top-classes): those of train leave once
+            the splits are known, and those of val and test count as wrong.
 
     Raises:
         FitError: more clips have no stream.
     """
-    is_present = np.any([ragged.lengths > 0 for ragged in tokens.values()], axis=0)
+    is_present = are_present(tokens)
     if is_present.all():
         return clips, tokens, []
     missing = [clips[row] for row in np.flatnonzero(~is_present)]
@@ -108,6 +116,8 @@ def drop_without_features(
             f"{some} of {len(clips)} without features, more than the allowed share of "
             f"{allowed:g}. Run emo extract, see emo store failures, or raise --allow-missing."
         )
+    if keeps:
+        return clips, tokens, []
     by_split = Counter(clip.split or "all" for clip in missing)
     where = ", ".join(f"{count} of {name}" for name, count in by_split.items())
     rows = np.flatnonzero(is_present)

@@ -4,7 +4,7 @@ Open-ended questions have thousands of answers, most of them given once. The hea
 commonest ones of train. Rows of train with other answers leave. Rows of val and test with other
 answers stay in the denominator of every score: no prediction can be right for them, so that
 accuracy is over all questions; weighted F1 and UAR have their answers as classes of F1 and recall
-0.
+0. So do rows of val and test without any tokens, whose prediction is empty.
 """
 
 from collections import Counter
@@ -15,6 +15,7 @@ import numpy as np
 
 from emo.errors import FitError, OptionError, plural
 from emo.heads.data.load import LabelledClips
+from emo.heads.data.select import are_present
 from emo.heads.data.splits import Splits
 
 
@@ -65,11 +66,15 @@ def learnt_answers(
         targets = ", ".join(f"{target} ({task})" for target, task in loaded.tasks.items())
         raise OptionError(f"--top-classes: expected one target of classes, got {targets}")
     answers = np.array([clip.targets.get(name, "") for clip in loaded.clips], dtype=object)
+    is_bare = ~are_present(loaded.tokens)
+    train = splits.rows["train"]
+    bare_note = _note_on_bare_rows(splits, is_bare)
+    splits = replace(splits, rows={**splits.rows, "train": train[~is_bare[train]]})
     train = splits.rows["train"]
     learnt = commonest(answers[train].tolist(), count)
     is_other = np.array([bool(answer) and answer not in learnt for answer in answers])
     others = train[is_other[train]]
-    notes = _notes(name, learnt, answers, splits, is_other)
+    notes = (*_notes(name, learnt, answers, splits, is_other), *bare_note)
     if len(learnt) < 2:
         raise FitError(
             f"--top-classes {count}: train has {plural(len(learnt), 'answer')}, expected at least "
@@ -88,6 +93,22 @@ def learnt_answers(
         return LearntAnswers(replace(loaded, clips=clips), splits, notes)
     left = {**splits.rows, "train": train[~is_other[train]]}
     return LearntAnswers(loaded, replace(splits, rows=left), notes)
+
+
+def _note_on_bare_rows(splits: Splits, is_bare: np.ndarray) -> tuple[str, ...]:
+    """Return a line on the rows without any tokens, by split; empty: there are none."""
+    counts = {split: int(is_bare[rows].sum()) for split, rows in splits.rows.items()}
+    if not any(counts.values()):
+        return ()
+    kept = [
+        f"{count:,} of {plural(len(splits.rows[split]), 'row')} of {split}"
+        for split, count in counts.items()
+        if split != "train"
+    ]
+    return (
+        f"without features: {plural(counts['train'], 'row')} of train left out; "
+        f"{' and '.join(kept)}, which count as wrong",
+    )
 
 
 def _notes(

@@ -52,10 +52,24 @@ class Scores:
     """Classes that rows have and the head did not learn; a prediction for them is always wrong."""
     by: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Column -> its value in each of the N rows, text (N,), by which the score is also reported."""
+    absent: np.ndarray | None = None
+    """bool (N,): rows without any tokens, whose prediction is always wrong (--top-classes); None:
+    there are none."""
 
     @property
     def predictions(self) -> np.ndarray:
-        """int64 (S, N) classes, int64 (S, N, C) of 0 and 1, or float32 (S, N) numbers."""
+        """int64 (S, N) classes, int64 (S, N, C) of 0 and 1, or float32 (S, N) numbers.
+
+        A row of classes without any tokens has the number behind those of ``others``.
+        """
+        found = self._most_probable
+        if self.absent is None:
+            return found
+        return np.where(self.absent, len(self.classes) + len(self.others), found)
+
+    @property
+    def _most_probable(self) -> np.ndarray:
+        """The predictions, as if each row had tokens."""
         if self.task == "regress":
             return self.probabilities[..., 0]
         if is_ranked(self.probabilities):
@@ -73,6 +87,8 @@ class Scores:
         the head did not learn are not counted.
         """
         learnt = self.labels < len(self.classes)
+        if self.absent is not None:
+            learnt &= ~self.absent
         counts = metrics.confusion(
             self.labels[learnt], self.predictions[:, learnt], len(self.classes)
         )
@@ -124,14 +140,17 @@ class Scores:
     @property
     def _count(self) -> int:
         """Number of classes, those included that the head did not learn."""
-        return len(self.classes) + len(self.others)
+        return len(self.classes) + len(self.others) + (self.absent is not None)
 
     def _of_others(self) -> dict[str, dict[str, int]]:
-        """Return how many rows have classes that were not learnt; empty: none has."""
-        if not self.others:
-            return {}
-        clips = int((self.labels >= len(self.classes)).sum())
-        return {"others": {"clips": clips, "classes": len(self.others)}}
+        """Return how many rows have classes that were not learnt, and how many have no tokens."""
+        found = {}
+        if self.others:
+            clips = int((self.labels >= len(self.classes)).sum())
+            found["others"] = {"clips": clips, "classes": len(self.others)}
+        if self.absent is not None:
+            found["absent"] = {"clips": int(self.absent.sum())}
+        return found
 
     def _by_value(self, values: np.ndarray) -> ScoresByValue:
         """Return rows, share and score of each value (N,), averaged over seeds."""
@@ -216,6 +235,7 @@ class ScoreOnce:
         drawn_over: str = "clip",
         others: tuple[str, ...] = (),
         by: Mapping[str, np.ndarray] = MappingProxyType({}),
+        absent: np.ndarray | None = None,
     ) -> None:
         """Keep the labels of one split.
 
@@ -228,6 +248,7 @@ class ScoreOnce:
             drawn_over: name of the groups, see :class:`Scores`.
             others: names of further classes that labels have, see :class:`Scores`.
             by: column -> its value in each row, see :class:`Scores`.
+            absent: bool (rows,), rows without any tokens, see :class:`Scores`.
         """
         self._labels: np.ndarray | None = labels
         self._is_labelled = bool(is_known(labels).any())
@@ -237,7 +258,7 @@ class ScoreOnce:
         self._classes, self._groups, self._drawn_over = classes, groups, drawn_over
         self._task: Task = task
         self._scale = scale
-        self._others, self._by = others, by
+        self._others, self._by, self._absent = others, by, absent
 
     @property
     def is_labelled(self) -> bool:
@@ -262,6 +283,11 @@ class ScoreOnce:
             tables, seeds=seeds, majority=majority, bootstrap_seed=bootstrap_seed
         )
         return found[""]
+
+    def _absent_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return which of some rows have no tokens, bool (rows,); None: all have some."""
+        absent = None if self._absent is None else self._absent[rows]
+        return absent if absent is not None and absent.any() else None
 
     def score_all(
         self,
@@ -306,6 +332,7 @@ class ScoreOnce:
                 drawn_over=self._drawn_over,
                 others=self._others,
                 by={name: values[rows] for name, values in self._by.items()},
+                absent=self._absent_of(rows),
             )
             for name, probabilities in tables.items()
         }

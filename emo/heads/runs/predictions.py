@@ -43,9 +43,10 @@ def prediction_columns(
     """Return the columns of the table of predictions, with a row for each labelled row and seed.
 
     The columns are ``id, split, seed, label, prediction`` and those of
-    :func:`probability_columns`. Pairs have ``cause_id`` after ``id``, numbers have no
-    probabilities, and ``dialogue`` is there if any clip has one. Probabilities are rounded to 6
-    digits, which do not depend on batches or on the number of threads.
+    :func:`probability_columns`; with --top-classes, a row without tokens has an empty
+    ``prediction``. Pairs have ``cause_id`` after ``id``, numbers have no probabilities, and
+    ``dialogue`` is there if any clip has one. Probabilities are rounded to 6 digits, which do not
+    depend on batches or on the number of threads.
 
     Args:
         target: the target.
@@ -63,7 +64,7 @@ def prediction_columns(
                 "split": np.full(count, split, dtype=object),
                 "seed": np.full(count, seed),
                 "label": _names(target, found.labels, found.others),
-                "prediction": _names(target, found.predictions[index]),
+                "prediction": _names(target, found.predictions[index], [*found.others, ""]),
                 **probability_columns(target.classes, outputs, all_classes=all_classes),
             })  # fmt: skip
     names = dict.fromkeys(name for part in parts for name in part)
@@ -129,9 +130,10 @@ def _names(target: Target, labels: np.ndarray, others: Sequence[str] = ()) -> np
     """
     if target.task == "regress":
         return labels.astype(np.float64).round(6)
-    names = np.array([*target.classes, *others], dtype=object)
     if target.task == "multilabel":
+        names = np.array(target.classes, dtype=object)
         cells = [SEPARATOR.join(names[row > 0]) or NONE for row in labels]
         return np.array(cells, dtype=object)
+    names = np.array([*target.classes, *others], dtype=object)
     found: np.ndarray = names[labels]
     return found

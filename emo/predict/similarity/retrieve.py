@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emo import plugins
-from emo.errors import OptionError
+from emo.errors import OptionError, StoreError
 from emo.extract.job.text_request import STREAM_OF_TEXT, facts_of, spaces_of
 from emo.heads.metrics.retrieval import rank_intervals, ranks_of_matrix
 from emo.heads.runs.files import check_free
@@ -101,7 +101,7 @@ def retrieve(
         captions = read_manifest(captions, columns=options.columns)
     query, items = (_stream_in(stores, name) for name in (options.query, options.items))
     check_spaces(query, items, options.weights)
-    clips, split = _queries(captions, options)
+    clips, split, unnamed = _queries(captions, options)
     read = _read_queries(query, [clip.id for clip in clips], options)
     asked = read.vectors
     right = [cell_of(clip, options.truth) for clip in clips]
@@ -131,6 +131,8 @@ def retrieve(
         + ("" if options.similarity == "cosine" else ", which are not scaled to length 1"),
         *([f"{len(clips) - len(texts):,} of {len(clips):,} queries are left out: they or their "
            "right item have no tokens"] if len(texts) < len(clips) else []),
+        *([f"{unnamed:,} of {unnamed + len(clips):,} queries of split {split} are left out: their "
+            f"{options.truth} is empty"] if unnamed else []),
         *_token_lines(query, texts.ids, read.several),
         *([f"{repeated:,} queries repeat the text of another one"] if repeated else []),
         f"wrote {out}",
@@ -140,7 +142,9 @@ def retrieve(
         target=options.truth, streams=(options.query, options.items),
         head={"similarity": options.similarity, "pooling": options.pooling},
     )  # fmt: skip
-    return RetrieveReport(out, scores, rank_intervals(counts, truth), lines)
+    # groups by name, as read_ranks has them: emo score then draws the same items
+    items_drawn = np.array([found.ids[k] for k in truth.tolist()])
+    return RetrieveReport(out, scores, rank_intervals(counts, items_drawn), lines)
 
 
 def check_spaces(query: StoredStream, items: StoredStream, weights: Sequence[str] = ()) -> None:
@@ -152,7 +156,7 @@ def check_spaces(query: StoredStream, items: StoredStream, weights: Sequence[str
         weights: ``RECIPE.weights=DIR`` words, for stores that do not know their spaces.
 
     Raises:
-        OptionError: the spaces differ, or are not known.
+        OptionError: the spaces differ, are not known, or their tokens differ in width.
         WeightsError: the weights of an older store cannot be found.
     """
     names = [*dict.fromkeys((query.folder.name, items.folder.name))]
@@ -168,18 +172,36 @@ def check_spaces(query: StoredStream, items: StoredStream, weights: Sequence[str
             f"{query.name} lives in {words[0]}, and {items.name} in {words[1]}: they cannot be "
             "compared; take two streams of the same contrastive model"
         )
+    dims = [each.folder.recipe.streams[each.stream].dim for each in (query, items)]
+    if dims[0] != dims[1]:
+        raise OptionError(
+            f"{query.name} has tokens of {dims[0]:,} numbers, and {items.name} of {dims[1]:,}, "
+            f"though both are said to live in the space {spaces[0]!r}: they cannot be compared. "
+            "Import one of them again, under another name: --as RECIPE -o space=NAME"
+        )
 
 
 def _stream_in(stores: Sequence[Location | str], name: str) -> StoredStream:
-    """Return a stream of the store that has its recipe; of several stores, the first."""
+    """Return a stream of the one store that has it.
+
+    Raises:
+        StoreError: no store has it, or several have.
+    """
     opened = [Store(path) for path in stores]
-    recipe = name.partition("/")[0]
-    store = next((each for each in opened if recipe in each.recipes), opened[0])
-    return find_stream(store, name)
+    recipe, _, stream = name.partition("/")
+    named = [each for each in opened if recipe in each.recipes]
+    having = [each for each in named if stream in each.recipes[recipe].recipe.streams]
+    if len(having) > 1:
+        raise StoreError(
+            f"{name} is in {having[0].recipes[recipe].path} and in "
+            f"{having[1].recipes[recipe].path}: give one of them as "
+            "--features, or name the recipe otherwise (emo extract --as NAME)"
+        )
+    return find_stream((having or named or opened)[0], name)
 
 
-def _queries(captions: Manifest, options: RetrieveOptions) -> tuple[list[Clip], str]:
-    """Return the queries of the split that have a right item, and the split.
+def _queries(captions: Manifest, options: RetrieveOptions) -> tuple[list[Clip], str, int]:
+    """Return the queries of the split that have a right item, the split, and how many have none.
 
     Raises:
         OptionError: there is none.
@@ -193,7 +215,7 @@ def _queries(captions: Manifest, options: RetrieveOptions) -> tuple[list[Clip], 
             f"{captions.path}: no query of split {split} has a {options.truth}; name the column of "
             "right items with --truth, or another split with --split"
         )
-    return found, split
+    return found, split, len(clips) - len(found)
 
 
 def _read(

@@ -108,7 +108,10 @@ def import_file(
             made = recipe_of_contents(contents, backbone=f"{IMPORTED}{name}", options=facts)
         known = {"space": dict.fromkeys(made.streams, spaces[0])} if spaces else {}
         made = replace(made, facts={**made.facts, "file": path.name, **known})
-        folder = Store.create(store).add_recipe(recipe or _name_of(path), made, seen=contents.seen)
+        opened = Store.create(store)
+        if spaces:
+            _check_space(opened, recipe or _name_of(path), spaces[0])
+        folder = opened.add_recipe(recipe or _name_of(path), made, seen=contents.seen)
         with no_empty_recipe(folder):
             before, new_failures = write_parts(contents.guarded(path, unread), folder)
         done = len(contents.ids) - before - len(new_failures.keys() & set(contents.ids))
@@ -121,6 +124,21 @@ def import_file(
         cells, unknown = known_cells(contents.cells)
         lines += [f"unknown labels (nan), left empty: {unknown:,}"] * bool(unknown and wants_labels)
         return TransferReport(_rows(contents), done, before, failures, tuple(lines), cells)
+
+
+def _check_space(store: Store, name: str, space: str) -> None:
+    """Raise StoreError if the store has a recipe of this name whose streams live elsewhere."""
+    if name not in store.recipes:
+        return
+    folder = store.recipes[name]
+    known = folder.recipe.facts.get("space")
+    own = {str(each) for each in (known.values() if isinstance(known, dict) else [known]) if each}
+    if own != {space}:
+        words = f"the space {', '.join(map(repr, sorted(own)))}" if own else "no known space"
+        raise StoreError(
+            f"{folder.path}: -o space={space}: the tokens that are there live in {words}, which "
+            "an import does not change; import under another name with --as RECIPE"
+        )
 
 
 def known_cells(

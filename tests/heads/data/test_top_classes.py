@@ -9,6 +9,7 @@ import pytest
 
 from emo.errors import FitError, OptionError
 from emo.heads.data.data import read_data
+from emo.heads.fitting.ablate import ablate
 from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.folds.cross_validate import cross_validate
 from emo.heads.fitting.rerun import rerun
@@ -140,7 +141,7 @@ def test_all_answers_may_be_learnt(asked):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"top_classes": 1}, FitError, "expected at least two"),
+        ({"top_classes": 1}, OptionError, "--top-classes 1: expected at least 2"),
         ({"top_classes": 2, "target": ("label", "word")}, OptionError, "one target of classes"),
         ({"by_columns": ("wort",)}, FitError, "--by: unknown column 'wort'"),
     ],
@@ -151,8 +152,8 @@ def test_wrong_options_are_refused(asked, options, error, message):
 
 
 def test_options_that_cannot_be_read(asked):
-    with pytest.raises(OptionError, match="top_classes: expected at least 1"):
-        FitOptions.of(top_classes=0)
+    with pytest.raises(OptionError, match="--top-classes 1: expected at least 2"):
+        FitOptions.of(top_classes=1)
     with pytest.raises(OptionError, match="choose_by: expected one of weighted_f1"):
         FitOptions.of(choose_by="mae")
     manifest = read_manifest(asked / "q.csv")
@@ -210,3 +211,48 @@ def test_many_classes_have_the_bits_of_tables():
         assert (ours == theirs).all()
     found = measure("classify", gold, predicted, classes=200)
     assert found["accuracy"] == (gold == predicted).mean()
+
+
+@pytest.mark.parametrize("head", ["mean_pool", "linear"])
+def test_rows_without_tokens_are_wrong_and_stay_in_the_denominator(asked, tmp_path, head):
+    lines = (asked / "q.csv").read_text().splitlines()
+    bare = {"q0": "train", "q2": "val", "q3": "test", "q7": "test"}
+    renamed = [f"no-{line}" if line.split(",")[0] in bare else line for line in lines]
+    (tmp_path / "q.csv").write_text("\n".join(renamed) + "\n")
+    options = FitOptions.of(head=head, threads=1, top_classes=3, **(
+        {} if head == "linear" else {"epochs": 3}))  # fmt: skip
+    manifest = read_manifest(tmp_path / "q.csv")
+    found = fit_head(manifest, [asked / "features"], tmp_path / "run", options)
+    table = pd.read_csv(tmp_path / "run" / "predictions.csv", dtype=str, keep_default_na=False)
+    assert (table["split"] == "test").sum() == 37
+    without = table[table["id"].str.startswith("no-")]
+    assert dict(zip(without["id"], without["prediction"], strict=True)) == {
+        "no-q2": "", "no-q3": "", "no-q7": "",
+    }  # fmt: skip
+    document = json.loads((tmp_path / "run" / "run.json").read_text())["metrics"]["test"]
+    assert (document["clips"], document["absent"]) == (37, {"clips": 2})
+    test = table[table["split"] == "test"]
+    expected = metrics.scores(test["label"].tolist(), test["prediction"].tolist())
+    for name, value in expected.items():
+        assert document["mean"][name] == pytest.approx(value, abs=1e-12)
+    assert any("1 row of train left out; 1 of 37 rows of val and 2 of 37 rows of test" in note
+               for note in found.data.notes)  # fmt: skip
+    assert confusion_counts(tmp_path / "run", None, "")[0].shape == (3, 3)
+    pair = (tmp_path / "run", tmp_path / "run")
+    compared = compare_runs([tmp_path / "run"], pair=pair, interval_over="word")
+    assert compared.paired is not None
+    assert compared.paired.rows == 37
+
+
+def test_an_ablation_compares_runs_on_the_same_questions(asked, tmp_path):
+    random, tokens = np.random.default_rng(1), {}
+    for row in range(150):
+        tokens[f"q{row}"] = {"a": random.normal(size=(1, 4)).astype(np.float32)}
+        if row % 8 != 3:  # every second row of test lacks this stream
+            tokens[f"q{row}"]["b"] = random.normal(size=(1, 4)).astype(np.float32)
+    make_store(tmp_path / "features", tokens)
+    options = FitOptions.of(head="linear", threads=1, top_classes=3)
+    manifest = read_manifest(asked / "q.csv")
+    found = ablate(manifest, [tmp_path / "features"], tmp_path / "runs", options)
+    assert {run.metrics["clips"] for run in found.runs} == {37}
+    assert not any("other clips" in note for note in found.notes)

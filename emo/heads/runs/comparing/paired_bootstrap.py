@@ -146,7 +146,8 @@ def paired_bootstrap(
         )
     classes = list(dict.fromkeys([*first.target.classes, *second.target.classes]))
     if first.has_others or second.has_others:
-        classes = with_others(classes, ours.loc[common, "label"])
+        every = [rows.loc[common, "prediction"] for table in tables for rows in table.values()]
+        classes = with_others(classes, ours.loc[common, "label"], *every)
     target = first.target
     scale = target.scale if target.scale == second.target.scale else "any"
     gold = numbers_of(target, classes, ours.loc[common, "label"])

@@ -53,7 +53,8 @@ def read_predictions(path: Path, target: Target, *, has_others: bool = False) ->
     if lacking:
         raise FitError(f"{path}: expected a column {lacking[0]!r}, found none; fit the run again")
     for name in ("prediction",) if has_others else ("label", "prediction"):
-        if odd := _odd_cell(target, table[name]):
+        cells = table[name]  # with --top-classes, a row without tokens has no prediction
+        if odd := _odd_cell(target, cells[cells != ""] if has_others else cells):
             raise FitError(
                 f"{path}: column {name}: expected {_answers(target)}, got "
                 f"{shortened(odd, 60)!r}; fit the run again"
@@ -117,9 +118,17 @@ def numbers_of(target: Target, classes: Sequence[str], cells: "pd.Series[str]") 
     return np.array([numbers[cell] for cell in cells], dtype=np.int64)
 
 
-def with_others(classes: Sequence[str], labels: "pd.Series[str]") -> list[str]:
-    """Return the classes, and behind them those of labels that the head did not learn."""
-    return list(dict.fromkeys([*classes, *sorted(set(labels) - set(classes))]))
+def with_others(classes: Sequence[str], *cells: "pd.Series[str]") -> list[str]:
+    """Return the classes, and behind them other cells, sorted.
+
+    They are labels that the head did not learn, and ``""``, the prediction of a row without tokens.
+
+    Args:
+        classes: the classes that are learnt.
+        cells: labels and predictions.
+    """
+    found = {cell for each in cells for cell in each.unique()}
+    return list(dict.fromkeys([*classes, *sorted(found - set(classes))]))
 
 
 def values_of_column(run: Path, document: Mapping[str, Any], column: str) -> dict[str, str]:

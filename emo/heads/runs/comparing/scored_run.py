@@ -168,7 +168,9 @@ class ScoredRun:
         seeds = list(rows_by_seed(self.predictions()).values())
         classes = list(self.target.classes)
         if self.has_others:
-            classes = with_others(classes, seeds[0]["label"])
+            classes = with_others(
+                classes, seeds[0]["label"], *(rows["prediction"] for rows in seeds)
+            )
         found = bootstrap(
             self.target.task,
             numbers_of(self.target, classes, seeds[0]["label"]),

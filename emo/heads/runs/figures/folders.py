@@ -98,8 +98,10 @@ def confusion_counts(
     split = split or found.split
     if split not in known:
         raise OptionError(f"{run}: {plugins.unknown('split', split, known)}")
-    # labels that the head did not learn (--top-classes) have no row in the picture
-    rows = table[(table["split"] == split) & table["label"].isin(found.target.classes)]
+    # with --top-classes, labels that the head did not learn have no row in the picture, and rows
+    # without tokens no prediction
+    is_shown = table[["label", "prediction"]].isin(found.target.classes).all(axis=1)
+    rows = table[(table["split"] == split) & is_shown]
     number = {each: k for k, each in enumerate(found.target.classes)}
     counts = np.zeros((len(number), len(number)))
     np.add.at(counts, (rows["label"].map(number), rows["prediction"].map(number)), 1)
