@@ -137,7 +137,7 @@ ARROWS = {
     "predict": (
         "errors extract.decode extract.job extract.media extract.run heads.data heads.labels "
         "heads.metrics heads.runs machine manifest plugins ragged store.adapted store.backend "
-        "store.recipe_folder store.store untrusted",
+        "store.recipe store.recipe_folder store.store untrusted",
         "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),

@@ -8,6 +8,6 @@ named with its reason; files appear whole or not at all, and never over others' 
 
 May import: errors, extract.decode, extract.job, extract.media, extract.run, heads.data,
     heads.labels, heads.metrics, heads.runs, machine, manifest, plugins, ragged, store.adapted,
-    store.backend, store.recipe_folder, store.store, untrusted.
+    store.backend, store.recipe, store.recipe_folder, store.store, untrusted.
 Read first: predicted.py.
 """

@@ -321,8 +321,10 @@ def test_of_stores_with_the_same_recipe_name_the_one_with_the_stream_is_read(cap
     shutil.copytree("features/tw", "third/tw")
     alone = found(captions, *RETRIEVE)["scores"]
     both = ("--features", "second", "--features", "features")  # second/tw has texts alone
-    assert found(captions, *RETRIEVE, *both)["scores"] == alone
-    code, _, err = captions(*RETRIEVE, "--features", "third", "--features", "features")
+    assert found(captions, *RETRIEVE, *both, "--overwrite")["scores"] == alone
+    code, _, err = captions(
+        *RETRIEVE, "--features", "third", "--features", "features", "--overwrite"
+    )
     assert code == 1
     assert "tw/video is in third/tw and in features/tw: give one of them" in " ".join(err.split())
 
@@ -421,7 +423,7 @@ def test_imported_tokens_live_in_the_space_that_is_named(captions, tmp_path):
     np.savez("wide.npz", **wider)
     code, _, err = captions("store", "import", "npz", "wide.npz", "-o", f"space={space}")
     assert code == 0, err
-    code, _, err = captions(*words, "wide/text")
+    code, _, err = captions(*words, "wide/text", "--overwrite")
     assert code == 1
     assert "though both are said to live in the space" in " ".join(err.split())
 

@@ -17,7 +17,7 @@ from emo.untrusted.documents import shortened
 
 STREAM_OF_TEXT = "text"
 """Name of the stream of texts."""
-SHOWN = 60
+SHOWN_LETTERS = 60
 """Largest number of characters of a query that a message repeats."""
 
 
@@ -56,7 +56,7 @@ class QueryTower:
         for text, each in zip(texts, prepared, strict=True):
             if STREAM_OF_TEXT in each.absent or not each.inputs:
                 reason = each.absent.get(STREAM_OF_TEXT, "it has no words")
-                raise OptionError(f"{noun} {shortened(text, SHOWN)!r}: {reason}")
+                raise OptionError(f"{noun} {shortened(text, SHOWN_LETTERS)!r}: {reason}")
         tokens: list[np.ndarray] = []
         for each in prepared:  # one by one: a larger batch changes the last bits
             (found,) = backbone.encode([each.inputs])

@@ -8,7 +8,7 @@ from typing import Any
 
 from emo.errors import MediaError, OptionError
 from emo.extract.job.request import requests_of_recipes
-from emo.extract.job.text_request import SHOWN, find_text_tower
+from emo.extract.job.text_request import SHOWN_LETTERS, find_text_tower
 from emo.extract.run import extract
 from emo.manifest.rows import read_rows
 from emo.predict.media_files import manifest_of_files
@@ -107,7 +107,7 @@ def _cut_lines(cut: Sequence[tuple[str, str]], count: int, noun: str) -> list[st
     if not cut:
         return []
     text, how = cut[0]
-    shown = repr(shortened(text, SHOWN))
+    shown = repr(shortened(text, SHOWN_LETTERS))
     if len(cut) == 1:
         return [f"{noun} {shown} is longer than the text tower reads: {how}"]
     return [

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emo.errors import OptionError, line_of, plural
-from emo.extract.job.text_request import SHOWN
+from emo.extract.job.text_request import SHOWN_LETTERS
 from emo.machine.table import fit_lines, format_table, json_text
 from emo.machine.whole_file import whole_file
 from emo.manifest import Manifest
@@ -184,7 +184,7 @@ def _check_not_zero(asked: Vectors, stream: str) -> None:
     """Raise OptionError if a query is a vector of zeros, whose score with every clip is 0."""
     zeros = np.flatnonzero(~asked.rows.any(1))
     if len(zeros):
-        name = shortened(asked.ids[int(zeros[0])], SHOWN)
+        name = shortened(asked.ids[int(zeros[0])], SHOWN_LETTERS)
         raise OptionError(
             f"query {name!r}: its vector is all zeros, so that every clip of {stream} scores 0; "
             "search for something else"
