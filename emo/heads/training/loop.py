@@ -105,9 +105,7 @@ class _BestRound:
             train_loss = next(rounds, None)
             if train_loss is None:
                 return
-            val_loss, val_score = score_logits(
-                logits_of(self._head, self._val), self._val, self._choose_by
-            )
+            val_loss, val_score = _validate(self._head, self._val, self._choose_by)
             best = max(((each.val_score, -each.val_loss) for each in self.history), default=None)
             is_best = best is None or (val_score, -val_loss) > best
             number = len(self.history) + 1
@@ -134,6 +132,11 @@ def _without_others(train: Batch, val: Batch) -> Batch:
             labels = labels.masked_fill(labels > train.targets[target].max(), -1)
         targets[target] = labels
     return replace(val, targets=targets)
+
+
+def _validate(head: Head, val: Batch, choose_by: str) -> tuple[float, float]:
+    """Return the loss and the score of a head on ``val``; see :func:`score_logits`."""
+    return score_logits(logits_of(head, val), val, choose_by)
 
 
 def score_logits(
