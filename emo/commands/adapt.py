@@ -7,6 +7,21 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer import Option
 
+from emo.commands.flags.fit_options import (
+    AllowMissing,
+    AllowSeen,
+    ClassWeights,
+    Cut,
+    Focal,
+    IntervalOver,
+    LabelSmoothing,
+    Mixup,
+    MixupProbability,
+    ModalityDropout,
+    SpecAugment,
+    Targets,
+    TargetWeights,
+)
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines
@@ -122,9 +137,7 @@ def adapt(
             help="raw, unit, unit*FACTOR or unit*logit_scale instead of standardised; repeat.",
         ),
     ] = [],
-    target: Annotated[
-        list[str], Option(metavar="COLUMN", help="Column to predict; repeat; default: label.")
-    ] = [],
+    target: Targets = [],
     task: Annotated[
         list[str],
         Option(
@@ -132,22 +145,11 @@ def adapt(
             help="classify, multilabel or regress, for one target or, as TASK, for all; repeat.",
         ),
     ] = [],
-    target_weight: Annotated[
-        list[str], Option(metavar="COLUMN=X", help="Factor of a target in the loss; repeat.")
-    ] = [],
+    target_weight: TargetWeights = [],
     column: Columns = [],
     root: Root = None,
-    allow_missing: Annotated[
-        float | None,
-        Option(metavar="SHARE", help="Share of clips that may lack features; default: 0.05."),
-    ] = None,
-    allow_seen: Annotated[
-        bool,
-        Option(
-            "--allow-seen",
-            help="Evaluate on clips that the weights were adapted on before; the run says so.",
-        ),
-    ] = False,
+    allow_missing: AllowMissing = None,
+    allow_seen: AllowSeen = False,
     max_train_samples: Annotated[
         int | None,
         Option(
@@ -157,13 +159,8 @@ def adapt(
             help="Clips of each split, at most, for a quick look.",
         ),
     ] = None,
-    cut: Annotated[
-        str | None,
-        Option(metavar="HOW", help="Cut missing splits by groups (the default) or by clips."),
-    ] = None,
-    interval_over: Annotated[
-        str | None, Option(metavar="COLUMN", help="What intervals are drawn over.")
-    ] = None,
+    cut: Cut = None,
+    interval_over: IntervalOver = None,
     head: Annotated[
         str | None,
         Option(
@@ -270,27 +267,13 @@ def adapt(
     logging_steps: Annotated[
         int | None, Option(metavar="N", help="Steps between two losses; default: 10.")
     ] = None,
-    label_smoothing: Annotated[
-        float | None, Option(metavar="SHARE", help="Probability taken from the gold class.")
-    ] = None,
-    class_weights: Annotated[
-        bool, Option("--class-weights", help="Weight the loss by inverse class frequency.")
-    ] = False,
-    focal: Annotated[
-        float | None, Option(metavar="NUMBER", help="Exponent of the focal loss.")
-    ] = None,
-    mixup: Annotated[
-        float | None, Option(metavar="ALPHA", help="Mixup of tokens: its beta distribution.")
-    ] = None,
-    mixup_probability: Annotated[
-        float | None, Option(metavar="SHARE", help="Share of the steps with mixup; default: 1.")
-    ] = None,
-    spec_augment: Annotated[
-        list[str], Option(metavar="STREAM", help="A stream to mask while training; repeat.")
-    ] = [],
-    modality_dropout: Annotated[
-        float | None, Option(metavar="SHARE", help="Share of streams left out while training.")
-    ] = None,
+    label_smoothing: LabelSmoothing = None,
+    class_weights: ClassWeights = False,
+    focal: Focal = None,
+    mixup: Mixup = None,
+    mixup_probability: MixupProbability = None,
+    spec_augment: SpecAugment = [],
+    modality_dropout: ModalityDropout = None,
     out: Annotated[
         Path, Option(metavar="FOLDER", help="Folder of the adaptation.", callback=written)
     ] = Path("adapted"),

@@ -8,6 +8,21 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer import Option
 
+from emo.commands.flags.fit_options import (
+    AllowMissing,
+    AllowSeen,
+    ClassWeights,
+    Cut,
+    Focal,
+    IntervalOver,
+    LabelSmoothing,
+    Mixup,
+    MixupProbability,
+    ModalityDropout,
+    SpecAugment,
+    Targets,
+    TargetWeights,
+)
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.heads import keep_imports
@@ -62,9 +77,7 @@ def fit_head(
             "freed from each speaker's mean and deviation first; repeat.",
         ),
     ] = [],
-    target: Annotated[
-        list[str], Option(metavar="COLUMN", help="Column to predict; repeat; default: label.")
-    ] = [],
+    target: Targets = [],
     task: Annotated[
         list[str],
         Option(
@@ -73,10 +86,7 @@ def fit_head(
             "default: told by the cells; repeat.",
         ),
     ] = [],
-    target_weight: Annotated[
-        list[str],
-        Option(metavar="COLUMN=X", help="Factor of a target in the loss; repeat."),
-    ] = [],
+    target_weight: TargetWeights = [],
     top_classes: Annotated[
         int | None,
         Option(
@@ -86,14 +96,7 @@ def fit_head(
     ] = None,
     column: Columns = [],
     root: Root = None,
-    interval_over: Annotated[
-        str | None,
-        Option(
-            metavar="COLUMN",
-            help="What intervals are drawn over: a column (@clip: the one called clip), dialogue "
-            "or clip; without it dialogues if there are any, else clips.",
-        ),
-    ] = None,
+    interval_over: IntervalOver = None,
     by: Annotated[
         list[str],
         Option(
@@ -106,30 +109,13 @@ def fit_head(
         bool,
         Option("--all-probabilities", help="Keep those of more than 100 classes in the tables."),
     ] = False,
-    allow_missing: Annotated[
-        float | None,
-        Option(metavar="SHARE", help="Share of clips that may lack features; default: 0.05."),
-    ] = None,
+    allow_missing: AllowMissing = None,
     max_samples: Annotated[
         int | None,
         Option(metavar="N", help="Clips of each split, at most, for a quick look."),
     ] = None,
-    cut: Annotated[
-        str | None,
-        Option(
-            metavar="HOW",
-            help="Cut splits that the manifest lacks by groups of speakers and dialogues (the "
-            "default) or by single clips.",
-        ),
-    ] = None,
-    allow_seen: Annotated[
-        bool,
-        Option(
-            "--allow-seen",
-            help="Score on clips that `emo adapt` trained the features' weights on; the run says "
-            "so.",
-        ),
-    ] = False,
+    cut: Cut = None,
+    allow_seen: AllowSeen = False,
     head: Annotated[
         list[str],
         Option(
@@ -175,16 +161,8 @@ def fit_head(
     weight_decay: Annotated[
         float | None, Option(metavar="NUMBER", help="Weight decay of AdamW; default: 0.01.")
     ] = None,
-    label_smoothing: Annotated[
-        float | None,
-        Option(
-            metavar="SHARE",
-            help="Probability taken from the gold class and spread over all; default: 0.",
-        ),
-    ] = None,
-    class_weights: Annotated[
-        bool, Option("--class-weights", help="Weight the loss by inverse class frequency.")
-    ] = False,
+    label_smoothing: LabelSmoothing = None,
+    class_weights: ClassWeights = False,
     patience: Annotated[
         int | None,
         Option(metavar="N", help="Epochs without a better val score, then stop; default: 12."),
@@ -205,23 +183,11 @@ def fit_head(
         str | None,
         Option(metavar="CURVE", help="Fall of the rate: linear, cosine; default: constant."),
     ] = None,
-    focal: Annotated[
-        float | None, Option(metavar="NUMBER", help="Exponent of the focal loss; default: 0.")
-    ] = None,
-    mixup: Annotated[
-        float | None, Option(metavar="ALPHA", help="Mixup's beta distribution; default: 0, none.")
-    ] = None,
-    mixup_probability: Annotated[
-        float | None, Option(metavar="SHARE", help="Share of the steps with mixup; default: 1.")
-    ] = None,
-    spec_augment: Annotated[
-        list[str],
-        Option(metavar="STREAM", help="A log-mel stream to mask while training; repeat."),
-    ] = [],
-    modality_dropout: Annotated[
-        float | None,
-        Option(metavar="SHARE", help="Share of streams left out while training; default: 0."),
-    ] = None,
+    focal: Focal = None,
+    mixup: Mixup = None,
+    mixup_probability: MixupProbability = None,
+    spec_augment: SpecAugment = [],
+    modality_dropout: ModalityDropout = None,
     accumulate: Annotated[
         int | None, Option(metavar="N", help="Batches that make one step; default: 1.")
     ] = None,

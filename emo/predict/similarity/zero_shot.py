@@ -86,8 +86,7 @@ def zero_shot(
 
     Raises:
         EmoError: ``out`` holds a run, the stream or the weights cannot be found, the spaces
-            differ, or a label is none
-            of the classes.
+            differ, or a label is none of the classes.
     """
     if not overwrite:
         check_free(out)
@@ -119,6 +118,8 @@ def zero_shot(
     by_id = {clip.id: clip for clip in clips or ()}
     rows = [by_id.get(clip_id, Clip(clip_id)) for clip_id in found.vectors.ids]
     run = _Run(classes, cosines, probabilities, rows, target or USUAL_TARGET)
+    if unsplit := sum(not clip.split for clip in rows):
+        lines.append(f"{plural(unsplit, 'clip')} without split: counted as {UNSPLIT}")
     task, scores = run.write(out, stream.name, stream.folder.recipe.fingerprint, options, prompts)
     if task == "multilabel" and not calibration.is_sigmoid:
         lines.append(_ONE_LABEL)
