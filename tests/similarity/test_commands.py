@@ -210,6 +210,7 @@ def test_zero_shot_predicts_and_writes_a_run_that_is_scored(emo_store, tmp_path)
     ))  # fmt: skip
     answer = found(emo_store, *words, "--manifest", "gold.csv", "--overwrite")
     assert answer["scores"]["test"]["mean"]["accuracy"] == 1
+    assert "4 clips without split: counted as test" in answer["notes"]
     code, out, err = emo_store("score", "runs/zs", "--gold", "gold.csv", "--metric", "uar")
     assert code == 0, err
     assert "1.000" in out
