@@ -135,6 +135,22 @@ def test_nothing_is_like_a_clip_of_zeros(emo, tmp_path):
     assert emo("search", "features", "--like", "a")[0] == 0
 
 
+def test_the_only_stream_with_tokens_is_meant_and_all_such_are_named(emo, tmp_path):
+    for name, present in {"texts": {"text"}, "mixed": {"text", "video", "sound"}}.items():
+        recipe = Recipe("x", dict.fromkeys(("text", "video", "sound"), StreamSpec(2, "float32")))
+        folder = Store.create(tmp_path / name).add_recipe("x", recipe)
+        with PartWriter(folder.path, recipe) as part:
+            for clip in "ab":
+                tokens = {stream: [[1.0, 0.5]] for stream in present}
+                part.add(clip, tokens, absent=dict.fromkeys(recipe.streams.keys() - present, "-"))
+    code, out, err = emo("search", "texts", "--like", "a")
+    assert code == 0, err
+    assert "of x/text" in out
+    code, _, err = emo("search", "mixed", "--like", "a")
+    assert code == 1
+    assert all(f"x/{stream}" in err for stream in ("text", "video", "sound"))
+
+
 def without_space(path):
     document = json.loads((path / "recipe.json").read_text())
     del document["facts"]

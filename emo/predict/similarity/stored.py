@@ -50,8 +50,8 @@ def find_stream(store: Store, name: str | None) -> StoredStream:
 
     Args:
         store: the store.
-        name: ``RECIPE/STREAM``, or ``RECIPE`` if it has one stream; None: the only stream, or
-            the only one that is not called ``text``.
+        name: ``RECIPE/STREAM``, or ``RECIPE`` if it has one stream; None: the only stream with
+            tokens, or the only such that is not called ``text``.
 
     Raises:
         StoreError: there is no such stream, or several are possible.
@@ -63,13 +63,15 @@ def find_stream(store: Store, name: str | None) -> StoredStream:
             names = folders[0].recipe.streams
             raise StoreError(f"{folders[0].path}: {unknown('stream', stream, names)}")
         return StoredStream(folders[0], stream)
-    found = [StoredStream(folder, each) for folder in folders for each in folder.recipe.streams]
-    if len(found) > 1:  # beside one other stream, texts are what that is searched by
-        found = [each for each in found if each.stream != "text"] or found
+    every = [StoredStream(folder, each) for folder in folders for each in folder.recipe.streams]
+    if len(every) > 1:
+        every = [each for each in every if each.folder.lengths(each.stream).any()] or every
+    # beside one other stream, texts are what that is searched by
+    found = [each for each in every if each.stream != "text"] or every
     if len(found) != 1:
         raise StoreError(
             f"{store.path}: name one stream with --stream: "
-            f"{', '.join(each.name for each in found) or 'it has none'}"
+            f"{', '.join(each.name for each in every) or 'it has none'}"
         )
     return found[0]
 
