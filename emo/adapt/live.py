@@ -1,5 +1,6 @@
 """The backbones of an adaptation: what they read, stored once, and the tokens that they compute."""
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import torch
 
 from emo import plugins
+from emo.adapt.training.stop import StopFlag
 from emo.errors import FitError, OptionError, listed
 from emo.extract.backbone import Backbone, Inputs
 from emo.extract.backbones.inputs import InputsOptions, InputsReader
 from emo.extract.decode.stretches import StretchResult, join_stretches
+from emo.extract.executor import EXIT_STOPPED
 from emo.extract.job.request import Request, make_request
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.run import ExtractOptions, extract
@@ -87,23 +90,32 @@ def fill_inputs(
     lives: Sequence[Live],
     folder: Location,
     floats: str,
+    flag: StopFlag,
     *,
     progress: bool | None = None,
 ) -> None:
     """Compute the inputs that a store lacks, as `emo extract --backbone inputs` does.
+
+    A signal stops it early; it is noted in ``flag``.
 
     Args:
         manifest: the clips.
         lives: the backbones.
         folder: the store.
         floats: type of stored pictures.
+        flag: signals.
         progress: whether to show a bar; None: in a terminal.
 
     Raises:
         EmoError: the store holds other inputs under these names, or no clip could be read.
     """
     requests = [inputs_request(live, floats, manifest) for live in lives]
+    if flag.signal_name:
+        return
     report = extract(manifest, folder, requests, ExtractOptions(), progress=progress)
+    if report.exit_code == EXIT_STOPPED:
+        flag.raise_flag(signal.SIGTERM)
+        return
     if report.exit_code not in (0, 3):
         raise FitError(f"{folder}: the inputs of some clips are missing; run the command again")
     for request in requests:
@@ -132,6 +144,7 @@ def write_tokens(
     batch: int,
     *,
     seen: Mapping[str, SeenClips] = MappingProxyType({}),
+    flag: StopFlag | None = None,
     progress: bool | None = None,
 ) -> Store:
     """Compute the tokens of clips from their stored inputs, and write what a store lacks of them.
@@ -144,6 +157,7 @@ def write_tokens(
         ids: ids of the clips.
         batch: clips that a backbone computes at once.
         seen: clips that the weights of a recipe were adapted on.
+        flag: a signal that is noted in it ends the computation early.
         progress: whether to show a bar; None: in a terminal.
     """
     store = Store.create(store_path)
@@ -159,6 +173,8 @@ def write_tokens(
             wanted = [clip for clip in ids if clip in known and clip not in done]
             bar.update(len(ids) - len(wanted))
             for part in _groups(wanted, _PART_CLIPS):
+                if flag is not None and flag.signal_name:
+                    return store
                 with PartWriter(folder.path, folder.recipe) as writer:
                     for clip in (clip for clip in part if clip in failures):
                         writer.fail(clip, failures[clip])

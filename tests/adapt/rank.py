@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from emo.adapt.stop import StopFlag
+from emo.adapt.training.stop import StopFlag
 from tests.adapt.conftest import options_of, run_adapt
 
 

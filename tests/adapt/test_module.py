@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from emo import plugins
-from emo.adapt.clips import PADDING, ClipBatch, EpochOrder, TrainClips
 from emo.adapt.layers import layers_again
-from emo.adapt.losses import SummedLosses
 from emo.adapt.method import apply_method
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
+from emo.adapt.training.clips import PADDING, ClipBatch, EpochOrder, TrainClips
+from emo.adapt.training.losses import SummedLosses
 from emo.errors import OptionError
 from emo.heads.data.scaling import Scaling
 from emo.heads.head import Batch, Head

@@ -8,10 +8,10 @@ import torch
 
 from emo.adapt import adapt as adapting
 from emo.adapt import finish as finishing
-from emo.adapt.checkpoints import MARK, check_disk, newest_complete
 from emo.adapt.finish import Finished
-from emo.adapt.stop import StopFlag
-from emo.adapt.trainer import Flow
+from emo.adapt.training.checkpoints import MARK, check_disk, newest_complete
+from emo.adapt.training.stop import StopFlag
+from emo.adapt.training.trainer import Flow
 from emo.errors import FitError, OptionError
 from tests.adapt.conftest import options_of, run_adapt
 

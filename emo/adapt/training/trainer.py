@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from emo.adapt.checkpoints import mark_complete, remove_others
-from emo.adapt.clips import ClipBatch, EpochOrder, TrainClips
-from emo.adapt.losses import SummedLosses
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
-from emo.adapt.stop import StopFlag
+from emo.adapt.training.checkpoints import mark_complete, remove_others
+from emo.adapt.training.clips import ClipBatch, EpochOrder, TrainClips
+from emo.adapt.training.losses import SummedLosses
+from emo.adapt.training.stop import StopFlag
 from emo.errors import FitError, listed
 
 
@@ -167,7 +167,7 @@ class Flow(TrainerCallback):
         """Stop or save after a step, on all processes alike; the last step of an epoch waits."""
         self._on_step(state.epoch or 0.0, self._loss)
         self.is_stopped = self.flag.is_raised_anywhere(args.device)
-        if _is_whole(state.epoch):
+        if _is_end(state):
             return
         if self.is_stopped:
             control.should_save = control.should_training_stop = True
@@ -176,7 +176,7 @@ class Flow(TrainerCallback):
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **words: Any) -> None:
         """Evaluate and save after an epoch, unless a signal came in the middle of it."""
-        if not _is_whole(state.epoch):
+        if not _is_end(state):
             return
         assert self.trainer is not None
         scores = self._on_epoch(round(state.epoch or 0))
@@ -186,6 +186,7 @@ class Flow(TrainerCallback):
             control.should_training_stop = True
 
 
-def _is_whole(epoch: float | None) -> bool:
-    """Return whether all steps of an epoch are done."""
-    return abs((epoch or 0.0) - round(epoch or 0.0)) < 1e-9
+def _is_end(state: Any) -> bool:
+    """Return whether all steps of an epoch are done, or all of the training."""
+    epoch = state.epoch or 0.0
+    return abs(epoch - round(epoch)) < 1e-9 or state.global_step >= state.max_steps

@@ -31,6 +31,13 @@ class StopFlag:
 
     def is_raised_anywhere(self, device: torch.device) -> bool:
         """Return whether any process was asked; every process must call this in each step."""
+        return self._anywhere(device)
+
+    def is_raised_after_all_came(self, device: torch.device) -> bool:
+        """Wait until all processes are here; return whether any was asked to stop."""
+        return self._anywhere(device)
+
+    def _anywhere(self, device: torch.device) -> bool:
         is_raised = bool(self.signal_name)
         if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
             return is_raised

@@ -1,13 +1,16 @@
 """Compute the logits of clips of one split with the module, and score them on val."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from emo.adapt.clips import TrainClips
 from emo.adapt.module import AdaptModule
+from emo.adapt.training.clips import TrainClips
 from emo.heads.training.loop import score_logits
+from emo.heads.training.outcome import Round
 
 
 @torch.no_grad()
@@ -37,3 +40,19 @@ def _logits(module: AdaptModule, clips: TrainClips, batch: int) -> dict[str, Ten
         rows: Sequence[int] = range(start, min(start + batch, len(clips.ids)))
         found.append(module(clips.batch(rows))[0])
     return {name: torch.cat([each[name].float().cpu() for each in found]) for name in found[0]}
+
+
+def rounds_of(log: Sequence[Mapping[str, Any]], seed: int) -> tuple[Round, ...]:
+    """Return the epochs of a training as rounds; the last one's weights are kept."""
+    found: list[Round] = []
+    losses: list[float] = []
+    for entry in log:
+        if "loss" in entry:
+            losses.append(float(entry["loss"]))
+        if "val_score" in entry:
+            mean = sum(losses) / len(losses) if losses else float("nan")
+            found.append(
+                Round(seed, len(found) + 1, mean, entry["val_loss"], entry["val_score"], False)
+            )
+            losses = []
+    return (*found[:-1], *(dataclasses.replace(each, is_best=True) for each in found[-1:]))

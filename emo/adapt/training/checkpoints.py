@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from emo.errors import FitError, OptionError
 from emo.machine.whole_file import whole_file
 from emo.untrusted.documents import parse_checked
@@ -101,6 +103,12 @@ def check_same(checkpoint: Path, facts: Mapping[str, Any]) -> None:
             f"--resume: {checkpoint.name} was made with other options, clips or weights. Repeat "
             "the same command, or leave --resume out to start again"
         )
+
+
+def checkpoint_bytes(module: nn.Module) -> int:
+    """Return about how many bytes a checkpoint takes: what is trained, and AdamW's two means."""
+    trained: int = sum(tensor.nbytes for tensor in module.state_dict().values())
+    return 3 * trained
 
 
 def check_disk(folder: Path, checkpoint_bytes: int) -> None:

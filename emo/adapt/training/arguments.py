@@ -15,6 +15,8 @@ from emo.errors import OptionError
 
 OLD_NAMES = {"no_cuda": "use_cpu", "evaluation_strategy": "eval_strategy"}
 """Names of earlier versions of transformers -> those of version 5."""
+WAIT_SECONDS = 24 * 3600
+"""How long processes wait for each other: the first one may read media for hours before."""
 SET_BY_EMO = {
     "output_dir": "--out", "overwrite_output_dir": "--overwrite", "do_train": "",
     "save_strategy": "--save-steps", "resume_from_checkpoint": "--resume",
@@ -73,6 +75,7 @@ def training_arguments(options: AdaptOptions, folder: Path) -> TrainingArguments
         "ddp_find_unused_parameters": True,  # a stream may be absent on one rank
         "dataloader_pin_memory": False,
         "disable_tqdm": True,
+        "ddp_timeout": WAIT_SECONDS,
         **warmup,
     }
     if is_cpu:
