@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 from typer import Option
 
+from emo.commands.flags.executor_options import given_options, with_flags_of_executors
 from emo.commands.flags.fit_options import (
     AllowMissing,
     AllowSeen,
@@ -24,7 +25,16 @@ from emo.commands.flags.fit_options import (
 )
 from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
+from emo.errors import OptionError
 from emo.machine.table import fit_lines
+
+SLURM_FLAGS = (
+    "partition", "account", "qos", "time", "constraint", "gpus_per_task", "cpus_per_task",
+    "sbatch_arg", "env_setup",
+)  # fmt: skip
+"""Options of the executor slurm that a job of one adaptation has, too."""
+_WORDS = "emo.adapt.words"
+"""Key of the words of the command line in the context's ``meta``."""
 
 
 class _AdaptCommand(SectionedCommand):
@@ -43,11 +53,14 @@ class _AdaptCommand(SectionedCommand):
         "Losses": "label_smoothing class_weights focal mixup mixup_probability spec_augment "
         "modality_dropout",
         "Going on": "out overwrite resume dry_run save_steps save_total_limit",
+        "Slurm": f"executor ntasks {' '.join(SLURM_FLAGS)}",
     }
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words, with ``_`` in names of options read as ``-``."""
-        return super().parse_args(ctx, [_dashed(word) for word in args])
+        words = [_dashed(word) for word in args]
+        ctx.meta[_WORDS] = words
+        return super().parse_args(ctx, words)
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +76,9 @@ def register(app: typer.Typer) -> None:
     )(adapt)
 
 
+@with_flags_of_executors(SLURM_FLAGS)
 def adapt(
+    context: typer.Context,
     manifest: Manifests = Path("manifest.csv"),
     backbone: Annotated[
         list[str],
@@ -296,6 +311,14 @@ def adapt(
     save_total_limit: Annotated[
         int | None, Option(metavar="N", help="Checkpoints that are kept; default: 1.")
     ] = None,
+    executor: Annotated[
+        str | None,
+        Option(metavar="NAME", help="local (the default), or slurm to submit a job."),
+    ] = None,
+    ntasks: Annotated[
+        int | None, Option(metavar="N", help="Processes of the job, one a GPU; default: 1.")
+    ] = None,
+    **slurm_options: Any,
 ) -> None:
     """Train backbones and a head on your labels.
 
@@ -337,6 +360,17 @@ def adapt(
     from emo.store.backend.location import location
 
     clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
+    slurm = _slurm_options(executor, given_options(slurm_options), ntasks)
+    if slurm is not None:
+        from emo.adapt.slurm import submit_adaptation, words_without
+
+        words = words_without(context.meta[_WORDS], ("executor", "ntasks", *SLURM_FLAGS),
+                              ("resume", "overwrite", "dry_run"))  # fmt: skip
+        lines = submit_adaptation(out, words, slurm, 1 if ntasks is None else ntasks,
+                                  resume=resume, overwrite=overwrite,
+                                  is_dry_run=dry_run)  # fmt: skip
+        print(fit_lines("\n".join(lines)))
+        return
     if dry_run:
         from emo.adapt.planning.dry_run import dry_run as forecast
 
@@ -353,6 +387,28 @@ def adapt(
     if report.lines:
         print(fit_lines("\n".join(report.lines)))
     raise typer.Exit(report.exit_code)
+
+
+def _slurm_options(executor: str | None, given: Mapping[str, Any], ntasks: int | None) -> Any:
+    """Return the options of a Slurm job; None: the adaptation runs here.
+
+    Raises:
+        OptionError: another executor, or options of a job without one.
+    """
+    from emo.extract.job.executor_options import build_options, flag
+
+    if executor not in (None, "local", "slurm"):
+        raise OptionError(
+            f"--executor {executor}: emo adapt runs here (local), or as a job (slurm)"
+        )
+    if executor == "slurm":
+        from emo.extract.executors.slurm import SlurmOptions
+
+        return build_options("slurm", SlurmOptions, given)
+    if ntasks is not None or given:
+        name = "--ntasks" if ntasks is not None else flag(next(iter(given)))
+        raise OptionError(f"{name}: it is of a Slurm job; add --executor slurm")
+    return None
 
 
 def _base(preset: str | None) -> Any:

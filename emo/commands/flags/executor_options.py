@@ -38,11 +38,25 @@ def with_executor_options(command: F) -> F:
 
     A flag that several executors have is one parameter.
     """
-    signature = inspect.signature(command)
-    own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    added = [_parameter(option) for option in executor_flags().values()]
-    command.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
-    return command
+    return with_flags_of_executors(list(executor_flags()))(command)
+
+
+def with_flags_of_executors(names: Sequence[str]) -> Callable[[F], F]:
+    """Return what gives a command some of the executors' options, as keyword arguments.
+
+    Args:
+        names: names of the options.
+    """
+
+    def add(command: F) -> F:
+        signature = inspect.signature(command)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        flags = executor_flags()
+        added = [_parameter(flags[name]) for name in names]
+        command.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+        return command
+
+    return add
 
 
 def given_options(values: Mapping[str, Any]) -> dict[str, Any]:

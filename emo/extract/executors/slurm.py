@@ -142,10 +142,12 @@ class Slurm(Executor):
 
         Parts of a task that already waits or runs in Slurm's queue are not submitted again.
         """
-        script = _write(folder.path / SCRIPT, self._task_script(folder))
+        script = write_script(folder.path / SCRIPT, self._task_script(folder))
         retries = self.options.retries
         if retries:
-            retry_script = _write(folder.path / RETRY_SCRIPT, self._retry_script(folder, retries))
+            retry_script = write_script(
+                folder.path / RETRY_SCRIPT, self._retry_script(folder, retries)
+            )
         if is_dry_run:
             return JobReport()
         queued = task_states(folder.path) or {}
@@ -169,7 +171,7 @@ class Slurm(Executor):
     def _task_script(self, folder: JobFolder) -> str:
         tasks = -(-len(folder.parts) // self._each)
         lines = [
-            f"--output={_quoted(folder.logs, is_pattern=True)}/slurm-%A_%a.out",
+            f"--output={quoted(folder.logs, is_pattern=True)}/slurm-%A_%a.out",
             "--open-mode=append",
             "--signal=B:USR1@90",
             "--requeue",
@@ -181,47 +183,23 @@ class Slurm(Executor):
             each=self._each,
             last_part=len(folder.parts) - 1,
             last_task=min(tasks, self.options.max_array_size or DEFAULT_ARRAY_SIZE) - 1,
-            directives=self._directives(folder, lines, for_tasks=True),
-            setup=self._setup,
-            python=self._python,
+            directives=directives(self.options, folder.path.name, lines),
+            setup=setup_lines(self.options),
+            python=python_word(self.options),
             workers=f" --workers {self.workers}" if self.workers else "",
             consent=_consent(folder),
         )
 
     def _retry_script(self, folder: JobFolder, retries: int) -> str:
-        lines = [f"--output={_quoted(folder.logs, is_pattern=True)}/slurm-retry-%j.out"]
+        lines = [f"--output={quoted(folder.logs, is_pattern=True)}/slurm-retry-%j.out"]
         return _RETRY.format(
             retries=retries,
-            directives=self._directives(folder, lines, for_tasks=False),
-            setup=self._setup,
-            python=self._python,
+            directives=directives(self.options, folder.path.name, lines, tasks=0),
+            setup=setup_lines(self.options),
+            python=python_word(self.options),
             path=shlex.quote(script_path(folder.path)),
             rest=retries - 1,
             consent=_consent(folder),
-        )
-
-    def _directives(self, folder: JobFolder, lines: list[str], *, for_tasks: bool) -> str:
-        options = self.options
-        lines = [f"--job-name=emo-{folder.path.name}", f"--chdir={_quoted(Path.cwd())}", *lines]
-        lines += [f"{flag(k)}={v}" for k in _DIRECT if (v := getattr(options, k)) is not None]
-        if for_tasks:
-            cpus, gpus = options.cpus_per_task, options.gpus_per_task
-            lines += [f"--cpus-per-task={cpus}"] if cpus else []
-            lines += [f"--gpus-per-task={gpus:g}", "--ntasks=1"] if gpus else []
-            lines += options.sbatch_arg
-        return "\n".join(f"#SBATCH {line}" for line in lines)
-
-    @property
-    def _setup(self) -> str:
-        lines = self.options.env_setup
-        free = "set +u  # what follows may read variables that are not set\n" if lines else ""
-        return free + "".join(line + "\n" for line in lines)
-
-    @property
-    def _python(self) -> str:
-        """Python of the tasks: this one, or with ``--env-setup`` the one that its lines provide."""
-        return (
-            "python" if self.options.env_setup else shlex.quote(script_path(Path(sys.executable)))
         )
 
 
@@ -242,7 +220,41 @@ def _consent(folder: JobFolder) -> str:
     return " --allow-code" if names_code(folder, ("sbatch_arg", "env_setup")) else ""
 
 
-def _quoted(path: Path, *, is_pattern: bool = False) -> str:
+def directives(
+    options: SlurmOptions, name: str, lines: Sequence[str] = (), *, tasks: int = 1
+) -> str:
+    """Return the ``#SBATCH`` lines of a script.
+
+    Args:
+        options: partition, resources of a task, and further lines.
+        name: name of the job, after ``emo-``.
+        lines: options of sbatch that the script needs besides.
+        tasks: number of tasks of the job; 0: the script needs no resources of a task.
+    """
+    found = [f"--job-name=emo-{name}", f"--chdir={quoted(Path.cwd())}", *lines]
+    found += [f"{flag(k)}={v}" for k in _DIRECT if (v := getattr(options, k)) is not None]
+    if tasks:
+        cpus, gpus = options.cpus_per_task, options.gpus_per_task
+        found += [f"--cpus-per-task={cpus}"] if cpus else []
+        found += [f"--gpus-per-task={gpus:g}"] if gpus else []
+        found += [f"--ntasks={tasks}"] if gpus or tasks > 1 else []
+        found += options.sbatch_arg
+    return "\n".join(f"#SBATCH {line}" for line in found)
+
+
+def setup_lines(options: SlurmOptions) -> str:
+    """Return the shell lines that a script runs before Python."""
+    lines = options.env_setup
+    free = "set +u  # what follows may read variables that are not set\n" if lines else ""
+    return free + "".join(line + "\n" for line in lines)
+
+
+def python_word(options: SlurmOptions) -> str:
+    """Return Python of the tasks: this one, or that of the lines of ``--env-setup``."""
+    return "python" if options.env_setup else shlex.quote(script_path(Path(sys.executable)))
+
+
+def quoted(path: Path, *, is_pattern: bool = False) -> str:
     """Quote a path as sbatch reads it in a script's ``#SBATCH`` lines.
 
     sbatch cuts these lines into words like a shell, but without variables; in names of log files,
@@ -259,7 +271,12 @@ def _quoted(path: Path, *, is_pattern: bool = False) -> str:
     return text if _PLAIN.fullmatch(text) else '"' + re.sub(r'(["\\\\])', r"\\\1", text) + '"'
 
 
-def _write(path: Path, text: str) -> Path:
+def write_script(path: Path, text: str) -> Path:
+    """Write a script that can be executed, and return its path.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
     try:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o755)

@@ -68,6 +68,11 @@ def submit(script: Path, indexes: Sequence[int], offset: int, max_parallel: int 
     return _ask("sbatch", "--parsable", array, str(script), str(offset)).split(";")[0].strip()
 
 
+def submit_one(script: Path) -> str:
+    """Submit a script as one job; return Slurm's id."""
+    return _ask("sbatch", "--parsable", str(script)).split(";")[0].strip()
+
+
 def submit_after(script: Path, ids: Sequence[str]) -> str:
     """Submit a script that runs after all tasks of these arrays ended; return Slurm's id."""
     dependency = f"--dependency=afterany:{':'.join(ids)}"
