@@ -1,11 +1,11 @@
 """`emo adapt` on the demo's texts: frozen, adapted, and `linear` on the extracted new tokens.
 
-python benchmarks/adapt.py MANIFEST WORK [--seeds 5] [--best]    # MANIFEST: demo/data/manifest.csv
+python benchmarks/adapt.py demo/data/manifest.csv WORK [--seeds 5] [--best loss]
 
 A tiny LanguageBind of random weights learns the demo's words in 30 epochs, by LoRA and in full.
 For each seed it prints the weighted F1 on test, and whether the tokens that `emo extract`
 computes with the new weights are those of the merged networks, bit by bit. ``--best`` keeps the
-epoch that is best on val. Some three minutes on two cores.
+epoch that is best on val, by loss or score. Some three minutes on two cores.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--best", action="store_true")
+    parser.add_argument("--best", choices=("loss", "score"))
     asked = parser.parse_args()
     manifest = read_manifest(asked.manifest)
     with torch.random.fork_rng(devices=[]):
@@ -56,17 +56,17 @@ def main() -> int:
     rows = []
     for method in METHODS:
         for seed in range(asked.seeds):
-            rows.append(_row(manifest, asked.work, tiny, method, seed, is_best=asked.best))
+            rows.append(_row(manifest, asked.work, tiny, method, seed, best_by=asked.best))
             print(rows[-1], flush=True)
     print(format_table(rows))
     return int(any("no" in row.values() for row in rows))
 
 
 def _row(
-    manifest: Manifest, work: Path, tiny: str, method: str, seed: int, *, is_best: bool
+    manifest: Manifest, work: Path, tiny: str, method: str, seed: int, *, best_by: str | None
 ) -> dict[str, str]:
     """Adapt with one seed, extract again, and fit `linear`; return a row of the table."""
-    best = {"load_best_model_at_end": True} if is_best else {}
+    best = {"load_best_model_at_end": True, "metric_for_best_model": best_by} if best_by else {}
     own = (f"weights={tiny}", "streams=text", "stored=float32")
     options = AdaptOptions.of(
         **USUAL, **METHODS[method], **best, backbone_options=own, seed=seed

@@ -138,10 +138,14 @@ def adapt(
             return _ended(out, is_first, where, EXIT_STOPPED)
     if not is_first:
         return AdaptReport(out, ())
+    trainer.load_best()
     finished = finish(
         manifest, features, out, options, work.start, work.data, work.models,
         {live.name: live for live in lives}, work.module, work.method,
-        inputs=inputs_at, rounds=rounds_of(trainer.state.log_history, options.seed),
+        inputs=inputs_at,
+        rounds=rounds_of(
+            trainer.state.log_history, options.seed, trainer.state.best_global_step
+        ),
         facts={**facts, "trained": trained, "parameters": every,
                "steps": trainer.state.global_step, "log": trainer.state.log_history},
         started=started, progress=progress,

@@ -233,7 +233,10 @@ def _lines(
         for name, each in (("frozen", frozen), ("adapted", result))
     }
     beside = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
-    lines = [result.table(), "", f"{title_of(headline)} of {target.name} on {split}: {beside}"]
+    history = result.outcomes[0].history
+    kept = result.outcomes[0].best.round
+    lines = [result.table(), "", f"kept epoch {kept} of {len(history)}"]
+    lines += [f"{title_of(headline)} of {target.name} on {split}: {beside}"]
     lines += [compared, ""]
     for name, options in written.items():
         words = " ".join(

@@ -13,6 +13,8 @@ METHODS = ("lora", "full")
 """Named values of ``AdaptOptions.method``; any other one is a regular expression."""
 BIASES = ("none", "all", "lora_only")
 """Values of ``AdaptOptions.lora_bias``, as in peft."""
+BEST_BY = ("loss", "score")
+"""Values of ``AdaptOptions.metric_for_best_model``."""
 SCHEDULES = (
     "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "cosine_with_restarts",
     "inverse_sqrt",
@@ -104,6 +106,10 @@ class AdaptOptions:
     """Number of steps between two checkpoints; None: one at the end of each epoch."""
     save_total_limit: int = 1
     """Number of checkpoints that are kept."""
+    load_best_model_at_end: bool = False
+    """Whether the epoch that is best on val is kept; False: the last one."""
+    metric_for_best_model: str = "loss"
+    """What is best on val: ``loss`` or ``score`` (the headline score of the first target)."""
     report_to: tuple[str, ...] = ()
     """Services that the Trainer reports to, such as ``wandb``; empty: none."""
     seed: int = 0
@@ -128,6 +134,7 @@ class AdaptOptions:
         if self.head_learning_rate is not None:
             _expect(self, "at least 0", ("head_learning_rate",), lambda value: value >= 0)
         _expect(self, "from 0 to below 1", ("lora_dropout", "warmup_ratio"), lambda x: 0 <= x < 1)
+        self._expect_one_of("metric_for_best_model", BEST_BY)
         self._expect_one_of("lora_bias", BIASES)
         self._expect_one_of("lr_scheduler_type", SCHEDULES)
         self._expect_one_of("floats", ("float32", "float16"))

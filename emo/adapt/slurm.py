@@ -27,8 +27,8 @@ _SCRIPT = """\
 # By hand: sbatch {script}
 {directives}
 set -eu
-{setup}# A process that fails ends those that wait for it. Code {stopped}: a signal stopped all of them
-# after the same step, with a checkpoint, and the job is queued again.
+{setup}# A process that fails ends those that wait for it. Code {stopped}: a signal stopped all of
+# them after the same step, with a checkpoint, and the job is queued again.
 each='trap "" USR1 USR2 TERM
 "$@" || {{ code=$?
   (( code == {stopped} )) || scancel --signal=KILL "$SLURM_JOB_ID.$SLURM_STEP_ID"

@@ -48,8 +48,8 @@ class _AdaptCommand(SectionedCommand):
         "Head": "head preset init freeze_head head_learning_rate",
         "Training": "per_device_train_batch_size gradient_accumulation_steps num_train_epochs "
         "max_steps learning_rate lr_scheduler_type warmup_ratio warmup_steps weight_decay "
-        "max_grad_norm bf16 fp16 gradient_checkpointing train_batch_norm seed trainer report_to "
-        "logging_steps",
+        "max_grad_norm bf16 fp16 gradient_checkpointing train_batch_norm seed "
+        "load_best_model_at_end metric_for_best_model trainer report_to logging_steps",
         "Losses": "label_smoothing class_weights focal mixup mixup_probability spec_augment "
         "modality_dropout",
         "Going on": "out overwrite resume dry_run save_steps save_total_limit",
@@ -275,6 +275,14 @@ def adapt(
             help="Another argument of transformers' TrainingArguments; repeat.",
         ),
     ] = [],
+    load_best_model_at_end: Annotated[
+        bool,
+        Option("--load-best-model-at-end", help="Keep the epoch that is best on val."),
+    ] = False,
+    metric_for_best_model: Annotated[
+        str | None,
+        Option(metavar="NAME", help="What is best on val: loss (the default) or score."),
+    ] = None,
     report_to: Annotated[
         str | None,
         Option(metavar="A,B,C", help="Services that the Trainer reports to, such as wandb."),
@@ -344,6 +352,8 @@ def adapt(
         "max_grad_norm": max_grad_norm, "bf16": bf16 or None, "fp16": fp16 or None,
         "gradient_checkpointing": gradient_checkpointing or None,
         "train_batch_norm": train_batch_norm or None, "seed": seed,
+        "load_best_model_at_end": load_best_model_at_end or None,
+        "metric_for_best_model": metric_for_best_model,
         "trainer": pairs(trainer, "--trainer") or None,
         "report_to": words_of(report_to, "--report-to") or None, "logging_steps": logging_steps,
         "label_smoothing": label_smoothing, "class_weights": class_weights or None,

@@ -153,6 +153,43 @@ def test_a_kill_while_the_folder_is_written_costs_no_training(
     }  # fmt: skip
 
 
+def test_the_best_epoch_on_val_is_kept_also_after_a_kill(weights, clips, tmp_path, monkeypatch):
+    """The learning rate grows until the third epoch is worse than the second."""
+    options = short(
+        weights, num_train_epochs=3, learning_rate=1.0, lr_scheduler_type="constant", max_steps=11,
+        warmup_steps=11, load_best_model_at_end=True,
+    )  # fmt: skip
+
+    def kept(out, **words):
+        taken = []
+
+        def finish(*given, rounds, facts, **_):
+            taken.append({name: each.clone() for name, each in given[8].state_dict().items()})
+            taken.append(rounds)
+            return Finished(None, None, ())
+
+        with monkeypatch.context() as patched:
+            patched.setattr(adapting, "finish", finish)
+            run_adapt(clips, out, options, **words)
+        return taken
+
+    with monkeypatch.context() as patched:
+        killed_at(9, patched)
+        with pytest.raises(Killed):
+            kept(tmp_path / "a")
+    tensors, rounds = kept(tmp_path / "a", resume=True)
+    again, _ = kept(tmp_path / "b")
+    losses = [each.val_loss for each in rounds]
+    best = losses.index(min(losses))
+    assert best < len(losses) - 1
+    assert [each.is_best for each in rounds] == [k == best for k in range(len(rounds))]
+    stored = torch.load(tmp_path / f"b/checkpoints/best-{4 * (best + 1)}.pt")
+    assert len(list((tmp_path / "b/checkpoints").glob("best-*"))) == 1
+    for name, each in tensors.items():
+        assert torch.equal(each, again[name])
+        assert torch.equal(each, stored[name])
+
+
 def test_a_disk_without_room_for_two_checkpoints_is_refused(tmp_path):
     check_disk(tmp_path, 1000)
     with pytest.raises(FitError, match="two checkpoints take"):

@@ -110,12 +110,18 @@ def state_of(job):
 
 
 def go_on(job):
-    """Let a requeued job start now; Slurm would wait two minutes."""
+    """Let an ended job start again now; Slurm would wait two minutes."""
     wait_until(lambda: state_of(job)[0] in ("PENDING", "FAILED", "PREEMPTED"), "it does not end")
     if state_of(job)[0] != "PENDING":
         run("scontrol", "requeue", job)
-    wait_until(lambda: state_of(job)[0] == "PENDING", "it is not requeued")
-    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=False)
+
+    def is_running():
+        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=False,
+                       capture_output=True)  # fmt: skip
+        time.sleep(1)
+        return state_of(job)[0] == "RUNNING"
+
+    wait_until(is_running, "it does not start again")
 
 
 def pid_of_task(number, out):

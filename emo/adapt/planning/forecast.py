@@ -70,7 +70,7 @@ class Forecast:
     inputs_bytes: int
     """Bytes of the stored inputs of all clips."""
     checkpoint_bytes: int
-    """Bytes of one checkpoint: what is trained, and AdamW's two means."""
+    """Bytes of one checkpoint: what is trained, AdamW's two means, and the best epoch if kept."""
     checkpoints: int
     """Number of checkpoints that are there at once."""
     weights_bytes: int
@@ -175,7 +175,8 @@ def forecast(
     kept = kept_bytes(models, options, {name: each * batch for name, each in samples.items()})
     return Forecast(
         tuple(counted), clips, batch, step_clips, _steps(options, clips.train, step_clips),
-        inputs_bytes=round(stored * clips.every), checkpoint_bytes=3 * WEIGHT_BYTES * trained,
+        inputs_bytes=round(stored * clips.every),
+        checkpoint_bytes=(4 if options.load_best_model_at_end else 3) * WEIGHT_BYTES * trained,
         checkpoints=options.save_total_limit + 1, weights_bytes=WEIGHT_BYTES * every,
         kept_bytes=kept, notes=tuple(notes),
     )  # fmt: skip

@@ -23,7 +23,9 @@ SET_BY_EMO = {
     "remove_unused_columns": "", "label_names": "", "logging_nan_inf_filter": "",
     "ddp_find_unused_parameters": "", "gradient_checkpointing": "--gradient-checkpointing",
     "activation_checkpointing": "--gradient-checkpointing", "disable_tqdm": "",
-    "label_smoothing_factor": "--label-smoothing", "load_best_model_at_end": "",
+    "label_smoothing_factor": "--label-smoothing",
+    "load_best_model_at_end": "--load-best-model-at-end",
+    "metric_for_best_model": "--metric-for-best-model", "greater_is_better": "",
     "eval_strategy": "", "enable_jit_checkpoint": "", "push_to_hub": "",
 }  # fmt: skip
 """Arguments that emo sets -> the option to use instead, if there is one."""

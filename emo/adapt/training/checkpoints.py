@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from emo.errors import FitError, OptionError
 from emo.machine.whole_file import whole_file
@@ -19,6 +20,8 @@ from emo.untrusted.documents import parse_checked
 from emo.untrusted.files import read_regular
 from emo.untrusted.kinds import Fields, MapOf
 
+BEST = "best-{}.pt"
+"""Name of the file with what was trained at the step that is best on val."""
 MARK = "complete.json"
 """Name of the file that says that a checkpoint is complete."""
 _KIND = Fields({"files": MapOf(int), "world_size": int, "global_batch": int, "question": str})
@@ -52,6 +55,34 @@ def remove_others(folder: Path, kept: int) -> None:
     for path in _numbered(folder):
         if path not in whole[:kept]:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def write_best(folder: Path, step: int, tensors: Mapping[str, Tensor]) -> None:
+    """Write what was trained at the step that is best so far; those of other steps stay."""
+    with whole_file(folder / BEST.format(step), FitError) as path:
+        torch.save({name: tensor.detach().cpu() for name, tensor in tensors.items()}, path)
+
+
+def read_best(folder: Path, step: int) -> dict[str, Tensor]:
+    """Read what :func:`write_best` wrote.
+
+    Raises:
+        FitError: it is not there, or damaged.
+    """
+    path = folder / BEST.format(step)
+    try:
+        found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FitError(f"{path}: the best epoch cannot be read: {error}; start again without "
+                       "--resume") from error  # fmt: skip
+    return found
+
+
+def remove_other_bests(folder: Path, step: int | None) -> None:
+    """Remove the best steps that no checkpoint needs any more; call it after one is complete."""
+    for path in folder.glob(BEST.format("*")):
+        if step is None or path.name != BEST.format(step):
+            path.unlink(missing_ok=True)
 
 
 def newest_complete(folder: Path) -> tuple[Path | None, list[str]]:
@@ -106,7 +137,10 @@ def check_same(checkpoint: Path, facts: Mapping[str, Any]) -> None:
 
 
 def checkpoint_bytes(module: nn.Module) -> int:
-    """Return about how many bytes a checkpoint takes: what is trained, and AdamW's two means."""
+    """Return about how many bytes a checkpoint takes: what is trained, and AdamW's two means.
+
+    The best step, where it is kept, takes a third of that besides.
+    """
     trained: int = sum(tensor.nbytes for tensor in module.state_dict().values())
     return 3 * trained
 

@@ -42,10 +42,19 @@ def _logits(module: AdaptModule, clips: TrainClips, batch: int) -> dict[str, Ten
     return {name: torch.cat([each[name].float().cpu() for each in found]) for name in found[0]}
 
 
-def rounds_of(log: Sequence[Mapping[str, Any]], seed: int) -> tuple[Round, ...]:
-    """Return the epochs of a training as rounds; the last one's weights are kept."""
+def rounds_of(
+    log: Sequence[Mapping[str, Any]], seed: int, best_step: int | None = None
+) -> tuple[Round, ...]:
+    """Return the epochs of a training as rounds.
+
+    Args:
+        log: entries of the Trainer's log.
+        seed: seed of the training.
+        best_step: step whose weights are kept; None: the last one's.
+    """
     found: list[Round] = []
     losses: list[float] = []
+    steps: list[int] = []
     for entry in log:
         if "loss" in entry:
             losses.append(float(entry["loss"]))
@@ -54,5 +63,10 @@ def rounds_of(log: Sequence[Mapping[str, Any]], seed: int) -> tuple[Round, ...]:
             found.append(
                 Round(seed, len(found) + 1, mean, entry["val_loss"], entry["val_score"], False)
             )
+            steps.append(entry["step"])
             losses = []
-    return (*found[:-1], *(dataclasses.replace(each, is_best=True) for each in found[-1:]))
+    kept = best_step if best_step in steps else (steps or [0])[-1]
+    return tuple(
+        dataclasses.replace(each, is_best=step == kept)
+        for step, each in zip(steps, found, strict=True)
+    )

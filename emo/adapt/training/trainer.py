@@ -10,7 +10,13 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from emo.adapt.module import AdaptModule
 from emo.adapt.options import AdaptOptions
-from emo.adapt.training.checkpoints import mark_complete, remove_others
+from emo.adapt.training.checkpoints import (
+    mark_complete,
+    read_best,
+    remove_other_bests,
+    remove_others,
+    write_best,
+)
 from emo.adapt.training.clips import ClipBatch, EpochOrder, TrainClips
 from emo.adapt.training.losses import SummedLosses
 from emo.adapt.training.stop import StopFlag
@@ -133,7 +139,48 @@ class AdaptTrainer(Trainer):
             folder = Path(str(self.args.output_dir))
             mark_complete(folder / f"checkpoint-{self.state.global_step}", self._facts)
             remove_others(folder, self._options.save_total_limit)
+            remove_other_bests(folder, self.state.best_global_step)
         self.accelerator.wait_for_everyone()
+
+    def note_scores(self, scores: Mapping[str, float]) -> None:
+        """Log the scores of an epoch on val, and keep its weights if it is the best so far.
+
+        Args:
+            scores: ``val_loss`` and ``val_score``.
+        """
+        self.log(dict(scores))
+        options = self._options
+        if options.load_best_model_at_end and is_better(
+            scores, options.metric_for_best_model, self.state.best_metric
+        ):
+            self.state.best_metric = scores[f"val_{options.metric_for_best_model}"]
+            self.state.best_global_step = self.state.global_step
+            if self.args.should_save:
+                folder, module = Path(str(self.args.output_dir)), self.accelerator.unwrap_model(
+                    self.model
+                )  # fmt: skip
+                write_best(folder, self.state.global_step, module.state_dict())
+
+    def load_best(self) -> None:
+        """Load the weights of the best epoch, if they were kept."""
+        step = self.state.best_global_step
+        if self._options.load_best_model_at_end and step:
+            module: Any = self.accelerator.unwrap_model(self.model)
+            module.load_state_dict(read_best(Path(str(self.args.output_dir)), step))
+
+
+def is_better(scores: Mapping[str, float], metric: str, best: float | None) -> bool:
+    """Return whether an epoch is better on val than the best one before; NaN is not.
+
+    Args:
+        scores: ``val_loss`` and ``val_score`` of the epoch.
+        metric: ``loss`` or ``score``.
+        best: the best value so far; None: there is none.
+    """
+    value = scores[f"val_{metric}"]
+    if best is None:
+        return value == value
+    return value < best if metric == "loss" else value > best
 
 
 class Flow(TrainerCallback):
@@ -180,7 +227,7 @@ class Flow(TrainerCallback):
             return
         assert self.trainer is not None
         scores = self._on_epoch(round(state.epoch or 0))
-        self.trainer.log(dict(scores))
+        self.trainer.note_scores(scores)
         control.should_log = control.should_save = True
         if self.is_stopped:
             control.should_training_stop = True
