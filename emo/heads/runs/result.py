@@ -57,6 +57,9 @@ class FitResult:
     """Hash of options and clips, see :func:`emo.heads.training.fingerprint.hash_of_run`."""
     earlier: EarlierScorings = field(default_factory=EarlierScorings)
     """Runs with other settings that were scored on some of the same test clips before."""
+    before_search: Mapping[str, Any] = field(default_factory=dict)
+    """Entries ``head`` and ``options`` of ``run.json`` as they were before ``--search`` changed
+    them; empty: there was no search."""
     inherited: Mapping[Path, ClipIds] = field(default_factory=dict)
     """Clips of each run of ``--init``."""
 
