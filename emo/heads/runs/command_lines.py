@@ -64,7 +64,7 @@ def _without_folders(document: Mapping[str, Any]) -> dict[str, Any]:
         **document,
         "manifest": {
             **document["manifest"], "path": _short_path(manifest, shared),
-            **{"root": _short_path(path, shared) for path in root},
+            **({"root": _short_path(root[0], shared)} if root else {}),
         },
         "features": [_short_path(path, shared) for path in features],
         "options": options,
