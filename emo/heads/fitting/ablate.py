@@ -106,7 +106,8 @@ def question_of_request(
     request = fit_request(manifest, features, None, options)
     if by is not None:
         return hash_of_folds_run(request, by)
-    return hash_of_run(hash_of_question(question_of(read_request_data(request), options)), options)
+    question = question_of(read_request_data(request), request.options)
+    return hash_of_run(hash_of_question(question), request.options)
 
 
 def _subsets(names: Sequence[str]) -> Iterator[tuple[str, ...]]:

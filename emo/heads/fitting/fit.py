@@ -5,6 +5,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from emo.heads.data.data import Data, read_data
 from emo.heads.data.seen_clips import noting_seen
@@ -22,7 +23,7 @@ from emo.heads.fitting.threads import torch_threads
 from emo.heads.options import FitOptions
 from emo.heads.runs.result import FitResult, score_title
 from emo.heads.runs.test_ledger import record_scoring
-from emo.heads.runs.write import run_folder, write_run, writing_run
+from emo.heads.runs.write import options_document, run_folder, write_run, writing_run
 from emo.heads.training.fingerprint import hash_of_question, hash_of_run, question_of
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
@@ -62,12 +63,16 @@ def fit_head(
         folder = stack.enter_context(run_folder(out)) if out is not None else None
         stack.enter_context(torch_threads(options.threads))
         data = noting_seen(read_request_data(request), allow_seen=options.allow_seen)
-        run_hash = hash_of_run(hash_of_question(question_of(data, options)), options)
+        run_hash = hash_of_run(
+            hash_of_question(question_of(data, request.options)), request.options
+        )
         found: Search | None = None
+        before: dict[str, Any] = {}
         if options.search:
-            check_request(request.kind, data, options)
+            before = options_document(request.options, dataclasses.asdict(request.head_options))
+            check_request(request.kind, data, request.options)
             journal = search_journal(out)
-            found = search(request.kind, data, options, journal=journal, progress=progress)
+            found = search(request.kind, data, request.options, journal=journal, progress=progress)
             request = fit_request(manifest, features, out, found.options)
             data = dataclasses.replace(data, notes=(*data.notes, found.note))
         if resume and not has_checkpoints(out):
@@ -77,7 +82,7 @@ def fit_head(
             request, score_title(data.targets, options.loop.choose_by), progress
         ) as on_round:
             result = fit_seeds(data, request, started, checkpoints=checkpoints, on_round=on_round)
-        result = dataclasses.replace(result, question=run_hash)
+        result = dataclasses.replace(result, question=run_hash, before_search=before)
         if folder is not None and out is not None:
             with writing_run(out):
                 tested = data.splits["test"].ids if "test" in data.splits else ()

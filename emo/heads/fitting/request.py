@@ -1,5 +1,6 @@
 """A fit's request: manifest, stores, options and the head's class, checked before reading clips."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ class FitRequest:
     features: tuple[Location, ...]
     """Locations of the stores."""
     options: FitOptions
+    """Options of the fit; of the head's own options those that are not the defaults."""
     kind: type[Head]
     """Class of the head."""
     head_options: Any
@@ -83,7 +85,28 @@ def fit_request(
     if initial.streams:
         initial.check_streams(open_sources(features, options.streams)[0])
         initial.check_scaling(options.scaling)
+    options = options.replace(head_options=_changed(kind, options.head_options, head_options))
     return FitRequest(manifest, tuple(features), options, kind, head_options, initial, out)
+
+
+def _changed(kind: type[Head], texts: Mapping[str, str], parsed: Any) -> dict[str, str]:
+    """Return the typed options of a head that are not its defaults, each written in one way.
+
+    ``-o dropout=0.10`` and ``-o dropout=0.1`` are the same question, and so is a typed default.
+
+    Args:
+        kind: class of the head.
+        texts: the options as text.
+        parsed: the instance of ``kind.Options`` that they give.
+    """
+    defaults = {each.name: each.default for each in dataclasses.fields(kind.Options)}
+    found = {}
+    for typed in texts:  # an option's name in an earlier version stays, and so does the hash
+        (name,) = plugins.current_names(kind.Options, {typed: ""})
+        value = getattr(parsed, name)
+        if value != defaults[name]:
+            found[typed] = plugins.option_word(value)
+    return found
 
 
 def check_request(kind: type[Head], data: Data, options: FitOptions) -> None:

@@ -109,7 +109,7 @@ def rerun(
         out: folder of the new run; None: ``RUN-again`` beside it.
         manifest: the manifest; None: the run's.
         features: stores; empty: the run's.
-        root: folder of the media.
+        root: folder of the media; None: the run's.
         progress: whether to show a bar; None: in a terminal.
 
     Raises:
@@ -132,6 +132,7 @@ def rerun(
     clips = manifest if isinstance(manifest, Manifest) else None
     if clips is None:
         path = manifest if isinstance(manifest, Path) else _manifest(document, run)
+        root = root or _root(document, run)
         clips = read_manifest(path, columns=document["manifest"].get("columns", {}), root=root)
     if "folds" in document:
         by = str(document["folds"].get("by", ""))
@@ -183,6 +184,12 @@ def _manifest(document: Mapping[str, Any], run: Path) -> Path:
     if found is None:
         raise FitError(f"{run}: its manifest, {_name(was)}, is not here; name it with --manifest")
     return found
+
+
+def _root(document: Mapping[str, Any], run: Path) -> Path | None:
+    """Return the folder of a run's media, where it is now; None: the manifest's own folder."""
+    was = document["manifest"].get("root")
+    return _found(str(was), run, Path.is_dir) if was else None
 
 
 def _stores(document: Mapping[str, Any], run: Path) -> list[Location]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emo.heads.options import FitOptions
+from emo.heads.presets import PRESETS
 from emo.store.recipe import IMPORTED
 
 _DEEP = 3
@@ -51,7 +52,8 @@ def _without_folders(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     manifest = str(document["manifest"]["path"])
     features = [str(each) for each in document["features"]]
-    every = [_parts(path) for path in (manifest, *features) if "://" not in path]
+    root = [str(each) for each in [document["manifest"].get("root")] if each]
+    every = [_parts(path) for path in (manifest, *features, *root) if "://" not in path]
     shared = min((len(parts) - 1 for parts in every), default=0)
     while shared and len({parts[:shared] for parts in every}) > 1:
         shared -= 1
@@ -60,10 +62,13 @@ def _without_folders(document: Mapping[str, Any]) -> dict[str, Any]:
         options["init"] = [_parts(str(each))[-1] for each in options["init"]]
     return {
         **document,
-        "manifest": {**document["manifest"], "path": _short_path(manifest, shared)},
+        "manifest": {
+            **document["manifest"], "path": _short_path(manifest, shared),
+            **({"root": _short_path(root[0], shared)} if root else {}),
+        },
         "features": [_short_path(path, shared) for path in features],
         "options": options,
-    }
+    }  # fmt: skip
 
 
 def _parts(path: str) -> tuple[str, ...]:
@@ -91,7 +96,7 @@ def _extract_line(name: str, recipe: Mapping[str, Any], document: Mapping[str, A
     manifest = "CLIPS" if _is_of_clips(name, document) else str(document["manifest"]["path"])
     words = ["emo", "extract", manifest, "--backbone", word]
     words += [part for each in options for part in ("-o", each)]
-    words += _column_flags(document) if manifest != "CLIPS" else []
+    words += _manifest_flags(document) if manifest != "CLIPS" else []
     return shlex.join([*words, "--out", *features]) if features else shlex.join(words)
 
 
@@ -106,8 +111,15 @@ def _is_of_clips(recipe: str, document: Mapping[str, Any]) -> bool:
 
 
 def _fit_line(document: Mapping[str, Any]) -> str:
-    """Return the `emo fit-head` command of a run, with the options that are not the defaults."""
-    usual, given = FitOptions().flat(), document["options"]
+    """Return the `emo fit-head` command of a run, with the options that are not the defaults.
+
+    Options of a preset are written too, because another version may have another preset. The
+    command of a run with ``--search`` searches again.
+    """
+    asked = document.get("before_search") or document
+    usual, given = FitOptions().flat(), asked["options"]
+    preset = given.get("preset") if given.get("preset") in PRESETS else None
+    set_by_preset = FitOptions.of(**PRESETS[preset].options).flat() if preset else usual
     words = ["emo", "fit-head", str(document["manifest"]["path"])]
     for each in document["features"]:
         words += ["--features", str(each)]
@@ -115,17 +127,16 @@ def _fit_line(document: Mapping[str, Any]) -> str:
         words += ["--target", str(target["name"])]
         words += ["--task", f"{target['name']}={target['task']}"]
     words += ["--head", str(document["head"]["name"])]
-    for name, value in document["head"]["options"].items():
+    for name, value in asked["head"]["options"].items():
         words += ["-o", f"{name}={_shown(value)}"]
-    words += _column_flags(document)
+    words += _manifest_flags(document)
     if "folds" in document:
         words += ["--cv", str(document["folds"].get("by", ""))]
-    if any(given.get(name, usual[name]) != usual[name] for name in _OF_PRESETS):
-        words += ["--preset", str(given.get("preset"))]
+    words += ["--preset", preset] if preset else []
     for name, value in given.items():
         if (
             name in (*_ELSEWHERE, *_OF_PRESETS)
-            or value == usual.get(name)
+            or value == usual.get(name) == set_by_preset.get(name)
             or value in (None, [], {}, "")
         ):
             continue
@@ -136,10 +147,12 @@ def _fit_line(document: Mapping[str, Any]) -> str:
 _SINGULAR = {"streams": "stream", "target_weights": "target-weight", "by_columns": "by"}
 
 
-def _column_flags(document: Mapping[str, Any]) -> list[str]:
-    """Return the words that name the columns of a manifest that has others."""
+def _manifest_flags(document: Mapping[str, Any]) -> list[str]:
+    """Return the words that name other columns of a manifest, and another folder of its media."""
     columns = document["manifest"].get("columns") or {}
-    return [word for ours, theirs in columns.items() for word in ("--column", f"{ours}={theirs}")]
+    root = document["manifest"].get("root")
+    words = [word for ours, theirs in columns.items() for word in ("--column", f"{ours}={theirs}")]
+    return [*words, *(["--root", str(root)] if root else [])]
 
 
 def _flag(name: str, value: Any) -> list[str]:

@@ -15,6 +15,7 @@ from emo.heads.metrics.ranked import MANY_CLASSES, MOST_PROBABLE
 from emo.heads.metrics.scores import Scores
 from emo.heads.options import FitOptions
 from emo.heads.presets import find_preset
+from emo.heads.runs.figures.class_names import class_names
 from emo.heads.runs.files import MOST_PICTURED, known_number
 from emo.heads.runs.predictions import prediction_frame
 from emo.heads.runs.test_ledger import EarlierScorings
@@ -57,6 +58,9 @@ class FitResult:
     """Hash of options and clips, see :func:`emo.heads.training.fingerprint.hash_of_run`."""
     earlier: EarlierScorings = field(default_factory=EarlierScorings)
     """Runs with other settings that were scored on some of the same test clips before."""
+    before_search: Mapping[str, Any] = field(default_factory=dict)
+    """Entries ``head`` and ``options`` of ``run.json`` as they were before ``--search`` changed
+    them; empty: there was no search."""
     inherited: Mapping[Path, ClipIds] = field(default_factory=dict)
     """Clips of each run of ``--init``."""
 
@@ -163,7 +167,23 @@ class FitResult:
     def _notes(self) -> list[str]:
         """Return the notes, after one on the preset if there is one."""
         name = self.options.preset
-        return [*([f"preset {name}: {find_preset(name).source}"] if name else []), *self.notes]
+        first = [f"preset {name}: {find_preset(name).source}"] if name else []
+        return [*first, *self.notes, *self._notes_on_pictures()]
+
+    def _notes_on_pictures(self) -> list[str]:
+        """Return a note on each picture of confusion whose classes are numbered on this machine.
+
+        ``run.json`` does not hold them, because another machine has other fonts.
+        """
+        names = {
+            target.name: class_names(target.classes).note
+            for target in self.data.targets
+            if self.out and target.task in ("classify", "pairs")
+            and len(target.classes) <= MOST_PICTURED
+        }  # fmt: skip
+        return [
+            f"picture of the confusion of {name}: {note}" for name, note in names.items() if note
+        ]
 
     def _target_lines(self, target: Target) -> list[str]:
         """Return the lines of the table that are about one target."""

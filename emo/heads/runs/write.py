@@ -41,6 +41,7 @@ from emo.heads.runs.files import (
 from emo.heads.runs.predictions import prediction_columns
 from emo.heads.runs.result import FitResult
 from emo.heads.training.outcome import Round
+from emo.manifest import Manifest
 from emo.store.backend.atomic import temporary_beside
 from emo.store.recipe import joined_versions
 
@@ -194,7 +195,7 @@ def document_of(result: FitResult) -> dict[str, Any]:
         },
         "manifest": {
             "path": str(result.manifest.path.absolute()), "sha256": result.manifest.sha256,
-            "columns": dict(result.manifest.columns),
+            "columns": dict(result.manifest.columns), **_root_of(result.manifest),
         },
         "features": [str(path.absolute()) for path in result.features],
         "options": asked["options"],
@@ -228,9 +229,17 @@ def document_of(result: FitResult) -> dict[str, Any]:
     }  # fmt: skip
     if result.data.speakers is not None:  # the head read test clips, without their labels
         document["transductive"] = True
+    if result.before_search:
+        document["before_search"] = dict(result.before_search)
     if result.data.seen:
         document["seen"] = list(result.data.seen)
     return document | {"asked": commands_of(document, relative=True)}
+
+
+def _root_of(manifest: Manifest) -> dict[str, str]:
+    """Return ``root``, the folder of the media; empty: it is the manifest's own folder."""
+    root, own = (os.path.abspath(each) for each in (manifest.root, manifest.path.parent))
+    return {} if root == own else {"root": root}
 
 
 def options_document(options: FitOptions, head_options: Mapping[str, Any]) -> dict[str, Any]:

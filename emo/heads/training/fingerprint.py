@@ -38,6 +38,7 @@ def question_of(data: Data, options: FitOptions) -> dict[str, Any]:
     found = {
         **facts,
         "target": options.targets,
+        "tasks": {},  # ``labels`` has the task of each target, named or told by the cells
         "streams": tuple(data.dims),  # the same whether they were named or taken as all
         "clips": _hash({name: split.ids for name, split in splits}),
         "labels": _hash([targets, {name: _labels(split) for name, split in splits}]),

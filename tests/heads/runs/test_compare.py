@@ -113,6 +113,9 @@ def test_two_runs_are_tested_and_more_are_only_ranked(runs):
     for word in ("mean_pool", "fake (a, b)", "3 folds", "95 % interval", "weighted F1",
                  "features holds no run.json: left out", "was scored on other clips"):  # fmt: skip
         assert word in table
+    first, _, *rows = table.splitlines()  # a long folder is named once
+    assert first.endswith(f"in {runs}/")
+    assert {row.split()[0] for row in rows[1:5]} == {"spoken", "good", "folds", "bad"}
 
 
 def test_runs_of_other_clips_are_compared_on_those_of_both(runs):

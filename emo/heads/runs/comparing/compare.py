@@ -1,5 +1,6 @@
 """`emo compare`: rank runs by their scores, from their run.json and predictions.csv alone."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from emo.machine.table import fit_lines, format_table
 
 DESCRIBING = ("head", "streams", "scored on", "clips", "seeds")
 """Columns that are named once above the table when all its runs agree in them."""
+_LONG_FOLDER = 12
+"""Letters above which the folder that all runs lie in is named once above their table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,10 +158,23 @@ def _ranking(runs: Sequence[ScoredRun], over: str) -> str:
         for name in DESCRIBING
         if len(runs) > 1 and len({str(row.get(name)) for row in ours}) == 1
     ]
+    folder = _shared_folder([row["run"] for row in ours])
+    for row in ours:
+        row["run"] = str(row["run"])[len(folder) :]
     names = [name for name in dict.fromkeys(n for row in rows for n in row) if name not in shared]
     table = format_table([{name: row.get(name) for name in names} for row in rows])
-    told = "; ".join(f"{name} {ours[0][name]}" for name in shared if name in ours[0])
+    told = "; ".join(
+        [*(f"{name} {ours[0][name]}" for name in shared if name in ours[0]),
+         *([f"in {folder}"] if folder else [])]
+    )  # fmt: skip
     return fit_lines(f", all runs: {told}" if told else "") + f"\n\n{table}"
+
+
+def _shared_folder(runs: Sequence[object]) -> str:
+    """Return the folder that holds all runs, with a separator; empty if short or if several."""
+    folders = {os.path.dirname(str(run)) for run in runs}
+    folder = f"{folders.pop()}{os.sep}" if len(folders) == 1 < len(runs) else ""
+    return folder if len(folder) > _LONG_FOLDER else ""
 
 
 def _with_marks(

@@ -2,6 +2,7 @@
 
 import functools
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ def class_names(names: Sequence[str], *, is_numbered: bool = False) -> ClassName
         names: names of the classes.
         is_numbered: number them, whatever fonts there are, because the figure has too little room.
     """
-    names = [_cut(name) for name in names]
+    names = _distinct(names)
     if is_numbered:
         return _numbered(names, "the figure is too small for names of classes")
     letters = {letter for name in names for letter in name if not letter.isspace()}
@@ -54,9 +55,29 @@ def class_names(names: Sequence[str], *, is_numbered: bool = False) -> ClassName
     return ClassNames(tuple(names), families)
 
 
-def _cut(name: str) -> str:
-    """Return a name of at most ``MOST_NAME`` letters; the rest of a longer one is "…"."""
-    return name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 1]}…"
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return names of at most ``MOST_NAME`` letters, longer ones with "…" in their middle.
+
+    Those that would be equal then get the number of their class, so that different names differ.
+    """
+    cut = [_cut(name) for name in names]
+    counts = Counter(cut)
+    return [
+        each if counts[each] == 1 else f"{_cut(name, MOST_NAME - len(str(number)) - 1)} {number}"
+        for number, (each, name) in enumerate(zip(cut, names, strict=True), 1)
+    ]
+
+
+def _cut(name: str, most: int = MOST_NAME) -> str:
+    """Return a name of at most ``most`` letters; of a longer one the middle is "…".
+
+    >>> _cut("the beginning and the end", 11)
+    'the b…e end'
+    """
+    if len(name) <= most:
+        return name
+    start = most // 2
+    return f"{name[:start]}…{name[start + 1 - most :]}"
 
 
 def _numbered(names: Sequence[str], why: str) -> ClassNames:

@@ -28,6 +28,8 @@ _LEAST_POINTS, _MOST_POINTS = 5.0, 9.0
 """Sizes of the font of the names of classes."""
 _AROUND, _AROUND_BARE = (1.9, 1.2), (0.6, 0.8)
 """Inches beside the matrix, and above and below it: with the legend of its colours, and without."""
+_EVEN_LUMINANCE = 0.179
+"""Luminance of a colour on which black and white have the same contrast."""
 _STEEP = 16
 """Letters from which names below the matrix stand upright."""
 
@@ -141,7 +143,7 @@ def draw_confusion(
         axes.text(
             column, row, fmt.format(values[row, column]) if fmt else usual,
             ha="center", va="center", fontsize=min(8.0, plan.cell * 72 / 4.5),
-            color="white" if values[row, column] > 0.55 * most else "black",
+            color=_readable_on(image.cmap(image.norm(values[row, column]))),
             in_layout=False,  # it lies within the image
         )  # fmt: skip
     font: dict[str, Any] = {"fontsize": plan.points, "family": list(plan.names.families),
@@ -159,6 +161,17 @@ def draw_confusion(
         axes.set_title(title, fontsize=10)
     if plan.has_colours:
         axes.figure.colorbar(image, ax=axes, shrink=0.8, label=_LEGENDS[normalize])
+
+
+def _readable_on(colour: Sequence[float]) -> str:
+    """Return black or white: the one with the higher contrast to a colour, at least 4.5 to 1.
+
+    Args:
+        colour: red, green, blue (and opacity), 0 to 1. The formula of luminance is that of WCAG 2.
+    """
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return "white" if luminance < _EVEN_LUMINANCE else "black"
 
 
 def normalised(counts: np.ndarray, how: str) -> np.ndarray:

@@ -1,9 +1,11 @@
 """Figures of runs: legible names, fonts, formats, and curves that there are not."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from emo.errors import EmoError
 from emo.heads.fitting.fit import fit_head
@@ -109,6 +111,47 @@ def test_letters_from_right_to_left_need_layout(monkeypatch):
     assert class_names(["فرح"]).shown == ("فرح",)
     monkeypatch.setattr(naming, "_has_layout", lambda: False)
     assert "right to left; numbered: 1 فرح" in class_names(["فرح"]).note
+
+
+def test_a_run_says_which_number_in_its_picture_is_which_class(made, tmp_path):
+    manifest, store = made
+    signs = {"joy": "\U00013000", "sadness": "\U00013001", "anger": "\U00013002"}
+    clips = tuple(
+        dataclasses.replace(clip, targets={"label": signs.get(name := clip.targets["label"], name)})
+        for clip in manifest.clips
+    )
+    foreign = dataclasses.replace(manifest, clips=clips)
+    found = fit_head(foreign, [store], tmp_path / "x", quick("linear").replace(seeds=1))
+    first = sorted({clip.targets["label"] for clip in clips})[0]
+    assert "picture of the confusion of label: no installed font" in found.table()
+    assert f"numbered: 1 {first}" in found.table()
+    assert not any("picture" in note for note in found.notes)
+
+
+def test_long_names_stay_different():
+    long = ["a" * 70 + "x" + "b" * 70, "a" * 70 + "y" + "b" * 70, "c" * 70, "joy"]
+    found = class_names(long).shown
+    assert len(set(found)) == 4
+    assert max(map(len, found)) == naming.MOST_NAME
+    assert [name[-2:] for name in found] == [" 1", " 2", "cc", "oy"]
+
+
+def test_numbers_in_cells_can_be_read_on_every_blue():
+    size = 10
+    counts = np.full((size, size), 0.5) + np.arange(size * size).reshape(size, size) / 99
+    _, axes = new_figure(9, 9)
+    draw_confusion(axes, counts, plan_of([str(k) for k in range(size)]), normalize="none")
+    image = axes.images[0]
+    assert len(axes.texts) == size * size
+    for text, value in zip(axes.texts, counts.flat, strict=True):
+        lights = sorted(luminance(to_rgb(c)) for c in (text.get_color(), image.to_rgba(value)[:3]))
+        assert (lights[1] + 0.05) / (lights[0] + 0.05) >= 4.5
+
+
+def luminance(colour):
+    """Relative luminance of WCAG 2."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_normalisations():
