@@ -1,5 +1,6 @@
 """What all tests share: one intra-op thread, and where the real data is, if it is."""
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -62,6 +63,26 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"real data is not at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def demo_clips(tmp_path_factory):
+    """A folder with 24 synthetic clips and ``manifest.csv``, to be read only: 5 s of work.
+
+    The processes of pytest-xdist share it: the first that wants it makes it.
+    """
+    from emo.demo.dataset import write_dataset
+
+    folder = tmp_path_factory.mktemp("demo-clips")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        write_dataset(folder, clips_per_class_and_speaker=1, workers=1, progress=False)
+        return folder
+    shared = tmp_path_factory.getbasetemp().parent / "demo-clips"
+    if not shared.exists():
+        write_dataset(folder, clips_per_class_and_speaker=1, workers=1, progress=False)
+        with contextlib.suppress(OSError):  # another process was quicker
+            folder.rename(shared)
+    return shared
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from emo.demo.dataset import write_dataset
 from emo.extract.backbones.openclip import OpenClip
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    write_dataset(folder, clips_per_class_and_speaker=1, progress=False)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +23,8 @@ def _no_hub(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-torch"))
 
 
-def test_a_job_without_weights_ends_with_short_lines_that_tell_what_to_do(emo, clips):
-    code, out, err = emo("extract", clips / "manifest.csv", "--backbone", "vggface")
+def test_a_job_without_weights_ends_with_short_lines_that_tell_what_to_do(emo, demo_clips):
+    code, out, err = emo("extract", demo_clips / "manifest.csv", "--backbone", "vggface")
     assert code == 1
     assert out == ""
     assert err.count("\n") == 4
@@ -41,8 +33,8 @@ def test_a_job_without_weights_ends_with_short_lines_that_tell_what_to_do(emo, c
     assert "classic" in err.splitlines()[-1]
 
 
-def test_the_command_that_most_people_type_first_gets_short_lines(emo, clips):
-    code, _, err = emo("extract", clips / "manifest.csv", "--backbone", "languagebind")
+def test_the_command_that_most_people_type_first_gets_short_lines(emo, demo_clips):
+    code, _, err = emo("extract", demo_clips / "manifest.csv", "--backbone", "languagebind")
     assert code == 1
     assert err.count("\n") == 5
     assert max(len(line) for line in err.splitlines() if "looked in" not in line) < 240
@@ -78,14 +70,14 @@ def test_a_backbone_without_weights_says_so(emo):
     assert "classic has no weights" in err
 
 
-def test_the_recipe_keeps_no_path_and_predict_asks_where_the_weights_lie(emo, clips, weights):
+def test_the_recipe_keeps_no_path_and_predict_asks_where_the_weights_lie(emo, demo_clips, weights):
     words = ("--backbone", "openclip", "-o", f"weights={weights}", "--out", "features")
-    assert emo("extract", clips / "manifest.csv", *words)[0] == 0
+    assert emo("extract", demo_clips / "manifest.csv", *words)[0] == 0
     recipe = next(Path("features").rglob("recipe.json")).read_text()
     assert str(weights.parent) not in recipe
     code, _, err = emo(
         "fit-head",
-        clips / "manifest.csv",
+        demo_clips / "manifest.csv",
         "--features",
         "features",
         "--head",
@@ -104,24 +96,24 @@ def test_the_recipe_keeps_no_path_and_predict_asks_where_the_weights_lie(emo, cl
     assert sum(json.loads(out)["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
-def test_dtype_goes_to_every_model_and_is_refused_where_there_is_none(emo, clips, weights):
+def test_dtype_goes_to_every_model_and_is_refused_where_there_is_none(emo, demo_clips, weights):
     words = ("--backbone", "openclip", "-o", f"weights={weights}", "--dtype", "bf16")
-    assert emo("extract", clips / "manifest.csv", *words, "--out", "f")[0] == 0
+    assert emo("extract", demo_clips / "manifest.csv", *words, "--out", "f")[0] == 0
     assert emo("store", "ls", "f")[0] == 0
     recipe = json.loads(next(Path("f").rglob("recipe.json")).read_text())
     assert "bf16" in json.dumps(recipe)
     code, _, err = emo(
-        "extract", clips / "manifest.csv", "--backbone", "classic", "--dtype", "bf16"
+        "extract", demo_clips / "manifest.csv", "--backbone", "classic", "--dtype", "bf16"
     )
     assert code == 1
     assert "--dtype: no backbone of classic has such an option" in err
-    code, _, _ = emo("extract", clips / "manifest.csv", "--batch-size", "0")
+    code, _, _ = emo("extract", demo_clips / "manifest.csv", "--batch-size", "0")
     assert code == 2
 
 
-def test_faces_is_another_recipe(emo, clips):
+def test_faces_is_another_recipe(emo, demo_clips):
     words = ("--backbone", "faces", "--faces", "centre", "--out", "f")
-    assert emo("extract", clips / "manifest.csv", *words)[0] == 0
-    code, _, err = emo("extract", clips / "manifest.csv", "--backbone", "faces", "--out", "f")
+    assert emo("extract", demo_clips / "manifest.csv", *words)[0] == 0
+    code, _, err = emo("extract", demo_clips / "manifest.csv", "--backbone", "faces", "--out", "f")
     assert code == 1
     assert "options.faces" in err

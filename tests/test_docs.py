@@ -27,8 +27,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from emo.demo.dataset import write_dataset
-
 ROOT = Path(__file__).parents[1]
 QUICKSTART = ROOT / "docs" / "quickstart-meld.md"  # needs real data, see below
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {QUICKSTART})]
@@ -39,13 +37,6 @@ BLOCK = re.compile(r"^(?:<!-- needs: (\w+) -->\n)?```(\w*)\n(.*?)^```$", re.MULT
 NEEDY = [page for page in PAGES if "<!-- needs: " in page.read_text()]
 RUN = {"python", "console", "sh", "yaml"}
 SHOWN = {"text", "csv", "json", ""}  # results, not code
-
-
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    write_dataset(folder, seed=0, clips_per_class_and_speaker=1, progress=False)
-    return folder
 
 
 @pytest.fixture
@@ -62,13 +53,13 @@ def quick_emo(real_emo, warm_emo, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_does_what_it_shows(page, clips, tmp_path, monkeypatch, request):
+def test_a_page_does_what_it_shows(page, demo_clips, tmp_path, monkeypatch, request):
     text = page.read_text()
     request.getfixturevalue("real_emo" if page.name == "README.md" else "quick_emo")
     if named := re.search(r"<!-- service: s3://([\w-]+) -->", text):
         request.getfixturevalue("object_server").make_bucket(named[1])
     if "<!-- scratch: clips -->" in text:
-        shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
+        shutil.copytree(demo_clips, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     _run_page(page)
@@ -91,9 +82,9 @@ def test_the_quickstart_runs_on_a_part_of_meld(real_data, quick_emo, tmp_path, m
 @pytest.mark.models
 @pytest.mark.parametrize("page", NEEDY, ids=lambda page: page.name)
 def test_blocks_that_need_a_package_do_what_they_show(
-    page, clips, quick_emo, tmp_path, monkeypatch
+    page, demo_clips, quick_emo, tmp_path, monkeypatch
 ):
-    shutil.copytree(clips, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(demo_clips, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     for package, language, code in BLOCK.findall(page.read_text()):
         if package:

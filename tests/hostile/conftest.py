@@ -1,6 +1,7 @@
 """Bounds of memory and time for every attack; a store with one recipe and a run to attack."""
 
 import resource
+import shutil
 import signal
 
 import pytest
@@ -44,12 +45,20 @@ def _bounds(request):
 
 
 @pytest.fixture
-def run(emo, tmp_path):
-    """A run of a linear head, with its manifest m.csv and its store s in the current folder."""
+def run(emo, tmp_path, tmp_path_factory):
+    """A run of a linear head, with its manifest m.csv and its store s in the current folder.
+
+    It is fitted once; later tests get copies, whose run names the folder of the first.
+    """
+    kept = tmp_path_factory.getbasetemp() / "linear-run"
+    if kept.exists():
+        shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+        return tmp_path / "run"
     labels, tokens = learnable(30)
     make_store(tmp_path / "s", tokens)
     rows = "".join(f"c{row},x,{label}\n" for row, label in enumerate(labels))
     (tmp_path / "m.csv").write_text("id,text,label\n" + rows)
     code, _, err = emo("fit-head", "m.csv", "--features", "s", "--head", "linear", "--out", "run")
     assert code == 0, err
+    shutil.copytree(tmp_path, kept)
     return tmp_path / "run"

@@ -2,7 +2,6 @@
 
 import pytest
 
-from emo.demo.dataset import write_dataset
 from emo.extract.backbones.hf import HF
 from emo.extract.backbones.openclip import OpenClip
 from emo.store.store import Store
@@ -54,11 +53,10 @@ def test_nothing_is_said_where_no_face_is_looked_for_or_it_is_required(clips, ex
     assert "failed: a (strict)" in out
 
 
-def test_clips_with_faces_are_not_counted(tmp_path, extract):
-    write_dataset(tmp_path, clips_per_class_and_speaker=1, progress=False)
-    lines = (tmp_path / "manifest.csv").read_text().splitlines()
+def test_clips_with_faces_are_not_counted(demo_clips, tmp_path, extract):
+    lines = (demo_clips / "manifest.csv").read_text().splitlines()
     (tmp_path / "manifest.csv").write_text("\n".join(lines[:3]) + "\n")
-    assert "no face" not in extract(tmp_path, "--backbone", "faces")
+    assert "no face" not in extract(tmp_path, "--backbone", "faces", "--root", demo_clips)
 
 
 def test_a_resumed_job_says_it_too(clips, extract, emo):

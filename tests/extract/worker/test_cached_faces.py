@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import emo.extract.decode.one_pass as segments
-from emo.demo.dataset import write_dataset
 from emo.extract.backbones.faces import FaceCrops, FaceCropsOptions
 from emo.extract.backbones.vggface import VggFace
 from emo.extract.job.request import Request
@@ -17,9 +16,8 @@ from emo.store import Store
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clips")
-    return read_manifest(write_dataset(folder, clips_per_class_and_speaker=1, progress=False))
+def manifest(demo_clips):
+    return read_manifest(demo_clips / "manifest.csv")
 
 
 def requests():
