@@ -119,3 +119,19 @@ def test_other_models_have_no_window_to_cut(tmp_path):
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(OptionError, match=r"hf\.window=clip: a model of type wavlm is not padded"):
         HF.recipe(HFOptions(weights=str(tmp_path), window="clip"))
+
+
+def test_gradients_reach_the_positions_of_a_clip_and_no_other(tmp_path):
+    """`emo adapt --method full` trains the table of positions, also with ``window=clip``."""
+    save(tmp_path)
+    backbone = load(tmp_path, window="clip")
+    (network,) = backbone.networks().values()
+    table = network.embed_positions.weight.requires_grad_(True)
+    with backbone.training(), torch.enable_grad():
+        (tokens,) = backbone.forward([backbone.prepare(Media(**heard(NOISE[:8000]))).inputs])
+        next(iter(tokens.values())).square().sum().backward()
+    reached = table.grad.abs().sum(1) > 0
+    count = int(reached.sum())
+    assert 0 < count < len(table)
+    assert reached[:count].all()
+    assert network.embed_positions.weight is table

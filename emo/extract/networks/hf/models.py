@@ -225,6 +225,18 @@ def _quiet() -> None:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
 
+class _FirstRows(torch.nn.Module):
+    """The first rows of an embedding, through which gradients reach all of it."""
+
+    def __init__(self, table: torch.nn.Embedding, count: int) -> None:
+        super().__init__()
+        self.table, self.num_embeddings = table, count
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the rows float32 (n, D)."""
+        return torch.nn.functional.embedding(rows, self.table.weight[: self.num_embeddings])
+
+
 def _call_cut(encoder: Any, input_features: Tensor, **more: Any) -> Any:
     """Call Whisper's encoder with t tokens instead of those of 30 s: its first t positions.
 
@@ -239,9 +251,7 @@ def _call_cut(encoder: Any, input_features: Tensor, **more: Any) -> Any:
     count = input_features.shape[-1] // 2
     table, length = encoder.embed_positions, encoder.config.max_source_positions
     try:
-        encoder.embed_positions = torch.nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
-            table.weight[:count]
-        )
+        encoder.embed_positions = _FirstRows(table, count)
         encoder.config.max_source_positions = count
         return encoder(input_features, **more)
     finally:
