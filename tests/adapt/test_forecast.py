@@ -1,5 +1,10 @@
 """The forecast of an adaptation: counts, steps, disk and memory, without any weights."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -13,6 +18,7 @@ from emo.adapt.planning.published import CONFIGS, with_published
 from emo.errors import WeightsError
 from emo.extract.backbones.languagebind import LanguageBind
 from emo.extract.backbones.timm import TimmModel
+from emo.extract.networks.languagebind.tiny import write_repository
 from emo.manifest import read_manifest
 from tests.adapt.conftest import inputs, options_of
 
@@ -104,7 +110,11 @@ def test_steps_disk_and_memory():
     assert found.disk_bytes == (
         found.inputs_bytes + 3 * found.checkpoint_bytes + found.weights_bytes
     )
-    assert found.memory_bytes == 4 * found.every + 12 * found.trained + found.kept_bytes
+    both = 4 * found.trained + found.kept_bytes
+    assert found.memory_bytes == 4 * found.every + 12 * found.trained + both  # 2 processes
+    alone = forecast(options.replace(accumulate=1), ClipCounts(33, 50, 2.0), EMOTIONS)
+    larger = max(4 * alone.trained, alone.kept_bytes)
+    assert alone.memory_bytes == 4 * alone.every + 8 * alone.trained + larger
     twice = forecast(options.replace(batch_size=8), ClipCounts(33, 50), EMOTIONS)
     assert twice.kept_bytes == pytest.approx(2 * found.kept_bytes, rel=0.01)
 
@@ -123,6 +133,31 @@ def test_what_is_kept_is_what_a_real_forward_pass_keeps(checkpoints):
     skeleton = LanguageBind.skeleton(real.options)
     apply_method({"m": skeleton}, options, given)
     assert kept_bytes({"m": skeleton}, options, given) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_peak_memory_is_that_of_the_forecast(method, tmp_path):
+    """LanguageBind's text encoder in its published size, of random weights; two steps.
+
+    glibc keeps freed memory of middle size; with MALLOC_MMAP_THRESHOLD_ it gives it back, so that
+    the peak is what is needed.
+    """
+    text = CONFIGS / "LanguageBind/LanguageBind_Video_FT/config.json"
+    sizes = json.loads(text.read_text())["text_config"]
+    write_repository(tmp_path / "weights", "video", text=sizes)
+    rows = [f"c{k},some words {k},{'ab'[k % 2]},{s}" for k, s in enumerate(("train",) * 12 + (
+        "val", "val", "test", "test"))]  # fmt: skip
+    (tmp_path / "m.csv").write_text("\n".join(["id,text,label,split", *rows]) + "\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.adapt.peak", tmp_path / "weights", tmp_path, method],
+        env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    measured, expected = map(int, done.stdout.split()[-2:])
+    print(f"{method}: {measured / 2**30:.2f} GiB, forecast {expected / 2**30:.2f}")
+    assert measured == pytest.approx(expected, rel=0.1)
 
 
 def real_bytes(model, options, batch):

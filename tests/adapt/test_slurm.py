@@ -111,17 +111,20 @@ def state_of(job):
 
 def go_on(job):
     """Let an ended job start again now; Slurm would wait two minutes."""
-    wait_until(lambda: state_of(job)[0] in ("PENDING", "FAILED", "PREEMPTED"), "it does not end")
-    if state_of(job)[0] != "PENDING":
-        run("scontrol", "requeue", job)
 
     def is_running():
-        subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=False,
-                       capture_output=True)  # fmt: skip
+        state = state_of(job)[0]
+        if state in ("FAILED", "PREEMPTED"):
+            quiet("scontrol", "requeue", job)  # lost while the job is still completing
+        quiet("scontrol", "update", f"JobId={job}", "StartTime=now")
         time.sleep(1)
-        return state_of(job)[0] == "RUNNING"
+        return state == "RUNNING"
 
     wait_until(is_running, "it does not start again")
+
+
+def quiet(*command):
+    subprocess.run(command, check=False, capture_output=True)
 
 
 def pid_of_task(number, out):

@@ -24,8 +24,8 @@ from emo.extract.models.skeleton import locate_configs
 from emo.heads.head import Head, Width
 from emo.machine.table import format_bytes, format_table
 
-ADAM_BYTES, WEIGHT_BYTES = 12, 4
-"""Bytes of a trained number besides itself (gradient and AdamW's two means), and of a number."""
+ADAM_BYTES, WEIGHT_BYTES = 8, 4
+"""Bytes of AdamW's two means of a trained number, and of a number or its gradient."""
 _GIB = 2**30
 
 
@@ -77,6 +77,10 @@ class Forecast:
     """Bytes of the written weights, in float32."""
     kept_bytes: int | None
     """Bytes that one forward pass keeps for the backward pass; None: it cannot be told."""
+    accumulated: int = 1
+    """Batches whose gradients are added for one step."""
+    processes: int = 1
+    """Number of processes; each of several also has a buffer for gradients."""
     notes: tuple[str, ...] = ()
     """What a reader of the numbers must know."""
 
@@ -92,10 +96,20 @@ class Forecast:
 
     @property
     def memory_bytes(self) -> int | None:
-        """Bytes of memory of one process; None: it cannot be told."""
+        """Bytes of memory of one process; None: it cannot be told.
+
+        The backward pass frees activations as it makes gradients, and gradients are freed after
+        the step: only where they are added over several batches are both there at once.
+        """
         if self.kept_bytes is None:
             return None
-        return WEIGHT_BYTES * self.every + ADAM_BYTES * self.trained + self.kept_bytes
+        gradients = WEIGHT_BYTES * self.trained
+        if self.accumulated > 1:
+            both = gradients + self.kept_bytes
+        else:
+            both = max(gradients, self.kept_bytes)
+        buffers = gradients if self.processes > 1 else 0
+        return WEIGHT_BYTES * self.every + ADAM_BYTES * self.trained + buffers + both
 
     @property
     def disk_bytes(self) -> int:
@@ -124,7 +138,9 @@ class Forecast:
 
     def _memory_line(self) -> str:
         weights, adam = WEIGHT_BYTES * self.every, ADAM_BYTES * self.trained
-        parts = f"weights {_gib(weights)}, gradients and AdamW {_gib(adam)}"
+        copies = 2 if self.processes > 1 else 1
+        parts = f"weights {_gib(weights)}, AdamW {_gib(adam)}"
+        parts += f", gradients {_gib(copies * WEIGHT_BYTES * self.trained)}"
         if self.memory_bytes is None or self.kept_bytes is None:
             return (
                 f"memory of a process: {parts}, and what a batch keeps for the backward pass, "
@@ -133,6 +149,7 @@ class Forecast:
         return (
             f"memory of a process: {_gib(self.memory_bytes)}: {parts}, activations of "
             f"{self.batch} clips {_gib(self.kept_bytes)}"
+            + ("" if self.accumulated > 1 else ", not all at once")
         )
 
 
@@ -178,7 +195,8 @@ def forecast(
         inputs_bytes=round(stored * clips.every),
         checkpoint_bytes=(4 if options.load_best_model_at_end else 3) * WEIGHT_BYTES * trained,
         checkpoints=options.save_total_limit + 1, weights_bytes=WEIGHT_BYTES * every,
-        kept_bytes=kept, notes=tuple(notes),
+        kept_bytes=kept, accumulated=options.gradient_accumulation_steps, processes=world_size,
+        notes=tuple(notes),
     )  # fmt: skip
 
 
