@@ -11,20 +11,24 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from emo.adapt.options import AdaptOptions
+from emo.adapt.targets import (
+    called_layers,
+    check_layer,
+    exactly,
+    named_layers,
+    peft_words,
+    refuse_missing,
+    targets_of,
+)
 from emo.errors import FitError, OptionError, listed
 from emo.extract.backbone import Inputs
 from emo.extract.models.model import Model
 
 ADAPTER = "default"
 """Name of the adapter inside peft's layers."""
-ALL_LINEAR = "all-linear"
-"""Word of ``target_modules`` for all linear layers, as in peft."""
-_PATTERN = re.compile(r"[\\^$*+?()\[\]{}|]")
-_SHOWN = 12
-_MAIN = (nn.Linear, nn.Embedding, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
-"""Layers that can get LoRA matrices; those of a subclass with a forward pass of its own cannot."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +94,7 @@ def apply_method(
     )
     adapters: dict[tuple[str, str], Any] = {}
     if options.method == "lora":
-        adapters = _with_lora(models, options, unreached)
+        adapters = _with_lora(models, options, samples, unreached)
     elif options.method != "full":
         pattern = re.compile(options.method)
         for name, parameter in every.items():
@@ -111,53 +115,49 @@ def apply_method(
 
 
 def _with_lora(
-    models: Mapping[str, Model], options: AdaptOptions, unreached: frozenset[str]
+    models: Mapping[str, Model],
+    options: AdaptOptions,
+    samples: Mapping[str, Sequence[Inputs]],
+    unreached: frozenset[str],
 ) -> dict[tuple[str, str], Any]:
     """Put LoRA layers into the networks that have layers of the named targets."""
     from peft import LoraConfig
     from peft.tuners.lora import LoraModel
 
-    targets = _targets(options.target_modules)
-    found: dict[str | None, int] = {}
+    targets = targets_of(options.target_modules)
+    called = {layer for name, model in models.items() for layer in called_layers(
+        model, samples[name])}  # fmt: skip
+    every = {
+        f"{recipe}.{option}.{name}": layer
+        for recipe, option, network in named_networks(models)
+        for name, layer in network.named_modules()
+    }
+    found: set[str | None] = set()
     adapters = {}
     for recipe, option, network in named_networks(models):
         network.requires_grad_(False)
-        layers = _layers(network, targets)
-        idle = {
-            name
-            for name in layers
-            if all(
-                f"{recipe}.{option}.{name}.{own}" in unreached
-                for own, _ in layers[name][0].named_parameters()
-            )
-        }
+        layers = named_layers(network, targets)
+        chosen = {}
         for name, (layer, target) in layers.items():
-            if name not in idle:
-                _check_layer(f"{recipe}.{option}.{name}", layer, options)
-                found[target] = found.get(target, 0) + 1
-        chosen = [name for name in layers if name not in idle]
+            where = f"{recipe}.{option}.{name}"
+            parameters = [f"{where}.{own}" for own, _ in layer.named_parameters()]
+            if layer in called and not all(each in unreached for each in parameters):
+                check_layer(where, layer)
+                chosen[name] = target
         if not chosen:
             continue
+        found |= set(chosen.values())
+        is_part = targets is None or len(chosen) < len(layers)
         config = LoraConfig(
             r=options.lora_r, lora_alpha=options.lora_alpha,  # type: ignore[arg-type]
             lora_dropout=options.lora_dropout, bias=options.lora_bias,  # type: ignore[arg-type]
-            target_modules=_exactly(chosen) if idle or targets is None else _peft_words(targets),
+            target_modules=exactly(list(chosen)) if is_part else peft_words(targets or ()),
+            fan_in_fan_out=any(isinstance(network.get_submodule(each), Conv1D) for each in chosen),
         )  # fmt: skip
         adapters[recipe, option] = LoraModel(network, config, ADAPTER)
     missing = [target for target in targets or () if target not in found]
     if missing or not found:
-        names = sorted(
-            {
-                name.rpartition(".")[2]
-                for _, _, network in named_networks(models)
-                for name, layer in network.named_modules()
-                if isinstance(layer, _MAIN)
-            }
-        )
-        raise OptionError(
-            f"--target-modules: no layer is named {listed(missing) or 'so'}, or no token depends "
-            f"on it; layers are called {', '.join(names[:_SHOWN]) or 'nothing'}"
-        )
+        refuse_missing(missing, every, called, unreached)
     for recipe in models:
         if not any(recipe == name for name, _ in adapters):
             raise OptionError(
@@ -165,76 +165,6 @@ def _with_lora(
                 "or extract its tokens and read them with --features"
             )
     return adapters
-
-
-def _targets(words: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the words of ``target_modules``; None: all linear layers.
-
-    Raises:
-        OptionError: there are none.
-    """
-    if not words:
-        raise OptionError(
-            "--method lora: name the layers that are adapted, such as --target-modules "
-            f"q_proj,v_proj, or {ALL_LINEAR}"
-        )
-    return None if tuple(words) == (ALL_LINEAR,) else tuple(words)
-
-
-def _layers(
-    network: nn.Module, targets: tuple[str, ...] | None
-) -> dict[str, tuple[nn.Module, str | None]]:
-    """Return the layers that targets name, each with its first target, as peft reads them."""
-    found: dict[str, tuple[nn.Module, str | None]] = {}
-    for name, layer in network.named_modules():
-        if targets is None:
-            if type(layer) is nn.Linear:
-                found[name] = (layer, None)
-            continue
-        for target in targets:
-            is_pattern = len(targets) == 1 and _PATTERN.search(target)
-            if re.fullmatch(target, name) if is_pattern else f".{name}".endswith(f".{target}"):
-                found[name] = (layer, target)
-                break
-    return found
-
-
-def _peft_words(targets: tuple[str, ...] | None) -> str | list[str]:
-    assert targets is not None
-    is_pattern = len(targets) == 1 and _PATTERN.search(targets[0])
-    return targets[0] if is_pattern else list(targets)
-
-
-def _exactly(names: Sequence[str]) -> str:
-    """Return a regular expression of these names."""
-    return f"(?:{'|'.join(map(re.escape, names))})"
-
-
-def _check_layer(name: str, layer: nn.Module, options: AdaptOptions) -> None:
-    """Check that peft can adapt a layer, and merge the updates into its weight.
-
-    Raises:
-        OptionError: it cannot.
-    """
-    kind = type(layer)
-    base = next((each for each in _MAIN if isinstance(layer, each)), None)
-    advice = "leave it out of --target-modules, or use --method full"
-    if base is None:
-        raise OptionError(f"{name}: a layer of type {kind.__name__} gets no LoRA; {advice}")
-    is_own = kind.forward is not base.forward or kind.__init__ is not base.__init__
-    if (is_own and base is not nn.Linear) or kind.forward is not base.forward:
-        raise OptionError(
-            f"{name}: LoRA cannot be put into {kind.__name__}, which is no plain "
-            f"{base.__name__}; {advice}"
-        )
-    if hasattr(layer, "parametrizations"):
-        raise OptionError(f"{name}: its weight is computed (weight norm), so that LoRA cannot be "
-                          f"merged into it; {advice}")  # fmt: skip
-    groups = getattr(layer, "groups", 1)
-    if groups > 1:
-        raise OptionError(
-            f"{name}: a convolution of {groups} groups, into which LoRA cannot be merged; {advice}"
-        )
 
 
 def _check_reached(
@@ -253,8 +183,8 @@ def _check_reached(
     odd = sorted({name.partition(".lora_")[0] for name in lost if ".lora_" in name})
     if odd:
         raise OptionError(
-            f"--target-modules: LoRA matrices of {listed(odd)} get no gradient, because the layer "
-            "is not called by itself; name the layer around it, such as attn for out_proj"
+            f"--target-modules: LoRA matrices of {listed(odd)} get no gradient; leave these layers "
+            "out, or use --method full"
         )
     return lost
 

@@ -68,7 +68,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         cls=_AdaptCommand,
         epilog=examples(
-            "emo adapt m.csv --backbone wavlm-base --target-modules q_proj,v_proj",
+            "emo adapt m.csv --backbone wavlm-base --target-modules all-linear",
             "emo adapt m.csv --backbone wavlm-base --method full --init runs/probe",
             more="Exit codes: 0 done, 1 error, 2 usage, 75 stopped by a signal (repeat the command "
             "with --resume).",
