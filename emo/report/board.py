@@ -300,7 +300,8 @@ def _verdict(group: Group, names: Mapping[Path, str], drawn: str) -> str:
     word = "no label at all" if target.task == "multilabel" else word
     against = "" if guess is None else f"; always predicting {word} gives {guess:.3f}"
     if len(ranked) == 1:
-        return f"{names[best.path]} reaches a {what} of {number}{against}."
+        article = "an" if what[0] in "aAM" else "a"
+        return f"{names[best.path]} reaches {article} {what} of {number}{against}."
     kind = "lowest" if target.task == "regress" else "highest"
     sentence = f"{names[best.path]} has the {kind} {what}: {number}{against}."
     found = paired_bootstrap(ranked[1], best).differences[headline]
