@@ -128,13 +128,13 @@ class BoardFacts:
             for number in (row.mean, *(row.interval or ()), *row.seeds, row.baseline or row.mean)
             if math.isfinite(number)
         ]  # fmt: skip
-        return _rounded_ends(found)
+        return rounded_ends(found)
 
     @property
     def difference_scale(self) -> _NUMBER:
         """Ends of the axis on which differences are drawn; it contains 0."""
         found = [end for row in self.differences for end in (*row.interval, row.change)]
-        return _rounded_ends([0.0, *(end for end in found if math.isfinite(end))])
+        return rounded_ends([0.0, *(end for end in found if math.isfinite(end))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,7 +316,7 @@ def _verdict(group: Group, names: Mapping[Path, str], drawn: str) -> str:
     return f"{sentence} {lead}"
 
 
-def _rounded_ends(numbers: Sequence[float]) -> _NUMBER:
+def rounded_ends(numbers: Sequence[float]) -> _NUMBER:
     """Return ends of an axis around some numbers, at multiples of a step of 1, 2 or 5."""
     low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
     step = _step((high - low) or max(abs(high), 0.1))
