@@ -124,7 +124,7 @@ def score(
     if odd:
         raise typer.BadParameter(f"--column {odd.pop()}: expected id, prediction, gold_id or label")
     options = ScoreOptions(metric, classes_of(classes), columns, split, target, is_open, by,
-                           video_to_text, html is not None, answers)  # fmt: skip
+                           video_to_text, answers, html is not None)  # fmt: skip
     report = score_all(predictions, gold, options)
     print(report.json() if json else fit_lines(report.table()))
     if html is not None:

@@ -48,11 +48,11 @@ class ScoreOptions:
     video_to_text: str = "own"
     """Rule for items with several queries: ``own`` or ``grouped``, see
     :func:`emo.heads.metrics.retrieval.ranks_of_matrix`."""
-    has_interval: bool = False
-    """Whether the 95 % interval of the headline is drawn."""
     answers: Path | None = None
     """JSON file with the number of each answer, as in ALPRO's ans2label.json; None: predictions are
     answers, not numbers."""
+    has_interval: bool = False
+    """Whether the 95 % interval of the headline is drawn."""
 
 
 def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
