@@ -81,10 +81,10 @@ def log(
     ],
     to: Annotated[str, Option(metavar="NAME", help="A tracker of `emo list trackers`.")],
     project: Annotated[
-        str, Option(metavar="WORD", help="Name under which the tracker gathers runs.")
+        str, Option(metavar="NAME", help="Name under which the tracker gathers runs.")
     ] = "emo",
 ) -> None:
-    """Write runs for a tracker of experiments: W&B, MLflow or TensorBoard.
+    """Write runs for W&B, MLflow or TensorBoard.
 
     A run that was logged before is replaced. Nothing of clips, people or folders is written.
     """

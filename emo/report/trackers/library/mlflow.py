@@ -20,7 +20,7 @@ FILE = "mlflow.db"
 _ID, _GROUP, _PART = "emo.id", "emo.group", "emo.part"
 """Tags of a run."""
 _NO_ARTIFACTS = "mlflow-artifacts:/emo"
-"""Place of the artifacts, which there are none of; MLflow would note the current folder."""
+"""Location of the artifacts, which there are none of; MLflow would note the current folder."""
 _BATCH = 900
 """Numbers that are sent at once; MLflow takes 1,000 at most."""
 _MOST_PARAMS = 90
@@ -30,7 +30,7 @@ _LONGEST = 500
 
 
 class MLflow(Tracker):
-    """MLflow: a run for each seed or fold in the SQLite file ``mlflow.db``, or on a server.
+    """MLflow: a run for each seed or fold in the SQLite file mlflow.db, or on a server.
 
     ``MLFLOW_TRACKING_URI`` names the server or another database.
     """
@@ -63,8 +63,8 @@ def _experiment(client: Any, project: str, *, is_local: bool) -> str:
     found = client.get_experiment_by_name(project)
     if found is not None:
         return str(found.experiment_id)
-    place = _NO_ARTIFACTS if is_local else None  # a server decides itself
-    return str(client.create_experiment(project, artifact_location=place))
+    root = _NO_ARTIFACTS if is_local else None  # a server decides itself
+    return str(client.create_experiment(project, artifact_location=root))
 
 
 def _write(client: Any, experiment: str, run: TrackedRun) -> None:

@@ -21,7 +21,7 @@ _INIT_SECONDS = 30
 
 
 class WandB(Tracker):
-    """Weights & Biases: sent if you are logged in, else a folder in ``wandb/`` for `wandb sync`.
+    """Weights & Biases: sent if you are logged in, else in a folder for `wandb sync`.
 
     No code, git state, list of packages, machine or system statistics is recorded.
     """
