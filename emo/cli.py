@@ -64,6 +64,7 @@ class Plugins(str, Enum):  # noqa: UP042
     formats = "formats"
     metrics = "metrics"
     models = "models"
+    trackers = "trackers"
 
 
 _DISK = {

@@ -39,6 +39,8 @@ FORMATS = "emo.store.interop"
 """Package of the formats that `emo store import` and `emo store export` know."""
 HEADS = "emo.heads.library"
 """Package of the heads that `emo fit-head` can train."""
+TRACKERS = "emo.report.trackers.library"
+"""Package of the trackers of experiments that `emo log` writes for."""
 _T = TypeVar("_T")
 _V = TypeVar("_V")
 SHOWN_NAMES = 20
@@ -129,7 +131,7 @@ def lend(kind: type, *, name: str = "") -> str:
         name: the name; empty: a plugin's own name, else ``module:Class``.
     """
     package, _, file = kind.__module__.rpartition(".")
-    if not name and package in (BACKBONES, DATASETS, EXECUTORS, FORMATS, HEADS):
+    if not name and package in (BACKBONES, DATASETS, EXECUTORS, FORMATS, HEADS, TRACKERS):
         return file
     name = name or f"{kind.__module__}:{kind.__qualname__}"
     _lent[name] = kind

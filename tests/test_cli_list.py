@@ -22,10 +22,12 @@ from emo.extract.backbone import Backbone
 from emo.extract.executor import Executor
 from emo.heads.head import Head
 from emo.heads.presets import PRESETS
+from emo.report.trackers.tracker import Tracker
 from emo.score.metrics import METRICS
 from emo.store.exchange.format import Format
 
-CONTRACTS = {"backbones": Backbone, "heads": Head, "executors": Executor, "formats": Format}
+CONTRACTS = {"backbones": Backbone, "heads": Head, "executors": Executor, "formats": Format,
+             "trackers": Tracker}  # fmt: skip
 WHATS = [*PACKAGES, "datasets", "presets", "metrics"]
 EVERY = [(what, name) for what, (package, _) in PACKAGES.items()
          for name in plugins.available(package)]  # fmt: skip

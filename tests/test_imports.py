@@ -141,6 +141,7 @@ ARROWS = {
         "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),
+    "report": ("errors heads.runs machine plugins untrusted", ""),
     "score": ("errors heads.metrics heads.runs machine manifest plugins untrusted", "numpy"),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.adapted": ("errors store.backend store.recipe untrusted", ""),

@@ -12,6 +12,7 @@ ROOMS = {
     "formats": plugins.FORMATS,
     "executors": plugins.EXECUTORS,
     "datasets": plugins.DATASETS,
+    "trackers": plugins.TRACKERS,
 }
 FAULTS = {
     "none": ("X = 1\n", "found none"),
@@ -25,6 +26,7 @@ CONTRACTS = {
     "formats": ("emo.store.exchange.format", "Format"),
     "executors": ("emo.extract.executor", "Executor"),
     "datasets": ("emo.datasets.dataset", "Dataset"),
+    "trackers": ("emo.report.trackers.tracker", "Tracker"),
 }
 
 

@@ -19,6 +19,7 @@ from emo.commands.flags.fit_options import (
     Mixup,
     MixupProbability,
     ModalityDropout,
+    ReportTo,
     SpecAugment,
     Targets,
     TargetWeights,
@@ -40,7 +41,7 @@ class _FitCommand(SectionedCommand):
         "patience choose_by warmup decay focal mixup mixup_probability spec_augment "
         "modality_dropout accumulate bf16",
         "Several fits": "seeds cv is_ablation search missing threads",
-        "Going on": "out overwrite resume interval_over by all_probabilities",
+        "Going on": "out overwrite resume interval_over by all_probabilities report_to",
     }
 
 
@@ -233,6 +234,7 @@ def fit_head(
     resume: Annotated[
         bool, Option("--resume", help="Go on with what a killed fit left in --out.")
     ] = False,
+    report_to: ReportTo = None,
 ) -> None:
     """Fit a light head on stored features and show its scores."""
     with keep_imports():
@@ -244,6 +246,7 @@ def fit_head(
         from emo.manifest import read_manifest
         from emo.store.backend.location import location
 
+    trackers = _trackers(report_to)
     out = out or next_run(Path("runs"))
     is_several = len(head) > 1 or head == ["all"]
     if most_minutes is not None and not is_several:
@@ -284,6 +287,7 @@ def fit_head(
         )  # fmt: skip
         runs = fit_all(clips, stores, out, each, most_minutes=most_minutes, resume=resume)
         print(fit_lines(runs.table()))
+        _report(out, trackers)
         raise typer.Exit(runs.exit_code)
     options = fit_options(
         {name: value for name, value in given.items() if value is not None},
@@ -293,11 +297,33 @@ def fit_head(
         from emo.heads.fitting.ablate import ablate
 
         print(fit_lines(ablate(clips, stores, out, options, by=cv, resume=resume).table()))
-        return
-    if cv is not None:
+    elif cv is not None:
         from emo.heads.fitting.folds.cross_validate import cross_validate
 
         found = cross_validate(clips, stores, out, options, by=cv, resume=resume)
         print(fit_lines(found.table()))
+    else:
+        print(fit_lines(fit_head(clips, stores, out, options, resume=resume).table()))
+    _report(out, trackers)
+
+
+def _trackers(words: str | None) -> list[str]:
+    """Return the trackers of ``--report-to``, checked before the fit."""
+    if words is None:
+        return []
+    from emo.report.trackers.log import tracker_names
+
+    return tracker_names(words)
+
+
+def _report(out: Path, trackers: list[str]) -> None:
+    """Write the run for trackers, and print a line on each; none of them fails the fit."""
+    if not trackers:
         return
-    print(fit_lines(fit_head(clips, stores, out, options, resume=resume).table()))
+    from emo.report.trackers.log import report_fit
+
+    for is_written, line in report_fit(out, trackers):
+        if is_written:
+            print(fit_lines(line))
+        else:
+            print(fit_lines(f"emo: warning: {line}"), file=sys.stderr)

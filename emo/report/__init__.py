@@ -2,7 +2,7 @@
 
 May import: errors, manifest, store, heads, machine, untrusted; media.py and where.py also extract,
 inside functions.
-Read first: facts.py, then page.py.
+Read first: facts.py, then page.py. trackers/ writes finished runs for W&B, MLflow, TensorBoard.
 
 Two calls make a page::
 

@@ -15,7 +15,7 @@ from emo.extract.executor import Progress, make_executor
 from emo.extract.job.folder import write_job
 from emo.extract.job.plan import make_plan
 from emo.extract.job.request import Job, make_request
-from emo.extract.job.status import status
+from emo.extract.job.status.status import status
 from emo.extract.resume import run_parts
 from emo.manifest import Clip
 from emo.store.maintain.verify import verify

@@ -14,7 +14,7 @@ from emo.extract.job.journal import Journal
 from emo.extract.job.logs import log_facts
 from emo.extract.job.ownership import is_own, sign
 from emo.extract.job.slurm_queue import submissions, task_states
-from emo.extract.job.status import status
+from emo.extract.job.status.status import status
 from tests.hostile.build import refused
 from tests.hostile.documents import DAMAGES, damage, is_line_or_fine, replaced, variants, write
 

@@ -65,3 +65,10 @@ ModalityDropout = Annotated[
     float | None,
     Option(metavar="SHARE", help="Share of streams left out while training; default: 0."),
 ]
+ReportTo = Annotated[
+    str | None,
+    Option(
+        metavar="A,B,C",
+        help="Trackers of `emo list trackers` that get the run when it is written, such as wandb.",
+    ),
+]

@@ -22,8 +22,8 @@ def plugin_text(what: str, name: str) -> str:
     """Return what is known about one plugin, preset or metric; only this plugin is imported.
 
     Args:
-        what: ``backbones``, ``heads``, ``executors``, ``formats``, ``datasets``, ``presets``,
-            ``metrics`` or ``models``.
+        what: ``backbones``, ``heads``, ``executors``, ``formats``, ``trackers``, ``datasets``,
+            ``presets``, ``metrics`` or ``models``.
         name: one of them, or ``module:Class`` of a plugin elsewhere.
 
     Raises:
@@ -152,6 +152,13 @@ def _format(name: str) -> Iterable[str]:
     yield format_facts([("is a", f"{kind.extension} file" if kind.extension else "folder")])
     yield _options(kind.ReadOptions, "options of `emo store import`, given as -o NAME=VALUE:")
     yield _options(kind.WriteOptions, "options of `emo store export`, given as -o NAME=VALUE:")
+
+
+def _tracker(name: str) -> Iterable[str]:
+    from emo.report.trackers.tracker import Tracker
+
+    kind = plugins.load(plugins.TRACKERS, name, Tracker)  # type: ignore[type-abstract]
+    yield _title(name, kind, paragraphs=2)
 
 
 def _dataset(name: str) -> Iterable[str]:
@@ -333,5 +340,5 @@ def _ways_to_get(name: str, hub_id: str) -> str:
 _TEXTS: dict[str, Callable[[str], Iterable[str]]] = {
     "backbones": _backbone, "heads": _head, "executors": _executor, "formats": _format,
     "datasets": _dataset, "presets": _preset, "metrics": _metric,
-    "models": _model,
+    "models": _model, "trackers": _tracker,
 }  # fmt: skip

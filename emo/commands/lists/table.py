@@ -1,7 +1,7 @@
 """`emo list WHAT`: one line for each backbone, head, executor, format, data set, preset or metric.
 
-Backbones, heads, executors and formats are read from their source files, so that no torch is
-imported; `emo list WHAT NAME` (see :mod:`emo.commands.lists.one_plugin`) loads that one plugin.
+Backbones, heads, executors, formats and trackers are read from their source files, so that no torch
+is imported; `emo list WHAT NAME` (see :mod:`emo.commands.lists.one_plugin`) loads that one plugin.
 """
 
 import ast
@@ -20,6 +20,7 @@ PACKAGES = {
     "heads": (plugins.HEADS, {"Head"}),
     "executors": (plugins.EXECUTORS, {"Executor"}),
     "formats": (plugins.FORMATS, {"Format"}),
+    "trackers": (plugins.TRACKERS, {"Tracker"}),
 }
 """What -> folder of the plugins, and the classes that a plugin inherits from."""
 _NEEDS = {"frames": "video", "faces": "video", "audio": "audio", "text": "text", "array": "array"}

@@ -25,6 +25,8 @@ BEAT_SECONDS = FRESH_SECONDS / 4
 
 MOST_LOG_BYTES = 2**32
 """Largest log of a worker that is read, 4 GiB."""
+_SHORTEST_ID = 3
+"""Letters of the shortest id that is taken out of the kind of a failure."""
 MOST_LINE = 2**24
 """Longest line of a log that is read, in bytes."""
 _SECONDS = Where(float, lambda seconds: 0 <= seconds < 1e12, "seconds")
@@ -166,9 +168,19 @@ def _moment(line: Mapping[str, Any]) -> float | None:
 
 def _count_reasons(facts: LogFacts, line: Mapping[str, Any]) -> None:
     for recipe, reason in line.get("failed", {}).items():
-        kind = re.sub(r"'[^']*'|\S*[/\\]\S*|\d+", "…", reason)
+        kind = re.sub(r"'[^']*'|\S*[/\\]\S*|\d+", "…", _without_id(reason, line["clip"]))
         facts.reasons[kind] += 1
         facts.examples.setdefault(kind, f"{line['clip']} ({recipe}): {reason}")
+
+
+def _without_id(reason: str, clip_id: str) -> str:
+    """Return a reason without the clip's id, so that clips that failed alike are counted together.
+
+    Very short ids stay, because they may be words.
+    """
+    if len(clip_id) < _SHORTEST_ID or clip_id not in reason:
+        return reason
+    return re.sub(rf"(?<!\w){re.escape(clip_id)}(?!\w)", "…", reason)
 
 
 def _clips_per_second(times: list[float]) -> float | None:

@@ -10,7 +10,7 @@ from emo.extract.job.folder import write_job
 from emo.extract.job.journal import FRESH_SECONDS, is_at_work, log_name, me
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import Job, make_request
-from emo.extract.job.status import status
+from emo.extract.job.status.status import status
 from emo.manifest import Clip
 from emo.store.backend.process_identity import host
 from emo.store.store import Store

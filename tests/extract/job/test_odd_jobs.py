@@ -11,7 +11,7 @@ from emo.extract.job.folder import JobError, latest_job, open_job
 from emo.extract.job.journal import Death
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.request import Request, make_request
-from emo.extract.job.status import status
+from emo.extract.job.status.status import status
 from emo.extract.resume import resume, run_parts
 from emo.extract.run import ExtractOptions, extract
 from emo.extract.worker.part_runner import run_each_part as run_taken

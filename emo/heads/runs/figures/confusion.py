@@ -163,7 +163,7 @@ def draw_confusion(
         axes.figure.colorbar(image, ax=axes, shrink=0.8, label=_LEGENDS[normalize])
 
 
-def _readable_on(colour: Sequence[float]) -> str:
+def _readable_on(colour: Any) -> str:
     """Return black or white: the one with the higher contrast to a colour, at least 4.5 to 1.
 
     Args:

@@ -166,14 +166,14 @@ def _rate(rate: float | None, left: int, is_running: bool) -> str:
         return "not known yet"
     text = f"{rate:.1f} clips/s"
     if left and is_running:
-        text += f", {_duration(left / rate)} left"
+        text += f", {duration(left / rate)} left"
     return text
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Write a duration in its two largest units.
 
-    >>> [_duration(seconds) for seconds in (20, 95, 7300, 200_000)]
+    >>> [duration(seconds) for seconds in (20, 95, 7300, 200_000)]
     ['20 s', '2 min', '2 h 2 min', '2 d 7 h']
     """
     minutes = round(seconds / 60)
