@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from emo.extract.decode.source import source_hash
+from emo.extract.decode.sources.bodies import forget_unversioned
 from emo.extract.decode.sources.object_listing import remember_facts
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
@@ -71,6 +72,7 @@ class Worker:
         """Start the threads; a model is loaded when the first part needs it."""
         self.job = job
         allow_hosts(job.hosts)
+        forget_unversioned()
         self.store = Store(job.store)
         self.versions = software_of(job.device)
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))

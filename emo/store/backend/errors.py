@@ -49,6 +49,8 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
         )
     if status.startswith("501"):
         return no_conditions(root)
+    if "body error" in answer:
+        return StoreError(f"{url}: the answer of {server} broke off. {PARTS_ARE_KEPT}")
     if "error sending request" in answer or "timed out" in answer or "builder error" in answer:
         return StoreError(
             f"{root}: {server} cannot be reached. Check the network and the endpoint "

@@ -8,6 +8,7 @@ copied to a temporary file. All of it is bounded: what was used longest ago is d
 import mmap
 import os
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ MEMORY_BYTES = 2**28
 """Bytes of such files that a process keeps, 256 MiB."""
 MOST_OPEN = 16
 """Most files that a process keeps open; those in memory do not count."""
+FAILURE_SECONDS = 30.0
+"""A file that could not be read is not tried again for so long."""
 
 
 class Body(ABC):
@@ -80,6 +83,9 @@ class _File(Body):
     def __init__(self, file: BinaryIO, version: str) -> None:
         self.size_bytes, self.version = file.seek(0, 2), version
         self._file, self._lock = file, Lock()
+
+    def __del__(self) -> None:
+        self._file.close()
 
     def read(self, start: int, stop: int) -> bytes:
         with self._lock:
@@ -133,22 +139,35 @@ class _Kept:
         self._lock = Lock()
         self._bodies: OrderedDict[str, Body] = OrderedDict()
         self._opening: dict[str, Lock] = {}
+        self._failures: OrderedDict[str, tuple[float, MediaError]] = OrderedDict()
+        """When and why a file could not be read: pictures and sound of a clip ask for it, but only
+        the first of them waits for all tries."""
 
     def get(self, file: str) -> Body:
+        key = f"{file} {_version(file)}"
         with self._lock:
-            opening = self._opening.setdefault(file, Lock())
+            opening = self._opening.setdefault(key, Lock())
         with opening:  # two threads do not fetch one file at the same time
             with self._lock:
-                if file in self._bodies:
-                    self._bodies.move_to_end(file)
-                    return self._bodies[file]
+                if key in self._bodies:
+                    self._bodies.move_to_end(key)
+                    return self._bodies[key]
+                when, failure = self._failures.get(key, (-FAILURE_SECONDS, None))
+            if failure is not None and time.monotonic() - when < FAILURE_SECONDS:
+                raise MediaError(str(failure))
             try:
                 body = _opened(file)
+            except MediaError as error:
+                with self._lock:
+                    self._failures[key] = time.monotonic(), error
+                    while len(self._failures) > MOST_OPEN:
+                        self._failures.popitem(last=False)
+                raise
             finally:
                 with self._lock:
-                    self._opening.pop(file, None)
+                    self._opening.pop(key, None)
             with self._lock:
-                self._bodies[file] = body
+                self._bodies[key] = body
                 self._drop_oldest()
             return body
 
@@ -165,9 +184,11 @@ class _Kept:
                     del self._bodies[file]
                     total -= sizes[file]
 
-    def forget(self) -> None:
+    def forget_unversioned(self) -> None:
         with self._lock:
-            self._bodies.clear()
+            self._failures.clear()
+            for key in [key for key in self._bodies if key.startswith("https:")]:
+                del self._bodies[key]
 
 
 @lru_cache(maxsize=1)
@@ -187,9 +208,9 @@ def body_of(file: str) -> Body:
     return _kept(os.getpid()).get(file)  # a forked process has its own
 
 
-def forget_bodies() -> None:
-    """Drop all files that are kept, so that they are read again."""
-    _kept(os.getpid()).forget()
+def forget_unversioned() -> None:
+    """Drop failures, and files read by https, whose version nothing tells, to read them again."""
+    _kept(os.getpid()).forget_unversioned()
 
 
 @contextmanager
@@ -212,6 +233,20 @@ def as_media_errors(url: str) -> Iterator[None]:
         raise MediaError(str(error).replace(f" {PARTS_ARE_KEPT}", "")) from error
     except OSError as error:
         raise MediaError(f"{url}: cannot be read: {error.strerror or error}") from error
+
+
+def _version(file: str) -> str:
+    """Return what tells one version of a file from another, without a request if it is known."""
+    if not is_url(file):
+        try:
+            return str(os.stat(file).st_mtime_ns)
+        except (OSError, ValueError):
+            return ""
+    path = ObjectPath.parse(file)
+    if path is None:
+        return ""
+    with as_media_errors(file):
+        return path.media_bucket.facts(path.key).etag
 
 
 def _opened(file: str) -> Body:
