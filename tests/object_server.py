@@ -27,6 +27,7 @@ class Request:
     key: str
     bytes: int
     """Asked for by a GET with a range; else 0."""
+    query: str = ""
 
 
 class ObjectServer:
@@ -80,7 +81,9 @@ class ObjectServer:
 
     def _answer(self, environ, start):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        self.requests.append(Request(method, path.lstrip("/"), _ranged(environ)))
+        self.requests.append(
+            Request(method, path.lstrip("/"), _ranged(environ), environ.get("QUERY_STRING", ""))
+        )
         if method in self.refuses.split():
             start("403 Forbidden", [("Content-Type", "text/xml")])
             return [b"<Error><Code>AccessDenied</Code></Error>"]

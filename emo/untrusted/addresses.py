@@ -9,6 +9,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 URL_SCHEMES = ("s3", "gs", "az", "https")
 """Kinds of URLs that media and manifests may have."""
@@ -101,6 +102,10 @@ def checked_url(url: str) -> str:
     if not host or not name.strip("/") or not url.isprintable():
         owner = "HOST" if scheme == "https" else "BUCKET"
         raise ValueError(f"{shown[:200]!r}: expected {scheme}://{owner}/NAME")
+    try:
+        _ = urlsplit(f"{scheme}://{host}").port
+    except ValueError as error:
+        raise ValueError(f"{shown[:200]!r}: not a URL: {error}") from error
     if ".." in name.split("!")[0].split("/"):
         raise ValueError(f"{shown[:200]}: '..' in a URL is not followed")
     return f"{scheme}://{host}/{name}"

@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from typing import BinaryIO
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -29,6 +30,7 @@ PAUSE_SECONDS = 0.2
 MOST_REDIRECTS = 5
 _PIECE_BYTES = 2**18
 _BUSY = frozenset({429, 500, 502, 503, 504})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _allowed: set[str] = set()
 
@@ -85,21 +87,27 @@ def _download_once(url: str, out: BinaryIO, most_bytes: int, end: float) -> None
     """Send one request, follow its redirects, and write what comes."""
     at = url
     for _ in range(MOST_REDIRECTS + 1):
-        connection = _connected(at, url)
-        try:
-            parts = urlsplit(at)
+        parts = urlsplit(at)
+        with closing(_connected(at, url)) as connection:
             target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
             query = f"?{parts.query}" if parts.query else ""
             connection.request("GET", target + query, headers={"Accept-Encoding": "identity"})
-            answer = connection.getresponse()
-            if answer.status in (301, 302, 303, 307, 308):
-                at = urljoin(at, answer.headers.get("Location", ""))
-                continue
-            _expect_success(url, answer.status)
-            return _copy(url, answer, out, most_bytes, end)
-        finally:
-            connection.close()
+            with connection.getresponse() as answer:
+                if answer.status not in _REDIRECTS:
+                    _expect_success(url, answer.status)
+                    return _copy(url, answer, out, most_bytes, end)
+                at = _joined(at, answer.headers.get("Location", ""), url)
     raise HttpsError(f"{url}: more than {MOST_REDIRECTS} redirects")
+
+
+def _joined(at: str, location: str, url: str) -> str:
+    """Return the URL that a redirect names."""
+    try:
+        found = urljoin(at, location)
+        _ = urlsplit(found).port
+    except ValueError as error:
+        raise HttpsError(f"{url}: it redirects to what is not a URL") from error
+    return found
 
 
 def _expect_success(url: str, status: int) -> None:
@@ -140,13 +148,12 @@ def _connected(at: str, url: str) -> http.client.HTTPSConnection:
         url: the URL of the manifest, for messages.
     """
     parts = urlsplit(at)
-    host = (parts.hostname or "").lower()
+    port, host = parts.port or 443, (parts.hostname or "").lower()
     what = f"{url}: " + (f"it redirects to {host or 'no host'}, which" if at != url else host)
     if parts.scheme != "https" or parts.username or parts.password or not host:
         raise HttpsError(f"{what} is not read: only https:// without a user name is")
     if host not in _allowed:
         raise HttpsError(f"{what} is not allowed; if you trust it, add --allow-host {host}")
-    port = parts.port or 443
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
