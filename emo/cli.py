@@ -28,7 +28,7 @@ from emo.commands import report as cli_report
 from emo.commands import scores as cli_scores
 from emo.commands import show as cli_show
 from emo.commands import similarity as cli_similarity
-from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
+from emo.commands.flags.options import AllowHost, Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.job import job_app
 from emo.commands.manifest import manifest_app
@@ -160,6 +160,7 @@ def check(
     ] = None,
     column: Columns = [],
     root: Root = None,
+    allow_host: AllowHost = [],
     fast: Annotated[
         bool, Option("--fast", help="Read only the headers of media files, decode nothing.")
     ] = False,

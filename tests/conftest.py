@@ -17,6 +17,7 @@ from tqdm import tqdm
 from emo import plugins
 from emo.cli import main
 from emo.heads.runs.figures import plots
+from emo.store.backend.https import forget_hosts
 
 LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
 DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"
@@ -119,6 +120,7 @@ def _tests_are_trusted():
     plugins.trust(plugins.ANY_CODE)
     yield
     plugins.forget_trust()
+    forget_hosts()
 
 
 @pytest.fixture
@@ -166,6 +168,7 @@ def object_server(_object_server, monkeypatch, tmp_path):
     yield _object_server
     _object_server.is_deaf, _object_server.conflicts = False, 0
     _object_server.refuses = _object_server.pauses = ""
+    _object_server.faults = []
     forget_connections()
 
 

@@ -8,6 +8,7 @@ import io
 import logging
 import re
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ class Request:
     key: str
     bytes: int
     """Asked for by a GET with a range; else 0."""
+    query: str = ""
 
 
 class ObjectServer:
@@ -47,6 +49,9 @@ class ObjectServer:
         self.pauses = ""
         """PUTs of keys with this in them stop after 64 kB until :attr:`goes_on`."""
         self.is_paused, self.goes_on = Event(), Event()
+        self.faults: list[str] = []
+        """What the next GETs of a range get instead, one after the other: ``busy`` (503), ``half``
+        (half of the body), ``slow`` (nothing for two seconds); with ``forever`` behind it: all."""
 
     def environment(self) -> dict[str, str]:
         """What a client must know."""
@@ -76,7 +81,9 @@ class ObjectServer:
 
     def _answer(self, environ, start):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        self.requests.append(Request(method, path.lstrip("/"), _ranged(environ)))
+        self.requests.append(
+            Request(method, path.lstrip("/"), _ranged(environ), environ.get("QUERY_STRING", ""))
+        )
         if method in self.refuses.split():
             start("403 Forbidden", [("Content-Type", "text/xml")])
             return [b"<Error><Code>AccessDenied</Code></Error>"]
@@ -85,6 +92,8 @@ class ObjectServer:
             environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
             start("409 Conflict", [("Content-Type", "text/xml")])
             return [b"<Error><Code>ConditionalRequestConflict</Code></Error>"]
+        if method == "GET" and environ.get("HTTP_RANGE") and self.faults:
+            return self._faulty(environ, start)
         if method != "PUT":
             return self._app(environ, start)
         if self.is_deaf:
@@ -101,6 +110,19 @@ class ObjectServer:
         environ["wsgi.input"] = io.BytesIO(body)
         with self._lock:
             return list(self._app(environ, start))
+
+    def _faulty(self, environ, start):
+        with self._lock:
+            fault, *rest = self.faults
+            self.faults = self.faults if "forever" in fault else rest
+        if "busy" in fault:
+            start("503 Slow Down", [("Content-Type", "text/xml")])
+            return [b"<Error><Code>SlowDown</Code></Error>"]
+        if "slow" in fault:
+            time.sleep(2)
+            return self._app(environ, start)
+        body = b"".join(self._app(environ, start))
+        return [body[: len(body) // 2]]
 
 
 def _ranged(environ) -> int:

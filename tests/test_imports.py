@@ -55,7 +55,10 @@ ARROWS = {
         "extract.networks extract.transforms machine manifest plugins store.recipe",
         "numpy torch",
     ),
-    "extract.decode": ("errors extract.faces extract.media machine manifest untrusted", "numpy"),
+    "extract.decode": (
+        "errors extract.faces extract.media machine manifest store.backend untrusted",
+        "numpy",
+    ),
     "extract.executor": ("errors extract.job machine plugins", ""),
     "extract.executors": (
         "errors extract.executor extract.job extract.models extract.worker plugins store.backend",
@@ -132,7 +135,7 @@ ARROWS = {
         "numpy torch",
     ),
     "machine": ("errors", ""),
-    "manifest": ("errors machine plugins untrusted", ""),
+    "manifest": ("errors machine plugins store.backend untrusted", ""),
     "plugins": ("errors machine", ""),
     "predict": (
         "errors extract.decode extract.job extract.media extract.run heads.data heads.labels "

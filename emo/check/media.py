@@ -16,6 +16,7 @@ from emo.extract.decode.faults import CUT
 from emo.machine.libraries import MissingLibraryError
 from emo.machine.progress import progress_bar
 from emo.manifest import Clip, Manifest
+from emo.untrusted.addresses import is_url, parse_address
 
 if TYPE_CHECKING:
     from emo.extract.media import Media
@@ -166,7 +167,7 @@ def _key(clip: Clip) -> tuple[object, ...]:
 def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
     """Open (``fast``) or decode the media of one clip."""
     paths = [path for path in (clip.video, clip.audio) if path]
-    missing = tuple(path for path in paths if not os.path.isfile(root / path))
+    missing = tuple(path for path in paths if _is_missing(path, root))
     if missing:
         return Probe(missing)
     try:
@@ -179,34 +180,42 @@ def _probe(clip: Clip, root: Path, *, fast: bool) -> Probe:
         raise MissingLibraryError(f"{error}; or check without decoding: --fast") from error
 
 
+def _is_missing(cell: str, root: Path) -> bool:
+    """Return whether there is no local file; one elsewhere is missing when it is opened."""
+    file = parse_address(cell).file
+    return not is_url(file) and not os.path.isfile(root / file)
+
+
 def _headers(clip: Clip, root: Path) -> Probe:
     """Read the headers of a clip's files."""
     from emo.extract.decode.container import declared_seconds, open_media, pick
     from emo.extract.decode.pictures.still import NO_SOUND, is_still, still_shape
     from emo.extract.decode.sound.audio_track import pick_audio
+    from emo.extract.decode.sources.media_file import located
     from emo.extract.decode.truncated import is_truncated
 
     tracks: dict[str, list[str]] = {}
-    for path, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
-        if path is not None:
-            tracks.setdefault(path, []).append(is_for)
+    for cell, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):
+        if cell is not None:
+            tracks.setdefault(cell, []).append(is_for)
     absent: dict[str, str] = {}
     lengths, is_cut = [], False
-    for path, wanted in tracks.items():
-        if is_still(root / path):
-            still_shape(root / path)
+    for cell, wanted in tracks.items():
+        path = located(cell, root)
+        if is_still(path):
+            still_shape(path)
             absent |= {"audio": NO_SOUND} if "audio" in wanted else {}
             continue
-        with open_media(root / path) as container:
+        with open_media(path) as container:
             for is_for in wanted:
                 if is_for == "video":
                     track = pick(container.streams.video)
                 else:
-                    track = pick_audio(container, clip.audio_track, os.path.basename(path))
+                    track = pick_audio(container, clip.audio_track, path.name)
                 if track is None:
                     absent[is_for] = f"the file has no {is_for} track"
             lengths.append(declared_seconds(container))
-            is_cut |= is_truncated(root / path, container.format.name)
+            is_cut |= is_truncated(path, container.format.name)
     file_seconds = max((length for length in lengths if length is not None), default=None)
     remarks = {CUT_FILES: CUT} if is_cut else {}
     return replace(_result(clip, absent, file_seconds), remarks=remarks)
@@ -217,18 +226,19 @@ def _decode(clip: Clip, root: Path) -> Probe:
     from emo.extract.decode.decode import load_media, probe_seconds
     from emo.extract.decode.pictures.still import is_still
     from emo.extract.decode.source import ClipSource, source_of
+    from emo.extract.decode.sources.media_file import located
     from emo.extract.media import Needs
 
     need = Needs(frames=_FirstAndLast(), keep_frames=True, audio=True)
     media = load_media(source_of(clip, root), [need], detect=None)[0]
     start = clip.start_seconds or 0.0
     ends = []
-    if media.frame_seconds is not None and not is_still(root / (clip.video or "")):
+    if media.frame_seconds is not None and not is_still(located(clip.video or "", root)):
         ends.append(float(media.frame_seconds[-1]))
     if media.samples is not None and media.sample_rate:
         ends.append(start + media.samples.shape[1] / media.sample_rate)
     decoded = max(ends, default=None)
-    declared = probe_seconds(ClipSource(video=root / (clip.video or clip.audio or "")))
+    declared = probe_seconds(ClipSource(video=located(clip.video or clip.audio or "", root)))
     if decoded is not None and declared is not None and clip.end_seconds is None:
         # the header includes the duration of the last frame; if it differs by more, it is wrong
         decoded = declared if 0 < declared - decoded < _SLACK_SECONDS else decoded
@@ -238,7 +248,9 @@ def _decode(clip: Clip, root: Path) -> Probe:
 
 def _remarks(clip: Clip, root: Path, media: "Media") -> dict[str, str]:
     """Return what decoding has shown besides the length: finding -> detail."""
-    names = {Path(path).name for path in (clip.video, clip.audio) if path}
+    from emo.extract.decode.sources.media_file import located
+
+    names = {located(cell, root).name for cell in (clip.video, clip.audio) if cell}
     faults = [fault.split(": ", 1) for fault in media.faults]
     told = [words[-1] if words[0] in names else ": ".join(words) for words in faults]
     cuts = [phrase for phrase in told if phrase.startswith(CUT)]
@@ -257,8 +269,9 @@ def _remarks(clip: Clip, root: Path, media: "Media") -> dict[str, str]:
 def _audio_tracks(clip: Clip, root: Path) -> int:
     """Return the number of audio tracks of the file that the sound of a clip is read from."""
     from emo.extract.decode.container import open_media
+    from emo.extract.decode.sources.media_file import located
 
-    with open_media(root / (clip.audio or clip.video or "")) as container:
+    with open_media(located(clip.audio or clip.video or "", root)) as container:
         return len(container.streams.audio)
 
 

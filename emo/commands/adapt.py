@@ -23,7 +23,7 @@ from emo.commands.flags.fit_options import (
     Targets,
     TargetWeights,
 )
-from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
+from emo.commands.flags.options import AllowHost, Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.errors import OptionError
 from emo.machine.table import fit_lines
@@ -43,8 +43,8 @@ class _AdaptCommand(SectionedCommand):
     sections: ClassVar[Mapping[str, str]] = {
         "Backbones": "backbone option method inputs floats",
         "LoRA": "lora_r lora_alpha lora_dropout lora_bias target_modules",
-        "Data": "features stream scaling target task target_weight column root allow_missing "
-        "allow_seen max_train_samples cut interval_over",
+        "Data": "features stream scaling target task target_weight column root allow_host "
+        "allow_missing allow_seen max_train_samples cut interval_over",
         "Head": "head preset init freeze_head head_learning_rate",
         "Training": "per_device_train_batch_size gradient_accumulation_steps num_train_epochs "
         "max_steps learning_rate lr_scheduler_type warmup_ratio warmup_steps weight_decay "
@@ -163,6 +163,7 @@ def adapt(
     target_weight: TargetWeights = [],
     column: Columns = [],
     root: Root = None,
+    allow_host: AllowHost = [],
     allow_missing: AllowMissing = None,
     allow_seen: AllowSeen = False,
     max_train_samples: Annotated[

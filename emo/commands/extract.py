@@ -17,7 +17,7 @@ from emo.commands.flags.old_flags import (
     OldWatch,
     run_old_flag,
 )
-from emo.commands.flags.options import Columns, Manifests, Options, Root, pairs, rows_of
+from emo.commands.flags.options import AllowHost, Columns, Manifests, Options, Root, pairs, rows_of
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.commands.job import Jobs, print_stages
 from emo.commands.lists.table import without_weights
@@ -62,7 +62,8 @@ class _ExtractCommand(SectionedCommand):
     """The help of `emo extract`."""
 
     sections: ClassVar[Mapping[str, str]] = {
-        "Clips and models": "backbone out option name column root dtype strict_media clip_memory",
+        "Clips and models": "backbone out option name column root allow_host dtype strict_media "
+        "clip_memory",
         "Faces": "faces",
         "This machine": "executor workers device part_clips batch_clips batch_size",
         OF_EXECUTORS: "",
@@ -99,6 +100,7 @@ def extract(
     ] = None,
     column: Columns = [],
     root: Root = None,
+    allow_host: AllowHost = [],
     dtype: Annotated[Precision | None, Option(help="Precision of the models.")] = None,
     strict_media: Annotated[
         bool,

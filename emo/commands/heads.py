@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, Columns, Root, pairs, written
+from emo.commands.flags.options import AllowCode, AllowHost, Columns, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines, shown
 
@@ -133,6 +133,7 @@ def predict(
     ] = [],
     column: Columns = [],
     root: Root = None,
+    allow_host: AllowHost = [],
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
     all_probabilities: Annotated[
         bool, Option("--all-probabilities", help="Write those of more than 100 classes, too.")

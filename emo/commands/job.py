@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from emo.commands.flags.executor_options import given_options, with_executor_options
-from emo.commands.flags.options import AllowCode, written
+from emo.commands.flags.options import AllowCode, AllowHost, written
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
 from emo.machine.table import fit_lines
 
@@ -105,6 +105,7 @@ def resume(
         bool, Option("--dry-run", help="Only say what would be done; Slurm: write the scripts.")
     ] = False,
     jobs: Jobs = None,
+    allow_host: AllowHost = [],
     allow_code: AllowCode = False,
     **executor_options: Any,
 ) -> None:
@@ -129,6 +130,7 @@ def run(
         int | None, Option(metavar="N", help="Worker processes; default: one for each GPU, or one.")
     ] = None,
     jobs: Jobs = None,
+    allow_host: AllowHost = [],
     allow_code: AllowCode = False,
 ) -> None:
     """Run parts of a job on this machine."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import Columns, pairs, written
+from emo.commands.flags.options import AllowHost, Columns, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.errors import plural
 from emo.machine.table import fit_lines, format_table
@@ -46,8 +46,16 @@ def register(app: typer.Typer) -> None:
             "emo manifest folder clips/ --out m.csv",
             "emo manifest folder clips/ --pattern '{split}/{label}_{take}'",
             "emo manifest folder clips/ --transcripts t.xlsx",
+            "emo manifest folder s3://bucket/clips --out m.csv",
         ),
     )(folder)
+    app.command(
+        cls=SectionedCommand,
+        epilog=examples(
+            "emo manifest tar 'shards-{0000..0123}.tar' --out m.csv",
+            "emo manifest tar 's3://bucket/shards-{0000..0123}.tar' --out m.parquet",
+        ),
+    )(tar)
     app.command(
         cls=SectionedCommand,
         epilog=examples(
@@ -59,7 +67,11 @@ def register(app: typer.Typer) -> None:
 
 def folder(
     media: Annotated[
-        Path, Argument(metavar="FOLDER", help="Folder of the media, read with its sub-folders.")
+        Path,
+        Argument(
+            metavar="FOLDER",
+            help="Folder of the media, read with its sub-folders; or s3://…, gs://…, az://….",
+        ),
     ],
     out: Out = Path("manifest.csv"),
     pattern: Annotated[
@@ -105,6 +117,45 @@ def folder(
         print(fit_lines(note))
     print(fit_lines(f"{plural(len(manifest.clips), 'clip')} -> {out}"))
     _print_left_out(named, media)
+    _print_root(manifest, out)
+
+
+def tar(
+    shards: Annotated[
+        list[str],
+        Argument(
+            metavar="SHARD…",
+            help="Tar shards: paths or URLs; {0000..0123} means each of these numbers.",
+        ),
+    ],
+    out: Out = Path("manifest.csv"),
+    allow_host: AllowHost = [],
+) -> None:
+    """Make one clip of each sample in tar shards, as WebDataset names them.
+
+    Members of one name are one clip: 1.mp4 its video, 1.wav its audio, 1.txt its text, 1.cls its
+    label, 1.json further columns. The manifest says where each member lies in its shard.
+    """
+    from emo.extract.decode.sources.bodies import body_of
+    from emo.extract.decode.sources.tar_shard import members_of
+    from emo.manifest.make import save
+    from emo.manifest.naming.shards import Shard, expand_braces, shard_rows
+    from emo.untrusted.addresses import checked_url, url_of
+
+    def opened(word: str) -> Shard:
+        file = checked_url(word) if url_of(word) else os.path.abspath(word)
+        body = body_of(file)
+        return Shard(file, members_of(body, file), body.read)
+
+    try:
+        files = [opened(each) for word in shards for each in expand_braces(word)]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    parents = {shard.file.rpartition("/")[0] for shard in files}
+    base = Path(os.path.commonpath(parents)) if len(parents) > 1 else Path(parents.pop())
+    manifest = save(shard_rows(files), out, base=base)
+    shard_count = plural(len(files), "shard")
+    print(fit_lines(f"{plural(len(manifest.clips), 'clip')} of {shard_count} -> {out}"))
     _print_root(manifest, out)
 
 
@@ -194,6 +245,10 @@ def _print_left_out(named: "NamedFolder", media: Path) -> None:
 
 def _print_root(manifest: "Manifest", out: Path) -> None:
     """Say where the media are when they are not below the manifest's folder."""
+    if manifest.prefix:
+        told = f"add --media {manifest.prefix} to the commands that read it"
+        print(fit_lines(f"the media lie elsewhere: {told}"))
+        return
     if manifest.root != Path(os.path.abspath(out.parent)):
         line = f"the media lie elsewhere: add --root {manifest.root} to the commands that read it"
         print(fit_lines(line))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from emo.untrusted.addresses import below, checked_url, is_url, parse_address
 from emo.untrusted.documents import short_repr
 
 SPLITS = ("train", "val", "test")
@@ -29,7 +30,7 @@ def parse_columns(
         table: column name -> stripped cells.
         names: names of the columns to parse.
         count: number of rows.
-        root: absolute path of the folder that all media must be in.
+        root: absolute path of the folder that all media must be in, or its URL.
 
     Returns:
         Column name -> values, in the order of ``names`` (None for an empty cell or a column that
@@ -73,13 +74,22 @@ def _parse_each(
 
 
 def inside(path: str, root: str) -> str:
-    """Return a path relative to the absolute path ``root``, without ``..``; links are not followed.
+    """Return a path relative to ``root``, without ``..``, or a URL as it is; no link is followed.
+
+    Args:
+        path: a cell: a path, a URL, or a member of a tar shard.
+        root: absolute path, or the URL that stands before relative paths.
 
     Raises:
-        ValueError: the path is a URL, or leads out of ``root``.
+        ValueError: the path leads out of ``root``, or the URL cannot be used.
     """
     if "://" in path:
-        raise ValueError(f"{short_repr(path, 200)} is a URL; download the file and give its path")
+        return checked_url(path)
+    if is_url(root):
+        return below(path, root)
+    if ".tar!" in path.lower():
+        shard = parse_address(path).file
+        return inside(shard, root) + path[len(shard) :]
     full = os.path.normpath(os.path.join(root, path))
     prefix = root.rstrip(os.sep) + os.sep
     if full.startswith(prefix) and "\0" not in path:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from emo.errors import ManifestError
 from emo.manifest import cells
 from emo.manifest.rows import TextTable, read_rows, rename
+from emo.untrusted.addresses import checked_url, is_url, under_prefix, url_of, without_offset
 from emo.untrusted.documents import short_repr, shortened
 
 COLUMNS = (
@@ -29,7 +30,8 @@ class Clip:
     id: str
     """Id of the clip, unique in the manifest."""
     video: str | None = None
-    """Path of the video file relative to ``Manifest.root``, without ``..``; it may hold audio."""
+    """Path of the video file relative to ``Manifest.root``, without ``..``, or its URL, see
+    :mod:`emo.untrusted.addresses`; it may hold audio."""
     audio: str | None = None
     """Path of a separate audio file; if given, audio is read from it and not from ``video``."""
     audio_channel: str = "mix"
@@ -72,13 +74,29 @@ class Manifest:
     """The renamed columns that the file was read with: our name -> the file's name."""
     number_notes: Mapping[str, str] = field(default_factory=dict)
     """Column whose numbers are written in another way in the file -> a text for the user."""
+    prefix: str = ""
+    """URL of the folder of the media, which stands before the cells in ``clips``; empty: their
+    folder is ``root``."""
+
+    def check_cell(self, cell: str) -> None:
+        """Check a clip's ``video`` or ``audio``, which may be a URL or a member of a tar shard.
+
+        Raises:
+            ManifestError: the path leaves ``root``, or the URL cannot be used.
+        """
+        try:
+            cells.inside(cell, os.path.abspath(self.root))
+        except ValueError as error:
+            raise ManifestError(str(error)) from error
 
     def media_path(self, relative: str) -> Path:
         """Return the absolute path of a clip's ``video`` or ``audio``.
 
         Raises:
-            ManifestError: the path leaves ``root``.
+            ManifestError: the path leaves ``root``, or is a URL.
         """
+        if is_url(relative):
+            raise ManifestError(f"{relative}: expected a local file, found a URL")
         root = os.path.abspath(self.root)
         try:
             return Path(root, cells.inside(relative, root))
@@ -105,7 +123,7 @@ def read_manifest(
         path: the file.
         columns: columns under other names: our name -> the file's, such as
             ``{"label": "Emotion"}``.
-        root: folder of the media; None: the manifest's folder.
+        root: folder of the media, or ``Path`` of its URL; None: the manifest's folder.
 
     Raises:
         ManifestError: the file, a column or a row cannot be used; the first such row is named.
@@ -113,7 +131,7 @@ def read_manifest(
     manifest, problems = inspect_manifest(path, columns=columns, root=root)
     if problems:
         others = f" ({len(problems) - 1} more: `emo check {path}`)" if len(problems) > 1 else ""
-        raise ManifestError(f"{path}: {problems[0].message}{others}")
+        raise ManifestError(f"{url_of(path) or path}: {problems[0].message}{others}")
     return manifest
 
 
@@ -139,7 +157,7 @@ def parse_rows(
     Args:
         rows: the table.
         path: the file that it was read from, or will be written to.
-        root: folder of the media; None: the folder of ``path``.
+        root: folder of the media, or ``Path`` of its URL; None: the folder of ``path``.
 
     Returns:
         The manifest of the valid rows, and the problems of the others.
@@ -147,13 +165,19 @@ def parse_rows(
     Raises:
         ManifestError: the table has no usable columns or no rows.
     """
-    if root is not None and not root.is_dir():
+    prefix = _url_prefix(path if root is None else root, is_manifest=root is None)
+    if root is not None and not prefix and not root.is_dir():
         raise ManifestError(f"--root {root}: no such folder")
-    folder = os.path.abspath(path.parent if root is None else root)
+    folder = os.path.abspath("." if prefix else path.parent if root is None else root)
     _check_columns(rows, path)
     table = {name: [*map(str.strip, column)] for name, column in rows.columns.items()}
-    values, errors = cells.parse_columns(table, COLUMNS, count=len(rows.origins), root=folder)
+    values, errors = cells.parse_columns(
+        table, COLUMNS, count=len(rows.origins), root=prefix or folder
+    )
     values["id"] = _ids(values)
+    if prefix:  # after the ids, which are then those of a copy in a local folder
+        for name in ("video", "audio"):
+            values[name] = [cell and under_prefix(cell, prefix) for cell in values[name]]
     values["dialogue"] = _dialogues(values)
     others = {name: column for name, column in table.items() if name not in COLUMNS}
     targets = zip(*others.values(), strict=True) if others else repeat(())
@@ -170,8 +194,30 @@ def parse_rows(
             origins.append(rows.origins[number])
     problems += _duplicates(clips, origins)
     return Manifest(
-        path, Path(folder), tuple(clips), rows.sha256, number_notes=rows.number_notes
-    ), problems
+        path, Path(folder), tuple(clips), rows.sha256, number_notes=rows.number_notes,
+        prefix=prefix,
+    ), problems  # fmt: skip
+
+
+def _url_prefix(path: Path, *, is_manifest: bool) -> str:
+    """Return the URL that stands before relative paths of media; empty: they are local.
+
+    Args:
+        path: the folder of the media, or the manifest.
+        is_manifest: whether it is the manifest, whose folder then counts.
+
+    Raises:
+        ManifestError: the URL cannot be used.
+    """
+    url = url_of(path)
+    if url is None:
+        return ""
+    try:
+        # a bucket itself may be the folder
+        url = checked_url(url if is_manifest else f"{url.rstrip('/')}/x").rpartition("/")[0]
+    except ValueError as error:
+        raise ManifestError(str(error)) from error
+    return url
 
 
 def _check_columns(rows: TextTable, path: Path) -> None:
@@ -206,7 +252,7 @@ def _ids(values: Mapping[str, list[Any]]) -> list[str]:
         elif dialogue and turn is not None:
             ids.append(f"{split}/{dialogue}/{turn}" if split else f"{dialogue}/{turn}")
         elif video or audio:
-            ids.append(f"{video or audio}{stretch}")
+            ids.append(f"{without_offset(video or audio)}{stretch}")
         else:
             ids.append(_text_id(text or "", texts))
     return ids

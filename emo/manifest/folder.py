@@ -3,10 +3,12 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
-from emo.errors import ManifestError
+from emo.errors import EmoError, ManifestError
 from emo.manifest.rows import TextTable
+from emo.untrusted.addresses import hide_secrets, url_of
 
 VIDEO = (
     ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".m1v", ".m2t", ".m2ts",
@@ -44,7 +46,7 @@ def folder_rows(folder: Path) -> TextTable:
     Raises:
         ManifestError: no such folder, or no media in it.
     """
-    if not folder.is_dir():
+    if url_of(folder) is None and not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder; name the one that holds the media")
     files = sorted(_files(folder))
     videos = [file for file in files if _kind(file) in VIDEO + STILL]
@@ -89,6 +91,9 @@ def walk_folders(
     Yields:
         Path of each folder, starting with ``folder``, and the names of the files in it.
     """
+    if url := url_of(folder):
+        yield from _walk_bucket(url, folder, hidden)
+        return
     seen: set[tuple[int, int]] = set()
     waiting, links = [str(folder)], list[str]()
     while waiting or links:
@@ -105,6 +110,38 @@ def walk_folders(
                 elif not entry.name.startswith(hidden):
                     (links if entry.is_symlink() else waiting).append(entry.path)
         yield path, names
+
+
+def _walk_bucket(
+    url: str, folder: Path, hidden: tuple[str, ...]
+) -> Iterator[tuple[str, list[str]]]:
+    """Iterate over the objects below a URL as :func:`walk_folders` does over files.
+
+    Raises:
+        ManifestError: the URL is none of a bucket, or the bucket cannot be listed.
+    """
+    found: dict[str, list[str]] = {}
+    for key in _keys_below(url):
+        parent, _, name = key.rpartition("/")
+        if name and not any(part.startswith(hidden) for part in parent.split("/")):
+            found.setdefault(parent, []).append(name)
+    for parent, names in sorted(found.items()):
+        yield str(folder / parent), sorted(names)
+
+
+@lru_cache(maxsize=1)  # one command asks several times
+def _keys_below(url: str) -> tuple[str, ...]:
+    """Return the names of the objects below a URL, relative to it."""
+    from emo.store.backend.object_path import ObjectPath  # not needed for local folders
+
+    path = ObjectPath.parse(hide_secrets(url))
+    if path is None:
+        raise ManifestError(f"{hide_secrets(url)}: only buckets can be listed: s3://, gs://, az://")
+    start = len(path.key) + 1 if path.key else 0
+    try:
+        return tuple(key[start:] for key, _ in path.media_bucket.walk(path.key))
+    except EmoError as error:
+        raise ManifestError(str(error)) from error
 
 
 def posters(folder: Path) -> list[str]:

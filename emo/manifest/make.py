@@ -14,6 +14,7 @@ from emo.manifest.naming.named_folder import NamedFolder, named_folder
 from emo.manifest.rows import TextTable, read_rows, rename
 from emo.manifest.spelling import alike, quoted
 from emo.manifest.write import write_rows
+from emo.untrusted.addresses import is_url, parse_address, under_prefix, url_of
 
 MEDIA = ("video", "audio")
 """Columns that hold paths of media."""
@@ -147,7 +148,8 @@ def _read(
         raise ManifestError(f"{path}: {problems[0].message}")
     table = _pinned(rows.columns, manifest) if is_pinned else rows.columns
     return absolute_paths(
-        TextTable(table, [f"{path} {origin}" for origin in rows.origins]), manifest.root
+        TextTable(table, [f"{path} {origin}" for origin in rows.origins]),
+        Path(manifest.prefix) if manifest.prefix else manifest.root,
     )
 
 
@@ -160,11 +162,19 @@ def _pinned(columns: dict[str, list[str]], manifest: Manifest) -> dict[str, list
 
 
 def absolute_paths(rows: TextTable, root: Path) -> TextTable:
-    """Return a table with stripped cells and absolute paths of media."""
-    folder = os.path.abspath(root)
+    """Return a table with stripped cells, absolute paths of media, and whole URLs.
+
+    Args:
+        rows: the table.
+        root: folder that paths are relative to, or ``Path`` of its URL.
+    """
+    url, folder = url_of(root), os.path.abspath(root)
     columns = {name: [cell.strip() for cell in column] for name, column in rows.columns.items()}
     for name in path_columns(columns):
-        columns[name] = [c and os.path.join(folder, c) for c in columns[name]]
+        columns[name] = [
+            c and (under_prefix(c, url) if url else c if is_url(c) else os.path.join(folder, c))
+            for c in columns[name]
+        ]
     return TextTable(columns, rows.origins)
 
 
@@ -205,13 +215,15 @@ def save(rows: TextTable, out: Path, *, base: Path, cut: Cut | None = None) -> M
     names = path_columns(rows.columns)
     media = [cell for name in names for cell in rows.columns[name] if cell]
     folder = os.path.abspath(out.parent)
-    is_below = all(_is_below(cell, folder) for cell in media)
-    root = Path(folder if is_below else os.path.abspath(base))
+    local_media = [cell for cell in media if not is_url(cell)]
+    if media and not local_media and url_of(base):
+        root = base
+    else:
+        is_below = all(_is_below(cell, folder) for cell in local_media)
+        root = Path(folder if is_below else os.path.abspath(base))
     columns = dict(rows.columns)
     for name in names:
-        columns[name] = [
-            cell and os.path.relpath(cell, root).replace(os.sep, "/") for cell in columns[name]
-        ]
+        columns[name] = [cell and _relative(cell, root) for cell in columns[name]]
     manifest, problems = parse_rows(TextTable(columns, rows.origins), out, root=root)
     if problems:
         raise ManifestError(problems[0].message)
@@ -222,6 +234,14 @@ def save(rows: TextTable, out: Path, *, base: Path, cut: Cut | None = None) -> M
     written = {name: columns[name] for name in dict.fromkeys([*order, *columns])}
     write_rows(out, written, origins=rows.origins)
     return read_manifest(out, root=root)
+
+
+def _relative(cell: str, root: Path) -> str:
+    """Return a path or URL relative to ``root``; a URL that does not lie below it as it is."""
+    if is_url(cell):
+        return cell.removeprefix(f"{(url_of(root) or ' ').rstrip('/')}/")
+    file = parse_address(cell).file
+    return os.path.relpath(file, root).replace(os.sep, "/") + cell[len(file) :]
 
 
 def _check_inside(arrays: Sequence[str], root: Path) -> None:

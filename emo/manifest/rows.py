@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import ManifestError
+from emo.errors import EmoError, ManifestError
 from emo.manifest.numerals import read_numerals
 from emo.manifest.spreadsheet import read_sheet, sheet_of, table_sha256
 from emo.manifest.text import likely_encoding, wide_unicode
+from emo.untrusted.addresses import checked_url, url_of
 from emo.untrusted.budget import Budget
 from emo.untrusted.documents import checked, short_repr, shortened
 from emo.untrusted.files import UnfitFileError, open_regular, read_regular
@@ -60,6 +61,8 @@ def read_rows(path: Path) -> TextTable:
         ManifestError: no such file, an unknown extension, not UTF-8, two columns of one name, a
             row with more or fewer cells than the header.
     """
+    if (url := url_of(path)) is not None:
+        return _read_far(url, path)
     if (spreadsheet := sheet_of(path)) and spreadsheet[0].is_file():
         with foreign_file(path, ManifestError, "not an Excel file that can be read"):
             return _with_numbers(_excel(path, *spreadsheet), has_decimal_commas=False)
@@ -74,6 +77,31 @@ def read_rows(path: Path) -> TextTable:
         )
     kind = extension(path)
     data = read_table_bytes(path, has_lines=kind != ".parquet")
+    with foreign_file(path, ManifestError, f"not a {kind} table that can be read"):
+        return _parsed(data, path, kind)
+
+
+def _read_far(url: str, path: Path) -> TextTable:
+    """Read a table in a bucket or by https; it is kept nowhere.
+
+    Args:
+        url: its URL.
+        path: the path that the URL became on the command line.
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
+    from emo.store.backend.far_table import read_far_table  # not needed for local tables
+
+    kind = extension(path)
+    try:
+        data = read_far_table(checked_url(url), MOST_TABLE_BYTES)
+    except ManifestError:
+        raise
+    except (EmoError, OSError, ValueError) as error:
+        raise ManifestError(f"{error}") from error
+    if kind != ".parquet" and has_long_line(data):
+        raise ManifestError(f"{url}: {_long_line()}; expected a table of clips")
     with foreign_file(path, ManifestError, f"not a {kind} table that can be read"):
         return _parsed(data, path, kind)
 

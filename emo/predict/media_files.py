@@ -9,6 +9,7 @@ from emo.errors import MediaError
 from emo.manifest import Clip, Manifest, parse_rows
 from emo.manifest.folder import folder_rows
 from emo.manifest.rows import TextTable
+from emo.untrusted.addresses import is_url
 
 
 def manifest_of_folder(folder: Path) -> Manifest:
@@ -64,7 +65,9 @@ def manifest_of_files(paths: Sequence[Path], what: str = "CLIP") -> Manifest:
 def moved(clip: Clip, manifest: Manifest, root: Path) -> Clip:
     """Return a clip of a manifest with its paths relative to another root."""
     video, audio = (
-        os.path.relpath(manifest.media_path(path), root) if path else None
+        (path if is_url(path) else os.path.relpath(manifest.media_path(path), root))
+        if path
+        else None
         for path in (clip.video, clip.audio)
     )
     return replace(clip, video=video, audio=audio)

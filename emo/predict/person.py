@@ -14,6 +14,7 @@ from emo.heads.data.speakers import Speakers, speaker_names
 from emo.heads.runs.run import Run
 from emo.manifest import Clip, Manifest
 from emo.predict.media_files import manifest_of_files, moved
+from emo.untrusted.addresses import is_url
 
 UNNAMED = "the speaker"
 """Name of the person where ``--like`` is given without ``--speaker``."""
@@ -104,4 +105,6 @@ def speakers_and_notes(
 def _file_of(manifest: Manifest, clip: Clip) -> Path | str:
     """Return the media file of a clip; of a text alone, its id."""
     path = clip.video or clip.audio
+    if path and is_url(path):
+        return path
     return manifest.media_path(path) if path else clip.id

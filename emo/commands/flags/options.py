@@ -29,7 +29,12 @@ Options = Annotated[
 ]
 Root = Annotated[
     Path | None,
-    Option(metavar="FOLDER", help="Folder of the media files; default: that of the manifest."),
+    Option(
+        "--root",
+        "--media",
+        metavar="FOLDER",
+        help="Folder of the media, local or a URL; default: that of the manifest.",
+    ),
 ]
 
 
@@ -56,6 +61,24 @@ def allowed_code(is_allowed: bool) -> bool:
     return is_allowed
 
 
+def allowed_hosts(hosts: list[str]) -> list[str]:
+    """Callback of ``--allow-host``: let media and manifests be read by https in this call."""
+    if hosts:
+        from emo.store.backend.https import allow_hosts
+
+        allow_hosts(hosts)
+    return hosts
+
+
+AllowHost = Annotated[
+    list[str],
+    Option(
+        "--allow-host",
+        metavar="HOST",
+        help="Read media and manifests of https:// URLs from this host; repeat.",
+        callback=allowed_hosts,
+    ),
+]
 AllowCode = Annotated[
     bool,
     Option(

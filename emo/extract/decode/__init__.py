@@ -2,6 +2,6 @@
 
 This is the only folder that opens media files (PyAV).
 
-May import: errors, extract.faces, extract.media, machine, manifest, untrusted.
+May import: errors, extract.faces, extract.media, machine, manifest, store.backend, untrusted.
 Read first: decode.py.
 """

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emo.errors import MediaError
 from emo.extract.decode.budget import MOST_PIXELS, check_pixels
-from emo.extract.decode.tiles import refuse_tiles
+from emo.extract.decode.pictures.tiles import refuse_tiles
+from emo.extract.decode.sources.media_file import FarFile, MediaPath
 from emo.machine.libraries import late
 from emo.untrusted.files import kind_of_file
 
@@ -53,7 +53,7 @@ _PREROLL_SECONDS = 1.0
 
 
 @contextlib.contextmanager
-def open_media(path: Path) -> Iterator[InputContainer]:
+def open_media(path: MediaPath) -> Iterator[InputContainer]:
     """Open a media file; FFmpeg's errors inside the ``with`` block become MediaErrors.
 
     Raises:
@@ -78,14 +78,16 @@ def open_media(path: Path) -> Iterator[InputContainer]:
             ) from error
 
 
-def _refuse_pipes(path: Path) -> None:
+def _refuse_pipes(path: MediaPath) -> None:
     """Raise an error for a pipe, a socket or a device: opening it could wait for ever."""
+    if isinstance(path, FarFile):
+        return
     with contextlib.suppress(OSError, ValueError):  # missing, or an impossible name
         if found := kind_of_file(path):
             raise MediaError(f"{path.name}: {found}")
 
 
-def _opened(path: Path) -> InputContainer:
+def _opened(path: MediaPath) -> InputContainer:
     # decoders that look at the first pictures obey the limit, too
     options = {
         "protocol_whitelist": "file",
@@ -93,12 +95,17 @@ def _opened(path: Path) -> InputContainer:
         "max_pixels": str(MOST_PIXELS),
     }
     try:
-        return av.open(str(path), options=options)
+        return av.open(_for_ffmpeg(path), "r", options=options)
     except UnicodeDecodeError:  # tags in another encoding; PyAV 19 needs no metadata_errors
-        return av.open(str(path), options=options, metadata_errors="replace")
+        return av.open(_for_ffmpeg(path), "r", options=options, metadata_errors="replace")
 
 
-def _limit_pictures(path: Path, container: InputContainer) -> None:
+def _for_ffmpeg(path: MediaPath) -> str | BinaryIO:
+    """Return what FFmpeg opens: a local file's path, or a file of Python for anything else."""
+    return path.open("rb") if isinstance(path, FarFile) else str(path)
+
+
+def _limit_pictures(path: MediaPath, container: InputContainer) -> None:
     """Refuse pictures that are too large, by the file's headers and in each decoder."""
     for stream in container.streams.video:
         context = stream.codec_context
@@ -172,14 +179,14 @@ def reason_of_ffmpeg(error: Exception) -> str:
     return "the decoder gave up" if message.startswith("Error number") else message
 
 
-def _why_not_opened(path: Path, error: Exception) -> str:
+def _why_not_opened(path: MediaPath, error: Exception) -> str:
     try:
         return _examined(path, error)
     except (OSError, ValueError) as later:  # an impossible file name, or the file was removed
         return f"{path.name}: the file cannot be opened: {reason_of_ffmpeg(later)}"
 
 
-def _examined(path: Path, error: Exception) -> str:
+def _examined(path: MediaPath, error: Exception) -> str:
     """Return the reason why a file could not be opened, from its state and first bytes."""
     if not path.exists():
         return f"no such file: {path}"
@@ -216,7 +223,7 @@ def _unread_picture(head: bytes) -> str | None:
     return "HEIF" if is_heif else None
 
 
-def mp4_boxes(path: Path) -> dict[str, bool]:
+def mp4_boxes(path: MediaPath) -> dict[str, bool]:
     """Return the top-level boxes of an mp4 file; nonsense for other files.
 
     Returns:
@@ -247,7 +254,7 @@ _MOST_SECONDS, _MOST_SHARE = 1.0, 0.1
 
 
 def expect_whole(
-    path: Path,
+    path: MediaPath,
     container: InputContainer,
     stream: Any,
     reached_seconds: float,

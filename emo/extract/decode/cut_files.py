@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from emo.extract.decode.file_end import FileEnd, OpenFile
 from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.decode.truncated import asf_header, is_truncated
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ _EARLY_SECONDS, _EARLY_SHARE = 0.5, 0.05
 """How much earlier than declared all tracks may end; the larger one counts."""
 
 
-def file_end(path: Path, container: InputContainer, stream: Any, reached_seconds: float) -> FileEnd:
+def file_end(
+    path: MediaPath, container: InputContainer, stream: Any, reached_seconds: float
+) -> FileEnd:
     """Return where a track should end, when the file's headers can be believed.
 
     Args:
@@ -121,7 +123,7 @@ def _declared(file: OpenFile, *, is_cut: bool) -> FileEnd:
     return FileEnd(declared)
 
 
-def _last_seconds(path: Path) -> float:
+def _last_seconds(path: MediaPath) -> float:
     """Return where the last packet of any track ends, from the start of the file."""
     last = 0.0
     with open_media(path) as container:

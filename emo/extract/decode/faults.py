@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+
+from emo.extract.decode.sources.media_file import MediaPath
 
 LACKING = "seconds_lacking"
 """Note: seconds of the clip that the file should hold and does not, or that are damaged."""
@@ -73,7 +74,7 @@ def picture_notes(damaged_frames: int, seconds_lacking: float) -> dict[str, floa
 
 
 def picture_faults(
-    path: Path | None, notes: Mapping[str, float], *, is_joined: bool = False
+    path: MediaPath | None, notes: Mapping[str, float], *, is_joined: bool = False
 ) -> list[str]:
     """Return a phrase about each fault of a clip's pictures, with the name of the file.
 
@@ -82,6 +83,7 @@ def picture_faults(
         notes: from :func:`picture_notes`.
         is_joined: whether seconds are lacking because the file is joined from several.
 
+    >>> from pathlib import Path
     >>> picture_faults(Path("a.mp4"), {"damaged_frames": 3.0, "seconds_lacking": 1.25})
     ['a.mp4: 3 damaged frames', 'a.mp4: the file is cut: pictures lack at least 1.25 s']
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emo.extract.decode.container import declared_seconds, origin_seconds
+from emo.extract.decode.sources.media_file import MediaPath
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -27,7 +27,7 @@ class FileEnd:
 class OpenFile:
     """A media file that was read to its end, and its bytes."""
 
-    path: Path
+    path: MediaPath
     """Path of the media file."""
     handle: BinaryIO
     """Handle of the media file, open for reading."""

@@ -6,7 +6,8 @@ FFmpeg searches on for the next tag and says so in its log alone. Source: Adobe'
 
 import mmap
 from functools import lru_cache
-from pathlib import Path
+
+from emo.extract.decode.sources.media_file import MediaPath, mapped_media
 
 _KINDS = frozenset({8, 9, 18})
 """Numbers of the tags of sound, pictures and script data."""
@@ -14,17 +15,17 @@ _MOST_SKIPPED = 2**20
 """Number of bytes that are searched for the next tag."""
 
 
-def damaged_tags(path: Path) -> list[tuple[float, float]]:
+def damaged_tags(path: MediaPath) -> list[tuple[float, float]]:
     """Return the times of the tags before and after each damage, in seconds of the file's clock."""
     status = path.stat()
     return _damaged(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
-def _damaged(path: Path, size_bytes: int, changed: int) -> list[tuple[float, float]]:
+def _damaged(path: MediaPath, size_bytes: int, changed: int) -> list[tuple[float, float]]:
     """Walk over a file; size and time of change tell one file from another of the same name."""
     found: list[tuple[float, float]] = []
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with mapped_media(path) as content:
         at, last = int.from_bytes(content[5:9]) + 4, 0.0
         while at < len(content):
             after = _after_tag(content, at)
@@ -39,7 +40,7 @@ def _damaged(path: Path, size_bytes: int, changed: int) -> list[tuple[float, flo
     return found
 
 
-def _after_tag(content: mmap.mmap, at: int) -> int | None:
+def _after_tag(content: mmap.mmap | bytes, at: int) -> int | None:
     """Return where the tag at a position ends; None: no whole tag begins there."""
     if content[at] & 31 not in _KINDS or at + 15 > len(content):
         return None
@@ -49,6 +50,6 @@ def _after_tag(content: mmap.mmap, at: int) -> int | None:
     return after + 4 if is_closed and after + 4 <= len(content) else None
 
 
-def _seconds(content: mmap.mmap, at: int) -> float:
+def _seconds(content: mmap.mmap | bytes, at: int) -> float:
     """Return the time of the tag at a position."""
     return int.from_bytes(content[at + 7 : at + 8] + content[at + 4 : at + 7]) / 1e3

@@ -10,10 +10,10 @@ import io
 import mmap
 import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from emo.extract.decode.matroska import segment_starts
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.machine.libraries import late
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _READ = {"matroska": 2}
 """Container -> recordings that FFmpeg reads, if it is not one alone."""
 
 
-def unread_seconds(path: Path, format_name: str) -> float:
+def unread_seconds(path: MediaPath, format_name: str) -> float:
     """Return the length of the recordings that are not read, as their headers declare it.
 
     Args:
@@ -47,7 +47,7 @@ def unread_seconds(path: Path, format_name: str) -> float:
     return 0.0
 
 
-def _declared_from(path: Path, start: int, name: str) -> float:
+def _declared_from(path: MediaPath, start: int, name: str) -> float:
     """Return the length that the recording from byte ``start`` on declares; infinite: none."""
     with path.open("rb") as file:
         try:

@@ -9,8 +9,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import BinaryIO
+
+from emo.extract.decode.sources.media_file import MediaPath, mapped_media
 
 _HEADER, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _INFO, _TICK, _DURATION = 0x1549A966, 0x2AD7B1, 0x4489
@@ -63,7 +64,7 @@ def segment_starts(file: BinaryIO) -> Iterator[int]:
         at += 4 + size_bytes + size
 
 
-def recordings_of(path: Path) -> tuple[Recording, ...]:
+def recordings_of(path: MediaPath) -> tuple[Recording, ...]:
     """Return the segments of a file in their order.
 
     The file's element headers are read, not what is in the blocks.
@@ -72,7 +73,7 @@ def recordings_of(path: Path) -> tuple[Recording, ...]:
     return _walked(path, status.st_size, status.st_mtime_ns)
 
 
-def damaged_spans(path: Path) -> list[tuple[float, float]]:
+def damaged_spans(path: MediaPath) -> list[tuple[float, float]]:
     """Return the damaged spans of a file of one recording, in seconds of its clock.
 
     Of joined files it returns none: their clocks start again.
@@ -82,18 +83,18 @@ def damaged_spans(path: Path) -> list[tuple[float, float]]:
 
 
 @lru_cache(maxsize=64)
-def _walked(path: Path, size_bytes: int, changed: int) -> tuple[Recording, ...]:
+def _walked(path: MediaPath, size_bytes: int, changed: int) -> tuple[Recording, ...]:
     """Walk over a file; size and time of change tell one file from another of the same name."""
     if not size_bytes:
         return ()
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with mapped_media(path) as content:
         return tuple(_Walk(content).recordings())
 
 
 class _Walk:
     """The elements of one file."""
 
-    def __init__(self, content: mmap.mmap) -> None:
+    def __init__(self, content: mmap.mmap | bytes) -> None:
         self._content, self._size = content, len(content)
         self._last = 0.0
         """Time of the last block."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.decode.sources.media_file import MediaPath, file_facts, located
 from emo.manifest import Clip
 from emo.manifest.cells import ARRAYS
 
@@ -14,9 +15,9 @@ from emo.manifest.cells import ARRAYS
 class ClipSource:
     """Where the media of one clip are, for the decoder."""
 
-    video: Path | None = None
+    video: MediaPath | None = None
     """Video file with its folder; None: the clip has no video."""
-    audio: Path | None = None
+    audio: MediaPath | None = None
     """Separate audio file; None: the audio is in ``video``."""
     audio_channel: str = "mix"
     """Channel of the audio to keep: ``mix`` (all), ``left``, ``right`` or a 0-based number."""
@@ -45,8 +46,8 @@ def source_of(clip: Clip, root: Path, most_bytes: int = MOST_CLIP_BYTES) -> Clip
         most_bytes: bytes of decoded pictures and sound that may be held at once.
     """
     return ClipSource(
-        video=root / clip.video if clip.video else None,
-        audio=root / clip.audio if clip.audio else None,
+        video=located(clip.video, root) if clip.video else None,
+        audio=located(clip.audio, root) if clip.audio else None,
         audio_channel=clip.audio_channel,
         audio_track=clip.audio_track,
         text=clip.text,
@@ -61,27 +62,17 @@ def source_of(clip: Clip, root: Path, most_bytes: int = MOST_CLIP_BYTES) -> Clip
 def source_hash(clip: Clip, root: Path) -> str:
     """Hash what a clip's tokens depend on, to 16 hexadecimal digits.
 
-    It covers the path, size and modification time of each media and array file, the clip's times,
-    its channel, its audio track and its text. A missing file counts as size -1, so that the hash
-    changes when the file comes back.
+    It covers the path, size and modification time of each media and array file (of an object in a
+    bucket its ETag, see :func:`file_facts`), the clip's times, its channel, its audio track and its
+    text. A missing file counts as size -1, so that the hash changes when the file comes back.
     """
     facts: list[object] = [
-        *(fact for path in (clip.video, clip.audio) for fact in _file_facts(path, root)),
+        *(fact for path in (clip.video, clip.audio) for fact in file_facts(path, root)),
         clip.start_seconds, clip.end_seconds, clip.audio_channel, clip.text,
     ]  # fmt: skip
     if clip.audio_track is not None:  # stores of clips without one keep their hashes
         facts.append(clip.audio_track)
     for cell in clip.targets.values():
         if cell.endswith(ARRAYS):
-            facts += _file_facts(cell, root)
+            facts += file_facts(cell, root)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-
-
-def _file_facts(path: str | None, root: Path) -> tuple[str | None, int, int]:
-    if path is None:
-        return None, 0, 0
-    try:
-        status = (root / path).stat()
-    except (OSError, ValueError):  # missing, or an impossible file name
-        return path, -1, 0
-    return path, status.st_size, status.st_mtime_ns

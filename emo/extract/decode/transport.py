@@ -5,9 +5,10 @@ ISO/IEC 13818-1, section 2.4.3.
 """
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
+
+from emo.extract.decode.sources.media_file import MediaPath, mapped_media
 
 _KINDS = ((188, 0), (192, 4), (204, 0))
 """Bytes of a packet, and its offset: 192 with a time code before it, 204 with a checksum after."""
@@ -25,23 +26,25 @@ def packet_kind(head: bytes) -> tuple[int, int] | None:
     return None
 
 
-def lost_positions(path: Path) -> list[tuple[int, int]]:
+def lost_positions(path: MediaPath) -> list[tuple[int, int]]:
     """Return where packets are missing: positions in bytes of the packets before and after."""
     status = path.stat()
     return _lost_positions(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
-def _lost_positions(path: Path, size_bytes: int, changed: int) -> list[tuple[int, int]]:
+def _lost_positions(path: MediaPath, size_bytes: int, changed: int) -> list[tuple[int, int]]:
     """Read the counters; size and time of change tell one file from another of the same name."""
     with path.open("rb") as file:
         kind = packet_kind(file.read(_HEAD_BYTES))
     if kind is None:
         return []
     size, offset = kind
-    content = np.memmap(path, np.uint8, mode="r")
-    rows = content[: len(content) // size * size].reshape(-1, size)[:, offset : offset + 6]
-    heads = np.array(rows, np.int64)
+    with mapped_media(path) as data:
+        content = np.frombuffer(data, np.uint8)
+        rows = content[: len(content) // size * size].reshape(-1, size)[:, offset : offset + 6]
+        heads = np.array(rows, np.int64)
+        del content, rows  # a map cannot be closed while arrays refer to it
     if not len(heads):
         return []
     tracks, controls = (heads[:, 1] & 0x1F) << 8 | heads[:, 2], heads[:, 3] >> 4

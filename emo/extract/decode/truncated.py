@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emo.extract.decode.container import declared_seconds
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.decode.transport import packet_kind
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _TAIL_BYTES = 2**17
 """At most so much is read at the end of a file to find the last packet; PES packets are shorter."""
 
 
-def is_truncated(path: Path, format_name: str) -> bool:
+def is_truncated(path: MediaPath, format_name: str) -> bool:
     """Return whether the last element of a file reaches beyond its end.
 
     Files that are cut exactly between two elements are not recognised, and neither are containers
@@ -44,7 +44,7 @@ def is_truncated(path: Path, format_name: str) -> bool:
     return False
 
 
-def whole_seconds(path: Path, container: InputContainer, stream: Any) -> float | None:
+def whole_seconds(path: MediaPath, container: InputContainer, stream: Any) -> float | None:
     """Return how long a file that is cut says it once was; None: its headers do not tell.
 
     FFmpeg corrects the length of a cut AVI, but not its number of frames; of a cut ASF it forgets

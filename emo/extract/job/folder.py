@@ -306,6 +306,7 @@ def _document(job: Job, parts: int) -> dict[str, Any]:
         "batch_size": job.batch_size,
         "strict_media": job.is_strict,
         "clip_bytes": job.clip_bytes,
+        "hosts": list(job.hosts),
         "backbones": [
             asdict(request) | {"recipe": request.recipe.to_json()} for request in job.requests
         ],
@@ -325,6 +326,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         batch_size=document["batch_size"],
         is_strict=document.get("strict_media", False),  # older job folders lack these
         clip_bytes=document.get("clip_bytes", MOST_CLIP_BYTES),
+        hosts=tuple(document.get("hosts", ())),
     )
 
 

@@ -47,7 +47,7 @@ JOB: Shape = Fields(
         ),
         "resources": MapOf(Where(AnyJson(), _is_option, "text, a number, or a list of those")),
     },
-    {"parts": _COUNT, "strict_media": bool, "clip_bytes": _COUNT},
+    {"parts": _COUNT, "strict_media": bool, "clip_bytes": _COUNT, "hosts": ListOf(TEXT)},
 )
 """What job.json must be."""
 OFFSETS: Shape = Where(
@@ -69,6 +69,15 @@ PART: Shape = Fields(
                 },
             )
         ),
-    }
+    },
+    {
+        "objects": MapOf(
+            Where(
+                ListOf(AnyJson()),
+                lambda facts: len(facts) == 2 and type(facts[0]) is int and type(facts[1]) is str,
+                "a size and an ETag",
+            )
+        )
+    },
 )  # fmt: skip
 """What a line of parts.jsonl must be."""

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from emo import plugins
-from emo.errors import PluginError
+from emo.errors import OptionError, PluginError
 from emo.extract.job.folder import JobFolder
 from emo.store.backend.commit import cannot_write
+from emo.store.backend.https import allowed_hosts
 from emo.untrusted.documents import MOST_DOCUMENT_BYTES
 from emo.untrusted.files import read_regular
 
@@ -78,12 +79,19 @@ def expect_consent(
         code_options: names of those options of the job's executor that a shell or scheduler obeys.
 
     Raises:
+        OptionError: the job reads media from hosts that the user did not allow.
         PluginError: the job names classes ``module:Class`` or lines for a shell, this user did not
             write it, and neither named them nor gave ``--allow-code``.
     """
+    file = folder.path / "job.json"
+    unknown = [host for host in folder.job.hosts if host not in allowed_hosts()]
+    if unknown and not is_own(folder.path):
+        raise OptionError(
+            f"{file} was not written by you, and reads media from {', '.join(unknown)}; if you "
+            f"trust it, add --allow-host {' --allow-host '.join(unknown)}"
+        )
     if not names_code(folder, code_options):
         return
-    file = folder.path / "job.json"
     names = [*_classes(folder), *([folder.executor] if executor is None else [])]
     if is_own(folder.path):
         plugins.trust(*(name for name in names if ":" in name))

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from emo.extract.decode.sources.object_listing import facts_of_clips
 from emo.extract.job.job_document import MOST_LINE_BYTES, PART
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import JobError
@@ -53,9 +54,10 @@ def part_of(line: bytes, folder: Path, root: Path, number: int) -> PartPlan:
         for name, wanted in document["todo"].items()
     }
     media = Manifest(folder, root, (), "")
-    for relative in (path for clip in clips for path in (clip.video, clip.audio) if path):
-        media.media_path(relative)  # refuses a path that leaves the root
-    return PartPlan(clips, todo)
+    for cell in (cell for clip in clips for cell in (clip.video, clip.audio) if cell):
+        media.check_cell(cell)  # refuses a path that leaves the root, and a URL with secrets
+    objects = {url: (size, etag) for url, (size, etag) in document.get("objects", {}).items()}
+    return PartPlan(clips, todo, objects)
 
 
 def _line(number: int, part: PartPlan) -> dict[str, Any]:
@@ -66,7 +68,9 @@ def _line(number: int, part: PartPlan) -> dict[str, Any]:
         }
         for name, wanted in part.todo.items()
     }
-    return {"part": number, "todo": todo, "rows": [_row(clip) for clip in part.clips]}
+    line = {"part": number, "todo": todo, "rows": [_row(clip) for clip in part.clips]}
+    objects = facts_of_clips(part.clips)
+    return {**line, "objects": objects} if objects else line
 
 
 def _row(clip: Clip) -> dict[str, Any]:

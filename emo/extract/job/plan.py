@@ -6,8 +6,8 @@ boundaries.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from emo.extract.decode.source import source_hash
 from emo.extract.job.request import Job, Request
 from emo.manifest import Clip
 from emo.store.store import RecipeFolder
+from emo.untrusted.addresses import Address, parse_address
 
 Changed = Literal["stop", "redo", "keep"]
 """What to do with clips whose row or file changed since they were extracted (``--changed``)."""
@@ -45,6 +46,9 @@ class PartPlan:
     """Clips that at least one recipe lacks, in the order of the manifest."""
     todo: dict[str, Todo]
     """Recipe name -> clips of the part that the recipe lacks."""
+    objects: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    """Objects in buckets that the clips name when the part is read from a job folder: URL -> size
+    and ETag when the job was planned."""
 
     def only(self, ids: Collection[str]) -> "PartPlan":
         """Return the plan for some of the part's clips."""
@@ -52,7 +56,8 @@ class PartPlan:
             name: replace(wanted, ids=wanted.ids & set(ids)) for name, wanted in self.todo.items()
         }
         kept = tuple(clip for clip in self.clips if clip.id in ids)
-        return PartPlan(kept, {name: wanted for name, wanted in todo.items() if wanted.ids})
+        todo = {name: wanted for name, wanted in todo.items() if wanted.ids}
+        return PartPlan(kept, todo, self.objects)
 
 
 @dataclass(frozen=True)
@@ -122,24 +127,65 @@ def still_missing(folder: RecipeFolder, wanted: Todo) -> frozenset[str]:
 
 
 def by_file(clips: Sequence[Clip]) -> Sequence[Clip]:
-    """Reorder clips so that those of one file follow one another, by start time.
+    """Reorder clips so that those of one file or tar shard follow one another.
 
-    One worker then decodes them in one pass. They take the position of the file's first clip; all
-    other clips keep the manifest's order.
+    One worker then decodes the clips of a file in one pass, in the order of their start, and reads
+    a shard once, from its start to its end. They take the position of the first clip of the file or
+    shard; all other clips keep the manifest's order.
     """
-    if all(clip.start_seconds is None for clip in clips):  # avoids a copy of ten million clips
-        return clips
+    if all(clip.start_seconds is None and shard_of(clip) is None for clip in clips):
+        return clips  # avoids a copy of ten million clips
     first: dict[str, int] = {}
     order = []
     for index, clip in enumerate(clips):
-        file = clip.video or clip.audio
-        if clip.start_seconds is None or file is None:
-            order.append((index, 0.0, index))
+        file, address = clip.video or clip.audio, _address(clip)
+        if address.member is not None:
+            at = first.setdefault(address.file, index)
+            within = first.setdefault(f"{address.file}!{address.member}", index)
+            within = within if address.offset is None else address.offset
+            order.append((at, within, clip.start_seconds or 0.0, index))
+        elif clip.start_seconds is None or file is None:
+            order.append((index, 0, 0.0, index))
         else:
-            order.append((first.setdefault(file, index), clip.start_seconds, index))
+            order.append((first.setdefault(file, index), 0, clip.start_seconds, index))
     if all(low < high for low, high in pairwise(order)):
         return clips
-    return [clips[index] for _, _, index in sorted(order)]
+    return [clips[each[-1]] for each in sorted(order)]
+
+
+def shard_of(clip: Clip) -> str | None:
+    """Return the path or URL of the tar shard that holds a clip's video, or else audio."""
+    cell = clip.video or clip.audio or ""
+    if "!" not in cell:  # most clips of most manifests
+        return None
+    address = parse_address(cell)
+    return None if address.member is None else address.file
+
+
+def _address(clip: Clip) -> Address:
+    return parse_address(clip.video or clip.audio or "")
+
+
+def part_starts(clips: Sequence[Clip], part_clips: int) -> Sequence[int]:
+    """Return where the parts begin: after every ``part_clips`` clips, sooner for tar shards.
+
+    A shard whose clips fit into one part is not divided, so that one worker reads it once.
+
+    Args:
+        clips: all clips, in the order of :func:`by_file`.
+        part_clips: most clips of a part.
+    """
+    if not any(map(shard_of, clips)):
+        return range(0, len(clips), part_clips)
+    starts, index = [0], 0
+    for shard, run in groupby(map(shard_of, clips)):
+        count = sum(1 for _ in run)
+        if shard is not None and index > starts[-1] and index + count - starts[-1] > part_clips:
+            starts.append(index)
+        index += count
+        while index - starts[-1] > part_clips:
+            starts.append(starts[-1] + part_clips)
+    return starts
 
 
 @dataclass(frozen=True)
@@ -184,20 +230,25 @@ class _Parts(Sequence[PartPlan]):
     """Parts with missing clips; each is cut from the manifest when it is read."""
 
     def __init__(self, clips: Sequence[Clip], known: dict[str, _Known], part_clips: int) -> None:
-        self._clips, self._known, self._part_clips = clips, known, part_clips
-        starts = range(0, len(clips), part_clips)
-        self._starts = [start for start in starts if self._at(start) is not None]
+        self._clips, self._known = clips, known
+        starts = part_starts(clips, part_clips)
+        ends = (*starts[1:], len(clips))
+        self._bounds = [
+            (start, end)
+            for start, end in zip(starts, ends, strict=True)
+            if self._at(start, end) is not None
+        ]
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._bounds)
 
     def __getitem__(self, part: int) -> PartPlan:  # type: ignore[override]
-        found = self._at(self._starts[part])
-        assert found is not None  # _starts contains only parts with missing clips
+        found = self._at(*self._bounds[part])
+        assert found is not None  # _bounds contains only parts with missing clips
         return found
 
-    def _at(self, start: int) -> PartPlan | None:
-        return _cut(self._clips[start : start + self._part_clips], self._known)
+    def _at(self, start: int, end: int) -> PartPlan | None:
+        return _cut(self._clips[start:end], self._known)
 
 
 def _cut(clips: Sequence[Clip], known: dict[str, _Known]) -> PartPlan | None:

@@ -85,6 +85,8 @@ class Job:
     clip_bytes: int = MOST_CLIP_BYTES
     """Bytes of decoded pictures and sound that one clip may hold at once; a larger one fails
     (``--clip-memory``)."""
+    hosts: tuple[str, ...] = ()
+    """Hosts from which media may be read by https (``--allow-host``)."""
 
 
 def requests_from_words(

@@ -16,6 +16,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from emo.extract.decode.source import source_hash
+from emo.extract.decode.sources.bodies import forget_unversioned
+from emo.extract.decode.sources.object_listing import remember_facts
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
 from emo.extract.job.timings import WorkTotals
@@ -27,6 +29,7 @@ from emo.extract.worker.prefetch import PartQueue, Pipeline
 from emo.extract.worker.prepare import ClipPreparer
 from emo.extract.worker.software import software_of
 from emo.extract.worker.units import unit_groups
+from emo.store.backend.https import allow_hosts
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store
 
@@ -68,6 +71,8 @@ class Worker:
     def __init__(self, job: Job) -> None:
         """Start the threads; a model is loaded when the first part needs it."""
         self.job = job
+        allow_hosts(job.hosts)
+        forget_unversioned()
         self.store = Store(job.store)
         self.versions = software_of(job.device)
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))
@@ -114,6 +119,7 @@ class Worker:
             part: the clips.
             on_loaded: called once the models are loaded, before the first clip.
         """
+        remember_facts(part.objects)
         todo = self.missing(part)
         clips = [clip for clip in part.clips if any(clip.id in ids for ids in todo.values())]
         self.models.load(todo, clips)
@@ -174,6 +180,7 @@ class Worker:
 
     def record(self, part: PartPlan, reason: str) -> PartReport:
         """Commit every missing clip of a part as failed for ``reason``, without trying it."""
+        remember_facts(part.objects)
         todo = self.missing(part)
         sources = {clip.id: source_hash(clip, self.job.root) for clip in part.clips}
         for name, ids in todo.items():

@@ -16,7 +16,14 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from emo.errors import StoreError
-from emo.store.backend.connect import QUICK_TIMEOUTS, SLOW_TIMEOUTS, connected
+from emo.store.backend.connect import (
+    MEDIA_RETRY,
+    MEDIA_TIMEOUTS,
+    QUICK_TIMEOUTS,
+    RETRY,
+    SLOW_TIMEOUTS,
+    connected,
+)
 from emo.store.backend.errors import PARTS_ARE_KEPT, no_conditions, refusal
 from emo.store.backend.object_facts import ObjectFacts
 from emo.store.recipe import RECIPE_FILE
@@ -29,14 +36,21 @@ object."""
 class Bucket:
     """A connection to one bucket; threads may share it."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, is_media: bool = False) -> None:
         """Prepare the connection to ``s3://bucket``; no request is sent.
+
+        Args:
+            root: the bucket.
+            is_media: media are read, where a clip soon fails and the job goes on; False: parts of
+                stores, without which it cannot.
 
         Raises:
             StoreError: the settings in the environment are invalid.
         """
         self.root = root
-        self._quick, self._slow = connected(root, QUICK_TIMEOUTS), connected(root, SLOW_TIMEOUTS)
+        retries = MEDIA_RETRY if is_media else RETRY
+        self._quick = connected(root, MEDIA_TIMEOUTS if is_media else QUICK_TIMEOUTS, retries)
+        self._slow = connected(root, SLOW_TIMEOUTS)
         self._known: dict[str, ObjectFacts] = {}
         self._is_checked = False
 
@@ -51,6 +65,17 @@ class Bucket:
             if name := each["path"][skipped:]:  # some tools make an empty object for a folder
                 names.append(name)
         return sorted(path[skipped:] for path in found["common_prefixes"]), sorted(names)
+
+    def walk(self, prefix: str) -> Iterator[tuple[str, ObjectFacts]]:
+        """Yield the names and facts of all objects below a name, 1,000 with each request."""
+        with self._as_store_errors(prefix):
+            for page in obstore.list(self._quick, prefix or None, chunk_size=1000):
+                for each in page:
+                    yield each["path"], _facts(each)
+
+    def remember(self, key: str, facts: ObjectFacts) -> None:
+        """Keep what a listing said of an object, for :meth:`facts`."""
+        self._known[key] = facts
 
     def facts(self, key: str, *, is_known: bool = True) -> ObjectFacts:
         """Return size, time and version of an object.
@@ -180,9 +205,20 @@ def _bucket(root: str, _pid: int) -> Bucket:
     return Bucket(root)
 
 
+def media_bucket(root: str) -> Bucket:
+    """Return the connection for reading media from ``s3://bucket``, like :func:`bucket`."""
+    return _media_bucket(root, os.getpid())
+
+
+@lru_cache
+def _media_bucket(root: str, _pid: int) -> Bucket:
+    return Bucket(root, is_media=True)
+
+
 def forget_connections() -> None:
     """Drop all connections, so that the next one reads the environment again."""
     _bucket.cache_clear()
+    _media_bucket.cache_clear()
 
 
 def _facts(meta: Any) -> ObjectFacts:

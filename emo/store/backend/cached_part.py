@@ -13,10 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from emo.store.backend.cache_folder import cache_folder, entry, hold, make_room, writing_cache
 from emo.store.backend.location import Location
+from emo.store.backend.object_facts import ObjectFacts
 from emo.store.backend.object_path import ObjectPath
+
+if TYPE_CHECKING:
+    from emo.store.backend.bucket import Bucket
 
 GET_BYTES = 2**22
 """Most bytes that one request asks for."""
@@ -27,15 +32,23 @@ REQUESTS = 4
 class CachedPart:
     """The local copy of one part; threads may share it."""
 
-    def __init__(self, path: ObjectPath) -> None:
+    def __init__(
+        self, path: ObjectPath, facts: ObjectFacts | None = None, bucket: "Bucket | None" = None
+    ) -> None:
         """Take the current version of the object ``path``; nothing is fetched.
+
+        Args:
+            path: the object.
+            facts: its version; None: as the last listing, or else the server, says.
+            bucket: connection to use; None: that of stores.
 
         Raises:
             FileNotFoundError: there is no such object.
         """
         self._handle: int | None = None
         self._lock = Lock()
-        self.path, self.facts = path, path.stat()
+        self._bucket = bucket or path.bucket
+        self.path, self.facts = path, facts or path.stat()
         self.file = entry(path, self.facts).with_suffix(".part")
 
     def map(self) -> mmap.mmap:
@@ -83,7 +96,7 @@ class CachedPart:
 
     def _copy(self, handle: int, start: int, stop: int) -> None:
         """Fetch one range and write it into the local file."""
-        data = self.path.bucket.read_range(self.path.key, start, stop, self.facts)
+        data = self._bucket.read_range(self.path.key, start, stop, self.facts)
         with self._lock, writing_cache(self.file):
             os.lseek(handle, start, os.SEEK_SET)  # lseek + write, for Windows has no pwrite
             left = memoryview(data)

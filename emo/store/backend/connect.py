@@ -21,6 +21,18 @@ SLOW_TIMEOUTS: dict[str, Any] = {"connect_timeout": "5s", "timeout": "20m"}
 """Timeouts of writes and copies: the answer comes only after all of a part (2 GiB) is sent."""
 RETRY: dict[str, Any] = {"max_retries": 10, "retry_timeout": timedelta(seconds=20)}
 """Retries of failed requests."""
+MEDIA_TIMEOUTS: dict[str, Any] = {"connect_timeout": "5s", "read_timeout": "15s", "timeout": "5m"}
+"""Timeouts of requests for media: no byte for 15 s, or 4 MiB in more than 5 minutes, fail."""
+MEDIA_RETRY: dict[str, Any] = {
+    "max_retries": 4,
+    "retry_timeout": timedelta(seconds=30),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=5),
+        "base": 2,
+    },
+}
+"""Retries of requests for media: five tries; the clip then fails, and the job goes on."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _OWN_CREDENTIALS = (
     "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -32,15 +44,20 @@ _FILES = {
 }
 
 
-def connected(root: str, timeouts: dict[str, Any]) -> ObjectStore:
+def connected(root: str, timeouts: dict[str, Any], retry: dict[str, Any] = RETRY) -> ObjectStore:
     """Return a handle to ``s3://bucket``; no request is sent.
+
+    Args:
+        root: the bucket.
+        timeouts: one of the timeouts above.
+        retry: how failed requests are repeated.
 
     Raises:
         StoreError: the settings in the environment are invalid.
     """
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), "")
     plain = {"allow_http": True} if endpoint.startswith("http://") else {}
-    given: dict[str, Any] = {"client_options": timeouts | plain, "retry_config": RETRY}
+    given: dict[str, Any] = {"client_options": timeouts | plain, "retry_config": retry}
     try:
         if root.startswith("s3://") and (provider := _profile()):
             given["credential_provider"] = _provider(root, provider)

@@ -11,7 +11,10 @@ _STATUS = re.compile(r"status code: (\d+ [A-Za-z ]+)")
 _OWN_MACHINE = re.compile(r"169\.254\.169\.254|/latest/api/token|/computeMetadata/")
 """Addresses at which a cloud machine gets its own credentials; tried when none are set."""
 _NO_KEYS = re.compile("[Cc]redential|Account must be specified")
-_REQUEST = re.compile(r"https?://[^\s/]+")
+_REQUEST = re.compile(r"(https?://)(?:[^\s/@]*@)?([^\s/?]+)")
+"""Scheme and host of a URL, without user name and password."""
+_QUERY = re.compile(r"\?[^\s)\"']*")
+"""Query of a URL, which may hold a signature."""
 
 
 def refusal(url: str, root: str, answer: str) -> StoreError:
@@ -24,8 +27,8 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
     """
     answer = answer.partition("Debug source")[0]
     code, status = _first(_CODE, answer), _first(_STATUS, answer)
-    said = " ".join(filter(None, (status, code))) or answer.splitlines()[0]
-    server = next(iter(_REQUEST.findall(answer)), root)
+    said = " ".join(filter(None, (status, code))) or _QUERY.sub("", answer.splitlines()[0])
+    server = next((scheme + host for scheme, host in _REQUEST.findall(answer)), root)
     if "NoSuchBucket" in answer:
         return StoreError(
             f"{root}: no such bucket at {server}. Create it, or correct the name or the endpoint "
@@ -46,6 +49,8 @@ def refusal(url: str, root: str, answer: str) -> StoreError:
         )
     if status.startswith("501"):
         return no_conditions(root)
+    if "body error" in answer:
+        return StoreError(f"{url}: the answer of {server} broke off. {PARTS_ARE_KEPT}")
     if "error sending request" in answer or "timed out" in answer or "builder error" in answer:
         return StoreError(
             f"{root}: {server} cannot be reached. Check the network and the endpoint "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ObjectFacts:
     """Facts about an object in a bucket, from a listing; fields are named like those of
     ``os.stat``."""

@@ -74,14 +74,26 @@ class ObjectPath:
         Raises:
             StoreError: the library obstore is not installed, or its settings are invalid.
         """
-        try:
-            from emo.store.backend.bucket import bucket  # imports obstore, an optional library
+        return self._connection(is_media=False)
+
+    @property
+    def media_bucket(self) -> "Bucket":
+        """Connection to the bucket for reading media, which gives up sooner.
+
+        Raises:
+            StoreError: the library obstore is not installed, or its settings are invalid.
+        """
+        return self._connection(is_media=True)
+
+    def _connection(self, *, is_media: bool) -> "Bucket":
+        try:  # imports obstore, an optional library
+            from emo.store.backend.bucket import bucket, media_bucket
         except ImportError as error:
             raise StoreError(
-                f"{self}: stores on an object store need obstore, which is not installed: "
+                f"{self}: stores and media in buckets need obstore, which is not installed: "
                 "pip install 'emo-pipeline[s3]'"
             ) from error
-        return bucket(self.root)
+        return media_bucket(self.root) if is_media else bucket(self.root)
 
     def iterdir(self) -> Iterator["ObjectPath"]:
         """Iterate over the folders and objects directly below."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
 from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPosition, losses_of
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.decode.truncated import is_truncated, whole_seconds
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class FrameList:
 
 
 def list_frames(
-    path: Path, *, start_seconds: float | None = None, end_seconds: float | None = None
+    path: MediaPath, *, start_seconds: float | None = None, end_seconds: float | None = None
 ) -> FrameList | str:
     """List the times of a stretch's frames from the packets, without decoding them.
 
@@ -162,7 +162,7 @@ class _Packets:
         return float(ticks * self.time_base) - self.origin
 
     def listed(
-        self, path: Path, container: InputContainer, stream: Any,
+        self, path: MediaPath, container: InputContainer, stream: Any,
         start: float | None, end: float | None,
     ) -> FrameList | str:  # fmt: skip
         times = np.unique([self.seconds(ticks) for ticks in self.pts if ticks is not None])
@@ -224,7 +224,7 @@ _TIMES_MAY_JUMP = 0x200
 """FFmpeg's AVFMT_TS_DISCONT: the container has no index, and a time may occur in it twice."""
 
 
-def _state(path: Path) -> tuple[int, int]:
+def _state(path: MediaPath) -> tuple[int, int]:
     """Return size and time of change of a file, to tell it from another of the same name."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
@@ -235,7 +235,7 @@ _HEAD_FRAMES = 48
 
 
 @lru_cache(maxsize=256)
-def _head_falls(path: Path, track: int, size_bytes: int, changed: int) -> bool:
+def _head_falls(path: MediaPath, track: int, size_bytes: int, changed: int) -> bool:
     """Return whether the times of a track's first frames fall in the order of the decoder."""
     with open_media(path) as container:
         frames = decoded_frames(container, container.streams[track], None, [])
@@ -244,7 +244,7 @@ def _head_falls(path: Path, track: int, size_bytes: int, changed: int) -> bool:
 
 
 @lru_cache(maxsize=16)
-def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList | str:
+def _counted(path: MediaPath, track: int, size_bytes: int, changed: int) -> FrameList | str:
     """Decode a whole track for the times of its frames, or return those found before.
 
     Args:
@@ -272,7 +272,7 @@ def _counted(path: Path, track: int, size_bytes: int, changed: int) -> FrameList
 
 
 def _whole_until(
-    path: Path, container: InputContainer, stream: Any, until: float
+    path: MediaPath, container: InputContainer, stream: Any, until: float
 ) -> tuple[float | None, bool]:
     """Return when the pictures of a cut or joined file once ended, at least a frame later.
 

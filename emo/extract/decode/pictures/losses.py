@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from emo.extract.decode.flv_tags import damaged_tags
 from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.pictures.avi_index import HEADER_BYTES
 from emo.extract.decode.sound.ogg_pages import read_pages
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.extract.decode.transport import lost_positions
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PacketPosition:
 
 
 def losses_of(
-    path: Path,
+    path: MediaPath,
     container: InputContainer,
     stream: Any,
     times: np.ndarray,
@@ -151,7 +151,7 @@ def _around(packets: Sequence[PacketPosition], first: int, last: int) -> tuple[f
     return min(times), max(times)
 
 
-def _lost_pages(path: Path, track: int) -> Spans:
+def _lost_pages(path: MediaPath, track: int) -> Spans:
     """Return the span of each lost page of an Ogg track, and of the page after it.
 
     FFmpeg counts on after a lost page as if nothing was lost, up to the end of the next page.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emo.extract.decode.container import open_media
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.machine.libraries import late
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ else:
     av = late("av")
 
 
-def film_track(path: Path, container: InputContainer) -> Any | None:
+def film_track(path: MediaPath, container: InputContainer) -> Any | None:
     """Return the video track to decode; None: the file has none.
 
     Cover art does not count. Of several tracks it is the one marked as default, else the first,
@@ -39,7 +39,7 @@ def film_track(path: Path, container: InputContainer) -> Any | None:
     return next((track for track in tracks if track.index in films), tracks[0])
 
 
-def _of_several_pictures(path: Path, tracks: list[int]) -> set[int]:
+def _of_several_pictures(path: MediaPath, tracks: list[int]) -> set[int]:
     """Return which tracks hold two pictures or more; reading stops once the first one does."""
     counts: Counter[int] = Counter()
     with open_media(path) as container:

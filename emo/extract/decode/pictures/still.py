@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from emo.errors import MediaError
 from emo.extract.decode.budget import check_pixels
+from emo.extract.decode.sources.media_file import FarFile, MediaPath
 from emo.machine.libraries import late
 from emo.untrusted.files import open_regular
 
@@ -35,12 +36,12 @@ _SHARES = {"I;16": 256.0, "I;16B": 256.0, "I;16L": 256.0, "I": 256.0}
 """Mode of Pillow with 16 bits a grey pixel -> what to divide its levels by."""
 
 
-def is_still(path: Path) -> bool:
+def is_still(path: MediaPath) -> bool:
     """Return whether a file begins like a still picture, whatever its name says."""
     return _reader_of(path) is not None
 
 
-def read_still(path: Path) -> np.ndarray:
+def read_still(path: MediaPath) -> np.ndarray:
     """Read a still picture, turned and mirrored as its EXIF orientation says.
 
     Of animated and multi-page files it is the first picture. Transparency is ignored, as
@@ -58,7 +59,7 @@ def read_still(path: Path) -> np.ndarray:
         return _rgb(path, PIL.ImageOps.exif_transpose(image))
 
 
-def still_shape(path: Path) -> tuple[int, int]:
+def still_shape(path: MediaPath) -> tuple[int, int]:
     """Return height and width (H, W) as stored, from the header of a still picture alone.
 
     Raises:
@@ -69,12 +70,12 @@ def still_shape(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image]:
+def _opened(path: MediaPath) -> Iterator[Image]:
     kind = _reader_of(path)
     if kind is None:
         raise MediaError(f"{path.name}: not a still picture (JPEG, PNG, WebP, BMP or TIFF)")
     try:
-        with kind(path) as image:
+        with kind(path.open("rb") if isinstance(path, FarFile) else path) as image:
             check_pixels(path.name, image.width, image.height)
             yield image
     except MediaError:
@@ -83,13 +84,20 @@ def _opened(path: Path) -> Iterator[Image]:
         raise MediaError(f"{path.name}: the picture cannot be read: {error}") from error
 
 
-def _reader_of(path: Path) -> Callable[[Path], ImageFile] | None:
+def _opened_file(path: MediaPath) -> BinaryIO:
+    """Open a file that may be a pipe, without waiting for it."""
+    if isinstance(path, FarFile):
+        return path.open("rb")
+    return os.fdopen(open_regular(path, follow_links=True)[0], "rb")
+
+
+def _reader_of(path: MediaPath) -> Callable[[Path | BinaryIO], ImageFile] | None:
     """Return Pillow's reader of a file by its first bytes.
 
     ``Image.open`` is not used: it tries other formats, and warns of large pictures.
     """
     try:
-        with os.fdopen(open_regular(path, follow_links=True)[0], "rb") as file:
+        with _opened_file(path) as file:
             head = file.read(12)
     except (OSError, ValueError):  # missing, a folder or pipe, or an impossible name
         return None
@@ -107,7 +115,7 @@ def _reader_of(path: Path) -> Callable[[Path], ImageFile] | None:
     return None
 
 
-def _rgb(path: Path, image: Image) -> np.ndarray:
+def _rgb(path: MediaPath, image: Image) -> np.ndarray:
     if image.mode == "F":
         raise MediaError(
             f"{path.name}: the picture has floating-point pixels, whose range is not known: "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from emo.extract.decode.pictures.display import (
 from emo.extract.decode.pictures.frame_list import FrameList, list_frames
 from emo.extract.decode.pictures.picture import Picture
 from emo.extract.decode.pictures.still import read_still
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.machine.libraries import late
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _TOLERANCE_SECONDS = 1.0  # a frame that cannot be decoded is replaced by one at
 
 
 def frame_seconds(
-    path: Path, *, start_seconds: float | None = None, end_seconds: float | None = None
+    path: MediaPath, *, start_seconds: float | None = None, end_seconds: float | None = None
 ) -> np.ndarray | str:
     """Return the times of a stretch's frames; see :func:`list_frames`.
 
@@ -55,7 +55,7 @@ def frame_seconds(
 
 
 def read_pictures(
-    path: Path,
+    path: MediaPath,
     wanted_seconds: np.ndarray,
     listed: FrameList | None = None,
     damage: Damage | None = None,
@@ -86,7 +86,7 @@ def read_pictures(
 
 
 def shown_frames(
-    path: Path,
+    path: MediaPath,
     wanted_seconds: np.ndarray,
     listed: FrameList | None = None,
     damage: Damage | None = None,
@@ -153,7 +153,7 @@ def _nearest(
     wanted: float,
     before: tuple[float, VideoFrame] | None,
     after: tuple[float, VideoFrame] | None,
-    path: Path,
+    path: MediaPath,
     damage: Damage,
 ) -> tuple[float, VideoFrame]:
     candidates = [pair for pair in (before, after) if pair is not None]

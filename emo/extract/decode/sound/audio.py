@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from emo.extract.decode.sound.seekable import seeks_truly
 from emo.extract.decode.sound.sound_faults import SoundFaults
 from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
+from emo.extract.decode.sources.media_file import MediaPath
 
 Audio = tuple[np.ndarray, int]
 """Samples float32 (channels, S) and their sample rate in Hz."""
@@ -48,7 +48,7 @@ class ClipSound:
 
 
 def read_audio(
-    path: Path, *, channel: str, start_seconds: float | None, end_seconds: float | None
+    path: MediaPath, *, channel: str, start_seconds: float | None, end_seconds: float | None
 ) -> Audio | str:
     """Decode the audio between two times, to the sample; see :func:`read_sound`.
 
@@ -64,7 +64,7 @@ def read_audio(
 
 
 def read_sound(
-    path: Path,
+    path: MediaPath,
     *,
     channel: str,
     track: str | None,
@@ -103,8 +103,8 @@ class AudioPass(AbstractContextManager["AudioPass"]):
     """Read several stretches of a file's audio in one decoding pass; see :func:`read_sound`."""
 
     def __init__(
-        self, path: Path, *, channel: str, start_seconds: float | None, track: str | None = None,
-        budget: ClipBudget | None = None,
+        self, path: MediaPath, *, channel: str, start_seconds: float | None,
+        track: str | None = None, budget: ClipBudget | None = None,
     ) -> None:  # fmt: skip
         """Open the file.
 

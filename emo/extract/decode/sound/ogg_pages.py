@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+
+from emo.extract.decode.sources.media_file import MediaPath
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _NOT_A_POSITION = 2**64 - 1
@@ -31,14 +32,14 @@ class OggPage:
     """What the damaged page before it said of its own end; None: none, or it is not credible."""
 
 
-def read_pages(path: Path) -> Mapping[int, OggPage]:
+def read_pages(path: MediaPath) -> Mapping[int, OggPage]:
     """Return the undamaged pages of a file by their position in bytes."""
     status = path.stat()
     return _read_pages(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
-def _read_pages(path: Path, size_bytes: int, changed: int) -> Mapping[int, OggPage]:
+def _read_pages(path: MediaPath, size_bytes: int, changed: int) -> Mapping[int, OggPage]:
     """Read the pages; size and time of change tell one file from another of the same name."""
     content = path.read_bytes()
     pages: dict[int, OggPage] = {}

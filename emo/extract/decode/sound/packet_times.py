@@ -7,11 +7,11 @@ their positions. Elsewhere packets carry times of their own.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from emo.extract.decode.sound.ogg_pages import OggPage, read_pages
 from emo.extract.decode.sound.timeline import JUMP_SECONDS, DecodedSound
+from emo.extract.decode.sources.media_file import MediaPath
 
 _COUNTED = frozenset({"vorbis", "libvorbis", "flac"})
 """Codecs whose pages in Ogg state the sample at which they end."""
@@ -21,7 +21,7 @@ DecodedPacket = tuple[Any, Sequence[DecodedSound]]
 
 
 def with_true_times(
-    path: Path, format_name: str, stream: Any, origin: float, decoded: Iterable[DecodedPacket]
+    path: MediaPath, format_name: str, stream: Any, origin: float, decoded: Iterable[DecodedPacket]
 ) -> Iterator[DecodedSound]:
     """Yield the decoded blocks of an audio track with their times corrected.
 

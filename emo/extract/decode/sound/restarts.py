@@ -5,11 +5,11 @@ the sound follows them, although it ended a little earlier or later.
 """
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 
 from emo.extract.decode.container import open_media, pick
+from emo.extract.decode.sources.media_file import MediaPath
 
 _BACK_SECONDS = 0.1
 """Decoding times that fall by more are a clock that starts again, as in FFmpeg's tool."""
@@ -20,7 +20,7 @@ _NEAR_SECONDS = 2.0
 class Restarts:
     """Offsets of the clocks of a file's recordings, read when they are needed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: MediaPath) -> None:
         """Read nothing yet; ``path`` is the file."""
         self._path = path
         self._offsets: np.ndarray | None = None
@@ -39,7 +39,7 @@ class Restarts:
         return nearest if abs(nearest - own_seconds) <= _NEAR_SECONDS else own_seconds
 
 
-def picture_offsets(path: Path) -> np.ndarray:
+def picture_offsets(path: MediaPath) -> np.ndarray:
     """Return what is added to the times of the pictures after each restart, float64 (n,)."""
     with open_media(path) as container:
         stream = pick(container.streams.video)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emo.extract.decode.container import origin_seconds
@@ -12,6 +11,7 @@ from emo.extract.decode.file_end import FileEnd
 from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
+from emo.extract.decode.sources.media_file import MediaPath
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,7 +29,7 @@ class SoundFaults:
     """Holes and damage of one track, as samples from the start of the file."""
 
     def __init__(
-        self, path: Path, container: InputContainer, stream: Any, source: SoundSource
+        self, path: MediaPath, container: InputContainer, stream: Any, source: SoundSource
     ) -> None:
         """Know of nothing yet.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, dropwhile, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from emo.extract.decode.sound.timeline import (
     align,
     grid_of,
 )
+from emo.extract.decode.sources.media_file import MediaPath
 from emo.machine.libraries import late
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ _CHECKED_BLOCKS = 4
 class SoundSource:
     """The sound of one track, decoded and aligned, and what went wrong while it was decoded."""
 
-    def __init__(self, path: Path, container: InputContainer, stream: Any) -> None:
+    def __init__(self, path: MediaPath, container: InputContainer, stream: Any) -> None:
         """Decode nothing yet.
 
         Args:
