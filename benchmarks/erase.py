@@ -5,8 +5,8 @@
 Prints one JSON line a figure. The store has parts of 256 clips of 4 tokens of 64 numbers with
 noise, an index, a pack beside it, and a run with lists, predictions and a ledger. The scan shares
 no code with emo: it reads every byte below the folder and looks for the ids and for each token of
-the person that no other clip has. Each kill is a SIGKILL at a random moment of the changes; then the
-same command runs to its end, and every other clip is compared with its tokens from before.
+the person that no other clip has. Each kill is a SIGKILL at a random moment of the changes; then
+the same command runs to its end, and every other clip is compared with its tokens from before.
 """
 
 import argparse

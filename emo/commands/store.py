@@ -162,8 +162,9 @@ def erase(
 ) -> None:
     """Erase clips from a store and from runs, and prove it.
 
-    They leave every part, index, log, list, pack and prediction. Afterwards every byte is read again: no file may hold an id of the clips, or a token that no
-    other clip has. Heads that saw the clips are listed. A later `emo extract` refuses the clips.
+    They leave every part, index, log, list, pack and prediction. Afterwards every byte is read
+    again: no file may hold an id of the clips, or a token that no other clip has. Heads that saw
+    the clips are listed. A later `emo extract` refuses the clips.
     """
     from emo.store.erase.erase import erase as run
     from emo.store.erase.wanted import ids_of_file, ids_of_manifest
