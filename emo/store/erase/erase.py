@@ -180,14 +180,17 @@ def _survey(store: Location, key: str, areas: Sequence[SearchedArea]) -> Survey:
 
 
 def _clear_caches(areas: Sequence[SearchedArea], survey: Survey, clips: ErasedClips) -> None:
-    """Remove what this machine's cache of bucket parts holds of the clips."""
+    """Remove what this machine's cache of bucket parts may hold of the clips.
+
+    It can be fetched again, so an id is looked for inside of words, too, as indices hold them.
+    """
     if not any(isinstance(each.path, ObjectPath) for each in areas):
         return
     finder = survey.rows.finder()
     for path in sorted(cache_folder().rglob("*")) if cache_folder().is_dir() else ():
         if path.is_file() and path.parent.name == "parts":
             with contents(path) as data:
-                is_held = clips.pattern.is_in(data) or finder.is_in(data)
+                is_held = clips.pattern.may_be_in(data) or finder.is_in(data)
             if is_held:
                 remove_file(path)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from emo.errors import StoreError
 from emo.store.adapted import FACT, SEEN_FILE, SeenClips, expected_file
+from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import commit
 from emo.store.backend.location import Location, file_names
 from emo.store.erase.edits import ErasedClips
@@ -98,9 +99,12 @@ def _commit_rest(folder: RecipeFolder, part: Part, clips: ErasedClips) -> None:
 
     path = folder.path / part_name([*finished, *failures], part.attempt)
     is_first = commit(folder.path, path.name, write)
-    new = Part(path)
-    wrong = problems(new) or ([] if {*new.sources} == {*facts.sources} else ["it has other clips"])
-    new.release()
+    with local_copy(path) as file:  # from a bucket: its own bytes, not those in the cache
+        new = Part(file)
+        wrong = problems(new)
+        if not wrong and new.sources.keys() != facts.sources.keys():
+            wrong = ["it has other clips"]
+        new.release()
     if wrong:
         if is_first:
             remove_file(path)

@@ -4,6 +4,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 from urllib.parse import quote
 
 _LEAST_LETTERS = 6
@@ -39,7 +40,9 @@ class IdPattern:
             clip_ids: ids to find; those that are not distinct are left out.
             kept: ids of other clips; an erased id inside one of them is not found.
         """
-        distinct = [clip_id for clip_id in clip_ids if is_distinct(clip_id)]
+        every = list(clip_ids)
+        distinct = [clip_id for clip_id in every if is_distinct(clip_id)]
+        self._is_all = len(distinct) == len(every)
         self._longest = max((len(word) for each in distinct for word in spellings(each)), default=0)
         words = sorted({word for clip_id in distinct for word in spellings(clip_id)})
         self._pattern = re.compile(trie_pattern(words), re.DOTALL) if words else None
@@ -74,6 +77,15 @@ class IdPattern:
     def is_in(self, data: bytes | memoryview) -> bool:
         """Return whether any of the ids is in ``data``."""
         return next(self.find(data), None) is not None
+
+    def may_be_in(self, data: Any) -> bool:
+        """Return whether an id is in ``data``, also inside of a longer word.
+
+        It is True if some ids are not distinct, because these are not looked for.
+        """
+        if not self._is_all:
+            return True
+        return self._pattern is not None and self._pattern.search(data) is not None
 
     def without(self, text: str, instead: str = "[erased]") -> str:
         """Return a text in which each of the ids is replaced."""

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from emo.errors import StoreError
-from emo.extract.job.request import requests_from_words
+from emo.extract.job.plan import PartPlan, Todo
+from emo.extract.job.request import Job, requests_from_words
 from emo.extract.run import ExtractOptions, extract
+from emo.extract.worker.worker import Worker
 from emo.manifest import Clip, Manifest
 from emo.store import PartWriter, Store
 from emo.store.erase import area as area_module
@@ -59,18 +61,14 @@ def test_a_worker_that_began_before_brings_nothing_back(tmp_path, monkeypatch):
         real(writer, *error)
 
     monkeypatch.setattr(PartWriter, "__exit__", meanwhile)
-    with pytest.raises(StoreError, match="erased while a worker was at it"):
-        from emo.extract.job.plan import PartPlan, Todo
-        from emo.extract.job.request import Job
-        from emo.extract.worker.worker import Worker
-
-        (request,) = requests_from_words([LETTERS])
-        store = Store.create(tmp_path / "features")
-        store.add_recipe(request.name, request.recipe)
-        job = Job(tmp_path, tmp_path / "features", (request,), "cpu")
-        clips = tuple(Clip(k, text=text) for k, text in WORDS.items())
-        with Worker(job) as worker:
-            worker.run_part(PartPlan(clips, {request.name: Todo(frozenset(WORDS))}))
+    (request,) = requests_from_words([LETTERS])
+    store = Store.create(tmp_path / "features")
+    store.add_recipe(request.name, request.recipe)
+    job = Job(tmp_path, tmp_path / "features", (request,), "cpu")
+    clips = tuple(Clip(k, text=text) for k, text in WORDS.items())
+    part = PartPlan(clips, {request.name: Todo(frozenset(WORDS))})
+    with Worker(job) as worker, pytest.raises(StoreError, match="while a worker was at it"):
+        worker.run_part(part)
     assert not ids(tmp_path)
 
 
