@@ -90,13 +90,14 @@ ARROWS = {
     ),
     "extract.run": (
         "errors extract.backbone extract.decode extract.executor extract.job manifest "
-        "plugins store.adapted store.backend store.maintain store.store",
+        "plugins store.adapted store.backend store.erased_ids store.maintain store.store",
         "",
     ),
     "extract.transforms": ("errors machine untrusted", "numpy torch"),
     "extract.worker": (
         "errors extract.backbone extract.backbones extract.decode extract.faces "
-        "extract.job extract.media extract.models manifest store.part store.recipe_folder "
+        "extract.job extract.media extract.models manifest store.erased_ids store.part "
+        "store.recipe_folder "
         "store.store",
         "numpy torch",
     ),
@@ -149,6 +150,13 @@ ARROWS = {
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.adapted": ("errors store.backend store.recipe untrusted", ""),
     "store.backend": ("errors store.recipe", ""),
+    "store.erase": (
+        "errors machine manifest plugins store.adapted store.backend store.erased_ids "
+        "store.exchange store.index store.maintain store.part store.recipe store.recipe_folder "
+        "store.store",
+        "numpy",
+    ),
+    "store.erased_ids": ("errors store.backend untrusted", ""),
     "store.exchange": (
         "errors plugins ragged store.adapted store.backend store.lazy store.maintain store.part "
         "machine store.recipe store.recipe_folder store.store untrusted",
@@ -161,7 +169,7 @@ ARROWS = {
     "store.interop": ("errors ragged store.exchange store.lazy untrusted", "h5py numpy zarr"),
     "store.lazy": ("store.part", ""),
     "store.maintain": (
-        "errors store.adapted store.backend store.index store.part store.recipe "
+        "errors store.adapted store.backend store.erased_ids store.index store.part store.recipe "
         "store.recipe_folder store.store",
         "numpy",
     ),

@@ -67,7 +67,7 @@ class _ExtractCommand(SectionedCommand):
         "Faces": "faces",
         "This machine": "executor workers device part_clips batch_clips batch_size",
         OF_EXECUTORS: "",
-        "Going on": "retry_failed changed anyway dry_run jobs",
+        "Going on": "retry_failed changed allow_erased anyway dry_run jobs",
     }
 
 
@@ -164,6 +164,10 @@ def extract(
     changed: Annotated[
         Changed, Option(help="What to do with clips whose row or file changed under the same id.")
     ] = Changed.stop,
+    allow_erased: Annotated[
+        bool,
+        Option("--allow-erased", help="Extract clips again that `emo store erase` removed."),
+    ] = False,
     anyway: Annotated[
         bool,
         Option("--anyway", help="Submit clips that an earlier job still has in Slurm's queue."),
@@ -208,8 +212,8 @@ def extract(
         raise WeightsError(error.args[0], more_lines=(*error.more_lines, works)) from error
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
-        strict_media, retry_failed, changed.value, anyway, given, jobs,
-        clip_bytes=round(clip_memory * (1 << 30)),
+        strict_media, retry_failed, changed.value, anyway, given, jobs=jobs,
+        may_be_erased=allow_erased, clip_bytes=round(clip_memory * (1 << 30)),
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)
     print(fit_lines("\n".join(report_lines(report, requests, is_dry_run=dry_run))))

@@ -26,6 +26,7 @@ from emo.manifest import Clip, Manifest
 from emo.store.adapted import FACT, NOTHING_SEEN, SeenClips
 from emo.store.backend.https import allowed_hosts
 from emo.store.backend.location import Location, location
+from emo.store.erased_ids import forget_erased, refuse_erased
 from emo.store.maintain.verify import clean
 from emo.store.store import RecipeFolder, Store
 from emo.untrusted.addresses import is_url, parse_address
@@ -70,6 +71,8 @@ class ExtractOptions:
     """Whether to submit clips that an earlier job has in the scheduler's queue already."""
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the executor's ``Options`` by name; the others have their defaults."""
+    may_be_erased: bool = False
+    """Whether clips that `emo store erase` removed are extracted again."""
     jobs: Path | None = None
     """Folder, visible to all workers, for the job folders of a store in a bucket."""
     clip_bytes: int = MOST_CLIP_BYTES
@@ -138,6 +141,7 @@ def extract(
     clip_bytes = forecast_bytes(requests, tokens, 1)
     part_clips = options.part_clips or usual_part_clips(len(manifest.clips), clip_bytes)
     folders = _folders(store_path, requests, is_dry_run=not writes)
+    _check_erased(store_path, manifest, options, is_dry_run=is_dry_run)
     redo = Redo(options.retry_failed, options.changed)
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
     report, folder = JobReport(), None
@@ -234,6 +238,21 @@ def _seen(request: Request) -> SeenClips:
         return NOTHING_SEEN
     kind = _kind(request)
     return kind.seen_clips(kind.Options(**request.options))
+
+
+def _check_erased(
+    store: Location, manifest: Manifest, options: ExtractOptions, *, is_dry_run: bool
+) -> None:
+    """Refuse clips that were erased from the store, or let them in again if told to.
+
+    Raises:
+        StoreError: some were erased, and the options do not allow them.
+    """
+    ids = (clip.id for clip in manifest.clips)
+    if not options.may_be_erased:
+        refuse_erased(store, ids)
+    elif not is_dry_run:
+        forget_erased(store, ids)
 
 
 def _folders(

@@ -3,7 +3,8 @@
 It knows no executor and no scheduler.
 
 May import: errors, extract.backbone, extract.backbones, extract.decode, extract.faces,
-    extract.job, extract.media, extract.models, manifest, store.part, store.recipe_folder,
+    extract.job, extract.media, extract.models, manifest, store.erased_ids, store.part,
+    store.recipe_folder,
     store.store.
 Read first: worker.py.
 """

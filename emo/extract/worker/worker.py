@@ -11,10 +11,11 @@ finishes its batch and commits what is complete.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from emo.errors import StoreError
 from emo.extract.decode.source import source_hash
 from emo.extract.decode.sources.bodies import forget_unversioned
 from emo.extract.decode.sources.object_listing import remember_facts
@@ -30,6 +31,7 @@ from emo.extract.worker.prepare import ClipPreparer
 from emo.extract.worker.software import software_of
 from emo.extract.worker.units import unit_groups
 from emo.store.backend.https import allow_hosts
+from emo.store.erased_ids import ErasedIds, erased_files, read_erased
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store
 
@@ -63,6 +65,8 @@ class StartedPart:
     """Number of clips that at least one recipe lacks."""
     queue: PartQueue
     """Clips that are being decoded, or are ready for the models."""
+    erased: ErasedIds
+    """Clips that had been erased from the store when the part was started."""
 
 
 class Worker:
@@ -120,14 +124,15 @@ class Worker:
             on_loaded: called once the models are loaded, before the first clip.
         """
         remember_facts(part.objects)
-        todo = self.missing(part)
+        erased = read_erased(self.store.path)
+        todo = self.missing(part.only({clip.id for clip in part.clips if clip.id not in erased}))
         clips = [clip for clip in part.clips if any(clip.id in ids for ids in todo.values())]
         self.models.load(todo, clips)
         on_loaded()
         most = min(self.models.batch_clips, BATCH_CLIPS)
         groups = unit_groups(self.preparer.units(clips, todo), most)
         queue = self.pipeline.open(groups, self.preparer.prepare, self.models.limits(todo))
-        return StartedPart(part, tuple(todo), len(clips), queue)
+        return StartedPart(part, tuple(todo), len(clips), queue, erased)
 
     def finish(
         self,
@@ -162,6 +167,7 @@ class Worker:
                     finished += 1
             with self.meter.busy("write", 1):
                 commits.close()
+                self._take_back_erased(started, list(writers.values()))
         seconds = time.monotonic() - began
         return PartReport(finished, collector.failures, finished < started.clips, seconds)
 
@@ -189,6 +195,24 @@ class Worker:
                     writer.fail(clip_id, reason, source=sources[clip_id])
         failures = {name: dict.fromkeys(sorted(ids), reason) for name, ids in todo.items()}
         return PartReport(len(frozenset().union(*todo.values())), failures, False, 0.0)
+
+    def _take_back_erased(self, started: StartedPart, writers: Sequence[PartWriter]) -> None:
+        """Remove what was committed of a part if an erasure of its clips began meanwhile.
+
+        The erasure records the clips before it lists the parts: either it sees the part, or this
+        sees the record.
+        """
+        if erased_files(self.store.path) == started.erased.files:
+            return
+        if not read_erased(self.store.path).among(clip.id for clip in started.part.clips):
+            return
+        for writer in writers:
+            if writer.committed is not None and not writer.was_second:
+                writer.committed.unlink(missing_ok=True)
+        raise StoreError(
+            f"{self.store.path}: clips of a part were erased while a worker was at it; the part is "
+            "removed again. `emo job resume` does its other clips"
+        )
 
     def _writer(self, part: PartPlan, name: str) -> PartWriter:
         folder = self.store.recipes[name]

@@ -124,6 +124,29 @@ class Bucket:
         self._is_checked = True
         return is_first
 
+    def overwrite(self, key: str, data: bytes) -> None:
+        """Put an object whether or not there is one; only `emo store erase` replaces objects."""
+        self._known.pop(key, None)
+        with self._as_store_errors(key):
+            obstore.put(self._slow, key, data, use_multipart=False)
+
+    def keeps_versions(self, key: str) -> bool | None:
+        """Return whether deleted and replaced objects stay as older versions; None: not known.
+
+        A server that keeps versions names the version of each object; Google names one always.
+
+        Args:
+            key: name of an object that is there.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+        """
+        with self._as_store_errors(key):
+            version = obstore.head(self._quick, key).get("version")
+        if self.root.startswith("gs://"):
+            return None
+        return version not in (None, "", "null")
+
     def copy(self, key: str, to: str) -> None:
         """Copy an object to another name in the bucket."""
         with self._as_store_errors(key):

@@ -135,6 +135,14 @@ class ObjectPath:
         """
         return self.bucket.read(self.key)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Put the object, in place of one that may be there.
+
+        Raises:
+            StoreError: the server refuses the request.
+        """
+        self.bucket.overwrite(self.key, data)
+
     def commit(self, name: str, write: Callable[[BinaryIO], None]) -> bool:
         """Create the object ``name`` below with one request, unless it exists.
 

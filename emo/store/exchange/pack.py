@@ -127,7 +127,7 @@ def pack(
         if manifest is not None:
             (root / MANIFEST).write_bytes(manifest)
         files = sorted(file for file in root.rglob("*") if file.is_file())
-        _write(temporary, {file.relative_to(root).as_posix(): file for file in files})
+        write_pack(temporary, {file.relative_to(root).as_posix(): file for file in files})
         size, total = temporary.stat().st_size, content_hash(temporary)
     lines = [
         line if len(chosen) == 1 else f"{folder.name}: {line}"
@@ -243,7 +243,7 @@ def _with_reasons(contents: Contents, streams: Mapping[str, object]) -> Contents
     return replace(contents, absent=absent)
 
 
-def _write(out: Path, files: Mapping[str, Path]) -> None:
+def write_pack(out: Path, files: Mapping[str, Path]) -> None:
     """Write a pack of ``files`` (member name -> file) and their checksums."""
     sums = {name: content_hash(path) for name, path in files.items()}
     index = {"format": "emo pack", "version": PACK_VERSION, "sha256": sums}

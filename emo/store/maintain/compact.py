@@ -18,6 +18,7 @@ from emo.errors import StoreError, plural
 from emo.store.backend.cached_part import local_copy
 from emo.store.backend.commit import cannot_write, commit
 from emo.store.backend.location import Location
+from emo.store.erased_ids import erased_files, read_erased
 from emo.store.index.file import index_paths
 from emo.store.index.gather import OpenParts
 from emo.store.index.merged import Merged
@@ -68,6 +69,7 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
         StoreError: a part is damaged or does not fit the recipe, the folder cannot be written, or
             a new part is not read as it was written. No old part is removed then.
     """
+    erased = erased_files(folder.path.parent)
     folder.refresh()
     clips = folder.parts.merge()
     before = len(clips.parts)
@@ -78,6 +80,7 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
     with bar:
         for group in groups:
             for written in _commit(folder, clips, group):
+                _take_back_erased(folder, written, erased)
                 moved.add(written)
                 bar.update(len(written.winners))
     _remove(moved.emptied())
@@ -91,6 +94,22 @@ def compact(folder: RecipeFolder, *, progress: bool | None = None) -> CompactRep
         clips=len(folder.ids),
         overlaps=len(clips.winners) - len(folder.parts.merge().winners),
     )
+
+
+def _take_back_erased(folder: RecipeFolder, group: PartGroup, erased: tuple[str, ...]) -> None:
+    """Remove a new part if an erasure of clips of it began meanwhile; it may have missed the part.
+
+    Raises:
+        StoreError: it did; no old part is removed by this call.
+    """
+    if erased_files(folder.path.parent) == erased:
+        return
+    if read_erased(folder.path.parent).among(group.ids):
+        _remove([folder.path / part_name(group.ids, group.attempt)])
+        raise StoreError(
+            f"{folder.path}: clips were erased while it was compacted; the new part is removed. "
+            "Repeat when `emo store erase` has ended"
+        )
 
 
 def _commit(folder: RecipeFolder, clips: Merged, group: PartGroup) -> Iterator[PartGroup]:

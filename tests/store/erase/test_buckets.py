@@ -1,0 +1,49 @@
+"""An erasure in a bucket: its objects, this machine's cache of them, and its older versions."""
+
+import urllib.request
+
+import numpy as np
+
+from emo.store import PartWriter, Store
+from emo.store.backend.cache_folder import cache_folder
+from emo.store.erase.erase import erase
+from emo.store.maintain.index import make_index
+from tests.make_store import RECIPE, noise
+
+
+def test_objects_and_the_cache_hold_nothing_afterwards(bucket, object_server, tmp_path):
+    store = Store.create(f"{bucket}/features")
+    folder = store.add_recipe("toy", RECIPE)
+    with PartWriter(folder.path, RECIPE) as part:
+        for clip_id, tokens in noise(1, 2, 3, 1).items():
+            part.add(f"ann_{clip_id}", tokens)
+    make_index(folder, progress=False)
+    before = Store(store.path).read("toy/audio", ["ann_c0"]).values  # fills the cache
+    secret = Store(store.path).read("toy/audio", ["ann_c1"]).values[1].tobytes()
+    (folder.path.parent.parent / "runs" / "a").write_bytes(b"")
+    for name, text in (("run.json", "{}"), ("clips.csv", "id,split\nann_c1,val\nann_c0,val\n")):
+        (folder.path.parent.parent / "runs" / "first" / name).write_bytes(text.encode())
+    report = erase(store.path, ["ann_c1"], runs=[f"{bucket}/runs"])
+    assert report.is_complete, report.lines()
+    assert report.versioned == {bucket: False}
+    assert [each.clips for each in report.survey.fitted.values()] == [{"val": 1}]
+    assert np.array_equal(Store(store.path).read("toy/audio", ["ann_c0"]).values, before)
+    assert list(Store(store.path).ids("toy")) == ["ann_c0", "ann_c2"]
+    held = [path.read_bytes() for path in cache_folder().rglob("*") if path.is_file()]
+    assert not any(b"ann_c1" in data or secret in data for data in held)
+
+
+def test_a_bucket_that_keeps_versions_is_named(bucket, object_server):
+    body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    name = bucket.removeprefix("s3://")
+    request = urllib.request.Request(f"{object_server.url}/{name}?versioning", body, method="PUT")
+    request.add_header("Authorization", "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/x")
+    request.add_header("Content-Type", "application/xml")
+    urllib.request.urlopen(request).close()
+    folder = Store.create(f"{bucket}/f").add_recipe("toy", RECIPE)
+    with PartWriter(folder.path, RECIPE) as part:
+        for clip_id, tokens in noise(1, 2, 3).items():
+            part.add(f"ann_{clip_id}", tokens)
+    report = erase(f"{bucket}/f", ["ann_c1"])
+    assert report.versioned == {bucket: True}
+    assert any("keeps older versions" in line for line in report.lines())
