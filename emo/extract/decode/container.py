@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from emo.errors import MediaError
 from emo.extract.decode.budget import MOST_PIXELS, check_pixels
-from emo.extract.decode.tiles import refuse_tiles
+from emo.extract.decode.pictures.tiles import refuse_tiles
 from emo.machine.libraries import late
 from emo.untrusted.files import kind_of_file
 
