@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from emo import plugins
@@ -52,25 +53,31 @@ def to_csv(comparison: Comparison) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def to_latex(comparison: Comparison, *, metrics: Sequence[str] = ()) -> str:
+def to_latex(
+    comparison: Comparison,
+    *,
+    metrics: Sequence[str] = (),
+    names: Mapping[Path, str] = MappingProxyType({}),
+) -> str:
     """Return a LaTeX table for each target, with the best headline score in bold.
 
     Args:
         comparison: the ranked runs.
         metrics: scores beside the headline, which is always there; empty: all.
+        names: names of the runs by their folders; empty: the last parts of their paths.
 
     Raises:
         OptionError: an unknown score.
     """
     blocks = ["% needs \\usepackage{booktabs,amssymb}"]
     for table in tables_of(comparison):
-        rows = _rows(comparison, table, metrics)
-        names = list(rows[0])
-        columns = "".join("l" if _is_text(name, table) else "c" for name in names)
+        rows = _rows(comparison, table, metrics, names)
+        titles = list(rows[0])
+        columns = "".join("l" if _is_text(name, table) else "c" for name in titles)
         lines = [
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
-            _latex_line(map(_escaped, names)),
+            _latex_line(map(_escaped, titles)),
             r"\midrule",
         ]
         for row, cells in enumerate(rows):
@@ -83,14 +90,19 @@ def to_latex(comparison: Comparison, *, metrics: Sequence[str] = ()) -> str:
     return "\n\n".join(blocks)
 
 
-def to_markdown(comparison: Comparison, *, metrics: Sequence[str] = ()) -> str:
+def to_markdown(
+    comparison: Comparison,
+    *,
+    metrics: Sequence[str] = (),
+    names: Mapping[Path, str] = MappingProxyType({}),
+) -> str:
     """Return a Markdown table for each target; see :func:`to_latex`."""
     blocks = []
     for table in tables_of(comparison):
-        rows = _rows(comparison, table, metrics)
-        names = list(rows[0])
-        rule = ["---" if _is_text(name, table) else ":-:" for name in names]
-        lines = [_markdown_line(map(_piped, names)), f"|{'|'.join(rule)}|"]
+        rows = _rows(comparison, table, metrics, names)
+        titles = list(rows[0])
+        rule = ["---" if _is_text(name, table) else ":-:" for name in titles]
+        lines = [_markdown_line(map(_piped, titles)), f"|{'|'.join(rule)}|"]
         for row, cells in enumerate(rows):
             bold = title_of(table.headline) if row in table.best else None
             escaped = {name: _piped(cell) for name, cell in cells.items()}
@@ -102,7 +114,7 @@ def to_markdown(comparison: Comparison, *, metrics: Sequence[str] = ()) -> str:
 
 
 def _rows(
-    comparison: Comparison, table: RankedTable, metrics: Sequence[str]
+    comparison: Comparison, table: RankedTable, metrics: Sequence[str], known: Mapping[Path, str]
 ) -> list[dict[str, str]]:
     """Return the cells of a paper's table as text, before they are escaped.
 
@@ -115,7 +127,11 @@ def _rows(
         if name not in table.scores:
             raise OptionError(plugins.unknown("score", name, table.scores))
     others = [name for name in metrics or table.scores if name != table.headline]
-    names = _short_names([str(record["run"]) for record in table.records])
+    names = (
+        [known[run.path] for run in table.runs]
+        if known
+        else _short_names([str(record["run"]) for record in table.records])
+    )
     rows = []
     for record, name in zip(table.records, names, strict=True):
         streams = table.streams or ("streams",)

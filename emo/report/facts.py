@@ -1,0 +1,135 @@
+"""Read runs into the facts of a page: boards of comparable runs, their clips, and cautions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emo.errors import FitError
+from emo.heads.data.targets import targets_of
+from emo.heads.runs.comparing.compare import scored_run
+from emo.heads.runs.files import RUN_FILE, read_document
+from emo.report.adaptation import frozen_scores, run_folder_of
+from emo.report.board import BoardFacts, Group, board_facts, groups_of
+from emo.report.cautions import cautions_of
+from emo.report.clip_table import ClipTable, clip_table
+from emo.report.context import Context
+from emo.report.manifests import Manifests
+from emo.report.names import Names, run_names
+from emo.report.options import ReportOptions
+from emo.report.rows import read_rows
+from emo.report.run_facts import RunFacts, run_facts
+
+
+@dataclass(frozen=True, eq=False)
+class BoardPage:
+    """All that the page shows of runs that were scored on the same rows of one target."""
+
+    board: BoardFacts
+    """Ranking, differences and the sentence on them."""
+    cautions: tuple[str, ...]
+    """What a reader must know before quoting a number."""
+    runs: tuple[RunFacts, ...]
+    """Facts on each run, the best first."""
+    table: ClipTable
+    """All rows with the predictions of each run."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportFacts:
+    """The facts of a page; no paths and no content of clips."""
+
+    title: str
+    """Title of the page."""
+    pages: tuple[BoardPage, ...]
+    """A part for each target and set of rows."""
+    clips: tuple[str, ...]
+    """Ids of all clips that the page names, as in the manifest; a clip's place is its number."""
+    names: Names
+    """What ids and speakers are called."""
+    notes: tuple[str, ...]
+    """What is not shown, and why."""
+    version: str
+    """Version of emo."""
+
+
+def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> ReportFacts:
+    """Read the facts of a page.
+
+    Args:
+        runs: folders of fits, cross-validations, retrievals and adaptations; folders of several
+            runs, such as an ablation's, stand for the runs in them.
+        options: what is shown; None: the defaults.
+
+    Raises:
+        EmoError: a folder holds no run, or is damaged.
+    """
+    import emo
+
+    options = options or ReportOptions()
+    paths = _folders(runs)
+    names = {run_folder_of(path): name for path, name in run_names(paths).items()}
+    documents = {path: read_document(path) for path in names}
+    found = [
+        read_rows(scored_run(path, target))
+        for path, document in documents.items()
+        for target in _targets(path, document, options.target)
+    ]
+    frozen = {path: frozen_scores(path) for path in names}
+    clips = {each: k for k, each in enumerate(dict.fromkeys(
+        each for rows in found for each in (*rows.ids, *rows.causes)))}  # fmt: skip
+    called = Names(is_anonymous=options.is_anonymous)
+    for each in clips:
+        called.of("id", each)
+    manifests = Manifests(options)
+    context = Context(options, names, called, clips, manifests)
+    pages = tuple(_page(group, context, frozen) for group in groups_of(found))
+    title = options.title or f"Report on {_listed([*names.values()])}"
+    return ReportFacts(title, pages, tuple(clips), called, tuple(manifests.notes),
+                       emo.__version__)  # fmt: skip
+
+
+def _page(group: Group, context: Context, frozen: Mapping[Path, Mapping[str, Any]]) -> BoardPage:
+    """Return the part of the page on a group of runs."""
+    board = board_facts(group, context.run_names, frozen)
+    runs = tuple(run_facts(group, run, context) for run in group.ranked)
+    return BoardPage(board, cautions_of(group, board, context), runs, clip_table(group, context))
+
+
+def _folders(runs: Sequence[Path]) -> list[Path]:
+    """Return the folders of runs, each once, with those of the runs inside other folders.
+
+    Raises:
+        FitError: a folder holds no run.
+    """
+    found: list[Path] = []
+    for path in dict.fromkeys(runs):
+        if (run_folder_of(path) / RUN_FILE).is_file():
+            found.append(path)
+            continue
+        inside = sorted(each.parent for each in path.glob(f"*/{RUN_FILE}"))
+        if not inside:
+            raise FitError(f"{path} holds no run ({RUN_FILE}); emo fit-head --out makes one")
+        found += inside
+    return [*dict.fromkeys(found)]
+
+
+def _targets(path: Path, document: Mapping[str, Any], wanted: str | None) -> list[str]:
+    """Return the targets of a run that are shown.
+
+    Raises:
+        FitError: the run has no target of that name.
+    """
+    known = [target.name for target in targets_of(document)]
+    if wanted is None:
+        return known
+    if wanted not in known:
+        raise FitError(f"{path}: target {wanted!r}: expected one of {', '.join(known)}")
+    return [wanted]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return some names as words; of many, the first and how many more there are."""
+    if len(names) <= 3:
+        return ", ".join(names)
+    return f"{', '.join(names[:2])} and {len(names) - 2} more runs"

@@ -1,0 +1,80 @@
+"""The manifests of runs: who speaks, what is said, where the media are."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emo.errors import EmoError
+from emo.heads.data.interval_groups import value_of
+from emo.manifest import Clip, Manifest, read_manifest
+from emo.manifest.spreadsheet import table_file, table_sha256
+from emo.report.names import without_folders
+from emo.report.options import ReportOptions
+
+
+class Manifests:
+    """Reads the manifest of each run once, and keeps notes on those that cannot be used."""
+
+    def __init__(self, options: ReportOptions) -> None:
+        """Begin without having read any.
+
+        Args:
+            options: which manifest and folder of media the user named.
+        """
+        self._options = options
+        self._known: dict[tuple[str, str], Manifest | None] = {}
+        self._clips: dict[int, dict[str, Clip]] = {}
+        self.notes: list[str] = []
+
+    def of(self, document: Mapping[str, Any]) -> Manifest | None:
+        """Return the manifest of a run by its ``run.json``; None: it is not there or has changed."""
+        own = document.get("manifest", {})
+        key = str(own.get("path", "")), str(own.get("sha256", ""))
+        if self._options.manifest is not None:
+            key = (str(self._options.manifest), "")
+        if key not in self._known:
+            self._known[key] = self._read(*key, own)
+        return self._known[key]
+
+    def clips(self, document: Mapping[str, Any]) -> dict[str, Clip]:
+        """Return the clips of a run's manifest by id; empty: there is none."""
+        manifest = self.of(document)
+        if manifest is None:
+            return {}
+        if id(manifest) not in self._clips:
+            self._clips[id(manifest)] = {clip.id: clip for clip in manifest.clips}
+        return self._clips[id(manifest)]
+
+    def value(self, document: Mapping[str, Any], clip_id: str, column: str) -> str:
+        """Return a clip's value of a column; empty: not known."""
+        clip = self.clips(document).get(clip_id)
+        return "" if clip is None else value_of(clip, column)
+
+    def note(self, text: str) -> None:
+        """Keep a note for the reader of the page, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _read(self, path: str, sha256: str, own: Mapping[str, Any]) -> Manifest | None:
+        """Read a manifest, and note why if it cannot be used."""
+        named = self._options.manifest
+        columns = dict(own.get("columns", {})) if named is None else {}
+        columns |= self._options.columns
+        root = self._options.root or (Path(own["root"]) if own.get("root") else None)
+        if root is not None and not root.is_dir():
+            root = None
+        hint = "no groups by column, speakers and media; name it with --manifest"
+        try:
+            if not path:
+                return None
+            file = table_file(Path(path))
+            if named is None and table_sha256(Path(path), file.read_bytes()) != sha256:
+                self.notes.append(f"{file.name} has changed since the run was fitted: {hint}")
+                return None
+            return read_manifest(Path(path), columns=columns, root=root)
+        except (EmoError, OSError) as error:
+            if named is not None:
+                raise
+            why = getattr(error, "strerror", None) or str(error)
+            self.notes.append(without_folders(f"{Path(path).name} cannot be read ({why}): {hint}"))
+            return None

@@ -1,0 +1,162 @@
+"""The predictions of a run as arrays: labels, predictions of each seed, probabilities."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from emo.heads.metrics import classes as metrics
+from emo.heads.runs.comparing.scored_rows import numbers_of, rows_by_seed, with_others
+from emo.heads.runs.comparing.scored_run import ScoredRun
+from emo.manifest.tasks import NONE, SEPARATOR
+
+
+@dataclass(frozen=True, eq=False)
+class RunRows:
+    """The scored rows of a run: N rows, S seeds, C classes."""
+
+    run: ScoredRun
+    """The run."""
+    ids: tuple[str, ...]
+    """Id of the clip of each row."""
+    causes: tuple[str, ...]
+    """Id of the cause's clip of each row, for pairs; else empty."""
+    seeds: tuple[str, ...]
+    """The seeds."""
+    names: tuple[str, ...]
+    """Names of the classes, behind them those that the head did not learn; empty for a number."""
+    labels: np.ndarray
+    """int64 (N,) classes, int64 (N, C) of 0 and 1, or float64 (N,) numbers."""
+    predictions: np.ndarray
+    """Predictions of each seed, (S, N) or (S, N, C), like ``labels``."""
+    probabilities: np.ndarray | None
+    """float64 (S, N, C), in the order of ``run.target.classes``; None: the run has none of all."""
+    best: np.ndarray | None
+    """float64 (S, N), probability of the most probable class; None: not known."""
+
+    @property
+    def task(self) -> str:
+        """Kind of target."""
+        return self.run.target.task
+
+    def __len__(self) -> int:
+        """Return the number of rows N."""
+        return len(self.ids)
+
+    @functools.cached_property
+    def row_of(self) -> dict[str, int]:
+        """Id of a clip -> its (last) row."""
+        return {clip_id: row for row, clip_id in enumerate(self.ids)}
+
+    @functools.cached_property
+    def is_right(self) -> np.ndarray:
+        """bool (S, N): whether each seed's prediction equals the label; not for numbers."""
+        equal = self.predictions == self.labels
+        found: np.ndarray = equal.all(-1) if equal.ndim == 3 else equal
+        return found
+
+    @functools.cached_property
+    def errors(self) -> np.ndarray:
+        """float64 (N,): absolute error of a number, as the mean over seeds."""
+        found: np.ndarray = np.abs(self.predictions - self.labels).mean(0)
+        return found
+
+    @functools.cached_property
+    def mean_probabilities(self) -> np.ndarray | None:
+        """float64 (N, C): probabilities as the mean over seeds; None: not known."""
+        return None if self.probabilities is None else self.probabilities.mean(0)
+
+    @functools.cached_property
+    def shown(self) -> np.ndarray:
+        """The prediction that is shown for each row: that of the mean over seeds, like labels."""
+        if self.task == "regress":
+            return np.asarray(self.predictions.mean(0))
+        mean = self.mean_probabilities
+        first: np.ndarray = self.predictions[0]
+        if mean is None:
+            return first
+        if self.task == "multilabel":
+            return (mean > 0.5).astype(np.int64)
+        is_absent = first >= len(self.run.target.classes)
+        return np.where(is_absent, first, mean.argmax(-1))
+
+    @functools.cached_property
+    def confidence(self) -> np.ndarray | None:
+        """float64 (N,): probability of the shown prediction; None: not known."""
+        mean = self.mean_probabilities
+        if mean is None:
+            return None if self.best is None else self.best.mean(0)
+        if self.task == "multilabel":  # of the label that is most surely wrong, or least sure
+            return np.asarray(np.abs(mean - 0.5).min(-1) + 0.5)
+        return np.asarray(mean.max(-1))
+
+    @functools.cached_property
+    def label_probability(self) -> np.ndarray | None:
+        """float64 (N,): probability of the label, 0 for one not learnt; None: not known."""
+        mean = self.mean_probabilities
+        if mean is None or self.task == "multilabel":
+            return None
+        wide = np.zeros((len(mean), max(len(self.names), mean.shape[1])))
+        wide[:, : mean.shape[1]] = mean
+        return np.asarray(wide[np.arange(len(mean)), self.labels])
+
+    @functools.cached_property
+    def margins(self) -> np.ndarray | None:
+        """float64 (N,): probability of the label less that of the best other class.
+
+        Very negative rows are suspects of a wrong label (Northcutt et al. 2021, JAIR 70).
+        """
+        mean, own = self.mean_probabilities, self.label_probability
+        if mean is None or own is None or mean.shape[1] < 2:
+            return None
+        others = mean.copy()
+        known = np.flatnonzero(self.labels < mean.shape[1])
+        others[known, self.labels[known]] = -1
+        return np.asarray(own - others.max(-1))
+
+    @functools.cached_property
+    def confusion(self) -> np.ndarray:
+        """float64 (C, C): rows by true and predicted class, as the mean over seeds."""
+        counts = metrics.confusion(self.labels, self.predictions, len(self.names))
+        return np.asarray(counts.mean(0))
+
+    def cell(self, value: np.ndarray) -> str:
+        """Return a label or prediction as the manifest would write it."""
+        if self.task == "regress":
+            return f"{float(value):.2f}"
+        if self.task == "multilabel":
+            found = [name for name, is_there in zip(self.names, value, strict=True) if is_there]
+            return SEPARATOR.join(found) or NONE
+        return self.names[int(value)]
+
+
+def read_rows(run: ScoredRun) -> RunRows:
+    """Read the predictions of a run on the split that is compared.
+
+    Raises:
+        FitError: there are none, or they are damaged.
+    """
+    target = run.target
+    by_seed = rows_by_seed(run.predictions())
+    first = next(iter(by_seed.values()))
+    tables = [rows.loc[first.index] for rows in by_seed.values()]
+    names: Sequence[str] = ()
+    if target.task in ("classify", "pairs"):
+        names = with_others(target.classes, first["label"], *(t["prediction"] for t in tables))
+    elif target.task == "multilabel":
+        names = target.classes
+    columns = [f"p_{name}" for name in target.classes]
+    has_all = bool(columns) and all(name in first for name in columns)
+    return RunRows(
+        run,
+        tuple(first["id"]),
+        tuple(first["cause_id"]) if "cause_id" in first else (),
+        tuple(by_seed),
+        tuple(names),
+        numbers_of(target, names, first["label"]),
+        np.stack([numbers_of(target, names, rows["prediction"]) for rows in tables]),
+        np.stack([rows[columns].to_numpy(np.float64) for rows in tables]) if has_all else None,
+        np.stack([rows["p_top1"].to_numpy(np.float64) for rows in tables])
+        if "p_top1" in first else None,
+    )  # fmt: skip

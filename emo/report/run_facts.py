@@ -1,0 +1,208 @@
+"""Facts on one run: confusion, classes, groups, mistakes, curves, calibration, what made it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emo.errors import EmoError
+from emo.heads.metrics.measures import title_of
+from emo.heads.runs.command_lines import commands_of
+from emo.heads.runs.comparing.scored_run import ScoredRun
+from emo.heads.runs.files import known_number
+from emo.heads.runs.show import show_run
+from emo.machine.table import with_spread
+from emo.report.board import Group
+from emo.report.calibration import Calibration, calibration_of
+from emo.report.cards import Card, Suspect, cards_of, suspects_of
+from emo.report.context import Context
+from emo.report.draw import Drawing
+from emo.report.groups import GroupTable, group_tables
+from emo.report.names import replaced
+from emo.report.pictures import curves_drawing, map_drawings, numbers_drawing
+from emo.report.rows import RunRows
+
+MOST_MATRIX = 40
+"""Largest number of classes whose confusion is a table."""
+MOST_CLASS_ROWS = 60
+"""Largest number of classes in the table of classes, the commonest ones."""
+
+
+@dataclass(frozen=True)
+class ConfusionCell:
+    """Rows of one true and one predicted class."""
+
+    count: float
+    """Number of rows, as the mean over seeds."""
+    share: float
+    """Share of the rows of the true class."""
+
+
+@dataclass(frozen=True)
+class ConfusionTable:
+    """Rows by true class (lines) and predicted class (columns)."""
+
+    names: tuple[str, ...]
+    """Names of the classes."""
+    totals: tuple[int, ...]
+    """Rows of each true class."""
+    cells: tuple[tuple[ConfusionCell, ...], ...]
+    """One tuple for each true class."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Scores of one class, as in ``run.json``."""
+
+    name: str
+    """Name of the class."""
+    clips: int
+    """Number of its rows."""
+    predicted: float
+    """Rows that were predicted as it, as the mean over seeds."""
+    precision: float
+    """Precision."""
+    recall: float
+    """Recall."""
+    f1: float
+    """F1."""
+
+
+@dataclass(frozen=True)
+class FoldRow:
+    """One fold of a cross-validation."""
+
+    name: str
+    """Name of the fold."""
+    clips: int
+    """Number of its scored clips."""
+    scores: Mapping[str, str]
+    """Title of a score -> mean and spread."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunFacts:
+    """Facts on one run and target."""
+
+    name: str
+    """Name of the run."""
+    confusion: ConfusionTable | None
+    """Confusion; None: numbers, several labels or very many classes."""
+    classes: tuple[ClassRow, ...]
+    """Scores by class; empty for numbers."""
+    classes_left_out: int
+    """Number of classes that the table leaves out."""
+    groups: tuple[GroupTable, ...]
+    """Results by the values of columns."""
+    cards: tuple[Card, ...]
+    """The most confident mistakes, or the largest errors of numbers."""
+    suspects: tuple[Suspect, ...]
+    """Rows whose labels are worth a look."""
+    numbers: Drawing | None
+    """Predicted against true numbers."""
+    curves: tuple[Drawing, ...]
+    """Loss and score on val by round."""
+    curves_note: str
+    """Why there are no curves; empty: there are."""
+    calibration: Calibration | None
+    """Whether probabilities are shares of right predictions; None: no probabilities of classes."""
+    maps: tuple[Drawing, ...]
+    """Clips in two dimensions."""
+    folds: tuple[FoldRow, ...]
+    """Folds of a cross-validation."""
+    made: Mapping[str, list[tuple[str, str]]]
+    """What made the run: title of a section -> its lines, see `emo show`."""
+    commands: tuple[str, ...]
+    """Commands that make the run again."""
+    question: str
+    """Hash of options and clips, which the commands give again."""
+
+
+def run_facts(group: Group, run: ScoredRun, context: Context) -> RunFacts:
+    """Return the facts on one run of a group."""
+    rows = group.rows[run.path]
+    classes = _classes(run)
+    curves, note = curves_drawing(run)
+    return RunFacts(
+        context.run_names[run.path], _confusion(rows), classes[:MOST_CLASS_ROWS],
+        max(0, len(classes) - MOST_CLASS_ROWS), group_tables(rows, context),
+        cards_of(rows, context), suspects_of(rows, group, context), numbers_drawing(rows), curves,
+        note, calibration_of(rows), map_drawings(rows, context), _folds(run, context),
+        _made(run, context), _commands(run), str(run.document.get("question") or ""),
+    )  # fmt: skip
+
+
+def _confusion(rows: RunRows) -> ConfusionTable | None:
+    """Return the confusion as a table; None: there is none, or its classes are too many."""
+    if rows.task not in ("classify", "pairs") or len(rows.names) > MOST_MATRIX:
+        return None
+    counts = rows.confusion.copy()
+    if rows.task == "pairs":
+        counts[0, 0] = np.nan  # pairs that neither the label nor the head names: nearly all
+    totals = np.nansum(counts, 1)
+    shares = counts / np.maximum(totals, 1)[:, None]
+    return ConfusionTable(
+        tuple(name or "(no tokens)" for name in rows.names),
+        tuple(round(total) for total in totals.tolist()),
+        tuple(
+            tuple(ConfusionCell(float(c), float(s)) for c, s in zip(line, share, strict=True))
+            for line, share in zip(counts, shares, strict=True)
+        ),
+    )
+
+
+def _classes(run: ScoredRun) -> tuple[ClassRow, ...]:
+    """Return the scores of each class from ``run.json``; of many the commonest first."""
+    found = [
+        ClassRow(name, round(each["clips"]), each["predicted"], each["precision"], each["recall"],
+                 each["f1"])
+        for name, each in run.metrics.get("classes", {}).items()
+    ]  # fmt: skip
+    if len(found) > MOST_CLASS_ROWS:
+        found.sort(key=lambda row: (-row.clips, row.name))
+    return tuple(found)
+
+
+def _folds(run: ScoredRun, context: Context) -> tuple[FoldRow, ...]:
+    """Return a row for each fold of a cross-validation."""
+    rows = []
+    for fold in run.document.get("folds", {}).get("each", ()):
+        found = fold.get("metrics", {}).get(run.target.name) or {}
+        scores = {
+            title_of(name): with_spread(
+                known_number(value), known_number(found["std"][name]), len(found["seeds"])
+            )
+            for name, value in found.get("mean", {}).items()
+        }
+        name = context.names.of("fold", str(fold.get("name", "")))
+        rows.append(FoldRow(name, int(found.get("clips", 0)), scores))
+    return tuple(rows)
+
+
+def _made(run: ScoredRun, context: Context) -> Mapping[str, list[tuple[str, str]]]:
+    """Return what `emo show` says of the run, without its commands; empty: too little is known."""
+    try:
+        found = show_run(run.path)
+    except EmoError:  # a retrieval has no options of a fit
+        return {}
+    found.pop("commands", None)
+    shown: dict[str, list[tuple[str, str]]] = {}
+    for number, (title, lines) in enumerate(found.items()):
+        title = "the fit" if number == 0 else title
+        kept = [
+            (name, text) for name, text in lines if " on " not in f" {name} " and ", " not in name
+        ]
+        shown[title] = [(name, replaced(text, context.run_names)) for name, text in kept]
+    return shown
+
+
+def _commands(run: ScoredRun) -> tuple[str, ...]:
+    """Return the commands that make the run again; empty: they are not known."""
+    asked: Any = run.document.get("asked")
+    if isinstance(asked, list) and all(isinstance(line, str) for line in asked):
+        return tuple(asked)
+    try:
+        return tuple(commands_of(run.document, relative=True))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return ()
