@@ -67,7 +67,7 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
     import emo
 
     options = options or ReportOptions()
-    paths = _folders(runs)
+    paths = run_folders(runs)
     names = {run_folder_of(path): name for path, name in run_names(paths).items()}
     documents = {path: read_document(path) for path in names}
     found = [
@@ -96,7 +96,7 @@ def _page(group: Group, context: Context, frozen: Mapping[Path, Mapping[str, Any
     return BoardPage(board, cautions_of(group, board, context), runs, clip_table(group, context))
 
 
-def _folders(runs: Sequence[Path]) -> list[Path]:
+def run_folders(runs: Sequence[Path]) -> list[Path]:
     """Return the folders of runs, each once, with those of the runs inside other folders.
 
     Raises:
