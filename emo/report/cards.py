@@ -99,28 +99,53 @@ def _bars(rows: RunRows, row: int) -> tuple[tuple[str, float], ...]:
     return tuple((rows.run.target.classes[k], float(mean[row, k])) for k in order)
 
 
-def suspects_of(rows: RunRows, group: Group, context: Context) -> tuple[Suspect, ...]:
-    """Return the rows whose label is least probable beside the best other class.
+def suspects_of(group: Group, context: Context) -> tuple[Suspect, ...]:
+    """Return the rows whose label is least probable beside the best other class, in all runs.
 
-    Only rows that the head was not trained on are looked at: those of test or val, or of all folds.
+    Only rows that the heads were not trained on are looked at: those of test or val, or of all
+    folds. Several runs agree by the mean of their probabilities.
     """
-    if rows.task != "classify" or rows.margins is None or rows.mean_probabilities is None:
+    every = [rows for rows in group.rows.values() if rows.task == "classify"]
+    tables = [(rows, rows.mean_probabilities) for rows in every]
+    known = [(rows, table) for rows, table in tables if table is not None]
+    if not known or any(rows.names != known[0][0].names for rows, _ in known):
         return ()
-    margins, mean, own = rows.margins, rows.mean_probabilities, rows.label_probability
-    known = rows.labels < mean.shape[1]
-    order = [int(row) for row in np.argsort(margins, kind="stable") if known[row] and
-             margins[row] < 0][:MOST_SUSPECTS]  # fmt: skip
-    found = []
-    for row in order:
-        other = int(mean[row].argmax())
-        others = [each for run, each in group.rows.items()]
-        wrong = sum(_is_wrong(each, rows.ids[row]) for each in others)
-        assert own is not None
-        found.append(Suspect(
-            context.clips[rows.ids[row]], rows.cell(rows.labels[row]),
-            rows.run.target.classes[other], float(own[row]), float(mean[row, other]), wrong,
-        ))  # fmt: skip
-    return tuple(found)
+    first, classes = known[0][0], known[0][0].run.target.classes
+    mean = np.mean([table[[rows.row_of[each] for each in first.ids]] for rows, table in known], 0)
+    margins, own = margins_of(mean, first.labels)
+    order = np.argsort(margins, kind="stable").tolist()
+    chosen = [row for row in order if first.labels[row] < len(classes) and margins[row] < 0]
+    return tuple(
+        Suspect(
+            context.clips[first.ids[row]], first.cell(first.labels[row]),
+            classes[int(mean[row].argmax())], float(own[row]), float(mean[row].max()),
+            sum(_is_wrong(rows, first.ids[row]) for rows in every),
+        )
+        for row in chosen[:MOST_SUSPECTS]
+    )  # fmt: skip
+
+
+def margins_of(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability of each label less that of the best other class, and itself.
+
+    Very negative rows are suspects of a wrong label: the normalized margin of cleanlab (Northcutt
+    et al. 2021, JAIR 70).
+
+    >>> margins, own = margins_of(np.array([[0.75, 0.25], [0.75, 0.25]]), np.array([0, 1]))
+    >>> margins.tolist(), own.tolist()
+    ([0.5, -0.5], [0.75, 0.25])
+
+    Args:
+        probabilities: float64 (N, C).
+        labels: int64 (N,); a label that the head did not learn has probability 0.
+    """
+    rows = np.arange(len(labels))
+    is_known = labels < probabilities.shape[1]
+    code = np.where(is_known, labels, 0)
+    own = np.where(is_known, probabilities[rows, code], 0.0)
+    others = probabilities.copy()
+    others[rows[is_known], code[is_known]] = -1
+    return own - others.max(-1), own
 
 
 def _is_wrong(rows: RunRows, clip_id: str) -> bool:

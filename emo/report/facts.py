@@ -1,6 +1,6 @@
 """Read runs into the facts of a page: boards of comparable runs, their clips, and cautions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,10 @@ from emo.errors import FitError
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.files import RUN_FILE, read_document
+from emo.manifest import Clip, Manifest
 from emo.report.adaptation import frozen_scores, run_folder_of
 from emo.report.board import BoardFacts, Group, board_facts, groups_of
+from emo.report.cards import Suspect, suspects_of
 from emo.report.cautions import cautions_of
 from emo.report.clip_table import ClipTable, clip_table
 from emo.report.context import Context
@@ -31,6 +33,8 @@ class BoardPage:
     """What a reader must know before quoting a number."""
     runs: tuple[RunFacts, ...]
     """Facts on each run, the best first."""
+    suspects: tuple[Suspect, ...]
+    """Rows whose labels are worth a look."""
     table: ClipTable
     """All rows with the predictions of each run."""
 
@@ -51,6 +55,16 @@ class ReportFacts:
     """What is not shown, and why."""
     version: str
     """Version of emo."""
+    manifest_clips: Mapping[str, tuple[Manifest, Clip]]
+    """Manifest and row of each clip that is known, by id; the template never sees them."""
+
+    @property
+    def clips_on_cards(self) -> tuple[int, ...]:
+        """Numbers of the clips that the page shows by themselves, each once."""
+        cards = [card for page in self.pages for run in page.runs for card in run.cards]
+        found = {each for card in cards for each in (card.clip, card.cause) if each is not None}
+        found |= {each.clip for page in self.pages for each in page.suspects}
+        return tuple(sorted(found))
 
 
 def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> ReportFacts:
@@ -85,15 +99,33 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
     context = Context(options, names, called, clips, manifests)
     pages = tuple(_page(group, context, frozen) for group in groups_of(found))
     title = options.title or f"Report on {_listed([*names.values()])}"
-    return ReportFacts(title, pages, tuple(clips), called, tuple(manifests.notes),
-                       emo.__version__)  # fmt: skip
+    return ReportFacts(
+        title, pages, tuple(clips), called, tuple(manifests.notes), emo.__version__,
+        _manifest_clips(clips, documents.values(), manifests),
+    )  # fmt: skip
+
+
+def _manifest_clips(
+    clips: Iterable[str], documents: Iterable[Mapping[str, Any]], manifests: Manifests
+) -> dict[str, tuple[Manifest, Clip]]:
+    """Return manifest and row of each clip of the page that any manifest of the runs has."""
+    found: dict[str, tuple[Manifest, Clip]] = {}
+    wanted = [*clips]
+    for document in documents:
+        manifest, known = manifests.of(document), manifests.clips(document)
+        if manifest is not None:
+            found = {each: (manifest, known[each]) for each in wanted if each in known} | found
+    return found
 
 
 def _page(group: Group, context: Context, frozen: Mapping[Path, Mapping[str, Any]]) -> BoardPage:
     """Return the part of the page on a group of runs."""
     board = board_facts(group, context.run_names, frozen)
     runs = tuple(run_facts(group, run, context) for run in group.ranked)
-    return BoardPage(board, cautions_of(group, board, context), runs, clip_table(group, context))
+    return BoardPage(
+        board, cautions_of(group, board, context), runs, suspects_of(group, context),
+        clip_table(group, context),
+    )  # fmt: skip
 
 
 def run_folders(runs: Sequence[Path]) -> list[Path]:

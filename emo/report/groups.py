@@ -12,6 +12,8 @@ from emo.report.rows import RunRows
 
 FEW = 10
 """Number of rows below which a group has no interval."""
+MOST_LARGE = 15
+"""Largest number of groups that are shown at once."""
 _Z = 1.959964
 """Quantile of the normal distribution for a 95 % interval."""
 
@@ -44,6 +46,16 @@ class GroupTable:
     """A row for each of the commonest values."""
     left_out: int
     """Number of values that the table leaves out."""
+
+    @property
+    def large(self) -> tuple[GroupRow, ...]:
+        """The groups that are shown at once: those of ``FEW`` rows, and at most ``MOST_LARGE``."""
+        return self.rows[: max(1, min(MOST_LARGE, sum(row.rows >= FEW for row in self.rows)))]
+
+    @property
+    def small(self) -> tuple[GroupRow, ...]:
+        """The other groups, which open on demand."""
+        return self.rows[len(self.large) :]
 
 
 def group_tables(rows: RunRows, context: Context) -> tuple[GroupTable, ...]:

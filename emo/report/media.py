@@ -1,7 +1,7 @@
 """What of a clip's content a page shows, and from where: nothing, embedded, or served."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -31,6 +31,9 @@ class MediaPlace(ABC):
     """Address of a clip's own page, with ``{number}``; empty: there is none."""
     banner: str = ""
     """Sentence at the top and bottom of the page on what it shows; empty: none."""
+
+    words: Sequence[str] = ()
+    """Words of each clip of the page, which its table shows and searches; empty: not shown."""
 
     @abstractmethod
     def of_clip(self, number: int) -> ClipMedia:

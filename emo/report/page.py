@@ -7,11 +7,12 @@ import json
 from importlib import resources
 from typing import Any
 
+from emo.errors import line_of
 from emo.machine.table import shown
 from emo.report.board import ticks_of
 from emo.report.draw import short
 from emo.report.facts import ReportFacts
-from emo.report.media import NO_MEDIA, MediaPlace
+from emo.report.media import NO_MEDIA, ClipMedia, MediaPlace
 
 _POLICY = {
     "default-src": "'none'", "img-src": "", "media-src": "", "base-uri": "'none'",
@@ -29,6 +30,8 @@ def render_page(facts: ReportFacts, *, media: MediaPlace = NO_MEDIA) -> str:
     data = {
         "clips": [facts.names.of("id", each) for each in facts.clips],
         "link": media.clip_link,
+        "words": [line_of(each) for each in media.words],
+        "media": {number: _addresses(media.of_clip(number)) for number in facts.clips_on_cards},
         "boards": [page.table.document for page in facts.pages],
     }
     return render("page.html", facts=facts, media=media, data=embedded_json(data))
@@ -66,6 +69,12 @@ def embedded_json(value: object) -> str:
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
+
+
+def _addresses(own: ClipMedia) -> dict[str, Any]:
+    """Return the addresses of a clip's media, which the script puts on its cards."""
+    found = {"frames": [*own.frames], "sound": own.sound, "video": own.video}
+    return {name: value for name, value in found.items() if value}
 
 
 def _hash_of(text: str) -> str:

@@ -102,20 +102,6 @@ class RunRows:
         return np.asarray(wide[np.arange(len(mean)), self.labels])
 
     @functools.cached_property
-    def margins(self) -> np.ndarray | None:
-        """float64 (N,): probability of the label less that of the best other class.
-
-        Very negative rows are suspects of a wrong label (Northcutt et al. 2021, JAIR 70).
-        """
-        mean, own = self.mean_probabilities, self.label_probability
-        if mean is None or own is None or mean.shape[1] < 2:
-            return None
-        others = mean.copy()
-        known = np.flatnonzero(self.labels < mean.shape[1])
-        others[known, self.labels[known]] = -1
-        return np.asarray(own - others.max(-1))
-
-    @functools.cached_property
     def confusion(self) -> np.ndarray:
         """float64 (C, C): rows by true and predicted class, as the mean over seeds."""
         counts = metrics.confusion(self.labels, self.predictions, len(self.names))

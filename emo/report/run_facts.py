@@ -15,7 +15,7 @@ from emo.heads.runs.show import show_run
 from emo.machine.table import with_spread
 from emo.report.board import Group
 from emo.report.calibration import Calibration, calibration_of
-from emo.report.cards import Card, Suspect, cards_of, suspects_of
+from emo.report.cards import Card, cards_of
 from emo.report.context import Context
 from emo.report.draw import Drawing
 from emo.report.groups import GroupTable, group_tables
@@ -97,8 +97,6 @@ class RunFacts:
     """Results by the values of columns."""
     cards: tuple[Card, ...]
     """The most confident mistakes, or the largest errors of numbers."""
-    suspects: tuple[Suspect, ...]
-    """Rows whose labels are worth a look."""
     numbers: Drawing | None
     """Predicted against true numbers."""
     curves: tuple[Drawing, ...]
@@ -127,7 +125,7 @@ def run_facts(group: Group, run: ScoredRun, context: Context) -> RunFacts:
     return RunFacts(
         context.run_names[run.path], _confusion(rows), classes[:MOST_CLASS_ROWS],
         max(0, len(classes) - MOST_CLASS_ROWS), group_tables(rows, context),
-        cards_of(rows, context), suspects_of(rows, group, context), numbers_drawing(rows), curves,
+        cards_of(rows, context), numbers_drawing(rows), curves,
         note, calibration_of(rows), map_drawings(rows, context), _folds(run, context),
         _made(run, context), _commands(run), str(run.document.get("question") or ""),
     )  # fmt: skip

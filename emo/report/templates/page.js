@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const PAGE = 50;
+  const PAGE = 25;
   const make = (tag, text, attributes = {}) => {
     const node = document.createElement(tag);
     if (text !== undefined && text !== "") node.textContent = text;
@@ -9,6 +9,18 @@
     return node;
   };
   for (const node of document.querySelectorAll(".script")) node.hidden = false;
+
+  for (const place of document.querySelectorAll(".media")) {
+    const own = data.media[place.dataset.clip] || {};
+    if (own.frames) {
+      const row = make("div", "", { class: "frames" });
+      own.frames.forEach((src, k) =>
+        row.append(make("img", "", { src, alt: `frame ${k + 1} of ${own.frames.length}` })));
+      place.append(row);
+    }
+    if (own.video) place.append(make("video", "", { src: own.video, controls: "", preload: "metadata", "aria-label": "video of the clip" }));
+    if (own.sound) place.append(make("audio", "", { src: own.sound, controls: "", preload: "none", "aria-label": "sound of the clip" }));
+  }
 
   for (const section of document.querySelectorAll(".board")) {
     const board = data.boards[+section.dataset.board];
@@ -27,10 +39,7 @@
     const names = board.clips.map((number) => data.clips[number]);
     const cell = (value) => (isNumber ? value.toFixed(2) : board.cells[value] || "(no tokens)");
     const run = () => board.runs[state.run];
-    const isRight = (own, k) => (isNumber ? Math.abs(own.shown[k] - board.labels[k]) < 0.5
-                                          : own.right[k] * 2 > own.seeds ||
-                                            (own.right[k] * 2 === own.seeds &&
-                                             own.shown[k] === board.labels[k]));
+    const isRight = (own, k) => own.shown[k] === board.labels[k];
     const columns = () => {
       const own = run();
       const found = [{ name: "clip", text: (k) => names[k], key: (k) => names[k] }];
@@ -41,6 +50,7 @@
       if (isNumber) found.push({ name: "error", text: (k) => Math.abs(own.shown[k] - board.labels[k]).toFixed(2), key: (k) => Math.abs(own.shown[k] - board.labels[k]), n: true });
       if (own.sure) found.push({ name: "its probability", text: (k) => own.sure[k] + " %", key: (k) => own.sure[k], n: true });
       if (own.own) found.push({ name: "of the label", text: (k) => own.own[k] + " %", key: (k) => own.own[k], n: true });
+      if (data.words.length) found.push({ name: "words", text: (k) => data.words[board.clips[k]], words: true });
       if (own.right && own.seeds > 1) found.push({ name: "seeds right", text: (k) => own.right[k] + " of " + own.seeds, key: (k) => own.right[k], n: true });
       return found;
     };
@@ -73,7 +83,8 @@
         if (text) {
           const who = board.speakers ? board.people[board.speakers[k]] : "";
           const cause = board.causes ? data.clips[board.causes[k]] : "";
-          if (!`${names[k]}\n${who}\n${cause}`.toLowerCase().includes(text)) continue;
+          const words = data.words.length ? data.words[board.clips[k]] : "";
+          if (!`${names[k]}\n${who}\n${cause}\n${words}`.toLowerCase().includes(text)) continue;
         }
         found.push(k);
       }
@@ -136,7 +147,7 @@
     function pick(number) {
       state.run = number;
       setCell(null);
-      for (const each of section.querySelectorAll(".run")) each.hidden = +each.dataset.run !== number;
+      for (const each of section.querySelectorAll("article.run")) each.hidden = +each.dataset.run !== number;
       for (const each of section.querySelectorAll(".picker button"))
         each.setAttribute("aria-pressed", String(+each.dataset.run === number));
       draw();
@@ -149,7 +160,7 @@
       if (button) button.setAttribute("aria-pressed", "true");
     }
 
-    for (const article of section.querySelectorAll(".run"))
+    for (const article of section.querySelectorAll("article.run"))
       for (const td of article.querySelectorAll("td[data-cell]")) {
         const [label, shown] = td.dataset.cell.split(",").map(Number);
         const button = make("button", td.textContent, { type: "button", "aria-pressed": "false",
