@@ -81,7 +81,7 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
     import emo
 
     options = options or ReportOptions()
-    paths = run_folders(runs)
+    paths = _folders(runs)
     names = {run_folder_of(path): name for path, name in run_names(paths).items()}
     documents = {path: read_document(path) for path in names}
     found = [
@@ -128,7 +128,7 @@ def _page(group: Group, context: Context, frozen: Mapping[Path, Mapping[str, Any
     )  # fmt: skip
 
 
-def run_folders(runs: Sequence[Path]) -> list[Path]:
+def _folders(runs: Sequence[Path]) -> list[Path]:
     """Return the folders of runs, each once, with those of the runs inside other folders.
 
     Raises:

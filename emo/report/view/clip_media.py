@@ -1,7 +1,8 @@
 """The media of the page's clips: what a browser can play, and the files and copies themselves."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -64,7 +65,8 @@ class ClipMediaFiles:
     def player(self, number: int) -> Player:
         """Return how a clip is shown; a file that cannot be opened is a note."""
         try:
-            return self._player(number)
+            with _failures():
+                return self._player(number)
         except EmoError as error:
             return Player(note=without_folders(line_of(str(error))))
 
@@ -112,9 +114,9 @@ class ClipMediaFiles:
         if self._own_type(number, source):
             return Player(element, address + _seconds_of(clip), has_sound=True)
         seconds = probe_seconds(source) or 0.0
-        note = "a small copy of the file, which browsers do not play"
+        note = "This is a small copy, with what emo reads: browsers do not play the file itself so."
         if seconds > MOST_SECONDS:
-            note = f"{note}; the first {MOST_SECONDS:g} of {seconds:,.0f} s"
+            note += f" It holds the first {MOST_SECONDS:g} of {seconds:,.0f} s."
         return Player(element, address, has_sound=True, note=note)
 
     def _media(self, number: int, source: "ClipSource") -> Answer:
@@ -133,7 +135,8 @@ class ClipMediaFiles:
     def _made(self, number: int, what: str, media_type: str, make: Callable[[], bytes]) -> Answer:
         """Return what is made of a clip, once for each state of its files."""
         key = what, self._state(number)
-        return Answer(self._kept.get(key, make), media_type)
+        with _failures():
+            return Answer(self._kept.get(key, make), media_type)
 
     def _state(self, number: int) -> str:
         """Return a hash that changes when a clip's files or row change."""
@@ -175,6 +178,21 @@ class ClipMediaFiles:
             video=_inside(manifest, clip.video) if clip.video else None,
             audio=_inside(manifest, clip.audio) if clip.audio else None,
         )
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn whatever decoding raises into an error of one line, as `emo extract` does.
+
+    Raises:
+        MediaError: of another exception.
+    """
+    try:
+        yield
+    except EmoError:
+        raise
+    except Exception as error:  # libraries raise many kinds on damaged files
+        raise MediaError(f"it cannot be decoded: {type(error).__name__}: {error}") from error
 
 
 def _inside(manifest: Manifest, relative: str) -> Path:

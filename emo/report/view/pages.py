@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from emo.errors import line_of
@@ -26,7 +27,8 @@ document.addEventListener("error", async (event) => {
   const answer = await fetch((node.currentSrc || node.src).split("#")[0]);
   const line = document.createElement("p");
   line.className = "soft small failed";
-  line.textContent = answer.ok ? "The browser cannot show this file." : (await answer.text()).trim();
+  const why = answer.ok ? "The browser cannot show this file." : await answer.text();
+  line.textContent = why.trim();
   node.replaceWith(line);
 }, true);
 """
@@ -36,10 +38,9 @@ document.addEventListener("error", async (event) => {
 class ServedMedia(MediaPlace):
     """The media of the page's clips, at addresses of the server."""
 
-    policy = {
-        "img-src": "'self'", "media-src": "'self'", "script-src": "'self'",
-        "connect-src": "'self'", "form-action": "'self'",
-    }  # fmt: skip
+    policy = MappingProxyType(
+        dict.fromkeys(("img-src", "media-src", "script-src", "connect-src", "form-action"), "'self'")
+    )
     clip_link = "clip/{number}"
     banner = _BANNER
 
@@ -104,7 +105,9 @@ class ViewPages:
         page = min(pages, max(1, int(number))) if re.fullmatch(r"\d{1,9}", number, re.ASCII) else 1
         shown = chosen[(page - 1) * ROWS : page * ROWS]
         having = self._files.stores.having([clips[k].id for k in shown])
-        rows = [(k, clips[k], self._files.player(k), has) for k, has in zip(shown, having, strict=True)]
+        rows = [
+            (k, clips[k], self._files.player(k), has) for k, has in zip(shown, having, strict=True)
+        ]
         links = {
             name: f"clips?{urlencode({'q': wanted, 'page': to})}"
             for name, to in (("Previous", page - 1), ("Next", page + 1)) if 1 <= to <= pages
@@ -153,6 +156,8 @@ def _labels(viewed: ViewedClip) -> Mapping[str, str]:
 def _text(viewed: ViewedClip) -> str:
     """Return what the search looks at: all cells of a clip's row."""
     clip = viewed.clip
-    cells = [viewed.id] if clip is None else [
-        viewed.id, *(str(getattr(clip, name) or "") for name in COLUMNS), *clip.targets.values()]  # fmt: skip
+    cells = [viewed.id]
+    if clip is not None:
+        cells += [str(getattr(clip, name) or "") for name in COLUMNS]
+        cells += clip.targets.values()
     return "\n".join(cells).casefold()

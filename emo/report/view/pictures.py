@@ -79,7 +79,9 @@ def spectrogram_png(source: ClipSource) -> bytes:
 
 def crops_png(crops: np.ndarray) -> bytes:
     """Return pictures uint8 (T, H, W, 3) side by side as one PNG."""
-    return _encoded(Image.fromarray(np.ascontiguousarray(np.concatenate(list(crops), axis=1))), "PNG")
+    return _encoded(
+        Image.fromarray(np.ascontiguousarray(np.concatenate(list(crops), axis=1))), "PNG"
+    )
 
 
 def _encoded(image: Image.Image, kind: str) -> bytes:

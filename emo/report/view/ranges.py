@@ -6,7 +6,7 @@ from typing import Literal
 _ONE = re.compile(r"bytes=(\d{1,18})?-(\d{1,18})?", re.ASCII)
 
 
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None | Literal["unfit"]:
+def byte_range(header: str | None, size: int) -> tuple[int, int] | Literal["unfit"] | None:
     """Return the bytes that a request asks for, as RFC 9110, section 14 says.
 
     Several ranges at once, other units and what is no range are ignored, as a server may.

@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Seconds that a connection may be silent."""
     server: ViewServer
 
-    def log_message(self, format: str, *values: Any) -> None:  # noqa: A002 - the name of the library
+    def log_message(self, format: str, *values: Any) -> None:
         """Log nothing: paths hold the token."""
 
     def do_GET(self) -> None:
@@ -117,15 +117,14 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         address = address_behind(self.server.token, path)
         try:
-            values = dict(parse_qsl(query, max_num_fields=9)) if address is not None else {}
-            answer = self.server.answers(address, values) if address is not None else None
+            answer = None if address is None else self.server.answers(address, _values(query))
             if answer is None:
                 return self._send_text(404, "There is nothing at this address.")
             with self._opened(answer) as (file, size):
                 return self._send(answer, file, size)
         except BusyError as error:
             return self._send_text(503, str(error))
-        except (EmoError, ValueError) as error:
+        except EmoError as error:
             return self._send_text(422, without_folders(line_of(str(error))))
 
     do_HEAD = do_GET
@@ -182,6 +181,14 @@ class _Handler(BaseHTTPRequestHandler):
         if {"Content-Length", "Transfer-Encoding"} & {*self.headers}:
             self.send_header("Connection", "close")
         self.end_headers()
+
+
+def _values(query: str) -> Mapping[str, str]:
+    """Return the values of a query by name; of one with too many of them none."""
+    try:
+        return dict(parse_qsl(query, max_num_fields=9))
+    except ValueError:
+        return {}
 
 
 def serve(server: ViewServer) -> None:

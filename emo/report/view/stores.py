@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +86,13 @@ class ViewedStores:
         spec = recipe.recipe.streams[stream] if stream else None
         if stream is None or spec is None or spec.shape is None:
             raise StoreError(f"{name} holds no pictures")
-        with self._lock:
+        pixels = np.zeros((0, spec.dim), np.uint8)
+        with self._lock, suppress(KeyError):  # the clip has no tokens, or none any more
             if spec.dim * _length(recipe, stream, clip_id) > 2**28:
                 raise StoreError(f"{name}: the pictures are too large to be shown")
             pixels = recipe.read(stream, [clip_id]).values[:MOST_CROPS]
         count = min(len(pixels), max(1, 3 * _MOST_PIXELS // spec.dim))
-        if not count or pixels.dtype != np.uint8 or spec.dim > 3 * _MOST_PIXELS:
+        if not len(pixels) or pixels.dtype != np.uint8 or spec.dim > 3 * _MOST_PIXELS:
             raise StoreError(f"{name} holds no pictures of this clip that can be shown")
         return np.asarray(pixels[:count]).reshape(count, *spec.shape)
 

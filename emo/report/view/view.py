@@ -8,11 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emo.errors import OptionError, plural
-from emo.heads.runs.files import read_document
-from emo.manifest import Manifest, inspect_manifest
-from emo.report.adaptation import run_folder_of
-from emo.report.facts import read_report, run_folders
-from emo.report.manifests import Manifests
+from emo.manifest import inspect_manifest
+from emo.report.facts import read_report
 from emo.report.options import ReportOptions
 from emo.report.page import render_page
 from emo.report.view.clip_media import ClipMediaFiles, ViewedClip
@@ -65,21 +62,16 @@ def _of_runs(paths: Sequence[Path], options: ViewOptions, stores: ViewedStores) 
         features=options.features,
     )  # fmt: skip
     facts = read_report(paths, shown)
-    known: dict[str, tuple[Manifest, int]] = {}
-    manifests = Manifests(shown)
-    for path in run_folders(paths):
-        manifest = manifests.of(read_document(run_folder_of(path)))
-        for row, clip in enumerate(manifest.clips if manifest else ()):
-            known.setdefault(clip.id, (manifest, row))  # type: ignore[arg-type]
-    clips = []
-    for each in facts.clips:
-        manifest, row = known.get(each, (None, 0))
-        clips.append(ViewedClip(each, manifest.clips[row] if manifest else None, manifest))
+    clips = [ViewedClip(each) for each in facts.clips]
+    for number, each in enumerate(facts.clips):
+        if each in facts.manifest_clips:
+            manifest, clip = facts.manifest_clips[each]
+            clips[number] = ViewedClip(each, clip, manifest)
     files = ClipMediaFiles(clips, stores)
     report = render_page(facts, media=ServedMedia(files))
     script = '<script src="failed.js"></script>'
     report = report.replace("</head>", f"{script}\n</head>", 1)
-    return ViewPages(files, title="Clips of the runs", report=report, notes=manifests.notes)
+    return ViewPages(files, title="Clips of the runs", report=report, notes=facts.notes)
 
 
 def open_browser(server: ViewServer, stack: ExitStack) -> None:
