@@ -57,7 +57,8 @@ def report(
         list[str],
         Option(
             metavar="COLUMN",
-            help="Show results by the values of a column of the manifest; repeat; default: speaker.",
+            help="Show results by the values of a column of the manifest; repeat. Default: "
+            "speaker.",
         ),
     ] = [],
     features: Annotated[
@@ -72,8 +73,8 @@ def report(
         list[Contents],
         Option(
             metavar="WHAT",
-            help="Show what clips of mistakes hold: words, frames, sound or video; repeat. Default: "
-            "nothing of a clip's content.",
+            help="Show what clips of mistakes hold: words, frames, sound or video; repeat. "
+            "Default: nothing of a clip's content.",
         ),
     ] = [],
     cards: Annotated[int, Option(metavar="N", help="Number of mistakes that are shown.")] = 12,

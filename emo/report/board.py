@@ -267,8 +267,8 @@ def _difference_words(tests: BaselineTests | None, first: str) -> str:
         return ""
     drawn = " or ".join(dict.fromkeys(test.paired.drawn for test in tests.tests))
     return (
-        f"Each run less {first}, the first that was named. Paired bootstrap over {drawn}: both runs "
-        f"are scored on the same resamples. p is corrected by Holm's method for "
+        f"Each run less {first}, the first that was named. Paired bootstrap over {drawn}: both "
+        f"runs are scored on the same resamples. p is corrected by Holm's method for "
         f"{plural(len(tests.tests), 'test')}. The interval does not cover the choice of seeds."
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 from emo.report.board import Group
 from emo.report.context import Context
 from emo.report.rows import RunRows
+from emo.report.where import RunTokens, Strip
 
 MOST_SUSPECTS = 12
 """Number of rows whose labels may be wrong that are listed."""
@@ -38,6 +39,8 @@ class Card:
     """The most probable classes with their probabilities."""
     error: float | None = None
     """Absolute error of a number."""
+    strips: tuple[Strip, ...] = ()
+    """Where in the clip the head looks; empty: not known."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Suspect:
     """Number of runs on the same rows that do not predict the label."""
 
 
-def cards_of(rows: RunRows, context: Context) -> tuple[Card, ...]:
+def cards_of(rows: RunRows, context: Context, tokens: RunTokens | None = None) -> tuple[Card, ...]:
     """Return the most confident mistakes, or the largest errors of numbers."""
     count = context.options.cards
     if rows.task == "regress":
@@ -69,10 +72,10 @@ def cards_of(rows: RunRows, context: Context) -> tuple[Card, ...]:
     sure = rows.confidence
     if sure is not None:
         wrong = wrong[np.argsort(-sure[wrong], kind="stable")]
-    return tuple(_card(rows, int(row), context) for row in wrong[:count])
+    return tuple(_card(rows, int(row), context, tokens) for row in wrong[:count])
 
 
-def _card(rows: RunRows, row: int, context: Context) -> Card:
+def _card(rows: RunRows, row: int, context: Context, tokens: RunTokens | None = None) -> Card:
     """Return the card of one row."""
     clips = context.manifests.clips(rows.run.document)
     clip = clips.get(rows.ids[row])
@@ -87,6 +90,7 @@ def _card(rows: RunRows, row: int, context: Context) -> Card:
         None if sure is None else float(sure[row]), None if own is None else float(own[row]),
         0 if is_number else int(rows.is_right[:, row].sum()), len(rows.seeds),
         _bars(rows, row), float(rows.errors[row]) if is_number else None,
+        tokens.strips(row) if tokens else (),
     )  # fmt: skip
 
 

@@ -79,6 +79,8 @@ def _on_people(group: Group, context: Context) -> Iterator[str]:
         return
     scored = {clips[each].speaker for each in group.rows[run.path].ids if each in clips} - {None}
     trained = {clip.speaker for clip in clips.values() if clip.split == "train"}
+    if len(scored) == 1 and len(group.rows[run.path]) > 1:
+        yield "All scored clips are of one speaker: other people may give other scores."
     if both := scored & trained:
         yield (
             f"{len(both):,} of {plural(len(scored), 'scored speaker')} are also in train: the "

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from emo.errors import line_of
 from emo.report.board import Group
 from emo.report.context import Context
 from emo.report.rows import RunRows
@@ -48,7 +49,7 @@ def clip_table(group: Group, context: Context) -> ClipTable:
             place = {key: k for k, key in enumerate(own)}
             order = np.array([place[key] for key in keys])
         runs.append({"name": context.run_names[run.path], **_run(rows, order, cells)})
-    return ClipTable({**document, "runs": runs, "cells": [*cells]})
+    return ClipTable({**document, "runs": runs, "cells": [*map(line_of, cells)]})
 
 
 def _codes(rows: RunRows, values: np.ndarray, cells: dict[str, int]) -> list[float] | list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from emo.errors import line_of
 from emo.report.board import ticks_of
 
 COLOURS = 12
@@ -69,7 +70,7 @@ def picture(axes: Axes, parts: Sequence[str], label: str) -> str:
     """
     return (
         f'<svg class="pic" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{escape(label)}">{"".join([*_frame(axes), *parts])}</svg>'
+        f'aria-label="{escape(line_of(label))}">{"".join([*_frame(axes), *parts])}</svg>'
     )
 
 
@@ -126,9 +127,8 @@ def names_at(axes: Axes, places: Mapping[str, tuple[float, float]]) -> list[str]
             down = round(down + 13, 1)
         down = min(down, _HEIGHT - _BOTTOM - 4)
         taken.append((across, down))
-        parts.append(
-            f'<text class="name m" x="{across}" y="{down + 4}">{escape(short(name))}</text>'
-        )
+        words = escape(short(line_of(name)))
+        parts.append(f'<text class="name m" x="{across}" y="{down + 4}">{words}</text>')
     return parts
 
 

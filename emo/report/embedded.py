@@ -22,7 +22,6 @@ FRAMES_PER_SECOND = 12
 """Frames per second of a video."""
 SOUND_BITS = 32_000
 """Bits per second of sound."""
-_KINDS = {"words": "words", "frames": "faces", "sound": "voices", "video": "faces and voices"}
 
 
 class EmbeddedMedia(MediaPlace):
@@ -41,7 +40,8 @@ class EmbeddedMedia(MediaPlace):
             kinds: what is shown, see :data:`emo.report.options.MEDIA`.
         """
         self.words, self._known = words, known
-        shown = " and ".join(dict.fromkeys(_KINDS[kind] for kind in kinds))
+        *most, last = kinds
+        shown = f"{', '.join(most)} and {last}" if most else last
         self.banner = (
             f"This page shows people: it holds {shown} of clips. Pass it on only to those who may "
             "see them."

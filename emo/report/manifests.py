@@ -27,7 +27,7 @@ class Manifests:
         self.notes: list[str] = []
 
     def of(self, document: Mapping[str, Any]) -> Manifest | None:
-        """Return the manifest of a run by its ``run.json``; None: it is not there or has changed."""
+        """Return the manifest of a run, by its ``run.json``; None: not there, or changed."""
         own = document.get("manifest", {})
         key = str(own.get("path", "")), str(own.get("sha256", ""))
         if self._options.manifest is not None:

@@ -1,5 +1,8 @@
 """The pictures of a run: curves, predicted against true numbers, maps of clips."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
 from emo.errors import FitError
@@ -9,9 +12,12 @@ from emo.heads.runs.figures.folders import NoCurvesError, curves_of, is_exact
 from emo.report.context import Context
 from emo.report.draw import COLOURS, Axes, Drawing, dots, ends_of, line, names_at, picture
 from emo.report.rows import RunRows
+from emo.report.where import RunTokens
 
 MOST_DOTS = 3000
 """Largest number of points of a picture; of more rows every second, third … is drawn."""
+ITERATIONS = 25
+"""Steps of the subspace iteration of :func:`principal`."""
 
 
 def curves_drawing(run: ScoredRun) -> tuple[tuple[Drawing, ...], str]:
@@ -64,48 +70,68 @@ def numbers_drawing(rows: RunRows) -> Drawing | None:
     )  # fmt: skip
 
 
-def map_drawings(rows: RunRows, context: Context) -> tuple[Drawing, ...]:
+def map_drawings(rows: RunRows, context: Context, tokens: RunTokens | None) -> tuple[Drawing, ...]:
     """Return maps of the clips: by what the head says, and by their tokens if there is a store."""
     if rows.task != "classify" or rows.mean_probabilities is None or len(rows) < 3:
         return ()
     logs = np.log(np.maximum(rows.mean_probabilities, 1e-6))
-    kept = np.arange(0, len(rows), max(1, -(-len(rows) // MOST_DOTS)))
-    return (
-        _map(rows, logs, kept, "What the head says",
-             "Principal components of the log-probabilities"),
-    )  # fmt: skip
+    labels = [rows.names[code] for code in rows.labels.tolist()]
+    found = [_map(logs, labels, rows.names, "What the head says, by label",
+                  "Principal components of the log-probabilities")]  # fmt: skip
+    if tokens is None:
+        return tuple(found)
+    means, known = tokens.means()
+    if len(known) < 3:
+        return tuple(found)
+    words = "Principal components of the mean tokens, before any head"
+    own = [labels[k] for k in known.tolist()]
+    found.append(_map(means, own, rows.names, "The tokens, by label", words))
+    clips = context.manifests.clips(rows.run.document)
+    speakers = [clips[rows.ids[k]].speaker or "" if rows.ids[k] in clips else ""
+                for k in known.tolist()]  # fmt: skip
+    names = [name for name, _ in Counter(filter(None, speakers)).most_common(COLOURS - 1)]
+    if len(names) > 1:
+        called = [context.names.of("speaker", name) for name in names]
+        shown = [called[names.index(each)] if each in names else "others" for each in speakers]
+        found.append(_map(means, shown, [*called, "others"], "The tokens, by speaker",
+                          f"{words}; where speakers lie apart, a head may learn who speaks")
+        )  # fmt: skip
+    return tuple(found)
 
 
-def _map(rows: RunRows, table: np.ndarray, kept: np.ndarray, title: str, text: str) -> Drawing:
-    """Return a picture of rows by their labels.
+def _map(
+    table: np.ndarray, values: Sequence[str], names: Sequence[str], title: str, text: str
+) -> Drawing:
+    """Return a picture of rows in two dimensions.
 
     Args:
-        rows: the rows.
         table: float (N, D), what is known of each row.
-        kept: the rows that are drawn.
+        values: label or speaker of each row.
+        names: the values in the order of their colours.
         title: title of the picture.
         text: what the axes are.
     """
     places, shares = principal(table)
+    count = len(places)
+    drawn = np.zeros(count, bool)
+    drawn[:: max(1, -(-count // MOST_DOTS))] = True
     axes = Axes(ends_of(places[:, 0].tolist()), ends_of(places[:, 1].tolist()),
                 (f"{shares[0]:.0%} of variance", f"{shares[1]:.0%}"), has_ticks=False)  # fmt: skip
     parts, middles, legend = [], {}, []
-    drawn = np.zeros(len(rows), bool)
-    drawn[kept] = True
-    for code, name in enumerate(rows.names):
-        own = rows.labels == code
+    every = np.array(values, dtype=object)
+    for code, name in enumerate(names):
+        own = every == name
         if not own.any():
             continue
-        points = places[own & drawn]
-        style = f"k{code % COLOURS}"
+        points, style = places[own & drawn], f"k{code % COLOURS}"
         parts.append(dots(axes, points[:, 0].tolist(), points[:, 1].tolist(), style))
         middle = np.median(places[own], axis=0)
         middles[name] = (float(middle[0]), float(middle[1]))
         legend.append((style, name))
     svg = picture(axes, [*parts, *names_at(axes, middles)], title)
-    some = "" if drawn.all() else f"; {len(kept):,} of {len(rows):,} rows are drawn"
+    some = "" if drawn.all() else f"; {int(drawn.sum()):,} of {count:,} rows are drawn"
     return Drawing(
-        title, svg, f"{text}. Colours are the labels, names stand at their medians{some}.",
+        title, svg, f"{text}. Names stand at the medians{some}.",
         tuple(legend) if len(legend) <= COLOURS else (),
     )  # fmt: skip
 
@@ -113,16 +139,20 @@ def _map(rows: RunRows, table: np.ndarray, kept: np.ndarray, title: str, text: s
 def principal(table: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
     """Return the first two principal components, float64 (N, 2), and their shares of variance.
 
-    Signs are chosen so that the largest weight of each is positive: the same input, the same
-    picture.
+    They are found by subspace iteration, which takes a moment where a table has thousands of
+    columns. Signs are chosen so that the largest weight of each is positive: the same input, the
+    same picture.
     """
     centred = np.asarray(table, np.float64) - table.mean(0)
-    covariance = centred.T @ centred
-    values, vectors = np.linalg.eigh(covariance)
-    first = vectors[:, ::-1][:, :2]
+    total = float((centred**2).sum()) or 1.0
+    width = min(4, *centred.shape)
+    basis = np.random.default_rng(0).normal(size=(centred.shape[1], width))
+    for _ in range(ITERATIONS):
+        basis, _ = np.linalg.qr(centred.T @ (centred @ basis))
+    _, values, turned = np.linalg.svd(centred @ basis, full_matrices=False)
+    first = (basis @ turned.T)[:, :2]
+    shares = [float(value) ** 2 / total for value in values[:2]]
     if first.shape[1] < 2:
-        first = np.pad(first, ((0, 0), (0, 2 - first.shape[1])))
+        first, shares = np.pad(first, ((0, 0), (0, 2 - first.shape[1]))), [*shares, 0.0]
     first = first * np.where(first[np.abs(first).argmax(0), [0, 1]] < 0, -1, 1)
-    total = float(values.sum()) or 1.0
-    shares = [float(value) / total for value in values[::-1][:2]] + [0.0]
     return np.asarray(centred @ first), (shares[0], shares[1])

@@ -22,6 +22,8 @@ from emo.report.groups import GroupTable, group_tables
 from emo.report.names import replaced
 from emo.report.pictures import curves_drawing, map_drawings, numbers_drawing
 from emo.report.rows import RunRows
+from emo.report.trials import best_trials
+from emo.report.where import run_tokens
 
 MOST_MATRIX = 40
 """Largest number of classes whose confusion is a table."""
@@ -107,6 +109,10 @@ class RunFacts:
     """Whether probabilities are shares of right predictions; None: no probabilities of classes."""
     maps: tuple[Drawing, ...]
     """Clips in two dimensions."""
+    trials: tuple[Mapping[str, str], ...]
+    """The best trials of a search, a mapping of column -> cell each."""
+    trials_count: int
+    """Number of trials of the search."""
     folds: tuple[FoldRow, ...]
     """Folds of a cross-validation."""
     made: Mapping[str, list[tuple[str, str]]]
@@ -120,13 +126,14 @@ class RunFacts:
 def run_facts(group: Group, run: ScoredRun, context: Context) -> RunFacts:
     """Return the facts on one run of a group."""
     rows = group.rows[run.path]
-    classes = _classes(run)
+    classes, tokens = _classes(run), run_tokens(rows, context)
     curves, note = curves_drawing(run)
     return RunFacts(
         context.run_names[run.path], _confusion(rows), classes[:MOST_CLASS_ROWS],
         max(0, len(classes) - MOST_CLASS_ROWS), group_tables(rows, context),
-        cards_of(rows, context), numbers_drawing(rows), curves,
-        note, calibration_of(rows), map_drawings(rows, context), _folds(run, context),
+        cards_of(rows, context, tokens), numbers_drawing(rows), curves,
+        note, calibration_of(rows), map_drawings(rows, context, tokens),
+        *best_trials(run.path), _folds(run, context),
         _made(run, context), _commands(run), str(run.document.get("question") or ""),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`emo report`: read the facts of runs, embed what shall be shown of their clips, write the page."""
+"""`emo report`: read the facts of runs, embed what is shown of their clips, write the page."""
 
 from collections.abc import Sequence
 from pathlib import Path
