@@ -103,8 +103,8 @@ class ClipMediaFiles:
         if source is None or clip is None:
             return Player(note="" if clip else "its manifest is not known, so its media are not")
         from emo.extract.decode.decode import probe_seconds
-        from emo.extract.decode.playback.encode import MOST_SECONDS
         from emo.extract.decode.pictures.still import is_still
+        from emo.extract.decode.playback.encode import MOST_SECONDS
 
         address = f"clip/{number}/media"
         if source.video is not None and is_still(source.video):

@@ -39,7 +39,9 @@ class ServedMedia(MediaPlace):
     """The media of the page's clips, at addresses of the server."""
 
     policy = MappingProxyType(
-        dict.fromkeys(("img-src", "media-src", "script-src", "connect-src", "form-action"), "'self'")
+        dict.fromkeys(
+            ("img-src", "media-src", "script-src", "connect-src", "form-action"), "'self'"
+        )
     )
     clip_link = "clip/{number}"
     banner = _BANNER

@@ -12,7 +12,8 @@ from emo.errors import OptionError
 from emo.report.view.server import ViewServer, serve
 from emo.report.view.view import ViewOptions, open_browser, view_pages
 from tests.report.view.conftest import served
-from tests.test_cli import LETTERS
+
+GOLDEN = Path(__file__).parents[2] / "golden_runs_v1"
 
 
 def test_the_command_prints_its_address_and_ends_quietly(emo, tmp_path, monkeypatch):
@@ -57,32 +58,28 @@ def test_an_interrupt_closes_the_server(monkeypatch):
     assert server.socket.fileno() == -1
 
 
-def test_a_run_is_shown_with_links_to_its_clips(emo, tmp_path):
-    lines = [
-        f"c{k},{'good' if k % 2 else 'bad'} words {k},{'joy' if k % 2 else 'fear'},"
-        f"{'test' if k > 11 else 'val' if k > 7 else 'train'}"
-        for k in range(16)
-    ]
-    (tmp_path / "manifest.csv").write_text("\n".join(["id,text,label,split", *lines]))
-    assert emo("extract", "--backbone", LETTERS)[0] == 0
-    code, _, err = emo("fit-head", "--head", "linear", "--out", "run")
-    assert code == 0, err
-    options = ViewOptions(features=(str(tmp_path / "features"),))
-    with served(view_pages([tmp_path / "run"], options)) as client:
+def test_a_run_is_shown_with_links_to_its_clips():
+    options = ViewOptions(GOLDEN / "manifest.csv", features=(str(GOLDEN / "features"),))
+    with served(view_pages([GOLDEN / "aligned", GOLDEN / "cross"], options)) as client:
         page = client.get("")[2].decode()
         assert '"link":"clip/{number}"' in page
         assert "media-src &#39;self&#39;" in page
         assert '<script src="failed.js">' in page
         assert "Results of the runs" in client.get("clips")[2].decode()
         clip = client.get("clip/0")[2].decode()
-        assert "words" in clip
+        assert "<blockquote" in clip or "row of the manifest" in clip.lower()
         assert "✓ tokens" in clip
-    code, _, err = emo("view", "run", "manifest.csv")
-    assert (code, "one manifest" in err) == (1, True)
-    code, _, err = emo("view", "nothing.csv")
-    assert (code, "no such file" in err) == (1, True)
-    code, _, err = emo("view", "run", "--features", "nowhere")
-    assert (code, "nowhere" in err) == (1, True)
+
+
+def test_what_cannot_be_read_is_said(emo, tmp_path):
+    for words, reason in (
+        (("nothing.csv",), "no such file"),
+        ((GOLDEN / "cross", GOLDEN / "manifest.csv"), "one manifest"),
+        ((GOLDEN / "cross", "--features", "nowhere"), "nowhere"),
+        ((tmp_path,), "no run"),
+    ):
+        code, out, err = emo("view", *words)
+        assert (code, out, reason in err) == (1, "", True)
 
 
 @pytest.mark.parametrize("words", [("--port", "x"), ("--nothing",)])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +36,8 @@ _MOST_RATE = 30.0
 """Pictures a second; of more, some are left out."""
 _CLOCK = 90_000
 """Ticks a second of the pictures' times."""
-_SOUND_RATE = 44_100
+_SOUND_RATES = {"aac": 44_100, "libopus": 48_000}
+"""Encoder -> samples a second; Opus has no others."""
 _KINDS = (
     ("mp4", "video/mp4", "libx264", {"preset": "veryfast", "crf": "27", "bf": "0"}, "aac"),
     ("webm", "video/webm", "libvpx", {"deadline": "realtime", "cpu-used": "8"}, "libopus"),
@@ -74,10 +77,13 @@ def encode_clip(source: ClipSource, *, height: int = HEIGHT) -> EncodedClip:
         )
     times = listed if isinstance(listed, str) else listed.within(
         source.start_seconds, source.end_seconds)  # fmt: skip
+    frames: Iterator[VideoFrame] = iter(())
+    if not isinstance(listed, str) and not isinstance(times, str):
+        frames = _pictures(source, listed, times, height)
     sound = sound_of(source, budget_of(source))
     if isinstance(times, str) and sound.samples is None:
         raise MediaError(f"nothing to play: {times}; {sound.absent}")
-    return _written(source, listed, times, sound.samples, sound.sample_rate or 0, height)
+    return _written(frames, sound.samples, sound.sample_rate or 0)
 
 
 def shortened_source(source: ClipSource) -> ClipSource:
@@ -87,70 +93,88 @@ def shortened_source(source: ClipSource) -> ClipSource:
 
 
 def _written(
-    source: ClipSource, listed: FrameList | str, times: np.ndarray | str,
-    samples: np.ndarray | None, sample_rate: int, height: int,
-) -> EncodedClip:  # fmt: skip
-    """Write pictures at ``times`` and samples float32 (channels, S) as one file in memory."""
+    frames: Iterator[VideoFrame], samples: np.ndarray | None, sample_rate: int
+) -> EncodedClip:
+    """Write pictures and samples float32 (channels, S) as one file in memory."""
     name, media_type, codec, options, sound_codec = next(
         (kind for kind in _KINDS if {kind[2], kind[4]} <= av.codec.codecs_available), _KINDS[0]
     )
-    if isinstance(times, str):
-        media_type = media_type.replace("video", "audio")
     file = io.BytesIO()
     with av.open(file, "w", format=name) as container:
-        pictures = _Pictures(source, listed, times, height)
-        picture_track: Any = None
-        blocks: Iterator[tuple[float, Any]] = iter(())
-        first = next(pictures.frames, None)
-        if first is not None:
-            picture_track = container.add_stream(codec, rate=30, options=options)
-            picture_track.width, picture_track.height = first.width, first.height
-            picture_track.pix_fmt = "yuv420p"
-            picture_track.codec_context.time_base = Fraction(1, _CLOCK)
+        parts = []
+        if first := next(frames, None):
+            pictures: Any = container.add_stream(codec, rate=30, options=options)
+            pictures.width, pictures.height = first.width, first.height
+            pictures.pix_fmt = "yuv420p"
+            pictures.codec_context.time_base = Fraction(1, _CLOCK)
+            parts.append(_picture_packets(chain([first], frames), pictures))
+        else:
+            media_type = media_type.replace("video", "audio")
         if samples is not None:
-            rate = _SOUND_RATE if sound_codec == "aac" else 48_000
-            track: Any = container.add_stream(sound_codec, rate=rate)
-            track.layout = "stereo" if len(samples) == 2 else "mono"
-            blocks = _blocks(samples, sample_rate, track)
-        sound_until = 0.0
-        while first is not None:
-            while sound_until <= first.pts / _CLOCK and (block := next(blocks, None)):
-                sound_until = block[0]
-                container.mux(block[1])
-            container.mux(picture_track.encode(first))
-            first = next(pictures.frames, None)
-        if picture_track is not None:
-            container.mux(picture_track.encode(None))
-        for _, packets in blocks:
+            sound: Any = container.add_stream(sound_codec, rate=_SOUND_RATES[sound_codec])
+            sound.layout = "stereo" if len(samples) == 2 else "mono"
+            parts.append(_sound_packets(samples, sample_rate, sound))
+        for _, packets in heapq.merge(*parts, key=lambda part: part[0]):  # in the order of time
             container.mux(packets)
     return EncodedClip(file.getvalue(), media_type)
 
 
-class _Pictures:
-    """The pictures of a clip, upright and scaled, with their times from the clip's start."""
+def _picture_packets(frames: Iterable[VideoFrame], track: Any) -> Iterator[tuple[float, Any]]:
+    """Yield the time in seconds and the encoded packets of each picture."""
+    for frame in frames:
+        yield (frame.pts or 0) / _CLOCK, track.encode(frame)
+    yield np.inf, track.encode(None)
 
-    def __init__(
-        self, source: ClipSource, listed: FrameList | str, times: np.ndarray | str, height: int
-    ) -> None:
+
+def _sound_packets(
+    samples: np.ndarray, sample_rate: int, track: Any
+) -> Iterator[tuple[float, Any]]:
+    """Yield the start in seconds and the encoded packets of each second of the sound."""
+    if len(samples) > 2:
+        samples = samples.mean(0, keepdims=True)
+    resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=track.rate)
+    for low in range(0, samples.shape[1], sample_rate):
+        piece = np.clip(samples[:, low : low + sample_rate], -1, 1).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(piece), format="fltp", layout=track.layout.name
+        )
+        frame.sample_rate, frame.pts, frame.time_base = sample_rate, low, Fraction(1, sample_rate)
+        packets = [packet for each in resampler.resample(frame) for packet in track.encode(each)]
+        yield low / sample_rate, packets
+    rest = [packet for each in resampler.resample(None) for packet in track.encode(each)]
+    yield np.inf, [*rest, *track.encode(None)]
+
+
+def _pictures(
+    source: ClipSource, listed: FrameList, times: np.ndarray, height: int
+) -> Iterator[VideoFrame]:
+    """Yield the pictures of a clip, upright and scaled, with their times from the clip's start."""
+    assert source.video is not None
+    wanted = _thinned(times)
+    seconds = (wanted - (source.start_seconds or 0.0)).tolist()
+    scaler, last = _Scaler(height), -1
+    shown = shown_frames(source.video, wanted, listed)
+    for time, (_, stored) in zip(seconds, shown, strict=True):
+        frame = scaler.scaled(stored)
+        frame.time_base = Fraction(1, _CLOCK)
+        frame.pts = last = max(last + 1, round(max(0.0, time) * _CLOCK))
+        yield frame
+
+
+class _Scaler:
+    """Turns pictures upright and scales them to the shape of the first one."""
+
+    def __init__(self, height: int) -> None:
+        """Begin without having seen a picture.
+
+        Args:
+            height: largest height in pixels.
+        """
         self._height, self._shape = height, (0, 0)
         self._graphs: dict[object, Any] = {}
-        self.frames: Iterator[VideoFrame] = iter(())
-        if not isinstance(times, str) and not isinstance(listed, str) and source.video:
-            wanted = _thinned(times)
-            shown = shown_frames(source.video, wanted, listed)
-            self.frames = self._scaled(shown, wanted - (source.start_seconds or 0.0))
 
-    def _scaled(
-        self, shown: Iterator[tuple[float, StoredFrame]], seconds: np.ndarray
-    ) -> Iterator[VideoFrame]:
-        last = -1
-        for time, (_, stored) in zip(seconds.tolist(), shown, strict=True):
-            frame = self._through_graph(stored)
-            frame.time_base = Fraction(1, _CLOCK)
-            frame.pts = last = max(last + 1, round(max(0.0, time) * _CLOCK))
-            yield frame
-
-    def _through_graph(self, stored: StoredFrame) -> VideoFrame:
+    def scaled(self, stored: StoredFrame) -> VideoFrame:
+        """Return a picture in 4:2:0, of at most the height, with square pixels."""
         frame, turn = stored.frame, stored.orientation
         if not self._shape[0]:
             high, wide = turn.turned(square_shape(stored))
@@ -186,21 +210,3 @@ def _thinned(seconds: np.ndarray) -> np.ndarray:
     first = np.flatnonzero(np.diff(slots, prepend=-1.0) > 0)
     thinned: np.ndarray = seconds[first]
     return thinned
-
-
-def _blocks(samples: np.ndarray, sample_rate: int, track: Any) -> Iterator[tuple[float, Any]]:
-    """Yield the end in seconds and the encoded packets of each second of the sound."""
-    if len(samples) > 2:
-        samples = samples.mean(0, keepdims=True)
-    resampler = av.AudioResampler(format="fltp", layout=track.layout, rate=track.rate)
-    step = max(1, sample_rate)
-    for low in range(0, samples.shape[1], step):
-        piece = np.clip(samples[:, low : low + step], -1, 1).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(piece), format="fltp", layout=track.layout.name
-        )
-        frame.sample_rate, frame.pts, frame.time_base = sample_rate, low, Fraction(1, step)
-        packets = [packet for each in resampler.resample(frame) for packet in track.encode(each)]
-        yield (low + step) / step, packets
-    rest = [packet for each in resampler.resample(None) for packet in track.encode(each)]
-    yield np.inf, [*rest, *track.encode(None)]

@@ -22,8 +22,9 @@ _AUDIO = {
 """FFmpeg's name of a container of sound alone -> its type, and the codecs that browsers play."""
 _PIXELS = {"yuv420p", "yuvj420p"}
 """Formats of pixels that decoders in hardware and browsers have: 8 bits, colour at half size."""
-_LATEST_ORIGIN = 0.05
-"""Seconds at which a file may begin: times of emo count from there, those of browsers from 0."""
+_LATEST_ORIGIN = 0.1
+"""Seconds at which a file may begin: times of emo count from there, those of browsers from 0. An
+MP3 begins at its encoder's delay."""
 
 
 def browser_type(path: Path) -> str | None:
