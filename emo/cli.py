@@ -28,6 +28,7 @@ from emo.commands import report as cli_report
 from emo.commands import scores as cli_scores
 from emo.commands import show as cli_show
 from emo.commands import similarity as cli_similarity
+from emo.commands import view as cli_view
 from emo.commands.flags.options import AllowHost, Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.job import job_app
@@ -147,6 +148,7 @@ cli_report.register(app)
 cli_scores.register(app)
 cli_show.register(app)
 cli_similarity.register(app)
+cli_view.register(app)
 
 
 @app.command(

@@ -46,7 +46,8 @@ def render(template: str, *, media: MediaPlace = NO_MEDIA, **values: Any) -> str
         "style-src-attr": "'unsafe-inline'",
     }  # fmt: skip
     for directive, sources in media.policy.items():
-        policy[directive] = " ".join(filter(None, (policy.get(directive), sources)))
+        before = policy.get(directive, "").replace("'none'", "")
+        policy[directive] = f"{before} {sources}".strip()
     words = "; ".join(
         f"{name} {value or chr(39) + 'none' + chr(39)}" for name, value in policy.items()
     )
