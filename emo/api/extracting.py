@@ -140,8 +140,10 @@ def extract_features(
     requests = tuple(_request(each, manifest) for each in backbones)
     _check_importable(requests, workers, executor)
     options = ExtractOptions(
-        executor, workers, device, part_clips, batch_clips, batch_size, strict_media, retry_failed,
-        changed, anyway, dict(executor_options), None if jobs is None else Path(jobs),
+        executor=executor, workers=workers, device=device, part_clips=part_clips,
+        batch_clips=batch_clips, batch_size=batch_size, is_strict=strict_media,
+        retry_failed=retry_failed, changed=changed, is_anyway=anyway,
+        executor_options=dict(executor_options), jobs=None if jobs is None else Path(jobs),
         clip_bytes=round(clip_memory * (1 << 30)),
     )  # fmt: skip
     report = extract(manifest, str(out), requests, options, progress=progress)

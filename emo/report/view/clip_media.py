@@ -124,7 +124,7 @@ class ClipMediaFiles:
         from emo.extract.decode.playback.encode import encode_clip
 
         path = source.video or source.audio
-        if (media_type := self._own_type(number, source)) and path:
+        if (media_type := self._own_type(number, source)) and isinstance(path, Path):
             return Answer(_opener(path), media_type)
         element = "video" if source.video else "audio"
         # the first bytes of a copy tell its kind: mp4, unless this PyAV has no encoder of it
@@ -153,8 +153,8 @@ class ClipMediaFiles:
 
         has_choice = source.audio_channel != "mix" or source.audio_track is not None
         path = source.video or source.audio
-        if path is None or has_choice or (source.video and source.audio):
-            return None
+        if not isinstance(path, Path) or has_choice or (source.video and source.audio):
+            return None  # a file in a bucket or a shard is shown as a copy too
         key = self._state(number)
         if key not in self._types:
             self._types[key] = browser_type(path)
