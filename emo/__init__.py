@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 _MODULES = {
+    "Adaptation": "emo.api.adapting",
     "Backbone": "emo.api.own_backbone",
     "EmoError": "emo.errors",
     "FittedRun": "emo.api.runs",
@@ -26,6 +27,7 @@ _MODULES = {
     "Store": "emo.api.store",
     "StreamSpec": "emo.store.recipe",
     "Tokens": "emo.api.tokens",
+    "adapt_backbones": "emo.api.adapting",
     "backbone": "emo.api.extracting",
     "compare": "emo.api.comparing",
     "cross_validate": "emo.api.fitting",
@@ -47,6 +49,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from emo.api.adapting import Adaptation as Adaptation
+    from emo.api.adapting import adapt_backbones as adapt_backbones
     from emo.api.clips import Manifest as Manifest
     from emo.api.clips import read_manifest as read_manifest
     from emo.api.comparing import compare as compare

@@ -63,6 +63,31 @@ def test_two_ranks_give_the_losses_of_one(weights, clips, tmp_path):
     assert json.loads((two / "adapt.json").read_text())["world_size"] == 2
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_killed_at_ten_steps_one_after_another_it_ends_with_the_same_bits(
+    ranks, weights, clips, tmp_path, capsys
+):
+    """12 steps of 3 epochs; each start is killed by SIGKILL after another step, and goes on."""
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    fields = {
+        "weights": weights, "per_device_train_batch_size": 8 // ranks, "lora_dropout": 0.1,
+        "num_train_epochs": 3,
+    }  # fmt: skip
+    assert ended(start(whole, clips, ranks, **fields))[0] == [0] * ranks
+    told = []
+    for step in (1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 0):
+        processes = start(out, clips, ranks, save_steps=1, killed=step,
+                          words={"resume": step != 1}, **fields)  # fmt: skip
+        codes, said = ended(processes)
+        assert (-signal.SIGKILL in codes) if step else (codes == [0] * ranks), said
+        told += [line for line in said.splitlines() if "going on" in line or "beginning" in line]
+    ours, theirs = load_file(out / ADAPTER), load_file(whole / ADAPTER)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    with capsys.disabled():
+        print(f"\n{ranks} ranks: {'; '.join(told)}: same bits")
+
+
 def test_a_signal_to_one_rank_stops_both_and_they_go_on_to_the_same_bits(weights, clips, tmp_path):
     fields = {"weights": weights, "per_device_train_batch_size": 4, "lora_dropout": 0.1}
     whole, out = tmp_path / "whole", tmp_path / "out"

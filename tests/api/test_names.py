@@ -1,5 +1,6 @@
 """The public names: cheap to import, hidden by no package, named as the commands' options."""
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -21,6 +22,7 @@ OWN_NAMES = {
     "cv": "emo.cross_validate", "is_ablation": "no", "target_weight": "target_weights",
     "json": "frames", "csv": "to_csv", "latex": "to_latex", "markdown": "to_markdown",
     "by": "by_columns: cross_validate(by=) says how folds are cut",
+    "ntasks": "a Slurm job is of the command",
     "allow_code": "emo.load_run(head=…)", "report_to": "emo log", "gold": "gold", "context": "",
 }  # fmt: skip
 EXTRAS = ("emo.extract.executors.ray", "emo.report.trackers.library.")
@@ -55,6 +57,7 @@ def test_an_unknown_name_is_an_attribute_error():
     [
         (emo.extract_features, "extract"), (emo.fit, "fit-head"), (emo.compare, "compare"),
         (emo.score_predictions, "score"), (emo.rerun, "rerun"),
+        (emo.adapt_backbones, "adapt"),
     ],
 )  # fmt: skip
 def test_keywords_are_the_options_of_the_command(function, command):
@@ -62,11 +65,15 @@ def test_keywords_are_the_options_of_the_command(function, command):
     options = {each.name for each in group.commands[command].params if not each.hidden}
     ours = set(inspect.signature(function).parameters)
     if "options" in ours:
+        from emo.adapt.options import FIT_FIELDS, AdaptOptions
         from emo.api.fitting import _OPTIONS
 
-        ours |= _OPTIONS
+        own = {field.name for field in dataclasses.fields(AdaptOptions)} | set(FIT_FIELDS)
+        ours |= own if command == "adapt" else _OPTIONS
     from emo.commands.flags.executor_options import executor_flags
 
-    executor = set(executor_flags()) if command == "extract" else set()
+    executor = set(executor_flags()) if command in ("extract", "adapt") else set()
+    if command == "adapt":
+        executor |= {"executor"}
     lacking = {name for name in options if name not in ours and name not in OWN_NAMES} - executor
     assert not lacking

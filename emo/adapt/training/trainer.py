@@ -63,7 +63,8 @@ class AdaptTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
         clips: Any = train_dataset or self.train_dataset
-        return EpochOrder(len(clips.ids), len(clips), self.args.seed)
+        self.order = EpochOrder(len(clips.ids), len(clips), self.args.seed)
+        return self.order
 
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, Any]], device: torch.device
@@ -209,6 +210,15 @@ class Flow(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, **words: Any) -> None:
         """Keep the last loss."""
         self._loss = (words.get("logs") or {}).get("loss", self._loss)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **words: Any) -> None:
+        """Set the order of the epoch.
+
+        accelerate does not reach the order of clips where several processes resume within an
+        epoch: it would be that of the first epoch.
+        """
+        assert self.trainer is not None
+        self.trainer.order.set_epoch(int((state.epoch or 0.0) + 1e-6))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **words: Any) -> None:
         """Stop or save after a step, on all processes alike; the last step of an epoch waits."""
