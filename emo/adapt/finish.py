@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import emo
+from emo.adapt.again import command_again
 from emo.adapt.folder import (
     ADAPTERS,
     CHECKPOINTS,
@@ -146,7 +147,12 @@ def finish(
                 "seconds": round(time.monotonic() - started, 3),
             },
         )
-    return Finished(result, frozen, tuple(_lines(out, result, frozen, compared, written)))
+    placed = {
+        name: {option: out / NEW_WEIGHTS / name / option for option in paths}
+        for name, paths in written.items()
+    }
+    again = command_again(manifest, lives, placed)
+    return Finished(result, frozen, tuple(_lines(result, frozen, compared, again)))
 
 
 def _run(
@@ -221,9 +227,7 @@ def _compared(adapted: Path, frozen: Path) -> str:
     )
 
 
-def _lines(
-    out: Path, result: FitResult, frozen: FitResult, compared: str, written: Mapping[str, Any]
-) -> list[str]:
+def _lines(result: FitResult, frozen: FitResult, compared: str, again: str) -> list[str]:
     """Return the table of the run, the frozen score beside it, and what to do next."""
     target = result.data.targets[0]
     headline = HEADLINES[target.task]
@@ -237,10 +241,5 @@ def _lines(
     kept = result.outcomes[0].best.round
     lines = [result.table(), "", f"kept epoch {kept} of {len(history)}"]
     lines += [f"{title_of(headline)} of {target.name} on {split}: {beside}"]
-    lines += [compared, ""]
-    for name, options in written.items():
-        words = " ".join(
-            f"-o tuned.{option}={out / NEW_WEIGHTS / name / option}" for option in options
-        )
-        lines.append(f"extract again: emo extract … --backbone {name}:tuned {words}")
+    lines += [compared, "", "extract again:", f"  {again}"]
     return lines

@@ -152,7 +152,7 @@ def test_the_cli(weights, clips, tmp_path, emo):
     )  # fmt: skip
     assert code == 0, error
     assert "parameters are trained" in said
-    assert "extract again: emo extract … --backbone languagebind:tuned" in said
+    assert "--backbone languagebind:tuned" in said.partition("extract again:")[2]
     document = json.loads((tmp_path / "a/adapt.json").read_text())
     assert document["options"]["head_options"] == {"solver": "adamw"}
     assert np.isfinite(document["log"][-1]["train_loss"])
