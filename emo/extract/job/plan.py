@@ -25,6 +25,14 @@ Changed = Literal["stop", "redo", "keep"]
 class StaleClips(EmoError):
     """Raised when the row or a file of clips changed since their extraction, under the same id."""
 
+    def __init__(self, what: str) -> None:
+        """Say what changed, and which options of `emo extract` help."""
+        super().__init__(
+            f"{what}. Add --changed redo to extract them again, or --changed keep to keep their "
+            "tokens."
+        )
+        self.what = what
+
 
 @dataclass(frozen=True)
 class Todo:
@@ -216,8 +224,7 @@ def _stale_message(name: str, stale: Sequence[str]) -> str:
     shown = ", ".join(map(repr, stale[:5])) + (" …" if len(stale) > 5 else "")
     return (
         f"{plural(len(stale), 'clip')} of recipe {name!r} changed (manifest row or file) since "
-        f"extraction: {shown}. Add --changed redo to extract them again, or --changed keep to keep "
-        "their tokens."
+        f"extraction: {shown}"
     )
 
 
