@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import PrinterCallback
 
+from emo.adapt.done import asked_of, others_than
 from emo.adapt.finish import Finished, finish
 from emo.adapt.folder import CHECKPOINTS, INPUTS, is_finished, prepare_folder
 from emo.adapt.layers import layers_again
@@ -29,6 +30,7 @@ from emo.adapt.training.ranks import set_slurm_ranks
 from emo.adapt.training.stop import StopFlag, stop_flag
 from emo.adapt.training.trainer import AdaptTrainer, Flow
 from emo.adapt.work import Work, live_streams, read_work, step_clips
+from emo.errors import FitError, listed
 from emo.extract.executor import EXIT_STOPPED
 from emo.extract.job.request import requests_from_words
 from emo.machine.progress import progress_bar
@@ -88,11 +90,13 @@ def adapt(
     with stop_flag() as flag:
         arguments = training_arguments(options, out / CHECKPOINTS)
         is_first = arguments.process_index == 0
-        if resume and not overwrite and is_finished(out):
-            return _ended(out, is_first, f"{out} is finished already; --overwrite replaces it", 0)
         lives = live_of(
             requests_from_words(options.backbones, options.backbone_options, manifest=manifest)
         )
+        asked = asked_of(manifest, features, options, lives)
+        if is_finished(out) and not overwrite:
+            _check_asked(out, asked)
+            return _ended(out, is_first, f"{out}: done before; --overwrite does it again", 0)
         start = start_of(options, live_streams(lives), has_head=has_head)
         inputs_at = inputs or location(str(out / INPUTS))
         if is_first:
@@ -146,7 +150,7 @@ def adapt(
         rounds=rounds_of(
             trainer.state.log_history, options.seed, trainer.state.best_global_step
         ),
-        facts={**facts, "trained": trained, "parameters": every,
+        facts={**facts, "trained": trained, "parameters": every, "asked": asked,
                "steps": trainer.state.global_step, "log": trainer.state.log_history},
         started=started, progress=progress,
     )  # fmt: skip
@@ -198,6 +202,19 @@ def _train(
         bar.total = _steps(options, len(work.train), arguments.world_size)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer, flow.is_stopped
+
+
+def _check_asked(out: Path, asked: Mapping[str, Any]) -> None:
+    """Check that a finished adaptation is the one that is asked for.
+
+    Raises:
+        FitError: it is another one.
+    """
+    if others := others_than(out, asked):
+        raise FitError(
+            f"{out} holds an adaptation with other {listed(others)}; --overwrite replaces it, or "
+            "choose another --out"
+        )
 
 
 def _checkpoint(

@@ -9,10 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import emo
+from emo.adapt.again import command_again
 from emo.adapt.folder import (
     ADAPTERS,
     CHECKPOINTS,
@@ -22,6 +22,7 @@ from emo.adapt.folder import (
     write_adapters,
     write_weights,
 )
+from emo.adapt.frozen import Frozen, frozen_run, request_of, scored
 from emo.adapt.live import Live, write_tokens
 from emo.adapt.method import Method
 from emo.adapt.module import AdaptModule
@@ -33,17 +34,13 @@ from emo.extract.models.adapted import read_seen_clips
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data
 from emo.heads.data.seen_clips import seen_before
-from emo.heads.fitting.fit import fit_head
-from emo.heads.fitting.request import FitRequest
-from emo.heads.fitting.seeds import result_of
 from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.comparing.baseline import against_baseline, shown_p
 from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.result import FitResult
 from emo.heads.runs.write import write_run
-from emo.heads.training.inference import outputs_of
-from emo.heads.training.outcome import Outcome, Round
+from emo.heads.training.outcome import Round
 from emo.manifest import Manifest
 from emo.store.adapted import NEW_WEIGHTS
 from emo.store.backend.location import Location, location
@@ -58,7 +55,8 @@ class Finished:
     result: FitResult
     """The run of the adapted backbone with its head."""
     frozen: FitResult
-    """A fit of the same head on the tokens of the base's weights."""
+    """The run on the tokens of the base's weights: that of ``--init``, or a fit of the same head.
+    """
     lines: tuple[str, ...]
     """What is printed."""
 
@@ -127,11 +125,11 @@ def finish(
         result = _run(manifest, features, out, start, data, module, tokens, rounds, started)
         (folder / RUN_FOLDER).mkdir()
         write_run(folder / RUN_FOLDER, result)
-        frozen = fit_head(
-            manifest, [location(str(work / "frozen-tokens")), *features], work / "frozen-run",
-            start.fit.replace(init=()), progress=progress,
+        frozen = frozen_run(
+            manifest, features, location(str(work / "frozen-tokens")), work / "frozen-run", start,
+            data, started=started, progress=progress,
         )  # fmt: skip
-        compared = _compared(folder / RUN_FOLDER, work / "frozen-run")
+        compared = _compared(folder / RUN_FOLDER, frozen.folder)
         write_adapt_file(
             folder,
             document
@@ -142,11 +140,17 @@ def finish(
                     for name, paths in written.items()
                 },
                 "metrics": result.all_metrics,
-                "frozen_metrics": frozen.all_metrics,
+                "frozen": frozen.what,
+                "frozen_metrics": frozen.result.all_metrics,
                 "seconds": round(time.monotonic() - started, 3),
             },
         )
-    return Finished(result, frozen, tuple(_lines(out, result, frozen, compared, written)))
+    placed = {
+        name: {option: out / NEW_WEIGHTS / name / option for option in paths}
+        for name, paths in written.items()
+    }
+    again = command_again(manifest, lives, placed)
+    return Finished(result, frozen.result, tuple(_lines(result, frozen, compared, again)))
 
 
 def _run(
@@ -164,28 +168,8 @@ def _run(
     stores = [location(str(tokens)), *features]
     found = read_data(manifest, stores, start.fit, scalings=data.scalings)
     found = dataclasses.replace(found, seen=data.seen, notes=(*found.notes, *data.seen))
-    head = module.head.cpu()
-    state = {name: tensor.detach().clone() for name, tensor in head.state_dict().items()}
-    seed = rounds[-1].seed if rounds else start.fit.first_seed
-    last = rounds or (Round(seed, 1, float("nan"), float("nan"), float("nan"), is_best=True),)
-    outcome = Outcome(seed, state, tuple(last), is_exact=False)
-    outputs = {
-        (split, ""): {
-            target: np.stack([table])
-            for target, table in outputs_of(head, each.batch, found.targets).items()
-        }
-        for split, each in found.splits.items()
-    }
-    request = FitRequest(
-        manifest,
-        tuple(features),
-        start.fit,
-        start.kind,
-        start.head_options,
-        start.clips,
-        out / RUN_FOLDER,
-    )
-    return result_of(found, request, (outcome,), outputs, started)
+    request = request_of(manifest, features, start, out / RUN_FOLDER)
+    return scored(found, module.head.cpu(), request, rounds, started)
 
 
 def _document(
@@ -221,26 +205,22 @@ def _compared(adapted: Path, frozen: Path) -> str:
     )
 
 
-def _lines(
-    out: Path, result: FitResult, frozen: FitResult, compared: str, written: Mapping[str, Any]
-) -> list[str]:
+def _lines(result: FitResult, frozen: Frozen, compared: str, again: str) -> list[str]:
     """Return the table of the run, the frozen score beside it, and what to do next."""
     target = result.data.targets[0]
     headline = HEADLINES[target.task]
     split = "test" if "test" in result.metrics else "val"
     scores = {
         name: each.metrics[split]["mean"][headline]
-        for name, each in (("frozen", frozen), ("adapted", result))
+        for name, each in (("frozen", frozen.result), ("adapted", result))
     }
     beside = ", ".join(f"{name} {value:.3f}" for name, value in scores.items())
     history = result.outcomes[0].history
     kept = result.outcomes[0].best.round
     lines = [result.table(), "", f"kept epoch {kept} of {len(history)}"]
-    lines += [f"{title_of(headline)} of {target.name} on {split}: {beside}"]
-    lines += [compared, ""]
-    for name, options in written.items():
-        words = " ".join(
-            f"-o tuned.{option}={out / NEW_WEIGHTS / name / option}" for option in options
-        )
-        lines.append(f"extract again: emo extract … --backbone {name}:tuned {words}")
+    lines += [
+        f"{title_of(headline)} of {target.name} on {split}: {beside}",
+        f"frozen: {frozen.what}",
+    ]
+    lines += [compared, "", "extract again:", f"  {again}"]
     return lines

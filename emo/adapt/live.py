@@ -17,6 +17,7 @@ from emo.extract.backbone import Backbone, Inputs
 from emo.extract.backbones.inputs import InputsOptions, InputsReader
 from emo.extract.decode.stretches import StretchResult, join_stretches
 from emo.extract.executor import EXIT_STOPPED
+from emo.extract.job.plan import StaleClips
 from emo.extract.job.request import Request, make_request
 from emo.extract.models.model import Model, to_numpy
 from emo.extract.run import ExtractOptions, extract
@@ -112,7 +113,13 @@ def fill_inputs(
     requests = [inputs_request(live, floats, manifest) for live in lives]
     if flag.signal_name:
         return
-    report = extract(manifest, folder, requests, ExtractOptions(), progress=progress)
+    try:
+        report = extract(manifest, folder, requests, ExtractOptions(), progress=progress)
+    except StaleClips as error:
+        raise FitError(
+            f"{folder}: {error.what}. Remove this store of inputs, or name another one with "
+            "--inputs"
+        ) from error
     if report.exit_code == EXIT_STOPPED:
         flag.raise_flag(signal.SIGTERM)
         return

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from emo.adapt.done import NOT_ASKED
 from emo.adapt.live import Live, readers_of, sample_inputs
 from emo.adapt.method import Method, apply_method, trained_count
 from emo.adapt.module import AdaptModule
@@ -24,9 +25,6 @@ from emo.heads.head import Batch
 from emo.manifest import Manifest
 from emo.store.backend.location import Location
 from emo.store.store import Store
-
-_NOT_ASKED = {"report_to", "logging_steps", "save_steps", "save_total_limit", "trainer"}
-"""Options that a resumed adaptation may change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +45,8 @@ class Work:
     """Clips of train, padded to whole steps."""
     val: TrainClips
     """Clips of val."""
+    sources: str
+    """Hash of the rows and files that the stored inputs of the training clips were made from."""
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of trained and of all parameters, the head's included."""
@@ -59,13 +59,14 @@ class Work:
 
     def question(self, options: AdaptOptions) -> str:
         """Return the hash of all that decides the bits of a training."""
-        flat = {name: value for name, value in options.flat().items() if name not in _NOT_ASKED}
+        flat = {name: value for name, value in options.flat().items() if name not in NOT_ASKED}
         train = self.data.splits["train"]
         question = {
             "options": flat,
             "fit": self.start.fit.flat(),
             "recipes": {source.name: source.recipe.fingerprint for source in self.data.sources},
             "clips": train.ids,
+            "sources": self.sources,
             "labels": {name: each.tolist() for name, each in train.batch.targets.items()},
         }
         text = json.dumps(question, sort_keys=True, default=str)
@@ -122,7 +123,9 @@ def read_work(
         models, {name: data.scalings[name] for name in data.dims if name in names}, head,
         data.widths, loop=fit.loop, seed=options.seed, train_batch_norm=options.train_batch_norm,
     ).to(arguments.device)  # fmt: skip
-    return Work(models, start, data, module, method, train, val)
+    known = [reader.sources(train.ids) for reader in readers.values()]
+    sources = hashlib.sha256(repr(known).encode()).hexdigest()
+    return Work(models, start, data, module, method, train, val, sources)
 
 
 def streams_of(

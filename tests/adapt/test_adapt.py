@@ -88,8 +88,31 @@ def test_the_adapter_is_in_the_format_of_peft(adapted, weights):
 
 
 def test_an_adaptation_is_not_replaced_unasked(adapted, weights, clips):
-    with pytest.raises(FitError, match="holds an adaptation; --overwrite"):
+    with pytest.raises(FitError, match="adaptation with other lora_bias, num_train_epochs; --over"):
         run_adapt(clips, adapted[0], options_of(weights))
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_repeated_adaptation_is_done_before(adapted, weights, clips, tmp_path, resume):
+    out, _ = adapted
+    same = options_of(weights, lora_bias="all", num_train_epochs=3)
+    before = (out / "adapt.json").read_bytes()
+    report = run_adapt(clips, out, same.replace(logging_steps=7), resume=resume)
+    assert (report.exit_code, report.finished) == (0, None)
+    assert "done before" in report.lines[0]
+    assert (out / "adapt.json").read_bytes() == before
+    other = tmp_path / "m.csv"
+    other.write_text(clips.read_text().replace("well", "Well"))
+    with pytest.raises(FitError, match="holds an adaptation with other manifest"):
+        run_adapt(other, out, same, resume=resume)
+
+
+def test_changed_clips_are_refused_with_what_adapt_can_do(adapted, weights, clips, tmp_path):
+    other = tmp_path / "m.csv"
+    other.write_text(clips.read_text().replace("well", "Well"))
+    with pytest.raises(FitError, match=r"changed .* Remove this store of inputs") as caught:
+        run_adapt(other, tmp_path / "out", options_of(weights), inputs=adapted[0] / "inputs")
+    assert "--changed" not in str(caught.value)
 
 
 def test_frozen_streams_beside_live_ones_and_a_pattern(weights, clips, tmp_path):
@@ -115,6 +138,7 @@ def test_frozen_streams_beside_live_ones_and_a_pattern(weights, clips, tmp_path)
         ({"head": "linear"}, "a solver finds its weights"),
         ({"scaling": {"languagebind/text": "speaker"}}, "cannot be scaled by speaker"),
         ({"fp16": True}, "needs CUDA or MPS"),
+        ({"report_to": ("nonsense",)}, "--report-to: .*nonsense"),
         ({"trainer": {"save_strategy": "epoch"}}, "emo sets it; use --save-steps"),
         ({"trainer": {"learning_rats": "1"}}, "did you mean 'learning_rate'"),
         ({"trainer": {"adam_beta1": "word"}}, "invalid float value"),
@@ -152,7 +176,7 @@ def test_the_cli(weights, clips, tmp_path, emo):
     )  # fmt: skip
     assert code == 0, error
     assert "parameters are trained" in said
-    assert "extract again: emo extract … --backbone languagebind:tuned" in said
+    assert "--backbone languagebind:tuned" in said.partition("extract again:")[2]
     document = json.loads((tmp_path / "a/adapt.json").read_text())
     assert document["options"]["head_options"] == {"solver": "adamw"}
     assert np.isfinite(document["log"][-1]["train_loss"])

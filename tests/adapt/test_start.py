@@ -64,6 +64,23 @@ def test_a_solved_probe_of_means_is_a_start(probe, weights, clips, tmp_path):
     assert frozen["weighted_f1"] == pytest.approx(_scores(run)["weighted_f1"])
 
 
+def test_the_frozen_score_beside_is_that_of_the_run_or_of_the_solved_head(
+    probe, weights, clips, tmp_path
+):
+    run = probe("--head", "linear", "-o", "std=no", "-o", "fusion=early")
+    options = options_of(weights, init=run, max_steps=4, learning_rate=0.3, method="full")
+    report = run_adapt(clips, tmp_path / "a", options, has_head=False)
+    found = report.finished
+    assert found.frozen.metrics["test"]["mean"] == pytest.approx(_scores(run))
+    assert found.result.metrics["test"]["mean"] != pytest.approx(_scores(run))
+    assert f"frozen: the run of --init, {run}" in report.lines
+    own = {"std": "no", "fusion": "early", "solver": "adamw"}
+    options = options_of(weights, head="linear", head_options=own, max_steps=1)
+    report = run_adapt(clips, tmp_path / "b", options)
+    assert report.finished.frozen.metrics["test"]["mean"] == pytest.approx(_scores(run))
+    assert "frozen: a head linear fitted on the base's tokens, solved exactly" in report.lines
+
+
 def _scores(run):
     import json
     from pathlib import Path

@@ -3,11 +3,13 @@
 import contextlib
 import dataclasses
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import HfArgumentParser, TrainingArguments
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 
 from emo import plugins
 from emo.adapt.options import AdaptOptions
@@ -88,7 +90,26 @@ def training_arguments(options: AdaptOptions, folder: Path) -> TrainingArguments
             arguments._n_gpu = 1  # several GPUs: torchrun, a process for each
     except (ValueError, TypeError) as error:
         raise OptionError(f"transformers' TrainingArguments: {error}") from error
+    _check_services(options.report_to)
     return arguments
+
+
+def _check_services(names: Sequence[str]) -> None:
+    """Check that the services of ``--report-to`` exist, and that their libraries are installed.
+
+    Raises:
+        OptionError: one does not, or its library is not installed.
+    """
+    known = INTEGRATION_TO_CALLBACK
+    for name in names:
+        if name in ("none", "all"):
+            continue
+        if name not in known:
+            raise OptionError(f"--report-to: {plugins.unknown('service', name, sorted(known))}")
+        try:
+            known[name]()
+        except (RuntimeError, ImportError) as error:
+            raise OptionError(f"--report-to {name}: {error}") from error
 
 
 def _typed(options: AdaptOptions, known: set[str]) -> dict[str, Any]:

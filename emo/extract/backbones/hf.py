@@ -28,8 +28,8 @@ from emo.extract.media import (
 )
 from emo.extract.models.checkpoint import read_config
 from emo.extract.models.model import Model
-from emo.extract.models.rewrite import Changes
-from emo.extract.models.skeleton import locate_configs
+from emo.extract.models.rewrite import check_merged, write_layout
+from emo.extract.models.skeleton import locate_configs, tensor_paths
 from emo.extract.models.weights import Found, Weights, locate_weights
 from emo.extract.networks.hf.files import HF_FILES
 from emo.extract.networks.hf.inputs import reader_of
@@ -38,7 +38,7 @@ from emo.extract.networks.hf.layers import EACH, Layers, layers_of_streams
 from emo.extract.networks.hf.models import call_of, empty_network, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
-from emo.extract.networks.hf.rewrite import write_network
+from emo.extract.networks.hf.rewrite import network_changes
 from emo.extract.networks.hf.spaces import facts_of_model, text_options_of
 from emo.extract.networks.log_mel_picture import PICTURE_RATE, PICTURE_SECONDS, pictures_of
 from emo.extract.transforms.audio import resample_audio, to_mono
@@ -273,16 +273,15 @@ class HF(Model):
         """Return the only network."""
         return {"weights": self.network}
 
-    def changes(self, weights: Weights, found: Found) -> dict[Path, Changes]:
-        """Return nothing: :meth:`write` replaces the tensors itself."""
-        return {}
-
     def write(self, folder: Path) -> dict[str, Path]:
-        """Write the model with transformers, and copy its configuration and its processor."""
-        written = super().write(folder)
-        base = locate_weights(self.weights(self.options)).folder
-        write_network(self.network, base, written["weights"])
-        return written
+        """Write the weights in the layout of the base's files, with the heads that it has."""
+        check_merged(self.network.state_dict())
+        weights = self.weights(self.options)
+        found = locate_weights(weights)
+        folder.mkdir(parents=True, exist_ok=True)
+        files = tensor_paths(weights, found)
+        changes = network_changes(self.network, found.folder, files, folder)
+        return write_layout(weights, found, folder, changes)
 
     @classmethod
     def plain_inputs(cls, inputs: Inputs) -> dict[str, Any]:

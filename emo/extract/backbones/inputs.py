@@ -222,6 +222,11 @@ class InputsFolder(Protocol):
     recipe: Recipe
     """What made the tokens."""
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """Hash of the row and files of each clip."""
+        ...
+
     def read(self, stream: str, ids: Sequence[str] | None = None) -> Any:
         """Return the tokens of some clips, an :class:`emo.ragged.Ragged`."""
         ...
@@ -259,6 +264,11 @@ class InputsReader:
         wanted = inputs_options_of(model, floats=recipe.options.get("floats", "float32"))
         if wrong := recipe.differences(StoredInputs.recipe(wanted)):
             raise StoreError(f"these are inputs of other networks: {'; '.join(wrong)}")
+
+    def sources(self, ids: Sequence[str]) -> list[str]:
+        """Return the hashes of the rows and files that the inputs of clips were made from."""
+        known = self._folder.sources
+        return [known[clip_id] for clip_id in ids]
 
     def read(self, clip_id: str) -> list[Prepared]:
         """Read the inputs of a clip, with its absent streams and notes.

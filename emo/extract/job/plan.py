@@ -26,6 +26,14 @@ Changed = Literal["stop", "redo", "keep"]
 class StaleClips(EmoError):
     """Raised when the row or a file of clips changed since their extraction, under the same id."""
 
+    def __init__(self, what: str) -> None:
+        """Say what changed, and which options of `emo extract` help."""
+        super().__init__(
+            f"{what}. Add --changed redo to extract them again, or --changed keep to keep their "
+            "tokens."
+        )
+        self.what = what
+
 
 @dataclass(frozen=True)
 class Todo:
@@ -267,8 +275,7 @@ def _stale_message(name: str, stale: Sequence[str]) -> str:
     shown = ", ".join(map(repr, stale[:5])) + (" …" if len(stale) > 5 else "")
     return (
         f"{plural(len(stale), 'clip')} of recipe {name!r} changed (manifest row or file) since "
-        f"extraction: {shown}. Add --changed redo to extract them again, or --changed keep to keep "
-        "their tokens."
+        f"extraction: {shown}"
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from emo.extract.backbones.hf import HF, HFOptions
 from tests.contracts.test_models import equal, parameters, shift
@@ -75,6 +75,41 @@ def test_a_checkpoint_with_a_head_and_without_a_pooler_stays_so(tmp_path):
     again = written(model, tmp_path / "new")
     equal(again.encode(batch), expected)
     names = set(again.network.state_dict())
-    stored = load_file(tmp_path / "new" / "weights" / "model.safetensors")
+    stored = torch.load(tmp_path / "new" / "weights" / "pytorch_model.bin", weights_only=True)
     assert not any("pooler" in name for name in stored)
     assert any("pooler" in name for name in names)
+    before = whole.state_dict()
+    assert stored.keys() == before.keys()
+    for name, tensor in stored.items():
+        changed = name.startswith("roberta.") and tensor.is_floating_point()
+        assert torch.equal(tensor, before[name]) != changed, name
+    same_class = hf.RobertaForMaskedLM.from_pretrained(tmp_path / "new" / "weights")
+    assert torch.equal(same_class.lm_head.dense.weight, before["lm_head.dense.weight"])
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_shards_and_names_of_the_base_are_kept(tmp_path, old):
+    base = tmp_path / "base"
+    base.mkdir()
+    HF.write_tiny(base)
+    (base / "model.safetensors").unlink()
+    config = hf.BertConfig(**SMALL, vocab_size=99)
+    whole = hf.BertForMaskedLM(config)
+    whole.save_pretrained(base, max_shard_size="20KB")
+    for path in base.glob("*.safetensors") if old else ():
+        names = {name.replace("LayerNorm.weight", "LayerNorm.gamma"): each
+                 for name, each in load_file(path).items()}  # fmt: skip
+        save_file(names, path, {"format": "pt"})
+    shards = {path.name: load_file(path) for path in base.glob("*.safetensors")}
+    assert len(shards) > 1
+    model = HF.load(HFOptions(model="tiny", weights=str(base)), device="cpu")
+    batch = inputs(model)
+    shift(model)
+    expected = model.encode(batch)
+    equal(written(model, tmp_path / "new").encode(batch), expected)
+    new = tmp_path / "new" / "weights"
+    assert {path.name for path in new.iterdir()} == {path.name for path in base.iterdir()}
+    for name, tensors in shards.items():
+        again = load_file(new / name)
+        assert again.keys() == tensors.keys()
+        assert all(torch.equal(again[k], each) for k, each in tensors.items() if "cls." in k)
