@@ -118,7 +118,8 @@ def dots(axes: Axes, xs: Sequence[float], ys: Sequence[float], style: str) -> st
 
 def names_at(axes: Axes, places: Mapping[str, tuple[float, float]]) -> list[str]:
     """Return names at places as SVG; of names that would overlap, the later ones are moved down."""
-    parts, taken = [], []
+    parts: list[str] = []
+    taken: list[tuple[float, float]] = []
     for name, (x, y) in sorted(places.items(), key=lambda item: -item[1][1]):
         across, down = axes.across(x), axes.down(y)
         for _ in range(len(places)):

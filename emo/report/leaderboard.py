@@ -53,7 +53,8 @@ def leaderboard_page(report: "ScoreReport", title: str = "") -> str:
         title=title or f"{report.metric} on {report.gold.name}",
         what=f"{report.count:,} {report.unit}" + (
             "" if report.split == "all" else f" of split {report.split}"),
-        scale=rounded_ends([n for n in numbers if math.isfinite(n)]), is_lower_better=report.sign < 0,
+        scale=rounded_ends([n for n in numbers if math.isfinite(n)]),
+        is_lower_better=report.sign < 0,
         drawn=" or ".join(f"{name}s" for name in sorted(drawn)),
         notes=[without_folders(f"{one.name}: {note}") for one in report.results
                for note in one.notes],

@@ -42,9 +42,9 @@ def cells(task, classes, values):
 
 
 def make_run(
-    folder, classes, labels, *, task="classify", ids=None, dialogues=None, causes=None, split="test",
-    seeds=2, skill=2.0, seed=0, manifest=None, target="emotion", folds=None, val=True, history=True,
-    **entries,
+    folder, classes, labels, *, task="classify", ids=None, dialogues=None, causes=None,
+    split="test", seeds=2, skill=2.0, seed=0, manifest=None, target="emotion", folds=None,
+    val=True, history=True, **entries,
 ):  # fmt: skip
     """Write a run folder, and return its path.
 
@@ -61,8 +61,10 @@ def make_run(
     table = drawn(labels, classes, seeds=seeds, skill=skill, seed=seed)
     groups = None if dialogues is None else np.unique(dialogues, return_inverse=True)[1]
     over = "clip" if dialogues is None else "dialogue"
-    scores = Scores(tuple(classes), tuple(range(seeds)), labels, table, 0 if classes else 0.0, 0,
-                    task=task, scale="" if classes else "any", groups=groups, drawn_over=over)  # fmt: skip
+    scores = Scores(
+        tuple(classes), tuple(range(seeds)), labels, table, 0 if classes else 0.0, 0, task=task,
+        scale="" if classes else "any", groups=groups, drawn_over=over,
+    )  # fmt: skip
     found = scores.to_json()
     columns = {"id": [], "split": [], "seed": [], "label": [], "prediction": []}
     columns |= {"cause_id": []} if causes else {}
