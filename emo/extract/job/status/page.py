@@ -42,7 +42,7 @@ th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px so
 """
 
 
-def write_page(path: Path, status: Status, *, has_ids: bool = False) -> None:
+def write_job_page(path: Path, status: Status, *, has_ids: bool = False) -> None:
     """Write the page of a job; readers see the earlier page or the new one.
 
     Args:
