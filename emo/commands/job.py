@@ -146,13 +146,13 @@ def show_status(
     has_ids: bool = False,
 ) -> None:
     """Print the status of a job, once or until it is over; then also as a page, if wanted."""
-    from emo.extract.job.status.page import write_page
+    from emo.extract.job.status.page import write_job_page
     from emo.extract.job.status.status import status as look
     from emo.extract.job.status.status import watch as look_often
 
     def show(seen: Any) -> None:
         if html is not None:
-            write_page(html, seen, has_ids=has_ids)
+            write_job_page(html, seen, has_ids=has_ids)
         print(fit_lines(seen.table()) + "\n", flush=True)
 
     if is_repeated:

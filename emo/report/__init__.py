@@ -1,7 +1,7 @@
 """The page of runs: facts are read from run folders, and a template writes them as one HTML file.
 
-May import: errors, manifest, heads, machine, plugins, untrusted; inside functions also extract.decode, which
-embeds media, predict, which finds tokens, and score, whose ranking is a page, too.
+May import: errors, manifest, heads, machine, plugins, untrusted; inside functions also
+extract.decode, which embeds media, predict, which finds tokens, and score, whose ranking is a page.
 Read first: facts.py, then page.py. trackers/ writes finished runs for W&B, MLflow, TensorBoard.
 
 Two calls make a page::

@@ -13,7 +13,7 @@ import pytest
 
 from emo.errors import StoreError
 from emo.extract.job.logs import LogFacts, TaskLog, log_facts
-from emo.extract.job.status.page import page_of, write_page
+from emo.extract.job.status.page import page_of, write_job_page
 from emo.extract.job.status.status import Status
 from emo.extract.job.timings import StageTotals, WorkTotals
 
@@ -106,11 +106,11 @@ def test_the_page_loads_itself_again_until_the_job_is_over(status):
 def test_a_page_is_replaced_whole(status, tmp_path):
     out = tmp_path / "job.html"
     out.write_text("earlier")
-    write_page(out, status)
+    write_job_page(out, status)
     assert out.read_text(encoding="utf-8").endswith("</html>\n")
     assert [each.name for each in tmp_path.iterdir() if "html" in each.name] == ["job.html"]
     with pytest.raises(StoreError, match=r"no/job\.html"):
-        write_page(tmp_path / "no" / "job.html", status)
+        write_job_page(tmp_path / "no" / "job.html", status)
 
 
 def test_watch_writes_the_page_of_a_job(emo, tmp_path):

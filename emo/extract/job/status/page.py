@@ -23,8 +23,11 @@ REFRESH_SECONDS = 10
 _NAMES = re.compile(r"""["“][^"”]*["”]|\S+\.\w{2,5}(?!\w)""")
 """Quoted words and names of files in the kind of a failure."""
 _STYLE = """
-:root { color-scheme: light dark; --line: #c9ced6; --dim: #4a5160; }
-@media (prefers-color-scheme: dark) { :root { --line: #474d59; --dim: #b9c0cc; } }
+:root { color-scheme: light dark; --page: #fff; --text: #1b1e24; --line: #c9ced6; --dim: #4a5160; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #16181d; --text: #eceef2; --line: #474d59; --dim: #b9c0cc; }
+}
+html { background: var(--page); color: var(--text); }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem;
        overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
@@ -39,7 +42,7 @@ th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px so
 """
 
 
-def write_page(path: Path, status: Status, *, has_ids: bool = False) -> None:
+def write_job_page(path: Path, status: Status, *, has_ids: bool = False) -> None:
     """Write the page of a job; readers see the earlier page or the new one.
 
     Args:
