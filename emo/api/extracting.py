@@ -15,6 +15,7 @@ from emo.extract.backbone import Backbone
 from emo.extract.job.request import Request, make_request
 from emo.extract.models.named_models import resolved
 from emo.extract.run import ExtractOptions, extract
+from emo.store.backend.https import allow_hosts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +89,7 @@ def extract_features(
     *,
     columns: Mapping[str, str] = MappingProxyType({}),
     root: str | Path | None = None,
+    allow_host: Sequence[str] = (),
     workers: int | None = None,
     device: str = "auto",
     executor: str = "local",
@@ -111,7 +113,9 @@ def extract_features(
         backbones: one or several: names of `emo list backbones`, results of :func:`backbone`, or
             backbones of your own (a class or an instance).
         columns: columns of ``clips`` under other names, ``{"label": "Emotion"}``.
-        root: folder of the media; None: the manifest's.
+        root: folder of the media, or its URL; None: the manifest's.
+        allow_host: hosts from which media and manifests may be read by https, from now on in this
+            process.
         workers: processes; None: one for each GPU, or this one. A backbone of a notebook needs
             this process.
         device: ``auto``, ``cpu`` or ``cuda``.
@@ -134,6 +138,7 @@ def extract_features(
     Raises:
         EmoError: the command `emo extract` would end with this sentence.
     """
+    allow_hosts(allow_host)
     manifest = clips_of(clips, columns, root)
     if isinstance(backbones, str | Requested | Backbone | type):
         backbones = [backbones]

@@ -68,7 +68,10 @@ def media_findings(manifest: Manifest, *, fast: bool, workers: int) -> list[Find
         fast: read headers only; False: decode each clip to its end.
         workers: files that are opened at the same time.
     """
+    from emo.extract.decode.sources.object_listing import list_objects
+
     clips = [clip for clip in manifest.clips if clip.video or clip.audio]
+    list_objects(clips)
     probes = probe_all(clips, manifest.root, fast=fast, workers=workers)
     pairs = list(zip(clips, probes, strict=True))
     timed = [(clip, probe.seconds) for clip, probe in pairs if probe.seconds is not None]

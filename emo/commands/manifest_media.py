@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
         cls=SectionedCommand,
         epilog=examples(
             "emo manifest tar 'shards-{0000..0123}.tar' --out m.csv",
-            "emo manifest tar 's3://bucket/shards-{0000..0123}.tar' --out m.parquet",
+            "emo manifest tar 's3://bucket/x-{0000..0123}.tar' --out m.parquet",
         ),
     )(tar)
     app.command(
@@ -131,10 +131,10 @@ def tar(
     out: Out = Path("manifest.csv"),
     allow_host: AllowHost = [],
 ) -> None:
-    """Make one clip of each sample in tar shards, as WebDataset names them.
+    """Make one clip of each sample in tar shards.
 
-    Members of one name are one clip: 1.mp4 its video, 1.wav its audio, 1.txt its text, 1.cls its
-    label, 1.json further columns. The manifest says where each member lies in its shard.
+    As in WebDataset, members of one name are one clip: 1.mp4 its video, 1.wav its audio, 1.txt its
+    text, 1.cls its label, 1.json further columns. The manifest says where each member lies.
     """
     from emo.extract.decode.sources.bodies import body_of
     from emo.extract.decode.sources.tar_shard import members_of

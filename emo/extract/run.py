@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,15 @@ from emo.extract.job.folder import JobError, JobFolder, open_job, write_job
 from emo.extract.job.missing import carry_deaths
 from emo.extract.job.ownership import sign
 from emo.extract.job.paths import jobs_home, latest_job
-from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan, shard_of
+from emo.extract.job.plan import Changed, Plan, Redo, forecast_bytes, make_plan, probed_clips
 from emo.extract.job.request import Job, Request
-from emo.manifest import Clip, Manifest
+from emo.manifest import Manifest
 from emo.store.adapted import FACT, NOTHING_SEEN, SeenClips
 from emo.store.backend.https import allowed_hosts
 from emo.store.backend.location import Location, location
 from emo.store.erased_ids import forget_erased, refuse_erased
 from emo.store.maintain.verify import clean
 from emo.store.store import RecipeFolder, Store
-from emo.untrusted.addresses import is_url, parse_address
 
 PART_CLIPS = 256
 """Default most clips of a part."""
@@ -182,27 +180,14 @@ def usual_part_clips(clips: int, clip_bytes: float) -> int:
 
 def typical_tokens(manifest: Manifest, requests: Sequence[Request]) -> dict[str, dict[str, float]]:
     """Return recipe name -> stream -> expected T of a typical clip, from a few files' headers."""
-    lengths = [probe_seconds(source_of(clip, manifest.root)) for clip in probed_clips(manifest)]
+    sample = probed_clips(manifest.clips, PROBED_CLIPS)
+    lengths = [probe_seconds(source_of(clip, manifest.root)) for clip in sample]
     known = [seconds for seconds in lengths if seconds is not None] or [0.0]
     seconds = sum(known) / len(known)
     return {
         request.name: _kind(request).tokens(_kind(request).Options(**request.options), seconds)
         for request in requests
     }
-
-
-def probed_clips(manifest: Manifest) -> Sequence[Clip]:
-    """Return some clips evenly from the manifest; of tar shards, those of the first one.
-
-    Of a shard in which the members must be searched none is returned: all of it would be read.
-    """
-    clips = manifest.clips
-    if clips and (shard := shard_of(clips[0])) is not None:
-        first = clips[0].video or clips[0].audio or ""
-        if is_url(shard) and parse_address(first).offset is None:
-            return ()
-        clips = tuple(takewhile(lambda clip: shard_of(clip) == shard, clips))
-    return clips[:: max(1, len(clips) // PROBED_CLIPS)]
 
 
 def _kind(request: Request) -> type[Backbone]:

@@ -61,11 +61,13 @@ def is_url(cell: str) -> bool:
 def url_of(path: Path | str) -> str | None:
     """Return the URL that a path was made of, with the slash that ``Path`` lost; None: no URL.
 
+    It may be of a kind that is not read, see :func:`checked_url`.
+
     >>> url_of(Path("s3://bucket/m.csv"))
     's3://bucket/m.csv'
     """
     found = _URL.fullmatch(str(path))
-    if found is None or found[1].lower() not in (*URL_SCHEMES, "http"):
+    if found is None:
         return None
     return f"{found[1].lower()}://{found[2].lstrip('/')}"
 

@@ -7,7 +7,7 @@ boundaries.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from emo.extract.decode.source import source_hash
 from emo.extract.job.request import Job, Request
 from emo.manifest import Clip
 from emo.store.store import RecipeFolder
-from emo.untrusted.addresses import Address, parse_address
+from emo.untrusted.addresses import Address, is_url, parse_address
 
 Changed = Literal["stop", "redo", "keep"]
 """What to do with clips whose row or file changed since they were extracted (``--changed``)."""
@@ -168,6 +168,18 @@ def shard_of(clip: Clip) -> str | None:
         return None
     address = parse_address(cell)
     return None if address.member is None else address.file
+
+
+def probed_clips(clips: Sequence[Clip], count: int) -> Sequence[Clip]:
+    """Return about ``count`` clips evenly from all; of tar shards, those of the first one.
+
+    Of a far shard in which the members must be searched none is returned: all of it would be read.
+    """
+    if clips and (shard := shard_of(clips[0])) is not None:
+        if is_url(shard) and _address(clips[0]).offset is None:
+            return ()
+        clips = tuple(takewhile(lambda clip: shard_of(clip) == shard, clips))
+    return clips[:: max(1, len(clips) // count)]
 
 
 def _address(clip: Clip) -> Address:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from emo.errors import StoreError
 from emo.extract.decode.source import source_hash
-from emo.extract.decode.sources.bodies import forget_unversioned
+from emo.extract.decode.sources.bodies import begin_job
 from emo.extract.decode.sources.object_listing import remember_facts
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
@@ -30,7 +30,6 @@ from emo.extract.worker.prefetch import PartQueue, Pipeline
 from emo.extract.worker.prepare import ClipPreparer
 from emo.extract.worker.software import software_of
 from emo.extract.worker.units import unit_groups
-from emo.store.backend.https import allow_hosts
 from emo.store.erased_ids import ErasedIds, erased_files, read_erased
 from emo.store.part.writer import PartWriter
 from emo.store.store import Store
@@ -75,8 +74,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         """Start the threads; a model is loaded when the first part needs it."""
         self.job = job
-        allow_hosts(job.hosts)
-        forget_unversioned()
+        begin_job(job.hosts)
         self.store = Store(job.store)
         self.versions = software_of(job.device)
         self.meter = StageMeter(job.threads, is_on_gpu=job.device.startswith("cuda"))

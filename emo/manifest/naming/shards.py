@@ -17,7 +17,7 @@ from emo.manifest.rows import TextTable
 
 MOST_SHARDS = 1_000_000
 """Most shards that braces may mean."""
-MOST_TEXT_BYTES = 2**20
+MOST_TOLD_BYTES = 2**20
 """Largest .txt, .cls or .json that is read."""
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -109,7 +109,7 @@ def _told(shard: Shard, members: Mapping[str, tuple[str, int, int]]) -> dict[str
     """Return the columns that the .json, .txt and .cls of a clip hold."""
     told: dict[str, str] = {}
     for kind, column in ((".json", ""), (".txt", "text"), (".cls", "label")):
-        if kind not in members or members[kind][2] > MOST_TEXT_BYTES:
+        if kind not in members or members[kind][2] > MOST_TOLD_BYTES:
             continue
         name, offset, size = members[kind]
         try:

@@ -170,7 +170,10 @@ def test_folder_of_a_bucket(emo, uploaded, bucket, tmp_path):
     assert there == (tmp_path / "clips" / "m.csv").read_bytes()
     found = read_manifest(tmp_path / "m.csv", root=f"{bucket}/clips")
     assert found.clips[0].audio == f"{bucket}/clips/c0.wav"
-    assert emo("check", "m.csv", "--media", f"{bucket}/clips", "--fast")[1].count("missing") <= 1
+    assert "6 clips; 0 errors" in emo("check", "m.csv", "--media", f"{bucket}/clips")[1]
+    obstore.delete(uploaded, "clips/c0.wav")
+    code, out, _ = emo("check", "m.csv", "--media", f"{bucket}/clips", "--fast")
+    assert (code, "no such object" in out) == (1, True)
 
 
 def test_shards_of_webdataset(emo, tmp_path, waves):

@@ -11,8 +11,8 @@ import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from threading import Lock
 from typing import BinaryIO
@@ -21,6 +21,7 @@ from emo.errors import EmoError, MediaError, StoreError
 from emo.store.backend.cache_folder import cache_folder, limit_bytes, writing_cache
 from emo.store.backend.cached_part import GET_BYTES, CachedPart
 from emo.store.backend.errors import PARTS_ARE_KEPT
+from emo.store.backend.https import allow_hosts, download
 from emo.store.backend.object_path import ObjectPath
 from emo.untrusted.addresses import is_url
 from emo.untrusted.files import UnfitFileError, open_regular
@@ -208,8 +209,13 @@ def body_of(file: str) -> Body:
     return _kept(os.getpid()).get(file)  # a forked process has its own
 
 
-def forget_unversioned() -> None:
-    """Drop failures, and files read by https, whose version nothing tells, to read them again."""
+def begin_job(hosts: Iterable[str]) -> None:
+    """Allow the hosts of a job, and read anew what failed or came by https, without a version.
+
+    Args:
+        hosts: hosts from which media may be read by https.
+    """
+    allow_hosts(hosts)
     _kept(os.getpid()).forget_unversioned()
 
 
@@ -286,20 +292,20 @@ def _object(url: str) -> Body:
 
 def _by_https(url: str) -> Body:
     """Read a file by https into memory, or into a temporary file if it is large."""
-    from emo.store.backend.https import download
-
     folder = cache_folder()
-    try:
-        with writing_cache(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            file: BinaryIO = tempfile.SpooledTemporaryFile(  # type: ignore[assignment]  # noqa: SIM115
-                MOST_IN_MEMORY, "w+b", dir=str(folder), prefix="media-"
-            )
-            download(url, file, limit_bytes() // 4)
-    except EmoError as error:
-        raise MediaError(str(error)) from error
-    if file.tell() > MOST_IN_MEMORY:
-        return _File(file, "")  # the temporary file has no name, and is gone with the process
-    with file:
+    with ExitStack() as unless_kept:
+        try:
+            with writing_cache(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                spooled = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+                    MOST_IN_MEMORY, "w+b", dir=str(folder), prefix="media-"
+                )
+                file: BinaryIO = unless_kept.enter_context(spooled)  # type: ignore[assignment]
+                download(url, file, limit_bytes() // 4)
+        except EmoError as error:
+            raise MediaError(str(error)) from error
+        if file.tell() > MOST_IN_MEMORY:
+            unless_kept.pop_all()
+            return _File(file, "")  # the temporary file has no name, and is gone with the process
         file.seek(0)
         return _Memory(file.read(), "")
