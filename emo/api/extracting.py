@@ -100,6 +100,7 @@ def extract_features(
     retry_failed: bool = False,
     changed: Literal["stop", "redo", "keep"] = "stop",
     anyway: bool = False,
+    allow_erased: bool = False,
     jobs: str | Path | None = None,
     progress: bool | None = None,
 ) -> Store:
@@ -125,6 +126,7 @@ def extract_features(
         retry_failed: try clips again that failed before.
         changed: what to do with clips whose row or file changed since.
         anyway: submit clips that a scheduler's queue has already.
+        allow_erased: extract clips again that `emo store erase` removed.
         jobs: folder for the job folders of a store in a bucket.
         progress: whether to show a bar; None: in a terminal or a notebook.
 
@@ -142,7 +144,7 @@ def extract_features(
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, batch_size, strict_media, retry_failed,
         changed, anyway, dict(executor_options), None if jobs is None else Path(jobs),
-        clip_bytes=round(clip_memory * (1 << 30)),
+        clip_bytes=round(clip_memory * (1 << 30)), may_be_erased=allow_erased,
     )  # fmt: skip
     report = extract(manifest, str(out), requests, options, progress=progress)
     if report.job.lost:
