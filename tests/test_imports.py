@@ -73,7 +73,8 @@ ARROWS = {
     ),
     "extract.media": ("", "numpy"),
     "extract.models": (
-        "errors extract.backbone extract.media plugins store.adapted store.recipe untrusted",
+        "errors extract.backbone extract.media machine plugins store.adapted store.recipe "
+        "untrusted",
         "numpy torch",
     ),
     "extract.networks": (
@@ -96,7 +97,7 @@ ARROWS = {
     "extract.transforms": ("errors machine untrusted", "numpy torch"),
     "extract.worker": (
         "errors extract.backbone extract.backbones extract.decode extract.faces "
-        "extract.job extract.media extract.models manifest store.erased_ids store.part "
+        "extract.job extract.media extract.models machine manifest store.erased_ids store.part "
         "store.recipe_folder "
         "store.store",
         "numpy torch",

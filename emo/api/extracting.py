@@ -102,6 +102,7 @@ def extract_features(
     retry_failed: bool = False,
     changed: Literal["stop", "redo", "keep"] = "stop",
     anyway: bool = False,
+    allow_erased: bool = False,
     jobs: str | Path | None = None,
     progress: bool | None = None,
 ) -> Store:
@@ -129,6 +130,7 @@ def extract_features(
         retry_failed: try clips again that failed before.
         changed: what to do with clips whose row or file changed since.
         anyway: submit clips that a scheduler's queue has already.
+        allow_erased: extract clips again that `emo store erase` removed.
         jobs: folder for the job folders of a store in a bucket.
         progress: whether to show a bar; None: in a terminal or a notebook.
 
@@ -149,7 +151,7 @@ def extract_features(
         batch_clips=batch_clips, batch_size=batch_size, is_strict=strict_media,
         retry_failed=retry_failed, changed=changed, is_anyway=anyway,
         executor_options=dict(executor_options), jobs=None if jobs is None else Path(jobs),
-        clip_bytes=round(clip_memory * (1 << 30)),
+        clip_bytes=round(clip_memory * (1 << 30)), may_be_erased=allow_erased,
     )  # fmt: skip
     report = extract(manifest, str(out), requests, options, progress=progress)
     if report.job.lost:

@@ -69,12 +69,12 @@ class ExtractOptions:
     """Whether to submit clips that an earlier job has in the scheduler's queue already."""
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the executor's ``Options`` by name; the others have their defaults."""
-    may_be_erased: bool = False
-    """Whether clips that `emo store erase` removed are extracted again."""
     jobs: Path | None = None
     """Folder, visible to all workers, for the job folders of a store in a bucket."""
     clip_bytes: int = MOST_CLIP_BYTES
     """Bytes of decoded pictures and sound that one clip may hold at once; a larger one fails."""
+    may_be_erased: bool = False
+    """Whether clips that `emo store erase` removed are extracted again."""
 
 
 @dataclass(frozen=True)

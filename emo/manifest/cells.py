@@ -50,7 +50,13 @@ def parse_columns(
     values: dict[str, list[Any]] = {}
     errors: dict[int, str] = {}
     for name in names:
-        column = table.get(name, [""] * count)
+        column = table.get(name)
+        if column is None:
+            values[name] = [None] * count
+            continue
+        if name not in parsers or (name == "id" and not any(map(_has_break, column))):
+            values[name] = [cell or None for cell in column]  # no dict of millions of texts
+            continue
         parsed, wrong = _parse_each(set(column), parsers.get(name, str))
         values[name] = [parsed.get(cell) for cell in column]
         if wrong:
@@ -196,13 +202,17 @@ def stretch(start: float | None, end: float | None, channel: str, track: str | N
     )
 
 
+def _has_break(cell: str) -> bool:
+    return "\n" in cell or "\r" in cell
+
+
 def one_line(name: str) -> str:
     """Return an id unchanged after checking it.
 
     Raises:
         ValueError: the id holds a line break.
     """
-    if "\n" in name or "\r" in name:
+    if _has_break(name):
         raise ValueError(f"the id {short_repr(name)} holds a line break")
     return name
 

@@ -1,9 +1,11 @@
 """Read a manifest, the table of clips, and check its rows."""
 
+import gc
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
@@ -21,6 +23,10 @@ COLUMNS = (
     "speaker", "start_seconds", "end_seconds",
 )  # fmt: skip
 """Names of columns with a fixed meaning; every other column is a target."""
+
+
+_MOST_SHARED = 2**16
+"""Rows of labels for which clips with equal labels share one dict; a dict takes 200 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,8 @@ class Clip:
     end_seconds: float | None = None
     """End of the clip in its media file, seconds; None: the end of the file."""
     targets: dict[str, str] = field(default_factory=dict)
-    """Name of every other column -> label; an empty cell is left out."""
+    """Name of every other column -> label; an empty cell is left out. Clips with equal labels may
+    share it: never change it."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +152,21 @@ def inspect_manifest(
     Raises:
         ManifestError: the file or its columns cannot be used at all.
     """
-    manifest, problems = parse_rows(rename(read_rows(path), columns, path), path, root=root)
+    with _without_collector():
+        manifest, problems = parse_rows(rename(read_rows(path), columns, path), path, root=root)
     return replace(manifest, columns=dict(columns)), problems
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Pause the search for garbage: of two million new clips none is, and it takes most time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def parse_rows(
@@ -181,18 +201,25 @@ def parse_rows(
     values["dialogue"] = _dialogues(values)
     others = {name: column for name, column in table.items() if name not in COLUMNS}
     targets = zip(*others.values(), strict=True) if others else repeat(())
-    clips, origins, problems = [], [], []
+    clips, left_out, problems = [], set(), []
+    shared: dict[tuple[str, ...], dict[str, str]] = {}
     lines = zip(zip(*values.values(), strict=True), targets, strict=False)
     for number, (line, labels) in enumerate(lines):
-        named = zip(others, labels, strict=True)
-        clip = Clip(*[*line, {name: label for name, label in named if label}])
+        named = shared.get(labels)
+        if named is None:
+            named = {name: label for name, label in zip(others, labels, strict=True) if label}
+            if len(shared) < _MOST_SHARED:
+                shared[labels] = named
+        clip = Clip(*line, named)
         error = errors.get(number) or _contradiction(clip)
         if error:
             problems.append(ManifestProblem("row", f"{rows.origins[number]}: {error}"))
+            left_out.add(number)
         else:
             clips.append(clip)
-            origins.append(rows.origins[number])
-    problems += _duplicates(clips, origins)
+    if len({clip.id for clip in clips}) < len(clips):
+        numbers = (number for number in range(len(rows.origins)) if number not in left_out)
+        problems += _duplicates(clips, [rows.origins[number] for number in numbers])
     return Manifest(
         path, Path(folder), tuple(clips), rows.sha256, number_notes=rows.number_notes,
         prefix=prefix,
@@ -275,6 +302,8 @@ def _dialogues(values: Mapping[str, list[Any]]) -> list[str | None]:
 
     Such a value becomes ``split/value``.
     """
+    if not any(values["dialogue"]):
+        return values["dialogue"]
     pairs = list(zip(values["dialogue"], values["split"], strict=True))
     splits = Counter(dialogue for dialogue, _ in set(pairs) if dialogue)
     return [

@@ -51,10 +51,10 @@ def read_numerals(
     Returns:
         The cells; and a text for the user, "" if nothing was changed.
     """
-    counts = Counter(cell.strip() for cell in cells)
-    counts.pop("", None)
     if name.lower() in _WORDS or "cause" in name.lower():
         return list(cells), ""
+    counts = Counter(map(str.strip, cells))
+    counts.pop("", None)
     style = _style(list(counts), has_decimal_commas=has_decimal_commas)
     read = {cell: number for cell in counts if (number := _read(cell, style)) is not None}
     filled = sum(count for cell, count in counts.items() if cell.lower() not in MISSING_WORDS)

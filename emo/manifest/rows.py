@@ -35,6 +35,10 @@ MOST_COLUMNS = 10_000
 """Largest number of columns of a table."""
 MOST_CELLS = 10**8
 """Largest number of cells of a table whose size in the file says nothing about them."""
+_FEW_CELLS = 256
+"""Most different cells of a column in 1,024 rows for which equal ones become one object."""
+_MOST_KNOWN = 2**16
+"""Most cells that are remembered for that."""
 MOST_REPEATED_ROWS = 10**6
 """Rows that a Parquet file may have even if it has less than a byte for each of them."""
 
@@ -45,13 +49,29 @@ class TextTable:
 
     columns: dict[str, list[str]]
     """Column name -> cells, ``""`` for an empty one; all columns have the same length."""
-    origins: list[str]
+    origins: Sequence[str]
     """Position of each row for error messages, such as ``row 2`` for the first below the header,
     as in a spreadsheet."""
     sha256: str = ""
     """SHA-256 of the file's bytes."""
     number_notes: Mapping[str, str] = field(default_factory=dict)
     """Column whose numbers are written in another way in the file -> a text for the user."""
+
+
+class _RowOrigins(Sequence[str]):
+    """``row 1``, ``row 2`` …, built when they are read: as texts, two million take 130 MB."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:  # type: ignore[override]
+        numbers = range(1, self._count + 1)[index]
+        if isinstance(numbers, range):
+            return [f"row {number}" for number in numbers]
+        return f"row {numbers}"
 
 
 def read_rows(path: Path) -> TextTable:
@@ -350,8 +370,11 @@ def _json_lines(text: str, path: Path) -> tuple[dict[str, list[str]], list[str]]
     return columns, origins
 
 
-def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
-    """Parse Parquet; return column -> cells, and the position of each row."""
+def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], Sequence[str]]:
+    """Parse Parquet; return column -> cells, and the position of each row.
+
+    Equal cells of a batch are one object, so that a column of few labels takes little memory.
+    """
     import pyarrow
     import pyarrow.parquet
 
@@ -362,17 +385,24 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], list[str]]:
         _check_header(names, path)
         check_size(len(names), file.metadata.num_rows, path)
         _check_rows(file.metadata.num_rows, len(data), path)
-        rows: dict[str, list[object]] = {name: [] for name in names}
+        origins = _RowOrigins(file.metadata.num_rows)
+        columns: dict[str, list[str]] = {name: [] for name in names}
+        known: dict[str, str] = {}
         for batch in file.iter_batches(batch_size=1024):  # a text may stand in many rows
-            for name, values in batch.to_pydict().items():
-                texts = (len(each) for each in values if isinstance(each, str | bytes))
-                budget.take(sum(texts), f"column {shortened(name, 60)}")
-                rows[name] += values
-    origins = [f"row {number}" for number in range(1, file.metadata.num_rows + 1)]
-    columns = {
-        name: [text_cell(v, path, p, name) for v, p in zip(values, origins, strict=True)]
-        for name, values in rows.items()
-    }
+            for name, cells in columns.items():
+                values = batch.column(name).to_pylist()
+                texts = [each for each in values if isinstance(each, str | bytes)]
+                budget.take(sum(map(len, texts)), f"column {shortened(name, 60)}")
+                if len(texts) < len(values) or bytes in {*map(type, texts)}:
+                    values = [
+                        each if type(each) is str else text_cell(each, path, origins[row], name)
+                        for row, each in enumerate(values, start=len(cells))
+                    ]
+                if len(distinct := set(values)) <= _FEW_CELLS:
+                    one = {cell: known.setdefault(cell, cell) for cell in distinct}
+                    values = [one[cell] for cell in values]
+                    known = known if len(known) < _MOST_KNOWN else {}
+                cells += values
     return columns, origins
 
 

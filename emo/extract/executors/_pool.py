@@ -12,8 +12,7 @@ from emo.errors import EmoError, plural
 from emo.extract.executor import JobReport, Progress
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.paths import typed
-from emo.extract.worker.part_runner import PartDone
-from emo.extract.worker.worker import PartReport
+from emo.extract.worker.reports import PartDone, PartReport
 
 RETRIES = 16
 """Default number of worker deaths in one part before it is given up: enough to isolate two clips

@@ -13,9 +13,7 @@ from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.job.request import Job
 from emo.extract.models.device import BrokenDevice
-from emo.extract.worker.part_runner import run_each_part
 from emo.extract.worker.signals import stop_on_signals
-from emo.extract.worker.worker import Worker
 
 
 def serve(
@@ -30,6 +28,9 @@ def serve(
         pipe: receives part numbers and sends :data:`~emo.extract.executors._pool.Message`.
         trusted: classes that the user agreed to run, see :func:`emo.plugins.trust`.
     """
+    from emo.extract.worker.part_runner import run_each_part  # torch, which the parent spares
+    from emo.extract.worker.worker import Worker
+
     plugins.trust(*trusted)
     parent = _Parent(pipe)
     with stop_on_signals() as is_stop_requested:

@@ -24,10 +24,9 @@ from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import me
 from emo.extract.job.logs import TaskLog
 from emo.extract.models.device import BrokenDevice
-from emo.extract.worker import part_runner
 from emo.extract.worker.devices import cores, devices_of
+from emo.extract.worker.reports import PartReport
 from emo.extract.worker.signals import stop_on_signals
-from emo.extract.worker.worker import PartReport, Worker
 
 
 @dataclass(frozen=True)
@@ -107,6 +106,10 @@ def _run_here(
     device: str,
     is_stopping: Callable[[], bool],
 ) -> JobReport:
+    # here, for they load torch: a plan of millions of clips needs the memory for itself
+    from emo.extract.worker.part_runner import run_each_part
+    from emo.extract.worker.worker import Worker
+
     report = JobReport()
     job = replace(folder.job, device=device, threads=cores())
     left, in_hand = deque(parts), deque[int]()
@@ -119,7 +122,7 @@ def _run_here(
 
     with Worker(job) as worker, TaskLog(folder.logs, parts=len(parts), device=device) as log:
         try:
-            for done in part_runner.run_each_part(
+            for done in run_each_part(
                 worker, folder, take, log, is_stopping=is_stopping, on_clip=progress.on_clip
             ):
                 if isinstance(done, PartReport):

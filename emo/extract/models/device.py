@@ -1,7 +1,15 @@
 """Copy tensors to a device and back without blocking, and recognise a device that broke."""
 
-import torch
-from torch import Tensor
+import sys
+from typing import TYPE_CHECKING
+
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = late("torch")  # 600 MB that planning, and models without it, can do without
 
 
 class DeviceCopies:
@@ -12,18 +20,18 @@ class DeviceCopies:
     nothing is copied.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: "torch.device") -> None:
         """Copy to and from ``device``, where the model is."""
         self._device = device
         self._is_cuda = device.type == "cuda"
 
-    def send(self, rows: Tensor) -> Tensor:
+    def send(self, rows: "Tensor") -> "Tensor":
         """Copy rows (n, …) to the device."""
         if self._is_cuda:
             rows = rows.pin_memory()
         return rows.to(self._device, non_blocking=self._is_cuda)
 
-    def fetch(self, result: Tensor) -> Tensor:
+    def fetch(self, result: "Tensor") -> "Tensor":
         """Copy a result (n, …) to the CPU as float32; it may be read after :meth:`wait`."""
         if not self._is_cuda:
             return result.float().cpu()
@@ -43,6 +51,13 @@ class BrokenDevice(Exception):
     """
 
 
+def is_out_of_memory(result: object) -> bool:
+    """Return whether a result is torch's error for a device without free memory."""
+    return isinstance(result, Exception) and (
+        "torch" in sys.modules and isinstance(result, torch.OutOfMemoryError)
+    )
+
+
 def is_broken(error: Exception) -> bool:
     """Return whether an error says that the device can do no more work.
 
@@ -51,6 +66,8 @@ def is_broken(error: Exception) -> bool:
     >>> is_broken(RuntimeError("shapes do not match"))
     False
     """
+    if "torch" not in sys.modules:
+        return False
     kind = getattr(torch, "AcceleratorError", ())  # torch 2.7 and older raise RuntimeError
     return isinstance(error, kind) or (
         isinstance(error, RuntimeError) and str(error).startswith("CUDA error")

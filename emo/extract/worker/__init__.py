@@ -3,8 +3,7 @@
 It knows no executor and no scheduler.
 
 May import: errors, extract.backbone, extract.backbones, extract.decode, extract.faces,
-    extract.job, extract.media, extract.models, manifest, store.erased_ids, store.part,
-    store.recipe_folder,
-    store.store.
+    extract.job, extract.media, extract.models, machine, manifest, store.erased_ids, store.part,
+    store.recipe_folder, store.store.
 Read first: worker.py.
 """

@@ -1,8 +1,16 @@
 """The devices and processor cores that a worker may use on this machine."""
 
+import ctypes
 import os
+import sys
+from typing import TYPE_CHECKING
 
-import torch
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = late("torch")  # 600 MB that planning, and models without it, can do without
 
 
 def devices_of(device: str) -> list[str]:
@@ -14,11 +22,24 @@ def devices_of(device: str) -> list[str]:
     >>> devices_of("cpu")
     ['cpu']
     """
+    if device == "auto" and not _may_have_gpu():
+        return ["cpu"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device != "cuda":
         return [device]
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cuda"]
+
+
+def _may_have_gpu() -> bool:
+    """Return whether torch could find a GPU; False: there is no driver, and torch is not asked."""
+    if "torch" in sys.modules or sys.platform != "linux" or os.path.exists("/dev/kfd"):
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def cores() -> int:

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from emo.errors import EmoError
 from emo.extract.backbone import Backbone, Prepared
 from emo.extract.decode.stretches import StretchResult
 from emo.extract.media import Media
-from emo.extract.models.device import BrokenDevice, is_broken
+from emo.extract.models.device import BrokenDevice, is_broken, is_out_of_memory
 from emo.extract.worker.collector import ClipDone, Collector
 from emo.extract.worker.meter import StageMeter
 from emo.extract.worker.prefetch import PreparedUnit
@@ -112,7 +111,7 @@ def encode_batch(
         found = {index: error for index in prepared}
         if len(prepared) > 1 and not is_broken(error):
             found = {index: _alone(backbone, item) for index, item in prepared.items()}
-    if len(found) > 1 and all(isinstance(one, torch.OutOfMemoryError) for one in found.values()):
+    if len(found) > 1 and all(map(is_out_of_memory, found.values())):
         raise BrokenDevice(f"no memory for any of {len(found)} clips: {found.popitem()[1]}")
     return {
         index: reason_of(one) if isinstance(one, Exception) else one for index, one in found.items()

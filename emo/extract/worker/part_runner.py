@@ -11,21 +11,15 @@ from dataclasses import dataclass, replace
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import ClipGroup, Journal
 from emo.extract.job.logs import TaskLog
+from emo.extract.job.metrics import JobMetrics
 from emo.extract.job.plan import PartPlan
 from emo.extract.models.device import BrokenDevice
-from emo.extract.worker.worker import ClipDone, PartReport, StartedPart, Worker
+from emo.extract.worker.reports import PartDone, PartReport
+from emo.extract.worker.worker import ClipDone, StartedPart, Worker
 
 TakePart = Callable[[bool], int | None]
 """Function that returns the number of the next part; None: there is none. Its argument is True when
 the worker has a part in progress; then None may also mean that other workers need the rest."""
-
-
-@dataclass(frozen=True)
-class PartDone:
-    """Message that a worker has finished a part, of which no clip is in progress any more."""
-
-    part: int
-    """Number of the part."""
 
 
 def run_each_part(
@@ -85,6 +79,8 @@ class _PartRunner:
     ) -> None:  # fmt: skip
         self._worker, self._folder, self._take, self._log = worker, folder, take, log
         self._is_stopping, self._on_clip = is_stopping, on_clip
+        names = [request.name for request in folder.job.requests]
+        self._metrics = JobMetrics(folder.path, names)
         self._current: _TakenPart | None = None
         self._next: _TakenPart | None = None
         self._may_take_ahead = True
@@ -209,13 +205,15 @@ class _PartRunner:
             "clip", part=number, clip=done.clip_id, seconds=done.seconds,
             **({"failed": done.failures} if done.failures else {}),
         )  # fmt: skip
+        self._metrics.count_clip(done.failures)
         self._on_clip(bool(done.failures))
 
     def _committed(self, number: int, report: PartReport) -> PartReport:
-        """Log a part's commit; return the part's report with the time of each stage."""
+        """Log a part's commit, and write the metrics; return the part's report with the time of each stage."""
         work = self._worker.meter.take()
         self._log.write(
             "commit", part=number, clips=report.clips, wall_seconds=round(report.wall_seconds, 4),
             is_stopped=report.is_stopped, work=work.to_json(),
         )  # fmt: skip
+        self._metrics.commit(work)
         return replace(report, work=work)

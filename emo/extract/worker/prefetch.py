@@ -6,14 +6,13 @@ batch holds clips of one part only. The number of clips in the queue is limited 
 ones have shown their size, also their bytes, so that only few long clips are in memory at a time.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
-
-import torch
 
 from emo.extract.backbone import Prepared
 from emo.extract.worker.meter import StageMeter
@@ -97,7 +96,7 @@ class Pipeline:
         """Queues of the open parts; the models take from the first one."""
         self._sizes: deque[int] = deque(maxlen=2 * threads)
         """Bytes of the units that were prepared last."""
-        self._pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(threads, initializer=_use_one_core)
 
     def close(self) -> None:
         """End the threads; units that were not started are dropped."""
@@ -213,3 +212,9 @@ def size_of(value: Any) -> int:
     if isinstance(value, list | tuple):
         return sum(map(size_of, value))
     return int(getattr(value, "nbytes", 0))
+
+
+def _use_one_core() -> None:
+    """Let torch use one core in this thread, if a model has loaded it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)

@@ -2,8 +2,14 @@
 
 import platform
 from importlib import metadata
+from typing import TYPE_CHECKING
 
-import torch
+from emo.machine.libraries import late
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = late("torch")  # 600 MB that planning, and models without it, can do without
 
 _PACKAGES = (
     "torch",

@@ -13,7 +13,7 @@ finishes its batch and commits what is complete.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from emo.errors import StoreError
 from emo.extract.decode.source import source_hash
@@ -21,13 +21,13 @@ from emo.extract.decode.sources.bodies import begin_job
 from emo.extract.decode.sources.object_listing import remember_facts
 from emo.extract.job.plan import PartPlan, still_missing
 from emo.extract.job.request import Job
-from emo.extract.job.timings import WorkTotals
 from emo.extract.worker.collector import ClipDone, Collector
 from emo.extract.worker.encode import BatchEncoder
 from emo.extract.worker.loaded_models import BATCH_CLIPS, LoadedModels
 from emo.extract.worker.meter import StageMeter
 from emo.extract.worker.prefetch import PartQueue, Pipeline
 from emo.extract.worker.prepare import ClipPreparer
+from emo.extract.worker.reports import PartReport
 from emo.extract.worker.software import software_of
 from emo.extract.worker.units import unit_groups
 from emo.store.erased_ids import ErasedIds, erased_files, read_erased
@@ -35,22 +35,6 @@ from emo.store.part.writer import PartWriter
 from emo.store.store import Store
 
 __all__ = ["ClipDone", "PartReport", "StartedPart", "Worker"]
-
-
-@dataclass(frozen=True)
-class PartReport:
-    """Result of one part: counts, failures and times."""
-
-    clips: int
-    """Number of clips of the part that are done, including failed ones."""
-    failures: dict[str, dict[str, str]]
-    """Recipe name -> id of a failed clip -> reason."""
-    is_stopped: bool
-    """Whether a stop request left clips of the part undone."""
-    wall_seconds: float
-    """Seconds from the part's first batch to its commit."""
-    work: WorkTotals = field(default_factory=WorkTotals)
-    """Time of each stage since the worker's previous report."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,8 +36,7 @@ def row_hashes(tokens: np.ndarray) -> np.ndarray:
         rows = np.pad(rows, ((0, 0), (0, padded)))
     words = np.ascontiguousarray(rows).view("<u8")
     rng = np.random.default_rng(21)
-    drawn: np.ndarray = rng.integers(0, 2**63, size=words.shape[1], dtype=np.uint64)
-    odd: list[np.uint64] = [number | np.uint64(1) for number in drawn]
+    odd = [np.uint64(int(rng.integers(0, 2**63)) | 1) for _ in range(words.shape[1])]
     total: np.ndarray = np.zeros(len(words), np.uint64)
     for column in range(words.shape[1]):  # (T,) at a time: no second copy of the tokens
         word = words[:, column]

@@ -1,0 +1,123 @@
+"""`metrics.prom` of a job: its counts as Prometheus text, for the file collector of node_exporter.
+
+Each worker keeps its own counts in ``logs/<worker>.counts.json``; after each commit it writes the
+sum over all workers. The file is replaced whole, under a lock, so that no count ever falls. Labels
+name the store, the job, recipes and stages; nothing of a clip.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from emo.extract.job.journal import LOGS, log_name, me
+from emo.extract.job.paths import JOBS
+from emo.extract.job.timings import WorkTotals
+from emo.untrusted.documents import DocumentError, parse_checked
+from emo.untrusted.files import UnfitFileError, read_regular
+from emo.untrusted.kinds import Fields, MapOf
+
+try:
+    import fcntl
+except ImportError:  # Windows: the files of two workers may overtake each other there
+    fcntl = None  # type: ignore[assignment]
+
+METRICS_FILE = "metrics.prom"
+"""Name of the file in the job folder."""
+_COUNTS = ".counts.json"
+_FORM = Fields({"clips": MapOf(int), "stages": MapOf(float), "last_commit": float})
+_MOST_BYTES = 2**20
+
+
+class JobMetrics:
+    """Counts of this worker, which it adds to the job's file after each commit."""
+
+    def __init__(self, job: Path, recipes: Iterable[str]) -> None:
+        """Count for a job folder and the names of the job's recipes."""
+        self._job, self._recipes = job, tuple(recipes)
+        self._clips: Counter[str] = Counter()
+        self._stages: Counter[str] = Counter()
+
+    def count_clip(self, failures: Mapping[str, str]) -> None:
+        """Count a clip that is done; ``failures`` has a reason for each recipe that failed."""
+        for name in self._recipes:
+            self._clips[f"{name}\n{'failed' if name in failures else 'done'}"] += 1
+
+    def commit(self, work: WorkTotals) -> None:
+        """Add the times of a part, and write the file; a disk that refuses it stops no job."""
+        for name, stage in work.stages.items():
+            self._stages[name] += stage.busy_seconds
+        own = {"clips": self._clips, "stages": self._stages, "last_commit": time.time()}
+        with suppress(OSError), _locked(self._job):
+            name = log_name(me()).removesuffix(".jsonl") + _COUNTS
+            _replace(self._job / LOGS / name, json.dumps(own))
+            _replace(self._job / METRICS_FILE, metrics_text(self._job))
+
+
+def metrics_text(job: Path) -> str:
+    """Return the counts of all workers of a job as Prometheus text."""
+    clips: Counter[str] = Counter()
+    stages: Counter[str] = Counter()
+    latest = 0.0
+    for path in sorted((job / LOGS).glob(f"*{_COUNTS}")):
+        with suppress(OSError, UnfitFileError, DocumentError):
+            data = read_regular(path, most_bytes=_MOST_BYTES, follow_links=False)
+            found = parse_checked(data, _FORM)
+            clips.update(found["clips"])
+            stages.update(found["stages"])
+            latest = max(latest, found["last_commit"])
+    store = job.parent.parent if job.parent.name.startswith(JOBS) else job.parent
+    whole = {"store": store.name, "number": job.name}
+    lines = [*_header("emo_clips_total", "counter", "Clips that workers committed.")]
+    for key, count in sorted(clips.items()):
+        recipe, _, outcome = key.partition("\n")
+        lines.append(_line("emo_clips_total", {**whole, "recipe": recipe, "outcome": outcome},
+                           str(count)))  # fmt: skip
+    lines += _header("emo_stage_seconds_total", "counter", "Seconds that threads were busy.")
+    for stage, seconds in sorted(stages.items()):
+        lines.append(_line("emo_stage_seconds_total", {**whole, "stage": stage}, f"{seconds:.3f}"))
+    lines += _header("emo_last_commit_seconds", "gauge", "Time of the last commit, Unix seconds.")
+    lines.append(_line("emo_last_commit_seconds", whole, f"{latest:.3f}"))
+    return "\n".join(lines) + "\n"
+
+
+def _header(name: str, kind: str, said: str) -> Iterator[str]:
+    yield f"# HELP {name} {said}"
+    yield f"# TYPE {name} {kind}"
+
+
+def _line(name: str, labels: Mapping[str, str], value: str) -> str:
+    pairs = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
+    return f"{name}{{{pairs}}} {value}"
+
+
+def _escaped(text: str) -> str:
+    r"""Return the value of a label as Prometheus writes it.
+
+    >>> print(_escaped('a"b\\c'))
+    a\"b\\c
+    """
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(job: Path) -> Iterator[None]:
+    """Hold the lock of the job's metrics; on a disk without locks, go on without."""
+    with open(job / LOGS / ".metrics-lock", "a") as file:
+        if fcntl is not None:
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,38 @@
+"""metrics.prom: whole text that Prometheus reads, summed over workers, without ids of clips."""
+
+import re
+
+from emo.extract.job import metrics
+from emo.extract.job.metrics import JobMetrics
+from emo.extract.job.timings import StageTotals, WorkTotals
+
+LINE = re.compile(r'[a-z_]+\{(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)+\} [0-9.]+')
+
+
+def test_counts_of_workers_are_summed_and_never_fall(tmp_path, monkeypatch):
+    job = tmp_path / "features" / ".jobs" / "0001"
+    (job / "logs").mkdir(parents=True)
+    work = WorkTotals(stages={"decode": StageTotals(busy_seconds=1.5)})
+    for worker, failures in (("h/1/a", {}), ("h/2/b", {"classic": "no sound in clip_7"})):
+        monkeypatch.setattr(metrics, "me", lambda worker=worker: worker)
+        one = JobMetrics(job, ["classic"])
+        one.count_clip(failures)
+        one.count_clip({})
+        one.commit(work)
+    text = (job / "metrics.prom").read_text()
+    labels = 'store="features",number="0001"'
+    assert f'emo_clips_total{{{labels},recipe="classic",outcome="done"}} 3\n' in text
+    assert f'emo_clips_total{{{labels},recipe="classic",outcome="failed"}} 1\n' in text
+    assert f'emo_stage_seconds_total{{{labels},stage="decode"}} 3.000\n' in text
+    assert "clip_7" not in text
+    assert all(line.startswith("# ") or LINE.fullmatch(line) for line in text.splitlines())
+    assert [path.name for path in job.iterdir()] != []
+    assert not list(job.glob(".metrics.prom-*"))
+
+
+def test_a_job_writes_the_file_beside_its_status(emo, tmp_path):
+    (tmp_path / "m.csv").write_text("id,text\na,one\nb,two\nc,!raise\n")
+    assert emo("extract", "m.csv", "--backbone", "tests.make_backbone:Letters")[0] == 3
+    text = (tmp_path / "features" / ".jobs" / "0001" / "metrics.prom").read_text()
+    counts = dict(re.findall(r'outcome="(\w+)"\} (\d+)', text))
+    assert counts == {"done": "2", "failed": "1"}
