@@ -2,10 +2,7 @@
 
 import contextlib
 import os
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import uuid
 from pathlib import Path
@@ -18,6 +15,7 @@ from emo import plugins
 from emo.cli import main
 from emo.heads.runs.figures import plots
 from emo.store.backend.https import forget_hosts
+from tests.warm_emo import warm_process
 
 LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
 DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"
@@ -95,23 +93,8 @@ def warm_emo():
     if sys.platform != "linux":
         yield None
         return
-    tests = Path(__file__).parent
-    with tempfile.TemporaryDirectory(prefix="emo-") as folder:  # a socket's path must be short
-        script, door = Path(folder, "emo"), Path(folder, "door")
-        client = f'"{sys.executable}" -I -S "{tests / "warm_client.py"}" "{door}"'
-        script.write_text(f'#!/bin/sh\nexec {client} "$@"\n')
-        script.chmod(0o755)
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(door))
-            listening.listen(64)
-            server = subprocess.Popen(
-                [sys.executable, str(tests / "warm_server.py"), str(listening.fileno())],
-                stdin=subprocess.PIPE,
-                pass_fds=[listening.fileno()],
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
-        with server:
-            yield Path(folder)
+    with warm_process({}) as folder:
+        yield folder
 
 
 @pytest.fixture(autouse=True)

@@ -14,21 +14,41 @@ from scipy.io import wavfile
 
 from emo.machine.libraries import EXTRAS
 from tests.base_install.sitecustomize import HIDDEN
+from tests.warm_emo import warm_process
 
 ROOT = Path(__file__).parents[1]
 NEEDS_AV = "needs the module 'av', which is not installed here: pip install 'emo-pipeline[extract]'"
 
 
+WARM = ("emo.cli", "emo.store", "emo.heads.fitting.fit", "emo.predict.file")
+"""What a process imports before it forks for a command; more is imported by commands."""
+
+
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
+def environment():
+    """Variables with which Python finds no library of an extra."""
+    hidden = str(ROOT / "tests" / "base_install")
+    return {"PYTHONPATH": os.pathsep.join([hidden, str(ROOT)])}
+
+
+@pytest.fixture(scope="module")
+def program(environment):
+    """The words that start `emo` without extras; on Linux, in a fork of a warm process."""
+    if sys.platform != "linux":
+        yield [sys.executable, "-m", "emo"]
+        return
+    with warm_process(environment, *WARM) as folder:
+        yield [str(folder / "emo")]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory, environment, program):
     """A function that runs `emo` without extras in a folder with clips."""
     folder = tmp_path_factory.mktemp("base")
-    hidden = str(ROOT / "tests" / "base_install")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([hidden, str(ROOT)])}
 
     def run(*words, code=0):
         done = subprocess.run(
-            [sys.executable, "-m", "emo", *map(str, words)], cwd=folder, env=environment,
+            [*program, *map(str, words)], cwd=folder, env={**os.environ, **environment},
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.together import together
+
 ROOT = Path(__file__).parents[1] / "emo"
 HEAVY = (
     "torch", "zarr", "pandas", "sklearn", "matplotlib", "transformers", "numpy", "av", "scipy",
@@ -196,7 +198,6 @@ ARROWS = {
     "untrusted": ("errors", "numpy"),
 }
 FILES = sorted(ROOT.rglob("*.py"))
-ids = [str(file.relative_to(ROOT)) for file in FILES]
 
 
 def name_of(file: Path) -> str:
@@ -288,7 +289,7 @@ def emo_imports(file: Path) -> frozenset[str]:
     return frozenset(found - {name_of(file)})
 
 
-@pytest.mark.parametrize("file", FILES, ids=ids)
+@together(FILES)
 def test_only_the_allowed_arrows(file):
     room = room_of(name_of(file))
     allowed, heavy = (words.split() for words in ARROWS[room])
@@ -302,7 +303,7 @@ def test_only_the_allowed_arrows(file):
             assert top in heavy, f"{file.name} imports {name} at the top"
 
 
-@pytest.mark.parametrize("file", FILES, ids=ids)
+@together(FILES)
 def test_only_plugins_are_imported_by_a_name_that_is_computed(file):
     if name_of(file) not in ("plugins", "__init__", "machine.libraries"):
         found = imports_by_name(tree_of(file))
@@ -400,7 +401,7 @@ def packages():
     return [file for file in FILES if file.name == "__init__.py" and file.parent != ROOT]
 
 
-@pytest.mark.parametrize("file", packages(), ids=lambda file: str(file.parent.relative_to(ROOT)))
+@together(packages())
 def test_each_folder_says_what_it_may_import_and_what_to_read_first(file):
     words = ast.get_docstring(tree_of(file)) or ""
     lines = dict(re.findall(r"^(May import|Read first): (.*?)\.$", words, re.DOTALL | re.MULTILINE))
@@ -412,11 +413,7 @@ def test_each_folder_says_what_it_may_import_and_what_to_read_first(file):
     assert (file.parent / lines["Read first"]).is_file()
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [ROOT, *(file.parent for file in packages())],
-    ids=lambda folder: str(folder.relative_to(ROOT)),
-)
+@together([ROOT, *(file.parent for file in packages())])
 def test_few_things_lie_side_by_side(folder):
     room = ".".join(folder.relative_to(ROOT).parts)
     unread = {"__pycache__", "py.typed"}  # nothing that a reader looks into
@@ -426,7 +423,7 @@ def test_few_things_lie_side_by_side(folder):
         assert len(entries) <= (16 if room in CUT else most)
 
 
-@pytest.mark.parametrize("file", FILES, ids=ids)
+@together(FILES)
 def test_heads_never_import_extract_and_nobody_imports_commands(file):
     rooms = {name.split(".")[0] for name in emo_imports(file)}
     top = name_of(file).split(".")[0]
@@ -442,7 +439,7 @@ OPENS_MEDIA = ("extract.decode", "demo")
 """The rooms that read media files, and that which makes some for the demo."""
 
 
-@pytest.mark.parametrize("file", FILES, ids=ids)
+@together(FILES)
 def test_media_are_opened_in_one_room(file):
     """PyAV is imported nowhere else, not even inside a function."""
     names = set()

@@ -7,13 +7,15 @@ import ast
 import io
 import re
 import tokenize
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.together import together
+
 ROOT = Path(__file__).parents[1] / "emo"
 FILES = sorted(ROOT.rglob("*.py"))
-ids = [str(file.relative_to(ROOT)) for file in FILES]
 RETIRED = {
     # a name that had several meanings, or whose meaning nobody could guess -> what to say instead
     "place": "location (of a store), index, position, slot (of a worker), step (of time)",
@@ -56,7 +58,7 @@ OPENINGS = re.compile(
 )
 
 
-@pytest.mark.parametrize("file", FILES, ids=ids)
+@together(FILES)
 def test_no_retired_identifier(file):
     text = file.read_text(encoding="utf-8")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -77,16 +79,21 @@ RETIRED_PARTS = {"place", "places", "crew", "guilty", "condemn", "hire", "staff"
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
+@cache
+def parsed(source):
+    return ast.parse(source)
+
+
 def names_in(source):
     """(line, name) of everything that is named in a file, also inside f-strings."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         for field in ("id", "attr", "name", "arg", "asname"):
             name = getattr(node, field, None)
             if isinstance(name, str):
                 yield getattr(node, "lineno", 0), name
 
 
-@pytest.mark.parametrize("file", FILES, ids=ids)
+@together(FILES)
 def test_no_name_holds_a_retired_word(file):
     named = [*names_in(file.read_text(encoding="utf-8")), (0, file.stem), (0, file.parent.name)]
     found = [
@@ -105,7 +112,7 @@ def test_a_retired_word_is_seen_in_every_spelling(name):
 def docstrings(source):
     """(line, text) of each docstring: of modules, classes, functions, and below fields."""
     kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if not isinstance(node, kinds):
             continue
         for each in node.body:
@@ -114,7 +121,7 @@ def docstrings(source):
                 yield each.lineno, value.value
 
 
-@pytest.mark.parametrize("file", FILES, ids=ids)
+@together(FILES)
 def test_docstrings_can_be_read_alone(file):
     """An editor shows one without what stands around it."""
     found = [
@@ -128,10 +135,10 @@ def test_docstrings_can_be_read_alone(file):
 COMMANDS = [file for file in FILES if "commands" in file.parts or file.name == "cli.py"]
 
 
-@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: str(file.relative_to(ROOT)))
+@together(COMMANDS)
 def test_help_says_dialogue_and_gold(file):
     """These are the glossary's words, not ``conversation`` and ``truth``."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             found = re.search(r"\b(conversations?|(ground )?truth)\b", node.value, re.IGNORECASE)
             assert not found, f"{file.name}:{node.lineno}: {found[0]!r}; see docs/glossary.md"
@@ -148,7 +155,7 @@ def test_openings_that_need_the_text_around_them_are_found(opening):
 
 def defined_names(source):
     """Public functions, classes, constants and aliases at the top of a module."""
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 names = [node.name]

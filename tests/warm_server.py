@@ -1,7 +1,7 @@
 """Runs `emo` commands in forks of one process that has imported everything already.
 
 A new process of `emo` imports torch and more for two to ten seconds; a fork of this one starts at
-once. ``python warm_server.py FILE_NUMBER`` serves on that
+once. ``python warm_server.py FILE_NUMBER [MODULES]`` imports them and serves on that
 listening socket until its stdin is closed. A request of
 ``warm_client.py`` carries the words of the command, folder and environment of the caller, and its
 stdin, stdout and stderr themselves; the answer is the exit code.
@@ -19,7 +19,7 @@ import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 IMPORTED_BEFORE = (
@@ -39,10 +39,10 @@ IMPORTED_BEFORE = (
 )
 
 
-def serve(file_number: int) -> None:
+def serve(file_number: int, modules: Sequence[str]) -> None:
     """Fork once a request, until stdin is closed."""
     with socket.socket(fileno=file_number) as door:
-        for name in IMPORTED_BEFORE:
+        for name in modules:
             importlib.import_module(name)
         while True:
             ready, _, _ = select.select([door, sys.stdin], [], [], 1.0)
@@ -129,4 +129,4 @@ def _call_main() -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is pytest's, which closes our stdin
-    serve(int(sys.argv[1]))
+    serve(int(sys.argv[1]), sys.argv[2:] or IMPORTED_BEFORE)

@@ -14,6 +14,8 @@ import emo
 from emo.plugins import NoOptions
 from tests.make_batches import learnable, make_store
 
+QUICK = {"head": "linear", "head_options": {"penalties": 3}}
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
@@ -26,7 +28,7 @@ def made(tmp_path_factory):
          "level": np.linspace(0, 1, 60), "speaker": [f"s{k % 5}" for k in range(60)]}
     )  # fmt: skip
     frame.to_csv(folder / "m.csv", index=False)
-    run = emo.fit(frame, folder / "s", head="linear", targets=["label", "level"], out=folder / "r")
+    run = emo.fit(frame, folder / "s", targets=["label", "level"], out=folder / "r", **QUICK)
     return folder, frame, run
 
 
@@ -69,7 +71,7 @@ def test_plots_return_axes(made):
     assert [t.get_text() for t in ax.get_xticklabels()] == run.classes
     with pytest.raises(emo.EmoError, match="single round"):
         run.plot.curves()  # one penalty for each of two streams
-    one = emo.fit(made[1], made[0] / "s", head="linear", streams=["fake/a"])
+    one = emo.fit(made[1], made[0] / "s", streams=["fake/a"], **QUICK)
     assert one.plot.curves().get_ylabel().startswith("val_")
 
 
@@ -166,7 +168,7 @@ def test_prediction_of_clips_equals_the_commands(made, tmp_path):
 
 def test_cross_validation_tests_every_clip_once(made):
     folder, frame, _ = made
-    run = emo.cross_validate(frame, folder / "s", by="speaker", head="linear", streams=["fake/a"])
+    run = emo.cross_validate(frame, folder / "s", by="speaker", streams=["fake/a"], **QUICK)
     assert sorted(run.predictions["id"]) == sorted(frame["id"])
     assert run.scores["clips"].eq(60).all()
 
@@ -197,7 +199,7 @@ def test_options_that_do_not_exist_and_runs_that_do(made, tmp_path):
 def test_runs_against_a_baseline_as_frame_and_latex(made, tmp_path):
     folder, frame, run = made
     others = [
-        emo.fit(frame, folder / "s", head="linear", streams=[each], out=tmp_path / each[-1])
+        emo.fit(frame, folder / "s", streams=[each], out=tmp_path / each[-1], **QUICK)
         for each in ("fake/a", "fake/b")
     ]
     ranked = emo.compare([run, *others], baseline=run)
@@ -288,7 +290,7 @@ def test_what_was_chosen_for_the_user_is_shown_with_the_run(made):
     assert len(cut) == 2
     assert cut[0] in repr(run)
     assert cut[0] in run._repr_html_()
-    assert emo.cross_validate(frame, folder / "s", by="speaker", head="linear").notes
+    assert emo.cross_validate(frame, folder / "s", by="speaker", **QUICK).notes
 
 
 def test_clips_without_a_prediction_are_counted_in_a_warning(made):

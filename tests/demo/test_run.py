@@ -20,19 +20,22 @@ from emo.heads.fitting.fit import FitOptions
 from emo.manifest import read_manifest
 from emo.store import Store
 
-CLIPS = 8  # of each class and speaker: 192 clips
 PERMUTATIONS = 2
 
 
 @pytest.fixture(
     scope="module",
-    params=[1, pytest.param(2, marks=pytest.mark.slow)],
-    ids=lambda seed: f"seed{seed}",
+    params=[
+        pytest.param((2, 4), id="96 clips"),
+        pytest.param((1, 8), id="192 clips", marks=pytest.mark.slow),
+        pytest.param((2, 8), id="192 others", marks=pytest.mark.slow),
+    ],
 )
 def demo(request, tmp_path_factory):
-    """(manifest, store) of another data seed."""
-    folder = tmp_path_factory.mktemp(f"demo{request.param}")
-    path = write_dataset(folder, seed=request.param, clips_per_class_and_speaker=CLIPS)
+    """(manifest, store) of another data seed, with so many clips of each class and speaker."""
+    seed, count = request.param
+    folder = tmp_path_factory.mktemp("demo")
+    path = write_dataset(folder, seed=seed, clips_per_class_and_speaker=count)
     manifest = read_manifest(path)
     options = ExtractOptions(workers=2)
     report = extract(manifest, folder / "features", requests_from_words(["classic"]), options)

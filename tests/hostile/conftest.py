@@ -58,7 +58,8 @@ def run(emo, tmp_path, tmp_path_factory):
     make_store(tmp_path / "s", tokens)
     rows = "".join(f"c{row},x,{label}\n" for row, label in enumerate(labels))
     (tmp_path / "m.csv").write_text("id,text,label\n" + rows)
-    code, _, err = emo("fit-head", "m.csv", "--features", "s", "--head", "linear", "--out", "run")
+    quick = ("--head", "linear", "-o", "penalties=3")
+    code, _, err = emo("fit-head", "m.csv", "--features", "s", *quick, "--out", "run")
     assert code == 0, err
     shutil.copytree(tmp_path, kept)
     return tmp_path / "run"

@@ -15,6 +15,7 @@ from tests.make_batches import learnable, make_manifest, make_store
 SPLITS = ["train"] * 60 + ["val"] * 24 + ["test"] * 36
 pytestmark = pytest.mark.usefixtures("without_plots")
 QUICK = FitOptions.of(head="mean_pool", epochs=2, threads=1)
+LINEAR = FitOptions(head="linear", head_options={"penalties": "3"}, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_every_subset_is_a_run_in_one_table(made, tmp_path):
 
 def test_folds_and_named_streams(made, tmp_path):
     manifest, store = made
-    options = FitOptions(head="linear", streams=("fake/a", "fake/b"), threads=1)
+    options = LINEAR.replace(streams=("fake/a", "fake/b"))
     found = ablate(manifest, [store], tmp_path / "runs", options, by="2")
     assert len(found.runs) == 3
     assert "2 folds" in found.table()
@@ -83,7 +84,7 @@ def test_resume_keeps_the_runs_that_answer_the_same_question(made, tmp_path, mon
 
 def test_a_finished_search_is_not_done_again(made, tmp_path, monkeypatch):
     manifest, store = made
-    searched = FitOptions(head="linear", streams=("fake/a", "fake/b"), search=2, threads=1)
+    searched = LINEAR.replace(streams=("fake/a", "fake/b"), search=2)
     ablate(manifest, [store], tmp_path / "runs", searched)
     monkeypatch.setattr(ablating, "fit_head", lambda *words, **more: pytest.fail("fitted again"))
     ablate(manifest, [store], tmp_path / "runs", searched, resume=True)
@@ -98,7 +99,7 @@ def test_options_of_a_stream_that_is_not_there_are_refused(made, tmp_path, optio
 
 def test_one_stream_or_a_run_in_the_way_are_refused(made, tmp_path):
     manifest, store = made
-    one = FitOptions(head="linear", streams=("fake/a",), threads=1)
+    one = LINEAR.replace(streams=("fake/a",))
     with pytest.raises(FitError, match="expected 2 to 6 streams, got 1"):
         ablate(manifest, [store], tmp_path / "runs", one)
     fit_head(manifest, [store], tmp_path / "run", one)

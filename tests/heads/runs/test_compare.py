@@ -45,7 +45,8 @@ def runs(tmp_path_factory):
     fit_head(spoken, [store], folder / "spoken", good)
     fit_head(manifest, [store], folder / "both", both)
     fit_head(manifest, [store], folder / "far", dataclasses.replace(bad, target="points", seeds=1))
-    cross_validate(manifest, [store], folder / "folds", FitOptions(head="linear"), by="3")
+    linear = FitOptions(head="linear", head_options={"penalties": "3"})
+    cross_validate(manifest, [store], folder / "folds", linear, by="3")
     return folder
 
 

@@ -39,12 +39,12 @@ def _make(emo, folder):
     rows = [f"c{n},{'so happy' if n % 2 else 'very sad'} {n},{'joy' if n % 2 else 'sadness'},"
             f"{('train', 'train', 'val', 'test')[n // 2 % 4]}" for n in range(32)]  # fmt: skip
     (folder / "m.csv").write_text("\n".join(["id,text,Emotion,split", *rows]) + "\n")
-    column = ("--column", "label=Emotion")
+    words = ("--column", "label=Emotion", "--head", "linear", "-o", "penalties=3")
     code, _, err = emo("extract", folder / "m.csv", "--backbone", "hf", "-o", f"model={weights}",
                        "-o", "level=mean", "--out", folder / "features")  # fmt: skip
     assert code == 0, err
-    code, _, err = emo("fit-head", folder / "m.csv", "--features", folder / "features", *column,
-                       "--head", "linear", "--out", folder / "runs" / "first")  # fmt: skip
+    code, _, err = emo("fit-head", folder / "m.csv", "--features", folder / "features", *words,
+                       "--out", folder / "runs" / "first")  # fmt: skip
     assert code == 0, err
 
 
