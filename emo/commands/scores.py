@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
         cls=SectionedCommand,
         epilog=examples(
             "emo score predictions.csv --gold test.csv --metric weighted_f1",
-            "emo score submissions/ --gold hidden.csv",
+            "emo score submissions/ --gold hidden.csv --html board.html",
             "emo score results.json --gold captions.csv --metric retrieval",
             "emo score p.csv --gold q.csv --metric accuracy --by speaker",
         ),
@@ -102,6 +102,14 @@ def score(
             "ans2label.json).",
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            help="Also write the ranking as one HTML page, with 95 % intervals.",
+            callback=written,
+        ),
+    ] = None,
     json: Annotated[bool, Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score predictions by official metrics.
@@ -116,9 +124,16 @@ def score(
     if odd:
         raise typer.BadParameter(f"--column {odd.pop()}: expected id, prediction, gold_id or label")
     options = ScoreOptions(metric, classes_of(classes), columns, split, target, is_open, by,
-                           video_to_text, answers)  # fmt: skip
+                           video_to_text, answers, html is not None)  # fmt: skip
     report = score_all(predictions, gold, options)
     print(report.json() if json else fit_lines(report.table()))
+    if html is not None:
+        from emo.report.leaderboard import leaderboard_page
+        from emo.report.write import write_page
+
+        write_page(leaderboard_page(report), html)
+        if not json:
+            print(fit_lines(f"wrote {html}"))
     raise typer.Exit(report.exit_code)
 
 

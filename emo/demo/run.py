@@ -1,5 +1,6 @@
 """`emo demo`: run the whole pipeline on synthetic clips: extract, fit-head, predict."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from emo.heads.metrics.classes import scores
 from emo.machine.table import format_table
 from emo.manifest import Manifest, read_manifest
 from emo.predict.one_clip import predict_file
+from emo.report.options import ReportOptions
+from emo.report.write import write_report
 from emo.store.store import Store
 
 STREAMS_OF_MODALITY = {
@@ -108,8 +111,29 @@ def run_demo(out: Path, *, seed: int, clips: int, workers: int) -> str:
             format_table(rotation_rows(manifest, features)),
             "",
             *_one_run(manifest, features, out),
+            "",
+            *write_demo_report(out),
         ]
     )
+
+
+def write_demo_report(out: Path) -> list[str]:
+    """Write the page of the demo's run, and return lines that say where it is.
+
+    The clips are synthetic, so that the page may show what they hold.
+
+    Args:
+        out: folder of the demo.
+    """
+    started, page = time.monotonic(), out / "report.html"
+    options = ReportOptions(
+        title="emo demo: synthetic clips", features=(str(out / "features"),), cards=8,
+        media=("words", "frames"),
+    )  # fmt: skip
+    write_report([out / "runs" / "fused"], page, options)
+    seconds = time.monotonic() - started
+    return [f"its report, built in {seconds:.1f} s; open it in a browser:",
+            page.absolute().as_uri()]  # fmt: skip
 
 
 def face_share(store: Store) -> float:

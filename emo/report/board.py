@@ -128,13 +128,13 @@ class BoardFacts:
             for number in (row.mean, *(row.interval or ()), *row.seeds, row.baseline or row.mean)
             if math.isfinite(number)
         ]  # fmt: skip
-        return _rounded_ends(found)
+        return rounded_ends(found)
 
     @property
     def difference_scale(self) -> _NUMBER:
         """Ends of the axis on which differences are drawn; it contains 0."""
         found = [end for row in self.differences for end in (*row.interval, row.change)]
-        return _rounded_ends([0.0, *(end for end in found if math.isfinite(end))])
+        return rounded_ends([0.0, *(end for end in found if math.isfinite(end))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,7 +300,8 @@ def _verdict(group: Group, names: Mapping[Path, str], drawn: str) -> str:
     word = "no label at all" if target.task == "multilabel" else word
     against = "" if guess is None else f"; always predicting {word} gives {guess:.3f}"
     if len(ranked) == 1:
-        return f"{names[best.path]} reaches a {what} of {number}{against}."
+        article = "an" if what[0] in "aAM" else "a"
+        return f"{names[best.path]} reaches {article} {what} of {number}{against}."
     kind = "lowest" if target.task == "regress" else "highest"
     sentence = f"{names[best.path]} has the {kind} {what}: {number}{against}."
     found = paired_bootstrap(ranked[1], best).differences[headline]
@@ -315,7 +316,7 @@ def _verdict(group: Group, names: Mapping[Path, str], drawn: str) -> str:
     return f"{sentence} {lead}"
 
 
-def _rounded_ends(numbers: Sequence[float]) -> _NUMBER:
+def rounded_ends(numbers: Sequence[float]) -> _NUMBER:
     """Return ends of an axis around some numbers, at multiples of a step of 1, 2 or 5."""
     low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
     step = _step((high - low) or max(abs(high), 0.1))

@@ -27,6 +27,8 @@ from emo.report.run_facts import RunFacts, run_facts
 class BoardPage:
     """All that the page shows of runs that were scored on the same rows of one target."""
 
+    title: str
+    """Name of the target, with a number where a page has several parts on it."""
     board: BoardFacts
     """Ranking, differences and the sentence on them."""
     cautions: tuple[str, ...]
@@ -97,7 +99,11 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
         called.of("id", each)
     manifests = Manifests(options)
     context = Context(options, names, called, clips, manifests)
-    pages = tuple(_page(group, context, frozen) for group in groups_of(found))
+    groups = groups_of(found)
+    pages = tuple(
+        _page(group, title, context, frozen)
+        for group, title in zip(groups, _titles(groups), strict=True)
+    )
     title = options.title or f"Report on {_listed([*names.values()])}"
     return ReportFacts(
         title, pages, tuple(clips), called, tuple(manifests.notes), emo.__version__,
@@ -118,14 +124,25 @@ def _manifest_clips(
     return found
 
 
-def _page(group: Group, context: Context, frozen: Mapping[Path, Mapping[str, Any]]) -> BoardPage:
+def _page(
+    group: Group, title: str, context: Context, frozen: Mapping[Path, Mapping[str, Any]]
+) -> BoardPage:
     """Return the part of the page on a group of runs."""
     board = board_facts(group, context.run_names, frozen)
     runs = tuple(run_facts(group, run, context) for run in group.ranked)
     return BoardPage(
-        board, cautions_of(group, board, context), runs, suspects_of(group, context),
+        title, board, cautions_of(group, board, context), runs, suspects_of(group, context),
         clip_table(group, context),
     )  # fmt: skip
+
+
+def _titles(groups: Sequence[Group]) -> list[str]:
+    """Return a different title for each group: its target, with a number if others share it."""
+    targets = [group.target.name for group in groups]
+    return [
+        f"{name} ({targets[:place].count(name) + 1})" if targets.count(name) > 1 else name
+        for place, name in enumerate(targets)
+    ]
 
 
 def _folders(runs: Sequence[Path]) -> list[Path]:

@@ -11,6 +11,7 @@ from emo.heads.metrics.by_column import ScoresByValue, scores_by_value
 from emo.manifest.rows import TextTable
 from emo.score.answers import Answers, answers_of, check_cells
 from emo.score.gold import Gold
+from emo.score.intervals import headline_interval
 from emo.score.metrics import Metric, score_cells
 
 
@@ -26,6 +27,8 @@ class SeedScores:
     """Standard deviation of the headline over seeds (÷ S - 1); 0 for one seed."""
     by: ScoresByValue
     """Scores by the values of the column of ``--by``; empty: no column is named."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of the headline; None: not asked for, or not known."""
     absent: int = 0
     """Largest number of clips that a seed does not predict, which count as wrong."""
 
@@ -33,6 +36,7 @@ class SeedScores:
 def score_seeds(
     rows: TextTable, path: Path, gold: Gold, metric: Metric, *, id_column: str, column: str,
     allowed: Sequence[str] | None, classes: Sequence[str] = (), is_open: bool = False,
+    has_interval: bool = False,
 ) -> SeedScores:  # fmt: skip
     """Score a table of predictions.
 
@@ -46,6 +50,7 @@ def score_seeds(
         allowed: classes that may be predicted; None: any.
         classes: all classes that exist, as the user names them; empty: those in gold.
         is_open: whether clips that are not predicted count as wrong; numbers cannot.
+        has_interval: whether the interval of the headline is drawn.
 
     Raises:
         ScoreError: a clip is missing, or a cell is no answer to the metric.
@@ -74,7 +79,14 @@ def score_seeds(
     std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     groups = [gold.groups[clip_id] for clip_id in gold.cells] if gold.groups else []
     by = scores_by_value(groups, lambda kept: _means(score(kept)))
-    return SeedScores(_means(found), len(found), std, by, absent)
+    interval = None
+    if has_interval:
+        together = [gold.together.get(clip_id, "") or f"clip\t{clip_id}" for clip_id in gold.cells]
+        interval = headline_interval(
+            metric, labels.tolist(), [each.tolist() for each in predicted],
+            _means(found)[metric.headline], together if gold.together_by else (),
+        )  # fmt: skip
+    return SeedScores(_means(found), len(found), std, by, interval, absent)
 
 
 def _filled(answers: Answers, gold: Gold, path: Path) -> tuple[Answers, int]:

@@ -25,6 +25,7 @@ from emo.score.answers import (
     read_table,
     split_of,
 )
+from emo.score.intervals import TOGETHER
 from emo.score.pairs import check_conversations, check_words
 
 QUESTION_WORD = "question_word"
@@ -50,6 +51,10 @@ class Gold:
     """The split that is scored."""
     groups: Mapping[str, str] = field(default_factory=dict)
     """Clip id -> cell of the column of ``--by``; empty: no column is named."""
+    together: Mapping[str, str] = field(default_factory=dict)
+    """Clip id -> dialogue or speaker, over which intervals are drawn; empty: there is none."""
+    together_by: str = ""
+    """Column of ``together``: ``dialogue`` or ``speaker``; empty: there is none."""
 
     @property
     def has_several_labels(self) -> bool:
@@ -115,7 +120,12 @@ def read_gold(
         if by not in rows.columns:
             raise ScoreError(f"{path}: --by: {unknown('column', by, rows.columns)}")
         groups = answers_of(rows, path, id_column=id_column, column=by, split=split).cells
-    return Gold(path, cells, column, id_column, split=split, groups=groups)
+    over = next((name for name in TOGETHER if any(rows.columns.get(name, ()))), "")
+    together: Mapping[str, str] = {}
+    if over:
+        together = answers_of(rows, path, id_column=id_column, column=over, split=split).cells
+    return Gold(path, cells, column, id_column, split=split, groups=groups, together=together,
+                together_by=over)  # fmt: skip
 
 
 def with_question_word(rows: TextTable) -> TextTable:

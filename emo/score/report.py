@@ -52,6 +52,10 @@ class Scored:
     """What was counted and left out, as sentences."""
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Name of a score -> its 95 % interval; empty: none is drawn."""
+    headline_interval: tuple[float, float] | None = None
+    """95 % interval of the headline; None: not drawn."""
+    drawn_over: str = "clip"
+    """What it is drawn over: ``clip``, ``dialogue`` or ``speaker``."""
     by: ScoresByValue = field(default_factory=dict)
     """Value of the column of ``--by`` -> rows, share and scores; empty: no such column is named."""
 
@@ -114,7 +118,7 @@ class ScoreReport:
         labels = {one.label for one in self.results if one.label}
         rows: list[dict[str, object]] = []
         for one in self.results:
-            row: dict[str, object] = {"rank": self._rank(one), "predictions": one.name}
+            row: dict[str, object] = {"rank": self.rank_of(one), "predictions": one.name}
             if len(labels) > 1:
                 row["label"] = one.label or ""
             if any(each.seeds > 1 for each in self.results):
@@ -146,7 +150,7 @@ class ScoreReport:
             if one.by:
                 title = [f"{one.name}:"] if len(self.results) > 1 else []
                 more = [line] if (line := cut_line(self.by, one.by)) else []
-                table = format_table(table_rows(self.by, one.by, _title))
+                table = format_table(table_rows(self.by, one.by, score_title))
                 tables.append("\n".join([*title, table, *more]))
         return tables
 
@@ -156,7 +160,7 @@ class ScoreReport:
         for one in self.results:
             name = f"{one.name}: " if len(self.results) > 1 else ""
             if one.intervals:
-                words = [f"{_title(key)} {_ends(ends)}" for key, ends in one.intervals.items()]
+                words = [f"{score_title(key)} {_ends(ends)}" for key, ends in one.intervals.items()]
                 lines.append(f"{name}95 % interval, drawn by item: {', '.join(words)}")
             lines += [f"{name}{note}" for note in one.notes]
         return [fit_lines(line_of(line)) for line in lines]
@@ -188,7 +192,7 @@ class ScoreReport:
         import pandas as pd
 
         rows = [
-            {"predictions": one.name, "rank": self._rank(one), **one.scores, "seeds": one.seeds,
+            {"predictions": one.name, "rank": self.rank_of(one), **one.scores, "seeds": one.seeds,
              "std": one.std, "error": one.error}
             for one in self.results
         ]  # fmt: skip
@@ -202,7 +206,7 @@ class ScoreReport:
         """Return the results as one JSON document."""
         results = [
             {
-                "predictions": one.name, "label": one.label, "rank": self._rank(one),
+                "predictions": one.name, "label": one.label, "rank": self.rank_of(one),
                 "scores": _scores(one.scores), "seeds": one.seeds, "std": one.std,
                 "read": asdict(one.read) if one.read else None, "error": one.error,
                 **_further(one),
@@ -216,7 +220,7 @@ class ScoreReport:
         }  # fmt: skip
         return json_text(document, indent=2)
 
-    def _rank(self, one: Scored) -> int | None:
+    def rank_of(self, one: Scored) -> int | None:
         """Return the rank of a result, from 1; equal scores share a rank; None: not scored."""
         if not one.scores:
             return None
@@ -233,12 +237,12 @@ def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
 def _by_direction(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return direction of a retrieval -> name of a score -> its title; "" for other scores."""
     if not any(name.startswith("v2t_") for name in names):
-        return {"": {name: _title(name) for name in names}}
+        return {"": {name: score_title(name) for name in names}}
     found: dict[str, dict[str, str]] = {}
     for name in names:
         score = name.removeprefix("v2t_").removeprefix("grouped_")
         mark = name.removesuffix(score)
-        found.setdefault(_DIRECTIONS[mark], {})[name] = _title(score)
+        found.setdefault(_DIRECTIONS[mark], {})[name] = score_title(score)
     return found
 
 
@@ -255,7 +259,7 @@ def _ends(ends: tuple[float, float]) -> str:
     return f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
-def _title(name: str) -> str:
+def score_title(name: str) -> str:
     """Return the column title of a score."""
     if name.startswith("proportional_"):
         return f"prop. {_SEMEVAL[name.removeprefix('proportional_')]}"

@@ -51,6 +51,8 @@ class ScoreOptions:
     answers: Path | None = None
     """JSON file with the number of each answer, as in ALPRO's ans2label.json; None: predictions are
     answers, not numbers."""
+    has_interval: bool = False
+    """Whether the 95 % interval of the headline is drawn."""
 
 
 def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
@@ -232,7 +234,7 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
         check_probabilities(path, known)
     found = score_seeds(
         rows, path, gold, metric, id_column=id_column, column=column, allowed=allowed,
-        classes=options.classes, is_open=options.is_open,
+        classes=options.classes, is_open=options.is_open, has_interval=options.has_interval,
     )  # fmt: skip
     if found.absent:
         notes = (*notes, f"{found.absent:,} of {len(gold.cells):,} rows in {gold.path} have no "
@@ -240,4 +242,5 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
     return Scored(
         name, found.means, found.seeds, found.std, read=ColumnsRead(id_column, column),
         label=gold.column, has_several_labels=metric.kind == "labels", notes=notes, by=found.by,
+        headline_interval=found.interval, drawn_over=gold.together_by or "clip",
     )  # fmt: skip
