@@ -47,11 +47,11 @@ def view(
     ] = 0,
     open_: Annotated[bool, Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Show runs or a manifest with the media of every clip in the browser.
+    """Show runs or clips with their media in the browser.
 
     The page is on this machine alone, at an address with a random token that is printed. ^C ends.
     """
-    from emo.report.view.server import ViewServer, serve
+    from emo.report.view.server import ViewServer, serve_until_interrupted
     from emo.report.view.view import ViewOptions, open_browser, view_pages
 
     options = ViewOptions(manifest, root, pairs(column, "--column"), tuple(features))
@@ -61,4 +61,4 @@ def view(
         print(fit_lines(f"{server.url}\n^C ends"), flush=True)
         if open_:
             open_browser(server, stack)
-        serve(server)
+        serve_until_interrupted(server)

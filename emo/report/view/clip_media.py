@@ -18,7 +18,7 @@ from emo.untrusted.files import UnfitFileError, open_regular
 if TYPE_CHECKING:
     from emo.extract.decode.source import ClipSource
 
-MOST_BYTES = 2**29
+MOST_MEDIA_BYTES = 2**29
 """Bytes of decoded pictures and sound that a clip may take, 512 MiB."""
 
 
@@ -27,9 +27,9 @@ class ViewedClip:
     """A clip of the page."""
 
     id: str
-    """Its id."""
+    """Id of the clip."""
     clip: Clip | None = None
-    """Its row of the manifest; None: the manifest is not known."""
+    """Row of the clip in the manifest; None: the manifest is not known."""
     manifest: Manifest | None = None
     """The manifest."""
 
@@ -104,7 +104,7 @@ class ClipMediaFiles:
             return Player(note="" if clip else "its manifest is not known, so its media are not")
         from emo.extract.decode.decode import probe_seconds
         from emo.extract.decode.pictures.still import is_still
-        from emo.extract.decode.playback.encode import MOST_SECONDS
+        from emo.extract.decode.playback.encode import MOST_COPIED_SECONDS
 
         address = f"clip/{number}/media"
         if source.video is not None and is_still(source.video):
@@ -115,8 +115,8 @@ class ClipMediaFiles:
             return Player(element, address + _seconds_of(clip), has_sound=True)
         seconds = probe_seconds(source) or 0.0
         note = "This is a small copy, with what emo reads: browsers do not play the file itself so."
-        if seconds > MOST_SECONDS:
-            note += f" It holds the first {MOST_SECONDS:g} of {seconds:,.0f} s."
+        if seconds > MOST_COPIED_SECONDS:
+            note += f" It holds the first {MOST_COPIED_SECONDS:g} of {seconds:,.0f} s."
         return Player(element, address, has_sound=True, note=note)
 
     def _media(self, number: int, source: "ClipSource") -> Answer:
@@ -172,7 +172,7 @@ class ClipMediaFiles:
         clip, manifest = viewed.clip, viewed.manifest
         if clip is None or manifest is None or not (clip.video or clip.audio):
             return None
-        own = source_of(replace(clip, targets={}), manifest.root, MOST_BYTES)
+        own = source_of(replace(clip, targets={}), manifest.root, MOST_MEDIA_BYTES)
         return replace(
             own,
             video=_inside(manifest, clip.video) if clip.video else None,

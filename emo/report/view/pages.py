@@ -12,7 +12,7 @@ from emo.report.page import embedded_json, render
 from emo.report.view.clip_media import ClipMediaFiles, ViewedClip
 from emo.report.view.server import Answer
 
-ROWS = 50
+CLIPS_ON_A_PAGE = 50
 """Clips on a page of the table."""
 _CLIP = re.compile(r"clip/(0|[1-9]\d{0,8})(?:/(media|frame|spectrogram|crops/\d{1,4}))?", re.ASCII)
 _PAGE_POLICY = "frame-ancestors 'none'"
@@ -102,10 +102,10 @@ class ViewPages:
         clips = self._files.clips
         words = wanted.casefold().split()
         chosen = [k for k, each in enumerate(clips) if all(word in _text(each) for word in words)]
-        pages = max(1, -(-len(chosen) // ROWS))
+        pages = max(1, -(-len(chosen) // CLIPS_ON_A_PAGE))
         number = values.get("page", "")
         page = min(pages, max(1, int(number))) if re.fullmatch(r"\d{1,9}", number, re.ASCII) else 1
-        shown = chosen[(page - 1) * ROWS : page * ROWS]
+        shown = chosen[(page - 1) * CLIPS_ON_A_PAGE : page * CLIPS_ON_A_PAGE]
         having = self._files.stores.having([clips[k].id for k in shown])
         rows = [
             (k, clips[k], self._files.player(k), has) for k, has in zip(shown, having, strict=True)

@@ -45,7 +45,7 @@ class Answer:
     """What a page may load (Content Security Policy)."""
 
 
-Answers = Callable[[str, Mapping[str, str]], Answer | None]
+AnswerOf = Callable[[str, Mapping[str, str]], Answer | None]
 """Function from an address behind the token and the values behind ``?`` to what is sent; None:
 there is no such address."""
 
@@ -55,7 +55,7 @@ class ViewServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, answers: Answers, *, port: int = 0) -> None:
+    def __init__(self, answers: AnswerOf, *, port: int = 0) -> None:
         """Start to listen.
 
         Args:
@@ -191,7 +191,7 @@ def _values(query: str) -> Mapping[str, str]:
         return {}
 
 
-def serve(server: ViewServer) -> None:
+def serve_until_interrupted(server: ViewServer) -> None:
     """Answer requests until ^C."""
     with server, contextlib.suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -41,13 +41,13 @@ class RecipeOfClip:
 class ViewedStores:
     """Reads what stores hold of clips; several threads may ask."""
 
-    def __init__(self, places: Sequence[str]) -> None:
+    def __init__(self, locations: Sequence[str]) -> None:
         """Open the stores.
 
         Raises:
             StoreError: one of them is no store.
         """
-        stores = [Store(place) for place in places]
+        stores = [Store(each) for each in locations]
         self.recipes: list[tuple[str, RecipeFolder]] = []
         """Name and folder of each recipe."""
         for store in stores:

@@ -104,7 +104,7 @@ def test_a_copy_has_the_channel_or_the_mean_of_many(tmp_path):
 def test_a_long_clip_is_cut_and_a_fast_one_thinned(tmp_path, monkeypatch):
     path = make_clip(tmp_path / "a.mp4", seconds=1, fps=60)
     assert len(read(encode_clip(ClipSource(video=path)))[0]) in (30, 31)
-    monkeypatch.setattr(encode, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(encode, "MOST_COPIED_SECONDS", 0.5)
     frames, sound, rate = read(encode_clip(ClipSource(video=path)))
     assert frames[-1][0] < 0.5
     assert len(sound[0]) / rate < 0.6

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 else:
     av = late("av")
 
-MOST_SECONDS = 300.0
+MOST_COPIED_SECONDS = 300.0
 """Seconds of a clip that are encoded; of a longer one the first."""
 HEIGHT = 240
 """Height of the pictures in pixels; lower ones keep theirs."""
@@ -53,7 +53,7 @@ class EncodedClip:
     data: bytes
     """The file."""
     media_type: str
-    """Its type, such as ``video/mp4``."""
+    """Media type of the file, such as ``video/mp4``."""
 
 
 def encode_clip(source: ClipSource, *, height: int = HEIGHT) -> EncodedClip:
@@ -87,8 +87,8 @@ def encode_clip(source: ClipSource, *, height: int = HEIGHT) -> EncodedClip:
 
 
 def shortened_source(source: ClipSource) -> ClipSource:
-    """Return a source of at most the first ``MOST_SECONDS`` of a clip."""
-    end = (source.start_seconds or 0.0) + MOST_SECONDS
+    """Return a source of at most the first ``MOST_COPIED_SECONDS`` of a clip."""
+    end = (source.start_seconds or 0.0) + MOST_COPIED_SECONDS
     return replace(source, end_seconds=min(end, source.end_seconds or end))
 
 
