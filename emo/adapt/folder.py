@@ -4,6 +4,7 @@ All is written beside its place first. Then the parts are renamed into the folde
 clips before the weights, so that weights are never there without it.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -17,9 +18,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from emo.adapt.method import ADAPTER, Method
+from emo.adapt.targets import within
 from emo.errors import FitError, system_reason
 from emo.extract.models.model import Model
-from emo.extract.models.weights import locate_weights, origin_of
+from emo.extract.models.weights import is_hub_id, locate_weights
 from emo.heads.runs.files import CLIPS_FILE
 from emo.store.adapted import ADAPTATION_FILE, NEW_WEIGHTS
 
@@ -102,24 +104,43 @@ def result_folder(out: Path) -> Iterator[Path]:
 
 
 def write_adapters(folder: Path, method: Method, models: Mapping[str, Model]) -> None:
-    """Write each adapter in peft's format to ``folder/RECIPE/OPTION``; call it before merging."""
+    """Write each adapter in peft's format to ``folder/RECIPE/OPTION``; call it before merging.
+
+    Names are those in the model that others load from the base's files, such as the whole Whisper
+    of which the encoder was trained.
+    """
     for (recipe, option), lora in method.adapters.items():
         target = folder / recipe / option
         target.mkdir(parents=True)
-        config = lora.peft_config[ADAPTER]
-        weights = type(models[recipe]).weights(models[recipe].options)
-        origin = origin_of(weights, locate_weights(weights))
-        config.base_model_name_or_path = str(origin.get("name", ""))
+        place = models[recipe].place_in_base(option)
+        config = copy.copy(lora.peft_config[ADAPTER])
+        config.base_model_name_or_path = _base_name(models[recipe])
         config.inference_mode = True
+        if place.within:
+            config.target_modules = within(place.within, config.target_modules)
+        if place.module:
+            config.auto_mapping = {
+                "base_model_class": place.class_name, "parent_library": place.module,
+            }  # fmt: skip
         config.save_pretrained(str(target))
-        save_file(_adapter_tensors(lora.model), target / "adapter_model.safetensors")
+        tensors = _adapter_tensors(lora.model, place.within)
+        save_file(tensors, target / "adapter_model.safetensors")
 
 
-def _adapter_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+def _base_name(model: Model) -> str:
+    """Return the hub's id of a base, or the folder in which its files are, as peft does."""
+    weights = type(model).weights(model.options)
+    if is_hub_id(weights.source) and not Path(weights.source).exists():
+        return weights.source
+    return str(locate_weights(weights).folder)
+
+
+def _adapter_tensors(network: nn.Module, within: str) -> dict[str, torch.Tensor]:
     """Return the tensors of an adapter by the names that peft gives them."""
     trained = {name for name, each in network.named_parameters() if each.requires_grad}
+    prefix = f"base_model.model.{within}." if within else "base_model.model."
     return {
-        f"base_model.model.{name.replace(f'.{ADAPTER}', '')}": tensor.detach().cpu().contiguous()
+        f"{prefix}{name.replace(f'.{ADAPTER}', '')}": tensor.detach().cpu().contiguous()
         for name, tensor in network.state_dict().items()
         if ".lora_" in name or name in trained
     }

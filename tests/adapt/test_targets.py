@@ -1,9 +1,12 @@
 """Layers that LoRA can adapt in models of transformers, and the advice where it cannot."""
 
+import warnings
+
 import pytest
 import torch
 import transformers as hf
 
+from emo.adapt.folder import write_adapters
 from emo.adapt.method import apply_method, named_parameters
 from emo.adapt.options import AdaptOptions
 from emo.errors import OptionError
@@ -91,3 +94,29 @@ def test_the_linear_layers_of_gpt2_are_adapted_and_merged(tmp_path):
     method.merge()
     ((merged,),) = (each.values() for each in model.encode(given))
     assert abs(merged - unmerged).max() <= 2e-5 * max(1.0, float(abs(merged).max()))
+
+
+@pytest.mark.parametrize(("name", "targets"), [
+    ("whisper", "q_proj,v_proj"), ("whisper", r"layers\.\d\.fc1"), ("siglip", "out_proj"),
+])  # fmt: skip
+def test_peft_loads_the_adapter_on_the_model_that_it_names(folders, tmp_path, name, targets):
+    from peft import AutoPeftModel
+
+    model = load(folders(name))
+    method = adapt(model, targets)
+    with torch.no_grad():
+        for key, each in named_parameters({"m": model}).items():
+            if ".lora_" in key:
+                each.add_(torch.randn_like(each))
+    write_adapters(tmp_path, method, {"m": model})
+    method.merge()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing")  # peft calls it
+        theirs = AutoPeftModel.from_pretrained(tmp_path / "m" / "weights")
+    merged = theirs.merge_and_unload(safe_merge=True)
+    assert type(merged) is MODELS[name]()[0]
+    own = (merged.encoder if name == "whisper" else merged).state_dict()
+    base = load(folders(name)).network.state_dict()
+    assert any(not torch.equal(each, own[key]) for key, each in base.items())
+    for key, each in model.network.state_dict().items():
+        assert torch.equal(each, own[key]), key

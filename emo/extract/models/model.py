@@ -6,6 +6,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -31,6 +32,18 @@ ModelRows = Tensor | tuple[Tensor, ...]
 """Input of a model for n rows (frames, windows or texts): a tensor (n, …), or several of them."""
 Forward = Callable[..., Tensor]
 """Forward pass: rows (n, …) on the device, one argument for each input tensor -> result (n, …)."""
+
+
+@dataclass(frozen=True)
+class BasePlace:
+    """Where a network is in the model that other libraries load from the same files."""
+
+    within: str = ""
+    """Name of the network in that model; empty: it is that model."""
+    module: str = ""
+    """Module of that model's class; empty: it is not known."""
+    class_name: str = ""
+    """Name of that model's class."""
 
 
 class Model(Backbone):
@@ -223,6 +236,13 @@ class Model(Backbone):
         Several networks of one option are parts of one ``ModuleDict``, by stream. ``forward`` calls
         the returned modules, so that layers which are replaced inside them take part.
         """
+
+    def place_in_base(self, option: str) -> BasePlace:
+        """Return where a network of :meth:`networks` is in the model that others load.
+
+        By default it is that model. Adapters of the peft library are named by it.
+        """
+        return BasePlace()
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Compute the tokens of a batch of clips: :meth:`forward` without gradients, as arrays."""

@@ -76,7 +76,12 @@ def read_network(folder: Path, config: Mapping[str, Any]) -> tuple[Any, dict[str
 
 
 def empty_network(folder: Path, config: Mapping[str, Any]) -> Any:
-    """Build the model that the configuration describes, without weights; call it on device meta."""
+    """Build the part of a model that is used, without weights; call it on device meta."""
+    return encoder_of(empty_model(folder, config)).eval()
+
+
+def empty_model(folder: Path, config: Mapping[str, Any]) -> Any:
+    """Build the whole model that the configuration describes on device meta, without weights."""
     from transformers import AutoConfig, AutoModel
 
     _quiet()
@@ -86,8 +91,7 @@ def empty_network(folder: Path, config: Mapping[str, Any]) -> Any:
         settings.mask_ratio = 0.0
     with no_foreign_code(folder), torch.device("meta"):
         build: Any = AutoModel.from_config
-        network = build(settings, trust_remote_code=False, dtype=torch.float32)
-    return encoder_of(network).eval()
+        return build(settings, trust_remote_code=False, dtype=torch.float32)
 
 
 def encoder_of(network: Any) -> Any:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import read_config, read_tensors
+from emo.extract.models.model import BasePlace
 from emo.extract.models.rewrite import Changes, changes_by_name, is_same
-from emo.extract.networks.hf.models import encoder_of, read_network
+from emo.extract.networks.hf.models import empty_model, encoder_of, read_network
 
 _OLD_NAMES = {
     ".weight": (".gamma",), ".bias": (".beta",),
@@ -51,6 +52,18 @@ def network_changes(
     new = _as_written(whole, kept, scratch)
     named = {_name_in(every, name, whole, tensor): tensor for name, tensor in new.items()}
     return changes_by_name(named, tables)
+
+
+def place_of(folder: Path, config: Mapping[str, Any]) -> BasePlace:
+    """Return the class that ``AutoModel`` builds from a folder, and the name of the used part.
+
+    Args:
+        folder: folder with the configuration.
+        config: content of ``config.json``.
+    """
+    whole = empty_model(folder, config)
+    kind = type(whole)
+    return BasePlace(name_within(whole, encoder_of(whole)), kind.__module__, kind.__name__)
 
 
 def name_within(whole: nn.Module, part: nn.Module) -> str:
