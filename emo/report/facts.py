@@ -12,15 +12,15 @@ from emo.heads.runs.files import RUN_FILE, read_document
 from emo.manifest import Clip, Manifest
 from emo.report.adaptation import frozen_scores, run_folder_of
 from emo.report.board import BoardFacts, Group, board_facts, groups_of
-from emo.report.cards import Suspect, suspects_of
-from emo.report.cautions import cautions_of
-from emo.report.clip_table import ClipTable, clip_table
 from emo.report.context import Context
 from emo.report.manifests import Manifests
 from emo.report.names import Names, run_names
 from emo.report.options import ReportOptions
-from emo.report.rows import read_rows
-from emo.report.run_facts import RunFacts, run_facts
+from emo.report.rows import read_run_rows
+from emo.report.sections.cards import Suspect, suspects_of
+from emo.report.sections.cautions import cautions_of
+from emo.report.sections.clip_table import ClipTable, clip_table
+from emo.report.sections.run_facts import RunFacts, run_facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class ReportFacts:
     pages: tuple[BoardPage, ...]
     """A part for each target and set of rows."""
     clips: tuple[str, ...]
-    """Ids of all clips that the page names, as in the manifest; a clip's place is its number."""
+    """Ids of all clips that the page names, as in the manifest; a clip's number is its number."""
     names: Names
     """What ids and speakers are called."""
     notes: tuple[str, ...]
@@ -87,7 +87,7 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
     names = {run_folder_of(path): name for path, name in run_names(paths).items()}
     documents = {path: read_document(path) for path in names}
     found = [
-        read_rows(scored_run(path, target))
+        read_run_rows(scored_run(path, target))
         for path, document in documents.items()
         for target in _targets(path, document, options.target)
     ]
@@ -140,8 +140,8 @@ def _titles(groups: Sequence[Group]) -> list[str]:
     """Return a different title for each group: its target, with a number if others share it."""
     targets = [group.target.name for group in groups]
     return [
-        f"{name} ({targets[:place].count(name) + 1})" if targets.count(name) > 1 else name
-        for place, name in enumerate(targets)
+        f"{name} ({targets[:number].count(name) + 1})" if targets.count(name) > 1 else name
+        for number, name in enumerate(targets)
     ]
 
 
