@@ -83,7 +83,7 @@ models: setup
 # pages in a real Chromium: Debian's headless shell, and axe-core out of a wheel whose needs (playwright) are left out
 browser: setup
 	command -v chromium-headless-shell > /dev/null || { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium-headless-shell > /dev/null; }
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps axe-playwright-python==0.1.7
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps axe-playwright-python==0.1.8
 	EMO_REQUIRE_BROWSER=1 $(PYTEST) -m browser tests/browser
 
 gpu: setup

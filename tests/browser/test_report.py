@@ -14,8 +14,10 @@ pytestmark = pytest.mark.browser
 
 AXE = """axe.run({resultTypes: ["violations"]}).then((found) => found.violations.map((each) =>
   `${each.id}: ${each.nodes[0].html.slice(0, 200)}: ${each.nodes[0].failureSummary}`))"""
-HOSTILE = ["</script><script>window.pwned=1</script>", "<img src=x onerror='window.pwned=1'>",
-           "{{7*7}}", "\u202eevil\u202c", "a\u2028b", "'\"><svg onload=window.pwned=1>"]  # fmt: skip
+HOSTILE = [
+    "</script><script>window.pwned=1</script>", "<img src=x onerror='window.pwned=1'>",
+    "{{7*7}}", "\u202eevil\u202c", "a\u2028b", "'\"><svg onload=window.pwned=1>",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
