@@ -21,6 +21,7 @@ from emo.report.sections.cards import Suspect, suspects_of
 from emo.report.sections.cautions import cautions_of
 from emo.report.sections.clip_table import ClipTable, clip_table
 from emo.report.sections.run_facts import RunFacts, run_facts
+from emo.untrusted.documents import shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,10 +129,17 @@ def _page(
     group: Group, title: str, context: Context, frozen: Mapping[Path, Mapping[str, Any]]
 ) -> BoardPage:
     """Return the part of the page on a group of runs."""
-    board = board_facts(group, context.run_names, frozen)
-    runs = tuple(run_facts(group, run, context) for run in group.ranked)
+    try:
+        board = board_facts(group, context.run_names, frozen)
+        runs = tuple(run_facts(group, run, context) for run in group.ranked)
+        cautions = cautions_of(group, board, context)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        files = ", ".join(str(run.path / RUN_FILE) for run in group.runs)
+        raise FitError(
+            f"{files}: one is damaged: {shortened(repr(error))}. Fit the run again."
+        ) from error
     return BoardPage(
-        title, board, cautions_of(group, board, context), runs, suspects_of(group, context),
+        title, board, cautions, runs, suspects_of(group, context),
         clip_table(group, context),
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The page of runs: its numbers, what it says, what it never holds."""
 
+import contextlib
 import getpass
 import json
 import re
@@ -195,9 +196,8 @@ def test_folds_ablations_and_adapted_runs(tmp_path):
     assert any(row[0].startswith("a without x/b") for row in rows)
     folds = {"by": "speaker", "how": "by speaker", "each": [
         {"name": "ann", "splits": {}, "metrics": {"emotion": found}}]}  # fmt: skip
-    cross = make_run(tmp_path / "cross", CLASSES, LABELS, folds=["ann"] * COUNT, val=False)
-    document = json.loads((cross / "run.json").read_text()) | {"folds": folds}
-    (cross / "run.json").write_text(json.dumps(document))
+    cross = make_run(tmp_path / "cross", CLASSES, LABELS, folds=["ann"] * COUNT, val=False,
+                     fold_entries=folds)  # fmt: skip
     assert Cells(page_of(cross)).tables["Scores by fold, emotion, cross"][1][0] == "ann"
     make_run(tmp_path / "adapted" / "run", CLASSES, LABELS)
     frozen = {"frozen_metrics": {"emotion": {"test": found}}}
@@ -233,6 +233,25 @@ def test_a_page_is_written_and_says_how_large_it_is(emo, runs, tmp_path):
     code, _, err = emo("report", tmp_path / "pages", "--out", out)
     assert code == 1
     assert "holds no run" in err
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{"fold_entries": {"each": [7]}}, {"settings_before": "many"}, {"notes": {"a": 1}}, {"seen": ["x"]},
+     {"missing": {"emotion": {"v": {"test": {"clips": 1, "seeds": {}, "mean": {}, "std": {}}}}}},
+     {"head": {"name": "x" * 5000}}, {"asked": [1]}, {"versions": 3}, {"question": None}],
+)  # fmt: skip
+def test_a_damaged_run_is_an_error_of_one_line_or_shown(tmp_path, entries):
+    run = make_run(tmp_path / "run", CLASSES, LABELS[:8], seeds=1, **entries)
+    with contextlib.suppress(EmoError):  # any other error fails
+        assert "weighted F1" in page_of(run)
+
+
+def test_the_commands_and_the_question_are_shown(tmp_path):
+    asked = ["emo extract m.csv --backbone classic", "emo fit-head m.csv --head linear"]
+    page = page_of(make_run(tmp_path / "run", CLASSES, LABELS, asked=asked))
+    assert "\n".join(asked) in page
+    assert "<code>0123456789abcdef</code>" in page
 
 
 def test_a_changed_manifest_is_not_used(tmp_path, manifest):
