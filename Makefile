@@ -10,7 +10,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(B
 # the site's generator announces the end of its support at every run
 DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers bench gpu
+.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers browser bench gpu
 
 setup: $(READY)
 
@@ -84,6 +84,12 @@ models: setup
 trackers: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[wandb,mlflow,tensorboard]"
 	$(PYTEST) -m trackers -rs
+
+# pages in a real Chromium: Debian's headless shell, and axe-core out of a wheel whose needs (playwright) are left out
+browser: setup
+	command -v chromium-headless-shell > /dev/null || { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium-headless-shell > /dev/null; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps axe-playwright-python==0.1.8
+	EMO_REQUIRE_BROWSER=1 $(PYTEST) -m browser tests/browser
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu

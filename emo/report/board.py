@@ -41,7 +41,7 @@ class RankRow:
     mean: float
     """Headline score, as the mean over seeds."""
     std: float
-    """Its standard deviation over seeds."""
+    """Standard deviation of the headline score over seeds."""
     interval: _NUMBER | None
     """95 % interval; None: not known."""
     seeds: tuple[float, ...]
@@ -67,7 +67,7 @@ class DifferenceRow:
     change: float
     """Difference of the headline score."""
     interval: _NUMBER
-    """Its 95 % interval."""
+    """95 % interval of the difference."""
     p: str
     """p value, in words."""
     corrected: str
@@ -119,6 +119,16 @@ class BoardFacts:
     """The ranking as a LaTeX table."""
     markdown: str
     """The ranking as a Markdown table."""
+
+    @property
+    def units(self) -> str:
+        """Plural of :attr:`unit`."""
+        return "queries" if self.unit == "query" else f"{self.unit}s"
+
+    @property
+    def counted(self) -> str:
+        """Number of rows with its word, such as ``2,610 clips``."""
+        return f"{self.rows:,} {self.unit if self.rows == 1 else self.units}"
 
     @property
     def scale(self) -> _NUMBER:

@@ -11,7 +11,7 @@ import numpy as np
 from emo.errors import EmoError, FitError, MediaError
 from emo.manifest import Clip, Manifest
 from emo.report.facts import ReportFacts
-from emo.report.media import ClipMedia, MediaPlace
+from emo.report.media import ClipMedia, MediaProvider
 from emo.report.names import without_folders
 from emo.report.options import ReportOptions
 
@@ -21,7 +21,7 @@ FRAMES_PER_SECOND = 12
 """Frames per second of a video."""
 
 
-class EmbeddedMedia(MediaPlace):
+class EmbeddedMedia(MediaProvider):
     """The content of some clips as ``data:`` URIs."""
 
     policy = {"img-src": "data:", "media-src": "data:"}  # noqa: RUF012 - as in the contract
@@ -34,7 +34,7 @@ class EmbeddedMedia(MediaPlace):
         Args:
             words: words of each clip of the page; empty: not shown.
             known: content of the clips that are shown as cards, by their numbers.
-            kinds: what is shown, see :data:`emo.report.options.MEDIA`.
+            kinds: what is shown, see :data:`emo.report.options.SHOWN_MEDIA`.
         """
         self.words, self._known = words, known
         *most, last = kinds
@@ -49,7 +49,7 @@ class EmbeddedMedia(MediaPlace):
         return self._known.get(number, ClipMedia())
 
 
-def embedded_media(facts: ReportFacts, options: ReportOptions) -> MediaPlace:
+def embedded_media(facts: ReportFacts, options: ReportOptions) -> MediaProvider:
     """Read the content of all clips on cards.
 
     Raises:

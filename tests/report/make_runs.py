@@ -44,7 +44,7 @@ def cells(task, classes, values):
 def make_run(
     folder, classes, labels, *, task="classify", ids=None, dialogues=None, causes=None,
     split="test", seeds=2, skill=2.0, seed=0, manifest=None, target="emotion", folds=None,
-    val=True, history=True, **entries,
+    val=True, history=True, fold_entries=None, **entries,
 ):  # fmt: skip
     """Write a run folder, and return its path.
 
@@ -53,6 +53,7 @@ def make_run(
         classes: names of the classes; empty for a number.
         labels: int (N,) classes, int (N, C) of 0 and 1, or float (N,) numbers.
         manifest: a manifest that was read; its path and SHA-256 are recorded.
+        fold_entries: the entry ``folds`` of run.json.
         entries: further entries of run.json.
     """
     folder.mkdir(parents=True)
@@ -102,7 +103,7 @@ def make_run(
         "metrics": {**({"val": found} if val and split == "test" else {}), split: found},
         "metrics_of_others": {}, "missing": {}, "versions": {"emo": "0.1.0"}, "made_with": {},
     }  # fmt: skip
-    document |= entries
+    document |= entries | ({} if fold_entries is None else {"folds": fold_entries})
     if folds is None:
         document["kept"] = {"seed": 0, "round": 2, "val_weighted_f1": 0.5}
     (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")

@@ -8,22 +8,24 @@ import numpy as np
 
 from emo.errors import EmoError
 from emo.heads.metrics.measures import title_of
+from emo.heads.metrics.retrieval import rank_intervals
 from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.files import known_number
+from emo.heads.runs.ranks import has_ranks, read_ranks
 from emo.heads.runs.show import show_run
 from emo.machine.table import with_spread
 from emo.report.board import Group
-from emo.report.calibration import Calibration, calibration_of
-from emo.report.cards import Card, cards_of
 from emo.report.context import Context
-from emo.report.draw import Drawing
-from emo.report.groups import GroupTable, group_tables
-from emo.report.names import replaced
-from emo.report.pictures import curves_drawing, map_drawings, numbers_drawing
+from emo.report.names import replaced, without_folders
 from emo.report.rows import RunRows
-from emo.report.trials import best_trials
-from emo.report.where import run_tokens
+from emo.report.sections.calibration import Reliability, reliability_of
+from emo.report.sections.cards import MistakeCard, cards_of
+from emo.report.sections.draw import Drawing
+from emo.report.sections.groups import GroupTable, group_tables
+from emo.report.sections.pictures import curves_drawing, map_drawings, numbers_drawing
+from emo.report.sections.trials import best_trials
+from emo.report.sections.where import run_tokens
 
 MOST_MATRIX = 40
 """Largest number of classes whose confusion is a table."""
@@ -72,6 +74,18 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class RankScore:
+    """One score of a retrieval, as `emo score --metric retrieval` gives it."""
+
+    title: str
+    """Title of the score, such as ``R@5``."""
+    score: float
+    """The score, from query to item."""
+    interval: tuple[float, float]
+    """95 % interval, drawn over items."""
+
+
+@dataclass(frozen=True)
 class FoldRow:
     """One fold of a cross-validation."""
 
@@ -97,7 +111,7 @@ class RunFacts:
     """Number of classes that the table leaves out."""
     groups: tuple[GroupTable, ...]
     """Results by the values of columns."""
-    cards: tuple[Card, ...]
+    cards: tuple[MistakeCard, ...]
     """The most confident mistakes, or the largest errors of numbers."""
     numbers: Drawing | None
     """Predicted against true numbers."""
@@ -105,10 +119,12 @@ class RunFacts:
     """Loss and score on val by round."""
     curves_note: str
     """Why there are no curves; empty: there are."""
-    calibration: Calibration | None
+    calibration: Reliability | None
     """Whether probabilities are shares of right predictions; None: no probabilities of classes."""
     maps: tuple[Drawing, ...]
     """Clips in two dimensions."""
+    ranks: tuple[RankScore, ...]
+    """Scores of a retrieval; empty: it is none."""
     trials: tuple[Mapping[str, str], ...]
     """The best trials of a search, a mapping of column -> cell each."""
     trials_count: int
@@ -132,8 +148,8 @@ def run_facts(group: Group, run: ScoredRun, context: Context) -> RunFacts:
         context.run_names[run.path], _confusion(rows), classes[:MOST_CLASS_ROWS],
         max(0, len(classes) - MOST_CLASS_ROWS), group_tables(rows, context),
         cards_of(rows, context, tokens), numbers_drawing(rows), curves,
-        note, calibration_of(rows), map_drawings(rows, context, tokens),
-        *best_trials(run.path), _folds(run, context),
+        note, reliability_of(rows), map_drawings(rows, context, tokens),
+        _ranks(run), *best_trials(run.path), _folds(run, context),
         _made(run, context), _commands(run), str(run.document.get("question") or ""),
     )  # fmt: skip
 
@@ -185,6 +201,18 @@ def _folds(run: ScoredRun, context: Context) -> tuple[FoldRow, ...]:
     return tuple(rows)
 
 
+def _ranks(run: ScoredRun) -> tuple[RankScore, ...]:
+    """Return the scores of a retrieval from ``ranks.csv``; empty: the run is none."""
+    if not has_ranks(run.path):
+        return ()
+    ranks = read_ranks(run.path)
+    ends = rank_intervals(ranks.counts, ranks.groups)
+    return tuple(
+        RankScore(title_of(name), value, ends[name])
+        for name, value in ranks.counts.scores().items()
+    )
+
+
 def _made(run: ScoredRun, context: Context) -> Mapping[str, list[tuple[str, str]]]:
     """Return what `emo show` says of the run, without its commands; empty: too little is known."""
     try:
@@ -206,8 +234,8 @@ def _commands(run: ScoredRun) -> tuple[str, ...]:
     """Return the commands that make the run again; empty: they are not known."""
     asked: Any = run.document.get("asked")
     if isinstance(asked, list) and all(isinstance(line, str) for line in asked):
-        return tuple(asked)
+        return tuple(map(without_folders, asked))
     try:
-        return tuple(commands_of(run.document, relative=True))
+        return tuple(map(without_folders, commands_of(run.document, relative=True)))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return ()
