@@ -77,6 +77,10 @@ class Bucket:
         """Keep what a listing said of an object, for :meth:`facts`."""
         self._known[key] = facts
 
+    def known(self, key: str) -> ObjectFacts | None:
+        """Return what a listing or request said of an object; None: nothing did."""
+        return self._known.get(key)
+
     def facts(self, key: str, *, is_known: bool = True) -> ObjectFacts:
         """Return size, time and version of an object.
 

@@ -4,10 +4,11 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from emo.errors import EmoError
 from emo.extract.decode.sources.bodies import as_media_errors
 from emo.manifest import Clip
 from emo.store.backend.object_facts import ObjectFacts
-from emo.store.backend.object_path import ObjectPath
+from emo.store.backend.object_path import SCHEMES, ObjectPath
 from emo.untrusted.addresses import is_url, parse_address
 
 MOST_FOLDERS = 32
@@ -25,9 +26,8 @@ def list_objects(clips: Iterable[Clip]) -> None:
     """
     wanted: dict[str, set[str]] = defaultdict(set)
     for url in _urls(clips):
-        path = ObjectPath.parse(url)
-        if path is not None:
-            wanted[path.root].add(path.key)
+        if (found := _root_and_key(url)) is not None:
+            wanted[found[0]].add(found[1])
     for root, keys in wanted.items():
         bucket = ObjectPath(root, "").media_bucket
         with as_media_errors(root):
@@ -57,29 +57,43 @@ def known_facts(url: str) -> tuple[int, str]:
 
     Without a listing the server is asked.
     """
-    path = ObjectPath.parse(url)
-    if path is None:
+    found = _root_and_key(url)
+    if found is None:
         return 0, ""
-    try:
-        with as_media_errors(url):
-            facts = path.media_bucket.facts(path.key)
-    except Exception:  # missing, as -1 of a local file: the clip will fail, with a reason
-        return -1, ""
+    root, key = found
+    bucket = ObjectPath(root, "").media_bucket
+    facts = bucket.known(key)
+    if facts is None:
+        try:
+            facts = bucket.facts(key)
+        except (EmoError, OSError):  # as -1 of a missing local file: the clip fails with a reason
+            facts = _ABSENT
     return facts.st_size, facts.etag
 
 
 def facts_of_clips(clips: Iterable[Clip]) -> dict[str, tuple[int, str]]:
     """Return what is known of the objects that clips name: URL -> size and ETag."""
-    urls = dict.fromkeys(url for url in _urls(clips) if ObjectPath.parse(url) is not None)
+    urls = dict.fromkeys(url for url in _urls(clips) if _root_and_key(url) is not None)
     return {url: known_facts(url) for url in urls}
 
 
 def remember_facts(objects: Mapping[str, tuple[int, str]]) -> None:
     """Keep facts that :func:`facts_of_clips` returned, perhaps on another machine."""
     for url, (size, etag) in objects.items():
-        path = ObjectPath.parse(url)
-        if path is not None and size >= 0:
-            path.media_bucket.remember(path.key, ObjectFacts(size, 0, etag))
+        found = _root_and_key(url)
+        if found is not None and size >= 0:
+            ObjectPath(found[0], "").media_bucket.remember(found[1], ObjectFacts(size, 0, etag))
+
+
+def _root_and_key(url: str) -> tuple[str, str] | None:
+    """Return bucket and name of an object; None: an https URL. Called for every clip."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in SCHEMES:
+        return None
+    name, _, key = rest.partition("/")
+    if "//" in rest or key.endswith("/"):
+        key = "/".join(filter(None, key.split("/")))
+    return f"{scheme}://{name}", key
 
 
 def _urls(clips: Iterable[Clip]) -> Iterator[str]:
@@ -87,6 +101,6 @@ def _urls(clips: Iterable[Clip]) -> Iterator[str]:
     for clip in clips:
         for cell in (clip.video, clip.audio):
             if cell is not None and "://" in cell:
-                file = parse_address(cell).file
+                file = parse_address(cell).file if "!" in cell else cell
                 if is_url(file):
                     yield file
