@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import ClipGroup, Journal
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.metrics import JobMetrics
 from emo.extract.job.plan import PartPlan
 from emo.extract.models.device import BrokenDevice
+from emo.extract.worker.metrics import JobMetrics
 from emo.extract.worker.reports import PartDone, PartReport
 from emo.extract.worker.worker import ClipDone, StartedPart, Worker
 
