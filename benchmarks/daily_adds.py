@@ -88,7 +88,8 @@ def main() -> int:
     share, is_short = 20 if arguments.quick else 1, False
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="emo-adds-") as folder:
         home = Path(folder)
-        for figure in (planning(home, 2_000_000 // share), adding(home, 1_000_000 // share)):
+        for make, clips in ((planning, 2_000_000 // share), (adding, 1_000_000 // share)):
+            figure = make(home, clips)
             is_short |= figure["verdict"] == "short"
             print(json.dumps(figure), flush=True)
     return int(is_short)

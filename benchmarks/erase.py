@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from unittest.mock import patch
 
@@ -42,8 +43,11 @@ def main() -> int:
     arguments = parser.parse_args()
     is_wrong = False
     with tempfile.TemporaryDirectory(dir=arguments.folder, prefix="emo-erase-") as folder:
-        for figure in [*once(Path(folder) / "once", arguments.clips),
-                       *killed(Path(folder), arguments.kill_clips, arguments.kills)]:  # fmt: skip
+        figures = chain(
+            once(Path(folder) / "once", arguments.clips),
+            killed(Path(folder), arguments.kill_clips, arguments.kills),
+        )
+        for figure in figures:
             is_wrong |= bool(figure.get("hits") or figure.get("lost"))
             print(json.dumps(figure), flush=True)
     return int(is_wrong)

@@ -100,8 +100,7 @@ ARROWS = {
     "extract.worker": (
         "errors extract.backbone extract.backbones extract.decode extract.faces "
         "extract.job extract.media extract.models machine manifest store.erased_ids store.part "
-        "store.recipe_folder "
-        "store.store",
+        "store.recipe_folder store.store untrusted",
         "numpy torch",
     ),
     "heads": ("", ""),

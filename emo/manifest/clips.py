@@ -210,7 +210,7 @@ def parse_rows(
             named = {name: label for name, label in zip(others, labels, strict=True) if label}
             if len(shared) < _MOST_SHARED:
                 shared[labels] = named
-        clip = Clip(*line, named)
+        clip = Clip(*[*line, named])
         error = errors.get(number) or _contradiction(clip)
         if error:
             problems.append(ManifestProblem("row", f"{rows.origins[number]}: {error}"))

@@ -395,8 +395,8 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], Sequence[st
                 budget.take(sum(map(len, texts)), f"column {shortened(name, 60)}")
                 if len(texts) < len(values) or bytes in {*map(type, texts)}:
                     values = [
-                        each if type(each) is str else text_cell(each, path, origins[row], name)
-                        for row, each in enumerate(values, start=len(cells))
+                        each if type(each) is str else text_cell(each, path, f"row {row}", name)
+                        for row, each in enumerate(values, start=len(cells) + 1)
                     ]
                 if len(distinct := set(values)) <= _FEW_CELLS:
                     one = {cell: known.setdefault(cell, cell) for cell in distinct}

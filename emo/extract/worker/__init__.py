@@ -4,6 +4,6 @@ It knows no executor and no scheduler.
 
 May import: errors, extract.backbone, extract.backbones, extract.decode, extract.faces,
     extract.job, extract.media, extract.models, machine, manifest, store.erased_ids, store.part,
-    store.recipe_folder, store.store.
+    store.recipe_folder, store.store, untrusted.
 Read first: worker.py.
 """

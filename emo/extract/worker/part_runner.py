@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import ClipGroup, Journal
 from emo.extract.job.logs import TaskLog
-from emo.extract.job.metrics import JobMetrics
 from emo.extract.job.plan import PartPlan
 from emo.extract.models.device import BrokenDevice
+from emo.extract.worker.metrics import JobMetrics
 from emo.extract.worker.reports import PartDone, PartReport
 from emo.extract.worker.worker import ClipDone, StartedPart, Worker
 
@@ -209,7 +209,7 @@ class _PartRunner:
         self._on_clip(bool(done.failures))
 
     def _committed(self, number: int, report: PartReport) -> PartReport:
-        """Log a part's commit, and write the metrics; return the part's report with the time of each stage."""
+        """Log a commit, and write the metrics; return the report with the time of each stage."""
         work = self._worker.meter.take()
         self._log.write(
             "commit", part=number, clips=report.clips, wall_seconds=round(report.wall_seconds, 4),

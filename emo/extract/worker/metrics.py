@@ -40,7 +40,7 @@ class JobMetrics:
         """Count for a job folder and the names of the job's recipes."""
         self._job, self._recipes = job, tuple(recipes)
         self._clips: Counter[str] = Counter()
-        self._stages: Counter[str] = Counter()
+        self._stages: dict[str, float] = {}
 
     def count_clip(self, failures: Mapping[str, str]) -> None:
         """Count a clip that is done; ``failures`` has a reason for each recipe that failed."""
@@ -50,8 +50,12 @@ class JobMetrics:
     def commit(self, work: WorkTotals) -> None:
         """Add the times of a part, and write the file; a disk that refuses it stops no job."""
         for name, stage in work.stages.items():
-            self._stages[name] += stage.busy_seconds
-        own = {"clips": self._clips, "stages": self._stages, "last_commit": time.time()}
+            self._stages[name] = self._stages.get(name, 0.0) + stage.busy_seconds
+        own: dict[str, object] = {
+            "clips": self._clips,
+            "stages": self._stages,
+            "last_commit": time.time(),
+        }
         with suppress(OSError), _locked(self._job):
             name = log_name(me()).removesuffix(".jsonl") + _COUNTS
             _replace(self._job / LOGS / name, json.dumps(own))
@@ -61,14 +65,15 @@ class JobMetrics:
 def metrics_text(job: Path) -> str:
     """Return the counts of all workers of a job as Prometheus text."""
     clips: Counter[str] = Counter()
-    stages: Counter[str] = Counter()
+    stages: dict[str, float] = {}
     latest = 0.0
     for path in sorted((job / LOGS).glob(f"*{_COUNTS}")):
         with suppress(OSError, UnfitFileError, DocumentError):
             data = read_regular(path, most_bytes=_MOST_BYTES, follow_links=False)
             found = parse_checked(data, _FORM)
             clips.update(found["clips"])
-            stages.update(found["stages"])
+            for name, seconds in found["stages"].items():
+                stages[name] = stages.get(name, 0.0) + seconds
             latest = max(latest, found["last_commit"])
     store = job.parent.parent if job.parent.name.startswith(JOBS) else job.parent
     whole = {"store": store.name, "number": job.name}

@@ -2,9 +2,9 @@
 
 import re
 
-from emo.extract.job import metrics
-from emo.extract.job.metrics import JobMetrics
 from emo.extract.job.timings import StageTotals, WorkTotals
+from emo.extract.worker import metrics
+from emo.extract.worker.metrics import JobMetrics
 
 LINE = re.compile(r'[a-z_]+\{(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)+\} [0-9.]+')
 
