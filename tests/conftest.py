@@ -17,7 +17,10 @@ from emo.heads.runs.figures import plots
 from emo.store.backend.https import forget_hosts
 from tests.warm_emo import warm_process
 
-LONGEST_FIRST = ("test_docs.py", "test_run.py", "test_cli_weights.py", "test_hf.py")
+LONGEST_FIRST = (
+    "test_docs.py", "test_run.py", "test_notebook.py", "test_parallel.py", "test_base_install.py",
+    "test_site.py", "test_typed_api.py", "test_same_bits.py", "test_jobs.py", "test_crash.py",
+)  # fmt: skip
 DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -125,7 +128,10 @@ def emo(monkeypatch, tmp_path, capsys):
 
 
 def pytest_collection_modifyitems(items):
-    """Files that take a minute start first, so that two processes end together."""
+    """Files that take long start first, so that all processes end together.
+
+    pytest-xdist keeps this order with ``--no-loadscope-reorder`` only.
+    """
     names = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: names.get(item.path.name, len(names)))
 

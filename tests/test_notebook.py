@@ -24,7 +24,7 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path, monkeypatch
     ]
     assert len(texts) >= 14
     shown = "\n".join(texts)
-    assert "48 clips" in shown
+    assert "24 clips" in shown
     assert "weighted_f1" in shown
     assert "emo fit-head" in shown
     assert "Traceback" not in shown

@@ -95,7 +95,7 @@ def test_files_of_an_exact_head_hold_one_copy_of_all_seeds(made, tmp_path):
     for seeds in (1, 5):
         options = dataclasses.replace(quick("linear"), seeds=seeds)
         fit_head(manifest, [store], tmp_path / f"fit-{seeds}", options)
-        cross_validate(manifest, [store], tmp_path / f"cv-{seeds}", options, by="3")
+        cross_validate(manifest, [store], tmp_path / f"cv-{seeds}", options, by="2")
     for name in ("fit", "cv"):
         for file in ("predictions.csv", "history.csv"):
             one, five = ((tmp_path / f"{name}-{n}" / file).read_bytes() for n in (1, 5))
