@@ -18,7 +18,7 @@ _CLIP = re.compile(r"clip/(0|[1-9]\d{0,8})(?:/(media|frame|spectrogram|crops/\d{
 _PAGE_POLICY = "frame-ancestors 'none'"
 """The header of pages; what they may load stands in the pages themselves."""
 _BANNER = "emo view: this page shows people. It is served from this machine, to this machine alone."
-_FAILED = """\
+_SCRIPT = """\
 "use strict";
 document.addEventListener("error", async (event) => {
   const node = event.target;
@@ -31,8 +31,19 @@ document.addEventListener("error", async (event) => {
   line.textContent = why.trim();
   node.replaceWith(line);
 }, true);
+document.addEventListener("play", (event) => {
+  const node = event.target, times = /#t=([0-9.]+),([0-9.]+)/.exec(node.src);
+  if (!times) return;
+  const [start, end] = [+times[1], +times[2]];
+  if (node.currentTime >= end - 0.05 || node.currentTime < start - 0.05) node.currentTime = start;
+  const timer = setInterval(() => {
+    if (!node.paused && node.currentTime >= end) node.pause();
+    if (node.paused) clearInterval(timer);
+  }, 15);
+}, true);
 """
-"""Script of the pages: in place of a player or picture that fails, it shows the reason."""
+"""Script of the pages: in place of a player or picture that fails, it shows the reason; a player
+of a stretch stops at its end (browsers themselves do so up to 0.25 s later), and begins anew."""
 
 
 class ServedMedia(MediaPlace):
@@ -87,8 +98,8 @@ class ViewPages:
             return _page(self._report)
         if address in ("", "clips"):
             return _page(self._table(values))
-        if address == "failed.js":
-            return Answer(_FAILED.encode(), "text/javascript; charset=utf-8")
+        if address == "media.js":
+            return Answer(_SCRIPT.encode(), "text/javascript; charset=utf-8")
         found = _CLIP.fullmatch(address)
         if found is None or int(found[1]) >= len(self._files.clips):
             return None
