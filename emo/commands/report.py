@@ -1,4 +1,4 @@
-"""The command `emo report`: one page on runs, for people who were not there."""
+"""The commands `emo report` and `emo plot`: a page and figures of runs, to look at."""
 
 from enum import Enum
 from pathlib import Path
@@ -21,8 +21,25 @@ class Contents(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
     video = "video"
 
 
+class Figures(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
+    """Kinds of figures."""
+
+    confusion = "confusion"
+    curves = "curves"
+    compare = "compare"
+
+
+class Normalisation(str, Enum):  # noqa: UP042
+    """What the cells of a confusion are divided by."""
+
+    true = "true"
+    pred = "pred"
+    all = "all"
+    none = "none"
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command to ``app``."""
+    """Add the commands to ``app``."""
     app.command(
         cls=SectionedCommand,
         epilog=examples(
@@ -31,6 +48,13 @@ def register(app: typer.Typer) -> None:
             "emo report runs/a --media words --media frames --cards 24",
         ),
     )(report)
+    app.command(
+        cls=SectionedCommand,
+        epilog=examples(
+            "emo plot confusion runs/audio --out confusion.pdf --width 3.3",
+            "emo plot compare runs/* --out compare.svg",
+        ),
+    )(plot)
 
 
 def report(
@@ -95,4 +119,43 @@ def report(
         tuple(dict.fromkeys(each.value for each in media)), cards, anonymous,
     )  # fmt: skip
     notes = write_report(runs, out, options)
+    print(fit_lines("\n".join([f"wrote {out}", *(f"- {note}" for note in notes)])))
+
+
+def plot(
+    what: Annotated[Figures, Argument(metavar="WHAT", help="confusion, curves or compare.")],
+    runs: Annotated[list[Path], Argument(metavar="RUN", help="Folders from `emo fit-head`.")],
+    out: Annotated[
+        Path,
+        Option(metavar="FILE", help="The figure: .pdf, .svg or .png.", callback=written),
+    ],
+    width: Annotated[
+        float | None, Option(metavar="NUMBER", help="Width in inches; default: as it must be.")
+    ] = None,
+    height: Annotated[
+        float | None, Option(metavar="NUMBER", help="Height in inches; default: as it must be.")
+    ] = None,
+    normalize: Annotated[
+        Normalisation,
+        Option(
+            metavar="HOW",
+            help="Divide cells of a confusion by their true class, predicted class (pred), all, or "
+            "nothing (none).",
+        ),
+    ] = Normalisation.true,
+    title: Annotated[str | None, Option(metavar="TEXT", help="The title; none: no title.")] = None,
+    target: Annotated[
+        str | None, Option(metavar="NAME", help="Target of the runs; default: each run's first.")
+    ] = None,
+    split: Annotated[
+        str, Option(metavar="SPLIT", help="Split of a confusion; default: test, else val.")
+    ] = "",
+) -> None:
+    """Draw confusions, training curves or scores of runs."""
+    from emo.heads.runs.figures.folders import FigureOptions, plot_runs
+
+    options = FigureOptions(
+        width, height, normalize.value, "" if title == "none" else title, target, split
+    )
+    notes = plot_runs(what.value, runs, out, options)
     print(fit_lines("\n".join([f"wrote {out}", *(f"- {note}" for note in notes)])))

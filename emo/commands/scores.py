@@ -129,9 +129,9 @@ def score(
     print(report.json() if json else fit_lines(report.table()))
     if html is not None:
         from emo.report.leaderboard import leaderboard_page
-        from emo.report.write import write_page
+        from emo.report.write import write_html
 
-        write_page(leaderboard_page(report), html)
+        write_html(leaderboard_page(report), html)
         if not json:
             print(fit_lines(f"wrote {html}"))
     raise typer.Exit(report.exit_code)

@@ -1,8 +1,8 @@
 """The page of runs: facts are read from run folders, and a template writes them as one HTML file.
 
-May import: errors, manifest, store, heads, machine, untrusted; media.py and where.py also extract,
-inside functions.
-Read first: facts.py, then page.py.
+May import: errors, extract.decode, extract.media, heads.data, heads.metrics, heads.runs, machine,
+manifest, predict, ragged, score, store.adapted, untrusted.
+Read first: facts.py.
 
 Two calls make a page::
 
@@ -13,7 +13,7 @@ Two calls make a page::
 clips. ``facts.clips`` are all clips that the page names, in a fixed order; the place of a clip in
 it is its number, which is also its number in the page's JSON (``data.clips``) and in links.
 
-``media`` (:class:`emo.report.media.MediaPlace`) decides alone what of a clip is shown and from
+``media`` (:class:`emo.report.media.MediaProvider`) decides alone what of a clip is shown and from
 where. Its ``of_clip(number)`` returns a :class:`emo.report.media.ClipMedia`, whose addresses go
 into ``src`` attributes as they are, and its ``policy`` is added to the page's security policy:
 
@@ -25,11 +25,11 @@ into ``src`` attributes as they are, and its ``policy`` is added to the page's s
 """
 
 from emo.report.facts import ReportFacts, read_report
-from emo.report.media import NO_MEDIA, ClipMedia, MediaPlace
+from emo.report.media import NO_MEDIA, ClipMedia, MediaProvider
 from emo.report.options import ReportOptions
 from emo.report.page import render_page
 
 __all__ = [
-    "NO_MEDIA", "ClipMedia", "MediaPlace", "ReportFacts", "ReportOptions", "read_report",
+    "NO_MEDIA", "ClipMedia", "MediaProvider", "ReportFacts", "ReportOptions", "read_report",
     "render_page",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from emo.untrusted.documents import MOST_DOCUMENT_BYTES, DocumentError, parse_ch
 from emo.untrusted.files import UnfitFileError, read_regular
 from emo.untrusted.kinds import AnyJson, Fields, MapOf, Where
 
-RUN_FOLDER = "run"
+ADAPTED_RUN = "run"
 """Name of the folder of the run in the folder of an adaptation."""
 _NUMBER = Where(AnyJson(), lambda value: value is None or type(value) in (int, float), "a number")
 _SCORES = Fields(
@@ -23,7 +23,7 @@ _ADAPTATION = Fields({}, {"frozen_metrics": MapOf(MapOf(_SCORES))})
 
 def run_folder_of(path: Path) -> Path:
     """Return the folder of the run in the folder of an adaptation; of a run, the folder itself."""
-    inner = path / RUN_FOLDER
+    inner = path / ADAPTED_RUN
     is_adaptation = (path / ADAPTATION_FILE).is_file() and (inner / RUN_FILE).is_file()
     return inner if is_adaptation and not (path / RUN_FILE).is_file() else path
 
@@ -38,7 +38,7 @@ def frozen_scores(run: Path) -> Mapping[str, Any]:
         FitError: ``adapt.json`` is damaged.
     """
     file = run.absolute().parent / ADAPTATION_FILE
-    if run.absolute().name != RUN_FOLDER or not file.is_file():
+    if run.absolute().name != ADAPTED_RUN or not file.is_file():
         return {}
     try:
         document = parse_checked(

@@ -41,7 +41,7 @@ class RankRow:
     mean: float
     """Headline score, as the mean over seeds."""
     std: float
-    """Its standard deviation over seeds."""
+    """Standard deviation of the headline score over seeds."""
     interval: _NUMBER | None
     """95 % interval; None: not known."""
     seeds: tuple[float, ...]
@@ -67,7 +67,7 @@ class DifferenceRow:
     change: float
     """Difference of the headline score."""
     interval: _NUMBER
-    """Its 95 % interval."""
+    """95 % interval of the difference."""
     p: str
     """p value, in words."""
     corrected: str

@@ -4,7 +4,6 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from emo.errors import EmoError, FitError, MediaError
 from emo.manifest import Clip, Manifest
 from emo.report.facts import ReportFacts
-from emo.report.media import ClipMedia, MediaPlace
+from emo.report.media import ClipMedia, MediaProvider
 from emo.report.names import without_folders
 from emo.report.options import ReportOptions
 
@@ -20,11 +19,9 @@ FRAMES, FRAME_WIDTH, VIDEO_HEIGHT = 3, 120, 240
 """Number and width of still pictures, and height of a video in pixels."""
 FRAMES_PER_SECOND = 12
 """Frames per second of a video."""
-SOUND_BITS = 32_000
-"""Bits per second of sound."""
 
 
-class EmbeddedMedia(MediaPlace):
+class EmbeddedMedia(MediaProvider):
     """The content of some clips as ``data:`` URIs."""
 
     policy = {"img-src": "data:", "media-src": "data:"}  # noqa: RUF012 - as in the contract
@@ -37,7 +34,7 @@ class EmbeddedMedia(MediaPlace):
         Args:
             words: words of each clip of the page; empty: not shown.
             known: content of the clips that are shown as cards, by their numbers.
-            kinds: what is shown, see :data:`emo.report.options.MEDIA`.
+            kinds: what is shown, see :data:`emo.report.options.SHOWN_MEDIA`.
         """
         self.words, self._known = words, known
         *most, last = kinds
@@ -52,7 +49,7 @@ class EmbeddedMedia(MediaPlace):
         return self._known.get(number, ClipMedia())
 
 
-def embedded_media(facts: ReportFacts, options: ReportOptions) -> MediaPlace:
+def embedded_media(facts: ReportFacts, options: ReportOptions) -> MediaProvider:
     """Read the content of all clips on cards.
 
     Raises:
@@ -94,6 +91,7 @@ def _media_of(manifest: Manifest, clip: Clip, kinds: Sequence[str]) -> ClipMedia
     if not ({*kinds} & {"frames", "sound", "video"} and (clip.video or clip.audio)):
         return ClipMedia(words)
     from emo.extract.decode.decode import load_media
+    from emo.extract.decode.pictures.small_copies import mp3_of, mp4_of
     from emo.extract.decode.source import source_of
     from emo.extract.media import Needs, Uniform
 
@@ -110,14 +108,16 @@ def _media_of(manifest: Manifest, clip: Clip, kinds: Sequence[str]) -> ClipMedia
         (media,) = load_media(source_of(clip, manifest.root), [needs])
     except (EmoError, MediaError, OSError) as error:
         return ClipMedia(words, note=without_folders(f"Its media cannot be read: {error}"))
-    frames = media.frames if media.frames is not None else []
+    frames: Any = media.frames if media.frames is not None else []
     notes = [f"no {name}: {why}" for name, why in media.absent.items()]
     return ClipMedia(
         words,
         tuple(_jpeg(frames[k]) for k in Uniform(FRAMES).indices(np.arange(len(frames))))
         if len(frames) and "frames" in kinds else (),
-        _mp3(media.samples, media.sample_rate) if "sound" in kinds and "video" not in kinds else "",
-        _mp4(frames, media.samples, media.sample_rate) if "video" in kinds else "",
+        _uri("audio/mpeg", mp3_of(media.samples, media.sample_rate))
+        if "sound" in kinds and "video" not in kinds else "",
+        _uri("video/mp4", mp4_of(frames, FRAMES_PER_SECOND, media.samples, media.sample_rate))
+        if "video" in kinds else "",
         without_folders("; ".join(notes)),
     )  # fmt: skip
 
@@ -138,68 +138,9 @@ def _jpeg(frame: np.ndarray) -> str:
 
     file = io.BytesIO()
     Image.fromarray(_small(frame, None)).save(file, "JPEG", quality=75)
-    return _uri("image/jpeg", file)
+    return _uri("image/jpeg", file.getvalue())
 
 
-def _mp3(samples: np.ndarray | None, sample_rate: int | None) -> str:
-    """Return float32 (channels, S) samples as a ``data:`` URI; empty: there are none."""
-    if samples is None or not sample_rate or not samples.shape[-1]:
-        return ""
-    import av
-
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp3") as container:
-        _add_sound(container, "libmp3lame", samples, sample_rate)
-    return _uri("audio/mpeg", file)
-
-
-def _mp4(frames: Any, samples: np.ndarray | None, sample_rate: int | None) -> str:
-    """Return frames uint8 (F, H, W, 3) with their sound as a ``data:`` URI; empty: no frames."""
-    if not len(frames):
-        return ""
-    import av
-
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=FRAMES_PER_SECOND, options={
-            "crf": "30", "preset": "veryfast", "threads": "1"})  # fmt: skip
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt, stream.time_base = "yuv420p", Fraction(1, FRAMES_PER_SECOND)
-        sound: Any = None
-        if samples is not None and sample_rate and samples.shape[-1]:
-            sound = container.add_stream("aac", rate=16000, layout="mono", bit_rate=SOUND_BITS)
-        for number, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            picture.pts, picture.time_base = number, Fraction(1, FRAMES_PER_SECOND)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode())
-        if sound is not None:
-            _encode_sound(container, sound, samples, int(sample_rate or 0))
-    return _uri("video/mp4", file)
-
-
-def _add_sound(container: Any, codec: str, samples: np.ndarray, sample_rate: int) -> None:
-    """Add a track of sound to a container, in mono at 16 kHz."""
-    stream = container.add_stream(codec, rate=16000, layout="mono", bit_rate=SOUND_BITS)
-    _encode_sound(container, stream, samples, sample_rate)
-
-
-def _encode_sound(container: Any, stream: Any, samples: Any, sample_rate: int) -> None:
-    """Encode float32 (channels, S) samples as the mean of their channels."""
-    import av
-
-    mono = np.clip(samples.mean(0, keepdims=True), -1, 1).astype(np.float32)
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(mono), format="fltp", layout="mono")
-    frame.sample_rate, frame.pts = sample_rate, 0
-    resampler = av.AudioResampler(
-        format=stream.format.name, layout="mono", rate=16000,
-        frame_size=stream.codec_context.frame_size or 1152,
-    )  # fmt: skip
-    for part in (*resampler.resample(frame), *resampler.resample(None)):
-        container.mux(stream.encode(part))
-    container.mux(stream.encode(None))
-
-
-def _uri(kind: str, file: io.BytesIO) -> str:
-    """Return the bytes of a file as a ``data:`` URI."""
-    return f"data:{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+def _uri(kind: str, data: bytes) -> str:
+    """Return the bytes of a file as a ``data:`` URI; empty: no bytes."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}" if data else ""

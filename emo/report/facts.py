@@ -12,15 +12,16 @@ from emo.heads.runs.files import RUN_FILE, read_document
 from emo.manifest import Clip, Manifest
 from emo.report.adaptation import frozen_scores, run_folder_of
 from emo.report.board import BoardFacts, Group, board_facts, groups_of
-from emo.report.cards import Suspect, suspects_of
-from emo.report.cautions import cautions_of
-from emo.report.clip_table import ClipTable, clip_table
 from emo.report.context import Context
 from emo.report.manifests import Manifests
 from emo.report.names import Names, run_names
 from emo.report.options import ReportOptions
-from emo.report.rows import read_rows
-from emo.report.run_facts import RunFacts, run_facts
+from emo.report.rows import read_run_rows
+from emo.report.sections.cards import Suspect, suspects_of
+from emo.report.sections.cautions import cautions_of
+from emo.report.sections.clip_table import ClipTable, clip_table
+from emo.report.sections.run_facts import RunFacts, run_facts
+from emo.untrusted.documents import shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class ReportFacts:
     pages: tuple[BoardPage, ...]
     """A part for each target and set of rows."""
     clips: tuple[str, ...]
-    """Ids of all clips that the page names, as in the manifest; a clip's place is its number."""
+    """Ids of all clips that the page names, as in the manifest; a clip's number is its number."""
     names: Names
     """What ids and speakers are called."""
     notes: tuple[str, ...]
@@ -87,7 +88,7 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
     names = {run_folder_of(path): name for path, name in run_names(paths).items()}
     documents = {path: read_document(path) for path in names}
     found = [
-        read_rows(scored_run(path, target))
+        read_run_rows(scored_run(path, target))
         for path, document in documents.items()
         for target in _targets(path, document, options.target)
     ]
@@ -128,10 +129,17 @@ def _page(
     group: Group, title: str, context: Context, frozen: Mapping[Path, Mapping[str, Any]]
 ) -> BoardPage:
     """Return the part of the page on a group of runs."""
-    board = board_facts(group, context.run_names, frozen)
-    runs = tuple(run_facts(group, run, context) for run in group.ranked)
+    try:
+        board = board_facts(group, context.run_names, frozen)
+        runs = tuple(run_facts(group, run, context) for run in group.ranked)
+        cautions = cautions_of(group, board, context)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        files = ", ".join(str(run.path / RUN_FILE) for run in group.runs)
+        raise FitError(
+            f"{files}: one is damaged: {shortened(repr(error))}. Fit the run again."
+        ) from error
     return BoardPage(
-        title, board, cautions_of(group, board, context), runs, suspects_of(group, context),
+        title, board, cautions, runs, suspects_of(group, context),
         clip_table(group, context),
     )  # fmt: skip
 
@@ -140,8 +148,8 @@ def _titles(groups: Sequence[Group]) -> list[str]:
     """Return a different title for each group: its target, with a number if others share it."""
     targets = [group.target.name for group in groups]
     return [
-        f"{name} ({targets[:place].count(name) + 1})" if targets.count(name) > 1 else name
-        for place, name in enumerate(targets)
+        f"{name} ({targets[:number].count(name) + 1})" if targets.count(name) > 1 else name
+        for number, name in enumerate(targets)
     ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from emo.report.board import rounded_ends
 from emo.report.names import without_folders
-from emo.report.page import render
+from emo.report.page import render_template
 
 if TYPE_CHECKING:
     from emo.score.report import Scored, ScoreReport
@@ -17,7 +17,7 @@ class LeaderRow:
     """One file or run."""
 
     rank: int | None
-    """Its rank, from 1; equal scores share a rank; None: it cannot be scored."""
+    """Rank, from 1; equal scores share a rank; None: it cannot be scored."""
     name: str
     """File name, or name of the run's folder."""
     mean: float | None
@@ -48,12 +48,13 @@ def leaderboard_page(report: "ScoreReport", title: str = "") -> str:
     numbers = [n for row in known for n in (row.mean, *(row.interval or ())) if n is not None]
     drawn = {one.drawn_over for one in report.results if one.headline_interval}
     names = list(dict.fromkeys(name for row in known for name in row.others))
-    return render(
+    return render_template(
         "leaderboard.html", rows=rows, names=names, headline=score_title(report.headline),
         title=title or f"{report.metric} on {report.gold.name}",
         what=f"{report.count:,} {report.unit}" + (
             "" if report.split == "all" else f" of split {report.split}"),
-        scale=rounded_ends([n for n in numbers if math.isfinite(n)]), is_lower_better=report.sign < 0,
+        scale=rounded_ends([n for n in numbers if math.isfinite(n)]),
+        is_lower_better=report.sign < 0,
         drawn=" or ".join(f"{name}s" for name in sorted(drawn)),
         notes=[without_folders(f"{one.name}: {note}") for one in report.results
                for note in one.notes],

@@ -22,7 +22,7 @@ class ClipMedia:
     """Why something is missing, for the reader; empty: nothing is."""
 
 
-class MediaPlace(ABC):
+class MediaProvider(ABC):
     """Where the media of a page's clips are."""
 
     policy: Mapping[str, str] = MappingProxyType({})
@@ -40,7 +40,7 @@ class MediaPlace(ABC):
         """Return the content of a clip, by its number in ``ReportFacts.clips``."""
 
 
-class _NoMedia(MediaPlace):
+class _NoMedia(MediaProvider):
     """Nothing of any clip's content."""
 
     def of_clip(self, number: int) -> ClipMedia:
@@ -48,5 +48,5 @@ class _NoMedia(MediaPlace):
         return ClipMedia()
 
 
-NO_MEDIA: MediaPlace = _NoMedia()
+NO_MEDIA: MediaProvider = _NoMedia()
 """The page shows nothing of a clip's content."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emo.errors import OptionError
 
-MEDIA = ("words", "frames", "sound", "video")
+SHOWN_MEDIA = ("words", "frames", "sound", "video")
 """Kinds of a clip's content that ``--media`` can put on the page."""
 MOST_CARDS = 200
 """Largest number of mistakes on the page."""
@@ -31,7 +31,7 @@ class ReportOptions:
     features: tuple[str, ...] = ()
     """Stores with the tokens of the runs, for the map and for what the head looks at."""
     media: tuple[str, ...] = ()
-    """What of a clip's content is shown: some of ``MEDIA``."""
+    """What of a clip's content is shown: some of ``SHOWN_MEDIA``."""
     cards: int = 12
     """Number of mistakes that are shown as cards."""
     is_anonymous: bool = False
@@ -44,9 +44,9 @@ class ReportOptions:
             OptionError: an unknown kind of media, a number out of range, or content of clips on a
                 page that shall be anonymous.
         """
-        odd = [name for name in self.media if name not in MEDIA]
+        odd = [name for name in self.media if name not in SHOWN_MEDIA]
         if odd:
-            raise OptionError(f"--media {odd[0]}: expected {', '.join(MEDIA)}")
+            raise OptionError(f"--media {odd[0]}: expected {', '.join(SHOWN_MEDIA)}")
         if not 0 <= self.cards <= MOST_CARDS:
             raise OptionError(f"--cards {self.cards}: expected 0 to {MOST_CARDS}")
         if self.is_anonymous and self.media:

@@ -10,9 +10,9 @@ from typing import Any
 from emo.errors import line_of
 from emo.machine.table import shown
 from emo.report.board import ticks_of
-from emo.report.draw import short
 from emo.report.facts import ReportFacts
-from emo.report.media import NO_MEDIA, ClipMedia, MediaPlace
+from emo.report.media import NO_MEDIA, ClipMedia, MediaProvider
+from emo.report.sections.draw import cut_middle
 
 _POLICY = {
     "default-src": "'none'", "img-src": "", "media-src": "", "base-uri": "'none'",
@@ -20,7 +20,7 @@ _POLICY = {
 }  # fmt: skip
 
 
-def render_page(facts: ReportFacts, *, media: MediaPlace = NO_MEDIA) -> str:
+def render_page(facts: ReportFacts, *, media: MediaProvider = NO_MEDIA) -> str:
     """Return the page as HTML; the same facts and media give the same text.
 
     Args:
@@ -34,10 +34,10 @@ def render_page(facts: ReportFacts, *, media: MediaPlace = NO_MEDIA) -> str:
         "media": {number: _addresses(media.of_clip(number)) for number in facts.clips_on_cards},
         "boards": [page.table.document for page in facts.pages],
     }
-    return render("page.html", facts=facts, media=media, data=embedded_json(data))
+    return render_template("page.html", facts=facts, media=media, data=embedded_json(data))
 
 
-def render(template: str, *, media: MediaPlace = NO_MEDIA, **values: Any) -> str:
+def render_template(template: str, *, media: MediaProvider = NO_MEDIA, **values: Any) -> str:
     """Return a template of this room with its style, script and security policy."""
     style, script = _text("page.css"), _text("page.js")
     policy = {
@@ -101,15 +101,15 @@ def _environment() -> Any:
     environment.filters |= {
         "score": lambda value: "–" if value is None or value != value else f"{value:.3f}",
         "percent": lambda value: f"{value:.0%}",
-        "short": short,
+        "short": cut_middle,
         "count": _count,
-        "place": _place,
+        "place": _percent_along,
     }
     environment.globals |= {"ticks_of": ticks_of}
     return environment
 
 
-def _place(value: float, ends: tuple[float, float]) -> str:
+def _percent_along(value: float, ends: tuple[float, float]) -> str:
     """Return where a value lies on an axis, in percent of its length."""
     return f"{100 * (value - ends[0]) / ((ends[1] - ends[0]) or 1):.2f}"
 

@@ -117,7 +117,7 @@ class RunRows:
         return self.names[int(value)]
 
 
-def read_rows(run: ScoredRun) -> RunRows:
+def read_run_rows(run: ScoredRun) -> RunRows:
     """Read the predictions of a run on the split that is compared.
 
     Raises:

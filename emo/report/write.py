@@ -29,7 +29,7 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions) -> lis
         from emo.report.embedded import embedded_media
 
         media = embedded_media(facts, options)
-    write_page(render_page(facts, media=media), out)
+    write_html(render_page(facts, media=media), out)
     size = format_bytes(out.stat().st_size)
     shows = [
         f"it shows people ({', '.join(options.media)}): send it to nobody who may not see them"
@@ -37,7 +37,7 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions) -> lis
     return [size, *(shows if options.media else []), *facts.notes]
 
 
-def write_page(text: str, out: Path) -> None:
+def write_html(text: str, out: Path) -> None:
     """Write a page as a whole file.
 
     Raises:

@@ -11,8 +11,7 @@ from emo.heads.metrics.by_column import ScoresByValue, scores_by_value
 from emo.manifest.rows import TextTable
 from emo.score.answers import Answers, answers_of, check_cells
 from emo.score.gold import Gold
-from emo.score.intervals import headline_interval
-from emo.score.metrics import Metric, score_cells
+from emo.score.metrics import Metric, headline_interval, score_cells
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,12 @@ from emo.score.answers import (
     read_table,
     split_of,
 )
-from emo.score.intervals import TOGETHER
 from emo.score.pairs import check_conversations, check_words
 
 QUESTION_WORD = "question_word"
 """Column that is told by the question where a table lacks it."""
+RESAMPLED_TOGETHER = ("dialogue", "speaker")
+"""Columns whose values are resampled as a whole; the first that is there counts."""
 _MEDIA = {"video", "audio", "text"}
 
 
@@ -120,7 +121,7 @@ def read_gold(
         if by not in rows.columns:
             raise ScoreError(f"{path}: --by: {unknown('column', by, rows.columns)}")
         groups = answers_of(rows, path, id_column=id_column, column=by, split=split).cells
-    over = next((name for name in TOGETHER if any(rows.columns.get(name, ()))), "")
+    over = next((name for name in RESAMPLED_TOGETHER if any(rows.columns.get(name, ()))), "")
     together: Mapping[str, str] = {}
     if over:
         together = answers_of(rows, path, id_column=id_column, column=over, split=split).cells

@@ -1,14 +1,15 @@
 """The metrics of `emo score` by name; each gives the same numbers as its official scorer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from emo.errors import ScoreError
+from emo.heads.labels import Task
 from emo.heads.metrics import classes as metrics
-from emo.heads.metrics.measures import measure
+from emo.heads.metrics.measures import bootstrap, measure, usable_groups
 from emo.heads.metrics.numbers import regression_scores
 from emo.manifest.tasks import parts
 from emo.plugins import unknown
@@ -132,3 +133,54 @@ def _label_scores(
     )
     found = measure("multilabel", wanted, rows, classes=len(names))
     return {name: float(value) for name, value in found.items()}
+
+
+_TASKS: Mapping[str, Task] = {"classes": "classify", "labels": "multilabel", "numbers": "regress"}
+"""Kind of a metric -> the task whose resampled scores are the metric's."""
+
+
+def headline_interval(
+    metric: Metric, gold: Sequence[str], predicted: Sequence[Sequence[str]], score: float,
+    groups: Sequence[str] = (),
+) -> tuple[float, float] | None:  # fmt: skip
+    """Return the 95 % interval of the headline score, as the mean over seeds.
+
+    Args:
+        metric: the metric.
+        gold: the N labels.
+        predicted: N predictions of each seed.
+        score: the headline score, which the resampled score must give on all rows.
+        groups: the group of each row, resampled as a whole; empty: rows are resampled.
+
+    Returns:
+        None where the metric has another definition than the resampled score, such as macro F1
+        over given classes of which one does not occur.
+    """
+    task = _TASKS.get(metric.kind)
+    if task is None:
+        return None
+    classes = sorted({each for cells in (gold, *predicted) for cell in cells
+                      for each in (parts(cell) if task == "multilabel" else [cell])})  # fmt: skip
+    labels = _as_numbers(task, gold, classes)
+    found = np.stack([_as_numbers(task, cells, classes) for cells in predicted])
+    count = len(classes)
+    whole = measure(task, labels, found, classes=count, scale=metric.scale)
+    if metric.headline not in whole or abs(float(whole[metric.headline].mean()) - score) > 1e-9:
+        return None
+    numbered = np.unique([*groups], return_inverse=True)[1] if groups else None
+    ends = bootstrap(
+        task, labels, found, classes=count, scale=metric.scale, seed=0,
+        groups=usable_groups(None if numbered is None else np.asarray(numbered, np.int64)),
+    )  # fmt: skip
+    return ends[metric.headline]
+
+
+def _as_numbers(task: Task, cells: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Return cells as numbers of classes, as 0 and 1 for each class, or as numbers."""
+    if task == "regress":
+        return np.array([float(cell) for cell in cells])
+    if task == "multilabel":
+        known = [set(parts(cell)) for cell in cells]
+        return np.array([[name in own for name in classes] for own in known], np.int64)
+    numbers = {name: k for k, name in enumerate(classes)}
+    return np.array([numbers[cell] for cell in cells], np.int64)

@@ -19,7 +19,7 @@ OWN_NAMES = {
     "faces": "emo.backbone(…)",
     "dry_run": "a store tells", "stream": "streams", "target": "targets", "task": "tasks",
     "cv": "emo.cross_validate", "is_ablation": "no", "target_weight": "target_weights",
-    "json": "frames", "csv": "to_csv", "latex": "to_latex", "markdown": "to_markdown",
+    "json": "frames", "html": "no", "csv": "to_csv", "latex": "to_latex", "markdown": "to_markdown",
     "by": "by_columns: cross_validate(by=) says how folds are cut",
     "allow_code": "emo.load_run(head=…)", "gold": "gold", "context": "",
 }  # fmt: skip

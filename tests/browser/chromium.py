@@ -117,11 +117,11 @@ class Page:
 
     def events(self, *methods):
         """Return the parameters of the page's events so far, of these methods."""
-        return [each["params"] for each in self._browser.events
-                if each.get("sessionId") == self._session and each.get("method") in methods]  # fmt: skip
+        own = [each for each in self._browser.events if each.get("sessionId") == self._session]
+        return [each["params"] for each in own if each["method"] in methods]
 
     def problems(self):
-        """Return errors of the console, exceptions, dialogs, and requests but for the page's own."""
+        """Return errors of the console, exceptions, dialogs, and requests of other files."""
         found = [each["entry"]["text"] for each in self.events("Log.entryAdded")
                  if each["entry"]["level"] == "error"]  # fmt: skip
         found += [str(each) for each in self.events(

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import Chromium, browser_path
+from tests.report.conftest import manifest
+
+__all__ = ["manifest"]
 
 REQUIRED = "EMO_REQUIRE_BROWSER"
 """Variable with which a missing browser is a failure, as in `make browser`."""

@@ -42,9 +42,9 @@ def cells(task, classes, values):
 
 
 def make_run(
-    folder, classes, labels, *, task="classify", ids=None, dialogues=None, causes=None, split="test",
-    seeds=2, skill=2.0, seed=0, manifest=None, target="emotion", folds=None, val=True, history=True,
-    **entries,
+    folder, classes, labels, *, task="classify", ids=None, dialogues=None, causes=None,
+    split="test", seeds=2, skill=2.0, seed=0, manifest=None, target="emotion", folds=None,
+    val=True, history=True, fold_entries=None, **entries,
 ):  # fmt: skip
     """Write a run folder, and return its path.
 
@@ -53,6 +53,7 @@ def make_run(
         classes: names of the classes; empty for a number.
         labels: int (N,) classes, int (N, C) of 0 and 1, or float (N,) numbers.
         manifest: a manifest that was read; its path and SHA-256 are recorded.
+        fold_entries: the entry ``folds`` of run.json.
         entries: further entries of run.json.
     """
     folder.mkdir(parents=True)
@@ -61,8 +62,10 @@ def make_run(
     table = drawn(labels, classes, seeds=seeds, skill=skill, seed=seed)
     groups = None if dialogues is None else np.unique(dialogues, return_inverse=True)[1]
     over = "clip" if dialogues is None else "dialogue"
-    scores = Scores(tuple(classes), tuple(range(seeds)), labels, table, 0 if classes else 0.0, 0,
-                    task=task, scale="" if classes else "any", groups=groups, drawn_over=over)  # fmt: skip
+    scores = Scores(
+        tuple(classes), tuple(range(seeds)), labels, table, 0 if classes else 0.0, 0, task=task,
+        scale="" if classes else "any", groups=groups, drawn_over=over,
+    )  # fmt: skip
     found = scores.to_json()
     columns = {"id": [], "split": [], "seed": [], "label": [], "prediction": []}
     columns |= {"cause_id": []} if causes else {}
@@ -100,7 +103,7 @@ def make_run(
         "metrics": {**({"val": found} if val and split == "test" else {}), split: found},
         "metrics_of_others": {}, "missing": {}, "versions": {"emo": "0.1.0"}, "made_with": {},
     }  # fmt: skip
-    document |= entries
+    document |= entries | ({} if fold_entries is None else {"folds": fold_entries})
     if folds is None:
         document["kept"] = {"seed": 0, "round": 2, "val_weighted_f1": 0.5}
     (folder / "run.json").write_text(json.dumps(document), encoding="utf-8")

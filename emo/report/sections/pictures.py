@@ -10,9 +10,9 @@ from emo.heads.metrics.measures import title_of
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.figures.folders import NoCurvesError, curves_of, is_exact
 from emo.report.context import Context
-from emo.report.draw import COLOURS, Axes, Drawing, dots, ends_of, line, names_at, picture
 from emo.report.rows import RunRows
-from emo.report.where import RunTokens
+from emo.report.sections.draw import COLOURS, Axes, Drawing, dots, ends_of, line, names_at, picture
+from emo.report.sections.where import RunTokens
 
 MOST_DOTS = 3000
 """Largest number of points of a picture; of more rows every second, third … is drawn."""
@@ -111,11 +111,11 @@ def _map(
         title: title of the picture.
         text: what the axes are.
     """
-    places, shares = principal(table)
-    count = len(places)
+    components, shares = principal(table)
+    count = len(components)
     drawn = np.zeros(count, bool)
     drawn[:: max(1, -(-count // MOST_DOTS))] = True
-    axes = Axes(ends_of(places[:, 0].tolist()), ends_of(places[:, 1].tolist()),
+    axes = Axes(ends_of(components[:, 0].tolist()), ends_of(components[:, 1].tolist()),
                 (f"{shares[0]:.0%} of variance", f"{shares[1]:.0%}"), has_ticks=False)  # fmt: skip
     parts, middles, legend = [], {}, []
     every = np.array(values, dtype=object)
@@ -123,9 +123,9 @@ def _map(
         own = every == name
         if not own.any():
             continue
-        points, style = places[own & drawn], f"k{code % COLOURS}"
+        points, style = components[own & drawn], f"k{code % COLOURS}"
         parts.append(dots(axes, points[:, 0].tolist(), points[:, 1].tolist(), style))
-        middle = np.median(places[own], axis=0)
+        middle = np.median(components[own], axis=0)
         middles[name] = (float(middle[0]), float(middle[1]))
         legend.append((style, name))
     svg = picture(axes, [*parts, *names_at(axes, middles)], title)

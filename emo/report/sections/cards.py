@@ -7,14 +7,14 @@ import numpy as np
 from emo.report.board import Group
 from emo.report.context import Context
 from emo.report.rows import RunRows
-from emo.report.where import RunTokens, Strip
+from emo.report.sections.where import RunTokens, Strip
 
 MOST_SUSPECTS = 12
 """Number of rows whose labels may be wrong that are listed."""
 
 
 @dataclass(frozen=True)
-class Card:
+class MistakeCard:
     """A mistake of a head."""
 
     clip: int
@@ -61,7 +61,9 @@ class Suspect:
     """Number of runs on the same rows that do not predict the label."""
 
 
-def cards_of(rows: RunRows, context: Context, tokens: RunTokens | None = None) -> tuple[Card, ...]:
+def cards_of(
+    rows: RunRows, context: Context, tokens: RunTokens | None = None
+) -> tuple[MistakeCard, ...]:
     """Return the most confident mistakes, or the largest errors of numbers."""
     count = context.options.cards
     if rows.task == "regress":
@@ -75,14 +77,16 @@ def cards_of(rows: RunRows, context: Context, tokens: RunTokens | None = None) -
     return tuple(_card(rows, int(row), context, tokens) for row in wrong[:count])
 
 
-def _card(rows: RunRows, row: int, context: Context, tokens: RunTokens | None = None) -> Card:
+def _card(
+    rows: RunRows, row: int, context: Context, tokens: RunTokens | None = None
+) -> MistakeCard:
     """Return the card of one row."""
     clips = context.manifests.clips(rows.run.document)
     clip = clips.get(rows.ids[row])
     is_number = rows.task == "regress"
     sure, own = rows.confidence if not is_number else None, (
         None if is_number else rows.label_probability)  # fmt: skip
-    return Card(
+    return MistakeCard(
         context.clips[rows.ids[row]],
         context.clips[rows.causes[row]] if rows.causes else None,
         context.names.of("speaker", (clip.speaker or "") if clip else ""),

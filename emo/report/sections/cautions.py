@@ -35,6 +35,13 @@ def _on_choice(group: Group, board: BoardFacts) -> Iterator[str]:
             f"The best of {len(group.runs)} runs on the same rows scores too well by chance: "
             "choose by val, and report how many were tried."
         )
+    told = [run.document.get("settings_before", 0) for run in group.runs]
+    before = max(each if isinstance(each, int) else 0 for each in told)
+    if before >= len(group.runs):
+        yield (
+            f"The test clips were scored under {plural(before, 'other setting')} before: choose by "
+            "val, and report how many were tried."
+        )
     if board.chosen_by_val and board.chosen_by_val != best:
         row = next(row for row in board.ranking if row.name == board.chosen_by_val)
         yield (
@@ -98,9 +105,6 @@ def _on_run(run: ScoredRun, context: Context) -> Iterator[str]:
         )
     for told in document.get("seen", ()):
         yield f"{name}: {told}"
-    for note in document.get("notes", ()):
-        if isinstance(note, str) and "scored before" in note:
-            yield f"{name}: {note}."
     absent = run.metrics.get("absent", {}).get("clips")
     if absent:
         yield f"{name}: {plural(absent, 'row')} without any tokens, counted as wrong."

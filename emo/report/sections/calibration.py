@@ -11,7 +11,7 @@ BINS = 10
 
 
 @dataclass(frozen=True)
-class CalibrationBin:
+class ReliabilityBin:
     """Predictions whose probability lies in one tenth."""
 
     low: float
@@ -27,10 +27,10 @@ class CalibrationBin:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Calibration of the most probable class, over all rows and seeds."""
+class Reliability:
+    """Reliability of the most probable class, over all rows and seeds."""
 
-    bins: tuple[CalibrationBin, ...]
+    bins: tuple[ReliabilityBin, ...]
     """The bins that have any rows."""
     ece: float
     """Expected calibration error: mean distance of probability and share, weighted by rows."""
@@ -48,7 +48,7 @@ class Calibration:
         return f"Its probabilities are {kind} by {abs(gap):.2f} on the whole."
 
 
-def calibration_of(rows: RunRows) -> Calibration | None:
+def reliability_of(rows: RunRows) -> Reliability | None:
     """Return the calibration of a run; None: it has no probabilities of single classes."""
     if rows.task != "classify":
         return None
@@ -56,12 +56,12 @@ def calibration_of(rows: RunRows) -> Calibration | None:
     sure = rows.best if table is None else table.max(-1)
     if sure is None:
         return None
-    place = np.minimum((sure * BINS).astype(int), BINS - 1)
+    bin_of = np.minimum((sure * BINS).astype(int), BINS - 1)
     bins, seeds = [], len(rows.seeds)
     for number in range(BINS):
-        inside = place == number
+        inside = bin_of == number
         if inside.any():
-            bins.append(CalibrationBin(
+            bins.append(ReliabilityBin(
                 number / BINS, (number + 1) / BINS, float(inside.sum() / seeds),
                 float(sure[inside].mean()), float(rows.is_right[inside].mean()),
             ))  # fmt: skip
@@ -73,4 +73,4 @@ def calibration_of(rows: RunRows) -> Calibration | None:
         known = np.flatnonzero(rows.labels < table.shape[-1])
         truth[known, rows.labels[known]] = 1
         brier = float(((table - truth) ** 2).sum(-1).mean())
-    return Calibration(tuple(bins), float(ece), brier)
+    return Reliability(tuple(bins), float(ece), brier)

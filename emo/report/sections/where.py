@@ -55,7 +55,7 @@ class RunTokens:
     streams: "Mapping[str, Ragged]"
     """Tokens by stream, numpy (ΣT, D), of the clips of ``row_of``."""
     row_of: Mapping[str, int]
-    """Id of a clip -> its place in ``streams``."""
+    """Id of a clip -> its index in ``streams``."""
     rows: RunRows
     """Predictions of the run."""
 
@@ -68,12 +68,12 @@ class RunTokens:
             float64 (n, ΣD) and int64 (n,), rows of :attr:`rows`.
         """
         known = np.array([k for k, each in enumerate(self.rows.ids) if each in self.row_of])
-        places = [self.row_of[self.rows.ids[k]] for k in known]
+        indices = [self.row_of[self.rows.ids[k]] for k in known]
         tables = []
         for tokens in self.streams.values():
             table = np.stack([
-                own.mean(0, dtype=np.float64) if len(own := tokens[place]) else
-                np.zeros(tokens.width) for place in places
+                own.mean(0, dtype=np.float64) if len(own := tokens[index]) else
+                np.zeros(tokens.width) for index in indices
             ])  # fmt: skip
             spread = table.std(0)
             scaled = (table - table.mean(0)) / np.where(spread > 0, spread, 1)
@@ -88,12 +88,12 @@ class RunTokens:
         """
         from emo.ragged import Ragged
 
-        place = self.row_of.get(self.rows.ids[row])
+        index = self.row_of.get(self.rows.ids[row])
         kept = str(self.run.document.get("kept", {}).get("seed", self.rows.seeds[0]))
         table = self.rows.probabilities
-        if place is None or table is None or self.run.is_by_speaker:
+        if index is None or table is None or self.run.is_by_speaker:
             return ()
-        whole = {name: np.asarray(tokens[place]) for name, tokens in self.streams.items()}
+        whole = {name: np.asarray(tokens[index]) for name, tokens in self.streams.items()}
         variants: list[dict[str, np.ndarray]] = [whole]
         counts: dict[str, int] = {}
         for name, own in whole.items():

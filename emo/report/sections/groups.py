@@ -54,7 +54,7 @@ class GroupTable:
 
     @property
     def small(self) -> tuple[GroupRow, ...]:
-        """The other groups, which open on demand."""
+        """Smaller groups, which open on demand."""
         return self.rows[len(self.large) :]
 
 

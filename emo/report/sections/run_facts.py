@@ -14,16 +14,16 @@ from emo.heads.runs.files import known_number
 from emo.heads.runs.show import show_run
 from emo.machine.table import with_spread
 from emo.report.board import Group
-from emo.report.calibration import Calibration, calibration_of
-from emo.report.cards import Card, cards_of
 from emo.report.context import Context
-from emo.report.draw import Drawing
-from emo.report.groups import GroupTable, group_tables
 from emo.report.names import replaced
-from emo.report.pictures import curves_drawing, map_drawings, numbers_drawing
 from emo.report.rows import RunRows
-from emo.report.trials import best_trials
-from emo.report.where import run_tokens
+from emo.report.sections.calibration import Reliability, reliability_of
+from emo.report.sections.cards import MistakeCard, cards_of
+from emo.report.sections.draw import Drawing
+from emo.report.sections.groups import GroupTable, group_tables
+from emo.report.sections.pictures import curves_drawing, map_drawings, numbers_drawing
+from emo.report.sections.trials import best_trials
+from emo.report.sections.where import run_tokens
 
 MOST_MATRIX = 40
 """Largest number of classes whose confusion is a table."""
@@ -97,7 +97,7 @@ class RunFacts:
     """Number of classes that the table leaves out."""
     groups: tuple[GroupTable, ...]
     """Results by the values of columns."""
-    cards: tuple[Card, ...]
+    cards: tuple[MistakeCard, ...]
     """The most confident mistakes, or the largest errors of numbers."""
     numbers: Drawing | None
     """Predicted against true numbers."""
@@ -105,7 +105,7 @@ class RunFacts:
     """Loss and score on val by round."""
     curves_note: str
     """Why there are no curves; empty: there are."""
-    calibration: Calibration | None
+    calibration: Reliability | None
     """Whether probabilities are shares of right predictions; None: no probabilities of classes."""
     maps: tuple[Drawing, ...]
     """Clips in two dimensions."""
@@ -132,7 +132,7 @@ def run_facts(group: Group, run: ScoredRun, context: Context) -> RunFacts:
         context.run_names[run.path], _confusion(rows), classes[:MOST_CLASS_ROWS],
         max(0, len(classes) - MOST_CLASS_ROWS), group_tables(rows, context),
         cards_of(rows, context, tokens), numbers_drawing(rows), curves,
-        note, calibration_of(rows), map_drawings(rows, context, tokens),
+        note, reliability_of(rows), map_drawings(rows, context, tokens),
         *best_trials(run.path), _folds(run, context),
         _made(run, context), _commands(run), str(run.document.get("question") or ""),
     )  # fmt: skip

@@ -42,12 +42,12 @@ class Axes:
     """Whether numbers are written beside the axes."""
 
     def across(self, value: float) -> float:
-        """Return the horizontal place of a value in the picture."""
+        """Return the horizontal at of a value in the picture."""
         share = (value - self.x[0]) / ((self.x[1] - self.x[0]) or 1)
         return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
 
     def down(self, value: float) -> float:
-        """Return the vertical place of a value in the picture."""
+        """Return the vertical at of a value in the picture."""
         share = (value - self.y[0]) / ((self.y[1] - self.y[0]) or 1)
         return round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM), 1)
 
@@ -80,13 +80,13 @@ def _frame(axes: Axes) -> list[str]:
     parts = []
     if axes.has_ticks:
         for tick in ticks_of(axes.y):
-            place = axes.down(tick)
-            parts.append(f'<path class="grid" d="M{_LEFT} {place}H{right}"/>')
-            parts.append(f'<text class="tick e" x="{_LEFT - 6}" y="{place + 4}">{tick:g}</text>')
+            at = axes.down(tick)
+            parts.append(f'<path class="grid" d="M{_LEFT} {at}H{right}"/>')
+            parts.append(f'<text class="tick e" x="{_LEFT - 6}" y="{at + 4}">{tick:g}</text>')
         for tick in ticks_of(axes.x):
-            place = axes.across(tick)
-            parts.append(f'<path class="grid" d="M{place} {_TOP}V{bottom}"/>')
-            parts.append(f'<text class="tick m" x="{place}" y="{bottom + 15}">{tick:g}</text>')
+            at = axes.across(tick)
+            parts.append(f'<path class="grid" d="M{at} {_TOP}V{bottom}"/>')
+            parts.append(f'<text class="tick m" x="{at}" y="{bottom + 15}">{tick:g}</text>')
     parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{bottom}H{right}"/>')
     middle, height = (_LEFT + right) / 2, (_TOP + bottom) / 2
     if axes.names[0]:
@@ -100,42 +100,43 @@ def _frame(axes: Axes) -> list[str]:
 
 def line(axes: Axes, xs: Sequence[float], ys: Sequence[float], style: str) -> str:
     """Return a line through points as SVG; points that are not finite are left out."""
-    places = [
+    points = [
         f"{axes.across(x)} {axes.down(y)}" for x, y in zip(xs, ys, strict=True)
         if math.isfinite(x) and math.isfinite(y)
     ]  # fmt: skip
-    return f'<path class="line {style}" d="M{"L".join(places)}"/>' if places else ""
+    return f'<path class="line {style}" d="M{"L".join(points)}"/>' if points else ""
 
 
 def dots(axes: Axes, xs: Sequence[float], ys: Sequence[float], style: str) -> str:
     """Return points as SVG: one path for all of a style, so that thousands stay small."""
-    places = [
+    points = [
         f"M{axes.across(x):g} {axes.down(y):g}h0" for x, y in zip(xs, ys, strict=True)
         if math.isfinite(x) and math.isfinite(y)
     ]  # fmt: skip
-    return f'<path class="dots {style}" d="{"".join(places)}"/>' if places else ""
+    return f'<path class="dots {style}" d="{"".join(points)}"/>' if points else ""
 
 
-def names_at(axes: Axes, places: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Return names at places as SVG; of names that would overlap, the later ones are moved down."""
-    parts, taken = [], []
-    for name, (x, y) in sorted(places.items(), key=lambda item: -item[1][1]):
+def names_at(axes: Axes, points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Return names at points as SVG; of names that would overlap, the later ones are moved down."""
+    parts: list[str] = []
+    taken: list[tuple[float, float]] = []
+    for name, (x, y) in sorted(points.items(), key=lambda item: -item[1][1]):
         across, down = axes.across(x), axes.down(y)
-        for _ in range(len(places)):
+        for _ in range(len(points)):
             if all(abs(down - other) > 13 or abs(across - beside) > 70 for beside, other in taken):
                 break
             down = round(down + 13, 1)
         down = min(down, _HEIGHT - _BOTTOM - 4)
         taken.append((across, down))
-        words = escape(short(line_of(name)))
+        words = escape(cut_middle(line_of(name)))
         parts.append(f'<text class="name m" x="{across}" y="{down + 4}">{words}</text>')
     return parts
 
 
-def short(name: str, most: int = 24) -> str:
+def cut_middle(name: str, most: int = 24) -> str:
     """Return a long name cut in the middle, so that names with equal beginnings stay distinct.
 
-    >>> short("a" * 20 + "b" * 20, 11)
+    >>> cut_middle("a" * 20 + "b" * 20, 11)
     'aaaaa…bbbbb'
     """
     if len(name) <= most:

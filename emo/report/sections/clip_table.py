@@ -11,7 +11,7 @@ from emo.report.board import Group
 from emo.report.context import Context
 from emo.report.rows import RunRows
 
-LETTERS = string.digits + string.ascii_letters
+SEED_LETTERS = string.digits + string.ascii_letters
 """Letters that stand for classes where each seed's predictions are kept."""
 
 
@@ -46,8 +46,8 @@ def clip_table(group: Group, context: Context) -> ClipTable:
         own = [*zip(rows.ids, rows.causes, strict=True)] if rows.causes else [*rows.ids]
         order: Any = slice(None)
         if own != keys:
-            place = {key: k for k, key in enumerate(own)}
-            order = np.array([place[key] for key in keys])
+            row_of = {key: k for k, key in enumerate(own)}
+            order = np.array([row_of[key] for key in keys])
         runs.append({"name": context.run_names[run.path], **_run(rows, order, cells)})
     return ClipTable({**document, "runs": runs, "cells": [*map(line_of, cells)]})
 
@@ -73,14 +73,14 @@ def _run(rows: RunRows, order: Any, cells: dict[str, int]) -> dict[str, Any]:
     for name, values in (("sure", rows.confidence), ("own", rows.label_probability)):
         if values is not None:
             found[name] = np.rint(values[order] * 100).astype(int).tolist()
-    if rows.task != "multilabel" and len(rows.seeds) > 1 and len(cells) <= len(LETTERS):
+    if rows.task != "multilabel" and len(rows.seeds) > 1 and len(cells) <= len(SEED_LETTERS):
         found["each"] = [_letters(rows, seed[order], cells) for seed in rows.predictions]
     return found
 
 
 def _letters(rows: RunRows, values: np.ndarray, cells: dict[str, int]) -> str:
     """Return the predictions of one seed as a letter for each row."""
-    letters = [LETTERS[cells[name]] for name in rows.names]
+    letters = [SEED_LETTERS[cells[name]] for name in rows.names]
     return "".join([letters[value] for value in values.tolist()])
 
 
