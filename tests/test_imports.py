@@ -142,8 +142,9 @@ ARROWS = {
     ),
     "ragged": ("", "numpy"),
     "report": (
-        "errors extract.decode extract.media heads.data heads.metrics heads.runs machine manifest "
-        "predict ragged score store.adapted untrusted",
+        "errors extract.decode extract.media extract.transforms heads.data heads.metrics "
+        "heads.runs machine manifest predict ragged score store.adapted store.recipe_folder "
+        "store.store untrusted",
         "numpy",
     ),
     "score": (

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from emo.errors import line_of
 from emo.manifest.clips import COLUMNS
-from emo.report.media import ClipMedia, MediaPlace
-from emo.report.page import embedded_json, render
+from emo.report.media import ClipMedia, MediaProvider
+from emo.report.page import embedded_json, render_template
 from emo.report.view.clip_media import ClipMediaFiles, ViewedClip
 from emo.report.view.server import Answer
 
@@ -46,7 +46,7 @@ document.addEventListener("play", (event) => {
 of a stretch stops at its end (browsers themselves do so up to 0.25 s later), and begins anew."""
 
 
-class ServedMedia(MediaPlace):
+class ServedMedia(MediaProvider):
     """The media of the page's clips, at addresses of the server."""
 
     policy = MappingProxyType(
@@ -125,7 +125,7 @@ class ViewPages:
             name: f"clips?{urlencode({'q': wanted, 'page': to})}"
             for name, to in (("Previous", page - 1), ("Next", page + 1)) if 1 <= to <= pages
         }  # fmt: skip
-        return render(
+        return render_template(
             "view_clips.html", media=ServedMedia(self._files), data=_NO_DATA, title=self._title,
             rows=rows, wanted=wanted, count=len(chosen), total=len(clips), page=page, pages=pages,
             links=links, notes=self._notes, has_report=bool(self._report),
@@ -143,7 +143,7 @@ class ViewPages:
             "start": _seconds(clip.start_seconds), "end": _seconds(clip.end_seconds),
             **{f"column {name}": value for name, value in clip.targets.items()},
         }  # fmt: skip
-        return render(
+        return render_template(
             "view_clip.html", media=ServedMedia(self._files), data=_NO_DATA, number=number,
             total=len(self._files.clips), viewed=viewed, player=self._files.player(number),
             facts={name: line_of(str(value)) for name, value in facts.items() if value is not None},
@@ -151,7 +151,7 @@ class ViewPages:
         )  # fmt: skip
 
 
-_NO_DATA = embedded_json({"clips": [], "link": "", "boards": []})
+_NO_DATA = embedded_json({"clips": [], "link": "", "words": [], "media": {}, "boards": []})
 
 
 def _page(text: str) -> Answer:
