@@ -15,8 +15,8 @@ from emo import plugins
 from emo.adapt.planning.presets import ADAPT_PRESETS
 from emo.cli import app
 from emo.commands.lists.one_plugin import plugin_text
+from emo.commands.lists.sources.plugin_source import first_sentence, read_plugin, read_plugins
 from emo.commands.lists.table import PACKAGES, needs_of, plugin_table
-from emo.commands.sources.plugin_source import first_sentence, read_plugin, read_plugins
 from emo.errors import EmoError, PluginError
 from emo.extract.backbone import Backbone
 from emo.extract.executor import Executor

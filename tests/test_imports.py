@@ -148,8 +148,9 @@ ARROWS = {
     ),
     "ragged": ("", "numpy"),
     "report": (
-        "errors extract.decode extract.media heads.data heads.metrics heads.runs machine manifest "
-        "plugins predict ragged score store.adapted untrusted",
+        "errors extract.decode extract.media extract.transforms heads.data heads.metrics "
+        "heads.runs machine manifest plugins predict ragged score store.adapted "
+        "store.recipe_folder store.store untrusted",
         "numpy",
     ),
     "score": (

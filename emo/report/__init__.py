@@ -1,7 +1,8 @@
 """The page of runs: facts are read from run folders, and a template writes them as one HTML file.
 
-May import: errors, extract.decode, extract.media, heads.data, heads.metrics, heads.runs, machine,
-manifest, plugins, predict, ragged, score, store.adapted, untrusted.
+May import: errors, extract.decode, extract.media, extract.transforms, heads.data, heads.metrics,
+heads.runs, machine, manifest, plugins, predict, ragged, score, store.adapted, store.recipe_folder,
+store.store, untrusted.
 Read first: facts.py. trackers/ writes finished runs for W&B, MLflow and TensorBoard.
 
 Two calls make a page::

@@ -1,6 +1,6 @@
 """Flags of `emo extract` and `emo job resume` that come from the executors' own ``Options``.
 
-They are read from the executors' source files (see :mod:`emo.commands.sources`), so a new
+They are read from the executors' source files (see :mod:`emo.commands.lists.sources`), so a new
 executor's flags appear by themselves and no executor is imported for the help. The contract,
 :mod:`emo.extract.executor`, says which types a field may have. An executor whose file is not so
 has no flags and is refused when it is asked for; the other commands and executors go on.
@@ -15,8 +15,8 @@ from typing import Annotated, Any, TypeVar
 from typer import Option
 
 from emo import plugins
-from emo.commands.sources.option_source import LIST, FaultySource, OptionSource
-from emo.commands.sources.plugin_source import PluginSource, read_plugins
+from emo.commands.lists.sources.option_source import LIST, FaultySource, OptionSource
+from emo.commands.lists.sources.plugin_source import PluginSource, read_plugins
 from emo.errors import PluginError
 
 OWN = ("local", "ray", "slurm")

@@ -9,8 +9,8 @@ from typing import Any
 
 from emo import plugins
 from emo.commands.flags.executor_options import check_executor, executors
+from emo.commands.lists.sources.plugin_source import read_plugin
 from emo.commands.lists.table import PACKAGES, needs_of
-from emo.commands.sources.plugin_source import read_plugin
 from emo.errors import EmoError, OptionError, PluginError
 from emo.machine.table import fit_lines, format_facts
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from emo import plugins
 from emo.commands.flags.executor_options import executor_faults
-from emo.commands.sources.plugin_source import PluginSource, first_sentence, read_plugins
+from emo.commands.lists.sources.plugin_source import PluginSource, first_sentence, read_plugins
 from emo.errors import EmoError
 from emo.machine.table import fit_lines, fold_streams, format_table, output_width
 

@@ -13,7 +13,7 @@ MOST_KEPT_BYTES = 2**27
 
 
 class BusyError(EmoError):
-    """Too much is asked for at this moment; the same request works later."""
+    """An error of a request that came while too many others waited; later it works."""
 
 
 class KeptBytes:

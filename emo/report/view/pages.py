@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 from emo.errors import line_of
 from emo.manifest.clips import COLUMNS
-from emo.report.media import ClipMedia, MediaPlace
-from emo.report.page import embedded_json, render
+from emo.report.media import ClipMedia, MediaProvider
+from emo.report.page import embedded_json, render_template
 from emo.report.view.clip_media import ClipMediaFiles, ViewedClip
 from emo.report.view.server import Answer
 
@@ -18,7 +18,7 @@ _CLIP = re.compile(r"clip/(0|[1-9]\d{0,8})(?:/(media|frame|spectrogram|crops/\d{
 _PAGE_POLICY = "frame-ancestors 'none'"
 """The header of pages; what they may load stands in the pages themselves."""
 _BANNER = "emo view: this page shows people. It is served from this machine, to this machine alone."
-_FAILED = """\
+_SCRIPT = """\
 "use strict";
 document.addEventListener("error", async (event) => {
   const node = event.target;
@@ -31,11 +31,22 @@ document.addEventListener("error", async (event) => {
   line.textContent = why.trim();
   node.replaceWith(line);
 }, true);
+document.addEventListener("play", (event) => {
+  const node = event.target, times = /#t=([0-9.]+),([0-9.]+)/.exec(node.src);
+  if (!times) return;
+  const [start, end] = [+times[1], +times[2]];
+  if (node.currentTime >= end - 0.05 || node.currentTime < start - 0.05) node.currentTime = start;
+  const timer = setInterval(() => {
+    if (!node.paused && node.currentTime >= end) node.pause();
+    if (node.paused) clearInterval(timer);
+  }, 15);
+}, true);
 """
-"""Script of the pages: in place of a player or picture that fails, it shows the reason."""
+"""Script of the pages: in place of a player or picture that fails, it shows the reason; a player
+of a stretch stops at its end (browsers themselves do so up to 0.25 s later), and begins anew."""
 
 
-class ServedMedia(MediaPlace):
+class ServedMedia(MediaProvider):
     """The media of the page's clips, at addresses of the server."""
 
     policy = MappingProxyType(
@@ -87,8 +98,8 @@ class ViewPages:
             return _page(self._report)
         if address in ("", "clips"):
             return _page(self._table(values))
-        if address == "failed.js":
-            return Answer(_FAILED.encode(), "text/javascript; charset=utf-8")
+        if address == "media.js":
+            return Answer(_SCRIPT.encode(), "text/javascript; charset=utf-8")
         found = _CLIP.fullmatch(address)
         if found is None or int(found[1]) >= len(self._files.clips):
             return None
@@ -114,7 +125,7 @@ class ViewPages:
             name: f"clips?{urlencode({'q': wanted, 'page': to})}"
             for name, to in (("Previous", page - 1), ("Next", page + 1)) if 1 <= to <= pages
         }  # fmt: skip
-        return render(
+        return render_template(
             "view_clips.html", media=ServedMedia(self._files), data=_NO_DATA, title=self._title,
             rows=rows, wanted=wanted, count=len(chosen), total=len(clips), page=page, pages=pages,
             links=links, notes=self._notes, has_report=bool(self._report),
@@ -132,7 +143,7 @@ class ViewPages:
             "start": _seconds(clip.start_seconds), "end": _seconds(clip.end_seconds),
             **{f"column {name}": value for name, value in clip.targets.items()},
         }  # fmt: skip
-        return render(
+        return render_template(
             "view_clip.html", media=ServedMedia(self._files), data=_NO_DATA, number=number,
             total=len(self._files.clips), viewed=viewed, player=self._files.player(number),
             facts={name: line_of(str(value)) for name, value in facts.items() if value is not None},
@@ -140,7 +151,7 @@ class ViewPages:
         )  # fmt: skip
 
 
-_NO_DATA = embedded_json({"clips": [], "link": "", "boards": []})
+_NO_DATA = embedded_json({"clips": [], "link": "", "words": [], "media": {}, "boards": []})
 
 
 def _page(text: str) -> Answer:

@@ -69,7 +69,7 @@ def _of_runs(paths: Sequence[Path], options: ViewOptions, stores: ViewedStores) 
             clips[number] = ViewedClip(each, clip, manifest)
     files = ClipMediaFiles(clips, stores)
     report = render_page(facts, media=ServedMedia(files))
-    script = '<script src="failed.js"></script>'
+    script = '<script src="media.js"></script>'
     report = report.replace("</head>", f"{script}\n</head>", 1)
     return ViewPages(files, title="Clips of the runs", report=report, notes=facts.notes)
 

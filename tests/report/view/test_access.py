@@ -53,7 +53,7 @@ def test_without_the_token_there_is_nothing(client, change):
     other = {
         "": "", "x": "x", "short": token[:-1], "case": token.swapcase(), "twice": token * 2,
     }[change]  # fmt: skip
-    for path in ("", "clip/0", "clip/0/media", "failed.js"):
+    for path in ("", "clip/0", "clip/0/media", "media.js"):
         status, headers, body = client.ask(f"/{other}/{path}")
         assert (status, headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
         assert body == client.get("nothing")[2]  # nobody learns which part was wrong

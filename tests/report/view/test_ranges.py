@@ -47,7 +47,7 @@ def test_a_range_beyond_the_end_is_said_to_be_so(client, address):
         assert (status, headers["Content-Range"], body) == (416, f"bytes */{size}", b"")
 
 
-@pytest.mark.parametrize("address", ["", "clip/0", "failed.js", "nothing", *ADDRESSES])
+@pytest.mark.parametrize("address", ["", "clip/0", "media.js", "nothing", *ADDRESSES])
 def test_head_tells_what_get_would_send(client, address):
     status, headers, body = client.get(address)
     found = client.ask(client.base + address, method="HEAD", Range="bytes=0-1")

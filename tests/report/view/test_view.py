@@ -64,7 +64,7 @@ def test_a_run_is_shown_with_links_to_its_clips():
         page = client.get("")[2].decode()
         assert '"link":"clip/{number}"' in page
         assert "media-src &#39;self&#39;" in page
-        assert '<script src="failed.js">' in page
+        assert '<script src="media.js">' in page
         assert "Results of the runs" in client.get("clips")[2].decode()
         clip = client.get("clip/0")[2].decode()
         assert "<blockquote" in clip or "row of the manifest" in clip.lower()

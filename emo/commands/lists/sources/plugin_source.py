@@ -14,7 +14,7 @@ from pathlib import Path
 
 import emo
 from emo import plugins
-from emo.commands.sources.option_source import FaultySource, OptionSource, read_options
+from emo.commands.lists.sources.option_source import FaultySource, OptionSource, read_options
 
 
 @dataclass(frozen=True)
