@@ -12,7 +12,8 @@ import pyarrow.parquet
 import pytest
 from obstore.store import from_url
 
-from emo.manifest import read_manifest
+from emo.extract.job.plan import by_file, part_starts
+from emo.manifest import Clip, read_manifest
 from emo.store.backend import https
 from emo.store.store import Store
 from tests.https_server import HttpsServer
@@ -250,3 +251,24 @@ def test_media_by_https(emo, site, waves, tmp_path, monkeypatch):
     code, _, err = emo("job", "run", job)
     assert (code, "--allow-host media.example" in err) == (1, True)
     assert emo("job", "run", job, "--allow-host", "media.example")[0] == 0
+
+
+def test_parts_end_where_a_shard_would_be_divided():
+    def shard(name, count):
+        return [Clip(f"{name}{k}", video=f"{name}.tar!{k}.mp4") for k in range(count)]
+
+    alone = [Clip("t", text="x")]
+    assert list(part_starts([*shard("a", 3), *shard("b", 3), *shard("c", 9)], 4)) == [
+        0,
+        3,
+        6,
+        10,
+        14,
+    ]
+    assert list(part_starts([*shard("a", 2), *shard("b", 2), *shard("c", 1)], 4)) == [0, 4]
+    assert list(part_starts([*alone * 3, *shard("a", 3), *alone * 3], 4)) == [0, 3, 7]
+    assert part_starts(alone * 9, 4) == range(0, 9, 4)
+    mixed = [clip for pair in zip(shard("a", 3), shard("b", 3), strict=True) for clip in pair]
+    assert [clip.id for clip in by_file(mixed)] == ["a0", "a1", "a2", "b0", "b1", "b2"]
+    cells = ("a.tar!2.mp4@900+1", "a.tar!1.mp4@512+1")
+    assert [c.id for c in by_file([Clip(v, video=v) for v in cells])] == [*reversed(cells)]
