@@ -30,7 +30,7 @@ _NOT_ASKED = {"report_to", "logging_steps", "save_steps", "save_total_limit", "t
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class AdaptWork:
     """What training needs, read by each process."""
 
     models: dict[str, Model]
@@ -82,7 +82,7 @@ def read_work(
     start: Start,
     options: AdaptOptions,
     arguments: Any,
-) -> Work:
+) -> AdaptWork:
     """Read the clips, choose what is trained, and build the module.
 
     Args:
@@ -122,7 +122,7 @@ def read_work(
         models, {name: data.scalings[name] for name in data.dims if name in names}, head,
         data.widths, loop=fit.loop, seed=options.seed, train_batch_norm=options.train_batch_norm,
     ).to(arguments.device)  # fmt: skip
-    return Work(models, start, data, module, method, train, val)
+    return AdaptWork(models, start, data, module, method, train, val)
 
 
 def streams_of(
