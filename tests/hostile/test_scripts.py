@@ -33,7 +33,7 @@ def test_control_characters_are_refused(plan, tmp_path, name):
 @pytest.mark.parametrize(
     "name", ["a b", "a;b", "$(touch owned)", "`x`", "it's", 'a"b', "a#b", "a&b"]
 )
-def test_what_a_shell_would_obey_isquoted(plan, tmp_path, name):
+def test_what_a_shell_would_obey_is_quoted(plan, tmp_path, name):
     code, _, err = plan(tmp_path / name)
     assert code == 0, err
     folder = open_job(tmp_path / name)
