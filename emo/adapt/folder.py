@@ -29,7 +29,7 @@ RUN_FOLDER, ADAPTERS = "run", "adapter"
 """Names in the folder of an adaptation, beside the weights and the list of clips."""
 CHECKPOINTS, INPUTS = "checkpoints", "inputs"
 """Names of folders that are there while training goes on; the inputs stay."""
-SLURM_SCRIPT, LOGS = "slurm.sh", "logs"
+SLURM_SCRIPT, SLURM_LOGS = "slurm.sh", "logs"
 """Names of the script of a Slurm job and of the folder of its log."""
 ADAPT_FORMAT = 1
 """Version of ``adapt.json``."""
@@ -59,7 +59,7 @@ def prepare_folder(out: Path, *, resume: bool, overwrite: bool) -> list[str]:
         if is_finished(out) and not overwrite:
             raise FitError(f"{out} holds an adaptation; --overwrite replaces it, or choose another "
                            "--out")  # fmt: skip
-        odd = inside - {*_ORDER, CHECKPOINTS, INPUTS, SLURM_SCRIPT, LOGS, _UNFINISHED}
+        odd = inside - {*_ORDER, CHECKPOINTS, INPUTS, SLURM_SCRIPT, SLURM_LOGS, _UNFINISHED}
         if odd and not inside & {ADAPTATION_FILE, CHECKPOINTS}:
             raise FitError(f"{out} holds {sorted(odd)[0]} and no adaptation; choose another --out")
         if CHECKPOINTS in inside and not (resume or overwrite):

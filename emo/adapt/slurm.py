@@ -4,14 +4,14 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from emo.adapt.folder import LOGS, SLURM_SCRIPT, prepare_folder
+from emo.adapt.folder import SLURM_LOGS, SLURM_SCRIPT, prepare_folder
 from emo.errors import OptionError, plural
 from emo.extract.executor import EXIT_STOPPED
 from emo.extract.executors.slurm import (
     SlurmOptions,
     directives,
     python_word,
-    quoted,
+    sbatch_quoted,
     setup_lines,
     write_script,
 )
@@ -71,18 +71,18 @@ def submit_adaptation(
     text = job_script(out, words, options, tasks)
     if not is_dry_run:
         prepare_folder(out, resume=resume, overwrite=overwrite)
-    (out / LOGS).mkdir(parents=True, exist_ok=True)
+    (out / SLURM_LOGS).mkdir(parents=True, exist_ok=True)
     script = write_script(out / SLURM_SCRIPT, text)
     if is_dry_run:
         return (f"wrote {short(script)}; submit it with sbatch",)
-    return (f"submitted {submit_one(script)}; its log is in {short(out / LOGS)}",)
+    return (f"submitted {submit_one(script)}; its log is in {short(out / SLURM_LOGS)}",)
 
 
 def job_script(out: Path, words: Sequence[str], options: SlurmOptions, tasks: int) -> str:
     """Return the script; each start of it goes on with the newest complete checkpoint."""
     folder = out.absolute()
     lines = [
-        f"--output={quoted(folder / LOGS, is_pattern=True)}/slurm-%j.out",
+        f"--output={sbatch_quoted(folder / SLURM_LOGS, is_pattern=True)}/slurm-%j.out",
         "--open-mode=append",
         f"--signal=USR1@{SIGNAL_SECONDS}",
         "--requeue",

@@ -28,7 +28,7 @@ from emo.store.store import Store
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class AdaptWork:
     """What training needs, read by each process."""
 
     models: dict[str, Model]
@@ -83,7 +83,7 @@ def read_work(
     start: Start,
     options: AdaptOptions,
     arguments: Any,
-) -> Work:
+) -> AdaptWork:
     """Read the clips, choose what is trained, and build the module.
 
     Args:
@@ -123,9 +123,13 @@ def read_work(
         models, {name: data.scalings[name] for name in data.dims if name in names}, head,
         data.widths, loop=fit.loop, seed=options.seed, train_batch_norm=options.train_batch_norm,
     ).to(arguments.device)  # fmt: skip
+<<<<<<< HEAD
     known = [reader.sources(train.ids) for reader in readers.values()]
     sources = hashlib.sha256(repr(known).encode()).hexdigest()
     return Work(models, start, data, module, method, train, val, sources)
+=======
+    return AdaptWork(models, start, data, module, method, train, val)
+>>>>>>> a18
 
 
 def streams_of(

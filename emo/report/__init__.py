@@ -3,7 +3,7 @@
 May import: errors, extract.decode, extract.media, extract.transforms, heads.data, heads.metrics,
 heads.runs, machine, manifest, plugins, predict, ragged, score, store.adapted, store.recipe_folder,
 store.store, untrusted.
-Read first: facts.py. trackers/ writes finished runs for W&B, MLflow and TensorBoard.
+Read first: facts.py.
 
 Two calls make a page::
 

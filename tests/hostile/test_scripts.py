@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from emo.extract.executors.slurm import quoted
+from emo.extract.executors.slurm import sbatch_quoted
 from emo.extract.job.folder import open_job
 
 LETTERS = "tests.make_backbone:Letters"
@@ -33,7 +33,7 @@ def test_control_characters_are_refused(plan, tmp_path, name):
 @pytest.mark.parametrize(
     "name", ["a b", "a;b", "$(touch owned)", "`x`", "it's", 'a"b', "a#b", "a&b"]
 )
-def test_what_a_shell_would_obey_isquoted(plan, tmp_path, name):
+def test_what_a_shell_would_obey_is_quoted(plan, tmp_path, name):
     code, _, err = plan(tmp_path / name)
     assert code == 0, err
     folder = open_job(tmp_path / name)
@@ -52,7 +52,7 @@ def test_what_a_shell_would_obey_isquoted(plan, tmp_path, name):
 def test_directives_hold_the_path_and_no_pattern_of_it(tmp_path, name):
     """sbatch reads these lines as words, with backslashes and both kinds of quotes."""
     path = tmp_path / name
-    assert shlex.split(quoted(path)) == [str(path)]
-    (found,) = shlex.split(quoted(path, is_pattern=True))
+    assert shlex.split(sbatch_quoted(path)) == [str(path)]
+    (found,) = shlex.split(sbatch_quoted(path, is_pattern=True))
     assert found.replace("%%", "%") == str(path)
     assert "%j" not in found.replace("%%", "")

@@ -171,7 +171,7 @@ class Slurm(Executor):
     def _task_script(self, folder: JobFolder) -> str:
         tasks = -(-len(folder.parts) // self._each)
         lines = [
-            f"--output={quoted(folder.logs, is_pattern=True)}/slurm-%A_%a.out",
+            f"--output={sbatch_quoted(folder.logs, is_pattern=True)}/slurm-%A_%a.out",
             "--open-mode=append",
             "--signal=B:USR1@90",
             "--requeue",
@@ -191,7 +191,7 @@ class Slurm(Executor):
         )
 
     def _retry_script(self, folder: JobFolder, retries: int) -> str:
-        lines = [f"--output={quoted(folder.logs, is_pattern=True)}/slurm-retry-%j.out"]
+        lines = [f"--output={sbatch_quoted(folder.logs, is_pattern=True)}/slurm-retry-%j.out"]
         return _RETRY.format(
             retries=retries,
             directives=directives(self.options, folder.path.name, lines, tasks=0),
@@ -231,7 +231,7 @@ def directives(
         lines: options of sbatch that the script needs besides.
         tasks: number of tasks of the job; 0: the script needs no resources of a task.
     """
-    found = [f"--job-name=emo-{name}", f"--chdir={quoted(Path.cwd())}", *lines]
+    found = [f"--job-name=emo-{name}", f"--chdir={sbatch_quoted(Path.cwd())}", *lines]
     found += [f"{flag(k)}={v}" for k in _DIRECT if (v := getattr(options, k)) is not None]
     if tasks:
         cpus, gpus = options.cpus_per_task, options.gpus_per_task
@@ -254,7 +254,7 @@ def python_word(options: SlurmOptions) -> str:
     return "python" if options.env_setup else shlex.quote(script_path(Path(sys.executable)))
 
 
-def quoted(path: Path, *, is_pattern: bool = False) -> str:
+def sbatch_quoted(path: Path, *, is_pattern: bool = False) -> str:
     """Quote a path as sbatch reads it in a script's ``#SBATCH`` lines.
 
     sbatch cuts these lines into words like a shell, but without variables; in names of log files,
