@@ -29,12 +29,8 @@ from emo.adapt.training.losses import SummedLosses
 from emo.adapt.training.ranks import set_slurm_ranks
 from emo.adapt.training.stop import StopFlag, stop_flag
 from emo.adapt.training.trainer import AdaptTrainer, Flow
-<<<<<<< HEAD
-from emo.adapt.work import Work, live_streams, read_work, step_clips
-from emo.errors import FitError, listed
-=======
 from emo.adapt.work import AdaptWork, live_streams, read_work, step_clips
->>>>>>> a18
+from emo.errors import FitError, listed
 from emo.extract.executor import EXIT_STOPPED
 from emo.extract.job.request import requests_from_words
 from emo.machine.progress import progress_bar

@@ -123,13 +123,9 @@ def read_work(
         models, {name: data.scalings[name] for name in data.dims if name in names}, head,
         data.widths, loop=fit.loop, seed=options.seed, train_batch_norm=options.train_batch_norm,
     ).to(arguments.device)  # fmt: skip
-<<<<<<< HEAD
     known = [reader.sources(train.ids) for reader in readers.values()]
     sources = hashlib.sha256(repr(known).encode()).hexdigest()
-    return Work(models, start, data, module, method, train, val, sources)
-=======
-    return AdaptWork(models, start, data, module, method, train, val)
->>>>>>> a18
+    return AdaptWork(models, start, data, module, method, train, val, sources)
 
 
 def streams_of(
