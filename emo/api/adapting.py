@@ -79,7 +79,7 @@ class Adaptation:
         known = list(self.document["backbones"])
         if recipe is None and len(known) == 1:
             (recipe,) = known
-        if recipe not in known:
+        if recipe is None or recipe not in known:
             raise OptionError(f"recipe: expected one of {', '.join(known)}, got {recipe}")
         made = self.document["backbones"][recipe]
         own = {option: str(path) for option, path in self.weights[recipe].items()}
@@ -140,14 +140,14 @@ def adapt_backbones(
     from emo.adapt.words import adapt_options
 
     base = AdaptOptions.of(**find_adapt_preset(preset).fields) if preset else AdaptOptions()
-    one = isinstance(backbones, str | Requested)
-    asked = [_requested(each) for each in ([backbones] if one else backbones)]  # type: ignore[list-item]
+    several = [backbones] if isinstance(backbones, str | Requested) else list(backbones)
+    asked = [_requested(each) for each in several]
     words = [
         f"{each.name}.{option}={plugins.option_word(value)}"
         for each in asked
         for option, value in each.options.items()
     ]
-    given = {name: tuple(value) if isinstance(value, list) else value
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value
              for name, value in options.items()}  # fmt: skip
     if head is not None:
         given["head"] = head
@@ -155,7 +155,7 @@ def adapt_backbones(
         given["streams"] = (streams,) if isinstance(streams, str) else tuple(streams)
     if isinstance(given.get("target_modules"), str):
         given["target_modules"] = (given["target_modules"],)
-    weights = given.pop("target_weights", {})
+    weights: Mapping[str, float] = dict(given.pop("target_weights", {}))
     name = head or base.fit.head
     made = adapt_options(
         given,

@@ -246,4 +246,4 @@ class Flow(TrainerCallback):
 def _is_end(state: Any) -> bool:
     """Return whether all steps of an epoch are done, or all of the training."""
     epoch = state.epoch or 0.0
-    return abs(epoch - round(epoch)) < 1e-9 or state.global_step >= state.max_steps
+    return bool(abs(epoch - round(epoch)) < 1e-9 or state.global_step >= state.max_steps)
