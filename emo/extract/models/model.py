@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.extract.backbone import Backbone, Inputs, recipe_options
-from emo.extract.models.adapted import seen_clips
+from emo.extract.models.adapted import adapted_folders, read_known_ids, seen_clips
 from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
@@ -119,6 +119,20 @@ class Model(Backbone):
     def seen_clips(cls, options: Any) -> SeenClips:
         """Return the clips that the weights were adapted on by `emo adapt`; usually none."""
         return seen_clips(locate_weights(cls.weights(options)))
+
+    @classmethod
+    def adaptations(cls, options: Any) -> dict[Path, frozenset[str]]:
+        """Return the folders of `emo adapt` in which the weights lie; usually none.
+
+        Returns:
+            Folder -> ids of all clips of that adaptation, those of test included.
+
+        Raises:
+            WeightsError: the list of the clips is missing or damaged.
+        """
+        found = locate_weights(cls.weights(options)).paths.values()
+        folders = adapted_folders(path for paths in found for path in paths)
+        return {folder: read_known_ids(folder) for folder in sorted(folders)}
 
     @classmethod
     def facts(cls, options: Any, found: Found) -> dict[str, Any]:
