@@ -59,6 +59,9 @@ class Model(Backbone):
     row_count: int = 32
     """Rows (frames, windows or texts) that go through the model together. The pipeline sets it, and
     it is halved when the device runs out of memory."""
+    has_values: bool = True
+    """False: a skeleton, whose tensors have shapes alone, so that code that looks at values fails.
+    """
     is_training: bool = False
     """Whether ``forward`` keeps gradients; :meth:`training` sets it. The ``train`` and ``eval``
     modes of the networks (dropout, BatchNorm) are independent of it."""
@@ -164,7 +167,9 @@ class Model(Backbone):
         """
         found = locate_configs(cls.weights(options))
         with bounded_build(found):
-            return cls.build(options, found, device="meta")
+            model = cls.build(options, found, device="meta")
+        model.has_values = False
+        return model
 
     def write(self, folder: Path) -> dict[str, Path]:
         """Write the weights, as they are now, in the layout of the files they were loaded from.
