@@ -14,7 +14,7 @@ from emo.adapt.done import asked_of, others_than
 from emo.adapt.finish import Finished, finish
 from emo.adapt.folder import CHECKPOINTS, INPUTS, is_finished, prepare_folder
 from emo.adapt.layers import layers_again
-from emo.adapt.live import fill_inputs, live_of, write_tokens
+from emo.adapt.live import fill_inputs, live_of, note_other_ids, write_tokens
 from emo.adapt.options import AdaptOptions
 from emo.adapt.start import start_of
 from emo.adapt.training.arguments import training_arguments
@@ -116,6 +116,7 @@ def adapt(
                 seen={live.name: live.kind.seen_clips(live.options) for live in lives}, flag=flag,
                 progress=progress,
             )  # fmt: skip
+            note_other_ids(frozen, lives, manifest)
         if flag.is_raised_after_all_came(arguments.device):
             return _ended(out, is_first, "stopped by a signal before the first step; --resume "
                           "goes on", EXIT_STOPPED)  # fmt: skip

@@ -30,10 +30,11 @@ from emo.adapt.options import AdaptOptions
 from emo.adapt.start import Start
 from emo.errors import EmoError
 from emo.extract.backbone import recipe_of
+from emo.extract.decode.source import contents_of, read_contents, write_contents
 from emo.extract.models.adapted import read_seen_clips
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data
-from emo.heads.data.seen_clips import seen_before
+from emo.heads.data.seen_clips import ids_of, seen_before
 from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.clips_file import write_clip_ids
 from emo.heads.runs.comparing.baseline import against_baseline, shown_p
@@ -102,6 +103,7 @@ def finish(
     module.eval()
     with result_folder(out) as folder:
         write_clip_ids(folder, data, seen_before(data, start.clips.clip_ids))
+        write_contents(folder, _contents(manifest, data, lives))
         document = _document(options, start, lives, facts)
         write_adapt_file(folder, document)
         write_adapters(folder / ADAPTERS, method, models)
@@ -170,6 +172,15 @@ def _run(
     found = dataclasses.replace(found, seen=data.seen, notes=(*found.notes, *data.seen))
     request = request_of(manifest, features, start, out / RUN_FOLDER)
     return scored(found, module.head.cpu(), request, rounds, started)
+
+
+def _contents(manifest: Manifest, data: Data, lives: Mapping[str, Live]) -> dict[str, str]:
+    """Return the contents of all clips that the new weights have seen."""
+    found: dict[str, str] = {}
+    for live in lives.values():
+        for folder in live.kind.adaptations(live.options):
+            found |= read_contents(folder)
+    return found | contents_of(manifest.clips, ids_of(data), manifest.root)
 
 
 def _document(

@@ -20,6 +20,7 @@ from torch import nn
 from emo.adapt.method import ADAPTER, Method
 from emo.adapt.targets import within
 from emo.errors import FitError, system_reason
+from emo.extract.decode.source import CONTENTS_FILE
 from emo.extract.models.model import Model
 from emo.extract.models.weights import is_hub_id, locate_weights
 from emo.heads.runs.files import CLIPS_FILE
@@ -34,7 +35,7 @@ SLURM_SCRIPT, SLURM_LOGS = "slurm.sh", "logs"
 ADAPT_FORMAT = 1
 """Version of ``adapt.json``."""
 _UNFINISHED = ".unfinished"
-_ORDER = (CLIPS_FILE, ADAPTERS, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
+_ORDER = (CLIPS_FILE, CONTENTS_FILE, ADAPTERS, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
 """Order in which the parts are renamed; the folder is complete with the last."""
 
 

@@ -20,7 +20,7 @@ from emo.extract.executor import EXIT_STOPPED
 from emo.extract.job.plan import StaleClips
 from emo.extract.job.request import Request, make_request
 from emo.extract.models.model import Model, to_numpy
-from emo.extract.run import ExtractOptions, extract
+from emo.extract.run import ExtractOptions, extract, seen_under_other_ids
 from emo.machine.progress import progress_bar
 from emo.manifest import Manifest
 from emo.store.adapted import NOTHING_SEEN, SeenClips
@@ -192,6 +192,14 @@ def write_tokens(
                         bar.update(len(some))
             folder.refresh()
     return store
+
+
+def note_other_ids(store_path: Path, lives: Sequence[Live], manifest: Manifest) -> None:
+    """Note in a store which clips the base's weights have seen under other ids."""
+    store = Store(store_path)
+    for live in lives:
+        others = seen_under_other_ids(live.kind, live.options, manifest)
+        store.add_recipe(live.name, live.request.recipe, seen=others)
 
 
 def _results(

@@ -90,7 +90,7 @@ def apply_method(
     unreached = frozenset(
         f"{recipe}.{name}"
         for recipe, model in models.items()
-        for name in model.unreached(samples[recipe])
+        for name in _unreached(model, samples[recipe])
     )
     adapters: dict[tuple[str, str], Any] = {}
     if options.method == "lora":
@@ -112,6 +112,16 @@ def apply_method(
         for name in _check_reached(models, samples):
             named_parameters(models)[name].requires_grad_(False)
     return method
+
+
+def _unreached(model: Model, samples: Sequence[Inputs]) -> list[str]:
+    """Return the parameters that no token depends on; of a skeleton none, if it cannot be told."""
+    try:
+        return model.unreached(samples)
+    except RuntimeError:  # code that looks at values
+        if model.has_values:
+            raise
+        return []
 
 
 def _with_lora(
@@ -178,7 +188,7 @@ def _check_reached(
     lost = {
         f"{recipe}.{name}"
         for recipe, model in models.items()
-        for name in model.unreached(samples[recipe])
+        for name in _unreached(model, samples[recipe])
     }
     odd = sorted({name.partition(".lora_")[0] for name in lost if ".lora_" in name})
     if odd:

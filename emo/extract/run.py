@@ -11,7 +11,7 @@ from emo.errors import OptionError
 from emo.extract.backbone import Backbone
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.decode.decode import probe_seconds
-from emo.extract.decode.source import source_of
+from emo.extract.decode.source import found_by_content, read_contents, source_of
 from emo.extract.decode.sources.object_listing import list_objects
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_executor
 from emo.extract.job.already_queued import refuse_queued
@@ -138,7 +138,7 @@ def extract(
     tokens = typical_tokens(manifest, requests)
     clip_bytes = forecast_bytes(requests, tokens, 1)
     part_clips = options.part_clips or usual_part_clips(len(manifest.clips), clip_bytes)
-    folders = _folders(store_path, requests, is_dry_run=not writes)
+    folders = _folders(store_path, requests, manifest, is_dry_run=not writes)
     _check_erased(store_path, manifest, options, is_dry_run=is_dry_run)
     redo = Redo(options.retry_failed, options.changed)
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
@@ -221,8 +221,32 @@ def _seen(request: Request) -> SeenClips:
     """Return the clips that the weights of a backbone were adapted on."""
     if FACT not in request.recipe.facts:
         return NOTHING_SEEN
-    kind = _kind(request)
-    return kind.seen_clips(kind.Options(**request.options))
+    return _kind(request).seen_clips(_options(request))
+
+
+def seen_under_other_ids(kind: Any, options: Any, manifest: Manifest) -> SeenClips:
+    """Return clips that adapted weights have seen under ids which the adaptation did not know.
+
+    Args:
+        kind: class of the backbone, one with weights.
+        options: instance of ``kind.Options``.
+        manifest: the clips.
+
+    Raises:
+        WeightsError: a list of clips of the weights is missing or damaged.
+    """
+    found: dict[str, list[str]] = {}
+    for folder, known in kind.adaptations(options).items():
+        others = [clip for clip in manifest.clips if clip.id not in known]
+        for clip_id, split in found_by_content(
+            others, manifest.root, read_contents(folder)
+        ).items():
+            found.setdefault(split, []).append(clip_id)
+    return SeenClips.of(found)
+
+
+def _options(request: Request) -> Any:
+    return _kind(request).Options(**request.options)
 
 
 def _check_erased(
@@ -241,7 +265,7 @@ def _check_erased(
 
 
 def _folders(
-    store_path: Location, requests: Sequence[Request], is_dry_run: bool
+    store_path: Location, requests: Sequence[Request], manifest: Manifest, is_dry_run: bool
 ) -> dict[str, RecipeFolder | None]:
     """Return recipe name -> its folder, created if missing; a dry run has None instead."""
     if is_dry_run and not store_path.exists():
@@ -254,5 +278,9 @@ def _folders(
         for request in requests
     }
     if not is_dry_run:
+        for request in requests:
+            if FACT in request.recipe.facts:
+                others = seen_under_other_ids(_kind(request), _options(request), manifest)
+                store.add_recipe(request.name, request.recipe, seen=others)
         clean(store)
     return folders

@@ -26,7 +26,15 @@ def adapted(weights, clips, tmp_path_factory):
 def test_the_folder_holds_what_it_should(adapted):
     out, report = adapted
     inside = {path.name for path in out.iterdir()}
-    assert inside == {"adapt.json", "clips.csv", "weights", "adapter", "run", "inputs"}
+    assert inside == {
+        "adapt.json",
+        "clips.csv",
+        "contents.csv",
+        "weights",
+        "adapter",
+        "run",
+        "inputs",
+    }
     document = json.loads((out / "adapt.json").read_text())
     assert document["weights"] == {"languagebind": {"weights": "weights/languagebind/weights"}}
     assert 0 < document["trained"] < document["parameters"]

@@ -6,10 +6,11 @@ import pytest
 
 from emo.adapt.adapt import adapt
 from emo.errors import FitError, WeightsError
+from emo.extract.decode.source import content_of
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import extract
 from emo.heads.fitting.fit import FitOptions, fit_head
-from emo.manifest import read_manifest
+from emo.manifest import Clip, read_manifest
 from emo.store.adapted import SeenClips
 from emo.store.store import Store
 from tests.adapt.conftest import options_of, run_adapt
@@ -54,6 +55,43 @@ def test_extracted_tokens_of_adapted_weights_know_their_clips(adapted, clips, tm
     assert fit_head(read_manifest(clips), [store], None, ONE).data.seen == ()
     with pytest.raises(FitError, match=r"features tuned: .*27 clips of its train are in test here"):
         fit_head(turned(clips), [store], None, ONE)
+
+
+def renamed(manifest):
+    """The manifest with other ids."""
+    rows = tuple(dataclasses.replace(clip, id=f"new-{clip.id}") for clip in manifest.clips)
+    return dataclasses.replace(manifest, clips=rows)
+
+
+def test_seen_clips_are_found_under_other_ids(adapted, clips, tmp_path):
+    folder = adapted / "weights" / "languagebind" / "weights"
+    words = [f"tuned.weights={folder}", "tuned.streams=text"]
+    (request,) = requests_from_words(["languagebind:tuned"], words)
+    store, other = tmp_path / "features", renamed(turned(clips))
+    assert extract(other, store, [request], progress=False).exit_code == 0
+    with pytest.raises(FitError, match=r"27 clips of its train are in test here \(new-c"):
+        fit_head(other, [store], None, ONE)
+    assert fit_head(renamed(read_manifest(clips)), [store], None, ONE).data.seen == ()
+    with pytest.raises(FitError, match=r"27 clips of its train are in test here \(new-c"):
+        adapt(other, (), tmp_path / "no", options_on(adapted), progress=False)
+    assert "well" not in (adapted / "contents.csv").read_text()
+    lists = [path.read_text() for path in store.rglob("adapted-*.csv")]
+    assert all(row.startswith(("c", "new-c", "id,")) for text in lists for row in text.split())
+
+
+def test_contents_are_media_at_their_times_or_texts_of_several_words(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"1" * 200_000)
+    (tmp_path / "b.mp4").write_bytes(b"1" * 200_000)
+    (tmp_path / "c.mp4").write_bytes(b"1" * 199_999 + b"2")
+
+    def of(salt="00", **cells):
+        return content_of(Clip("x", **cells), tmp_path, salt)
+
+    assert of(video="a.mp4") == of(video="b.mp4") != of(video="c.mp4")
+    assert of(video="a.mp4") != of(video="a.mp4", start_seconds=1.0)
+    assert of(text="four words are enough") == of(text="four words are enough")
+    assert of(text="four words are enough") != of("11", text="four words are enough")
+    assert of(text="oh my god") == of(video="none.mp4") == ""
 
 
 def test_a_second_adaptation_refuses_seen_clips_and_unites_the_lists(adapted, clips, tmp_path):

@@ -302,7 +302,7 @@ class HF(Model):
         """Run the rows of all clips through the model together: float32 (T, D) for each clip."""
         made: list[ModelInput] = [one for inputs in batch for one in inputs.get("rows", ())]
         names = tuple(made[0].rows) if made else ()
-        if self.device.type == "meta":  # transformers looks at the values of masks
+        if not self.has_values:  # transformers looks at the values of masks
             names = tuple(name for name in names if not name.endswith("attention_mask"))
 
         def forward(*tensors: Tensor) -> Tensor:

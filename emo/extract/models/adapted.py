@@ -15,7 +15,9 @@ from emo.store.adapted import (
     NEW_WEIGHTS,
     NOTHING_SEEN,
     SEEN_CLIPS_FILE,
+    ClipIds,
     SeenClips,
+    parse_clip_ids,
 )
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import read_regular
@@ -51,9 +53,22 @@ def read_seen_clips(adapted: Path) -> SeenClips:
     Raises:
         WeightsError: it is missing or damaged.
     """
+    return SeenClips.of(_read(adapted))
+
+
+def read_known_ids(adapted: Path) -> frozenset[str]:
+    """Read the ids of all clips of an adaptation, those of test included.
+
+    Raises:
+        WeightsError: the list is missing or damaged.
+    """
+    return frozenset().union(*_read(adapted).values())
+
+
+def _read(adapted: Path) -> ClipIds:
     path = adapted / SEEN_CLIPS_FILE
     try:
-        return SeenClips.parse(read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True))
+        return parse_clip_ids(read_regular(path, most_bytes=MOST_LIST_BYTES, follow_links=True))
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"{path}, the list of clips that these weights were adapted on, cannot be read "

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from emo.extract.backbone import Backbone, Inputs, recipe_options
-from emo.extract.models.adapted import seen_clips
+from emo.extract.models.adapted import adapted_folders, read_known_ids, seen_clips
 from emo.extract.models.bounded_build import bounded_build
 from emo.extract.models.device import DeviceCopies
 from emo.extract.models.options import ModelOptions
@@ -59,6 +59,9 @@ class Model(Backbone):
     row_count: int = 32
     """Rows (frames, windows or texts) that go through the model together. The pipeline sets it, and
     it is halved when the device runs out of memory."""
+    has_values: bool = True
+    """False: a skeleton, whose tensors have shapes alone, so that code that looks at values fails.
+    """
     is_training: bool = False
     """Whether ``forward`` keeps gradients; :meth:`training` sets it. The ``train`` and ``eval``
     modes of the networks (dropout, BatchNorm) are independent of it."""
@@ -121,6 +124,20 @@ class Model(Backbone):
         return seen_clips(locate_weights(cls.weights(options)))
 
     @classmethod
+    def adaptations(cls, options: Any) -> dict[Path, frozenset[str]]:
+        """Return the folders of `emo adapt` in which the weights lie; usually none.
+
+        Returns:
+            Folder -> ids of all clips of that adaptation, those of test included.
+
+        Raises:
+            WeightsError: the list of the clips is missing or damaged.
+        """
+        found = locate_weights(cls.weights(options)).paths.values()
+        folders = adapted_folders(path for paths in found for path in paths)
+        return {folder: read_known_ids(folder) for folder in sorted(folders)}
+
+    @classmethod
     def facts(cls, options: Any, found: Found) -> dict[str, Any]:
         """Return facts for readers of the tokens, kept as ``Recipe.facts``; by default none."""
         return {}
@@ -150,7 +167,9 @@ class Model(Backbone):
         """
         found = locate_configs(cls.weights(options))
         with bounded_build(found):
-            return cls.build(options, found, device="meta")
+            model = cls.build(options, found, device="meta")
+        model.has_values = False
+        return model
 
     def write(self, folder: Path) -> dict[str, Path]:
         """Write the weights, as they are now, in the layout of the files they were loaded from.

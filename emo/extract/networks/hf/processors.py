@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from emo.errors import WeightsError
@@ -53,7 +55,8 @@ class ModelInput:
             float32 (T, D): n · t tokens, or fewer.
         """
         if is_cut and self.own is not None:
-            index = self.own.flatten().nonzero()[:, 0]  # on the CPU: the device need not wait
+            own = chain.from_iterable(self.own.tolist())  # nonzero() would need values in forecasts
+            index = torch.tensor([k for k, is_own in enumerate(own) if is_own], dtype=torch.int64)
             output = output[:, : self.own.shape[1]].flatten(0, 1)[index.to(output.device)]
         return output.reshape(-1, output.shape[-1])
 
