@@ -28,9 +28,10 @@ _HEADERS = {
 """Headers of every answer: no other site shows a page or learns its address, no disk keeps it."""
 _CLOSED_POLICY = (
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; "
-    "frame-ancestors 'none'; sandbox"
+    "frame-ancestors 'none'"
 )
-"""Policy of files: opened alone, a browser shows them in a page of its own, and runs nothing."""
+"""Policy of files: opened alone, a browser shows them in a page of its own, and runs nothing. In a
+sandbox it would not load them into that page."""
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def test_every_answer_keeps_others_out(client):
         assert "Access-Control-Allow-Origin" not in headers
         assert "Python" not in headers["Server"]
         is_page = headers["Content-Type"].startswith("text/html")
-        assert is_page or "sandbox" in headers["Content-Security-Policy"]
+        assert is_page or "default-src 'none'" in headers["Content-Security-Policy"]
 
 
 def test_a_link_that_leaves_the_folder_is_a_line(client):
