@@ -8,7 +8,10 @@ import pytest
 
 from emo.manifest import read_manifest
 from emo.report import ReportOptions, read_report, render_page
+from tests.heads.conftest import without_plots
 from tests.report.make_runs import make_run
+
+__all__ = ["without_plots"]
 
 CLASSES = ["anger", "joy", "neutral", "sadness"]
 COUNT = 60
