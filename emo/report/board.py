@@ -121,6 +121,16 @@ class BoardFacts:
     """The ranking as a Markdown table."""
 
     @property
+    def units(self) -> str:
+        """Plural of :attr:`unit`."""
+        return "queries" if self.unit == "query" else f"{self.unit}s"
+
+    @property
+    def counted(self) -> str:
+        """Number of rows with its word, such as ``2,610 clips``."""
+        return f"{self.rows:,} {self.unit if self.rows == 1 else self.units}"
+
+    @property
     def scale(self) -> _NUMBER:
         """Ends of the axis on which scores and intervals are drawn."""
         found = [

@@ -41,7 +41,7 @@ def leaderboard_page(report: "ScoreReport", title: str = "") -> str:
         report: results of `emo score`.
         title: title of the page; empty: metric and file of the labels.
     """
-    from emo.score.report import score_title
+    from emo.score.report import official_title
 
     rows = [_row(report, one) for one in report.results]
     known = [row for row in rows if row.mean is not None]
@@ -49,7 +49,7 @@ def leaderboard_page(report: "ScoreReport", title: str = "") -> str:
     drawn = {one.drawn_over for one in report.results if one.headline_interval}
     names = list(dict.fromkeys(name for row in known for name in row.others))
     return render_template(
-        "leaderboard.html", rows=rows, names=names, headline=score_title(report.headline),
+        "leaderboard.html", rows=rows, names=names, headline=official_title(report.headline),
         title=title or f"{report.metric} on {report.gold.name}",
         what=f"{report.count:,} {report.unit}" + (
             "" if report.split == "all" else f" of split {report.split}"),
@@ -64,12 +64,13 @@ def leaderboard_page(report: "ScoreReport", title: str = "") -> str:
 
 def _row(report: "ScoreReport", one: "Scored") -> LeaderRow:
     """Return the line of one file or run."""
-    from emo.score.report import score_title
+    from emo.score.report import official_title
 
     interval = one.headline_interval or one.intervals.get(report.headline)
     return LeaderRow(
         report.rank_of(one), without_folders(one.name), one.scores.get(report.headline), one.std,
         one.seeds, interval,
-        {score_title(name): value for name, value in one.scores.items() if name != report.headline},
+        {official_title(name): value for name, value in one.scores.items()
+         if name != report.headline},
         without_folders(one.error or ""),
     )  # fmt: skip

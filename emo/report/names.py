@@ -65,10 +65,18 @@ class Names:
         """
         kind = {"cause_id": "id"}.get(column, column)
         if not self.is_anonymous or column not in PEOPLE or not value:
-            return line_of(value)
+            return self._without_path(value) if kind == "id" else line_of(value)
         known = self._known.setdefault(kind, {})
         word = "clip" if kind == "id" else kind
         return known.setdefault(value, f"{word} {len(known) + 1}")
+
+    def _without_path(self, value: str) -> str:
+        """Return an id; one that is an absolute path without its folders, and with a number."""
+        short = without_folders(value)
+        if short == line_of(value):
+            return short
+        known = self._known.setdefault("path", {})
+        return known.setdefault(value, f"{short} ({len(known) + 1})")
 
 
 def replaced(text: str, names: Mapping[Path, str]) -> str:

@@ -150,7 +150,7 @@ class ScoreReport:
             if one.by:
                 title = [f"{one.name}:"] if len(self.results) > 1 else []
                 more = [line] if (line := cut_line(self.by, one.by)) else []
-                table = format_table(table_rows(self.by, one.by, score_title))
+                table = format_table(table_rows(self.by, one.by, official_title))
                 tables.append("\n".join([*title, table, *more]))
         return tables
 
@@ -160,7 +160,9 @@ class ScoreReport:
         for one in self.results:
             name = f"{one.name}: " if len(self.results) > 1 else ""
             if one.intervals:
-                words = [f"{score_title(key)} {_ends(ends)}" for key, ends in one.intervals.items()]
+                words = [
+                    f"{official_title(key)} {_ends(ends)}" for key, ends in one.intervals.items()
+                ]
                 lines.append(f"{name}95 % interval, drawn by item: {', '.join(words)}")
             lines += [f"{name}{note}" for note in one.notes]
         return [fit_lines(line_of(line)) for line in lines]
@@ -237,12 +239,12 @@ def _scores(scores: Mapping[str, float]) -> dict[str, float | None]:
 def _by_direction(names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return direction of a retrieval -> name of a score -> its title; "" for other scores."""
     if not any(name.startswith("v2t_") for name in names):
-        return {"": {name: score_title(name) for name in names}}
+        return {"": {name: official_title(name) for name in names}}
     found: dict[str, dict[str, str]] = {}
     for name in names:
         score = name.removeprefix("v2t_").removeprefix("grouped_")
         mark = name.removesuffix(score)
-        found.setdefault(_DIRECTIONS[mark], {})[name] = score_title(score)
+        found.setdefault(_DIRECTIONS[mark], {})[name] = official_title(score)
     return found
 
 
@@ -259,7 +261,7 @@ def _ends(ends: tuple[float, float]) -> str:
     return f"{ends[0]:.3f} to {ends[1]:.3f}"
 
 
-def score_title(name: str) -> str:
+def official_title(name: str) -> str:
     """Return the column title of a score."""
     if name.startswith("proportional_"):
         return f"prop. {_SEMEVAL[name.removeprefix('proportional_')]}"

@@ -207,6 +207,28 @@ def test_folds_ablations_and_adapted_runs(tmp_path):
     assert rows[2][1] == f"{found['mean']['weighted_f1']:.3f} ± {found['std']['weighted_f1']:.3f}"
 
 
+def test_a_retrieval_shows_its_ranks(tmp_path):
+    names = [f"v{k}" for k in range(30)]
+    run = make_run(tmp_path / "found", names, np.arange(30), ids=[f"q{k}" for k in range(30)])
+    table = [line.split(",")[:5] for line in (run / "predictions.csv").read_text().splitlines()]
+    kept = [",".join(row) for row in table if row[2] in ("seed", "0")]
+    (run / "predictions.csv").write_text("\n".join(kept) + "\n")
+    rows = [f"q{k},v{k},{1 + k % 7},0" for k in range(30)]
+    (run / "ranks.csv").write_text("\n".join(["query,truth,rank,ties", *rows]) + "\n")
+    page = page_of(run)
+    shown = {row[0]: row[1] for row in Cells(page).tables["Ranks, emotion, found"]}
+    assert shown["R@5"] == f"{np.mean(np.arange(30) % 7 < 5):.3f}"
+    assert "30 querys" not in page
+
+
+def test_ids_that_are_paths_lose_their_folders(tmp_path):
+    ids = [f"/home/ann/clips/{k // 2}.mp4" if k % 2 else f"/home/bob/{k // 2}.mp4"
+           for k in range(20)]  # fmt: skip
+    page = page_of(make_run(tmp_path / "run", CLASSES, np.arange(20) % 4, ids=ids))
+    assert "/home" not in page
+    assert len({*data_of(page)["clips"]}) == 20
+
+
 def test_media_are_only_what_the_provider_gives(runs):
     class Served(MediaProvider):
         policy = {"media-src": "'self'"}  # noqa: RUF012
@@ -237,7 +259,8 @@ def test_a_page_is_written_and_says_how_large_it_is(emo, runs, tmp_path):
 
 @pytest.mark.parametrize(
     "entries",
-    [{"fold_entries": {"each": [7]}}, {"settings_before": "many"}, {"notes": {"a": 1}}, {"seen": ["x"]},
+    [{"fold_entries": {"each": [7]}}, {"settings_before": "many"}, {"notes": {"a": 1}},
+     {"seen": ["x"]},
      {"missing": {"emotion": {"v": {"test": {"clips": 1, "seeds": {}, "mean": {}, "std": {}}}}}},
      {"head": {"name": "x" * 5000}}, {"asked": [1]}, {"versions": 3}, {"question": None}],
 )  # fmt: skip

@@ -56,12 +56,12 @@ def _on_choice(group: Group, board: BoardFacts) -> Iterator[str]:
 def _on_rows(group: Group, board: BoardFacts) -> Iterator[str]:
     """Iterate over cautions on the number of rows, of seeds, and what intervals are drawn over."""
     if board.rows < FEW_ROWS:
-        yield f"Only {plural(board.rows, board.unit)} scored: expect other numbers on other data."
+        yield f"Only {board.counted} scored: expect other numbers on other data."
     run = group.runs[0]
     counts = {name: each["clips"] for name, each in run.metrics.get("classes", {}).items()}
     few = [name for name in board.classes if counts and counts.get(name, 0) < FEW_OF_CLASS]
     if few and len(board.classes) <= 40:
-        yield f"Fewer than {FEW_OF_CLASS} scored {board.unit}s of {listed(few)}."
+        yield f"Fewer than {FEW_OF_CLASS} scored {board.units} of {listed(few)}."
     names = [row.name for row in board.ranking if row.kind == "run" and len(row.seeds) < 2]
     if names and not _is_exact(group):
         yield f"One seed alone of {listed(names)}: how much training varies is not known."

@@ -8,14 +8,16 @@ import numpy as np
 
 from emo.errors import EmoError
 from emo.heads.metrics.measures import title_of
+from emo.heads.metrics.retrieval import rank_intervals
 from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.files import known_number
+from emo.heads.runs.ranks import has_ranks, read_ranks
 from emo.heads.runs.show import show_run
 from emo.machine.table import with_spread
 from emo.report.board import Group
 from emo.report.context import Context
-from emo.report.names import replaced
+from emo.report.names import replaced, without_folders
 from emo.report.rows import RunRows
 from emo.report.sections.calibration import Reliability, reliability_of
 from emo.report.sections.cards import MistakeCard, cards_of
@@ -72,6 +74,18 @@ class ClassRow:
 
 
 @dataclass(frozen=True)
+class RankScore:
+    """One score of a retrieval, as `emo score --metric retrieval` gives it."""
+
+    title: str
+    """Title of the score, such as ``R@5``."""
+    score: float
+    """The score, from query to item."""
+    interval: tuple[float, float]
+    """95 % interval, drawn over items."""
+
+
+@dataclass(frozen=True)
 class FoldRow:
     """One fold of a cross-validation."""
 
@@ -109,6 +123,8 @@ class RunFacts:
     """Whether probabilities are shares of right predictions; None: no probabilities of classes."""
     maps: tuple[Drawing, ...]
     """Clips in two dimensions."""
+    ranks: tuple[RankScore, ...]
+    """Scores of a retrieval; empty: it is none."""
     trials: tuple[Mapping[str, str], ...]
     """The best trials of a search, a mapping of column -> cell each."""
     trials_count: int
@@ -133,7 +149,7 @@ def run_facts(group: Group, run: ScoredRun, context: Context) -> RunFacts:
         max(0, len(classes) - MOST_CLASS_ROWS), group_tables(rows, context),
         cards_of(rows, context, tokens), numbers_drawing(rows), curves,
         note, reliability_of(rows), map_drawings(rows, context, tokens),
-        *best_trials(run.path), _folds(run, context),
+        _ranks(run), *best_trials(run.path), _folds(run, context),
         _made(run, context), _commands(run), str(run.document.get("question") or ""),
     )  # fmt: skip
 
@@ -185,6 +201,18 @@ def _folds(run: ScoredRun, context: Context) -> tuple[FoldRow, ...]:
     return tuple(rows)
 
 
+def _ranks(run: ScoredRun) -> tuple[RankScore, ...]:
+    """Return the scores of a retrieval from ``ranks.csv``; empty: the run is none."""
+    if not has_ranks(run.path):
+        return ()
+    ranks = read_ranks(run.path)
+    ends = rank_intervals(ranks.counts, ranks.groups)
+    return tuple(
+        RankScore(title_of(name), value, ends[name])
+        for name, value in ranks.counts.scores().items()
+    )
+
+
 def _made(run: ScoredRun, context: Context) -> Mapping[str, list[tuple[str, str]]]:
     """Return what `emo show` says of the run, without its commands; empty: too little is known."""
     try:
@@ -206,8 +234,8 @@ def _commands(run: ScoredRun) -> tuple[str, ...]:
     """Return the commands that make the run again; empty: they are not known."""
     asked: Any = run.document.get("asked")
     if isinstance(asked, list) and all(isinstance(line, str) for line in asked):
-        return tuple(asked)
+        return tuple(map(without_folders, asked))
     try:
-        return tuple(commands_of(run.document, relative=True))
+        return tuple(map(without_folders, commands_of(run.document, relative=True)))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return ()
