@@ -1,5 +1,7 @@
 """Players seek by ranges: of files and of copies, also malformed ones."""
 
+import socket
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,3 +65,15 @@ def test_any_header_gives_a_part_of_the_file(words, size):
     found = byte_range(f"bytes={words}", size)
     if isinstance(found, tuple):
         assert 0 <= found[0] < found[1] <= size
+
+
+@pytest.mark.parametrize("address", ["", "nothing", *ADDRESSES])
+def test_head_sends_no_body(client, address):
+    """http.client would leave a body unread."""
+    with socket.create_connection(("127.0.0.1", client.server.server_port), timeout=20) as wire:
+        lines = f"HEAD {client.base}{address} HTTP/1.1\r\nHost: localhost\r\nConnection: close"
+        wire.sendall(f"{lines}\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: wire.recv(2**16), b""))
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert answer.endswith(b"\r\n\r\n")
+    assert answer.count(b"\r\n\r\n") == 1
