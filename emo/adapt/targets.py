@@ -25,7 +25,7 @@ Named = dict[str, tuple[nn.Module, str | None]]
 """Name of a layer -> the layer, and the first target that names it; None: all linear layers."""
 
 
-def targets_of(words: Sequence[str]) -> tuple[str, ...] | None:
+def target_words(words: Sequence[str]) -> tuple[str, ...] | None:
     """Return the words of ``target_modules``; None: all linear layers.
 
     Raises:
