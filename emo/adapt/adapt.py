@@ -10,7 +10,7 @@ from typing import Any
 
 from transformers import PrinterCallback
 
-from emo.adapt.done import asked_of, others_than
+from emo.adapt.done import others_than, what_is_asked
 from emo.adapt.finish import Finished, finish
 from emo.adapt.folder import CHECKPOINTS, INPUTS, is_finished, prepare_folder
 from emo.adapt.layers import layers_again
@@ -93,7 +93,7 @@ def adapt(
         lives = live_of(
             requests_from_words(options.backbones, options.backbone_options, manifest=manifest)
         )
-        asked = asked_of(manifest, features, options, lives)
+        asked = what_is_asked(manifest, features, options, lives)
         if is_finished(out) and not overwrite:
             _check_asked(out, asked)
             return _ended(out, is_first, f"{out}: done before; --overwrite does it again", 0)

@@ -22,7 +22,7 @@ _KIND = Fields({"asked": MapOf(AnyJson())})
 _MOST_BYTES = 2**28
 
 
-def asked_of(
+def what_is_asked(
     manifest: Manifest, features: Sequence[Location], options: AdaptOptions, lives: Sequence[Live]
 ) -> dict[str, Any]:
     """Return what decides the result of an adaptation, by name, for ``adapt.json``."""

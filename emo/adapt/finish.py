@@ -30,7 +30,7 @@ from emo.adapt.options import AdaptOptions
 from emo.adapt.start import Start
 from emo.errors import EmoError
 from emo.extract.backbone import recipe_of
-from emo.extract.decode.source import contents_of, read_contents, write_contents
+from emo.extract.decode.source import read_contents, salted_contents, write_contents
 from emo.extract.models.adapted import read_seen_clips
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data
@@ -180,7 +180,7 @@ def _contents(manifest: Manifest, data: Data, lives: Mapping[str, Live]) -> dict
     for live in lives.values():
         for folder in live.kind.adaptations(live.options):
             found |= read_contents(folder)
-    return found | contents_of(manifest.clips, ids_of(data), manifest.root)
+    return found | salted_contents(manifest.clips, ids_of(data), manifest.root)
 
 
 def _document(

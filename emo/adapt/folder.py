@@ -20,7 +20,7 @@ from torch import nn
 from emo.adapt.method import ADAPTER, Method
 from emo.adapt.targets import within
 from emo.errors import FitError, system_reason
-from emo.extract.decode.source import CONTENTS_FILE
+from emo.extract.decode.source import SEEN_CONTENTS_FILE
 from emo.extract.models.model import Model
 from emo.extract.models.weights import is_hub_id, locate_weights
 from emo.heads.runs.files import CLIPS_FILE
@@ -35,7 +35,7 @@ SLURM_SCRIPT, SLURM_LOGS = "slurm.sh", "logs"
 ADAPT_FORMAT = 1
 """Version of ``adapt.json``."""
 _UNFINISHED = ".unfinished"
-_ORDER = (CLIPS_FILE, CONTENTS_FILE, ADAPTERS, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
+_ORDER = (CLIPS_FILE, SEEN_CONTENTS_FILE, ADAPTERS, ADAPTATION_FILE, RUN_FOLDER, NEW_WEIGHTS)
 """Order in which the parts are renamed; the folder is complete with the last."""
 
 
@@ -113,18 +113,18 @@ def write_adapters(folder: Path, method: Method, models: Mapping[str, Model]) ->
     for (recipe, option), lora in method.adapters.items():
         target = folder / recipe / option
         target.mkdir(parents=True)
-        place = models[recipe].place_in_base(option)
+        part = models[recipe].part_of_base(option)
         config = copy.copy(lora.peft_config[ADAPTER])
         config.base_model_name_or_path = _base_name(models[recipe])
         config.inference_mode = True
-        if place.within:
-            config.target_modules = within(place.within, config.target_modules)
-        if place.module:
+        if part.within:
+            config.target_modules = within(part.within, config.target_modules)
+        if part.module:
             config.auto_mapping = {
-                "base_model_class": place.class_name, "parent_library": place.module,
+                "base_model_class": part.class_name, "parent_library": part.module,
             }  # fmt: skip
         config.save_pretrained(str(target))
-        tensors = _adapter_tensors(lora.model, place.within)
+        tensors = _adapter_tensors(lora.model, part.within)
         save_file(tensors, target / "adapter_model.safetensors")
 
 

@@ -171,6 +171,7 @@ def write_tokens(
     total = len(ids) * len(models)
     with progress_bar(shown=progress, total=total, desc="tokens", unit=" clips") as bar:
         for name, model in models.items():
+            _check_begun(store, name, recipes[name])
             folder = store.add_recipe(name, recipes[name], seen=seen.get(name, NOTHING_SEEN))
             source = Store(inputs).chosen(name)[0]
             reader = InputsReader(source, model)
@@ -192,6 +193,19 @@ def write_tokens(
                         bar.update(len(some))
             folder.refresh()
     return store
+
+
+def _check_begun(store: Store, name: str, recipe: Recipe) -> None:
+    """Check that tokens which an earlier life of an adaptation wrote are of this backbone.
+
+    Raises:
+        OptionError: they are not.
+    """
+    if name in store.recipes and (differences := store.recipes[name].recipe.differences(recipe)):
+        raise OptionError(
+            f"--resume: the adaptation was begun with another {name}: {'; '.join(differences)}. "
+            "Repeat the same command, or start again with --overwrite instead of --resume"
+        )
 
 
 def note_other_ids(store_path: Path, lives: Sequence[Live], manifest: Manifest) -> None:

@@ -21,7 +21,7 @@ from emo.adapt.targets import (
     named_layers,
     peft_words,
     refuse_missing,
-    targets_of,
+    target_words,
 )
 from emo.errors import FitError, OptionError, listed
 from emo.extract.backbone import Inputs
@@ -134,7 +134,7 @@ def _with_lora(
     from peft import LoraConfig
     from peft.tuners.lora import LoraModel
 
-    targets = targets_of(options.target_modules)
+    targets = target_words(options.target_modules)
     called = {layer for name, model in models.items() for layer in called_layers(
         model, samples[name])}  # fmt: skip
     every = {

@@ -52,7 +52,7 @@ class AdaptModule(nn.Module):
         super().__init__()
         self._models = dict(models)
         self.networks = nn.ModuleDict(
-            {name: nn.ModuleDict(model.networks()) for name, model in models.items()}
+            {_key(name): nn.ModuleDict(model.networks()) for name, model in models.items()}
         )
         self.head, self._widths = head, dict(widths)
         self._scalings = {name: _Scale(scaling) for name, scaling in scalings.items()}
@@ -143,6 +143,15 @@ class AdaptModule(nn.Module):
             raise RuntimeError(f"a checkpoint of other parameters: {sorted(missing)[:3]}")
         super().load_state_dict(state_dict, strict=False)
         return torch.nn.modules.module._IncompatibleKeys([], [])
+
+
+def _key(recipe: str) -> str:
+    """Return a name of a module for a recipe, whose own name may hold dots or be ``train``.
+
+    >>> _key("wav2vec2.0")
+    'recipe-wav2vec2%2e0'
+    """
+    return f"recipe-{recipe.replace('.', '%2e')}"
 
 
 class _Scale(nn.Module):

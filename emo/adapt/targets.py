@@ -25,7 +25,7 @@ Named = dict[str, tuple[nn.Module, str | None]]
 """Name of a layer -> the layer, and the first target that names it; None: all linear layers."""
 
 
-def targets_of(words: Sequence[str]) -> tuple[str, ...] | None:
+def target_words(words: Sequence[str]) -> tuple[str, ...] | None:
     """Return the words of ``target_modules``; None: all linear layers.
 
     Raises:
@@ -153,10 +153,8 @@ def refuse_missing(
             "the attention around these layers reads their weights without calling them; "
             f"{these}. Or train all of these weights: --method '{'|'.join(names)}'"
         )
-    raise OptionError(
-        f"--target-modules: no layer is named {listed(missing) or 'so'}, or no token depends on "
-        f"it; {these}"
-    )
+    named = f"no layer is named {listed(missing)}" if missing else "there is no linear layer"
+    raise OptionError(f"--target-modules: {named}, or no token depends on it; {these}")
 
 
 def peft_words(targets: tuple[str, ...]) -> str | list[str]:

@@ -13,6 +13,8 @@ from emo.adapt.training.checkpoints import MARK, check_disk, newest_complete
 from emo.adapt.training.stop import StopFlag
 from emo.adapt.training.trainer import Flow
 from emo.errors import FitError, OptionError
+from emo.store.recipe import Recipe, StreamSpec
+from emo.store.store import Store
 from tests.adapt.conftest import options_of, run_adapt
 
 
@@ -202,3 +204,12 @@ def test_a_damaged_mark_is_no_mark(tmp_path):
     found, lines = newest_complete(tmp_path)
     assert found is None
     assert "is damaged" in lines[0]
+
+
+def test_tokens_of_another_backbone_are_not_resumed(weights, clips, tmp_path):
+    recipe = Recipe("languagebind", {"text": StreamSpec(3, "float32")})
+    begun = tmp_path / "out" / "checkpoints" / "frozen-tokens"
+    begun.parent.mkdir(parents=True)
+    Store.create(begun).add_recipe("languagebind", recipe)
+    with pytest.raises(OptionError, match=r"begun with another languagebind: .* --overwrite inst"):
+        run_adapt(clips, tmp_path / "out", options_of(weights), resume=True)

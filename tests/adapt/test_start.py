@@ -113,3 +113,14 @@ def test_a_quick_look_takes_few_clips(weights, clips, tmp_path):
     assert {name: len(split.ids) for name, split in splits.items()} == {
         "train": 6, "val": 6, "test": 6,
     }  # fmt: skip
+
+
+def test_recipes_may_have_any_name(weights, clips, tmp_path):
+    """A network is a part of a module, in which some names are taken, and none holds a dot."""
+    for name in ("keys", "wav2vec2.0"):
+        options = options_of(
+            weights, backbones=(f"languagebind:{name}",), max_steps=1, method="full",
+            backbone_options=(f"weights={weights}", "streams=text"),
+        )  # fmt: skip
+        report = run_adapt(clips, tmp_path / name, options)
+        assert list(report.finished.result.data.dims) == [f"{name}/text"]

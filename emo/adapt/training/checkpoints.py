@@ -73,8 +73,8 @@ def read_best(folder: Path, step: int) -> dict[str, Tensor]:
     try:
         found: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError) as error:
-        raise FitError(f"{path}: the best epoch cannot be read: {error}; start again without "
-                       "--resume") from error  # fmt: skip
+        raise FitError(f"{path}: the best epoch cannot be read: {error}; start again with "
+                       "--overwrite instead of --resume") from error  # fmt: skip
     return found
 
 
@@ -132,7 +132,7 @@ def check_same(checkpoint: Path, facts: Mapping[str, Any]) -> None:
     if found["question"] != facts["question"]:
         raise OptionError(
             f"--resume: {checkpoint.name} was made with other options, clips or weights. Repeat "
-            "the same command, or leave --resume out to start again"
+            "the same command, or start again with --overwrite instead of --resume"
         )
 
 

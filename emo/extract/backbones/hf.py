@@ -27,7 +27,7 @@ from emo.extract.media import (
     window_starts,
 )
 from emo.extract.models.checkpoint import read_config
-from emo.extract.models.model import BasePlace, Model
+from emo.extract.models.model import BasePart, Model
 from emo.extract.models.rewrite import check_merged, write_layout
 from emo.extract.models.skeleton import locate_configs, tensor_paths
 from emo.extract.models.weights import Found, Weights, locate_weights
@@ -38,7 +38,7 @@ from emo.extract.networks.hf.layers import EACH, Layers, layers_of_streams
 from emo.extract.networks.hf.models import call_of, empty_network, forward_of, load_network
 from emo.extract.networks.hf.options import HFOptions
 from emo.extract.networks.hf.processors import ModelInput, load_processor
-from emo.extract.networks.hf.rewrite import network_changes, place_of
+from emo.extract.networks.hf.rewrite import base_part_of, network_changes
 from emo.extract.networks.hf.spaces import facts_of_model, text_options_of
 from emo.extract.networks.log_mel_picture import PICTURE_RATE, PICTURE_SECONDS, pictures_of
 from emo.extract.transforms.audio import resample_audio, to_mono
@@ -273,10 +273,10 @@ class HF(Model):
         """Return the only network."""
         return {"weights": self.network}
 
-    def place_in_base(self, option: str) -> BasePlace:
+    def part_of_base(self, option: str) -> BasePart:
         """Return the class that ``AutoModel`` builds, and the name of the encoder in it."""
         folder = locate_configs(self.weights(self.options)).folder
-        return place_of(folder, _config(self.options))
+        return base_part_of(folder, _config(self.options))
 
     def write(self, folder: Path) -> dict[str, Path]:
         """Write the weights in the layout of the base's files, with the heads that it has."""

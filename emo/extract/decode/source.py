@@ -22,13 +22,13 @@ from emo.manifest.cells import ARRAYS
 from emo.untrusted.documents import shortened
 from emo.untrusted.files import read_regular
 
-CONTENTS_FILE = "contents.csv"
+SEEN_CONTENTS_FILE = "contents.csv"
 """Name of the file in a folder of `emo adapt`."""
 LEAST_WORDS = 4
 """Shortest text that is compared, in words."""
 _END_BYTES, _MOST_BYTES = 2**16, 2**32
 _SPLITS = ("train", "val")
-Contents = Mapping[str, str]
+SeenContents = Mapping[str, str]
 """``SALT-HASH`` -> split in which a clip of this content was seen."""
 
 
@@ -125,7 +125,7 @@ def content_of(clip: Clip, root: Path, salt: str) -> str:
     return f"{salt}-{hashlib.sha256(repr([salt, facts]).encode()).hexdigest()[:16]}"
 
 
-def contents_of(
+def salted_contents(
     clips: Iterable[Clip], splits: Mapping[str, Iterable[str]], root: Path
 ) -> dict[str, str]:
     """Return the contents of the clips of train and val, under a new salt."""
@@ -138,9 +138,9 @@ def contents_of(
     return found
 
 
-def write_contents(folder: Path, contents: Contents) -> None:
+def write_contents(folder: Path, contents: SeenContents) -> None:
     """Write ``contents.csv``, sorted by hash, so that the order tells nothing."""
-    with (folder / CONTENTS_FILE).open("w", newline="", encoding="utf-8") as file:
+    with (folder / SEEN_CONTENTS_FILE).open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("content", "split"))
         table.writerows(sorted(contents.items()))
@@ -152,7 +152,7 @@ def read_contents(adapted: Path) -> dict[str, str]:
     Raises:
         WeightsError: the file is damaged.
     """
-    path = adapted / CONTENTS_FILE
+    path = adapted / SEEN_CONTENTS_FILE
     if not path.exists():  # of an earlier version
         return {}
     try:
@@ -168,7 +168,7 @@ def read_contents(adapted: Path) -> dict[str, str]:
         ) from error
 
 
-def found_by_content(clips: Iterable[Clip], root: Path, contents: Contents) -> dict[str, str]:
+def found_by_content(clips: Iterable[Clip], root: Path, contents: SeenContents) -> dict[str, str]:
     """Return the ids of clips whose content was seen, each with the split in which it was."""
     salts = sorted({key.partition("-")[0] for key in contents})
     found = {}

@@ -35,7 +35,7 @@ Forward = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
-class BasePlace:
+class BasePart:
     """Where a network is in the model that other libraries load from the same files."""
 
     within: str = ""
@@ -256,12 +256,12 @@ class Model(Backbone):
         the returned modules, so that layers which are replaced inside them take part.
         """
 
-    def place_in_base(self, option: str) -> BasePlace:
+    def part_of_base(self, option: str) -> BasePart:
         """Return where a network of :meth:`networks` is in the model that others load.
 
         By default it is that model. Adapters of the peft library are named by it.
         """
-        return BasePlace()
+        return BasePart()
 
     def encode(self, batch: Sequence[Inputs]) -> list[dict[str, np.ndarray]]:
         """Compute the tokens of a batch of clips: :meth:`forward` without gradients, as arrays."""

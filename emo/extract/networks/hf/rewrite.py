@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from emo.errors import WeightsError
 from emo.extract.models.checkpoint import read_config, read_tensors
-from emo.extract.models.model import BasePlace
+from emo.extract.models.model import BasePart
 from emo.extract.models.rewrite import Changes, changes_by_name, is_same
 from emo.extract.networks.hf.models import empty_model, encoder_of, read_network
 
@@ -54,7 +54,7 @@ def network_changes(
     return changes_by_name(named, tables)
 
 
-def place_of(folder: Path, config: Mapping[str, Any]) -> BasePlace:
+def base_part_of(folder: Path, config: Mapping[str, Any]) -> BasePart:
     """Return the class that ``AutoModel`` builds from a folder, and the name of the used part.
 
     Args:
@@ -63,7 +63,7 @@ def place_of(folder: Path, config: Mapping[str, Any]) -> BasePlace:
     """
     whole = empty_model(folder, config)
     kind = type(whole)
-    return BasePlace(name_within(whole, encoder_of(whole)), kind.__module__, kind.__name__)
+    return BasePart(name_within(whole, encoder_of(whole)), kind.__module__, kind.__name__)
 
 
 def name_within(whole: nn.Module, part: nn.Module) -> str:
