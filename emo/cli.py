@@ -23,14 +23,14 @@ from emo.commands import dataset as cli_dataset
 from emo.commands import extract as cli_extract
 from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
-from emo.commands import report as cli_report
 from emo.commands import scores as cli_scores
-from emo.commands import show as cli_show
 from emo.commands import similarity as cli_similarity
-from emo.commands import view as cli_view
 from emo.commands.flags.options import AllowHost, Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.job import job_app
+from emo.commands.look import report as cli_report
+from emo.commands.look import show as cli_show
+from emo.commands.look import view as cli_view
 from emo.commands.manifest import manifest_app
 from emo.commands.store import store_app
 from emo.commands.weights import weights_app

@@ -195,7 +195,7 @@ def _headers(clip: Clip, root: Path) -> Probe:
     from emo.extract.decode.pictures.still import NO_SOUND, is_still, still_shape
     from emo.extract.decode.sound.audio_track import pick_audio
     from emo.extract.decode.sources.media_file import located
-    from emo.extract.decode.truncated import is_truncated
+    from emo.extract.decode.structure.truncated import is_truncated
 
     tracks: dict[str, list[str]] = {}
     for cell, is_for in ((clip.video, "video"), (clip.audio or clip.video, "audio")):

@@ -2,7 +2,7 @@
 
 Declared lengths are often wrong. So they count only where the format counts samples (FLAC, WAV …),
 or where the file is shorter in bytes than its own header says: for most containers
-:func:`emo.extract.decode.truncated.is_truncated` tells that.
+:func:`emo.extract.decode.structure.truncated.is_truncated` tells that.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo.extract.decode.container import mp4_boxes, open_media, origin_seconds
-from emo.extract.decode.file_end import FileEnd, OpenFile
-from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.sound.ogg_pages import has_open_end, read_pages
 from emo.extract.decode.sound.sound_sizes import aiff_end, au_end, caf_end, riff_end, w64_end
 from emo.extract.decode.sources.media_file import MediaPath
-from emo.extract.decode.truncated import asf_header, is_truncated
+from emo.extract.decode.structure.file_end import FileEnd, OpenFile
+from emo.extract.decode.structure.joined import unread_seconds
+from emo.extract.decode.structure.truncated import asf_header, is_truncated
 
 if TYPE_CHECKING:
     from av.container import InputContainer

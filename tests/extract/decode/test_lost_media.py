@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from emo.extract.decode.decode import load_media
-from emo.extract.decode.flv_tags import damaged_tags
-from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.pictures.frame_list import list_frames
 from emo.extract.decode.sound.audio import read_sound
 from emo.extract.decode.sound.ogg_pages import read_pages
 from emo.extract.decode.source import ClipSource
-from emo.extract.decode.transport import lost_positions
+from emo.extract.decode.structure.flv_tags import damaged_tags
+from emo.extract.decode.structure.matroska import damaged_spans
+from emo.extract.decode.structure.transport import lost_positions
 from emo.extract.media import Needs, Uniform
 from tests.ffmpeg import ffmpeg, write_film
 

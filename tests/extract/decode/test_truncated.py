@@ -5,7 +5,7 @@ import random
 import av
 import pytest
 
-from emo.extract.decode.truncated import is_truncated
+from emo.extract.decode.structure.truncated import is_truncated
 from tests.ffmpeg import write_film
 
 CODECS = {

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo.extract.decode.container import expect_whole, open_media, origin_seconds, packets_from
-from emo.extract.decode.joined import unread_seconds
 from emo.extract.decode.pictures.avi_index import AviIndex
 from emo.extract.decode.pictures.clock import Stamps, are_true, rising_times, usual_step
 from emo.extract.decode.pictures.decoder import decoded_frames, step_seconds
@@ -18,7 +17,8 @@ from emo.extract.decode.pictures.losses import NO_LOSSES, Losses, PacketPosition
 from emo.extract.decode.pictures.picture_track import film_track
 from emo.extract.decode.pictures.still import is_still
 from emo.extract.decode.sources.media_file import MediaPath
-from emo.extract.decode.truncated import is_truncated, whole_seconds
+from emo.extract.decode.structure.joined import unread_seconds
+from emo.extract.decode.structure.truncated import is_truncated, whole_seconds
 
 if TYPE_CHECKING:
     from av.container import InputContainer

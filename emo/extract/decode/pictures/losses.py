@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emo.extract.decode.container import open_media, origin_seconds
-from emo.extract.decode.flv_tags import damaged_tags
-from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.pictures.avi_index import HEADER_BYTES
 from emo.extract.decode.sound.ogg_pages import read_pages
 from emo.extract.decode.sources.media_file import MediaPath
-from emo.extract.decode.transport import lost_positions
+from emo.extract.decode.structure.flv_tags import damaged_tags
+from emo.extract.decode.structure.matroska import damaged_spans
+from emo.extract.decode.structure.transport import lost_positions
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from emo.extract.decode.container import origin_seconds
 from emo.extract.decode.cut_files import file_end
 from emo.extract.decode.faults import CUT, END_MISSING, LACKING, NO_FAULTS, Faults, join_faults
-from emo.extract.decode.file_end import FileEnd
-from emo.extract.decode.matroska import damaged_spans
 from emo.extract.decode.sound.sound_source import SoundSource
 from emo.extract.decode.sound.timeline import AlignedSound
 from emo.extract.decode.sources.media_file import MediaPath
+from emo.extract.decode.structure.file_end import FileEnd
+from emo.extract.decode.structure.matroska import damaged_spans
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -7,7 +7,7 @@ that means "unknown".
 import struct
 from collections.abc import Iterator
 
-from emo.extract.decode.file_end import FileEnd, OpenFile
+from emo.extract.decode.structure.file_end import FileEnd, OpenFile
 
 _UNKNOWN_SIZES = frozenset({0, 2**32 - 1, 2**31 - 1, 2**63 - 1, 2**64 - 1})
 """Sizes that a recorder writes when it cannot know them."""

@@ -12,8 +12,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from emo.extract.decode.matroska import segment_starts
 from emo.extract.decode.sources.media_file import MediaPath
+from emo.extract.decode.structure.matroska import segment_starts
 from emo.machine.libraries import late
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from emo.extract.decode.container import declared_seconds
 from emo.extract.decode.sources.media_file import MediaPath
-from emo.extract.decode.transport import packet_kind
+from emo.extract.decode.structure.transport import packet_kind
 
 if TYPE_CHECKING:
     from av.container import InputContainer
