@@ -11,17 +11,18 @@ new Promise((done) => {
   const video = document.querySelector("video");
   const fail = () => done("failed: " + (document.querySelector(".failed")?.textContent || "?"));
   setTimeout(() => done("late " + video?.readyState), 20000);
-  const look = () => {
+  const look = (tries) => {
     const board = document.createElement("canvas");
     [board.width, board.height] = [32, 32];
     board.getContext("2d").drawImage(video, 0, 0, 32, 32);
     const pixels = board.getContext("2d").getImageData(0, 0, 32, 32).data;
     const levels = new Set(pixels.filter((_, k) => k % 4 === 0));
+    if (levels.size <= 8 && tries > 0) return setTimeout(look, 50, tries - 1);  // not drawn yet
     done([video.currentTime.toFixed(2), video.videoWidth > 0, levels.size > 8].join(" "));
   };
   if (!video) return fail();
   const seek = () => {
-    video.addEventListener("seeked", look, { once: true });
+    video.addEventListener("seeked", () => look(100), { once: true });
     video.currentTime = 0.5;
   };
   if (video.readyState > 0) seek(); else video.addEventListener("loadedmetadata", seek);
@@ -53,7 +54,7 @@ def test_every_real_video_shows_a_frame_at_half_a_second(browser, real_view):
         found[str(file)] = page.run(SEEK)
         page.close()
         assert not found[str(file)].startswith("late"), file
-    print(f"\n{len(found)} videos, {sum(each.startswith('0.50') for each in found.values())} play")
+    print(f"\n{len(found)} videos, {[*found.values()].count('0.50 true true')} play")
     assert len(found) == 29
     assert {name: each for name, each in found.items() if each != "0.50 true true"} == {}
 
