@@ -39,7 +39,7 @@ class PredictionService:
     def __init__(
         self,
         resident: ResidentRun,
-        limits: ServiceLimits = ServiceLimits(),
+        limits: ServiceLimits,
         *,
         token: str = "",
         hosts: Sequence[str] = (),
@@ -173,7 +173,7 @@ class PredictionService:
         gauges = {
             "emo_serve_in_hand": ("gauge", "Requests in hand.", float(self.slots.taken)),
             "emo_serve_queue_size": ("gauge", "Most requests in hand.", float(self.limits.queue)),
-            "emo_serve_ready": ("gauge", "Whether requests are taken.", float(not self.is_draining)),
+            "emo_serve_ready": ("gauge", "1 unless the service ends.", float(not self.is_draining)),
             "emo_serve_decoder_restarts_total": (
                 "counter", "Processes that decode and were begun anew.", float(restarts),
             ),

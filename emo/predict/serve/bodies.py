@@ -182,12 +182,11 @@ def _fields_of(kind: str, data: bytes) -> Mapping[str, str]:
             fields = {key: values[0] for key, values in lists.items()}
     except (ValueError, RecursionError) as error:
         raise RequestError(400, f"The body cannot be read. {_TAKEN}") from error
-    is_known = isinstance(fields, dict) and all(
+    if not isinstance(fields, dict) or not all(
         key in _FIELDS and isinstance(value, str) for key, value in fields.items()
-    )
-    if not is_known:
+    ):
         raise RequestError(422, "The body may have the fields text and url, each a text.")
-    return fields
+    return dict(fields)
 
 
 def _download(url: str, path: Path, limits: ServiceLimits) -> None:

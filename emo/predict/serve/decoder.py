@@ -70,10 +70,8 @@ def decode_clip(
     source = source_of(clip, root, task.limits.clip_bytes)
     length = probe_seconds(source)
     if length is not None and length > task.limits.media_seconds:
-        raise RequestError(
-            413,
-            f"The clip lasts {length:,.0f} s; at most {task.limits.media_seconds:,.0f} s are taken.",
-        )
+        most = task.limits.media_seconds
+        raise RequestError(413, f"The clip lasts {length:,.0f} s; at most {most:,.0f} s are taken.")
     needs = {name: kind.needs(options) for name, (kind, options) in task.kinds.items()}
     cut = {name: kind.stretch_seconds(options) for name, (kind, options) in task.kinds.items()}
     for unit in units_of(clip, source, task.requests, cut):
@@ -90,8 +88,8 @@ def _child(pipe: Connection, task: DecodingTask, trusted: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     nothing = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):  # libraries name files in their messages
-        os.dup2(nothing, number)
+    for handle in (0, 1, 2):  # libraries name files in their messages
+        os.dup2(nothing, handle)
     plugins.trust(trusted)
     detect = _detector(task)
     if "torch" in sys.modules:

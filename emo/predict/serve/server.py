@@ -51,12 +51,13 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection; if there are too many, close the one that waited longest."""
         super().connection_made(transport)
+        self._await_head()
         if len(self.connections) > self._limits.connections:
-            others: list[Any] = [each for each in self.connections if each.is_waiting]
+            open_now: list[Any] = list(self.connections)
+            others = [each for each in open_now if each.is_waiting]
             oldest = min(others, key=lambda each: float(each.waits_since), default=self)
             self.connections.discard(oldest)
             oldest.transport.abort()
-        self._await_head()
 
     def _await_head(self) -> None:
         self.waits_since = time.monotonic()
@@ -137,7 +138,8 @@ class DrainingServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end, and close connections after their answers while draining."""
         if self._service.is_draining:
-            for each in list(self.server_state.connections):
+            connections: list[Any] = list(self.server_state.connections)
+            for each in connections:
                 if each.cycle is not None and not each.cycle.response_complete:
                     each.cycle.keep_alive = False
         self.should_exit |= time.monotonic() > self._end
