@@ -5,6 +5,7 @@ import glob
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import struct
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,14 @@ def test_sigterm_loses_no_accepted_request(process, made):
     assert started.stderr.read() == ""
     assert counts["answered"] > 50
     assert counts["lost"] == 0
+
+
+def test_promtool_accepts_the_metrics(process, made):
+    _, port = process
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not here: it comes with Prometheus")
+    ask(port, (made / "3.wav").read_bytes(), {})
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text = answer.read()
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
