@@ -48,7 +48,7 @@ def serve(
         bool,
         Option(
             "--together",
-            help="Networks encode clips of several requests in one pass: faster on a GPU; the last "
+            help="Networks encode clips of several requests in one pass, for GPUs; the last "
             "bits of a probability then depend on the other requests.",
         ),
     ] = False,
