@@ -19,7 +19,7 @@ $(READY): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) "torch==2.13.*" "torchvision==0.28.*"
-	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,adapt,s3,dev,docs]"
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(BACKEND) --constraint requirements.lock --editable ".[extract,adapt,s3,serve,dev,docs]"
 	$(BIN)/python -c "from emo.extract.backbones.librosa import *; f = 'mfcc,chroma,mel,contrast,tonnetz,zcr,rms,f0'; \
 	  Librosa.load(LibrosaOptions(f), device='cpu')" # fills numba's cache before processes would together
 	touch $@

@@ -24,6 +24,7 @@ from emo.commands import extract as cli_extract
 from emo.commands import fit_head as cli_fit_head
 from emo.commands import heads as cli_heads
 from emo.commands import scores as cli_scores
+from emo.commands import serve as cli_serve
 from emo.commands import similarity as cli_similarity
 from emo.commands.flags.options import AllowHost, Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
@@ -146,6 +147,7 @@ cli_report.register(app)
 cli_scores.register(app)
 cli_show.register(app)
 cli_similarity.register(app)
+cli_serve.register(app)
 cli_view.register(app)
 
 

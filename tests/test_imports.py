@@ -141,9 +141,10 @@ ARROWS = {
     "manifest": ("errors machine plugins store.backend untrusted", ""),
     "plugins": ("errors machine", ""),
     "predict": (
-        "errors extract.decode extract.job extract.media extract.run heads.data heads.labels "
+        "errors extract.backbone extract.decode extract.faces extract.job extract.media "
+        "extract.models extract.run extract.worker heads.data heads.labels "
         "heads.metrics heads.runs machine manifest plugins ragged store.adapted store.backend "
-        "store.recipe store.recipe_folder store.store untrusted",
+        "store.part store.recipe store.recipe_folder store.store untrusted",
         "numpy pandas torch",
     ),
     "ragged": ("", "numpy"),

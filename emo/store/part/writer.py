@@ -132,7 +132,7 @@ class PartWriter:
         reasons = self._reasons(clip_id, tokens, absent)
         numbers = _numbers(clip_id, notes)
         arrays = {
-            name: _cast(clip_id, name, tokens[name], spec)
+            name: as_stored(clip_id, name, tokens[name], spec)
             for name, spec in self.recipe.streams.items()
             if name in tokens
         }
@@ -247,8 +247,18 @@ def _numbers(clip_id: str, notes: Mapping[str, float]) -> dict[str, float]:
     return {name: float(number) for name, number in notes.items()}
 
 
-def _cast(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.ndarray:
-    """Return a copy of the tokens (T, D) in the stored dtype."""
+def as_stored(clip_id: str, name: str, tokens: np.ndarray, spec: StreamSpec) -> np.ndarray:
+    """Return a copy of the tokens (T, D) of one clip in the stored dtype.
+
+    Args:
+        clip_id: id of the clip, for messages.
+        name: name of the stream, for messages.
+        tokens: tokens as the backbone made them.
+        spec: width and dtype of the stream.
+
+    Raises:
+        StoreError: the tokens have another shape or kind, or are not finite in that dtype.
+    """
     where = f"clip {clip_id!r}, stream {name!r}"
     array = np.asarray(tokens)
     if array.ndim != 2 or array.shape[1] != spec.dim or not len(array):
