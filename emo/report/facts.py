@@ -11,8 +11,9 @@ from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.manifest import Clip, Manifest
 from emo.report.adaptation import frozen_scores, run_folder_of
-from emo.report.board import BoardFacts, Group, board_facts, groups_of
+from emo.report.board import BoardFacts, board_facts
 from emo.report.context import Context
+from emo.report.group import Group, groups_of
 from emo.report.manifests import Manifests
 from emo.report.names import Names, run_names
 from emo.report.options import ReportOptions

@@ -12,6 +12,7 @@ from emo.machine.table import shown
 from emo.report.board import ticks_of
 from emo.report.facts import ReportFacts
 from emo.report.media import NO_MEDIA, ClipMedia, MediaProvider
+from emo.report.rows import number_text
 from emo.report.sections.draw import cut_middle
 
 _POLICY = {
@@ -99,7 +100,7 @@ def _environment() -> Any:
         trim_blocks=True, lstrip_blocks=True, finalize=_finalized,
     )  # fmt: skip
     environment.filters |= {
-        "score": lambda value: "–" if value is None or value != value else f"{value:.3f}",
+        "score": number_text,
         "percent": lambda value: f"{value:.0%}",
         "short": cut_middle,
         "count": _count,

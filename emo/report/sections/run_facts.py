@@ -15,8 +15,8 @@ from emo.heads.runs.files import known_number
 from emo.heads.runs.ranks import has_ranks, read_ranks
 from emo.heads.runs.show import show_run
 from emo.machine.table import with_spread
-from emo.report.board import Group
 from emo.report.context import Context
+from emo.report.group import Group
 from emo.report.names import replaced, without_folders
 from emo.report.rows import RunRows
 from emo.report.sections.calibration import Reliability, reliability_of
