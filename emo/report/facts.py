@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.errors import FitError
+from emo.errors import FitError, plural
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.files import RUN_FILE, read_document
@@ -17,7 +17,7 @@ from emo.report.group import Group, groups_of
 from emo.report.manifests import Manifests
 from emo.report.names import Names, run_names
 from emo.report.options import ReportOptions
-from emo.report.rows import read_run_rows
+from emo.report.rows import RunRows, read_run_rows
 from emo.report.sections.cards import Suspect, suspects_of
 from emo.report.sections.cautions import cautions_of
 from emo.report.sections.clip_table import ClipTable, clip_table
@@ -101,6 +101,8 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
         called.of("id", each)
     manifests = Manifests(options)
     context = Context(options, names, called, clips, manifests)
+    for rows in found:
+        _note_unknown(rows, context)
     groups = groups_of(found)
     pages = tuple(
         _page(group, title, context, frozen)
@@ -111,6 +113,19 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
         title, pages, tuple(clips), called, tuple(manifests.notes), emo.__version__,
         _manifest_clips(clips, documents.values(), manifests),
     )  # fmt: skip
+
+
+def _note_unknown(rows: RunRows, context: Context) -> None:
+    """Keep a note if scored clips of a run are not in the manifest."""
+    manifest = context.manifests.of(rows.run.document)
+    if manifest is None or context.options.manifest is None:  # a run's own one is unchanged
+        return
+    known, ids = context.manifests.clips(rows.run.document), {*rows.ids}
+    if count := len(ids - known.keys()):
+        context.manifests.note(
+            f"{context.run_names[rows.run.path]}: {count:,} of {plural(len(ids), 'scored clip')} "
+            f"are not in {manifest.path.name}: nothing is known of them beside the run"
+        )
 
 
 def _manifest_clips(
@@ -161,7 +176,7 @@ def _folders(runs: Sequence[Path]) -> list[Path]:
         FitError: a folder holds no run.
     """
     found: list[Path] = []
-    for path in dict.fromkeys(runs):
+    for path in runs:
         if (run_folder_of(path) / RUN_FILE).is_file():
             found.append(path)
             continue
@@ -169,7 +184,10 @@ def _folders(runs: Sequence[Path]) -> list[Path]:
         if not inside:
             raise FitError(f"{path} holds no run ({RUN_FILE}); emo fit-head --out makes one")
         found += inside
-    return [*dict.fromkeys(found)]
+    same: dict[Path, Path] = {}
+    for path in found:  # a run that is named twice, or by a link, is one run
+        same.setdefault(run_folder_of(path).resolve(), path)
+    return [*same.values()]
 
 
 def _targets(path: Path, document: Mapping[str, Any], wanted: str | None) -> list[str]:

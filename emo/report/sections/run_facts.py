@@ -233,7 +233,10 @@ def _made(run: ScoredRun, context: Context) -> Mapping[str, list[tuple[str, str]
 def _commands(run: ScoredRun) -> tuple[str, ...]:
     """Return the commands that make the run again; empty: they are not known."""
     asked: Any = run.document.get("asked")
-    if isinstance(asked, list) and all(isinstance(line, str) for line in asked):
+    is_known = isinstance(asked, list) and all(isinstance(line, str) for line in asked)
+    if is_known and "folds" in run.document:  # earlier versions wrote no --cv into them
+        is_known = any("--cv" in line for line in asked)
+    if is_known:
         return tuple(map(without_folders, asked))
     try:
         return tuple(map(without_folders, commands_of(run.document, relative=True)))

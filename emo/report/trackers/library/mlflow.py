@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+for _name_of_option, _value in (
+    ("MLFLOW_DISABLE_TELEMETRY", "true"),
+    ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2"),  # of 7: a dead server would take minutes
+    ("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1"),
+    ("MLFLOW_HTTP_REQUEST_TIMEOUT", "20"),
+):
+    os.environ.setdefault(_name_of_option, _value)  # read when mlflow is imported
 
 import alembic  # noqa: F401 - mlflow-skinny leaves out both, which its databases need
 import sqlalchemy  # noqa: F401
