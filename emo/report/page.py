@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 import json
+import math
 from importlib import resources
 from typing import Any
 
@@ -117,6 +118,8 @@ def _percent_along(value: float, ends: tuple[float, float]) -> str:
 
 def _count(value: float) -> str:
     """Return a number of rows as text; means over seeds have one digit."""
+    if not math.isfinite(value):
+        return "–"
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 

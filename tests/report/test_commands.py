@@ -19,7 +19,8 @@ def folder(tmp_path, monkeypatch, without_plots):
     labels, tokens = learnable(60, streams=("a", "b"))
     make_store(tmp_path / "features", tokens)
     clips = make_manifest(labels).clips
-    lines = [f"{c.id},x,{('train', 'val', 'test')[k * 7 % 60 // 20]},{c.targets['label']},s{k % 4},{k / 9}"
+    splits = [("train", "val", "test")[k * 7 % 60 // 20] for k in range(60)]
+    lines = [f"{c.id},x,{splits[k]},{c.targets['label']},s{k % 4},{k / 9}"
              for k, c in enumerate(clips)]  # fmt: skip
     (tmp_path / "m.csv").write_text("\n".join(["id,words,split,label,who,arousal", *lines]) + "\n")
     monkeypatch.chdir(tmp_path)

@@ -176,8 +176,8 @@ def _confusion(rows: RunRows) -> ConfusionTable | None:
 def _classes(run: ScoredRun) -> tuple[ClassRow, ...]:
     """Return the scores of each class from ``run.json``; of many the commonest first."""
     found = [
-        ClassRow(name, round(each["clips"]), each["predicted"], each["precision"], each["recall"],
-                 each["f1"])
+        ClassRow(name, round(each["clips"]), *(known_number(each[score]) for score in
+                 ("predicted", "precision", "recall", "f1")))
         for name, each in run.metrics.get("classes", {}).items()
     ]  # fmt: skip
     if len(found) > MOST_CLASS_ROWS:
