@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emo.errors import FitError, plural
 from emo.heads.metrics import classes as metrics
 from emo.heads.runs.comparing.scored_rows import numbers_of, rows_by_seed, with_others
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.manifest.tasks import NONE, SEPARATOR
+from emo.untrusted.documents import shortened
 
 DECIMALS = 3
 """Number of decimals of scores."""
@@ -176,9 +178,32 @@ def read_run_rows(run: ScoredRun) -> RunRows:
     Raises:
         FitError: there are none, or they are damaged.
     """
+    table = run.predictions()
+    try:
+        found = _rows_of(run)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        count = plural(table["seed"].nunique(), "seed")
+        raise FitError(
+            f"{run.path}: its table of predictions of {run.target.name} is damaged: expected each "
+            f"row once for each of {count}, with numbers ({shortened(repr(error), 80)}). Fit the "
+            "run again."
+        ) from error
+    values = [each for each in (found.probabilities, found.best) if each is not None]
+    if any(((each < 0) | (each > 1) | np.isnan(each)).any() for each in values):
+        raise FitError(
+            f"{run.path}: its table of predictions of {run.target.name} is damaged: a probability "
+            "is not from 0 to 1. Fit the run again."
+        )
+    return found
+
+
+def _rows_of(run: ScoredRun) -> RunRows:
+    """Return the predictions of a run; seeds that lack a row, or have it twice, are an error."""
     target = run.target
     by_seed = rows_by_seed(run.predictions())
     first = next(iter(by_seed.values()))
+    if any(len(rows) != len(first) or not rows.index.is_unique for rows in by_seed.values()):
+        raise ValueError("a row is missing, or twice there")
     tables = [rows.loc[first.index] for rows in by_seed.values()]
     names: Sequence[str] = ()
     if target.task in ("classify", "pairs"):

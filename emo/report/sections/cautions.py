@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from emo.errors import listed, plural
-from emo.heads.metrics.measures import HEADLINES
+from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.comparing.scored_rows import rows_by_seed
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.report.board import BoardFacts
@@ -20,6 +20,8 @@ FEW_ROWS, FEW_OF_CLASS, FEW_VAL_ROWS, FEW_UNITS = 100, 10, 30, 20
 """Numbers of scored rows, of rows of one class, of rows of val that chose a run, and of dialogues
 or speakers that intervals are drawn over, below which a caution is given. A bootstrap of few groups
 gives too narrow intervals (Cameron, Gelbach and Miller 2008)."""
+_ROUNDED = 0.002
+"""Difference of two scores that rounding in the table of predictions may make."""
 _LEFT_OUT = re.compile(r"without features: left out \(([^()]*)\)\Z")
 """End of a note of a fit on clips that have no tokens, with their numbers by split."""
 
@@ -29,6 +31,7 @@ def cautions_of(group: Group, board: BoardFacts, context: Context) -> tuple[str,
     found = [
         *_on_choice(group, board, context), *_on_rows(group, board, context),
         *_on_people(group, context),
+        *(line for run in group.ranked for line in _on_files(group, run, context)),
         *(line for run in group.ranked for line in _on_run(run, context)),
     ]  # fmt: skip
     return tuple(dict.fromkeys(replaced(each, context.run_names) for each in found))
@@ -150,6 +153,27 @@ def _on_people(group: Group, context: Context) -> Iterator[str]:
             f"{len(both):,} of {plural(len(scored), 'scored speaker')} are also in train: the "
             "scores say little about people whom the head has not met."
         )
+
+
+def _on_files(group: Group, run: ScoredRun, context: Context) -> Iterator[str]:
+    """Iterate over cautions on a table of predictions that does not give the run's scores."""
+    rows, name = group.rows[run.path], context.run_names[run.path]
+    count, told = len(rows), run.metrics["mean"]
+    if count != run.metrics["clips"]:
+        yield (
+            f"{name}: run.json has scores of {plural(run.metrics['clips'], 'row')}, its table of "
+            f"predictions has {count:,}: one of them was changed."
+        )
+        return
+    scores = {"mae": rows.errors} if rows.task == "regress" else {"accuracy": rows.is_right}
+    for score, each in scores.items():
+        found = float(each.mean())
+        kept = told.get(score)
+        if kept is not None and abs(found - kept) > _ROUNDED * max(1.0, abs(kept)):
+            yield (
+                f"{name}: {title_of(score)} is {number_text(kept)} in run.json, but "
+                f"{number_text(found)} by its table of predictions: one of them was changed."
+            )
 
 
 def _on_run(run: ScoredRun, context: Context) -> Iterator[str]:
