@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from emo.errors import plural
-from emo.heads.metrics.measures import HEADLINES, title_of, values_words
+from emo.errors import FitError, plural
+from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.comparing.ablated import marks_of
 from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline, shown_p
 from emo.heads.runs.comparing.compare import Comparison
@@ -162,16 +162,16 @@ def board_facts(
         frozen: for adapted runs, scores by target and split of the same head on frozen backbones.
     """
     ranked, first = group.ranked, group.runs[0]
-    tests = against_baseline(first, ranked) if len(ranked) > 1 else None
-    comparison = Comparison(ranked, None, (), "", tests)
+    tests = _tests(group)
+    comparison = Comparison(ranked, None, (), group.over, tests)
     (table,) = tables_of(comparison)
     rows: list[RankRow] = []
     for number, (run, record) in enumerate(zip(ranked, table.records, strict=True)):
         marks = tuple(bool(mark) for mark in marks_of(run, table.streams).values())
         ends = (record["low"], record["high"])
         rows.append(_row(run, names[run.path], run.metrics, ends, marks, number))
-        rows += _variants(run, names[run.path], frozen.get(run.path, {}))
-    drawn = str(ranked[0].metrics.get("drawn") or values_words(ranked[0].drawn_over()))
+        rows += _variants(run, names[run.path], frozen.get(run.path, {}), group.over)
+    drawn = group.drawn(ranked[0])
     return BoardFacts(
         first.target.name, first.target.task, first.target.classes, title_of(table.headline),
         table.is_lower_better, str(ranked[0].row()["scored on"]), len(group.rows[first.path]),
@@ -203,16 +203,33 @@ def _row(
     )  # fmt: skip
 
 
-def _variants(run: ScoredRun, name: str, frozen: Mapping[str, Any]) -> list[RankRow]:
-    """Return the lines of a run without some streams, and of the same head on frozen backbones."""
+def _tests(group: Group) -> BaselineTests | None:
+    """Return the differences of the runs from the first one; None: there is one run.
+
+    They are drawn as the intervals are, or over dialogues or clips where the column is not known.
+    """
+    if len(group.runs) == 1:
+        return None
+    try:
+        return against_baseline(group.runs[0], group.ranked, over=group.over)
+    except FitError:
+        return against_baseline(group.runs[0], group.ranked)
+
+
+def _variants(run: ScoredRun, name: str, frozen: Mapping[str, Any], over: str) -> list[RankRow]:
+    """Return the lines of a run without some streams, and of the same head on frozen backbones.
+
+    They have no interval if theirs is drawn over something else than ``over``.
+    """
     headline, rows = HEADLINES[run.target.task], []
+    is_same = run.document.get("drawn") == run.drawn_over(over)
     for variant, scores in run.document.get("missing", {}).get(run.target.name, {}).items():
         found = scores[run.split]
-        ends = found.get("interval", {}).get(headline)
+        ends = found.get("interval", {}).get(headline) if is_same else None
         rows.append(_row(run, f"{name} {variant}", found, ends, kind="missing"))
     found = frozen.get(run.target.name, {}).get(run.split)
     if found:
-        ends = found.get("interval", {}).get(headline)
+        ends = found.get("interval", {}).get(headline) if is_same else None
         rows.append(_row(run, f"{name}, backbone frozen", found, ends, kind="frozen"))
     return rows
 
@@ -246,7 +263,7 @@ def _verdict(group: Group, names: Mapping[Path, str], drawn: str) -> str:
     """Return what the runs show, in one sentence for the best, and one for its lead."""
     ranked, target = group.ranked, group.target
     best, headline = ranked[0], HEADLINES[target.task]
-    low, high = best.interval()
+    low, high = best.interval(group.over)
     mean, seeds = known_number(best.metrics["mean"][headline]), len(best.metrics["seeds"])
     what = f"{title_of(headline)} on {best.row()['scored on']}"
     of_seeds = f", mean of {seeds} seeds" if seeds > 1 else ", one seed"
@@ -262,7 +279,11 @@ def _verdict(group: Group, names: Mapping[Path, str], drawn: str) -> str:
         return f"{names[best.path]} reaches {article} {what} of {number}{against}."
     kind = "lowest" if target.task == "regress" else "highest"
     sentence = f"{names[best.path]} has the {kind} {what}: {number}{against}."
-    found = paired_bootstrap(ranked[1], best).differences[headline]
+    try:
+        paired = paired_bootstrap(ranked[1], best, over=group.over)
+    except FitError:  # as in the differences
+        paired = paired_bootstrap(ranked[1], best)
+    found = paired.differences[headline]
     ends = " to ".join(shown(end, sign="+") for end in found.interval)
     lead = f"Its difference from the next run, {names[ranked[1].path]}, is "
     lead += f"{shown(found.second - found.first, sign='+')} ({ends}): "

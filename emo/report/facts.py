@@ -149,7 +149,7 @@ def _page(
         board = board_facts(group, context.run_names, frozen)
         runs = tuple(run_facts(group, run, context) for run in group.ranked)
         cautions = cautions_of(group, board, context)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         files = ", ".join(str(run.path / RUN_FILE) for run in group.runs)
         raise FitError(
             f"{files}: one is damaged: {shortened(repr(error))}. Fit the run again."

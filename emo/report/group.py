@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from emo.heads.data.targets import Target
+from emo.heads.metrics.measures import drawn_words
+from emo.heads.runs.comparing.scored_rows import rows_by_seed
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.report.rows import RunRows
 
@@ -23,6 +27,30 @@ class Group:
     def ranked(self) -> tuple[ScoredRun, ...]:
         """The runs, the best first."""
         return tuple(sorted(self.runs, key=lambda run: run.rank))
+
+    @property
+    def over(self) -> str:
+        """What intervals are drawn over where all runs agree; empty: dialogues or clips."""
+        found = {str(run.document.get("drawn", "")) for run in self.runs}
+        return found.pop() if len(found) == 1 else ""
+
+    def units(self, run: ScoredRun) -> np.ndarray | None:
+        """Return int64 (rows,), the dialogue, speaker … of each row that intervals are drawn over.
+
+        Returns:
+            None where single rows are drawn.
+
+        Raises:
+            FitError: the run's manifest, which has the column, cannot be read.
+        """
+        return run.groups(next(iter(rows_by_seed(run.predictions()).values())), self.over)
+
+    def drawn(self, run: ScoredRun) -> str:
+        """Return what the interval of a run is drawn over, in words such as ``280 dialogues``."""
+        over = run.drawn_over(self.over)
+        if "drawn" in run.metrics and run.document.get("drawn") == over:
+            return str(run.metrics["drawn"])
+        return drawn_words(over, len(self.rows[run.path]), self.units(run))
 
     @property
     def target(self) -> Target:

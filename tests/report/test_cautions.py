@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
+import pytest
 
+from emo.errors import FitError
 from emo.report import ReportOptions, read_report
 from tests.report.conftest import CLASSES, DIALOGUES, LABELS, page_of
 from tests.report.make_runs import make_run
@@ -145,3 +148,64 @@ def test_labels_that_are_surely_wrong_come_first(tmp_path):
     cards = facts.pages[0].runs[0].cards
     assert [facts.clips[card.clip] for card in cards] == ["c1", "c0"]
     assert [card.sure for card in cards] == [0.99, 0.6]
+
+
+def drawn_over(run, column, words, ends):
+    """A run whose intervals are drawn over a column, as with --interval-over."""
+    document = json.loads((run / "run.json").read_text())
+    document["drawn"] = column
+    document["metrics"]["test"] |= {"drawn": words}
+    document["metrics"]["test"]["interval"]["weighted_f1"] = ends
+    (run / "run.json").write_text(json.dumps(document))
+    return run
+
+
+def test_intervals_are_those_of_run_json_whatever_they_are_drawn_over(tmp_path, manifest):
+    runs = [
+        drawn_over(make_run(tmp_path / name, CLASSES, LABELS, dialogues=DIALOGUES, seed=k,
+                            manifest=manifest), "speaker", "5 speakers", [0.125, 0.875])
+        for k, name in enumerate("ab")
+    ]  # fmt: skip
+    board = read_report(runs, ReportOptions()).pages[0].board
+    assert "(95 % interval 0.125 to 0.875 over 5 speakers" in board.verdict
+    assert [row.interval for row in board.ranking] == [(0.125, 0.875)] * 2
+    assert "Paired bootstrap over 5 speakers" in board.difference_words
+    assert "over only 5 speakers" in cautions(*runs)
+    assert "0.125, 0.875" in board.latex.replace("--", ", ")
+    other = make_run(tmp_path / "c", CLASSES, LABELS, dialogues=DIALOGUES, seed=9)
+    board = read_report([*runs, other], ReportOptions()).pages[0].board
+    assert "over 10 dialogues" in board.verdict
+    assert all(row.interval != (0.125, 0.875) for row in board.ranking)
+    manifest.path.rename(tmp_path / "gone.csv")
+    try:
+        board = read_report(runs, ReportOptions()).pages[0].board
+    finally:
+        (tmp_path / "gone.csv").rename(manifest.path)
+    assert "0.125 to 0.875 over 5 speakers" in board.verdict
+    assert "Paired bootstrap over 10 dialogues" in board.difference_words
+
+
+def test_predictions_that_do_not_give_the_scores_are_told(tmp_path):
+    run = make_run(tmp_path / "run", CLASSES, LABELS, seeds=1)
+    path = run / "predictions.csv"
+    lines = path.read_text().splitlines()
+    assert "was changed" not in cautions(run)
+    path.write_text("\n".join(lines[:41]) + "\n")
+    assert "run.json has scores of 60 rows, its table of predictions has 40" in cautions(run)
+    cells = lines[1].split(",")
+    cells[4] = CLASSES[(CLASSES.index(cells[4]) + 1) % 4]
+    path.write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]) + "\n")
+    assert re.search(r"run: accuracy is 0\.\d+ in run.json, but 0\.\d+ by its table", cautions(run))
+
+
+@pytest.mark.parametrize("how", ["cut", "twice", "share", "nan"])
+def test_damaged_predictions_are_an_error_of_one_line(tmp_path, how):
+    run = make_run(tmp_path / "run", CLASSES, LABELS)
+    path = run / "predictions.csv"
+    lines = path.read_text().splitlines()
+    last = lines[-1].rpartition(",")[0]
+    ends = {"cut": [], "twice": [lines[-1]] * 2, "share": [f"{last},-1"], "nan": [f"{last},nan"]}
+    changed = [*lines[:-1], *ends[how]]
+    path.write_text("\n".join(changed) + "\n")
+    with pytest.raises(FitError, match="predictions"):
+        page_of(run)

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from emo.errors import listed, plural
+from emo.errors import FitError, listed, plural
 from emo.heads.metrics.measures import HEADLINES, title_of
-from emo.heads.runs.comparing.scored_rows import rows_by_seed
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.report.board import BoardFacts
 from emo.report.context import Context
@@ -111,15 +110,17 @@ def _on_rows(group: Group, board: BoardFacts, context: Context) -> Iterator[str]
 
 def _on_intervals(group: Group, board: BoardFacts) -> Iterator[str]:
     """Iterate over cautions on what intervals are drawn over, and on those without a width."""
-    run = group.ranked[0]
-    units = run.groups(next(iter(rows_by_seed(run.predictions()).values())))
-    count = None if units is None else len(np.unique(units))
-    if count is None and board.unit == "clip":
+    try:
+        units = group.units(group.ranked[0])
+        count = board.rows if units is None else len(np.unique(units))
+    except FitError:  # of a column of a manifest that is not there any more
+        units, count = np.zeros(0), FEW_UNITS
+    if units is None and board.unit == "clip":
         yield (
             "Intervals are drawn over single clips, as if each were of another person; clips of "
             "one speaker or dialogue are alike, so that they are rather too narrow."
         )
-    elif count is not None and count < FEW_UNITS:
+    elif units is not None and count < FEW_UNITS:
         yield (
             f"Intervals are drawn over only {board.drawn}: of so few they are rather too narrow, "
             "and tell little about others."
