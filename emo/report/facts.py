@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.errors import FitError, plural
+from emo.errors import FitError, OptionError, plural
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.files import RUN_FILE, read_document
@@ -15,7 +15,7 @@ from emo.report.board import BoardFacts, board_facts
 from emo.report.context import Context
 from emo.report.group import Group, groups_of
 from emo.report.manifests import Manifests
-from emo.report.names import Names, run_names
+from emo.report.names import PEOPLE, Names, run_names
 from emo.report.options import ReportOptions
 from emo.report.rows import RunRows, read_run_rows
 from emo.report.sections.cards import Suspect, suspects_of
@@ -103,6 +103,8 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
     context = Context(options, names, called, clips, manifests)
     for rows in found:
         _note_unknown(rows, context)
+    if options.is_anonymous:
+        _check_anonymous(found, context)
     groups = groups_of(found)
     pages = tuple(
         _page(group, title, context, frozen)
@@ -113,6 +115,30 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
         title, pages, tuple(clips), called, tuple(manifests.notes), emo.__version__,
         _manifest_clips(clips, documents.values(), manifests),
     )  # fmt: skip
+
+
+def _check_anonymous(found: Sequence[RunRows], context: Context) -> None:
+    """Check that no column or class of an anonymous page names people under another heading.
+
+    Raises:
+        OptionError: most values of a column of ``--by``, or most classes, are names of speakers.
+    """
+    for rows in found:
+        clips = context.manifests.clips(rows.run.document)
+        people = {clip.speaker for clip in clips.values() if clip.speaker}
+        columns = [each.removeprefix("@") for each in context.options.by]
+        shown = {
+            f"--by {column}": {context.manifests.value(rows.run.document, each, column)
+                               for each in clips} - {""}
+            for column in columns if column not in PEOPLE
+        } | {f"target {rows.run.target.name}": {*rows.names}}  # fmt: skip
+        for what, values in shown.items():
+            named = {each for each in values & people if any(map(str.isalpha, each))}
+            if 2 * len(named) > len(values):
+                raise OptionError(
+                    f"--anonymous and {what}: its values are names of speakers, which the page "
+                    "would show; leave one of them out"
+                )
 
 
 def _note_unknown(rows: RunRows, context: Context) -> None:

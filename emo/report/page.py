@@ -14,7 +14,7 @@ from emo.report.board import ticks_of
 from emo.report.facts import ReportFacts
 from emo.report.media import NO_MEDIA, ClipMedia, MediaProvider
 from emo.report.rows import number_text
-from emo.report.sections.draw import cut_middle
+from emo.report.sections.draw import cut_distinct, cut_middle
 
 _POLICY = {
     "default-src": "'none'", "img-src": "", "media-src": "", "base-uri": "'none'",
@@ -104,6 +104,7 @@ def _environment() -> Any:
         "score": number_text,
         "percent": lambda value: f"{value:.0%}",
         "short": cut_middle,
+        "distinct": cut_distinct,
         "count": _count,
         "place": _percent_along,
     }

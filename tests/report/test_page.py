@@ -337,3 +337,26 @@ def test_the_page_replaces_nothing_but_files(emo, runs, tmp_path):
         code, _, err = emo("report", runs[0], "--out", out)
         assert (code, "it is no file that can be written" in err) == (1, True)
     assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
+def test_a_column_of_peoples_names_is_not_shown_anonymously(runs, tmp_path, manifest):
+    copy = tmp_path / "m.csv"
+    rows = manifest.path.read_text().splitlines()
+    copy.write_text("\n".join(f"{row},{row.split(',')[3]}" for row in rows).replace(
+        "gender,speaker", "gender,actor") + "\n")  # fmt: skip
+    with pytest.raises(EmoError, match="--anonymous and --by actor: its values are names"):
+        page_of(*runs, manifest=copy, by=("actor",), is_anonymous=True)
+    assert "speaker 1" in page_of(*runs, manifest=copy, by=("speaker",), is_anonymous=True)
+    page_of(*runs, manifest=copy, by=("gender",), is_anonymous=True)
+    people = [f"ann {k}" for k in range(4)]
+    run = make_run(tmp_path / "who", people, LABELS, manifest=manifest)
+    with pytest.raises(EmoError, match="--anonymous and target emotion"):
+        page_of(run, is_anonymous=True)
+
+
+def test_long_names_of_classes_stay_distinct(tmp_path):
+    names = [f"class number {k} and {'x' * (k + 9)}" for k in range(28)]
+    page = page_of(make_run(tmp_path / "many", names, np.arange(60) % 28, seeds=1))
+    head, *rows = Cells(page).tables["Confusion, emotion, many"]
+    assert len({*head[1:-1]}) == len({row[0] for row in rows}) == 28
+    assert max(map(len, head[1:-1])) <= 19
