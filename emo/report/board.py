@@ -1,5 +1,6 @@
 """Rank the runs that were scored on the same rows, and say in one sentence what they show."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from emo.errors import plural
-from emo.heads.data.targets import Target
-from emo.heads.metrics.measures import HEADLINES, title_of, values_words
+from emo.errors import FitError, plural
+from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.comparing.ablated import marks_of
 from emo.heads.runs.comparing.baseline import BaselineTests, against_baseline, shown_p
 from emo.heads.runs.comparing.compare import Comparison
@@ -21,7 +21,9 @@ from emo.heads.runs.comparing.records import tables_of
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.heads.runs.files import known_number
 from emo.machine.table import fold_streams
-from emo.report.rows import RunRows
+from emo.report.group import Group, by_split
+from emo.report.rows import DECIMALS, number_text
+from emo.report.sections.val_choice import chosen_by_val
 
 _NUMBER = tuple[float, float]
 
@@ -119,6 +121,8 @@ class BoardFacts:
     """The ranking as a LaTeX table."""
     markdown: str
     """The ranking as a Markdown table."""
+    decimals: int = DECIMALS
+    """Number of decimals of the headline score."""
 
     @property
     def units(self) -> str:
@@ -147,52 +151,6 @@ class BoardFacts:
         return rounded_ends([0.0, *(end for end in found if math.isfinite(end))])
 
 
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Runs of one target that were scored on the same rows with the same labels."""
-
-    runs: tuple[ScoredRun, ...]
-    """The runs in the order in which they were named."""
-    rows: Mapping[Path, RunRows]
-    """Predictions of each run."""
-
-    @property
-    def ranked(self) -> tuple[ScoredRun, ...]:
-        """The runs, the best first."""
-        return tuple(sorted(self.runs, key=lambda run: run.rank))
-
-    @property
-    def target(self) -> Target:
-        """Target of the first run."""
-        return self.runs[0].target
-
-
-def groups_of(rows: Sequence[RunRows]) -> list[Group]:
-    """Return runs grouped by target, task, split, rows and labels, in the order of the runs."""
-    found: dict[Any, list[RunRows]] = {}
-    for own in rows:
-        labels = own.run.predictions()
-        labels = labels[labels["seed"] == own.seeds[0]]
-        keys = [name for name in ("id", "cause_id", "label") if name in labels]
-        same = frozenset(labels[keys].itertuples(index=False, name=None))
-        key = own.run.target.name, own.run.target.task, own.run.split, same
-        found.setdefault(key, []).append(own)
-    return [
-        Group(tuple(own.run for own in group), {own.run.path: own for own in group})
-        for group in found.values()
-    ]
-
-
-def by_split(run: ScoredRun) -> Mapping[str, Any]:
-    """Return the scores of a run's target by split, as in its ``run.json``."""
-    found: Mapping[str, Any] = (
-        run.document["metrics"]
-        if run.target.name == run.document["target"]
-        else run.document["metrics_of_others"][run.target.name]
-    )
-    return found
-
-
 def board_facts(
     group: Group, names: Mapping[Path, str], frozen: Mapping[Path, Mapping[str, Any]]
 ) -> BoardFacts:
@@ -204,24 +162,25 @@ def board_facts(
         frozen: for adapted runs, scores by target and split of the same head on frozen backbones.
     """
     ranked, first = group.ranked, group.runs[0]
-    tests = against_baseline(first, ranked) if len(ranked) > 1 else None
-    comparison = Comparison(ranked, None, (), "", tests)
+    tests = _tests(group)
+    comparison = Comparison(ranked, None, (), group.over, tests)
     (table,) = tables_of(comparison)
     rows: list[RankRow] = []
     for number, (run, record) in enumerate(zip(ranked, table.records, strict=True)):
         marks = tuple(bool(mark) for mark in marks_of(run, table.streams).values())
         ends = (record["low"], record["high"])
         rows.append(_row(run, names[run.path], run.metrics, ends, marks, number))
-        rows += _variants(run, names[run.path], frozen.get(run.path, {}))
-    drawn = str(ranked[0].metrics.get("drawn") or values_words(ranked[0].drawn_over()))
+        rows += _variants(run, names[run.path], frozen.get(run.path, {}), group.over)
+    drawn = group.drawn(ranked[0])
     return BoardFacts(
         first.target.name, first.target.task, first.target.classes, title_of(table.headline),
         table.is_lower_better, str(ranked[0].row()["scored on"]), len(group.rows[first.path]),
         "query" if are_ranked(first) else "pair" if first.target.task == "pairs" else "clip",
         drawn, _verdict(group, names, drawn), tuple(rows), table.streams, names[first.path],
         _differences(tests, names), _difference_words(tests, names[first.path]),
-        _chosen_by_val(group, names),
+        names.get(chosen.path, "") if (chosen := chosen_by_val(group).run) else "",
         to_latex(comparison, names=names), to_markdown(comparison, names=names),
+        group.rows[first.path].decimals,
     )  # fmt: skip
 
 
@@ -244,16 +203,33 @@ def _row(
     )  # fmt: skip
 
 
-def _variants(run: ScoredRun, name: str, frozen: Mapping[str, Any]) -> list[RankRow]:
-    """Return the lines of a run without some streams, and of the same head on frozen backbones."""
+def _tests(group: Group) -> BaselineTests | None:
+    """Return the differences of the runs from the first one; None: there is one run.
+
+    They are drawn as the intervals are, or over dialogues or clips where the column is not known.
+    """
+    if len(group.runs) == 1:
+        return None
+    try:
+        return against_baseline(group.runs[0], group.ranked, over=group.over)
+    except FitError:
+        return against_baseline(group.runs[0], group.ranked)
+
+
+def _variants(run: ScoredRun, name: str, frozen: Mapping[str, Any], over: str) -> list[RankRow]:
+    """Return the lines of a run without some streams, and of the same head on frozen backbones.
+
+    They have no interval if theirs is drawn over something else than ``over``.
+    """
     headline, rows = HEADLINES[run.target.task], []
+    is_same = run.document.get("drawn") == run.drawn_over(over)
     for variant, scores in run.document.get("missing", {}).get(run.target.name, {}).items():
         found = scores[run.split]
-        ends = found.get("interval", {}).get(headline)
+        ends = found.get("interval", {}).get(headline) if is_same else None
         rows.append(_row(run, f"{name} {variant}", found, ends, kind="missing"))
     found = frozen.get(run.target.name, {}).get(run.split)
     if found:
-        ends = found.get("interval", {}).get(headline)
+        ends = found.get("interval", {}).get(headline) if is_same else None
         rows.append(_row(run, f"{name}, backbone frozen", found, ends, kind="frozen"))
     return rows
 
@@ -283,41 +259,34 @@ def _difference_words(tests: BaselineTests | None, first: str) -> str:
     )
 
 
-def _chosen_by_val(group: Group, names: Mapping[Path, str]) -> str:
-    """Return the name of the run with the best headline score on val; empty: not known."""
-    headline = HEADLINES[group.target.task]
-    found = {
-        run: by_split(run).get("val", {}).get("mean", {}).get(headline)
-        for run in group.ranked if run.split == "test"
-    }  # fmt: skip
-    if len(found) < 2 or any(value is None for value in found.values()):
-        return ""
-    sign = -1 if group.target.task == "regress" else 1
-    return names[max(found, key=lambda run: sign * found[run]).path]
-
-
 def _verdict(group: Group, names: Mapping[Path, str], drawn: str) -> str:
     """Return what the runs show, in one sentence for the best, and one for its lead."""
     ranked, target = group.ranked, group.target
     best, headline = ranked[0], HEADLINES[target.task]
-    low, high = best.interval()
+    low, high = best.interval(group.over)
     mean, seeds = known_number(best.metrics["mean"][headline]), len(best.metrics["seeds"])
     what = f"{title_of(headline)} on {best.row()['scored on']}"
     of_seeds = f", mean of {seeds} seeds" if seeds > 1 else ", one seed"
-    number = f"{mean:.3f} (95 % interval {low:.3f} to {high:.3f} over {drawn}{of_seeds})"
+    shown = functools.partial(number_text, decimals=group.rows[best.path].decimals)
+    ends = f"{shown(known_number(low))} to {shown(known_number(high))}"
+    number = f"{shown(mean)} (95 % interval {ends} over {drawn}{of_seeds})"
     guess = best.metrics.get("majority", {}).get(headline)
     word = "the mean of train" if target.task == "regress" else "the most frequent class"
     word = "no label at all" if target.task == "multilabel" else word
-    against = "" if guess is None else f"; always predicting {word} gives {guess:.3f}"
+    against = "" if guess is None else f"; always predicting {word} gives {shown(guess)}"
     if len(ranked) == 1:
         article = "an" if what[0] in "aAM" else "a"
         return f"{names[best.path]} reaches {article} {what} of {number}{against}."
     kind = "lowest" if target.task == "regress" else "highest"
     sentence = f"{names[best.path]} has the {kind} {what}: {number}{against}."
-    found = paired_bootstrap(ranked[1], best).differences[headline]
-    ends = f"{found.interval[0]:+.3f} to {found.interval[1]:+.3f}"
+    try:
+        paired = paired_bootstrap(ranked[1], best, over=group.over)
+    except FitError:  # as in the differences
+        paired = paired_bootstrap(ranked[1], best)
+    found = paired.differences[headline]
+    ends = " to ".join(shown(end, sign="+") for end in found.interval)
     lead = f"Its difference from the next run, {names[ranked[1].path]}, is "
-    lead += f"{found.second - found.first:+.3f} ({ends}): "
+    lead += f"{shown(found.second - found.first, sign='+')} ({ends}): "
     lead += (
         "the interval contains 0, so these clips do not tell which is better."
         if found.contains_zero

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emo.errors import FitError
+from emo.errors import FitError, OptionError, plural
 from emo.heads.data.targets import targets_of
 from emo.heads.runs.comparing.compare import scored_run
 from emo.heads.runs.files import RUN_FILE, read_document
 from emo.manifest import Clip, Manifest
 from emo.report.adaptation import frozen_scores, run_folder_of
-from emo.report.board import BoardFacts, Group, board_facts, groups_of
+from emo.report.board import BoardFacts, board_facts
 from emo.report.context import Context
+from emo.report.group import Group, groups_of
 from emo.report.manifests import Manifests
-from emo.report.names import Names, run_names
+from emo.report.names import PEOPLE, Names, run_names
 from emo.report.options import ReportOptions
-from emo.report.rows import read_run_rows
+from emo.report.rows import RunRows, read_run_rows
 from emo.report.sections.cards import Suspect, suspects_of
 from emo.report.sections.cautions import cautions_of
 from emo.report.sections.clip_table import ClipTable, clip_table
@@ -100,6 +101,10 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
         called.of("id", each)
     manifests = Manifests(options)
     context = Context(options, names, called, clips, manifests)
+    for rows in found:
+        _note_unknown(rows, context)
+    if options.is_anonymous:
+        _check_anonymous(found, context)
     groups = groups_of(found)
     pages = tuple(
         _page(group, title, context, frozen)
@@ -110,6 +115,43 @@ def read_report(runs: Sequence[Path], options: ReportOptions | None = None) -> R
         title, pages, tuple(clips), called, tuple(manifests.notes), emo.__version__,
         _manifest_clips(clips, documents.values(), manifests),
     )  # fmt: skip
+
+
+def _check_anonymous(found: Sequence[RunRows], context: Context) -> None:
+    """Check that no column or class of an anonymous page names people under another heading.
+
+    Raises:
+        OptionError: most values of a column of ``--by``, or most classes, are names of speakers.
+    """
+    for rows in found:
+        clips = context.manifests.clips(rows.run.document)
+        people = {clip.speaker for clip in clips.values() if clip.speaker}
+        columns = [each.removeprefix("@") for each in context.options.by]
+        shown = {
+            f"--by {column}": {context.manifests.value(rows.run.document, each, column)
+                               for each in clips} - {""}
+            for column in columns if column not in PEOPLE
+        } | {f"target {rows.run.target.name}": {*rows.names}}  # fmt: skip
+        for what, values in shown.items():
+            named = {each for each in values & people if any(map(str.isalpha, each))}
+            if 2 * len(named) > len(values):
+                raise OptionError(
+                    f"--anonymous and {what}: its values are names of speakers, which the page "
+                    "would show; leave one of them out"
+                )
+
+
+def _note_unknown(rows: RunRows, context: Context) -> None:
+    """Keep a note if scored clips of a run are not in the manifest."""
+    manifest = context.manifests.of(rows.run.document)
+    if manifest is None or context.options.manifest is None:  # a run's own one is unchanged
+        return
+    known, ids = context.manifests.clips(rows.run.document), {*rows.ids}
+    if count := len(ids - known.keys()):
+        context.manifests.note(
+            f"{context.run_names[rows.run.path]}: {count:,} of {plural(len(ids), 'scored clip')} "
+            f"are not in {manifest.path.name}: nothing is known of them beside the run"
+        )
 
 
 def _manifest_clips(
@@ -133,7 +175,7 @@ def _page(
         board = board_facts(group, context.run_names, frozen)
         runs = tuple(run_facts(group, run, context) for run in group.ranked)
         cautions = cautions_of(group, board, context)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         files = ", ".join(str(run.path / RUN_FILE) for run in group.runs)
         raise FitError(
             f"{files}: one is damaged: {shortened(repr(error))}. Fit the run again."
@@ -160,7 +202,7 @@ def _folders(runs: Sequence[Path]) -> list[Path]:
         FitError: a folder holds no run.
     """
     found: list[Path] = []
-    for path in dict.fromkeys(runs):
+    for path in runs:
         if (run_folder_of(path) / RUN_FILE).is_file():
             found.append(path)
             continue
@@ -168,7 +210,10 @@ def _folders(runs: Sequence[Path]) -> list[Path]:
         if not inside:
             raise FitError(f"{path} holds no run ({RUN_FILE}); emo fit-head --out makes one")
         found += inside
-    return [*dict.fromkeys(found)]
+    same: dict[Path, Path] = {}
+    for path in found:  # a run that is named twice, or by a link, is one run
+        same.setdefault(run_folder_of(path).resolve(), path)
+    return [*same.values()]
 
 
 def _targets(path: Path, document: Mapping[str, Any], wanted: str | None) -> list[str]:

@@ -1,10 +1,11 @@
 """The manifests of runs: who speaks, what is said, where the media are."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from emo.errors import EmoError
+from emo.errors import EmoError, MediaError, OptionError
 from emo.heads.data.interval_groups import value_of
 from emo.manifest import Clip, Manifest, read_manifest
 from emo.manifest.spreadsheet import table_file, table_sha256
@@ -20,7 +21,12 @@ class Manifests:
 
         Args:
             options: which manifest and folder of media the user named.
+
+        Raises:
+            OptionError: the folder of media is not there.
         """
+        if options.root is not None and not options.root.is_dir():
+            raise OptionError(f"--root {options.root}: no such folder")
         self._options = options
         self._known: dict[tuple[str, str], Manifest | None] = {}
         self._clips: dict[int, dict[str, Clip]] = {}
@@ -55,14 +61,29 @@ class Manifests:
         if text not in self.notes:
             self.notes.append(text)
 
+    def _own_root(self, path: str, own: Mapping[str, Any]) -> Path | None:
+        """Return the folder of media that ``run.json`` names, if it is below the manifest's folder.
+
+        A run of somebody else could name any folder, and with ``--media`` the page would hold files
+        from there. Other folders are named by the user, with ``--root``.
+        """
+        root = Path(str(own["root"])) if own.get("root") else None
+        if root is None or not path:
+            return None
+        folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+        if not Path(os.path.realpath(root)).is_relative_to(folder):
+            if self._options.media:
+                self.note("The media of a run are not below the folder of its manifest; to show "
+                          "them, name their folder with --root")  # fmt: skip
+            return None
+        return root if root.is_dir() else None
+
     def _read(self, path: str, sha256: str, own: Mapping[str, Any]) -> Manifest | None:
         """Read a manifest, and note why if it cannot be used."""
         named = self._options.manifest
         columns = dict(own.get("columns", {})) if named is None else {}
         columns |= self._options.columns
-        root = self._options.root or (Path(own["root"]) if own.get("root") else None)
-        if root is not None and not root.is_dir():
-            root = None
+        root = self._options.root or self._own_root(path, own)
         hint = "no groups by column, speakers and media; name it with --manifest"
         try:
             if not path:
@@ -78,3 +99,18 @@ class Manifests:
             why = getattr(error, "strerror", None) or str(error)
             self.notes.append(without_folders(f"{Path(path).name} cannot be read ({why}): {hint}"))
             return None
+
+
+def media_inside(manifest: Manifest, relative: str) -> Path:
+    """Return the path of a clip's file, links followed.
+
+    Raises:
+        EmoError: it is outside of the folder of the media.
+    """
+    path = os.path.realpath(manifest.media_path(relative))
+    if not Path(path).is_relative_to(os.path.realpath(manifest.root)):
+        raise MediaError(
+            f"{Path(relative).name}: a link that leads out of the folder of the media; name with "
+            "--root a folder that holds both"
+        )
+    return Path(path)

@@ -7,9 +7,12 @@ from pathlib import Path
 from emo.errors import line_of
 
 _FOLDERS = re.compile(
-    r"(?:(?<![\w.:/\\])[A-Za-z]:|(?<![\w.:/\\])~|(?<![\w.:/\\]))[/\\](?:[^\s/\\:'\",;()]+[/\\])+"
+    r"(?:file:/{0,2}(?=/)|(?<![\w.:/\\])[A-Za-z]:|(?<![\w.:/\\])~|(?<![\w.:/\\]))"
+    r"[/\\]{1,2}(?:[^\s/\\:'\",;()]+[/\\])+"
 )
 """The folders of an absolute path, in a sentence."""
+_ABSOLUTE = re.compile(r"(?:file:)?[/\\~]|[A-Za-z]:[/\\]")
+"""Beginning of an absolute path."""
 _DEEP = 3
 """Number of parts from which a shared folder lies below the folder of a user."""
 PEOPLE = ("id", "speaker", "dialogue", "cause_id", "fold")
@@ -73,6 +76,8 @@ class Names:
     def _without_path(self, value: str) -> str:
         """Return an id; one that is an absolute path without its folders, and with a number."""
         short = without_folders(value)
+        if _ABSOLUTE.match(line_of(value)):  # an id is one path, whatever blanks are in it
+            short = re.split(r"[/\\]", line_of(value).rstrip("/\\"))[-1]
         if short == line_of(value):
             return short
         known = self._known.setdefault("path", {})

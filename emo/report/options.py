@@ -47,6 +47,11 @@ class ReportOptions:
         odd = [name for name in self.media if name not in SHOWN_MEDIA]
         if odd:
             raise OptionError(f"--media {odd[0]}: expected {', '.join(SHOWN_MEDIA)}")
+        words = [column for column in self.by if column.removeprefix("@") == "text"]
+        if words and "words" not in self.media:
+            raise OptionError(
+                f"--by {words[0]}: the page would show the words of clips; add --media words"
+            )
         if not 0 <= self.cards <= MOST_CARDS:
             raise OptionError(f"--cards {self.cards}: expected 0 to {MOST_CARDS}")
         if self.is_anonymous and self.media:

@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 import json
+import math
 from importlib import resources
 from typing import Any
 
@@ -12,7 +13,8 @@ from emo.machine.table import shown
 from emo.report.board import ticks_of
 from emo.report.facts import ReportFacts
 from emo.report.media import NO_MEDIA, ClipMedia, MediaProvider
-from emo.report.sections.draw import cut_middle
+from emo.report.rows import number_text
+from emo.report.sections.draw import cut_distinct, cut_middle
 
 _POLICY = {
     "default-src": "'none'", "img-src": "", "media-src": "", "base-uri": "'none'",
@@ -99,9 +101,10 @@ def _environment() -> Any:
         trim_blocks=True, lstrip_blocks=True, finalize=_finalized,
     )  # fmt: skip
     environment.filters |= {
-        "score": lambda value: "–" if value is None or value != value else f"{value:.3f}",
+        "score": number_text,
         "percent": lambda value: f"{value:.0%}",
         "short": cut_middle,
+        "distinct": cut_distinct,
         "count": _count,
         "place": _percent_along,
     }
@@ -116,6 +119,8 @@ def _percent_along(value: float, ends: tuple[float, float]) -> str:
 
 def _count(value: float) -> str:
     """Return a number of rows as text; means over seeds have one digit."""
+    if not math.isfinite(value):
+        return "–"
     return f"{value:,.0f}" if value == round(value) else f"{value:,.1f}"
 
 

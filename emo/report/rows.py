@@ -1,15 +1,21 @@
 """The predictions of a run as arrays: labels, predictions of each seed, probabilities."""
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from emo.errors import FitError, plural
 from emo.heads.metrics import classes as metrics
 from emo.heads.runs.comparing.scored_rows import numbers_of, rows_by_seed, with_others
 from emo.heads.runs.comparing.scored_run import ScoredRun
 from emo.manifest.tasks import NONE, SEPARATOR
+from emo.untrusted.documents import shortened
+
+DECIMALS = 3
+"""Number of decimals of scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +74,16 @@ class RunRows:
         return None if self.probabilities is None else self.probabilities.mean(0)
 
     @functools.cached_property
+    def decimals(self) -> int:
+        """Number of decimals with which scores of the target are written."""
+        return decimals_of(self.labels) if self.task == "regress" else DECIMALS
+
+    @property
+    def cell_decimals(self) -> int:
+        """Number of decimals with which labels and predictions of numbers are written."""
+        return 2 if self.decimals == DECIMALS else self.decimals
+
+    @functools.cached_property
     def shown(self) -> np.ndarray:
         """The prediction that is shown for each row: that of the mean over seeds, like labels."""
         if self.task == "regress":
@@ -83,13 +99,28 @@ class RunRows:
 
     @functools.cached_property
     def confidence(self) -> np.ndarray | None:
-        """float64 (N,): probability of the shown prediction; None: not known."""
+        """float64 (N,): probability of the shown prediction; None: not known.
+
+        Of several labels see :meth:`_confidence_of_labels`.
+        """
         mean = self.mean_probabilities
         if mean is None:
             return None if self.best is None else self.best.mean(0)
-        if self.task == "multilabel":  # of the label that is most surely wrong, or least sure
-            return np.asarray(np.abs(mean - 0.5).min(-1) + 0.5)
+        if self.task == "multilabel":
+            return self._confidence_of_labels(mean)
         return np.asarray(mean.max(-1))
+
+    def _confidence_of_labels(self, mean: np.ndarray) -> np.ndarray:
+        """Return float64 (N,): how sure the head is of the wrong label of which it is surest.
+
+        Where all labels of a row are right, it is how sure the head is of the least sure one.
+
+        Args:
+            mean: float64 (N, C), probability of each label.
+        """
+        sure = np.abs(mean - 0.5) + 0.5
+        wrong = np.where(self.shown != self.labels, sure, 0.0).max(-1)
+        return np.asarray(np.where(wrong > 0, wrong, sure.min(-1)))
 
     @functools.cached_property
     def label_probability(self) -> np.ndarray | None:
@@ -110,11 +141,35 @@ class RunRows:
     def cell(self, value: np.ndarray) -> str:
         """Return a label or prediction as the manifest would write it."""
         if self.task == "regress":
-            return f"{float(value):.2f}"
+            return number_text(float(value), self.cell_decimals)
         if self.task == "multilabel":
             found = [name for name, is_there in zip(self.names, value, strict=True) if is_there]
             return SEPARATOR.join(found) or NONE
         return self.names[int(value)]
+
+
+def decimals_of(numbers: np.ndarray) -> int:
+    """Return the number of decimals that tell numbers of such a spread apart; usually three.
+
+    >>> decimals_of(np.array([-1.0, 2.0])), decimals_of(np.array([1e-4, 3e-4]))
+    (3, 7)
+    >>> decimals_of(np.array([1e6, 3e6]))
+    0
+    """
+    spread = float(np.std(numbers))
+    power = math.floor(math.log10(spread)) if spread > 0 and math.isfinite(spread) else 0
+    if -1 <= power < DECIMALS:
+        return DECIMALS
+    return max(0, 5 - power) if power > 0 else min(20, DECIMALS - power)
+
+
+def number_text(value: float, decimals: int = DECIMALS, sign: str = "") -> str:
+    """Return a number as text, an undefined one as a dash.
+
+    >>> number_text(0.51239), number_text(417137.87, 0), number_text(0.5, sign="+")
+    ('0.512', '417,138', '+0.500')
+    """
+    return "–" if value is None or value != value else f"{value:{sign},.{decimals}f}"
 
 
 def read_run_rows(run: ScoredRun) -> RunRows:
@@ -123,9 +178,32 @@ def read_run_rows(run: ScoredRun) -> RunRows:
     Raises:
         FitError: there are none, or they are damaged.
     """
+    table = run.predictions()
+    try:
+        found = _rows_of(run)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        count = plural(table["seed"].nunique(), "seed")
+        raise FitError(
+            f"{run.path}: its table of predictions of {run.target.name} is damaged: expected each "
+            f"row once for each of {count}, with numbers ({shortened(repr(error), 80)}). Fit the "
+            "run again."
+        ) from error
+    values = [each for each in (found.probabilities, found.best) if each is not None]
+    if any(((each < 0) | (each > 1) | np.isnan(each)).any() for each in values):
+        raise FitError(
+            f"{run.path}: its table of predictions of {run.target.name} is damaged: a probability "
+            "is not from 0 to 1. Fit the run again."
+        )
+    return found
+
+
+def _rows_of(run: ScoredRun) -> RunRows:
+    """Return the predictions of a run; seeds that lack a row, or have it twice, are an error."""
     target = run.target
     by_seed = rows_by_seed(run.predictions())
     first = next(iter(by_seed.values()))
+    if any(len(rows) != len(first) or not rows.index.is_unique for rows in by_seed.values()):
+        raise ValueError("a row is missing, or twice there")
     tables = [rows.loc[first.index] for rows in by_seed.values()]
     names: Sequence[str] = ()
     if target.task in ("classify", "pairs"):

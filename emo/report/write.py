@@ -24,17 +24,18 @@ def write_report(runs: Sequence[Path], out: Path, options: ReportOptions) -> lis
         EmoError: a folder holds no run, an option cannot be met, or the file cannot be written.
     """
     facts = read_report(runs, options)
-    media = NO_MEDIA
+    media, shows = NO_MEDIA, []
     if options.media:
         from emo.report.embedded import embedded_media
 
         media = embedded_media(facts, options)
+        kinds = ", ".join(media.kinds)
+        shows = [f"it shows people ({kinds}): send it to nobody who may not see them"]
+        if not kinds:
+            shows = [f"no clip that it shows has any {' or '.join(options.media)}"]
     write_html(render_page(facts, media=media), out)
     size = format_bytes(out.stat().st_size)
-    shows = [
-        f"it shows people ({', '.join(options.media)}): send it to nobody who may not see them"
-    ]
-    return [size, *(shows if options.media else []), *facts.notes]
+    return [size, *shows, *facts.notes]
 
 
 def write_html(text: str, out: Path) -> None:

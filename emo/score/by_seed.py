@@ -83,7 +83,7 @@ def score_seeds(
         together = [gold.together.get(clip_id, "") or f"clip\t{clip_id}" for clip_id in gold.cells]
         interval = headline_interval(
             metric, labels.tolist(), [each.tolist() for each in predicted],
-            _means(found)[metric.headline], together if gold.together_by else (),
+            _means(found)[metric.headline], together if gold.drawn_over != "clip" else (),
         )  # fmt: skip
     return SeedScores(_means(found), len(found), std, by, interval, absent)
 

@@ -58,6 +58,12 @@ class Gold:
     """Column of ``together``: ``dialogue`` or ``speaker``; empty: there is none."""
 
     @property
+    def drawn_over(self) -> str:
+        """What intervals are drawn over: ``dialogue`` or ``speaker``, or ``clip`` of only one."""
+        groups = {self.together.get(clip_id) or f"clip\t{clip_id}" for clip_id in self.cells}
+        return self.together_by if self.together_by and len(groups) > 1 else "clip"
+
+    @property
     def has_several_labels(self) -> bool:
         """Whether a cell holds several classes, joined by ``|``."""
         return any(SEPARATOR in cell for cell in self.cells.values())

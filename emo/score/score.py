@@ -242,5 +242,5 @@ def _scored(path: Path, name: str, gold: Gold, metric: Metric, options: ScoreOpt
     return Scored(
         name, found.means, found.seeds, found.std, read=ColumnsRead(id_column, column),
         label=gold.column, has_several_labels=metric.kind == "labels", notes=notes, by=found.by,
-        headline_interval=found.interval, drawn_over=gold.together_by or "clip",
+        headline_interval=found.interval, drawn_over=gold.drawn_over,
     )  # fmt: skip

@@ -3,11 +3,14 @@
 import base64
 import dataclasses
 import io
+import json
 import re
 
 import av
 import numpy as np
+import pytest
 
+from emo.errors import EmoError
 from emo.heads.fitting.fit import fit_head
 from emo.manifest import read_manifest
 from emo.report import ReportOptions, read_report
@@ -76,3 +79,51 @@ def test_principal_components_are_those_of_a_full_decomposition():
     assert np.allclose((found**2).sum(0), values[:2] ** 2, rtol=1e-6)
     one, _ = principal(table[:, :1])
     assert one.shape == (50, 2)
+
+
+def test_files_outside_of_the_manifests_folder_are_embedded_of_a_named_root_alone(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "private").mkdir()
+    make_clip(tmp_path / "private" / "a.mp4", seconds=0.5)
+    make_clip(tmp_path / "theirs" / "b.mp4", seconds=0.5)
+    (tmp_path / "theirs" / "link.mp4").symlink_to("../private/a.mp4")
+    path = tmp_path / "theirs" / "m.csv"
+    path.write_text("id,video,split\na,a.mp4,test\nb,b.mp4,test\nl,link.mp4,test\n")
+    run = make_run(tmp_path / "theirs" / "run", CLASSES, np.array([1, 2, 3]), ids=["a", "b", "l"],
+                   skill=-9, manifest=read_manifest(path))  # fmt: skip
+    document = json.loads((run / "run.json").read_text())
+
+    def shown(recorded, **options):
+        """The clips whose frames are embedded, where run.json names a folder of media."""
+        document["manifest"]["root"] = str(recorded)
+        (run / "run.json").write_text(json.dumps(document))
+        options = ReportOptions(media=("frames",), **options)
+        facts = read_report([run], options)
+        media = embedded_media(facts, options)
+        names = [name for name in "abl" if media.of_clip(facts.clips.index(name)).frames]
+        return "".join(names), media, " ".join(facts.notes)
+
+    found, media, notes = shown(tmp_path / "private")
+    assert (found, "name their folder with --root" in notes) == ("b", True)
+    assert "a link that leads out" in " ".join(media.of_clip(k).note for k in range(3))
+    assert shown(tmp_path / "theirs")[0] == "b"
+    (tmp_path / "theirs" / "out").symlink_to("../private")
+    assert shown(tmp_path / "theirs" / "out")[0] == "b"
+    assert shown("x", root=tmp_path / "private")[0] == "a"
+    assert shown("x", root=tmp_path / "theirs")[0] == "bl"
+    with pytest.raises(EmoError, match=r"--root .*no such folder"):
+        shown("x", root=tmp_path / "nowhere")
+
+
+def test_a_page_says_that_it_shows_people_only_if_it_does(emo, tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("id,text,split\na,one,test\nb,two,test\n")
+    run = make_run(tmp_path / "run", CLASSES, np.array([1, 2]), ids=["a", "b"], skill=-9,
+                   manifest=read_manifest(path))  # fmt: skip
+    out = tmp_path / "page.html"
+    _, told, _ = emo("report", run, "--media", "frames", "--out", out)
+    assert "no clip that it shows has any frames" in told
+    assert "shows people" not in told + out.read_text()
+    _, told, _ = emo("report", run, "--media", "frames", "--media", "words", "--out", out)
+    assert "it shows people (words)" in told
+    assert "it holds words of clips" in out.read_text()

@@ -3,7 +3,9 @@
 import contextlib
 import getpass
 import json
+import os
 import re
+import stat
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from emo.errors import EmoError
 from emo.heads.runs.comparing.compare import compare_runs
 from emo.report import ClipMedia, MediaProvider, ReportOptions, read_report
-from emo.report.names import without_folders
+from emo.report.names import Names, without_folders
 from tests.report.conftest import CLASSES, COUNT, DIALOGUES, IDS, LABELS, Cells, page_of
 from tests.report.make_runs import make_run
 
@@ -288,3 +290,73 @@ def test_a_changed_manifest_is_not_used(tmp_path, manifest):
     assert "By speaker" not in page
     assert "m.csv has changed since the run was fitted" in page
     assert "By speaker" in page_of(run, manifest=copy)
+
+
+@pytest.mark.parametrize(
+    ("clip_id", "shown"),
+    [
+        ("/home/ann smith/secret dir/x.mp4", "x.mp4 (1)"), ("file:///home/ann/v.mp4", "v.mp4 (1)"),
+        ("\\\\server\\share\\x.mp4", "x.mp4 (1)"), ("~/ann/clip.mp4", "clip.mp4 (1)"),
+        ("C:\\Users\\ann b\\v.mp4", "v.mp4 (1)"), ("dia0_utt1", "dia0_utt1"),
+        ("train/a.mp4", "train/a.mp4"), ("s3://bucket/a.mp4", "s3://bucket/a.mp4"),
+    ],
+)  # fmt: skip
+def test_ids_that_are_absolute_paths_keep_their_names_alone(clip_id, shown):
+    assert Names(is_anonymous=False).of("id", clip_id) == shown
+
+
+def test_words_are_never_a_column_without_media(manifest):
+    for column in ("text", "@text"):
+        with pytest.raises(EmoError, match=f"--by {column}: .*--media words"):
+            ReportOptions(by=(column,))
+    ReportOptions(by=("text",), media=("words",))
+
+
+def test_a_run_that_is_named_twice_is_one(runs, tmp_path):
+    (tmp_path / "link").symlink_to(runs[0])
+    facts = read_report([*runs, tmp_path / "link", runs[0].parent / ".." / "runs" / runs[0].name],
+                        ReportOptions())  # fmt: skip
+    assert [run.name for run in facts.pages[0].runs] == ["better", "plain"]
+
+
+def test_a_manifest_of_other_clips_is_told(runs, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("id,text,speaker\nc0,x,ann\nzz,x,bo\n")
+    assert "plain: 59 of 60 scored clips are not in other.csv" in page_of(*runs, manifest=other)
+
+
+def test_a_column_that_is_named_twice_is_one_table(runs):
+    found = read_report(runs[:1], ReportOptions(by=("gender", "gender")))
+    assert [each.column for each in found.pages[0].runs[0].groups] == ["gender"]
+
+
+def test_the_page_replaces_nothing_but_files(emo, runs, tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for out in ("", tmp_path / "folder", tmp_path / "pipe"):
+        code, _, err = emo("report", runs[0], "--out", out)
+        assert (code, "it is no file that can be written" in err) == (1, True)
+    assert stat.S_ISFIFO(os.stat(tmp_path / "pipe").st_mode)
+
+
+def test_a_column_of_peoples_names_is_not_shown_anonymously(runs, tmp_path, manifest):
+    copy = tmp_path / "m.csv"
+    rows = manifest.path.read_text().splitlines()
+    copy.write_text("\n".join(f"{row},{row.split(',')[3]}" for row in rows).replace(
+        "gender,speaker", "gender,actor") + "\n")  # fmt: skip
+    with pytest.raises(EmoError, match="--anonymous and --by actor: its values are names"):
+        page_of(*runs, manifest=copy, by=("actor",), is_anonymous=True)
+    assert "speaker 1" in page_of(*runs, manifest=copy, by=("speaker",), is_anonymous=True)
+    page_of(*runs, manifest=copy, by=("gender",), is_anonymous=True)
+    people = [f"ann {k}" for k in range(4)]
+    run = make_run(tmp_path / "who", people, LABELS, manifest=manifest)
+    with pytest.raises(EmoError, match="--anonymous and target emotion"):
+        page_of(run, is_anonymous=True)
+
+
+def test_long_names_of_classes_stay_distinct(tmp_path):
+    names = [f"class number {k} and {'x' * (k + 9)}" for k in range(28)]
+    page = page_of(make_run(tmp_path / "many", names, np.arange(60) % 28, seeds=1))
+    head, *rows = Cells(page).tables["Confusion, emotion, many"]
+    assert len({*head[1:-1]}) == len({row[0] for row in rows}) == 28
+    assert max(map(len, head[1:-1])) <= 19

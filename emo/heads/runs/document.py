@@ -22,13 +22,15 @@ _SCORE = Where(
 _COUNT = Where(int, lambda count: 0 <= count < 2**53, "a whole number of 0 or more")
 _WIDTH = Where(int, lambda width: 1 <= width <= MOST_WIDTH, f"a width from 1 to {MOST_WIDTH:,}")
 _INTERVAL = Where(ListOf(_SCORE), lambda ends: len(ends) == 2, "a list of two numbers")
+_OF_CLASS = ("clips", "predicted", "precision", "recall", "f1")
 _METRICS = Fields(
     {
         "clips": _COUNT, "seeds": MapOf(MapOf(_SCORE)), "mean": MapOf(_SCORE),
         "std": MapOf(_SCORE),
     },
     {
-        "interval": MapOf(_INTERVAL), "others": MapOf(_COUNT),
+        "interval": MapOf(_INTERVAL), "majority": MapOf(_SCORE), "drawn": str,
+        "classes": MapOf(Fields({}, dict.fromkeys(_OF_CLASS, _SCORE))), "others": MapOf(_COUNT),
         "by": MapOf(MapOf(Fields({"rows": _COUNT, "share": _SCORE}))),
     },
 )  # fmt: skip

@@ -78,7 +78,7 @@ def _run_lines(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if columns := _dict(manifest, "columns"):
         yield "columns", ", ".join(_pairs(columns))
     for split, found in document["metrics"].items():
-        headline, mean = next(iter(found["mean"].items()))
+        headline, mean = next(iter(found["mean"].items()), ("no score", None))
         yield split, f"{headline} {mean:.3f}" if isinstance(mean, float) else f"{headline} –"
     if document.get("transductive"):
         yield "scaling", "by speaker, with the scored clips too, but no label: transductive"

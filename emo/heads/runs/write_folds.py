@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from emo.heads.runs.command_lines import commands_of
 from emo.heads.runs.cross_result import CrossResult
 from emo.heads.runs.files import write_table
 from emo.heads.runs.write import document_of, history_columns, write_document, write_target
@@ -45,4 +46,4 @@ def _document(result: CrossResult) -> dict[str, Any]:
             for fold in result.folds
         ],
     }
-    return document
+    return document | {"asked": commands_of(document, relative=True)}

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emo.report.board import Group
 from emo.report.context import Context
+from emo.report.group import Group
 from emo.report.rows import RunRows
 from emo.report.sections.where import RunTokens, Strip
 

@@ -1,40 +1,54 @@
 """What a reader must know before quoting a number of a page."""
 
+import re
 from collections.abc import Iterator
 
-from emo.errors import listed, plural
-from emo.heads.metrics.measures import HEADLINES
-from emo.heads.runs.comparing.scored_run import ScoredRun
-from emo.report.board import BoardFacts, Group
-from emo.report.context import Context
-from emo.report.names import replaced
+import numpy as np
 
-FEW_ROWS, FEW_OF_CLASS = 100, 10
-"""Numbers of scored rows, and of rows of one class, below which a caution is given."""
+from emo.errors import FitError, listed, plural
+from emo.heads.metrics.measures import HEADLINES, title_of
+from emo.heads.runs.comparing.scored_run import ScoredRun
+from emo.report.board import BoardFacts
+from emo.report.context import Context
+from emo.report.group import Group, by_split
+from emo.report.names import replaced
+from emo.report.rows import number_text
+from emo.report.sections.val_choice import chosen_by_val
+
+FEW_ROWS, FEW_OF_CLASS, FEW_VAL_ROWS, FEW_UNITS = 100, 10, 30, 20
+"""Numbers of scored rows, of rows of one class, of rows of val that chose a run, and of dialogues
+or speakers that intervals are drawn over, below which a caution is given. A bootstrap of few groups
+gives too narrow intervals (Cameron, Gelbach and Miller 2008)."""
+_ROUNDED = 0.002
+"""Difference of two scores that rounding in the table of predictions may make."""
+_LEFT_OUT = re.compile(r"without features: left out \(([^()]*)\)\Z")
+"""End of a note of a fit on clips that have no tokens, with their numbers by split."""
 
 
 def cautions_of(group: Group, board: BoardFacts, context: Context) -> tuple[str, ...]:
     """Return the cautions on a group of runs, as sentences."""
     found = [
-        *_on_choice(group, board), *_on_rows(group, board), *_on_people(group, context),
+        *_on_choice(group, board, context), *_on_rows(group, board, context),
+        *_on_people(group, context),
+        *(line for run in group.ranked for line in _on_files(group, run, context)),
         *(line for run in group.ranked for line in _on_run(run, context)),
     ]  # fmt: skip
     return tuple(dict.fromkeys(replaced(each, context.run_names) for each in found))
 
 
-def _on_choice(group: Group, board: BoardFacts) -> Iterator[str]:
+def _on_choice(group: Group, board: BoardFacts, context: Context) -> Iterator[str]:
     """Iterate over cautions on how the best run was chosen."""
-    best = board.ranking[0].name
-    if group.runs[0].split == "val":
+    is_val, many = group.runs[0].split == "val", len(group.runs) > 1
+    if is_val:
         yield (
             "The runs have no test split: these are scores on val, on which the kept round was "
             "chosen, so that they are too good."
         )
-    if len(group.runs) > 1:
-        yield (
-            f"The best of {len(group.runs)} runs on the same rows scores too well by chance: "
-            "choose by val, and report how many were tried."
-        )
+    if many:
+        yield f"The best of {len(group.runs)} runs on the same rows scores too well by chance: " + (
+            "keep clips apart that none of them has seen, and score the chosen run once on these."
+            if is_val else "choose by val, and report how many were tried."
+        )  # fmt: skip
     told = [run.document.get("settings_before", 0) for run in group.runs]
     before = max(each if isinstance(each, int) else 0 for each in told)
     if before >= len(group.runs):
@@ -42,19 +56,42 @@ def _on_choice(group: Group, board: BoardFacts) -> Iterator[str]:
             f"The test clips were scored under {plural(before, 'other setting')} before: choose by "
             "val, and report how many were tried."
         )
-    if board.chosen_by_val and board.chosen_by_val != best:
-        row = next(row for row in board.ranking if row.name == board.chosen_by_val)
-        yield (
-            f"val would have chosen {row.name}, whose {board.headline} is {row.mean:.3f}: that is "
-            "the number to quote."
-        )
+    yield from _on_val(group, board, context)
     baseline, mean = board.ranking[0].baseline, board.ranking[0].mean
     if baseline is not None and (mean >= baseline) == board.is_lower_better:
         yield "The best run is no better than the baseline that sees no input."
 
 
-def _on_rows(group: Group, board: BoardFacts) -> Iterator[str]:
-    """Iterate over cautions on the number of rows, of seeds, and what intervals are drawn over."""
+def _on_val(group: Group, board: BoardFacts, context: Context) -> Iterator[str]:
+    """Iterate over cautions on what val says of several runs."""
+    choice = chosen_by_val(group)
+    if choice.has_other_clips:
+        yield (
+            "The runs were scored on different val clips, so that val cannot choose between them: "
+            "fit them again with the same splits."
+        )
+    if choice.tied:
+        names = listed([context.run_names[run.path] for run in choice.tied])
+        yield (
+            f"val cannot tell {names} apart: they share its best score. To take the one that is "
+            "best on test is to choose by test."
+        )
+    if choice.run is None:
+        return
+    chosen = context.run_names[choice.run.path]
+    if chosen != board.ranking[0].name:
+        row = next(row for row in board.ranking if row.name == chosen)
+        yield (
+            f"val would have chosen {row.name}, whose {board.headline} is "
+            f"{number_text(row.mean, board.decimals)}: that is the number to quote."
+        )
+    clips = by_split(choice.run)["val"].get("clips", 0)
+    if clips < FEW_VAL_ROWS:
+        yield f"val has only {plural(clips, 'clip')}: on others it may choose another run."
+
+
+def _on_rows(group: Group, board: BoardFacts, context: Context) -> Iterator[str]:
+    """Iterate over cautions on the number of rows and of seeds, and on intervals."""
     if board.rows < FEW_ROWS:
         yield f"Only {board.counted} scored: expect other numbers on other data."
     run = group.runs[0]
@@ -62,20 +99,44 @@ def _on_rows(group: Group, board: BoardFacts) -> Iterator[str]:
     few = [name for name in board.classes if counts and counts.get(name, 0) < FEW_OF_CLASS]
     if few and len(board.classes) <= 40:
         yield f"Fewer than {FEW_OF_CLASS} scored {board.units} of {listed(few)}."
-    names = [row.name for row in board.ranking if row.kind == "run" and len(row.seeds) < 2]
-    if names and not _is_exact(group):
+    names = [
+        context.run_names[each.path] for each in group.ranked
+        if len(each.metrics["seeds"]) < 2 and not _is_exact(each)
+    ]  # fmt: skip
+    if names:
         yield f"One seed alone of {listed(names)}: how much training varies is not known."
-    if run.drawn_over() == "clip" and board.unit == "clip":
+    yield from _on_intervals(group, board)
+
+
+def _on_intervals(group: Group, board: BoardFacts) -> Iterator[str]:
+    """Iterate over cautions on what intervals are drawn over, and on those without a width."""
+    try:
+        units = group.units(group.ranked[0])
+        count = board.rows if units is None else len(np.unique(units))
+    except FitError:  # of a column of a manifest that is not there any more
+        units, count = np.zeros(0), FEW_UNITS
+    if units is None and board.unit == "clip":
         yield (
             "Intervals are drawn over single clips, as if each were of another person; clips of "
             "one speaker or dialogue are alike, so that they are rather too narrow."
         )
+    elif units is not None and count < FEW_UNITS:
+        yield (
+            f"Intervals are drawn over only {board.drawn}: of so few they are rather too narrow, "
+            "and tell little about others."
+        )
+    best = board.ranking[0]
+    if best.interval is not None and best.interval[0] == best.interval[1]:
+        yield (
+            f"The interval of {best.name} has no width, because all resamples score alike: that "
+            "does not make the score certain. Other clips may give another one."
+        )
 
 
-def _is_exact(group: Group) -> bool:
-    """Return whether the heads of all runs are solved exactly, so that each seed gives the same."""
-    heads = [run.document["head"] for run in group.runs]
-    return all(head.get("options", {}).get("solver", "adamw") != "adamw" for head in heads)
+def _is_exact(run: ScoredRun) -> bool:
+    """Return whether the head of a run is solved exactly, so that each seed gives the same."""
+    options = run.document["head"].get("options", {})
+    return bool(options.get("solver", "adamw") != "adamw")
 
 
 def _on_people(group: Group, context: Context) -> Iterator[str]:
@@ -95,6 +156,27 @@ def _on_people(group: Group, context: Context) -> Iterator[str]:
         )
 
 
+def _on_files(group: Group, run: ScoredRun, context: Context) -> Iterator[str]:
+    """Iterate over cautions on a table of predictions that does not give the run's scores."""
+    rows, name = group.rows[run.path], context.run_names[run.path]
+    count, told = len(rows), run.metrics["mean"]
+    if count != run.metrics["clips"]:
+        yield (
+            f"{name}: run.json has scores of {plural(run.metrics['clips'], 'row')}, its table of "
+            f"predictions has {count:,}: one of them was changed."
+        )
+        return
+    scores = {"mae": rows.errors} if rows.task == "regress" else {"accuracy": rows.is_right}
+    for score, each in scores.items():
+        found = float(each.mean())
+        kept = told.get(score)
+        if kept is not None and abs(found - kept) > _ROUNDED * max(1.0, abs(kept)):
+            yield (
+                f"{name}: {title_of(score)} is {number_text(kept)} in run.json, but "
+                f"{number_text(found)} by its table of predictions: one of them was changed."
+            )
+
+
 def _on_run(run: ScoredRun, context: Context) -> Iterator[str]:
     """Iterate over cautions that a run's own ``run.json`` gives."""
     document, name = run.document, context.run_names[run.path]
@@ -105,8 +187,25 @@ def _on_run(run: ScoredRun, context: Context) -> Iterator[str]:
         )
     for told in document.get("seen", ()):
         yield f"{name}: {told}"
+    if left := _left_out(run):
+        every = "" if run.target.task == "pairs" else f" of {left + run.metrics['clips']:,}"
+        kind = "clips" if "folds" in document else f"{run.split} clips"
+        yield (
+            f"{name}: {left:,}{every} {kind} were not scored, because they have no features; the "
+            "numbers are those of the others alone."
+        )
     absent = run.metrics.get("absent", {}).get("clips")
     if absent:
         yield f"{name}: {plural(absent, 'row')} without any tokens, counted as wrong."
     if HEADLINES[run.target.task] not in run.metrics.get("interval", {}):
         yield f"{name} has no interval."
+
+
+def _left_out(run: ScoredRun) -> int:
+    """Return the number of clips that should be scored, but had no features, by the run's notes."""
+    wanted = ("all", "train", "val", "test") if "folds" in run.document else (run.split,)
+    notes = run.document.get("notes", [])
+    found = [_LEFT_OUT.search(note) for note in notes if isinstance(note, str)]
+    parts = [part.split(" of ") for each in found if each for part in each[1].split(", ")]
+    return sum(int(part[0]) for part in parts if len(part) == 2 and part[1] in wanted
+               and part[0].isascii() and part[0].isdecimal())  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from emo.errors import line_of
-from emo.report.board import Group
 from emo.report.context import Context
+from emo.report.group import Group
 from emo.report.rows import RunRows
 
 SEED_LETTERS = string.digits + string.ascii_letters
@@ -37,6 +37,8 @@ def clip_table(group: Group, context: Context) -> ClipTable:
         "clips": [context.clips[each] for each in first.ids],
         "labels": _codes(first, first.labels, cells),
     }
+    if first.task == "regress":
+        document["decimals"] = first.cell_decimals
     if first.causes:
         document["causes"] = [context.clips[each] for each in first.causes]
     document |= _speakers(first, context)
@@ -55,7 +57,7 @@ def clip_table(group: Group, context: Context) -> ClipTable:
 def _codes(rows: RunRows, values: np.ndarray, cells: dict[str, int]) -> list[float] | list[int]:
     """Return labels or predictions as numbers of ``cells``, which grows; numbers as they are."""
     if rows.task == "regress":
-        return [round(float(value), 3) for value in values]
+        return [round(float(value), rows.decimals + 1) for value in values]
     if rows.task == "multilabel":
         return [cells.setdefault(rows.cell(value), len(cells)) for value in values]
     codes = [cells.setdefault(name, len(cells)) for name in rows.names]

@@ -1,6 +1,7 @@
 """SVG pictures as text: curves, scatters and calibration; colours come from the page's style."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -131,6 +132,21 @@ def names_at(axes: Axes, points: Mapping[str, tuple[float, float]]) -> list[str]
         words = escape(cut_middle(line_of(name)))
         parts.append(f'<text class="name m" x="{across}" y="{down + 4}">{words}</text>')
     return parts
+
+
+def cut_distinct(names: Sequence[str], most: int = 24) -> list[str]:
+    """Return names cut to a number of letters; those that would be equal get their number.
+
+    >>> cut_distinct(["aaa1bbb", "aaa2bbb", "c"], 5)
+    ['aa…b 1', 'aa…b 2', 'c']
+    """
+    cut = [cut_middle(name, most) for name in names]
+    counts = Counter(cut)
+    return [
+        each if counts[each] == 1
+        else f"{cut_middle(name, max(3, most - 1))} {number}"
+        for number, (each, name) in enumerate(zip(cut, names, strict=True), 1)
+    ]  # fmt: skip
 
 
 def cut_middle(name: str, most: int = 24) -> str:

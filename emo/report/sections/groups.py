@@ -63,7 +63,7 @@ def group_tables(rows: RunRows, context: Context) -> tuple[GroupTable, ...]:
     columns = context.options.by or ("speaker",)
     clips = context.manifests.clips(rows.run.document)
     found = []
-    for column in columns if clips else ():
+    for column in dict.fromkeys(columns) if clips else ():
         value = context.manifests.value
         values = [value(rows.run.document, each, column) for each in rows.ids]
         if not any(values):

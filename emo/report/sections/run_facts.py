@@ -15,8 +15,8 @@ from emo.heads.runs.files import known_number
 from emo.heads.runs.ranks import has_ranks, read_ranks
 from emo.heads.runs.show import show_run
 from emo.machine.table import with_spread
-from emo.report.board import Group
 from emo.report.context import Context
+from emo.report.group import Group
 from emo.report.names import replaced, without_folders
 from emo.report.rows import RunRows
 from emo.report.sections.calibration import Reliability, reliability_of
@@ -176,8 +176,8 @@ def _confusion(rows: RunRows) -> ConfusionTable | None:
 def _classes(run: ScoredRun) -> tuple[ClassRow, ...]:
     """Return the scores of each class from ``run.json``; of many the commonest first."""
     found = [
-        ClassRow(name, round(each["clips"]), each["predicted"], each["precision"], each["recall"],
-                 each["f1"])
+        ClassRow(name, round(each["clips"]), *(known_number(each[score]) for score in
+                 ("predicted", "precision", "recall", "f1")))
         for name, each in run.metrics.get("classes", {}).items()
     ]  # fmt: skip
     if len(found) > MOST_CLASS_ROWS:
@@ -233,7 +233,10 @@ def _made(run: ScoredRun, context: Context) -> Mapping[str, list[tuple[str, str]
 def _commands(run: ScoredRun) -> tuple[str, ...]:
     """Return the commands that make the run again; empty: they are not known."""
     asked: Any = run.document.get("asked")
-    if isinstance(asked, list) and all(isinstance(line, str) for line in asked):
+    is_known = isinstance(asked, list) and all(isinstance(line, str) for line in asked)
+    if is_known and "folds" in run.document:  # earlier versions wrote no --cv into them
+        is_known = any("--cv" in line for line in asked)
+    if is_known:
         return tuple(map(without_folders, asked))
     try:
         return tuple(map(without_folders, commands_of(run.document, relative=True)))

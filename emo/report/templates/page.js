@@ -37,7 +37,7 @@
     const status = section.querySelector(".status");
     const pager = section.querySelector(".pager");
     const names = board.clips.map((number) => data.clips[number]);
-    const cell = (value) => (isNumber ? value.toFixed(2) : board.cells[value] || "(no tokens)");
+    const cell = (value) => (isNumber ? value.toFixed(board.decimals) : board.cells[value] || "(no tokens)");
     const run = () => board.runs[state.run];
     const isRight = (own, k) => own.shown[k] === board.labels[k];
     const columns = () => {
@@ -47,7 +47,7 @@
       if (board.speakers) found.push({ name: "speaker", text: (k) => board.people[board.speakers[k]] });
       found.push({ name: "label", text: (k) => cell(board.labels[k]), key: isNumber && ((k) => board.labels[k]), n: isNumber });
       found.push({ name: "prediction", text: (k) => (isNumber ? "" : isRight(own, k) ? "✓ " : "✗ ") + cell(own.shown[k]), key: (k) => (isNumber ? own.shown[k] : cell(own.shown[k])), n: isNumber, mark: !isNumber });
-      if (isNumber) found.push({ name: "error", text: (k) => Math.abs(own.shown[k] - board.labels[k]).toFixed(2), key: (k) => Math.abs(own.shown[k] - board.labels[k]), n: true });
+      if (isNumber) found.push({ name: "error", text: (k) => Math.abs(own.shown[k] - board.labels[k]).toFixed(board.decimals), key: (k) => Math.abs(own.shown[k] - board.labels[k]), n: true });
       if (own.sure) found.push({ name: "its probability", text: (k) => own.sure[k] + " %", key: (k) => own.sure[k], n: true });
       if (own.own) found.push({ name: "of the label", text: (k) => own.own[k] + " %", key: (k) => own.own[k], n: true });
       if (data.words.length) found.push({ name: "words", text: (k) => data.words[board.clips[k]], words: true });

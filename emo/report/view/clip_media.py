@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from emo.errors import EmoError, MediaError, line_of
 from emo.manifest import Clip, Manifest
+from emo.report.manifests import media_inside
 from emo.report.names import without_folders
 from emo.report.view.kept import KeptBytes
 from emo.report.view.server import Answer
@@ -175,8 +176,8 @@ class ClipMediaFiles:
         own = source_of(replace(clip, targets={}), manifest.root, MOST_MEDIA_BYTES)
         return replace(
             own,
-            video=_inside(manifest, clip.video) if clip.video else None,
-            audio=_inside(manifest, clip.audio) if clip.audio else None,
+            video=media_inside(manifest, clip.video) if clip.video else None,
+            audio=media_inside(manifest, clip.audio) if clip.audio else None,
         )
 
 
@@ -193,21 +194,6 @@ def _failures() -> Iterator[None]:
         raise
     except Exception as error:  # libraries raise many kinds on damaged files
         raise MediaError(f"it cannot be decoded: {type(error).__name__}: {error}") from error
-
-
-def _inside(manifest: Manifest, relative: str) -> Path:
-    """Return the path of a clip's file, links followed.
-
-    Raises:
-        EmoError: it is outside of the folder of the media.
-    """
-    path = os.path.realpath(manifest.media_path(relative))
-    if not Path(path).is_relative_to(os.path.realpath(manifest.root)):
-        raise MediaError(
-            f"{Path(relative).name}: a link that leads out of the folder of the media; name with "
-            "--root a folder that holds both"
-        )
-    return Path(path)
 
 
 def _opener(path: Path) -> Callable[[], tuple[BinaryIO, int]]:

@@ -5,8 +5,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import socket
+from socket import SHUT_RDWR, socket
 from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
@@ -18,7 +19,10 @@ from emo.report.view.ranges import byte_range
 
 HOST = "127.0.0.1"
 MOST_CONNECTIONS = 64
-"""Connections that are served at once; a browser has six, and further ones are closed."""
+"""Connections that are served at once; a browser has six."""
+_WAIT_SECONDS = 0.2
+"""How long a further connection waits for one of them to end; then the oldest one that has not
+shown the token is closed, so that other users of the machine cannot take all of them."""
 _PIECE_BYTES = 2**16
 _HEADERS = {
     "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
@@ -55,6 +59,8 @@ class ViewServer(ThreadingHTTPServer):
     """Answers requests on this machine; each connection has a thread."""
 
     daemon_threads = True
+    request_queue_size = 256
+    """Connections that the system keeps until they are accepted."""
 
     def __init__(self, answers: AnswerOf, *, port: int = 0) -> None:
         """Start to listen.
@@ -68,6 +74,8 @@ class ViewServer(ThreadingHTTPServer):
         """
         self.answers, self.token = answers, new_token()
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._lock = threading.Lock()
+        self._unknown: dict[Any, None] = {}
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -81,16 +89,37 @@ class ViewServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own, or close it if there are too many."""
-        if self._free.acquire(blocking=False):
+        if self._free.acquire(timeout=_WAIT_SECONDS) or (
+            self._close_oldest_unknown() and self._free.acquire(timeout=_WAIT_SECONDS)
+        ):
+            with self._lock:
+                self._unknown[request] = None
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def has_shown_token(self, request: Any) -> None:
+        """Note that a connection has shown the token: it is not closed for others."""
+        with self._lock:
+            self._unknown.pop(request, None)
+
+    def _close_oldest_unknown(self) -> bool:
+        """Close the oldest connection that has not shown the token; return whether there is one."""
+        with self._lock:
+            oldest = next(iter(self._unknown), None)
+            if oldest is None:
+                return False
+            del self._unknown[oldest]
+            with contextlib.suppress(OSError):
+                oldest.shutdown(SHUT_RDWR)  # its thread reads an end, and closes it
+        return True
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve a connection, and count it off."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.has_shown_token(request)  # no longer open
             self._free.release()
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
@@ -117,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_text(403, "The header Host does not name this machine.")
         path, _, query = self.path.partition("?")
         address = address_behind(self.server.token, path)
+        if address is not None:
+            self.server.has_shown_token(self.connection)
         try:
             answer = None if address is None else self.server.answers(address, _values(query))
             if answer is None:
@@ -129,6 +160,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_text(422, without_folders(line_of(str(error))))
 
     do_HEAD = do_GET
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse a request that is none, or another method than GET and HEAD, in a line of text."""
+        self.close_connection = True
+        text = "Only GET and HEAD are answered." if code == 501 else HTTPStatus(code).phrase
+        self._send_text(code, text)
 
     @staticmethod
     @contextlib.contextmanager
@@ -179,7 +216,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {**_HEADERS, "Content-Security-Policy": _CLOSED_POLICY, **(more or {})}
         for name, value in {"Content-Type": media_type, "Content-Length": size, **headers}.items():
             self.send_header(name, str(value))
-        if {"Content-Length", "Transfer-Encoding"} & {*self.headers}:
+        sent = {*getattr(self, "headers", ())}  # there are none of a request that is none
+        if self.close_connection or {"Content-Length", "Transfer-Encoding"} & sent:
             self.send_header("Connection", "close")
         self.end_headers()
 

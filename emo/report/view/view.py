@@ -10,7 +10,7 @@ from pathlib import Path
 from emo.errors import OptionError, plural
 from emo.manifest import inspect_manifest
 from emo.report.facts import read_report
-from emo.report.options import ReportOptions
+from emo.report.options import SHOWN_MEDIA, ReportOptions
 from emo.report.page import render_page
 from emo.report.view.clip_media import ClipMediaFiles, ViewedClip
 from emo.report.view.pages import ServedMedia, ViewPages
@@ -59,7 +59,7 @@ def _of_runs(paths: Sequence[Path], options: ViewOptions, stores: ViewedStores) 
     """Return the pages of runs."""
     shown = ReportOptions(
         manifest=options.manifest, root=options.root, columns=options.columns,
-        features=options.features,
+        features=options.features, media=SHOWN_MEDIA,
     )  # fmt: skip
     facts = read_report(paths, shown)
     clips = [ViewedClip(each) for each in facts.clips]

@@ -129,3 +129,14 @@ def test_watch_writes_the_page_of_a_job(emo, tmp_path):
     assert not any(word in text for word in ("first-clip", str(tmp_path), "features"))
     code, _, err = emo("job", "watch", "features", "--ids")
     assert (code, "--ids: only with --html" in err) == (2, True)
+
+
+def test_reasons_that_differ_in_names_alone_are_one_and_the_rest_is_counted(status):
+    kinds = {f"{name}.mp4: not a media file": 2 for name in ("a", "b.x", "c d")}
+    kinds |= {f"reason {'abcdefghijk'[k]}": 1 for k in range(9)}
+    status.logs.reasons = Counter({**kinds, "… a.mp4: not a media file": 1})
+    words = Page(page_of(status, when=WHEN)).words
+    assert words.count("not a media file") <= 2  # "c d.mp4" keeps its first word
+    assert "(2 other reasons)" in words or "(3 other reasons)" in words
+    shown = re.findall(r'class="number">([\d,]+)</td>', page_of(status, when=WHEN))
+    assert sum(map(int, shown[-9:])) == 16

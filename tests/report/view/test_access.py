@@ -1,9 +1,12 @@
 """Nothing is shown without the token, to another host, or from outside of the media's folder."""
 
 import concurrent.futures
+import contextlib
+import socket
 
 import pytest
 
+from emo.report.view.server import MOST_CONNECTIONS
 from tests.report.view.conftest import HOSTILE, NAMES, SECRET
 
 ESCAPES = [
@@ -76,7 +79,34 @@ def test_only_names_of_this_machine_are_answered(client):
 
 def test_other_methods_are_refused(client):
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"):
-        assert client.ask(client.base, method=method)[0] == 501
+        status, headers, body = client.ask(client.base, method=method)
+        assert (status, body) == (501, b"Only GET and HEAD are answered.\n")
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_what_is_no_request_is_refused_in_a_line(client):
+    for sent in (b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", client.server.server_port), timeout=9) as one:
+            one.sendall(sent)
+            answer = b"".join(iter(lambda one=one: one.recv(4096), b""))
+        assert b"<" not in answer
+    assert client.get("")[0] == 200
+
+
+def test_silent_connections_of_others_keep_nobody_out(client):
+    address = ("127.0.0.1", client.server.server_port)
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_CONNECTIONS + 6):
+            stack.enter_context(socket.create_connection(address, timeout=9)).sendall(b"GET /")
+        assert client.get("")[0] == 200
+        assert client.get("clip/0")[0] == 200
+
+
+def test_many_requests_at_once_are_all_answered(client):
+    with concurrent.futures.ThreadPoolExecutor(150) as pool:
+        found = list(pool.map(lambda _: client.get("media.js")[0], range(150)))
+    assert found == [200] * 150
 
 
 def test_every_answer_keeps_others_out(client):

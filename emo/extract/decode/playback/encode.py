@@ -30,20 +30,40 @@ else:
 
 MOST_COPIED_SECONDS = 300.0
 """Seconds of a clip that are encoded; of a longer one the first."""
-HEIGHT = 240
-"""Height of the pictures in pixels; lower ones keep theirs."""
-_MOST_RATE = 30.0
-"""Pictures a second; of more, some are left out."""
 _CLOCK = 90_000
 """Ticks a second of the pictures' times."""
 _SOUND_RATES = {"aac": 44_100, "libopus": 48_000}
 """Encoder -> samples a second; Opus has no others."""
 _KINDS = (
-    ("mp4", "video/mp4", "libx264", {"preset": "veryfast", "crf": "27", "bf": "0"}, "aac"),
+    ("mp4", "video/mp4", "libx264", {"preset": "veryfast", "bf": "0"}, "aac"),
     ("webm", "video/webm", "libvpx", {"deadline": "realtime", "cpu-used": "8"}, "libopus"),
 )
 """Container, its type, encoder of pictures with options, encoder of sound: the first that this
 build of PyAV has is taken. Its wheels have x264."""
+
+
+@dataclass(frozen=True)
+class CopyForm:
+    """How large a copy is."""
+
+    height: int = 240
+    """Height of the pictures in pixels; lower ones keep theirs."""
+    pictures_per_second: float = 30.0
+    """Pictures a second; of more, some are left out."""
+    crf: int = 27
+    """Quality of x264; a higher number is a smaller file."""
+    sound_bits: int | None = None
+    """Bits a second of the sound; None: the encoder's own choice."""
+    is_mono: bool = False
+    """Whether channels are averaged."""
+
+
+FULL_COPY = CopyForm()
+"""What `emo view` plays."""
+SMALL_COPY = CopyForm(pictures_per_second=12.0, crf=30, sound_bits=32_000, is_mono=True)
+"""What `emo report --media` embeds."""
+_MP3_RATE = 16_000
+"""Samples a second of an MP3."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +76,7 @@ class EncodedClip:
     """Media type of the file, such as ``video/mp4``."""
 
 
-def encode_clip(source: ClipSource, *, height: int = HEIGHT) -> EncodedClip:
+def encode_clip(source: ClipSource, *, form: CopyForm = FULL_COPY) -> EncodedClip:
     """Encode the pictures and the sound of a clip as emo decodes them.
 
     Pictures are upright, with square pixels; the sound is that of the clip's own file, track and
@@ -64,7 +84,7 @@ def encode_clip(source: ClipSource, *, height: int = HEIGHT) -> EncodedClip:
 
     Args:
         source: the clip; its text does not matter. A still picture is left out.
-        height: height of the pictures in pixels.
+        form: how large the copy is.
 
     Raises:
         MediaError: it has neither pictures nor sound, or one of them cannot be decoded.
@@ -79,11 +99,36 @@ def encode_clip(source: ClipSource, *, height: int = HEIGHT) -> EncodedClip:
         source.start_seconds, source.end_seconds)  # fmt: skip
     frames: Iterator[VideoFrame] = iter(())
     if not isinstance(listed, str) and not isinstance(times, str):
-        frames = _pictures(source, listed, times, height)
+        frames = _pictures(source, listed, times, form)
     sound = sound_of(source, budget_of(source))
     if isinstance(times, str) and sound.samples is None:
         raise MediaError(f"nothing to play: {times}; {sound.absent}")
-    return _written(frames, sound.samples, sound.sample_rate or 0)
+    return _written(frames, sound.samples, sound.sample_rate or 0, form)
+
+
+def encode_sound(source: ClipSource, *, form: CopyForm = SMALL_COPY) -> EncodedClip:
+    """Encode the sound of a clip, as emo decodes it, as MP3 with one channel.
+
+    Args:
+        source: the clip.
+        form: how large the copy is.
+
+    Raises:
+        MediaError: it has no sound, or it cannot be decoded.
+    """
+    source = shortened_source(source)
+    sound = sound_of(source, budget_of(source))
+    if sound.samples is None or not sound.samples.shape[-1]:
+        raise MediaError(sound.absent or "the clip has no sound")
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp3") as container:
+        track: Any = container.add_stream("libmp3lame", rate=_MP3_RATE, layout="mono")
+        if form.sound_bits is not None:
+            track.bit_rate = form.sound_bits
+        mono = sound.samples.mean(0, keepdims=True)
+        for _, packets in _sound_packets(mono, sound.sample_rate or 0, track):
+            container.mux(packets)
+    return EncodedClip(file.getvalue(), "audio/mpeg")
 
 
 def shortened_source(source: ClipSource) -> ClipSource:
@@ -93,12 +138,16 @@ def shortened_source(source: ClipSource) -> ClipSource:
 
 
 def _written(
-    frames: Iterator[VideoFrame], samples: np.ndarray | None, sample_rate: int
+    frames: Iterator[VideoFrame], samples: np.ndarray | None, sample_rate: int, form: CopyForm
 ) -> EncodedClip:
     """Write pictures and samples float32 (channels, S) as one file in memory."""
     name, media_type, codec, options, sound_codec = next(
         (kind for kind in _KINDS if {kind[2], kind[4]} <= av.codec.codecs_available), _KINDS[0]
     )
+    if codec == "libx264":
+        options = {**options, "crf": str(form.crf)}
+    if samples is not None and form.is_mono:
+        samples = samples.mean(0, keepdims=True)
     file = io.BytesIO()
     with av.open(file, "w", format=name) as container:
         parts = []
@@ -113,6 +162,8 @@ def _written(
         if samples is not None:
             sound: Any = container.add_stream(sound_codec, rate=_SOUND_RATES[sound_codec])
             sound.layout = "stereo" if len(samples) == 2 else "mono"
+            if form.sound_bits is not None:
+                sound.bit_rate = form.sound_bits
             parts.append(_sound_packets(samples, sample_rate, sound))
         for _, packets in heapq.merge(*parts, key=lambda part: part[0]):  # in the order of time
             container.mux(packets)
@@ -146,13 +197,13 @@ def _sound_packets(
 
 
 def _pictures(
-    source: ClipSource, listed: FrameList, times: np.ndarray, height: int
+    source: ClipSource, listed: FrameList, times: np.ndarray, form: CopyForm
 ) -> Iterator[VideoFrame]:
     """Yield the pictures of a clip, upright and scaled, with their times from the clip's start."""
     assert source.video is not None
-    wanted = _thinned(times)
+    wanted = _thinned(times, form.pictures_per_second)
     seconds = (wanted - (source.start_seconds or 0.0)).tolist()
-    scaler, last = _Scaler(height), -1
+    scaler, last = _Scaler(form.height), -1
     shown = shown_frames(source.video, wanted, listed)
     for time, (_, stored) in zip(seconds, shown, strict=True):
         frame = scaler.scaled(stored)
@@ -204,9 +255,9 @@ def _even(size: float) -> int:
     return max(2, 2 * round(size / 2))
 
 
-def _thinned(seconds: np.ndarray) -> np.ndarray:
-    """Return the times of at most ``_MOST_RATE`` pictures a second."""
-    slots = np.floor((seconds - seconds[0]) * _MOST_RATE + 1e-3)
+def _thinned(seconds: np.ndarray, most: float) -> np.ndarray:
+    """Return the times of at most ``most`` pictures a second."""
+    slots = np.floor((seconds - seconds[0]) * most + 1e-3)
     first = np.flatnonzero(np.diff(slots, prepend=-1.0) > 0)
     thinned: np.ndarray = seconds[first]
     return thinned

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from emo.extract.decode.container import open_media, origin_seconds, pick
+from emo.extract.decode.structure.truncated import is_truncated
 
 _VIDEO = {
     "mp4": ("video/mp4", {"h264", "av1"}, {"aac", "mp3", "opus", "flac"}),
@@ -40,6 +41,8 @@ def browser_type(path: Path) -> str | None:
     """
     with open_media(path) as container:
         names = container.format.name.split(",")
+        if is_truncated(path, container.format.name):
+            return None  # a player would end early without a word
         pictures, sounds = container.streams.video, container.streams.audio
         first, sound = pick(pictures), pick(sounds)
         tracks = len([track for track in pictures if track is first or pick([track])])

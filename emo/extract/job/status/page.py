@@ -7,12 +7,13 @@ clip unless it is asked to, and no path.
 import base64
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from emo.errors import StoreError
+from emo.errors import StoreError, plural
 from emo.extract.job.status.status import SHOWN_REASONS, Status, duration
 from emo.extract.job.timings import SHOWN_SECONDS, StageTotals, advice
 from emo.machine.table import shown
@@ -22,6 +23,8 @@ REFRESH_SECONDS = 10
 """Seconds after which a browser loads the page again."""
 _NAMES = re.compile(r"""["“][^"”]*["”]|\S+\.\w{2,5}(?!\w)""")
 """Quoted words and names of files in the kind of a failure."""
+_MARKS = re.compile(r"…[…\s]*…")
+"""Several names in a row, such as those of a path with a blank."""
 _STYLE = """
 :root { color-scheme: light dark; --page: #fff; --text: #1b1e24; --line: #c9ced6; --dim: #4a5160; }
 @media (prefers-color-scheme: dark) {
@@ -178,14 +181,17 @@ def _busy(totals: StageTotals | None) -> str:
 
 def _failures(status: Status, *, has_ids: bool) -> str:
     """Return the commonest kinds of failures; empty: nothing failed."""
-    found = status.logs.reasons.most_common(SHOWN_REASONS)
-    if not found:
+    counts: Counter[str] = Counter()
+    for kind, count in status.logs.reasons.items():
+        counts[kind if has_ids else _MARKS.sub("…", _NAMES.sub("…", kind))] += count
+    if not counts:
         return ""
+    found = counts.most_common(SHOWN_REASONS)
     examples = status.logs.examples
-    rows = [
-        (f"{count:,}", examples[kind] if has_ids else _NAMES.sub("…", kind))
-        for kind, count in found
-    ]
+    rows = [(f"{count:,}", examples[kind] if has_ids else kind) for kind, count in found]
+    if rest := len(counts) - len(found):
+        others = counts.total() - sum(count for _, count in found)
+        rows.append((f"{others:,}", f"({plural(rest, 'other reason')})"))
     title = "for example" if has_ids else "reason, without names and numbers"
     return _table("Failures", ("failed", title), rows, numbers=(0,))
 

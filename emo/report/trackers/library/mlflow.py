@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+# read when mlflow is imported; with its own 7 retries a dead server would take minutes
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 import alembic  # noqa: F401 - mlflow-skinny leaves out both, which its databases need
 import sqlalchemy  # noqa: F401
 from mlflow.entities import Metric, Param
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from emo.errors import OptionError, line_of
 from emo.report.trackers.tracker import TrackedRun, Tracker
+from emo.untrusted.documents import shortened
 
 FILE = "mlflow.db"
 _ID, _GROUP, _PART = "emo.id", "emo.group", "emo.part"
@@ -36,15 +43,22 @@ class MLflow(Tracker):
     """
 
     def write(self, project: str, runs: Sequence[TrackedRun]) -> str:
-        """Write a run of MLflow for each run; one that holds other numbers is replaced."""
+        """Write a run of MLflow for each run; one that holds other numbers is replaced.
+
+        Raises:
+            OptionError: the server or database cannot be reached, or refuses.
+        """
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{FILE}"
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         if uri == f"sqlite:///{FILE}" and not Path(FILE).exists():
             _make_database(uri)
         client = MlflowClient(uri)
-        experiment = _experiment(client, project, is_local=uri.startswith("sqlite:"))
-        for run in runs:
-            _write(client, experiment, run)
+        try:
+            experiment = _experiment(client, project, is_local=uri.startswith("sqlite:"))
+            for run in runs:
+                _write(client, experiment, run)
+        except MlflowException as error:
+            raise OptionError(f"MLflow: {shortened(line_of(str(error)))}") from error
         if uri != f"sqlite:///{FILE}":
             return f"at MLFLOW_TRACKING_URI, experiment {project}"
         return f"see them with: mlflow server --backend-store-uri {uri}"
