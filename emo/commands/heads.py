@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
             'emo predict runs/audio clip.mp4 --text "I am fine."',
             "emo predict runs/audio new-clips/ --out predictions.csv",
             "emo predict runs/audio --manifest new.csv --out predictions.csv",
-            "emo predict runs/audio --manifest m.parquet --features features --out predicted/",
+            "emo predict runs/audio --manifest m.parquet --features f --out parts/",
             "emo predict runs/scaled a.wav b.wav --speaker ann --like older-clips/",
         ),
     )(predict)
@@ -160,7 +160,7 @@ def predict(
         from emo.predict.file import predict_manifest
         from emo.predict.one_clip import predict_file
         from emo.predict.person import Person
-        from emo.predict.scale.to_place import PlaceOptions, is_place, predict_to_place
+        from emo.predict.scale.to_parts import PartsOptions, is_for_parts, predict_to_parts
 
     if (not clip and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
@@ -178,12 +178,12 @@ def predict(
         prediction = predict_file(run, clip[0] if clip else None, text, options=option,
                                   person=person)  # fmt: skip
         print(prediction.json() if json else fit_lines(prediction.table()))
-    elif is_place(out):
+    elif is_for_parts(out):
         if manifest is None:
             raise typer.BadParameter(f"--out {out}: a folder goes with --manifest and --features")
-        parts = predict_to_place(
+        parts = predict_to_parts(
             run, manifest, features, out, columns=pairs(column, "--column"), root=root,
-            options=PlaceOptions(all_probabilities, spreadsheet_safe),
+            options=PartsOptions(all_probabilities, spreadsheet_safe),
         )  # fmt: skip
         print(parts.json() if json else fit_lines(parts.table()))
         raise typer.Exit(parts.exit_code)

@@ -10,12 +10,12 @@ from emo.heads.runs.chunks import passes
 from emo.heads.runs.run import Run
 from emo.manifest import Clip
 from emo.predict.predicted import Predicted
-from emo.predict.scale.tokens import ChunkState, RunTokens
+from emo.predict.scale.tokens import ChunkState, ChunkTokens
 from emo.ragged import Ragged
 
-MOST_BYTES = 2**27
+READ_BYTES = 2**27
 """Stored bytes of tokens that are read at a time, 128 MiB, unless one forward pass has more."""
-NOT_FINITE = "the head's outputs are not finite; these features are very large, or not finite"
+NO_OUTPUTS = "the head's outputs are not finite; these features are very large, or not finite"
 """Reason of a clip whose prediction would be NaN or infinite."""
 
 
@@ -29,7 +29,9 @@ class ChunkPredictions:
     """Clip without a prediction -> reason."""
 
 
-def predict_chunk(tokens: RunTokens, clips: Sequence[Clip], state: ChunkState) -> ChunkPredictions:
+def predict_chunk(
+    tokens: ChunkTokens, clips: Sequence[Clip], state: ChunkState
+) -> ChunkPredictions:
     """Predict the clips of a chunk.
 
     Args:
@@ -54,7 +56,7 @@ def predict_chunk(tokens: RunTokens, clips: Sequence[Clip], state: ChunkState) -
         order.append(rows[~bad])
         for name, table in found.items():
             tables[name].append(table)
-    failures |= {present[row].id: NOT_FINITE for row in np.flatnonzero(is_bad).tolist()}
+    failures |= {present[row].id: NO_OUTPUTS for row in np.flatnonzero(is_bad).tolist()}
     kept = np.flatnonzero(~is_bad)
     return ChunkPredictions(
         Predicted(
@@ -74,7 +76,7 @@ def _groups(run: Run, clips: Sequence[Clip], size_bytes: np.ndarray) -> Iterator
     total = 0
     for rows in passes(run.head.unit, clips):
         size = int(size_bytes[rows].sum())
-        if waiting and total + size > MOST_BYTES:
+        if waiting and total + size > READ_BYTES:
             yield np.sort(np.concatenate(waiting))
             waiting, total = [], 0
         waiting.append(rows)

@@ -29,7 +29,7 @@ from emo.untrusted.foreign import foreign_file
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-ROWS = 4096
+BATCH_ROWS = 4096
 """Rows that are read at a time."""
 
 
@@ -45,7 +45,7 @@ def is_streamable(path: Path) -> bool:
 def stream_clips(
     path: Path, *, columns: Mapping[str, str], root: Path | None = None
 ) -> Iterator[list[Clip]]:
-    """Yield the clips of a Parquet manifest in order, up to ``ROWS`` in each list.
+    """Yield the clips of a Parquet manifest in order, up to ``BATCH_ROWS`` in each list.
 
     Duplicate ids within one list are found; those in different lists are the caller's to find.
 
@@ -71,10 +71,10 @@ def stream_clips(
 
 
 def _tables(file: "ParquetFile", path: Path) -> Iterator[TextTable]:
-    """Yield the text cells of up to ``ROWS`` rows at a time."""
+    """Yield the text cells of up to ``BATCH_ROWS`` rows at a time."""
     start = 1
     with foreign_file(path, ManifestError, "not a Parquet file"):
-        for batch in file.iter_batches(batch_size=ROWS):
+        for batch in file.iter_batches(batch_size=BATCH_ROWS):
             columns = cells_of_batch(batch, path, start)
             origins: Sequence[str] = [f"row {start + row}" for row in range(batch.num_rows)]
             if origins:

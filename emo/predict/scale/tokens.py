@@ -31,7 +31,7 @@ class ChunkState:
         return found
 
 
-class RunTokens:
+class ChunkTokens:
     """The tokens that a run reads, in the stores of the clips to predict."""
 
     def __init__(self, run: Run, folders: dict[str, RecipeFolder]) -> None:

@@ -14,7 +14,7 @@ from emo.predict.scale.stream import NotStreamableError, is_streamable, stream_c
 
 
 @dataclass(frozen=True)
-class ClipSource:
+class ChunkedManifest:
     """A manifest whose clips are read in chunks."""
 
     path: Path

@@ -1,7 +1,7 @@
 """The folder or bucket of predictions: its parts by name, how they are committed and replaced.
 
-``PLACE/run=HASH/part-HASH.parquet`` holds the predictions of a chunk of clips. Those of a further
-target are in ``PLACE/run=HASH-TARGET/``, and clips without a prediction in ``_failures/`` beside
+``OUT/run=HASH/part-HASH.parquet`` holds the predictions of a chunk of clips. Those of a further
+target are in ``OUT/run=HASH-TARGET/``, and clips without a prediction in ``_failures/`` beside
 the parts, which readers of Parquet folders leave out. A part appears whole or not at all.
 """
 
@@ -27,28 +27,28 @@ FAILURES = "_failures"
 _PART = re.compile(r"part-([0-9a-f]{32})\.parquet")
 
 
-class PredictionPlace:
+class PredictionParts:
     """The predictions of one run in a folder or bucket."""
 
-    def __init__(self, place: Location, run: str, targets: Sequence[str]) -> None:
+    def __init__(self, out: Location, run: str, targets: Sequence[str]) -> None:
         """Make the folders.
 
         Args:
-            place: the folder or bucket.
+            out: the folder or bucket.
             run: hash of the run.
             targets: names of the run's targets, the first one first.
 
         Raises:
             FitError: the folders cannot be made.
         """
-        self.folder = place / f"run={run}"
+        self.folder = out / f"run={run}"
         """Folder of the first target's parts."""
         first, *others = targets
         self._by_target: dict[str, Location] = {first: self.folder}
         for name in others:
-            self._by_target[name] = place / f"run={run}-{file_name(name)}"
+            self._by_target[name] = out / f"run={run}-{file_name(name)}"
         self._failures = self.folder / FAILURES
-        with naming_file(place, FitError):
+        with naming_file(out, FitError):
             for folder in (*self._by_target.values(), self._failures):
                 folder.mkdir(parents=True, exist_ok=True)
         self._remove_abandoned()

@@ -1,4 +1,4 @@
-"""`emo predict --out PLACE/`: predict a manifest of any length into a folder or bucket.
+"""`emo predict --out OUT/`: predict a manifest of any length into a folder or bucket.
 
 The manifest is read twice. The first pass names the part of each chunk of clips, and finds ids
 that occur twice; then parts that hold these clips but are named otherwise are removed, and the
@@ -21,20 +21,20 @@ from emo.machine.table import format_table, json_text
 from emo.manifest import Clip
 from emo.predict.features import check_recipes, joined_stores
 from emo.predict.scale.chunk import predict_chunk
-from emo.predict.scale.clip_source import ClipSource
-from emo.predict.scale.place import PredictionPlace
+from emo.predict.scale.chunked_manifest import ChunkedManifest
+from emo.predict.scale.prediction_parts import PredictionParts
 from emo.predict.scale.tables import failures_table, predictions_table
-from emo.predict.scale.tokens import ChunkState, RunTokens, hashes_of, name_of
+from emo.predict.scale.tokens import ChunkState, ChunkTokens, hashes_of, name_of
 from emo.store.backend.location import Location, location
 from emo.untrusted.addresses import url_of
 
-FORMAT = "emo predictions 1"
+PARTS_FORMAT = "emo predictions 1"
 """Part of every name; a new number predicts everything again."""
 _SHOWN_FAILURES = 10
 
 
 @dataclass(frozen=True)
-class PlaceReport:
+class PartsReport:
     """Result of predicting a manifest into a folder or bucket."""
 
     out: str
@@ -81,8 +81,8 @@ class PlaceReport:
 
 
 @dataclass(frozen=True)
-class PlaceOptions:
-    """What is written into a place, besides the predictions' values."""
+class PartsOptions:
+    """What is written into the parts, besides the predictions' values."""
 
     all_probabilities: bool = False
     """Whether the probabilities of more than 100 classes are all written."""
@@ -100,16 +100,16 @@ class _Planned:
     """uint64 (N,), sorted hashes of the ids."""
 
 
-def is_place(out: str) -> bool:
+def is_for_parts(out: str) -> bool:
     """Return whether ``--out`` names a folder or bucket for parts, and not one file.
 
-    >>> is_place("s3://bucket/predictions"), is_place("new/"), is_place("new.csv")
+    >>> is_for_parts("s3://bucket/predictions"), is_for_parts("new/"), is_for_parts("new.csv")
     (True, True, False)
     """
     return out.endswith("/") or "://" in out or Path(out).is_dir()
 
 
-def predict_to_place(
+def predict_to_parts(
     run_path: Path,
     manifest: Path,
     features: Sequence[Location | str],
@@ -117,9 +117,9 @@ def predict_to_place(
     *,
     columns: Mapping[str, str],
     root: Path | None = None,
-    options: PlaceOptions = PlaceOptions(),
+    options: PartsOptions = PartsOptions(),
     progress: bool | None = None,
-) -> PlaceReport:
+) -> PartsReport:
     """Predict every clip of a manifest into Parquet parts; what is there is not predicted again.
 
     Args:
@@ -148,21 +148,21 @@ def predict_to_place(
         )
     store = joined_stores(features, run)
     check_recipes(run, store, ", ".join(map(str, features)))
-    tokens = RunTokens(run, {name: store.recipes[name] for name in run.recipes})
+    tokens = ChunkTokens(run, {name: store.recipes[name] for name in run.recipes})
     if url_of(manifest) is None:
         columns = {**kept_columns(run.document, manifest), **columns}
-    source = ClipSource(manifest, columns, root, run.head.unit)
+    source = ChunkedManifest(manifest, columns, root, run.head.unit)
     planned = _plan(source, tokens, options)
-    place = PredictionPlace(
+    parts = PredictionParts(
         location(out), run_hash(run_path), [target.name for target in run.targets]
     )
     wanted = set(planned.names)
-    removed = place.remove_superseded(wanted, planned.hashes)
-    missing = wanted - place.names()
+    removed = parts.remove_superseded(wanted, planned.hashes)
+    missing = wanted - parts.names()
     counts: Counter[str] = Counter()
     if missing:
-        counts = _write(source, planned.names, missing, place, tokens, options, progress=progress)
-    return _report(place, planned, len(missing), removed, counts)
+        counts = _write(source, planned.names, missing, parts, tokens, options, progress=progress)
+    return _report(parts, planned, len(missing), removed, counts)
 
 
 def run_hash(run: Path) -> str:
@@ -174,7 +174,7 @@ def run_hash(run: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def _plan(source: ClipSource, tokens: RunTokens, options: PlaceOptions) -> _Planned:
+def _plan(source: ChunkedManifest, tokens: ChunkTokens, options: PartsOptions) -> _Planned:
     """Name the part of each chunk.
 
     Raises:
@@ -199,18 +199,19 @@ def _plan(source: ClipSource, tokens: RunTokens, options: PlaceOptions) -> _Plan
     return _Planned(names, every)
 
 
-def _name(state: ChunkState, options: PlaceOptions) -> str:
+def _name(state: ChunkState, options: PartsOptions) -> str:
     """Return the name of the part of a chunk."""
-    return name_of(state.words, FORMAT, repr(options))
+    words = f"{options.all_probabilities} {options.spreadsheet_safe}"
+    return name_of(state.words, PARTS_FORMAT, words)
 
 
 def _write(
-    source: ClipSource,
+    source: ChunkedManifest,
     names: Sequence[str],
     missing: set[str],
-    place: PredictionPlace,
-    tokens: RunTokens,
-    options: PlaceOptions,
+    parts: PredictionParts,
+    tokens: ChunkTokens,
+    options: PartsOptions,
     *,
     progress: bool | None,
 ) -> Counter[str]:
@@ -219,14 +220,14 @@ def _write(
     with progress_bar(shown=progress, total=len(missing), desc="predict", unit="part") as bar:
         for name, clips in zip(names, source.chunks(), strict=True):
             if name in missing:
-                counts.update(_write_chunk(clips, place, tokens, options))
+                counts.update(_write_chunk(clips, parts, tokens, options))
                 tokens.forget()
                 bar.update()
     return counts
 
 
 def _write_chunk(
-    clips: Sequence[Clip], place: PredictionPlace, tokens: RunTokens, options: PlaceOptions
+    clips: Sequence[Clip], parts: PredictionParts, tokens: ChunkTokens, options: PartsOptions
 ) -> Counter[str]:
     """Predict and commit one chunk; return how many clips are predicted as each class."""
     state = tokens.state(clips)
@@ -240,25 +241,25 @@ def _write_chunk(
         )
         for target in tokens.run.targets
     }
-    place.commit(_name(state, options), tables, failures_table(done.failures))
+    parts.commit(_name(state, options), tables, failures_table(done.failures))
     return Counter(done.found.labels(tokens.run.targets[0]))
 
 
 def _report(
-    place: PredictionPlace, planned: _Planned, written: int, removed: int, counts: Counter[str]
-) -> PlaceReport:
-    """Return the report; the clips without a prediction are read from the place."""
+    parts: PredictionParts, planned: _Planned, written: int, removed: int, counts: Counter[str]
+) -> PartsReport:
+    """Return the report; the clips without a prediction are read from the parts."""
     failed, shown = 0, dict[str, str]()
-    with_failures = place.names_with_failures()
+    with_failures = parts.names_with_failures()
     for name in planned.names:
         if name in with_failures:
-            failures = place.failures(name)
+            failures = parts.failures(name)
             failed += len(failures)
             for clip_id, reason in failures.items():
                 if len(shown) < _SHOWN_FAILURES:
                     shown[clip_id] = reason
-    return PlaceReport(
-        str(place.folder),
+    return PartsReport(
+        str(parts.folder),
         len(planned.hashes),
         len(planned.names),
         written,
