@@ -11,6 +11,7 @@ from emo.errors import ManifestError, ScoreError, listed
 from emo.manifest import cells as manifest_cells
 from emo.manifest.rows import TextTable, check_size, read_rows
 from emo.manifest.tasks import parts
+from emo.score.parts_folder import prediction_parts, read_parts
 from emo.untrusted.documents import DocumentError, parse_checked
 from emo.untrusted.files import UnfitFileError, read_regular
 from emo.untrusted.kinds import AnyJson
@@ -52,12 +53,14 @@ def read_table(path: Path) -> TextTable:
 
     Args:
         path: a CSV, TSV, JSONL or Parquet file, or JSON in the form ``{id: answer}`` or
-            ``[{"id": …, "prediction": …}, …]``.
+            ``[{"id": …, "prediction": …}, …]``; or a folder of parts of `emo predict`.
 
     Raises:
         ScoreError: the file cannot be read as a table.
     """
     try:
+        if found := prediction_parts(path):
+            return read_parts(found)
         if path.suffix.lower() != ".json":
             return read_rows(path)
         return _json_rows(read_json(path), path)

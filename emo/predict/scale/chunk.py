@@ -10,11 +10,11 @@ from emo.heads.runs.chunks import passes
 from emo.heads.runs.run import Run
 from emo.manifest import Clip
 from emo.predict.predicted import Predicted
-from emo.predict.scale.tokens import ChunkState, ChunkTokens
+from emo.predict.scale.tokens import ChunkState, TokenSource
 from emo.ragged import Ragged
 
-READ_BYTES = 2**27
-"""Stored bytes of tokens that are read at a time, 128 MiB, unless one forward pass has more."""
+READ_BYTES = 2**26
+"""Stored bytes of tokens that are read at a time, 64 MiB, unless one forward pass has more."""
 NO_OUTPUTS = "the head's outputs are not finite; these features are very large, or not finite"
 """Reason of a clip whose prediction would be NaN or infinite."""
 
@@ -30,7 +30,7 @@ class ChunkPredictions:
 
 
 def predict_chunk(
-    tokens: ChunkTokens, clips: Sequence[Clip], state: ChunkState
+    tokens: TokenSource, clips: Sequence[Clip], state: ChunkState
 ) -> ChunkPredictions:
     """Predict the clips of a chunk.
 

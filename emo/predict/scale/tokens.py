@@ -1,17 +1,19 @@
 """What a store has of the clips of a chunk: whether there are tokens, of which source, how many."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b, sha256
+from typing import Any, Protocol
 
 import numpy as np
 
+from emo.errors import OptionError
 from emo.heads.data.streams import StreamName, tokens_of_clips
 from emo.heads.runs.run import Run
 from emo.manifest import Clip
 from emo.predict.features import not_stored
-from emo.ragged import Ragged
+from emo.ragged import Ragged, offsets_of
 from emo.store.recipe_folder import RecipeFolder
 
 
@@ -29,6 +31,22 @@ class ChunkState:
         """bool (N,): whether the clip has tokens in any stream."""
         found: np.ndarray = np.any(self.lengths > 0, axis=0)
         return found
+
+
+class TokenSource(Protocol):
+    """Where the tokens of the clips of a chunk are read from."""
+
+    run: Run
+    """The run that reads them."""
+
+    def read(self, clips: Sequence[Clip]) -> dict[str, Ragged]:
+        """Read the tokens of clips by stream, numpy (ΣT, D)."""
+
+    def size_bytes(self, lengths: np.ndarray) -> np.ndarray:
+        """Return the bytes of the tokens of each clip, int64 (N,), given int64 (streams, N)."""
+
+    def reason(self, clip: Clip, lengths: np.ndarray) -> str:
+        """Return why a clip without tokens has none, given int64 (streams,)."""
 
 
 class ChunkTokens:
@@ -103,6 +121,65 @@ class ChunkTokens:
         """Release the parts that were read."""
         for folder in self.folders.values():
             folder.forget()
+
+
+class GivenTokens:
+    """The tokens that a run reads, handed over in arrays."""
+
+    def __init__(self, run: Run, arrays: Mapping[str, Sequence[Any]]) -> None:
+        """Take the arrays.
+
+        Args:
+            run: the run.
+            arrays: stream -> array (T, D) of each of N clips, or one token (D,) each; None or an
+                empty one: the clip lacks the stream.
+        """
+        self.run = run
+        self._streams: dict[str, Ragged] = {}
+        for stream, spec in run.streams.items():
+            each = [_tokens_of(one, spec["dim"], stream) for one in arrays[stream]]
+            nothing = np.zeros((0, spec["dim"]), np.float32)
+            lengths = offsets_of(np.array([len(one) for one in each], np.int64))
+            self._streams[stream] = Ragged(np.concatenate([nothing, *each]), lengths)
+
+    def state(self, clips: Sequence[Clip]) -> ChunkState:
+        """Return how many tokens each of the N clips has."""
+        lengths = np.stack([tokens.lengths for tokens in self._streams.values()])
+        return ChunkState(lengths, [clip.id for clip in clips])
+
+    def read(self, clips: Sequence[Clip]) -> dict[str, Ragged]:
+        """Return the tokens of clips by stream; ids are numbers of clips."""
+        rows = [int(clip.id) for clip in clips]
+        return {name: tokens.select(rows) for name, tokens in self._streams.items()}
+
+    def size_bytes(self, lengths: np.ndarray) -> np.ndarray:
+        """Return the bytes of the tokens of each clip, int64 (N,)."""
+        widths = [tokens.width * tokens.values.itemsize for tokens in self._streams.values()]
+        total: np.ndarray = (lengths * np.array(widths)[:, None]).sum(axis=0)
+        return total
+
+    def reason(self, clip: Clip, lengths: np.ndarray) -> str:
+        """Return why a clip without tokens has no prediction."""
+        return f"without {', '.join(self.run.streams)}"
+
+
+def _tokens_of(cells: Any, width: int, stream: str) -> np.ndarray:
+    """Return the tokens of one clip, (T, D), from an array, nested lists, one token, or None.
+
+    Raises:
+        OptionError: they are no numbers, or of another width.
+    """
+    try:
+        if cells is None or not len(cells):
+            return np.zeros((0, width), np.float32)
+        rows = np.stack([np.asarray(each) for each in cells])
+        tokens = rows[None] if rows.ndim == 1 else rows
+        if tokens.ndim == 2 and tokens.shape[1] == width and tokens.dtype.kind in "fiu":
+            return tokens
+        found = f"{tokens.dtype.name} of shape {tokens.shape}"
+    except (TypeError, ValueError) as error:
+        found = repr(error)
+    raise OptionError(f"column {stream}: expected tokens (T, {width}) for each clip, got {found}")
 
 
 def name_of(words: Sequence[str], *further: str) -> str:
