@@ -24,6 +24,7 @@ _MODULES = {
     "Head": "emo.heads.head",
     "Manifest": "emo.api.clips",
     "Needs": "emo.extract.media",
+    "Predictor": "emo.api.predictor",
     "Store": "emo.api.store",
     "StreamSpec": "emo.store.recipe",
     "Tokens": "emo.api.tokens",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from emo.api.fitting_all import FittedRuns as FittedRuns
     from emo.api.fitting_all import fit_all as fit_all
     from emo.api.own_backbone import Backbone as Backbone
+    from emo.api.predictor import Predictor as Predictor
     from emo.api.runs import FittedRun as FittedRun
     from emo.api.runs import load_run as load_run
     from emo.api.runs import rerun as rerun

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, AllowHost, Columns, Root, pairs, written
+from emo.commands.flags.options import AllowCode, AllowHost, Columns, Root, pairs
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines, shown
 
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
             'emo predict runs/audio clip.mp4 --text "I am fine."',
             "emo predict runs/audio new-clips/ --out predictions.csv",
             "emo predict runs/audio --manifest new.csv --out predictions.csv",
+            "emo predict runs/audio --manifest m.parquet --features f --out parts/",
             "emo predict runs/scaled a.wav b.wav --speaker ann --like older-clips/",
         ),
     )(predict)
@@ -120,9 +121,13 @@ def predict(
         ),
     ] = [],
     out: Annotated[
-        Path,
-        Option(metavar="FILE", help="File for the predictions of many clips.", callback=written),
-    ] = Path("predictions.csv"),
+        str,
+        Option(
+            metavar="FILE",
+            help="File for the predictions of many clips; or FOLDER/ or a bucket's URL for parts, "
+            "of which those that are there are not predicted again.",
+        ),
+    ] = "predictions.csv",
     option: Annotated[
         list[str],
         Option(
@@ -155,6 +160,7 @@ def predict(
         from emo.predict.file import predict_manifest
         from emo.predict.one_clip import predict_file
         from emo.predict.person import Person
+        from emo.predict.scale.to_parts import PartsOptions, is_for_parts, predict_to_parts
 
     if (not clip and text is None) == (manifest is None):
         raise typer.BadParameter("give a file, or --text, or --manifest with many clips")
@@ -172,11 +178,20 @@ def predict(
         prediction = predict_file(run, clip[0] if clip else None, text, options=option,
                                   person=person)  # fmt: skip
         print(prediction.json() if json else fit_lines(prediction.table()))
+    elif is_for_parts(out):
+        if manifest is None:
+            raise typer.BadParameter(f"--out {out}: a folder goes with --manifest and --features")
+        parts = predict_to_parts(
+            run, manifest, features, out, columns=pairs(column, "--column"), root=root,
+            options=PartsOptions(all_probabilities, spreadsheet_safe),
+        )  # fmt: skip
+        print(parts.json() if json else fit_lines(parts.table()))
+        raise typer.Exit(parts.exit_code)
     else:
         columns = pairs(column, "--column")
         many = manifest or (clip[0] if len(clip) == 1 else clip)
         report = predict_manifest(
-            run, many, tuple(features), out, columns=columns, root=root, options=option,
+            run, many, tuple(features), Path(out), columns=columns, root=root, options=option,
             all_probabilities=all_probabilities, spreadsheet_safe=spreadsheet_safe, person=person,
         )  # fmt: skip
         print(report.json() if json else fit_lines(report.table()))

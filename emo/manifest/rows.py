@@ -85,7 +85,7 @@ def read_rows(path: Path) -> TextTable:
         return _read_far(url, path)
     if (spreadsheet := sheet_of(path)) and spreadsheet[0].is_file():
         with foreign_file(path, ManifestError, "not an Excel file that can be read"):
-            return _with_numbers(_excel(path, *spreadsheet), has_decimal_commas=False)
+            return with_numbers(_excel(path, *spreadsheet), has_decimal_commas=False)
     if os.path.isdir(path):
         raise ManifestError(
             f"{path} is a folder, not a table; `emo manifest folder {path} --out m.csv` makes one"
@@ -111,19 +111,28 @@ def _read_far(url: str, path: Path) -> TextTable:
     Raises:
         ManifestError: it cannot be read.
     """
-    from emo.store.backend.far_table import read_far_table  # not needed for local tables
-
     kind = extension(path)
-    try:
-        data = read_far_table(checked_url(url), MOST_TABLE_BYTES)
-    except ManifestError:
-        raise
-    except (EmoError, OSError, ValueError) as error:
-        raise ManifestError(f"{error}") from error
+    data = far_bytes(url)
     if kind != ".parquet" and has_long_line(data):
         raise ManifestError(f"{url}: {_long_line()}; expected a table of clips")
     with foreign_file(path, ManifestError, f"not a {kind} table that can be read"):
         return _parsed(data, path, kind)
+
+
+def far_bytes(url: str) -> bytes:
+    """Return the bytes of a table in a bucket or by https.
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
+    from emo.store.backend.far_table import read_far_table  # not needed for local tables
+
+    try:
+        return read_far_table(checked_url(url), MOST_TABLE_BYTES)
+    except ManifestError:
+        raise
+    except (EmoError, OSError, ValueError) as error:
+        raise ManifestError(f"{error}") from error
 
 
 def _parsed(data: bytes, path: Path, kind: str) -> TextTable:
@@ -137,7 +146,7 @@ def _parsed(data: bytes, path: Path, kind: str) -> TextTable:
         is_tsv = kind == ".tsv"
         columns, origins, semicolons = _delimited(_decode(data, path), path, is_tsv=is_tsv)
     table = TextTable(columns, origins, hashlib.sha256(data).hexdigest())
-    return _with_numbers(table, has_decimal_commas=semicolons)
+    return with_numbers(table, has_decimal_commas=semicolons)
 
 
 def read_table_bytes(path: Path, *, has_lines: bool = True) -> bytes:
@@ -196,7 +205,7 @@ def check_size(columns: int, rows: int, path: Path) -> None:
         )
 
 
-def _with_numbers(table: TextTable, *, has_decimal_commas: bool) -> TextTable:
+def with_numbers(table: TextTable, *, has_decimal_commas: bool = False) -> TextTable:
     """Return a table whose columns of numbers are written as Python does."""
     columns, notes = {}, {}
     for name, column in table.columns.items():
@@ -382,9 +391,8 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], Sequence[st
     with foreign_file(path, ManifestError, "not a Parquet file"):
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
         names = file.schema_arrow.names
-        _check_header(names, path)
+        check_rows(file, len(data), path)
         check_size(len(names), file.metadata.num_rows, path)
-        _check_rows(file.metadata.num_rows, len(data), path)
         origins = _RowOrigins(file.metadata.num_rows)
         columns: dict[str, list[str]] = {name: [] for name in names}
         known: dict[str, str] = {}
@@ -406,9 +414,41 @@ def _parquet(data: bytes, path: Path) -> tuple[dict[str, list[str]], Sequence[st
     return columns, origins
 
 
-def _check_rows(rows: int, size_bytes: int, path: Path) -> None:
-    """Raise ManifestError if a compressed file has far more rows than it has room for clips."""
-    most = max(MOST_REPEATED_ROWS, size_bytes)
+def cells_of_batch(batch: Any, path: Path, first: int) -> dict[str, list[str]]:
+    """Return the text cells of some rows of a Parquet file by column.
+
+    Args:
+        batch: the rows, a ``pyarrow.RecordBatch``.
+        path: the file, for error messages.
+        first: number of the first row, from 1.
+    """
+    budget = Budget(MOST_TABLE_BYTES, str(path), "shorter texts", ManifestError)
+    columns = {}
+    for name in batch.schema.names:
+        values = batch.column(name).to_pylist()
+        texts = [each for each in values if isinstance(each, str | bytes)]
+        budget.take(sum(map(len, texts)), f"column {shortened(name, 60)}")
+        columns[name] = [
+            each if type(each) is str else text_cell(each, path, f"row {row}", name)
+            for row, each in enumerate(values, start=first)
+        ]
+    return columns
+
+
+def check_rows(file: Any, size_bytes: int, path: Path) -> None:
+    """Check the names of the columns, and the number of rows, of a Parquet file.
+
+    Args:
+        file: the file, a ``pyarrow.parquet.ParquetFile``.
+        size_bytes: its size.
+        path: its path, for error messages.
+
+    Raises:
+        ManifestError: two columns have one name, or the compressed file has far more rows than
+            it has room for clips.
+    """
+    _check_header(file.schema_arrow.names, path)
+    rows, most = file.metadata.num_rows, max(MOST_REPEATED_ROWS, size_bytes)
     if rows > most:
         raise ManifestError(
             f"{path}: expected at most {most:,} rows in a file of {size_bytes:,} bytes, found "

@@ -1,7 +1,7 @@
 """Predict new clips with a run: extract with its recipes, or read stores, then apply its head.
 
 The folder similarity/ answers questions to stored tokens without a run; serve/ predicts one clip a
-request by HTTP.
+request by HTTP; scale/ writes the predictions of millions of clips as parts.
 
 Promises: a clip's prediction is that of the clip alone, except in heads of dialogues and in runs
 that scale by speaker, where it depends on the speaker's other clips; a clip without features is

@@ -49,8 +49,8 @@ def features_of(
         failures = _extract(run, manifest, folder, options, progress=progress)
         return Store(folder), failures
     _check_columns(run, manifest)
-    store = _joined(stores, run)
-    _check_recipes(run, store, ", ".join(map(str, stores)))
+    store = joined_stores(stores, run)
+    check_recipes(run, store, ", ".join(map(str, stores)))
     return store, _without_features(run, manifest, store)
 
 
@@ -88,7 +88,7 @@ def requests_of_run(run: Run, options: Sequence[str]) -> tuple[Request, ...]:
     return requests_of_recipes(run.recipes, options, document=run.path / RUN_FILE)
 
 
-def _joined(paths: Sequence[Location | str], run: Run) -> Store:
+def joined_stores(paths: Sequence[Location | str], run: Run) -> Store:
     """Return the first store, with the recipes that the run reads from the other ones.
 
     Raises:
@@ -119,7 +119,7 @@ def _check_columns(run: Run, manifest: Manifest) -> None:
             )
 
 
-def _check_recipes(run: Run, store: Store, path: str) -> None:
+def check_recipes(run: Run, store: Store, path: str) -> None:
     """Raise StoreError unless the store holds every recipe that the run was fitted on."""
     for name, recipe in run.recipes.items():
         found = store.recipes.get(name)
@@ -144,7 +144,7 @@ def _without_features(run: Run, manifest: Manifest, store: Store) -> dict[str, s
         stored = StreamName(recipe, "", column).clip_ids(manifest.clips)
         reasons.append(
             {
-                clip.id: failed.get(clip_id, _not_stored(clip_id, column))
+                clip.id: failed.get(clip_id, not_stored(clip_id, column))
                 for clip, clip_id in zip(manifest.clips, stored, strict=True)
                 if clip_id not in done
             }
@@ -152,7 +152,7 @@ def _without_features(run: Run, manifest: Manifest, store: Store) -> dict[str, s
     return _in_all(reasons)
 
 
-def _not_stored(clip_id: str, column: str) -> str:
+def not_stored(clip_id: str, column: str) -> str:
     """Return why there are no tokens under an id from a column; ``""``: the row's own id."""
     if not clip_id:
         return f"its {column} is empty"

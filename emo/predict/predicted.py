@@ -11,13 +11,16 @@ import pandas as pd
 
 from emo.errors import EmoError, plural
 from emo.heads.data.dialogues import pairs_of, turns_of
+from emo.heads.data.speakers import Speakers
 from emo.heads.data.targets import Target
+from emo.heads.runs.chunks import chunk_numbers
 from emo.heads.runs.predictions import probability_columns
 from emo.heads.runs.run import Run, stored_tokens
 from emo.manifest import Clip, Manifest
 from emo.manifest.tasks import NONE, SEPARATOR
 from emo.predict.features import features_of
 from emo.predict.person import EVERYONE, Person, speakers_and_notes
+from emo.ragged import Ragged
 from emo.store.backend.location import Location
 from emo.store.store import Store
 
@@ -142,7 +145,10 @@ def predict_clips(
         if not clips:
             first = next((f"{clip}: {reason}" for clip, reason in failures.items()), "no clips")
             raise EmoError(f"{manifest.path}: no clip has features; first: {first}")
-        tables = run.predict_all(streams, turns_of(clips), speakers and speakers.select(rows))
+        rows_of = {clip.id: row for row, clip in enumerate(manifest.clips)}
+        numbers = chunk_numbers(run.head.unit, manifest.clips)
+        numbers = numbers[[rows_of[clip.id] for clip in clips]]
+        tables = _in_chunks(run, clips, streams, speakers and speakers.select(rows), numbers)
         reasons = _reasons(run, clips, store)
     lacking = {name: tokens.lengths == 0 for name, tokens in streams.items()}
     absent = tuple(
@@ -151,6 +157,41 @@ def predict_clips(
     )
     notes = (*notes, *_notes_on_absent(lacking))
     return Predicted(run, clips, tables, absent, failures, reasons, notes)
+
+
+def _in_chunks(
+    run: Run,
+    clips: Sequence[Clip],
+    streams: Mapping[str, Ragged],
+    speakers: Speakers | None,
+    numbers: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Return the predictions of N clips by target, computed chunk by chunk.
+
+    Chunks are those of `emo predict --out FOLDER/`, so that both predict the same bits.
+
+    Args:
+        run: the run.
+        clips: the clips.
+        streams: their stored tokens by stream.
+        speakers: their speakers; None: no stream is scaled by speaker.
+        numbers: int64 (N,), the chunk of each clip, see :func:`chunk_numbers`.
+    """
+    if not len(numbers) or (numbers == numbers[0]).all():
+        return run.predict_all(streams, turns_of(clips), speakers)
+    parts: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
+    for number in np.unique(numbers):
+        rows = np.flatnonzero(numbers == number)
+        chosen = {name: tokens.subset(rows) for name, tokens in streams.items()}
+        turns = turns_of([clips[row] for row in rows.tolist()])
+        found = run.predict_all(chosen, turns, speakers and speakers.select(rows))
+        parts.append((rows, found))
+    order = np.argsort(np.concatenate([rows for rows, _ in parts]))
+    tables = {}
+    for target in run.targets:
+        table = np.concatenate([found[target.name] for _, found in parts])
+        tables[target.name] = table if target.task == "pairs" else table[order]
+    return tables
 
 
 def _notes_on_absent(lacking: Mapping[str, np.ndarray]) -> list[str]:

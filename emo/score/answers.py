@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ GOLD_ONLY = ("gold", "truth", "ground_truth", "true", "y_true", "target", "answe
 """The names in ``GOLDS`` that say nothing about which target the labels are of."""
 MOST_ANSWERS_BYTES = 2**29
 """Largest JSON file of predictions that is read, 512 MiB."""
+_PARTS_OF_RUN = re.compile(r"run=[0-9a-f]{16}")
 ALL = "all"
 """Value of ``--split`` for all clips."""
 
@@ -52,17 +54,54 @@ def read_table(path: Path) -> TextTable:
 
     Args:
         path: a CSV, TSV, JSONL or Parquet file, or JSON in the form ``{id: answer}`` or
-            ``[{"id": …, "prediction": …}, …]``.
+            ``[{"id": …, "prediction": …}, …]``; or a folder of parts of `emo predict`.
 
     Raises:
         ScoreError: the file cannot be read as a table.
     """
     try:
+        if found := prediction_parts(path):
+            return _read_parts(found)
         if path.suffix.lower() != ".json":
             return read_rows(path)
         return _json_rows(read_json(path), path)
     except ManifestError as error:
         raise ScoreError(str(error)) from error
+
+
+def prediction_parts(path: Path) -> list[Path]:
+    """Return the parts in a folder of `emo predict --out FOLDER/`, sorted; none: it is no such folder.
+
+    Args:
+        path: a folder ``run=HASH``, or one that holds a single such folder.
+    """
+    if not path.is_dir():
+        return []
+    parts = sorted(path.glob("part-*.parquet"))
+    runs = [each for each in path.iterdir() if _PARTS_OF_RUN.fullmatch(each.name) and each.is_dir()]
+    return parts if parts or len(runs) != 1 else sorted(runs[0].glob("part-*.parquet"))
+
+
+def _read_parts(parts: Sequence[Path]) -> TextTable:
+    """Read parts as one table; origins name the part and the row in it.
+
+    Raises:
+        ScoreError: the parts have different columns.
+        ManifestError: a part cannot be read.
+    """
+    columns: dict[str, list[str]] = {}
+    origins: list[str] = []
+    for part in parts:
+        rows = read_rows(part)
+        if columns and list(rows.columns) != list(columns):
+            raise ScoreError(
+                f"{part}: expected the columns {', '.join(columns)}, as in {parts[0].name}; "
+                f"found {', '.join(rows.columns)}"
+            )
+        for name, cells in rows.columns.items():
+            columns.setdefault(name, []).extend(cells)
+        origins += [f"{part.name}, {origin}" for origin in rows.origins]
+    return TextTable(columns, origins)
 
 
 def read_json(path: Path) -> Any:

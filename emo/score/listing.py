@@ -5,6 +5,7 @@ from pathlib import Path
 from emo.errors import ScoreError, listed
 from emo.heads.runs.ranks import has_ranks
 from emo.manifest.spreadsheet import table_file
+from emo.score.answers import prediction_parts
 from emo.score.run_folder import is_run
 
 FILE_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".npz")
@@ -33,8 +34,8 @@ def predictions_in(folder: Path, gold: Path) -> list[Path]:
 
 
 def is_scored_folder(path: Path) -> bool:
-    """Return whether a path is a run of `emo fit-head` or of `emo retrieve`."""
-    return is_run(path) or has_ranks(path)
+    """Return whether a path is a run of `emo fit-head` or `emo retrieve`, or a folder of parts."""
+    return is_run(path) or has_ranks(path) or bool(prediction_parts(path))
 
 
 def other_folders(folder: Path) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ def score(path: Path, gold_path: Path, options: ScoreOptions) -> ScoreReport:
     """Score one file or run, or all files and runs in a folder.
 
     Args:
-        path: a file of predictions, the folder of a run, or a folder of such files and runs.
+        path: a file of predictions, a folder of their parts, the folder of a run, or a folder of
+            such files and runs.
         gold_path: the file of gold labels.
         options: metric, columns and split.
 
@@ -186,7 +187,7 @@ def _tried(
     try:
         if isinstance(gold, EmoError):
             raise gold
-        if not is_run(path) and path.suffix.lower() not in FILE_ENDINGS:
+        if not is_scored_folder(path) and path.suffix.lower() not in FILE_ENDINGS:
             kind = repr(path.suffix) if path.suffix else "a name without extension"
             raise ScoreError(f"expected a table ({' '.join(FILE_ENDINGS)}), got {kind}")
         metric = metric_for(path, gold, metric, options.target)

@@ -122,6 +122,17 @@ class RecipeFolder:
         """Release the mapped parts, whose pages count as memory; a later read maps them again."""
         self._opened.release()
 
+    def forget(self) -> None:
+        """Release the mapped parts, and forget what was read of parts that an index lists.
+
+        A reader of all clips, some at a time, then needs memory for some only.
+        """
+        self.release()
+        clips, rows = self._rows
+        if isinstance(clips, Indexed) and self.parts.forget():
+            for each in rows.values():
+                each.forget()
+
     def read(
         self, stream: str, ids: Sequence[str] | None = None, *, threads: int | None = None
     ) -> Ragged:
@@ -160,8 +171,37 @@ class RecipeFolder:
         """
 
         def read(clips: Merged | Indexed) -> Ragged:
-            ordinals = np.array([clips.ordinals.get(clip_id, -1) for clip_id in ids], np.int64)
-            return self._stream(clips, stream).many(ordinals)
+            return self._stream(clips, stream).many(clips.ordinals_of(ids))
+
+        return self.parts.ask(read)
+
+    def lengths_of(self, stream: str, ids: Sequence[str]) -> np.ndarray:
+        """Return int64 (n,), the number of tokens of each clip; -1: it is unknown or failed.
+
+        Args:
+            stream: name of the stream.
+            ids: n clips.
+        """
+
+        def read(clips: Merged | Indexed) -> np.ndarray:
+            ordinals = clips.ordinals_of(ids)
+            lengths = np.full(len(ordinals), -1, np.int64)
+            is_done = ordinals >= 0
+            lengths[is_done] = self._stream(clips, stream).lengths(ordinals[is_done])
+            return lengths
+
+        return self.parts.ask(read)
+
+    def sources_of(self, ids: Sequence[str]) -> list[str]:
+        """Return the hash of the source files of each clip, also of failed ones; "": not known."""
+        return self.parts.ask(lambda clips: clips.sources_of(ids))
+
+    def absent_of(self, clip_id: str) -> dict[str, str]:
+        """Return stream that a finished clip lacks -> reason; only the clip's part is opened."""
+
+        def read(clips: Merged | Indexed) -> dict[str, str]:
+            ordinal = int(clips.ordinals_of([clip_id])[0])
+            return clips.part_of(ordinal).absent.get(clip_id, {}) if ordinal >= 0 else {}
 
         return self.parts.ask(read)
 

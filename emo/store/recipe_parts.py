@@ -15,6 +15,8 @@ from emo.store.part.zip import DamagedPart, GoneError
 from emo.store.recipe import Recipe
 
 _V = TypeVar("_V")
+_MOST_KNOWN_CLIPS = 2**15
+"""Clips of opened parts from which :meth:`RecipeParts.forget` forgets them."""
 _NONSENSE = (ValueError, IndexError, KeyError, TypeError, OverflowError, MemoryError)
 """What numbers in an index that contradict each other can raise; the parts are read then."""
 
@@ -87,6 +89,13 @@ class RecipeParts:
             part.specs, part.has_known_specs = self._specs, True
             self._parts[path.name] = part
         return part
+
+    def forget(self) -> bool:
+        """Forget the opened parts if they hold the ids of many clips; return whether they did."""
+        if sum(len(part.clip_ids) for part in self._parts.values()) < _MOST_KNOWN_CLIPS:
+            return False
+        self._parts = {}
+        return True
 
     @property
     def merged(self) -> Merged | Indexed:

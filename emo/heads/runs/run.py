@@ -201,6 +201,26 @@ class Run:
             FitError: a stream is missing, or has another width or number of clips, or the head's
                 outputs are not finite.
         """
+        found = self.outputs(streams, turns, speakers)
+        for name, table in found.items():
+            if bad := rows_not_finite(table):
+                raise FitError(
+                    f"{self.path}: the head's outputs of {name} are not finite for {bad:,} of "
+                    f"{len(table):,} rows: its training diverged, or these features are very large"
+                )
+        return found
+
+    def outputs(
+        self,
+        streams: Mapping[str, Ragged],
+        turns: np.ndarray | None = None,
+        speakers: Speakers | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Predict like :meth:`predict_all`, but return rows that are not finite, too.
+
+        Raises:
+            FitError: a stream is missing, or has another width or number of clips.
+        """
         for name, spec in self.streams.items():
             if name not in streams:
                 raise FitError(
@@ -224,20 +244,13 @@ class Run:
             pairs=torch.from_numpy(pairs_of(turns)) if self.head.pair_targets else None,
         )
         try:
-            found = outputs_of(self.head, batch, self.targets)
+            return outputs_of(self.head, batch, self.targets)
         except (RuntimeError, ArithmeticError, LookupError, MemoryError, TypeError, ValueError,
                 AssertionError) as error:  # fmt: skip
             raise FitError(
                 f"{self.path}: its head cannot compute with its options: "
                 f"{shortened(repr(error))}. Fit it again with emo fit-head."
             ) from error
-        for name, table in found.items():
-            if bad := rows_not_finite(table):
-                raise FitError(
-                    f"{self.path}: the head's outputs of {name} are not finite for {bad:,} of "
-                    f"{len(table):,} rows: its training diverged, or these features are very large"
-                )
-        return found
 
 
 def check_code(path: Path, document: Mapping[str, Any], kind: type[Head]) -> None:

@@ -130,6 +130,10 @@ class StreamRows:
         self._clips, self._left, self._is_remote = clips, FEW_READS, is_remote
         self._short: tuple[memoryview, memoryview, memoryview] | None = None
 
+    def forget(self) -> None:
+        """Forget where tokens lie within single parts; it is read again when it is needed."""
+        self._layouts = {}
+
     def lengths(self, ordinals: np.ndarray) -> np.ndarray:
         """Return int64 (N,): the number of tokens of clips, given their ordinals int64 (N,)."""
         lengths: np.ndarray = self._table.stops[ordinals] - self._table.starts[ordinals]

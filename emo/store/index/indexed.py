@@ -11,6 +11,7 @@ import numpy as np
 
 from emo.ragged import offsets_of
 from emo.store.index.file import DamagedIndexError, part_names
+from emo.store.index.lookup import texts, winning_entries
 from emo.store.index.merged import Entry, Merged, choose, part_of_ordinal
 from emo.store.index.table import (
     LENGTHS,
@@ -112,6 +113,21 @@ class Indexed:
                 return entry
         raise KeyError(clip_id)
 
+    def ordinals_of(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the ordinals of many clips, int64 (n,), without a dict of all; -1: no tokens."""
+        entries = winning_entries(self._columns, self._finished_count, self._wins, ids)
+        return np.where(entries < self._finished_count, entries, -1)
+
+    def sources_of(self, ids: Sequence[str]) -> list[str]:
+        """Return the hash of the source files of each clip, also of failed ones; "": not known."""
+        entries = winning_entries(self._columns, self._finished_count, self._wins, ids)
+        done, failed = (texts(self._columns, name) for name in ("source", "failed_source"))
+        count = self._finished_count
+        return [
+            "" if entry < 0 else (done(entry) if entry < count else failed(entry - count)).decode()
+            for entry in entries.tolist()
+        ]
+
     def lengths(self, stream: str) -> np.ndarray:
         """Return int64, by ordinal: the number of tokens of each finished clip in a stream.
 
@@ -134,6 +150,10 @@ class Indexed:
         lengths = self._columns.rows(LENGTHS + stream, first, first + row + 1)
         stop = int(lengths.sum(dtype=np.int64))
         return index, stop - int(lengths[-1]), stop
+
+    def part_of(self, ordinal: int) -> Part:
+        """Return the part that holds the tokens of a finished clip."""
+        return self.parts[part_of_ordinal(ordinal, self._firsts)[0]]
 
     @cached_property
     def _firsts(self) -> np.ndarray:

@@ -61,6 +61,18 @@ class Merged:
         """Number of finished clips."""
         return len(self.ordinals)
 
+    def ordinals_of(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the ordinals of many clips, int64 (n,); -1: the clip has no tokens."""
+        return np.array([self.ordinals.get(clip_id, -1) for clip_id in ids], np.int64)
+
+    def sources_of(self, ids: Sequence[str]) -> list[str]:
+        """Return the hash of the source files of each clip, also of failed ones; "": not known."""
+        return [self.sources.get(clip_id, "") for clip_id in ids]
+
+    def part_of(self, ordinal: int) -> Part:
+        """Return the part that holds the tokens of a finished clip."""
+        return self.parts[part_of_ordinal(ordinal, self._firsts)[0]]
+
     @cached_property
     def counts(self) -> np.ndarray:
         """int64 (P,): finished clips of each part."""
