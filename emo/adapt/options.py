@@ -13,7 +13,7 @@ METHODS = ("lora", "full")
 """Named values of ``AdaptOptions.method``; any other one is a regular expression."""
 BIASES = ("none", "all", "lora_only")
 """Values of ``AdaptOptions.lora_bias``, as in peft."""
-BEST_BY = ("loss", "score")
+BEST_BY = ("score", "loss")
 """Values of ``AdaptOptions.metric_for_best_model``."""
 SCHEDULES = (
     "linear", "cosine", "constant", "constant_with_warmup", "polynomial", "cosine_with_restarts",
@@ -108,8 +108,8 @@ class AdaptOptions:
     """Number of checkpoints that are kept."""
     load_best_model_at_end: bool = False
     """Whether the epoch that is best on val is kept; False: the last one."""
-    metric_for_best_model: str = "loss"
-    """What is best on val: ``loss`` or ``score`` (the headline score of the first target)."""
+    metric_for_best_model: str = "score"
+    """What is best on val: ``score`` (mean of the headline scores of all targets) or ``loss``."""
     report_to: tuple[str, ...] = ()
     """Services that the Trainer reports to, such as ``wandb``; empty: none."""
     seed: int = 0

@@ -282,7 +282,7 @@ def adapt(
     ] = False,
     metric_for_best_model: Annotated[
         str | None,
-        Option(metavar="NAME", help="What is best on val: loss (the default) or score."),
+        Option(metavar="NAME", help="What is best on val: score (the default) or loss."),
     ] = None,
     report_to: Annotated[
         str | None,

@@ -9,9 +9,10 @@ import torch
 from emo.adapt import adapt as adapting
 from emo.adapt import finish as finishing
 from emo.adapt.finish import Finished
+from emo.adapt.options import AdaptOptions
 from emo.adapt.training.checkpoints import MARK, check_disk, newest_complete
 from emo.adapt.training.stop import StopFlag
-from emo.adapt.training.trainer import Flow
+from emo.adapt.training.trainer import Flow, is_better
 from emo.errors import FitError, OptionError
 from emo.store.recipe import Recipe, StreamSpec
 from emo.store.store import Store
@@ -156,9 +157,9 @@ def test_a_kill_while_the_folder_is_written_costs_no_training(
 
 
 def test_the_best_epoch_on_val_is_kept_also_after_a_kill(weights, clips, tmp_path, monkeypatch):
-    """The learning rate grows until the third epoch is worse than the second."""
+    """By the score, unless told otherwise; the rate grows until the third epoch is worse."""
     options = short(
-        weights, num_train_epochs=3, learning_rate=1.0, lr_scheduler_type="constant", max_steps=11,
+        weights, num_train_epochs=3, learning_rate=0.01, lr_scheduler_type="constant", max_steps=11,
         warmup_steps=11, load_best_model_at_end=True,
     )  # fmt: skip
 
@@ -181,15 +182,25 @@ def test_the_best_epoch_on_val_is_kept_also_after_a_kill(weights, clips, tmp_pat
             kept(tmp_path / "a")
     tensors, rounds = kept(tmp_path / "a", resume=True)
     again, _ = kept(tmp_path / "b")
-    losses = [each.val_loss for each in rounds]
-    best = losses.index(min(losses))
-    assert best < len(losses) - 1
+    scores = [each.val_score for each in rounds]
+    best = scores.index(max(scores))
+    assert best < len(scores) - 1
     assert [each.is_best for each in rounds] == [k == best for k in range(len(rounds))]
     stored = torch.load(tmp_path / f"b/checkpoints/best-{4 * (best + 1)}.pt")
     assert len(list((tmp_path / "b/checkpoints").glob("best-*"))) == 1
     for name, each in tensors.items():
         assert torch.equal(each, again[name])
         assert torch.equal(each, stored[name])
+
+
+def test_the_score_on_val_says_which_epoch_is_best():
+    """The loss on val grows in an epoch in which more clips become right."""
+    by = AdaptOptions.of(backbones=("timm",)).metric_for_best_model
+    later = {"val_score": 0.5, "val_loss": 1.4}
+    assert is_better(later, by, 0.2)
+    assert not is_better(later, by, 0.5)
+    assert not is_better(later, "loss", 1.1)
+    assert not is_better({"val_score": float("nan"), "val_loss": 1.0}, by, None)
 
 
 def test_a_disk_without_room_for_two_checkpoints_is_refused(tmp_path):
