@@ -70,7 +70,7 @@ def read_table(path: Path) -> TextTable:
 
 
 def prediction_parts(path: Path) -> list[Path]:
-    """Return the parts in a folder of `emo predict --out FOLDER/`, sorted; none: it is no such folder.
+    """Return the parts that `emo predict` wrote into a folder, sorted; none: it wrote none.
 
     Args:
         path: a folder ``run=HASH``, or one that holds a single such folder.
