@@ -12,7 +12,7 @@ from typing import Any
 
 from emo.errors import FitError
 from emo.heads.runs.files import RUN_FILE, read_document
-from emo.report.trackers.tracker import Fact, CurveStep, TrackedRun
+from emo.report.trackers.tracker import CurveStep, Fact, TrackedRun
 from emo.untrusted.files import read_regular
 
 _HISTORY = "history.csv"
