@@ -28,6 +28,12 @@ def run_folder_of(path: Path) -> Path:
     return inner if is_adaptation and not (path / RUN_FILE).is_file() else path
 
 
+def is_adapted(run: Path) -> bool:
+    """Return whether a folder of a run lies in the folder of an adaptation."""
+    own = run.absolute()
+    return own.name == ADAPTED_RUN and (own.parent / ADAPTATION_FILE).is_file()
+
+
 def frozen_scores(run: Path) -> Mapping[str, Any]:
     """Return scores by target and split of the same head on frozen backbones.
 
@@ -37,9 +43,9 @@ def frozen_scores(run: Path) -> Mapping[str, Any]:
     Raises:
         FitError: ``adapt.json`` is damaged.
     """
-    file = run.absolute().parent / ADAPTATION_FILE
-    if run.absolute().name != ADAPTED_RUN or not file.is_file():
+    if not is_adapted(run):
         return {}
+    file = run.absolute().parent / ADAPTATION_FILE
     try:
         document = parse_checked(
             read_regular(file, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True), _ADAPTATION

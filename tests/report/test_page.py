@@ -204,7 +204,10 @@ def test_folds_ablations_and_adapted_runs(tmp_path):
     make_run(tmp_path / "adapted" / "run", CLASSES, LABELS)
     frozen = {"frozen_metrics": {"emotion": {"test": found}}}
     (tmp_path / "adapted" / "adapt.json").write_text(json.dumps(frozen))
-    rows = Cells(page_of(tmp_path / "adapted")).tables["Scores of the runs, emotion"]
+    page = page_of(tmp_path / "adapted")
+    assert "Made by <code>emo adapt</code>" in page
+    assert "<h5>Commands</h5>" not in page  # those of run.json are of the base's weights
+    rows = Cells(page).tables["Scores of the runs, emotion"]
     assert rows[2][0].startswith("adapted, backbone frozen")
     assert rows[2][1] == f"{found['mean']['weighted_f1']:.3f} ± {found['std']['weighted_f1']:.3f}"
 
@@ -221,6 +224,12 @@ def test_a_retrieval_shows_its_ranks(tmp_path):
     shown = {row[0]: row[1] for row in Cells(page).tables["Ranks, emotion, found"]}
     assert shown["R@5"] == f"{np.mean(np.arange(30) % 7 < 5):.3f}"
     assert "30 querys" not in page
+    document = json.loads((run / "run.json").read_text())
+    (run / "history.csv").unlink()
+    (run / "run.json").write_text(json.dumps({k: v for k, v in document.items() if k != "kept"}))
+    page = page_of(run)
+    assert "No curves: nothing was trained" in page
+    assert "One seed alone" not in page
 
 
 def test_ids_that_are_paths_lose_their_folders(tmp_path):
@@ -270,6 +279,24 @@ def test_a_damaged_run_is_an_error_of_one_line_or_shown(tmp_path, entries):
     run = make_run(tmp_path / "run", CLASSES, LABELS[:8], seeds=1, **entries)
     with contextlib.suppress(EmoError):  # any other error fails
         assert "weighted F1" in page_of(run)
+
+
+@pytest.mark.parametrize("value", [None, "x", float("inf"), 10**400, [], -1])
+def test_damaged_scores_are_an_error_of_one_line_or_shown(tmp_path, value):
+    run = make_run(tmp_path / "run", CLASSES, LABELS[:8], seeds=1)
+    text = (run / "run.json").read_text()
+    for part, name in (("joy", "clips"), ("joy", "f1"), ("joy", "predicted"), ("", "majority")):
+        document = json.loads(text)
+        found = document["metrics"]["test"]
+        (found["classes"][part] if part else found["majority"])[name or "weighted_f1"] = value
+        (run / "run.json").write_text(json.dumps(document))
+        with contextlib.suppress(EmoError):  # any other error fails
+            page_of(run)
+    document = json.loads(text)
+    document["metrics"]["val"]["mean"] = {}
+    (run / "run.json").write_text(json.dumps(document))
+    with contextlib.suppress(EmoError):
+        page_of(run)
 
 
 def test_the_commands_and_the_question_are_shown(tmp_path):

@@ -1,9 +1,11 @@
 """Which labels predictions are held against: never another column, split or clip than meant."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from emo.score.gold import Gold
 from tests.score.make import make_run, write
 
 CLIPS = [("a", 0.5), ("b", -0.25)]
@@ -164,3 +166,11 @@ def test_words_for_a_missing_label_are_refused_unless_the_metric_is_given(
     assert emo("score", file, "--gold", gold, "--metric", "weighted_f1")[0] == 0
     run = make_run(tmp_path / "run", "label", *rows, task="classify", classes=sorted(set(cells)))
     assert emo("score", run, "--gold", gold)[0] == 0
+
+
+def test_intervals_over_one_dialogue_are_over_clips():
+    cells = {"a": "joy", "b": "fear"}
+    one = Gold(Path("m.csv"), cells, together={"a": "d", "b": "d"}, together_by="dialogue")
+    two = Gold(Path("m.csv"), cells, together={"a": "d", "b": ""}, together_by="dialogue")
+    assert (one.drawn_over, two.drawn_over) == ("clip", "dialogue")
+    assert Gold(Path("m.csv"), cells).drawn_over == "clip"

@@ -8,6 +8,7 @@ import numpy as np
 from emo.errors import FitError, listed, plural
 from emo.heads.metrics.measures import HEADLINES, title_of
 from emo.heads.runs.comparing.scored_run import ScoredRun
+from emo.heads.runs.figures.folders import is_exact
 from emo.report.board import BoardFacts
 from emo.report.context import Context
 from emo.report.group import Group, by_split
@@ -101,7 +102,7 @@ def _on_rows(group: Group, board: BoardFacts, context: Context) -> Iterator[str]
         yield f"Fewer than {FEW_OF_CLASS} scored {board.units} of {listed(few)}."
     names = [
         context.run_names[each.path] for each in group.ranked
-        if len(each.metrics["seeds"]) < 2 and not _is_exact(each)
+        if len(each.metrics["seeds"]) < 2 and each.is_fitted and not is_exact(each.document)
     ]  # fmt: skip
     if names:
         yield f"One seed alone of {listed(names)}: how much training varies is not known."
@@ -131,12 +132,6 @@ def _on_intervals(group: Group, board: BoardFacts) -> Iterator[str]:
             f"The interval of {best.name} has no width, because all resamples score alike: that "
             "does not make the score certain. Other clips may give another one."
         )
-
-
-def _is_exact(run: ScoredRun) -> bool:
-    """Return whether the head of a run is solved exactly, so that each seed gives the same."""
-    options = run.document["head"].get("options", {})
-    return bool(options.get("solver", "adamw") != "adamw")
 
 
 def _on_people(group: Group, context: Context) -> Iterator[str]:

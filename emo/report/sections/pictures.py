@@ -27,7 +27,7 @@ def curves_drawing(run: ScoredRun) -> tuple[tuple[Drawing, ...], str]:
     except NoCurvesError as error:
         return (), str(error).partition(": ")[2]
     except FitError:
-        return (), "its history cannot be read"
+        return (), "its history cannot be read" if run.is_fitted else "nothing was trained"
     exact = is_exact(run.document)
     rounds = [number for curve in curves for number in curve.rounds]
     x = ends_of(rounds)

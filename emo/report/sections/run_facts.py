@@ -15,6 +15,7 @@ from emo.heads.runs.files import known_number
 from emo.heads.runs.ranks import has_ranks, read_ranks
 from emo.heads.runs.show import show_run
 from emo.machine.table import with_spread
+from emo.report.adaptation import is_adapted
 from emo.report.context import Context
 from emo.report.group import Group
 from emo.report.names import replaced, without_folders
@@ -134,7 +135,9 @@ class RunFacts:
     made: Mapping[str, list[tuple[str, str]]]
     """What made the run: title of a section -> its lines, see `emo show`."""
     commands: tuple[str, ...]
-    """Commands that make the run again."""
+    """Commands that make the run again; empty: they are not known."""
+    is_adapted: bool
+    """Whether `emo adapt` made it, whose options are in ``adapt.json``."""
     question: str
     """Hash of options and clips, which the commands give again."""
 
@@ -150,7 +153,8 @@ def run_facts(group: Group, run: ScoredRun, context: Context) -> RunFacts:
         cards_of(rows, context, tokens), numbers_drawing(rows), curves,
         note, reliability_of(rows), map_drawings(rows, context, tokens),
         _ranks(run), *best_trials(run.path), _folds(run, context),
-        _made(run, context), _commands(run), str(run.document.get("question") or ""),
+        _made(run, context), _commands(run), is_adapted(run.path),
+        str(run.document.get("question") or ""),
     )  # fmt: skip
 
 
@@ -232,6 +236,8 @@ def _made(run: ScoredRun, context: Context) -> Mapping[str, list[tuple[str, str]
 
 def _commands(run: ScoredRun) -> tuple[str, ...]:
     """Return the commands that make the run again; empty: they are not known."""
+    if is_adapted(run.path):  # the commands in run.json fit the head to the base's weights
+        return ()
     asked: Any = run.document.get("asked")
     is_known = isinstance(asked, list) and all(isinstance(line, str) for line in asked)
     if is_known and "folds" in run.document:  # earlier versions wrote no --cv into them

@@ -12,7 +12,7 @@ from typing import Any
 
 from emo.errors import FitError
 from emo.heads.runs.files import RUN_FILE, read_document
-from emo.report.trackers.tracker import Fact, Step, TrackedRun
+from emo.report.trackers.tracker import CurveStep, Fact, TrackedRun
 from emo.untrusted.files import read_regular
 
 _HISTORY = "history.csv"
@@ -184,7 +184,7 @@ def _known(scores: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _curves(path: Path, *, is_folded: bool) -> dict[str, list[Step]]:
+def _curves(path: Path, *, is_folded: bool) -> dict[str, list[CurveStep]]:
     """Return the rounds of each seed, or of each fold the mean over its seeds.
 
     Folds are numbered, because their names are values of a column, such as names of speakers.
@@ -206,7 +206,7 @@ def _curves(path: Path, *, is_folded: bool) -> dict[str, list[Step]]:
                 values[name].append(float(cell))
     return {
         part: [
-            Step(number, {name: sum(each) / len(each) for name, each in values.items()})
+            CurveStep(number, {name: sum(each) / len(each) for name, each in values.items()})
             for number, values in sorted(rounds.items())
         ]
         for part, rounds in found.items()

@@ -9,7 +9,7 @@ Fact = str | int | float | bool
 
 
 @dataclass(frozen=True)
-class Step:
+class CurveStep:
     """One round of training."""
 
     round: int
@@ -36,7 +36,7 @@ class TrackedRun:
     scores: Mapping[str, float]
     """Scores of this part, such as ``test/weighted_f1``; and of the whole run the mean over its
     parts and the ends of its interval, such as ``test/weighted_f1.mean``."""
-    steps: tuple[Step, ...]
+    steps: tuple[CurveStep, ...]
     """Rounds of training, in order."""
     written_seconds: float
     """When the run was written, in seconds since 1970."""

@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 
 from emo.errors import OptionError
+from emo.extract.decode.playback.plays import browser_type
 from emo.report.view.kept import BusyError, KeptBytes
 from emo.report.view.server import ViewServer
 from emo.report.view.view import ViewOptions, view_pages
@@ -193,3 +194,21 @@ def test_an_error_of_a_library_is_a_line(client, monkeypatch):
     monkeypatch.setattr(KeptBytes, "get", lambda self, key, make: make())
     status, _, body = media(client, "copied")
     assert (status, body) == (422, b"it cannot be decoded: RuntimeError: odd\\nend of x.avi\n")
+
+
+def test_a_file_that_is_cut_is_no_file_that_plays(tmp_path):
+    make_clip(tmp_path / "a.mp4", seconds=1, audio=False)
+    options = {"movflags": "faststart"}  # the index comes first, so that the rest may be cut
+    with (
+        av.open(tmp_path / "a.mp4") as made,
+        av.open(tmp_path / "b.mp4", "w", options=options) as first,
+    ):
+        track = first.add_stream_from_template(made.streams.video[0])
+        for packet in made.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = track
+                first.mux(packet)
+    assert browser_type(tmp_path / "b.mp4") == "video/mp4"
+    data = (tmp_path / "b.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 3 // 4])
+    assert browser_type(tmp_path / "cut.mp4") is None

@@ -85,6 +85,11 @@ class ScoredRun:
         return "top_classes" in self.document.get("options", {})
 
     @property
+    def is_fitted(self) -> bool:
+        """Whether a head was fitted; not for zero-shot classes and retrievals."""
+        return "kept" in self.document or "folds" in self.document
+
+    @property
     def is_transductive(self) -> bool:
         """Whether tokens were scaled with statistics of the scored clips, without their labels."""
         return bool(self.document.get("transductive"))
