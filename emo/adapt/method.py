@@ -5,7 +5,7 @@ can be counted without weights.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,12 @@ from transformers.pytorch_utils import Conv1D
 
 from emo.adapt.options import AdaptOptions
 from emo.adapt.targets import (
-    called_layers,
+    Reached,
     check_layer,
     exactly,
     named_layers,
     peft_words,
+    reached_of,
     refuse_missing,
     target_words,
 )
@@ -87,14 +88,12 @@ def apply_method(
     every = named_parameters(models)
     for parameter in every.values():
         parameter.requires_grad_(True)
-    unreached = frozenset(
-        f"{recipe}.{name}"
-        for recipe, model in models.items()
-        for name in _unreached(model, samples[recipe])
-    )
+    reached = {recipe: reached_of(model, samples[recipe]) for recipe, model in models.items()}
+    unreached = _unreached(reached)
     adapters: dict[tuple[str, str], Any] = {}
     if options.method == "lora":
-        adapters = _with_lora(models, options, samples, unreached)
+        called = {layer for each in reached.values() for layer in each.called}
+        adapters = _with_lora(models, options, called, unreached)
     elif options.method != "full":
         pattern = re.compile(options.method)
         for name, parameter in every.items():
@@ -114,29 +113,31 @@ def apply_method(
     return method
 
 
-def _unreached(model: Model, samples: Sequence[Inputs]) -> list[str]:
-    """Return the parameters that no token depends on; of a skeleton none, if it cannot be told."""
-    try:
-        return model.unreached(samples)
-    except RuntimeError:  # code that looks at values
-        if model.has_values:
-            raise
-        return []
+def _unreached(reached: Mapping[str, Reached]) -> frozenset[str]:
+    """Return the parameters ``RECIPE.OPTION.NAME`` that no token depends on."""
+    return frozenset(
+        f"{recipe}.{name}" for recipe, found in reached.items() for name in found.unreached
+    )
 
 
 def _with_lora(
     models: Mapping[str, Model],
     options: AdaptOptions,
-    samples: Mapping[str, Sequence[Inputs]],
+    called: Set[nn.Module],
     unreached: frozenset[str],
 ) -> dict[tuple[str, str], Any]:
-    """Put LoRA layers into the networks that have layers of the named targets."""
+    """Put LoRA layers into the networks that have layers of the named targets.
+
+    Args:
+        models: backbones by the names of their recipes.
+        options: the method's options.
+        called: layers that a forward pass calls.
+        unreached: parameters that no token depends on.
+    """
     from peft import LoraConfig
     from peft.tuners.lora import LoraModel
 
     targets = target_words(options.target_modules)
-    called = {layer for name, model in models.items() for layer in called_layers(
-        model, samples[name])}  # fmt: skip
     every = {
         f"{recipe}.{option}.{name}": layer
         for recipe, option, network in named_networks(models)
@@ -164,7 +165,9 @@ def _with_lora(
             target_modules=exactly(list(chosen)) if is_part else peft_words(targets or ()),
             fan_in_fan_out=any(isinstance(network.get_submodule(each), Conv1D) for each in chosen),
         )  # fmt: skip
-        adapters[recipe, option] = LoraModel(network, config, ADAPTER)
+        adapters[recipe, option] = LoraModel(  # a skeleton's matrices need no random values
+            network, config, ADAPTER, low_cpu_mem_usage=not models[recipe].has_values
+        )
     missing = [target for target in targets or () if target not in found]
     if missing or not found:
         refuse_missing(missing, every, called, unreached)
@@ -179,17 +182,13 @@ def _with_lora(
 
 def _check_reached(
     models: Mapping[str, Model], samples: Mapping[str, Sequence[Inputs]]
-) -> set[str]:
+) -> frozenset[str]:
     """Return trained parameters without any gradient, and refuse LoRA matrices among them.
 
     Raises:
         OptionError: LoRA matrices get no gradient.
     """
-    lost = {
-        f"{recipe}.{name}"
-        for recipe, model in models.items()
-        for name in _unreached(model, samples[recipe])
-    }
+    lost = _unreached({name: reached_of(model, samples[name]) for name, model in models.items()})
     odd = sorted({name.partition(".lora_")[0] for name in lost if ".lora_" in name})
     if odd:
         raise OptionError(

@@ -1,7 +1,8 @@
 """Find the layers that ``--target-modules`` names, and which of them can get LoRA matrices."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -55,33 +56,42 @@ def named_layers(network: nn.Module, targets: tuple[str, ...] | None) -> Named:
     return found
 
 
-def called_layers(model: Model, samples: Sequence[Inputs]) -> set[nn.Module]:
-    """Return the layers that a forward pass calls by themselves.
+@dataclass(frozen=True)
+class Reached:
+    """What a forward pass of a backbone reaches."""
+
+    unreached: frozenset[str]
+    """Parameters ``OPTION.NAME`` that no token depends on."""
+    called: frozenset[nn.Module]
+    """Layers that are called by themselves.
 
     The others are not reached, or a layer around them reads their weight without calling them, as
     PyTorch's attention does with its projections; LoRA matrices in these would get no gradient.
+    """
+
+
+def reached_of(model: Model, samples: Sequence[Inputs]) -> Reached:
+    """Return what one forward pass reaches.
+
+    Of a skeleton whose code looks at values it cannot be told: all parameters are then reached and
+    all layers called.
 
     Args:
         model: the backbone.
         samples: inputs of clips that together have every stream.
     """
     called: set[nn.Module] = set()
-    hooks = [
-        layer.register_forward_pre_hook(lambda layer, _: called.add(layer))
-        for network in model.networks().values()
-        for layer in network.modules()
-    ]
+    every = [layer for network in model.networks().values() for layer in network.modules()]
+    hooks = [layer.register_forward_pre_hook(lambda layer, _: called.add(layer)) for layer in every]
     try:
-        with model.training():
-            model.forward(samples)
-    except RuntimeError:  # code that looks at values: all are counted
+        return Reached(frozenset(model.unreached(samples)), frozenset(called))
+    except RuntimeError:  # code that looks at values
         if model.has_values:
             raise
-        called.update(each for net in model.networks().values() for each in net.modules())
+        return Reached(frozenset(), frozenset(every))
     finally:
         for hook in hooks:
             hook.remove()
-    return called
 
 
 def check_layer(name: str, layer: nn.Module) -> None:
@@ -114,7 +124,7 @@ def why_not(layer: nn.Module) -> str:
 def refuse_missing(
     missing: Sequence[str],
     layers: Mapping[str, nn.Module],
-    called: set[nn.Module],
+    called: Set[nn.Module],
     unreached: frozenset[str],
 ) -> None:
     """Raise OptionError for targets that name no layer that can be adapted; say which can.
@@ -122,7 +132,7 @@ def refuse_missing(
     Args:
         missing: the targets; empty: no target at all was found.
         layers: all layers by name, without LoRA layers.
-        called: what :func:`called_layers` found among them.
+        called: those that a forward pass calls.
         unreached: names of parameters that no token depends on.
     """
     read_inside = {

@@ -13,6 +13,7 @@ from emo.api.extracting import Requested, backbone
 from emo.api.runs import FittedRun
 from emo.api.store import Store, locations
 from emo.errors import EmoError, OptionError
+from emo.store.backend.https import allow_hosts
 from emo.store.backend.location import location
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def adapt_backbones(
     inputs: str | Path | None = None,
     columns: Mapping[str, str] = MappingProxyType({}),
     root: str | Path | None = None,
+    allow_host: Sequence[str] = (),
     overwrite: bool = False,
     resume: bool = False,
     progress: bool | None = None,
@@ -125,6 +127,8 @@ def adapt_backbones(
         inputs: store of what the backbones read; None: in ``out``.
         columns: columns of ``clips`` under other names.
         root: folder of the media.
+        allow_host: hosts from which media and manifests may be read by https, from now on in this
+            process.
         overwrite: replace an adaptation in ``out``.
         resume: go on with the newest complete checkpoint in ``out``.
         progress: whether to show bars; None: in a terminal or a notebook.
@@ -139,6 +143,7 @@ def adapt_backbones(
     from emo.adapt.planning.presets import find_adapt_preset
     from emo.adapt.words import adapt_options
 
+    allow_hosts(allow_host)
     base = AdaptOptions.of(**find_adapt_preset(preset).fields) if preset else AdaptOptions()
     several = [backbones] if isinstance(backbones, str | Requested) else list(backbones)
     asked = [_requested(each) for each in several]

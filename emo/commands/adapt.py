@@ -26,6 +26,7 @@ from emo.commands.flags.fit_options import (
 from emo.commands.flags.options import AllowHost, Columns, Manifests, Root, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.errors import OptionError
+from emo.machine.collector import without_collector
 from emo.machine.table import fit_lines
 
 SLURM_FLAGS = (
@@ -334,6 +335,8 @@ def adapt(
     It writes weights for `emo extract`, whose tokens are those of another recipe. The score of
     frozen backbones is printed beside: they often win where clips are few.
     """
+    if dry_run:
+        context.with_resource(without_collector())
     from emo.adapt.words import adapt_options, words_of
 
     given: dict[str, Any] = {

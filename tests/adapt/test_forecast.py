@@ -1,5 +1,6 @@
 """The forecast of an adaptation: counts, steps, disk and memory, without any weights."""
 
+import gc
 import json
 import os
 import subprocess
@@ -86,6 +87,26 @@ def test_memory_of_the_published_model():
     ):  # fmt: skip
         found = of_preset("adapt-languagebind-exp5", lora_dropout=0.0, **fields)
         assert found.kept_bytes / 2**30 == pytest.approx(gib, abs=0.01)
+
+
+def test_a_dry_run_runs_each_network_once_without_lora_and_pauses_the_collector(
+    weights, clips, emo, monkeypatch
+):
+    """Meta tensors cost as much time as small real ones, and imports a fifth more with gc."""
+    ran = []
+    forward = LanguageBind.forward
+
+    def counted(self, batch):
+        ran.append(gc.isenabled())
+        return forward(self, batch)
+
+    monkeypatch.setattr(LanguageBind, "forward", counted)
+    code, _, said = emo(
+        "adapt", str(clips), "--backbone", "languagebind", "-o", f"languagebind.weights={weights}",
+        "-o", "languagebind.streams=text", "--target-modules", "q_proj", "--dry-run",
+    )  # fmt: skip
+    assert (code, ran) == (0, [False] * 3), said
+    assert gc.isenabled()
 
 
 def test_word_embeddings_alone_and_a_stream_from_a_store():

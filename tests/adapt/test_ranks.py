@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
+HANGS_SECONDS = 600
 ADAPTER = "adapter/languagebind/weights/adapter_model.safetensors"
 
 
@@ -28,6 +29,7 @@ def start(out, manifest, ranks, **fields):
         subprocess.Popen(
             [sys.executable, "-m", "tests.adapt.rank", str(out), str(manifest), json.dumps(fields)],
             env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+            | {"PYTHONFAULTHANDLER": "1"}
             | ({**several, "RANK": str(rank), "LOCAL_RANK": str(rank)} if ranks > 1 else {}),
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
@@ -36,8 +38,17 @@ def start(out, manifest, ranks, **fields):
 
 
 def ended(processes):
-    """Exit codes and what was printed."""
-    said = [each.communicate(timeout=170) for each in processes]
+    """Exit codes and what was printed; processes that hang print where.
+
+    Each start takes 12 s of processor, most of it for imports: minutes on a busy machine.
+    """
+    try:
+        said = [each.communicate(timeout=HANGS_SECONDS) for each in processes]
+    except subprocess.TimeoutExpired:
+        for each in processes:
+            each.send_signal(signal.SIGABRT)  # PYTHONFAULTHANDLER: tracebacks of all threads
+        said = [each.communicate() for each in processes]
+        raise AssertionError("\n".join(out + err for out, err in said)) from None
     return [each.returncode for each in processes], "\n".join(out + err for out, err in said)
 
 
@@ -46,7 +57,7 @@ def losses(out):
     return [each["loss"] for each in log if "loss" in each]
 
 
-def wait_for(path, seconds=100):
+def wait_for(path, seconds=HANGS_SECONDS):
     end = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < end, f"{path} did not appear"

@@ -152,7 +152,7 @@ def test_a_kill_while_the_folder_is_written_costs_no_training(
     assert "going on with checkpoint-8" in capsys.readouterr().out
     assert report.finished is not None
     assert {path.name for path in out.iterdir()} == {
-        "adapt.json", "clips.csv", "weights", "adapter", "run", "inputs",
+        "adapt.json", "clips.csv", "contents.csv", "weights", "adapter", "run", "inputs",
     }  # fmt: skip
 
 

@@ -34,13 +34,15 @@ def kept_bytes(
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
 
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
     counter = _Counter()
     hooks = torch.autograd.graph.saved_tensors_hooks(counter.keep, lambda kept: kept)
     is_half = options.bf16 or options.fp16
     try:
-        with FakeTensorMode(allow_non_fake_inputs=True):
+        for model in models.values():
+            _without_memory(model, mode)
+        with mode:
             for name, model in models.items():
-                _without_memory(model)
                 counter.leave_out(model)
                 with (
                     layers_again({name: model}, is_on=options.gradient_checkpointing),
@@ -90,20 +92,28 @@ class _Counter:
                 self._seen[memory._cdata] = memory
 
 
-def _without_memory(model: Model) -> None:
-    """Replace the tensors of a skeleton by those of the mode that is on."""
+def _without_memory(model: Model, mode: Any) -> None:
+    """Replace the tensors of a skeleton by those of a ``FakeTensorMode``, which is not on yet."""
+    from torch._subclasses.fake_tensor import FakeTensor
+
+    cpu = torch.device("cpu")
+
+    def as_fake(tensor: Tensor) -> Tensor:
+        found: Tensor = FakeTensor(mode, tensor.detach().to("meta"), cpu)
+        return found
+
     before = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
         for network in model.networks().values():
-            network.to_empty(device="cpu")
+            network._apply(as_fake)  # type: ignore[no-untyped-call]
     finally:
         torch.__future__.set_overwrite_module_params_on_conversion(before)
-    model.device = torch.device("cpu")
+    model.device = cpu
     model.copies = DeviceCopies(model.device)
     for name, value in vars(model).items():
         if isinstance(value, Tensor) and value.device.type == "meta":
-            setattr(model, name, torch.empty_like(value, device="cpu"))
+            setattr(model, name, as_fake(value))
 
 
 def _train_mode(model: Model, options: AdaptOptions) -> None:
