@@ -252,7 +252,7 @@ class _Parts(Sequence[PartPlan]):
     def __init__(self, clips: Sequence[Clip], known: dict[str, _Known], part_clips: int) -> None:
         self._clips, self._known = clips, known
         starts = part_starts(clips, part_clips)
-        ends = (*starts[1:], len(clips))
+        ends = (*starts[1:], len(clips))[: len(starts)]  # none without clips
         self._bounds = [
             (start, end)
             for start, end in zip(starts, ends, strict=True)
