@@ -22,6 +22,7 @@ from emo.errors import PluginError
 OWN = ("local", "ray", "slurm")
 """Executors of emo. Their flags stand; another one whose flag has another type is refused."""
 _TAKEN = (
+    "allow_host media "
     "allow_code allow_erased anyway as backbone batch_clips batch_size changed clip_memory column "
     "context device dry_run dtype executor executor_options faces help job jobs manifest name o "
     "option out part part_clips plan resume retry_failed root status strict_media watch workers"
