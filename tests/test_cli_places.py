@@ -35,7 +35,7 @@ def options():
 def test_every_path_that_a_command_writes_is_looked_at():
     found = dict(options())
     known = {name.rpartition(" ")[0] for name in found}
-    assert {"demo", "predict", "fit-head", "submit", "dataset", "extract", "manifest join"} <= known
+    assert {"demo", "fit-head", "submit", "dataset", "extract", "manifest join"} <= known
     assert {"store export", "store pack", "store unpack"} <= known
     for name, option in found.items():
         assert option.callback is written, name

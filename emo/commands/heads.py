@@ -14,6 +14,21 @@ from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines, shown
 
 
+def file_or_parts(out: str) -> str:
+    """Refuse the URL of one file: predictions in a bucket are a folder of parts.
+
+    Raises:
+        EmoError: ``out`` is a URL, and that of a table or of no bucket.
+    """
+    if "://" in out:
+        from emo.store.backend.location import local, location
+
+        if Path(out).suffix in (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx"):
+            local(Path(out), "--out")
+        location(out)
+    return out
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to ``app``."""
     app.command(
@@ -126,6 +141,7 @@ def predict(
             metavar="FILE",
             help="File for the predictions of many clips; or FOLDER/ or a bucket's URL for parts, "
             "of which those that are there are not predicted again.",
+            callback=file_or_parts,
         ),
     ] = "predictions.csv",
     option: Annotated[

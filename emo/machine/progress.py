@@ -15,7 +15,8 @@ def progress_bar(*, shown: bool | None, total: int | None = None, **words: Any) 
         total: number of steps; None: not known.
         words: ``desc``, ``unit``, ``delay`` and other arguments of tqdm.
     """
-    is_notebook = "ipykernel" in sys.modules
+    kernel = sys.modules.get("ipykernel.kernelapp")  # its import alone is no notebook
+    is_notebook = kernel is not None and kernel.IPKernelApp.initialized()
     if shown is None:
         shown = is_notebook or sys.stderr.isatty()
     kind: Any = tqdm

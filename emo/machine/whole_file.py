@@ -27,7 +27,9 @@ def whole_file(path: Path, kind: type[EmoError], *, name: str = "") -> Iterator[
         EmoError: the file cannot be written; the message has its name and the reason.
     """
     if not path.name or (path.exists() and not path.is_file()):
-        raise kind(f"{name or path}: it is no file that can be written or replaced")
+        raise kind(
+            f"{name or path} cannot be written: it is no file that can be written or replaced"
+        )
     mark = f"{os.getpid()}-{secrets.token_hex(4)}"
     unfinished = path.with_name(f".{path.name[:_MOST_LETTERS]}.{mark}.tmp")
     with naming_file(name or path, kind):
