@@ -53,6 +53,7 @@ def test_each_alone_is_useful_and_fusion_beats_the_best(demo):
     assert found["fused"] >= max(alone) + 0.05, found
 
 
+@pytest.mark.slow
 def test_permuted_labels_are_at_chance(demo):
     manifest, features = demo
     options = FitOptions(head=HEAD, streams=STREAMS_OF_MODALITY["fused"])

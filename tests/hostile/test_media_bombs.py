@@ -240,6 +240,7 @@ def test_an_array_takes_the_memory_of_its_cells_as_float32(tmp_path, kind, dtype
         tracemalloc.stop()
 
 
+@pytest.mark.hostile
 def test_the_job_goes_on_within_bounded_memory(emo, bombs, tmp_path):
     """All bombs and a good clip in one job; memory over 2 GiB is refused by the system, too."""
     film(bombs / "good.mp4", 64, 10)

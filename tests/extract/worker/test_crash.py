@@ -150,6 +150,7 @@ def table(found):
     return format_table(rows)
 
 
+@pytest.mark.crash
 def test_kills_in_every_phase_leave_nothing_torn_and_nothing_lost(manifest, expected, tmp_path):
     found = kill_many(manifest, tmp_path, expected, 2, seed=0)
     assert all(left for _, left, _ in found["write"] + found["unlink"])

@@ -98,6 +98,7 @@ def test_resamples_of_groups_have_the_bits_of_tables(classes, groups):
     assert_same_bits(found, {name: np.mean([e[name] for e in expected], 0) for name in found})
 
 
+@pytest.mark.slow
 def test_1500_classes_of_72821_rows_take_seconds_and_no_gigabyte():
     done = subprocess.run(
         [sys.executable, "-c", SCORING], capture_output=True, text=True, check=True
