@@ -30,7 +30,7 @@ from emo.adapt.options import AdaptOptions
 from emo.adapt.start import Start
 from emo.errors import EmoError
 from emo.extract.backbone import recipe_of
-from emo.extract.decode.source import read_contents, salted_contents, write_contents
+from emo.extract.decode.content import read_contents, salted_contents, write_contents
 from emo.extract.models.adapted import read_seen_clips
 from emo.extract.models.model import Model
 from emo.heads.data.data import Data, read_data

@@ -20,7 +20,7 @@ from torch import nn
 from emo.adapt.method import ADAPTER, Method
 from emo.adapt.targets import within
 from emo.errors import FitError, system_reason
-from emo.extract.decode.source import SEEN_CONTENTS_FILE
+from emo.extract.decode.content import SEEN_CONTENTS_FILE
 from emo.extract.models.model import Model
 from emo.extract.models.weights import is_hub_id, locate_weights
 from emo.heads.runs.files import CLIPS_FILE

@@ -8,6 +8,7 @@ import numpy as np
 
 from emo import plugins
 from emo.adapt.start import Start
+from emo.errors import OptionError
 from emo.heads.data.data import Data
 from emo.heads.fitting.fit import fit_head
 from emo.heads.fitting.request import FitRequest
@@ -78,7 +79,7 @@ def _as_solved(start: Start) -> tuple[FitOptions, str]:
         return start.fit, ""
     try:
         plugins.parse_options(start.kind.Options, own, start.fit.head)
-    except Exception:  # options that the solver does not allow, such as bias=no
+    except OptionError:  # options that the solver does not allow, such as bias=no
         return start.fit, ""
     return start.fit.replace(head_options=own), ", solved exactly"
 

@@ -10,8 +10,9 @@ from emo import plugins
 from emo.errors import OptionError
 from emo.extract.backbone import Backbone
 from emo.extract.decode.budget import MOST_CLIP_BYTES
+from emo.extract.decode.content import found_by_content, read_contents
 from emo.extract.decode.decode import probe_seconds
-from emo.extract.decode.source import found_by_content, read_contents, source_of
+from emo.extract.decode.source import source_of
 from emo.extract.decode.sources.object_listing import list_objects
 from emo.extract.executor import EXIT_FAILED_CLIPS, JobReport, clip_bar, make_executor
 from emo.extract.job.already_queued import refuse_queued

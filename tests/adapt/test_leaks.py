@@ -6,7 +6,7 @@ import pytest
 
 from emo.adapt.adapt import adapt
 from emo.errors import FitError, WeightsError
-from emo.extract.decode.source import content_of
+from emo.extract.decode.content import content_of
 from emo.extract.job.request import requests_from_words
 from emo.extract.run import extract
 from emo.heads.fitting.fit import FitOptions, fit_head

@@ -6,17 +6,17 @@ name the store, the job, recipes and stages; nothing of a clip.
 """
 
 import json
-import os
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from emo.errors import StoreError
 from emo.extract.job.journal import LOGS, log_name, me
 from emo.extract.job.paths import JOBS
 from emo.extract.job.timings import WorkTotals
+from emo.machine.whole_file import whole_file
 from emo.untrusted.documents import DocumentError, parse_checked
 from emo.untrusted.files import UnfitFileError, read_regular
 from emo.untrusted.kinds import Fields, MapOf
@@ -56,7 +56,7 @@ class JobMetrics:
             "stages": self._stages,
             "last_commit": time.time(),
         }
-        with suppress(OSError), _locked(self._job):
+        with suppress(OSError, StoreError), _locked(self._job):
             name = log_name(me()).removesuffix(".jsonl") + _COUNTS
             _replace(self._job / LOGS / name, json.dumps(own))
             _replace(self._job / METRICS_FILE, metrics_text(self._job))
@@ -110,12 +110,13 @@ def _escaped(text: str) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
+    """Write a file whole.
+
+    Raises:
+        StoreError: the disk refuses it.
+    """
+    with whole_file(path, StoreError) as beside:
         beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @contextmanager
