@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, AllowHost, Columns, Root, pairs
+from emo.commands.flags.options import AllowCode, AllowHost, Columns, Root, WeightsFolders, pairs
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines, shown
 
@@ -144,14 +144,7 @@ def predict(
             callback=file_or_parts,
         ),
     ] = "predictions.csv",
-    option: Annotated[
-        list[str],
-        Option(
-            "-o",
-            metavar="RECIPE.weights=FOLDER",
-            help="Where weights lie on this machine; repeat.",
-        ),
-    ] = [],
+    option: WeightsFolders = [],
     column: Columns = [],
     root: Root = None,
     allow_host: AllowHost = [],

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, AllowHost
+from emo.commands.flags.options import AllowCode, AllowHost, WeightsFolders
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines
 
@@ -64,14 +64,7 @@ def serve(
     device: Annotated[
         str, Option(metavar="DEVICE", help="Device of the models: cpu, cuda, cuda:0 or auto.")
     ] = "auto",
-    option: Annotated[
-        list[str],
-        Option(
-            "-o",
-            metavar="RECIPE.weights=FOLDER",
-            help="Where weights lie on this machine; repeat.",
-        ),
-    ] = [],
+    option: WeightsFolders = [],
     allow_host: AllowHost = [],
     allow_code: AllowCode = False,
 ) -> None:

@@ -87,6 +87,14 @@ AllowCode = Annotated[
         callback=allowed_code,
     ),
 ]
+WeightsFolders = Annotated[
+    list[str],
+    Option(
+        "-o",
+        metavar="RECIPE.weights=FOLDER",
+        help="Where weights lie on this machine; repeat.",
+    ),
+]
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:
