@@ -7,9 +7,6 @@ READY := .venv/.ready
 # bytecode is kept: a test run starts many processes; OpenMP's idle threads sleep instead of spinning
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q
 
-# the site's generator announces the end of its support at every run
-DOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
-
 .PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers browser bench gpu
 
 setup: $(READY)
@@ -38,9 +35,9 @@ types: setup
 test: lint types
 	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder
 
-# the site of docs/ and of the public API, in site/; a broken link or reference is an error
+# what README, docs, notebook and demo show is run; the site of docs/ and of the public API comes into site/
 docs: setup
-	$(DOCS) build --strict
+	EMO_SITE=site $(PYTEST) -n 3 --dist worksteal -m "docs and not models and not slow" tests/docs
 
 # the wheel alone, without extras, in an empty environment: fit, compare, predict from a store
 wheel: setup

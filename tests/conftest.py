@@ -18,8 +18,9 @@ from emo.store.backend.https import forget_hosts
 from tests.warm_emo import warm_process
 
 LONGEST_FIRST = (
-    "test_docs.py", "test_run.py", "test_notebook.py", "test_parallel.py", "test_base_install.py",
-    "test_site.py", "test_typed_api.py", "test_same_bits.py", "test_jobs.py", "test_crash.py",
+    "test_parallel.py", "test_base_install.py", "test_same_bits.py", "test_jobs.py",
+    "test_crash.py",
+    "test_demo.py", "test_docs.py", "test_notebook.py", "test_site.py",
 )  # fmt: skip
 DRAW, PNG = plots._save, b"\x89PNG\r\n\x1a\n"
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"

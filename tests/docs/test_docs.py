@@ -27,7 +27,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.docs
+
+ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "docs" / "quickstart-meld.md"  # needs real data, see below
 PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {QUICKSTART})]
 PART = {"train": 25, "dev": 6, "test": 6}

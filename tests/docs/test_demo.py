@@ -20,6 +20,7 @@ from emo.heads.fitting.fit import FitOptions
 from emo.manifest import read_manifest
 from emo.store import Store
 
+pytestmark = pytest.mark.docs
 PERMUTATIONS = 2
 
 
