@@ -7,7 +7,7 @@ READY := .venv/.ready
 # bytecode is kept: a test run starts many processes; OpenMP's idle threads sleep instead of spinning
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q
 
-.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers browser bench gpu
+.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers browser mutations bench gpu
 
 setup: $(READY)
 
@@ -88,6 +88,10 @@ browser: setup
 	command -v chromium-headless-shell > /dev/null || { apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium-headless-shell > /dev/null; }
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps axe-playwright-python==0.1.8
 	EMO_REQUIRE_BROWSER=1 $(PYTEST) -m browser tests/browser
+
+# one line broken for each of the ten most important laws: a test of each fails
+mutations: setup
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutations.py
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu
