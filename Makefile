@@ -7,7 +7,7 @@ READY := .venv/.ready
 # bytecode is kept: a test run starts many processes; OpenMP's idle threads sleep instead of spinning
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/pytest -q
 
-.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers browser mutations bench gpu
+.PHONY: setup demo test lint types docs wheel floors slow crash hostile slurm ray models trackers browser mutations sbom bench gpu
 
 setup: $(READY)
 
@@ -92,6 +92,17 @@ browser: setup
 # one line broken for each of the ten most important laws: a test of each fails
 mutations: setup
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutations.py
+
+# a bill of materials of what `pip install emo-pipeline[extract]` brings, in CycloneDX's format
+sbom: setup
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/sbom
+	$(BIN)/uv pip install --quiet --python build/sbom/bin/python $(BACKEND) "torch==2.13.*" "torchvision==0.28.*"
+	$(BIN)/uv pip install --quiet --python build/sbom/bin/python $(BACKEND) --constraint requirements.lock ".[extract]"
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/sbom-tool
+	$(BIN)/uv pip install --quiet --python build/sbom-tool/bin/python "cyclonedx-bom==7.*"
+	build/sbom-tool/bin/cyclonedx-py environment build/sbom/bin/python --pyproject pyproject.toml \
+	  --output-reproducible --output-format JSON --output-file build/sbom.json
+	$(BIN)/python -c "import json; print(len(json.load(open('build/sbom.json'))['components']), 'packages in build/sbom.json')"
 
 gpu: setup
 	$(BIN)/pytest -q -m gpu
