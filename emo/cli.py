@@ -27,7 +27,7 @@ from emo.commands import scores as cli_scores
 from emo.commands import serve as cli_serve
 from emo.commands import similarity as cli_similarity
 from emo.commands.flags.options import AllowHost, Columns, Manifests, Root, pairs, written
-from emo.commands.flags.sections import SectionedCommand, examples
+from emo.commands.flags.sections import SectionedCommand, SectionedGroup, examples
 from emo.commands.job import job_app
 from emo.commands.look import report as cli_report
 from emo.commands.look import show as cli_show
@@ -43,6 +43,7 @@ from emo.machine.table import fit_lines, shown
 from emo.plugins import forget_trust
 
 app = typer.Typer(
+    cls=SectionedGroup,
     help="Extract frozen embeddings once; fit emotion heads on them all day.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

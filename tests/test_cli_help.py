@@ -11,6 +11,7 @@ from emo.commands.adapt import _AdaptCommand
 from emo.commands.extract import _ExtractCommand
 from emo.commands.fit_head import _FitCommand
 from emo.commands.flags.executor_options import executor_flags
+from emo.commands.flags.sections import COMMANDS as SECTIONS
 from emo.commands.flags.sections import OF_EXECUTORS
 from emo.heads.options import FitOptions, LoopOptions
 
@@ -44,13 +45,21 @@ def test_a_help_fits_80_columns_and_names_no_python_type(emo, words, command):
 )
 def test_summaries_are_whole_sentences(emo, words, command):
     _, out, _ = emo(*words, "--help")
-    lines = out[out.index("Commands:") :].splitlines()[1:]
+    start = "Commands:" if words else f"{next(iter(SECTIONS))}:"
+    lines = out[out.index(start) :].splitlines()
+    lines = [line for line in lines if line.startswith("  ")]
     assert len(lines) == len(command.commands)  # none goes on in a second line
     for line in lines:
         summary = line.split(maxsplit=1)[1]
         assert summary[0].isupper()
         assert summary.endswith(".")
         assert "..." not in summary
+
+
+def test_every_command_stands_under_a_title_of_the_help(emo):
+    listed = [name for names in SECTIONS.values() for name in names.split()]
+    assert sorted(listed) == sorted(typer.main.get_command(app).commands)
+    assert "More:" not in emo("--help")[1]
 
 
 @pytest.mark.parametrize(("words", "command"), COMMANDS)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from emo.commands.flags.executor_options import check_executor, executor_flags, executor_help
 
@@ -80,6 +80,41 @@ class SectionedCommand(TyperCommand):
             if lines:
                 with formatter.section(title):
                     formatter.write_dl([(typed.ljust(left), text) for typed, text in lines])
+
+
+COMMANDS = {
+    "Start": "demo list",
+    "Prepare data": "dataset manifest check",
+    "Extract": "extract weights job store",
+    "Fit and compare": "fit-head predict compare score submit rerun",
+    "Look": "show plot report view log",
+    "Adapt, retrieve, serve": "adapt search duplicates zero-shot retrieve serve",
+}
+"""Title -> commands of `emo`, in the order in which a project meets them; docs/ has it, too."""
+
+
+class SectionedGroup(TyperGroup):
+    """The command `emo`, whose help lists its commands under the titles of :data:`COMMANDS`."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections of commands; those that stand in none come last, under "More".
+
+        Args:
+            ctx: the context of click, or of the copy of click inside typer.
+            formatter: collects the text.
+        """
+        rest = {
+            name: command for name in self.list_commands(ctx)
+            if (command := self.get_command(ctx, name)) is not None and not command.hidden
+        }  # fmt: skip
+        left = max(map(len, rest))
+        for title, names in {**COMMANDS, "More": " ".join(rest)}.items():
+            shown = [(name, rest.pop(name)) for name in names.split() if name in rest]
+            if shown:
+                with formatter.section(title):
+                    formatter.write_dl(
+                        [(name.ljust(left), each.get_short_help_str(80)) for name, each in shown]
+                    )
 
 
 def _record(parameter: Any, ctx: Any) -> tuple[str, str]:
