@@ -29,6 +29,12 @@ def test_links_and_file_names_of_a_page_lead_somewhere(page):
     assert not [name for name in names if not (ROOT / name).exists()]
 
 
+def test_every_page_of_docs_is_listed_on_the_first_one():
+    first = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages <= set(LINK.findall(first))
+
+
 def tree_of(text):
     """The paths of the map's tree: names in 27 columns, below the folder they are indented to."""
     folders = []
