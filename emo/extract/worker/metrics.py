@@ -1,7 +1,8 @@
 """`metrics.prom` of a job: its counts as Prometheus text, for the file collector of node_exporter.
 
 Each worker keeps its own counts in ``logs/<worker>.counts.json``; after each commit it writes the
-sum over all workers. The file is replaced whole, under a lock, so that no count ever falls. Labels
+sum over all workers; in a bucket, where nothing would collect it, the counts alone. The file is
+replaced whole, under a lock, so that no count ever falls. Labels
 name the store, the job, recipes and stages; nothing of a clip.
 """
 
@@ -17,6 +18,8 @@ from emo.extract.job.journal import LOGS, log_name, me
 from emo.extract.job.paths import JOBS
 from emo.extract.job.timings import WorkTotals
 from emo.machine.whole_file import whole_file
+from emo.store.backend.location import Location
+from emo.store.backend.object_path import ObjectPath
 from emo.untrusted.documents import DocumentError, parse_checked
 from emo.untrusted.files import UnfitFileError, read_regular
 from emo.untrusted.kinds import Fields, MapOf
@@ -36,7 +39,7 @@ _MOST_BYTES = 2**20
 class JobMetrics:
     """Counts of this worker, which it adds to the job's file after each commit."""
 
-    def __init__(self, job: Path, recipes: Iterable[str]) -> None:
+    def __init__(self, job: Location, recipes: Iterable[str]) -> None:
         """Count for a job folder and the names of the job's recipes."""
         self._job, self._recipes = job, tuple(recipes)
         self._clips: Counter[str] = Counter()
@@ -56,8 +59,12 @@ class JobMetrics:
             "stages": self._stages,
             "last_commit": time.time(),
         }
+        name = log_name(me()).removesuffix(".jsonl") + _COUNTS
+        if isinstance(self._job, ObjectPath):
+            with suppress(StoreError):
+                (self._job / LOGS / name).write_bytes(json.dumps(own).encode())
+            return
         with suppress(OSError, StoreError), _locked(self._job):
-            name = log_name(me()).removesuffix(".jsonl") + _COUNTS
             _replace(self._job / LOGS / name, json.dumps(own))
             _replace(self._job / METRICS_FILE, metrics_text(self._job))
 

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from emo.errors import line_of
 from emo.extract.job.folder import JobFolder, open_job
@@ -95,7 +94,7 @@ class Status:
         return format_table(rows)
 
 
-def status(path: Location | str, jobs: Path | None = None) -> Status:
+def status(path: Location | str, jobs: Location | None = None) -> Status:
     """Find out how far a job is.
 
     Args:
@@ -131,7 +130,7 @@ def watch(
     path: Location | str,
     show: Callable[[Status], None],
     *,
-    jobs: Path | None = None,
+    jobs: Location | None = None,
     seconds: float = WATCH_SECONDS,
 ) -> Status:
     """Show the status of a job repeatedly until it is over.
