@@ -158,12 +158,12 @@ def work(
     """Do parts of a job beside other workers, until it lacks none."""
     from emo.extract.resume import work as work_on
 
-    report = work_on(job, jobs=place(jobs), workers=workers)
+    report = work_on(job, jobs=jobs_location(jobs), workers=workers)
     _print_and_exit(report, is_dry_run=False)
 
 
-def place(words: str | None) -> Any:
-    """Return the place that ``--jobs`` names; None: it is not given."""
+def jobs_location(words: str | None) -> Any:
+    """Return the location that ``--jobs`` names; None: it is not given."""
     if words is None:
         return None
     from emo.store.backend.location import location
@@ -190,9 +190,9 @@ def show_status(
         print(fit_lines(seen.table()) + "\n", flush=True)
 
     if is_repeated:
-        look_often(job, show, jobs=place(jobs))
+        look_often(job, show, jobs=jobs_location(jobs))
     else:
-        print(fit_lines(look(job, place(jobs)).table()))
+        print(fit_lines(look(job, jobs_location(jobs)).table()))
 
 
 def resume_job(
@@ -209,7 +209,7 @@ def resume_job(
     from emo.extract.resume import resume
 
     report = resume(
-        job, jobs=place(jobs), executor=executor, workers=workers, executor_options=options,
+        job, jobs=jobs_location(jobs), executor=executor, workers=workers, executor_options=options,
         words=words, is_dry_run=is_dry_run,
     )  # fmt: skip
     _print_and_exit(report, is_dry_run=is_dry_run)
@@ -219,7 +219,9 @@ def run_job(job: str, jobs: str | None, *, part: str | None, workers: int | None
     """Run parts of a job here, print how that ended, and exit with its code."""
     from emo.extract.resume import run_parts
 
-    _print_and_exit(run_parts(job, part, jobs=place(jobs), workers=workers), is_dry_run=False)
+    _print_and_exit(
+        run_parts(job, part, jobs=jobs_location(jobs), workers=workers), is_dry_run=False
+    )
 
 
 def print_stages(job: Any) -> None:

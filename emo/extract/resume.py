@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emo.errors import OptionError
 from emo.extract.executor import (
     JobReport,
     check_workers,
@@ -15,12 +14,12 @@ from emo.extract.executor import (
 )
 from emo.extract.executors._parts import ClaimedParts
 from emo.extract.executors.local import run_supervised
-from emo.extract.job.folder import JobFolder, open_job, update_job
+from emo.extract.job.files.claims import Claims
+from emo.extract.job.files.parts_file import part_numbers
+from emo.extract.job.folder import JobError, JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_clips, missing_parts
 from emo.extract.job.ownership import expect_consent, sign
-from emo.extract.job.parts_file import part_numbers
 from emo.extract.job.paths import typed
-from emo.extract.job.place.claims import Claims
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 from emo.store.store import Store
@@ -71,7 +70,7 @@ def resume(
     workers = folder.workers if workers is None else workers
     runner = make_executor(name, workers, options)
     if runner.needs_disk and isinstance(folder.path, ObjectPath):
-        raise OptionError(
+        raise JobError(
             f"--executor {name}: its workers read a job from a disk that all of them see, and this "
             f"one is in a bucket: {folder.path}. Start workers of your own with: emo job work "
             f"{typed(folder.path)}"

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Sequence
 
+from emo.extract.job.files.claims import Claims
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.journal import me
-from emo.extract.job.missing import missing_clips
-from emo.extract.job.place.claims import Claims
-from emo.store.store import Store
+from emo.extract.job.missing import PartLooks
 
 POLL_SECONDS = 5.0
 """Seconds between two looks at parts that other workers have claimed."""
@@ -55,13 +54,12 @@ class ClaimedParts(PartsToDo):
         """Begin with ``parts``, in an order of this process's own."""
         first = sum(me().encode()) % max(1, len(parts))
         super().__init__([*parts[first:], *parts[:first]])
-        self._folder, self._claims = folder, claims
-        self._store = Store(folder.job.store)
+        self._claims, self._looks = claims, PartLooks(folder, POLL_SECONDS)
         self._ready: list[int] = []
         """Parts that are claimed and not handed out."""
         self._elsewhere: list[int] = []
         """Parts that another supervisor has claimed."""
-        self._listed = self._looked = time.monotonic()
+        self._looked = time.monotonic()
         self.done: list[int] = []
         """Parts that this process finished."""
 
@@ -79,7 +77,7 @@ class ClaimedParts(PartsToDo):
         """Take the next part that can be claimed."""
         while not self._ready and self._waiting:
             part = self._waiting.pop()
-            if self._is_missing(part):
+            if self._looks.is_missing(part):
                 (self._ready if self._claims.take(part) else self._elsewhere).append(part)
         return self._ready.pop() if self._ready else None
 
@@ -103,14 +101,6 @@ class ClaimedParts(PartsToDo):
         if time.monotonic() < self._looked + POLL_SECONDS:
             return
         self._looked = time.monotonic()
-        missing = [part for part in self._elsewhere if self._is_missing(part)]
+        missing = [part for part in self._elsewhere if self._looks.is_missing(part)]
         self._ready += [part for part in missing if self._claims.take(part)]
         self._elsewhere = [part for part in missing if part not in self._ready]
-
-    def _is_missing(self, part: int) -> bool:
-        """Return whether the store lacks clips of a part, as listed a few seconds ago at most."""
-        if time.monotonic() >= self._listed + POLL_SECONDS:
-            self._listed = time.monotonic()
-            for recipe in self._store.recipes.values():
-                recipe.refresh()
-        return bool(missing_clips(self._store, self._folder.part(part)))

@@ -1,6 +1,6 @@
 """The job folder: a plan on disk, from which workers on any machine can take parts.
 
-    features/.jobs/0001/        also in a bucket, see place/; with Slurm: emo-jobs/bucket+f/0001/
+    features/.jobs/0001/        also in a bucket, see files/; with Slurm: emo-jobs/bucket+f/0001/
       job.json        backbones with options and recipes, store, root, executor (readable)
       parts.jsonl     one line per part: ids to do by recipe, and a copy of the manifest's rows
       offsets.json    where each line of parts.jsonl begins
@@ -22,9 +22,11 @@ import emo
 from emo.errors import EmoError, OptionError
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.job.executor_options import options_from_json
+from emo.extract.job.files.files_of import files_of
+from emo.extract.job.files.job_files import JobFiles
+from emo.extract.job.files.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.job_document import JOB, MOST_LINE_BYTES, OFFSETS
 from emo.extract.job.journal import LOGS, Journal
-from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.paths import (
     JOB_FILE,
     JOBS,
@@ -36,7 +38,6 @@ from emo.extract.job.paths import (
     next_folder,
     short,
 )
-from emo.extract.job.place.place import Place, place_of
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, Request
 from emo.store.backend.commit import cannot_write
@@ -101,7 +102,7 @@ class JobFolder:
         later = self.offsets[number + 1 : number + 2]
         stop = later[0] if later else None
         with self._told():
-            line = self._place.line_at(PARTS_FILE, self.offsets[number], stop, MOST_LINE_BYTES)
+            line = self._files.line_at(PARTS_FILE, self.offsets[number], stop, MOST_LINE_BYTES)
         return self._part(line, number)
 
     def all_parts(self) -> Iterator[PartPlan]:
@@ -112,7 +113,7 @@ class JobFolder:
         """
         number = 0
         with self._told():
-            for line in self._place.lines_of(PARTS_FILE, MOST_LINE_BYTES):
+            for line in self._files.lines_of(PARTS_FILE, MOST_LINE_BYTES):
                 yield self._part(line, number)
                 number += 1
         if number != len(self.offsets):
@@ -127,7 +128,7 @@ class JobFolder:
 
     def journals(self) -> dict[int, Journal]:
         """Return the journals that exist: part number -> journal."""
-        names = place_of(self.path / "journal").names(".jsonl")
+        names = files_of(self.path / "journal").names(".jsonl")
         numbers = (name.removesuffix(".jsonl") for name in names)
         return {int(each): self.journal(int(each)) for each in numbers if each.isdecimal()}
 
@@ -135,8 +136,8 @@ class JobFolder:
         return part_of(line, self.path, self.job.root, number)
 
     @property
-    def _place(self) -> Place:
-        return place_of(self.path)
+    def _files(self) -> JobFiles:
+        return files_of(self.path)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -184,14 +185,14 @@ def write_job(
         for name in ("journal", LOGS):
             if isinstance(path, Path):
                 (path / name).mkdir()
-        place = place_of(path)
-        offsets = write_lines(place, parts)
-        place.write("offsets.json", (json.dumps(offsets) + "\n").encode())
+        files = files_of(path)
+        offsets = write_lines(files, parts)
+        files.write("offsets.json", (json.dumps(offsets) + "\n").encode())
         document = _document(job, len(offsets)) | {
             "executor": executor, "workers": workers, "resources": dict(executor_options),
         }  # fmt: skip
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        place.write(JOB_FILE, text.encode())
+        files.write(JOB_FILE, text.encode())
     except OSError as error:
         raise cannot_write(Path(error.filename or str(home)), error) from error
     except UnicodeEncodeError as error:
@@ -286,7 +287,7 @@ def _read(path: Location, name: str, kind: Shape) -> Any:
         JobError: it cannot be read, or is not what emo writes.
     """
     try:
-        return parse_checked(place_of(path).read(name, MOST_DOCUMENT_BYTES), kind)
+        return parse_checked(files_of(path).read(name, MOST_DOCUMENT_BYTES), kind)
     except OSError as error:
         raise JobError(
             f"{path}: damaged job folder: {name} cannot be read ({error.strerror}); {_AGAIN}"
@@ -377,7 +378,7 @@ def update_job(
         document = _read(folder.path, JOB_FILE, JOB)
         document |= {"executor": executor, "workers": workers, "resources": options}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        place_of(folder.path).write(JOB_FILE, text.encode())
+        files_of(folder.path).write(JOB_FILE, text.encode())
     except OSError as error:
         raise cannot_write(folder.path, error) from error
     return now

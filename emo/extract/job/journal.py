@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from emo.errors import StoreError, plural
-from emo.extract.job.place.place import place_of
+from emo.extract.job.files.files_of import files_of
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location
 from emo.store.backend.process_identity import host, is_process_alive, this_process
@@ -64,11 +64,11 @@ class Journal:
     def __init__(self, path: Location) -> None:
         """Use the list ``path``; a folder of a disk exists."""
         self.path = path
-        self._place, self._name = place_of(path.parent), path.name
+        self._files, self._name = files_of(path.parent), path.name
 
     def exists(self) -> bool:
         """Return whether there are entries."""
-        return self._place.has_list(self._name)
+        return self._files.has_list(self._name)
 
     def begin(self, clip_ids: Iterable[str]) -> None:
         """Record that this process has begun to work on some clips."""
@@ -79,7 +79,7 @@ class Journal:
         entries = self._entries()
         if all(entry.get("by") == me() and "how" not in entry for entry in entries):
             try:
-                self._place.clear(self._name)
+                self._files.clear(self._name)
             except OSError as error:
                 raise cannot_write(self.path.parent, error) from error
         else:
@@ -171,7 +171,7 @@ class Journal:
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            lines = self._place.read_list(self._name, MOST_JOURNAL_BYTES)
+            lines = self._files.read_list(self._name, MOST_JOURNAL_BYTES)
         except (OSError, UnfitFileError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise StoreError(
@@ -182,7 +182,7 @@ class Journal:
 
     def _append(self, entry: dict[str, Any]) -> None:
         try:
-            self._place.append(self._name, json.dumps(entry, ensure_ascii=False).encode())
+            self._files.append(self._name, json.dumps(entry, ensure_ascii=False).encode())
         except OSError as error:
             raise cannot_write(self.path.parent, error) from error
 
@@ -206,7 +206,7 @@ def is_at_work(logs: Location, by: str) -> bool:
     """
     if is_worker_alive(by):
         return True
-    age_seconds = place_of(logs).age_seconds(log_name(by))
+    age_seconds = files_of(logs).age_seconds(log_name(by))
     is_known = by.startswith(f"{host()}/") and os.name != "nt"  # Windows does not tell
     return not is_known and age_seconds is not None and age_seconds < FRESH_SECONDS
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from emo.extract.job.files.files_of import files_of
 from emo.extract.job.journal import FRESH_SECONDS, log_name, me
-from emo.extract.job.place.place import place_of
 from emo.extract.job.timings import StageTotals, WorkTotals
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location
@@ -66,7 +66,7 @@ class TaskLog:
         """
         self.path = folder / log_name(me())
         try:
-            self._file = place_of(folder).log(self.path.name)
+            self._file = files_of(folder).log(self.path.name)
         except OSError as error:
             raise cannot_write(folder, error) from error
         self.write("start", **facts)
@@ -102,9 +102,9 @@ class TaskLog:
 
 def read_logs(folder: Location) -> Iterator[dict[str, Any]]:
     """Yield the lines of all workers, file by file, without incomplete and damaged lines."""
-    place = place_of(folder)
-    for name in place.names(".jsonl"):
-        for line in place.log_lines(name, MOST_LOG_BYTES, MOST_LINE):
+    files = files_of(folder)
+    for name in files.names(".jsonl"):
+        for line in files.log_lines(name, MOST_LOG_BYTES, MOST_LINE):
             with suppress(DocumentError):  # incomplete, perhaps cut inside a character
                 yield parse_checked(line, _LINE)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import OptionError, PluginError
+from emo.extract.job.files.files_of import files_of
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.paths import JOB_FILE
-from emo.extract.job.place.place import place_of
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.https import allowed_hosts
 from emo.store.backend.location import Location
@@ -40,7 +40,7 @@ def sign(folder: Location) -> None:
     if key is None:
         return
     try:
-        place_of(folder).write(SIGNATURE, f"{_signature(folder, key)}\n".encode())
+        files_of(folder).write(SIGNATURE, f"{_signature(folder, key)}\n".encode())
     except OSError as error:
         raise cannot_write(folder, error) from error
 
@@ -49,7 +49,7 @@ def is_own(folder: Location) -> bool:
     """Return whether this user wrote the ``job.json`` of a job folder as it is now."""
     key = _key(is_made=False)
     try:
-        told = place_of(folder).read(SIGNATURE, _MOST_BYTES).decode("ascii").strip()
+        told = files_of(folder).read(SIGNATURE, _MOST_BYTES).decode("ascii").strip()
         return key is not None and hmac.compare_digest(told, _signature(folder, key))
     except (OSError, ValueError, TypeError):  # no signature, or one that is no ASCII
         return False
@@ -123,7 +123,7 @@ def _lines(folder: JobFolder, given: Mapping[str, Any], code_options: Container[
 
 
 def _signature(folder: Location, key: bytes) -> str:
-    document = place_of(folder).read(JOB_FILE, MOST_DOCUMENT_BYTES)
+    document = files_of(folder).read(JOB_FILE, MOST_DOCUMENT_BYTES)
     return hmac.new(key, document, hashlib.sha256).hexdigest()
 
 

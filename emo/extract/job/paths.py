@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from emo.errors import OptionError, StoreError
-from emo.extract.job.place.place import place_of
+from emo.extract.job.files.files_of import files_of
 from emo.store.backend.location import Location
 from emo.store.backend.object_path import ObjectPath
 
@@ -187,7 +187,7 @@ def next_folder(home: Location) -> Location:
         number += 1
         path = home / f"{number:04}"
         if isinstance(path, ObjectPath):
-            if place_of(home).claim(f"{path.name}/begun", 0, b"{}"):
+            if files_of(home).claim(f"{path.name}/begun", 0, b"{}"):
                 return path
             continue
         try:

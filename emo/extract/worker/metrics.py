@@ -14,12 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emo.errors import StoreError
+from emo.extract.job.files.files_of import Folder, files_of
 from emo.extract.job.journal import LOGS, log_name, me
 from emo.extract.job.paths import JOBS
 from emo.extract.job.timings import WorkTotals
 from emo.machine.whole_file import whole_file
-from emo.store.backend.location import Location
-from emo.store.backend.object_path import ObjectPath
 from emo.untrusted.documents import DocumentError, parse_checked
 from emo.untrusted.files import UnfitFileError, read_regular
 from emo.untrusted.kinds import Fields, MapOf
@@ -39,7 +38,7 @@ _MOST_BYTES = 2**20
 class JobMetrics:
     """Counts of this worker, which it adds to the job's file after each commit."""
 
-    def __init__(self, job: Location, recipes: Iterable[str]) -> None:
+    def __init__(self, job: Folder, recipes: Iterable[str]) -> None:
         """Count for a job folder and the names of the job's recipes."""
         self._job, self._recipes = job, tuple(recipes)
         self._clips: Counter[str] = Counter()
@@ -60,9 +59,9 @@ class JobMetrics:
             "last_commit": time.time(),
         }
         name = log_name(me()).removesuffix(".jsonl") + _COUNTS
-        if isinstance(self._job, ObjectPath):
+        if not isinstance(self._job, Path):
             with suppress(StoreError):
-                (self._job / LOGS / name).write_bytes(json.dumps(own).encode())
+                files_of(self._job / LOGS).write(name, json.dumps(own).encode())
             return
         with suppress(OSError, StoreError), _locked(self._job):
             _replace(self._job / LOGS / name, json.dumps(own))

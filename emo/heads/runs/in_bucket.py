@@ -5,6 +5,7 @@
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -21,9 +22,9 @@ from emo.store.backend.object_facts import ObjectFacts
 from emo.store.backend.object_path import SCHEMES, ObjectPath
 from emo.store.backend.parallel import at_once
 
-MOST_FILES = 10_000
+MOST_RUN_FILES = 10_000
 """Most files of a run, or of a folder of runs, that are fetched."""
-MOST_BYTES = 2**34
+MOST_RUN_BYTES = 2**34
 """Most bytes that are fetched for a run or a folder of runs, 16 GiB."""
 KEPT_RUNS = 64
 """Runs that the cache keeps; those fetched first go first."""
@@ -88,10 +89,10 @@ def _listed(far: ObjectPath) -> dict[str, ObjectFacts]:
             continue
         found[name] = facts
         size += facts.st_size
-        if len(found) > MOST_FILES or size > MOST_BYTES:
+        if len(found) > MOST_RUN_FILES or size > MOST_RUN_BYTES:
             raise FitError(
-                f"{far}: more than {MOST_FILES:,} files or {MOST_BYTES / 2**30:.0f} GiB lie there; "
-                "name the run itself"
+                f"{far}: more than {MOST_RUN_FILES:,} files or {MOST_RUN_BYTES / 2**30:.0f} GiB "
+                "lie there; name the run itself"
             )
         if set(name.split("/")) & {"", ".", ".."} or not name.isprintable() or "\\" in name:
             raise FitError(f"{far}: {name!r} is no name of a file of a run")
@@ -113,6 +114,7 @@ def _fetch(far: ObjectPath, found: dict[str, ObjectFacts], folder: Path) -> None
         key = f"{far.key}/{name}" if far.key else name
         data = far.bucket.read_range(key, 0, facts.st_size, facts) if facts.st_size else b""
         path.write_bytes(data)
+        os.utime(path, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
 
     try:
         at_once(True, fetch, list(found))

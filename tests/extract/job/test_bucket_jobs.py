@@ -6,13 +6,13 @@ import pytest
 
 from emo.extract.executors._parts import ClaimedParts
 from emo.extract.job import journal as journals
+from emo.extract.job.files import bucket as bucket_files
+from emo.extract.job.files import claims as claim_file
+from emo.extract.job.files.claims import Claims
+from emo.extract.job.files.files_of import files_of
 from emo.extract.job.folder import open_job
 from emo.extract.job.journal import Death, Journal, log_name
 from emo.extract.job.logs import TaskLog, read_logs
-from emo.extract.job.place import bucket as bucket_place
-from emo.extract.job.place import claims as claim_file
-from emo.extract.job.place.claims import Claims
-from emo.extract.job.place.place import place_of
 from emo.store.backend.location import location
 from emo.store.store import Store
 
@@ -53,7 +53,7 @@ def test_journals_say_the_same_on_a_disk_and_in_a_bucket(job, monkeypatch):
     assert journal.deaths() == [Death(frozenset("c"), None)]
     assert journal.died(ELSEWHERE, "SIGSEGV")
     assert journal.deaths() == [Death(frozenset("c"), "SIGSEGV")]
-    assert place_of(job / "journal").names(".jsonl") == ["000003.jsonl"]
+    assert files_of(job / "journal").names(".jsonl") == ["000003.jsonl"]
 
 
 def test_a_worker_elsewhere_is_at_work_as_long_as_it_shows_it(job, monkeypatch):
@@ -62,7 +62,7 @@ def test_a_worker_elsewhere_is_at_work_as_long_as_it_shows_it(job, monkeypatch):
         signed(patched, ELSEWHERE)
         journal.begin(["a"])
     assert journal.deaths()
-    place_of(job / "logs").touch(log_name(ELSEWHERE))
+    files_of(job / "logs").touch(log_name(ELSEWHERE))
     assert not journal.deaths()
     monkeypatch.setattr(journals, "FRESH_SECONDS", -2)
     assert journal.deaths()
@@ -83,7 +83,7 @@ def test_logs_are_complete_after_a_commit(job):
 def test_a_claim_is_given_once_and_taken_over_from_the_dead(job, monkeypatch):
     monkeypatch.setattr(journals, "host", lambda: "here")
     with Claims(job) as ours:
-        assert ours.take(4) and ours.take(4) and ours.take(5)
+        assert [ours.take(part) for part in (4, 4, 5)] == [True] * 3
         with monkeypatch.context() as patched:
             signed(patched, ELSEWHERE)
             theirs = Claims(job)
@@ -97,8 +97,8 @@ def test_a_claim_is_given_once_and_taken_over_from_the_dead(job, monkeypatch):
         assert ours.take(6)
         ours.done(4)
     with Claims(job) as later:
-        assert sorted(place_of(job / "claims").claims("000004")) == [0]
-        assert place_of(job / "claims").claims("000005") == {}
+        assert sorted(files_of(job / "claims").claims("000004")) == [0]
+        assert files_of(job / "claims").claims("000005") == {}
         assert later.take(5)
 
 
@@ -124,7 +124,7 @@ def test_parts_of_others_are_waited_for_and_taken_when_they_are_free(emo, bucket
         assert emo("extract", "m.csv", "--out", out)[0] == 0
         parts._elsewhere.append(2)
         parts._looked -= 60
-        parts._listed -= 60
+        parts._looks._listed -= 60
         assert (len(parts), parts.is_over()) == (0, True)  # the store has it
 
 
@@ -151,8 +151,8 @@ def test_commands_on_a_job_in_a_bucket(emo, bucket, tmp_path):
 
 
 def test_the_clock_of_the_server_counts(bucket, monkeypatch):
-    place, now = place_of(location(bucket) / "logs"), time.time
+    files, now = files_of(location(bucket) / "logs"), time.time
     monkeypatch.setattr(time, "time", lambda: now() + 3600)
-    monkeypatch.setattr(bucket_place, "_offsets", {})
-    place.touch("a.jsonl")
-    assert -2 < place.age_seconds("a.jsonl") < 5
+    monkeypatch.setattr(bucket_files, "_offsets", {})
+    files.touch("a.jsonl")
+    assert -2 < files.age_seconds("a.jsonl") < 5

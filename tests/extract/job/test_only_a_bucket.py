@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from emo.extract.job.files.files_of import files_of
 from emo.extract.job.folder import open_job
 from emo.extract.job.logs import read_logs
-from emo.extract.job.place.place import place_of
 from emo.store.backend.location import location
 from emo.store.part.reader import Part
 from emo.store.store import Store
@@ -107,7 +107,7 @@ def test_three_workers_are_killed_and_replaced_and_the_bits_are_those_of_a_local
             one.kill()
     assert codes == [0] * WORKERS, [path.read_text() for path in nodes.printed]
     check_whole(media, tmp_path)
-    claims = place_of(job.path / "claims")
+    claims = files_of(job.path / "claims")
     taken_over = [part for part in job.parts if max(claims.claims(f"{part:06}")) > 0]
     assert len(taken_over) >= 2, "the kills met no worker with a part in hand"
     status = emo("job", "status", f"{media}/f")[1]

@@ -16,7 +16,7 @@ from functools import partial
 from typing import BinaryIO
 
 from emo.errors import StoreError
-from emo.extract.job.place.place import LogFile, Place
+from emo.extract.job.files.job_files import JobFiles, LogFile
 from emo.store.backend.object_path import ObjectPath
 from emo.store.backend.parallel import at_once
 from emo.untrusted.files import UnfitFileError
@@ -35,13 +35,13 @@ _offsets: dict[str, float] = {}
 class BucketLog(LogFile):
     """A log whose lines become an object with each part and each sign of life."""
 
-    def __init__(self, place: "BucketPlace", name: str) -> None:
+    def __init__(self, files: "BucketFiles", name: str) -> None:
         """Begin the log; no other process has one of this name."""
-        self._place, self._name, self._count = place, name, 0
+        self._files, self._name, self._count = files, name, 0
         self._lines: list[bytes] = []
         self._lock = threading.Lock()
         self._is_closed = False
-        place.touch(name)
+        files.touch(name)
 
     def write(self, line: bytes, *, is_kept: bool = True) -> None:
         """Keep a line in memory; put the lines so far if they must survive a kill."""
@@ -55,23 +55,23 @@ class BucketLog(LogFile):
         with suppress(StoreError), self._lock:  # the next write will report it
             if not self._is_closed:
                 self._put()
-                self._place.touch(self._name)
+                self._files.touch(self._name)
 
     def close(self) -> None:
         """Put the rest, and remove the sign of life."""
         with self._lock:
             self._is_closed = True
             self._put()
-            self._place.remove(self._name)
+            self._files.remove(self._name)
 
     def _put(self) -> None:
         if self._lines:
-            self._place.claim(self._name, self._count, b"".join(self._lines))
+            self._files.claim(self._name, self._count, b"".join(self._lines))
             self._count += 1
             self._lines.clear()
 
 
-class BucketPlace(Place):
+class BucketFiles(JobFiles):
     """Objects below a name in a bucket."""
 
     def __init__(self, folder: ObjectPath) -> None:

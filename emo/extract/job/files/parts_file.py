@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from emo.extract.decode.sources.object_listing import facts_of_clips
+from emo.extract.job.files.job_files import JobFiles
 from emo.extract.job.job_document import MOST_LINE_BYTES, PART
-from emo.extract.job.place.place import Place
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import JobError
 from emo.manifest import Clip, Manifest
@@ -22,7 +22,7 @@ _NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}
 """Columns of the manifest that workers do not need."""
 
 
-def write_lines(place: Place, parts: Iterable[PartPlan]) -> list[int]:
+def write_lines(files: JobFiles, parts: Iterable[PartPlan]) -> list[int]:
     """Write one line per part into a job folder; return the byte offset of each line."""
     offsets: list[int] = []
 
@@ -34,7 +34,7 @@ def write_lines(place: Place, parts: Iterable[PartPlan]) -> list[int]:
             at += len(line)
             yield line
 
-    place.write_all(PARTS_FILE, lines())
+    files.write_all(PARTS_FILE, lines())
     return offsets
 
 

@@ -1,4 +1,4 @@
-"""The contract of a folder of job files, and the choice between a disk and a bucket.
+"""The contract of the files in a folder of a job, on a disk or in a bucket.
 
 A job has four kinds of files: those written once (``job.json``), lists to which several
 processes append lines (journals, claims), logs to which one process appends, and files whose time
@@ -8,10 +8,6 @@ a row of numbered objects there, and a log is an object for each part.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-
-from emo.store.backend.location import Location
-from emo.store.backend.object_path import ObjectPath
 
 
 class LogFile(ABC):
@@ -40,7 +36,7 @@ class LogFile(ABC):
         """Write what is left, and note that this process has ended."""
 
 
-class Place(ABC):
+class JobFiles(ABC):
     """The files directly in one folder: that of a job, or its journals, logs or claims."""
 
     @abstractmethod
@@ -171,14 +167,3 @@ class Place(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
-
-
-def place_of(folder: Location) -> Place:
-    """Return the files of a folder of a job."""
-    if isinstance(folder, ObjectPath):
-        from emo.extract.job.place.bucket import BucketPlace
-
-        return BucketPlace(folder)
-    from emo.extract.job.place.disk import DiskPlace
-
-    return DiskPlace(Path(folder))

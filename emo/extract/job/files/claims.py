@@ -12,14 +12,13 @@ from types import TracebackType
 from typing import Self
 
 from emo.errors import StoreError
-from emo.extract.job.journal import FRESH_SECONDS, is_at_work, log_name, me
-from emo.extract.job.place.place import place_of
+from emo.extract.job.files.files_of import files_of
+from emo.extract.job.journal import is_at_work, log_name, me
+from emo.extract.job.logs import BEAT_SECONDS
 from emo.store.backend.location import Location
 
 CLAIMS = "claims"
 """Folder of the claims in the job folder."""
-BEAT_SECONDS = FRESH_SECONDS / 4
-"""How often the owner of claims shows that it is alive."""
 
 
 class Claims:
@@ -28,7 +27,7 @@ class Claims:
     def __init__(self, job: Location) -> None:
         """Claim parts of the job folder ``job``."""
         self._folder = job / CLAIMS
-        self._place = place_of(self._folder)
+        self._files = files_of(self._folder)
         self._held: dict[int, int] = {}
         """Part -> number of this process's claim."""
         self._is_closed = threading.Event()
@@ -39,7 +38,7 @@ class Claims:
         Raises:
             StoreError: the job folder cannot be written.
         """
-        self._place.touch(log_name(me()))
+        self._files.touch(log_name(me()))
         threading.Thread(target=self._stay_fresh, daemon=True).start()
         return self
 
@@ -52,8 +51,8 @@ class Claims:
         """Give back the parts that are not done."""
         self._is_closed.set()
         for part in list(self._held):
-            self._place.unclaim(_name(part), self._held.pop(part))
-        self._place.remove(log_name(me()))
+            self._files.unclaim(_name(part), self._held.pop(part))
+        self._files.remove(log_name(me()))
 
     def take(self, part: int) -> bool:
         """Claim a part; return whether it is this process's now.
@@ -66,7 +65,7 @@ class Claims:
         name = _name(part)
         number = 0
         if not self._claim(name, number):
-            claims = self._place.claims(name)
+            claims = self._files.claims(name)
             number = max(claims, default=-1) + 1
             owner = claims[number - 1].decode(errors="replace") if claims else ""
             if is_at_work(self._folder, owner) or not self._claim(name, number):
@@ -79,12 +78,12 @@ class Claims:
         self._held.pop(part, None)
 
     def _claim(self, name: str, number: int) -> bool:
-        return self._place.claim(name, number, me().encode())
+        return self._files.claim(name, number, me().encode())
 
     def _stay_fresh(self) -> None:
         while not self._is_closed.wait(BEAT_SECONDS):
             with suppress(OSError, StoreError):  # claims may expire; a part is then done twice
-                self._place.touch(log_name(me()))
+                self._files.touch(log_name(me()))
 
 
 def _name(part: int) -> str:

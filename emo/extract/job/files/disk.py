@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from emo.extract.job.place.place import LogFile, Place
+from emo.extract.job.files.job_files import JobFiles, LogFile
 from emo.store.backend.commit import commit
 from emo.store.backend.process_identity import host, this_process
 from emo.untrusted.files import UnfitFileError, open_regular, read_regular
@@ -41,7 +41,7 @@ class DiskLog(LogFile):
         self.file.close()
 
 
-class DiskPlace(Place):
+class DiskFiles(JobFiles):
     """Files in a folder of a disk."""
 
     def __init__(self, folder: Path) -> None:
