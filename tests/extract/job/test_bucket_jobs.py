@@ -8,7 +8,7 @@ from emo.extract.executors._parts import ClaimedParts
 from emo.extract.job import journal as journals
 from emo.extract.job.files import bucket as bucket_files
 from emo.extract.job.files import claims as claim_file
-from emo.extract.job.files.claims import Claims
+from emo.extract.job.files.claims import Claims, live_workers
 from emo.extract.job.files.files_of import files_of
 from emo.extract.job.folder import open_job
 from emo.extract.job.journal import Death, Journal, log_name
@@ -34,6 +34,16 @@ def signed(monkeypatch, by):
     """Let this process sign as another one."""
     monkeypatch.setattr(journals, "me", lambda: by)
     monkeypatch.setattr(claim_file, "me", lambda: by)
+
+
+def test_an_entry_whose_answer_was_lost_is_not_appended_again(bucket, monkeypatch):
+    files = files_of(location(bucket) / "journal")
+    files.append("a.jsonl", b"one")
+    monkeypatch.setattr(files, "_row", lambda name: [])  # as it was listed before
+    files.append("a.jsonl", b"one")
+    files.append("a.jsonl", b"two")
+    monkeypatch.undo()
+    assert files.read_list("a.jsonl", 100) == [b"one", b"two"]
 
 
 def test_journals_say_the_same_on_a_disk_and_in_a_bucket(job, monkeypatch):
@@ -92,14 +102,18 @@ def test_a_claim_is_given_once_and_taken_over_from_the_dead(job, monkeypatch):
             patched.setattr(journals, "host", lambda: "node9.0badcafe")
             assert not theirs.take(4)  # our sign of life is fresh
         assert not ours.take(6)
+        assert live_workers(job) == 2
         theirs._is_closed.set()  # killed: it shows no life, and gives nothing back
         monkeypatch.setattr(journals, "FRESH_SECONDS", -2)
         assert ours.take(6)
         ours.done(4)
+    assert live_workers(job) == 1  # the killed one, for two minutes
     with Claims(job) as later:
         assert sorted(files_of(job / "claims").claims("000004")) == [0]
         assert files_of(job / "claims").claims("000005") == {}
         assert later.take(5)
+        files_of(job / "claims").claim("000007", 0, journals.me().encode())
+        assert later.take(7)  # ours, and the answer was lost
 
 
 def test_parts_of_others_are_waited_for_and_taken_when_they_are_free(emo, bucket, tmp_path):

@@ -148,6 +148,9 @@ class BucketFiles(JobFiles):
         row = self._row(name)
         number = _number(row[-1]) + 1 if row else 0
         while not self.claim(name, number, entry):
+            path = self.folder / name / _object_name(number)
+            if _read(path) == entry:  # the answer to our first request was lost
+                return
             number += 1
 
     def clear(self, name: str) -> None:
@@ -195,6 +198,16 @@ class BucketFiles(JobFiles):
         except FileNotFoundError:
             return None
         return time.time() + _offsets.get(path.root, 0.0) - facts.st_mtime_ns / 1e9
+
+    def alive(self, seconds: float) -> list[str]:
+        """Compare the times in one listing with the server's clock."""
+        now = time.time() + _offsets.get(self.folder.root, 0.0)
+        return [
+            name.removesuffix(ALIVE)
+            for name in self.folder.file_names()
+            if name.endswith(ALIVE)
+            and now - (self.folder / name).stat().st_mtime_ns / 1e9 < seconds
+        ]
 
     def remove(self, name: str, *, ending: str = ALIVE) -> None:
         """Delete an object; the object that says that a process is alive, if no other ending."""

@@ -13,7 +13,7 @@ from typing import Self
 
 from emo.errors import StoreError
 from emo.extract.job.files.files_of import files_of
-from emo.extract.job.journal import is_at_work, log_name, me
+from emo.extract.job.journal import FRESH_SECONDS, is_at_work, log_name, me
 from emo.extract.job.logs import BEAT_SECONDS
 from emo.store.backend.location import Location
 
@@ -68,6 +68,9 @@ class Claims:
             claims = self._files.claims(name)
             number = max(claims, default=-1) + 1
             owner = claims[number - 1].decode(errors="replace") if claims else ""
+            if owner == me():  # the answer to our first request was lost
+                self._held[part] = number - 1
+                return True
             if is_at_work(self._folder, owner) or not self._claim(name, number):
                 return False
         self._held[part] = number
@@ -84,6 +87,11 @@ class Claims:
         while not self._is_closed.wait(BEAT_SECONDS):
             with suppress(OSError, StoreError):  # claims may expire; a part is then done twice
                 self._files.touch(log_name(me()))
+
+
+def live_workers(job: Location) -> int:
+    """Return how many processes that claim parts of a job have shown that they are alive."""
+    return len(files_of(job / CLAIMS).alive(FRESH_SECONDS))
 
 
 def _name(part: int) -> str:

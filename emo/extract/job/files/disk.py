@@ -158,6 +158,11 @@ class DiskFiles(JobFiles):
         except OSError:
             return None
 
+    def alive(self, seconds: float) -> list[str]:
+        """Compare the times of all files with this machine's clock."""
+        ages = {name: self.age_seconds(name) for name in self.names(".jsonl")}
+        return [name for name, age in ages.items() if age is not None and age < seconds]
+
     def remove(self, name: str) -> None:
         """Remove the file."""
         with suppress(OSError):

@@ -165,5 +165,9 @@ class JobFiles(ABC):
         """Return how long ago a file was written or touched; None: there is no such file."""
 
     @abstractmethod
+    def alive(self, seconds: float) -> list[str]:
+        """Return the names of the files that were touched in the last ``seconds``."""
+
+    @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
