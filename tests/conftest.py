@@ -157,7 +157,7 @@ def object_server(_object_server, monkeypatch, tmp_path):
     forget_connections()
     yield _object_server
     _object_server.is_deaf, _object_server.conflicts = False, 0
-    _object_server.refuses = _object_server.pauses = ""
+    _object_server.refuses = _object_server.pauses = _object_server.slow = ""
     _object_server.faults = []
     forget_connections()
 

@@ -49,6 +49,8 @@ class ObjectServer:
         self.pauses = ""
         """PUTs of keys with this in them stop after 64 kB until :attr:`goes_on`."""
         self.is_paused, self.goes_on = Event(), Event()
+        self.slow, self.slow_seconds = "", 0.0
+        """GETs of keys with this in them are answered so much later."""
         self.faults: list[str] = []
         """What the next GETs of a range get instead, one after the other: ``busy`` (503), ``half``
         (half of the body), ``slow`` (nothing for two seconds); with ``forever`` behind it: all."""
@@ -84,6 +86,8 @@ class ObjectServer:
         self.requests.append(
             Request(method, path.lstrip("/"), _ranged(environ), environ.get("QUERY_STRING", ""))
         )
+        if method == "GET" and self.slow and self.slow in path:
+            time.sleep(self.slow_seconds)
         if method in self.refuses.split():
             start("403 Forbidden", [("Content-Type", "text/xml")])
             return [b"<Error><Code>AccessDenied</Code></Error>"]

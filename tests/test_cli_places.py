@@ -8,7 +8,7 @@ import pytest
 from emo.cli import app
 from emo.commands.flags.options import written
 
-WRITTEN = ("out", "missing", "folder", "jobs")
+WRITTEN = ("out", "missing", "folder")
 """What commands call that they write, where it is a path and not a place (a bucket is one too)."""
 READ = {"dataset folder"}
 """Of these what is only read."""
@@ -35,7 +35,7 @@ def options():
 def test_every_path_that_a_command_writes_is_looked_at():
     found = dict(options())
     known = {name.rpartition(" ")[0] for name in found}
-    assert {"demo", "fit-head", "submit", "dataset", "extract", "manifest join"} <= known
+    assert {"demo", "rerun", "submit", "dataset", "manifest join"} <= known
     assert {"store export", "store pack", "store unpack"} <= known
     for name, option in found.items():
         assert option.callback is written, name
@@ -50,7 +50,6 @@ def test_every_path_that_a_command_writes_is_looked_at():
         (["store", "import", "mmsa", "a.pkl", "--manifest", "URL"], "--manifest"),
         (["store", "unpack", "a.zip", "URL"], "FOLDER"),
         (["dataset", "meld", ".", "--missing", "URL"], "--missing"),
-        (["extract", "--jobs", "URL"], "--jobs"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )

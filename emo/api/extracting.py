@@ -16,6 +16,7 @@ from emo.extract.job.request import Request, make_request
 from emo.extract.models.named_models import resolved
 from emo.extract.run import ExtractOptions, extract
 from emo.store.backend.https import allow_hosts
+from emo.store.backend.location import location
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +132,7 @@ def extract_features(
         changed: what to do with clips whose row or file changed since.
         anyway: submit clips that a scheduler's queue has already.
         allow_erased: extract clips again that `emo store erase` removed.
-        jobs: folder for the job folders of a store in a bucket.
+        jobs: folder or bucket's name for the job folders of a store in a bucket.
         progress: whether to show a bar; None: in a terminal or a notebook.
 
     Returns:
@@ -150,7 +151,7 @@ def extract_features(
         executor=executor, workers=workers, device=device, part_clips=part_clips,
         batch_clips=batch_clips, batch_size=batch_size, is_strict=strict_media,
         retry_failed=retry_failed, changed=changed, is_anyway=anyway,
-        executor_options=dict(executor_options), jobs=None if jobs is None else Path(jobs),
+        executor_options=dict(executor_options), jobs=None if jobs is None else location(jobs),
         clip_bytes=round(clip_memory * (1 << 30)), may_be_erased=allow_erased,
     )  # fmt: skip
     report = extract(manifest, str(out), requests, options, progress=progress)

@@ -62,7 +62,7 @@ class Predictor:
 
         if head is not None:
             load_run(run, head=head)  # lends the class to the document that names it
-        self.run = Run.load(Path(run))
+        self.run = Run.load(run)
         if self.run.head.unit == "dialogue" or self.run.is_by_speaker:
             what = "all clips of a speaker" if self.run.is_by_speaker else "whole dialogues"
             raise FitError(f"{run}: it needs {what}, which a batch may cut; use emo predict")

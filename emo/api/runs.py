@@ -16,6 +16,7 @@ from emo.heads.runs.figures.confusion import draw_confusion, normalised, plan_of
 from emo.heads.runs.figures.curves import draw_scores, finish_curves
 from emo.heads.runs.figures.folders import confusion_counts, curves_of, is_exact
 from emo.heads.runs.files import predictions_file, read_document
+from emo.heads.runs.in_bucket import near_run
 from emo.heads.runs.run import check_code
 
 if TYPE_CHECKING:
@@ -42,13 +43,13 @@ class FittedRun:
         """Read a run folder.
 
         Args:
-            path: the folder.
+            path: the folder, or a URL in a bucket, of which a copy is read.
             gone: called when this object is not used any more.
 
         Raises:
             FitError: the folder is no run, or damaged.
         """
-        self.path = Path(path)
+        self.path = near_run(path)
         self.document: dict[str, Any] = read_document(self.path)
         if gone is not None:
             weakref.finalize(self, gone)

@@ -19,7 +19,7 @@ from emo.commands.flags.old_flags import (
 )
 from emo.commands.flags.options import AllowHost, Columns, Manifests, Options, Root, pairs, rows_of
 from emo.commands.flags.sections import OF_EXECUTORS, SectionedCommand, examples
-from emo.commands.job import Jobs, print_stages
+from emo.commands.job import Jobs, jobs_location, print_stages
 from emo.commands.lists.table import without_weights
 from emo.errors import WeightsError
 from emo.machine.table import fit_lines
@@ -212,7 +212,7 @@ def extract(
         raise WeightsError(error.args[0], more_lines=(*error.more_lines, works)) from error
     options = ExtractOptions(
         executor, workers, device, part_clips, batch_clips, rows_of(batch_size),
-        strict_media, retry_failed, changed.value, anyway, given, jobs=jobs,
+        strict_media, retry_failed, changed.value, anyway, given, jobs=jobs_location(jobs),
         may_be_erased=allow_erased, clip_bytes=round(clip_memory * (1 << 30)),
     )  # fmt: skip
     report = run(clips, out, requests, options, is_dry_run=dry_run)

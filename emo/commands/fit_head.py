@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -24,7 +25,7 @@ from emo.commands.flags.fit_options import (
     Targets,
     TargetWeights,
 )
-from emo.commands.flags.options import Columns, Manifests, Root, pairs, written
+from emo.commands.flags.options import Columns, Manifests, Root, pairs
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.commands.heads import keep_imports
 from emo.machine.table import fit_lines
@@ -220,11 +221,10 @@ def fit_head(
         Option(metavar="N", help="Cores to use, for fits side by side; default: all."),
     ] = None,
     out: Annotated[
-        Path | None,
+        str | None,
         Option(
             metavar="RUN",
-            help="Folder of the run, to be written; default: the next number in runs/.",
-            callback=written,
+            help="Folder of the run, or s3://BUCKET/NAME; default: the next number in runs/.",
         ),
     ] = None,
     overwrite: Annotated[
@@ -242,69 +242,104 @@ def fit_head(
         from emo.heads.fitting.options_from_cli import fit_options
         from emo.heads.fitting.progress_files import has_checkpoints
         from emo.heads.runs.files import check_free, next_run
+        from emo.heads.runs.in_bucket import uploaded
         from emo.machine.processor import lacks_bfloat16
         from emo.manifest import read_manifest
         from emo.store.backend.location import location
 
     trackers = _trackers(report_to)
-    out = out or next_run(Path("runs"))
     is_several = len(head) > 1 or head == ["all"]
     if most_minutes is not None and not is_several:
         raise typer.BadParameter("--most-minutes: only with several heads, such as --head all")
     if is_several and (is_ablation or cv is not None or init):
         raise typer.BadParameter("--ablate, --cv and --init: expected one --head")
-    if not (overwrite or (resume and (is_ablation or is_several or has_checkpoints(out)))):
-        check_free(out, is_ablation=is_ablation or is_several)
-    stores = [location(each) for each in features]
-    if bf16 and lacks_bfloat16():
-        print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
-              "so that it only costs time here", file=sys.stderr)  # fmt: skip
-    clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
-    given: dict[str, Any] = {
-        "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
-        "weight_decay": weight_decay, "label_smoothing": label_smoothing,
-        "patience": patience, "allow_missing": allow_missing, "warmup": warmup, "decay": decay,
-        "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
-        "modality_dropout": modality_dropout, "accumulate": accumulate,
-        "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
-        "cut": cut, "top_classes": top_classes, "choose_by": choose_by,
-        "by_columns": tuple(by) or None, "allow_seen": allow_seen or None,
-        "class_weights": class_weights or None,
-        "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
-        "streams": tuple(stream) or None, "init": tuple(init) or None,
-        "missing": missing or None, "all_probabilities": all_probabilities or None,
-        "interval_over": interval_over,
-        "scaling": pairs(scaling, "--scaling") or None,
-        "head": head[0] if head else None,
-    }  # fmt: skip
-    if is_several:
-        from emo.heads.fitting.several.all_heads import fit_all
-        from emo.heads.fitting.several.options import options_of_heads
+    far = _far(out, is_one=not (is_several or is_ablation), resume=resume)
+    with (
+        nullcontext(Path(out) if out else next_run(Path("runs")))
+        if far is None
+        else uploaded(far, overwrite=overwrite)
+    ) as run:
 
-        each = options_of_heads(
-            {name: value for name, value in given.items() if value is not None}, head,
+        def told(text: str) -> str:
+            return text if far is None else text.replace(str(run), str(far))
+
+        if not (overwrite or (resume and (is_ablation or is_several or has_checkpoints(run)))):
+            check_free(run, is_ablation=is_ablation or is_several)
+        stores = [location(each) for each in features]
+        if bf16 and lacks_bfloat16():
+            print("emo: warning: --bf16: this processor has no bfloat16 instructions, "
+                  "so that it only costs time here", file=sys.stderr)  # fmt: skip
+        clips = read_manifest(manifest, columns=pairs(column, "--column"), root=root)
+        given: dict[str, Any] = {
+            "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate,
+            "weight_decay": weight_decay, "label_smoothing": label_smoothing,
+            "patience": patience, "allow_missing": allow_missing, "warmup": warmup, "decay": decay,
+            "focal": focal, "mixup": mixup, "mixup_probability": mixup_probability,
+            "modality_dropout": modality_dropout, "accumulate": accumulate,
+            "max_samples": max_samples, "search": search, "seeds": seeds, "threads": threads,
+            "cut": cut, "top_classes": top_classes, "choose_by": choose_by,
+            "by_columns": tuple(by) or None, "allow_seen": allow_seen or None,
+            "class_weights": class_weights or None,
+            "bf16": bf16 or None, "spec_augment": tuple(spec_augment) or None,
+            "streams": tuple(stream) or None, "init": tuple(init) or None,
+            "missing": missing or None, "all_probabilities": all_probabilities or None,
+            "interval_over": interval_over,
+            "scaling": pairs(scaling, "--scaling") or None,
+            "head": head[0] if head else None,
+        }  # fmt: skip
+        if is_several:
+            from emo.heads.fitting.several.all_heads import fit_all
+            from emo.heads.fitting.several.options import options_of_heads
+
+            each = options_of_heads(
+                {name: value for name, value in given.items() if value is not None}, head,
+                targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
+            )  # fmt: skip
+            found_runs = fit_all(clips, stores, run, each, most_minutes=most_minutes, resume=resume)
+            print(fit_lines(found_runs.table()))
+            _report(run, trackers)
+            raise typer.Exit(found_runs.exit_code)
+        options = fit_options(
+            {name: value for name, value in given.items() if value is not None},
             targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
         )  # fmt: skip
-        runs = fit_all(clips, stores, out, each, most_minutes=most_minutes, resume=resume)
-        print(fit_lines(runs.table()))
-        _report(out, trackers)
-        raise typer.Exit(runs.exit_code)
-    options = fit_options(
-        {name: value for name, value in given.items() if value is not None},
-        targets=target, tasks=task, weights=target_weight, option=option, preset=preset,
-    )  # fmt: skip
-    if is_ablation:
-        from emo.heads.fitting.ablate import ablate
+        if is_ablation:
+            from emo.heads.fitting.ablate import ablate
 
-        print(fit_lines(ablate(clips, stores, out, options, by=cv, resume=resume).table()))
-    elif cv is not None:
-        from emo.heads.fitting.folds.cross_validate import cross_validate
+            print(fit_lines(ablate(clips, stores, run, options, by=cv, resume=resume).table()))
+        elif cv is not None:
+            from emo.heads.fitting.folds.cross_validate import cross_validate
 
-        found = cross_validate(clips, stores, out, options, by=cv, resume=resume)
-        print(fit_lines(found.table()))
-    else:
-        print(fit_lines(fit_head(clips, stores, out, options, resume=resume).table()))
-    _report(out, trackers)
+            found = cross_validate(clips, stores, run, options, by=cv, resume=resume)
+            print(fit_lines(told(found.table())))
+        else:
+            result = fit_head(clips, stores, run, options, resume=resume)
+            print(fit_lines(told(result.table())))
+        _report(run, trackers)
+
+
+def _far(out: str | None, *, is_one: bool, resume: bool) -> Any:
+    """Return the location in a bucket that ``--out`` names; None: it names a folder here.
+
+    Args:
+        out: the option.
+        is_one: whether one run is written, not a folder of several.
+        resume: option ``--resume``.
+
+    Raises:
+        EmoError: it is another URL, or several runs go there.
+    """
+    from emo.heads.runs.in_bucket import far_run
+    from emo.store.backend.location import local
+
+    far = None if out is None else far_run(out)
+    if out is not None and (far is None or not is_one):
+        local(Path(out), "--out")
+    if far is not None and resume:
+        raise typer.BadParameter(
+            "--resume: a fit leaves nothing in a bucket to go on with; give a folder as --out"
+        )
+    return far
 
 
 def _trackers(words: str | None) -> list[str]:

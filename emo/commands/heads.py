@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, AllowHost, Columns, Root, WeightsFolders, pairs
+from emo.commands.flags.options import (
+    AllowCode,
+    AllowHost,
+    Columns,
+    Root,
+    WeightsFolders,
+    near,
+    pairs,
+)
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines, shown
 
@@ -48,12 +56,16 @@ def register(app: typer.Typer) -> None:
 
 
 def compare(
-    runs: Annotated[list[Path], Argument(metavar="RUN", help="Folders from `emo fit-head`.")] = [],
+    runs: Annotated[
+        list[Path],
+        Argument(metavar="RUN", help="Runs of `emo fit-head`: folders, or s3://….", callback=near),
+    ] = [],
     pair: Annotated[
         tuple[Path, Path] | None,
         Option(
             metavar="RUN RUN",
             help="Test the difference of these two; default: the runs, if there are two.",
+            callback=near,
         ),
     ] = None,
     target: Annotated[
@@ -70,7 +82,7 @@ def compare(
     ] = "",
     baseline: Annotated[
         Path | None,
-        Option(metavar="RUN", help="Test all other runs against this one."),
+        Option(metavar="RUN", help="Test all other runs against this one.", callback=near),
     ] = None,
     correction: Annotated[
         str,
@@ -105,7 +117,12 @@ def compare(
 
 
 def predict(
-    run: Annotated[Path, Argument(metavar="RUN", help="A folder from `emo fit-head`.")],
+    run: Annotated[
+        Path,
+        Argument(
+            metavar="RUN", help="A run of `emo fit-head`: a folder, or s3://….", callback=near
+        ),
+    ],
     clip: Annotated[
         list[Path],
         Argument(metavar="CLIP", help="A video or audio file, several, or a folder of many."),

@@ -1,4 +1,4 @@
-"""The commands `emo job status`, `watch`, `resume` and `run`: show and continue a job."""
+"""The commands `emo job status`, `watch`, `resume`, `run` and `work`: show and continue a job."""
 
 import sys
 from collections.abc import Mapping
@@ -22,11 +22,10 @@ Job = Annotated[
     str, Argument(metavar="JOB", help="A job folder, or a store, which means its newest job.")
 ]
 Jobs = Annotated[
-    Path | None,
+    str | None,
     Option(
         metavar="FOLDER",
-        help="Folder of the job folders, for a store in a bucket; default: emo-jobs.",
-        callback=written,
+        help="Folder, or s3://…, of the job folders of a store in a bucket; default: the store.",
     ),
 ]
 
@@ -137,9 +136,44 @@ def run(
     run_job(job, jobs, part=part, workers=workers)
 
 
+@job_app.command(
+    cls=SectionedCommand,
+    epilog=examples(
+        "emo job work s3://bucket/features",
+        "emo job work s3://bucket/features/.jobs/0001 --workers 2",
+        more="Any number of these share a job, on any machines; one that is killed is replaced by "
+        "the others. Exit codes: 0 no part is left, 1 parts were given up, 3 some clips failed, "
+        "75 stopped by a signal (start it again).",
+    ),
+)
+def work(
+    job: Job = "features",
+    workers: Annotated[
+        int | None, Option(metavar="N", help="Worker processes; default: one for each GPU, or one.")
+    ] = None,
+    jobs: Jobs = None,
+    allow_host: AllowHost = [],
+    allow_code: AllowCode = False,
+) -> None:
+    """Do parts of a job beside other workers, until it lacks none."""
+    from emo.extract.resume import work as work_on
+
+    report = work_on(job, jobs=jobs_location(jobs), workers=workers)
+    _print_and_exit(report, is_dry_run=False)
+
+
+def jobs_location(words: str | None) -> Any:
+    """Return the location that ``--jobs`` names; None: it is not given."""
+    if words is None:
+        return None
+    from emo.store.backend.location import location
+
+    return location(words)
+
+
 def show_status(
     job: str,
-    jobs: Path | None,
+    jobs: str | None,
     *,
     is_repeated: bool = False,
     html: Path | None = None,
@@ -156,14 +190,14 @@ def show_status(
         print(fit_lines(seen.table()) + "\n", flush=True)
 
     if is_repeated:
-        look_often(job, show, jobs=jobs)
+        look_often(job, show, jobs=jobs_location(jobs))
     else:
-        print(fit_lines(look(job, jobs).table()))
+        print(fit_lines(look(job, jobs_location(jobs)).table()))
 
 
 def resume_job(
     job: str,
-    jobs: Path | None,
+    jobs: str | None,
     *,
     executor: str | None,
     workers: int | None,
@@ -175,17 +209,19 @@ def resume_job(
     from emo.extract.resume import resume
 
     report = resume(
-        job, jobs=jobs, executor=executor, workers=workers, executor_options=options,
+        job, jobs=jobs_location(jobs), executor=executor, workers=workers, executor_options=options,
         words=words, is_dry_run=is_dry_run,
     )  # fmt: skip
     _print_and_exit(report, is_dry_run=is_dry_run)
 
 
-def run_job(job: str, jobs: Path | None, *, part: str | None, workers: int | None) -> None:
+def run_job(job: str, jobs: str | None, *, part: str | None, workers: int | None) -> None:
     """Run parts of a job here, print how that ended, and exit with its code."""
     from emo.extract.resume import run_parts
 
-    _print_and_exit(run_parts(job, part, jobs=jobs, workers=workers), is_dry_run=False)
+    _print_and_exit(
+        run_parts(job, part, jobs=jobs_location(jobs), workers=workers), is_dry_run=False
+    )
 
 
 def print_stages(job: Any) -> None:

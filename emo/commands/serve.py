@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, AllowHost, WeightsFolders
+from emo.commands.flags.options import AllowCode, AllowHost, WeightsFolders, near
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines
 
@@ -28,7 +28,12 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(
-    run: Annotated[Path, Argument(metavar="RUN", help="A folder from `emo fit-head`.")],
+    run: Annotated[
+        Path,
+        Argument(
+            metavar="RUN", help="A run of `emo fit-head`: a folder, or s3://….", callback=near
+        ),
+    ],
     host: Annotated[
         str,
         Option(

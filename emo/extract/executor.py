@@ -79,6 +79,8 @@ class JobReport:
     """Ids that a scheduler gave to what was submitted; the work is done later."""
     queued: int = 0
     """Tasks with missing parts that the scheduler already had in its queue."""
+    worker_command: str = ""
+    """Command by which somebody else starts workers, if the executor starts none."""
     work: WorkTotals = field(default_factory=WorkTotals)
     """Time that the workers spent in each stage."""
 
@@ -110,6 +112,8 @@ class Executor(ABC):
     """Heading of its options in `emo extract --help`, a literal; empty: the name of the file."""
     is_scheduler: ClassVar[bool] = False
     """Whether `run` only submits the job, to a queue, and returns before its parts are done."""
+    needs_disk: ClassVar[bool] = False
+    """Whether job folders must lie on a disk that all workers see; False: a bucket will do, too."""
 
     @abstractmethod
     def __init__(self, workers: int | None, options: Any) -> None:

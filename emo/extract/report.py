@@ -29,7 +29,7 @@ def report_lines(
         return lines + ([f"wrote {short(report.folder.path)}"] if report.folder else [])
     if not report.plan.parts:
         lines.append(f"nothing to do; store: {report.store}")
-    elif report.folder and report.job.submitted:
+    elif report.folder and (report.job.submitted or report.job.worker_command):
         lines += _submitted_lines(report.folder, report.job)
     else:
         every = plural(report.plan.clips, "clip")
@@ -41,7 +41,7 @@ def report_lines(
 
 
 def resume_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
-    """Return the lines that `emo job resume` and `emo job run` print."""
+    """Return the lines that `emo job resume`, `run` and `work` print."""
     notes = [line_of(f"note: {note}") for note in report.folder.notes]
     return notes + _resumed_lines(report, is_dry_run=is_dry_run)
 
@@ -53,7 +53,7 @@ def _resumed_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
         return [f"would do {parts:,} of {every}: {short(report.folder.path)}"]
     if not parts:
         return [f"nothing to do; store: {store}"]
-    if job.submitted or job.queued:
+    if job.submitted or job.queued or job.worker_command:
         lines = _submitted_lines(report.folder, job)
     else:
         lines = [f"did {plural(job.clips, 'clip')} of {plural(parts, 'part')}; store: {store}"]
@@ -63,6 +63,12 @@ def _resumed_lines(report: ResumeReport, *, is_dry_run: bool) -> list[str]:
 
 
 def _submitted_lines(folder: JobFolder, job: JobReport) -> list[str]:
+    if job.worker_command:
+        return [
+            f"wrote {short(folder.path)}: {plural(len(folder.parts), 'part')}",
+            f"start workers, here and elsewhere: {job.worker_command}",
+            f"how far it is: emo job status {typed(folder.path)}",
+        ]
     queued = f"; already in Slurm's queue: {plural(job.queued, 'task')}" if job.queued else ""
     return [
         f"submitted {' '.join(job.submitted) or 'nothing'}{queued}",

@@ -1,8 +1,7 @@
-"""`emo job resume` and `emo job run`: do what a job still lacks, by an executor or right here."""
+"""`emo job resume`, `run` and `work`: do what a job still lacks, by an executor or right here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from emo.extract.executor import (
@@ -13,12 +12,16 @@ from emo.extract.executor import (
     make_executor,
     options_from_words,
 )
+from emo.extract.executors._parts import ClaimedParts
 from emo.extract.executors.local import run_supervised
-from emo.extract.job.folder import JobFolder, open_job, update_job
+from emo.extract.job.files.claims import Claims
+from emo.extract.job.files.parts_file import part_numbers
+from emo.extract.job.folder import JobError, JobFolder, open_job, update_job
 from emo.extract.job.missing import missing_clips, missing_parts
 from emo.extract.job.ownership import expect_consent, sign
-from emo.extract.job.parts_file import part_numbers
+from emo.extract.job.paths import typed
 from emo.store.backend.location import Location
+from emo.store.backend.object_path import ObjectPath
 from emo.store.store import Store
 
 
@@ -35,7 +38,7 @@ class ResumeReport:
 def resume(
     path: Location | str,
     *,
-    jobs: Path | None = None,
+    jobs: Location | None = None,
     executor: str | None = None,
     workers: int | None = None,
     executor_options: Mapping[str, Any] = {},
@@ -66,6 +69,12 @@ def resume(
     options = {**earlier, **executor_options, **options_from_words(name, words)}
     workers = folder.workers if workers is None else workers
     runner = make_executor(name, workers, options)
+    if runner.needs_disk and isinstance(folder.path, ObjectPath):
+        raise JobError(
+            f"--executor {name}: its workers read a job from a disk that all of them see, and this "
+            f"one is in a bucket: {folder.path}. Start workers of your own with: emo job work "
+            f"{typed(folder.path)}"
+        )
     missing = list(missing_parts(folder))
     parts = [each.part for each in missing]
     if not parts or (is_dry_run and not runner.is_scheduler):
@@ -82,7 +91,7 @@ def run_parts(
     path: Location | str,
     words: str | None,
     *,
-    jobs: Path | None = None,
+    jobs: Location | None = None,
     workers: int | None = None,
     progress: bool | None = None,
 ) -> ResumeReport:
@@ -113,3 +122,42 @@ def run_parts(
                 retries=folder.executor_options.get("retries"),
             )  # fmt: skip
     return ResumeReport(folder, missing, report)
+
+
+def work(
+    path: Location | str,
+    *,
+    jobs: Location | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> ResumeReport:
+    """Take parts of a job, beside other processes and machines that do so, until it lacks none.
+
+    A part is claimed before it is begun. The parts of a worker that was killed are taken over when
+    it has shown no sign of life for two minutes, or at once on its own machine.
+
+    Args:
+        path: the job folder, or a store, which means its newest job.
+        jobs: folder of the job folders, for a store in a bucket.
+        workers: processes; None: one for each GPU, or one.
+        progress: show a bar; None: when stderr is a terminal.
+
+    Returns:
+        The parts that this process did.
+
+    Raises:
+        EmoError: no job folder, no workers, a store that cannot be written.
+    """
+    check_workers(workers)
+    folder = open_job(path, jobs)
+    expect_consent(folder, "local", {}, ())
+    missing = list(missing_parts(folder))
+    if not missing:
+        return ResumeReport(folder, [], JobReport())
+    clips = sum(each.clips for each in missing)
+    with Claims(folder.path) as claims, clip_bar(clips, progress) as heard:
+        parts = ClaimedParts(folder, claims, [each.part for each in missing])
+        report = run_supervised(
+            folder, parts, heard, workers=workers, retries=folder.executor_options.get("retries")
+        )
+    return ResumeReport(folder, sorted(parts.done), report)

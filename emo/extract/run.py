@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from emo import plugins
@@ -70,8 +69,9 @@ class ExtractOptions:
     """Whether to submit clips that an earlier job has in the scheduler's queue already."""
     executor_options: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the executor's ``Options`` by name; the others have their defaults."""
-    jobs: Path | None = None
-    """Folder, visible to all workers, for the job folders of a store in a bucket."""
+    jobs: Location | None = None
+    """Folder or bucket's name, visible to all workers, for the job folders of a store in a bucket;
+    None: in the store, or for Slurm ``emo-jobs`` in the current folder."""
     clip_bytes: int = MOST_CLIP_BYTES
     """Bytes of decoded pictures and sound that one clip may hold at once; a larger one fails."""
     may_be_erased: bool = False
@@ -104,7 +104,8 @@ class ExtractReport:
     @property
     def exit_code(self) -> int:
         """Exit code: 0 success, 1 parts were lost, 3 clips failed, 75 stopped by a signal."""
-        is_failed = any(self.failures.values()) and not self.job.submitted
+        is_later = self.job.submitted or self.job.worker_command
+        is_failed = any(self.failures.values()) and not is_later
         return self.job.exit_code or (EXIT_FAILED_CLIPS if is_failed else 0)
 
 
@@ -145,12 +146,14 @@ def extract(
     plan = make_plan(job, folders, manifest.clips, part_clips=part_clips, redo=redo)
     report, folder = JobReport(), None
     if executor.is_scheduler and not is_dry_run and not options.is_anyway:
-        refuse_queued(jobs_home(store_path, options.jobs), plan.parts)
+        home = jobs_home(store_path, options.jobs, is_on_disk=executor.needs_disk)
+        refuse_queued(home, plan.parts)
     if plan.parts and writes:
         before = latest_job(store_path, options.jobs)
         folder = write_job(
             job, plan.parts, executor=options.executor, workers=options.workers,
             executor_options=options.executor_options, jobs=options.jobs,
+            is_on_disk=executor.needs_disk,
         )  # fmt: skip
         sign(folder.path)
         if before is not None:

@@ -1,7 +1,7 @@
 """Options that several commands share, and what turns their words into values."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -50,6 +50,24 @@ def written(option: typer.CallbackParam, path: Path | None) -> Path | None:
         word = option.opts[0]
         local(path, word if word.startswith("-") else word.upper())
     return path
+
+
+def near(given: Any) -> Any:
+    """Callback of arguments that name runs: replace those in buckets by copies on this machine.
+
+    Args:
+        given: a path, several, or None.
+
+    Raises:
+        EmoError: there is no run, or the object store does not answer.
+    """
+    if isinstance(given, list | tuple):
+        return type(given)(near(each) for each in given)
+    if given is None or ":" not in str(given):
+        return given
+    from emo.heads.runs.in_bucket import near_run
+
+    return near_run(given)
 
 
 def allowed_code(is_allowed: bool) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import Columns, Root, pairs, written
+from emo.commands.flags.options import Columns, Root, near, pairs, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines
 
@@ -60,7 +60,11 @@ def register(app: typer.Typer) -> None:
 def report(
     runs: Annotated[
         list[Path],
-        Argument(metavar="RUN", help="Folders from `emo fit-head` or `emo adapt`, or of several."),
+        Argument(
+            metavar="RUN",
+            help="Folders from `emo fit-head` or `emo adapt`, or of several; or s3://….",
+            callback=near,
+        ),
     ],
     out: Annotated[
         Path, Option(metavar="FILE", help="The page, one HTML file.", callback=written)

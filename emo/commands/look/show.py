@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from emo.commands.flags.options import AllowCode, Root, written
+from emo.commands.flags.options import AllowCode, Root, near, written
 from emo.commands.flags.sections import SectionedCommand, examples
 from emo.machine.table import fit_lines, format_facts, json_text, shown
 
@@ -70,14 +70,21 @@ def rerun(
     """Do a run again, and say whether its scores are the same."""
     from emo.heads.fitting.rerun import rerun
 
-    report = rerun(run, out, manifest=manifest, features=features, root=root)
+    copy = near(run)
+    if copy != run and out is None:
+        raise typer.BadParameter(f"{run}: the new run of one in a bucket needs --out")
+    report = rerun(copy, out, manifest=manifest, features=features, root=root)
     print(fit_lines(report.table()))
 
 
 def log(
     runs: Annotated[
         list[Path],
-        Argument(metavar="RUN", help="Folders from `emo fit-head`, or folders of several runs."),
+        Argument(
+            metavar="RUN",
+            help="Runs of `emo fit-head` or folders of several, here or in a bucket.",
+            callback=near,
+        ),
     ],
     to: Annotated[str, Option(metavar="NAME", help="A tracker of `emo list trackers`.")],
     project: Annotated[

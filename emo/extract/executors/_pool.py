@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from emo.errors import EmoError, plural
 from emo.extract.executor import JobReport, Progress
+from emo.extract.executors._parts import PartsToDo
 from emo.extract.job.folder import JobFolder
 from emo.extract.job.paths import typed
 from emo.extract.worker.reports import PartDone, PartReport
@@ -97,8 +98,8 @@ class Supervisor:
     retries: int = RETRIES
     """Worker deaths in one part before it is given up."""
     report: JobReport = field(default_factory=JobReport)
-    _waiting: list[int] = field(default_factory=list)
-    """Parts that no worker has; the last one is handed out next."""
+    _waiting: PartsToDo = field(default_factory=lambda: PartsToDo(()))
+    """Parts that no worker has."""
     _workers: dict[Hashable, _WorkerState] = field(default_factory=dict)
     """Workers that are running, by key."""
     _deaths: dict[int, int] = field(default_factory=dict)
@@ -108,13 +109,16 @@ class Supervisor:
     _error: EmoError | None = None
     """Error of a worker, which ends the job."""
 
-    def run(self, parts: Sequence[int]) -> JobReport:
+    def run(self, parts: Sequence[int] | PartsToDo) -> JobReport:
         """Run parts until none is waiting or in progress.
+
+        Args:
+            parts: their numbers, or what hands them out.
 
         Raises:
             EmoError: an error that a worker raised, such as a full disk.
         """
-        self._waiting = list(reversed(parts))
+        self._waiting = parts if isinstance(parts, PartsToDo) else PartsToDo(parts)
         is_stop_sent = False
         try:
             while True:
@@ -124,7 +128,7 @@ class Supervisor:
                     self._waiting.clear()
                     self.pool.stop()
                 self._start_workers()
-                if not self._waiting and not self._has_work():
+                if self._waiting.is_over() and not self._has_work():
                     break
                 for key, message in self.pool.hear(0.2):
                     self._handle(key, message)
@@ -168,6 +172,8 @@ class Supervisor:
             self.pool.give(key, part)
         elif isinstance(message, PartDone):
             worker.parts.remove(message.part)
+            if not self.report.is_stopped:
+                self._waiting.finished(message.part)
         else:
             del self._workers[key]
             self._on_death(worker, message.how)
@@ -176,7 +182,7 @@ class Supervisor:
         """Return the next waiting part; ahead of time only if one is left for every slot."""
         if len(self._waiting) < (self.pool.slots() if is_ahead else 1):
             return None
-        return self._waiting.pop()
+        return self._waiting.take()
 
     def _on_death(self, worker: _WorkerState, how: str | None) -> None:
         """Record a death in the journals of the worker's parts and hand the parts out again.
@@ -193,7 +199,7 @@ class Supervisor:
             if part in involved or (part == worker.parts[0] and not involved):
                 self._count_death(part, how, is_early=not involved)
             else:
-                self._waiting.append(part)
+                self._waiting.put_back(part)
 
     def _count_death(self, part: int, how: str | None, *, is_early: bool) -> None:
         """Count a death in a part and hand the part out again, unless there were too many.
@@ -206,8 +212,9 @@ class Supervisor:
         self._deaths[part] = self._deaths.get(part, 0) + 1
         self._early_deaths[part] = self._early_deaths.get(part, 0) + is_early
         if self._deaths[part] <= self.retries and self._early_deaths[part] < MOST_EARLY_DEATHS:
-            self._waiting.append(part)
+            self._waiting.put_back(part)
         else:
+            self._waiting.finished(part)
             self.report.lost.append(_lost_line(self.folder, part, self._deaths[part], how))
 
     def _count_start_failure(self, how: str | None) -> None:

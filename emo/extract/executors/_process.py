@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from emo import plugins
 from emo.errors import EmoError
@@ -14,10 +13,11 @@ from emo.extract.job.logs import TaskLog
 from emo.extract.job.request import Job
 from emo.extract.models.device import BrokenDevice
 from emo.extract.worker.signals import stop_on_signals
+from emo.store.backend.location import Location
 
 
 def serve(
-    path: Path, device: str, threads: int, pipe: Connection, trusted: Sequence[str] = ()
+    path: Location, device: str, threads: int, pipe: Connection, trusted: Sequence[str] = ()
 ) -> None:
     """Run parts until the parent sends None, requests a stop, or has died.
 

@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any, ClassVar
 
 from emo import plugins
 from emo.errors import EmoError
 from emo.extract.executor import Executor, JobReport, Progress
+from emo.extract.executors._parts import PartsToDo
 from emo.extract.executors._pool import RETRIES, Message, Supervisor, WorkerDied, WorkerPool
 from emo.extract.executors._process import serve
 from emo.extract.job.executor_options import check_at_least
@@ -27,6 +27,7 @@ from emo.extract.models.device import BrokenDevice
 from emo.extract.worker.devices import cores, devices_of
 from emo.extract.worker.reports import PartReport
 from emo.extract.worker.signals import stop_on_signals
+from emo.store.backend.location import Location
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Local(Executor):
 
 def run_supervised(
     folder: JobFolder,
-    parts: Sequence[int],
+    parts: Sequence[int] | PartsToDo,
     progress: Progress,
     *,
     workers: int | None = None,
@@ -86,7 +87,7 @@ def run_supervised(
 
     Args:
         folder: the job.
-        parts: numbers of the parts to run.
+        parts: numbers of the parts to run, or what hands them out.
         progress: told after every clip.
         workers: processes; None: one for each GPU, or one.
         retries: times that a part is done again after its worker died; None: 16.
@@ -151,7 +152,7 @@ class _Process:
 class _Processes(WorkerPool):
     """Workers that are processes of this machine, spread evenly over its devices."""
 
-    def __init__(self, path: Path, workers: int, devices: Sequence[str]) -> None:
+    def __init__(self, path: Location, workers: int, devices: Sequence[str]) -> None:
         self.path, self.workers, self.devices = path, workers, devices
         self.alive: dict[Hashable, _Process] = {}
         self.context = _context()

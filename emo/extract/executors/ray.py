@@ -2,7 +2,8 @@
 
 Ray itself restarts no actor and repeats no call: the supervisor here sees each death, gives the
 part to another actor, and starts as many actors as the cluster has room for at that moment, so that
-nodes may leave and join. Job folder, store and media must be on a file system that all nodes share.
+nodes may leave and join. Job folder, store and media must be in a bucket, or on a file system that
+all nodes share.
 """
 
 import logging
@@ -12,7 +13,6 @@ import socket
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import ray
@@ -183,7 +183,7 @@ class _Actor:
 
         torch.set_num_threads(1)
         self.is_stopping = False
-        self.folder = open_job(Path(path))
+        self.folder = open_job(path)
         device = devices_of(self.folder.job.device)[0]
         self.worker = Worker(replace(self.folder.job, device=device, threads=threads))
         self.log = TaskLog(self.folder.logs, device=device, node=socket.gethostname())

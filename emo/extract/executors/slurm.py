@@ -24,6 +24,7 @@ from emo.extract.job.slurm_queue import (
     task_states,
 )
 from emo.store.backend.commit import cannot_write
+from emo.store.backend.location import Location
 
 SCRIPT, RETRY_SCRIPT = "slurm.sh", "slurm-retry.sh"
 _DIRECT = ("partition", "account", "qos", "time", "constraint")
@@ -125,6 +126,7 @@ class Slurm(Executor):
 
     Options: ClassVar[type] = SlurmOptions
     is_scheduler = True
+    needs_disk = True
 
     def __init__(self, workers: int | None, options: SlurmOptions) -> None:
         """``workers``: processes of each task; None: one for each GPU, or one."""
@@ -142,6 +144,7 @@ class Slurm(Executor):
 
         Parts of a task that already waits or runs in Slurm's queue are not submitted again.
         """
+        assert isinstance(folder.path, Path)  # because of needs_disk
         script = write_script(folder.path / SCRIPT, self._task_script(folder))
         retries = self.options.retries
         if retries:
@@ -254,7 +257,7 @@ def python_word(options: SlurmOptions) -> str:
     return "python" if options.env_setup else shlex.quote(script_path(Path(sys.executable)))
 
 
-def sbatch_quoted(path: Path, *, is_pattern: bool = False) -> str:
+def sbatch_quoted(path: Location, *, is_pattern: bool = False) -> str:
     """Quote a path as sbatch reads it in a script's ``#SBATCH`` lines.
 
     sbatch cuts these lines into words like a shell, but without variables; in names of log files,

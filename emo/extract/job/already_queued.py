@@ -9,9 +9,10 @@ from emo.extract.job.folder import JobError, JobFolder, open_job
 from emo.extract.job.paths import typed
 from emo.extract.job.plan import PartPlan
 from emo.extract.job.slurm_queue import SUBMISSIONS, SchedulerError, queue, submissions, task_states
+from emo.store.backend.location import Location
 
 
-def refuse_queued(home: Path, parts: Sequence[PartPlan]) -> None:
+def refuse_queued(home: Location, parts: Sequence[PartPlan]) -> None:
     """Refuse parts with clips that an earlier job of the store still has in Slurm's queue.
 
     If Slurm does not answer, nothing is refused; submitting will then report the problem.
@@ -23,7 +24,7 @@ def refuse_queued(home: Path, parts: Sequence[PartPlan]) -> None:
     Raises:
         SchedulerError: clips are queued already; the message names the job and what to do instead.
     """
-    jobs = list(_submitted(home))
+    jobs = list(_submitted(home)) if isinstance(home, Path) else []
     tasks = queue() if jobs else None
     if not tasks:
         return
@@ -65,6 +66,7 @@ def _count_shared(parts: Iterable[PartPlan], queued: dict[tuple[str, str], int])
 
 
 def _message(folder: JobFolder, states: Counter[str], clips: int) -> str:
+    assert isinstance(folder.path, Path)  # Slurm gets no jobs in buckets
     path = typed(folder.path)
     ids = ", ".join(each.id for each in submissions(folder.path))
     tasks = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))

@@ -1,6 +1,6 @@
 """The job folder: a plan on disk, from which workers on any machine can take parts.
 
-    features/.jobs/0001/        for a store in a bucket: emo-jobs/bucket+features/0001/
+    features/.jobs/0001/        also in a bucket, see files/; with Slurm: emo-jobs/bucket+f/0001/
       job.json        backbones with options and recipes, store, root, executor (readable)
       parts.jsonl     one line per part: ids to do by recipe, and a copy of the manifest's rows
       offsets.json    where each line of parts.jsonl begins
@@ -13,6 +13,7 @@ Finished clips are not listed here: they are the clip ids in committed parts of 
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,12 +22,16 @@ import emo
 from emo.errors import EmoError, OptionError
 from emo.extract.decode.budget import MOST_CLIP_BYTES
 from emo.extract.job.executor_options import options_from_json
+from emo.extract.job.files.files_of import files_of
+from emo.extract.job.files.job_files import JobFiles
+from emo.extract.job.files.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.job_document import JOB, MOST_LINE_BYTES, OFFSETS
 from emo.extract.job.journal import LOGS, Journal
-from emo.extract.job.parts_file import PARTS_FILE, part_numbers, part_of, write_lines
 from emo.extract.job.paths import (
+    JOB_FILE,
     JOBS,
     JOBS_HERE,
+    has_job,
     job_folders,
     jobs_home,
     latest_job,
@@ -37,17 +42,14 @@ from emo.extract.job.plan import PartPlan
 from emo.extract.job.request import Job, JobError, Request
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.location import Location, location
-from emo.store.backend.process_identity import host, this_process
 from emo.store.recipe import Recipe
 from emo.untrusted.documents import (
     MOST_DOCUMENT_BYTES,
     DocumentError,
     checked,
     parse_checked,
-    read_checked,
     shortened,
 )
-from emo.untrusted.files import read_regular
 from emo.untrusted.kinds import Fields, Shape
 
 __all__ = ["JobError", "JobFolder", "latest_job", "open_job", "part_numbers", "write_job"]
@@ -61,8 +63,8 @@ _AGAIN = "plan the job again with `emo extract`, which keeps what is committed"
 class JobFolder:
     """An opened job folder."""
 
-    path: Path
-    """Path of the job folder."""
+    path: Location
+    """Path of the job folder, on a disk or in a bucket."""
     job: Job
     """The backbones, the store and the options: what workers need besides the clips."""
     offsets: tuple[int, ...]
@@ -83,7 +85,7 @@ class JobFolder:
         return range(len(self.offsets))
 
     @property
-    def logs(self) -> Path:
+    def logs(self) -> Location:
         """Folder of the workers' logs."""
         return self.path / LOGS
 
@@ -97,9 +99,11 @@ class JobFolder:
             raise JobError(
                 f"{self.path}: the job has no part {number}, only 0 to {len(self.parts) - 1}"
             )
-        with self._file(PARTS_FILE).open("rb") as file:
-            file.seek(self.offsets[number])
-            return self._part(file.readline(MOST_LINE_BYTES + 1), number)
+        later = self.offsets[number + 1 : number + 2]
+        stop = later[0] if later else None
+        with self._told():
+            line = self._files.line_at(PARTS_FILE, self.offsets[number], stop, MOST_LINE_BYTES)
+        return self._part(line, number)
 
     def all_parts(self) -> Iterator[PartPlan]:
         """Yield every part in order; only one at a time is in memory.
@@ -108,8 +112,8 @@ class JobFolder:
             JobError: a line is damaged, or there are fewer or more lines than parts.
         """
         number = 0
-        with self._file(PARTS_FILE).open("rb") as file:
-            while line := file.readline(MOST_LINE_BYTES + 1):
+        with self._told():
+            for line in self._files.lines_of(PARTS_FILE, MOST_LINE_BYTES):
                 yield self._part(line, number)
                 number += 1
         if number != len(self.offsets):
@@ -124,18 +128,30 @@ class JobFolder:
 
     def journals(self) -> dict[int, Journal]:
         """Return the journals that exist: part number -> journal."""
-        found = sorted((self.path / "journal").glob("*.jsonl"))
-        return {int(path.stem): Journal(path) for path in found if path.stem.isdecimal()}
+        names = files_of(self.path / "journal").names(".jsonl")
+        numbers = (name.removesuffix(".jsonl") for name in names)
+        return {int(each): self.journal(int(each)) for each in numbers if each.isdecimal()}
 
     def _part(self, line: bytes, number: int) -> PartPlan:
         return part_of(line, self.path, self.job.root, number)
 
-    def _file(self, name: str) -> Path:
-        path = self.path / name
-        if not path.is_file():
+    @property
+    def _files(self) -> JobFiles:
+        return files_of(self.path)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise a JobError if the file of the parts is missing or no regular file."""
+        path = self.path / PARTS_FILE
+        if isinstance(path, Path) and not path.is_file():
             what = "is no regular file" if os.path.lexists(path) else "is missing"
             raise JobError(f"{path} {what}; the job folder {self.path} is incomplete")
-        return path
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise JobError(
+                f"{path} is missing; the job folder {self.path} is incomplete"
+            ) from error
 
 
 def write_job(
@@ -145,7 +161,8 @@ def write_job(
     executor: str = "local",
     workers: int | None = None,
     executor_options: Mapping[str, Any] = {},
-    jobs: Path | None = None,
+    jobs: Location | None = None,
+    is_on_disk: bool = False,
 ) -> JobFolder:
     """Write a plan to a new job folder and open it.
 
@@ -156,25 +173,28 @@ def write_job(
         workers: option ``--workers``.
         executor_options: options of the executor that were given, by name.
         jobs: folder for the job folders of a store in a bucket, see :func:`jobs_home`.
+        is_on_disk: whether the executor needs the job on a disk.
 
     Raises:
         StoreError: the store cannot be written.
     """
-    home = jobs_home(job.store, jobs)
+    home = jobs_home(job.store, jobs, is_on_disk=is_on_disk)
     try:
         home.mkdir(exist_ok=True, parents=not isinstance(job.store, Path))
         path = next_folder(home)
         for name in ("journal", LOGS):
-            (path / name).mkdir()
-        offsets = write_lines(path / PARTS_FILE, parts)
-        (path / "offsets.json").write_text(json.dumps(offsets) + "\n")
+            if isinstance(path, Path):
+                (path / name).mkdir()
+        files = files_of(path)
+        offsets = write_lines(files, parts)
+        files.write("offsets.json", (json.dumps(offsets) + "\n").encode())
         document = _document(job, len(offsets)) | {
             "executor": executor, "workers": workers, "resources": dict(executor_options),
         }  # fmt: skip
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        (path / "job.json").write_text(text, encoding="utf-8")
+        files.write(JOB_FILE, text.encode())
     except OSError as error:
-        raise cannot_write(Path(error.filename or home), error) from error
+        raise cannot_write(Path(error.filename or str(home)), error) from error
     except UnicodeEncodeError as error:
         raise OptionError(
             f"{str(job.store)!r}: its name is not UTF-8; choose another --out"
@@ -182,7 +202,7 @@ def write_job(
     return _with_notes(open_job(path), _elsewhere(home))
 
 
-def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
+def open_job(job: Location | str, jobs: Location | None = None) -> JobFolder:
     """Open a job folder, or the newest one of a store.
 
     Args:
@@ -193,8 +213,8 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
         JobError: there is no job folder, it is damaged, or another version of emo wrote it.
     """
     job = location(job)
-    if isinstance(job, Path) and os.path.lexists(job / "job.json"):
-        return _open(Path(os.path.abspath(job)))
+    if has_job(job):
+        return _open(Path(os.path.abspath(job)) if isinstance(job, Path) else job)
     first: JobError | None = None
     for path in job_folders(job, jobs):
         try:
@@ -208,41 +228,42 @@ def open_job(job: Location | str, jobs: Path | None = None) -> JobFolder:
     return _no_job(job if isinstance(job, Path) else jobs_home(job, jobs), first)
 
 
-def _no_job(path: Path, first: JobError | None) -> NoReturn:
+def _no_job(path: Location, first: JobError | None) -> NoReturn:
     """Raise the error for a folder without a job that can be opened."""
     if first is not None:
         raise first
     why = "No such file or directory"
     try:
-        os.listdir(path)
+        if isinstance(path, Path):
+            os.listdir(path)
     except OSError as error:
         why = error.strerror or why
     raise JobError(
         f"{path} is no job folder ({why}); `emo extract` writes job folders to "
-        f"STORE/{JOBS}/, and for a store in a bucket to {JOBS_HERE}/ in the current folder or "
-        "to --jobs"
+        f"STORE/{JOBS}/, or for a store in a bucket to --jobs, with Slurm to {JOBS_HERE}/ in the "
+        "current folder"
     )
 
 
-def _open(path: Path) -> JobFolder:
+def _open(path: Location) -> JobFolder:
     """Open a job folder.
 
     Raises:
         JobError: it is damaged, or another version of emo wrote it.
     """
-    document = _read(path, "job.json", Fields({"format": int}))
+    document = _read(path, JOB_FILE, Fields({"format": int}))
     if document["format"] != FORMAT:
         version = shortened(str(document["format"]), 40)
         raise JobError(f"{path}: it has format {version}, this emo reads format {FORMAT}")
     try:
         checked(document, JOB)
     except DocumentError as error:
-        raise _damaged(path, "job.json", error) from error
+        raise _damaged(path, JOB_FILE, error) from error
     offsets = _read(path, "offsets.json", OFFSETS)
     if len(offsets) != document.get("parts", len(offsets)):
         raise _damaged(path, "offsets.json", f"expected {document['parts']:,} numbers")
-    for each in sorted(path.iterdir()):
-        if each.is_symlink() and each.name not in ("job.json", "offsets.json", PARTS_FILE):
+    for each in sorted(path.iterdir()) if isinstance(path, Path) else ():
+        if each.is_symlink() and each.name not in (JOB_FILE, "offsets.json", PARTS_FILE):
             raise _damaged(path, shortened(each.name), "it is a link, and would be written through")
     try:
         return JobFolder(
@@ -254,20 +275,19 @@ def _open(path: Path) -> JobFolder:
             options_from_json(document["resources"]),
         )
     except (ValueError, TypeError) as error:
-        raise _damaged(path, "job.json", shortened(str(error))) from error
+        raise _damaged(path, JOB_FILE, shortened(str(error))) from error
     except EmoError as error:
         raise JobError(f"{path}: {error}") from error
 
 
-def _read(path: Path, name: str, kind: Shape) -> Any:
+def _read(path: Location, name: str, kind: Shape) -> Any:
     """Read a JSON file of a job folder.
 
     Raises:
         JobError: it cannot be read, or is not what emo writes.
     """
     try:
-        data = read_regular(path / name, most_bytes=MOST_DOCUMENT_BYTES, follow_links=True)
-        return parse_checked(data, kind)
+        return parse_checked(files_of(path).read(name, MOST_DOCUMENT_BYTES), kind)
     except OSError as error:
         raise JobError(
             f"{path}: damaged job folder: {name} cannot be read ({error.strerror}); {_AGAIN}"
@@ -276,7 +296,7 @@ def _read(path: Path, name: str, kind: Shape) -> Any:
         raise _damaged(path, name, error) from error
 
 
-def _damaged(path: Path, name: str, why: object) -> JobError:
+def _damaged(path: Location, name: str, why: object) -> JobError:
     """Return the error for a file of a job folder that is not what emo writes."""
     text = str(why)
     said = text.removeprefix("it") if text.startswith("it ") else f": {text}"
@@ -287,7 +307,7 @@ def _with_notes(folder: JobFolder, notes: tuple[str, ...]) -> JobFolder:
     return replace(folder, notes=notes) if notes else folder
 
 
-def _elsewhere(home: Path) -> tuple[str, ...]:
+def _elsewhere(home: Location) -> tuple[str, ...]:
     """Return a note if the job folders are not in the store's usual folder."""
     if home.name in (JOBS, JOBS_HERE) or not home.name.startswith(f"{JOBS}-"):
         return ()
@@ -354,15 +374,11 @@ def update_job(
     now = replace(folder, executor=executor, workers=workers, executor_options=options)
     if now == folder:
         return folder
-    path = folder.path / "job.json"
-    unfinished = path.with_name(f".job-{host()}-{this_process()}")
     try:
-        document = read_checked(path, JOB, error=JobError, advice=_AGAIN)
+        document = _read(folder.path, JOB_FILE, JOB)
         document |= {"executor": executor, "workers": workers, "resources": options}
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)  # atomic: a task that starts now reads the old or the new file
+        files_of(folder.path).write(JOB_FILE, text.encode())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise cannot_write(folder.path, error) from error
     return now

@@ -7,22 +7,21 @@ one, and is recorded as failed. (Quarters instead of halves: loading a model aga
 small part.)
 """
 
-import errno
 import json
 import os
-import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from emo.errors import StoreError, plural
+from emo.extract.job.files.files_of import files_of
 from emo.store.backend.commit import cannot_write
+from emo.store.backend.location import Location
 from emo.store.backend.process_identity import host, is_process_alive, this_process
 from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError, read_regular
+from emo.untrusted.files import UnfitFileError
 from emo.untrusted.kinds import Fields, ListOf, OneOf
 
 LOGS = "logs"
@@ -60,11 +59,16 @@ class ClipGroup:
 
 
 class Journal:
-    """Journal of one part: JSON lines, in a file that exists only while there are entries."""
+    """Journal of one part: a list of JSON entries that exists only while there are any."""
 
-    def __init__(self, path: Path) -> None:
-        """Use the file ``path``; its folder exists."""
+    def __init__(self, path: Location) -> None:
+        """Use the list ``path``; a folder of a disk exists."""
         self.path = path
+        self._files, self._name = files_of(path.parent), path.name
+
+    def exists(self) -> bool:
+        """Return whether there are entries."""
+        return self._files.has_list(self._name)
 
     def begin(self, clip_ids: Iterable[str]) -> None:
         """Record that this process has begun to work on some clips."""
@@ -75,7 +79,7 @@ class Journal:
         entries = self._entries()
         if all(entry.get("by") == me() and "how" not in entry for entry in entries):
             try:
-                self.path.unlink(missing_ok=True)
+                self._files.clear(self._name)
             except OSError as error:
                 raise cannot_write(self.path.parent, error) from error
         else:
@@ -132,7 +136,7 @@ class Journal:
                 open_[by] = entry["begin"]
             elif "end" in entry:
                 open_.pop(by, None)
-        logs = self.path.parents[1] / LOGS
+        logs = self.path.parent.parent / LOGS
         gone = (clips for by, clips in open_.items() if not is_at_work(logs, by))
         return found + [Death(frozenset(clips), None) for clips in gone]
 
@@ -167,31 +171,18 @@ class Journal:
 
     def _entries(self) -> list[dict[str, Any]]:
         try:
-            data = read_regular(self.path, most_bytes=MOST_JOURNAL_BYTES, follow_links=True)
-        except FileNotFoundError:
-            return []
+            lines = self._files.read_list(self._name, MOST_JOURNAL_BYTES)
         except (OSError, UnfitFileError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise StoreError(
                 f"{self.path}: the journal cannot be read: {why}; remove it, or plan the job again "
                 "with `emo extract`, which keeps what is committed"
             ) from error
-        # str.splitlines splits elsewhere, too
-        return [entry for line in data.split(b"\n") if (entry := _parsed(line))]
+        return [entry for line in lines if (entry := _parsed(line))]
 
     def _append(self, entry: dict[str, Any]) -> None:
-        # begins with a newline, so that it is a line of its own even after an incomplete one
-        data = ("\n" + json.dumps(entry, ensure_ascii=False) + "\n").encode()
         try:
-            # a pipe is an error here, not a wait for its reader; a link would lead elsewhere
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
-            flags |= getattr(os, "O_NOFOLLOW", 0)
-            handle = os.open(self.path, flags, 0o666)
-            try:
-                if os.write(handle, data) < len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            finally:
-                os.close(handle)
+            self._files.append(self._name, json.dumps(entry, ensure_ascii=False).encode())
         except OSError as error:
             raise cannot_write(self.path.parent, error) from error
 
@@ -206,7 +197,7 @@ def log_name(by: str) -> str:
     return by.replace("/", "-") + ".jsonl"
 
 
-def is_at_work(logs: Path, by: str) -> bool:
+def is_at_work(logs: Location, by: str) -> bool:
     """Return whether a worker is alive: a process of this machine, or its log is recent.
 
     Args:
@@ -215,12 +206,9 @@ def is_at_work(logs: Path, by: str) -> bool:
     """
     if is_worker_alive(by):
         return True
-    try:
-        age_seconds = time.time() - (logs / log_name(by)).stat().st_mtime
-    except OSError:
-        return False
+    age_seconds = files_of(logs).age_seconds(log_name(by))
     is_known = by.startswith(f"{host()}/") and os.name != "nt"  # Windows does not tell
-    return not is_known and age_seconds < FRESH_SECONDS
+    return not is_known and age_seconds is not None and age_seconds < FRESH_SECONDS
 
 
 def is_worker_alive(by: str) -> bool:

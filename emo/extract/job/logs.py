@@ -1,8 +1,6 @@
 """Write and read the logs of a job: one file per worker, a JSON line for every clip and part."""
 
-import errno
 import json
-import os
 import re
 import threading
 from collections import Counter
@@ -10,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Self
 
+from emo.extract.job.files.files_of import files_of
 from emo.extract.job.journal import FRESH_SECONDS, log_name, me
 from emo.extract.job.timings import StageTotals, WorkTotals
 from emo.store.backend.commit import cannot_write
+from emo.store.backend.location import Location
 from emo.untrusted.documents import DocumentError, parse_checked
-from emo.untrusted.files import UnfitFileError, open_regular
 from emo.untrusted.kinds import Fields, MapOf, Where
 
 BEAT_SECONDS = FRESH_SECONDS / 4
@@ -50,9 +48,13 @@ _LINE = Fields(
 
 
 class TaskLog:
-    """Log of one worker; each line is written at once, so that it is complete after a kill."""
+    """Log of one worker, whose lines are complete after a kill.
 
-    def __init__(self, folder: Path, **facts: object) -> None:
+    On a disk each line is written at once; in a bucket the lines of clips with the commit of their
+    part, or after half a minute.
+    """
+
+    def __init__(self, folder: Location, **facts: object) -> None:
         """Start the log ``<machine>-<pid>-<word>.jsonl`` with a line of ``facts``.
 
         Args:
@@ -64,8 +66,7 @@ class TaskLog:
         """
         self.path = folder / log_name(me())
         try:
-            # unbuffered: after a full disk, closing the file must not try to write again
-            self._file = self.path.open("ab", buffering=0)
+            self._file = files_of(folder).log(self.path.name)
         except OSError as error:
             raise cannot_write(folder, error) from error
         self.write("start", **facts)
@@ -80,11 +81,9 @@ class TaskLog:
         self._file.close()
 
     def _stay_fresh(self) -> None:
-        """Update the log file's time regularly, by which other machines see that the worker is
-        alive."""
+        """Note regularly that the worker is alive, for other machines."""
         while not self._is_closed.wait(BEAT_SECONDS):
-            with suppress(OSError):  # the folder is not reachable; the next write will report it
-                os.utime(self.path)
+            self._file.touch()
 
     def write(self, event: str, **facts: object) -> None:
         """Write one line: the time, the name of an event, and facts about the event.
@@ -96,25 +95,18 @@ class TaskLog:
         line = {"time": now, "event": event, **facts}
         data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         try:
-            if self._file.write(data) != len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._file.write(data, is_kept=event != "clip")
         except OSError as error:
             raise cannot_write(self.path.parent, error) from error
 
 
-def read_logs(folder: Path) -> Iterator[dict[str, Any]]:
+def read_logs(folder: Location) -> Iterator[dict[str, Any]]:
     """Yield the lines of all workers, file by file, without incomplete and damaged lines."""
-    for path in sorted(folder.glob("*.jsonl")):
-        try:
-            handle, size = open_regular(path, follow_links=True)
-        except (OSError, UnfitFileError):
-            continue
-        with suppress(OSError), os.fdopen(handle, "rb") as file:
-            if size > MOST_LOG_BYTES:
-                continue
-            while line := file.readline(MOST_LINE):
-                with suppress(DocumentError):  # incomplete, perhaps cut inside a character
-                    yield parse_checked(line, _LINE)
+    files = files_of(folder)
+    for name in files.names(".jsonl"):
+        for line in files.log_lines(name, MOST_LOG_BYTES, MOST_LINE):
+            with suppress(DocumentError):  # incomplete, perhaps cut inside a character
+                yield parse_checked(line, _LINE)
 
 
 RECENT_SECONDS = 300
@@ -139,7 +131,7 @@ class LogFacts:
     """Busy and waiting times of each stage, summed over workers."""
 
 
-def log_facts(folder: Path) -> LogFacts:
+def log_facts(folder: Location) -> LogFacts:
     """Sum up the workers' logs in a folder."""
     facts, times = LogFacts(), []
     for line in read_logs(folder):

@@ -1,5 +1,6 @@
 """Find what the store lacks of a job, and copy the deaths that an earlier job recorded."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,6 +29,29 @@ def missing_parts(folder: JobFolder) -> Iterator[Missing]:
         clips = len(missing_clips(store, part))
         if clips:
             yield Missing(number, clips)
+
+
+class PartLooks:
+    """Looks again and again at what the store lacks of single parts, listing it now and then."""
+
+    def __init__(self, folder: JobFolder, seconds: float) -> None:
+        """Look at parts of a job.
+
+        Args:
+            folder: the job.
+            seconds: age from which the list of the store's parts is renewed.
+        """
+        self._folder, self._seconds = folder, seconds
+        self._store = Store(folder.job.store)
+        self._listed = time.monotonic()
+
+    def is_missing(self, part: int) -> bool:
+        """Return whether the store lacks clips of a part."""
+        if time.monotonic() >= self._listed + self._seconds:
+            self._listed = time.monotonic()
+            for recipe in self._store.recipes.values():
+                recipe.refresh()
+        return bool(missing_clips(self._store, self._folder.part(part)))
 
 
 def missing_clips(store: Store, part: PartPlan) -> frozenset[str]:

@@ -15,9 +15,12 @@ from typing import Any
 
 from emo import plugins
 from emo.errors import OptionError, PluginError
+from emo.extract.job.files.files_of import files_of
 from emo.extract.job.folder import JobFolder
+from emo.extract.job.paths import JOB_FILE
 from emo.store.backend.commit import cannot_write
 from emo.store.backend.https import allowed_hosts
+from emo.store.backend.location import Location
 from emo.untrusted.documents import MOST_DOCUMENT_BYTES
 from emo.untrusted.files import read_regular
 
@@ -27,7 +30,7 @@ _MOST_BYTES = 1000
 """Most bytes of a signature or a key."""
 
 
-def sign(folder: Path) -> None:
+def sign(folder: Location) -> None:
     """Sign a job's ``job.json`` as written by this user; without a home it stays unsigned.
 
     Raises:
@@ -37,18 +40,16 @@ def sign(folder: Path) -> None:
     if key is None:
         return
     try:
-        new = folder / f".{SIGNATURE}.{os.getpid()}"
-        new.write_text(_signature(folder, key) + "\n")
-        new.replace(folder / SIGNATURE)  # not into what may lie there, such as a pipe
+        files_of(folder).write(SIGNATURE, f"{_signature(folder, key)}\n".encode())
     except OSError as error:
         raise cannot_write(folder, error) from error
 
 
-def is_own(folder: Path) -> bool:
+def is_own(folder: Location) -> bool:
     """Return whether this user wrote the ``job.json`` of a job folder as it is now."""
     key = _key(is_made=False)
     try:
-        told = _read(folder / SIGNATURE, _MOST_BYTES).decode("ascii").strip()
+        told = files_of(folder).read(SIGNATURE, _MOST_BYTES).decode("ascii").strip()
         return key is not None and hmac.compare_digest(told, _signature(folder, key))
     except (OSError, ValueError, TypeError):  # no signature, or one that is no ASCII
         return False
@@ -121,10 +122,9 @@ def _lines(folder: JobFolder, given: Mapping[str, Any], code_options: Container[
     ]
 
 
-def _signature(folder: Path, key: bytes) -> str:
-    return hmac.new(
-        key, _read(folder / "job.json", MOST_DOCUMENT_BYTES), hashlib.sha256
-    ).hexdigest()
+def _signature(folder: Location, key: bytes) -> str:
+    document = files_of(folder).read(JOB_FILE, MOST_DOCUMENT_BYTES)
+    return hmac.new(key, document, hashlib.sha256).hexdigest()
 
 
 def _read(path: Path, most_bytes: int) -> bytes:

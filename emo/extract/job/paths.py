@@ -1,33 +1,39 @@
-"""Paths of job folders: in their store, or in a local folder if the store is in a bucket.
-
-Journals and logs are appended to, which is not possible for objects in a bucket.
-"""
+"""Paths of job folders: in their store, or where ``--jobs`` says if the store is in a bucket."""
 
 import os
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 from emo.errors import OptionError, StoreError
+from emo.extract.job.files.files_of import files_of
 from emo.store.backend.location import Location
+from emo.store.backend.object_path import ObjectPath
 
 JOBS = ".jobs"
 """Folder in a store that contains its job folders."""
 JOBS_HERE = "emo-jobs"
-"""Folder in the current one that contains the job folders of stores in buckets."""
+"""Folder in the current one that contains the job folders of stores in buckets whose workers read
+them from a disk, such as those of Slurm."""
+JOB_FILE = "job.json"
+"""File of a job folder that is written last."""
 
 
-def jobs_home(store: Location, jobs: Path | None = None) -> Path:
+def jobs_home(
+    store: Location, jobs: Location | None = None, *, is_on_disk: bool = False
+) -> Location:
     """Return the folder that contains a store's job folders; the folder may not exist.
 
     It is another one, of this user alone, where another user's cannot be read.
 
     Args:
         store: the store.
-        jobs: folder for the job folders of stores in buckets; None: ``emo-jobs`` in the current
-            folder.
+        jobs: folder for the job folders of stores in buckets; None: in the store.
+        is_on_disk: whether the job folder of a store in a bucket must lie on a disk; then None
+            means ``emo-jobs`` in the current folder.
 
     Raises:
-        OptionError: ``jobs`` is given for a local store.
+        OptionError: ``jobs`` is given for a local store, or is no disk where one is needed.
         StoreError: a link lies in place of the folder; a job would be written where it leads.
     """
     if isinstance(store, Path):
@@ -39,22 +45,75 @@ def jobs_home(store: Location, jobs: Path | None = None) -> Path:
         home = home if _is_usable(_no_link(home)) else home.with_name(f"{JOBS}-{_user()}")
         return _no_link(home)
     name = str(store).partition("://")[2].replace("/", "+")
+    if isinstance(jobs, ObjectPath):
+        if is_on_disk:
+            raise OptionError(
+                f"--jobs {jobs}: the workers of this executor read the job from a disk that all of "
+                "them see; give a folder there"
+            )
+        return jobs / name
+    if jobs is None and not is_on_disk:
+        return store / JOBS
     return Path(os.path.abspath(jobs or JOBS_HERE)) / name
 
 
-def latest_job(store: Location, jobs: Path | None = None) -> Path | None:
-    """Return the newest complete job folder of a store, see :func:`jobs_home`; None: none."""
-    return next(iter(job_folders(store, jobs)), None)
+def latest_job(store: Location, jobs: Location | None = None) -> Location | None:
+    """Return the newest complete job folder of a store, see :func:`job_folders`; None: none."""
+    return next(job_folders(store, jobs), None)
 
 
-def job_folders(store: Location, jobs: Path | None = None) -> list[Path]:
-    """Return the complete job folders of a store, the newest first, see :func:`jobs_home`."""
-    found = filter(_is_no_link, filter(_is_numbered, jobs_home(store, jobs).glob("[0-9]*")))
-    complete = (path for path in found if os.path.lexists(path / "job.json"))
-    return sorted(complete, key=lambda path: int(path.name), reverse=True)
+def job_folders(store: Location, jobs: Location | None = None) -> Iterator[Location]:
+    """Yield the complete job folders of a store, the newest first.
+
+    Of a store in a bucket they may lie in the store and in ``emo-jobs`` of the current folder;
+    those of the place with the newest one come first.
+
+    Args:
+        store: the store.
+        jobs: folder of the job folders; None: see :func:`jobs_home`.
+    """
+    found = _complete(jobs_home(store, jobs))
+    here = jobs_home(store, is_on_disk=True) if jobs is None else None
+    if isinstance(store, Path) or here is None or not here.exists():
+        yield from found
+        return
+    far, near = next(found, None), _complete(here)
+    first = next(near, None)
+    if far is None or (first is not None and _written(first) > _written(far)):
+        yield from ([first] if first else [])
+        yield from near
+        yield from ([far] if far else [])
+        yield from found
+    else:
+        yield far
+        yield from found
+        yield from ([first] if first else [])
+        yield from near
 
 
-def _is_numbered(path: Path) -> bool:
+def _complete(home: Location) -> Iterator[Location]:
+    """Yield the complete job folders in a folder, the newest first."""
+    if isinstance(home, ObjectPath):
+        folders = [home / name for name in home.bucket.listed(home.key)[0]]
+        found: list[Location] = [path for path in folders if _is_numbered(path)]
+    else:
+        found = [path for path in home.glob("[0-9]*") if _is_numbered(path) and _is_no_link(path)]
+    for path in sorted(found, key=lambda path: int(path.name), reverse=True):
+        if has_job(path):
+            yield path
+
+
+def has_job(path: Location) -> bool:
+    """Return whether a folder holds a job, whole or damaged."""
+    file = path / JOB_FILE
+    return file.is_file() if isinstance(file, ObjectPath) else os.path.lexists(file)
+
+
+def _written(path: Location) -> int:
+    return (path / JOB_FILE).stat().st_mtime_ns
+
+
+def _is_numbered(path: Location) -> bool:
     """Return whether a folder's name is a number, and not one that nobody counted up to."""
     return path.name.isdecimal() and len(path.name) < 10
 
@@ -93,7 +152,7 @@ def short(path: Location) -> Location:
         return path
 
 
-def script_path(path: Path) -> str:
+def script_path(path: Location) -> str:
     """Return the text of a path that goes into a script of a scheduler, not yet quoted.
 
     Raises:
@@ -114,13 +173,25 @@ def typed(path: Location) -> str:
     return shlex.quote(str(short(path)))
 
 
-def next_folder(home: Path) -> Path:
-    """Create the job folder with the next free number; several processes may do so at once."""
-    number = max((int(p.name) for p in home.iterdir() if _is_numbered(p)), default=0)
+def next_folder(home: Location) -> Location:
+    """Create the job folder with the next free number; several processes may do so at once.
+
+    In a bucket there are no folders: an object ``begun`` takes the number.
+    """
+    if isinstance(home, ObjectPath):
+        taken: list[Location] = [home / name for name in home.bucket.listed(home.key)[0]]
+    else:
+        taken = list(home.iterdir())
+    number = max((int(path.name) for path in taken if _is_numbered(path)), default=0)
     while True:
         number += 1
+        path = home / f"{number:04}"
+        if isinstance(path, ObjectPath):
+            if files_of(home).claim(f"{path.name}/begun", 0, b"{}"):
+                return path
+            continue
         try:
-            (home / f"{number:04}").mkdir()
+            path.mkdir()
         except FileExistsError:
             continue  # another process created it first
-        return home / f"{number:04}"
+        return path

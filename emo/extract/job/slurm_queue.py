@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emo.errors import EmoError
+from emo.store.backend.location import Location
 from emo.untrusted.documents import DocumentError, parse_checked
 from emo.untrusted.files import UnfitFileError, read_regular
 from emo.untrusted.kinds import Fields, Where
@@ -167,7 +168,7 @@ def queue() -> list[Queued] | None:
     ]
 
 
-def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[range, str] | None:
+def task_states(folder: Location, tasks: Sequence[Queued] | None = None) -> dict[range, str] | None:
     """Return the state of each task of a job that is in Slurm's queue.
 
     Args:
@@ -177,6 +178,8 @@ def task_states(folder: Path, tasks: Sequence[Queued] | None = None) -> dict[ran
     Returns:
         Parts of a task -> its state; None: nothing was submitted, or Slurm does not answer.
     """
+    if not isinstance(folder, Path):  # Slurm gets no jobs in buckets
+        return None
     known = {each.id: each for each in submissions(folder)}
     if not known or (tasks is None and (tasks := queue()) is None):
         return None

@@ -1,7 +1,8 @@
 """`metrics.prom` of a job: its counts as Prometheus text, for the file collector of node_exporter.
 
 Each worker keeps its own counts in ``logs/<worker>.counts.json``; after each commit it writes the
-sum over all workers. The file is replaced whole, under a lock, so that no count ever falls. Labels
+sum over all workers; in a bucket, where nothing would collect it, the counts alone. The file is
+replaced whole, under a lock, so that no count ever falls. Labels
 name the store, the job, recipes and stages; nothing of a clip.
 """
 
@@ -13,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emo.errors import StoreError
+from emo.extract.job.files.files_of import Folder, files_of
 from emo.extract.job.journal import LOGS, log_name, me
 from emo.extract.job.paths import JOBS
 from emo.extract.job.timings import WorkTotals
@@ -36,7 +38,7 @@ _MOST_BYTES = 2**20
 class JobMetrics:
     """Counts of this worker, which it adds to the job's file after each commit."""
 
-    def __init__(self, job: Path, recipes: Iterable[str]) -> None:
+    def __init__(self, job: Folder, recipes: Iterable[str]) -> None:
         """Count for a job folder and the names of the job's recipes."""
         self._job, self._recipes = job, tuple(recipes)
         self._clips: Counter[str] = Counter()
@@ -56,8 +58,12 @@ class JobMetrics:
             "stages": self._stages,
             "last_commit": time.time(),
         }
+        name = log_name(me()).removesuffix(".jsonl") + _COUNTS
+        if not isinstance(self._job, Path):
+            with suppress(StoreError):
+                files_of(self._job / LOGS).write(name, json.dumps(own).encode())
+            return
         with suppress(OSError, StoreError), _locked(self._job):
-            name = log_name(me()).removesuffix(".jsonl") + _COUNTS
             _replace(self._job / LOGS / name, json.dumps(own))
             _replace(self._job / METRICS_FILE, metrics_text(self._job))
 

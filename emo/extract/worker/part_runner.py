@@ -99,7 +99,7 @@ class _PartRunner:
         """Run the current part: whole, or in groups of clips if the part's journal has deaths."""
         assert self._current is not None
         number, journal = self._current.number, self._folder.journal(self._current.number)
-        if self._current.started or not journal.path.exists():
+        if self._current.started or not journal.exists():
             yield self._run_whole(self._current, journal)
         else:
             yield from self._run_in_groups(number, journal)
@@ -155,7 +155,7 @@ class _PartRunner:
         if number is None:
             return
         self._next = _TakenPart(number)
-        if not self._folder.journal(number).path.exists():
+        if not self._folder.journal(number).exists():
             self._start(self._next)
 
     def _run_in_groups(self, number: int, journal: Journal) -> Iterator[PartReport]:

@@ -25,6 +25,7 @@ from emo.heads.head import Batch, Head
 from emo.heads.runs.bounded_head import bounded_head
 from emo.heads.runs.document import WITH_HEAD, check_entries
 from emo.heads.runs.files import RUN_FILE, WEIGHTS_FILE, read_document
+from emo.heads.runs.in_bucket import near_run
 from emo.heads.training.diverged import check_head_weights, rows_not_finite
 from emo.heads.training.inference import outputs_of
 from emo.manifest import Clip
@@ -63,14 +64,18 @@ class Run:
     """Targets that the head predicts; the first is :attr:`target`."""
 
     @classmethod
-    def load(cls, path: Path) -> "Run":
-        """Read a run folder.
+    def load(cls, path: Path | str) -> "Run":
+        """Read a run.
+
+        Args:
+            path: its folder, or its URL in a bucket, of which a copy is read.
 
         Raises:
             FitError: the folder is no run with a head, is damaged or of a newer version, has
                 weights that are not finite, or was fitted with other code of the head's class.
             PluginError: its head is ``module:Class``, and the user did not name it in this call.
         """
+        path = near_run(path)
         document = read_document(path)
         if "folds" in document:
             raise FitError(

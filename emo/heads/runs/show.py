@@ -8,6 +8,7 @@ from emo.errors import FitError, plural
 from emo.heads.metrics.by_column import cut_line, table_rows
 from emo.heads.runs.command_lines import commands_of, extract_command
 from emo.heads.runs.files import RUN_FILE, read_document
+from emo.heads.runs.in_bucket import near_run
 from emo.store.adapted import FACT
 from emo.store.backend.location import Location, location
 from emo.store.recipe import RECIPE_FILE, Recipe
@@ -35,6 +36,8 @@ def show(where: Location | str) -> Shown:
         if (path / RECIPE_FILE).is_file():
             folder = Store(path.absolute().parent).recipes[path.absolute().name]
             return {f"recipe {folder.name}": list(_folder_lines(folder))}
+    elif (path / RUN_FILE).is_file():
+        return show_run(near_run(path))
     found = {
         f"recipe {name}": list(_folder_lines(folder))
         for name, folder in Store(path).recipes.items()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from typing import Any
+from typing import Any, BinaryIO
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -129,10 +129,19 @@ class Bucket:
         return is_first
 
     def overwrite(self, key: str, data: bytes) -> None:
-        """Put an object whether or not there is one; only `emo store erase` replaces objects."""
+        """Put an object whether or not there is one.
+
+        Parts are never replaced, apart from those that `emo store erase` changes.
+        """
         self._known.pop(key, None)
         with self._as_store_errors(key):
             obstore.put(self._slow, key, data, use_multipart=False)
+
+    def upload(self, key: str, file: BinaryIO) -> None:
+        """Put an object from a file that may be larger than the memory; it appears whole."""
+        self._known.pop(key, None)
+        with self._as_store_errors(key):
+            obstore.put(self._slow, key, file)
 
     def keeps_versions(self, key: str) -> bool | None:
         """Return whether deleted and replaced objects stay as older versions; None: not known.

@@ -91,13 +91,13 @@ def executor_file(tmp_path, monkeypatch):
 @pytest.fixture
 def queue(executor_file):
     """An executor in a file of its own, whose library is not installed."""
-    executor_file("queue", NEW)
+    executor_file("grid", NEW)
 
 
 @pytest.mark.usefixtures("queue")
 def test_a_new_executor_is_one_file_and_its_flags_are_there(emo, monkeypatch, capsys):
-    title, lines = executor_options.executor_help()["queue"]
-    assert title == "Queue"
+    title, lines = executor_options.executor_help()["grid"]
+    assert title == "Grid"
     assert lines == [
         ("--partition TEXT", "Queue to use.  [default: all]"),
         ("--nice N", "Niceness of tasks."),
@@ -113,7 +113,7 @@ def test_a_new_executor_is_one_file_and_its_flags_are_there(emo, monkeypatch, ca
     app(["--nice", "3", "--is-quiet", "--time", "5"], standalone_mode=False)
     assert given_options(heard) == {"nice": 3, "is_quiet": True, "time": "5"}
     _, out, _ = emo("list", "executors")
-    assert "queue  It cannot be imported here: the library no_such_library" in out
+    assert "grid   It cannot be imported here: the library no_such_library" in out
 
 
 FIELD = 'partition: str = field(default="all", metadata={"help": "Queue to use."})'
@@ -190,8 +190,8 @@ def test_one_flag_of_two_types_is_refused_with_both_files(executor_file):
     ],
 )
 def test_a_class_that_cannot_be_read_is_told(executor_file, old, new, said):
-    executor_file("queue", NEW.replace(old, new))
-    assert said in executor_options.executor_faults()["queue"]
+    executor_file("grid", NEW.replace(old, new))
+    assert said in executor_options.executor_faults()["grid"]
 
 
 def test_options_may_stand_in_the_class_or_be_left_out(executor_file):
@@ -200,9 +200,9 @@ def test_options_may_stand_in_the_class_or_be_left_out(executor_file):
         "        nice: 'int | None' = field(default=None, metadata={'help': 'Be nice.'})\n"
     )
     executor_file("inner", NEW.replace("    Options = QueueOptions\n", class_in))
-    executor_file("queue", NEW.replace("    Options = QueueOptions\n", ""))
+    executor_file("grid", NEW.replace("    Options = QueueOptions\n", ""))
     found = {name: lines for name, (_, lines) in executor_options.executor_help().items()}
-    assert (found["inner"], found["queue"]) == ([("--nice N", "Be nice.")], [])
+    assert (found["inner"], found["grid"]) == ([("--nice N", "Be nice.")], [])
 
 
 def test_no_field_can_take_the_name_of_a_flag_of_the_commands():

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emo.errors import ManifestError
+from emo.extract.job.files.parts_file import part_numbers
 from emo.extract.job.folder import JobError, latest_job, open_job, write_job
-from emo.extract.job.parts_file import part_numbers
 from emo.extract.job.paths import typed
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import Job, make_request

@@ -26,7 +26,7 @@ def test_a_disk_that_is_full_is_named_and_closing_tries_no_second_time(tmp_path)
     def run():
         with TaskLog(tmp_path) as log:
             full = os.open("/dev/full", os.O_WRONLY)
-            os.dup2(full, log._file.fileno())
+            os.dup2(full, log._file.file.fileno())
             os.close(full)
             log.write("clip")
 
@@ -36,7 +36,7 @@ def test_a_disk_that_is_full_is_named_and_closing_tries_no_second_time(tmp_path)
 
 def test_a_line_that_was_cut_inside_a_letter_is_left_out(tmp_path):
     with TaskLog(tmp_path) as log:
-        log._file.write('{"event": "é'.encode()[:-1] + b"\n")
+        log._file.file.write('{"event": "é'.encode()[:-1] + b"\n")
         log.write("clip")
     assert [line["event"] for line in read_logs(tmp_path)] == ["start", "clip"]
 

@@ -4,9 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from emo.errors import line_of
+from emo.extract.job.files.claims import live_workers
 from emo.extract.job.folder import JobFolder, open_job
 from emo.extract.job.journal import is_at_work
 from emo.extract.job.logs import LogFacts, log_facts
@@ -42,6 +42,8 @@ class Status:
     deaths: int
     """Number of workers that died with clips in progress."""
     logs: LogFacts
+    workers: int = 0
+    """Number of `emo job work` that have shown a sign of life in the last two minutes."""
 
     @property
     def is_done(self) -> bool:
@@ -51,7 +53,7 @@ class Status:
     @property
     def is_over(self) -> bool:
         """Whether the job is done, or no worker runs and no task waits."""
-        return self.is_done or not (self.running or self.queued)
+        return self.is_done or not (self.running or self.queued or self.workers)
 
     def table(self) -> str:
         """Return the status as text, with the command that continues the job if one is needed."""
@@ -67,6 +69,8 @@ class Status:
         if self.queued:
             states = ", ".join(f"{count} {state}" for state, count in sorted(self.queued.items()))
             rows.append(("Slurm tasks", states))
+        if self.workers:
+            rows.append(("emo job work", f"{self.workers:,} of them"))
         if self.logs.stage_seconds:
             rows.append(("a clip takes", self._stages()))
         if self.deaths:
@@ -95,7 +99,7 @@ class Status:
         return format_table(rows)
 
 
-def status(path: Location | str, jobs: Path | None = None) -> Status:
+def status(path: Location | str, jobs: Location | None = None) -> Status:
     """Find out how far a job is.
 
     Args:
@@ -124,6 +128,7 @@ def status(path: Location | str, jobs: Path | None = None) -> Status:
         failed=len(failed),
         deaths=sum(journal.seen() for journal in journals.values()),
         logs=log_facts(folder.logs),
+        workers=live_workers(folder.path),
     )
 
 
@@ -131,7 +136,7 @@ def watch(
     path: Location | str,
     show: Callable[[Status], None],
     *,
-    jobs: Path | None = None,
+    jobs: Location | None = None,
     seconds: float = WATCH_SECONDS,
 ) -> Status:
     """Show the status of a job repeatedly until it is over.

@@ -2,17 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from emo.extract.decode.sources.object_listing import facts_of_clips
+from emo.extract.job.files.job_files import JobFiles
 from emo.extract.job.job_document import MOST_LINE_BYTES, PART
 from emo.extract.job.plan import PartPlan, Todo
 from emo.extract.job.request import JobError
 from emo.manifest import Clip, Manifest
 from emo.manifest.cells import ARRAYS
+from emo.store.backend.location import Location
 from emo.untrusted.documents import DocumentError, parse_checked
 
 PARTS_FILE = "parts.jsonl"
@@ -20,18 +22,23 @@ _NOT_FOR_WORKERS = {"split", "dialogue", "turn", "speaker"}
 """Columns of the manifest that workers do not need."""
 
 
-def write_lines(path: Path, parts: Iterable[PartPlan]) -> list[int]:
-    """Write one line per part; return the byte offset of each line."""
-    offsets, at = [], 0
-    with path.open("wb") as file:
+def write_lines(files: JobFiles, parts: Iterable[PartPlan]) -> list[int]:
+    """Write one line per part into a job folder; return the byte offset of each line."""
+    offsets: list[int] = []
+
+    def lines() -> Iterator[bytes]:
+        at = 0
         for number, part in enumerate(parts):
             line = json.dumps(_line(number, part), ensure_ascii=False).encode() + b"\n"
             offsets.append(at)
-            at += file.write(line)
+            at += len(line)
+            yield line
+
+    files.write_all(PARTS_FILE, lines())
     return offsets
 
 
-def part_of(line: bytes, folder: Path, root: Path, number: int) -> PartPlan:
+def part_of(line: bytes, folder: Location, root: Path, number: int) -> PartPlan:
     """Parse the line of one part.
 
     Args:
@@ -53,7 +60,7 @@ def part_of(line: bytes, folder: Path, root: Path, number: int) -> PartPlan:
         name: Todo(frozenset(wanted["clips"]), wanted["attempt"])
         for name, wanted in document["todo"].items()
     }
-    media = Manifest(folder, root, (), "")
+    media = Manifest(Path(PARTS_FILE), root, (), "")
     for cell in (cell for clip in clips for cell in (clip.video, clip.audio) if cell):
         media.check_cell(cell)  # refuses a path that leaves the root, and a URL with secrets
     objects = {url: (size, etag) for url, (size, etag) in document.get("objects", {}).items()}
