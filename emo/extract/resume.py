@@ -15,11 +15,10 @@ from emo.extract.executor import (
 )
 from emo.extract.executors.local import run_supervised
 from emo.extract.job.folder import JobFolder, open_job, update_job
-from emo.extract.job.missing import missing_clips, missing_parts
+from emo.extract.job.missing import missing_parts
 from emo.extract.job.ownership import expect_consent, sign
 from emo.extract.job.parts_file import part_numbers
 from emo.store.backend.location import Location
-from emo.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,7 @@ def run_parts(
     folder = open_job(path, jobs)
     expect_consent(folder, "local", {}, ())
     parts = list(folder.parts) if words is None else part_numbers(words, folder.parts)
-    store = Store(folder.job.store)
-    missing = [each for each in parts if missing_clips(store, folder.part(each))]
+    missing = [each.part for each in missing_parts(folder, parts)]
     clips = sum(len(folder.part(number).clips) for number in missing)
     report = JobReport()
     if missing:

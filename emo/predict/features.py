@@ -157,7 +157,7 @@ def not_stored(clip_id: str, column: str) -> str:
     if not clip_id:
         return f"its {column} is empty"
     named = f"{column} {clip_id} is " if column else ""
-    return f"{named}not in the store; run emo extract"
+    return f"{named}not in the store; run emo extract, or emo predict with --extract"
 
 
 def _in_all(reasons: list[dict[str, str]]) -> dict[str, str]:
