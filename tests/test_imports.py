@@ -84,7 +84,7 @@ ARROWS = {
         "numpy torch transformers",
     ),
     "extract.report": (
-        "errors extract.executor extract.job extract.resume extract.run machine store.backend",
+        "errors extract.executor extract.job extract.resume extract.run machine",
         "",
     ),
     "extract.resume": (

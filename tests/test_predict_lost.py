@@ -122,7 +122,7 @@ def test_killed_workers_and_a_killed_parent_leave_every_clip_once(made, tmp_path
     assert process.returncode == 0, printed
     check(out)
     written = int(re.search(rf"{PARTS} parts, (\d+) written now", " ".join(printed.split()))[1])
-    assert 0 < written <= PARTS - first  # workers of the first call ended their parts
+    assert written <= PARTS - first  # workers of the first call ended their parts
     with capsys.disabled():
         print(f"\n{first} parts were there when the parent was killed; then {printed.strip()}")
 

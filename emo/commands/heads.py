@@ -54,7 +54,8 @@ def register(app: typer.Typer) -> None:
             'emo predict runs/audio clip.mp4 --text "I am fine."',
             "emo predict runs/audio new-clips/ --out predictions.csv",
             "emo predict runs/audio --manifest new.csv --out predictions.csv",
-            "emo predict runs/audio --manifest m.parquet --features f --out parts/ --extract",
+            "emo predict runs/audio --manifest m.parquet --features f --out parts/",
+            "emo predict runs/a --manifest m.csv --features f --extract --out p/",
             "emo predict runs/scaled a.wav b.wav --speaker ann --like older-clips/",
         ),
     )(predict)

@@ -64,12 +64,12 @@ class Extraction:
     def _by_store(
         self, run: Run, stores: Sequence[Location | str]
     ) -> dict[Location, list[Request]]:
-        places = [location(store) for store in stores]
-        held = {place: Store(place).recipes if place.exists() else {} for place in places}
+        locations = [location(store) for store in stores]
+        held = {each: Store(each).recipes if each.exists() else {} for each in locations}
         found: dict[Location, list[Request]] = {}
         for request in requests_of_run(run, self.weights):
-            holders = [place for place in places if request.name in held[place]]
-            found.setdefault((holders or places)[0], []).append(request)
+            holders = [each for each in locations if request.name in held[each]]
+            found.setdefault((holders or locations)[0], []).append(request)
         return found
 
 

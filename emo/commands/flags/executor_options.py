@@ -150,7 +150,7 @@ def _check_name(
     """Refuse a field whose flag is one of the command, or has another type elsewhere."""
     if option.name in TAKEN:
         raise FaultySource(
-            f"field {option.name}: expected another name, a command that takes executors has "
+            f"field {option.name}: expected another name, `emo extract` or a command of jobs has "
             f"{option.flag} already"
         )
     other, owner = known.get(option.name, (option, None))

@@ -42,7 +42,7 @@ class PartJobs:
 
 
 HERE = PartJobs()
-"""This process predicts the parts."""
+"""The parts are predicted in this process, one after the other."""
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,14 @@ from emo.extract.worker.reports import PartDone, PartReport
 from emo.heads.runs.run import Run
 from emo.predict.scale.prediction_parts import PredictionParts, part_file, run_hash
 from emo.predict.scale.tokens import ChunkTokens
-from emo.predict.scale.write_chunk import PartsOptions, part_name, write_chunk
+from emo.predict.scale.write_chunk import PartsOptions, chunk_name, write_chunk
 from emo.store.backend.location import Location, location
 from emo.untrusted.documents import DocumentError, checked
 from emo.untrusted.kinds import Fields, ListOf
 
 MAKER = "predict"
 """What a job folder calls this worker, and the recipe of its failures."""
-SHOWN_FAILURES = 10
+REPORTED_FAILURES = 10
 """Failed clips of a part that are reported; the part's file of failures has all."""
 _OPTIONS = Fields(
     {
@@ -113,7 +113,7 @@ class PredictionMaker(PartWorker):
         journal.begin(clip.id for clip in part.clips)
         try:
             state = self._tokens.state(part.clips)
-            if part_file(part_name(state, self._options)) not in part.todo:
+            if part_file(chunk_name(state, self._options)) not in part.todo:
                 raise FitError(
                     f"part {number} of {self._folder.path}: the features of its clips changed "
                     "since the job was planned; run the same `emo predict` command again"
@@ -129,7 +129,7 @@ class PredictionMaker(PartWorker):
             self._metrics.count_clip(failed)
             on_clip(bool(failed))
         seconds = time.perf_counter() - began
-        shown = dict(islice(failures.items(), SHOWN_FAILURES))
+        shown = dict(islice(failures.items(), REPORTED_FAILURES))
         report = PartReport(len(part.clips), {MAKER: shown}, is_stopped=False, wall_seconds=seconds)
         log.write("commit", part=number, clips=report.clips, wall_seconds=round(seconds, 4))
         self._metrics.commit(report.work)

@@ -24,7 +24,7 @@ from emo.predict.scale.part_maker import part_files
 from emo.predict.scale.prediction_parts import PredictionParts, run_hash
 from emo.predict.scale.report import PartsReport
 from emo.predict.scale.tokens import ChunkTokens, hashes_of
-from emo.predict.scale.write_chunk import PLAIN, PartsOptions, part_name, write_chunk
+from emo.predict.scale.write_chunk import AS_USUAL, PartsOptions, chunk_name, write_chunk
 from emo.store.backend.location import Location, location
 from emo.untrusted.addresses import url_of
 
@@ -58,7 +58,7 @@ def predict_to_parts(
     *,
     columns: Mapping[str, str],
     root: Path | None = None,
-    options: PartsOptions = PLAIN,
+    options: PartsOptions = AS_USUAL,
     jobs: PartJobs = HERE,
     extraction: Extraction | None = None,
     progress: bool | None = None,
@@ -104,8 +104,10 @@ def predict_to_parts(
             )
     tokens = ChunkTokens.of_stores(run, features)
     planned = _plan(source, tokens, options)
-    place = location(out)
-    parts = PredictionParts(place, run_hash(run_path), [target.name for target in run.targets])
+    folder_of_all = location(out)
+    parts = PredictionParts(
+        folder_of_all, run_hash(run_path), [target.name for target in run.targets]
+    )
     wanted = set(planned.names)
     removed = parts.remove_superseded(wanted, planned.hashes)
     missing = wanted - parts.names()
@@ -118,7 +120,7 @@ def predict_to_parts(
         return _report(parts, planned, len(missing), removed, counts)
     todo = PlannedParts(run, source, planned.names, frozenset(missing))
     files = part_files(run, features, parts, options)
-    ended, folder = run_job(todo, place, files, jobs, progress=progress)
+    ended, folder = run_job(todo, folder_of_all, files, jobs, progress=progress)
     written = missing & parts.names()
     report = _report(parts, planned, len(written), removed, _counts(run, parts, written))
     return replace(
@@ -142,7 +144,7 @@ def _plan(source: ChunkedManifest, tokens: ChunkTokens, options: PartsOptions) -
         if not first and not is_present.all():
             row = int(np.flatnonzero(~is_present)[0])
             first = f"{clips[row].id}: {tokens.reason(clips[row], state.lengths[:, row])}"
-        names.append(part_name(state, options))
+        names.append(chunk_name(state, options))
         hashes.append(hashes_of([clip.id for clip in clips]))
         tokens.forget()
     every = np.sort(np.concatenate(hashes))

@@ -23,11 +23,11 @@ class PartsOptions:
     """Whether cells that a spreadsheet would run as formulas get an apostrophe."""
 
 
-PLAIN = PartsOptions()
+AS_USUAL = PartsOptions()
 """The options where none are given."""
 
 
-def part_name(state: ChunkState, options: PartsOptions) -> str:
+def chunk_name(state: ChunkState, options: PartsOptions) -> str:
     """Return the name of the part of a chunk."""
     words = f"{options.all_probabilities} {options.spreadsheet_safe}"
     return name_of(state.words, PARTS_FORMAT, words)
@@ -62,6 +62,6 @@ def write_chunk(
         )
         for target in tokens.run.targets
     }
-    parts.commit(part_name(state, options), tables, failures_table(done.failures))
+    parts.commit(chunk_name(state, options), tables, failures_table(done.failures))
     tokens.forget()
     return done
