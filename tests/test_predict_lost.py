@@ -1,4 +1,4 @@
-"""Predictions whose workers are killed, or lost with a node of a real Ray cluster; Ray Data."""
+"""Predictions whose workers are killed, or lost with a node of Ray; Slurm; Ray Data."""
 
 import os
 import re
@@ -19,6 +19,7 @@ from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.library.mean_pool import MeanPoolHead
 from emo.store import PartWriter, Recipe, Store, StreamSpec
 from tests.make_batches import make_manifest
+from tests.real_slurm import CannotStart, slurm
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own warnings
 ROOT = Path(__file__).parents[1]
@@ -125,6 +126,32 @@ def test_killed_workers_and_a_killed_parent_leave_every_clip_once(made, tmp_path
     assert written <= PARTS - first  # workers of the first call ended their parts
     with capsys.disabled():
         print(f"\n{first} parts were there when the parent was killed; then {printed.strip()}")
+
+
+@pytest.mark.slurm
+def test_a_killed_task_of_slurm_is_done_by_the_retry(made, tmp_path, capsys):
+    out = tmp_path / "predicted"
+    try:
+        with slurm(tmp_path / "site", cpus=2):
+            words = ("--executor", "slurm", "--parts-per-task", 5, "--retries", 1, "--time", 10)
+            process = begin(made, out, *words, "--partition", "low")
+            said, _ = process.communicate(timeout=100)
+            assert "submitted " in said, said
+            while len(before := in_hand(out)) < 2:
+                time.sleep(0.1)
+            (by,) = before[max(before)]
+            pid = int(by.split("/")[1].partition(".")[0])
+            assert os.getpgid(pid) != os.getpgid(0)
+            os.killpg(os.getpgid(pid), signal.SIGKILL)  # as when its node runs out of memory
+            while subprocess.run(["squeue", "-h"], capture_output=True, check=True).stdout:
+                time.sleep(0.5)
+    except CannotStart as reason:
+        pytest.skip(f"no Slurm can start here: {reason}")
+    assert check(out) == {max(before)}
+    printed, _ = begin(made, out).communicate(timeout=100)
+    assert f"{PARTS} parts, 0 written now" in " ".join(printed.split())
+    with capsys.disabled():
+        print(f"\n{said.strip()}\nkilled in part {max(before)}; {printed.strip()}")
 
 
 @pytest.mark.ray
