@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +14,14 @@ from emo.extract.executor import Executor
 from emo.extract.executors.local import Local, LocalOptions
 from emo.extract.job.folder import open_job
 from emo.extract.job.journal import Journal
+from emo.extract.job.missing import missing_parts
 from emo.heads.fitting.fit import FitOptions, fit_head
 from emo.heads.runs import chunks
 from emo.predict.scale import chunked_manifest
 from emo.predict.scale.part_job import PartJobs
 from emo.predict.scale.to_parts import predict_to_parts
 from emo.store import PartWriter, Store
+from emo.store.backend.location import location
 from tests import fake_slurm
 from tests.make_batches import learnable, make_manifest, make_store
 
@@ -40,7 +43,7 @@ HERE = PartJobs(f"{__name__}:Here")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run on clips, and one on dialogues; c5 failed."""
+    """A run on clips, one on dialogues, and one on tokens of other clips; c5 failed."""
     folder = tmp_path_factory.mktemp("jobs")
     labels, tokens = learnable(CLIPS)
     tokens["c5"].clear()
@@ -53,9 +56,16 @@ def made(tmp_path_factory):
     given = make_manifest(labels, split=splits, dialogue=dialogues, turn=turns)
     of_dialogues = FitOptions.of(head="dialogue_bilstm", epochs=1, threads=1, allow_missing=0.2)
     fit_head(given, [store], folder / "dialogues", of_dialogues)
+    other = [f"c{row // 2}" for row in range(CLIPS)]
+    rows = tuple(
+        replace(clip, targets={**clip.targets, "other": name})
+        for clip, name in zip(given.clips, other, strict=True)
+    )
+    named = options.replace(streams=("fake/a@other",))
+    fit_head(replace(given, clips=rows), [store], folder / "shared", named)
     pd.DataFrame(
         {"id": [f"c{row}" for row in range(CLIPS)], "text": "secret", "dialogue": dialogues,
-         "turn": turns}
+         "turn": turns, "other": other}
     ).to_parquet(folder / "m.parquet")  # fmt: skip
     return folder
 
@@ -79,7 +89,7 @@ def parts_of(report):
     return {path.name: path.read_bytes() for path in Path(report.out).rglob("part-*.parquet")}
 
 
-@pytest.mark.parametrize("run", ["run", "dialogues"])
+@pytest.mark.parametrize("run", ["run", "dialogues", "shared"])
 def test_the_parts_of_a_job_are_those_of_one_process(made, tmp_path, run):
     alone = predict(made, tmp_path / "a", run, PartJobs())
     report = predict(made, tmp_path / "b", run)
@@ -91,7 +101,8 @@ def test_the_parts_of_a_job_are_those_of_one_process(made, tmp_path, run):
     folder = open_job(tmp_path / "b")
     assert "secret" not in (folder.path / "parts.jsonl").read_text()
     assert folder.journals() == {}
-    assert 'outcome="failed"} 1' in (folder.path / "metrics.prom").read_text()
+    metrics = (folder.path / "metrics.prom").read_text()
+    assert f'outcome="failed"}} {len(alone.failures)}\n' in metrics
     for path in list(Path(report.out).glob("*.parquet"))[:1]:
         path.unlink()
     again = predict(made, tmp_path / "b", run)
@@ -128,6 +139,19 @@ def test_slurm_does_the_parts_as_tasks_of_a_job(made, tmp_path, emo, monkeypatch
                                             f"{__name__}:Here")[1]  # fmt: skip
     code, out, _ = emo(*words)
     assert (code, "60 clips in 4 parts, 0 written now" in out) == (3, True)
+
+
+def test_parts_in_a_bucket_are_done_by_workers_too(made, tmp_path, bucket, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    alone = predict(made, tmp_path / "a", jobs=PartJobs())
+    report = predict(made, f"{bucket}/p")
+    assert (report.written, report.counts) == (4, alone.counts)
+    for name, data in parts_of(alone).items():
+        if name not in {path.name for path in Path(alone.out).glob("_failures/*")}:
+            assert (location(report.out) / name).read_bytes() == data
+    (folder,) = tmp_path.glob("emo-jobs/*/0001")
+    assert list(missing_parts(open_job(folder))) == []
+    assert predict(made, f"{bucket}/p").written == 0
 
 
 def test_a_job_whose_run_or_features_changed_says_so(made, tmp_path):
